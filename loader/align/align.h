@@ -1,0 +1,110 @@
+/* Alignment: the ledger. A Binding for every target tensor, a SourceUse for every source
+ * tensor; nothing is in two states and nothing is in none. Immutable once made.
+ *
+ * Comparing is aligning with no rules: the same engine and the same ledger stand behind diff,
+ * align, the viewer and the prompt. */
+#ifndef LOADER_ALIGN_ALIGN_H
+#define LOADER_ALIGN_ALIGN_H
+
+#include "loader/align/draft.h"
+
+/* status, its word in JSON and reports */
+#define BIND_STATUSES(X)                                                                \
+    X(BIND_LOADED, "loaded") X(BIND_TIED, "tied") X(BIND_FILLED, "filled")              \
+    X(BIND_KEPT, "kept") X(BIND_SHAPE, "shape") X(BIND_DTYPE, "dtype")                  \
+    X(BIND_MISSING, "missing") X(BIND_AMBIGUOUS, "ambiguous")
+#define USE_STATUSES(X) X(USE_USED, "used") X(USE_DROPPED, "dropped") X(USE_UNUSED, "unused")
+#define HOWS(X)                                                                         \
+    X(HOW_NONE, NULL) X(HOW_EXACT, "exact") X(HOW_RULE, "rule") X(HOW_PRESET, "preset") \
+    X(HOW_SUFFIX, "suffix") X(HOW_ORDER, "order") X(HOW_SHAPE, "shape")                 \
+    X(HOW_AUTO, "auto") X(HOW_LEARNED, "learned") X(HOW_HAND, "hand") X(HOW_TIE, "tie") \
+    X(HOW_FILL, "fill") X(HOW_POLICY, "policy")
+
+#define WORD_ENUM(id, word) id,
+typedef enum BindStatus { BIND_STATUSES(WORD_ENUM) BIND_STATUS_COUNT } BindStatus;
+typedef enum UseStatus { USE_STATUSES(WORD_ENUM) USE_STATUS_COUNT } UseStatus;
+typedef enum How { HOWS(WORD_ENUM) HOW_COUNT } How;
+#undef WORD_ENUM
+
+const char *bind_word(BindStatus status);
+const char *use_word(UseStatus status);
+const char *how_word(How how);               /* NULL for HOW_NONE */
+
+typedef struct Binding {
+    const char *name;            /* the target key */
+    const Tensor *target;        /* NULL without a target: the key is its own */
+    const Expr *expr;            /* what it gets: LOADED TIED FILLED, and KEPT with data;
+                                    for SHAPE and DTYPE what was offered; else NULL */
+    const Expr *offered;         /* the source value that was not taken (KEPT by shape policy,
+                                    FILLED over a wrong shape); NULL otherwise */
+    const Step *step;            /* newest step of the name's history; NULL = none */
+    const Tensor *const *sources;   /* [source_count] as they stand in the source file */
+    uint32_t source_count;
+    BindStatus status;
+    How how;
+    float confidence;            /* 1 unless it was guessed */
+    bool covered;                /* by expect: does not stand in the way of writing */
+    DType dtype;                 /* of the result: the target's, or its own */
+    const int64_t *dims;         /* [rank]; NULL = unknown */
+    uint8_t rank;
+    const char *reason;          /* "dim 0", "f16 → f32", "100 of 200 rows"…; NULL = none */
+    const char *suggest;         /* a rule line that would settle it; NULL = none */
+    const Tensor *tied_to;       /* TIED: the target it shares storage with */
+} Binding;
+
+typedef struct SourceUse {
+    const Tensor *tensor;        /* name as in the source file */
+    UseStatus status;
+    const char *reason;          /* "offered to head.fc.weight: shape"; NULL = none */
+    const char *nearest;         /* a target key that may be meant; NULL = none */
+    const Step *step;            /* its last step, the one that dropped it; NULL = none */
+    bool covered;                /* by expect or policy unused="ignore" */
+} SourceUse;
+
+typedef struct Summary {
+    size_t bind[BIND_STATUS_COUNT], use[USE_STATUS_COUNT];
+    size_t collisions;
+    uint64_t values_loaded, values_target, bytes_loaded, bytes_target;   /* loaded + tied */
+} Summary;
+
+typedef struct Alignment Alignment;
+
+/* Closes the draft: binds names, applies fills, keep_target, ties of the target, policy and
+ * expect. The Alignment takes the draft over (and frees it); source and target are ref'd.
+ * Fails only on an unmet condition that is no ledger state (no container). */
+Alignment *align_finish(Draft *draft, Error *err);
+Alignment *align_ref(Alignment *alignment);
+void align_unref(Alignment *alignment);
+
+size_t align_count(const Alignment *alignment);                     /* targets */
+const Binding *align_binding(const Alignment *alignment, size_t index);
+const Binding *align_find(const Alignment *alignment, const char *target);
+size_t align_use_count(const Alignment *alignment);                 /* sources */
+const SourceUse *align_use(const Alignment *alignment, size_t index);
+const SourceUse *align_find_use(const Alignment *alignment, const char *source);
+const Summary *align_summary(const Alignment *alignment);
+size_t align_collision_count(const Alignment *alignment);
+const Collision *align_collision(const Alignment *alignment, size_t index);
+size_t align_note_count(const Alignment *alignment);
+const RuleNote *align_note(const Alignment *alignment, size_t index);
+/* The bindings a source tensor went into: indexes into align_binding, in order. */
+const uint32_t *align_uses_of(const Alignment *alignment, size_t source, size_t *count);
+Checkpoint *align_source(const Alignment *alignment);
+StateDict *align_source_dict(const Alignment *alignment);
+const char *align_container(const Alignment *alignment);
+size_t align_rivals(const Alignment *alignment);
+StateDict *align_target(const Alignment *alignment);                /* NULL without a target */
+const Policy *align_policy(const Alignment *alignment);
+const Origin *align_step_origin(const Step *step);
+
+/* CLI.md's exit status of what the ledger says: 0 complete, 1 differences remain, 2 a rule is
+ * in error (collision, error note), 3 ties. */
+int align_exit(const Alignment *alignment);
+
+/* Rows that say what a binding went through, oldest first: fills steps[] up to n, returns how
+ * many there are. Merged tensors' histories follow one another, each step once. */
+size_t align_steps(const Binding *binding, const Step **steps, size_t n);
+/* "split(3)[1]" for every op the binding went through, oldest first, joined for people. */
+void align_ops(const Binding *binding, JsonWriter *writer);
+
+#endif

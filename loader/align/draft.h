@@ -1,0 +1,132 @@
+/* Draft: the keys of the source as they stand between two statements of a rule script.
+ *
+ * Statements act when they are executed, on the names as they are then. Each one changes names
+ * and expressions, leaves a Step behind, and ends with unique names: keys that would become
+ * one name are recorded as a collision, which nothing can be written over. When the script is
+ * done, align_finish (align.h) turns the Draft into an Alignment. */
+#ifndef LOADER_ALIGN_DRAFT_H
+#define LOADER_ALIGN_DRAFT_H
+
+#include "loader/align/rule.h"
+#include "loader/tensor/checkpoint.h"
+
+/* One change to one key: what `steps`, provenance, hits per rule and bisect are made of.
+ * Steps form a tree through `before` (several where tensors were merged). */
+typedef struct Step {
+    Origin origin;
+    const char *what;        /* the statement or rule, short: `strip "module."` */
+    const char *from, *to;   /* names before and after; to NULL = dropped */
+    const char *ops;         /* "split(3)[1]"; NULL when no op was applied */
+    const struct Step *const *before;
+    uint32_t before_count;
+} Step;
+
+typedef struct DraftKey {
+    const char *name;
+    const Expr *expr;        /* NULL when the key stands for a collision */
+    const Step *step;        /* newest; NULL = untouched */
+    uint32_t collision;      /* 1 + index of the collision it stands for; 0 = none */
+} DraftKey;
+
+typedef struct Collision {
+    const char *name;
+    const char *const *sources;   /* the names that met, as they stood before the statement */
+    size_t source_count;
+    Origin origin;
+    const char *what;
+} Collision;
+
+typedef enum NoteLevel { NOTE_INFO, NOTE_ERROR } NoteLevel;
+typedef struct RuleNote {
+    NoteLevel level;
+    Origin origin;
+    const char *text;
+} RuleNote;
+
+typedef enum ShapePolicy { SHAPE_ERROR, SHAPE_SKIP, SHAPE_FIT } ShapePolicy;
+typedef enum DTypePolicy { DTYPE_CAST, DTYPE_SKIP, DTYPE_ERROR, DTYPE_FORCE } DTypePolicy;
+typedef enum MissingPolicy { MISSING_ERROR, MISSING_KEEP, MISSING_INIT } MissingPolicy;
+typedef enum UnusedPolicy { UNUSED_WARN, UNUSED_ERROR, UNUSED_IGNORE } UnusedPolicy;
+typedef enum ReusePolicy { REUSE_ERROR, REUSE_ALL, REUSE_ONCE } ReusePolicy;
+typedef enum CollidePolicy { COLLIDE_ERROR, COLLIDE_LAST } CollidePolicy;
+
+typedef struct Policy {
+    ShapePolicy shape;
+    DTypePolicy dtype;
+    MissingPolicy missing;
+    UnusedPolicy unused;
+    ReusePolicy reuse;
+    CollidePolicy collide;
+} Policy;
+
+/* What `expect{…}` turns into silence. */
+typedef struct Expect {
+    Origin origin;
+    const Pattern **missing, **unused, **shape, **dtype;
+    size_t missing_count, unused_count, shape_count, dtype_count;
+    int64_t loaded;          /* -1: not said */
+} Expect;
+
+typedef struct FillRule {
+    Origin origin;
+    const Pattern *pattern;  /* over target keys */
+    Op op;                   /* zeros … xavier */
+    uint64_t hits;
+} FillRule;
+
+typedef struct Draft Draft;
+
+/* `source` and `target` stay borrowed. `inside` is FILE::PATH's PATH or NULL. `target` may be
+ * NULL (every key that is left is its own target). */
+Draft *draft_new(Checkpoint *source, const char *inside, StateDict *target, uint64_t seed);
+void draft_free(Draft *draft);
+Arena *draft_arena(Draft *draft);
+StateDict *draft_target(const Draft *draft);
+
+/* Makes sure a container is chosen (FILE::PATH, else checkpoint_choose) and its keys are there;
+ * every statement but unwrap calls it. */
+bool draft_ready(Draft *draft, Error *err);
+/* The chosen container's dict and path; only after draft_ready. */
+StateDict *draft_source(const Draft *draft);
+const char *draft_container(const Draft *draft);
+/* How many rivals checkpoint_choose saw; 0 when the user or a rule chose. */
+size_t draft_rivals(const Draft *draft);
+
+size_t draft_count(const Draft *draft);
+const DraftKey *draft_at(const Draft *draft, size_t index);
+const DraftKey *draft_find(const Draft *draft, const char *name);
+
+/* Statements. Errors do not carry the origin: the caller that knows it prepends "fix.lua:3".
+ * What hit nothing becomes a note, as RULES.md B2a says. */
+bool draft_unwrap(Draft *draft, Origin origin, const char *const *names, size_t n,
+                  bool first_only, Error *err);
+bool draft_strip(Draft *draft, Origin origin, const char *const *prefixes, size_t n, bool again,
+                 bool all, Error *err);
+bool draft_keep(Draft *draft, Origin origin, const char *prefix, Error *err);
+bool draft_prefix(Draft *draft, Origin origin, const char *prefix, Error *err);
+bool draft_seg(Draft *draft, Origin origin, const char *const *segments, size_t n, Error *err);
+bool draft_sub(Draft *draft, const SubBlock *block, Error *err);
+/* `call` runs Lua functions that stand as ops (OpContext.call). */
+bool draft_rules(Draft *draft, const RuleBlock *block,
+                 bool (*call)(void *host, const Op *op, const OpContext *context,
+                              RuleValue *value, Error *err),
+                 void *host, Error *err);
+
+/* `each`: for every key in order, `visit` says what becomes of it. */
+typedef struct EachResult {
+    bool unchanged, drop;
+    struct { const char *name; const Expr *expr; } items[16];   /* expr NULL: the key's own */
+    size_t count;
+} EachResult;
+bool draft_each(Draft *draft, Origin origin,
+                bool (*visit)(void *context, const DraftKey *key, EachResult *result, Error *err),
+                void *context, Error *err);
+
+void draft_fill(Draft *draft, const FillRule *fill);             /* copied */
+void draft_keep_target(Draft *draft, Origin origin, const Pattern *pattern);
+Policy *draft_policy(Draft *draft);                              /* to be changed in place */
+void draft_expect(Draft *draft, const Expect *expect);           /* copied; adds up */
+void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

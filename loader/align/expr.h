@@ -1,0 +1,122 @@
+/* Expr: how the values of one tensor come about, as a tree of operations on source tensors.
+ *
+ * Dtype and shape are inferred when a node is built, so a badly shaped expression is refused
+ * then, by the constructor, with the shapes in the error; the caller adds rule and line.
+ * Nodes are immutable, shared and live in an arena. Nothing is read until expr_fill. */
+#ifndef LOADER_ALIGN_EXPR_H
+#define LOADER_ALIGN_EXPR_H
+
+#include "loader/core/json.h"
+#include "loader/core/value.h"
+#include "loader/tensor/dict.h"
+
+/* kind, its name in plans (CLI.md, JSON), what it does */
+#define EXPR_KINDS(X)                                                                         \
+    X(EX_SOURCE, "src", "a tensor of the source")                                             \
+    X(EX_TARGET, "target", "the target's own tensor of that name")                            \
+    X(EX_CAT, "cat", "joined along an axis")                                                  \
+    X(EX_STACK, "stack", "joined along a new axis")                                           \
+    X(EX_SLICE, "slice", "a range of an axis")                                                \
+    X(EX_PICK, "pick", "chosen indices of an axis, in their order")                           \
+    X(EX_PERMUTE, "permute", "axes in another order")                                         \
+    X(EX_RESHAPE, "reshape", "the same elements in row-major order under another shape")      \
+    X(EX_CAST, "cast", "converted to another dtype")                                          \
+    X(EX_MUL, "mul", "times a constant")                                                      \
+    X(EX_SHIFT, "shift", "plus a constant")                                                   \
+    X(EX_ADD, "add", "the sum of two tensors")                                                \
+    X(EX_MEAN, "mean", "the mean over an axis, which stays with size 1")                      \
+    X(EX_FILL, "fill", "made up: zeros, a constant, an initialisation")                       \
+    X(EX_FIT, "fit", "the overlap with a target that is not known yet")
+
+#define EXPR_ENUM(kind, name, meaning) kind,
+typedef enum ExprKind { EXPR_KINDS(EXPR_ENUM) EXPR_KIND_COUNT } ExprKind;
+#undef EXPR_ENUM
+
+typedef enum FillKind {
+    FILL_ZEROS, FILL_CONST, FILL_NORMAL, FILL_UNIFORM, FILL_KAIMING_NORMAL, FILL_KAIMING_UNIFORM,
+    FILL_XAVIER_NORMAL, FILL_XAVIER_UNIFORM, FILL_KIND_COUNT
+} FillKind;
+
+typedef struct Fill {
+    FillKind kind;
+    double a, b;             /* CONST: value; NORMAL: mean, std; UNIFORM: low, high */
+    bool fan_out;            /* KAIMING: mode "fan_out" (PyTorch's default is fan_in) */
+    uint64_t seed;
+    const char *key;         /* the target key: part of the generator's state */
+} Fill;
+
+/* What an EX_FIT puts where the source has no rows. */
+typedef enum FitRest { FIT_TARGET, FIT_ZEROS, FIT_MEAN, FIT_NORMAL } FitRest;
+
+typedef struct Expr Expr;
+struct Expr {
+    ExprKind kind;
+    DType dtype;
+    uint8_t rank;
+    bool unknown;            /* shape (and perhaps dtype) not known: a schema source, or FIT */
+    const int64_t *dims;     /* [rank] */
+    uint32_t depth;          /* of the tree; at most EXPR_DEPTH_MAX */
+    uint32_t count;          /* of `from` */
+    const Expr *const *from; /* operands */
+    union {
+        const Tensor *tensor;                                   /* SOURCE TARGET */
+        int axis;                                               /* CAT STACK MEAN */
+        struct { int axis; int64_t from, to; } slice;
+        struct { int axis; const int64_t *index; int64_t count; } pick;
+        const int *order;                                       /* PERMUTE [rank] */
+        double constant;                                        /* MUL SHIFT */
+        Fill fill;
+        struct { int axis; FitRest rest; double std; uint64_t seed; } fit;
+    };
+};
+
+enum { EXPR_DEPTH_MAX = 200 };
+
+/* Constructors. `axis` may be negative, counted from the end. All return NULL with an error
+ * that says the shapes: "split(3): dim 0 has 100, not divisible by 3". An operand of unknown
+ * shape gives a node of unknown shape where the shape cannot be told. */
+const Expr *expr_source(Arena *arena, const Tensor *tensor);
+const Expr *expr_target(Arena *arena, const Tensor *tensor);
+const Expr *expr_cat(Arena *arena, int axis, const Expr *const *parts, size_t n, Error *err);
+const Expr *expr_stack(Arena *arena, int axis, const Expr *const *parts, size_t n, Error *err);
+const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int64_t to, Error *err);
+const Expr *expr_pick(Arena *arena, const Expr *e, int axis, const int64_t *index, size_t n,
+                      Error *err);
+const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n, Error *err);
+const Expr *expr_transpose(Arena *arena, const Expr *e, Error *err);     /* rank 2 only */
+const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_t rank,
+                         Error *err);                                    /* one dim may be -1 */
+const Expr *expr_cast(Arena *arena, const Expr *e, DType dtype, Error *err);
+/* Arithmetic: floats only; f16 and bf16 are computed in f32 and rounded once at the end of a
+ * chain (a later step takes the cast off again). */
+const Expr *expr_mul(Arena *arena, const Expr *e, double constant, Error *err);
+const Expr *expr_shift(Arena *arena, const Expr *e, double constant, Error *err);
+const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err);  /* equal shapes */
+const Expr *expr_mean(Arena *arena, const Expr *e, int axis, Error *err);
+const Expr *expr_fill_with(Arena *arena, const Fill *fill, DType dtype, const int64_t *dims,
+                           size_t rank, Error *err);
+/* Overlap along one axis with a target; resolved by expr_fit_to. */
+const Expr *expr_fit(Arena *arena, const Expr *e, int axis, FitRest rest, double std,
+                     Error *err);
+/* An EX_FIT as CAT/SLICE/TARGET/FILL for that target; other expressions are returned as they
+ * are. *rows (may be NULL) receives "100 of 200 rows". */
+const Expr *expr_fit_to(Arena *arena, const Expr *e, const Tensor *target, char rows[64],
+                        Error *err);
+
+/* The tensor it simply is (a SOURCE, perhaps under FIT-free identity), else NULL: such a
+ * tensor can be copied byte for byte. */
+const Tensor *expr_as_source(const Expr *e);
+/* Whether every leaf has bytes (no schema behind it). *which receives the first that has not. */
+bool expr_has_data(const Expr *e, const Tensor **which);
+/* Calls visit for every source (or target) leaf, left to right. */
+void expr_leaves(const Expr *e, void (*visit)(const Tensor *tensor, void *context), void *context);
+
+/* Fills the box [from, from+size) of the result, row-major in e->dtype, into `out`. NULL/NULL
+ * = all of it. Working memory beside `out` is a few times the box at most (MEAN and reshapes
+ * of permuted data read in pieces). */
+bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err);
+
+/* The nested array of plans: ["cat",0,["src","a"],["src","b"]]. */
+void expr_write_json(const Expr *e, JsonWriter *writer);
+
+#endif

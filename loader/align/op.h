@@ -1,0 +1,93 @@
+/* Op: what stands right of `|>`. One table of ops; each works on the value of a rule, which is
+ * a list of lists of expressions: one list a source pattern, in gathered order. */
+#ifndef LOADER_ALIGN_OP_H
+#define LOADER_ALIGN_OP_H
+
+#include "loader/align/expr.h"
+#include "loader/align/pattern.h"
+
+/* name as rules spell it, what it takes, what it does: help and the manual come from here */
+#define OPS(X)                                                                                  \
+    X(OP_T, "T", "", "transpose of a matrix")                                                   \
+    X(OP_PERMUTE, "permute", "axis, …", "axes in the given order, as torch.permute")            \
+    X(OP_RESHAPE, "reshape", "size, …", "row-major reshape; one size may be -1")                \
+    X(OP_SQUEEZE, "squeeze", "axis", "drops an axis of size 1 (all of them without argument)")  \
+    X(OP_UNSQUEEZE, "unsqueeze", "axis", "adds an axis of size 1")                              \
+    X(OP_SPLIT, "split", "n | {sizes} | nothing, axis", "one tensor into n equal parts, parts of given sizes, or the targets' sizes") \
+    X(OP_CAT, "cat", "axis", "joins each list along an axis")                                   \
+    X(OP_STACK, "stack", "axis", "joins each list along a new axis")                            \
+    X(OP_UNSTACK, "unstack", "axis", "one tensor into its slices along an axis")                \
+    X(OP_SLICE, "slice", "axis, from, to", "a range of an axis; negative counts from the end")  \
+    X(OP_PICK, "pick", "axis, {indices}", "chosen indices of an axis")                          \
+    X(OP_ROLL, "roll", "axis, shift", "rotates along an axis, as torch.roll")                   \
+    X(OP_ROPE_PAIRS, "rope_pairs", "heads", "rope rows from halves to interleaved pairs (HF to Meta)")   \
+    X(OP_ROPE_HALVES, "rope_halves", "heads", "rope rows from interleaved pairs to halves (Meta to HF)") \
+    X(OP_FIT, "fit", "axis, rest", "copies the overlap; rest: target (default), zeros, mean, normal(s)") \
+    X(OP_CAST, "cast", "dtype", "converts to a dtype")                                          \
+    X(OP_MUL, "mul", "c", "times a constant")                                                   \
+    X(OP_ADD, "add", "c", "plus a constant")                                                    \
+    X(OP_ZEROS, "zeros", "", "zeros of the target's shape")                                     \
+    X(OP_CONST, "const", "c", "a constant of the target's shape")                               \
+    X(OP_NORMAL, "normal", "std | mean, std", "normal numbers of the target's shape")           \
+    X(OP_UNIFORM, "uniform", "low, high", "uniform numbers of the target's shape")              \
+    X(OP_KAIMING, "kaiming", "{mode=, dist=}", "PyTorch's kaiming initialisation (fan_in)")     \
+    X(OP_XAVIER, "xavier", "{dist=}", "PyTorch's xavier initialisation")                        \
+    X(OP_COPY, "copy", "", "the same tensor under every name on the right")                     \
+    X(OP_FUNCTION, "function", "(t, m)", "a Lua function over symbolic tensors")
+
+#define OP_ENUM(id, name, args, help) id,
+typedef enum OpKind { OPS(OP_ENUM) OP_KIND_COUNT } OpKind;
+#undef OP_ENUM
+
+typedef struct Op {
+    OpKind kind;
+    bool has_axis;           /* an axis was given */
+    int axis;
+    int64_t number;          /* split n, slice from, roll shift, rope heads */
+    int64_t to;              /* slice to */
+    bool has_number, has_to;
+    const int64_t *list;     /* permute, reshape, split sizes, pick indices */
+    size_t list_count;
+    double real, real2;      /* mul, add, const, normal, uniform */
+    DType dtype;             /* cast */
+    FitRest rest;            /* fit */
+    Fill fill;               /* zeros … xavier: kind and numbers (seed and key set later) */
+    int function;            /* FUNCTION: the host's reference */
+} Op;
+
+typedef struct ExprList {
+    const Expr **items;
+    size_t count;
+} ExprList;
+
+/* The value of a rule while its ops are applied. */
+typedef struct RuleValue {
+    ExprList *lists;
+    size_t count;
+} RuleValue;
+
+/* Where ops may look beyond the value itself. */
+typedef struct OpContext {
+    Arena *arena;
+    const StateDict *target;              /* NULL when there is none */
+    const char *const *names;             /* the right-hand names, as far as they are known */
+    size_t name_count;
+    const Captures *captures;
+    uint64_t seed;
+    /* Runs op->function with the value (lists, captures); the scripting floor hands it in. */
+    bool (*call)(void *host, const Op *op, const struct OpContext *context, RuleValue *value,
+                 Error *err);
+    void *host;
+} OpContext;
+
+/* Applies one op in place. stack and cat reduce each list, and the outer list when every list
+ * has length one; split and unstack turn one tensor into a list; the others apply to each. */
+bool op_apply(const Op *op, const OpContext *context, RuleValue *value, Error *err);
+
+const char *op_name(OpKind kind);
+const char *op_args(OpKind kind);
+const char *op_help(OpKind kind);
+/* "split(3)", "permute(3,2,0,1)": as reports print it. */
+void op_show(const Op *op, Text *out);
+
+#endif

@@ -1,0 +1,32 @@
+/* Reports: the ledger for people and for scripts. The words and the order of sections are
+ * RULES.md (d); the JSON is CLI.md's. */
+#ifndef LOADER_ALIGN_REPORT_H
+#define LOADER_ALIGN_REPORT_H
+
+#include "loader/align/align.h"
+#include "loader/core/json.h"
+
+typedef struct ReportOutput {
+    const char *path, *format;   /* what was written */
+    size_t tensors;
+    uint64_t bytes;
+    const char *sha256;          /* NULL: not asked for */
+} ReportOutput;
+
+typedef struct ReportOptions {
+    const char *source_path, *target_path;   /* as the user gave them; target may be NULL */
+    const char *target_format, *target_container;
+    uint64_t target_file_bytes;
+    const char *const *rule_files;
+    size_t rule_count;
+    bool verbose;                /* no limit of 20 lines */
+    bool plan;                   /* JSON entries carry "expr" (plans) */
+    bool writing;                /* an output was asked for: say written or nothing written */
+    const ReportOutput *output;  /* NULL: nothing was written */
+    int exit;
+} ReportOptions;
+
+void report_text(const Alignment *alignment, const ReportOptions *options, Text *out);
+void report_json(const Alignment *alignment, const ReportOptions *options, Text *out);
+
+#endif

@@ -1,0 +1,74 @@
+/* Rule: one line of rule text, compiled; RuleBlock: a `rules` or `sub` text.
+ *
+ *   SRC[, SRC…] -> [DST[, DST…]] [|> op, op…]       (RULES.md B2, B2a, "Text")
+ *
+ * Statements end at `;` or a newline outside brackets, quotes and `function … end`; a line
+ * that ends in `,` or `|>` goes on, and so does one whose next line begins with `|>`. */
+#ifndef LOADER_ALIGN_RULE_H
+#define LOADER_ALIGN_RULE_H
+
+#include "loader/align/op.h"
+#include "loader/align/pattern.h"
+
+/* Where a statement stands: shown as "fix.lua:12". */
+typedef struct Origin {
+    const char *file;        /* chunk name: a file, "-e", ":" for the viewer's prompt */
+    int line;                /* from 1 */
+} Origin;
+
+typedef struct RuleSource {
+    const Pattern *pattern;
+    bool keep;               /* `&src`: used without consuming the key */
+} RuleSource;
+
+typedef struct Rule {
+    Origin origin;
+    const char *text;        /* as written, trimmed */
+    const RuleSource *sources;
+    size_t source_count;     /* 0: fill what is missing */
+    const Template *const *targets;
+    size_t target_count;     /* 0: drop */
+    const Op *ops;
+    size_t op_count;
+} Rule;
+
+typedef struct RuleBlock {
+    const Rule *rules;
+    size_t count;
+} RuleBlock;
+
+/* One line of a `sub` block: whole runs of segments, each line over every key, in order. */
+typedef struct SubRule {
+    Origin origin;
+    const char *text;
+    const Pattern *pattern;
+    const Template *replacement;
+    bool loose_head, loose_tail;   /* `~` at that edge: may start or end inside a segment */
+} SubRule;
+
+typedef struct SubBlock {
+    const SubRule *rules;
+    size_t count;
+} SubBlock;
+
+/* What rule text needs of the scripting floor. */
+typedef struct RuleHost {
+    ExprHost expressions;
+    /* Compiles the Lua list right of `|>` into ops in the arena. */
+    bool (*compile_ops)(void *host, Arena *arena, const char *text, size_t n, int line,
+                        const Op **ops, size_t *count, Error *err);
+    void *host;
+} RuleHost;
+
+/* Parses a text whose first line has the given origin. Errors begin with "FILE:LINE: ". */
+bool rules_parse(Arena *arena, const char *text, size_t n, Origin origin, const RuleHost *host,
+                 RuleBlock *out, Error *err);
+bool sub_parse(Arena *arena, const char *text, size_t n, Origin origin, const RuleHost *host,
+               SubBlock *out, Error *err);
+/* All places of `key` where the line fits are replaced, left to right, once; false when none
+ * does. Never rescans its own result. */
+bool sub_apply(const SubRule *rule, const char *key, Text *out, bool *changed, Error *err);
+/* Whether a run of segments, `pattern` with the sub block's edges, fits anywhere. Helper for
+ * patterns that name keys in fill(), keep_target(), expect(): plain whole-key patterns. */
+
+#endif

@@ -1,0 +1,60 @@
+#include "loader/core/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A text that was cut must not end inside a UTF-8 sequence. */
+static void trim_partial_character(char *text)
+{
+    size_t n = strlen(text), back = 0;
+    while (back < 3 && n > back && ((unsigned char)text[n - 1 - back] & 0xC0) == 0x80) back++;
+    if (n <= back) return;
+    unsigned char lead = (unsigned char)text[n - 1 - back];
+    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (lead >= 0xC0 && back + 1 < want) text[n - 1 - back] = '\0';
+}
+
+bool error_set(Error *err, ErrorCode code, const char *format, ...)
+{
+    if (!err) return false;
+    va_list args;
+    va_start(args, format);
+    err->code = code;
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    trim_partial_character(err->text);
+    return false;
+}
+
+bool error_prefix(Error *err, const char *format, ...)
+{
+    if (!err) return false;
+    char before[sizeof err->text], joined[sizeof err->text];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(before, sizeof before, format, args);
+    va_end(args);
+    size_t n = strlen(before);
+    memcpy(joined, before, n);
+    snprintf(joined + n, sizeof joined - n, ": %s", err->text);
+    memcpy(err->text, joined, sizeof err->text);
+    trim_partial_character(err->text);
+    return false;
+}
+
+bool error_errno(Error *err, const char *format, ...)
+{
+    int number = errno;
+    if (!err) return false;
+    va_list args;
+    va_start(args, format);
+    err->code = ERR_IO;
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    size_t n = strlen(err->text);
+    snprintf(err->text + n, sizeof err->text - n, ": %s", strerror(number));
+    trim_partial_character(err->text);
+    return false;
+}

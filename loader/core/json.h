@@ -1,0 +1,70 @@
+/* JSON in and out, on yajl: a stream of events, a tree of Values, and a writer.
+ *
+ * Strings are held names (text.h). A lone \udcXX escape, which is how reports spell a byte
+ * that is no UTF-8, becomes that byte again; other lone surrogates stay surrogates. */
+#ifndef LOADER_CORE_JSON_H
+#define LOADER_CORE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "loader/core/error.h"
+#include "loader/core/text.h"
+#include "loader/core/value.h"
+
+/* Events of one document, in order. A handler that returns false (having set its error)
+ * stops the parse. Strings are not NUL-terminated and are borrowed for the call. */
+typedef struct JsonEvents {
+    bool (*null)(void *context);
+    bool (*boolean)(void *context, bool value);
+    /* The literal's text: an integer that does not fit i64 is not lost. */
+    bool (*number)(void *context, const char *text, size_t n);
+    bool (*string)(void *context, const char *text, size_t n);
+    bool (*start_map)(void *context);
+    bool (*map_key)(void *context, const char *text, size_t n);
+    bool (*end_map)(void *context);
+    bool (*start_list)(void *context);
+    bool (*end_list)(void *context);
+} JsonEvents;
+
+enum { JSON_DEPTH = 128 };   /* nesting limit of every document */
+
+/* A push parser: feed pieces, then finish. `what` names the document in errors, which say
+ * the byte. JSON text may be followed by white space only. */
+typedef struct JsonReader JsonReader;
+JsonReader *json_reader_new(const JsonEvents *events, void *context, const char *what);
+bool json_reader_feed(JsonReader *reader, const void *bytes, size_t n, Error *err);
+bool json_reader_finish(JsonReader *reader, Error *err);
+uint64_t json_reader_position(const JsonReader *reader);  /* bytes consumed so far */
+void json_reader_free(JsonReader *reader);
+
+/* A whole document as a Value in `arena`; NULL and an error when it is malformed or holds
+ * more than `limit` values. Duplicate keys are an error. */
+Value *json_parse(Arena *arena, const char *text, size_t n, const char *what, size_t limit,
+                  Error *err);
+
+/* A writer that appends to a Text. Commas, quotes and indentation are its business. */
+typedef struct JsonWriter JsonWriter;
+JsonWriter *json_writer_new(Text *out, bool pretty);   /* pretty: indent 2, as Python's */
+void json_writer_free(JsonWriter *writer);
+void json_map(JsonWriter *writer);
+void json_list(JsonWriter *writer);
+void json_end(JsonWriter *writer);                      /* closes the innermost */
+void json_key(JsonWriter *writer, const char *name);
+void json_string(JsonWriter *writer, const char *name); /* a held name */
+void json_int(JsonWriter *writer, int64_t value);
+void json_uint(JsonWriter *writer, uint64_t value);
+void json_float(JsonWriter *writer, double value);      /* shortest that reads back; NaN,
+                                                           Infinity as Python spells them */
+void json_bool(JsonWriter *writer, bool value);
+void json_null(JsonWriter *writer);
+void json_shape(JsonWriter *writer, const int64_t *dims, unsigned rank); /* null if dims NULL */
+void json_value(JsonWriter *writer, const Value *value);
+
+/* JSON string escaping alone, without the quotes: as serde_json does it (\" \\ \b \f \n \r
+ * \t, \u00xx below 0x20, the rest raw); bytes that are no UTF-8 as \udcXX. */
+void json_escape(const char *name, Text *out);
+
+#endif

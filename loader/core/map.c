@@ -1,0 +1,112 @@
+#include "loader/core/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loader/core/memory.h"
+
+struct NameSlot {
+    const char *name;    /* NULL = free */
+    uint64_t hash;
+    uint32_t number;
+};
+
+static uint64_t process_seed(void)
+{
+    static uint64_t seed;   /* constant once set: any thread that races sets a fine value */
+    if (!seed) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        seed = ((uint64_t)now.tv_nsec << 20) ^ (uint64_t)now.tv_sec ^ ((uint64_t)getpid() << 40) ^ 1;
+    }
+    return seed;
+}
+
+/* Eight bytes at a time, multiply and fold (the construction of wyhash, shortened). */
+static uint64_t hash_name(const char *name)
+{
+    const uint64_t k = 0x9E3779B97F4A7C15u;
+    size_t n = strlen(name);
+    uint64_t h = process_seed() ^ (n * k);
+    for (; n >= 8; n -= 8, name += 8) {
+        uint64_t word;
+        memcpy(&word, name, 8);
+        __uint128_t wide = (__uint128_t)(h ^ word) * k;
+        h = (uint64_t)wide ^ (uint64_t)(wide >> 64);
+    }
+    uint64_t tail = 0;
+    memcpy(&tail, name, n);
+    __uint128_t wide = (__uint128_t)(h ^ tail) * 0xD6E8FEB86659FD93u;
+    h = (uint64_t)wide ^ (uint64_t)(wide >> 64);
+    return h ^ (h >> 29);
+}
+
+void map_init(NameMap *map)
+{
+    *map = (NameMap){0};
+}
+
+void map_done(NameMap *map)
+{
+    free(map->slots);
+    map_init(map);
+}
+
+/* The slot that holds `name`, or the free one where it would go. */
+static NameSlot *find_slot(const NameMap *map, const char *name, uint64_t hash)
+{
+    for (size_t i = hash & (map->room - 1);; i = (i + 1) & (map->room - 1)) {
+        NameSlot *slot = &map->slots[i];
+        if (!slot->name || (slot->hash == hash && strcmp(slot->name, name) == 0)) return slot;
+    }
+}
+
+uint32_t map_get(const NameMap *map, const char *name)
+{
+    if (!map->count) return MAP_NONE;
+    const NameSlot *slot = find_slot(map, name, hash_name(name));
+    return slot->name ? slot->number : MAP_NONE;
+}
+
+static void enlarge(NameMap *map)
+{
+    NameMap bigger = {mem_alloc((map->room ? map->room * 2 : 16) * sizeof(NameSlot)),
+                      map->room ? map->room * 2 : 16, map->count};
+    for (size_t i = 0; i < map->room; i++)
+        if (map->slots[i].name)
+            *find_slot(&bigger, map->slots[i].name, map->slots[i].hash) = map->slots[i];
+    free(map->slots);
+    *map = bigger;
+}
+
+uint32_t map_set(NameMap *map, const char *name, uint32_t number)
+{
+    if ((map->count + 1) * 4 > map->room * 3) enlarge(map);
+    uint64_t hash = hash_name(name);
+    NameSlot *slot = find_slot(map, name, hash);
+    uint32_t before = slot->name ? slot->number : MAP_NONE;
+    if (!slot->name) map->count++;
+    *slot = (NameSlot){name, hash, number};
+    return before;
+}
+
+bool map_remove(NameMap *map, const char *name)
+{
+    if (!map->count) return false;
+    NameSlot *slot = find_slot(map, name, hash_name(name));
+    if (!slot->name) return false;
+    size_t hole = (size_t)(slot - map->slots), mask = map->room - 1;
+    /* Close the hole by moving later slots back that may not be passed over. */
+    for (size_t i = (hole + 1) & mask; map->slots[i].name; i = (i + 1) & mask) {
+        size_t home = map->slots[i].hash & mask;
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            map->slots[hole] = map->slots[i];
+            hole = i;
+        }
+    }
+    map->slots[hole] = (NameSlot){0};
+    map->count--;
+    return true;
+}

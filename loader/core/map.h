@@ -1,0 +1,32 @@
+/* NameMap: names to numbers, O(1). Open addressing over borrowed names; the hash is
+ * seeded per process, so that a file cannot choose its collisions. */
+#ifndef LOADER_CORE_MAP_H
+#define LOADER_CORE_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct NameSlot NameSlot;
+
+typedef struct NameMap {
+    NameSlot *slots;     /* owned; NULL while empty */
+    size_t room, count;  /* room is a power of two */
+} NameMap;
+
+enum { MAP_NONE = 0xFFFFFFFFu };
+
+void map_init(NameMap *map);
+void map_done(NameMap *map);
+
+/* The number stored for `name`, or MAP_NONE. */
+uint32_t map_get(const NameMap *map, const char *name);
+
+/* Stores `number` (not MAP_NONE) for `name`, which is borrowed and must outlive the map.
+ * Returns MAP_NONE when the name was new, else the number it had before (now replaced). */
+uint32_t map_set(NameMap *map, const char *name, uint32_t number);
+
+/* Removes a name; false when it was not there. */
+bool map_remove(NameMap *map, const char *name);
+
+#endif

@@ -1,0 +1,128 @@
+#include "loader/core/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARENA_FIRST = 4096, ARENA_LARGEST = 1 << 20 };
+
+typedef struct Block {
+    struct Block *next;
+    size_t used, room;   /* bytes of `data` */
+    _Alignas(16) unsigned char data[];
+} Block;
+
+struct Arena {
+    Block *block;        /* the newest; earlier ones hang behind it */
+    size_t total;        /* bytes handed out */
+};
+
+static void *or_abort(void *memory)
+{
+    if (memory) return memory;
+    fputs("tenon: out of memory\n", stderr);
+    abort();
+}
+
+void *mem_alloc(size_t bytes)
+{
+    return or_abort(calloc(1, bytes ? bytes : 1));
+}
+
+void *mem_realloc(void *old, size_t bytes)
+{
+    return or_abort(realloc(old, bytes ? bytes : 1));
+}
+
+char *mem_strdup(const char *text)
+{
+    return or_abort(strdup(text));
+}
+
+void *mem_grow(void *array, size_t *room, size_t want, size_t size)
+{
+    if (want <= *room) return array;
+    size_t next = *room ? *room : 8, bytes;
+    while (next < want) next += next;
+    if (__builtin_mul_overflow(next, size, &bytes)) return or_abort(NULL);
+    *room = next;
+    return mem_realloc(array, bytes);
+}
+
+Arena *arena_new(void)
+{
+    return mem_alloc(sizeof(Arena));
+}
+
+void arena_free(Arena *arena)
+{
+    if (!arena) return;
+    for (Block *block = arena->block; block;) {
+        Block *next = block->next;
+        free(block);
+        block = next;
+    }
+    free(arena);
+}
+
+static Block *add_block(Arena *arena, size_t bytes)
+{
+    size_t room = arena->block ? arena->block->room * 2 : ARENA_FIRST;
+    if (room > ARENA_LARGEST) room = ARENA_LARGEST;
+    if (room < bytes) room = bytes;
+    Block *block = or_abort(calloc(1, sizeof *block + room));
+    block->room = room;
+    block->next = arena->block;
+    arena->block = block;
+    return block;
+}
+
+void *arena_alloc(Arena *arena, size_t bytes)
+{
+    size_t need = (bytes + 15) & ~(size_t)15;
+    if (need < bytes) or_abort(NULL);
+    Block *block = arena->block;
+    if (!block || block->room - block->used < need) block = add_block(arena, need);
+    void *memory = block->data + block->used;
+    block->used += need;
+    arena->total += need;
+    return memory;
+}
+
+void *arena_copy(Arena *arena, const void *bytes, size_t n)
+{
+    void *copy = arena_alloc(arena, n);
+    if (n) memcpy(copy, bytes, n);
+    return copy;
+}
+
+char *arena_strndup(Arena *arena, const char *text, size_t n)
+{
+    char *copy = arena_alloc(arena, n + 1);
+    if (n) memcpy(copy, text, n);
+    return copy;
+}
+
+char *arena_strdup(Arena *arena, const char *text)
+{
+    return arena_strndup(arena, text, strlen(text));
+}
+
+char *arena_printf(Arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = arena_alloc(arena, n < 0 ? 1 : (size_t)n + 1);
+    if (n >= 0) vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+size_t arena_bytes(const Arena *arena)
+{
+    return arena->total;
+}

@@ -1,0 +1,272 @@
+#include "loader/core/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_done(Text *text)
+{
+    free(text->bytes);
+    *text = (Text){0};
+}
+
+void text_clear(Text *text)
+{
+    text->length = 0;
+    if (text->bytes) text->bytes[0] = '\0';
+}
+
+void text_addn(Text *text, const void *bytes, size_t n)
+{
+    text->bytes = mem_grow(text->bytes, &text->room, text->length + n + 1, 1);
+    if (n) memcpy(text->bytes + text->length, bytes, n);
+    text->length += n;
+    text->bytes[text->length] = '\0';
+}
+
+void text_add(Text *text, const char *string)
+{
+    text_addn(text, string, strlen(string));
+}
+
+void text_addc(Text *text, char c)
+{
+    text_addn(text, &c, 1);
+}
+
+void text_addv(Text *text, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (n < 0) return;
+    text->bytes = mem_grow(text->bytes, &text->room, text->length + (size_t)n + 1, 1);
+    vsnprintf(text->bytes + text->length, (size_t)n + 1, format, args);
+    text->length += (size_t)n;
+}
+
+void text_addf(Text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_addv(text, format, args);
+    va_end(args);
+}
+
+const char *text_string(const Text *text)
+{
+    return text->bytes ? text->bytes : "";
+}
+
+static bool is_tail(const unsigned char *p, const unsigned char *end, size_t n)
+{
+    if ((size_t)(end - p) < n) return false;
+    for (size_t i = 0; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80) return false;
+    return true;
+}
+
+/* Length of the well-formed sequence at p (surrogates allowed), 0 when there is none. */
+static size_t sequence_length(const unsigned char *p, const unsigned char *end)
+{
+    unsigned char c = p[0];
+    if (c < 0x80) return 1;
+    if (c >= 0xC2 && c <= 0xDF) return is_tail(p + 1, end, 1) ? 2 : 0;
+    if (c >= 0xE0 && c <= 0xEF)
+        return is_tail(p + 1, end, 2) && (c != 0xE0 || p[1] >= 0xA0) ? 3 : 0;
+    if (c >= 0xF0 && c <= 0xF4)
+        return is_tail(p + 1, end, 3) && (c != 0xF0 || p[1] >= 0x90) && (c != 0xF4 || p[1] < 0x90)
+                   ? 4
+                   : 0;
+    return 0;
+}
+
+uint32_t utf8_next(const char **at, const char *limit)
+{
+    const unsigned char *p = (const unsigned char *)*at, *end = (const unsigned char *)limit;
+    if (p[0] == 0xC0 && end - p >= 2 && p[1] == 0x80) {
+        *at += 2;
+        return 0;
+    }
+    size_t n = sequence_length(p, end);
+    *at += n ? n : 1;
+    switch (n) {
+    case 1: return p[0];
+    case 2: return (uint32_t)(p[0] & 0x1F) << 6 | (p[1] & 0x3F);
+    case 3: return (uint32_t)(p[0] & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
+    case 4:
+        return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3F) << 12 |
+               (uint32_t)(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
+    default: return 0xDC00u + p[0];
+    }
+}
+
+void utf8_add(Text *text, uint32_t code)
+{
+    char b[4];
+    if (code < 0x80) {
+        text_addc(text, (char)code);
+    } else if (code < 0x800) {
+        b[0] = (char)(0xC0 | code >> 6);
+        b[1] = (char)(0x80 | (code & 0x3F));
+        text_addn(text, b, 2);
+    } else if (code < 0x10000) {
+        b[0] = (char)(0xE0 | code >> 12);
+        b[1] = (char)(0x80 | (code >> 6 & 0x3F));
+        b[2] = (char)(0x80 | (code & 0x3F));
+        text_addn(text, b, 3);
+    } else {
+        b[0] = (char)(0xF0 | code >> 18);
+        b[1] = (char)(0x80 | (code >> 12 & 0x3F));
+        b[2] = (char)(0x80 | (code >> 6 & 0x3F));
+        b[3] = (char)(0x80 | (code & 0x3F));
+        text_addn(text, b, 4);
+    }
+}
+
+static bool is_surrogate(const unsigned char *p)
+{
+    return p[0] == 0xED && p[1] >= 0xA0;
+}
+
+bool utf8_valid(const char *bytes, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)bytes, *end = p + n;
+    while (p < end) {
+        size_t length = sequence_length(p, end);
+        if (!length || (length == 3 && is_surrogate(p))) return false;
+        p += length;
+    }
+    return true;
+}
+
+const char *name_hold(Arena *arena, const void *bytes, size_t n)
+{
+    const char *p = bytes;
+    if (!n || !memchr(p, '\0', n)) return arena_strndup(arena, p, n);
+    Text held = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (p[i]) text_addc(&held, p[i]);
+        else text_addn(&held, "\xC0\x80", 2);
+    }
+    char *name = arena_strndup(arena, held.bytes, held.length);
+    text_done(&held);
+    return name;
+}
+
+void name_bytes(const char *name, Text *out)
+{
+    for (const char *p; (p = strstr(name, "\xC0\x80")); name = p + 2) {
+        text_addn(out, name, (size_t)(p - name));
+        text_addc(out, '\0');
+    }
+    text_add(out, name);
+}
+
+bool name_is_text(const char *name)
+{
+    Text raw = {0};
+    name_bytes(name, &raw);
+    bool valid = utf8_valid(text_string(&raw), raw.length);
+    text_done(&raw);
+    return valid;
+}
+
+/* Characters that would move, hide or reverse what a terminal shows. */
+static bool is_unsafe(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF;
+}
+
+void name_show(const char *name, Text *out)
+{
+    const char *end = name + strlen(name);
+    while (name < end) {
+        const char *start = name;
+        uint32_t c = utf8_next(&name, end);
+        if (c == '\n') text_add(out, "\\n");
+        else if (c == '\t') text_add(out, "\\t");
+        else if (c == '\r') text_add(out, "\\r");
+        else if (c >= 0xD800 && c <= 0xDFFF) text_addf(out, "\\u%04" PRIx32, c);
+        else if (is_unsafe(c)) text_addf(out, c < 0x100 ? "\\x%02" PRIx32 : "\\u%04" PRIx32, c);
+        else text_addn(out, start, (size_t)(name - start));
+    }
+}
+
+void show_bytes(uint64_t bytes, char out[32])
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 999.95 && unit + 1 < countof(units)) value /= 1000, unit++;
+    snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+void show_count(uint64_t count, char out[32])
+{
+    static const char *const units[] = {"", "k", "M", "G", "T", "P"};
+    double value = (double)count;
+    size_t unit = 0;
+    if (count >= 10000)
+        while (value >= 999.95 && unit + 1 < countof(units)) value /= 1000, unit++;
+    if (unit) snprintf(out, 32, "%.1f %s", value, units[unit]);
+    else snprintf(out, 32, "%" PRIu64, count);
+}
+
+void show_shape(const int64_t *dims, unsigned rank, Text *out)
+{
+    if (!dims) {
+        text_add(out, "?");
+        return;
+    }
+    if (!rank) text_add(out, "scalar");
+    for (unsigned i = 0; i < rank; i++) text_addf(out, "%s%" PRId64, i ? "×" : "", dims[i]);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Compares the digit runs at *a and *b by value and moves both behind them. */
+static int compare_numbers(const char **a, const char **b)
+{
+    while (**a == '0' && is_digit((*a)[1])) ++*a;
+    while (**b == '0' && is_digit((*b)[1])) ++*b;
+    const char *x = *a, *y = *b;
+    while (is_digit(**a)) ++*a;
+    while (is_digit(**b)) ++*b;
+    size_t n = (size_t)(*a - x), m = (size_t)(*b - y);
+    return n != m ? (n < m ? -1 : 1) : memcmp(x, y, n);
+}
+
+int natural_compare(const char *a, const char *b)
+{
+    const char *x = a, *y = b;
+    while (*x && *y) {
+        if (is_digit(*x) && is_digit(*y)) {
+            int order = compare_numbers(&x, &y);
+            if (order) return order;
+        } else if (*x != *y) {
+            return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
+        } else {
+            x++, y++;
+        }
+    }
+    if (*x || *y) return *x ? 1 : -1;
+    return strcmp(a, b);
+}
+
+bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool has_suffix(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return m <= n && memcmp(text + n - m, suffix, m) == 0;
+}

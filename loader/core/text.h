@@ -1,0 +1,63 @@
+/* Text: a growing byte buffer, and what names and numbers look like to people.
+ *
+ * Names (keys) are NUL-terminated bytes, nearly always UTF-8. Three oddities are kept:
+ *   - a NUL inside a key is held as C0 80 (never valid UTF-8), so C strings suffice;
+ *   - Python's lone surrogates are held as their 3-byte form (ED A0..BF xx);
+ *   - bytes that are no UTF-8 (Python 2 keys) are held as they are. */
+#ifndef LOADER_CORE_TEXT_H
+#define LOADER_CORE_TEXT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/core/memory.h"
+
+typedef struct Text {
+    char *bytes;         /* owned; NUL after the last byte once anything was added */
+    size_t length, room;
+} Text;
+
+void text_done(Text *text);                                   /* frees, leaves it empty */
+void text_clear(Text *text);                                  /* empties, keeps the room */
+void text_add(Text *text, const char *string);
+void text_addn(Text *text, const void *bytes, size_t n);
+void text_addc(Text *text, char c);
+void text_addf(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_addv(Text *text, const char *format, va_list args);
+/* The bytes as a string, "" while empty; borrowed until the next change. */
+const char *text_string(const Text *text);
+
+/* Decodes one character at *p (p < end). Returns its code point and moves *p behind it;
+ * 3-byte surrogates decode as such; a byte that is no UTF-8 gives 0xDC00 + byte (Python's
+ * surrogateescape) and moves one; C0 80 gives 0. */
+uint32_t utf8_next(const char **p, const char *end);
+/* Appends one code point (surrogates in 3-byte form). */
+void utf8_add(Text *text, uint32_t code);
+/* Whether n bytes are strictly valid UTF-8 (no surrogates, no C0 80). */
+bool utf8_valid(const char *bytes, size_t n);
+
+/* Holds n raw bytes as a name: a NUL becomes C0 80. Memory from the arena. */
+const char *name_hold(Arena *arena, const void *bytes, size_t n);
+/* The raw bytes of a name, C0 80 turned back into NUL, appended to `out`. */
+void name_bytes(const char *name, Text *out);
+/* Whether the name can be written as UTF-8 text (JSON, safetensors). */
+bool name_is_text(const char *name);
+/* The name for people: control characters as \n or \x1b, lone surrogates and stray bytes
+ * as \udcXX, everything else as it is. Safe to print on a terminal. */
+void name_show(const char *name, Text *out);
+
+/* "95.1 MB", decimal units as disks and hubs count; "640 B" below 1 kB. */
+void show_bytes(uint64_t bytes, char out[32]);
+/* "23.6 M" for 23561205; plain digits below 10000. */
+void show_count(uint64_t count, char out[32]);
+/* "200×2048", "scalar" for rank 0, "?" where dims is NULL. */
+void show_shape(const int64_t *dims, unsigned rank, Text *out);
+
+/* Orders names as people do: runs of digits by value ("layer.2" before "layer.10"). */
+int natural_compare(const char *a, const char *b);
+bool has_prefix(const char *text, const char *prefix);
+bool has_suffix(const char *text, const char *suffix);
+
+#endif

@@ -1,0 +1,27 @@
+/* Pickle: an opaque-object machine for protocols 0 to 5. It executes nothing.
+ *
+ * GLOBAL and STACK_GLOBAL make a name; REDUCE, NEWOBJ, INST and OBJ make a CALL node; BUILD,
+ * SETITEM, APPEND fill it. Whoever asks what a node means (torch.c) looks at the names. */
+#ifndef LOADER_FORMAT_PICKLE_H
+#define LOADER_FORMAT_PICKLE_H
+
+#include "loader/core/error.h"
+#include "loader/core/memory.h"
+#include "loader/source/source.h"
+#include "loader/tensor/object.h"
+
+/* Documented limits; the text of the error names the one that was hit. */
+enum {
+    PICKLE_STACK_MAX = 16 << 20,          /* items on the stack */
+    PICKLE_MEMO_SLACK = 1024,             /* memo index at most bytes of pickle + this */
+    PICKLE_GLOBAL_MAX = 4096              /* bytes of one module or class name */
+};
+
+/* Parses the pickle that starts at `offset` of `source`, reading ahead in small blocks; *used
+ * (may be NULL) receives its length up to and with STOP (more may follow). Nodes go to
+ * `arena`; memory is bounded by a multiple of the bytes read. Errors name the source, the
+ * opcode and its byte. */
+Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
+                    Error *err);
+
+#endif

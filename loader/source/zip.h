@@ -1,0 +1,56 @@
+/* Zip files through a ByteSource: our own reader of the directory, libzip to inflate.
+ *
+ *   local header (30 + name + extra) | bytes | [descriptor]     for each member
+ *   central directory entry (46 + name + extra + comment)       for each member
+ *   [zip64 end record 56] [locator 20] end record 22 [comment]
+ *
+ * The directory is read by ourselves because libzip hides data offsets, gaps and local
+ * headers that disagree with the directory, and because a torch file may hold 100,000
+ * members. Names and sizes are the directory's (as in torch); the local header only says
+ * where the data starts. Layout and tolerance: FORMATS.md 1.1-1.6, 7; APPNOTE.TXT 4.3. */
+#ifndef LOADER_SOURCE_ZIP_H
+#define LOADER_SOURCE_ZIP_H
+
+#include "loader/core/memory.h"
+#include "loader/source/source.h"
+
+typedef struct ZipMember {
+    const char *name;        /* a held name, as in the directory; in the archive's arena */
+    uint64_t header;         /* offset of the local header */
+    uint64_t stored_size;    /* bytes in the file */
+    uint64_t size;           /* bytes of content */
+    uint32_t crc;            /* CRC-32 of the content as claimed; may be meaningless */
+    uint16_t method;         /* 0 stored, 8 deflated */
+    uint16_t flags;
+} ZipMember;
+
+typedef struct Zip Zip;      /* reference-counted */
+
+/* Documented limits; every one is named in the error it causes. */
+enum {
+    ZIP_MEMBERS_MAX = 8 * 1000 * 1000,
+    ZIP_DIRECTORY_MAX = 1 << 30,         /* bytes of the central directory */
+    ZIP_SPOOL_MAX_RATIO = 1100           /* deflate's best is 1032:1 */
+};
+
+/* Reads end record and directory; the source is kept alive. Refuses encrypted and multi-disk
+ * archives, members that overlap each other or lie outside, and duplicate names. */
+Zip *zip_open(ByteSource *source, Error *err);
+Zip *zip_ref(Zip *zip);
+void zip_unref(Zip *zip);
+size_t zip_count(const Zip *zip);
+const ZipMember *zip_member(const Zip *zip, size_t index);     /* in directory order */
+/* NULL when there is none. */
+const ZipMember *zip_find(const Zip *zip, const char *name);
+/* The directory component that all members share ("archive/"), "" when there is none. */
+const char *zip_prefix(const Zip *zip);
+ByteSource *zip_source(const Zip *zip);                        /* borrowed */
+
+/* A member's content. Stored: a window whose start is found at the first read (opening costs
+ * nothing). Deflated: inflated once, at the first read, into memory when small, else into an
+ * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error. */
+ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err);
+/* Where a stored member's bytes start in the zip's source (reads its local header). */
+bool zip_data_offset(Zip *zip, const ZipMember *member, uint64_t *offset, Error *err);
+
+#endif

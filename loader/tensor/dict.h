@@ -1,0 +1,48 @@
+/* StateDict: ordered names to Tensors, O(1) by name, with its metadata. Reference-counted;
+ * what it hands out is borrowed and lives as long as it does. */
+#ifndef LOADER_TENSOR_DICT_H
+#define LOADER_TENSOR_DICT_H
+
+#include "loader/core/map.h"
+#include "loader/core/memory.h"
+#include "loader/tensor/object.h"
+#include "loader/tensor/tensor.h"
+
+typedef struct StateDict StateDict;
+
+typedef struct MetadataItem {
+    const char *key, *value;     /* held names, in the dict's arena */
+} MetadataItem;
+
+StateDict *dict_new(void);
+StateDict *dict_ref(StateDict *dict);
+void dict_unref(StateDict *dict);            /* NULL is fine */
+Arena *dict_arena(StateDict *dict);          /* for names, dims, storages of its tensors */
+
+/* Copies the record (not what it points to, which must live in the dict's arena or longer)
+ * and appends it. False when the name is there already; nothing is added then. */
+bool dict_add(StateDict *dict, const Tensor *tensor);
+size_t dict_count(const StateDict *dict);
+const Tensor *dict_at(const StateDict *dict, size_t index);              /* file order */
+const Tensor *dict_find(const StateDict *dict, const char *name);        /* NULL if none */
+size_t dict_index(const StateDict *dict, const Tensor *tensor);
+
+uint64_t dict_bytes(const StateDict *dict);      /* sum of tensor_bytes */
+uint64_t dict_values(const StateDict *dict);     /* sum of tensor_count */
+/* Whether the order is the order of definition (torch, JSON and text schemas) or only the
+ * alphabet's (safetensors). */
+bool dict_is_ordered(const StateDict *dict);
+void dict_set_ordered(StateDict *dict, bool ordered);
+
+/* `__metadata__` of a safetensors file; empty elsewhere. In file order. */
+size_t dict_metadata_count(const StateDict *dict);
+MetadataItem dict_metadata(const StateDict *dict, size_t index);
+void dict_add_metadata(StateDict *dict, const char *key, const char *value);   /* copied */
+/* PyTorch's `_metadata` (a dict: module name to {'version': n}); NULL when there is none. */
+const Object *dict_torch_metadata(const StateDict *dict);
+void dict_set_torch_metadata(StateDict *dict, const Object *metadata);
+
+/* Keeps a checkpoint (or anything) alive as long as the dict: `release(owner)` at its end. */
+void dict_own(StateDict *dict, void *owner, void (*release)(void *owner));
+
+#endif

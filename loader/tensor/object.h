@@ -1,0 +1,81 @@
+/* Object: one node of a checkpoint's object tree, as a pickle (or JSON) describes it.
+ *
+ * Nothing here was ever executed: an unknown class is a CALL node that holds the name of
+ * what would have been called, with its arguments and state. Nodes are shared where the file
+ * shares them (the tree is a graph, and may have cycles); they live in the checkpoint's arena. */
+#ifndef LOADER_TENSOR_OBJECT_H
+#define LOADER_TENSOR_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/core/memory.h"
+#include "loader/core/text.h"
+
+typedef enum ObjectKind {
+    OBJ_NONE, OBJ_BOOL, OBJ_INT,
+    OBJ_BIGINT,      /* beyond i64: `bytes`, two's complement, little-endian */
+    OBJ_FLOAT, OBJ_STR,
+    OBJ_BYTES, OBJ_BYTEARRAY,
+    OBJ_TUPLE, OBJ_LIST, OBJ_SET, OBJ_FROZENSET,
+    OBJ_DICT,        /* items are key, value, key, value … */
+    OBJ_GLOBAL,      /* a class or function by name: `global` */
+    OBJ_CALL,        /* REDUCE, NEWOBJ, INST …: `call` */
+    OBJ_PERSID,      /* a persistent id: `items[0]` is its value */
+    OBJ_TENSOR       /* a tensor that was recognised: `tensor` */
+} ObjectKind;
+
+typedef enum CallKind { CALL_REDUCE, CALL_NEWOBJ, CALL_NEWOBJ_EX, CALL_INST } CallKind;
+
+typedef struct Object Object;
+struct Tensor;
+
+typedef struct ObjectCall {
+    Object *callable;        /* usually a GLOBAL */
+    Object *args;            /* a TUPLE */
+    Object *kwargs;          /* NEWOBJ_EX only, else NULL */
+    Object *state;           /* what BUILD gave; NULL when none */
+    Object *list;            /* what APPEND(S)/ADDITEMS gave: a LIST; NULL when none */
+    Object *map;             /* what SETITEM(S) gave: a DICT; NULL when none */
+} ObjectCall;
+
+struct Object {
+    uint8_t kind;            /* ObjectKind */
+    uint8_t call_kind;       /* CallKind, for CALL */
+    uint8_t mark;            /* for walks: whoever walks leaves it 0 */
+    uint32_t line;           /* byte offset in the pickle at which the node was made, saturated */
+    union {
+        bool boolean;
+        int64_t integer;
+        double number;
+        struct { const char *text; size_t n; } bytes;         /* STR: a held name; n its length */
+        struct { Object **items; size_t count, room; } list;  /* TUPLE LIST SET FROZENSET DICT PERSID */
+        struct { const char *module, *name; } global;
+        ObjectCall *call;
+        struct Tensor *tensor;
+    };
+};
+
+Object *object_new(Arena *arena, ObjectKind kind);
+Object *object_str(Arena *arena, const char *name);
+Object *object_int(Arena *arena, int64_t integer);
+/* Appends to a TUPLE, LIST, SET or (twice: key, value) DICT. */
+void object_push(Arena *arena, Object *list, Object *item);
+
+/* The value under a str key, or under an int key; NULL when `dict` is no dict (a CALL with a
+ * map, such as an OrderedDict, counts as one) or lacks it. The last of equal keys, as Python. */
+Object *object_get(const Object *dict, const char *key);
+Object *object_get_int(const Object *dict, int64_t key);
+/* The DICT behind a dict-like node (DICT, OrderedDict, defaultdict, Counter …), else NULL. */
+const Object *object_as_dict(const Object *object);
+/* The LIST or TUPLE behind a sequence-like node, else NULL. */
+const Object *object_as_sequence(const Object *object);
+/* Whether it is the global MODULE.NAME, Python-2 spellings included. */
+bool object_is_global(const Object *object, const char *module, const char *name);
+/* For a CALL of a GLOBAL: "module.name"-style test of its callable. */
+bool object_is_call(const Object *object, const char *module, const char *name);
+/* A short description for people: `int 6`, `str "adam"`, `dict (3)`, `numpy.dtype object`. */
+void object_show(const Object *object, Text *out);
+
+#endif

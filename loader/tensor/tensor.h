@@ -1,0 +1,73 @@
+/* Tensor and Storage: records about numbers, never the numbers.
+ *
+ * Shapes are row-major at the door: a format that counts its dimensions the other way turns
+ * them round itself. A million Tensors must fit, so a record is small and borrows what it
+ * points to from the arena of the StateDict it stands in. */
+#ifndef LOADER_TENSOR_TENSOR_H
+#define LOADER_TENSOR_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/core/error.h"
+#include "loader/source/source.h"
+#include "loader/tensor/dtype.h"
+
+enum { TENSOR_RANK_MAX = 32 };   /* documented limit; PyTorch's own is 64, NumPy's 32 */
+
+/* A run of bytes that tensors look into. Tensors with the same Storage share memory. */
+typedef struct Storage {
+    ByteSource *source;   /* borrowed from the checkpoint; NULL: there are no bytes */
+    uint64_t offset;      /* where the storage starts in its source */
+    uint64_t bytes;       /* its length */
+    DType dtype;          /* of the storage class; DT_U8 for untyped ones */
+    uint32_t index;       /* its number in the checkpoint, in order of first use */
+} Storage;
+
+/* How stored bytes become elements, where it is not "little-endian, one after the other". */
+typedef struct Encoding {
+    bool big_endian;      /* elements (of complex: components) are stored big-endian */
+    bool conjugate;       /* the imaginary parts are to be negated on reading */
+    bool negate;          /* the values are to be negated on reading */
+    bool opaque;          /* the elements cannot be read as numbers (sparse, quantized …):
+                             shown, never loaded */
+    const char *note;     /* for people: "quantized per tensor, scale 0.1, zero point 3" */
+} Encoding;
+
+typedef struct Tensor {
+    const char *name;           /* held name; its key in the StateDict */
+    const int64_t *dims;        /* [rank], row-major; NULL = shape unknown (schemas only) */
+    const int64_t *strides;     /* [rank], in elements; NULL = contiguous */
+    const Storage *storage;     /* NULL = no data (schemas, meta tensors) */
+    uint64_t offset;            /* of element 0 from the start of the storage, in bytes */
+    const Encoding *encoding;   /* NULL = raw little-endian */
+    const void *identity;       /* the Python object it came from: equal = the same object */
+    DType dtype;
+    uint8_t rank;
+    bool parameter;             /* it was an nn.Parameter (requires_grad is not kept) */
+} Tensor;
+
+/* Number of elements; 1 for rank 0; 0 when the shape is unknown. The reader of the file has
+ * checked that it does not overflow. */
+uint64_t tensor_count(const Tensor *tensor);
+/* Bytes of the values, packed; 0 when shape or dtype is unknown. */
+uint64_t tensor_bytes(const Tensor *tensor);
+/* Whether the elements lie one after the other in row-major order (dims of size 1 ignored). */
+bool tensor_is_contiguous(const Tensor *tensor);
+/* Row-major strides, in elements, for dims. */
+void contiguous_strides(const int64_t *dims, unsigned rank, int64_t *strides);
+bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank);
+
+/* What every reader must ask before it believes a tensor: rank, sizes, strides and offset
+ * non-negative, product without overflow, and the last element inside the storage. The error
+ * says which of them failed, with the numbers; the caller puts file and tensor before it. */
+bool tensor_check(const Tensor *tensor, Error *err);
+
+/* Reads the box [from, from+size) of the tensor, row-major, decoded (byte order, conj, neg)
+ * in the tensor's dtype, into `out` (product of sizes elements). NULL from/size = all of it.
+ * Bytes are read in runs as long as strides allow; no value is kept. */
+bool tensor_read(const Tensor *tensor, const int64_t *from, const int64_t *size, void *out,
+                 Error *err);
+
+#endif

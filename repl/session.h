@@ -1,0 +1,65 @@
+/* Session: one source, one target, the rules between them, and what they come to.
+ *
+ * The command line makes one, aligns once and prints; the viewer keeps one, adds a line of
+ * Lua for every change made by hand, and aligns again. Undo is text: the list of lines. */
+#ifndef REPL_SESSION_H
+#define REPL_SESSION_H
+
+#include "loader/align/align.h"
+#include "loader/core/error.h"
+
+typedef enum RulesKind { RULES_FILE, RULES_CODE } RulesKind;
+
+/* One -r or -e of the command line, in order. */
+typedef struct RulesArgument {
+    RulesKind kind;
+    const char *text;        /* a path, or the code */
+} RulesArgument;
+
+typedef struct SessionOptions {
+    const char *source;      /* FILE[::PATH] */
+    const char *target;      /* FILE[::PATH], a schema, or NULL */
+    const RulesArgument *rules;
+    size_t rule_count;
+    uint64_t seed;
+} SessionOptions;
+
+typedef struct Session Session;
+
+/* Opens source and target. Borrows nothing. */
+Session *session_new(const SessionOptions *options, Error *err);
+void session_free(Session *session);
+
+Checkpoint *session_source(const Session *session);
+Checkpoint *session_target_checkpoint(const Session *session);   /* NULL without a target */
+StateDict *session_target(const Session *session);
+const char *session_target_container(const Session *session);
+const char *session_source_path(const Session *session);         /* as the user gave it */
+const char *session_target_path(const Session *session);         /* NULL without a target */
+/* The rules files, in order, then "-e" for code: what reports list. */
+size_t session_rule_files(const Session *session, const char *const **files);
+
+/* Runs every rule text in a fresh sandbox and closes the ledger. A script that fails still
+ * gives an Alignment of what stood before it, with an error note; `err` is then set and
+ * *failed true. NULL only when nothing can be said (no container, unreadable rules file).
+ * The caller owns the reference. */
+Alignment *session_align(Session *session, bool *failed, Error *err);
+
+/* The lines a session adds to its files: one statement each. */
+size_t session_line_count(const Session *session);               /* applied ones */
+const char *session_line(const Session *session, size_t index);
+void session_add_line(Session *session, const char *line);       /* forgets what was undone */
+bool session_undo(Session *session);                             /* false: nothing to undo */
+bool session_redo(Session *session);
+bool session_is_saved(const Session *session);
+/* Appends the lines to a rules file, atomically; they become part of it (the file joins the
+ * session's rules when it was not among them). */
+bool session_save_lines(Session *session, const char *path, Error *err);
+/* Whether a rules file changed on disk since it was last read; if so it will be read again. */
+bool session_rules_changed(Session *session);
+
+/* What one more line would do, without keeping it: the ledger it would give. NULL and an
+ * error when the line is wrong or incomplete. The caller owns the reference. */
+Alignment *session_try(Session *session, const char *line, Error *err);
+
+#endif
