@@ -36,10 +36,15 @@ bool error_prefix(Error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(before, sizeof before, format, args);
     va_end(args);
-    size_t n = strlen(before);
-    memcpy(joined, before, n);
-    snprintf(joined + n, sizeof joined - n, ": %s", err->text);
-    memcpy(err->text, joined, sizeof err->text);
+    const char *parts[] = {before, ": ", err->text};
+    size_t used = 0;
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = strlen(parts[i]), room = sizeof joined - 1 - used;
+        memcpy(joined + used, parts[i], n < room ? n : room);
+        used += n < room ? n : room;
+    }
+    joined[used] = '\0';
+    memcpy(err->text, joined, used + 1);
     trim_partial_character(err->text);
     return false;
 }

@@ -15,7 +15,8 @@
 #include "loader/core/value.h"
 
 /* Events of one document, in order. A handler that returns false (having set its error)
- * stops the parse. Strings are not NUL-terminated and are borrowed for the call. */
+ * stops the parse; one that is NULL lets its events pass. Strings are not NUL-terminated and
+ * are borrowed for the call. */
 typedef struct JsonEvents {
     bool (*null)(void *context);
     bool (*boolean)(void *context, bool value);
@@ -35,9 +36,12 @@ enum { JSON_DEPTH = 128 };   /* nesting limit of every document */
  * the byte. JSON text may be followed by white space only. */
 typedef struct JsonReader JsonReader;
 JsonReader *json_reader_new(const JsonEvents *events, void *context, const char *what);
+/* Counts positions from `position` instead of 0, for a document inside a file. */
+void json_reader_start_at(JsonReader *reader, uint64_t position);
 bool json_reader_feed(JsonReader *reader, const void *bytes, size_t n, Error *err);
 bool json_reader_finish(JsonReader *reader, Error *err);
-uint64_t json_reader_position(const JsonReader *reader);  /* bytes consumed so far */
+/* Bytes consumed so far; in a handler, the byte after the token it is called for. */
+uint64_t json_reader_position(const JsonReader *reader);
 void json_reader_free(JsonReader *reader);
 
 /* A whole document as a Value in `arena`; NULL and an error when it is malformed or holds

@@ -19,7 +19,8 @@ static uint64_t process_seed(void)
     if (!seed) {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
-        seed = ((uint64_t)now.tv_nsec << 20) ^ (uint64_t)now.tv_sec ^ ((uint64_t)getpid() << 40) ^ 1;
+        seed = ((uint64_t)now.tv_nsec << 20) ^ (uint64_t)now.tv_sec ^
+               ((uint64_t)getpid() << 40) ^ 1;
     }
     return seed;
 }

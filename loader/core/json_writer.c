@@ -1,0 +1,229 @@
+/* JSON out: a writer that appends to a Text, compact or laid out as Python's indent=2. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/core/json.h"
+
+struct JsonWriter {
+    Text *out;               /* borrowed */
+    char *ends;              /* owned: for each open level, the bracket that closes it */
+    size_t depth, room;
+    bool pretty;
+    bool empty;              /* nothing stands yet in the innermost level */
+    bool after_key;          /* a key was written: its value follows on the same line */
+};
+
+JsonWriter *json_writer_new(Text *out, bool pretty)
+{
+    JsonWriter *writer = mem_alloc(sizeof *writer);
+    writer->out = out;
+    writer->pretty = pretty;
+    writer->empty = true;
+    return writer;
+}
+
+void json_writer_free(JsonWriter *writer)
+{
+    if (!writer) return;
+    free(writer->ends);
+    free(writer);
+}
+
+static void break_line(JsonWriter *writer)
+{
+    if (!writer->pretty || (!writer->depth && writer->empty)) return;
+    text_addc(writer->out, '\n');
+    for (size_t i = 0; i < writer->depth; i++) text_addn(writer->out, "  ", 2);
+}
+
+/* What stands between the last thing written and a new item. */
+static void begin_item(JsonWriter *writer)
+{
+    if (writer->after_key) {
+        writer->after_key = false;
+        return;
+    }
+    if (!writer->empty) text_addc(writer->out, ',');
+    break_line(writer);
+    writer->empty = false;
+}
+
+static void open_level(JsonWriter *writer, char start, char end)
+{
+    begin_item(writer);
+    text_addc(writer->out, start);
+    writer->ends = mem_grow(writer->ends, &writer->room, writer->depth + 1, 1);
+    writer->ends[writer->depth++] = end;
+    writer->empty = true;
+}
+
+void json_map(JsonWriter *writer)
+{
+    open_level(writer, '{', '}');
+}
+
+void json_list(JsonWriter *writer)
+{
+    open_level(writer, '[', ']');
+}
+
+void json_end(JsonWriter *writer)
+{
+    bool empty = writer->empty;
+    char end = writer->ends[--writer->depth];
+    writer->empty = false;
+    if (!empty) break_line(writer);
+    text_addc(writer->out, end);
+}
+
+static void add_quoted(Text *out, const char *name)
+{
+    text_addc(out, '"');
+    json_escape(name, out);
+    text_addc(out, '"');
+}
+
+void json_key(JsonWriter *writer, const char *name)
+{
+    begin_item(writer);
+    add_quoted(writer->out, name);
+    text_add(writer->out, writer->pretty ? ": " : ":");
+    writer->after_key = true;
+}
+
+void json_string(JsonWriter *writer, const char *name)
+{
+    begin_item(writer);
+    add_quoted(writer->out, name);
+}
+
+void json_int(JsonWriter *writer, int64_t value)
+{
+    begin_item(writer);
+    text_addf(writer->out, "%" PRId64, value);
+}
+
+void json_uint(JsonWriter *writer, uint64_t value)
+{
+    begin_item(writer);
+    text_addf(writer->out, "%" PRIu64, value);
+}
+
+void json_float(JsonWriter *writer, double value)
+{
+    begin_item(writer);
+    if (isnan(value) || isinf(value)) {
+        text_add(writer->out, isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity");
+        return;
+    }
+    char digits[40];
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        double back = strtod(digits, NULL);
+        if (memcmp(&back, &value, sizeof value) == 0) break;
+    }
+    text_add(writer->out, digits);
+    if (!strpbrk(digits, ".e")) text_add(writer->out, ".0");
+}
+
+void json_bool(JsonWriter *writer, bool value)
+{
+    begin_item(writer);
+    text_add(writer->out, value ? "true" : "false");
+}
+
+void json_null(JsonWriter *writer)
+{
+    begin_item(writer);
+    text_add(writer->out, "null");
+}
+
+void json_shape(JsonWriter *writer, const int64_t *dims, unsigned rank)
+{
+    if (!dims) {
+        json_null(writer);
+        return;
+    }
+    json_list(writer);
+    for (unsigned i = 0; i < rank; i++) json_int(writer, dims[i]);
+    json_end(writer);
+}
+
+static void write_scalar(JsonWriter *writer, const Value *value)
+{
+    switch (value->kind) {
+    case VALUE_BOOL: json_bool(writer, value->boolean); break;
+    case VALUE_INT: json_int(writer, value->integer); break;
+    case VALUE_FLOAT: json_float(writer, value->number); break;
+    case VALUE_STRING: json_string(writer, value->string); break;
+    case VALUE_NULL:
+    case VALUE_LIST:
+    case VALUE_MAP: json_null(writer); break;
+    }
+}
+
+/* A list or map that is being written, and its next item. */
+typedef struct Place {
+    const Value *value;
+    size_t next;
+} Place;
+
+/* With a stack of its own: a Value made by a script may be nested deeper than C's stack. */
+void json_value(JsonWriter *writer, const Value *value)
+{
+    Place *places = NULL;
+    size_t depth = 0, room = 0;
+    for (;;) {
+        if (value->kind == VALUE_LIST || value->kind == VALUE_MAP) {
+            if (value->kind == VALUE_LIST) json_list(writer);
+            else json_map(writer);
+            places = mem_grow(places, &room, depth + 1, sizeof *places);
+            places[depth++] = (Place){value, 0};
+        } else {
+            write_scalar(writer, value);
+        }
+        while (depth && places[depth - 1].next == places[depth - 1].value->list.count) {
+            json_end(writer);
+            depth--;
+        }
+        if (!depth) break;
+        Place *place = &places[depth - 1];
+        const ValueItem *item = &place->value->list.items[place->next++];
+        if (place->value->kind == VALUE_MAP) json_key(writer, item->key);
+        value = item->value;
+    }
+    free(places);
+}
+
+/* The letter after the backslash for characters that have a short escape, else 0. */
+static char short_escape(uint32_t c)
+{
+    switch (c) {
+    case '"': return '"';
+    case '\\': return '\\';
+    case '\b': return 'b';
+    case '\f': return 'f';
+    case '\n': return 'n';
+    case '\r': return 'r';
+    case '\t': return 't';
+    default: return 0;
+    }
+}
+
+void json_escape(const char *name, Text *out)
+{
+    const char *plain = name, *p = name, *end = name + strlen(name);
+    while (p < end) {
+        const char *start = p;
+        uint32_t c = utf8_next(&p, end);
+        char letter = short_escape(c);
+        if (!letter && c >= 0x20 && (c < 0xD800 || c > 0xDFFF)) continue;
+        text_addn(out, plain, (size_t)(start - plain));
+        if (letter) text_addn(out, (char[]){'\\', letter}, 2);
+        else text_addf(out, "\\u%04" PRIx32, c);
+        plain = p;
+    }
+    text_addn(out, plain, (size_t)(end - plain));
+}
