@@ -11,31 +11,14 @@
 #ifndef LOADER_SOURCE_ZIP_H
 #define LOADER_SOURCE_ZIP_H
 
-#include "loader/core/memory.h"
-#include "loader/source/source.h"
-
-typedef struct ZipMember {
-    const char *name;        /* a held name, as in the directory; in the archive's arena */
-    uint64_t header;         /* offset of the local header */
-    uint64_t stored_size;    /* bytes in the file */
-    uint64_t size;           /* bytes of content */
-    uint32_t crc;            /* CRC-32 of the content as claimed; may be meaningless */
-    uint16_t method;         /* 0 stored, 8 deflated */
-    uint16_t flags;
-} ZipMember;
+#include "loader/source/zip_directory.h"
 
 typedef struct Zip Zip;      /* reference-counted */
 
-/* Documented limits; every one is named in the error it causes. */
-enum {
-    ZIP_MEMBERS_MAX = 8 * 1000 * 1000,
-    ZIP_DIRECTORY_MAX = 1 << 30,         /* bytes of the central directory */
-    ZIP_SPOOL_MAX_RATIO = 1100           /* deflate's best is 1032:1 */
-};
-
 /* Reads end record and directory; the source is kept alive. Refuses encrypted and multi-disk
- * archives, members that overlap each other or lie outside, and duplicate names. */
-Zip *zip_open(ByteSource *source, Error *err);
+ * archives, members that overlap each other or lie outside, and duplicate names. (libzip owns
+ * the name zip_open.) */
+Zip *zip_open_archive(ByteSource *source, Error *err);
 Zip *zip_ref(Zip *zip);
 void zip_unref(Zip *zip);
 size_t zip_count(const Zip *zip);
@@ -44,7 +27,7 @@ const ZipMember *zip_member(const Zip *zip, size_t index);     /* in directory o
 const ZipMember *zip_find(const Zip *zip, const char *name);
 /* The directory component that all members share ("archive/"), "" when there is none. */
 const char *zip_prefix(const Zip *zip);
-ByteSource *zip_source(const Zip *zip);                        /* borrowed */
+ByteSource *zip_bytes(const Zip *zip);                         /* what it was opened on; borrowed */
 
 /* A member's content. Stored: a window whose start is found at the first read (opening costs
  * nothing). Deflated: inflated once, at the first read, into memory when small, else into an

@@ -1,0 +1,220 @@
+#include "loader/source/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/core/memory.h"
+
+typedef struct FileSource {
+    ByteSource base;
+    char *path;
+    int fd;
+} FileSource;
+
+typedef struct MemorySource {
+    ByteSource base;
+    char *name;
+    unsigned char *bytes;
+} MemorySource;
+
+typedef struct WindowSource {
+    ByteSource base;
+    char *name;
+    ByteSource *inner;       /* a reference */
+    uint64_t offset;
+} WindowSource;
+
+static void init(ByteSource *source, const ByteSourceOps *ops, const char *name, uint64_t size)
+{
+    source->ops = ops;
+    source->name = name;
+    source->size = size;
+    atomic_init(&source->refs, 1);
+}
+
+/* A short read means that the file became shorter after it was opened. */
+static bool read_file(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
+{
+    FileSource *file = (FileSource *)source;
+    for (size_t done = 0; done < n;) {
+        ssize_t got = pread(file->fd, (char *)out + done, n - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0)
+            return error_errno(err, "%s: cannot read at byte %" PRIu64, source->name,
+                               offset + done);
+        if (got == 0)
+            return error_set(err, ERR_IO,
+                             "%s: became shorter while it was being read (byte %" PRIu64
+                             " of %" PRIu64 " is gone); do not overwrite files in use",
+                             source->name, offset + done, source->size);
+        done += (size_t)got;
+    }
+    return true;
+}
+
+static bool locate_file(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uint64_t *where)
+{
+    (void)n;
+    *fd = ((FileSource *)source)->fd;
+    *where = offset;
+    return true;
+}
+
+static void close_file(ByteSource *source)
+{
+    FileSource *file = (FileSource *)source;
+    close(file->fd);
+    free(file->path);
+    free(file);
+}
+
+static const ByteSourceOps file_ops = {read_file, locate_file, close_file};
+
+static bool is_readable_kind(mode_t mode, const char *path, Error *err)
+{
+    if (S_ISREG(mode)) return true;
+    if (S_ISDIR(mode)) return error_set(err, ERR_FORMAT, "%s: is a folder, not a file", path);
+    return error_set(err, ERR_FORMAT, "%s: is a pipe or a device; tenon reads at any place, so "
+                     "save it to a file first", path);
+}
+
+ByteSource *source_open_file(const char *path, Error *err)
+{
+    /* O_NONBLOCK: opening a named pipe must not wait for a writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        ErrorCode code = errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO;
+        error_errno(err, "%s", path);
+        if (err) err->code = code;
+        return NULL;
+    }
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        error_errno(err, "%s", path);
+        close(fd);
+        return NULL;
+    }
+    if (!is_readable_kind(info.st_mode, path, err)) {
+        close(fd);
+        return NULL;
+    }
+    FileSource *file = mem_alloc(sizeof *file);
+    file->fd = fd;
+    file->path = mem_strdup(path);
+    init(&file->base, &file_ops, file->path, (uint64_t)info.st_size);
+    return &file->base;
+}
+
+static bool read_memory(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
+{
+    (void)err;
+    memcpy(out, ((MemorySource *)source)->bytes + offset, n);
+    return true;
+}
+
+static void close_memory(ByteSource *source)
+{
+    MemorySource *memory = (MemorySource *)source;
+    free(memory->bytes);
+    free(memory->name);
+    free(memory);
+}
+
+static const ByteSourceOps memory_ops = {read_memory, NULL, close_memory};
+
+ByteSource *source_from_memory(const void *bytes, size_t n, const char *name)
+{
+    MemorySource *memory = mem_alloc(sizeof *memory);
+    memory->bytes = mem_alloc(n);
+    if (n) memcpy(memory->bytes, bytes, n);
+    memory->name = mem_strdup(name);
+    init(&memory->base, &memory_ops, memory->name, n);
+    return &memory->base;
+}
+
+static bool read_window(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
+{
+    WindowSource *window = (WindowSource *)source;
+    return source_read(window->inner, window->offset + offset, out, n, err);
+}
+
+static bool locate_window(ByteSource *source, uint64_t offset, uint64_t n, int *fd,
+                          uint64_t *where)
+{
+    WindowSource *window = (WindowSource *)source;
+    return source_locate(window->inner, window->offset + offset, n, fd, where);
+}
+
+static void close_window(ByteSource *source)
+{
+    WindowSource *window = (WindowSource *)source;
+    source_unref(window->inner);
+    free(window->name);
+    free(window);
+}
+
+static const ByteSourceOps window_ops = {read_window, locate_window, close_window};
+
+ByteSource *source_window(ByteSource *base, uint64_t offset, uint64_t size, const char *name,
+                          Error *err)
+{
+    if (offset > base->size || size > base->size - offset) {
+        error_set(err, ERR_FORMAT,
+                  "%s: bytes %" PRIu64 " to %" PRIu64 " are needed, the file has %" PRIu64,
+                  base->name, offset, offset + size, base->size);
+        return NULL;
+    }
+    WindowSource *window = mem_alloc(sizeof *window);
+    window->inner = source_ref(base);
+    window->offset = offset;
+    window->name = mem_strdup(name ? name : base->name);
+    init(&window->base, &window_ops, window->name, size);
+    return &window->base;
+}
+
+ByteSource *source_ref(ByteSource *source)
+{
+    atomic_fetch_add(&source->refs, 1);
+    return source;
+}
+
+void source_unref(ByteSource *source)
+{
+    if (source && atomic_fetch_sub(&source->refs, 1) == 1) source->ops->close(source);
+}
+
+bool source_read(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
+{
+    if (offset > source->size || n > source->size - offset)
+        return error_set(err, ERR_FORMAT,
+                         "%s: ends at byte %" PRIu64 ", but %zu bytes at %" PRIu64 " are needed",
+                         source->name, source->size, n, offset);
+    return n == 0 || source->ops->read(source, offset, out, n, err);
+}
+
+bool source_locate(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uint64_t *where)
+{
+    if (!source->ops->locate || offset > source->size || n > source->size - offset) return false;
+    return source->ops->locate(source, offset, n, fd, where);
+}
+
+char *source_slurp(ByteSource *source, size_t limit, size_t *n, Error *err)
+{
+    if (source->size > limit) {
+        error_set(err, ERR_LIMIT, "%s: %" PRIu64 " bytes are more than the limit of %zu",
+                  source->name, source->size, limit);
+        return NULL;
+    }
+    char *bytes = mem_alloc((size_t)source->size + 1);
+    if (!source_read(source, 0, bytes, (size_t)source->size, err)) {
+        free(bytes);
+        return NULL;
+    }
+    *n = (size_t)source->size;
+    return bytes;
+}

@@ -1,0 +1,335 @@
+#include "loader/source/zip.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <zip.h>
+
+#include "loader/core/text.h"
+#include "loader/source/zip_directory.h"
+
+enum { LOCAL_SIZE = 30, SPOOL_IN_MEMORY = 1 << 20, SPOOL_STEP = 1 << 16 };
+
+struct Zip {
+    atomic_uint refs;
+    ByteSource *source;          /* a reference */
+    ZipDirectory directory;
+    pthread_mutex_t lock;        /* around `inflater` and the lazy parts of member sources */
+    zip_t *inflater;             /* libzip's view; NULL until a deflated member is read */
+};
+
+/* What libzip reads from: our source with a cursor. */
+typedef struct LibzipCursor {
+    ByteSource *source;
+    uint64_t position;
+    zip_error_t error;
+} LibzipCursor;
+
+typedef struct MemberSource {
+    ByteSource base;
+    char *name;
+    Zip *zip;                    /* a reference */
+    const ZipMember *member;
+    ByteSource *inner;           /* window or spooled content; NULL until the first read */
+} MemberSource;
+
+static zip_int64_t serve_libzip(void *context, void *data, zip_uint64_t length,
+                                zip_source_cmd_t command)
+{
+    LibzipCursor *cursor = context;
+    switch (command) {
+    case ZIP_SOURCE_OPEN: cursor->position = 0; return 0;
+    case ZIP_SOURCE_CLOSE: return 0;
+    case ZIP_SOURCE_READ: {
+        uint64_t left = cursor->source->size - cursor->position, n = length < left ? length : left;
+        if (!source_read(cursor->source, cursor->position, data, (size_t)n, NULL)) {
+            zip_error_set(&cursor->error, ZIP_ER_READ, EIO);
+            return -1;
+        }
+        cursor->position += n;
+        return (zip_int64_t)n;
+    }
+    case ZIP_SOURCE_STAT: {
+        zip_stat_t *stat = data;
+        zip_stat_init(stat);
+        stat->size = cursor->source->size;
+        stat->valid = ZIP_STAT_SIZE;
+        return sizeof *stat;
+    }
+    case ZIP_SOURCE_SEEK: {
+        zip_int64_t to = zip_source_seek_compute_offset(cursor->position, cursor->source->size,
+                                                        data, length, &cursor->error);
+        if (to < 0) return -1;
+        cursor->position = (uint64_t)to;
+        return 0;
+    }
+    case ZIP_SOURCE_TELL: return (zip_int64_t)cursor->position;
+    case ZIP_SOURCE_ERROR: return zip_error_to_data(&cursor->error, data, length);
+    case ZIP_SOURCE_SUPPORTS: return ZIP_SOURCE_SUPPORTS_SEEKABLE;
+    case ZIP_SOURCE_FREE: free(cursor); return 0;
+    default: zip_error_set(&cursor->error, ZIP_ER_OPNOTSUPP, 0); return -1;
+    }
+}
+
+/* Opens libzip on the source, once. The lock is held. */
+static bool start_inflater(Zip *zip, Error *err)
+{
+    if (zip->inflater) return true;
+    zip_error_t why;
+    zip_error_init(&why);
+    LibzipCursor *cursor = mem_alloc(sizeof *cursor);
+    cursor->source = zip->source;
+    zip_error_init(&cursor->error);
+    zip_source_t *source = zip_source_function_create(serve_libzip, cursor, &why);
+    if (!source) free(cursor);
+    else zip->inflater = zip_open_from_source(source, ZIP_RDONLY, &why);
+    if (!zip->inflater) {
+        if (source) zip_source_free(source);
+        error_set(err, ERR_FORMAT, "%s: libzip cannot read it: %s", zip->source->name,
+                  zip_error_strerror(&why));
+    }
+    zip_error_fini(&why);
+    return zip->inflater != NULL;
+}
+
+Zip *zip_open_archive(ByteSource *source, Error *err)
+{
+    Zip *zip = mem_alloc(sizeof *zip);
+    if (!zip_directory_read(source, &zip->directory, err)) {
+        free(zip);
+        return NULL;
+    }
+    atomic_init(&zip->refs, 1);
+    pthread_mutex_init(&zip->lock, NULL);
+    zip->source = source_ref(source);
+    return zip;
+}
+
+Zip *zip_ref(Zip *zip)
+{
+    atomic_fetch_add(&zip->refs, 1);
+    return zip;
+}
+
+void zip_unref(Zip *zip)
+{
+    if (!zip || atomic_fetch_sub(&zip->refs, 1) != 1) return;
+    if (zip->inflater) zip_discard(zip->inflater);
+    pthread_mutex_destroy(&zip->lock);
+    zip_directory_done(&zip->directory);
+    source_unref(zip->source);
+    free(zip);
+}
+
+size_t zip_count(const Zip *zip)
+{
+    return zip->directory.count;
+}
+
+const ZipMember *zip_member(const Zip *zip, size_t index)
+{
+    return &zip->directory.members[index];
+}
+
+const ZipMember *zip_find(const Zip *zip, const char *name)
+{
+    uint32_t index = map_get(&zip->directory.index, name);
+    return index == MAP_NONE ? NULL : &zip->directory.members[index];
+}
+
+const char *zip_prefix(const Zip *zip)
+{
+    return zip->directory.prefix;
+}
+
+ByteSource *zip_bytes(const Zip *zip)
+{
+    return zip->source;
+}
+
+bool zip_data_offset(Zip *zip, const ZipMember *member, uint64_t *offset, Error *err)
+{
+    unsigned char local[LOCAL_SIZE];
+    if (!source_read(zip->source, member->header, local, sizeof local, err)) return false;
+    if (memcmp(local, "PK\3\4", 4) != 0)
+        return error_set(err, ERR_FORMAT, "%s: member '%s' has no local header at byte %" PRIu64
+                         "; the file is damaged", zip->source->name, member->name, member->header);
+    uint64_t skip = (uint64_t)(local[26] | local[27] << 8) + (uint64_t)(local[28] | local[29] << 8);
+    *offset = member->header + LOCAL_SIZE + skip;
+    if (*offset > zip->source->size || member->stored_size > zip->source->size - *offset)
+        return error_set(err, ERR_FORMAT, "%s: member '%s' reaches beyond the end of the file",
+                         zip->source->name, member->name);
+    return true;
+}
+
+static ByteSource *open_stored(MemberSource *member, Error *err)
+{
+    uint64_t offset;
+    if (!zip_data_offset(member->zip, member->member, &offset, err)) return NULL;
+    return source_window(member->zip->source, offset, member->base.size, member->name, err);
+}
+
+/* An unlinked file that nobody else sees; gone with the descriptor. */
+static FILE *open_spool(Error *err)
+{
+    FILE *file = tmpfile();
+    if (!file) error_errno(err, "cannot make a temporary file to inflate into (set TMPDIR)");
+    return file;
+}
+
+typedef struct SpoolSource {
+    ByteSource base;
+    char *name;
+    FILE *file;
+} SpoolSource;
+
+static bool read_spool(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
+{
+    int fd = fileno(((SpoolSource *)source)->file);
+    for (size_t done = 0; done < n;) {
+        ssize_t got = pread(fd, (char *)out + done, n - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return error_errno(err, "%s: cannot read its inflated copy", source->name);
+        done += (size_t)got;
+    }
+    return true;
+}
+
+static void close_spool(ByteSource *source)
+{
+    SpoolSource *spool = (SpoolSource *)source;
+    fclose(spool->file);
+    free(spool->name);
+    free(spool);
+}
+
+static const ByteSourceOps spool_ops = {read_spool, NULL, close_spool};
+
+static ByteSource *spool_source(FILE *file, uint64_t size, const char *name)
+{
+    SpoolSource *spool = mem_alloc(sizeof *spool);
+    spool->name = mem_strdup(name);
+    spool->file = file;
+    spool->base = (ByteSource){.ops = &spool_ops, .name = spool->name, .size = size};
+    atomic_init(&spool->base.refs, 1);
+    return &spool->base;
+}
+
+/* Reads a member to its end, where libzip checks the CRC, into memory or a file. */
+static bool inflate_into(zip_file_t *from, const MemberSource *member, char *memory, FILE *file,
+                         Error *err)
+{
+    char step[SPOOL_STEP];
+    uint64_t done = 0;
+    for (;;) {
+        zip_int64_t got = zip_fread(from, step, sizeof step);
+        if (got < 0)
+            return error_set(err, ERR_FORMAT, "%s: cannot be inflated: %s", member->name,
+                             zip_file_strerror(from));
+        if (got == 0) break;
+        if ((uint64_t)got > member->base.size - done)
+            return error_set(err, ERR_FORMAT, "%s: inflates to more than the %" PRIu64
+                             " bytes that the directory claims", member->name, member->base.size);
+        if (memory) memcpy(memory + done, step, (size_t)got);
+        else if (fwrite(step, 1, (size_t)got, file) != (size_t)got)
+            return error_errno(err, "%s: cannot keep its inflated copy (set TMPDIR)", member->name);
+        done += (uint64_t)got;
+    }
+    if (done == member->base.size) return true;
+    return error_set(err, ERR_FORMAT, "%s: inflates to %" PRIu64 " bytes, the directory claims %"
+                     PRIu64, member->name, done, member->base.size);
+}
+
+static ByteSource *inflate_member(MemberSource *member, zip_file_t *from, Error *err)
+{
+    ByteSource *source = NULL;
+    if (member->base.size <= SPOOL_IN_MEMORY) {
+        char *memory = mem_alloc((size_t)member->base.size);
+        if (inflate_into(from, member, memory, NULL, err))
+            source = source_from_memory(memory, (size_t)member->base.size, member->name);
+        free(memory);
+        return source;
+    }
+    FILE *file = open_spool(err);
+    if (!file) return NULL;
+    if (inflate_into(from, member, NULL, file, err) && fflush(file) == 0)
+        source = spool_source(file, member->base.size, member->name);
+    if (!source) fclose(file);
+    return source;
+}
+
+static ByteSource *open_deflated(MemberSource *member, Error *err)
+{
+    Zip *zip = member->zip;
+    if (!start_inflater(zip, err)) return NULL;
+    size_t index = (size_t)(member->member - zip->directory.members);
+    zip_file_t *from = zip_fopen_index(zip->inflater, index, 0);
+    if (!from) {
+        error_set(err, ERR_FORMAT, "%s: %s", member->name, zip_strerror(zip->inflater));
+        return NULL;
+    }
+    ByteSource *source = inflate_member(member, from, err);
+    zip_fclose(from);
+    return source;
+}
+
+/* The content behind a member, found at the first read. */
+static ByteSource *resolve(MemberSource *member, Error *err)
+{
+    pthread_mutex_lock(&member->zip->lock);
+    if (!member->inner)
+        member->inner =
+            member->member->method ? open_deflated(member, err) : open_stored(member, err);
+    pthread_mutex_unlock(&member->zip->lock);
+    return member->inner;
+}
+
+static bool read_member(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
+{
+    ByteSource *inner = resolve((MemberSource *)source, err);
+    return inner && source_read(inner, offset, out, n, err);
+}
+
+static bool locate_member(ByteSource *source, uint64_t offset, uint64_t n, int *fd,
+                          uint64_t *where)
+{
+    ByteSource *inner = resolve((MemberSource *)source, NULL);
+    return inner && source_locate(inner, offset, n, fd, where);
+}
+
+static void close_member(ByteSource *source)
+{
+    MemberSource *member = (MemberSource *)source;
+    source_unref(member->inner);
+    zip_unref(member->zip);
+    free(member->name);
+    free(member);
+}
+
+static const ByteSourceOps member_ops = {read_member, locate_member, close_member};
+
+ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
+{
+    Text name = {0};
+    text_addf(&name, "%s::", zip->source->name);
+    name_show(member->name, &name);
+    if (member->method != 0 && member->method != 8) {
+        error_set(err, ERR_UNSUPPORTED, "%s: is compressed with method %u; only stored and "
+                  "deflated members can be read", text_string(&name), member->method);
+        text_done(&name);
+        return NULL;
+    }
+    MemberSource *source = mem_alloc(sizeof *source);
+    source->name = name.bytes;
+    source->zip = zip_ref(zip);
+    source->member = member;
+    source->base = (ByteSource){.ops = &member_ops, .name = source->name, .size = member->size};
+    atomic_init(&source->base.refs, 1);
+    return &source->base;
+}

@@ -1,0 +1,38 @@
+/* The directory of a zip file, read and checked: what zip.c stands on. */
+#ifndef LOADER_SOURCE_ZIP_DIRECTORY_H
+#define LOADER_SOURCE_ZIP_DIRECTORY_H
+
+#include "loader/core/map.h"
+#include "loader/core/memory.h"
+#include "loader/source/source.h"
+
+typedef struct ZipMember {
+    const char *name;        /* a held name, as in the directory; in the archive's arena */
+    uint64_t header;         /* offset of the local header */
+    uint64_t stored_size;    /* bytes in the file */
+    uint64_t size;           /* bytes of content */
+    uint32_t crc;            /* CRC-32 of the content as claimed; may be meaningless */
+    uint16_t method;         /* 0 stored, 8 deflated */
+    uint16_t flags;
+} ZipMember;
+
+/* Documented limits; every one is named in the error it causes. */
+enum {
+    ZIP_MEMBERS_MAX = 8 * 1000 * 1000,
+    ZIP_DIRECTORY_MAX = 1 << 30,         /* bytes of the central directory */
+    ZIP_SPOOL_MAX_RATIO = 1100           /* deflate's best is 1032:1 */
+};
+
+typedef struct ZipDirectory {
+    Arena *arena;            /* names */
+    ZipMember *members;      /* in the arena, in directory order */
+    size_t count;
+    NameMap index;           /* name → index of members */
+    const char *prefix;      /* shared first component with its '/', or "" */
+} ZipDirectory;
+
+/* Fills an empty ZipDirectory; on failure it is empty again. */
+bool zip_directory_read(ByteSource *source, ZipDirectory *directory, Error *err);
+void zip_directory_done(ZipDirectory *directory);
+
+#endif

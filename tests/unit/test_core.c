@@ -1,0 +1,197 @@
+/* core: memory, maps, text and names. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "loader/core/map.h"
+#include "loader/core/memory.h"
+#include "loader/core/text.h"
+#include "loader/core/value.h"
+#include "tests/unit/test.h"
+
+static void test_arena_alignment_and_growth(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    for (size_t i = 1; i < 5000; i += 7) {
+        unsigned char *p = arena_alloc(arena, i);
+        assert_int_equal((uintptr_t)p % 16, 0);
+        for (size_t k = 0; k < i; k++) assert_int_equal(p[k], 0);
+        memset(p, 0xAA, i);
+    }
+    char *large = arena_alloc(arena, 3 << 20);
+    large[(3 << 20) - 1] = 1;
+    assert_string_equal(arena_printf(arena, "%s-%d", "x", 7), "x-7");
+    arena_free(arena);
+}
+
+static void test_sums_do_not_wrap(void **state)
+{
+    (void)state;
+    uint64_t out;
+    assert_true(sum_add(1, 2, &out) && out == 3);
+    assert_false(sum_add(UINT64_MAX, 1, &out));
+    assert_false(sum_mul(UINT64_MAX / 2, 3, &out));
+    assert_true(sum_mul(1u << 31, 1u << 31, &out));
+}
+
+static void test_map_keeps_what_it_is_told(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    NameMap map;
+    map_init(&map);
+    Arena *arena = arena_new();
+    assert_int_equal(map_get(&map, "nothing"), MAP_NONE);
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_int_equal(map_set(&map, arena_printf(arena, "layers.%u.weight", i), i), MAP_NONE);
+    assert_int_equal(map_set(&map, "layers.5.weight", 77), 5);
+    for (uint32_t i = 1; i < COUNT; i += 2)
+        assert_true(map_remove(&map, arena_printf(arena, "layers.%u.weight", i)));
+    assert_false(map_remove(&map, "layers.1.weight"));
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint32_t want = i % 2 ? MAP_NONE : i;
+        assert_int_equal(map_get(&map, arena_printf(arena, "layers.%u.weight", i)), want);
+    }
+    assert_int_equal(map.count, COUNT / 2);
+    map_done(&map);
+    arena_free(arena);
+}
+
+static void shows(const char *name, const char *want)
+{
+    Text out = {0};
+    name_show(name, &out);
+    assert_string_equal(text_string(&out), want);
+    text_done(&out);
+}
+
+static void test_names_are_safe_on_a_terminal(void **state)
+{
+    (void)state;
+    shows("layer.0.weight", "layer.0.weight");
+    shows("é漢😀", "é漢😀");
+    shows("a\033[31mb\a", "a\\x1b[31mb\\x07");
+    shows("a\nb\tc", "a\\nb\\tc");
+    shows("\xff" "abc", "\\udcffabc");
+    shows("\xed\xa0\x80", "\\ud800");
+    shows("a\xC0\x80" "b", "a\\x00b");
+    shows("\xe2\x80\xae" "evil", "\\u202eevil");
+    shows("\xc2\x9b" "31m", "\\x9b31m");
+}
+
+static void test_names_hold_any_bytes(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    const char raw[] = "a\0b\0";
+    const char *name = name_hold(arena, raw, 4);
+    Text back = {0};
+    name_bytes(name, &back);
+    assert_int_equal(back.length, 4);
+    assert_memory_equal(back.bytes, raw, 4);
+    assert_true(name_is_text(name));
+    assert_false(name_is_text("\xff"));
+    assert_false(name_is_text("\xed\xb2\x80"));
+    text_done(&back);
+    arena_free(arena);
+}
+
+static void test_utf8_round_trip(void **state)
+{
+    (void)state;
+    static const uint32_t codes[] = {1, 0x7F, 0x80, 0x7FF, 0x800, 0xD800, 0xDFFF, 0xFFFF, 0x10000,
+                                     0x10FFFF};
+    Text out = {0};
+    for (size_t i = 0; i < countof(codes); i++) utf8_add(&out, codes[i]);
+    const char *p = out.bytes, *end = p + out.length;
+    for (size_t i = 0; i < countof(codes); i++) assert_int_equal(utf8_next(&p, end), codes[i]);
+    assert_ptr_equal(p, end);
+    text_done(&out);
+}
+
+static void test_overlong_and_cut_utf8_is_taken_byte_by_byte(void **state)
+{
+    (void)state;
+    const char bytes[] = "\xe2\x82", overlong[] = "\xe0\x80\xaf";
+    const char *p = bytes;
+    assert_int_equal(utf8_next(&p, bytes + 2), 0xDCE2);
+    assert_int_equal(p - bytes, 1);
+    assert_false(utf8_valid(bytes, 2));
+    assert_false(utf8_valid(overlong, 3));
+    assert_true(utf8_valid("x\xc3\xa9", 3));
+}
+
+static void test_sizes_and_counts_for_people(void **state)
+{
+    (void)state;
+    char out[32];
+    show_bytes(640, out);
+    assert_string_equal(out, "640 B");
+    show_bytes(95064632, out);
+    assert_string_equal(out, "95.1 MB");
+    show_bytes(999960, out);
+    assert_string_equal(out, "1.0 MB");
+    show_count(23561205, out);
+    assert_string_equal(out, "23.6 M");
+    show_count(9999, out);
+    assert_string_equal(out, "9999");
+}
+
+static void test_natural_order(void **state)
+{
+    (void)state;
+    assert_true(natural_compare("layer.2.w", "layer.10.w") < 0);
+    assert_true(natural_compare("a", "b") < 0);
+    assert_true(natural_compare("a.1", "a.1.b") < 0);
+    assert_true(natural_compare("x07", "x7") != 0);
+    assert_int_equal(natural_compare("same", "same"), 0);
+}
+
+static void test_long_errors_end_whole(void **state)
+{
+    (void)state;
+    Error err;
+    char filler[2000];
+    memset(filler, 'x', sizeof filler);
+    filler[1021] = '\0';
+    error_set(&err, ERR_FORMAT, "%s\xc3\xa9\xc3\xa9", filler);
+    assert_true(utf8_valid(err.text, strlen(err.text)));
+    error_prefix(&err, "a.pth");
+    assert_int_equal(strncmp(err.text, "a.pth: xxx", 10), 0);
+    assert_int_equal(err.code, ERR_FORMAT);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    Value *map = value_map(arena);
+    for (int i = 0; i < 10; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "k%d", i);
+        value_put(arena, map, key, value_int(arena, i));
+    }
+    value_put(arena, map, "name", value_string(arena, "net"));
+    assert_int_equal(value_get_int(map, "k7", -1), 7);
+    assert_string_equal(value_get_string(map, "name", ""), "net");
+    assert_null(value_get(map, "k10"));
+    assert_null(value_get(value_null(arena), "x"));
+    arena_free(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arena_alignment_and_growth),
+        cmocka_unit_test(test_sums_do_not_wrap),
+        cmocka_unit_test(test_map_keeps_what_it_is_told),
+        cmocka_unit_test(test_names_are_safe_on_a_terminal),
+        cmocka_unit_test(test_names_hold_any_bytes),
+        cmocka_unit_test(test_utf8_round_trip),
+        cmocka_unit_test(test_overlong_and_cut_utf8_is_taken_byte_by_byte),
+        cmocka_unit_test(test_sizes_and_counts_for_people),
+        cmocka_unit_test(test_natural_order),
+        cmocka_unit_test(test_long_errors_end_whole),
+        cmocka_unit_test(test_values)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
