@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum DTypeClass { CLASS_FLOAT, CLASS_INT, CLASS_UINT, CLASS_BOOL, CLASS_COMPLEX, CLASS_OTHER } DTypeClass;
+typedef enum DTypeClass {
+    CLASS_FLOAT, CLASS_INT, CLASS_UINT, CLASS_BOOL, CLASS_COMPLEX, CLASS_OTHER
+} DTypeClass;
 
 /* id, name (CLI.md), bits, class, torch dtype, torch storage class (NULL: untyped, written with
  * _rebuild_tensor_v3), safetensors name, NumPy descr (without byte order). */
@@ -74,9 +76,10 @@ unsigned dtype_size(DType dtype);
 bool dtype_casts_silently(DType from, DType to);
 
 /* Converts n elements. Through f64 for floats and ints up to 53 bits, exactly for int to int;
- * round to nearest even; floats to ints truncate and saturate; out of range gives the target's
- * infinity or, where it has none, NaN, as PyTorch does. Buffers may not overlap. False when a
- * conversion is not defined (packed or quantized types; complex to real). */
+ * round to nearest even. Out of range as PyTorch 2.13: the target's infinity; NaN where it has
+ * none; f8_e4m3 saturates at 448. Floats to ints truncate, saturate, and NaN gives 0; ints to
+ * narrower ints keep their low bits; to bool: whatever is not zero. Buffers may not overlap.
+ * False when a conversion is not defined (packed or quantized types; complex to real). */
 bool dtype_convert(DType from, const void *in, DType to, void *out, size_t n);
 /* One element as a double (bool 0/1; complex: the real part), for statistics. */
 void dtype_to_doubles(DType from, const void *in, double *out, size_t n);

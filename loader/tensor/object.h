@@ -50,7 +50,7 @@ struct Object {
         int64_t integer;
         double number;
         struct { const char *text; size_t n; } bytes;         /* STR: a held name; n its length */
-        struct { Object **items; size_t count, room; } list;  /* TUPLE LIST SET FROZENSET DICT PERSID */
+        struct { Object **items; size_t count, room; } list;  /* TUPLE … DICT, PERSID */
         struct { const char *module, *name; } global;
         ObjectCall *call;
         struct Tensor *tensor;

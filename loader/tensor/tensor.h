@@ -59,15 +59,22 @@ bool tensor_is_contiguous(const Tensor *tensor);
 void contiguous_strides(const int64_t *dims, unsigned rank, int64_t *strides);
 bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank);
 
-/* What every reader must ask before it believes a tensor: rank, sizes, strides and offset
- * non-negative, product without overflow, and the last element inside the storage. The error
- * says which of them failed, with the numbers; the caller puts file and tensor before it. */
+/* What every reader must ask before it believes a tensor: rank, sizes and strides that are not
+ * negative, bytes (zero sizes counted as 1) within 63 bits, and the last element inside the
+ * storage, unless it is opaque. The error says which of them failed, with the numbers; the
+ * caller puts file and tensor before it. */
 bool tensor_check(const Tensor *tensor, Error *err);
 
 /* Reads the box [from, from+size) of the tensor, row-major, decoded (byte order, conj, neg)
  * in the tensor's dtype, into `out` (product of sizes elements). NULL from/size = all of it.
- * Bytes are read in runs as long as strides allow; no value is kept. */
+ * Booleans come as 0 or 1, whatever byte is stored. Bytes are read in runs as long as strides
+ * allow; no value is kept. Types of less than a byte can only be read in runs of whole bytes.
+ * Errors begin with "tensor 'NAME': ". */
 bool tensor_read(const Tensor *tensor, const int64_t *from, const int64_t *size, void *out,
                  Error *err);
+/* The same, scattered: index i of the box lies out_strides[0]·i[0] + … elements behind `out`.
+ * NULL = row-major, packed. */
+bool tensor_read_strided(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                         void *out, const int64_t *out_strides, Error *err);
 
 #endif

@@ -1,0 +1,301 @@
+#include "loader/tensor/checkpoint.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Owned {
+    void *owner;
+    void (*release)(void *owner);
+} Owned;
+
+struct Checkpoint {
+    unsigned refs;
+    Arena *arena;
+    const char *path, *format;   /* in the arena */
+    Object *root;
+    uint64_t file_bytes;
+    Container *containers;       /* owned, in the order of the file */
+    size_t container_count, container_room;
+    const char **warnings;       /* strings in the arena */
+    size_t warning_count, warning_room;
+    Owned *owned;                /* released last, newest first */
+    size_t owned_count, owned_room;
+};
+
+/* Where weights lie in files of one dict, in the order in which to look (FORMATS.md 4.1). The
+ * first ones mean "the weights" to everybody; the later ones may be one part of several. */
+static const char *const usual_names[] = {
+    "state_dict", "model", "module", "model_state_dict", "model_state", "net", "network",
+    "params_ema", "params", "ema", "ema_state_dict", "teacher", "student", "generator", "weights",
+    "backbone", "encoder"};
+enum { CERTAIN_NAMES = 7 };
+
+Checkpoint *checkpoint_new(const char *path, const char *format)
+{
+    Checkpoint *checkpoint = mem_alloc(sizeof *checkpoint);
+    checkpoint->refs = 1;
+    checkpoint->arena = arena_new();
+    checkpoint->path = arena_strdup(checkpoint->arena, path);
+    checkpoint->format = arena_strdup(checkpoint->arena, format);
+    return checkpoint;
+}
+
+Checkpoint *checkpoint_ref(Checkpoint *checkpoint)
+{
+    checkpoint->refs++;
+    return checkpoint;
+}
+
+void checkpoint_unref(Checkpoint *checkpoint)
+{
+    if (!checkpoint || --checkpoint->refs) return;
+    for (size_t i = 0; i < checkpoint->container_count; i++)
+        dict_unref(checkpoint->containers[i].dict);
+    while (checkpoint->owned_count) {
+        const Owned *last = &checkpoint->owned[--checkpoint->owned_count];
+        last->release(last->owner);
+    }
+    free(checkpoint->containers);
+    free(checkpoint->warnings);
+    free(checkpoint->owned);
+    arena_free(checkpoint->arena);
+    free(checkpoint);
+}
+
+Arena *checkpoint_arena(Checkpoint *checkpoint)
+{
+    return checkpoint->arena;
+}
+
+const char *checkpoint_path(const Checkpoint *checkpoint)
+{
+    return checkpoint->path;
+}
+
+const char *checkpoint_format(const Checkpoint *checkpoint)
+{
+    return checkpoint->format;
+}
+
+const Object *checkpoint_root(const Checkpoint *checkpoint)
+{
+    return checkpoint->root;
+}
+
+void checkpoint_set_root(Checkpoint *checkpoint, Object *root)
+{
+    checkpoint->root = root;
+}
+
+uint64_t checkpoint_file_bytes(const Checkpoint *checkpoint)
+{
+    return checkpoint->file_bytes;
+}
+
+void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes)
+{
+    checkpoint->file_bytes = bytes;
+}
+
+void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner))
+{
+    checkpoint->owned = mem_grow(checkpoint->owned, &checkpoint->owned_room,
+                                 checkpoint->owned_count + 1, sizeof *checkpoint->owned);
+    checkpoint->owned[checkpoint->owned_count++] = (Owned){owner, release};
+}
+
+static void release_source(void *source)
+{
+    source_unref(source);
+}
+
+void checkpoint_own_source(Checkpoint *checkpoint, ByteSource *source)
+{
+    checkpoint_own(checkpoint, source, release_source);
+}
+
+void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
+{
+    Text line = {0};
+    va_list args;
+    va_start(args, format);
+    text_addv(&line, format, args);
+    va_end(args);
+    checkpoint->warnings = mem_grow(checkpoint->warnings, &checkpoint->warning_room,
+                                    checkpoint->warning_count + 1, sizeof *checkpoint->warnings);
+    checkpoint->warnings[checkpoint->warning_count++] =
+        arena_strdup(checkpoint->arena, text_string(&line));
+    text_done(&line);
+}
+
+size_t checkpoint_warning_count(const Checkpoint *checkpoint)
+{
+    return checkpoint->warning_count;
+}
+
+const char *checkpoint_warning(const Checkpoint *checkpoint, size_t index)
+{
+    return checkpoint->warnings[index];
+}
+
+void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,
+                              size_t others, bool optimizer)
+{
+    checkpoint->containers =
+        mem_grow(checkpoint->containers, &checkpoint->container_room,
+                 checkpoint->container_count + 1, sizeof *checkpoint->containers);
+    checkpoint->containers[checkpoint->container_count++] =
+        (Container){arena_strdup(checkpoint->arena, path), dict, others, optimizer};
+}
+
+size_t checkpoint_container_count(const Checkpoint *checkpoint)
+{
+    return checkpoint->container_count;
+}
+
+const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index)
+{
+    return &checkpoint->containers[index];
+}
+
+const Container *checkpoint_find_container(const Checkpoint *checkpoint, const char *path)
+{
+    for (size_t i = 0; i < checkpoint->container_count; i++)
+        if (strcmp(checkpoint->containers[i].path, path) == 0) return &checkpoint->containers[i];
+    return NULL;
+}
+
+/* Whether `outer` is a place above `inner` in the object tree. */
+static bool is_above(const char *outer, const char *inner)
+{
+    size_t n = strlen(outer);
+    if (strncmp(outer, inner, n) != 0 || inner[n] == '\0') return false;
+    return n == 0 || inner[n] == '.' || inner[n] == '[';
+}
+
+/* A container that was joined from the dicts below it repeats their tensors; the first dict
+ * below it tells, since all of them are repeated. */
+static bool is_joined(const Checkpoint *checkpoint, const Container *outer)
+{
+    const Container *inner = NULL;
+    for (size_t i = 0; !inner && i < checkpoint->container_count; i++) {
+        const Container *one = &checkpoint->containers[i];
+        if (is_above(outer->path, one->path) && dict_count(one->dict)) inner = one;
+    }
+    if (!inner) return false;
+    const Tensor *first = dict_at(inner->dict, 0);
+    for (size_t i = 0; i < dict_count(outer->dict); i++) {
+        const Tensor *tensor = dict_at(outer->dict, i);
+        if (first->identity && tensor->identity == first->identity)
+            return strcmp(tensor->name, first->name) != 0;
+    }
+    return false;
+}
+
+static bool same_tensors(const StateDict *a, const StateDict *b)
+{
+    if (dict_count(a) != dict_count(b)) return false;
+    for (size_t i = 0; i < dict_count(a); i++) {
+        const Tensor *x = dict_at(a, i), *y = dict_find(b, x->name);
+        if (!y || !same_dims(x->dims, x->rank, y->dims, y->rank)) return false;
+    }
+    return true;
+}
+
+/* The larger set of tensors: by count, then by bytes. */
+static bool is_larger(const Container *a, const Container *b)
+{
+    size_t x = dict_count(a->dict), y = dict_count(b->dict);
+    if (x != y) return x > y;
+    return dict_bytes(a->dict) > dict_bytes(b->dict);
+}
+
+static const Container *find_usual(const Checkpoint *checkpoint, bool *certain)
+{
+    for (size_t i = 0; i < countof(usual_names); i++) {
+        const Container *found = checkpoint_find_container(checkpoint, usual_names[i]);
+        for (size_t j = 0; !found && j < checkpoint->container_count; j++) {
+            const Container *inner = &checkpoint->containers[j];
+            if (!inner->optimizer && is_above(usual_names[i], inner->path)) found = inner;
+        }
+        if (!found || found->optimizer) continue;
+        *certain = i < CERTAIN_NAMES;
+        return found;
+    }
+    return NULL;
+}
+
+static const Container *find_largest(const Checkpoint *checkpoint, bool optimizer)
+{
+    const Container *best = NULL;
+    for (size_t i = 0; i < checkpoint->container_count; i++) {
+        const Container *one = &checkpoint->containers[i];
+        if (one->optimizer == optimizer && (!best || is_larger(one, best))) best = one;
+    }
+    return best;
+}
+
+/* Equals in names and shapes always rival each other (model and ema); where the name of the
+ * chosen one is no certain sign, a part of similar size does as well (encoder and decoder). */
+static size_t count_rivals(const Checkpoint *checkpoint, const Container *chosen, bool certain)
+{
+    size_t rivals = 0;
+    for (size_t i = 0; i < checkpoint->container_count; i++) {
+        const Container *one = &checkpoint->containers[i];
+        if (one == chosen || one->optimizer || is_above(one->path, chosen->path) ||
+            is_above(chosen->path, one->path))
+            continue;
+        bool similar = !certain && dict_count(one->dict) * 2 >= dict_count(chosen->dict);
+        if (similar || same_tensors(one->dict, chosen->dict)) rivals++;
+    }
+    return rivals;
+}
+
+/* What to say of a file without a dict of tensors: the top of its tree. */
+static void list_root(const Checkpoint *checkpoint, Text *out)
+{
+    enum { SHOWN = 8 };
+    const Object *root = checkpoint->root, *dict = object_as_dict(root);
+    if (!dict) {
+        if (root) object_show(root, out);
+        return;
+    }
+    size_t count = dict->list.count / 2;
+    for (size_t i = 0; i < count && i < SHOWN; i++) {
+        const Object *key = dict->list.items[2 * i];
+        if (i) text_add(out, ", ");
+        if (key->kind == OBJ_STR) name_show(key->bytes.text, out);
+        else object_show(key, out);
+        text_add(out, " = ");
+        object_show(dict->list.items[2 * i + 1], out);
+    }
+    if (count > SHOWN) text_addf(out, " and %zu more", count - SHOWN);
+}
+
+static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
+{
+    Text there = {0};
+    list_root(checkpoint, &there);
+    error_set(err, ERR_NOT_FOUND, "%s: there are no tensors in it%s%s", checkpoint->path,
+              there.length ? "; it holds " : "", text_string(&there));
+    text_done(&there);
+    return NULL;
+}
+
+const Container *checkpoint_choose(const Checkpoint *checkpoint, size_t *rivals, Error *err)
+{
+    bool certain = true;
+    const Container *chosen = checkpoint_find_container(checkpoint, "");
+    if (chosen && (chosen->others || chosen->optimizer || is_joined(checkpoint, chosen)))
+        chosen = NULL;
+    if (!chosen) chosen = find_usual(checkpoint, &certain);
+    if (!chosen) {
+        chosen = find_largest(checkpoint, false);
+        certain = false;
+    }
+    if (!chosen) chosen = find_largest(checkpoint, true);   /* a file of optimizer state alone */
+    if (!chosen) return refuse_empty(checkpoint, err);
+    if (rivals) *rivals = count_rivals(checkpoint, chosen, certain);
+    return chosen;
+}

@@ -1,0 +1,135 @@
+#include "loader/tensor/dict.h"
+
+#include <stdlib.h>
+
+struct StateDict {
+    unsigned refs;
+    Arena *arena;
+    Tensor *tensors;             /* owned */
+    size_t count, room;
+    NameMap index;               /* name → index of tensors */
+    MetadataItem *metadata;      /* owned; strings in the arena */
+    size_t metadata_count, metadata_room;
+    const Object *torch_metadata;
+    bool alphabetical;           /* the order says nothing about definition */
+    void *owner;                 /* kept alive by dict_own */
+    void (*release)(void *owner);
+};
+
+StateDict *dict_new(void)
+{
+    StateDict *dict = mem_alloc(sizeof *dict);
+    dict->refs = 1;
+    dict->arena = arena_new();
+    return dict;
+}
+
+StateDict *dict_ref(StateDict *dict)
+{
+    dict->refs++;
+    return dict;
+}
+
+void dict_unref(StateDict *dict)
+{
+    if (!dict || --dict->refs) return;
+    map_done(&dict->index);
+    free(dict->tensors);
+    free(dict->metadata);
+    arena_free(dict->arena);
+    if (dict->release) dict->release(dict->owner);
+    free(dict);
+}
+
+Arena *dict_arena(StateDict *dict)
+{
+    return dict->arena;
+}
+
+bool dict_add(StateDict *dict, const Tensor *tensor)
+{
+    if (map_get(&dict->index, tensor->name) != MAP_NONE) return false;
+    dict->tensors = mem_grow(dict->tensors, &dict->room, dict->count + 1, sizeof *dict->tensors);
+    dict->tensors[dict->count] = *tensor;
+    map_set(&dict->index, tensor->name, (uint32_t)dict->count++);
+    return true;
+}
+
+size_t dict_count(const StateDict *dict)
+{
+    return dict->count;
+}
+
+const Tensor *dict_at(const StateDict *dict, size_t index)
+{
+    return &dict->tensors[index];
+}
+
+const Tensor *dict_find(const StateDict *dict, const char *name)
+{
+    uint32_t index = map_get(&dict->index, name);
+    return index == MAP_NONE ? NULL : &dict->tensors[index];
+}
+
+size_t dict_index(const StateDict *dict, const Tensor *tensor)
+{
+    return (size_t)(tensor - dict->tensors);
+}
+
+uint64_t dict_bytes(const StateDict *dict)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < dict->count; i++) sum += tensor_bytes(&dict->tensors[i]);
+    return sum;
+}
+
+uint64_t dict_values(const StateDict *dict)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < dict->count; i++) sum += tensor_count(&dict->tensors[i]);
+    return sum;
+}
+
+bool dict_is_ordered(const StateDict *dict)
+{
+    return !dict->alphabetical;
+}
+
+void dict_set_ordered(StateDict *dict, bool ordered)
+{
+    dict->alphabetical = !ordered;
+}
+
+size_t dict_metadata_count(const StateDict *dict)
+{
+    return dict->metadata_count;
+}
+
+MetadataItem dict_metadata(const StateDict *dict, size_t index)
+{
+    return dict->metadata[index];
+}
+
+void dict_add_metadata(StateDict *dict, const char *key, const char *value)
+{
+    dict->metadata = mem_grow(dict->metadata, &dict->metadata_room, dict->metadata_count + 1,
+                              sizeof *dict->metadata);
+    dict->metadata[dict->metadata_count++] =
+        (MetadataItem){arena_strdup(dict->arena, key), arena_strdup(dict->arena, value)};
+}
+
+const Object *dict_torch_metadata(const StateDict *dict)
+{
+    return dict->torch_metadata;
+}
+
+void dict_set_torch_metadata(StateDict *dict, const Object *metadata)
+{
+    dict->torch_metadata = metadata;
+}
+
+void dict_own(StateDict *dict, void *owner, void (*release)(void *owner))
+{
+    dict->owner = owner;
+    dict->release = release;
+}

@@ -1,0 +1,161 @@
+#include "loader/tensor/object.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+Object *object_new(Arena *arena, ObjectKind kind)
+{
+    Object *object = arena_alloc(arena, sizeof *object);
+    object->kind = (uint8_t)kind;
+    return object;
+}
+
+Object *object_str(Arena *arena, const char *name)
+{
+    Object *object = object_new(arena, OBJ_STR);
+    object->bytes.n = strlen(name);
+    object->bytes.text = arena_strndup(arena, name, object->bytes.n);
+    return object;
+}
+
+Object *object_int(Arena *arena, int64_t integer)
+{
+    Object *object = object_new(arena, OBJ_INT);
+    object->integer = integer;
+    return object;
+}
+
+void object_push(Arena *arena, Object *list, Object *item)
+{
+    if (list->list.count == list->list.room) {
+        size_t room = list->list.room ? list->list.room * 2 : 4;
+        Object **items = arena_alloc(arena, room * sizeof *items);
+        if (list->list.count) memcpy(items, list->list.items, list->list.count * sizeof *items);
+        list->list.items = items;
+        list->list.room = room;
+    }
+    list->list.items[list->list.count++] = item;
+}
+
+const Object *object_as_dict(const Object *object)
+{
+    if (!object) return NULL;
+    if (object->kind == OBJ_DICT) return object;
+    if (object->kind == OBJ_CALL) return object->call->map;
+    return NULL;
+}
+
+const Object *object_as_sequence(const Object *object)
+{
+    if (!object) return NULL;
+    if (object->kind == OBJ_LIST || object->kind == OBJ_TUPLE) return object;
+    if (object->kind == OBJ_CALL) return object->call->list;
+    return NULL;
+}
+
+/* Python 2 wrote str keys as bytes; both spell the same key. */
+static bool is_text(const Object *object, const char *text, size_t n)
+{
+    return (object->kind == OBJ_STR || object->kind == OBJ_BYTES) && object->bytes.n == n &&
+           memcmp(object->bytes.text, text, n) == 0;
+}
+
+Object *object_get(const Object *holder, const char *key)
+{
+    const Object *dict = object_as_dict(holder);
+    if (!dict) return NULL;
+    size_t n = strlen(key);
+    for (size_t i = dict->list.count; i >= 2; i -= 2)
+        if (is_text(dict->list.items[i - 2], key, n)) return dict->list.items[i - 1];
+    return NULL;
+}
+
+Object *object_get_int(const Object *holder, int64_t key)
+{
+    const Object *dict = object_as_dict(holder);
+    if (!dict) return NULL;
+    for (size_t i = dict->list.count; i >= 2; i -= 2) {
+        const Object *item = dict->list.items[i - 2];
+        if (item->kind == OBJ_INT && item->integer == key) return dict->list.items[i - 1];
+    }
+    return NULL;
+}
+
+/* The module names that Python 3 renamed, as pickle's own compatibility table has them. */
+static const char *modern_module(const char *module)
+{
+    if (strcmp(module, "__builtin__") == 0) return "builtins";
+    if (strcmp(module, "copy_reg") == 0) return "copyreg";
+    return module;
+}
+
+bool object_is_global(const Object *object, const char *module, const char *name)
+{
+    return object && object->kind == OBJ_GLOBAL && strcmp(object->global.name, name) == 0 &&
+           strcmp(modern_module(object->global.module), modern_module(module)) == 0;
+}
+
+bool object_is_call(const Object *object, const char *module, const char *name)
+{
+    return object && object->kind == OBJ_CALL &&
+           object_is_global(object->call->callable, module, name);
+}
+
+static void show_sized(const char *what, size_t count, Text *out)
+{
+    text_addf(out, "%s (%zu)", what, count);
+}
+
+static void show_text(const Object *object, Text *out)
+{
+    enum { SHOWN = 60 };
+    const char *cut = object->bytes.text, *end = cut + object->bytes.n;
+    while (cut < end && cut - object->bytes.text < SHOWN) utf8_next(&cut, end);
+    Text part = {0};
+    text_addn(&part, object->bytes.text, (size_t)(cut - object->bytes.text));
+    text_add(out, "str \"");
+    name_show(text_string(&part), out);
+    text_add(out, cut < end ? "…\"" : "\"");
+    text_done(&part);
+}
+
+static void show_call(const Object *object, Text *out)
+{
+    const Object *callable = object->call->callable;
+    if (!callable || callable->kind != OBJ_GLOBAL) {
+        text_add(out, "object");
+        return;
+    }
+    name_show(callable->global.module, out);
+    text_addc(out, '.');
+    name_show(callable->global.name, out);
+    if (object->call->map) show_sized("", object->call->map->list.count / 2, out);
+    else text_add(out, " object");
+}
+
+void object_show(const Object *object, Text *out)
+{
+    switch ((ObjectKind)object->kind) {
+    case OBJ_NONE: text_add(out, "None"); break;
+    case OBJ_BOOL: text_add(out, object->boolean ? "True" : "False"); break;
+    case OBJ_INT: text_addf(out, "int %" PRId64, object->integer); break;
+    case OBJ_BIGINT: text_addf(out, "int of %zu bytes", object->bytes.n); break;
+    case OBJ_FLOAT: text_addf(out, "float %.17g", object->number); break;
+    case OBJ_STR: show_text(object, out); break;
+    case OBJ_BYTES: show_sized("bytes", object->bytes.n, out); break;
+    case OBJ_BYTEARRAY: show_sized("bytearray", object->bytes.n, out); break;
+    case OBJ_TUPLE: show_sized("tuple", object->list.count, out); break;
+    case OBJ_LIST: show_sized("list", object->list.count, out); break;
+    case OBJ_SET: show_sized("set", object->list.count, out); break;
+    case OBJ_FROZENSET: show_sized("frozenset", object->list.count, out); break;
+    case OBJ_DICT: show_sized("dict", object->list.count / 2, out); break;
+    case OBJ_GLOBAL:
+        name_show(object->global.module, out);
+        text_addc(out, '.');
+        name_show(object->global.name, out);
+        break;
+    case OBJ_CALL: show_call(object, out); break;
+    case OBJ_PERSID: text_add(out, "storage"); break;
+    case OBJ_TENSOR: text_add(out, "tensor"); break;
+    }
+}

@@ -1,0 +1,97 @@
+#include "loader/tensor/stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include <zlib.h>
+
+#include "loader/core/memory.h"
+#include "loader/tensor/box.h"
+
+enum { BOX_BYTES = 4 << 20, BATCH = 4096 };
+
+/* Running moments over batches (Chan, Golub, LeVeque 1979): a plain sum of squares would lose
+ * the deviation of values far from zero. */
+static void merge_batch(Stats *stats, double *m2, const double *values, size_t n)
+{
+    double sum = 0, batch_m2 = 0;
+    for (size_t i = 0; i < n; i++) sum += values[i];
+    double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) batch_m2 += (values[i] - mean) * (values[i] - mean);
+    double before = (double)stats->finite, all = before + (double)n, delta = mean - stats->mean;
+    stats->mean += delta * (double)n / all;
+    *m2 += batch_m2 + delta * delta * before * (double)n / all;
+    stats->finite += n;
+}
+
+static void count_batch(Stats *stats, double *m2, double *values, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        double value = values[i];
+        if (isnan(value)) stats->nan++;
+        else if (isinf(value)) stats->inf++;
+        else values[kept++] = value;
+        if (value == 0) stats->zeros++;
+    }
+    stats->count += n;
+    if (!kept) return;
+    if (!stats->finite) stats->min = stats->max = values[0];
+    for (size_t i = 0; i < kept; i++) {
+        if (values[i] < stats->min) stats->min = values[i];
+        if (values[i] > stats->max) stats->max = values[i];
+    }
+    merge_batch(stats, m2, values, kept);
+}
+
+/* Complex elements are two components of half the size. */
+static DType component(DType dtype, unsigned *per_element)
+{
+    *per_element = dtype_info(dtype)->kind == CLASS_COMPLEX ? 2 : 1;
+    switch (dtype) {
+    case DT_C128: return DT_F64;
+    case DT_C64: return DT_F32;
+    case DT_C32: return DT_F16;
+    default: return dtype;
+    }
+}
+
+static void count_box(Stats *stats, double *m2, DType dtype, const unsigned char *bytes,
+                      uint64_t count)
+{
+    double values[BATCH];
+    unsigned per_element, size;
+    DType part = component(dtype, &per_element);
+    size = dtype_size(part);
+    for (uint64_t left = count * per_element; left;) {
+        size_t n = left < BATCH ? (size_t)left : BATCH;
+        dtype_to_doubles(part, bytes, values, n);
+        count_batch(stats, m2, values, n);
+        bytes += n * size;
+        left -= n;
+    }
+}
+
+bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err)
+{
+    unsigned size = dtype_size(tensor->dtype);
+    *stats = (Stats){.crc = (uint32_t)crc32(0, NULL, 0)};
+    if (!size || !tensor->storage || (tensor->encoding && tensor->encoding->opaque))
+        return error_set(err, ERR_UNSUPPORTED, "%s values cannot be read as numbers",
+                         dtype_name(tensor->dtype));
+    BoxWalk walk;
+    if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / size)) return true;
+    unsigned char *bytes = mem_alloc((size_t)box_count(&walk) * size);
+    double m2 = 0;
+    bool ok;
+    do {
+        uint64_t count = box_count(&walk);
+        ok = tensor_read(tensor, walk.from, walk.size, bytes, err);
+        if (!ok) break;
+        stats->crc = (uint32_t)crc32(stats->crc, bytes, (unsigned)(count * size));
+        count_box(stats, &m2, tensor->dtype, bytes, count);
+    } while (box_next(&walk));
+    free(bytes);
+    if (stats->finite) stats->std = sqrt(m2 / (double)stats->finite);
+    return ok;
+}

@@ -1,0 +1,20 @@
+/* Statistics of a tensor's values, in one streamed pass. */
+#ifndef LOADER_TENSOR_STATS_H
+#define LOADER_TENSOR_STATS_H
+
+#include "loader/tensor/tensor.h"
+
+typedef struct Stats {
+    uint64_t count;              /* elements */
+    uint64_t finite;             /* of them, neither NaN nor infinite */
+    uint64_t nan, inf, zeros;
+    double min, max, mean, std;  /* over the finite ones, in f64; std is the population's (÷ n);
+                                    undefined when finite is 0 */
+    uint32_t crc;                /* CRC-32 of the values, row-major, little-endian, packed */
+} Stats;
+
+/* Reads every value once, in boxes of a few MB. Complex tensors count by their components.
+ * Fails where the values cannot be read as numbers, and on read errors. */
+bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err);
+
+#endif

@@ -1,0 +1,125 @@
+/* Strided copies: axes are merged and ordered for the writer, then a run, or a tiled plane, is
+ * copied at every place of the remaining ones. */
+#include "loader/tensor/strided.h"
+
+#include <string.h>
+
+#include "loader/tensor/tensor.h"
+
+enum { TILE = 16 };   /* elements a side: 16 lines of 64 bytes on either side stay in L1 */
+
+unsigned strided_axes(const int64_t *size, unsigned rank, const int64_t *in, const int64_t *out,
+                      StridedAxis *axes)
+{
+    int64_t packed[TENSOR_RANK_MAX];
+    if (!in || !out) contiguous_strides(size, rank, packed);
+    unsigned count = 0;
+    for (unsigned i = 0; i < rank; i++) {
+        StridedAxis axis = {size[i], in ? in[i] : packed[i], out ? out[i] : packed[i]};
+        StridedAxis *last = count ? &axes[count - 1] : NULL;
+        if (axis.size == 1) continue;
+        if (last && last->in == axis.in * axis.size && last->out == axis.out * axis.size)
+            *last = (StridedAxis){last->size * axis.size, axis.in, axis.out};
+        else
+            axes[count++] = axis;
+    }
+    return count;
+}
+
+/* Largest output strides first, so that writing goes forward through memory. */
+static void sort_axes(StridedAxis *axes, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        StridedAxis axis = axes[i];
+        unsigned at = i;
+        for (; at > 0 && axes[at - 1].out < axis.out; at--) axes[at] = axes[at - 1];
+        axes[at] = axis;
+    }
+}
+
+/* Brings the axis that is densest in the input next to the innermost one. */
+static void pair_axes(StridedAxis *axes, unsigned count)
+{
+    unsigned best = count - 2;
+    for (unsigned i = 0; i + 1 < count; i++)
+        if (axes[i].in && (axes[i].in < axes[best].in || !axes[best].in)) best = i;
+    StridedAxis axis = axes[best];
+    for (unsigned i = best; i + 2 < count; i++) axes[i] = axes[i + 1];
+    axes[count - 2] = axis;
+}
+
+static inline void copy_tiles(StridedAxis rows, StridedAxis columns, size_t element,
+                              const unsigned char *in, unsigned char *out)
+{
+    for (int64_t r0 = 0; r0 < rows.size; r0 += TILE)
+        for (int64_t c0 = 0; c0 < columns.size; c0 += TILE) {
+            int64_t r1 = r0 + TILE < rows.size ? r0 + TILE : rows.size;
+            int64_t c1 = c0 + TILE < columns.size ? c0 + TILE : columns.size;
+            for (int64_t r = r0; r < r1; r++)
+                for (int64_t c = c0; c < c1; c++)
+                    memcpy(out + (r * rows.out + c * columns.out) * (int64_t)element,
+                           in + (r * rows.in + c * columns.in) * (int64_t)element, element);
+        }
+}
+
+/* Constant sizes let the compiler turn the inner memcpy into a move. */
+static void copy_plane(StridedAxis rows, StridedAxis columns, size_t element,
+                       const unsigned char *in, unsigned char *out)
+{
+    switch (element) {
+    case 1: copy_tiles(rows, columns, 1, in, out); break;
+    case 2: copy_tiles(rows, columns, 2, in, out); break;
+    case 4: copy_tiles(rows, columns, 4, in, out); break;
+    case 8: copy_tiles(rows, columns, 8, in, out); break;
+    default: copy_tiles(rows, columns, element, in, out);
+    }
+}
+
+void strided_copy(const StridedAxis *given, unsigned count, size_t element, const void *in,
+                  void *out)
+{
+    static const StridedAxis single = {1, 1, 1};
+    StridedAxis axes[TENSOR_RANK_MAX];
+    int64_t index[TENSOR_RANK_MAX] = {0};
+    memcpy(axes, given, count * sizeof *axes);
+    sort_axes(axes, count);
+    StridedAxis columns = count ? axes[count - 1] : single, rows = single;
+    bool run = columns.in == 1 && columns.out == 1;
+    if (!run && count >= 2) pair_axes(axes, count);
+    unsigned outer = count ? count - 1 : 0;
+    if (!run && outer) rows = axes[--outer];
+    const unsigned char *from = in;
+    unsigned char *to = out;
+    for (;;) {
+        if (run) memcpy(to, from, (size_t)columns.size * element);
+        else copy_plane(rows, columns, element, from, to);
+        unsigned i = outer;
+        while (i > 0 && ++index[i - 1] == axes[i - 1].size) {
+            i--;
+            from -= (axes[i].size - 1) * axes[i].in * (int64_t)element;
+            to -= (axes[i].size - 1) * axes[i].out * (int64_t)element;
+            index[i] = 0;
+        }
+        if (i == 0) return;
+        from += axes[i - 1].in * (int64_t)element;
+        to += axes[i - 1].out * (int64_t)element;
+    }
+}
+
+void strided_move(const int64_t *size, unsigned rank, size_t element, const void *in,
+                  const int64_t *in_strides, void *out, const int64_t *out_strides)
+{
+    StridedAxis axes[TENSOR_RANK_MAX];
+    unsigned count = strided_axes(size, rank, in_strides, out_strides, axes);
+    strided_copy(axes, count, element, in, out);
+}
+
+bool strided_is_packed(const int64_t *size, unsigned rank, const int64_t *strides)
+{
+    int64_t expected = 1;
+    for (unsigned i = rank; strides && i-- > 0;) {
+        if (size[i] != 1 && strides[i] != expected) return false;
+        expected *= size[i];
+    }
+    return true;
+}

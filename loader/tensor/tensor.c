@@ -1,0 +1,378 @@
+/* Tensor records: their arithmetic, what is asked of them before they are believed, and how
+ * their values are read: whole runs where strides allow, dense spans that are gathered in
+ * memory where they do not, and single runs only where a span would be mostly gaps. */
+#include "loader/tensor/tensor.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/core/memory.h"
+#include "loader/core/text.h"
+#include "loader/tensor/strided.h"
+
+enum {
+    SPAN_MAX = 4 << 20,   /* bytes of storage held at a time */
+    READ_COST = 4096      /* a read of its own costs about as much as reading that many bytes */
+};
+
+uint64_t tensor_count(const Tensor *tensor)
+{
+    if (!tensor->dims) return 0;
+    uint64_t count = 1;
+    for (unsigned i = 0; i < tensor->rank; i++) count *= (uint64_t)tensor->dims[i];
+    return count;
+}
+
+uint64_t tensor_bytes(const Tensor *tensor)
+{
+    uint64_t bytes;
+    return dtype_bytes(tensor->dtype, tensor_count(tensor), &bytes) ? bytes : 0;
+}
+
+bool tensor_is_contiguous(const Tensor *tensor)
+{
+    if (!tensor->strides || !tensor->dims) return true;
+    for (unsigned i = 0; i < tensor->rank; i++)
+        if (tensor->dims[i] == 0) return true;
+    return strided_is_packed(tensor->dims, tensor->rank, tensor->strides);
+}
+
+/* As PyTorch: an axis of size 0 counts as 1. */
+void contiguous_strides(const int64_t *dims, unsigned rank, int64_t *strides)
+{
+    uint64_t stride = 1;
+    for (unsigned i = rank; i-- > 0;) {
+        strides[i] = (int64_t)stride;
+        stride *= (uint64_t)(dims[i] > 0 ? dims[i] : 1);
+    }
+}
+
+bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank)
+{
+    if (!a || !b) return a == b;
+    return a_rank == b_rank && (a_rank == 0 || memcmp(a, b, a_rank * sizeof *a) == 0);
+}
+
+/* "shape [2,3] f32" in front of what is wrong with it. */
+static bool refuse(const Tensor *tensor, Error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static bool refuse(const Tensor *tensor, Error *err, const char *format, ...)
+{
+    Text text = {0};
+    va_list args;
+    va_start(args, format);
+    text_add(&text, "shape [");
+    for (unsigned i = 0; i < tensor->rank && i < TENSOR_RANK_MAX; i++)
+        text_addf(&text, "%s%" PRId64, i ? "," : "", tensor->dims[i]);
+    text_addf(&text, "] %s ", dtype_name(tensor->dtype));
+    text_addv(&text, format, args);
+    va_end(args);
+    error_set(err, ERR_FORMAT, "%s", text_string(&text));
+    text_done(&text);
+    return false;
+}
+
+/* Dims and strides are no less than 0, and the sizes, zeros aside, multiply to what 63 bits can
+ * count in bytes: later arithmetic over them cannot wrap. */
+static bool check_shape(const Tensor *tensor, Error *err)
+{
+    uint64_t bytes = dtype_size(tensor->dtype) ? dtype_size(tensor->dtype) : 1;
+    for (unsigned i = 0; i < tensor->rank; i++) {
+        int64_t dim = tensor->dims[i];
+        if (dim < 0) return refuse(tensor, err, "has a negative size in dim %u", i);
+        if (!sum_mul(bytes, dim ? (uint64_t)dim : 1, &bytes) || bytes > INT64_MAX)
+            return refuse(tensor, err, "has more bytes than 63 bits can count");
+        if (tensor->strides && tensor->strides[i] < 0)
+            return refuse(tensor, err, "has stride %" PRId64 " in dim %u, which is negative",
+                          tensor->strides[i], i);
+    }
+    return true;
+}
+
+/* The bytes from the start of the storage to the end of the last element; false on overflow. */
+static bool find_end(const Tensor *tensor, uint64_t *end)
+{
+    uint64_t last = 0, step, bytes;
+    if (!tensor->strides) {
+        last = tensor_count(tensor) - 1;
+    } else {
+        for (unsigned i = 0; i < tensor->rank; i++)
+            if (!sum_mul((uint64_t)tensor->dims[i] - 1, (uint64_t)tensor->strides[i], &step) ||
+                !sum_add(last, step, &last))
+                return false;
+    }
+    return sum_add(last, 1, &last) && dtype_bytes(tensor->dtype, last, &bytes) &&
+           sum_add(tensor->offset, bytes, end);
+}
+
+bool tensor_check(const Tensor *tensor, Error *err)
+{
+    uint64_t end;
+    if (tensor->rank > TENSOR_RANK_MAX)
+        return error_set(err, ERR_LIMIT, "%u dimensions, more than the limit of %d", tensor->rank,
+                         TENSOR_RANK_MAX);
+    if (!tensor->dims) return true;
+    if (!check_shape(tensor, err)) return false;
+    bool opaque = tensor->encoding && tensor->encoding->opaque;
+    if (!tensor->storage || opaque || !dtype_info(tensor->dtype)->bits) return true;
+    if (tensor_count(tensor) == 0) return true;
+    unsigned bits = dtype_info(tensor->dtype)->bits;
+    if (bits % 8 && (!tensor_is_contiguous(tensor) || tensor_count(tensor) * bits % 8))
+        return refuse(tensor, err, "is packed, but does not fill whole bytes one after the other");
+    if (!find_end(tensor, &end))
+        return refuse(tensor, err, "at byte %" PRIu64 " ends beyond what 64 bits can address",
+                      tensor->offset);
+    if (end <= tensor->storage->bytes) return true;
+    if (tensor->offset == 0 && tensor_is_contiguous(tensor))
+        return refuse(tensor, err, "needs %" PRIu64 " bytes, the storage has %" PRIu64, end,
+                      tensor->storage->bytes);
+    return refuse(tensor, err, "at byte %" PRIu64 " reaches to byte %" PRIu64
+                  ", the storage has %" PRIu64, tensor->offset, end, tensor->storage->bytes);
+}
+
+/* One tensor_read under way. */
+typedef struct Reader {
+    ByteSource *source;
+    size_t element;          /* bytes */
+    unsigned char *scratch;  /* SPAN_MAX bytes at most; owned */
+    size_t scratch_room;
+    Error *err;
+} Reader;
+
+/* What a set of axes takes to read: the bytes between first and last, the bytes wanted, and
+ * the runs these are scattered over. */
+typedef struct Extent {
+    uint64_t span, data, runs;
+} Extent;
+
+static Extent measure(const StridedAxis *axes, unsigned count, size_t element)
+{
+    Extent extent = {element, element, 1};
+    for (unsigned i = 0; i < count; i++) {
+        if (axes[i].in == 0) continue;
+        extent.span += (uint64_t)(axes[i].size - 1) * (uint64_t)axes[i].in * element;
+        extent.data *= (uint64_t)axes[i].size;
+        if (axes[i].in != 1) extent.runs *= (uint64_t)axes[i].size;
+    }
+    return extent;
+}
+
+static bool is_worth_a_span(Extent extent)
+{
+    return extent.span <= SPAN_MAX && extent.span <= 4 * extent.data + extent.runs * READ_COST;
+}
+
+static bool gather_span(Reader *reader, const StridedAxis *axes, unsigned count, uint64_t at,
+                        uint64_t span, unsigned char *out)
+{
+    if (span > reader->scratch_room) {
+        reader->scratch = mem_realloc(reader->scratch, (size_t)span);
+        reader->scratch_room = (size_t)span;
+    }
+    if (!source_read(reader->source, at, reader->scratch, (size_t)span, reader->err)) return false;
+    strided_copy(axes, count, reader->element, reader->scratch, out);
+    return true;
+}
+
+/* Reads the axes from byte `at` on. What is no run and no span worth reading is cut along the
+ * axis with the largest stride: into pieces that are worth it, else into single indices, each
+ * of which has an axis less; so the recursion is no deeper than the rank. */
+static bool read_axes(Reader *reader, const StridedAxis *axes, unsigned count, uint64_t at,
+                      unsigned char *out)
+{
+    Extent extent = measure(axes, count, reader->element);
+    if (count == 0 || (count == 1 && axes[0].in == 1 && axes[0].out == 1))
+        return source_read(reader->source, at, out, (size_t)extent.data, reader->err);
+    if (is_worth_a_span(extent)) return gather_span(reader, axes, count, at, extent.span, out);
+
+    unsigned cut = 0;
+    for (unsigned i = 1; i < count; i++)
+        if (axes[i].in > axes[cut].in) cut = i;
+    StridedAxis piece[TENSOR_RANK_MAX], axis = axes[cut];
+    memcpy(piece, axes, count * sizeof *axes);
+    uint64_t stride = (uint64_t)axis.in * reader->element;
+    piece[cut].size = 1;
+    uint64_t rest = measure(piece, count, reader->element).span;
+    int64_t step = rest <= SPAN_MAX ? (int64_t)((SPAN_MAX - rest) / stride) + 1 : 1;
+    piece[cut].size = step < axis.size ? step : axis.size;
+    if (!is_worth_a_span(measure(piece, count, reader->element))) piece[cut].size = step = 1;
+    for (int64_t i = 0; i < axis.size; i += step) {
+        unsigned left = count;
+        if (step == 1) {
+            memmove(piece + cut, axes + cut + 1, (count - cut - 1) * sizeof *axes);
+            left--;
+        } else if (axis.size - i < step) {
+            piece[cut].size = axis.size - i;
+        }
+        if (!read_axes(reader, piece, left, at + (uint64_t)i * stride,
+                       out + i * axis.out * (int64_t)reader->element))
+            return false;
+    }
+    return true;
+}
+
+static void swap_components(unsigned char *bytes, size_t n, size_t width)
+{
+    for (unsigned char *end = bytes + n; bytes < end; bytes += width)
+        for (size_t i = 0; i < width / 2; i++) {
+            unsigned char byte = bytes[i];
+            bytes[i] = bytes[width - 1 - i];
+            bytes[width - 1 - i] = byte;
+        }
+}
+
+/* Flips the sign of every `step`-th component from `first` on. */
+static void flip_signs(unsigned char *bytes, size_t n, size_t width, size_t first, size_t step)
+{
+    for (size_t i = first * width + width - 1; i < n; i += step * width) bytes[i] ^= 0x80;
+}
+
+static void negate_integers(unsigned char *bytes, size_t n, size_t width)
+{
+    for (unsigned char *end = bytes + n; bytes < end; bytes += width) {
+        unsigned carry = 1;
+        for (size_t i = 0; i < width; i++) {
+            carry += (unsigned char)~bytes[i];
+            bytes[i] = (unsigned char)carry;
+            carry >>= 8;
+        }
+    }
+}
+
+/* The sign bit alone is NaN in these, and zero has none. */
+static void negate_fnuz(unsigned char *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (bytes[i] & 0x7F) bytes[i] ^= 0x80;
+}
+
+static bool negate(DType dtype, unsigned char *bytes, size_t n, Error *err)
+{
+    const DTypeInfo *info = dtype_info(dtype);
+    size_t width = info->bits / 8;
+    if (info->kind == CLASS_COMPLEX) flip_signs(bytes, n, width / 2, 0, 1);
+    else if (dtype == DT_F8_E4M3FNUZ || dtype == DT_F8_E5M2FNUZ) negate_fnuz(bytes, n);
+    else if (info->kind == CLASS_FLOAT && dtype != DT_F8_E8M0) flip_signs(bytes, n, width, 0, 1);
+    else if (info->kind == CLASS_INT || info->kind == CLASS_UINT) negate_integers(bytes, n, width);
+    else return error_set(err, ERR_UNSUPPORTED, "values of type %s cannot be negated", info->name);
+    return true;
+}
+
+/* Whether stored bytes differ from the elements that they mean. */
+static bool needs_decoding(const Tensor *tensor)
+{
+    const Encoding *e = tensor->encoding;
+    return tensor->dtype == DT_BOOL || (e && (e->big_endian || e->conjugate || e->negate));
+}
+
+/* In place, over n packed bytes. */
+static bool decode(const Tensor *tensor, unsigned char *bytes, size_t n, Error *err)
+{
+    const Encoding none = {0}, *e = tensor->encoding ? tensor->encoding : &none;
+    bool complex = dtype_info(tensor->dtype)->kind == CLASS_COMPLEX;
+    size_t width = dtype_size(tensor->dtype);
+    size_t component = complex ? width / 2 : width;
+    if (e->big_endian && component > 1) swap_components(bytes, n, component);
+    if (e->conjugate && complex) flip_signs(bytes, n, component, 1, 2);
+    if (e->negate && !negate(tensor->dtype, bytes, n, err)) return false;
+    if (tensor->dtype == DT_BOOL)
+        for (size_t i = 0; i < n; i++) bytes[i] = bytes[i] != 0;
+    return true;
+}
+
+/* Types of less than a byte: only runs that start and end with a byte. */
+static bool read_packed(const Tensor *tensor, const StridedAxis *axes, unsigned count,
+                        uint64_t first, void *out, Error *err)
+{
+    unsigned bits = dtype_info(tensor->dtype)->bits;
+    uint64_t n = count ? (uint64_t)axes[0].size : 1;
+    if (count > 1 || (count && (axes[0].in != 1 || axes[0].out != 1)) || first * bits % 8 ||
+        n * bits % 8)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s values are packed and can only be copied in whole bytes",
+                         dtype_name(tensor->dtype));
+    const Storage *storage = tensor->storage;
+    return source_read(storage->source, storage->offset + tensor->offset + first * bits / 8, out,
+                       (size_t)(n * bits / 8), err);
+}
+
+static bool check_readable(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                           Error *err)
+{
+    if (tensor->encoding && tensor->encoding->opaque)
+        return error_set(err, ERR_UNSUPPORTED, "cannot be read as plain numbers (%s)",
+                         tensor->encoding->note ? tensor->encoding->note : "unknown layout");
+    if (!tensor->dims || !dtype_info(tensor->dtype)->bits)
+        return error_set(err, ERR_NOT_FOUND, "has no values: shape or dtype is unknown");
+    for (unsigned i = 0; i < tensor->rank; i++)
+        if (from[i] < 0 || size[i] < 0 || from[i] > tensor->dims[i] - size[i])
+            return error_set(err, ERR_INTERNAL, "box outside the tensor in dim %u", i);
+    for (unsigned i = 0; i < tensor->rank; i++)
+        if (size[i] == 0) return true;
+    if (!tensor->storage || !tensor->storage->source)
+        return error_set(err, ERR_NOT_FOUND, "has no values (a schema, or on the meta device)");
+    return true;
+}
+
+/* Everything but decoding; `out` is strided. The box is not empty. */
+static bool read_box(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                     unsigned char *out, const int64_t *out_strides, Error *err)
+{
+    int64_t packed[TENSOR_RANK_MAX];
+    const int64_t *strides = tensor->strides;
+    if (!strides) {
+        contiguous_strides(tensor->dims, tensor->rank, packed);
+        strides = packed;
+    }
+    uint64_t first = 0;
+    for (unsigned i = 0; i < tensor->rank; i++) first += (uint64_t)from[i] * (uint64_t)strides[i];
+    StridedAxis axes[TENSOR_RANK_MAX];
+    unsigned count = strided_axes(size, tensor->rank, strides, out_strides, axes);
+    if (!dtype_size(tensor->dtype)) return read_packed(tensor, axes, count, first, out, err);
+    Reader reader = {tensor->storage->source, dtype_size(tensor->dtype), NULL, 0, err};
+    uint64_t at = tensor->storage->offset + tensor->offset + first * reader.element;
+    bool ok = read_axes(&reader, axes, count, at, out);
+    free(reader.scratch);
+    return ok;
+}
+
+static bool read_decoded(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                         void *out, const int64_t *out_strides, Error *err)
+{
+    size_t bytes = dtype_size(tensor->dtype);
+    for (unsigned i = 0; i < tensor->rank; i++) bytes *= (size_t)size[i];
+    if (!needs_decoding(tensor)) return read_box(tensor, from, size, out, out_strides, err);
+    if (strided_is_packed(size, tensor->rank, out_strides))
+        return read_box(tensor, from, size, out, NULL, err) && decode(tensor, out, bytes, err);
+    unsigned char *box = mem_realloc(NULL, bytes);
+    bool ok = read_box(tensor, from, size, box, NULL, err) && decode(tensor, box, bytes, err);
+    if (ok)
+        strided_move(size, tensor->rank, dtype_size(tensor->dtype), box, NULL, out, out_strides);
+    free(box);
+    return ok;
+}
+
+bool tensor_read_strided(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                         void *out, const int64_t *out_strides, Error *err)
+{
+    static const int64_t zeros[TENSOR_RANK_MAX];
+    if (!from) from = zeros;
+    if (!size) size = tensor->dims;
+    bool ok = check_readable(tensor, from, size, err), empty = false;
+    for (unsigned i = 0; ok && i < tensor->rank; i++) empty = empty || size[i] == 0;
+    if (ok && !empty) ok = read_decoded(tensor, from, size, out, out_strides, err);
+    if (ok || !tensor->name) return ok;
+    Text name = {0};
+    name_show(tensor->name, &name);
+    error_prefix(err, "tensor '%s'", text_string(&name));
+    text_done(&name);
+    return false;
+}
+
+bool tensor_read(const Tensor *tensor, const int64_t *from, const int64_t *size, void *out,
+                 Error *err)
+{
+    return tensor_read_strided(tensor, from, size, out, NULL, err);
+}
