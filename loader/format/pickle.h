@@ -14,13 +14,18 @@
 enum {
     PICKLE_STACK_MAX = 16 << 20,          /* items on the stack */
     PICKLE_MEMO_SLACK = 1024,             /* memo index at most bytes of pickle + this */
-    PICKLE_GLOBAL_MAX = 4096              /* bytes of one module or class name */
+    PICKLE_GLOBAL_MAX = 4096,             /* bytes of one module or class name */
+    PICKLE_DIGITS_MAX = 1000              /* digits of an integer written as text */
 };
 
 /* Parses the pickle that starts at `offset` of `source`, reading ahead in small blocks; *used
  * (may be NULL) receives its length up to and with STOP (more may follow). Nodes go to
  * `arena`; memory is bounded by a multiple of the bytes read. Errors name the source, the
- * opcode and its byte. */
+ * opcode and its byte.
+ *
+ * None, True, False, the empty tuple and small integers are one node each, however often they
+ * occur. A Python 2 string is a STR when it is UTF-8, else BYTES. A second BUILD of one object
+ * replaces the state of the first. */
 Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
                     Error *err);
 

@@ -1,0 +1,23 @@
+/* Folders: which file of a folder is its model. */
+#ifndef LOADER_FORMAT_FOLDER_H
+#define LOADER_FORMAT_FOLDER_H
+
+#include "loader/core/error.h"
+#include "loader/core/memory.h"
+
+enum { FOLDER_CHOICES_MAX = 16 };
+
+/* Names of files in the folder that are its model, the best first: an index before a single
+ * file, safetensors before torch. All but the first are other copies of the same weights. */
+typedef struct FolderModel {
+    const char *names[FOLDER_CHOICES_MAX];   /* in the arena */
+    size_t count;
+} FolderModel;
+
+/* False, with an error that says what was looked for and what is there, when there is no model
+ * or when several files are equally good. `is_checkpoint` looks into a file; it is asked only
+ * when no usual name is there. */
+bool folder_find(Arena *arena, const char *folder, bool (*is_checkpoint)(const char *path),
+                 FolderModel *model, Error *err);
+
+#endif

@@ -1,0 +1,227 @@
+/* The formats: the one place that knows them all. Content decides, never the extension. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/format/fault.h"
+#include "loader/format/folder.h"
+#include "loader/format/format.h"
+#include "loader/format/refusal.h"
+
+enum { HEAD_BYTES = 4096, NAME_BYTES_MAX = 255 };
+
+/* In the order in which they are asked (FORMATS.md 0). The first BINARY_FORMATS hold values. */
+static const Format *const formats[] = {
+    &format_torch_zip, &format_torch_legacy, &format_safetensors,
+    &format_sharded,   &format_schema_json,  &format_schema_text,
+};
+enum { BINARY_FORMATS = 3 };
+
+static Checkpoint *open_inner(OpenContext *context, const char *name, Error *err);
+static bool has_inner(const OpenContext *context, const char *name);
+
+/* -- Bytes ----------------------------------------------------------------------------- */
+
+/* The first format that says `wanted` of the bytes; NULL if none. */
+static const Format *find_format(ByteSource *source, Sniff wanted, const unsigned char *head,
+                                 size_t n)
+{
+    for (size_t i = 0; i < countof(formats); i++)
+        if (formats[i]->sniff(source, head, n) == wanted) return formats[i];
+    return NULL;
+}
+
+static Checkpoint *open_bytes(OpenContext *context, ByteSource *source, Error *err)
+{
+    unsigned char head[HEAD_BYTES];
+    size_t n = source->size < sizeof head ? (size_t)source->size : sizeof head;
+    if (!n) {
+        fault_file(err, ERR_FORMAT, source->name,
+                   "the file is empty (0 bytes): it was never written; save or download it again");
+        return NULL;
+    }
+    if (!source_read(source, 0, head, n, err)) return NULL;
+    const Format *format = find_format(source, SNIFF_YES, head, n);
+    if (!format && refusal_explain(source, head, n, err)) return NULL;
+    if (!format) format = find_format(source, SNIFF_MAYBE, head, n);
+    if (format) return format->open(context, source, err);
+    refusal_unknown(source, head, n, err);
+    return NULL;
+}
+
+Checkpoint *checkpoint_open_source(ByteSource *source, Error *err)
+{
+    OpenContext context = {source->name, NULL, 0, open_inner, has_inner};
+    return open_bytes(&context, source, err);
+}
+
+/* -- Files ----------------------------------------------------------------------------- */
+
+/* The folder a file lies in: "." for a bare name. malloc'd. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return mem_strdup(".");
+    char *folder = mem_strdup(path);
+    folder[slash == path ? 1 : slash - path] = '\0';
+    return folder;
+}
+
+/* Opens the file at `path`; `shown` is what the user named. */
+static Checkpoint *open_file(const char *path, const char *shown, unsigned depth, Error *err)
+{
+    ByteSource *source = source_open_file(path, err);
+    if (!source) return NULL;
+    char *folder = folder_of(path);
+    OpenContext context = {shown, folder, depth, open_inner, has_inner};
+    Checkpoint *checkpoint = open_bytes(&context, source, err);
+    free(folder);
+    source_unref(source);
+    return checkpoint;
+}
+
+bool inner_name_is_safe(const char *name)
+{
+    size_t n = strlen(name);
+    if (!n || n > NAME_BYTES_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) return false;
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F || *p == '/' || *p == '\\') return false;
+    return !strstr(name, "\xC0\x80");
+}
+
+static char *inner_path(const OpenContext *context, const char *name)
+{
+    Text path = {0};
+    text_addf(&path, "%s/%s", strcmp(context->folder, "/") == 0 ? "" : context->folder, name);
+    return path.bytes;
+}
+
+static bool has_inner(const OpenContext *context, const char *name)
+{
+    if (!context->folder || !inner_name_is_safe(name)) return false;
+    char *path = inner_path(context, name);
+    struct stat info;
+    bool there = stat(path, &info) == 0;
+    free(path);
+    return there;
+}
+
+static Checkpoint *open_inner(OpenContext *context, const char *name, Error *err)
+{
+    Checkpoint *checkpoint = NULL;
+    if (!context->folder || !inner_name_is_safe(name)) {
+        Text shown = {0};
+        fault_quote(name, strlen(name), 120, &shown);
+        fault_file(err, ERR_FORMAT, context->path, "'%s' is no name of a file in its folder",
+                   text_string(&shown));
+        text_done(&shown);
+    } else if (context->depth + 1 > LIMIT_INNER_DEPTH) {
+        fault_file(err, ERR_LIMIT, context->path, "files inside files inside files: more than %d",
+                   LIMIT_INNER_DEPTH);
+    } else {
+        char *path = inner_path(context, name);
+        checkpoint = open_file(path, path, context->depth + 1, err);
+        free(path);
+    }
+    return checkpoint;
+}
+
+/* -- Paths ----------------------------------------------------------------------------- */
+
+static bool is_checkpoint(const char *path)
+{
+    unsigned char head[HEAD_BYTES];
+    ByteSource *source = source_open_file(path, NULL);
+    if (!source) return false;
+    size_t n = source->size < sizeof head ? (size_t)source->size : sizeof head;
+    bool found = false;
+    if (source_read(source, 0, head, n, NULL))
+        for (size_t i = 0; i < BINARY_FORMATS; i++)
+            found = found || formats[i]->sniff(source, head, n) == SNIFF_YES;
+    source_unref(source);
+    return found;
+}
+
+/* Opens the best file of the folder. An index whose shards are all absent gives only names, so
+ * another copy of the model is better, where there is one. */
+static Checkpoint *open_choice(const char *folder, const FolderModel *model, Error *err)
+{
+    Checkpoint *names_only = NULL;
+    const OpenContext context = {.folder = folder};
+    for (size_t i = 0; i < model->count; i++) {
+        char *path = inner_path(&context, model->names[i]);
+        Checkpoint *checkpoint = open_file(path, folder, 1, err);
+        free(path);
+        if (checkpoint && strcmp(checkpoint_format(checkpoint), "schema") == 0) {
+            if (names_only) checkpoint_unref(checkpoint);
+            else names_only = checkpoint;
+            continue;
+        }
+        if (checkpoint && model->count > 1)
+            checkpoint_warn(checkpoint, "the folder holds %zu copies of a model; %s was taken",
+                            model->count, model->names[i]);
+        checkpoint_unref(names_only);
+        return checkpoint;
+    }
+    return names_only;
+}
+
+static Checkpoint *open_folder(const char *path, Error *err)
+{
+    Arena *arena = arena_new();
+    FolderModel model;
+    Checkpoint *checkpoint = NULL;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    const char *folder = arena_strndup(arena, path, n);
+    if (folder_find(arena, folder, is_checkpoint, &model, err))
+        checkpoint = open_choice(folder, &model, err);
+    arena_free(arena);
+    return checkpoint;
+}
+
+/* Why stat refused `path`. */
+static bool explain_absence(const char *path, Error *err)
+{
+    struct stat info;
+    char target[1024];
+    ssize_t n;
+    if (errno != ENOENT && errno != ENOTDIR)
+        return fault_file(err, ERR_IO, path, "%s", strerror(errno));
+    if (strstr(path, "://"))
+        return fault_file(err, ERR_UNSUPPORTED, path,
+                          "reading from a URL is not supported yet; download it first");
+    if (lstat(path, &info) == 0 && (n = readlink(path, target, sizeof target)) > 0) {
+        Text shown = {0};
+        fault_quote(target, (size_t)n, 300, &shown);
+        fault_file(err, ERR_NOT_FOUND, path, "a symbolic link to '%s', which is not there",
+                   text_string(&shown));
+        text_done(&shown);
+        return false;
+    }
+    return fault_file(err, ERR_NOT_FOUND, path, "there is no such file or folder");
+}
+
+Checkpoint *checkpoint_open(const char *path, Error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        explain_absence(path, err);
+        return NULL;
+    }
+    return S_ISDIR(info.st_mode) ? open_folder(path, err) : open_file(path, path, 0, err);
+}
+
+void checkpoint_spec(Arena *arena, const char *spec, const char **file, const char **inside)
+{
+    const char *split = NULL;
+    if (access(spec, F_OK) != 0)
+        for (const char *p = strstr(spec, "::"); p; p = strstr(p + 1, "::")) {
+            const char *left = arena_strndup(arena, spec, (size_t)(p - spec));
+            if (!split || access(left, F_OK) == 0) split = p;
+        }
+    *file = arena_strndup(arena, spec, split ? (size_t)(split - spec) : strlen(spec));
+    *inside = split ? arena_strdup(arena, split + 2) : NULL;
+}

@@ -1,0 +1,149 @@
+#include "loader/format/graph.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void enter(Graph *graph, Object *node)
+{
+    node->mark = graph->seen;
+    graph->frames = mem_grow(graph->frames, &graph->room, graph->depth + 1, sizeof *graph->frames);
+    graph->frames[graph->depth++] = (GraphFrame){node, 0};
+}
+
+void graph_init(Graph *graph, Object *root, uint8_t seen)
+{
+    *graph = (Graph){.seen = seen};
+    if (root->mark != seen) enter(graph, root);
+}
+
+void graph_done(Graph *graph)
+{
+    free(graph->frames);
+    *graph = (Graph){0};
+}
+
+/* Child number `index`, which may be NULL in a CALL; false when there are no more. */
+static bool child_at(const Object *node, size_t index, Object **child)
+{
+    switch ((ObjectKind)node->kind) {
+    case OBJ_TUPLE: case OBJ_LIST: case OBJ_SET: case OBJ_FROZENSET: case OBJ_DICT: case OBJ_PERSID:
+        if (index >= node->list.count) return false;
+        *child = node->list.items[index];
+        return true;
+    case OBJ_CALL: {
+        const ObjectCall *call = node->call;
+        Object *const children[] = {call->callable, call->args, call->kwargs,
+                                    call->list,     call->map,  call->state};
+        if (index >= countof(children)) return false;
+        *child = children[index];
+        return true;
+    }
+    default: return false;
+    }
+}
+
+Object *graph_next(Graph *graph)
+{
+    if (graph->leaving) graph->depth--;
+    graph->leaving = false;
+    while (graph->depth) {
+        GraphFrame *frame = &graph->frames[graph->depth - 1];
+        Object *child;
+        if (!child_at(frame->node, frame->next, &child)) {
+            graph->leaving = true;
+            return frame->node;
+        }
+        frame->next++;
+        if (child && child->mark != graph->seen) enter(graph, child);
+    }
+    return NULL;
+}
+
+/* Whether the frame is the arguments of the call in the frame above it: f(x) is where x is. */
+static bool is_arguments(const Graph *graph, size_t frame)
+{
+    if (frame == 0) return false;
+    const Object *above = graph->frames[frame - 1].node;
+    return above->kind == OBJ_CALL && above->call->args == graph->frames[frame].node;
+}
+
+/* Whether the frame has a key or index for its child under way. */
+static bool has_step(const Graph *graph, size_t frame)
+{
+    const GraphFrame *f = &graph->frames[frame];
+    switch ((ObjectKind)f->node->kind) {
+    case OBJ_DICT: return f->next % 2 == 0;
+    case OBJ_LIST: case OBJ_TUPLE: return !is_arguments(graph, frame);
+    default: return false;
+    }
+}
+
+void graph_place(const Graph *graph, Text *path, Text *key)
+{
+    size_t last = graph->depth;
+    for (size_t i = 0; i + 1 < graph->depth; i++)
+        if (has_step(graph, i)) last = i;
+    for (size_t i = 0; i + 1 < graph->depth && i <= last; i++) {
+        if (!has_step(graph, i)) continue;
+        const GraphFrame *frame = &graph->frames[i];
+        const Object *name = frame->node->list.items[frame->next - (frame->node->kind == OBJ_DICT ? 2 : 1)];
+        if (frame->node->kind != OBJ_DICT) path_add_index(i == last ? key : path, frame->next - 1);
+        else if (i == last) key_name(name, key);
+        else path_add_key(path, name);
+    }
+}
+
+void key_name(const Object *key, Text *out)
+{
+    switch ((ObjectKind)key->kind) {
+    case OBJ_STR: text_addn(out, key->bytes.text, key->bytes.n); break;
+    case OBJ_BYTES:
+        for (size_t i = 0; i < key->bytes.n; i++) {
+            if (key->bytes.text[i]) text_addc(out, key->bytes.text[i]);
+            else text_addn(out, "\xC0\x80", 2);
+        }
+        break;
+    case OBJ_INT: text_addf(out, "%" PRId64, key->integer); break;
+    default: object_show(key, out);
+    }
+}
+
+static bool is_plain(const char *name)
+{
+    if (!*name) return false;
+    for (; *name; name++)
+        if ((unsigned char)*name < 0x20 || strchr(".[]:\"\\", *name)) return false;
+    return true;
+}
+
+static bool is_text(const Object *key)
+{
+    return key->kind == OBJ_STR || key->kind == OBJ_BYTES;
+}
+
+void path_add_key(Text *path, const Object *key)
+{
+    Text name = {0};
+    key_name(key, &name);
+    const char *text = text_string(&name);
+    if (!is_text(key)) {
+        text_addf(path, "[%s]", text);
+    } else if (is_plain(text)) {
+        if (path->length) text_addc(path, '.');
+        text_add(path, text);
+    } else {
+        text_add(path, "[\"");
+        for (; *text; text++) {
+            if (*text == '"' || *text == '\\') text_addc(path, '\\');
+            text_addc(path, *text);
+        }
+        text_add(path, "\"]");
+    }
+    text_done(&name);
+}
+
+void path_add_index(Text *path, size_t index)
+{
+    text_addf(path, "[%zu]", index);
+}

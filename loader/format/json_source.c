@@ -1,0 +1,77 @@
+#include "loader/format/json_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/format/fault.h"
+
+enum { PIECE = 256 * 1024, KEYS_SHOWN = 200 };
+
+bool json_feed_source(JsonReader *reader, ByteSource *source, uint64_t from, uint64_t to,
+                      Error *err)
+{
+    char *piece = mem_alloc(PIECE);
+    bool fine = true;
+    json_reader_start_at(reader, from);
+    while (fine && from < to) {
+        size_t n = to - from < PIECE ? (size_t)(to - from) : PIECE;
+        fine = source_read(source, from, piece, n, err) && json_reader_feed(reader, piece, n, err);
+        from += n;
+    }
+    free(piece);
+    return fine && json_reader_finish(reader, err);
+}
+
+size_t text_start(const unsigned char *head, size_t n)
+{
+    return n >= 3 && memcmp(head, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+}
+
+/* A look at the top-level keys. */
+typedef struct Look {
+    unsigned depth;
+    JsonKind kind;
+    Text *keys;          /* may be NULL */
+} Look;
+
+static bool look_key(void *context, const char *text, size_t n)
+{
+    Look *look = context;
+    if (look->depth != 1) return true;
+    if (n == 7 && memcmp(text, "tensors", n) == 0) look->kind = JSON_SCHEMA;
+    if (n == 10 && memcmp(text, "weight_map", n) == 0) look->kind = JSON_INDEX;
+    if (look->kind != JSON_OTHER) return false;
+    if (look->keys && look->keys->length < KEYS_SHOWN) {
+        if (look->keys->length) text_add(look->keys, ", ");
+        fault_quote(text, n, 40, look->keys);
+    }
+    return true;
+}
+
+static bool look_deeper(void *context)
+{
+    ((Look *)context)->depth++;
+    return true;
+}
+
+static bool look_up(void *context)
+{
+    ((Look *)context)->depth--;
+    return true;
+}
+
+JsonKind json_source_kind(ByteSource *source, const unsigned char *head, size_t n, Text *keys,
+                          Error *err)
+{
+    static const JsonEvents events = {.start_map = look_deeper, .map_key = look_key,
+                                      .end_map = look_up, .start_list = look_deeper,
+                                      .end_list = look_up};
+    size_t start = text_start(head, n), first = start;
+    while (first < n && strchr(" \t\r\n", head[first]) && head[first]) first++;
+    if (first == n || head[first] != '{') return JSON_NONE;
+    Look look = {.kind = JSON_OTHER, .keys = keys};
+    JsonReader *reader = json_reader_new(&events, &look, source->name);
+    bool whole = json_feed_source(reader, source, start, source->size, err);
+    json_reader_free(reader);
+    return look.kind != JSON_OTHER || whole ? look.kind : JSON_BROKEN;
+}

@@ -1,0 +1,194 @@
+#include "loader/format/pickle.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/format/format.h"
+#include "loader/format/pickle_machine.h"
+
+typedef struct Opcode {
+    const char *name;        /* NULL: no such opcode */
+    PickleHandler *handler;
+    unsigned n;
+} Opcode;
+
+#define TABLE_ROW(byte, opcode_name, opcode_handler, number) \
+    [byte] = {opcode_name, opcode_handler, number},
+static const Opcode opcodes[256] = {PICKLE_OPCODES(TABLE_ROW)};
+#undef TABLE_ROW
+
+bool machine_fail(Machine *m, ErrorCode code, const char *format, ...)
+{
+    Text what = {0};
+    va_list args;
+    va_start(args, format);
+    text_addv(&what, format, args);
+    va_end(args);
+    error_set(m->err, code, "%s: pickle opcode %s at byte %" PRIu64 ": %s", m->source->name,
+              m->opcode, m->opcode_at, text_string(&what));
+    text_done(&what);
+    return false;
+}
+
+static bool check_room(Machine *m, uint64_t n)
+{
+    if (n > m->source->size - m->position)
+        return machine_fail(m, ERR_FORMAT, "the file ends at byte %" PRIu64
+                            " in the middle of the pickle; it is truncated", m->source->size);
+    if (n > LIMIT_PICKLE_BYTES - (m->position - m->start))
+        return machine_fail(m, ERR_LIMIT, "the pickle is longer than the limit of %d bytes",
+                            LIMIT_PICKLE_BYTES);
+    return true;
+}
+
+static bool read_block(Machine *m)
+{
+    uint64_t left = m->source->size - m->position;
+    size_t n = left < PICKLE_BLOCK ? (size_t)left : PICKLE_BLOCK;
+    if (!source_read(m->source, m->position, m->block, n, m->err)) return false;
+    m->block_next = 0;
+    m->block_end = n;
+    return true;
+}
+
+bool machine_take(Machine *m, void *out, size_t n)
+{
+    if (!check_room(m, n)) return false;
+    size_t ahead = m->block_end - m->block_next, part = n < ahead ? n : ahead;
+    if (part) memcpy(out, m->block + m->block_next, part);
+    m->block_next += part;
+    m->position += part;
+    if (part == n) return true;
+    unsigned char *rest = (unsigned char *)out + part;
+    n -= part;
+    if (n >= PICKLE_BLOCK) {
+        if (!source_read(m->source, m->position, rest, n, m->err)) return false;
+    } else {
+        if (!read_block(m)) return false;
+        memcpy(rest, m->block, n);
+        m->block_next = n;
+    }
+    m->position += n;
+    return true;
+}
+
+bool machine_take_number(Machine *m, unsigned width, uint64_t *number)
+{
+    unsigned char bytes[8];
+    if (!machine_take(m, bytes, width)) return false;
+    *number = 0;
+    for (unsigned i = 0; i < width; i++) *number |= (uint64_t)bytes[i] << (8 * i);
+    return true;
+}
+
+bool machine_take_length(Machine *m, unsigned width, bool is_signed, size_t *n)
+{
+    uint64_t length;
+    if (!machine_take_number(m, width, &length)) return false;
+    if (is_signed && width == 4 && length > INT32_MAX)
+        return machine_fail(m, ERR_FORMAT, "its length is negative (%d)",
+                            (int)(int32_t)(uint32_t)length);
+    if (length > m->source->size - m->position)
+        return machine_fail(m, ERR_FORMAT, "claims %" PRIu64 " bytes, the file ends %" PRIu64
+                            " bytes later", length, m->source->size - m->position);
+    *n = (size_t)length;
+    return check_room(m, length);
+}
+
+bool machine_take_line(Machine *m)
+{
+    text_clear(&m->line);
+    for (;;) {
+        if (!check_room(m, 1) || (m->block_next == m->block_end && !read_block(m))) return false;
+        const unsigned char *from = m->block + m->block_next;
+        size_t ahead = m->block_end - m->block_next;
+        const unsigned char *newline = memchr(from, '\n', ahead);
+        size_t n = newline ? (size_t)(newline - from) : ahead;
+        text_addn(&m->line, from, n);
+        m->block_next += n + (newline != NULL);
+        m->position += n + (newline != NULL);
+        if (newline) return true;
+    }
+}
+
+bool machine_push(Machine *m, Object *object)
+{
+    if (m->count >= PICKLE_STACK_MAX)
+        return machine_fail(m, ERR_LIMIT, "more than %d items on the stack", PICKLE_STACK_MAX);
+    m->stack = mem_grow(m->stack, &m->room, m->count + 1, sizeof *m->stack);
+    m->stack[m->count++] = object;
+    return true;
+}
+
+Object *machine_pop(Machine *m)
+{
+    size_t fence = m->mark_count ? m->marks[m->mark_count - 1] : 0;
+    if (m->count > fence) return m->stack[--m->count];
+    machine_fail(m, ERR_FORMAT, m->mark_count ? "takes an item from below the last MARK"
+                                              : "takes an item from an empty stack");
+    return NULL;
+}
+
+Object *machine_node(Machine *m, ObjectKind kind, size_t extra)
+{
+    Object *object = arena_alloc(m->arena, sizeof *object + extra);
+    uint64_t at = m->opcode_at - m->start;
+    object->kind = (uint8_t)kind;
+    object->line = at < UINT32_MAX ? (uint32_t)at : UINT32_MAX;
+    return object;
+}
+
+static bool step(Machine *m)
+{
+    unsigned char byte;
+    m->opcode = "STOP";      /* what is missing when the file ends here */
+    m->opcode_at = m->position;
+    if (!machine_take(m, &byte, 1)) return false;
+    const Opcode *opcode = &opcodes[byte];
+    if (!opcode->name)
+        return error_set(m->err, ERR_FORMAT,
+                         "%s: byte 0x%02x at %" PRIu64 " is no pickle opcode; the file is damaged "
+                         "or is no pickle", m->source->name, byte, m->opcode_at);
+    m->opcode = opcode->name;
+    m->n = opcode->n;
+    return opcode->handler(m);
+}
+
+static void init(Machine *m)
+{
+    m->block = mem_alloc(PICKLE_BLOCK);
+    m->ints = mem_alloc(PICKLE_INTS * sizeof *m->ints);
+    m->none = object_new(m->arena, OBJ_NONE);
+    m->yes = object_new(m->arena, OBJ_BOOL);
+    m->yes->boolean = true;
+    m->no = object_new(m->arena, OBJ_BOOL);
+    m->empty = object_new(m->arena, OBJ_TUPLE);
+}
+
+static void done(Machine *m)
+{
+    text_done(&m->line);
+    free(m->block);
+    free(m->ints);
+    free(m->stack);
+    free(m->marks);
+    free(m->memo);
+}
+
+Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
+                    Error *err)
+{
+    if (offset > source->size) {
+        error_set(err, ERR_FORMAT, "%s: a pickle should start at byte %" PRIu64
+                  ", the file ends at %" PRIu64, source->name, offset, source->size);
+        return NULL;
+    }
+    Machine m = {.arena = arena, .source = source, .start = offset, .position = offset, .err = err};
+    init(&m);
+    while (!m.stopped && step(&m)) continue;
+    Object *result = m.stopped ? m.stack[0] : NULL;
+    if (used) *used = m.position - offset;
+    done(&m);
+    return result;
+}

@@ -1,0 +1,458 @@
+/* Opcodes that move, collect and connect what is on the stack. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "loader/format/pickle_machine.h"
+
+enum { PROTOCOL_MAX = 5 };
+
+bool pickle_proto(Machine *m)
+{
+    uint64_t version;
+    if (!machine_take_number(m, m->n, &version)) return false;
+    if (version <= PROTOCOL_MAX) return true;
+    return machine_fail(m, ERR_UNSUPPORTED, "protocol %" PRIu64 " is newer than %d, the newest known",
+                        version, PROTOCOL_MAX);
+}
+
+/* Frames only tell a reader how much to read ahead. */
+bool pickle_frame(Machine *m)
+{
+    uint64_t length;
+    return machine_take_number(m, m->n, &length);
+}
+
+/* What else lies on the stack is ignored, as Python does. The result becomes its first item. */
+bool pickle_stop(Machine *m)
+{
+    Object *result = machine_pop(m);
+    if (!result) return false;
+    m->stack[0] = result;
+    m->stopped = true;
+    return true;
+}
+
+bool pickle_ext(Machine *m)
+{
+    uint64_t code;
+    if (!machine_take_number(m, m->n, &code)) return false;
+    return machine_fail(m, ERR_UNSUPPORTED, "extension code %" PRIu64 " means something only in the "
+                        "Python that wrote it", code);
+}
+
+/* --- the stack ------------------------------------------------------------------------ */
+
+bool pickle_mark(Machine *m)
+{
+    if (m->mark_count >= PICKLE_STACK_MAX)
+        return machine_fail(m, ERR_LIMIT, "more than %d MARKs", PICKLE_STACK_MAX);
+    m->marks = mem_grow(m->marks, &m->mark_room, m->mark_count + 1, sizeof *m->marks);
+    m->marks[m->mark_count++] = m->count;
+    return true;
+}
+
+/* Takes everything above the last MARK, and the MARK: *items borrows from the stack until the
+ * next push. */
+static bool pop_to_mark(Machine *m, Object ***items, size_t *count)
+{
+    if (!m->mark_count) {
+        machine_fail(m, ERR_FORMAT, "there is no MARK on the stack");
+        return false;
+    }
+    size_t from = m->marks[--m->mark_count];
+    *items = m->stack + from;
+    *count = m->count - from;
+    m->count = from;
+    return true;
+}
+
+/* POP also takes a MARK that has nothing above it. */
+bool pickle_pop(Machine *m)
+{
+    if (m->mark_count && m->marks[m->mark_count - 1] == m->count) {
+        m->mark_count--;
+        return true;
+    }
+    return machine_pop(m) != NULL;
+}
+
+bool pickle_pop_mark(Machine *m)
+{
+    Object **items;
+    size_t count;
+    return pop_to_mark(m, &items, &count);
+}
+
+bool pickle_dup(Machine *m)
+{
+    Object *top = machine_pop(m);
+    return top && machine_push(m, top) && machine_push(m, top);
+}
+
+/* The node below what was popped, which stays on the stack. */
+static Object *peek(Machine *m)
+{
+    Object *top = machine_pop(m);
+    if (top) m->count++;
+    return top;
+}
+
+/* --- the memo ------------------------------------------------------------------------- */
+
+static bool store(Machine *m, uint64_t index)
+{
+    Object *top = peek(m);
+    if (!top) return false;
+    if (index > m->position - m->start + PICKLE_MEMO_SLACK)
+        return machine_fail(m, ERR_LIMIT, "memo index %" PRIu64 " is beyond the limit of %d more than "
+                            "the pickle has bytes", index, PICKLE_MEMO_SLACK);
+    if (index >= m->memo_size) {
+        size_t size = (size_t)index + 1;
+        m->memo = mem_grow(m->memo, &m->memo_room, size, sizeof *m->memo);
+        memset(m->memo + m->memo_size, 0, (size - m->memo_size) * sizeof *m->memo);
+        m->memo_size = size;
+    }
+    if (!m->memo[index]) m->memo_used++;
+    m->memo[index] = top;
+    return true;
+}
+
+static bool fetch(Machine *m, uint64_t index)
+{
+    if (index >= m->memo_size || !m->memo[index])
+        return machine_fail(m, ERR_FORMAT, "memo entry %" PRIu64 " was never stored", index);
+    return machine_push(m, m->memo[index]);
+}
+
+/* A memo index written as decimal text. */
+static bool take_index(Machine *m, uint64_t *index)
+{
+    if (!machine_take_line(m)) return false;
+    const char *text = text_string(&m->line);
+    size_t digits = strspn(text, "0123456789");
+    if (!digits || digits > 18 || digits != m->line.length)
+        return machine_fail(m, ERR_FORMAT, "its text is no memo index");
+    *index = 0;
+    while (*text) *index = *index * 10 + (uint64_t)(*text++ - '0');
+    return true;
+}
+
+bool pickle_binput(Machine *m)
+{
+    uint64_t index;
+    return machine_take_number(m, m->n, &index) && store(m, index);
+}
+
+bool pickle_put(Machine *m)
+{
+    uint64_t index;
+    return take_index(m, &index) && store(m, index);
+}
+
+bool pickle_memoize(Machine *m)
+{
+    return store(m, m->memo_used);
+}
+
+bool pickle_binget(Machine *m)
+{
+    uint64_t index;
+    return machine_take_number(m, m->n, &index) && fetch(m, index);
+}
+
+bool pickle_get(Machine *m)
+{
+    uint64_t index;
+    return take_index(m, &index) && fetch(m, index);
+}
+
+/* --- collections ---------------------------------------------------------------------- */
+
+/* A node of `count` items, which lie right behind it. */
+static Object *node_of(Machine *m, ObjectKind kind, Object *const *items, size_t count)
+{
+    Object *object = machine_node(m, kind, count * sizeof *items);
+    object->list.items = (Object **)(object + 1);
+    object->list.count = object->list.room = count;
+    if (count) memcpy(object->list.items, items, count * sizeof *items);
+    return object;
+}
+
+/* Appends to a collection whose room grows by doubling. */
+static void extend(Machine *m, Object *list, Object *const *items, size_t count)
+{
+    if (!count) return;
+    size_t want = list->list.count + count;
+    if (want > list->list.room) {
+        size_t room = list->list.room * 2 > want ? list->list.room * 2 : want;
+        Object **bigger = arena_alloc(m->arena, room * sizeof *bigger);
+        if (list->list.count) memcpy(bigger, list->list.items, list->list.count * sizeof *bigger);
+        list->list.items = bigger;
+        list->list.room = room;
+    }
+    memcpy(list->list.items + list->list.count, items, count * sizeof *items);
+    list->list.count = want;
+}
+
+static bool refuse_target(Machine *m, const Object *target)
+{
+    Text what = {0};
+    object_show(target, &what);
+    machine_fail(m, ERR_FORMAT, "cannot be done to %s", text_string(&what));
+    text_done(&what);
+    return false;
+}
+
+/* Where APPENDS, SETITEMS and ADDITEMS put things: the target itself when it is of that kind,
+ * or the collection of that kind which a CALL node keeps for them (*kept). */
+static bool add_to(Machine *m, ObjectKind kind, Object *target, Object **kept, Object *const *items,
+                   size_t count)
+{
+    if (kept && !*kept) *kept = machine_node(m, kind, 0);
+    if (!kept && target->kind != kind) return refuse_target(m, target);
+    extend(m, kept ? *kept : target, items, count);
+    return true;
+}
+
+static Object **kept_list(Object *target)
+{
+    return target->kind == OBJ_CALL ? &target->call->list : NULL;
+}
+
+static Object **kept_map(Object *target)
+{
+    return target->kind == OBJ_CALL ? &target->call->map : NULL;
+}
+
+bool pickle_empty_tuple(Machine *m)
+{
+    return machine_push(m, m->empty);
+}
+
+bool pickle_empty_list(Machine *m)
+{
+    return machine_push(m, machine_node(m, OBJ_LIST, 0));
+}
+
+bool pickle_empty_dict(Machine *m)
+{
+    return machine_push(m, machine_node(m, OBJ_DICT, 0));
+}
+
+bool pickle_empty_set(Machine *m)
+{
+    return machine_push(m, machine_node(m, OBJ_SET, 0));
+}
+
+static bool collect(Machine *m, ObjectKind kind)
+{
+    Object **items;
+    size_t count;
+    if (!pop_to_mark(m, &items, &count)) return false;
+    if (kind == OBJ_TUPLE && !count) return machine_push(m, m->empty);
+    if (kind == OBJ_DICT && count % 2) return machine_fail(m, ERR_FORMAT, "its last key has no value");
+    return machine_push(m, node_of(m, kind, items, count));
+}
+
+bool pickle_tuple(Machine *m)
+{
+    return collect(m, OBJ_TUPLE);
+}
+
+bool pickle_list(Machine *m)
+{
+    return collect(m, OBJ_LIST);
+}
+
+bool pickle_dict(Machine *m)
+{
+    return collect(m, OBJ_DICT);
+}
+
+bool pickle_frozenset(Machine *m)
+{
+    return collect(m, OBJ_FROZENSET);
+}
+
+bool pickle_tuple_n(Machine *m)
+{
+    Object *items[3];
+    for (unsigned i = m->n; i-- > 0;)
+        if (!(items[i] = machine_pop(m))) return false;
+    return machine_push(m, node_of(m, OBJ_TUPLE, items, m->n));
+}
+
+/* m->n items from the top, or (m->n is 0) all above the MARK; what they are for stays on top. */
+static bool pop_items(Machine *m, Object *few[2], Object ***items, size_t *count, Object **target)
+{
+    if (m->n) {
+        for (unsigned i = m->n; i-- > 0;)
+            if (!(few[i] = machine_pop(m))) return false;
+        *items = few;
+        *count = m->n;
+    } else if (!pop_to_mark(m, items, count)) {
+        return false;
+    }
+    *target = peek(m);
+    return *target != NULL;
+}
+
+bool pickle_append(Machine *m)
+{
+    Object *few[2], **items, *target;
+    size_t count;
+    if (!pop_items(m, few, &items, &count, &target)) return false;
+    return add_to(m, OBJ_LIST, target, kept_list(target), items, count);
+}
+
+bool pickle_setitem(Machine *m)
+{
+    Object *few[2], **items, *target;
+    size_t count;
+    if (!pop_items(m, few, &items, &count, &target)) return false;
+    if (count % 2) return machine_fail(m, ERR_FORMAT, "its last key has no value");
+    return add_to(m, OBJ_DICT, target, kept_map(target), items, count);
+}
+
+bool pickle_additems(Machine *m)
+{
+    Object *few[2], **items, *target;
+    size_t count;
+    if (!pop_items(m, few, &items, &count, &target)) return false;
+    return add_to(m, target->kind == OBJ_CALL ? OBJ_LIST : OBJ_SET, target, kept_list(target),
+                  items, count);
+}
+
+/* --- names and calls ------------------------------------------------------------------ */
+
+static bool is_name(Machine *m, size_t length)
+{
+    if (length <= PICKLE_GLOBAL_MAX) return true;
+    return machine_fail(m, ERR_LIMIT, "a name of %zu bytes is longer than the limit of %d", length,
+                        PICKLE_GLOBAL_MAX);
+}
+
+/* Two lines: module and name. */
+static Object *take_global(Machine *m)
+{
+    if (!machine_take_line(m) || !is_name(m, m->line.length)) return NULL;
+    Object *object = machine_node(m, OBJ_GLOBAL, 0);
+    object->global.module = name_hold(m->arena, text_string(&m->line), m->line.length);
+    if (!machine_take_line(m) || !is_name(m, m->line.length)) return NULL;
+    object->global.name = name_hold(m->arena, text_string(&m->line), m->line.length);
+    return object;
+}
+
+bool pickle_global(Machine *m)
+{
+    Object *object = take_global(m);
+    return object && machine_push(m, object);
+}
+
+bool pickle_stack_global(Machine *m)
+{
+    Object *name = machine_pop(m), *module = name ? machine_pop(m) : NULL;
+    if (!module) return false;
+    if (name->kind != OBJ_STR || module->kind != OBJ_STR)
+        return machine_fail(m, ERR_FORMAT, "module and name must be strings");
+    if (!is_name(m, module->bytes.n) || !is_name(m, name->bytes.n)) return false;
+    Object *object = machine_node(m, OBJ_GLOBAL, 0);
+    object->global.module = module->bytes.text;
+    object->global.name = name->bytes.text;
+    return machine_push(m, object);
+}
+
+static bool push_call(Machine *m, CallKind kind, Object *callable, Object *args, Object *kwargs)
+{
+    Object *object = machine_node(m, OBJ_CALL, sizeof(ObjectCall));
+    object->call_kind = (uint8_t)kind;
+    object->call = (ObjectCall *)(object + 1);
+    object->call->callable = callable;
+    object->call->args = args;
+    object->call->kwargs = kwargs;
+    return machine_push(m, object);
+}
+
+static bool call(Machine *m, CallKind kind)
+{
+    Object *args = machine_pop(m), *callable = args ? machine_pop(m) : NULL;
+    if (!callable) return false;
+    if (args->kind != OBJ_TUPLE) return machine_fail(m, ERR_FORMAT, "its arguments are no tuple");
+    return push_call(m, kind, callable, args, NULL);
+}
+
+bool pickle_reduce(Machine *m)
+{
+    return call(m, CALL_REDUCE);
+}
+
+bool pickle_newobj(Machine *m)
+{
+    return call(m, CALL_NEWOBJ);
+}
+
+bool pickle_newobj_ex(Machine *m)
+{
+    Object *kwargs = machine_pop(m), *args = kwargs ? machine_pop(m) : NULL;
+    Object *callable = args ? machine_pop(m) : NULL;
+    if (!callable) return false;
+    if (args->kind != OBJ_TUPLE || kwargs->kind != OBJ_DICT)
+        return machine_fail(m, ERR_FORMAT, "its arguments are no tuple and dict");
+    return push_call(m, CALL_NEWOBJ_EX, callable, args, kwargs);
+}
+
+/* The arguments above the MARK as a tuple. */
+static Object *args_to_mark(Machine *m)
+{
+    Object **items;
+    size_t count;
+    if (!pop_to_mark(m, &items, &count)) return NULL;
+    return count ? node_of(m, OBJ_TUPLE, items, count) : m->empty;
+}
+
+bool pickle_inst(Machine *m)
+{
+    Object *callable = take_global(m), *args = callable ? args_to_mark(m) : NULL;
+    return args && push_call(m, CALL_INST, callable, args, NULL);
+}
+
+/* Above the MARK: the class, then its arguments. */
+bool pickle_obj(Machine *m)
+{
+    Object **items;
+    size_t count;
+    if (!pop_to_mark(m, &items, &count)) return false;
+    if (!count) return machine_fail(m, ERR_FORMAT, "there is no class above its MARK");
+    Object *callable = items[0];
+    Object *args = count > 1 ? node_of(m, OBJ_TUPLE, items + 1, count - 1) : m->empty;
+    return push_call(m, CALL_INST, callable, args, NULL);
+}
+
+bool pickle_build(Machine *m)
+{
+    Object *state = machine_pop(m), *target = state ? peek(m) : NULL;
+    if (!target) return false;
+    if (target->kind != OBJ_CALL) return refuse_target(m, target);
+    target->call->state = state;
+    return true;
+}
+
+static bool push_persid(Machine *m, Object *id)
+{
+    return machine_push(m, node_of(m, OBJ_PERSID, &id, 1));
+}
+
+bool pickle_binpersid(Machine *m)
+{
+    Object *id = machine_pop(m);
+    return id && push_persid(m, id);
+}
+
+bool pickle_persid(Machine *m)
+{
+    if (!machine_take_line(m)) return false;
+    Object *id = machine_node(m, OBJ_STR, 0);
+    id->bytes.text = name_hold(m->arena, text_string(&m->line), m->line.length);
+    id->bytes.n = strlen(id->bytes.text);
+    return push_persid(m, id);
+}

@@ -1,0 +1,337 @@
+/* Opcodes that make a value out of their argument: numbers, text, bytes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/format/pickle_machine.h"
+
+bool pickle_none(Machine *m)
+{
+    return machine_push(m, m->none);
+}
+
+bool pickle_bool(Machine *m)
+{
+    return machine_push(m, m->n ? m->yes : m->no);
+}
+
+static bool push_int(Machine *m, int64_t integer)
+{
+    bool small = integer >= 0 && integer < PICKLE_INTS;
+    Object *object = small ? m->ints[integer] : NULL;
+    if (!object) {
+        object = machine_node(m, OBJ_INT, 0);
+        object->integer = integer;
+        if (small) m->ints[integer] = object;
+    }
+    return machine_push(m, object);
+}
+
+bool pickle_binint(Machine *m)
+{
+    uint64_t number;
+    if (!machine_take_number(m, m->n, &number)) return false;
+    return push_int(m, m->n == 4 ? (int64_t)(int32_t)(uint32_t)number : (int64_t)number);
+}
+
+/* n bytes, little-endian two's complement, as INT where they fit and else as BIGINT with no
+ * more bytes than needed. */
+static bool push_long(Machine *m, const unsigned char *bytes, size_t n)
+{
+    while (n > 1 && ((bytes[n - 1] == 0 && bytes[n - 2] < 0x80) ||
+                     (bytes[n - 1] == 0xFF && bytes[n - 2] >= 0x80)))
+        n--;
+    if (n <= 8) {
+        uint64_t number = n && bytes[n - 1] >= 0x80 ? UINT64_MAX : 0;
+        for (size_t i = n; i-- > 0;) number = number << 8 | bytes[i];
+        return push_int(m, (int64_t)number);
+    }
+    Object *object = machine_node(m, OBJ_BIGINT, n);
+    memcpy(object + 1, bytes, n);
+    object->bytes.text = (const char *)(object + 1);
+    object->bytes.n = n;
+    return machine_push(m, object);
+}
+
+bool pickle_long(Machine *m)
+{
+    size_t n;
+    if (!machine_take_length(m, m->n, true, &n)) return false;
+    unsigned char *bytes = mem_alloc(n);
+    bool fine = machine_take(m, bytes, n) && push_long(m, bytes, n);
+    free(bytes);
+    return fine;
+}
+
+/* number = number × by + plus, in `n` limbs of 32 bits. */
+static size_t multiply_add(uint32_t *number, size_t n, uint32_t by, uint32_t plus)
+{
+    uint64_t carry = plus;
+    for (size_t i = 0; i < n; i++) {
+        carry += (uint64_t)number[i] * by;
+        number[i] = (uint32_t)carry;
+        carry >>= 32;
+    }
+    if (carry) number[n++] = (uint32_t)carry;
+    return n;
+}
+
+/* Decimal digits as little-endian two's complement bytes, with a byte to spare for the sign.
+ * The digits were counted: their number bounds the work. */
+static size_t decimal_bytes(const char *digits, size_t count, bool negative, unsigned char *bytes)
+{
+    uint32_t number[PICKLE_DIGITS_MAX / 9 + 2] = {0};
+    size_t n = 0, size = 0;
+    for (size_t i = 0; i < count; i++) n = multiply_add(number, n, 10, (uint32_t)(digits[i] - '0'));
+    unsigned carry = negative;
+    for (size_t i = 0; i <= 4 * n; i++) {
+        unsigned byte = i < 4 * n ? number[i / 4] >> (8 * (i % 4)) & 0xFF : 0;
+        if (negative) {
+            byte = (byte ^ 0xFF) + carry;
+            carry = byte >> 8;
+        }
+        bytes[size++] = (unsigned char)byte;
+    }
+    return size;
+}
+
+/* INT writes True and False as 01 and 00; LONG (m->n is 1) ends in an L. */
+bool pickle_int_text(Machine *m)
+{
+    unsigned char bytes[4 * (PICKLE_DIGITS_MAX / 9 + 2) + 1];
+    if (!machine_take_line(m)) return false;
+    const char *text = text_string(&m->line);
+    size_t length = m->line.length;
+    if (!m->n && length == 2 && (strcmp(text, "00") == 0 || strcmp(text, "01") == 0))
+        return machine_push(m, text[1] == '1' ? m->yes : m->no);
+    bool negative = text[0] == '-';
+    const char *digits = text + (text[0] == '-' || text[0] == '+');
+    size_t count = strspn(digits, "0123456789"), end = (size_t)(digits - text) + count;
+    if (m->n && text[end] == 'L') end++;
+    if (!count || end != length) return machine_fail(m, ERR_FORMAT, "its text is no decimal number");
+    if (count > PICKLE_DIGITS_MAX)
+        return machine_fail(m, ERR_LIMIT, "%zu digits are more than the limit of %d", count,
+                            PICKLE_DIGITS_MAX);
+    return push_long(m, bytes, decimal_bytes(digits, count, negative, bytes));
+}
+
+static bool push_float(Machine *m, double number)
+{
+    Object *object = machine_node(m, OBJ_FLOAT, 0);
+    object->number = number;
+    return machine_push(m, object);
+}
+
+/* The one big-endian number of the format. */
+bool pickle_binfloat(Machine *m)
+{
+    unsigned char bytes[8];
+    if (!machine_take(m, bytes, sizeof bytes)) return false;
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < sizeof bytes; i++) bits = bits << 8 | bytes[i];
+    double number;
+    memcpy(&number, &bits, sizeof number);
+    return push_float(m, number);
+}
+
+bool pickle_float_text(Machine *m)
+{
+    if (!machine_take_line(m)) return false;
+    const char *text = text_string(&m->line);
+    char *end;
+    double number = strtod(text, &end);   /* LC_NUMERIC stays "C" in this program */
+    if (end == text || (size_t)(end - text) != m->line.length)
+        return machine_fail(m, ERR_FORMAT, "its text is no number");
+    return push_float(m, number);
+}
+
+/* Python writes UTF-8 and lone surrogates in their 3-byte form ("surrogatepass"). */
+static bool is_python_text(const char *bytes, size_t n)
+{
+    if (utf8_valid(bytes, n)) return true;
+    const char *end = bytes + n;
+    while (bytes < end) {
+        const char *start = bytes;
+        uint32_t code = utf8_next(&bytes, end);
+        bool overlong_nul = code == 0 && bytes - start == 2;
+        if (overlong_nul || (code >= 0x80 && bytes - start == 1)) return false;
+    }
+    return true;
+}
+
+/* A node with its n bytes right behind it, and a NUL. Reads them from the pickle. */
+static Object *take_text(Machine *m, ObjectKind kind, size_t n)
+{
+    Object *object = machine_node(m, kind, n + 1);
+    char *text = (char *)(object + 1);
+    if (!machine_take(m, text, n)) return NULL;
+    object->bytes.text = text;
+    object->bytes.n = n;
+    return object;
+}
+
+/* Names hold a NUL as C0 80; nearly no text has one. */
+static void hold_text(Machine *m, Object *object)
+{
+    if (!memchr(object->bytes.text, '\0', object->bytes.n)) return;
+    object->bytes.text = name_hold(m->arena, object->bytes.text, object->bytes.n);
+    object->bytes.n = strlen(object->bytes.text);
+}
+
+bool pickle_unicode(Machine *m)
+{
+    size_t n;
+    if (!machine_take_length(m, m->n, false, &n)) return false;
+    Object *object = take_text(m, OBJ_STR, n);
+    if (!object) return false;
+    if (!is_python_text(object->bytes.text, n)) return machine_fail(m, ERR_FORMAT, "its text is not UTF-8");
+    hold_text(m, object);
+    return machine_push(m, object);
+}
+
+/* A Python 2 str: text when it can be, as its readers expect (keys, class names). */
+static bool push_python2(Machine *m, Object *object)
+{
+    if (is_python_text(object->bytes.text, object->bytes.n)) hold_text(m, object);
+    else object->kind = OBJ_BYTES;
+    return machine_push(m, object);
+}
+
+bool pickle_string(Machine *m)
+{
+    size_t n;
+    if (!machine_take_length(m, m->n, true, &n)) return false;
+    Object *object = take_text(m, OBJ_STR, n);
+    return object && push_python2(m, object);
+}
+
+static bool take_blob(Machine *m, ObjectKind kind)
+{
+    size_t n;
+    if (!machine_take_length(m, m->n, false, &n)) return false;
+    Object *object = take_text(m, kind, n);
+    return object && machine_push(m, object);
+}
+
+bool pickle_bytes(Machine *m)
+{
+    return take_blob(m, OBJ_BYTES);
+}
+
+bool pickle_bytearray(Machine *m)
+{
+    return take_blob(m, OBJ_BYTEARRAY);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* `count` hexadecimal digits at text[0…], which ends in a NUL; false when they are not there. */
+static bool parse_hex(const char *text, unsigned count, uint32_t *code)
+{
+    *code = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int digit = hex_digit(text[i]);
+        if (digit < 0) return false;
+        *code = *code << 4 | (uint32_t)digit;
+    }
+    return true;
+}
+
+static Object *text_node(Machine *m, const Text *text)
+{
+    Object *object = machine_node(m, OBJ_STR, text->length + 1);
+    char *copy = (char *)(object + 1);
+    if (text->length) memcpy(copy, text->bytes, text->length);
+    object->bytes.text = copy;
+    object->bytes.n = text->length;
+    return object;
+}
+
+/* UNICODE: Python's raw-unicode-escape: Latin-1, and \uXXXX or \UXXXXXXXX. */
+static bool unescape_unicode(Machine *m, Text *out)
+{
+    const char *p = text_string(&m->line), *end = p + m->line.length;
+    while (p < end) {
+        unsigned count = p[0] != '\\' ? 0 : p[1] == 'u' ? 4 : p[1] == 'U' ? 8 : 0;
+        uint32_t code = (unsigned char)*p;
+        if (count) {
+            if (!parse_hex(p + 2, count, &code) || code > 0x10FFFF)
+                return machine_fail(m, ERR_FORMAT, "has a \\%c escape without a character", p[1]);
+            p += 2 + count;
+        } else if (*p == '\\' && p + 1 < end) {
+            utf8_add(out, '\\');     /* a pair that escapes nothing stays as it is */
+            code = (unsigned char)p[1];
+            p += 2;
+        } else {
+            p++;
+        }
+        utf8_add(out, code);
+    }
+    return true;
+}
+
+bool pickle_unicode_text(Machine *m)
+{
+    Text text = {0};
+    bool fine = machine_take_line(m) && unescape_unicode(m, &text);
+    if (fine) {
+        Object *object = text_node(m, &text);
+        hold_text(m, object);
+        fine = machine_push(m, object);
+    }
+    text_done(&text);
+    return fine;
+}
+
+/* One escape of a Python string literal, behind its backslash; returns what follows it. */
+static const char *unescape_one(const char *p, Text *out)
+{
+    static const char letters[] = "abfnrtv\\'\"", values[] = "\a\b\f\n\r\t\v\\'\"";
+    const char *letter = *p ? strchr(letters, *p) : NULL;
+    uint32_t code;
+    if (letter) {
+        text_addc(out, values[letter - letters]);
+        return p + 1;
+    }
+    if (*p == 'x' && parse_hex(p + 1, 2, &code)) {
+        text_addc(out, (char)code);
+        return p + 3;
+    }
+    if (*p < '0' || *p > '7') {
+        text_addc(out, '\\');        /* as Python: an unknown escape stands for itself */
+        return p;
+    }
+    unsigned value = 0;
+    for (int i = 0; i < 3 && *p >= '0' && *p <= '7'; i++) value = value * 8 + (unsigned)(*p++ - '0');
+    text_addc(out, (char)value);
+    return p;
+}
+
+/* STRING: a Python 2 literal in quotes. */
+bool pickle_string_text(Machine *m)
+{
+    if (!machine_take_line(m)) return false;
+    const char *line = text_string(&m->line);
+    size_t length = m->line.length;
+    while (length && (line[length - 1] == ' ' || line[length - 1] == '\r')) length--;
+    if (length < 2 || (line[0] != '\'' && line[0] != '"') || line[length - 1] != line[0])
+        return machine_fail(m, ERR_FORMAT, "its text does not stand in quotes");
+    Text text = {0};
+    for (const char *p = line + 1, *end = line + length - 1; p < end;) {
+        if (*p == '\\' && p + 1 < end) p = unescape_one(p + 1, &text);
+        else text_addc(&text, *p++);
+    }
+    Object *object = text_node(m, &text);
+    text_done(&text);
+    return push_python2(m, object);
+}
+
+bool pickle_buffer(Machine *m)
+{
+    return machine_fail(m, ERR_UNSUPPORTED, "refers to a buffer outside of the file; save it "
+                                            "without buffer_callback");
+}

@@ -1,0 +1,276 @@
+#include "loader/format/refusal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "loader/format/fault.h"
+#include "loader/format/json_source.h"
+
+enum { BYTES_SHOWN = 16 };
+
+/* -- What a fixed place in the file tells ---------------------------------------------- */
+
+typedef struct Magic {
+    unsigned offset, length;
+    const char *bytes;
+    const char *text;        /* what it is and what to do; ERR_UNSUPPORTED */
+} Magic;
+
+static const char download[] = "delete it and download the file again";
+
+static const Magic magics[] = {
+    {0, 4, "GGUF", "a GGUF file; not supported yet: get the model's safetensors instead"},
+    {0, 4, "lmgg", "an old ggml file (from before GGUF); not supported"},
+    {0, 4, "fmgg", "an old ggml file (from before GGUF); not supported"},
+    {0, 4, "tjgg", "an old ggml file (from before GGUF); not supported"},
+    {0, 4, "algg", "an old ggml adapter file (from before GGUF); not supported"},
+    {0, 6, "\x93NUMPY", "a NumPy .npy file; not supported yet: torch.save it as a dict of tensors"},
+    {0, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors"},
+    {512, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors"},
+    {1024, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors"},
+    {2048, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors"},
+    {0, 16, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "an MXNet .params file; not supported yet: save its arrays as safetensors"},
+    {0, 8, "PYTORCH1", "an archive of the PyTorch 1.0 preview; load it there and save it anew"},
+    {4, 4, "PTMF", "a PyTorch Lite file (.ptl); open the checkpoint it was made from"},
+    {0, 2, "\x1f\x8b", "compressed with gzip; unpack it first: gunzip FILE"},
+    {0, 6, "\xFD" "7zXZ\0", "compressed with xz; unpack it first: unxz FILE"},
+    {0, 4, "\x28\xB5\x2F\xFD", "compressed with Zstandard; unpack it first: unzstd FILE"},
+    {0, 3, "BZh", "compressed with bzip2; unpack it first: bunzip2 FILE"},
+    {0, 4, "\x04\x22\x4D\x18", "compressed with LZ4; unpack it first: unlz4 FILE"},
+    {0, 6, "7z\xBC\xAF\x27\x1C", "a 7-Zip archive; unpack it first: 7z x FILE"},
+    {0, 6, "Rar!\x1a\x07", "a RAR archive; unpack it first: unrar x FILE"},
+    {0, 4, "PK\5\6", "an empty zip archive; nothing was saved in it"},
+    {0, 4, "PK\7\x8", "one part of a split zip archive; join the parts first"},
+    {257, 5, "ustar", "a tar archive; unpack it first: tar xf FILE"},
+    {0, 2, "\xFF\xFE", "UTF-16 text; save a listing as UTF-8"},
+    {0, 2, "\xFE\xFF", "UTF-16 text; save a listing as UTF-8"},
+};
+
+static bool explain_magic(ByteSource *source, const unsigned char *head, size_t n, Error *err)
+{
+    for (size_t i = 0; i < countof(magics); i++) {
+        const Magic *magic = &magics[i];
+        if (n < magic->offset + magic->length ||
+            memcmp(head + magic->offset, magic->bytes, magic->length) != 0)
+            continue;
+        fault_file(err, ERR_UNSUPPORTED, source->name, "%s", magic->text);
+        return true;
+    }
+    return false;
+}
+
+/* PyTorch before 0.1.10 wrote tars; one of these four is the first member. */
+static bool explain_torch_tar(ByteSource *source, const unsigned char *head, size_t n, Error *err)
+{
+    static const char *const members[] = {"sys_info", "pickle", "tensors", "storages"};
+    if (n < 512 || memcmp(head + 257, "ustar", 5) != 0) return false;
+    const char *name = (const char *)head;
+    if (memcmp(name, "./", 2) == 0) name += 2;
+    for (size_t i = 0; i < countof(members); i++)
+        if (memcmp(name, members[i], strlen(members[i]) + 1) == 0) {
+            fault_file(err, ERR_UNSUPPORTED, source->name,
+                       "a checkpoint of PyTorch before 0.1.10 (a tar); not supported yet: load it "
+                       "in PyTorch and save it anew");
+            return true;
+        }
+    return false;
+}
+
+static bool explain_pickle(ByteSource *source, const unsigned char *head, size_t n, Error *err)
+{
+    if (n < 2 || head[0] != 0x80 || head[1] < 2 || head[1] > 5) return false;
+    fault_file(err, ERR_UNSUPPORTED, source->name,
+               "a plain Python pickle (protocol %d) that torch.save did not write; not supported "
+               "yet: load it in Python and torch.save its tensors", head[1]);
+    return true;
+}
+
+/* A TensorFlow bundle's index ends with the magic number of LevelDB's tables. */
+static bool explain_table(ByteSource *source, Error *err)
+{
+    static const unsigned char magic[] = {0x57, 0xFB, 0x80, 0x8B, 0x24, 0x75, 0x47, 0xDB};
+    unsigned char tail[sizeof magic];
+    if (source->size < sizeof magic ||
+        !source_read(source, source->size - sizeof magic, tail, sizeof tail, NULL) ||
+        memcmp(tail, magic, sizeof magic) != 0)
+        return false;
+    fault_file(err, ERR_UNSUPPORTED, source->name,
+               "the index of a TensorFlow checkpoint; not supported yet: save its variables as "
+               "safetensors");
+    return true;
+}
+
+/* -- Binary formats without a magic number --------------------------------------------- */
+
+static bool is_printable(const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] < 0x20 || p[i] > 0x7E) return false;
+    return true;
+}
+
+/* A MessagePack map whose first key is a short string, as Flax writes it. */
+static bool looks_like_msgpack(const unsigned char *head, size_t n)
+{
+    size_t at = 0;
+    if (n < 8) return false;
+    if (head[0] > 0x80 && head[0] <= 0x8F) at = 1;
+    else if (head[0] == 0xDE) at = 3;
+    else if (head[0] == 0xDF) at = 5;
+    else return false;
+    size_t length = head[at] & 0x1F;
+    return (head[at] & 0xE0) == 0xA0 && length && at + 1 + length <= n &&
+           is_printable(head + at + 1, length);
+}
+
+/* ModelProto: ir_version (field 1, a small number), then producer_name (field 2, text). */
+static bool looks_like_onnx(const unsigned char *head, size_t n)
+{
+    return n >= 5 && head[0] == 0x08 && head[1] > 0 && head[1] < 0x20 && head[2] == 0x12 &&
+           head[3] > 0 && head[3] < 0x60 && (size_t)head[3] + 4 <= n &&
+           is_printable(head + 4, head[3]);
+}
+
+/* NetParameter: name (field 1, text), then a layer (field 100, or 2 in the old form). */
+static bool looks_like_caffe(const unsigned char *head, size_t n)
+{
+    if (n < 3 || head[0] != 0x0A || !head[1] || head[1] > 0x60) return false;
+    size_t next = (size_t)head[1] + 2;
+    return next + 1 < n && is_printable(head + 2, head[1]) &&
+           ((head[next] == 0xA2 && head[next + 1] == 0x06) || head[next] == 0x12 ||
+            head[next] == 0x1A || head[next] == 0x22);
+}
+
+static bool explain_binary(ByteSource *source, const unsigned char *head, size_t n, Error *err)
+{
+    const char *what = looks_like_msgpack(head, n) ? "MessagePack (Flax?)"
+                       : looks_like_onnx(head, n)  ? "an ONNX model"
+                       : looks_like_caffe(head, n) ? "a Caffe model"
+                                                   : NULL;
+    if (!what) return false;
+    fault_file(err, ERR_UNSUPPORTED, source->name, "it looks like %s; not supported yet: save its weights as safetensors", what);
+    return true;
+}
+
+static bool explain_zeros(ByteSource *source, const unsigned char *head, size_t n, Error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (head[i]) return false;
+    char size[32];
+    show_bytes(n, size);
+    fault_file(err, ERR_FORMAT, source->name,
+               "its first %s are all zero: a download or copy that never finished; %s", size,
+               download);
+    return true;
+}
+
+/* -- Text ------------------------------------------------------------------------------ */
+
+static bool begins(const char *text, size_t n, const char *word)
+{
+    return n >= strlen(word) && strncasecmp(text, word, strlen(word)) == 0;
+}
+
+/* Only `size N` of a pointer is of interest: how much is missing. */
+static bool explain_lfs(ByteSource *source, const char *text, size_t n, Error *err)
+{
+    if (!begins(text, n, "version https://git-lfs.github.com/spec/")) return false;
+    const char *line = memmem(text, n, "\nsize ", 6);
+    char size[32] = "its size is not given";
+    if (line) show_bytes(strtoull(line + 6, NULL, 10), size);
+    fault_file(err, ERR_FORMAT, source->name,
+               "a Git-LFS pointer, not the file itself (%s); run `git lfs pull` in its repository, "
+               "or download the file", size);
+    return true;
+}
+
+static bool explain_page(ByteSource *source, const char *text, size_t n, Error *err)
+{
+    static const char *const pages[] = {"<!doctype", "<html", "<?xml", "<head", "<error"};
+    static const char *const answers[] = {"Entry not found", "Repository not found",
+                                          "Invalid username or password", "Access to model",
+                                          "Access denied", "404: Not Found", "Not Found"};
+    for (size_t i = 0; i < countof(pages); i++)
+        if (begins(text, n, pages[i])) {
+            fault_file(err, ERR_FORMAT, source->name,
+                       "a web page (HTML or XML) that was saved under this name; %s (a login or a "
+                       "direct link may be needed)", download);
+            return true;
+        }
+    for (size_t i = 0; i < countof(answers); i++)
+        if (begins(text, n, answers[i])) {
+            fault_file(err, ERR_FORMAT, source->name,
+                       "a server's error message ('%s'), not a file; %s", answers[i], download);
+            return true;
+        }
+    return false;
+}
+
+/* A git symbolic link that was checked out as text: one line, a path, nothing else. */
+static bool explain_link(ByteSource *source, const char *text, size_t n, Error *err)
+{
+    size_t length = n && text[n - 1] == '\n' ? n - 1 : n;
+    if (source->size != n || n > 1024 || !memchr(text, '/', length) ||
+        !is_printable((const unsigned char *)text, length) || memchr(text, ' ', length) ||
+        strchr("{[(<\"'", text[0]))
+        return false;
+    Text shown = {0};
+    fault_quote(text, length, 200, &shown);
+    fault_file(err, ERR_FORMAT, source->name,
+               "only a path ('%s'): a symbolic link that git or a copy wrote as text; open what it "
+               "names", text_string(&shown));
+    text_done(&shown);
+    return true;
+}
+
+static bool explain_json(ByteSource *source, const unsigned char *head, size_t n, Error *err)
+{
+    Text keys = {0};
+    Error reason = {0};
+    JsonKind kind = json_source_kind(source, head, n, &keys, &reason);
+    if (kind == JSON_OTHER) {
+        const char *list = text_string(&keys);
+        if (has_prefix(list, "error") || has_prefix(list, "message") || has_prefix(list, "detail"))
+            fault_file(err, ERR_FORMAT, source->name,
+                       "a server's error message in JSON, not a file; %s", download);
+        else
+            fault_file(err, ERR_FORMAT, source->name,
+                       "JSON, but neither a schema (it has no \"tensors\") nor the index of a "
+                       "sharded model (no \"weight_map\"); its keys: %s", list);
+    } else if (kind == JSON_BROKEN && err) {
+        *err = reason;
+    }
+    text_done(&keys);
+    return kind == JSON_OTHER || kind == JSON_BROKEN;
+}
+
+bool refusal_explain(ByteSource *source, const unsigned char *head, size_t n, Error *err)
+{
+    const char *text = (const char *)head;
+    size_t blank = text_start(head, n);
+    while (blank < n && head[blank] && strchr(" \t\r\n", head[blank])) blank++;
+    return explain_torch_tar(source, head, n, err) || explain_magic(source, head, n, err) ||
+           explain_pickle(source, head, n, err) || explain_lfs(source, text, n, err) ||
+           explain_page(source, text + blank, n - blank, err) ||
+           explain_link(source, text, n, err) || explain_json(source, head, n, err) ||
+           explain_table(source, err) || explain_zeros(source, head, n, err) ||
+           explain_binary(source, head, n, err);
+}
+
+bool refusal_unknown(ByteSource *source, const unsigned char *head, size_t n, Error *err)
+{
+    Text hex = {0}, plain = {0};
+    size_t shown = n < BYTES_SHOWN ? n : BYTES_SHOWN;
+    for (size_t i = 0; i < shown; i++) {
+        text_addf(&hex, "%s%02x", i ? " " : "", head[i]);
+        text_addc(&plain, head[i] >= 0x20 && head[i] < 0x7F ? (char)head[i] : '.');
+    }
+    fault_file(err, ERR_FORMAT, source->name,
+               "no format that tenon knows; it begins with %s  |%s|", text_string(&hex),
+               text_string(&plain));
+    text_done(&hex);
+    text_done(&plain);
+    return false;
+}

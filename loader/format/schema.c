@@ -1,0 +1,40 @@
+#include "loader/format/schema.h"
+
+#include <string.h>
+
+#include "loader/format/fault.h"
+
+bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, const char *where,
+                Error *err)
+{
+    if (dict_count(dict) == LIMIT_SCHEMA_TENSORS)
+        return fault_file(err, ERR_LIMIT, file, "more than %d tensors, tenon's limit (%s)",
+                          LIMIT_SCHEMA_TENSORS, where);
+    Arena *arena = dict_arena(dict);
+    const Tensor made = {
+        .name = arena_strdup(arena, tensor->name),
+        .dims = tensor->has_shape ? arena_copy(arena, tensor->dims, tensor->rank * sizeof(int64_t))
+                                  : NULL,
+        .dtype = tensor->dtype,
+        .rank = tensor->has_shape ? (uint8_t)tensor->rank : 0,
+    };
+    Error inner;
+    if (!tensor_check(&made, &inner))
+        return fault_tensor(err, inner.code, file, tensor->name, "%s (%s)", inner.text, where);
+    return dict_add(dict, &made) ||
+           fault_tensor(err, ERR_FORMAT, file, tensor->name, "stands twice (%s)", where);
+}
+
+bool schema_dtype(const char *name, DType *dtype)
+{
+    *dtype = dtype_from_name(name);
+    if (*dtype == DT_UNKNOWN) *dtype = dtype_from_safetensors(name);
+    return *dtype != DT_UNKNOWN || !*name || strcmp(name, "?") == 0;
+}
+
+Checkpoint *schema_checkpoint(const OpenContext *context, StateDict *dict)
+{
+    Checkpoint *checkpoint = checkpoint_new(context->path, "schema");
+    checkpoint_add_container(checkpoint, "", dict, 0, false);
+    return checkpoint;
+}

@@ -1,0 +1,27 @@
+/* Schemas: state dicts without data. What the readers of their spellings share. */
+#ifndef LOADER_FORMAT_SCHEMA_H
+#define LOADER_FORMAT_SCHEMA_H
+
+#include "loader/format/format.h"
+
+/* One tensor of a schema, as far as it is said. */
+typedef struct SchemaTensor {
+    const char *name;            /* borrowed; copied by schema_add */
+    DType dtype;                 /* DT_UNKNOWN: not said */
+    bool has_shape;              /* false: not known */
+    unsigned rank;
+    int64_t dims[TENSOR_RANK_MAX];
+} SchemaTensor;
+
+/* Adds a tensor without data. Refuses a name that is there already and a shape that
+ * tensor_check does not believe; `where` ("line 3", "byte 118") ends the error. */
+bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, const char *where,
+                Error *err);
+
+/* By its name here, in PyTorch or in safetensors; "?" and "" are DT_UNKNOWN. False: no dtype. */
+bool schema_dtype(const char *name, DType *dtype);
+
+/* A checkpoint of the format "schema" around `dict`, whose reference it takes over. */
+Checkpoint *schema_checkpoint(const OpenContext *context, StateDict *dict);
+
+#endif

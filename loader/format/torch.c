@@ -1,0 +1,224 @@
+#include "loader/format/torch.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/format/fault.h"
+#include "loader/format/graph.h"
+
+void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Object *root,
+                uint64_t pickle_bytes)
+{
+    *file = (TorchFile){.checkpoint = checkpoint, .name = name, .root = root};
+    file->arena = checkpoint_arena(checkpoint);
+    file->listing_left = TORCH_LISTING_MIN + TORCH_LISTING_RATIO * pickle_bytes;
+    map_init(&file->keys);
+    checkpoint_set_root(checkpoint, root);
+}
+
+void torch_done(TorchFile *file)
+{
+    map_done(&file->keys);
+    free(file->storages);
+}
+
+void torch_warn(TorchFile *file, const char *format, ...)
+{
+    if (checkpoint_warning_count(file->checkpoint) >= TORCH_WARNINGS_MAX) {
+        file->warnings_left_out++;
+        return;
+    }
+    Text line = {0};
+    va_list args;
+    va_start(args, format);
+    text_addv(&line, format, args);
+    va_end(args);
+    checkpoint_warn(file->checkpoint, "%s", text_string(&line));
+    text_done(&line);
+}
+
+/* --- storages ------------------------------------------------------------------------- */
+
+const char *torch_key_text(Arena *arena, const Object *key)
+{
+    if (key->kind == OBJ_STR) return key->bytes.text;
+    if (key->kind == OBJ_BYTES) return name_hold(arena, key->bytes.text, key->bytes.n);
+    if (key->kind == OBJ_INT) return arena_printf(arena, "%" PRId64, key->integer);
+    return NULL;
+}
+
+TorchStorage *torch_storage(const TorchFile *file, const char *key)
+{
+    uint32_t index = map_get(&file->keys, key);
+    return index == MAP_NONE ? NULL : file->storages[index];
+}
+
+bool torch_is_storage(const Object *node)
+{
+    if (node->kind != OBJ_PERSID) return false;
+    const Object *id = node->list.items[0];
+    if (id->kind != OBJ_TUPLE || id->list.count < 1) return false;
+    const Object *tag = id->list.items[0];
+    return tag->kind == OBJ_STR && strcmp(tag->bytes.text, "storage") == 0;
+}
+
+/* What a storage class holds, told by its name alone: torch, torch.cuda and others have classes
+ * of the same names, and none of them is ever asked. */
+static bool read_class(TorchFile *file, const Object *node, Error *err)
+{
+    if (node == file->class_node) return true;
+    if (node->kind != OBJ_GLOBAL || !strstr(node->global.name, "Storage"))
+        return error_set(err, ERR_FORMAT, "its storage is of no storage class");
+    const char *name = node->global.name;
+    file->class_dtype = has_suffix(name, "UntypedStorage") ? DT_U8 : dtype_from_torch_storage(name);
+    file->class_width = dtype_size(file->class_dtype);
+    if (has_prefix(name, "QUInt") && !file->class_width) file->class_width = 1;   /* packed */
+    file->class_node = node;
+    return true;
+}
+
+static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool meta,
+                        TorchStorage **out, Error *err)
+{
+    TorchStorage *storage = arena_alloc(file->arena, sizeof *storage);
+    storage->key = key;
+    storage->numel = numel;
+    storage->meta = meta;
+    storage->width = file->class_width;
+    storage->storage.dtype = file->class_dtype;
+    storage->storage.index = (uint32_t)file->storage_count;
+    if (!sum_mul(numel, storage->width, &storage->claimed))
+        return error_set(err, ERR_FORMAT, "its storage claims %" PRIu64 " elements of %u bytes, more "
+                         "than 64 bits can count", numel, storage->width);
+    storage->storage.bytes = storage->claimed;
+    file->storages = mem_grow(file->storages, &file->storage_room, file->storage_count + 1,
+                              sizeof *file->storages);
+    map_set(&file->keys, key, (uint32_t)file->storage_count);
+    file->storages[file->storage_count++] = storage;
+    *out = storage;
+    return !file->find || file->find(file, storage, err);
+}
+
+/* PyTorch writes one class and size for a key; only empty storages may share a key. */
+static void check_again(TorchFile *file, TorchStorage *storage, uint64_t numel)
+{
+    bool same = storage->storage.dtype == file->class_dtype && storage->numel == numel;
+    if (same || storage->retyped || (!storage->numel && !numel)) return;
+    storage->retyped = true;
+    Text key = {0};
+    name_show(storage->key, &key);
+    torch_warn(file, "storage '%s' is referred to as %" PRIu64 " elements of type %s and as %" PRIu64
+               " of type %s", text_string(&key), storage->numel,
+               dtype_name(storage->storage.dtype), numel, dtype_name(file->class_dtype));
+    text_done(&key);
+}
+
+/* view_metadata of old legacy files: (key, offset, size), in elements of the storage. */
+static bool read_view(const TorchStorage *storage, const Object *view, unsigned width,
+                      uint64_t *offset, Error *err)
+{
+    if (view->kind == OBJ_NONE) return true;
+    const Object *const *items = (const Object *const *)view->list.items;
+    if (view->kind != OBJ_TUPLE || view->list.count != 3 || items[1]->kind != OBJ_INT ||
+        items[2]->kind != OBJ_INT || items[1]->integer < 0 || items[2]->integer < 0)
+        return error_set(err, ERR_FORMAT, "its view is no (key, offset, size)");
+    uint64_t from = (uint64_t)items[1]->integer, size = (uint64_t)items[2]->integer;
+    if (from > storage->numel || size > storage->numel - from)
+        return error_set(err, ERR_FORMAT, "its view of elements %" PRIu64 " to %" PRIu64
+                         " lies outside of a storage of %" PRIu64, from, from + size, storage->numel);
+    *offset = from * width;
+    return true;
+}
+
+static bool read_use(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err)
+{
+    if (id->list.count < 5)
+        return error_set(err, ERR_FORMAT, "its storage has %zu fields instead of 5", id->list.count);
+    Object *const *field = id->list.items;
+    const char *key = torch_key_text(file->arena, field[2]);
+    if (!key) return error_set(err, ERR_FORMAT, "the key of its storage is no text");
+    if (field[4]->kind != OBJ_INT || field[4]->integer < 0)
+        return error_set(err, ERR_FORMAT, "its storage has no number of elements");
+    if (!read_class(file, field[1], err)) return false;
+    uint64_t numel = (uint64_t)field[4]->integer;
+    bool meta = field[3]->kind == OBJ_STR && strcmp(field[3]->bytes.text, "meta") == 0;
+    TorchStorage *storage = torch_storage(file, key);
+    if (storage) check_again(file, storage, numel);
+    else if (!add_storage(file, key, numel, meta, &storage, err)) return false;
+    *use = (TorchStorageUse){storage, file->class_dtype, 0};
+    return id->list.count < 6 || read_view(storage, field[5], file->class_width, &use->offset, err);
+}
+
+bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *use, Error *err)
+{
+    if (file->use_node != persid) {
+        if (!read_use(file, persid->list.items[0], &file->use, err)) return false;
+        file->use_node = persid;
+    }
+    *use = file->use;
+    return true;
+}
+
+/* --- the two walks over the graph ------------------------------------------------------ */
+
+/* Puts "FILE::PLACE: tensor 'KEY': " before what is wrong with the node under way. */
+static bool fault_at(const TorchFile *file, const Graph *graph, Error *err)
+{
+    if (!err) return false;
+    Text holder = {0}, key = {0};
+    const Error what = *err;
+    graph_place(graph, &holder, &key);
+    Text where = {0};
+    text_add(&where, file->name);
+    if (holder.length) text_addf(&where, "::%s", text_string(&holder));
+    if (key.length) fault_tensor(err, what.code, text_string(&where), text_string(&key), "%s", what.text);
+    else fault_file(err, what.code, text_string(&where), "%s", what.text);
+    text_done(&holder);
+    text_done(&key);
+    text_done(&where);
+    return false;
+}
+
+bool torch_interpret(TorchFile *file, Error *err)
+{
+    Graph graph;
+    bool fine = true;
+    graph_init(&graph, file->root, 1);
+    for (Object *node; fine && (node = graph_next(&graph));)
+        if (!torch_rebuild(file, node, err)) fine = fault_at(file, &graph, err);
+    graph_done(&graph);
+    return fine;
+}
+
+static bool check_node(const TorchFile *file, const Object *node, Error *err)
+{
+    if (node->kind != OBJ_TENSOR || tensor_check(node->tensor, err)) return true;
+    const Storage *storage = node->tensor->storage;
+    if (!err || !file->remedy || !storage) return false;
+    Error what = *err;
+    return error_set(err, what.code, "%s; %s", what.text, file->remedy);
+}
+
+static bool check_tensors(TorchFile *file, Error *err)
+{
+    Graph graph;
+    bool fine = true;
+    graph_init(&graph, file->root, 0);
+    for (Object *node; fine && (node = graph_next(&graph));)
+        if (!check_node(file, node, err)) fine = fault_at(file, &graph, err);
+    graph_done(&graph);
+    return fine;
+}
+
+bool torch_finish(TorchFile *file, Error *err)
+{
+    if (!check_tensors(file, err) || !torch_list_containers(file, err)) return false;
+    if (file->too_deep)
+        torch_warn(file, "%zu parts lie deeper than %d levels (modules: %d); what they hold is not "
+                   "listed", file->too_deep, TORCH_DEPTH_MAX, TORCH_MODULE_DEPTH_MAX);
+    if (file->warnings_left_out)
+        checkpoint_warn(file->checkpoint, "and %zu more warnings", file->warnings_left_out);
+    return true;
+}

@@ -1,0 +1,107 @@
+/* Torch: what the object graph of a PyTorch checkpoint means: storages, tensors, pickled
+ * modules, and the containers that hold tensors. Shared by the zip and the legacy reader.
+ *
+ * A reader parses the pickle and calls, in this order: torch_init, torch_interpret, (legacy: it
+ * finds the bytes of every storage,) torch_finish, torch_done. */
+#ifndef LOADER_FORMAT_TORCH_H
+#define LOADER_FORMAT_TORCH_H
+
+#include "loader/format/format.h"
+
+/* Documented limits. What lies deeper is left out with a warning; a file whose parts repeat so
+ * often that listing them takes more than the allowance is refused. */
+enum {
+    TORCH_DEPTH_MAX = 64,            /* containers inside containers */
+    TORCH_MODULE_DEPTH_MAX = 256,    /* modules inside modules */
+    TORCH_LISTING_MIN = 64 << 20,    /* bytes of names and records, and this many more … */
+    TORCH_LISTING_RATIO = 8,         /* … for each byte of the pickle */
+    TORCH_WARNINGS_MAX = 20          /* further ones are counted */
+};
+
+/* A storage as the first persistent id with its key tells it. */
+typedef struct TorchStorage {
+    Storage storage;         /* what tensors point to */
+    const char *key;         /* held name: a number in zips, an address in legacy files */
+    uint64_t numel;          /* elements claimed */
+    unsigned width;          /* bytes of an element; 0 when the class is not known */
+    uint64_t claimed;        /* bytes claimed: numel × width */
+    bool meta;               /* on the meta device: it may have no bytes in the file */
+    bool absent;             /* and it has none */
+    bool retyped;            /* a later id gave it another class or size (warned about once) */
+} TorchStorage;
+
+/* A reference to a storage, as a tensor gives it. */
+typedef struct TorchStorageUse {
+    const TorchStorage *storage;
+    DType dtype;             /* of the class in this reference */
+    uint64_t offset;         /* bytes from the start of the storage (legacy views) */
+} TorchStorageUse;
+
+typedef struct TorchFile TorchFile;
+
+struct TorchFile {
+    Checkpoint *checkpoint;      /* borrowed */
+    Arena *arena;                /* the checkpoint's */
+    const char *name;            /* of the file, for errors; borrowed */
+    Object *root;
+    bool big_endian;             /* values are stored big-endian */
+    /* Finds the bytes of a storage at its first use: sets source, offset and bytes. NULL: the
+     * reader does it after torch_interpret; until then a storage has its claimed length. */
+    bool (*find)(TorchFile *file, TorchStorage *storage, Error *err);
+    void *context;               /* for `find` */
+    NameMap keys;                /* storage key → index of `storages` */
+    TorchStorage **storages;     /* in order of first use; owned array, records in the arena */
+    size_t storage_count, storage_room;
+    const Object *class_node;    /* the storage class that was looked up last, and what it is */
+    DType class_dtype;
+    unsigned class_width;
+    const Object *use_node;      /* the persistent id that was read last, and what it says */
+    TorchStorageUse use;
+    const Encoding *encodings[8];    /* by big_endian, conjugate, negate; NULL until used */
+    uint64_t listing_left;       /* bytes of names and records that may still be made */
+    size_t too_deep;             /* containers and modules that were left out */
+    size_t warnings_left_out;
+    const char *remedy;          /* put behind errors of tensors without bytes, or NULL */
+};
+
+void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Object *root,
+                uint64_t pickle_bytes);
+void torch_done(TorchFile *file);
+
+/* Turns every node that makes a tensor into a TENSOR node and collects the storages. */
+bool torch_interpret(TorchFile *file, Error *err);
+/* Checks every tensor against its storage, then lists the containers in the checkpoint. */
+bool torch_finish(TorchFile *file, Error *err);
+
+/* A storage by its key; NULL if none. */
+TorchStorage *torch_storage(const TorchFile *file, const char *key);
+/* The text of a storage key, which Python 2 wrote as bytes or a number; NULL if it is neither. */
+const char *torch_key_text(Arena *arena, const Object *key);
+
+/* --- between the files of this reader ------------------------------------------------- */
+
+/* Reads a persistent id ('storage', class, key, location, numel[, view]) and registers it. */
+bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *use, Error *err);
+/* Whether the id is a storage's (legacy files have ids of classes too). */
+bool torch_is_storage(const Object *node);
+
+/* Looks at one node whose children were looked at. */
+bool torch_rebuild(TorchFile *file, Object *node, Error *err);
+/* checkpoint_warn, but no more than TORCH_WARNINGS_MAX times. */
+void torch_warn(TorchFile *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+bool torch_list_containers(TorchFile *file, Error *err);
+/* Adds a tensor under a name (borrowed: the dict's or the checkpoint's arena has it); a name
+ * that is there already is left as it is. */
+bool torch_list_tensor(TorchFile *file, StateDict *dict, const char *name, const Tensor *tensor,
+                       Error *err);
+/* A dict, also an OrderedDict that is empty and so has no DICT behind it. NULL is none. */
+bool torch_is_dict(const Object *node);
+/* Takes bytes from the allowance for names and records. */
+bool torch_spend(TorchFile *file, uint64_t bytes, Error *err);
+
+/* Whether a node is an nn.Module that was pickled whole, and its state dict. */
+bool torch_is_module(const Object *node);
+bool torch_list_module(TorchFile *file, const Object *module, StateDict *dict, Error *err);
+
+#endif

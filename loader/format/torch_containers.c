@@ -1,0 +1,403 @@
+/* Containers: every place of the object graph that holds tensors, with its path.
+ *
+ * A place is a dict, a sequence, or an object, whose attributes (or, without any, whose
+ * arguments) count. Besides each place, a dict of dicts of tensors is offered as one, keys
+ * joined by dots. Object.mark says what is known of a place that was met before. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/format/graph.h"
+#include "loader/format/torch.h"
+
+typedef enum PlaceState {
+    PLACE_NEW,
+    PLACE_OPEN,      /* we are inside: meeting it again means a cycle */
+    PLACE_EMPTY,     /* a dict with nothing in it */
+    PLACE_JOINS,     /* a dict of tensors and plain values, or of such dicts */
+    PLACE_APART      /* anything else */
+} PlaceState;
+
+typedef struct Level {
+    Object *node;
+    const Object *items;     /* the DICT, LIST or TUPLE behind it */
+    size_t next;             /* its next item to look at */
+    size_t path;             /* length of its path */
+    size_t tensors, plain, dicts;    /* children: tensors; None, bool, number, text; JOINS */
+    bool apart;              /* it has other children */
+    bool optimizer;
+} Level;
+
+typedef struct Lister {
+    TorchFile *file;
+    Level *levels;           /* owned */
+    size_t depth, room;
+    Object **met;            /* places whose mark is set; owned */
+    size_t met_count, met_room;
+    Text path;               /* of the place under way; owned */
+    Error *err;
+} Lister;
+
+bool torch_spend(TorchFile *file, uint64_t bytes, Error *err)
+{
+    if (bytes <= file->listing_left) {
+        file->listing_left -= bytes;
+        return true;
+    }
+    return error_set(err, ERR_LIMIT, "%s: the same parts are repeated so often that their names take "
+                     "more than the limit of %d bytes and %d for each byte of the pickle",
+                     file->name, TORCH_LISTING_MIN, TORCH_LISTING_RATIO);
+}
+
+bool torch_is_dict(const Object *node)
+{
+    return object_as_dict(node) || object_is_call(node, "collections", "OrderedDict");
+}
+
+bool torch_list_tensor(TorchFile *file, StateDict *dict, const char *name, const Tensor *tensor,
+                       Error *err)
+{
+    if (!torch_spend(file, strlen(name) + sizeof *tensor, err)) return false;
+    Tensor named = *tensor;
+    named.name = name;
+    dict_add(dict, &named);
+    return true;
+}
+
+/* --- the tensors of one place ----------------------------------------------------------- */
+
+/* An entry of a dict as Python would have it: the last value of equal keys. */
+typedef struct Entry {
+    const char *name;
+    const Object *key, *value;
+} Entry;
+
+static const char *entry_name(Arena *arena, const Object *key)
+{
+    if (key->kind == OBJ_STR) return key->bytes.text;
+    Text name = {0};
+    key_name(key, &name);
+    const char *copy = arena_strndup(arena, text_string(&name), name.length);
+    text_done(&name);
+    return copy;
+}
+
+/* The entries of a DICT in malloc'd memory. Keys that differ for Python but not as names (0 and
+ * "0") are equal here, which is worth a warning. */
+static Entry *list_entries(TorchFile *file, Arena *arena, const Object *dict, size_t *count)
+{
+    NameMap index;
+    map_init(&index);
+    Entry *entries = mem_alloc(dict->list.count / 2 * sizeof *entries);
+    *count = 0;
+    for (size_t i = 0; i + 1 < dict->list.count; i += 2) {
+        const Object *key = dict->list.items[i];
+        Entry entry = {entry_name(arena, key), key, dict->list.items[i + 1]};
+        uint32_t before = map_get(&index, entry.name);
+        if (before == MAP_NONE) {
+            map_set(&index, entry.name, (uint32_t)*count);
+            entries[(*count)++] = entry;
+            continue;
+        }
+        if (entries[before].key->kind != key->kind)
+            torch_warn(file, "two keys of one dict are both shown as '%.80s'; only the last is listed",
+                       entry.name);
+        entries[before].value = entry.value;
+    }
+    map_done(&index);
+    return entries;
+}
+
+static bool list_dict(Lister *lister, const Object *items, StateDict *dict, size_t *others)
+{
+    size_t count;
+    bool fine = true;
+    Entry *entries = list_entries(lister->file, dict_arena(dict), items, &count);
+    for (size_t i = 0; fine && i < count; i++) {
+        if (entries[i].value->kind != OBJ_TENSOR) ++*others;
+        else fine = torch_list_tensor(lister->file, dict, entries[i].name, entries[i].value->tensor,
+                                      lister->err);
+    }
+    free(entries);
+    return fine;
+}
+
+static bool list_sequence(Lister *lister, const Object *items, StateDict *dict, size_t *others)
+{
+    Text name = {0};
+    bool fine = true;
+    for (size_t i = 0; fine && i < items->list.count; i++) {
+        if (items->list.items[i]->kind != OBJ_TENSOR) {
+            ++*others;
+            continue;
+        }
+        text_clear(&name);
+        path_add_index(&name, i);
+        fine = torch_list_tensor(lister->file, dict,
+                                 arena_strndup(dict_arena(dict), name.bytes, name.length),
+                                 items->list.items[i]->tensor, lister->err);
+    }
+    text_done(&name);
+    return fine;
+}
+
+/* state_dict() gives its OrderedDict an attribute _metadata. */
+static const Object *torch_metadata(const Object *node)
+{
+    return node->kind == OBJ_CALL ? object_get(node->call->state, "_metadata") : NULL;
+}
+
+/* Takes over `dict`; one without tensors is no container. */
+static bool add_container(Lister *lister, StateDict *dict, size_t others, bool optimizer)
+{
+    if (!dict_count(dict)) {
+        dict_unref(dict);
+        return true;
+    }
+    checkpoint_add_container(lister->file->checkpoint, text_string(&lister->path), dict, others,
+                             optimizer);
+    return torch_spend(lister->file, lister->path.length + sizeof(Container), lister->err);
+}
+
+static bool list_place(Lister *lister, const Object *node, const Object *items, bool optimizer)
+{
+    StateDict *dict = dict_new();
+    size_t others = 0;
+    if (object_as_dict(node)) dict_set_torch_metadata(dict, torch_metadata(node));
+    bool fine = items->kind == OBJ_DICT ? list_dict(lister, items, dict, &others)
+                                        : list_sequence(lister, items, dict, &others);
+    if (fine) return add_container(lister, dict, others, optimizer);
+    dict_unref(dict);
+    return false;
+}
+
+static bool list_module(Lister *lister, const Object *node, bool optimizer)
+{
+    StateDict *dict = dict_new();
+    if (torch_list_module(lister->file, node, dict, lister->err))
+        return add_container(lister, dict, 0, optimizer);
+    dict_unref(dict);
+    return false;
+}
+
+/* --- dicts of dicts, joined -------------------------------------------------------------- */
+
+typedef struct JoinLevel {
+    const Object *items;
+    size_t next, prefix;
+} JoinLevel;
+
+typedef struct Join {
+    Lister *lister;
+    StateDict *dict;
+    JoinLevel *levels;       /* owned */
+    size_t depth, room;
+    Text name;               /* owned */
+    size_t others;
+} Join;
+
+static bool join_enter(Join *join, const Object *items)
+{
+    if (!torch_spend(join->lister->file, join->name.length + sizeof(JoinLevel), join->lister->err))
+        return false;
+    join->levels = mem_grow(join->levels, &join->room, join->depth + 1, sizeof *join->levels);
+    join->levels[join->depth++] = (JoinLevel){items, 0, join->name.length};
+    return true;
+}
+
+static bool join_next(Join *join)
+{
+    JoinLevel *level = &join->levels[join->depth - 1];
+    join->name.length = level->prefix;
+    if (level->next + 1 >= level->items->list.count) {
+        join->depth--;
+        return true;
+    }
+    const Object *key = level->items->list.items[level->next];
+    const Object *value = level->items->list.items[level->next + 1];
+    level->next += 2;
+    key_name(key, &join->name);
+    if (value->kind == OBJ_TENSOR)
+        return torch_list_tensor(join->lister->file, join->dict,
+                                 arena_strndup(dict_arena(join->dict), join->name.bytes,
+                                               join->name.length),
+                                 value->tensor, join->lister->err);
+    const Object *inner = object_as_dict(value);
+    if (!inner) {
+        join->others++;
+        return torch_spend(join->lister->file, 1, join->lister->err);
+    }
+    text_addc(&join->name, '.');
+    return join_enter(join, inner);
+}
+
+static bool list_joined(Lister *lister, const Level *outer)
+{
+    Join join = {.lister = lister, .dict = dict_new()};
+    bool fine = join_enter(&join, outer->items);
+    while (fine && join.depth) fine = join_next(&join);
+    free(join.levels);
+    text_done(&join.name);
+    if (fine) return add_container(lister, join.dict, join.others, outer->optimizer);
+    dict_unref(join.dict);
+    return false;
+}
+
+/* --- the walk ---------------------------------------------------------------------------- */
+
+/* What a place holds, or NULL when the node is none. */
+static const Object *items_of(const Object *node)
+{
+    const Object *items = object_as_dict(node);
+    if (!items) items = object_as_sequence(node);
+    if (items || node->kind != OBJ_CALL) return items;
+    items = object_as_dict(node->call->state);
+    if (!items) items = object_as_sequence(node->call->state);
+    return items ? items : node->call->args;
+}
+
+static bool is_plain(const Object *node)
+{
+    switch ((ObjectKind)node->kind) {
+    case OBJ_NONE: case OBJ_BOOL: case OBJ_INT: case OBJ_BIGINT: case OBJ_FLOAT: case OBJ_STR:
+        return true;
+    default: return false;
+    }
+}
+
+/* "optimizer", "optimizer_states", "d_optimizer", "optim_g" … */
+static bool is_optimizer_key(const Object *key)
+{
+    if (key->kind != OBJ_STR) return false;
+    const char *name = key->bytes.text;
+    return strstr(name, "optimizer") || strcmp(name, "optim") == 0 || has_prefix(name, "optim_") ||
+           has_suffix(name, "_optim");
+}
+
+static bool is_optimizer(const Object *items)
+{
+    return object_get(items, "state") && object_get(items, "param_groups");
+}
+
+static void meet(Lister *lister, Object *node, PlaceState state)
+{
+    node->mark = (uint8_t)state;
+    lister->met = mem_grow(lister->met, &lister->met_room, lister->met_count + 1, sizeof *lister->met);
+    lister->met[lister->met_count++] = node;
+}
+
+static void count_children(Level *level)
+{
+    const Object *items = level->items;
+    size_t step = items->kind == OBJ_DICT ? 2 : 1;
+    for (size_t i = step - 1; i < items->list.count; i += step) {
+        const Object *child = items->list.items[i];
+        if (child->kind == OBJ_TENSOR) level->tensors++;
+        else if (is_plain(child)) level->plain++;
+        else if (!items_of(child)) level->apart = true;
+    }
+}
+
+/* A place met for the first time: lists it and goes inside. Called with its path set. */
+static bool enter(Lister *lister, Object *node, bool optimizer)
+{
+    if (torch_is_module(node)) {
+        meet(lister, node, PLACE_APART);
+        return list_module(lister, node, optimizer);
+    }
+    if (lister->depth >= TORCH_DEPTH_MAX) {
+        lister->file->too_deep++;
+        return true;
+    }
+    meet(lister, node, PLACE_OPEN);
+    const Object *items = items_of(node);
+    Level level = {.node = node, .items = items, .path = lister->path.length};
+    level.optimizer = optimizer || is_optimizer(items);
+    level.apart = !torch_is_dict(node);
+    count_children(&level);
+    lister->levels = mem_grow(lister->levels, &lister->room, lister->depth + 1, sizeof *lister->levels);
+    lister->levels[lister->depth++] = level;
+    return !level.tensors || list_place(lister, node, items, level.optimizer);
+}
+
+/* A place met again, on another path: its tensors are offered there too, its inside is not
+ * gone through again. */
+static bool enter_again(Lister *lister, Object *node, bool optimizer)
+{
+    if (node->mark == PLACE_OPEN) return true;
+    if (torch_is_module(node)) return list_module(lister, node, optimizer);
+    const Object *items = items_of(node);
+    return torch_spend(lister->file, items->list.count, lister->err) &&
+           list_place(lister, node, items, optimizer);
+}
+
+/* What a child turned out to be decides what its parent can be. */
+static void tell_parent(Lister *lister, PlaceState state)
+{
+    if (!lister->depth) return;
+    Level *parent = &lister->levels[lister->depth - 1];
+    if (state == PLACE_JOINS) parent->dicts++;
+    else if (state != PLACE_EMPTY) parent->apart = true;
+}
+
+static bool leave(Lister *lister)
+{
+    Level level = lister->levels[--lister->depth];
+    lister->path.length = level.path;
+    if (lister->path.bytes) lister->path.bytes[level.path] = '\0';
+    PlaceState state = PLACE_APART;
+    if (!level.apart && !level.items->list.count) state = PLACE_EMPTY;
+    else if (!level.apart && (level.tensors || (level.dicts && !level.plain))) state = PLACE_JOINS;
+    level.node->mark = (uint8_t)state;
+    tell_parent(lister, state);
+    bool joined = state == PLACE_JOINS && !level.tensors && level.dicts >= 2;
+    return !joined || list_joined(lister, &level);
+}
+
+static bool next_child(Lister *lister)
+{
+    Level *level = &lister->levels[lister->depth - 1];
+    const Object *items = level->items;
+    if (level->next >= items->list.count) return leave(lister);
+    bool keyed = items->kind == OBJ_DICT, optimizer = level->optimizer;
+    size_t index = level->next;
+    level->next += keyed ? 2 : 1;
+    Object *child = items->list.items[index + (keyed ? 1 : 0)];
+    if (child->kind == OBJ_TENSOR || !items_of(child)) return true;
+    lister->path.length = level->path;
+    if (keyed) path_add_key(&lister->path, items->list.items[index]);
+    else path_add_index(&lister->path, index);
+    if (!torch_spend(lister->file, lister->path.length - level->path, lister->err)) return false;
+    optimizer = optimizer || (keyed && is_optimizer_key(items->list.items[index]));
+    size_t depth = lister->depth;
+    PlaceState before = (PlaceState)child->mark;
+    if (before != PLACE_NEW ? !enter_again(lister, child, optimizer)
+                            : !enter(lister, child, optimizer))
+        return false;
+    if (lister->depth == depth) tell_parent(lister, before == PLACE_NEW ? PLACE_APART : before);
+    return true;
+}
+
+static bool list_root(Lister *lister)
+{
+    Object *root = lister->file->root;
+    if (root->kind == OBJ_TENSOR) {
+        StateDict *dict = dict_new();
+        if (torch_list_tensor(lister->file, dict, "", root->tensor, lister->err))
+            return add_container(lister, dict, 0, false);
+        dict_unref(dict);
+        return false;
+    }
+    return !items_of(root) || enter(lister, root, false);
+}
+
+bool torch_list_containers(TorchFile *file, Error *err)
+{
+    Lister lister = {.file = file, .err = err};
+    bool fine = list_root(&lister);
+    while (fine && lister.depth) fine = next_child(&lister);
+    for (size_t i = 0; i < lister.met_count; i++) lister.met[i]->mark = 0;
+    free(lister.levels);
+    free(lister.met);
+    text_done(&lister.path);
+    return fine;
+}

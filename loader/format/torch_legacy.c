@@ -1,0 +1,201 @@
+/* The stream that torch.save wrote from 0.1.10 to 1.5, and still writes on request (FORMATS.md 2.1;
+ * torch/serialization.py, _legacy_save).
+ *
+ *   pickle: the magic number 0x1950a86a20f9469cfc6c
+ *   pickle: the protocol version, 1001
+ *   pickle: {'little_endian': …, …}; of no use, the values are little-endian on every machine
+ *   pickle: the object; tensors refer to storages by key
+ *   pickle: the list of the keys
+ *   for each key in that order: i64 number of elements | the elements
+ *
+ * How long an element is, only the object says. Pickles that are no checkpoints of PyTorch are
+ * told apart by their first bytes, and refused. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "loader/format/fault.h"
+#include "loader/format/pickle.h"
+#include "loader/format/torch.h"
+
+enum { PROTOCOL_VERSION = 1001, HEAD_BYTES = 512 };
+
+static const unsigned char magic_number[10] = {0x6C, 0xFC, 0x9C, 0x46, 0xF9,
+                                               0x20, 0x6A, 0xA8, 0x50, 0x19};
+static const char magic_text[] = "L119547037146038801333356L\n";
+
+/* --- what it is, by its first bytes ------------------------------------------------------------ */
+
+/* [PROTO v] [FRAME length] LONG1 10 bytes; or the text form of protocols 0 and 1. */
+static bool is_stream(const unsigned char *head, size_t n)
+{
+    const unsigned char *end = head + n;
+    if (n >= sizeof magic_text - 1 && memcmp(head, magic_text, sizeof magic_text - 1) == 0) return true;
+    if (end - head >= 2 && head[0] == 0x80) head += 2;
+    if (end - head >= 9 && head[0] == 0x95) head += 9;
+    return (size_t)(end - head) >= 2 + sizeof magic_number && head[0] == 0x8A && head[1] == 10 &&
+           memcmp(head + 2, magic_number, sizeof magic_number) == 0;
+}
+
+/* Protocol 2 and later says so; what Python 2 wrote begins with a container or a class. */
+static bool is_pickle(const unsigned char *head, size_t n)
+{
+    static const char *const starts[] = {"(dp", "(lp", "ccollections\n", "ccopy_reg\n", "cnumpy"};
+    if (n >= 3 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5) return true;
+    for (size_t i = 0; i < countof(starts); i++)
+        if (n >= strlen(starts[i]) && memcmp(head, starts[i], strlen(starts[i])) == 0) return true;
+    return false;
+}
+
+static Sniff sniff_legacy(ByteSource *source, const unsigned char *head, size_t n)
+{
+    (void)source;
+    if (is_stream(head, n)) return SNIFF_YES;
+    return is_pickle(head, n) ? SNIFF_MAYBE : SNIFF_NO;
+}
+
+static bool check_kind(const unsigned char *head, size_t n, const char *file, Error *err)
+{
+    if (is_stream(head, n)) return true;
+    return fault_file(err, ERR_UNSUPPORTED, file,
+                      "is a plain pickle that torch.save did not write (detectron2 .pkl, Paddle "
+                      ".pdparams and the like), which is not read yet; load it in Python and torch.save "
+                      "its arrays as tensors");
+}
+
+/* --- the pickles ------------------------------------------------------------------------------- */
+
+/* The next pickle of the stream; *at moves behind it. */
+static Object *next_pickle(Arena *arena, ByteSource *source, uint64_t *at, Error *err)
+{
+    uint64_t used;
+    Object *object = pickle_read(arena, source, *at, &used, err);
+    if (object) *at += used;
+    return object;
+}
+
+/* The magic number, the protocol version and the system's facts. */
+static bool read_preamble(ByteSource *source, uint64_t *at, Error *err)
+{
+    Arena *arena = arena_new();
+    const Object *magic = next_pickle(arena, source, at, err);
+    const Object *version = magic ? next_pickle(arena, source, at, err) : NULL;
+    bool fine = version && version->kind == OBJ_INT && version->integer == PROTOCOL_VERSION;
+    if (version && !fine) {
+        Text what = {0};
+        object_show(version, &what);
+        fault_file(err, ERR_UNSUPPORTED, source->name, "its protocol version is %s; only %d is known",
+                   text_string(&what), PROTOCOL_VERSION);
+        text_done(&what);
+    }
+    fine = fine && next_pickle(arena, source, at, err);
+    arena_free(arena);
+    return fine;
+}
+
+/* --- the storages behind them -------------------------------------------------------------------- */
+
+static bool fault_storage(const TorchFile *file, const TorchStorage *storage, Error *err,
+                          ErrorCode code, const char *what)
+{
+    Text key = {0};
+    fault_quote(storage->key, strlen(storage->key), HEAD_BYTES / 4, &key);
+    fault_file(err, code, file->name, "storage '%s' %s", text_string(&key), what);
+    text_done(&key);
+    return false;
+}
+
+/* One storage at *at. A file that was cut short leaves the last ones with fewer bytes, or none;
+ * whether a tensor needs them is asked later. */
+static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *source, uint64_t *at,
+                          Error *err)
+{
+    unsigned char header[8];
+    uint64_t numel = 0, bytes;
+    storage->storage.source = source;
+    storage->storage.bytes = 0;
+    if (source->size - *at < sizeof header) {
+        storage->storage.offset = *at = source->size;
+        return true;
+    }
+    if (!source_read(source, *at, header, sizeof header, err)) return false;
+    for (size_t i = sizeof header; i-- > 0;) numel = numel << 8 | header[i];
+    *at += sizeof header;
+    if (!storage->width)
+        return fault_storage(file, storage, err, ERR_UNSUPPORTED,
+                             "is of a class whose element size is not known");
+    if (numel > INT64_MAX || !sum_mul(numel, storage->width, &bytes))
+        return fault_storage(file, storage, err, ERR_FORMAT, "has a size that 63 bits cannot count");
+    if (numel != storage->numel)
+        torch_warn(file, "storage '%.80s' has %" PRIu64 " elements at byte %" PRIu64
+                   ", the pickle claims %" PRIu64, storage->key, numel, *at - sizeof header,
+                   storage->numel);
+    uint64_t left = source->size - *at, there = bytes < left ? bytes : left;
+    storage->storage.offset = *at;
+    storage->storage.bytes = there < storage->claimed ? there : storage->claimed;
+    *at += there;
+    return true;
+}
+
+static bool place_storages(TorchFile *file, const Object *keys, ByteSource *source, uint64_t at,
+                           Error *err)
+{
+    const Object *list = object_as_sequence(keys);
+    if (!list) return fault_file(err, ERR_FORMAT, file->name, "its fifth pickle is no list of storages");
+    for (size_t i = 0; i < file->storage_count; i++) file->storages[i]->absent = true;
+    for (size_t i = 0; i < list->list.count; i++) {
+        const char *key = torch_key_text(file->arena, list->list.items[i]);
+        TorchStorage *storage = key ? torch_storage(file, key) : NULL;
+        if (!storage || !storage->absent)
+            return fault_file(err, ERR_FORMAT, file->name, "its list of storages has an entry (%zu) "
+                              "that %s", i, storage ? "stands there twice" : "no tensor refers to");
+        storage->absent = false;
+        if (!place_storage(file, storage, source, &at, err)) return false;
+    }
+    for (size_t i = 0; i < file->storage_count; i++)
+        if (file->storages[i]->absent)
+            return fault_storage(file, file->storages[i], err, ERR_FORMAT,
+                                 "is referred to, but not in the file's list of storages");
+    if (at < source->size)
+        torch_warn(file, "%" PRIu64 " bytes follow the last storage; nothing refers to them",
+                   source->size - at);
+    return true;
+}
+
+/* --- the whole -------------------------------------------------------------------------------------- */
+
+static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
+{
+    unsigned char head[HEAD_BYTES];
+    size_t n = source->size < sizeof head ? (size_t)source->size : sizeof head;
+    uint64_t at = 0;
+    if (!source_read(source, 0, head, n, err) || !check_kind(head, n, source->name, err) ||
+        !read_preamble(source, &at, err))
+        return false;
+    uint64_t start = at;
+    Object *root = next_pickle(checkpoint_arena(checkpoint), source, &at, err);
+    if (!root) return false;
+    TorchFile file;
+    torch_init(&file, checkpoint, source->name, root, at - start);
+    file.remedy = "the file is damaged or was cut short; fetch it again";
+    Arena *arena = arena_new();
+    bool fine = torch_interpret(&file, err);
+    const Object *keys = fine ? next_pickle(arena, source, &at, err) : NULL;
+    fine = keys && place_storages(&file, keys, source, at, err) && torch_finish(&file, err);
+    arena_free(arena);
+    torch_done(&file);
+    return fine;
+}
+
+static Checkpoint *open_legacy(OpenContext *context, ByteSource *source, Error *err)
+{
+    Checkpoint *checkpoint = checkpoint_new(context->path, "torch-legacy");
+    checkpoint_own_source(checkpoint, source_ref(source));
+    checkpoint_set_file_bytes(checkpoint, source->size);
+    if (fill(checkpoint, source, err)) return checkpoint;
+    checkpoint_unref(checkpoint);
+    return NULL;
+}
+
+const Format format_torch_legacy = {
+    "torch-legacy", "PyTorch before 1.6 (or _use_new_zipfile_serialization=False)", sniff_legacy,
+    open_legacy};

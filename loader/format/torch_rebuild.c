@@ -1,0 +1,395 @@
+/* The functions and classes that PyTorch pickles tensors with, told by name; their arguments
+ * are those of torch/_utils.py, torch/_tensor.py and, before 0.4, torch/tensor.py. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "loader/format/torch.h"
+
+/* A tensor that is being made out of a call. */
+typedef struct Build {
+    TorchFile *file;
+    const Object *args;      /* a TUPLE; at least as many as the table says */
+    Tensor tensor;
+    Encoding encoding;
+    bool unknown;            /* not a tensor after all: the call stays as it is */
+    Error *err;
+} Build;
+
+static const Object *arg(const Build *b, size_t index)
+{
+    return index < b->args->list.count ? b->args->list.items[index] : NULL;
+}
+
+static bool refuse(Build *b, const char *what)
+{
+    return error_set(b->err, ERR_FORMAT, "%s", what);
+}
+
+/* Shown, never loaded; the note says why. */
+static void set_opaque(Build *b, const char *note)
+{
+    b->encoding.opaque = true;
+    b->encoding.note = note;
+}
+
+/* Sizes or strides: a tuple, a list, or torch.Size of one. */
+static bool read_sizes(Build *b, const Object *from, const char *what, int64_t *out, unsigned *rank)
+{
+    if (object_is_call(from, "torch", "Size") && from->call->args->list.count)
+        from = from->call->args->list.items[0];
+    const Object *list = object_as_sequence(from);
+    if (!list) return error_set(b->err, ERR_FORMAT, "its %s is no tuple", what);
+    if (list->list.count > TENSOR_RANK_MAX)
+        return error_set(b->err, ERR_LIMIT, "%zu dimensions, more than the limit of %d",
+                         list->list.count, TENSOR_RANK_MAX);
+    for (size_t i = 0; i < list->list.count; i++) {
+        if (list->list.items[i]->kind != OBJ_INT)
+            return error_set(b->err, ERR_FORMAT, "its %s[%zu] is no 64-bit integer", what, i);
+        out[i] = list->list.items[i]->integer;
+    }
+    *rank = (unsigned)list->list.count;
+    return true;
+}
+
+/* Whether NULL can stand for the strides without losing those of dims of size 1. */
+static bool are_standard(const int64_t *dims, const int64_t *strides, unsigned rank)
+{
+    uint64_t expected = 1;
+    for (unsigned i = rank; i-- > 0;) {
+        if (dims[i] < 0 || strides[i] < 0 || (uint64_t)strides[i] != expected) return false;
+        if (!sum_mul(expected, dims[i] ? (uint64_t)dims[i] : 1, &expected)) return false;
+    }
+    return true;
+}
+
+static bool set_shape(Build *b, const Object *size, const Object *stride)
+{
+    int64_t dims[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
+    unsigned rank = 0, stride_rank = 0;
+    if (!read_sizes(b, size, "size", dims, &rank)) return false;
+    b->tensor.rank = (uint8_t)rank;
+    b->tensor.dims = arena_copy(b->file->arena, dims, rank * sizeof *dims);
+    if (!stride) return true;
+    if (!read_sizes(b, stride, "stride", strides, &stride_rank)) return false;
+    if (rank != stride_rank)
+        return error_set(b->err, ERR_FORMAT, "it has %u sizes, but %u strides", rank, stride_rank);
+    if (!are_standard(dims, strides, rank))
+        b->tensor.strides = arena_copy(b->file->arena, strides, rank * sizeof *strides);
+    return true;
+}
+
+/* The storage and the element at which the tensor starts in it; the dtype is the storage's
+ * unless the tensor names its own (v3). */
+static bool set_data(Build *b, const Object *persid, const Object *offset, DType own)
+{
+    TorchStorageUse use;
+    uint64_t bytes;
+    if (persid->kind == OBJ_PERSID && persid->list.items[0]->kind == OBJ_STR)
+        return refuse(b, "it was saved with pickle protocol 0, which turns storages into text; PyTorch "
+                         "cannot load it either: save it again with protocol 2");
+    if (!torch_is_storage(persid)) return refuse(b, "its storage is no persistent id");
+    if (!torch_use_storage(b->file, persid, &use, b->err)) return false;
+    if (offset->kind != OBJ_INT || offset->integer < 0)
+        return refuse(b, "its storage offset is no integer from 0 on");
+    b->tensor.dtype = own == DT_UNKNOWN ? use.dtype : own;
+    unsigned width = dtype_size(b->tensor.dtype);
+    if (!sum_mul((uint64_t)offset->integer, width ? width : 1, &bytes) ||
+        !sum_add(bytes, use.offset, &b->tensor.offset))
+        return refuse(b, "its storage offset is beyond what 64 bits can address");
+    b->tensor.storage = use.storage->absent ? NULL : &use.storage->storage;
+    return true;
+}
+
+/* {'conj': True, 'neg': True}: what is stored is not conjugated, not negated. */
+static void read_bits(Build *b, const Object *metadata)
+{
+    const Object *conj = object_get(metadata, "conj"), *neg = object_get(metadata, "neg");
+    b->encoding.conjugate = conj && conj->kind == OBJ_BOOL && conj->boolean;
+    b->encoding.negate = neg && neg->kind == OBJ_BOOL && neg->boolean;
+}
+
+/* torch.float8_e4m3fn and the like. */
+static DType read_dtype(const Object *node)
+{
+    if (!node || node->kind != OBJ_GLOBAL || strcmp(node->global.module, "torch") != 0) return DT_UNKNOWN;
+    return dtype_from_name(node->global.name);
+}
+
+/* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]): also v1. */
+static bool rebuild_v2(Build *b)
+{
+    read_bits(b, arg(b, 6));
+    return set_data(b, arg(b, 0), arg(b, 1), DT_UNKNOWN) && set_shape(b, arg(b, 2), arg(b, 3));
+}
+
+/* torch counts the bytes of packed 4-bit types, two values each; a Tensor counts values. */
+static bool unpack_shape(Build *b)
+{
+    Tensor *t = &b->tensor;
+    if (dtype_info(t->dtype)->bits != 4) return true;
+    if (!t->rank || t->strides || t->dims[t->rank - 1] > INT64_MAX / 2) {
+        set_opaque(b, "packed 4-bit values that do not lie one after the other");
+        return true;
+    }
+    int64_t *dims = arena_copy(b->file->arena, t->dims, t->rank * sizeof *dims);
+    dims[t->rank - 1] *= 2;
+    t->dims = dims;
+    return true;
+}
+
+/* (untyped storage, offset, size, stride, requires_grad, hooks, dtype[, metadata]) */
+static bool rebuild_v3(Build *b)
+{
+    DType dtype = read_dtype(arg(b, 6));
+    read_bits(b, arg(b, 7));
+    if (!set_data(b, arg(b, 0), arg(b, 1), dtype) || !set_shape(b, arg(b, 2), arg(b, 3))) return false;
+    if (dtype != DT_UNKNOWN) return unpack_shape(b);
+    Text what = {0};
+    object_show(arg(b, 6), &what);
+    set_opaque(b, arena_printf(b->file->arena, "elements of type %s", text_string(&what)));
+    text_done(&what);
+    b->tensor.dtype = DT_UNKNOWN;
+    return true;
+}
+
+/* (dtype, size, stride, requires_grad): no data. */
+static bool rebuild_meta(Build *b)
+{
+    b->tensor.dtype = read_dtype(arg(b, 0));
+    return set_shape(b, arg(b, 1), arg(b, 2));
+}
+
+/* (class, dtype, size, stride, offset, layout, device, requires_grad): the class knows where
+ * its data is (DTensor and others). */
+static bool rebuild_wrapper(Build *b)
+{
+    Text what = {0};
+    object_show(arg(b, 0), &what);
+    set_opaque(b, arena_printf(b->file->arena, "%s, which keeps its values in other tensors",
+                               text_string(&what)));
+    text_done(&what);
+    b->tensor.dtype = read_dtype(arg(b, 1));
+    return set_shape(b, arg(b, 2), arg(b, 3));
+}
+
+static const char *quantizer_note(Arena *arena, const Object *qparams)
+{
+    if (qparams->kind != OBJ_TUPLE || qparams->list.count < 3) return "quantized";
+    Object *const *field = qparams->list.items;
+    const Object *last = field[qparams->list.count - 1];
+    if (field[1]->kind == OBJ_FLOAT && field[2]->kind == OBJ_INT)
+        return arena_printf(arena, "quantized per tensor, scale %.6g, zero point %" PRId64,
+                            field[1]->number, field[2]->integer);
+    if (qparams->list.count == 4 && last->kind == OBJ_INT)
+        return arena_printf(arena, "quantized per channel of dim %" PRId64, last->integer);
+    return "quantized";
+}
+
+/* (storage, offset, size, stride, qparams, requires_grad, hooks) */
+static bool rebuild_quantized(Build *b)
+{
+    set_opaque(b, quantizer_note(b->file->arena, arg(b, 4)));
+    return set_data(b, arg(b, 0), arg(b, 1), DT_UNKNOWN) && set_shape(b, arg(b, 2), arg(b, 3));
+}
+
+/* (layout, data): COO (indices, values, size[, coalesced]); compressed layouts (compressed
+ * indices, plain indices, values, size). The values are the last tensor before the size. */
+static bool rebuild_sparse(Build *b)
+{
+    const Object *data = object_as_sequence(arg(b, 1)), *values = NULL, *size = NULL;
+    for (size_t i = 0; data && !size && i < data->list.count; i++) {
+        if (data->list.items[i]->kind == OBJ_TENSOR) values = data->list.items[i];
+        else if (values) size = data->list.items[i];
+    }
+    if (!size) return refuse(b, "its sparse data is no (indices, values, size)");
+    uint64_t stored = values->tensor->rank ? (uint64_t)values->tensor->dims[0] : 1;
+    set_opaque(b, arena_printf(b->file->arena, "sparse, %" PRIu64 " values stored", stored));
+    b->tensor.dtype = values->tensor->dtype;
+    return set_shape(b, size, NULL);
+}
+
+/* (buffer, sizes, strides, offsets): tensors of different shapes in one buffer. */
+static bool rebuild_nested(Build *b)
+{
+    const Object *buffer = arg(b, 0);
+    b->unknown = buffer->kind != OBJ_TENSOR;
+    if (b->unknown) return true;
+    b->tensor = *buffer->tensor;
+    set_opaque(b, "nested tensor: several shapes in one buffer");
+    return true;
+}
+
+/* (tensor, …): another name for the tensor that is its first argument. */
+static bool rebuild_same(Build *b)
+{
+    const Object *inner = arg(b, 0);
+    b->unknown = inner->kind != OBJ_TENSOR;
+    if (b->unknown) return true;
+    b->tensor = *inner->tensor;
+    if (b->tensor.encoding) b->encoding = *b->tensor.encoding;
+    return true;
+}
+
+static bool rebuild_parameter(Build *b)
+{
+    if (!rebuild_same(b)) return false;
+    b->tensor.parameter = true;
+    return true;
+}
+
+typedef struct Rebuilder {
+    const char *name;        /* in any module of torch: they moved over the years */
+    bool (*make)(Build *b);
+    size_t args;             /* at least */
+} Rebuilder;
+
+static const Rebuilder rebuilders[] = {
+    {"_rebuild_tensor_v2", rebuild_v2, 6},
+    {"_rebuild_parameter", rebuild_parameter, 1},
+    {"_rebuild_tensor", rebuild_v2, 4},
+    {"_rebuild_tensor_v3", rebuild_v3, 7},
+    {"_rebuild_parameter_with_state", rebuild_parameter, 1},
+    {"_rebuild_meta_tensor_no_storage", rebuild_meta, 3},
+    {"_rebuild_qtensor", rebuild_quantized, 5},
+    {"_rebuild_sparse_tensor", rebuild_sparse, 2},
+    {"_rebuild_sparse_csr_tensor", rebuild_sparse, 2},
+    {"_rebuild_nested_tensor", rebuild_nested, 4},
+    {"_rebuild_wrapper_subclass", rebuild_wrapper, 4},
+    {"_rebuild_device_tensor_from_cpu_tensor", rebuild_same, 1},
+    {"_rebuild_xla_tensor", rebuild_same, 1},
+};
+
+static bool is_torch(const Object *global)
+{
+    return global->kind == OBJ_GLOBAL && strncmp(global->global.module, "torch", 5) == 0 &&
+           (global->global.module[5] == '\0' || global->global.module[5] == '.');
+}
+
+static const Rebuilder *find_rebuilder(const Object *callable)
+{
+    if (!is_torch(callable) || !has_prefix(callable->global.name, "_rebuild_")) return NULL;
+    for (size_t i = 0; i < countof(rebuilders); i++)
+        if (strcmp(callable->global.name, rebuilders[i].name) == 0) return &rebuilders[i];
+    return NULL;
+}
+
+static bool run(Build *b, const Rebuilder *rebuilder, const Object *args)
+{
+    b->unknown = !rebuilder || args->kind != OBJ_TUPLE;
+    if (b->unknown) return true;
+    if (args->list.count < rebuilder->args)
+        return error_set(b->err, ERR_FORMAT, "%s has %zu arguments instead of %zu", rebuilder->name,
+                         args->list.count, rebuilder->args);
+    b->args = args;
+    return rebuilder->make(b);
+}
+
+/* torch._tensor._rebuild_from_type_v2(function, type, arguments, state): a subclass of Tensor,
+ * or a tensor with attributes. The function makes the tensor. */
+static bool rebuild_typed(Build *b, const Object *args)
+{
+    b->unknown = args->list.count < 3;
+    if (b->unknown) return true;
+    if (!run(b, find_rebuilder(args->list.items[0]), args->list.items[2])) return false;
+    const Object *type = args->list.items[1];
+    if (type->kind == OBJ_GLOBAL && strcmp(type->global.name, "Parameter") == 0)
+        b->tensor.parameter = true;
+    return true;
+}
+
+/* torch.FloatTensor() and its like, with BUILD (storage, offset, size, stride): before 0.2. */
+static bool rebuild_old_tensor(Build *b, const Object *state)
+{
+    b->unknown = !state || state->kind != OBJ_TUPLE || state->list.count != 4 ||
+                 !torch_is_storage(state->list.items[0]);
+    if (b->unknown) return true;
+    Object *const *field = state->list.items;
+    return set_data(b, field[0], field[1], DT_UNKNOWN) && set_shape(b, field[2], field[3]);
+}
+
+/* Parameter(data), copyreg.__newobj__(Parameter, data), or Parameter() with BUILD (data, …):
+ * before 1.0. */
+static bool rebuild_old_parameter(Build *b, const Object *call_args, const Object *state)
+{
+    const Object *data = NULL;
+    for (size_t i = 0; !data && i < call_args->list.count; i++)
+        if (call_args->list.items[i]->kind == OBJ_TENSOR) data = call_args->list.items[i];
+    if (!data && state && state->kind == OBJ_TUPLE && state->list.count == 5) data = state->list.items[0];
+    b->unknown = !data || data->kind != OBJ_TENSOR;
+    if (b->unknown) return true;
+    b->tensor = *data->tensor;
+    if (b->tensor.encoding) b->encoding = *b->tensor.encoding;
+    b->tensor.parameter = true;
+    return true;
+}
+
+/* The class of an object that is made by a class, or through copyreg. */
+static const Object *class_of(const ObjectCall *call)
+{
+    if (object_is_global(call->callable, "copyreg", "__newobj__") && call->args->list.count)
+        return call->args->list.items[0];
+    return call->callable;
+}
+
+static bool make(Build *b, const ObjectCall *call)
+{
+    const Object *class = class_of(call);
+    b->unknown = !is_torch(class);
+    if (b->unknown) return true;
+    const char *name = class->global.name;
+    if (strcmp(name, "_rebuild_from_type_v2") == 0) return rebuild_typed(b, call->args);
+    if (name[0] == '_') return run(b, find_rebuilder(class), call->args);
+    if (strcmp(name, "Parameter") == 0 || strcmp(name, "Variable") == 0)
+        return rebuild_old_parameter(b, call->args, call->state);
+    b->unknown = !has_suffix(name, "Tensor");
+    return b->unknown || rebuild_old_tensor(b, call->state);
+}
+
+/* The eight plain encodings are shared; one with a note is its own. */
+static const Encoding *share_encoding(TorchFile *file, const Encoding *encoding)
+{
+    unsigned index = (encoding->big_endian ? 1u : 0u) | (encoding->conjugate ? 2u : 0u) |
+                     (encoding->negate ? 4u : 0u);
+    if (encoding->opaque) return arena_copy(file->arena, encoding, sizeof *encoding);
+    if (index && !file->encodings[index])
+        file->encodings[index] = arena_copy(file->arena, encoding, sizeof *encoding);
+    return file->encodings[index];
+}
+
+/* Python 2 pickles OrderedDict([[key, value], …]); later ones fill an empty one. Both become
+ * the same. */
+static void fill_ordered_dict(Arena *arena, const Object *node)
+{
+    ObjectCall *call = node->call;
+    const Object *pairs = call->args->list.count == 1 ? object_as_sequence(call->args->list.items[0]) : NULL;
+    if (!pairs || call->map) return;
+    for (size_t i = 0; i < pairs->list.count; i++) {
+        const Object *pair = object_as_sequence(pairs->list.items[i]);
+        if (!pair || pair->list.count != 2) return;
+    }
+    call->map = object_new(arena, OBJ_DICT);
+    for (size_t i = 0; i < pairs->list.count; i++) {
+        const Object *pair = object_as_sequence(pairs->list.items[i]);
+        object_push(arena, call->map, pair->list.items[0]);
+        object_push(arena, call->map, pair->list.items[1]);
+    }
+    call->args = object_new(arena, OBJ_TUPLE);
+    call->map->mark = call->args->mark = node->mark;     /* as if they had always been there */
+}
+
+bool torch_rebuild(TorchFile *file, Object *node, Error *err)
+{
+    TorchStorageUse use;
+    if (torch_is_storage(node)) return torch_use_storage(file, node, &use, err);
+    if (node->kind != OBJ_CALL) return true;
+    if (object_is_call(node, "collections", "OrderedDict")) fill_ordered_dict(file->arena, node);
+    Build b = {.file = file, .tensor = {.name = "", .identity = node, .dtype = DT_UNKNOWN}, .err = err};
+    if (!make(&b, node->call)) return false;
+    if (b.unknown) return true;
+    b.encoding.big_endian = file->big_endian && dtype_size(b.tensor.dtype) > 1;
+    b.tensor.encoding = share_encoding(file, &b.encoding);
+    b.tensor.identity = node;
+    node->kind = OBJ_TENSOR;
+    node->tensor = arena_copy(file->arena, &b.tensor, sizeof b.tensor);
+    return true;
+}

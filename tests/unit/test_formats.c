@@ -1,0 +1,528 @@
+/* Opening by path: what a thing is, folders, sharded models, and refusals that say what to do. */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/core/text.h"
+#include "loader/format/format.h"
+
+/* A folder of its own for every test; state is its path. */
+static int make_folder(void **state)
+{
+    const char *base = getenv("TMPDIR");
+    Text path = {0};
+    text_addf(&path, "%s/tenon-formats-XXXXXX", base && *base ? base : "/tmp");
+    *state = mkdtemp(path.bytes);
+    return *state ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    Text command = {0};
+    text_addf(&command, "rm -rf '%s'", (const char *)*state);
+    int status = system(text_string(&command));
+    text_done(&command);
+    free(*state);
+    return status;
+}
+
+/* "FOLDER/NAME"; the text of one call at a time. */
+static const char *path_of(void **state, const char *name)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", (const char *)*state, name);
+    return path;
+}
+
+static void write_n(void **state, const char *name, const void *bytes, size_t n)
+{
+    FILE *file = fopen(path_of(state, name), "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, n, file), n);
+    fclose(file);
+}
+
+static void write_text(void **state, const char *name, const char *text)
+{
+    write_n(state, name, text, strlen(text));
+}
+
+static void make_subfolder(void **state, const char *name)
+{
+    assert_int_equal(mkdir(path_of(state, name), 0777), 0);
+}
+
+/* A safetensors file of u8 tensors of one element each; `names` are one letter a tensor. */
+static void write_model(void **state, const char *name, const char *names)
+{
+    Text header = {0}, file = {0};
+    text_add(&header, "{\"__metadata__\":{\"format\":\"pt\"}");
+    for (int i = 0; names[i]; i++)
+        text_addf(&header, ",\"%c\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%d,%d]}", names[i],
+                  i, i + 1);
+    text_add(&header, "}");
+    for (int i = 0; i < 8; i++) text_addc(&file, (char)(header.length >> 8 * i & 0xFF));
+    text_addn(&file, header.bytes, header.length);
+    text_add(&file, names);
+    write_n(state, name, file.bytes, file.length);
+    text_done(&header);
+    text_done(&file);
+}
+
+static Checkpoint *must_open(void **state, const char *name)
+{
+    Error err = {0};
+    Checkpoint *checkpoint = checkpoint_open(path_of(state, name), &err);
+    if (!checkpoint) fail_msg("%s", err.text);
+    return checkpoint;
+}
+
+static void refuse(void **state, const char *name, ErrorCode code, const char *words)
+{
+    Error err = {0};
+    Checkpoint *checkpoint = checkpoint_open(path_of(state, name), &err);
+    if (checkpoint) fail_msg("%s was opened as %s", name, checkpoint_format(checkpoint));
+    assert_error_has(err, words);
+    assert_int_equal(err.code, code);
+    assert_true(has_prefix(err.text, *state));
+}
+
+static void refuse_bytes(void **state, const void *bytes, size_t n, ErrorCode code, const char *words)
+{
+    write_n(state, "file.pth", bytes, n);
+    refuse(state, "file.pth", code, words);
+}
+
+static void refuse_text(void **state, const char *text, ErrorCode code, const char *words)
+{
+    refuse_bytes(state, text, strlen(text), code, words);
+}
+
+/* The names of the weights, one letter each. */
+static void expect_names(const Checkpoint *checkpoint, const char *names)
+{
+    Text found = {0};
+    const StateDict *dict = checkpoint_find_container(checkpoint, "")->dict;
+    for (size_t i = 0; i < dict_count(dict); i++) text_add(&found, dict_at(dict, i)->name);
+    assert_string_equal(text_string(&found), names);
+    text_done(&found);
+}
+
+static void expect_warning(const Checkpoint *checkpoint, const char *words)
+{
+    for (size_t i = 0; i < checkpoint_warning_count(checkpoint); i++)
+        if (strstr(checkpoint_warning(checkpoint, i), words)) return;
+    fail_msg("no warning holds \"%s\"", words);
+}
+
+/* -- Things that are no checkpoint ------------------------------------------------------ */
+
+static void test_missing(void **state)
+{
+    refuse(state, "nothing.pth", ERR_NOT_FOUND, "nothing.pth: there is no such file or folder");
+    write_text(state, "file", "x");
+    refuse(state, "file/inside", ERR_NOT_FOUND, "there is no such file or folder");
+    assert_int_equal(symlink("../blobs/123", path_of(state, "model.bin")), 0);
+    refuse(state, "model.bin", ERR_NOT_FOUND, "a symbolic link to '../blobs/123', which is not there");
+    Error err = {0};
+    assert_null(checkpoint_open("https://example.org/x.pth", &err));
+    assert_int_equal(err.code, ERR_UNSUPPORTED);
+}
+
+static void test_permission(void **state)
+{
+    if (geteuid() == 0) skip();   /* root may read everything */
+    write_text(state, "file.pth", "x");
+    assert_int_equal(chmod(path_of(state, "file.pth"), 0), 0);
+    refuse(state, "file.pth", ERR_IO, "Permission denied");
+}
+
+static void test_pipe_does_not_hang(void **state)
+{
+    assert_int_equal(mkfifo(path_of(state, "pipe"), 0600), 0);
+    refuse(state, "pipe", ERR_FORMAT, "is a pipe or a device");
+}
+
+static void test_empty_file(void **state)
+{
+    refuse_bytes(state, "", 0, ERR_FORMAT, "the file is empty (0 bytes)");
+}
+
+static void test_lfs_pointer(void **state)
+{
+    refuse_text(state, "version https://git-lfs.github.com/spec/v1\n"
+                       "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+                       "size 95064632\n", ERR_FORMAT, "a Git-LFS pointer, not the file itself (95.1 MB); "
+                       "run `git lfs pull`");
+    refuse_text(state, "version https://git-lfs.github.com/spec/v1\n", ERR_FORMAT, "not given");
+}
+
+static void test_saved_pages(void **state)
+{
+    refuse_text(state, "<!DOCTYPE html><html><body>Sign in</body></html>", ERR_FORMAT, "a web page");
+    refuse_text(state, "\n\n  <HTML>", ERR_FORMAT, "a web page");
+    refuse_text(state, "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", ERR_FORMAT,
+                "a web page");
+    refuse_text(state, "{\"error\":\"Repository not found\"}", ERR_FORMAT, "a server's error message in JSON");
+    refuse_text(state, "Entry not found", ERR_FORMAT, "a server's error message ('Entry not found')");
+}
+
+static void test_link_as_text(void **state)
+{
+    refuse_text(state, "../../blobs/fe8a4ea1ffed", ERR_FORMAT, "only a path ('../../blobs/fe8a4ea1ffed')");
+}
+
+static void test_other_formats(void **state)
+{
+    static const struct { const char *bytes; size_t n; const char *words; } cases[] = {
+        {"GGUF\3\0\0\0", 8, "a GGUF file"},
+        {"lmgg\0\0\0\0", 8, "an old ggml file"},
+        {"\x93NUMPY\1\0", 8, "a NumPy .npy file"},
+        {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file"},
+        {"\x12\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 17, "an MXNet .params file"},
+        {"PYTORCH1\0", 9, "PyTorch 1.0 preview"},
+        {"\0\0\0\0PTMF", 8, "PyTorch Lite"},
+        {"\x80\2}q\0.", 6, "a plain Python pickle (protocol 2)"},
+        {"\x80\4\x95\0\0\0\0\0\0\0\0}.", 13, "a plain Python pickle (protocol 4)"},
+        {"\x81\xA6params\x82", 9, "MessagePack"},
+        {"\x08\x07\x12\x07pytorch\x1A\x00", 13, "an ONNX model"},
+        {"\n\4PNet\xA2\6\0", 9, "a Caffe model"},
+        {"12345678\x57\xFB\x80\x8B\x24\x75\x47\xDB", 16, "the index of a TensorFlow checkpoint"},
+        {"PK\5\6\0\0\0\0", 8, "an empty zip"},
+        {"\xFF\xFE" "a\0", 4, "UTF-16 text"},
+    };
+    for (size_t i = 0; i < countof(cases); i++)
+        refuse_bytes(state, cases[i].bytes, cases[i].n, ERR_UNSUPPORTED, cases[i].words);
+}
+
+static void test_compressed(void **state)
+{
+    static const struct { const char *bytes, *words; } cases[] = {
+        {"\x1f\x8b\x08\x08", "gunzip"}, {"\xFD" "7zXZ\0", "unxz"}, {"\x28\xB5\x2F\xFD", "unzstd"},
+        {"BZh91AY&", "bunzip2"}, {"7z\xBC\xAF\x27\x1C", "7z x"}, {"Rar!\x1a\x07", "unrar"}};
+    for (size_t i = 0; i < countof(cases); i++)
+        refuse_bytes(state, cases[i].bytes, strlen(cases[i].bytes) + 1, ERR_UNSUPPORTED, cases[i].words);
+}
+
+static void test_tars(void **state)
+{
+    char tar[1024] = "weights/net.pth";
+    memcpy(tar + 257, "ustar", 6);
+    refuse_bytes(state, tar, sizeof tar, ERR_UNSUPPORTED, "a tar archive; unpack it first");
+    memcpy(tar, "sys_info", 9);
+    refuse_bytes(state, tar, sizeof tar, ERR_UNSUPPORTED, "PyTorch before 0.1.10");
+}
+
+static void test_zip_that_was_cut(void **state)
+{
+    char zip[300] = "PK\3\4\0\0\0\0\0\0";
+    memset(zip + 30, 'x', 200);
+    refuse_bytes(state, zip, sizeof zip, ERR_FORMAT, "300");
+    refuse_bytes(state, zip, sizeof zip, ERR_FORMAT, "cut");
+}
+
+static void test_zeros_and_noise(void **state)
+{
+    static const char zeros[8192];
+    refuse_bytes(state, zeros, sizeof zeros, ERR_FORMAT, "its first 4.1 kB are all zero");
+    refuse_bytes(state, "\xDE\xAD\xBE\xEFRIFF\0", 9, ERR_FORMAT,
+                 "no format that tenon knows; it begins with de ad be ef 52 49 46 46 00  |....RIFF.|");
+    refuse_bytes(state, "\x07", 1, ERR_FORMAT, "it begins with 07");
+}
+
+static void test_safetensors_that_is_damaged(void **state)
+{
+    refuse_bytes(state, "\x3C\0\0\0\0\0\0\0{\"test\":", 16, ERR_FORMAT, "cut short");
+    refuse_bytes(state, "\x3C\0\0\0\0\xFF\xFF\xFF{\"test\":", 16, ERR_LIMIT, "beyond the limit");
+}
+
+/* -- Folders ---------------------------------------------------------------------------- */
+
+static void test_folder_without_model(void **state)
+{
+    make_subfolder(state, "empty");
+    refuse(state, "empty", ERR_NOT_FOUND, "a folder without a model");
+    refuse(state, "empty", ERR_NOT_FOUND, "it is empty");
+    make_subfolder(state, "docs");
+    write_text(state, "docs/config.json", "{}");
+    write_text(state, "docs/README.md", "a (1, 2)\n");
+    refuse(state, "docs", ERR_NOT_FOUND, "there are: README.md, config.json");
+}
+
+static void test_folders_of_other_kinds(void **state)
+{
+    static const struct { const char *entry, *words; } cases[] = {
+        {".metadata", "DCP"}, {"latest", "DeepSpeed"}, {"saved_model.pb", "SavedModel"},
+        {"model_index.json", "name one of its folders"}, {"snapshots", "Hugging Face cache"},
+        {"latest_checkpointed_iteration.txt", "Megatron"}};
+    for (size_t i = 0; i < countof(cases); i++) {
+        char name[80];
+        snprintf(name, sizeof name, "f%zu", i);
+        make_subfolder(state, name);
+        snprintf(name, sizeof name, "f%zu/%s", i, cases[i].entry);
+        write_text(state, name, "x");
+        snprintf(name, sizeof name, "f%zu", i);
+        refuse(state, name, ERR_UNSUPPORTED, cases[i].words);
+    }
+}
+
+static void test_folder_of_one_model(void **state)
+{
+    make_subfolder(state, "m");
+    write_text(state, "m/config.json", "{}");
+    write_model(state, "m/model.safetensors", "ab");
+    write_model(state, "m/optimizer.pt", "z");
+    Checkpoint *checkpoint = must_open(state, "m/");
+    assert_string_equal(checkpoint_format(checkpoint), "safetensors");
+    assert_string_equal(checkpoint_path(checkpoint), path_of(state, "m"));
+    assert_int_equal(checkpoint_warning_count(checkpoint), 0);
+    expect_names(checkpoint, "ab");
+    checkpoint_unref(checkpoint);
+}
+
+static void test_folder_prefers_safetensors(void **state)
+{
+    write_model(state, "pytorch_model.bin", "b");
+    write_model(state, "model.safetensors", "s");
+    Checkpoint *checkpoint = must_open(state, "");
+    expect_names(checkpoint, "s");
+    expect_warning(checkpoint, "2 copies of a model; model.safetensors was taken");
+    checkpoint_unref(checkpoint);
+}
+
+static void test_folder_of_a_single_file(void **state)
+{
+    write_text(state, "notes.txt", "a (1,)\n");
+    write_model(state, "epoch=3.ckpt", "e");
+    Checkpoint *checkpoint = must_open(state, "");
+    expect_names(checkpoint, "e");
+    checkpoint_unref(checkpoint);
+    write_model(state, "last.ckpt", "e");
+    refuse(state, "", ERR_NOT_FOUND, "2 files in it may be meant; name one of them: epoch=3.ckpt, last.ckpt");
+}
+
+static void test_folder_of_shards_without_index(void **state)
+{
+    write_model(state, "model-00001-of-00002.safetensors", "a");
+    write_model(state, "model-00002-of-00002.safetensors", "b");
+    refuse(state, "", ERR_NOT_FOUND, "they look like shards: fetch their index.json too");
+}
+
+/* A damaged best choice is not passed over in silence. */
+static void test_folder_with_damaged_model(void **state)
+{
+    write_text(state, "model.safetensors", "version https://git-lfs.github.com/spec/v1\n");
+    write_model(state, "pytorch_model.bin", "b");
+    refuse(state, "", ERR_FORMAT, "model.safetensors: a Git-LFS pointer");
+}
+
+/* -- Sharded models --------------------------------------------------------------------- */
+
+static const char index_of_two[] =
+    "{\"metadata\":{\"total_size\":4},\"weight_map\":{\"a\":\"model-1.safetensors\",\"b\":\"model-2.safetensors\","
+    "\"c\":\"model-1.safetensors\",\"d\":\"model-2.safetensors\"}}";
+
+static void test_sharded(void **state)
+{
+    write_text(state, "model.safetensors.index.json", index_of_two);
+    write_model(state, "model-1.safetensors", "ca");
+    write_model(state, "model-2.safetensors", "bd");
+    Checkpoint *checkpoint = must_open(state, "model.safetensors.index.json");
+    assert_string_equal(checkpoint_format(checkpoint), "safetensors-sharded");
+    expect_names(checkpoint, "abcd");
+    assert_int_equal(checkpoint_warning_count(checkpoint), 0);
+    struct stat one, two;
+    assert_int_equal(stat(path_of(state, "model-1.safetensors"), &one), 0);
+    assert_int_equal(stat(path_of(state, "model-2.safetensors"), &two), 0);
+    assert_int_equal(checkpoint_file_bytes(checkpoint), one.st_size + two.st_size);
+    const StateDict *dict = checkpoint_find_container(checkpoint, "")->dict;
+    assert_false(dict_is_ordered(dict));
+    assert_string_equal(dict_metadata(dict, 0).value, "pt");
+    for (size_t i = 0; i < dict_count(dict); i++) {
+        const Tensor *tensor = dict_at(dict, i);
+        char value;
+        assert_int_equal(tensor->storage->index, i);
+        assert_true(source_read(tensor->storage->source, tensor->storage->offset, &value, 1, NULL));
+        assert_int_equal(value, tensor->name[0]);
+    }
+    checkpoint_unref(checkpoint);
+    checkpoint = must_open(state, "");
+    assert_string_equal(checkpoint_format(checkpoint), "safetensors-sharded");
+    checkpoint_unref(checkpoint);
+}
+
+/* Shards that torch wrote hold what the whole file holds. */
+static void test_sharded_torch(void **state)
+{
+    (void)state;
+    Error err = {0};
+    Checkpoint *sharded = checkpoint_open("tests/data/kinds/sharded-bin", &err);
+    if (!sharded) fail_msg("%s", err.text);
+    assert_string_equal(checkpoint_format(sharded), "torch-sharded");
+    Checkpoint *whole = checkpoint_open("tests/data/kinds/zip.pth", &err);
+    if (!whole) fail_msg("%s", err.text);
+    const StateDict *a = checkpoint_choose(sharded, NULL, &err)->dict;
+    const StateDict *b = checkpoint_choose(whole, NULL, &err)->dict;
+    assert_int_equal(dict_count(a), dict_count(b));
+    for (size_t i = 0; i < dict_count(a); i++) {
+        const Tensor *x = dict_at(a, i), *y = dict_find(b, x->name);
+        char p[512], q[512];
+        assert_non_null(y);
+        assert_true(x->dtype == y->dtype && same_dims(x->dims, x->rank, y->dims, y->rank));
+        assert_true(tensor_bytes(x) <= sizeof p);
+        assert_true(tensor_read(x, NULL, NULL, p, &err) && tensor_read(y, NULL, NULL, q, &err));
+        assert_memory_equal(p, q, tensor_bytes(x));
+    }
+    checkpoint_unref(sharded);
+    checkpoint_unref(whole);
+}
+
+static void test_shard_lacks_a_tensor(void **state)
+{
+    write_text(state, "model.safetensors.index.json", index_of_two);
+    write_model(state, "model-1.safetensors", "a");
+    write_model(state, "model-2.safetensors", "bd");
+    refuse(state, "model.safetensors.index.json", ERR_FORMAT,
+           "tensor 'c': weight_map places it in model-1.safetensors, which does not hold it");
+}
+
+static void test_shard_has_more(void **state)
+{
+    write_text(state, "model.safetensors.index.json", index_of_two);
+    write_model(state, "model-1.safetensors", "acx");
+    write_model(state, "model-2.safetensors", "bda");
+    Checkpoint *checkpoint = must_open(state, "model.safetensors.index.json");
+    expect_names(checkpoint, "abcd");
+    expect_warning(checkpoint, "model-1.safetensors: 1 tensor(s) are not in the index and were left out: x");
+    expect_warning(checkpoint, "model-2.safetensors: 1 tensor(s) are not in the index and were left out: a");
+    checkpoint_unref(checkpoint);
+}
+
+static void test_total_size_is_wrong(void **state)
+{
+    write_text(state, "i.json", "{\"metadata\":{\"total_size\":5.0},\"weight_map\":{\"a\":\"x.safetensors\"}}");
+    write_model(state, "x.safetensors", "a");
+    Checkpoint *checkpoint = must_open(state, "i.json");
+    expect_warning(checkpoint, "total_size 5, its tensors have 1 bytes");
+    checkpoint_unref(checkpoint);
+}
+
+static void test_shards_are_absent(void **state)
+{
+    write_text(state, "model.safetensors.index.json", index_of_two);
+    Checkpoint *checkpoint = must_open(state, "model.safetensors.index.json");
+    assert_string_equal(checkpoint_format(checkpoint), "schema");
+    expect_names(checkpoint, "abcd");
+    expect_warning(checkpoint, "none of the 2 shards is there");
+    checkpoint_unref(checkpoint);
+    write_model(state, "pytorch_model.bin", "b");
+    checkpoint = must_open(state, "");
+    expect_names(checkpoint, "b");
+    checkpoint_unref(checkpoint);
+    write_model(state, "model-2.safetensors", "bd");
+    refuse(state, "model.safetensors.index.json", ERR_NOT_FOUND,
+           "1 of 2 shards are not in its folder: model-1.safetensors; fetch them too");
+}
+
+static void test_shard_is_damaged(void **state)
+{
+    write_text(state, "model.safetensors.index.json", index_of_two);
+    write_model(state, "model-1.safetensors", "ac");
+    write_text(state, "model-2.safetensors", "version https://git-lfs.github.com/spec/v1\n");
+    refuse(state, "model.safetensors.index.json", ERR_FORMAT, "model-2.safetensors: a Git-LFS pointer");
+}
+
+static void test_shard_names_are_not_trusted(void **state)
+{
+    write_text(state, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"../up.safetensors\"}}");
+    refuse(state, "model.safetensors.index.json", ERR_FORMAT, "'../up.safetensors' is no name of a shard");
+    write_text(state, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"x.bin\"}}");
+    refuse(state, "model.safetensors.index.json", ERR_FORMAT, "shard 'x.bin' does not end in .safetensors");
+}
+
+/* An index that names itself, or another index, as a shard must not go round in circles. */
+static void test_index_in_an_index(void **state)
+{
+    write_text(state, "loop.json", "{\"weight_map\":{\"a\":\"loop.json\"}}");
+    refuse(state, "loop.json", ERR_LIMIT, "files inside files");
+    write_text(state, "outer.json", "{\"weight_map\":{\"a\":\"inner.json\"}}");
+    write_text(state, "inner.json", "{\"tensors\":[{\"key\":\"a\",\"shape\":[1]}]}");
+    refuse(state, "outer.json", ERR_FORMAT, "is no safetensors or torch file, but: schema");
+}
+
+/* -- FILE::PATH ------------------------------------------------------------------------- */
+
+static void expect_spec(const char *spec, const char *file, const char *inside)
+{
+    Arena *arena = arena_new();
+    const char *found_file, *found_inside;
+    checkpoint_spec(arena, spec, &found_file, &found_inside);
+    assert_string_equal(found_file, file);
+    if (inside) assert_string_equal(found_inside, inside);
+    else assert_null(found_inside);
+    arena_free(arena);
+}
+
+static void test_spec(void **state)
+{
+    char spec[600], file[600];
+    write_text(state, "a.pth", "x");
+    write_text(state, "b::c.pth", "x");
+    snprintf(file, sizeof file, "%s/a.pth", (const char *)*state);
+    expect_spec(file, file, NULL);
+    snprintf(spec, sizeof spec, "%s::optimizer_states[0].state", file);
+    expect_spec(spec, file, "optimizer_states[0].state");
+    snprintf(spec, sizeof spec, "%s::", file);
+    expect_spec(spec, file, "");
+    snprintf(spec, sizeof spec, "%s::x::y", file);
+    expect_spec(spec, file, "x::y");
+    snprintf(file, sizeof file, "%s/b::c.pth", (const char *)*state);
+    expect_spec(file, file, NULL);
+    snprintf(spec, sizeof spec, "%s::model", file);
+    expect_spec(spec, file, "model");
+    expect_spec("no such file.pth::model", "no such file.pth", "model");
+    expect_spec("no such file.pth", "no such file.pth", NULL);
+}
+
+#define TESTS(X) \
+    X(test_missing) \
+    X(test_permission) \
+    X(test_pipe_does_not_hang) \
+    X(test_empty_file) \
+    X(test_lfs_pointer) \
+    X(test_saved_pages) \
+    X(test_link_as_text) \
+    X(test_other_formats) \
+    X(test_compressed) \
+    X(test_tars) \
+    X(test_zip_that_was_cut) \
+    X(test_zeros_and_noise) \
+    X(test_safetensors_that_is_damaged) \
+    X(test_folder_without_model) \
+    X(test_folders_of_other_kinds) \
+    X(test_folder_of_one_model) \
+    X(test_folder_prefers_safetensors) \
+    X(test_folder_of_a_single_file) \
+    X(test_folder_of_shards_without_index) \
+    X(test_folder_with_damaged_model) \
+    X(test_sharded) \
+    X(test_sharded_torch) \
+    X(test_shard_lacks_a_tensor) \
+    X(test_shard_has_more) \
+    X(test_total_size_is_wrong) \
+    X(test_shards_are_absent) \
+    X(test_shard_is_damaged) \
+    X(test_shard_names_are_not_trusted) \
+    X(test_index_in_an_index) \
+    X(test_spec)
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder),
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TESTS(IN_FOLDER)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
