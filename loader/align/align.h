@@ -37,8 +37,14 @@ typedef struct Binding {
                                     for SHAPE and DTYPE what was offered; else NULL */
     const Expr *offered;         /* the source value that was not taken (KEPT by shape policy,
                                     FILLED over a wrong shape); NULL otherwise */
+    const Expr *own;             /* the target's own value, for open and kept ones; NULL = it
+                                    has no data */
     const Step *step;            /* newest step of the name's history; NULL = none */
-    const Tensor *const *sources;   /* [source_count] as they stand in the source file */
+    const Origin *origin;        /* the fill() or keep_target that closed it; NULL = none */
+    const char *op;              /* what closing it applied: "kaiming()", "fit(0)"; NULL */
+    const char *cast;            /* "cast(f32)" when the dtype was changed by policy; NULL */
+    const Tensor *const *sources;   /* [source_count] as they stand in the source file; what was
+                                       offered for KEPT and FILLED ones */
     uint32_t source_count;
     BindStatus status;
     How how;
@@ -56,6 +62,7 @@ typedef struct SourceUse {
     const Tensor *tensor;        /* name as in the source file */
     UseStatus status;
     const char *reason;          /* "offered to head.fc.weight: shape"; NULL = none */
+    const Binding *offered_to;   /* the binding that did not take it; NULL = none */
     const char *nearest;         /* a target key that may be meant; NULL = none */
     const Step *step;            /* its last step, the one that dropped it; NULL = none */
     bool covered;                /* by expect or policy unused="ignore" */
@@ -69,9 +76,16 @@ typedef struct Summary {
 
 typedef struct Alignment Alignment;
 
-/* Closes the draft: binds names, applies fills, keep_target, ties of the target, policy and
- * expect. The Alignment takes the draft over (and frees it); source and target are ref'd.
- * Fails only on an unmet condition that is no ledger state (no container). */
+/* Closes the draft: binds names, applies keep_target, fills, ties of the target, policy and
+ * expect, in this order. The Alignment takes the draft over (and frees it, also when it fails);
+ * source and target are ref'd. Fails only on an unmet condition that is no ledger state (no
+ * container).
+ *
+ * Once an expect{} is there, the ledger must be what it says: a difference that it does not
+ * name (unused tensors among them), a pattern that covers nothing and another number of loaded
+ * tensors leave an error note and make the exit status 1. What was offered to a covered target
+ * is covered with it. Patterns of `unused` are tried on the name as it stands at the end and on
+ * the name in the file. */
 Alignment *align_finish(Draft *draft, Error *err);
 Alignment *align_ref(Alignment *alignment);
 void align_unref(Alignment *alignment);
@@ -95,7 +109,13 @@ const char *align_container(const Alignment *alignment);
 size_t align_rivals(const Alignment *alignment);
 StateDict *align_target(const Alignment *alignment);                /* NULL without a target */
 const Policy *align_policy(const Alignment *alignment);
+/* Whether the shapes differ as those of one architecture in two sizes do: no rule helps. */
+bool align_is_another_size(const Alignment *alignment);
 const Origin *align_step_origin(const Step *step);
+
+/* What a written file holds under this name: the value bound to it; where expect covers an open
+ * binding, the target's own value; NULL where there is none (open, or kept without data). */
+const Expr *align_value(const Binding *binding);
 
 /* CLI.md's exit status of what the ledger says: 0 complete, 1 differences remain, 2 a rule is
  * in error (collision, error note), 3 ties. */

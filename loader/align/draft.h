@@ -24,14 +24,22 @@ typedef struct Step {
 typedef struct DraftKey {
     const char *name;
     const Expr *expr;        /* NULL when the key stands for a collision */
-    const Step *step;        /* newest; NULL = untouched */
-    uint32_t collision;      /* 1 + index of the collision it stands for; 0 = none */
+    const Expr *last;        /* of a collision: what collide="last" would take; else NULL */
+    const Step *step;        /* newest; NULL = untouched. A collision's has one `before` for
+                                each key that met and had a history */
+    uint32_t collision;      /* 1 + index of the collision it stands for; 0 = none. Keys made
+                                of such a key by later rules stand for it as well */
 } DraftKey;
 
+/* Two or more keys that became one name. Nothing stops there: the key goes on, standing for
+ * the collision, so that one run reports everything; but nothing can be written over it. */
 typedef struct Collision {
-    const char *name;
+    const char *name;             /* the name they met under */
     const char *const *sources;   /* the names that met, as they stood before the statement */
     size_t source_count;
+    const Tensor *const *tensors; /* every source tensor behind them, in that order */
+    size_t tensor_count;
+    size_t last_tensor;           /* where the tensors of the last comer begin */
     Origin origin;
     const char *what;
 } Collision;
@@ -74,6 +82,12 @@ typedef struct FillRule {
     uint64_t hits;
 } FillRule;
 
+typedef struct KeepTarget {
+    Origin origin;
+    const Pattern *pattern;  /* over target keys */
+    uint64_t hits;
+} KeepTarget;
+
 typedef struct Draft Draft;
 
 /* `source` and `target` stay borrowed. `inside` is FILE::PATH's PATH or NULL. `target` may be
@@ -96,8 +110,10 @@ size_t draft_count(const Draft *draft);
 const DraftKey *draft_at(const Draft *draft, size_t index);
 const DraftKey *draft_find(const Draft *draft, const char *name);
 
-/* Statements. Errors do not carry the origin: the caller that knows it prepends "fix.lua:3".
- * What hit nothing becomes a note, as RULES.md B2a says. */
+/* Statements. Errors do not carry the origin: the caller that knows it prepends "fix.lua:3";
+ * but those of draft_sub and draft_rules begin with the "FILE:LINE: " of the line of rule text
+ * that is meant. What hit nothing becomes a note, as RULES.md B2a says. A collision is no
+ * error of the statement: it is recorded, see draft_collision. */
 bool draft_unwrap(Draft *draft, Origin origin, const char *const *names, size_t n,
                   bool first_only, Error *err);
 bool draft_strip(Draft *draft, Origin origin, const char *const *prefixes, size_t n, bool again,
@@ -128,5 +144,26 @@ Policy *draft_policy(Draft *draft);                              /* to be change
 void draft_expect(Draft *draft, const Expect *expect);           /* copied; adds up */
 void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The script is done: makes sure of the container and lets a policy{collide="last"} that came
+ * late settle the collisions before it (the loser is dropped, with a Step that says so).
+ * align_finish calls it before it looks at anything below. May be called again. */
+bool draft_close(Draft *draft, Error *err);
+
+/* What the statements left behind, in their order. Arrays are borrowed until the next
+ * statement; `hits` are the caller's to count. */
+size_t draft_collision_count(const Draft *draft);
+const Collision *draft_collision(const Draft *draft, size_t index);
+size_t draft_note_count(const Draft *draft);
+const RuleNote *draft_note_at(const Draft *draft, size_t index);
+FillRule *draft_fills(Draft *draft, size_t *count);
+KeepTarget *draft_keep_targets(Draft *draft, size_t *count);
+const Expect *draft_expects(const Draft *draft, size_t *count);
+uint64_t draft_seed(const Draft *draft);
+Checkpoint *draft_checkpoint(const Draft *draft);
+/* The newest step that dropped a key made of the index-th tensor of draft_source; NULL if
+ * none did. The tensor may still live on under another key (copy, `&`, split): whoever asks
+ * looks for a living use first. */
+const Step *draft_dropped(const Draft *draft, size_t index);
 
 #endif

@@ -25,6 +25,7 @@
     X(EX_SHIFT, "shift", "plus a constant")                                                   \
     X(EX_ADD, "add", "the sum of two tensors")                                                \
     X(EX_MEAN, "mean", "the mean over an axis, which stays with size 1")                      \
+    X(EX_REPEAT, "repeat", "an axis of size 1 repeated")                                      \
     X(EX_FILL, "fill", "made up: zeros, a constant, an initialisation")                       \
     X(EX_FIT, "fit", "the overlap with a target that is not known yet")
 
@@ -53,24 +54,32 @@ struct Expr {
     ExprKind kind;
     DType dtype;
     uint8_t rank;
-    bool unknown;            /* shape (and perhaps dtype) not known: a schema source, or FIT */
-    const int64_t *dims;     /* [rank] */
+    bool unknown;            /* shape (and perhaps dtype) not known: a schema source, or FIT;
+                                rank then is 0 unless the node itself tells it */
+    const int64_t *dims;     /* [rank]; NULL when unknown */
     uint32_t depth;          /* of the tree; at most EXPR_DEPTH_MAX */
+    uint32_t nodes;          /* of the tree, shared ones counted each time; EXPR_NODES_MAX */
     uint32_t count;          /* of `from` */
     const Expr *const *from; /* operands */
     union {
         const Tensor *tensor;                                   /* SOURCE TARGET */
         int axis;                                               /* CAT STACK MEAN */
-        struct { int axis; int64_t from, to; } slice;
+        struct { int axis; int64_t from, to; } slice;           /* while the shape is unknown: as
+                                   given, and INT64_MIN where only the shape would tell */
         struct { int axis; const int64_t *index; int64_t count; } pick;
         const int *order;                                       /* PERMUTE [rank] */
+        bool rounding;                                          /* CAST: ends a chain of f16
+                                   (bf16, f8) arithmetic; a later step takes it off again */
+        struct { int axis; int64_t times; } repeat;
         double constant;                                        /* MUL SHIFT */
         Fill fill;
         struct { int axis; FitRest rest; double std; uint64_t seed; } fit;
     };
 };
 
-enum { EXPR_DEPTH_MAX = 200 };
+/* Plans nest one JSON list a level, and JSON_DEPTH holds for plans too. The limit on nodes keeps
+ * x+x+… over shared nodes from being walked forever. */
+enum { EXPR_DEPTH_MAX = 100, EXPR_NODES_MAX = 1 << 20 };
 
 /* Constructors. `axis` may be negative, counted from the end. All return NULL with an error
  * that says the shapes: "split(3): dim 0 has 100, not divisible by 3". An operand of unknown
@@ -79,6 +88,7 @@ const Expr *expr_source(Arena *arena, const Tensor *tensor);
 const Expr *expr_target(Arena *arena, const Tensor *tensor);
 const Expr *expr_cat(Arena *arena, int axis, const Expr *const *parts, size_t n, Error *err);
 const Expr *expr_stack(Arena *arena, int axis, const Expr *const *parts, size_t n, Error *err);
+/* from and to may be negative, counted from the end; to = INT64_MAX is the end. */
 const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int64_t to, Error *err);
 const Expr *expr_pick(Arena *arena, const Expr *e, int axis, const int64_t *index, size_t n,
                       Error *err);
@@ -93,20 +103,29 @@ const Expr *expr_mul(Arena *arena, const Expr *e, double constant, Error *err);
 const Expr *expr_shift(Arena *arena, const Expr *e, double constant, Error *err);
 const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err);  /* equal shapes */
 const Expr *expr_mean(Arena *arena, const Expr *e, int axis, Error *err);
+const Expr *expr_repeat(Arena *arena, const Expr *e, int axis, int64_t times, Error *err);
 const Expr *expr_fill_with(Arena *arena, const Fill *fill, DType dtype, const int64_t *dims,
                            size_t rank, Error *err);
-/* Overlap along one axis with a target; resolved by expr_fit_to. */
+/* Overlap along one axis with a target; resolved by expr_fit_to. It must be the last step, a
+ * cast excepted, which is applied before it. std is FIT_NORMAL's, whose seed is 0. */
 const Expr *expr_fit(Arena *arena, const Expr *e, int axis, FitRest rest, double std,
                      Error *err);
+const Expr *expr_fit_normal(Arena *arena, const Expr *e, int axis, double std, uint64_t seed,
+                            Error *err);
 /* An EX_FIT as CAT/SLICE/TARGET/FILL for that target; other expressions are returned as they
- * are. *rows (may be NULL) receives "100 of 200 rows". */
+ * are. The result has the target's dtype where the default policy casts to it silently (rows
+ * that the target keeps must not be rounded to a narrower source), else the source's; the
+ * FIT's own dtype is the source's, for whoever asks about types first. *rows (may be NULL)
+ * receives "100 of 200 rows", "" when nothing was cut or added. */
 const Expr *expr_fit_to(Arena *arena, const Expr *e, const Tensor *target, char rows[64],
                         Error *err);
 
-/* The tensor it simply is (a SOURCE, perhaps under FIT-free identity), else NULL: such a
- * tensor can be copied byte for byte. */
+/* The tensor it simply is (a SOURCE; constructors drop operations that change nothing), else
+ * NULL: such a tensor can be copied byte for byte. NULL also where its stored bytes are not
+ * its values: big-endian, conj, neg, opaque. */
 const Tensor *expr_as_source(const Expr *e);
-/* Whether every leaf has bytes (no schema behind it). *which receives the first that has not. */
+/* Whether every leaf has bytes (no schema behind it). *which (may be NULL) receives the first
+ * that has not. */
 bool expr_has_data(const Expr *e, const Tensor **which);
 /* Calls visit for every source (or target) leaf, left to right. */
 void expr_leaves(const Expr *e, void (*visit)(const Tensor *tensor, void *context), void *context);

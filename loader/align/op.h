@@ -46,18 +46,22 @@ typedef struct Op {
     int64_t number;          /* split n, slice from, roll shift, rope heads */
     int64_t to;              /* slice to */
     bool has_number, has_to;
+    bool gaps;               /* stack, cat: holes in the gathered indices are allowed */
     const int64_t *list;     /* permute, reshape, split sizes, pick indices */
     size_t list_count;
-    double real, real2;      /* mul, add, const, normal, uniform */
+    double real, real2;      /* mul, add, the deviation of fit's normal(s); for const, normal
+                                and uniform `fill` is what counts */
     DType dtype;             /* cast */
     FitRest rest;            /* fit */
-    Fill fill;               /* zeros … xavier: kind and numbers (seed and key set later) */
+    Fill fill;               /* zeros … xavier: kind and numbers (seed and key are set later) */
     int function;            /* FUNCTION: the host's reference */
 } Op;
 
 typedef struct ExprList {
     const Expr **items;
     size_t count;
+    bool gathered;           /* its pattern has a capture that the right side has not: even a
+                                list of one is what `stack` and `cat` reduce */
 } ExprList;
 
 /* The value of a rule while its ops are applied. */
@@ -80,9 +84,17 @@ typedef struct OpContext {
     void *host;
 } OpContext;
 
-/* Applies one op in place. stack and cat reduce each list, and the outer list when every list
- * has length one; split and unstack turn one tensor into a list; the others apply to each. */
+/* Applies one op in place. stack and cat reduce each list, and the outer list when there are
+ * several and every list has length one and was not gathered; split and unstack turn one tensor
+ * into a list; copy turns one tensor into as many as there are names; the others apply to each.
+ * The ops that fill (zeros … xavier) need an empty left side and are refused here. */
 bool op_apply(const Op *op, const OpContext *context, RuleValue *value, Error *err);
+
+/* The value a fill op gives a target, by op->fill. *note (may be NULL) receives what the report
+ * should say beyond the op itself ("zeros: …", since kaiming and xavier need two dimensions), or
+ * NULL. Errors say why the target cannot be filled. */
+const Expr *fill_for_target(Arena *arena, const Op *op, uint64_t seed, const Tensor *target,
+                            const char **note, Error *err);
 
 const char *op_name(OpKind kind);
 const char *op_args(OpKind kind);

@@ -28,6 +28,10 @@ typedef struct Rule {
     size_t source_count;     /* 0: fill what is missing */
     const Template *const *targets;
     size_t target_count;     /* 0: drop */
+    const char *counter;     /* the name that counts over the parts of an unstack (or split)
+                                spread over one right-hand name; NULL = none */
+    const Pattern *const *fills;   /* without sources: [target_count] over target keys, in
+                                      place of targets; NULL otherwise */
     const Op *ops;
     size_t op_count;
 } Rule;
@@ -42,7 +46,7 @@ typedef struct SubRule {
     Origin origin;
     const char *text;
     const Pattern *pattern;
-    const Template *replacement;
+    const Template *replacement;   /* NULL: nothing stands right of -> */
     bool loose_head, loose_tail;   /* `~` at that edge: may start or end inside a segment */
 } SubRule;
 
@@ -60,15 +64,22 @@ typedef struct RuleHost {
     void *host;
 } RuleHost;
 
+/* One rule from its parts, for `rule(src, dst, op…)`: each source (with its `&`) and target is
+ * the text of one pattern; what they point to is copied. `text` is what reports show; NULL =
+ * made from the parts. Errors do not carry the origin. */
+bool rule_compile(Arena *arena, Origin origin, const char *text, const char *const *sources,
+                  size_t source_count, const char *const *targets, size_t target_count,
+                  const Op *ops, size_t op_count, const ExprHost *host, Rule *out, Error *err);
+
 /* Parses a text whose first line has the given origin. Errors begin with "FILE:LINE: ". */
 bool rules_parse(Arena *arena, const char *text, size_t n, Origin origin, const RuleHost *host,
                  RuleBlock *out, Error *err);
 bool sub_parse(Arena *arena, const char *text, size_t n, Origin origin, const RuleHost *host,
                SubBlock *out, Error *err);
-/* All places of `key` where the line fits are replaced, left to right, once; false when none
- * does. Never rescans its own result. */
+/* All places of `key` where the line fits are replaced, left to right, and never the result
+ * again; *changed says whether there was one, and then `out` receives the new name, which may
+ * be empty. Without a replacement the run goes, with one border where it was whole segments.
+ * False with an error when an expression fails. */
 bool sub_apply(const SubRule *rule, const char *key, Text *out, bool *changed, Error *err);
-/* Whether a run of segments, `pattern` with the sub block's edges, fits anywhere. Helper for
- * patterns that name keys in fill(), keep_target(), expect(): plain whole-key patterns. */
 
 #endif

@@ -1,0 +1,234 @@
+/* The Alignment as an object: made from a Draft, asked, and let go. */
+#include "loader/align/align.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/align_parts.h"
+
+#define WORD_TEXT(id, word) word,
+static const char *const bind_words[] = {BIND_STATUSES(WORD_TEXT)};
+static const char *const use_words[] = {USE_STATUSES(WORD_TEXT)};
+static const char *const how_words[] = {HOWS(WORD_TEXT)};
+#undef WORD_TEXT
+
+const char *bind_word(BindStatus status)
+{
+    return bind_words[status];
+}
+
+const char *use_word(UseStatus status)
+{
+    return use_words[status];
+}
+
+const char *how_word(How how)
+{
+    return how_words[how];
+}
+
+/* One binding a target tensor, or a key that is left where there is no target. */
+static void list_bindings(Alignment *alignment)
+{
+    size_t n = alignment->target ? dict_count(alignment->target) : draft_count(alignment->draft);
+    alignment->bindings = mem_alloc((n ? n : 1) * sizeof(Binding));
+    alignment->count = n;
+    for (size_t i = 0; i < n; i++) {
+        Binding *binding = &alignment->bindings[i];
+        *binding = (Binding){.status = BIND_MISSING, .confidence = 1, .dtype = DT_UNKNOWN};
+        if (alignment->target) {
+            binding->target = dict_at(alignment->target, i);
+            binding->name = binding->target->name;
+            binding->dtype = binding->target->dtype;
+            binding->dims = binding->target->dims;
+            binding->rank = binding->target->rank;
+        } else {
+            binding->name = draft_at(alignment->draft, i)->name;
+        }
+        map_set(&alignment->names, binding->name, (uint32_t)i);
+    }
+}
+
+static void list_uses(Alignment *alignment)
+{
+    alignment->use_count = dict_count(alignment->source);
+    alignment->uses = mem_alloc((alignment->use_count + 1) * sizeof(SourceUse));
+    for (size_t i = 0; i < alignment->use_count; i++)
+        alignment->uses[i] =
+            (SourceUse){.tensor = dict_at(alignment->source, i), .status = USE_UNUSED};
+}
+
+Alignment *align_finish(Draft *draft, Error *err)
+{
+    if (!draft_close(draft, err)) {
+        draft_free(draft);
+        return NULL;
+    }
+    Alignment *alignment = mem_alloc(sizeof *alignment);
+    atomic_init(&alignment->refs, 1);
+    alignment->draft = draft;
+    alignment->arena = draft_arena(draft);
+    alignment->checkpoint = checkpoint_ref(draft_checkpoint(draft));
+    alignment->source = draft_source(draft);
+    alignment->target = draft_target(draft) ? dict_ref(draft_target(draft)) : NULL;
+    alignment->policy = *draft_policy(draft);
+    map_init(&alignment->names);
+    list_bindings(alignment);
+    list_uses(alignment);
+    bind_all(alignment);
+    close_uses(alignment);
+    suggest_all(alignment);
+    close_expect(alignment);
+    close_summary(alignment);
+    return alignment;
+}
+
+Alignment *align_ref(Alignment *alignment)
+{
+    atomic_fetch_add(&alignment->refs, 1);
+    return alignment;
+}
+
+void align_unref(Alignment *alignment)
+{
+    if (!alignment || atomic_fetch_sub(&alignment->refs, 1) != 1) return;
+    map_done(&alignment->names);
+    free(alignment->bindings);
+    free(alignment->uses);
+    free(alignment->use_start);
+    free(alignment->use_list);
+    draft_free(alignment->draft);
+    dict_unref(alignment->target);
+    checkpoint_unref(alignment->checkpoint);
+    free(alignment);
+}
+
+size_t align_count(const Alignment *alignment)
+{
+    return alignment->count;
+}
+
+const Binding *align_binding(const Alignment *alignment, size_t index)
+{
+    return &alignment->bindings[index];
+}
+
+const Binding *align_find(const Alignment *alignment, const char *target)
+{
+    uint32_t index = map_get(&alignment->names, target);
+    return index == MAP_NONE ? NULL : &alignment->bindings[index];
+}
+
+size_t align_use_count(const Alignment *alignment)
+{
+    return alignment->use_count;
+}
+
+const SourceUse *align_use(const Alignment *alignment, size_t index)
+{
+    return &alignment->uses[index];
+}
+
+const SourceUse *align_find_use(const Alignment *alignment, const char *source)
+{
+    const Tensor *tensor = dict_find(alignment->source, source);
+    return tensor ? &alignment->uses[dict_index(alignment->source, tensor)] : NULL;
+}
+
+const Summary *align_summary(const Alignment *alignment)
+{
+    return &alignment->summary;
+}
+
+size_t align_collision_count(const Alignment *alignment)
+{
+    return draft_collision_count(alignment->draft);
+}
+
+const Collision *align_collision(const Alignment *alignment, size_t index)
+{
+    return draft_collision(alignment->draft, index);
+}
+
+size_t align_note_count(const Alignment *alignment)
+{
+    return draft_note_count(alignment->draft);
+}
+
+const RuleNote *align_note(const Alignment *alignment, size_t index)
+{
+    return draft_note_at(alignment->draft, index);
+}
+
+const uint32_t *align_uses_of(const Alignment *alignment, size_t source, size_t *count)
+{
+    *count = alignment->use_start[source + 1] - alignment->use_start[source];
+    return alignment->use_list + alignment->use_start[source];
+}
+
+Checkpoint *align_source(const Alignment *alignment)
+{
+    return alignment->checkpoint;
+}
+
+StateDict *align_source_dict(const Alignment *alignment)
+{
+    return alignment->source;
+}
+
+const char *align_container(const Alignment *alignment)
+{
+    return draft_container(alignment->draft);
+}
+
+size_t align_rivals(const Alignment *alignment)
+{
+    return draft_rivals(alignment->draft);
+}
+
+StateDict *align_target(const Alignment *alignment)
+{
+    return alignment->target;
+}
+
+const Policy *align_policy(const Alignment *alignment)
+{
+    return &alignment->policy;
+}
+
+bool align_is_another_size(const Alignment *alignment)
+{
+    return alignment->another_size;
+}
+
+uint32_t align_source_index(const Alignment *alignment, const Tensor *tensor)
+{
+    if (!alignment->use_count) return MAP_NONE;
+    uintptr_t first = (uintptr_t)dict_at(alignment->source, 0);
+    uintptr_t last = (uintptr_t)dict_at(alignment->source, alignment->use_count - 1);
+    if ((uintptr_t)tensor < first || (uintptr_t)tensor > last) return MAP_NONE;
+    return (uint32_t)dict_index(alignment->source, tensor);
+}
+
+const Expr *align_value(const Binding *binding)
+{
+    if (bind_is_open(binding->status)) return binding->covered ? binding->own : NULL;
+    return binding->expr;
+}
+
+static bool is_unused_open(const Alignment *alignment)
+{
+    if (alignment->policy.unused != UNUSED_ERROR) return false;
+    for (size_t i = 0; i < alignment->use_count; i++)
+        if (alignment->uses[i].status == USE_UNUSED && !alignment->uses[i].covered) return true;
+    return false;
+}
+
+int align_exit(const Alignment *alignment)
+{
+    if (alignment->rule_errors || align_collision_count(alignment)) return 2;
+    for (size_t i = 0; i < alignment->count; i++)
+        if (bind_is_open(alignment->bindings[i].status) && !alignment->bindings[i].covered)
+            return 1;
+    return alignment->unexpected || is_unused_open(alignment);
+}

@@ -1,0 +1,367 @@
+/* Binding: every target gets its state. In this order: keep_target, the key of the same name,
+ * fill, a storage shared with a target that got its value, policy{missing=…}. */
+#include "loader/align/align_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/shape_diff.h"
+
+typedef struct Binder {
+    Alignment *alignment;
+    Arena *arena;
+    FillRule *fills;
+    KeepTarget *keeps;
+    size_t fill_count, keep_count;
+    const Tensor **leaves;       /* the sources of the expression at hand, each once */
+    size_t leaf_count, leaf_room;
+    uint32_t *stamps, stamp;     /* [use_count]: equal to stamp = is among leaves */
+    const Tensor *opaque;        /* a leaf whose elements are no numbers */
+    bool misshapen;              /* the key at hand was refused for its shape */
+} Binder;
+
+static const int64_t no_dims[1];
+
+static void take_leaf(const Tensor *tensor, void *context)
+{
+    Binder *binder = context;
+    if (tensor->encoding && tensor->encoding->opaque) binder->opaque = tensor;
+    uint32_t index = align_source_index(binder->alignment, tensor);
+    if (index == MAP_NONE) return;
+    if (binder->stamps[index] == binder->stamp) return;
+    binder->stamps[index] = binder->stamp;
+    binder->leaves = mem_grow(binder->leaves, &binder->leaf_room, binder->leaf_count + 1,
+                              sizeof *binder->leaves);
+    binder->leaves[binder->leaf_count++] = tensor;
+}
+
+static void gather_leaves(Binder *binder, const Expr *expr)
+{
+    binder->leaf_count = 0;
+    binder->opaque = NULL;
+    binder->stamp++;
+    expr_leaves(expr, take_leaf, binder);
+}
+
+static void set_sources(Binder *binder, Binding *binding, const Expr *expr)
+{
+    gather_leaves(binder, expr);
+    binding->sources = arena_copy(binder->arena, binder->leaves,
+                                  binder->leaf_count * sizeof *binder->leaves);
+    binding->source_count = (uint32_t)binder->leaf_count;
+}
+
+static void add_reason(Binder *binder, Binding *binding, const char *reason)
+{
+    binding->reason = binding->reason
+                          ? arena_printf(binder->arena, "%s; %s", binding->reason, reason)
+                          : reason;
+}
+
+static const Expr *own_value(Binder *binder, const Tensor *target)
+{
+    if (!target || !target->storage || !target->dims) return NULL;
+    if (target->encoding && target->encoding->opaque) return NULL;
+    const Expr *own = expr_target(binder->arena, target);
+    return expr_has_data(own, NULL) ? own : NULL;
+}
+
+/* The target's value stays; what was offered (or NULL) is remembered. */
+static void keep_value(Binding *binding, const Expr *offered, const char *reason)
+{
+    binding->status = BIND_KEPT;
+    binding->how = HOW_POLICY;
+    binding->expr = binding->own;
+    binding->offered = offered;
+    binding->reason = reason;
+}
+
+static void refuse(Binder *binder, Binding *binding, BindStatus status, const Expr *offered,
+                   const char *reason)
+{
+    bool skip = status == BIND_SHAPE ? binder->alignment->policy.shape == SHAPE_SKIP
+                                     : binder->alignment->policy.dtype == DTYPE_SKIP;
+    binding->own = own_value(binder, binding->target);
+    binder->misshapen = status == BIND_SHAPE;
+    if (skip && binding->target) {
+        keep_value(binding, offered, reason);
+        return;
+    }
+    binding->status = status;
+    binding->expr = offered;
+    binding->reason = reason;
+}
+
+/* ---- the key of the same name ---- */
+
+static const Expr *fit_with(Binder *binder, Binding *binding, const Expr *expr, Error *err)
+{
+    char rows[64] = "";
+    const Expr *fitted = expr_fit_to(binder->arena, expr, binding->target, rows, err);
+    if (!fitted) return NULL;
+    if (*rows) add_reason(binder, binding, arena_strdup(binder->arena, rows));
+    return fitted;
+}
+
+/* PyTorch itself loads one element into a 0-dim tensor. */
+static bool is_one_element(const Expr *expr, const Tensor *target)
+{
+    return expr->rank + target->rank == 1 && (expr->rank ? expr->dims : target->dims)[0] == 1;
+}
+
+/* policy{shape="fit"}: the overlap, where exactly one axis differs. */
+static const Expr *fit_by_policy(Binder *binder, Binding *binding, const Expr *expr,
+                                 const ShapeDiff *diff)
+{
+    if (binder->alignment->policy.shape != SHAPE_FIT || diff->kind != SHAPES_ONE_AXIS) return NULL;
+    const Expr *fit = expr_fit(binder->arena, expr, (int)diff->axis, FIT_TARGET, 0, NULL);
+    if (fit) fit = fit_with(binder, binding, fit, NULL);
+    if (!fit) return NULL;
+    binding->how = HOW_POLICY;
+    binding->op = arena_printf(binder->arena, "fit(%u)", diff->axis);
+    return fit;
+}
+
+/* The value in the target's shape; NULL when it was refused (and the binding says why). */
+static const Expr *settle_shape(Binder *binder, Binding *binding, const Expr *expr)
+{
+    Error err = {0};
+    const Tensor *target = binding->target;
+    const Expr *fitted = expr->unknown ? fit_with(binder, binding, expr, &err) : expr;
+    if (!fitted) {
+        refuse(binder, binding, BIND_SHAPE, expr, arena_strdup(binder->arena, err.text));
+        return NULL;
+    }
+    if (fitted->unknown || !target->dims) return fitted;
+    ShapeDiff diff = shape_diff(fitted->dims, fitted->rank, target->dims, target->rank);
+    if (diff.kind == SHAPES_EQUAL) return fitted;
+    const Expr *mended = NULL;
+    if (is_one_element(fitted, target)) {
+        mended = expr_reshape(binder->arena, fitted, target->dims, target->rank, NULL);
+        if (mended) add_reason(binder, binding, "one element, another rank");
+    } else {
+        mended = fit_by_policy(binder, binding, fitted, &diff);
+    }
+    if (!mended)
+        refuse(binder, binding, BIND_SHAPE, expr,
+               shape_diff_reason(binder->arena, &diff, fitted->rank));
+    return mended;
+}
+
+/* The value in the target's dtype; NULL when it was refused. */
+static const Expr *settle_dtype(Binder *binder, Binding *binding, const Expr *expr,
+                                const Expr *offered)
+{
+    DType from = expr->dtype, to = binding->target->dtype;
+    if (from == to || from == DT_UNKNOWN || to == DT_UNKNOWN) return expr;
+    DTypePolicy policy = binder->alignment->policy.dtype;
+    bool allowed = policy == DTYPE_FORCE || (policy == DTYPE_CAST && dtype_casts_silently(from, to));
+    const Expr *cast = allowed ? expr_cast(binder->arena, expr, to, NULL) : NULL;
+    const char *pair = arena_printf(binder->arena, "%s → %s", dtype_name(from), dtype_name(to));
+    if (!cast) {
+        refuse(binder, binding, BIND_DTYPE, offered, pair);
+        return NULL;
+    }
+    add_reason(binder, binding, arena_printf(binder->arena, "%s, cast", pair));
+    binding->cast = arena_printf(binder->arena, "cast(%s)", dtype_name(to));
+    return cast;
+}
+
+static void take_shape(Binding *binding, const Expr *expr)
+{
+    if (binding->dtype == DT_UNKNOWN) binding->dtype = expr->dtype;
+    if (binding->dims || expr->unknown) return;
+    binding->dims = expr->rank ? expr->dims : no_dims;
+    binding->rank = expr->rank;
+}
+
+static void bind_collision(Binder *binder, Binding *binding, const DraftKey *key)
+{
+    const Collision *collision = draft_collision(binder->alignment->draft, key->collision - 1);
+    binding->status = BIND_AMBIGUOUS;
+    binding->sources = collision->tensors;
+    binding->source_count = (uint32_t)collision->tensor_count;
+    binding->own = own_value(binder, binding->target);
+    binding->reason = "collision";
+}
+
+/* Whether a fit waits for its target somewhere down a chain of ops. */
+static bool has_fit(const Expr *expr)
+{
+    while (expr->kind != EX_FIT && expr->count == 1) expr = expr->from[0];
+    return expr->kind == EX_FIT;
+}
+
+static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
+{
+    binding->step = key->step;
+    if (key->collision || !key->expr) {
+        bind_collision(binder, binding, key);
+        return;
+    }
+    const Expr *expr = key->expr;
+    set_sources(binder, binding, expr);
+    if (binder->opaque) {
+        const char *note = binder->opaque->encoding->note;
+        refuse(binder, binding, BIND_DTYPE, expr, note ? note : "its elements are no numbers");
+    } else if (binding->target) {
+        expr = settle_shape(binder, binding, expr);
+        if (expr) expr = settle_dtype(binder, binding, expr, key->expr);
+        if (expr) {
+            binding->status = BIND_LOADED;
+            binding->expr = expr;
+            if (!binding->how) binding->how = key->step ? HOW_RULE : HOW_EXACT;
+        }
+    } else if (has_fit(expr)) {
+        refuse(binder, binding, BIND_SHAPE, expr, "fit needs a target");
+    } else {
+        binding->status = BIND_LOADED;
+        binding->expr = expr;
+        binding->how = key->step ? HOW_RULE : HOW_EXACT;
+    }
+    if (binding->status == BIND_LOADED || !binding->target) take_shape(binding, key->expr);
+}
+
+/* ---- fills ---- */
+
+static bool matches(const Pattern *pattern, const char *name)
+{
+    Captures captures;
+    return pattern_match(pattern, name, &captures);
+}
+
+static void fill_with(Binder *binder, Binding *binding, const Op *op, const char *reason)
+{
+    Error err = {0};
+    const char *note = NULL;
+    const Expr *expr = fill_for_target(binder->arena, op, draft_seed(binder->alignment->draft),
+                                       binding->target, &note, &err);
+    if (!expr) {
+        binding->reason = arena_strdup(binder->arena, err.text);
+        return;
+    }
+    Text text = {0};
+    op_show(op, &text);
+    binding->offered = binding->expr;
+    binding->expr = expr;
+    binding->status = BIND_FILLED;
+    binding->how = HOW_FILL;
+    binding->op = arena_strdup(binder->arena, text_string(&text));
+    bool zeroed = (op->kind == OP_KAIMING || op->kind == OP_XAVIER) && binding->rank < 2;
+    binding->reason = zeroed ? arena_printf(binder->arena, "%u-D: zeros under %s", binding->rank,
+                                            op_name(op->kind))
+                      : note ? note
+                             : reason;
+    text_done(&text);
+}
+
+static void fill_by_rule(Binder *binder, Binding *binding)
+{
+    for (size_t i = 0; i < binder->fill_count; i++) {
+        FillRule *fill = &binder->fills[i];
+        if (!matches(fill->pattern, binding->name)) continue;
+        fill->hits++;
+        binding->origin = &fill->origin;
+        fill_with(binder, binding, &fill->op, NULL);
+        return;
+    }
+}
+
+/* policy{missing="init"}, as RULES.md B2a decides it. */
+static void fill_by_policy(Binder *binder, Binding *binding)
+{
+    const char *dot = strrchr(binding->name, '.'), *leaf = dot ? dot + 1 : binding->name;
+    bool flat = binding->rank <= 1;
+    Op op = {.kind = OP_CONST, .fill = {.kind = FILL_CONST}};
+    if (strcmp(leaf, "running_var") == 0 || (flat && strcmp(leaf, "weight") == 0)) {
+        op.real = op.fill.a = 1;
+    } else if (strcmp(leaf, "bias") == 0 || strcmp(leaf, "running_mean") == 0 ||
+               strcmp(leaf, "num_batches_tracked") == 0) {
+        op.kind = OP_ZEROS;
+        op.fill.kind = FILL_ZEROS;
+    } else if (dtype_info(binding->dtype)->kind == CLASS_FLOAT) {
+        op.kind = OP_KAIMING;
+        op.fill.kind = FILL_KAIMING_UNIFORM;
+    } else {
+        binding->reason = arena_printf(binder->arena, "no initialisation is known for %s",
+                                       dtype_name(binding->dtype));
+        return;
+    }
+    fill_with(binder, binding, &op, "policy missing=\"init\"");
+}
+
+/* ---- the whole ---- */
+
+static bool keep_by_rule(Binder *binder, Binding *binding, const DraftKey *key)
+{
+    for (size_t i = 0; i < binder->keep_count; i++) {
+        if (!matches(binder->keeps[i].pattern, binding->name)) continue;
+        binder->keeps[i].hits++;
+        if (key && key->expr) set_sources(binder, binding, key->expr);
+        binding->own = own_value(binder, binding->target);
+        keep_value(binding, key ? key->expr : NULL, "keep_target");
+        binding->origin = &binder->keeps[i].origin;
+        return true;
+    }
+    return false;
+}
+
+static void bind_target(Binder *binder, Binding *binding)
+{
+    const DraftKey *key = draft_find(binder->alignment->draft, binding->name);
+    if (keep_by_rule(binder, binding, key)) return;
+    binder->misshapen = false;
+    if (key) bind_key(binder, binding, key);
+    if (!key || binder->misshapen) fill_by_rule(binder, binding);
+}
+
+static void settle_missing(Binder *binder)
+{
+    Alignment *alignment = binder->alignment;
+    for (size_t i = 0; i < alignment->count; i++) {
+        Binding *binding = &alignment->bindings[i];
+        if (binding->status != BIND_MISSING) continue;
+        binding->own = own_value(binder, binding->target);
+        if (alignment->policy.missing == MISSING_KEEP)
+            keep_value(binding, NULL, "missing in the source");
+        else if (alignment->policy.missing == MISSING_INIT)
+            fill_by_policy(binder, binding);
+    }
+}
+
+static void note_idle(Binder *binder)
+{
+    Draft *draft = binder->alignment->draft;
+    for (size_t i = 0; i < binder->fill_count; i++)
+        if (!binder->fills[i].hits)
+            draft_note(draft, NOTE_INFO, binder->fills[i].origin,
+                       "fill \"%s\": no target of that name is missing or differs in shape",
+                       pattern_text(binder->fills[i].pattern));
+    for (size_t i = 0; i < binder->keep_count; i++)
+        if (!binder->keeps[i].hits)
+            draft_note(draft, NOTE_INFO, binder->keeps[i].origin,
+                       "keep_target \"%s\": the target has no such key",
+                       pattern_text(binder->keeps[i].pattern));
+}
+
+void bind_all(Alignment *alignment)
+{
+    Binder binder = {.alignment = alignment, .arena = alignment->arena};
+    binder.fills = draft_fills(alignment->draft, &binder.fill_count);
+    binder.keeps = draft_keep_targets(alignment->draft, &binder.keep_count);
+    binder.stamps = mem_alloc((alignment->use_count + 1) * sizeof *binder.stamps);
+    for (size_t i = 0; i < alignment->count; i++) {
+        if (alignment->target)
+            bind_target(&binder, &alignment->bindings[i]);
+        else
+            bind_key(&binder, &alignment->bindings[i], draft_at(alignment->draft, i));
+    }
+    if (alignment->target) {
+        tie_missing(alignment);
+        settle_missing(&binder);
+        tie_fills(alignment);
+    }
+    note_idle(&binder);
+    free(binder.leaves);
+    free(binder.stamps);
+}

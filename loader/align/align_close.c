@@ -1,0 +1,276 @@
+/* Closing the ledger once every target has its state: what became of every source tensor,
+ * whether expect{} was met, and the sums. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/align_parts.h"
+#include "loader/align/fold.h"
+
+/* ---- sources ---- */
+
+static bool takes_sources(const Binding *binding)
+{
+    return binding->status == BIND_LOADED || binding->status == BIND_TIED;
+}
+
+/* Marks what went into loaded and tied bindings, and lists for each source where it went. */
+static void mark_used(Alignment *alignment)
+{
+    uint32_t *start = mem_alloc((alignment->use_count + 2) * sizeof(uint32_t));
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        if (!takes_sources(binding)) continue;
+        for (uint32_t j = 0; j < binding->source_count; j++) {
+            uint32_t source = align_source_index(alignment, binding->sources[j]);
+            alignment->uses[source].status = USE_USED;
+            alignment->uses[source].step = binding->step;
+            start[source + 2]++;
+        }
+    }
+    for (size_t i = 2; i < alignment->use_count + 2; i++) start[i] += start[i - 1];
+    uint32_t total = start[alignment->use_count + 1];
+    alignment->use_list = mem_alloc((total + 1) * sizeof(uint32_t));
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        if (!takes_sources(binding)) continue;
+        for (uint32_t j = 0; j < binding->source_count; j++) {
+            uint32_t source = align_source_index(alignment, binding->sources[j]);
+            alignment->use_list[start[source + 1]++] = (uint32_t)i;
+        }
+    }
+    alignment->use_start = start;
+}
+
+/* What a refused source was refused for: the binding's status, or what stands behind KEPT. */
+static const char *refusal_word(const Binding *binding)
+{
+    if (binding->status == BIND_KEPT && binding->origin) return "kept";
+    if (binding->status != BIND_KEPT && binding->status != BIND_FILLED)
+        return bind_word(binding->status);
+    bool same = binding->target && binding->target->dims && binding->offered &&
+                same_dims(binding->target->dims, binding->target->rank, binding->offered->dims,
+                          binding->offered->rank);
+    return same ? "dtype" : "shape";
+}
+
+typedef struct Living {
+    Alignment *alignment;
+    unsigned char *seen;         /* [use_count]: some key is still made of it */
+    const DraftKey *key;
+    const Binding *binding;      /* the binding of the key's name; NULL = none */
+} Living;
+
+static void see_leaf(const Tensor *tensor, void *context)
+{
+    Living *living = context;
+    Alignment *alignment = living->alignment;
+    uint32_t index = align_source_index(alignment, tensor);
+    if (index == MAP_NONE) return;
+    SourceUse *use = &alignment->uses[index];
+    living->seen[index] = 1;
+    if (use->status == USE_USED || use->reason) return;
+    use->step = living->key->step;
+    if (!living->binding) return;
+    use->offered_to = living->binding;
+    use->reason = arena_printf(alignment->arena, "offered to %s: %s", living->binding->name,
+                               refusal_word(living->binding));
+}
+
+/* Everything that is left under some name without having been taken is unused. */
+static void mark_offered(Alignment *alignment, unsigned char *seen)
+{
+    Living living = {.alignment = alignment, .seen = seen};
+    for (size_t i = 0; i < draft_count(alignment->draft); i++) {
+        living.key = draft_at(alignment->draft, i);
+        living.binding = align_find(alignment, living.key->name);
+        if (living.binding && takes_sources(living.binding) && !living.key->collision) continue;
+        if (!living.key->collision) {
+            expr_leaves(living.key->expr, see_leaf, &living);
+            continue;
+        }
+        const Collision *collision =
+            draft_collision(alignment->draft, living.key->collision - 1);
+        for (size_t j = 0; j < collision->tensor_count; j++)
+            see_leaf(collision->tensors[j], &living);
+    }
+}
+
+void close_uses(Alignment *alignment)
+{
+    unsigned char *seen = mem_alloc(alignment->use_count + 1);
+    mark_used(alignment);
+    mark_offered(alignment, seen);
+    for (size_t i = 0; i < alignment->use_count; i++) {
+        SourceUse *use = &alignment->uses[i];
+        if (use->status == USE_USED || seen[i]) continue;
+        const Step *step = draft_dropped(alignment->draft, i);
+        if (!step) continue;
+        use->status = USE_DROPPED;
+        use->step = step;
+        if (step->origin.file)
+            use->reason = arena_printf(alignment->arena, "dropped by %s:%d", step->origin.file,
+                                       step->origin.line);
+    }
+    free(seen);
+}
+
+/* ---- expect ---- */
+
+static bool matches(const Pattern *pattern, const char *name)
+{
+    Captures captures;
+    return pattern_match(pattern, name, &captures);
+}
+
+/* Whether one of the patterns fits either name; counts a hit for it. */
+static bool covers(const Pattern **patterns, size_t n, size_t *hits, const char *name,
+                   const char *other)
+{
+    for (size_t i = 0; i < n; i++)
+        if (matches(patterns[i], name) || (other && matches(patterns[i], other))) {
+            hits[i]++;
+            return true;
+        }
+    return false;
+}
+
+static void fail_expect(Alignment *alignment, const Expect *expect, const char *what,
+                        const char *detail)
+{
+    alignment->unexpected = true;
+    draft_note(alignment->draft, NOTE_ERROR, expect->origin, "expect: %s%s", what, detail);
+}
+
+static void report_idle(Alignment *alignment, const Expect *expect, const char *what,
+                        const Pattern **patterns, size_t n, const size_t *hits)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!hits[i])
+            fail_expect(alignment, expect, what,
+                        arena_printf(alignment->arena, " \"%s\" covers nothing",
+                                     pattern_text(patterns[i])));
+}
+
+/* Covers the open bindings of one kind that the patterns name. */
+static void cover_bindings(Alignment *alignment, const Expect *expect, BindStatus status,
+                           const Pattern **patterns, size_t n)
+{
+    if (!n) return;
+    size_t *hits = mem_alloc(n * sizeof *hits);
+    for (size_t i = 0; i < alignment->count; i++) {
+        Binding *binding = &alignment->bindings[i];
+        if (binding->status == status && covers(patterns, n, hits, binding->name, NULL))
+            binding->covered = true;
+    }
+    report_idle(alignment, expect, bind_word(status), patterns, n, hits);
+    free(hits);
+}
+
+static void cover_uses(Alignment *alignment, const Expect *expect)
+{
+    size_t n = expect->unused_count;
+    if (!n) return;
+    size_t *hits = mem_alloc(n * sizeof *hits);
+    for (size_t i = 0; i < alignment->use_count; i++) {
+        SourceUse *use = &alignment->uses[i];
+        const char *now = use->step && use->step->to ? use->step->to : NULL;
+        if (use->status == USE_UNUSED && covers(expect->unused, n, hits, use->tensor->name, now))
+            use->covered = true;
+    }
+    report_idle(alignment, expect, "unused", expect->unused, n, hits);
+    free(hits);
+}
+
+/* Sources whose fate follows from a target's, or that policy says nothing about. */
+static void cover_offered(Alignment *alignment)
+{
+    for (size_t i = 0; i < alignment->use_count; i++) {
+        SourceUse *use = &alignment->uses[i];
+        if (use->status != USE_UNUSED) continue;
+        if (alignment->policy.unused == UNUSED_IGNORE) use->covered = true;
+        if (use->offered_to)
+            use->covered = use->covered || use->offered_to->covered ||
+                           !bind_is_open(use->offered_to->status);
+    }
+}
+
+/* Error notes for what no expect{} names. */
+static void report_rest(Alignment *alignment, const Expect *expect)
+{
+    const char **names = mem_alloc((alignment->use_count + 1) * sizeof *names);
+    size_t count = 0, open = 0;
+    for (size_t i = 0; i < alignment->use_count; i++)
+        if (alignment->uses[i].status == USE_UNUSED && !alignment->uses[i].covered &&
+            !alignment->uses[i].offered_to)
+            names[count++] = alignment->uses[i].tensor->name;
+    for (size_t i = 0; i < alignment->count; i++)
+        open += bind_is_open(alignment->bindings[i].status) && !alignment->bindings[i].covered;
+    if (count) {
+        Folded *folded;
+        size_t lines = fold_names(alignment->arena, names, NULL, count, &folded);
+        fail_expect(alignment, expect, "unused and not expected: ",
+                    arena_printf(alignment->arena, "%zu tensors, %s%s", count, folded[0].text,
+                                 lines > 1 ? ", …" : ""));
+    }
+    if (open)
+        fail_expect(alignment, expect, "not expected: ",
+                    arena_printf(alignment->arena, "%zu targets are open", open));
+    free(names);
+}
+
+static void check_loaded(Alignment *alignment, const Expect *expect)
+{
+    size_t loaded = 0;
+    for (size_t i = 0; i < alignment->count; i++)
+        loaded += alignment->bindings[i].status == BIND_LOADED;
+    if (expect->loaded >= 0 && (uint64_t)expect->loaded != loaded)
+        fail_expect(alignment, expect, "loaded ",
+                    arena_printf(alignment->arena, "%zu, not %lld", loaded,
+                                 (long long)expect->loaded));
+}
+
+void close_expect(Alignment *alignment)
+{
+    size_t count;
+    const Expect *expects = draft_expects(alignment->draft, &count);
+    for (size_t i = 0; i < draft_note_count(alignment->draft); i++)
+        alignment->rule_errors += draft_note_at(alignment->draft, i)->level == NOTE_ERROR;
+    for (size_t i = 0; i < count; i++) {
+        const Expect *e = &expects[i];
+        cover_bindings(alignment, e, BIND_MISSING, e->missing, e->missing_count);
+        cover_bindings(alignment, e, BIND_SHAPE, e->shape, e->shape_count);
+        cover_bindings(alignment, e, BIND_DTYPE, e->dtype, e->dtype_count);
+        cover_uses(alignment, e);
+    }
+    cover_offered(alignment);
+    for (size_t i = 0; i < count; i++) check_loaded(alignment, &expects[i]);
+    if (count) report_rest(alignment, &expects[count - 1]);
+}
+
+/* ---- sums ---- */
+
+static uint64_t count_values(const Binding *binding)
+{
+    uint64_t count = 1;
+    for (unsigned i = 0; binding->dims && i < binding->rank; i++)
+        if (!sum_mul(count, (uint64_t)binding->dims[i], &count)) return 0;
+    return binding->dims ? count : 0;
+}
+
+void close_summary(Alignment *alignment)
+{
+    Summary *summary = &alignment->summary;
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        uint64_t values = count_values(binding), bytes = 0;
+        if (!dtype_bytes(binding->dtype, values, &bytes)) bytes = 0;
+        summary->bind[binding->status]++;
+        summary->values_target += values;
+        summary->bytes_target += bytes;
+        if (!takes_sources(binding)) continue;
+        summary->values_loaded += values;
+        summary->bytes_loaded += bytes;
+    }
+    for (size_t i = 0; i < alignment->use_count; i++) summary->use[alignment->uses[i].status]++;
+    summary->collisions = align_collision_count(alignment);
+}

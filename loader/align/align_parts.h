@@ -1,0 +1,63 @@
+/* The inside of an Alignment, for the files that make one: align.c (the object), align_bind.c
+ * (every target's state), align_tie.c (targets that share memory), align_close.c (sources,
+ * expect, sums), suggest.c (what would help). */
+#ifndef LOADER_ALIGN_ALIGN_PARTS_H
+#define LOADER_ALIGN_ALIGN_PARTS_H
+
+#include <stdatomic.h>
+
+#include "loader/align/align.h"
+
+struct Alignment {
+    atomic_uint refs;
+    Draft *draft;                /* owned */
+    Arena *arena;                /* the draft's */
+    Checkpoint *checkpoint;      /* one reference */
+    StateDict *source;           /* of the chosen container; lives as long as the checkpoint */
+    StateDict *target;           /* one reference; NULL without a target */
+    Policy policy;
+    Binding *bindings;           /* owned, [count] */
+    size_t count;
+    NameMap names;               /* target key → index of bindings */
+    SourceUse *uses;             /* owned, [use_count], in source order */
+    size_t use_count;
+    uint32_t *use_start;         /* owned, [use_count + 1]: where a source's run begins in … */
+    uint32_t *use_list;          /* owned: … this list of bindings */
+    Summary summary;
+    size_t rule_errors;          /* error notes that stood before expect was looked at */
+    bool unexpected;             /* expect{} was not met */
+    bool another_size;           /* shapes differ as those of another architecture size do */
+};
+
+/* Sets status, value and reason of every binding; the names map is there already. */
+void bind_all(Alignment *alignment);
+
+/* Gives targets that got nothing the value of one whose storage they share (tied), and makes
+ * filled ones that share a storage take the same fill. */
+void tie_missing(Alignment *alignment);
+void tie_fills(Alignment *alignment);
+
+/* What became of every source tensor. */
+void close_uses(Alignment *alignment);
+
+/* Whether expect{} was met; what it covers. After suggest_all. */
+void close_expect(Alignment *alignment);
+void close_summary(Alignment *alignment);
+
+/* Nearest names and suggested rules, for what is open. */
+void suggest_all(Alignment *alignment);
+
+/* Index of a tensor of the source, MAP_NONE for a tensor that is not one. */
+uint32_t align_source_index(const Alignment *alignment, const Tensor *tensor);
+
+/* Whether a binding is a difference that stands in the way of writing. */
+static inline bool bind_is_open(BindStatus status)
+{
+    return status == BIND_SHAPE || status == BIND_DTYPE || status == BIND_MISSING ||
+           status == BIND_AMBIGUOUS;
+}
+
+/* A rule as a line of Lua: `rules [[ … ]]`, with brackets that the text does not close. */
+const char *suggest_line(Arena *arena, const char *rule);
+
+#endif

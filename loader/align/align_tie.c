@@ -1,0 +1,109 @@
+/* Ties of the target: tensors that are the same view of one storage must get one value. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/align_parts.h"
+
+static bool can_share(const Binding *binding)
+{
+    const Tensor *target = binding->target;
+    return target->storage && target->dims && tensor_count(target);
+}
+
+static int compare_place(const Tensor *a, const Tensor *b)
+{
+    if (a->storage != b->storage) return (uintptr_t)a->storage < (uintptr_t)b->storage ? -1 : 1;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+static int compare_bindings(const void *a, const void *b)
+{
+    const Binding *x = *(Binding *const *)a, *y = *(Binding *const *)b;
+    int order = compare_place(x->target, y->target);
+    return order ? order : (x->target > y->target) - (x->target < y->target);
+}
+
+static bool same_view(const Tensor *a, const Tensor *b)
+{
+    if (compare_place(a, b) || a->dtype != b->dtype) return false;
+    if (!same_dims(a->dims, a->rank, b->dims, b->rank)) return false;
+    int64_t x[TENSOR_RANK_MAX], y[TENSOR_RANK_MAX];
+    contiguous_strides(a->dims, a->rank, x);
+    contiguous_strides(b->dims, b->rank, y);
+    return memcmp(a->strides ? a->strides : x, b->strides ? b->strides : y,
+                  a->rank * sizeof(int64_t)) == 0;
+}
+
+static void tie_to(Binding *binding, const Binding *other)
+{
+    bool loaded = other->status == BIND_LOADED;
+    binding->status = loaded ? BIND_TIED : BIND_FILLED;
+    binding->how = loaded ? HOW_TIE : HOW_FILL;
+    binding->expr = other->expr;
+    binding->sources = loaded ? other->sources : binding->sources;
+    binding->source_count = loaded ? other->source_count : binding->source_count;
+    binding->step = loaded ? other->step : binding->step;
+    binding->origin = other->origin;
+    binding->op = other->op;
+    binding->cast = other->cast;
+    binding->tied_to = other->target;
+    binding->reason = NULL;
+}
+
+/* Lists the bindings that have one of two states, by storage, place and order. */
+static Binding **list_by_storage(Alignment *alignment, BindStatus a, BindStatus b, size_t *count)
+{
+    Binding **list = mem_alloc((alignment->count + 1) * sizeof *list);
+    *count = 0;
+    for (size_t i = 0; i < alignment->count; i++) {
+        Binding *binding = &alignment->bindings[i];
+        if ((binding->status == a || binding->status == b) && can_share(binding))
+            list[(*count)++] = binding;
+    }
+    qsort(list, *count, sizeof *list, compare_bindings);
+    return list;
+}
+
+static const Binding *find_partner(Binding *const *given, size_t count, const Tensor *wanted)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_place(given[middle]->target, wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < count && compare_place(given[low]->target, wanted) == 0; low++)
+        if (same_view(given[low]->target, wanted)) return given[low];
+    return NULL;
+}
+
+void tie_missing(Alignment *alignment)
+{
+    size_t missing = 0, count;
+    for (size_t i = 0; i < alignment->count; i++)
+        missing += alignment->bindings[i].status == BIND_MISSING;
+    if (!missing) return;
+    Binding **given = list_by_storage(alignment, BIND_LOADED, BIND_FILLED, &count);
+    for (size_t i = 0; i < alignment->count; i++) {
+        Binding *binding = &alignment->bindings[i];
+        if (binding->status != BIND_MISSING || !can_share(binding)) continue;
+        const Binding *partner = find_partner(given, count, binding->target);
+        if (partner) tie_to(binding, partner);
+    }
+    free(given);
+}
+
+void tie_fills(Alignment *alignment)
+{
+    size_t count;
+    Binding **filled = list_by_storage(alignment, BIND_FILLED, BIND_FILLED, &count);
+    for (size_t i = 1; i < count; i++)
+        if (same_view(filled[i - 1]->target, filled[i]->target)) {
+            tie_to(filled[i], filled[i - 1]);
+            filled[i]->tied_to = filled[i - 1]->tied_to ? filled[i - 1]->tied_to
+                                                        : filled[i - 1]->target;
+        }
+    free(filled);
+}

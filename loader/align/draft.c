@@ -1,0 +1,251 @@
+/* Draft, the object and what it hands out; see draft.h. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/draft_parts.h"
+
+Draft *draft_new(Checkpoint *source, const char *inside, StateDict *target, uint64_t seed)
+{
+    Draft *draft = mem_alloc(sizeof *draft);
+    draft->arena = arena_new();
+    draft->source = source;
+    draft->inside = inside && *inside ? arena_strdup(draft->arena, inside) : NULL;
+    draft->target = target;
+    draft->seed = seed;
+    map_init(&draft->names);
+    return draft;
+}
+
+void draft_free(Draft *draft)
+{
+    if (!draft) return;
+    map_done(&draft->names);
+    free(draft->keys);
+    free(draft->dropped);
+    free(draft->collisions);
+    free(draft->notes);
+    free(draft->fills);
+    free(draft->keeps);
+    free(draft->expects);
+    arena_free(draft->arena);
+    free(draft);
+}
+
+Arena *draft_arena(Draft *draft)
+{
+    return draft->arena;
+}
+
+StateDict *draft_target(const Draft *draft)
+{
+    return draft->target;
+}
+
+Checkpoint *draft_checkpoint(const Draft *draft)
+{
+    return draft->source;
+}
+
+uint64_t draft_seed(const Draft *draft)
+{
+    return draft->seed;
+}
+
+StateDict *draft_source(const Draft *draft)
+{
+    return draft->container->dict;
+}
+
+const char *draft_container(const Draft *draft)
+{
+    return draft->container->path;
+}
+
+size_t draft_rivals(const Draft *draft)
+{
+    return draft->rivals;
+}
+
+size_t draft_count(const Draft *draft)
+{
+    return draft->count;
+}
+
+const DraftKey *draft_at(const Draft *draft, size_t index)
+{
+    return &draft->keys[index];
+}
+
+/* The names are looked up rarely between statements: the map is made when it is asked for. */
+static void map_names(Draft *draft)
+{
+    map_done(&draft->names);
+    for (size_t i = 0; i < draft->count; i++)
+        map_set(&draft->names, draft->keys[i].name, (uint32_t)i);
+    draft->names_known = true;
+}
+
+const DraftKey *draft_find(const Draft *draft, const char *name)
+{
+    if (!draft->names_known) map_names((Draft *)draft);
+    uint32_t index = map_get(&draft->names, name);
+    return index == MAP_NONE ? NULL : &draft->keys[index];
+}
+
+void draft_fill(Draft *draft, const FillRule *fill)
+{
+    draft->fills =
+        mem_grow(draft->fills, &draft->fill_room, draft->fill_count + 1, sizeof *draft->fills);
+    draft->fills[draft->fill_count++] = *fill;
+}
+
+void draft_keep_target(Draft *draft, Origin origin, const Pattern *pattern)
+{
+    draft->keeps =
+        mem_grow(draft->keeps, &draft->keep_room, draft->keep_count + 1, sizeof *draft->keeps);
+    draft->keeps[draft->keep_count++] = (KeepTarget){origin, pattern, 0};
+}
+
+Policy *draft_policy(Draft *draft)
+{
+    return &draft->policy;
+}
+
+static const Pattern **copy_patterns(Draft *draft, const Pattern **patterns, size_t n)
+{
+    return arena_copy(draft->arena, patterns, n * sizeof(*patterns));
+}
+
+void draft_expect(Draft *draft, const Expect *expect)
+{
+    draft->expects = mem_grow(draft->expects, &draft->expect_room, draft->expect_count + 1,
+                              sizeof *draft->expects);
+    Expect *copy = &draft->expects[draft->expect_count++];
+    *copy = *expect;
+    copy->missing = copy_patterns(draft, expect->missing, expect->missing_count);
+    copy->unused = copy_patterns(draft, expect->unused, expect->unused_count);
+    copy->shape = copy_patterns(draft, expect->shape, expect->shape_count);
+    copy->dtype = copy_patterns(draft, expect->dtype, expect->dtype_count);
+}
+
+void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format, ...)
+{
+    Text text = {0};
+    va_list args;
+    va_start(args, format);
+    text_addv(&text, format, args);
+    va_end(args);
+    draft->notes =
+        mem_grow(draft->notes, &draft->note_room, draft->note_count + 1, sizeof *draft->notes);
+    draft->notes[draft->note_count++] =
+        (RuleNote){level, origin, arena_strdup(draft->arena, text_string(&text))};
+    text_done(&text);
+}
+
+bool draft_close(Draft *draft, Error *err)
+{
+    if (!draft_ready(draft, err)) return false;
+    if (draft->policy.collide == COLLIDE_LAST) settle_collisions(draft);
+    return true;
+}
+
+size_t draft_collision_count(const Draft *draft)
+{
+    return draft->collision_count;
+}
+
+const Collision *draft_collision(const Draft *draft, size_t index)
+{
+    return &draft->collisions[index];
+}
+
+size_t draft_note_count(const Draft *draft)
+{
+    return draft->note_count;
+}
+
+const RuleNote *draft_note_at(const Draft *draft, size_t index)
+{
+    return &draft->notes[index];
+}
+
+FillRule *draft_fills(Draft *draft, size_t *count)
+{
+    *count = draft->fill_count;
+    return draft->fills;
+}
+
+KeepTarget *draft_keep_targets(Draft *draft, size_t *count)
+{
+    *count = draft->keep_count;
+    return draft->keeps;
+}
+
+const Expect *draft_expects(const Draft *draft, size_t *count)
+{
+    *count = draft->expect_count;
+    return draft->expects;
+}
+
+const Step *draft_dropped(const Draft *draft, size_t index)
+{
+    return draft->dropped[index];
+}
+
+const char *show_name(Draft *draft, const char *name)
+{
+    Text shown = {0};
+    name_show(name, &shown);
+    const char *copy = arena_strdup(draft->arena, text_string(&shown));
+    text_done(&shown);
+    return copy;
+}
+
+/* Counts of first segments, in order of first appearance. */
+typedef struct Levels {
+    NameMap map;
+    const char **names;
+    size_t *counts, count, name_room, count_room;
+} Levels;
+
+static void count_levels(Draft *draft, Levels *levels)
+{
+    for (size_t i = 0; i < draft->count; i++) {
+        const char *name = draft->keys[i].name;
+        name = arena_strndup(draft->arena, name, strcspn(name, "./"));
+        uint32_t index = map_get(&levels->map, name);
+        if (index == MAP_NONE) {
+            index = (uint32_t)levels->count++;
+            levels->names = mem_grow(levels->names, &levels->name_room, levels->count,
+                                     sizeof *levels->names);
+            levels->counts = mem_grow(levels->counts, &levels->count_room, levels->count,
+                                      sizeof *levels->counts);
+            levels->names[index] = name;
+            levels->counts[index] = 0;
+            map_set(&levels->map, name, index);
+        }
+        levels->counts[index]++;
+    }
+}
+
+const char *list_top_levels(Draft *draft)
+{
+    enum { SHOWN = 8 };
+    Levels levels = {0};
+    Text out = {0};
+    count_levels(draft, &levels);
+    for (size_t i = 0; i < levels.count && i < SHOWN; i++) {
+        if (i) text_add(&out, ", ");
+        name_show(levels.names[i], &out);
+        text_addf(&out, " (%zu)", levels.counts[i]);
+    }
+    if (levels.count > SHOWN) text_addf(&out, " and %zu more", levels.count - SHOWN);
+    if (!levels.count) text_add(&out, "none");
+    const char *copy = arena_strdup(draft->arena, text_string(&out));
+    text_done(&out);
+    map_done(&levels.map);
+    free(levels.names);
+    free(levels.counts);
+    return copy;
+}

@@ -1,0 +1,269 @@
+/* What a rule makes of its sources: ops, names, steps. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/draft_rules.h"
+#include "loader/align/rule_text.h"
+
+bool has_op(const Rule *rule, OpKind kind)
+{
+    for (size_t i = 0; i < rule->op_count; i++)
+        if (rule->ops[i].kind == kind) return true;
+    return false;
+}
+
+bool blame_rule(const Rule *rule, Error *err)
+{
+    Text shown = {0};
+    name_show(rule->text, &shown);
+    error_prefix(err, "%.300s", text_string(&shown));
+    text_done(&shown);
+    return rule_blame(rule->origin.file, rule->origin.line, err);
+}
+
+/* "'a.w' 100×3, 'b.w' 100×3 and 6 more: " before an error of an op. */
+static bool blame_keys(const Application *application, Error *err)
+{
+    enum { SHOWN = 3 };
+    Text list = {0};
+    for (size_t i = 0; i < application->key_count && i < SHOWN; i++) {
+        const Expr *value = key_value(application->keys[i]);
+        text_add(&list, i ? ", '" : "'");
+        name_show(application->keys[i]->name, &list);
+        text_add(&list, "' ");
+        show_shape(value->unknown ? NULL : value->dims, value->rank, &list);
+    }
+    if (application->key_count > SHOWN)
+        text_addf(&list, " and %zu more", application->key_count - SHOWN);
+    error_prefix(err, "%.400s", text_string(&list));
+    text_done(&list);
+    return false;
+}
+
+const char **expand_names(RuleRun *run, const Rule *rule, const Captures *captures, Arena *arena,
+                          Error *err)
+{
+    const char **names = arena_alloc(arena, rule->target_count * sizeof *names);
+    for (size_t i = 0; i < rule->target_count; i++) {
+        text_clear(&run->name);
+        if (!template_expand(rule->targets[i], captures, &run->name, err)) return NULL;
+        if (!run->name.length) {
+            error_set(err, ERR_RULE, "gives '%s' an empty name",
+                      show_name(run->draft, captures->key));
+            return NULL;
+        }
+        names[i] = arena_strndup(arena, run->name.bytes, run->name.length);
+    }
+    return names;
+}
+
+static bool is_splitting(OpKind kind)
+{
+    return kind == OP_SPLIT || kind == OP_UNSTACK;
+}
+
+/* The ops as steps show them; `part` counts the results where an op split. */
+static const char *show_ops(RuleRun *run, size_t index, size_t part)
+{
+    const Rule *rule = &run->block->rules[index];
+    if (!rule->op_count) return NULL;
+    if (!has_op(rule, OP_SPLIT) && !has_op(rule, OP_UNSTACK)) part = 0;
+    OpsTexts *texts = &run->texts[index];
+    while (texts->count <= part) {
+        Text out = {0};
+        for (size_t i = 0; i < rule->op_count; i++) {
+            if (i) text_add(&out, ", ");
+            op_show(&rule->ops[i], &out);
+            if (is_splitting(rule->ops[i].kind)) text_addf(&out, "[%zu]", texts->count);
+        }
+        texts->items = mem_grow(texts->items, &texts->room, texts->count + 1, sizeof(char *));
+        texts->items[texts->count++] = arena_strdup(run->draft->arena, text_string(&out));
+        text_done(&out);
+    }
+    return texts->items[part];
+}
+
+static void add_output(RuleRun *run, uint32_t place, DraftKey key, const char *from)
+{
+    run->outputs =
+        mem_grow(run->outputs, &run->output_room, run->output_count + 1, sizeof *run->outputs);
+    run->outputs[run->output_count++] = (Output){key, from, 0};
+    uint32_t number = (uint32_t)run->output_count;
+    if (run->last[place]) run->outputs[run->last[place] - 1].next = number;
+    else run->first[place] = number;
+    run->last[place] = number;
+}
+
+/* The names of the sources as one text: that of a step's origin. */
+static const char *join_sources(RuleRun *run, const Application *application)
+{
+    enum { SHOWN = 4 };
+    size_t n = application->key_count;
+    if (n == 1) return application->keys[0]->name;
+    Text out = {0};
+    for (size_t i = 0; i < n && (n <= SHOWN || i < 1); i++)
+        text_addf(&out, "%s%s", i ? ", " : "", application->keys[i]->name);
+    if (n > SHOWN) text_addf(&out, ", … (%zu keys)", n);
+    const char *joined = arena_strdup(run->draft->arena, text_string(&out));
+    text_done(&out);
+    return joined;
+}
+
+/* Adds the results; they share the history of all their sources. */
+static void add_results(RuleRun *run, const Application *application, const Expr *const *items,
+                        const char *const *names, size_t n)
+{
+    const Rule *rule = &run->block->rules[application->rule];
+    uint32_t collision = 0;
+    const Step **before = arena_alloc(run->scratch, application->key_count * sizeof *before);
+    for (size_t i = 0; i < application->key_count; i++) {
+        before[i] = application->keys[i]->step;
+        if (!collision) collision = application->keys[i]->collision;
+    }
+    const char *from = join_sources(run, application);
+    for (size_t i = 0; i < n; i++) {
+        const char *ops = show_ops(run, application->rule, i);
+        DraftKey key = {.name = names[i], .collision = collision};
+        *(collision ? &key.last : &key.expr) = items[i];
+        key.step = step_new(run->draft, rule->origin, rule->text, from, names[i], ops, before,
+                            application->key_count);
+        add_output(run, application->place, key, from);
+    }
+}
+
+/* The value that the ops work on: a list of lists. */
+static RuleValue make_value(const RuleRun *run, const Application *application)
+{
+    RuleValue value = {arena_alloc(run->draft->arena, application->list_count * sizeof(ExprList)),
+                       application->list_count};
+    size_t at = 0;
+    for (size_t i = 0; i < value.count; i++) {
+        size_t count = application->list_counts[i];
+        value.lists[i].items = arena_alloc(run->draft->arena, count * sizeof(Expr *));
+        value.lists[i].count = count;
+        value.lists[i].gathered = application->gathered && application->gathered[i];
+        for (size_t j = 0; j < count; j++)
+            value.lists[i].items[j] = key_value(application->keys[at++]);
+    }
+    return value;
+}
+
+static ExprList flatten(Arena *arena, const RuleValue *value)
+{
+    ExprList all = {0};
+    for (size_t i = 0; i < value->count; i++) all.count += value->lists[i].count;
+    all.items = arena_alloc(arena, all.count * sizeof *all.items);
+    size_t at = 0;
+    for (size_t i = 0; i < value->count; i++)
+        for (size_t j = 0; j < value->lists[i].count; j++)
+            all.items[at++] = value->lists[i].items[j];
+    return all;
+}
+
+/* One right-hand name that counts: a name for every part. */
+static const char **count_names(RuleRun *run, const Application *application, size_t n, Error *err)
+{
+    const Rule *rule = &run->block->rules[application->rule];
+    Captures captures = *application->captures;
+    const char **names = arena_alloc(run->draft->arena, n * sizeof *names);
+    if (captures.named_count == CAPTURES_MAX) {
+        error_set(err, ERR_LIMIT, "more than %d captures in one rule", CAPTURES_MAX);
+        return NULL;
+    }
+    Capture *counter = &captures.named[captures.named_count++];
+    for (size_t i = 0; i < n; i++) {
+        char digits[24];
+        Text text = {0};
+        text_addf(&text, "%zu", i);
+        memcpy(digits, text.bytes, text.length + 1);
+        *counter = (Capture){rule->counter, digits, (uint32_t)text.length, true, (int64_t)i};
+        text_done(&text);
+        const char **one = expand_names(run, rule, &captures, run->draft->arena, err);
+        if (!one) return NULL;
+        names[i] = one[0];
+    }
+    return names;
+}
+
+/* One tensor under several names, where copy (or policy reuse="all") allows it. */
+static void repeat_single(const RuleRun *run, const Rule *rule, ExprList *all)
+{
+    bool copies = has_op(rule, OP_COPY) || run->draft->policy.reuse == REUSE_ALL;
+    if (!copies || all->count != 1 || rule->target_count < 2) return;
+    const Expr **items = arena_alloc(run->draft->arena, rule->target_count * sizeof *items);
+    for (size_t i = 0; i < rule->target_count; i++) items[i] = all->items[0];
+    *all = (ExprList){.items = items, .count = rule->target_count};
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+    const uintptr_t x = (uintptr_t) * (const Expr *const *)a, y = (uintptr_t) * (const Expr *const *)b;
+    return (x > y) - (x < y);
+}
+
+static bool check_reuse(const RuleRun *run, const Rule *rule, const ExprList *all, Error *err)
+{
+    if (has_op(rule, OP_COPY) || run->draft->policy.reuse == REUSE_ALL || all->count < 2)
+        return true;
+    const Expr **sorted = arena_copy(run->scratch, all->items, all->count * sizeof *sorted);
+    qsort(sorted, all->count, sizeof *sorted, compare_addresses);
+    for (size_t i = 1; i < all->count; i++)
+        if (sorted[i] == sorted[i - 1])
+            return error_set(err, ERR_RULE, "one tensor goes under several names; say copy if "
+                             "that is meant");
+    return true;
+}
+
+static bool check_count(const Rule *rule, const ExprList *all, Error *err)
+{
+    if (all->count == rule->target_count) return true;
+    if (all->count == 1)
+        return error_set(err, ERR_RULE, "one tensor for %zu names; split, unstack or copy makes "
+                         "several", rule->target_count);
+    return error_set(err, ERR_RULE, "%zu tensors for %zu name%s on the right%s", all->count,
+                     rule->target_count, rule->target_count == 1 ? "" : "s",
+                     rule->target_count == 1 ? "; stack or cat joins them" : "");
+}
+
+static bool run_ops(RuleRun *run, const Application *application, RuleValue *value, Error *err)
+{
+    const Rule *rule = &run->block->rules[application->rule];
+    OpContext context = {.arena = run->draft->arena, .target = run->draft->target,
+                         .names = application->names,
+                         .name_count = application->names ? rule->target_count : 0,
+                         .captures = application->captures, .seed = run->draft->seed,
+                         .call = run->call, .host = run->host};
+    for (size_t i = 0; i < rule->op_count; i++)
+        if (!op_apply(&rule->ops[i], &context, value, err)) return false;
+    return true;
+}
+
+static bool apply_ops(RuleRun *run, const Application *application, Error *err)
+{
+    const Rule *rule = &run->block->rules[application->rule];
+    RuleValue value = make_value(run, application);
+    if (!run_ops(run, application, &value, err)) return blame_keys(application, err);
+    ExprList all = flatten(run->draft->arena, &value);
+    const char *const *names = application->names;
+    if (rule->counter) {
+        names = count_names(run, application, all.count, err);
+        if (!names) return false;
+    } else {
+        repeat_single(run, rule, &all);
+        if (!check_count(rule, &all, err)) return blame_keys(application, err);
+    }
+    if (!check_reuse(run, rule, &all, err)) return blame_keys(application, err);
+    add_results(run, application, all.items, names, all.count);
+    return true;
+}
+
+bool apply_rule(RuleRun *run, const Application *application, Error *err)
+{
+    const Rule *rule = &run->block->rules[application->rule];
+    if (rule->op_count || rule->target_count != 1 || application->key_count != 1)
+        return apply_ops(run, application, err) || blame_rule(rule, err);
+    const Expr *value = key_value(application->keys[0]);
+    add_results(run, application, &value, application->names, 1);
+    return true;
+}

@@ -1,0 +1,216 @@
+/* Where a Draft's keys come from: FILE::PATH, unwrap, or the automatic choice. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/draft_parts.h"
+#include "loader/align/rule_lex.h"
+
+/* Whether the container at `inner` lies at or below `outer`. */
+static bool is_below(const char *outer, const char *inner)
+{
+    size_t n = strlen(outer);
+    if (strncmp(outer, inner, n) != 0) return false;
+    return !n || !inner[n] || inner[n] == '.' || inner[n] == '[';
+}
+
+static size_t count_below(const Draft *draft, const char *path, const Container **one)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < checkpoint_container_count(draft->source); i++) {
+        const Container *container = checkpoint_container(draft->source, i);
+        if (container->optimizer || !is_below(path, container->path)) continue;
+        *one = container;
+        count++;
+    }
+    return count;
+}
+
+/* The value at a container path: keys separated by dots (a key may hold dots itself: the
+ * longest run that is there wins), [n] for lists and integer keys. NULL when there is none. */
+static const Object *find_object(Draft *draft, const char *path)
+{
+    const Object *at = checkpoint_root(draft->source);
+    while (at && *path) {
+        if (*path == '[') {
+            int64_t index = 0;
+            for (path++; is_digit(*path) && index < INT32_MAX; path++)
+                index = index * 10 + (*path - '0');
+            if (*path++ != ']') return NULL;
+            const Object *list = object_as_sequence(at);
+            if (!list) at = object_get_int(at, index);
+            else at = (size_t)index < list->list.count ? list->list.items[index] : NULL;
+        } else {
+            path += *path == '.';
+            size_t n = strlen(path);
+            const Object *next = NULL;
+            for (; n; n--) {
+                if (path[n] && path[n] != '.' && path[n] != '[') continue;
+                next = object_get(at, arena_strndup(draft->arena, path, n));
+                if (next) break;
+            }
+            at = next;
+            path += n;
+        }
+    }
+    return at;
+}
+
+/* "epoch, model (320 tensors)": what lies in the dict at `path`, for errors. */
+static const char *list_there(Draft *draft, const char *path)
+{
+    enum { SHOWN = 12 };
+    const Object *dict = object_as_dict(find_object(draft, path));
+    Text out = {0};
+    size_t count = dict ? dict->list.count / 2 : 0;
+    for (size_t i = 0; i < count && i < SHOWN; i++) {
+        const Object *key = dict->list.items[2 * i];
+        if (i) text_add(&out, ", ");
+        if (key->kind == OBJ_STR) name_show(key->bytes.text, &out);
+        else object_show(key, &out);
+        text_add(&out, " = ");
+        object_show(dict->list.items[2 * i + 1], &out);
+    }
+    if (count > SHOWN) text_addf(&out, " and %zu more", count - SHOWN);
+    if (!count) text_add(&out, dict ? "nothing" : "no dict");
+    const char *list = arena_strdup(draft->arena, text_string(&out));
+    text_done(&out);
+    return list;
+}
+
+static bool refuse_several(Draft *draft, const char *path, Error *err)
+{
+    Text list = {0};
+    for (size_t i = 0; i < checkpoint_container_count(draft->source); i++) {
+        const Container *container = checkpoint_container(draft->source, i);
+        if (container->optimizer || !is_below(path, container->path)) continue;
+        if (list.length) text_add(&list, ", ");
+        name_show(container->path, &list);
+        text_addf(&list, " (%zu)", dict_count(container->dict));
+    }
+    error_set(err, ERR_NOT_FOUND, "%s: several dicts of tensors lie in '%s': %s; name one of them",
+              checkpoint_path(draft->source), show_name(draft, path), text_string(&list));
+    text_done(&list);
+    return false;
+}
+
+/* The container that a path means: the one there, else the only one below. */
+static const Container *find_at(Draft *draft, const char *path, Error *err)
+{
+    const Container *found = checkpoint_find_container(draft->source, path);
+    if (found) return found;
+    size_t count = count_below(draft, path, &found);
+    if (count == 1) return found;
+    if (count) {
+        refuse_several(draft, path, err);
+        return NULL;
+    }
+    bool there = find_object(draft, path) != NULL;
+    error_set(err, ERR_NOT_FOUND, "%s: %s '%s'; the file holds %s", checkpoint_path(draft->source),
+              there ? "no tensors lie in" : "there is no", show_name(draft, path),
+              list_there(draft, ""));
+    return NULL;
+}
+
+static bool take_container(Draft *draft, const Container *container, Error *err)
+{
+    size_t count = dict_count(container->dict);
+    if (count >= MAP_NONE)
+        return error_set(err, ERR_LIMIT, "%s: %zu tensors are too many",
+                         checkpoint_path(draft->source), count);
+    draft->container = container;
+    draft->dropped = mem_alloc((count + 1) * sizeof *draft->dropped);
+    draft->keys = mem_alloc((count + 1) * sizeof *draft->keys);
+    draft->count = count;
+    for (size_t i = 0; i < count; i++) {
+        const Tensor *tensor = dict_at(container->dict, i);
+        draft->keys[i] = (DraftKey){.name = tensor->name,
+                                    .expr = expr_source(draft->arena, tensor)};
+    }
+    return true;
+}
+
+bool draft_ready(Draft *draft, Error *err)
+{
+    if (draft->container) return true;
+    const char *path = draft->path ? draft->path : draft->inside;
+    const Container *container =
+        path ? find_at(draft, path, err) : checkpoint_choose(draft->source, &draft->rivals, err);
+    return container && take_container(draft, container, err);
+}
+
+/* Whether one can go down into `name` at `path`: a dict is there, or tensors lie below. */
+static bool is_there(Draft *draft, const char *below, const Object *at, const char *name)
+{
+    const Container *container;
+    if (checkpoint_find_container(draft->source, below)) return true;
+    if (object_as_dict(object_get(at, name))) return true;
+    return count_below(draft, below, &container) > 0;
+}
+
+static const char *join_path(Draft *draft, const char *path, const char *name)
+{
+    return *path ? arena_printf(draft->arena, "%s.%s", path, name) : name;
+}
+
+static const char *quote_names(Draft *draft, const char *const *names, size_t n)
+{
+    Text out = {0};
+    for (size_t i = 0; i < n; i++) {
+        text_add(&out, i ? ", \"" : "\"");
+        name_show(names[i], &out);
+        text_addc(&out, '"');
+    }
+    const char *quoted = arena_strdup(draft->arena, text_string(&out));
+    text_done(&out);
+    return quoted;
+}
+
+/* None of the names is there: fine where the tensors lie right here already. */
+static bool unwrap_nothing(Draft *draft, Origin origin, const char *path, const char *quoted,
+                           Error *err)
+{
+    const Container *here = checkpoint_find_container(draft->source, path), *one = NULL;
+    if (!here || here->others >= dict_count(here->dict) || count_below(draft, path, &one) > 1)
+        return error_set(err, ERR_NOT_FOUND, "unwrap: no %s in %s; it holds %s", quoted,
+                         *path ? show_name(draft, path) : "the file", list_there(draft, path));
+    draft_note(draft, NOTE_INFO, origin,
+               "unwrap %s: not there, but the file is a bare state dict already", quoted);
+    draft->path = path;
+    return true;
+}
+
+/* Somebody has looked at the keys already; they will be made again. */
+static void forget_container(Draft *draft)
+{
+    free(draft->keys);
+    free(draft->dropped);
+    draft->keys = NULL;
+    draft->dropped = NULL;
+    draft->container = NULL;
+    draft->count = draft->rivals = 0;
+    draft->names_known = false;
+}
+
+bool draft_unwrap(Draft *draft, Origin origin, const char *const *names, size_t n,
+                  bool first_only, Error *err)
+{
+    if (draft->changed)
+        return error_set(err, ERR_RULE, "unwrap says where the keys lie: it must stand before "
+                         "the statements that change them");
+    if (!n) return error_set(err, ERR_RULE, "unwrap needs a name");
+    forget_container(draft);
+    const char *path = draft->path ? draft->path : draft->inside ? draft->inside : "";
+    const Object *at = find_object(draft, path);
+    bool found = false;
+    for (size_t i = 0; i < n && !(found && first_only); i++) {
+        const char *below = join_path(draft, path, arena_strdup(draft->arena, names[i]));
+        if (!is_there(draft, below, at, names[i])) continue;
+        at = object_get(at, names[i]);
+        path = below;
+        found = true;
+    }
+    if (!found) return unwrap_nothing(draft, origin, path, quote_names(draft, names, n), err);
+    if (!find_at(draft, path, err)) return error_prefix(err, "unwrap");
+    draft->path = path;
+    return true;
+}

@@ -1,0 +1,90 @@
+/* The inside of a Draft, for the files that make one: draft.c (the object, what it hands out),
+ * draft_container.c (where its keys come from), draft_edit.c (one statement's changes and the
+ * collisions they end in), draft_statements.c (strip, keep …), draft_rules.c and
+ * draft_gather.c (rules blocks). */
+#ifndef LOADER_ALIGN_DRAFT_PARTS_H
+#define LOADER_ALIGN_DRAFT_PARTS_H
+
+#include "loader/align/draft.h"
+
+struct Draft {
+    Arena *arena;                /* owned */
+    Checkpoint *source;          /* borrowed */
+    StateDict *target;           /* borrowed; NULL = none */
+    const char *inside;          /* FILE::PATH's PATH; NULL = none */
+    uint64_t seed;
+    const char *path;            /* where unwrap has come to; NULL: there was none */
+    const Container *container;  /* NULL until draft_ready */
+    size_t rivals;
+    DraftKey *keys;              /* owned, [count] */
+    size_t count;
+    NameMap names;               /* key → index, when names_known */
+    bool names_known;
+    bool changed;                /* a statement other than unwrap has run */
+    const Step **dropped;        /* owned, [tensors of the container] */
+    Collision *collisions;       /* owned, growing, as the next four */
+    size_t collision_count, collision_room;
+    RuleNote *notes;
+    size_t note_count, note_room;
+    FillRule *fills;
+    size_t fill_count, fill_room;
+    KeepTarget *keeps;
+    size_t keep_count, keep_room;
+    Expect *expects;
+    size_t expect_count, expect_room;
+    Policy policy;
+};
+
+/* The value behind a key: of a collision, that of the last comer. */
+static inline const Expr *key_value(const DraftKey *key)
+{
+    return key->expr ? key->expr : key->last;
+}
+
+/* A name for an error: what name_show says, in the arena. */
+const char *show_name(Draft *draft, const char *name);
+/* "module (320), epoch (1)": the first segments of the keys, with counts. */
+const char *list_top_levels(Draft *draft);
+
+/* One key as a statement leaves it. */
+typedef struct EditKey {
+    DraftKey key;
+    const char *from;            /* its name before the statement */
+} EditKey;
+
+typedef struct EditDrop {
+    DraftKey key;
+    const Step *step;
+} EditDrop;
+
+/* What one statement does; the draft changes in edit_finish alone, so that a statement that
+ * fails has changed nothing. */
+typedef struct Edit {
+    Draft *draft;
+    Origin origin;               /* of the statement, for collisions of keys it left alone */
+    const char *what;
+    EditKey *keys;               /* owned, growing */
+    size_t count, room;
+    EditDrop *drops;             /* owned, growing */
+    size_t drop_count, drop_room;
+    bool changed;
+} Edit;
+
+void edit_begin(Edit *edit, Draft *draft, Origin origin, const char *what);
+void edit_keep(Edit *edit, const DraftKey *key);
+/* `to` lives in the arena. */
+void edit_rename(Edit *edit, const DraftKey *key, const char *to);
+/* A key with its history made by the caller. */
+void edit_add(Edit *edit, DraftKey key, const char *from);
+void edit_drop(Edit *edit, const DraftKey *key, Origin origin, const char *what);
+void edit_finish(Edit *edit);
+void edit_abandon(Edit *edit);
+
+/* `before` holds n steps, NULLs among them are left out. Strings are borrowed. */
+const Step *step_new(Draft *draft, Origin origin, const char *what, const char *from,
+                     const char *to, const char *ops, const Step *const *before, size_t n);
+
+/* Turns the collisions into what collide="last" says. */
+void settle_collisions(Draft *draft);
+
+#endif

@@ -1,0 +1,270 @@
+/* `rules` blocks: every key goes to the first rule that fits, once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/draft_rules.h"
+
+/* One left-hand pattern; its number in the list is its place in the block. */
+typedef struct Entry {
+    uint32_t rule, source;
+    const Pattern *pattern;
+    uint32_t next;               /* literal patterns of the same text: 1 + the next entry */
+} Entry;
+
+/* Finds the patterns that a key may fit: literal ones by name, the others by first byte. */
+typedef struct RuleIndex {
+    Entry *entries;              /* owned */
+    size_t count;
+    NameMap literals;            /* text → first entry */
+    uint32_t *by_byte[256];      /* owned: entries, ascending; made when first asked for */
+    size_t byte_counts[256];
+} RuleIndex;
+
+static void index_build(RuleIndex *index, const RuleBlock *block)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < block->count; i++) total += block->rules[i].source_count;
+    *index = (RuleIndex){.entries = mem_alloc(total * sizeof *index->entries)};
+    for (size_t i = 0; i < block->count; i++)
+        for (size_t j = 0; j < block->rules[i].source_count; j++)
+            index->entries[index->count++] =
+                (Entry){(uint32_t)i, (uint32_t)j, block->rules[i].sources[j].pattern, 0};
+    /* Backwards, so that each chain ascends. */
+    for (size_t i = index->count; i--;) {
+        const char *literal = pattern_literal(index->entries[i].pattern);
+        if (!literal) continue;
+        uint32_t later = map_set(&index->literals, literal, (uint32_t)i);
+        index->entries[i].next = later == MAP_NONE ? 0 : later + 1;
+    }
+}
+
+static void index_done(RuleIndex *index)
+{
+    for (size_t i = 0; i < countof(index->by_byte); i++) free(index->by_byte[i]);
+    map_done(&index->literals);
+    free(index->entries);
+}
+
+static const uint32_t *entries_for(RuleIndex *index, unsigned char byte, size_t *count)
+{
+    if (!index->by_byte[byte]) {
+        uint32_t *list = mem_alloc(index->count * sizeof *list);
+        size_t n = 0;
+        for (size_t i = 0; i < index->count; i++) {
+            const Pattern *pattern = index->entries[i].pattern;
+            unsigned char first = (unsigned char)*pattern_head(pattern);
+            if (!pattern_literal(pattern) && (!first || first == byte)) list[n++] = (uint32_t)i;
+        }
+        index->by_byte[byte] = list;
+        index->byte_counts[byte] = n;
+    }
+    *count = index->byte_counts[byte];
+    return index->by_byte[byte];
+}
+
+/* ---- one key ---- */
+
+/* A rule whose sources are keys of their own: applied where it stands. */
+static bool apply_single(RuleRun *run, size_t index, uint32_t place, Captures *captures, Error *err)
+{
+    const Rule *rule = &run->block->rules[index];
+    const DraftKey *key = &run->draft->keys[place];
+    const size_t one = 1;
+    const char **names = NULL;
+    if (!rule->counter) {
+        names = expand_names(run, rule, captures, run->draft->arena, err);
+        if (!names) return blame_rule(rule, err);
+    }
+    const Application application = {.rule = index, .captures = captures, .names = names,
+                                     .keys = &key, .key_count = 1, .list_counts = &one,
+                                     .list_count = 1, .place = place};
+    return apply_rule(run, &application, err);
+}
+
+static bool take_key(RuleRun *run, const Entry *entry, uint32_t place, Captures *captures,
+                     Error *err)
+{
+    const Rule *rule = &run->block->rules[entry->rule];
+    run->hits[entry->rule]++;
+    if (!rule->sources[entry->source].keep) run->taken[place] = entry->rule + 1;
+    if (!rule->target_count) return true;
+    if (!run->gathers[entry->rule]) return apply_single(run, entry->rule, place, captures, err);
+    return gather_add(run, run->gathers[entry->rule], entry->source, place, captures, err);
+}
+
+static bool refuse_search(RuleRun *run, const Entry *entry, const char *name, Error *err)
+{
+    error_set(err, ERR_LIMIT, "matching '%s' takes too long: a name that repeats, with too many "
+              "ways between", show_name(run->draft, name));
+    return blame_rule(&run->block->rules[entry->rule], err);
+}
+
+/* Offers a key to the rules in their order, until one consumes it. */
+static bool offer_key(RuleRun *run, RuleIndex *index, uint32_t place, Error *err)
+{
+    const char *name = run->draft->keys[place].name;
+    size_t n = strlen(name), count, at = 0;
+    const uint32_t *wild = entries_for(index, (unsigned char)*name, &count);
+    uint32_t literal = map_get(&index->literals, name);
+    while (!run->taken[place] && (at < count || literal != MAP_NONE)) {
+        bool by_name = literal != MAP_NONE && (at == count || literal < wild[at]);
+        const Entry *entry = &index->entries[by_name ? literal : wild[at]];
+        if (by_name) literal = entry->next ? entry->next - 1 : MAP_NONE;
+        else at++;
+        Captures captures;
+        if (!pattern_fits(entry->pattern, name, n, &captures)) {
+            if (captures.gave_up) return refuse_search(run, entry, name, err);
+            continue;
+        }
+        if (!take_key(run, entry, place, &captures, err)) return false;
+    }
+    return true;
+}
+
+/* ---- notes ---- */
+
+static bool fits_any_source(const Rule *rule, const char *name)
+{
+    Captures captures;
+    for (size_t i = 0; i < rule->source_count; i++)
+        if (pattern_match(rule->sources[i].pattern, name, &captures)) return true;
+    return false;
+}
+
+/* A rule that never fitted: the keys it would have fitted went to others, or it is misspelled. */
+static void note_idle(RuleRun *run, const Rule *rule, size_t stride, bool thorough)
+{
+    const Draft *draft = run->draft;
+    size_t fit = 0;
+    double best = 0.5;
+    const char *nearest = NULL;
+    for (size_t i = 0; i < draft->count; i++) {
+        const char *name = draft->keys[i].name;
+        if (thorough && run->taken[i] && fits_any_source(rule, name)) fit++;
+        if (i % stride) continue;
+        double nearness = pattern_nearness(rule->sources[0].pattern, name);
+        if (nearness > best) best = nearness, nearest = name;
+    }
+    const char *text = show_name(run->draft, rule->text);
+    if (fit)
+        draft_note(run->draft, NOTE_INFO, rule->origin,
+                   "%s: never used; the %zu keys it fits went to earlier rules", text, fit);
+    else if (nearest)
+        draft_note(run->draft, NOTE_INFO, rule->origin, "%s: fits no key; did you mean %s?", text,
+                   show_name(run->draft, nearest));
+    else
+        draft_note(run->draft, NOTE_INFO, rule->origin, "%s: fits no key", text);
+}
+
+/* Many rules that never fit must not cost more than the rules that do. */
+static void note_idle_rules(RuleRun *run)
+{
+    enum { COMPARISONS = 200000, MATCHES = 5000000 };
+    size_t idle = 0;
+    for (size_t i = 0; i < run->block->count; i++) idle += run->hits[i] == 0;
+    size_t stride = idle * run->draft->count / COMPARISONS + 1;
+    for (size_t i = 0; i < run->block->count; i++) {
+        const Rule *rule = &run->block->rules[i];
+        if (!run->hits[i] && rule->source_count && rule->target_count)
+            note_idle(run, rule, stride, idle * run->draft->count < MATCHES);
+    }
+}
+
+/* ---- the block ---- */
+
+/* Mistakes that no key is needed to see; rules that fill are put aside for the end. */
+static bool check_rule(RuleRun *run, size_t index, Error *err)
+{
+    const Rule *rule = &run->block->rules[index];
+    for (size_t i = 0; rule->fills && i < rule->target_count; i++)
+        draft_fill(run->draft, &(FillRule){rule->origin, rule->fills[i], rule->ops[0], 0});
+    if (!rule->source_count) return true;
+    if (rule_gathers(rule)) {
+        run->gathers[index] = gather_new(run, index, err);
+        return run->gathers[index] || blame_rule(rule, err);
+    }
+    bool several = has_op(rule, OP_COPY) || has_op(rule, OP_SPLIT) || has_op(rule, OP_UNSTACK) ||
+                   run->draft->policy.reuse == REUSE_ALL;
+    if (rule->target_count < 2 || several) return true;
+    error_set(err, ERR_RULE, "one tensor for %zu names; split, unstack or copy makes several",
+              rule->target_count);
+    return blame_rule(rule, err);
+}
+
+static bool match_keys(RuleRun *run, Error *err)
+{
+    RuleIndex index;
+    index_build(&index, run->block);
+    bool good = true;
+    for (size_t i = 0; good && i < run->draft->count; i++)
+        good = offer_key(run, &index, (uint32_t)i, err);
+    index_done(&index);
+    for (size_t i = 0; good && i < run->block->count; i++)
+        if (run->gathers[i]) good = gather_finish(run, run->gathers[i], err);
+    return good;
+}
+
+/* The keys as the block leaves them, each rule's results in the place of its first source. */
+static void list_results(RuleRun *run)
+{
+    const Rule *first = run->block->rules;
+    Edit edit;
+    edit_begin(&edit, run->draft, first->origin, "rules");
+    for (size_t i = 0; i < run->draft->count; i++) {
+        const DraftKey *key = &run->draft->keys[i];
+        const Rule *rule = run->taken[i] ? &first[run->taken[i] - 1] : NULL;
+        if (!rule) edit_keep(&edit, key);
+        else if (!rule->target_count) edit_drop(&edit, key, rule->origin, rule->text);
+        else edit.changed = true;
+        for (uint32_t next = run->first[i]; next; next = run->outputs[next - 1].next)
+            edit_add(&edit, run->outputs[next - 1].key, run->outputs[next - 1].from);
+    }
+    edit_finish(&edit);
+}
+
+static void run_done(RuleRun *run)
+{
+    for (size_t i = 0; i < run->block->count; i++) {
+        gather_free(run->gathers[i]);
+        free(run->texts[i].items);
+    }
+    free(run->gathers);
+    free(run->texts);
+    free(run->outputs);
+    free(run->first);
+    free(run->last);
+    free(run->taken);
+    free(run->hits);
+    text_done(&run->name);
+    arena_free(run->scratch);
+}
+
+bool draft_rules(Draft *draft, const RuleBlock *block,
+                 bool (*call)(void *host, const Op *op, const OpContext *context,
+                              RuleValue *value, Error *err),
+                 void *host, Error *err)
+{
+    if (!draft_ready(draft, err)) return false;
+    draft->changed = true;
+    if (!block->count) return true;
+    size_t keys = draft->count, rules = block->count, fills = draft->fill_count;
+    RuleRun run = {.draft = draft, .block = block, .call = call, .host = host,
+                   .scratch = arena_new(),
+                   .first = mem_alloc(keys * sizeof *run.first),
+                   .last = mem_alloc(keys * sizeof *run.last),
+                   .taken = mem_alloc(keys * sizeof *run.taken),
+                   .hits = mem_alloc(rules * sizeof *run.hits),
+                   .texts = mem_alloc(rules * sizeof *run.texts),
+                   .gathers = mem_alloc(rules * sizeof(Gather *))};
+    bool good = true;
+    for (size_t i = 0; good && i < rules; i++) good = check_rule(&run, i, err);
+    good = good && match_keys(&run, err);
+    if (good) {
+        note_idle_rules(&run);
+        list_results(&run);
+    } else {
+        draft->fill_count = fills;
+    }
+    run_done(&run);
+    return good;
+}

@@ -1,0 +1,38 @@
+/* Questions to an expression: is it simply a tensor, has it data, what does it stand on. */
+#include "loader/align/expr.h"
+
+const Tensor *expr_as_source(const Expr *e)
+{
+    if (e->kind != EX_SOURCE) return NULL;
+    const Encoding *encoding = e->tensor->encoding;
+    bool plain = !encoding || (!encoding->big_endian && !encoding->conjugate &&
+                               !encoding->negate && !encoding->opaque);
+    return plain ? e->tensor : NULL;
+}
+
+static bool is_leaf(const Expr *e)
+{
+    return e->kind == EX_SOURCE || e->kind == EX_TARGET;
+}
+
+static bool has_bytes(const Tensor *tensor)
+{
+    return tensor->storage && (tensor->storage->source || (tensor->dims && !tensor_count(tensor)));
+}
+
+bool expr_has_data(const Expr *e, const Tensor **which)
+{
+    if (is_leaf(e) && !has_bytes(e->tensor)) {
+        if (which) *which = e->tensor;
+        return false;
+    }
+    for (uint32_t i = 0; i < e->count; i++)
+        if (!expr_has_data(e->from[i], which)) return false;
+    return true;
+}
+
+void expr_leaves(const Expr *e, void (*visit)(const Tensor *tensor, void *context), void *context)
+{
+    if (is_leaf(e)) visit(e->tensor, context);
+    for (uint32_t i = 0; i < e->count; i++) expr_leaves(e->from[i], visit, context);
+}

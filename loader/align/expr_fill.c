@@ -1,0 +1,402 @@
+/* Values of an expression, box by box.
+ *
+ * Every node writes its box straight into the output, which may be strided: nodes that only
+ * move data hand their operands a part of it (a permutation is the output with its strides in
+ * another order) and need no memory. A chain of slices, permutations and reshapes over one
+ * tensor is read as a view of its storage. Nodes that compute work on packed pieces of at most
+ * PIECE elements, cut along the operand's own axes, so that reading stays in storage order. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/expr.h"
+#include "loader/align/expr_view.h"
+#include "loader/align/fill.h"
+#include "loader/tensor/box.h"
+#include "loader/tensor/strided.h"
+
+enum { PIECE = 1 << 19 };
+
+/* A part of a node's result, and where it goes; strides in elements. */
+typedef struct Place {
+    int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
+    unsigned char *out;
+} Place;
+
+static bool fill_place(const Expr *e, const Place *place, Error *err);
+
+static size_t count_place(const Place *place, unsigned rank)
+{
+    size_t count = 1;
+    for (unsigned i = 0; i < rank; i++) count *= (size_t)place->size[i];
+    return count;
+}
+
+static unsigned char *element_at(const Place *place, size_t element, int axis, int64_t index)
+{
+    return place->out + index * place->strides[axis] * (int64_t)element;
+}
+
+static bool fill_cat(const Expr *e, const Place *place, Error *err)
+{
+    int axis = e->axis;
+    int64_t start = 0, first = place->from[axis], end = first + place->size[axis];
+    for (uint32_t i = 0; i < e->count && start < end; i++) {
+        int64_t next = start + e->from[i]->dims[axis];
+        int64_t low = first > start ? first : start, high = end < next ? end : next;
+        if (low < high) {
+            Place part = *place;
+            part.from[axis] = low - start;
+            part.size[axis] = high - low;
+            part.out = element_at(place, dtype_size(e->dtype), axis, low - first);
+            if (!fill_place(e->from[i], &part, err)) return false;
+        }
+        start = next;
+    }
+    return true;
+}
+
+static void drop_axis(int64_t *list, int axis, unsigned rank)
+{
+    memmove(list + axis, list + axis + 1, (rank - (unsigned)axis - 1) * sizeof *list);
+}
+
+static bool fill_stack(const Expr *e, const Place *place, Error *err)
+{
+    int axis = e->axis;
+    Place part = *place;
+    drop_axis(part.from, axis, e->rank);
+    drop_axis(part.size, axis, e->rank);
+    drop_axis(part.strides, axis, e->rank);
+    for (int64_t i = 0; i < place->size[axis]; i++) {
+        part.out = element_at(place, dtype_size(e->dtype), axis, i);
+        if (!fill_place(e->from[place->from[axis] + i], &part, err)) return false;
+    }
+    return true;
+}
+
+static bool fill_slice(const Expr *e, const Place *place, Error *err)
+{
+    Place part = *place;
+    part.from[e->slice.axis] += e->slice.from;
+    return fill_place(e->from[0], &part, err);
+}
+
+/* Neighbouring indices that go up by one are a run of the operand. */
+static bool fill_pick(const Expr *e, const Place *place, Error *err)
+{
+    int axis = e->pick.axis;
+    const int64_t *index = e->pick.index + place->from[axis];
+    Place part = *place;
+    for (int64_t i = 0, run; i < place->size[axis]; i += run) {
+        for (run = 1; i + run < place->size[axis] && index[i + run] == index[i] + run;) run++;
+        part.from[axis] = index[i];
+        part.size[axis] = run;
+        part.out = element_at(place, dtype_size(e->dtype), axis, i);
+        if (!fill_place(e->from[0], &part, err)) return false;
+    }
+    return true;
+}
+
+static Place permute_place(const Expr *e, const Place *place)
+{
+    Place part = {.out = place->out};
+    for (unsigned i = 0; i < e->rank; i++) {
+        part.from[e->order[i]] = place->from[i];
+        part.size[e->order[i]] = place->size[i];
+        part.strides[e->order[i]] = place->strides[i];
+    }
+    return part;
+}
+
+/* The first index is made, the others are copies of it. */
+static bool fill_repeat(const Expr *e, const Place *place, Error *err)
+{
+    int axis = e->repeat.axis;
+    Place part = *place;
+    size_t element = dtype_size(e->dtype);
+    part.from[axis] = 0;
+    part.size[axis] = 1;
+    if (!fill_place(e->from[0], &part, err)) return false;
+    if (place->size[axis] == 1) return true;
+    int64_t same[TENSOR_RANK_MAX];
+    memcpy(same, place->strides, e->rank * sizeof *same);
+    same[axis] = 0;
+    part.size[axis] = place->size[axis] - 1;
+    strided_move(part.size, e->rank, element, place->out, same,
+                 element_at(place, element, axis, 1), place->strides);
+    return true;
+}
+
+/* Elements first … first+n of e in row-major order: boxes that grow until an axis is whole, and
+ * shrink again at the other end. */
+static bool fill_range(const Expr *e, uint64_t first, uint64_t n, unsigned char *out, Error *err)
+{
+    int64_t inner[TENSOR_RANK_MAX];
+    contiguous_strides(e->dims, e->rank, inner);
+    while (n) {
+        Place part = {.out = out};
+        uint64_t left = first, count = 1;
+        unsigned axis = 0;   /* the outermost along which whole sub-boxes are still wanted */
+        for (unsigned i = 0; i < e->rank; i++) {
+            part.from[i] = (int64_t)(left / (uint64_t)inner[i]);
+            left %= (uint64_t)inner[i];
+        }
+        while (axis + 1 < e->rank &&
+               (first % (uint64_t)inner[axis] || n < (uint64_t)inner[axis])) axis++;
+        for (unsigned i = 0; i < e->rank; i++) {
+            part.size[i] = i < axis ? 1 : e->dims[i];
+            if (i == axis) {
+                uint64_t wanted = n / (uint64_t)inner[i], there = (uint64_t)(e->dims[i] - part.from[i]);
+                part.size[i] = (int64_t)(wanted < there ? wanted : there);
+            }
+            count *= (uint64_t)part.size[i];
+        }
+        contiguous_strides(part.size, e->rank, part.strides);
+        if (!fill_place(e, &part, err)) return false;
+        first += count;
+        n -= count;
+        out += count * dtype_size(e->dtype);
+    }
+    return true;
+}
+
+/* A packed piece of a reshape is a row of linear ranges of its operand. When these lie close
+ * together, one range that covers them all is made and gathered from. */
+static bool fill_reshape(const Expr *e, const Place *place, Error *err)
+{
+    int64_t inner[TENSOR_RANK_MAX], index[TENSOR_RANK_MAX] = {0};
+    size_t element = dtype_size(e->dtype);
+    contiguous_strides(e->dims, e->rank, inner);
+    unsigned outer = e->rank;   /* the axes before it enumerate the ranges */
+    uint64_t run = 1, first = 0, last = 0, count = count_place(place, e->rank);
+    while (outer > 0 && run == (uint64_t)inner[outer - 1]) run *= (uint64_t)place->size[--outer];
+    for (unsigned i = 0; i < e->rank; i++) {
+        first += (uint64_t)place->from[i] * (uint64_t)inner[i];
+        last += (uint64_t)(place->size[i] - 1) * (uint64_t)inner[i];
+    }
+    if (run < count && last < 4 * count) {
+        unsigned char *range = mem_realloc(NULL, (size_t)(last + 1) * element);
+        bool ok = fill_range(e->from[0], first, last + 1, range, err);
+        if (ok) strided_move(place->size, e->rank, element, range, inner, place->out, NULL);
+        free(range);
+        return ok;
+    }
+    unsigned char *out = place->out;
+    for (;; out += run * element) {
+        if (!fill_range(e->from[0], first, run, out, err)) return false;
+        unsigned i = outer;
+        while (i > 0 && ++index[i - 1] == place->size[i - 1]) {
+            index[--i] = 0;
+            first -= (uint64_t)(place->size[i] - 1) * (uint64_t)inner[i];
+        }
+        if (i == 0) return true;
+        first += (uint64_t)inner[i - 1];
+    }
+}
+
+/* x·c or x+c in the type itself, f32 or f64; bytes need not be aligned. */
+static void compute_constant(const Expr *e, unsigned char *out, size_t n)
+{
+    bool multiply = e->kind == EX_MUL;
+    float narrow = (float)e->constant, x;
+    double wide = e->constant, y;
+    if (e->dtype == DT_F32)
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&x, out + i * sizeof x, sizeof x);
+            x = multiply ? x * narrow : x + narrow;
+            memcpy(out + i * sizeof x, &x, sizeof x);
+        }
+    else
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&y, out + i * sizeof y, sizeof y);
+            y = multiply ? y * wide : y + wide;
+            memcpy(out + i * sizeof y, &y, sizeof y);
+        }
+}
+
+static void compute_sum(DType dtype, const unsigned char *other, unsigned char *out, size_t n)
+{
+    float a, b;
+    double c, d;
+    if (dtype == DT_F32)
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&a, out + i * sizeof a, sizeof a);
+            memcpy(&b, other + i * sizeof b, sizeof b);
+            a = a + b;
+            memcpy(out + i * sizeof a, &a, sizeof a);
+        }
+    else
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&c, out + i * sizeof c, sizeof c);
+            memcpy(&d, other + i * sizeof d, sizeof d);
+            c = c + d;
+            memcpy(out + i * sizeof c, &c, sizeof c);
+        }
+}
+
+/* The deeper operand first: what is held meanwhile then grows with the logarithm of the tree. */
+static bool fill_add(const Expr *e, const Place *place, Error *err)
+{
+    size_t n = count_place(place, e->rank), bytes = n * dtype_size(e->dtype);
+    bool swap = e->from[1]->nodes > e->from[0]->nodes;
+    if (!fill_place(e->from[swap], place, err)) return false;
+    Place other = *place;
+    other.out = mem_realloc(NULL, bytes);
+    bool ok = fill_place(e->from[!swap], &other, err);
+    if (ok) compute_sum(e->dtype, other.out, place->out, n);
+    free(other.out);
+    return ok;
+}
+
+static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Error *err)
+{
+    size_t n = count_place(place, e->rank);
+    Place stored = *place;
+    stored.out = mem_realloc(NULL, n * dtype_size(operand->dtype));
+    bool ok = fill_place(operand, &stored, err);
+    if (ok && !dtype_convert(operand->dtype, stored.out, e->dtype, place->out, n))
+        ok = error_set(err, ERR_INTERNAL, "cast: %s cannot become %s",
+                       dtype_name(operand->dtype), dtype_name(e->dtype));
+    free(stored.out);
+    return ok;
+}
+
+/* Sums in double, in the order of the axis, whatever the box. */
+static bool fill_mean(const Expr *e, const Place *place, Error *err)
+{
+    const Expr *operand = e->from[0];
+    int64_t length = operand->dims[e->axis];
+    size_t n = count_place(place, e->rank), inner = 1;
+    int64_t step = (int64_t)(PIECE / n) + 1;
+    if (step > length) step = length;
+    for (unsigned i = (unsigned)e->axis + 1; i < e->rank; i++) inner *= (size_t)place->size[i];
+    Place part = *place;
+    part.out = mem_realloc(NULL, n * (size_t)step * dtype_size(e->dtype));
+    double *values = mem_realloc(NULL, n * (size_t)step * sizeof *values);
+    double *sums = mem_alloc(n * sizeof *sums);
+    bool ok = true;
+    for (int64_t i = 0; ok && i < length; i += step) {
+        part.from[e->axis] = i;
+        part.size[e->axis] = step < length - i ? step : length - i;
+        contiguous_strides(part.size, e->rank, part.strides);
+        ok = fill_place(operand, &part, err);
+        size_t rows = (size_t)part.size[e->axis];
+        if (ok) dtype_to_doubles(e->dtype, part.out, values, n * rows);
+        for (size_t k = 0; ok && k < n * rows; k++)
+            sums[k / (inner * rows) * inner + k % inner] += values[k];
+    }
+    for (size_t k = 0; k < n; k++) sums[k] /= (double)length;
+    if (ok) dtype_convert(DT_F64, sums, e->dtype, place->out, n);
+    free(part.out);
+    free(values);
+    free(sums);
+    return ok;
+}
+
+static void fill_made_up(const Expr *e, const Place *place)
+{
+    int64_t inner[TENSOR_RANK_MAX], index[TENSOR_RANK_MAX] = {0};
+    size_t n = count_place(place, e->rank), last = e->rank ? e->rank - 1u : 0;
+    size_t row = e->rank ? (size_t)place->size[last] : 1, element = dtype_size(e->dtype);
+    contiguous_strides(e->dims, e->rank, inner);
+    double *values = mem_realloc(NULL, row * sizeof *values);
+    for (size_t done = 0; done < n; done += row) {
+        uint64_t first = 0;
+        for (unsigned i = 0; i < e->rank; i++)
+            first += (uint64_t)(place->from[i] + index[i]) * (uint64_t)inner[i];
+        fill_values(&e->fill, e->dims, e->rank, first, values, row);
+        dtype_convert(DT_F64, values, e->dtype, place->out + done * element, row);
+        for (size_t i = last; i-- > 0 && ++index[i] == place->size[i];) index[i] = 0;
+    }
+    free(values);
+}
+
+/* One packed piece of a computing node over the operand, whose axes the place is in. */
+static bool fill_piece(const Expr *e, const Expr *operand, const Place *place, Error *err)
+{
+    switch (e->kind) {
+    case EX_CAST: return fill_cast(e, operand, place, err);
+    case EX_ADD: return fill_add(e, place, err);
+    case EX_MEAN: return fill_mean(e, place, err);
+    case EX_RESHAPE: return fill_reshape(e, place, err);
+    case EX_FILL: fill_made_up(e, place); return true;
+    default:
+        if (!fill_place(operand, place, err)) return false;
+        compute_constant(e, place->out, count_place(place, e->rank));
+        return true;
+    }
+}
+
+/* Cuts the place into pieces, has each of them made packed, in place where the output is
+ * packed, and scatters it where not. */
+static bool fill_pieces(const Expr *e, const Place *given, Error *err)
+{
+    const Expr *operand = e->count == 1 ? e->from[0] : NULL;
+    bool unary = e->kind == EX_CAST || e->kind == EX_MUL || e->kind == EX_SHIFT;
+    Place place = *given;
+    while (unary && operand->kind == EX_PERMUTE) {   /* element by element: any order will do */
+        place = permute_place(operand, &place);
+        operand = operand->from[0];
+    }
+    size_t element = dtype_size(e->dtype);
+    bool packed = strided_is_packed(place.size, e->rank, place.strides), ok = true;
+    BoxWalk walk;
+    if (!box_first(&walk, place.size, e->rank, PIECE)) return true;
+    unsigned char *held = packed ? NULL : mem_realloc(NULL, (size_t)box_count(&walk) * element);
+    do {
+        Place piece = {.out = held};
+        int64_t offset = 0;
+        for (unsigned i = 0; i < e->rank; i++) {
+            piece.from[i] = place.from[i] + walk.from[i];
+            piece.size[i] = walk.size[i];
+            offset += walk.from[i] * place.strides[i];
+        }
+        contiguous_strides(piece.size, e->rank, piece.strides);
+        unsigned char *out = place.out + offset * (int64_t)element;
+        if (packed) piece.out = out;
+        ok = fill_piece(e, operand, &piece, err);
+        if (ok && !packed) strided_move(piece.size, e->rank, element, held, NULL, out, place.strides);
+    } while (ok && box_next(&walk));
+    free(held);
+    return ok;
+}
+
+/* The place is not empty. */
+static bool fill_place(const Expr *e, const Place *place, Error *err)
+{
+    View view;
+    if (e->unknown)
+        return error_set(err, ERR_INTERNAL, "values wanted of an expression of unknown shape");
+    if (view_of(e, &view))
+        return tensor_read_strided(&view.tensor, place->from, place->size, place->out,
+                                   place->strides, err);
+    switch (e->kind) {
+    case EX_CAT: return fill_cat(e, place, err);
+    case EX_STACK: return fill_stack(e, place, err);
+    case EX_SLICE: return fill_slice(e, place, err);
+    case EX_PICK: return fill_pick(e, place, err);
+    case EX_REPEAT: return fill_repeat(e, place, err);
+    case EX_PERMUTE: {
+        Place part = permute_place(e, place);
+        return fill_place(e->from[0], &part, err);
+    }
+    default: return fill_pieces(e, place, err);
+    }
+}
+
+bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err)
+{
+    Place place = {.out = out};
+    bool empty = false;
+    if (e->unknown) return fill_place(e, &place, err);   /* refuses */
+    for (unsigned i = 0; i < e->rank; i++) {
+        place.from[i] = from ? from[i] : 0;
+        place.size[i] = size ? size[i] : e->dims[i];
+        if (place.from[i] < 0 || place.size[i] < 0 || place.from[i] > e->dims[i] - place.size[i])
+            return error_set(err, ERR_INTERNAL, "box outside the expression in dim %u", i);
+        empty = empty || place.size[i] == 0;
+    }
+    contiguous_strides(place.size, e->rank, place.strides);
+    return empty || fill_place(e, &place, err);
+}

@@ -1,0 +1,117 @@
+/* Expressions as plans spell them: ["cat",0,["src","a"],["src","b"]]. A fill says dtype, shape
+ * and key too, since a plan must give the same numbers without the target at hand. */
+#include "loader/align/expr.h"
+#include "loader/align/fill.h"
+
+static const char *const kind_names[EXPR_KIND_COUNT] = {
+#define EXPR_NAME(kind, name, meaning) [kind] = name,
+    EXPR_KINDS(EXPR_NAME)
+#undef EXPR_NAME
+};
+
+static void write_number(JsonWriter *writer, const char *key, double value)
+{
+    json_key(writer, key);
+    json_float(writer, value);
+}
+
+static void write_word(JsonWriter *writer, const char *key, const char *word)
+{
+    json_key(writer, key);
+    json_string(writer, word);
+}
+
+static void write_fill(const Expr *e, JsonWriter *writer)
+{
+    const Fill *fill = &e->fill;
+    json_string(writer, fill_name(fill->kind));
+    json_map(writer);
+    if (fill->kind == FILL_CONST) write_number(writer, "value", fill->a);
+    if (fill->kind == FILL_NORMAL) {
+        write_number(writer, "mean", fill->a);
+        write_number(writer, "std", fill->b);
+    }
+    if (fill->kind == FILL_UNIFORM) {
+        write_number(writer, "low", fill->a);
+        write_number(writer, "high", fill->b);
+    }
+    if (fill->kind == FILL_KAIMING_NORMAL || fill->kind == FILL_KAIMING_UNIFORM)
+        write_word(writer, "mode", fill->fan_out ? "fan_out" : "fan_in");
+    if (fill_needs_fans(fill->kind))
+        write_word(writer, "dist", fill_is_uniform(fill->kind) ? "uniform" : "normal");
+    write_word(writer, "dtype", dtype_name(e->dtype));
+    json_key(writer, "shape");
+    json_shape(writer, e->dims, e->rank);
+    write_word(writer, "key", fill->key);
+    json_key(writer, "seed");
+    json_uint(writer, fill->seed);
+    json_end(writer);
+}
+
+static void write_fit(const Expr *e, JsonWriter *writer)
+{
+    static const char *const rests[] = {"target", "zeros", "mean", "normal"};
+    json_int(writer, e->fit.axis);
+    json_string(writer, rests[e->fit.rest]);
+    if (e->fit.rest == FIT_NORMAL) json_float(writer, e->fit.std);
+}
+
+/* A bound that only the unknown shape would tell is null. */
+static void write_bound(JsonWriter *writer, int64_t bound)
+{
+    if (bound == INT64_MIN || bound == INT64_MAX) json_null(writer);
+    else json_int(writer, bound);
+}
+
+static void write_order(const Expr *e, JsonWriter *writer)
+{
+    json_list(writer);
+    for (unsigned i = 0; i < e->rank; i++) json_int(writer, e->order[i]);
+    json_end(writer);
+}
+
+static void write_pick(const Expr *e, JsonWriter *writer)
+{
+    json_int(writer, e->pick.axis);
+    json_list(writer);
+    for (int64_t i = 0; i < e->pick.count; i++) json_int(writer, e->pick.index[i]);
+    json_end(writer);
+}
+
+static void write_arguments(const Expr *e, JsonWriter *writer)
+{
+    switch (e->kind) {
+    case EX_SOURCE:
+    case EX_TARGET: json_string(writer, e->tensor->name); break;
+    case EX_CAT:
+    case EX_STACK:
+    case EX_MEAN: json_int(writer, e->axis); break;
+    case EX_SLICE:
+        json_int(writer, e->slice.axis);
+        write_bound(writer, e->slice.from);
+        write_bound(writer, e->slice.to);
+        break;
+    case EX_PICK: write_pick(e, writer); break;
+    case EX_PERMUTE: write_order(e, writer); break;
+    case EX_RESHAPE: json_shape(writer, e->dims, e->rank); break;
+    case EX_CAST: json_string(writer, dtype_name(e->dtype)); break;
+    case EX_MUL:
+    case EX_SHIFT: json_float(writer, e->constant); break;
+    case EX_REPEAT:
+        json_int(writer, e->repeat.axis);
+        json_int(writer, e->repeat.times);
+        break;
+    case EX_FILL: write_fill(e, writer); break;
+    case EX_FIT: write_fit(e, writer); break;
+    default: break;
+    }
+}
+
+void expr_write_json(const Expr *e, JsonWriter *writer)
+{
+    json_list(writer);
+    json_string(writer, kind_names[e->kind]);
+    write_arguments(e, writer);
+    for (uint32_t i = 0; i < e->count; i++) expr_write_json(e->from[i], writer);
+    json_end(writer);
+}

@@ -1,0 +1,27 @@
+/* What the constructors of Expr share; for expr_*.c only. */
+#ifndef LOADER_ALIGN_EXPR_NODE_H
+#define LOADER_ALIGN_EXPR_NODE_H
+
+#include "loader/align/expr.h"
+
+typedef struct ShapeName {
+    char text[160];
+} ShapeName;
+
+/* "200×2048 f32", "scalar i64", "unknown shape"; long ones are cut. */
+ShapeName shape_name(const Expr *e);
+
+/* A node over the operands, which are copied; its shape is still to be set unless an operand is
+ * unknown, which makes the node unknown. NULL when it would be too deep, too big, stand on a
+ * FIT, or take apart packed elements. */
+Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from, size_t n,
+               Error *err);
+/* Gives it its shape, copied. Returns the node, or NULL when it is too large for 63 bits. */
+Expr *node_shape(Arena *arena, Expr *node, const int64_t *dims, size_t rank, Error *err);
+/* The same with one size changed. */
+Expr *node_resize(Arena *arena, Expr *node, const Expr *like, int axis, int64_t size, Error *err);
+/* Makes a negative axis positive; `what` starts the error. Any axis is fine while the shape is
+ * unknown. `room` is 1 where an axis may be put behind the last. */
+bool node_axis(const char *what, const Expr *e, int *axis, int room, Error *err);
+
+#endif

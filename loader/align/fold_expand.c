@@ -1,0 +1,113 @@
+/* Folding, the way back: the names that a folded text stands for. */
+#include "loader/align/fold.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DIGITS_MAX = 18,
+    EXPAND_MAX = 1 << 22         /* names that fold_expand is willing to make */
+};
+
+bool fold_is_range(const char *text)
+{
+    size_t from = strspn(text, "0123456789");
+    if (!from || from > DIGITS_MAX || text[from] != '-') return false;
+    size_t to = strspn(text + from + 1, "0123456789");
+    return to && to <= DIGITS_MAX && !text[from + 1 + to];
+}
+
+/* One alternative of a brace, or a literal between braces, unescaped into `out`; stops before
+ * an unescaped byte of `stops`. */
+static const char *read_literal(const char *at, const char *stops, Text *out)
+{
+    for (; *at && !strchr(stops, *at); at++) {
+        if (*at == '\\' && at[1]) at++;
+        text_addc(out, *at);
+    }
+    return at;
+}
+
+typedef struct Choices {
+    char **items;
+    size_t count, room;
+} Choices;
+
+static bool add_choice(Arena *arena, Choices *choices, const char *text)
+{
+    if (choices->count >= EXPAND_MAX) return false;
+    choices->items = mem_grow(choices->items, &choices->room, choices->count + 1, sizeof(char *));
+    choices->items[choices->count++] = arena_strdup(arena, text);
+    return true;
+}
+
+/* "0-31": as many numbers. */
+static bool add_range(Arena *arena, Choices *choices, const char *text)
+{
+    char *end, number[24];
+    long long from = strtoll(text, &end, 10), to = strtoll(end + 1, NULL, 10);
+    for (; from <= to; from++) {
+        snprintf(number, sizeof number, "%lld", from);
+        if (!add_choice(arena, choices, number)) return false;
+    }
+    return true;
+}
+
+/* What stands between '{' and '}'; NULL when the brace is not closed or names too much. */
+static const char *read_brace(Arena *arena, const char *at, Choices *choices)
+{
+    Text piece = {0};
+    bool good = true;
+    do {
+        const char *start = ++at;
+        text_clear(&piece);
+        at = read_literal(at, ",}", &piece);
+        bool plain = !memchr(start, '\\', (size_t)(at - start));
+        const char *text = text_string(&piece);
+        good = plain && fold_is_range(text) ? add_range(arena, choices, text)
+                                       : add_choice(arena, choices, text);
+    } while (good && *at == ',');
+    text_done(&piece);
+    return good && *at == '}' ? at + 1 : NULL;
+}
+
+/* Every name so far with every choice behind it. */
+static bool multiply(Arena *arena, Choices *names, const Choices *choices)
+{
+    Choices longer = {0};
+    uint64_t total;
+    if (!sum_mul(names->count, choices->count, &total) || total > EXPAND_MAX) return false;
+    longer.items = mem_grow(NULL, &longer.room, total ? (size_t)total : 1, sizeof(char *));
+    for (size_t i = 0; i < names->count; i++)
+        for (size_t j = 0; j < choices->count; j++)
+            longer.items[longer.count++] =
+                arena_printf(arena, "%s%s", names->items[i], choices->items[j]);
+    free(names->items);
+    *names = longer;
+    return true;
+}
+
+size_t fold_expand(Arena *arena, const char *text, const char ***names)
+{
+    Choices all = {0};
+    bool good = add_choice(arena, &all, "");
+    while (good && *text) {
+        Choices choices = {0};
+        if (*text == '{') {
+            text = read_brace(arena, text, &choices);
+            good = text != NULL;
+        } else {
+            Text literal = {0};
+            text = read_literal(text, "{", &literal);
+            good = add_choice(arena, &choices, text_string(&literal));
+            text_done(&literal);
+        }
+        good = good && multiply(arena, &all, &choices);
+        free(choices.items);
+    }
+    size_t count = good ? all.count : 0;
+    *names = arena_copy(arena, all.items, count * sizeof(char *));
+    free(all.items);
+    return count;
+}

@@ -1,0 +1,369 @@
+/* Patterns, the compiler: rule text to nodes. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/pattern_nodes.h"
+#include "loader/align/rule_lex.h"
+
+/* A pattern being read. */
+typedef struct Reader {
+    Arena *arena;
+    const char *at, *end;
+    Pattern *pattern;
+    Node nodes[NODES_MAX];
+    int made_by[CAPTURES_MAX];   /* the node that first fills a capture */
+    Text literal;                /* bytes not yet made a node */
+    bool bare_dot;               /* the last of them is a '.' outside quotes */
+    Error *err;
+} Reader;
+
+static Node *add_node(Reader *reader, NodeKind kind)
+{
+    Pattern *pattern = reader->pattern;
+    if (pattern->node_count == NODES_MAX) {
+        error_set(reader->err, ERR_LIMIT, "more than %d pieces in one pattern", NODES_MAX);
+        return NULL;
+    }
+    Node *node = &reader->nodes[pattern->node_count++];
+    *node = (Node){.kind = kind, .capture = -1, .star = -1};
+    return node;
+}
+
+/* Makes a node of the literal bytes read so far. */
+static bool flush_literal(Reader *reader)
+{
+    Text *literal = &reader->literal;
+    if (!literal->length) return true;
+    Node *node = add_node(reader, NODE_TEXT);
+    if (!node) return false;
+    node->text = arena_strndup(reader->arena, literal->bytes, literal->length);
+    node->length = (uint32_t)literal->length;
+    text_clear(literal);
+    reader->bare_dot = false;
+    return true;
+}
+
+static Node *add_wildcard(Reader *reader, NodeKind kind)
+{
+    return flush_literal(reader) ? add_node(reader, kind) : NULL;
+}
+
+static bool add_star(Reader *reader)
+{
+    bool run = reader->at + 1 < reader->end && reader->at[1] == '*';
+    reader->at += run ? 2 : 1;
+    bool after = run && reader->at < reader->end && *reader->at == '.';
+    bool before = run && !after && reader->bare_dot;
+    if (after) reader->at++;
+    if (before) reader->literal.bytes[--reader->literal.length] = '\0';
+    Node *node = add_wildcard(reader, run ? NODE_RUN : NODE_SEGMENT);
+    if (!node) return false;
+    reader->bare_dot = false;
+    node->dot_after = after;
+    node->dot_before = before;
+    if (reader->pattern->star_count == STARS_MAX)
+        return error_set(reader->err, ERR_LIMIT, "more than %d stars in one pattern", STARS_MAX);
+    node->star = (int)reader->pattern->star_count++;
+    return true;
+}
+
+static bool parse_number(const char *text, const char *end, int64_t *number)
+{
+    *number = 0;
+    if (text == end || end - text > NUMBER_DIGITS_MAX) return false;
+    for (; text < end; text++) {
+        if (!is_digit(*text)) return false;
+        *number = *number * 10 + (*text - '0');
+    }
+    return true;
+}
+
+static bool read_range(Reader *reader, const char *text, const char *end, Choice *choice)
+{
+    const char *dash = memchr(text, '-', (size_t)(end - text));
+    if (!parse_number(text, dash, &choice->from) || !parse_number(dash + 1, end, &choice->to))
+        return error_set(reader->err, ERR_LIMIT, "{%.*s}: at most %d digits", (int)(end - text),
+                         text, NUMBER_DIGITS_MAX);
+    if (*text == '0' && dash - text > 1) {
+        choice->width = (uint32_t)(dash - text);
+        if (end - dash - 1 != dash - text)
+            return error_set(reader->err, ERR_RULE, "{%.*s}: numbers with leading zeros must be "
+                             "equally long", (int)(end - text), text);
+    }
+    return choice->from <= choice->to ||
+           error_set(reader->err, ERR_RULE, "{%.*s} counts downwards", (int)(end - text), text);
+}
+
+/* One alternative: a range, or text with quotes. */
+static bool read_choice(Reader *reader, const char *text, const char *end, Choice *choice)
+{
+    trim(&text, &end);
+    if (is_range(text, end)) return read_range(reader, text, end, choice);
+    Text literal = {0};
+    bool good = true;
+    while (good && text < end) {
+        if (*text == '"') {
+            text = read_quoted(text, end, &literal, reader->err);
+            good = text != NULL;
+        } else if (is_space(*text) || strchr("{}*", *text)) {
+            good = error_set(reader->err, ERR_RULE, "an alternative is literal text; quote "
+                             "white space, '{', '}' and '*' in it");
+        } else {
+            text_addc(&literal, *text++);
+        }
+    }
+    choice->text = arena_strndup(reader->arena, literal.bytes, literal.length);
+    choice->length = (uint32_t)literal.length;
+    text_done(&literal);
+    return good;
+}
+
+static bool is_number_choice(const Choice *choice)
+{
+    int64_t number;
+    return !choice->text ||
+           parse_number(choice->text, choice->text + choice->length, &number);
+}
+
+static bool read_choices(Reader *reader, const char *text, const char *end, char separator,
+                         Node *node, bool *numeric)
+{
+    size_t count = 1;
+    for (const char *at = text; (at = find_separator(at, end, separator)) < end; at++) count++;
+    Choice *choices = arena_alloc(reader->arena, count * sizeof *choices);
+    *numeric = true;
+    for (size_t i = 0; i < count; i++) {
+        const char *stop = find_separator(text, end, separator);
+        if (!read_choice(reader, text, stop, &choices[i])) return false;
+        *numeric = *numeric && is_number_choice(&choices[i]);
+        text = stop + 1;
+    }
+    node->choices = choices;
+    node->choice_count = count;
+    return true;
+}
+
+static int find_capture(const Pattern *pattern, const char *name)
+{
+    for (size_t i = 0; i < pattern->capture_count; i++)
+        if (pattern->captures[i].name && strcmp(pattern->captures[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static bool add_capture(Reader *reader, Node *node, CaptureInfo info)
+{
+    Pattern *pattern = reader->pattern;
+    if (pattern->capture_count == CAPTURES_MAX)
+        return error_set(reader->err, ERR_LIMIT, "more than %d captures in one pattern",
+                         CAPTURES_MAX);
+    node->capture = (int)pattern->capture_count;
+    reader->made_by[node->capture] = (int)pattern->node_count - 1;
+    pattern->captures[pattern->capture_count++] = info;
+    return true;
+}
+
+/* A name that is known already: equal text is asked for, and an equal spelling if any. */
+static bool add_again(Reader *reader, int capture, const char *kind)
+{
+    const CaptureInfo *info = &reader->pattern->captures[capture];
+    const Node *first = &reader->nodes[reader->made_by[capture]];
+    const char *was = first->kind == NODE_SEGMENT ? "*" : info->choices;
+    if (kind && (!was || strcmp(kind, was) != 0))
+        return error_set(reader->err, ERR_RULE, "{%s} is declared twice, as {%s%s%s} and {%s:%s}",
+                         info->name, info->name, was ? ":" : "", was ? was : "", info->name, kind);
+    Node *node = add_wildcard(reader, NODE_AGAIN);
+    if (!node) return false;
+    node->capture = capture;
+    reader->pattern->repeats = true;
+    return true;
+}
+
+/* {name}, {name:*} or {name:a|b}; kind is what stands behind the colon, NULL without one. */
+static bool add_named(Reader *reader, const char *name, const char *kind, const char *kind_end)
+{
+    int known = find_capture(reader->pattern, name);
+    char *spelled = kind ? squeeze(reader->arena, kind, kind_end) : NULL;
+    if (known >= 0) return add_again(reader, known, spelled);
+    CaptureInfo info = {name, NULL, true};
+    if (!kind) {
+        Node *node = add_wildcard(reader, NODE_NUMBER);
+        return node && add_capture(reader, node, info);
+    }
+    if (strcmp(spelled, "*") == 0) {
+        Node *node = add_wildcard(reader, NODE_SEGMENT);
+        info.numeric = false;
+        return node && add_capture(reader, node, info);
+    }
+    Node *node = add_wildcard(reader, NODE_CHOICE);
+    if (!node || !read_choices(reader, kind, kind_end, '|', node, &info.numeric)) return false;
+    info.choices = spelled;
+    return add_capture(reader, node, info);
+}
+
+static bool add_anonymous(Reader *reader, const char *text, const char *end)
+{
+    CaptureInfo info = {NULL, squeeze(reader->arena, text, end), false};
+    Node *node = add_wildcard(reader, NODE_CHOICE);
+    return node && read_choices(reader, text, end, ',', node, &info.numeric) &&
+           add_capture(reader, node, info);
+}
+
+static bool add_braced(Reader *reader)
+{
+    const char *behind = skip_braced(reader->at, reader->end);
+    if (!behind) return error_set(reader->err, ERR_RULE, "a { is not closed");
+    const char *text = reader->at + 1, *end = behind - 1;
+    reader->at = behind;
+    trim(&text, &end);
+    const char *colon = find_separator(text, end, ':'), *name_end = colon;
+    const char *name = text;
+    trim(&name, &name_end);
+    if (is_word(name, name_end)) {
+        if (colon == end && !is_anonymous(text, end))
+            return add_named(reader, arena_strndup(reader->arena, name, (size_t)(end - name)),
+                             NULL, NULL);
+        const char *kind = colon + 1;
+        if (colon < end && kind < end)
+            return add_named(reader,
+                             arena_strndup(reader->arena, name, (size_t)(name_end - name)), kind,
+                             end);
+    }
+    int64_t number;
+    if (colon == end && (is_anonymous(text, end) || parse_number(text, end, &number)))
+        return add_anonymous(reader, text, end);
+    return error_set(reader->err, ERR_RULE,
+                     "{%.*s}: braces on the left hold a name {i}, a name and what it may be "
+                     "{p:weight|bias} {x:*}, or alternatives {0-31} {a,b}",
+                     (int)(end - text), text);
+}
+
+static bool read_piece(Reader *reader)
+{
+    char c = *reader->at;
+    if (c == '"') {
+        const char *behind = read_quoted(reader->at, reader->end, &reader->literal, reader->err);
+        if (behind) reader->at = behind;
+        reader->bare_dot = false;
+        return behind != NULL;
+    }
+    if (c == '{') return add_braced(reader);
+    if (c == '*') return add_star(reader);
+    const char *next = reader->at + 1;
+    bool arrow = next < reader->end && *next == '>' && (c == '-' || c == '|');
+    if (is_space(c) || !c || strchr(",;}", c) || arrow)
+        return error_set(reader->err, ERR_RULE, "%s inside a key; write it in quotes",
+                         is_space(c) ? "white space" : arrow ? "an arrow" : !c ? "a NUL byte"
+                         : c == ',' ? "','" : c == ';' ? "';'" : "'}'");
+    text_addc(&reader->literal, c);
+    reader->bare_dot = c == '.';
+    reader->at++;
+    return true;
+}
+
+/* The nodes between a capture and its second occurrence depend on what it caught. */
+static void mark_settled(Reader *reader)
+{
+    size_t count = reader->pattern->node_count;
+    for (size_t i = 0; i < count; i++) reader->nodes[i].settled = true;
+    for (size_t i = 0; i < count; i++) {
+        if (reader->nodes[i].kind != NODE_AGAIN) continue;
+        size_t from = (size_t)reader->made_by[reader->nodes[i].capture] + 1;
+        for (size_t j = from; j <= i; j++) reader->nodes[j].settled = false;
+    }
+}
+
+static size_t shortest_choice(const Node *node)
+{
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < node->choice_count; i++) {
+        const Choice *choice = &node->choices[i];
+        size_t n = choice->text ? choice->length : choice->width ? choice->width : 1;
+        if (n < least) least = n;
+    }
+    return least;
+}
+
+static size_t shortest_node(const Node *node)
+{
+    switch (node->kind) {
+    case NODE_TEXT: return node->length;
+    case NODE_CHOICE: return shortest_choice(node);
+    case NODE_NUMBER:
+    case NODE_SEGMENT: return 1;
+    default: return 0;
+    }
+}
+
+/* Cuts the pattern at its dots, for pattern_nearness. */
+static void list_segments(Reader *reader)
+{
+    const char **segments = arena_alloc(reader->arena, (strlen(reader->pattern->text) + 2) *
+                                                           sizeof *segments);
+    Text part = {0};
+    size_t count = 0;
+    bool wild = false;
+    for (size_t i = 0; i < reader->pattern->node_count; i++) {
+        const Node *node = &reader->nodes[i];
+        bool text = node->kind == NODE_TEXT;
+        size_t n = text ? node->length : 1;
+        for (size_t j = 0; j < n; j++) {
+            bool border = text ? node->text[j] == '.' : node->dot_before || node->dot_after;
+            if (text && !border) text_addc(&part, node->text[j]);
+            wild = wild || !text;
+            if (!border) continue;
+            segments[count++] = wild ? NULL : arena_strdup(reader->arena, text_string(&part));
+            text_clear(&part);
+            wild = false;
+        }
+    }
+    if (part.length || wild)
+        segments[count++] = wild ? NULL : arena_strdup(reader->arena, text_string(&part));
+    text_done(&part);
+    reader->pattern->segments = segments;
+    reader->pattern->segment_count = count;
+}
+
+static void finish(Reader *reader)
+{
+    Pattern *pattern = reader->pattern;
+    size_t count = pattern->node_count;
+    mark_settled(reader);
+    for (size_t i = 0; i < count; i++) pattern->shortest += shortest_node(&reader->nodes[i]);
+    const Node *nodes = arena_copy(reader->arena, reader->nodes, count * sizeof *nodes);
+    pattern->nodes = nodes;
+    pattern->head = count && nodes[0].kind == NODE_TEXT ? nodes[0].text : "";
+    pattern->tail = count && nodes[count - 1].kind == NODE_TEXT ? nodes[count - 1].text : "";
+    pattern->head_length = strlen(pattern->head);
+    pattern->tail_length = strlen(pattern->tail);
+    if (count == 0 || (count == 1 && nodes[0].kind == NODE_TEXT)) pattern->literal = pattern->head;
+    list_segments(reader);
+}
+
+Pattern *pattern_compile(Arena *arena, const char *text, size_t n, Error *err)
+{
+    const char *end = text + n;
+    trim(&text, &end);
+    Pattern *pattern = arena_alloc(arena, sizeof *pattern);
+    pattern->text = arena_strndup(arena, text, (size_t)(end - text));
+    Reader reader = {.arena = arena, .at = text, .end = end, .pattern = pattern, .err = err};
+    bool good = text < end || error_set(err, ERR_RULE, "a pattern is empty; \"\" is the empty key");
+    if (good && (*text == '&' || *text == '~'))
+        good = error_set(err, ERR_RULE, "'%c' has no meaning here; write it in quotes", *text);
+    const char *piece = text;
+    while (good && reader.at < end) {
+        piece = reader.at;
+        good = read_piece(&reader);
+    }
+    good = good && flush_literal(&reader);
+    if (good) {
+        finish(&reader);
+    } else {
+        text_clear(&reader.literal);
+        name_show(pattern->text, &reader.literal);
+        error_prefix(err, "%.200s (column %td)", text_string(&reader.literal), piece - text + 1);
+    }
+    text_done(&reader.literal);
+    return good ? pattern : NULL;
+}

@@ -1,0 +1,179 @@
+/* Causes: why a shape differs or a buffer is left over, where the names and numbers tell. All of
+ * them are general facts about the field; none is made for one file. */
+#include <math.h>
+#include <string.h>
+
+#include "loader/align/report_parts.h"
+#include "loader/align/shape_diff.h"
+
+static const BufferCause buffers[] = {
+    {"num_batches_tracked", "BatchNorm counters"},
+    {"position_ids", "positions 0, 1, 2 …; the code makes them itself"},
+    {"inv_freq", "rotary frequencies; the code computes them"},
+    {"cos_cached", "rotary table; the code computes it"},
+    {"sin_cached", "rotary table; the code computes it"},
+    {"attn.bias", "causal mask; a constant of the code"},
+    {"attn.masked_bias", "a constant of the code"},
+    {"attention.bias", "causal mask; a constant of the code"},
+    {"attention.masked_bias", "a constant of the code"},
+    {"relative_position_index", "index table; follows from the window size"},
+    {"relative_coords_table", "coordinate table; follows from the window size"},
+    {"attn_mask", "mask of shifted windows; follows from the input size"},
+    {"total_ops", "a counter that a profiler left behind"},
+    {"total_params", "a counter that a profiler left behind"},
+    {"n_averaged", "a counter of weight averaging"},
+};
+
+static bool ends_in_segment(const char *name, const char *leaf)
+{
+    if (!has_suffix(name, leaf)) return false;
+    size_t n = strlen(name) - strlen(leaf);
+    return n == 0 || name[n - 1] == '.' || name[n - 1] == '/' || name[n - 1] == '_';
+}
+
+const BufferCause *report_buffer(const char *name, unsigned rank)
+{
+    for (size_t i = 0; i < countof(buffers); i++) {
+        if (!ends_in_segment(name, buffers[i].leaf)) continue;
+        if (has_suffix(buffers[i].leaf, ".bias") && rank < 3) continue;
+        return &buffers[i];
+    }
+    return NULL;
+}
+
+static bool has_any(const char *name, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcasestr(name, words[i])) return true;
+    return false;
+}
+
+static const Expr *offer_of(const Binding *binding)
+{
+    return binding->status == BIND_SHAPE ? binding->expr : binding->offered;
+}
+
+/* The matrix of a vector's layer: x.weight for x.bias. */
+static const Binding *matrix_of(const Reporter *reporter, const Binding *binding)
+{
+    const char *dot = strrchr(binding->name, '.');
+    if (binding->rank != 1 || !dot) return NULL;
+    const char *name = arena_printf(reporter->arena, "%.*s.weight", (int)(dot - binding->name),
+                                    binding->name);
+    const Binding *matrix = align_find(reporter->alignment, name);
+    return matrix && matrix != binding && report_is_misshapen(matrix) ? matrix : NULL;
+}
+
+static ShapeCause rows_cause(const Reporter *reporter, const Binding *binding)
+{
+    static const char *const vocabulary[] = {"embed", "wte", "tok_", "vocab", "lm_head", "word_"};
+    const Binding *matrix = matrix_of(reporter, binding);
+    if (matrix) return report_shape_cause(reporter, matrix);
+    if (binding->rank < 1) return CAUSE_OTHER;
+    if (binding->rank == 2 && has_any(binding->name, vocabulary, countof(vocabulary)))
+        return CAUSE_VOCABULARY;
+    return ends_in_segment(binding->name, "weight") || ends_in_segment(binding->name, "bias") ||
+                   ends_in_segment(binding->name, "kernel")
+               ? CAUSE_CLASSES
+               : CAUSE_OTHER;
+}
+
+ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding)
+{
+    static const char *const positions[] = {"pos_embed", "position_emb", "positional", "wpe"};
+    const Expr *offer = offer_of(binding);
+    ShapeDiff diff = shape_diff(offer->dims, offer->rank, binding->dims, binding->rank);
+    if (report_buffer(binding->name, binding->rank)) return CAUSE_BUFFER;
+    if (ends_in_segment(binding->name, "relative_position_bias_table")) return CAUSE_WINDOW;
+    if (has_any(binding->name, positions, countof(positions)) &&
+        (diff.kind == SHAPES_ONE_AXIS))
+        return CAUSE_POSITIONS;
+    if (align_is_another_size(reporter->alignment)) return CAUSE_SIZE;
+    if (diff.kind == SHAPES_ORDER) return CAUSE_ORDER;
+    if (diff.kind == SHAPES_ONES || diff.kind == SHAPES_COUNT) return CAUSE_CUT;
+    if (diff.kind != SHAPES_ONE_AXIS) return CAUSE_OTHER;
+    if (diff.axis == 1 && binding->rank == 4) return CAUSE_CHANNELS;
+    return diff.axis == 0 ? rows_cause(reporter, binding) : CAUSE_OTHER;
+}
+
+/* "24×24 + 1" for 577: a square and the few tokens before it; NULL when it is no grid. */
+static const char *show_grid(Reporter *reporter, int64_t n)
+{
+    for (int64_t tokens = 0; tokens < 6 && tokens < n; tokens++) {
+        int64_t side = (int64_t)llround(sqrt((double)(n - tokens)));
+        if (side < 4 || side * side != n - tokens) continue;
+        return tokens ? arena_printf(reporter->arena, "%lld×%lld + %lld", (long long)side,
+                                     (long long)side, (long long)tokens)
+                      : arena_printf(reporter->arena, "%lld×%lld", (long long)side,
+                                     (long long)side);
+    }
+    return NULL;
+}
+
+/* The sizes of the one axis that differs. */
+static void differing_sizes(const Binding *binding, int64_t *from, int64_t *to)
+{
+    const Expr *offer = offer_of(binding);
+    ShapeDiff diff = shape_diff(offer->dims, offer->rank, binding->dims, binding->rank);
+    *from = *to = 0;
+    if (diff.kind != SHAPES_ONE_AXIS) return;
+    *from = offer->dims[diff.axis];
+    *to = binding->dims[diff.axis];
+}
+
+static const char *position_text(Reporter *reporter, const Binding *binding)
+{
+    int64_t from, to;
+    differing_sizes(binding, &from, &to);
+    const char *a = show_grid(reporter, from), *b = show_grid(reporter, to);
+    if (!a || !b) return "The table of positions has another length.";
+    return arena_printf(reporter->arena,
+                        "The positions are a grid of %s, the target's %s: the first rows would "
+                        "be the wrong places.", a, b);
+}
+
+const char *report_cause_text(Reporter *reporter, ShapeCause cause, const Binding *binding)
+{
+    switch (cause) {
+    case CAUSE_SIZE:
+        return "A different architecture size: no rule mends that. Take the checkpoint of this "
+               "size.";
+    case CAUSE_BUFFER: return report_buffer(binding->name, binding->rank)->what;
+    case CAUSE_CLASSES:
+        return "The classifier was made for another number of classes. Fine if you train it "
+               "again.";
+    case CAUSE_VOCABULARY: return "The vocabulary has another size.";
+    case CAUSE_CHANNELS: return "The layer was made for another number of input channels.";
+    case CAUSE_POSITIONS: return position_text(reporter, binding);
+    case CAUSE_WINDOW:
+        return "A table over the offsets of another window size: its first rows would be the "
+               "wrong places.";
+    case CAUSE_ORDER:
+        return "The axes stand in another order. Square tensors beside these look the same either "
+               "way: check them.";
+    case CAUSE_CUT: return "As many numbers, cut into other axes.";
+    case CAUSE_OTHER: break;
+    }
+    return NULL;
+}
+
+const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *binding)
+{
+    int64_t from, to;
+    differing_sizes(binding, &from, &to);
+    long long both = from < to ? from : to;
+    switch (cause) {
+    case CAUSE_CLASSES: return arena_printf(reporter->arena, "To take the first %lld rows", both);
+    case CAUSE_VOCABULARY: return arena_printf(reporter->arena, "To take the %lld rows both have", both);
+    case CAUSE_CHANNELS:
+        return arena_printf(reporter->arena, "To take the first %lld channels", both);
+    case CAUSE_POSITIONS:
+        if (show_grid(reporter, from) && show_grid(reporter, to)) return NULL;
+        return arena_printf(reporter->arena, "To take the first %lld positions", both);
+    case CAUSE_ORDER: return "To turn them";
+    case CAUSE_CUT: return "To cut them so";
+    case CAUSE_SIZE: case CAUSE_BUFFER: case CAUSE_WINDOW: return NULL;
+    case CAUSE_OTHER: break;
+    }
+    return from ? arena_printf(reporter->arena, "To take the first %lld", both) : NULL;
+}

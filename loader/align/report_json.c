@@ -1,0 +1,252 @@
+/* The JSON report: CLI.md's object, in its order of fields. */
+#include <stdlib.h>
+
+#include "loader/align/report.h"
+
+static void put_string(JsonWriter *writer, const char *key, const char *value)
+{
+    json_key(writer, key);
+    if (value)
+        json_string(writer, value);
+    else
+        json_null(writer);
+}
+
+static void put_count(JsonWriter *writer, const char *key, uint64_t value)
+{
+    json_key(writer, key);
+    json_uint(writer, value);
+}
+
+static void put_origin(JsonWriter *writer, const char *key, const Origin *origin)
+{
+    json_key(writer, key);
+    if (!origin || !origin->file) {
+        json_null(writer);
+        return;
+    }
+    Text text = {0};
+    text_addf(&text, "%s:%d", origin->file, origin->line);
+    json_string(writer, text_string(&text));
+    text_done(&text);
+}
+
+static void put_shape(JsonWriter *writer, const char *key, const int64_t *dims, unsigned rank)
+{
+    json_key(writer, key);
+    json_shape(writer, dims, rank);
+}
+
+static void put_dtype(JsonWriter *writer, DType dtype)
+{
+    put_string(writer, "dtype", dtype == DT_UNKNOWN ? NULL : dtype_name(dtype));
+}
+
+static void put_side(JsonWriter *writer, const char *path, const char *format,
+                     const char *container, const StateDict *dict)
+{
+    json_map(writer);
+    put_string(writer, "path", path);
+    put_string(writer, "format", format);
+    put_string(writer, "container", container ? container : "");
+    put_count(writer, "tensors", dict_count(dict));
+    put_count(writer, "bytes", dict_bytes(dict));
+    json_end(writer);
+}
+
+static void put_head(const Alignment *alignment, const ReportOptions *options, JsonWriter *writer)
+{
+    const Checkpoint *source = align_source(alignment);
+    json_key(writer, "version");
+    json_int(writer, 1);
+    put_string(writer, "tool", "tenon " TENON_VERSION);
+    json_key(writer, "source");
+    put_side(writer, options->source_path, checkpoint_format(source), align_container(alignment),
+             align_source_dict(alignment));
+    json_key(writer, "target");
+    if (align_target(alignment))
+        put_side(writer, options->target_path, options->target_format, options->target_container,
+                 align_target(alignment));
+    else
+        json_null(writer);
+    json_key(writer, "rules");
+    json_list(writer);
+    for (size_t i = 0; i < options->rule_count; i++) {
+        json_map(writer);
+        put_string(writer, "file", options->rule_files[i]);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
+static void put_summary(const Alignment *alignment, JsonWriter *writer)
+{
+    const Summary *summary = align_summary(alignment);
+    json_key(writer, "summary");
+    json_map(writer);
+    for (int i = 0; i < BIND_STATUS_COUNT; i++)
+        put_count(writer, bind_word((BindStatus)i), summary->bind[i]);
+    for (int i = 0; i < USE_STATUS_COUNT; i++)
+        put_count(writer, use_word((UseStatus)i), summary->use[i]);
+    put_count(writer, "collision", summary->collisions);
+    put_count(writer, "values_loaded", summary->values_loaded);
+    put_count(writer, "values_target", summary->values_target);
+    json_end(writer);
+}
+
+/* ---- entries ---- */
+
+static void put_steps(const Binding *binding, JsonWriter *writer)
+{
+    const Step *few[32], **steps = few;
+    size_t count = align_steps(binding, few, countof(few));
+    if (count > countof(few)) {
+        steps = mem_alloc(count * sizeof *steps);
+        align_steps(binding, steps, count);
+    }
+    json_key(writer, "steps");
+    json_list(writer);
+    for (size_t i = 0; i < count; i++) {
+        json_map(writer);
+        put_origin(writer, "rule", align_step_origin(steps[i]));
+        put_string(writer, "from", steps[i]->from);
+        put_string(writer, "to", steps[i]->to);
+        json_end(writer);
+    }
+    json_end(writer);
+    if (steps != few) free(steps);
+}
+
+/* What was not taken; of a fit that could not be, what was to be fitted. */
+static const Expr *offer_of(const Binding *binding)
+{
+    bool open = binding->status == BIND_SHAPE || binding->status == BIND_DTYPE;
+    const Expr *offer = open ? binding->expr : binding->offered;
+    return offer && offer->kind == EX_FIT ? offer->from[0] : offer;
+}
+
+static void put_entry(const Binding *binding, bool plan, JsonWriter *writer)
+{
+    const Expr *offer = offer_of(binding);
+    json_map(writer);
+    put_string(writer, "target", binding->name);
+    put_string(writer, "status", bind_word(binding->status));
+    json_key(writer, "sources");
+    json_list(writer);
+    for (uint32_t i = 0; i < binding->source_count; i++)
+        json_string(writer, binding->sources[i]->name);
+    json_end(writer);
+    json_key(writer, "ops");
+    align_ops(binding, writer);
+    put_string(writer, "how", how_word(binding->how));
+    put_origin(writer, "rule", binding->origin ? binding->origin
+                               : binding->step ? align_step_origin(binding->step)
+                                               : NULL);
+    put_steps(binding, writer);
+    json_key(writer, "confidence");
+    json_float(writer, (double)binding->confidence);
+    if (offer) put_shape(writer, "source_shape", offer->unknown ? NULL : offer->dims, offer->rank);
+    put_shape(writer, "shape", binding->dims, binding->rank);
+    put_dtype(writer, binding->dtype);
+    if (binding->reason) put_string(writer, "reason", binding->reason);
+    if (binding->suggest) put_string(writer, "suggest", binding->suggest);
+    const Expr *value = plan ? align_value(binding) : NULL;
+    if (value) {
+        json_key(writer, "expr");
+        expr_write_json(value, writer);
+    }
+    json_end(writer);
+}
+
+static void put_entries(const Alignment *alignment, bool plan, JsonWriter *writer)
+{
+    json_key(writer, "entries");
+    json_list(writer);
+    for (size_t i = 0; i < align_count(alignment); i++)
+        put_entry(align_binding(alignment, i), plan, writer);
+    json_end(writer);
+    json_key(writer, "source_entries");
+    json_list(writer);
+    for (size_t i = 0; i < align_use_count(alignment); i++) {
+        const SourceUse *use = align_use(alignment, i);
+        json_map(writer);
+        put_string(writer, "source", use->tensor->name);
+        put_string(writer, "status", use_word(use->status));
+        put_shape(writer, "shape", use->tensor->dims, use->tensor->rank);
+        put_dtype(writer, use->tensor->dtype);
+        if (use->reason) put_string(writer, "reason", use->reason);
+        put_string(writer, "nearest", use->nearest);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
+/* ---- rules and output ---- */
+
+static void put_problems(const Alignment *alignment, JsonWriter *writer)
+{
+    json_key(writer, "collisions");
+    json_list(writer);
+    for (size_t i = 0; i < align_collision_count(alignment); i++) {
+        const Collision *collision = align_collision(alignment, i);
+        json_map(writer);
+        put_string(writer, "name", collision->name);
+        json_key(writer, "sources");
+        json_list(writer);
+        for (size_t j = 0; j < collision->source_count; j++)
+            json_string(writer, collision->sources[j]);
+        json_end(writer);
+        put_origin(writer, "rule", &collision->origin);
+        put_string(writer, "after", collision->what);
+        json_end(writer);
+    }
+    json_end(writer);
+    json_key(writer, "rule_notes");
+    json_list(writer);
+    for (size_t i = 0; i < align_note_count(alignment); i++) {
+        const RuleNote *note = align_note(alignment, i);
+        json_map(writer);
+        put_string(writer, "level", note->level == NOTE_ERROR ? "error" : "note");
+        put_origin(writer, "rule", &note->origin);
+        put_string(writer, "text", note->text);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
+static void put_output(const ReportOutput *output, JsonWriter *writer)
+{
+    json_key(writer, "output");
+    if (!output) {
+        json_null(writer);
+        return;
+    }
+    json_map(writer);
+    put_string(writer, "path", output->path);
+    put_string(writer, "format", output->format);
+    put_count(writer, "tensors", output->tensors);
+    put_count(writer, "bytes", output->bytes);
+    put_string(writer, "sha256", output->sha256);
+    json_end(writer);
+}
+
+void report_json(const Alignment *alignment, const ReportOptions *options, Text *out)
+{
+    JsonWriter *writer = json_writer_new(out, false);
+    json_map(writer);
+    put_head(alignment, options, writer);
+    put_summary(alignment, writer);
+    put_entries(alignment, options->plan, writer);
+    json_key(writer, "ties");
+    json_list(writer);
+    json_end(writer);
+    put_problems(alignment, writer);
+    json_key(writer, "optimizer");
+    json_null(writer);
+    put_output(options->output, writer);
+    json_key(writer, "exit");
+    json_int(writer, options->exit);
+    json_end(writer);
+    json_writer_free(writer);
+    text_addc(out, '\n');
+}

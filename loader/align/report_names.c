@@ -1,0 +1,348 @@
+/* The sections "Missing" and "Unused". */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/family.h"
+#include "loader/align/report_parts.h"
+#include "loader/core/map.h"
+
+enum {
+    UNUSED_COLUMN = 41, MISSING_COLUMN = 49,
+    FINE_LINES = 4               /* so few lines may keep numbers apart that are glued to words */
+};
+
+bool report_is_missing(const Binding *binding)
+{
+    if (binding->covered) return false;
+    if (binding->status == BIND_MISSING) return true;
+    return binding->status == BIND_KEPT && !binding->origin && !binding->offered;
+}
+
+/* The name with segments that are numbers as '#': ls1 and ls2 stay apart, layers do not. */
+static const char *coarse_form(Reporter *reporter, const char *name)
+{
+    Text text = {0};
+    while (*name) {
+        size_t n = strcspn(name, "./");
+        if (n && strspn(name, "0123456789") == n)
+            text_addc(&text, '#');
+        else
+            text_addn(&text, name, n);
+        if (name[n]) text_addc(&text, name[n++]);
+        name += n;
+    }
+    const char *copy = arena_strdup(reporter->arena, text_string(&text));
+    text_done(&text);
+    return copy;
+}
+
+/* Bundles names; where that gives few lines, ls1 and ls2 get one each, as people would list
+ * them, else they fold into ls{1-2}. */
+static size_t bundle_names(Reporter *reporter, const char *const *names, const char **classes,
+                           size_t n, Bundle **out)
+{
+    size_t lines = report_bundle(reporter, names, classes, n, out);
+    if (lines > FINE_LINES) return lines;
+    const char **fine = arena_alloc(reporter->arena, (n + 1) * sizeof *fine);
+    for (size_t i = 0; i < n; i++) {
+        const char *form = coarse_form(reporter, names[i]), *dot = strrchr(form, '.');
+        int parent = dot ? (int)(dot - form) : 0;
+        fine[i] = arena_printf(reporter->arena, "%s>%.*s", classes[i], parent, form);
+    }
+    Bundle *finer;
+    size_t fine_lines = report_bundle(reporter, names, fine, n, &finer);
+    if (fine_lines > FINE_LINES) return lines;
+    *out = finer;
+    return fine_lines;
+}
+
+/* ---- Missing ---- */
+
+/* For every target the first unused source that names it as nearest; MAP_NONE = none. */
+static uint32_t *invert_nearest(const Reporter *reporter)
+{
+    const Alignment *alignment = reporter->alignment;
+    size_t count = align_count(alignment);
+    uint32_t *nearest = mem_alloc((count + 1) * sizeof *nearest);
+    memset(nearest, 0xFF, (count + 1) * sizeof *nearest);
+    for (size_t i = 0; i < align_use_count(alignment); i++) {
+        const SourceUse *use = align_use(alignment, i);
+        const Binding *binding = use->nearest ? align_find(alignment, use->nearest) : NULL;
+        if (!binding) continue;
+        size_t index = (size_t)(binding - align_binding(alignment, 0));
+        if (nearest[index] == MAP_NONE) nearest[index] = (uint32_t)i;
+    }
+    return nearest;
+}
+
+typedef struct MissingList {
+    const Binding **items;
+    const char **names, **classes;
+    uint32_t *nearest;           /* of each item: a source, or MAP_NONE */
+    size_t count, kept;
+} MissingList;
+
+static void list_missing(Reporter *reporter, MissingList *list)
+{
+    const Alignment *alignment = reporter->alignment;
+    size_t total = align_count(alignment);
+    uint32_t *nearest = invert_nearest(reporter);
+    list->items = arena_alloc(reporter->arena, (total + 1) * sizeof *list->items);
+    list->names = arena_alloc(reporter->arena, (total + 1) * sizeof *list->names);
+    list->classes = arena_alloc(reporter->arena, (total + 1) * sizeof *list->classes);
+    list->nearest = arena_alloc(reporter->arena, (total + 1) * sizeof *list->nearest);
+    for (size_t i = 0; i < total; i++) {
+        const Binding *binding = align_binding(alignment, i);
+        if (!report_is_missing(binding)) continue;
+        size_t at = list->count++;
+        list->items[at] = binding;
+        list->names[at] = binding->name;
+        list->nearest[at] = nearest[i];
+        list->kept += binding->status == BIND_KEPT;
+        list->classes[at] =
+            arena_printf(reporter->arena, "%s %d %s",
+                         report_shape(reporter, binding->dims, binding->rank),
+                         nearest[i] != MAP_NONE, binding->suggest ? binding->suggest : "");
+    }
+    free(nearest);
+}
+
+/* "nearest unused: blocks.{0-11}.gamma_1 [768]", when every member has one. */
+static bool add_nearest(Reporter *reporter, const MissingList *list, const Bundle *bundle,
+                        bool *same_count)
+{
+    const char **names = arena_alloc(reporter->arena, bundle->count * sizeof *names);
+    const SourceUse *use = NULL;
+    for (size_t i = 0; i < bundle->count; i++) {
+        uint32_t source = list->nearest[bundle->members[i]];
+        if (source == MAP_NONE) return false;
+        use = align_use(reporter->alignment, source);
+        names[i] = use->tensor->name;
+    }
+    Bundle *folded;
+    size_t lines = report_bundle(reporter, names, NULL, bundle->count, &folded);
+    text_addf(&reporter->page.line, "nearest unused: %s%s [%s]", folded[0].name,
+              lines > 1 ? ", …" : "",
+              report_shape(reporter, use->tensor->dims, use->tensor->rank));
+    *same_count = lines == 1;
+    return true;
+}
+
+static void add_missing_line(Reporter *reporter, const MissingList *list, const Bundle *bundle,
+                             bool *said_count)
+{
+    const Binding *first = list->items[bundle->members[0]];
+    const BufferCause *buffer = report_buffer(first->name, first->rank);
+    bool same_count = false;
+    text_addf(&reporter->page.line, "%7zu  %s", bundle->count, bundle->name);
+    if (first->dims && first->rank)
+        text_addf(&reporter->page.line, "  [%s]", report_shape(reporter, first->dims, first->rank));
+    page_pad(&reporter->page, MISSING_COLUMN);
+    if (add_nearest(reporter, list, bundle, &same_count)) {
+        if (same_count && !*said_count) text_add(&reporter->page.line, "   same shape and count");
+        *said_count = *said_count || same_count;
+    } else if (buffer) {
+        text_add(&reporter->page.line, buffer->what);
+    } else if (first->reason && first->status == BIND_MISSING) {
+        text_add(&reporter->page.line, first->reason);
+    }
+    page_end_line(&reporter->page, LINE_GROUP);
+}
+
+/* Each suggested rule once, with the number of tensors where it is not all of them. */
+static void add_rules(Reporter *reporter, const MissingList *list)
+{
+    NameMap seen;
+    map_init(&seen);
+    size_t *counts = mem_alloc((list->count + 1) * sizeof *counts);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *rule = list->items[i]->suggest;
+        if (!rule) continue;
+        uint32_t index = map_get(&seen, rule);
+        if (index == MAP_NONE) map_set(&seen, rule, index = (uint32_t)i);
+        counts[index]++;
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        if (!counts[i]) continue;
+        bool fills = has_prefix(list->items[i]->suggest, "fill(");
+        const char *what = fills ? "To fill" : "Rule that would load";
+        if (counts[i] == list->count)
+            text_addf(&reporter->page.line, "    %s them:   ", what);
+        else
+            text_addf(&reporter->page.line, "    %s %zu of them:   ", what, counts[i]);
+        text_add(&reporter->page.line, list->items[i]->suggest);
+        page_end_line(&reporter->page, seen.count > 3 ? LINE_GROUP : LINE_TAIL);
+    }
+    free(counts);
+    map_done(&seen);
+}
+
+void report_missing(Reporter *reporter)
+{
+    MissingList list = {0};
+    list_missing(reporter, &list);
+    if (!list.count) return;
+    Bundle *bundles;
+    size_t lines = bundle_names(reporter, list.names, list.classes, list.count, &bundles);
+    bool said_count = false;
+    page_section(&reporter->page, false);
+    page_line(&reporter->page, LINE_HEAD, "  Missing (%zu)   nothing in the source fits%s",
+              list.count, list.kept == list.count ? "; kept as in the target" : "");
+    for (size_t i = 0; i < lines; i++)
+        add_missing_line(reporter, &list, &bundles[i], &said_count);
+    add_rules(reporter, &list);
+}
+
+/* ---- Unused ---- */
+
+typedef struct UnusedList {
+    const SourceUse **items;
+    const char **names, **classes;
+    const char **comments;
+    size_t count, counters;      /* counters: among them */
+    bool all_counters;           /* no other source tensor is one */
+} UnusedList;
+
+/* What the pattern **.num_batches_tracked fits. */
+static bool is_counter(const char *name)
+{
+    return has_suffix(name, ".num_batches_tracked") || strcmp(name, "num_batches_tracked") == 0;
+}
+
+/* What the target knows about BatchNorm decides what to say about left-over counters. */
+static const char *counter_text(const Alignment *alignment)
+{
+    bool norm = false;
+    for (size_t i = 0; i < align_count(alignment); i++) {
+        const char *name = align_binding(alignment, i)->name;
+        if (is_counter(name))
+            return "BatchNorm counters; the target lacks the layers";
+        norm = norm || has_suffix(name, "running_mean");
+    }
+    return norm ? "BatchNorm counters; the target's norm is frozen"
+                : "BatchNorm counters; the target has no BatchNorm";
+}
+
+static void list_shapes(Reporter *reporter, NameMap *shapes)
+{
+    for (size_t i = 0; i < align_count(reporter->alignment); i++) {
+        const Binding *binding = align_binding(reporter->alignment, i);
+        const char *shape = report_shape(reporter, binding->dims, binding->rank);
+        if (map_get(shapes, shape) == MAP_NONE) map_set(shapes, shape, 1);
+    }
+}
+
+/* A layer is spoken of by the shape of its largest tensor: 1000×2048 for fc.{bias,weight}. */
+static void list_layers(Reporter *reporter, const UnusedList *list, NameMap *layers)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const Tensor *tensor = list->items[i]->tensor;
+        const char *dot = strrchr(tensor->name, '.');
+        const char *layer = arena_strndup(reporter->arena, tensor->name,
+                                          dot ? (size_t)(dot - tensor->name) : 0);
+        uint32_t best = map_get(layers, layer);
+        if (best == MAP_NONE || list->items[best]->tensor->rank < tensor->rank)
+            map_set(layers, layer, (uint32_t)i);
+    }
+}
+
+static const Tensor *layer_tensor(Reporter *reporter, const UnusedList *list, const NameMap *layers,
+                                  const Tensor *tensor)
+{
+    const char *dot = strrchr(tensor->name, '.');
+    if (!dot) return tensor;
+    uint32_t best = map_get(layers, arena_strndup(reporter->arena, tensor->name,
+                                                  (size_t)(dot - tensor->name)));
+    return best == MAP_NONE ? tensor : list->items[best]->tensor;
+}
+
+static const char *comment_on(Reporter *reporter, const SourceUse *use, const Tensor *layer,
+                              const NameMap *shapes, const char *counters)
+{
+    const BufferCause *buffer = report_buffer(use->tensor->name, use->tensor->rank);
+    if (buffer && buffer == report_buffer("num_batches_tracked", 0)) return counters;
+    if (buffer) return buffer->what;
+    if (use->nearest) return "see Missing";
+    const char *own = report_shape(reporter, use->tensor->dims, use->tensor->rank);
+    const char *shape = report_shape(reporter, layer->dims, layer->rank);
+    if (map_get(shapes, shape) == MAP_NONE || map_get(shapes, own) == MAP_NONE)
+        return arena_printf(reporter->arena, "%s; no target has this shape",
+                            map_get(shapes, shape) == MAP_NONE ? shape : own);
+    return arena_printf(reporter->arena, "%s; the targets of this shape are other layers", shape);
+}
+
+static void list_unused(Reporter *reporter, UnusedList *list)
+{
+    const Alignment *alignment = reporter->alignment;
+    size_t total = align_use_count(alignment), counters = 0;
+    list->items = arena_alloc(reporter->arena, (total + 1) * sizeof *list->items);
+    list->names = arena_alloc(reporter->arena, (total + 1) * sizeof *list->names);
+    list->comments = arena_alloc(reporter->arena, (total + 1) * sizeof *list->comments);
+    for (size_t i = 0; i < total; i++) {
+        const SourceUse *use = align_use(alignment, i);
+        bool counter = is_counter(use->tensor->name);
+        counters += counter;
+        if (use->status != USE_UNUSED || use->offered_to || use->covered) continue;
+        list->counters += counter;
+        list->items[list->count] = use;
+        list->names[list->count++] = use->tensor->name;
+    }
+    list->all_counters = counters == list->counters;
+}
+
+static void comment_unused(Reporter *reporter, UnusedList *list)
+{
+    NameMap shapes, layers;
+    map_init(&shapes);
+    map_init(&layers);
+    list_shapes(reporter, &shapes);
+    list_layers(reporter, list, &layers);
+    const char *counters = counter_text(reporter->alignment);
+    for (size_t i = 0; i < list->count; i++) {
+        const Tensor *layer = layer_tensor(reporter, list, &layers, list->items[i]->tensor);
+        list->comments[i] = comment_on(reporter, list->items[i], layer, &shapes, counters);
+    }
+    map_done(&shapes);
+    map_done(&layers);
+}
+
+static void add_unused_line(Reporter *reporter, size_t count, const char *name, const char *comment)
+{
+    text_addf(&reporter->page.line, "%7zu  %s", count, name);
+    page_pad(&reporter->page, UNUSED_COLUMN);
+    text_add(&reporter->page.line, comment);
+    page_end_line(&reporter->page, LINE_GROUP);
+}
+
+/* The counters in one line under a wildcard, when it names nothing else; returns how many. */
+static size_t add_counters(Reporter *reporter, UnusedList *list)
+{
+    if (!list->all_counters || list->counters < 2) return 0;
+    size_t left = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (is_counter(list->names[i])) continue;
+        list->names[left] = list->names[i];
+        list->items[left++] = list->items[i];
+    }
+    list->count = left;
+    add_unused_line(reporter, list->counters, "**.num_batches_tracked",
+                    counter_text(reporter->alignment));
+    return list->counters;
+}
+
+void report_unused(Reporter *reporter)
+{
+    UnusedList list = {0};
+    if (!reporter->alignment || !align_target(reporter->alignment)) return;
+    list_unused(reporter, &list);
+    if (!list.count) return;
+    page_section(&reporter->page, false);
+    page_line(&reporter->page, LINE_HEAD, "  Unused in the source (%zu)", list.count);
+    add_counters(reporter, &list);
+    comment_unused(reporter, &list);
+    Bundle *bundles;
+    size_t lines = bundle_names(reporter, list.names, list.comments, list.count, &bundles);
+    for (size_t i = 0; i < lines; i++)
+        add_unused_line(reporter, bundles[i].count, bundles[i].name,
+                        list.comments[bundles[i].members[0]]);
+}

@@ -1,0 +1,263 @@
+/* The sections about rules (Ambiguous, Collision, Rule problem), about what is no tensor, and
+ * about targets that keep or are given a value. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/report_parts.h"
+#include "loader/core/map.h"
+
+enum { COMMENT_COLUMN = 41, OBJECTS_MAX = 6 };
+
+/* ---- Ambiguous ---- */
+
+static bool is_guess(const Binding *binding)
+{
+    return binding->status == BIND_AMBIGUOUS && !binding->covered && binding->reason &&
+           strcmp(binding->reason, "collision") != 0;
+}
+
+static void report_ambiguous(Reporter *reporter)
+{
+    size_t total = align_count(reporter->alignment), count = 0;
+    for (size_t i = 0; i < total; i++) count += is_guess(align_binding(reporter->alignment, i));
+    if (!count) return;
+    page_section(&reporter->page, true);
+    page_line(&reporter->page, LINE_HEAD, "  Ambiguous (%zu tensors)   nothing loaded", count);
+    for (size_t i = 0; i < total; i++) {
+        const Binding *binding = align_binding(reporter->alignment, i);
+        if (is_guess(binding))
+            page_line(&reporter->page, LINE_GROUP, "     %s   %s",
+                      report_name(reporter, binding->name), binding->reason);
+    }
+}
+
+/* ---- Collision ---- */
+
+static void add_collider(Reporter *reporter, const char *name)
+{
+    const Tensor *tensor = dict_find(align_source_dict(reporter->alignment), name);
+    text_add(&reporter->page.line, report_name(reporter, name));
+    if (tensor && tensor->rank)
+        text_addf(&reporter->page.line, " [%s]", report_shape(reporter, tensor->dims, tensor->rank));
+}
+
+static void add_collision(Reporter *reporter, const Collision *collision)
+{
+    text_addf(&reporter->page.line, "     %s   ←  ", report_name(reporter, collision->name));
+    for (size_t i = 0; i < collision->source_count && i < 4; i++) {
+        if (i) text_add(&reporter->page.line, "   and   ");
+        add_collider(reporter, collision->sources[i]);
+    }
+    if (collision->source_count > 4)
+        text_addf(&reporter->page.line, "   and %zu more", collision->source_count - 4);
+    if (collision->what)
+        text_addf(&reporter->page.line, "        after: %s", report_name(reporter, collision->what));
+    if (collision->origin.file)
+        text_addf(&reporter->page.line, "   (%s)", report_origin(reporter, &collision->origin));
+    page_end_line(&reporter->page, LINE_GROUP);
+}
+
+static void report_collisions(Reporter *reporter)
+{
+    size_t count = align_collision_count(reporter->alignment), most = 0;
+    if (!count) return;
+    for (size_t i = 0; i < count; i++) {
+        size_t sources = align_collision(reporter->alignment, i)->source_count;
+        if (sources > most) most = sources;
+    }
+    const char *how_many = most > 2 ? "several" : "two";
+    page_section(&reporter->page, true);
+    if (count == 1)
+        page_line(&reporter->page, LINE_HEAD,
+                  "  Collision (error)   %s source tensors get one name; nothing was written",
+                  how_many);
+    else
+        page_line(&reporter->page, LINE_HEAD,
+                  "  Collision (error)   %zu times %s source tensors get one name; nothing was "
+                  "written", count, how_many);
+    for (size_t i = 0; i < count; i++) add_collision(reporter, align_collision(reporter->alignment, i));
+}
+
+/* ---- Rule problem ---- */
+
+/* One note: its origin and first line, further lines below. A text that says "(error)" itself
+ * has its own heading. */
+static void add_note(Reporter *reporter, const RuleNote *note)
+{
+    const char *text = note->text;
+    size_t n = strcspn(text, "\n");
+    bool heading = strstr(text, "(error)") && strstr(text, "(error)") < text + n;
+    if (!heading) {
+        text_addf(&reporter->page.line, "  Rule problem (%s)   ",
+                  note->level == NOTE_ERROR ? "error" : "note");
+        if (note->origin.file && note->origin.line > 0)
+            text_addf(&reporter->page.line, "%s   ", report_origin(reporter, &note->origin));
+    } else {
+        text_add(&reporter->page.line, "  ");
+    }
+    text_add(&reporter->page.line,
+             report_name(reporter, arena_strndup(reporter->arena, text, n)));
+    page_end_line(&reporter->page, note->level == NOTE_ERROR ? LINE_HEAD : LINE_GROUP);
+    for (text += n; *text; text += n) {
+        text++;
+        n = strcspn(text, "\n");
+        page_line(&reporter->page, LINE_TAIL, "     %s",
+                  report_name(reporter, arena_strndup(reporter->arena, text, n)));
+    }
+}
+
+static void report_notes(Reporter *reporter)
+{
+    size_t count = align_note_count(reporter->alignment);
+    bool errors = false;
+    for (size_t i = 0; i < count; i++)
+        errors = errors || align_note(reporter->alignment, i)->level == NOTE_ERROR;
+    if (!count) return;
+    page_section(&reporter->page, errors);
+    for (int level = NOTE_ERROR; level >= NOTE_INFO; level--)
+        for (size_t i = 0; i < count; i++)
+            if ((int)align_note(reporter->alignment, i)->level == level)
+                add_note(reporter, align_note(reporter->alignment, i));
+}
+
+void report_rules(Reporter *reporter)
+{
+    report_ambiguous(reporter);
+    report_collisions(reporter);
+    report_notes(reporter);
+}
+
+/* ---- Not a tensor ---- */
+
+static void show_value(Reporter *reporter, const Object *value, Text *out)
+{
+    if (value->kind == OBJ_INT) {
+        text_addf(out, "%lld", (long long)value->integer);
+    } else if (value->kind == OBJ_FLOAT) {
+        text_addf(out, "%g", value->number);
+    } else if (value->kind == OBJ_BOOL) {
+        text_add(out, value->boolean ? "True" : "False");
+    } else if (value->kind == OBJ_NONE) {
+        text_add(out, "None");
+    } else {
+        Text shown = {0};
+        object_show(value, &shown);
+        text_add(out, report_name(reporter, text_string(&shown)));
+        text_done(&shown);
+    }
+}
+
+/* Whether the value is on the way to the weights, or weights itself. */
+static bool leads_to_tensors(const Reporter *reporter, const char *key, const Object *value)
+{
+    const char *container = align_container(reporter->alignment);
+    size_t n = strlen(key);
+    if (value->kind == OBJ_TENSOR) return true;
+    return strncmp(container, key, n) == 0 && strchr(".[", container[n]);
+}
+
+static void report_objects(Reporter *reporter)
+{
+    const Object *root = checkpoint_root(align_source(reporter->alignment));
+    const Object *dict = root ? object_as_dict(root) : NULL;
+    size_t count = 0;
+    Text list = {0};
+    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
+        const Object *key = dict->list.items[i], *value = dict->list.items[i + 1];
+        if (key->kind != OBJ_STR || !value) continue;
+        if (leads_to_tensors(reporter, key->bytes.text, value)) continue;
+        if (count++ >= OBJECTS_MAX) continue;
+        text_addf(&list, "%s%s = ", list.length ? ", " : "",
+                  report_name(reporter, key->bytes.text));
+        show_value(reporter, value, &list);
+    }
+    if (count) {
+        page_section(&reporter->page, false);
+        if (count > OBJECTS_MAX) text_addf(&list, ", and %zu more", count - OBJECTS_MAX);
+        page_line(&reporter->page, LINE_HEAD, "  Not a tensor (%zu)   %s: not carried over", count,
+                  text_string(&list));
+    }
+    text_done(&list);
+}
+
+/* ---- Kept, Filled ---- */
+
+typedef const char *(*Describe)(Reporter *reporter, const Binding *binding);
+
+static const char *describe_kept(Reporter *reporter, const Binding *binding)
+{
+    if (binding->status != BIND_KEPT || !binding->origin) return NULL;
+    return arena_printf(reporter->arena, "%s (%s)%s", binding->reason,
+                        report_origin(reporter, binding->origin),
+                        binding->expr ? "" : "; a schema has no value for it");
+}
+
+static const char *describe_filled(Reporter *reporter, const Binding *binding)
+{
+    if (binding->status != BIND_FILLED) return NULL;
+    return arena_printf(reporter->arena, "%s%s%s%s", binding->op ? binding->op : "",
+                        binding->reason ? "   " : "", binding->reason ? binding->reason : "",
+                        binding->offered ? "   instead of another shape" : "");
+}
+
+static const char *describe_tied(Reporter *reporter, const Binding *binding)
+{
+    if (binding->status != BIND_TIED) return NULL;
+    return arena_printf(reporter->arena, "shares storage with %s",
+                        report_name(reporter, binding->tied_to->name));
+}
+
+static const char *describe_loaded(Reporter *reporter, const Binding *binding)
+{
+    if (binding->status != BIND_LOADED) return NULL;
+    const char *what = binding->how == HOW_EXACT ? "same name" : how_word(binding->how);
+    const Origin *origin = binding->step ? align_step_origin(binding->step) : NULL;
+    return arena_printf(reporter->arena, "%s%s%s%s", what, origin ? "   " : "",
+                        origin ? report_origin(reporter, origin) : "",
+                        binding->reason ? arena_printf(reporter->arena, "   %s", binding->reason)
+                                        : "");
+}
+
+/* A section of the bindings that `describe` has words for, folded by those words. */
+static void add_listing(Reporter *reporter, const char *title, const char *comment,
+                        Describe describe)
+{
+    size_t total = align_count(reporter->alignment), count = 0;
+    const char **names = mem_alloc((total + 1) * sizeof *names);
+    const char **classes = mem_alloc((total + 1) * sizeof *classes);
+    for (size_t i = 0; i < total; i++) {
+        const Binding *binding = align_binding(reporter->alignment, i);
+        const char *class = binding->covered ? NULL : describe(reporter, binding);
+        if (!class) continue;
+        names[count] = binding->name;
+        classes[count++] = class;
+    }
+    if (count) {
+        Bundle *bundles;
+        size_t lines = report_bundle(reporter, names, classes, count, &bundles);
+        page_section(&reporter->page, false);
+        page_line(&reporter->page, LINE_HEAD, "  %s (%zu)%s", title, count, comment);
+        for (size_t i = 0; i < lines; i++) {
+            text_addf(&reporter->page.line, "%7zu  %s", bundles[i].count, bundles[i].name);
+            page_pad(&reporter->page, COMMENT_COLUMN);
+            text_add(&reporter->page.line, classes[bundles[i].members[0]]);
+            page_end_line(&reporter->page, LINE_GROUP);
+        }
+    }
+    free(names);
+    free(classes);
+}
+
+void report_loaded(Reporter *reporter)
+{
+    if (!reporter->options->verbose) return;
+    add_listing(reporter, "Loaded", "", describe_loaded);
+    add_listing(reporter, "Tied", "", describe_tied);
+}
+
+void report_others(Reporter *reporter)
+{
+    report_objects(reporter);
+    add_listing(reporter, "Kept", "   the target's own values", describe_kept);
+    add_listing(reporter, "Filled", "", describe_filled);
+}

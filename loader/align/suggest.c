@@ -1,0 +1,129 @@
+#include "loader/align/suggest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *suggest_line(Arena *arena, const char *rule)
+{
+    bool closes = strstr(rule, "]]") != NULL;
+    return arena_printf(arena, closes ? "rules [=[ %s ]=]" : "rules [[ %s ]]", rule);
+}
+
+void lua_quote(const char *text, size_t n, Text *out)
+{
+    text_addc(out, '"');
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\')
+            text_addf(out, "\\%c", c);
+        else if (c < ' ' || c == 0x7F || (c >= 0x80 && !utf8_valid(text, n)))
+            text_addf(out, "\\x%02X", c);
+        else
+            text_addc(out, (char)c);
+    }
+    text_addc(out, '"');
+}
+
+bool suggest_fits(const DraftKey *key, const Binding *binding)
+{
+    if (key->expr->unknown || !binding->dims) return true;
+    return same_dims(key->expr->dims, key->expr->rank, binding->dims, binding->rank);
+}
+
+void suggest_pair(Suggester *suggester, SpareKey *spare, Binding *binding, const char *rule)
+{
+    const Tensor *tensor = expr_as_source(spare->key->expr);
+    spare->partner = binding;
+    if (rule && !binding->suggest) binding->suggest = rule;
+    uint32_t index = tensor ? align_source_index(suggester->alignment, tensor) : MAP_NONE;
+    if (index == MAP_NONE) return;
+    SourceUse *use = &suggester->alignment->uses[index];
+    if (!use->nearest && use->status == USE_UNUSED) use->nearest = binding->name;
+}
+
+/* ---- targets that one can make up for without a source ---- */
+
+static bool has_word(const char *name, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcasestr(name, words[i])) return true;
+    return false;
+}
+
+/* An output matrix that is missing beside an embedding of its shape: the usual tied pair. */
+static void suggest_tie(Suggester *suggester, Binding *binding)
+{
+    static const char *const heads[] = {"lm_head", "embed_out", "output.weight", "decoder.weight",
+                                        "proj_out.weight", "predictions."};
+    static const char *const embeddings[] = {"embed", "wte", "tok_emb"};
+    if (binding->rank != 2 || !binding->dims || !has_word(binding->name, heads, countof(heads)))
+        return;
+    for (size_t i = 0; i < suggester->alignment->count; i++) {
+        const Binding *other = &suggester->alignment->bindings[i];
+        if (other->status != BIND_LOADED || !has_word(other->name, embeddings, countof(embeddings)))
+            continue;
+        if (!same_dims(other->dims, other->rank, binding->dims, binding->rank)) continue;
+        const char *name = other->name;
+        binding->suggest = suggest_line(
+            suggester->arena, arena_printf(suggester->arena, "%s -> %s, %s |> copy", name, name,
+                                           binding->name));
+        return;
+    }
+}
+
+static void suggest_fills(Suggester *suggester)
+{
+    unsigned ties = 0;
+    for (size_t i = 0; i < suggester->missing_count; i++) {
+        Binding *binding = suggester->missing[i];
+        if (binding->suggest) continue;
+        if (has_suffix(binding->name, "num_batches_tracked"))
+            binding->suggest = "fill(\"**.num_batches_tracked\", zeros())";
+        else if (ties++ < 64)
+            suggest_tie(suggester, binding);
+    }
+}
+
+/* ---- the whole ---- */
+
+static bool is_missing(const Binding *binding)
+{
+    if (binding->status == BIND_MISSING) return true;
+    return binding->status == BIND_KEPT && !binding->origin && !binding->offered;
+}
+
+static void list_both(Suggester *suggester)
+{
+    Alignment *alignment = suggester->alignment;
+    size_t keys = draft_count(alignment->draft);
+    suggester->missing = mem_alloc((alignment->count + 1) * sizeof *suggester->missing);
+    for (size_t i = 0; i < alignment->count; i++) {
+        if (!is_missing(&alignment->bindings[i])) continue;
+        map_set(&suggester->missing_names, alignment->bindings[i].name,
+                (uint32_t)suggester->missing_count);
+        suggester->missing[suggester->missing_count++] = &alignment->bindings[i];
+    }
+    suggester->spares = mem_alloc((keys + 1) * sizeof *suggester->spares);
+    for (size_t i = 0; suggester->missing_count && i < keys; i++) {
+        const DraftKey *key = draft_at(alignment->draft, i);
+        if (key->expr && !key->collision && !align_find(alignment, key->name))
+            suggester->spares[suggester->spare_count++] = (SpareKey){.key = key};
+    }
+}
+
+void suggest_all(Alignment *alignment)
+{
+    if (!alignment->target) return;
+    Suggester suggester = {.alignment = alignment, .arena = alignment->arena};
+    map_init(&suggester.missing_names);
+    suggest_shapes(alignment);
+    list_both(&suggester);
+    if (suggester.spare_count) {
+        suggest_prefixes(&suggester);
+        suggest_families(&suggester);
+    }
+    suggest_fills(&suggester);
+    map_done(&suggester.missing_names);
+    free(suggester.missing);
+    free(suggester.spares);
+}

@@ -1,0 +1,36 @@
+/* What would help: for every open target a rule, for every unused source the missing target
+ * that may be meant. Nothing here changes a state. Each kind of help is a file: shapes and
+ * dtypes (suggest_shapes.c), prefixes (suggest_names.c), families (suggest_families.c). */
+#ifndef LOADER_ALIGN_SUGGEST_H
+#define LOADER_ALIGN_SUGGEST_H
+
+#include "loader/align/align_parts.h"
+
+/* A key of the draft that no target has the name of. */
+typedef struct SpareKey {
+    const DraftKey *key;
+    Binding *partner;            /* the missing target it may be meant for; NULL = none yet */
+} SpareKey;
+
+typedef struct Suggester {
+    Alignment *alignment;
+    Arena *arena;
+    SpareKey *spares;            /* in draft order */
+    size_t spare_count;
+    Binding **missing;           /* in target order: missing, or kept because they were */
+    size_t missing_count;
+    NameMap missing_names;       /* name → index of missing[]; taken ones are removed */
+} Suggester;
+
+void suggest_shapes(Alignment *alignment);
+void suggest_prefixes(Suggester *suggester);
+void suggest_families(Suggester *suggester);
+
+/* Pairs a spare key with a missing target: sets nearest, and the rule if there is one. */
+void suggest_pair(Suggester *suggester, SpareKey *spare, Binding *binding, const char *rule);
+/* Whether the key's value would go into the target as it is (unknown shapes fit). */
+bool suggest_fits(const DraftKey *key, const Binding *binding);
+/* Text as a Lua string, quotes included. */
+void lua_quote(const char *text, size_t n, Text *out);
+
+#endif

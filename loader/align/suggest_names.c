@@ -1,0 +1,246 @@
+/* Prefixes: which beginning of the spare keys, taken off or exchanged for another, makes the
+ * most of them names of missing targets; and wrapper segments that stand anywhere. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/family.h"
+#include "loader/align/suggest.h"
+
+enum {
+    SEGMENTS_MAX = 4,            /* of a prefix, on either side */
+    ROUNDS_MAX = 8,              /* prefix rules for one alignment */
+    VOTES_MIN = 2                /* tensors that a prefix rule must load */
+};
+
+static const uint32_t AMBIGUOUS = MAP_NONE - 1;
+
+/* One exchange of prefixes: `from` of the spare key, `to` of the target; both end in '.', or
+ * are empty. */
+typedef struct Vote {
+    const char *from, *to;
+    size_t from_length, to_length;
+    size_t count;
+    bool tried;
+} Vote;
+
+typedef struct Ballot {
+    Suggester *suggester;
+    NameMap suffixes;            /* of missing targets → index of missing[], or AMBIGUOUS */
+    NameMap names;               /* "from\1to" → index of votes */
+    Vote *votes;
+    size_t count, room;
+    Text text;                   /* scratch */
+} Ballot;
+
+/* Where the name goes on behind its first k segments; NULL when it has no more. */
+static const char *skip_segments(const char *name, unsigned k)
+{
+    for (; k; k--) {
+        name = strchr(name, '.');
+        if (!name || !*++name) return NULL;
+    }
+    return name;
+}
+
+static void list_suffixes(Ballot *ballot)
+{
+    const Suggester *suggester = ballot->suggester;
+    for (size_t i = 0; i < suggester->missing_count; i++) {
+        const char *name = suggester->missing[i]->name;
+        bool taken = map_get(&suggester->missing_names, name) == MAP_NONE;
+        for (unsigned k = 0; !taken && k <= SEGMENTS_MAX; k++) {
+            const char *suffix = skip_segments(name, k);
+            if (!suffix) break;
+            if (map_set(&ballot->suffixes, suffix, (uint32_t)i) != MAP_NONE)
+                map_set(&ballot->suffixes, suffix, AMBIGUOUS);
+        }
+    }
+}
+
+static void cast_vote(Ballot *ballot, const char *from, size_t from_length, const char *to,
+                      size_t to_length)
+{
+    text_clear(&ballot->text);
+    text_addn(&ballot->text, from, from_length);
+    text_addc(&ballot->text, FAMILY_MARK);
+    text_addn(&ballot->text, to, to_length);
+    uint32_t index = map_get(&ballot->names, text_string(&ballot->text));
+    if (index == MAP_NONE) {
+        Arena *arena = ballot->suggester->arena;
+        index = (uint32_t)ballot->count;
+        ballot->votes = mem_grow(ballot->votes, &ballot->room, ballot->count + 1, sizeof(Vote));
+        ballot->votes[ballot->count++] = (Vote){.from = arena_strndup(arena, from, from_length),
+                                                .to = arena_strndup(arena, to, to_length),
+                                                .from_length = from_length,
+                                                .to_length = to_length};
+        map_set(&ballot->names, arena_strdup(arena, text_string(&ballot->text)), index);
+    }
+    ballot->votes[index].count++;
+}
+
+/* Every spare key votes once: for the exchange that leaves its longest suffix in place. */
+static void vote(Ballot *ballot, const SpareKey *spare)
+{
+    const char *name = spare->key->name;
+    for (unsigned k = 0; k <= SEGMENTS_MAX; k++) {
+        const char *suffix = skip_segments(name, k);
+        if (!suffix) return;
+        uint32_t index = map_get(&ballot->suffixes, suffix);
+        if (index == MAP_NONE || index == AMBIGUOUS) continue;
+        const Binding *binding = ballot->suggester->missing[index];
+        if (!suggest_fits(spare->key, binding)) continue;
+        size_t from = (size_t)(suffix - name), to = strlen(binding->name) - strlen(suffix);
+        cast_vote(ballot, name, from, binding->name, to);
+        return;
+    }
+}
+
+static Vote *best_vote(const Ballot *ballot)
+{
+    Vote *best = NULL;
+    for (size_t i = 0; i < ballot->count; i++) {
+        Vote *candidate = &ballot->votes[i];
+        if (candidate->tried || candidate->count < VOTES_MIN) continue;
+        if (!best || candidate->count > best->count) best = candidate;
+    }
+    return best;
+}
+
+/* Whether some key that is well where it is would be renamed as well. */
+static bool breaks_others(const Suggester *suggester, const Vote *vote)
+{
+    const Draft *draft = suggester->alignment->draft;
+    for (size_t i = 0; i < draft_count(draft); i++) {
+        const DraftKey *key = draft_at(draft, i);
+        if (strncmp(key->name, vote->from, vote->from_length) != 0) continue;
+        const Binding *binding = align_find(suggester->alignment, key->name);
+        if (binding && binding->status == BIND_LOADED) return true;
+    }
+    return false;
+}
+
+static const char *vote_rule(const Suggester *suggester, const Vote *vote)
+{
+    Text text = {0};
+    const char *rule;
+    if (!vote->to_length || !vote->from_length) {
+        text_add(&text, vote->to_length ? "prefix " : "strip ");
+        lua_quote(vote->to_length ? vote->to : vote->from,
+                  vote->to_length ? vote->to_length : vote->from_length, &text);
+        rule = arena_strdup(suggester->arena, text_string(&text));
+    } else {
+        rule_quote(vote->from, vote->from_length, &text);
+        text_add(&text, "** -> ");
+        rule_quote(vote->to, vote->to_length, &text);
+        text_add(&text, "**");
+        rule = suggest_line(suggester->arena, text_string(&text));
+    }
+    text_done(&text);
+    return rule;
+}
+
+/* Pairs every spare key that the exchange makes the name of a missing target. */
+static void apply_vote(Ballot *ballot, const Vote *vote)
+{
+    Suggester *suggester = ballot->suggester;
+    const char *rule = breaks_others(suggester, vote) ? NULL : vote_rule(suggester, vote);
+    for (size_t i = 0; i < suggester->spare_count; i++) {
+        SpareKey *spare = &suggester->spares[i];
+        if (spare->partner || strncmp(spare->key->name, vote->from, vote->from_length) != 0)
+            continue;
+        text_clear(&ballot->text);
+        text_addn(&ballot->text, vote->to, vote->to_length);
+        text_add(&ballot->text, spare->key->name + vote->from_length);
+        uint32_t index = map_get(&suggester->missing_names, text_string(&ballot->text));
+        if (index == MAP_NONE || !suggest_fits(spare->key, suggester->missing[index])) continue;
+        map_remove(&suggester->missing_names, text_string(&ballot->text));
+        suggest_pair(suggester, spare, suggester->missing[index], rule);
+    }
+}
+
+/* ---- wrapper segments ---- */
+
+static const char *const wrappers[] = {"module", "_orig_mod", "_fsdp_wrapped_module",
+                                       "_checkpoint_wrapped_module", "_forward_module"};
+
+/* The name without wrapper segments; `found` gets a bit for each kind that was there. */
+static void unwrap_name(const char *name, Text *out, unsigned *found)
+{
+    text_clear(out);
+    while (*name) {
+        size_t n = strcspn(name, "."), kind = 0;
+        while (kind < countof(wrappers) &&
+               !(strlen(wrappers[kind]) == n && memcmp(wrappers[kind], name, n) == 0))
+            kind++;
+        bool wrapper = kind < countof(wrappers) && name[n] == '.';
+        if (wrapper)
+            *found |= 1u << kind;
+        else
+            text_addn(out, name, n + (name[n] == '.'));
+        name += n + (name[n] == '.');
+    }
+}
+
+/* The missing target a spare key is without its wrappers; MAP_NONE when it is none. */
+static uint32_t find_unwrapped(const Suggester *suggester, const SpareKey *spare, Text *name,
+                               unsigned *found)
+{
+    *found = 0;
+    unwrap_name(spare->key->name, name, found);
+    uint32_t index = *found ? map_get(&suggester->missing_names, text_string(name)) : MAP_NONE;
+    if (index == MAP_NONE || !suggest_fits(spare->key, suggester->missing[index])) return MAP_NONE;
+    return index;
+}
+
+static const char *wrapper_rule(Arena *arena, unsigned kinds)
+{
+    Text rule = {0};
+    for (size_t kind = 0; kind < countof(wrappers); kind++)
+        if (kinds >> kind & 1)
+            text_addf(&rule, "%s\"%s\"", rule.length ? ", " : "seg(", wrappers[kind]);
+    text_addc(&rule, ')');
+    const char *copy = arena_strdup(arena, text_string(&rule));
+    text_done(&rule);
+    return copy;
+}
+
+/* Wrappers inside a name (not only before it) are taken off by seg(…) in one statement. */
+static void suggest_wrappers(Suggester *suggester)
+{
+    Text name = {0};
+    unsigned kinds = 0, found;
+    size_t inside = 0;
+    for (size_t i = 0; i < suggester->spare_count; i++) {
+        const SpareKey *spare = &suggester->spares[i];
+        if (find_unwrapped(suggester, spare, &name, &found) == MAP_NONE) continue;
+        kinds |= found;
+        inside += !has_suffix(spare->key->name, text_string(&name));
+    }
+    const char *rule = inside ? wrapper_rule(suggester->arena, kinds) : NULL;
+    for (size_t i = 0; inside && i < suggester->spare_count; i++) {
+        uint32_t index = find_unwrapped(suggester, &suggester->spares[i], &name, &found);
+        if (index == MAP_NONE) continue;
+        map_remove(&suggester->missing_names, text_string(&name));
+        suggest_pair(suggester, &suggester->spares[i], suggester->missing[index], rule);
+    }
+    text_done(&name);
+}
+
+void suggest_prefixes(Suggester *suggester)
+{
+    Ballot ballot = {.suggester = suggester};
+    suggest_wrappers(suggester);
+    list_suffixes(&ballot);
+    for (size_t i = 0; i < suggester->spare_count; i++)
+        if (!suggester->spares[i].partner) vote(&ballot, &suggester->spares[i]);
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        Vote *best = best_vote(&ballot);
+        if (!best) break;
+        best->tried = true;
+        apply_vote(&ballot, best);
+    }
+    map_done(&ballot.suffixes);
+    map_done(&ballot.names);
+    text_done(&ballot.text);
+    free(ballot.votes);
+}

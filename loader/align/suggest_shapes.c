@@ -1,0 +1,214 @@
+/* Rules for tensors whose shape or dtype differs, written once for a module or a family of
+ * modules where the same op helps every member and breaks none. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/family.h"
+#include "loader/align/shape_diff.h"
+#include "loader/align/suggest.h"
+
+/* The members of one family (of modules, or of single tensors) and what they need. */
+typedef struct Unit {
+    const char *family;
+    const char *only;            /* the one member's literal name, while there is but one */
+    const char *op;              /* what its misshapen members need */
+    bool several;                /* members of more than one literal name are misshapen */
+    bool mixed;                  /* they need different ops */
+    bool breaks;                 /* some other member would not survive the op */
+    uint32_t hits;
+    const char *rule;            /* made on first demand */
+} Unit;
+
+typedef struct Units {
+    Arena *arena;
+    NameMap names;
+    Unit *items;
+    size_t count, room;
+    FamilyName family;           /* scratch */
+    Text text;                   /* scratch */
+} Units;
+
+static bool is_misshapen(const Binding *binding)
+{
+    if (binding->status == BIND_SHAPE) return !binding->expr->unknown;
+    return binding->status == BIND_KEPT && !binding->origin && binding->offered &&
+           !binding->offered->unknown &&
+           !same_dims(binding->offered->dims, binding->offered->rank, binding->dims, binding->rank);
+}
+
+static const Expr *offer_of(const Binding *binding)
+{
+    return binding->status == BIND_KEPT ? binding->offered : binding->expr;
+}
+
+static ShapeDiff diff_of(const Binding *binding)
+{
+    const Expr *offer = offer_of(binding);
+    return shape_diff(offer->dims, offer->rank, binding->dims, binding->rank);
+}
+
+/* Many tensors of several kinds differ, along more than their first axis: another width or
+ * depth of the same architecture, which no rule can mend. */
+static bool is_another_size(const Alignment *alignment)
+{
+    enum { TENSORS = 8, KINDS = 3 };
+    FamilyName family = {0};
+    NameMap kinds;
+    size_t tensors = 0, inner = 0, vectors = 0;
+    map_init(&kinds);
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        if (!is_misshapen(binding)) continue;
+        ShapeDiff diff = diff_of(binding);
+        bool plain = has_suffix(binding->name, "weight") || has_suffix(binding->name, "bias");
+        if (!plain || (diff.kind != SHAPES_ONE_AXIS && diff.kind != SHAPES_AXES)) continue;
+        tensors++;
+        inner += diff.kind == SHAPES_AXES || diff.axis > 0;
+        vectors += binding->rank == 1;
+        if (kinds.count > KINDS) continue;
+        family_split(binding->name, &family);
+        const char *text = arena_strdup(alignment->arena, text_string(&family.text));
+        map_set(&kinds, text, 1);
+    }
+    bool another = tensors >= TENSORS && kinds.count >= KINDS && inner && vectors;
+    map_done(&kinds);
+    family_done(&family);
+    return another;
+}
+
+/* The unit of the first n bytes of a name, made when `make` says so; else NULL. */
+static Unit *find_unit(Units *units, const char *name, size_t n, bool make)
+{
+    text_clear(&units->text);
+    text_addn(&units->text, name, n);
+    family_split(text_string(&units->text), &units->family);
+    uint32_t index = map_get(&units->names, text_string(&units->family.text));
+    if (index != MAP_NONE) return &units->items[index];
+    if (!make) return NULL;
+    units->items = mem_grow(units->items, &units->room, units->count + 1, sizeof(Unit));
+    Unit *unit = &units->items[units->count];
+    *unit = (Unit){.family = arena_strdup(units->arena, text_string(&units->family.text)),
+                   .only = arena_strndup(units->arena, name, n)};
+    map_set(&units->names, unit->family, (uint32_t)units->count++);
+    return unit;
+}
+
+static void add_member(Unit *unit, const char *name, size_t n, const char *op)
+{
+    if (unit->op && strcmp(unit->op, op) != 0) unit->mixed = true;
+    unit->op = op;
+    unit->hits++;
+    if (strlen(unit->only) != n || memcmp(unit->only, name, n) != 0) unit->several = true;
+}
+
+static size_t parent_length(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot ? (size_t)(dot - name) : 0;
+}
+
+static const char *needed_op(Arena *arena, const Binding *binding)
+{
+    if (binding->status == BIND_DTYPE) {
+        const Tensor *tensor = binding->source_count ? binding->sources[0] : NULL;
+        bool opaque = tensor && tensor->encoding && tensor->encoding->opaque;
+        return opaque ? NULL : arena_printf(arena, "cast \"%s\"", dtype_name(binding->dtype));
+    }
+    if (!is_misshapen(binding)) return NULL;
+    ShapeDiff diff = diff_of(binding);
+    return shape_diff_op(arena, &diff, binding->dims);
+}
+
+/* Whether a well-shaped tensor keeps its values under the op: a fit along an axis it has. */
+static bool survives(const Binding *binding, const char *op)
+{
+    return has_prefix(op, "fit(") && (unsigned)atoi(op + 4) < binding->rank;
+}
+
+static const char *unit_rule(Units *units, Unit *unit, const char *tail)
+{
+    if (unit->rule) return unit->rule;
+    Text rule = {0};
+    for (int side = 0; side < 2; side++) {
+        if (side) text_add(&rule, " -> ");
+        if (unit->several)
+            family_rule(unit->family, NULL, &rule);
+        else
+            rule_quote(unit->only, strlen(unit->only), &rule);
+        text_add(&rule, tail);
+    }
+    text_addf(&rule, " |> %s", unit->op);
+    unit->rule = suggest_line(units->arena, text_string(&rule));
+    text_done(&rule);
+    return unit->rule;
+}
+
+static const char *single_rule(Units *units, const char *name, const char *op)
+{
+    Unit lone = {.only = name, .op = op};
+    return unit_rule(units, &lone, "");
+}
+
+/* A module's rule covers its siblings with `.*`; failing that, the tensor's own family. */
+static const char *choose_rule(Units *modules, Units *tensors, const Binding *binding,
+                               const char *op)
+{
+    Unit *module = find_unit(modules, binding->name, parent_length(binding->name), false);
+    bool whole = module && module->family[0] && !module->mixed && !module->breaks &&
+                 module->hits > 1 && has_prefix(op, "fit(");
+    if (whole) return unit_rule(modules, module, ".*");
+    Unit *tensor = find_unit(tensors, binding->name, strlen(binding->name), false);
+    if (tensor && !tensor->mixed && !tensor->breaks) return unit_rule(tensors, tensor, "");
+    return single_rule(tensors, binding->name, op);
+}
+
+static void list_units(Alignment *alignment, const char **ops, Units *modules, Units *tensors)
+{
+    for (size_t i = 0; i < alignment->count; i++) {
+        const char *name = alignment->bindings[i].name;
+        if (!ops[i]) continue;
+        add_member(find_unit(modules, name, parent_length(name), true), name, parent_length(name),
+                   ops[i]);
+        add_member(find_unit(tensors, name, strlen(name), true), name, strlen(name), ops[i]);
+    }
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        if (ops[i] || !binding->source_count) continue;
+        Unit *unit = find_unit(modules, binding->name, parent_length(binding->name), false);
+        if (unit && !survives(binding, unit->op)) unit->breaks = true;
+        unit = find_unit(tensors, binding->name, strlen(binding->name), false);
+        if (unit && !survives(binding, unit->op)) unit->breaks = true;
+    }
+}
+
+static void free_units(Units *units)
+{
+    map_done(&units->names);
+    family_done(&units->family);
+    text_done(&units->text);
+    free(units->items);
+}
+
+void suggest_shapes(Alignment *alignment)
+{
+    size_t count = 0;
+    const char **ops = mem_alloc((alignment->count + 1) * sizeof *ops);
+    alignment->another_size = is_another_size(alignment);
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        if (alignment->another_size && binding->status != BIND_DTYPE) continue;
+        ops[i] = needed_op(alignment->arena, binding);
+        count += ops[i] != NULL;
+    }
+    if (count) {
+        Units modules = {.arena = alignment->arena}, tensors = {.arena = alignment->arena};
+        list_units(alignment, ops, &modules, &tensors);
+        for (size_t i = 0; i < alignment->count; i++)
+            if (ops[i])
+                alignment->bindings[i].suggest =
+                    choose_rule(&modules, &tensors, &alignment->bindings[i], ops[i]);
+        free_units(&modules);
+        free_units(&tensors);
+    }
+    free(ops);
+}

@@ -1,0 +1,423 @@
+/* Templates: the right-hand sides of rules; see pattern.h. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/pattern.h"
+#include "loader/align/rule_lex.h"
+#include "loader/align/sum.h"
+
+typedef enum PartKind {
+    PART_TEXT,       /* literal bytes */
+    PART_STAR,       /* the next star of the left */
+    PART_CAPTURE,    /* {name} */
+    PART_ANONYMOUS,  /* {0-31}, {a,b} as on the left */
+    PART_SUM,        /* integer arithmetic */
+    PART_HOST        /* any other expression */
+} PartKind;
+
+typedef struct Part {
+    PartKind kind;
+    const char *text;            /* TEXT: the bytes; else what stands in the braces */
+    uint32_t length;
+    bool dot_before, dot_after;  /* STAR: a dot that goes when the star matched nothing */
+    size_t index;                /* ANONYMOUS: which anonymous capture of the left */
+    const Sum *sum;
+    int handle;                  /* HOST */
+} Part;
+
+struct Template {
+    const char *text;
+    const Part *parts;
+    size_t part_count, star_count;
+    ExprHost host;
+};
+
+typedef struct Reader {
+    Arena *arena;
+    const char *at, *end;
+    const TemplateScope *scope;
+    const ExprHost *host;
+    Template *template;
+    Part *parts;                 /* growing; moved to the arena at the end */
+    size_t part_room;
+    Text literal;
+    bool bare_dot;
+    Error *err;
+} Reader;
+
+static Part *add_part(Reader *reader, PartKind kind)
+{
+    Template *template = reader->template;
+    Text *literal = &reader->literal;
+    reader->parts = mem_grow(reader->parts, &reader->part_room, template->part_count + 2,
+                             sizeof *reader->parts);
+    if (literal->length) {
+        reader->parts[template->part_count++] =
+            (Part){.kind = PART_TEXT, .length = (uint32_t)literal->length,
+                   .text = arena_strndup(reader->arena, literal->bytes, literal->length)};
+        text_clear(literal);
+    }
+    reader->bare_dot = false;
+    Part *part = &reader->parts[template->part_count];
+    *part = (Part){.kind = kind};
+    if (kind != PART_TEXT) template->part_count++;
+    return part;
+}
+
+static bool add_star(Reader *reader)
+{
+    const TemplateScope *scope = reader->scope;
+    size_t stars = 0;
+    for (size_t i = 0; i < scope->source_count; i++)
+        if (pattern_stars(scope->sources[i]) > stars) stars = pattern_stars(scope->sources[i]);
+    if (reader->template->star_count++ == stars)
+        return error_set(reader->err, ERR_RULE, "more stars on the right than the %zu on the left",
+                         stars);
+    bool run = reader->at + 1 < reader->end && reader->at[1] == '*';
+    reader->at += run ? 2 : 1;
+    bool after = reader->at < reader->end && *reader->at == '.';
+    bool before = !after && reader->bare_dot;
+    if (after) reader->at++;
+    if (before) reader->literal.bytes[--reader->literal.length] = '\0';
+    Part *part = add_part(reader, PART_STAR);
+    part->dot_after = after;
+    part->dot_before = before;
+    return true;
+}
+
+static const CaptureInfo *find_info(const TemplateScope *scope, const char *name, size_t n)
+{
+    for (size_t i = 0; i < scope->source_count; i++) {
+        size_t count;
+        const CaptureInfo *infos = pattern_captures(scope->sources[i], &count);
+        for (size_t j = 0; j < count; j++)
+            if (infos[j].name && strlen(infos[j].name) == n && memcmp(infos[j].name, name, n) == 0)
+                return &infos[j];
+    }
+    return NULL;
+}
+
+static bool is_counter(const TemplateScope *scope, const char *name, size_t n)
+{
+    return scope->counter && strlen(scope->counter) == n && memcmp(scope->counter, name, n) == 0;
+}
+
+static bool is_number(const void *context, const char *name, size_t n)
+{
+    const TemplateScope *scope = context;
+    const CaptureInfo *info = find_info(scope, name, n);
+    return info ? info->numeric : is_counter(scope, name, n);
+}
+
+/* The k-th brace of a spelling stands for the k-th of that spelling on the left. */
+static bool add_anonymous(Reader *reader, const char *text, const char *end)
+{
+    char *spelled = squeeze(reader->arena, text, end);
+    size_t earlier = 0, index = 0, count = 0;
+    for (size_t i = 0; i < reader->template->part_count; i++)
+        if (reader->parts[i].kind == PART_ANONYMOUS && strcmp(reader->parts[i].text, spelled) == 0)
+            earlier++;
+    const TemplateScope *scope = reader->scope;
+    const CaptureInfo *infos = scope->source_count ? pattern_captures(scope->sources[0], &count)
+                                                   : NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (infos[i].name) continue;
+        if (strcmp(infos[i].choices, spelled) == 0 && !earlier--) {
+            Part *part = add_part(reader, PART_ANONYMOUS);
+            part->text = spelled;
+            part->index = index;
+            return true;
+        }
+        index++;
+    }
+    return error_set(reader->err, ERR_RULE, "{%s} has no partner on the left", spelled);
+}
+
+static bool add_expression(Reader *reader, const char *text, const char *end)
+{
+    size_t n = (size_t)(end - text);
+    Part part = {.kind = PART_HOST, .text = arena_strndup(reader->arena, text, n),
+                 .length = (uint32_t)n};
+    if (is_word(text, end) && (find_info(reader->scope, text, n) ||
+                               is_counter(reader->scope, text, n))) {
+        part.kind = PART_CAPTURE;
+    } else if ((part.sum = sum_compile(reader->arena, text, n, is_number, reader->scope))) {
+        part.kind = PART_SUM;
+    } else if (!reader->host || !reader->host->compile) {
+        return error_set(reader->err, ERR_RULE, "{%s} cannot be computed here", part.text);
+    } else {
+        part.handle = reader->host->compile(reader->host->host, text, n, reader->err);
+        if (part.handle < 0) return error_prefix(reader->err, "{%.100s}", part.text);
+    }
+    *add_part(reader, part.kind) = part;
+    return true;
+}
+
+static bool add_braced(Reader *reader)
+{
+    const char *behind = skip_braced(reader->at, reader->end);
+    if (!behind) return error_set(reader->err, ERR_RULE, "a { is not closed");
+    const char *text = reader->at + 1, *end = behind - 1;
+    trim(&text, &end);
+    reader->at = behind;
+    if (text == end) return error_set(reader->err, ERR_RULE, "{} is empty");
+    return is_anonymous(text, end) ? add_anonymous(reader, text, end)
+                                   : add_expression(reader, text, end);
+}
+
+static bool read_piece(Reader *reader)
+{
+    char c = *reader->at;
+    if (c == '{') return add_braced(reader);
+    if (c == '*') return add_star(reader);
+    if (c == '"') {
+        const char *behind = read_quoted(reader->at, reader->end, &reader->literal, reader->err);
+        if (behind) reader->at = behind;
+        reader->bare_dot = false;
+        return behind != NULL;
+    }
+    const char *next = reader->at + 1;
+    bool arrow = next < reader->end && *next == '>' && (c == '-' || c == '|');
+    if (is_space(c) || !c || strchr(",;}", c) || arrow)
+        return error_set(reader->err, ERR_RULE, "%s inside a key; write it in quotes",
+                         is_space(c) ? "white space" : arrow ? "an arrow" : !c ? "a NUL byte"
+                         : c == ',' ? "','" : c == ';' ? "';'" : "'}'");
+    text_addc(&reader->literal, c);
+    reader->bare_dot = c == '.';
+    reader->at++;
+    return true;
+}
+
+Template *template_compile(Arena *arena, const char *text, size_t n, const TemplateScope *scope,
+                           const ExprHost *host, Error *err)
+{
+    const char *end = text + n;
+    trim(&text, &end);
+    Template *template = arena_alloc(arena, sizeof *template);
+    template->text = arena_strndup(arena, text, (size_t)(end - text));
+    if (host) template->host = *host;
+    Reader reader = {.arena = arena, .at = text, .end = end, .scope = scope, .host = host,
+                     .template = template, .err = err};
+    bool good = text < end || error_set(err, ERR_RULE, "a name on the right is empty");
+    if (good && (*text == '&' || *text == '~'))
+        good = error_set(err, ERR_RULE, "'%c' belongs to the left; write it in quotes", *text);
+    const char *piece = text;
+    while (good && reader.at < end) {
+        piece = reader.at;
+        good = read_piece(&reader);
+    }
+    if (good) {
+        add_part(&reader, PART_TEXT);
+        template->parts = arena_copy(arena, reader.parts, template->part_count * sizeof(Part));
+    } else {
+        text_clear(&reader.literal);
+        name_show(template->text, &reader.literal);
+        error_prefix(err, "%.200s (column %td)", text_string(&reader.literal), piece - text + 1);
+    }
+    text_done(&reader.literal);
+    free(reader.parts);
+    return good ? template : NULL;
+}
+
+static const Capture *find_capture(const Captures *captures, const Part *part)
+{
+    size_t anonymous = 0;
+    for (size_t i = 0; i < captures->named_count; i++) {
+        const Capture *capture = &captures->named[i];
+        if (part->kind == PART_CAPTURE) {
+            if (capture->name && strcmp(capture->name, part->text) == 0) return capture;
+        } else if (!capture->name && anonymous++ == part->index) {
+            return capture;
+        }
+    }
+    return NULL;
+}
+
+/* "{i-1}: WHAT, for 'key'"; WHAT is in err already. */
+static bool blame(const Part *part, const Captures *captures, Error *err)
+{
+    Text key = {0}, expression = {0};
+    name_show(captures->key ? captures->key : "", &key);
+    name_show(part->text, &expression);
+    error_prefix(err, "{%.100s} for '%.300s'", text_string(&expression), text_string(&key));
+    text_done(&expression);
+    text_done(&key);
+    return false;
+}
+
+static bool expand_sum(const Part *part, const Captures *captures, Text *out, Error *err)
+{
+    int64_t number;
+    if (!sum_evaluate(part->sum, captures, &number, err)) return false;
+    if (number < 0)
+        return error_set(err, ERR_RULE, "gives %" PRId64 ", but a name takes a non-negative "
+                         "integer or a string", number);
+    text_addf(out, "%" PRId64, number);
+    return true;
+}
+
+static void expand_star(const Part *part, const Captures *captures, size_t star, Text *out)
+{
+    const char *text = captures->stars[star].text;
+    if (!text) return;
+    if (part->dot_before) text_addc(out, '.');
+    text_addn(out, text, captures->stars[star].length);
+    if (part->dot_after) text_addc(out, '.');
+}
+
+static bool expand_part(const Template *template, const Part *part, const Captures *captures,
+                        Text *out, Error *err)
+{
+    const Capture *capture;
+    switch (part->kind) {
+    case PART_CAPTURE:
+    case PART_ANONYMOUS:
+        capture = find_capture(captures, part);
+        if (!capture || !capture->text) return error_set(err, ERR_RULE, "captured nothing");
+        text_addn(out, capture->text, capture->length);
+        return true;
+    case PART_SUM:
+        return expand_sum(part, captures, out, err);
+    default:
+        return template->host.evaluate(template->host.host, part->handle, captures, out, err);
+    }
+}
+
+bool template_expand(const Template *template, const Captures *captures, Text *out, Error *err)
+{
+    size_t star = 0;
+    for (size_t i = 0; i < template->part_count; i++) {
+        const Part *part = &template->parts[i];
+        if (part->kind == PART_TEXT) text_addn(out, part->text, part->length);
+        else if (part->kind == PART_STAR) expand_star(part, captures, star++, out);
+        else if (!expand_part(template, part, captures, out, err)) return blame(part, captures, err);
+    }
+    return true;
+}
+
+const char *template_text(const Template *template)
+{
+    return template->text;
+}
+
+size_t template_stars(const Template *template)
+{
+    return template->star_count;
+}
+
+/* A name in a Lua expression. */
+typedef struct Name {
+    const char *text, *end;
+    bool holder;                 /* a dot, colon or parenthesis follows: math, upper */
+} Name;
+
+static bool is_keyword(const Name *name)
+{
+    static const char *const keywords[] = {
+        "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if",
+        "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"};
+    for (size_t i = 0; i < countof(keywords); i++)
+        if (strlen(keywords[i]) == (size_t)(name->end - name->text) &&
+            memcmp(keywords[i], name->text, strlen(keywords[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The next name from *at on that is no field, no keyword, and not inside a string. */
+static bool next_name(const char **at, const char *end, Name *name)
+{
+    char before = '\0', earlier = '\0';
+    while (*at < end) {
+        char c = **at;
+        if (c == '"' || c == '\'') {
+            const char *behind = skip_quoted(*at, end);
+            *at = behind ? behind : end;
+        } else if (is_word_byte(c)) {
+            name->text = *at;
+            while (*at < end && (is_word_byte(**at) || (is_digit(c) && **at == '.'))) ++*at;
+            name->end = *at;
+            const char *next = skip_space(*at, end);
+            bool joined = end - next >= 2 && next[0] == '.' && next[1] == '.';
+            name->holder = next < end && strchr(".:(", *next) && *next && !joined;
+            bool field = before == ':' || (before == '.' && earlier != '.');
+            if (!is_digit(c) && !field && !is_keyword(name)) return true;
+        } else {
+            ++*at;
+        }
+        if (!is_space(c)) earlier = before, before = c;
+    }
+    return false;
+}
+
+static bool names_it(const Part *part, const char *wanted)
+{
+    if (part->kind == PART_CAPTURE) return strcmp(part->text, wanted) == 0;
+    if (part->kind != PART_SUM && part->kind != PART_HOST) return false;
+    const char *at = part->text, *end = at + part->length;
+    for (Name name; next_name(&at, end, &name);)
+        if (strlen(wanted) == (size_t)(name.end - name.text) &&
+            memcmp(wanted, name.text, strlen(wanted)) == 0)
+            return true;
+    return false;
+}
+
+bool template_uses(const Template *template, const char *name)
+{
+    for (size_t i = 0; i < template->part_count; i++)
+        if (names_it(&template->parts[i], name)) return true;
+    return false;
+}
+
+bool template_uses_anonymous(const Template *template, size_t index)
+{
+    for (size_t i = 0; i < template->part_count; i++)
+        if (template->parts[i].kind == PART_ANONYMOUS && template->parts[i].index == index)
+            return true;
+    return false;
+}
+
+/* What template_counter has seen so far. */
+typedef struct CounterSearch {
+    Arena *arena;
+    const TemplateScope scope;
+    const char *alone, *only;    /* a name alone in its braces; any unknown name */
+    bool two_alone, several;
+} CounterSearch;
+
+static void note_unknown(CounterSearch *search, const char *text, const char *end)
+{
+    bool alone = is_word(text, end);
+    const char *at = text;
+    for (Name name; next_name(&at, end, &name);) {
+        size_t n = (size_t)(name.end - name.text);
+        if (name.holder || find_info(&search->scope, name.text, n)) continue;
+        const char *copy = arena_strndup(search->arena, name.text, n);
+        if (search->only && strcmp(search->only, copy) != 0) search->several = true;
+        search->only = copy;
+        if (!alone) continue;
+        if (search->alone && strcmp(search->alone, copy) != 0) search->two_alone = true;
+        search->alone = copy;
+    }
+}
+
+const char *template_counter(Arena *arena, const char *text, size_t n,
+                             const Pattern *const *sources, size_t source_count)
+{
+    CounterSearch search = {.arena = arena, .scope = {sources, source_count, NULL}};
+    const char *at = text, *end = text + n;
+    while (at < end) {
+        const char *behind = at + 1;
+        if (*at == '"') behind = skip_quoted(at, end);
+        if (*at == '{') behind = skip_braced(at, end);
+        if (!behind) break;
+        if (*at == '{') {
+            const char *inner = at + 1, *inner_end = behind - 1;
+            trim(&inner, &inner_end);
+            if (!is_anonymous(inner, inner_end)) note_unknown(&search, inner, inner_end);
+        }
+        at = behind;
+    }
+    if (search.alone) return search.two_alone ? NULL : search.alone;
+    return search.several ? NULL : search.only;
+}
