@@ -1,4 +1,7 @@
-/* AtomicFile: a sibling temporary file that becomes PATH by rename, or vanishes. */
+/* AtomicFile: a sibling temporary file that becomes PATH by rename, or vanishes.
+ *
+ * Bytes are appended only. Small writes are gathered, write-back starts early, so that the
+ * sync at the end is short; ranges of files are copied inside the kernel where it can. */
 #ifndef LOADER_EXPORT_ATOMIC_H
 #define LOADER_EXPORT_ATOMIC_H
 
@@ -11,22 +14,28 @@
 
 typedef struct AtomicFile AtomicFile;
 
-/* Creates ".NAME.XXXXXX.tmp" beside `path`, with the mode a new file would get. Symbolic
- * links are followed: the file they point to is replaced, not the link. */
+/* Creates ".NAME.XXXXXX.tmp" beside `path`. Symbolic links are followed: the file they point
+ * to is replaced, not the link. Without `force` an existing path is ERR_EXISTS, now and again
+ * at the commit. The mode is that of the file to be replaced, else what a new file gets. */
 AtomicFile *atomic_open(const char *path, bool force, Error *err);
+/* Claims disk space for a file of `total` bytes, where the file system can: a full disk is
+ * then seen before anything is written. Only a hint about the size. */
+bool atomic_reserve(AtomicFile *file, uint64_t total, Error *err);
 uint64_t atomic_position(const AtomicFile *file);
 bool atomic_write(AtomicFile *file, const void *bytes, size_t n, Error *err);
-/* Appends n bytes of a source; inside the kernel where both sides allow it (no hash asked
- * for), otherwise through a buffer. *crc (may be NULL) receives the CRC-32 of them. */
+/* Appends n bytes of a source; inside the kernel where both sides allow it and neither crc
+ * nor hash is wanted, otherwise through a buffer of 1 MiB. *crc (may be NULL) is the CRC-32 of
+ * what went before, 0 at first, and is carried on, as zlib's. */
 bool atomic_copy(AtomicFile *file, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
                  Error *err);
 /* From now on every byte also goes into a SHA-256. */
 void atomic_hash(AtomicFile *file);
-/* Syncs file and folder, renames; frees `file` whatever happens. hex may be NULL. */
+/* Syncs the file, renames it, syncs the folder; frees `file` whatever happens. hex may be
+ * NULL. */
 bool atomic_commit(AtomicFile *file, char hex[65], Error *err);
 /* Removes the temporary file and frees. NULL is fine. */
 void atomic_discard(AtomicFile *file);
-/* Removes every temporary file of this process; for signal handlers (async-signal-safe). */
+/* Removes the temporary files of this process; for signal handlers (async-signal-safe). */
 void atomic_discard_all(void);
 
 #endif

@@ -24,8 +24,9 @@ typedef struct Plan {
     PlanEntry *entries;
     size_t count;
     const Object *torch_metadata;        /* for `_metadata`; NULL = none */
-    MetadataItem *metadata;              /* for `__metadata__` */
+    const MetadataItem *metadata;        /* for `__metadata__`; sorted by key */
     size_t metadata_count;
+    bool compact;                        /* PlanOptions.compact */
 } Plan;
 
 typedef struct PlanOptions {
@@ -36,7 +37,14 @@ typedef struct PlanOptions {
 /* Refuses (ERR_SHAPE, naming the first) what has no value: open entries, schema sources, kept
  * tensors of a schema target, opaque tensors. */
 Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err);
-void plan_free(Plan *plan);
+void plan_free(Plan *plan);              /* NULL is fine */
+/* The tensor whose stored bytes are the entry's values, when nothing is to be computed: no op,
+ * no cast, and stored as little-endian numbers without conjugate or negative bits; else NULL.
+ * It may be strided. */
+const Tensor *plan_unchanged(const PlanEntry *entry);
+/* The `_metadata` that goes with the plan's names (see metadata.c), in the plan's arena; NULL
+ * when neither target nor source has one. Called by plan_new, once the entries stand. */
+const Object *plan_torch_metadata(const Plan *plan);
 
 /* Called now and then while bytes go out; returning false cancels (ERR_CANCELLED). */
 typedef bool (*ExportProgress)(void *context, uint64_t done, uint64_t total);

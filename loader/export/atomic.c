@@ -1,0 +1,420 @@
+/* The life of a temporary file: named, filled, synced, renamed; or removed. */
+#include "loader/export/atomic.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <zlib.h>
+
+#include "loader/core/memory.h"
+#include "loader/core/text.h"
+
+enum {
+    BUFFER = 1 << 20,            /* small enough to stay in the cache between read, CRC, write */
+    KERNEL_COPY_MIN = 64 << 10,  /* below, a system call costs more than the copy */
+    WRITE_BACK = 8 << 20,        /* start writing to the disk after so many bytes */
+    LINKS_MAX = 40,              /* symbolic links that are followed, as the kernel's limit */
+    NAME_KEPT = 200,             /* bytes of the name in the temporary's: NAME_MAX is 255 */
+    TEMPORARIES = 16
+};
+
+struct AtomicFile {
+    char *shown;             /* the path as the user gave it, for errors */
+    char *path;              /* what is replaced: `shown` with symbolic links followed */
+    char *temporary;
+    int fd;
+    int slot;                /* in temporaries[]; -1 = none */
+    bool force;
+    bool reserved;           /* blocks beyond the end are to be given back */
+    uint64_t position;       /* bytes appended so far, gathered ones included */
+    uint64_t started;        /* write-back has begun up to here */
+    uint64_t total;          /* the announced size; 0 = unknown */
+    unsigned char *buffer;   /* [BUFFER] */
+    size_t gathered;         /* bytes in it that are not in the file yet */
+    EVP_MD_CTX *hash;        /* NULL: none wanted */
+};
+
+/* The one mutable global of this floor: a signal handler can be told nothing else about what
+ * it has to remove. Slots are claimed and given back by compare and swap. */
+static _Atomic(const char *) temporaries[TEMPORARIES];
+
+static int register_temporary(const char *path)
+{
+    for (int i = 0; i < TEMPORARIES; i++) {
+        const char *empty = NULL;
+        if (atomic_compare_exchange_strong(&temporaries[i], &empty, path)) return i;
+    }
+    return -1;
+}
+
+static void forget_temporary(AtomicFile *file)
+{
+    if (file->slot >= 0) atomic_store(&temporaries[file->slot], NULL);
+    file->slot = -1;
+}
+
+void atomic_discard_all(void)
+{
+    for (int i = 0; i < TEMPORARIES; i++) {
+        const char *path = atomic_load(&temporaries[i]);
+        if (path) unlink(path);
+    }
+}
+
+/* "dir/" of "dir/name", "" when there is none. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    char *folder = mem_alloc(n + 1);
+    memcpy(folder, path, n);
+    return folder;
+}
+
+/* Follows links of the last component, also when they point at nothing yet. */
+static char *follow_links(const char *path, Error *err)
+{
+    char *now = mem_strdup(path);
+    for (int links = 0; links < LINKS_MAX; links++) {
+        char target[PATH_MAX];
+        ssize_t n = readlink(now, target, sizeof target - 1);
+        if (n < 0) return now;   /* no link, or not there: errors come up when it is created */
+        target[n] = '\0';
+        Text joined = {0};
+        char *folder = folder_of(now);
+        if (target[0] != '/') text_add(&joined, folder);
+        text_add(&joined, target);
+        free(folder);
+        free(now);
+        now = joined.bytes;
+    }
+    free(now);
+    error_set(err, ERR_IO, "%s: more than %d symbolic links one after the other", path, LINKS_MAX);
+    return NULL;
+}
+
+static bool create_temporary(AtomicFile *file, Error *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";   /* 32: no bias */
+    const char *slash = strrchr(file->path, '/'), *name = slash ? slash + 1 : file->path;
+    char *folder = folder_of(file->path);
+    Text path = {0};
+    for (int tries = 0; tries < 100; tries++) {
+        unsigned char random[6];
+        if (getentropy(random, sizeof random) != 0) break;
+        text_clear(&path);
+        text_addf(&path, "%s.%.*s.", folder, NAME_KEPT, name);
+        for (size_t i = 0; i < sizeof random; i++) text_addc(&path, letters[random[i] & 31]);
+        text_add(&path, ".tmp");
+        free(file->temporary);
+        file->temporary = mem_strdup(path.bytes);
+        /* Registered first: a signal that comes in between must not leave the file behind. */
+        file->slot = register_temporary(file->temporary);
+        file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (file->fd >= 0 || errno != EEXIST) break;
+        forget_temporary(file);
+    }
+    text_done(&path);
+    if (file->fd < 0) {
+        int number = errno;
+        forget_temporary(file);
+        free(file->temporary);   /* never ours: not to be removed */
+        file->temporary = NULL;
+        errno = number;
+        if (errno == ENOENT)
+            error_set(err, ERR_IO, "%s: the folder %s does not exist; create it first",
+                      file->shown, folder);
+        else
+            error_errno(err, "%s: cannot create a file in %s", file->shown,
+                        folder[0] ? folder : "the current folder");
+    }
+    free(folder);
+    return file->fd >= 0;
+}
+
+/* Looks at what stands under the final name. *mode receives the mode to keep, or 0. */
+static bool check_existing(const AtomicFile *file, mode_t *mode, Error *err)
+{
+    struct stat info;
+    *mode = 0;
+    if (stat(file->path, &info) != 0) return true;
+    if (S_ISDIR(info.st_mode))
+        return error_set(err, ERR_EXISTS, "%s: is a folder; name a file in it", file->shown);
+    if (!S_ISREG(info.st_mode))
+        return error_set(err, ERR_EXISTS, "%s: is a device or a pipe; only regular files can be "
+                         "written", file->shown);
+    if (!file->force)
+        return error_set(err, ERR_EXISTS, "%s: is there already; --force replaces it",
+                         file->shown);
+    *mode = info.st_mode & 07777;
+    return true;
+}
+
+AtomicFile *atomic_open(const char *path, bool force, Error *err)
+{
+    AtomicFile *file = mem_alloc(sizeof *file);
+    mode_t mode;
+    file->shown = mem_strdup(path);
+    file->fd = file->slot = -1;
+    file->force = force;
+    file->buffer = mem_alloc(BUFFER);
+    file->path = follow_links(path, err);
+    if (!file->path || !check_existing(file, &mode, err) || !create_temporary(file, err)) {
+        atomic_discard(file);
+        return NULL;
+    }
+    if (mode) (void)fchmod(file->fd, mode);   /* best effort: the file may be another user's */
+    return file;
+}
+
+/* What the file system can still take, in bytes, with what the file has taken already. */
+static bool measure_room(const AtomicFile *file, uint64_t *room)
+{
+    struct statvfs disk;
+    struct stat info;
+    if (fstatvfs(file->fd, &disk) != 0 || fstat(file->fd, &info) != 0) return false;
+    *room = (uint64_t)disk.f_bavail * disk.f_frsize + (uint64_t)info.st_blocks * 512;
+    return true;
+}
+
+static bool fail_full(const AtomicFile *file, const char *what, uint64_t room, Error *err)
+{
+    char need[32], left[32];
+    show_bytes(file->total > file->position ? file->total : file->position, need);
+    show_bytes(room, left);
+    return error_set(err, ERR_IO, "%s: %s: %s are needed, %s are free; make room or write "
+                     "elsewhere", file->shown, what, need, left);
+}
+
+/* Sets the error for a failed write, allocation or sync. */
+static bool fail_writing(const AtomicFile *file, Error *err)
+{
+    int number = errno;
+    uint64_t room;
+    if (number == ENOSPC && measure_room(file, &room))
+        return fail_full(file, "the disk is full", room, err);
+    if (number == EDQUOT && measure_room(file, &room))
+        return fail_full(file, "the disk quota is used up", room, err);
+    errno = number;
+    return error_errno(err, "%s: cannot write", file->shown);
+}
+
+bool atomic_reserve(AtomicFile *file, uint64_t total, Error *err)
+{
+    uint64_t room;
+    file->total = total;
+    if (total == 0) return true;
+    /* Asked first: a file system may take all there is before it sees that it is too little. */
+    if (measure_room(file, &room) && total > room)
+        return fail_full(file, "there is no room for it on the disk", room, err);
+#ifdef __linux__
+    if (total > INT64_MAX) return true;
+    if (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)total) == 0)
+        file->reserved = true;
+    else if (errno == ENOSPC || errno == EDQUOT)
+        return fail_writing(file, err);   /* anything else: it cannot be claimed, go on */
+#endif
+    return true;
+}
+
+uint64_t atomic_position(const AtomicFile *file)
+{
+    return file->position;
+}
+
+/* The disk works while we compute: otherwise the sync at the end waits for all of it. */
+static void start_write_back(AtomicFile *file)
+{
+#ifdef __linux__
+    uint64_t written = file->position - file->gathered;
+    if (written - file->started < WRITE_BACK) return;
+    (void)sync_file_range(file->fd, (off_t)file->started, (off_t)(written - file->started),
+                          SYNC_FILE_RANGE_WRITE);
+    file->started = written;
+#else
+    (void)file;
+#endif
+}
+
+static bool write_through(AtomicFile *file, const unsigned char *bytes, size_t n, Error *err)
+{
+    if (file->hash) EVP_DigestUpdate(file->hash, bytes, n);
+    for (size_t done = 0; done < n;) {
+        ssize_t put = write(file->fd, bytes + done, n - done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return fail_writing(file, err);
+        done += (size_t)put;
+    }
+    start_write_back(file);
+    return true;
+}
+
+static bool flush(AtomicFile *file, Error *err)
+{
+    size_t n = file->gathered;
+    file->gathered = 0;
+    return n == 0 || write_through(file, file->buffer, n, err);
+}
+
+bool atomic_write(AtomicFile *file, const void *bytes, size_t n, Error *err)
+{
+    if (n > BUFFER - file->gathered && !flush(file, err)) return false;
+    file->position += n;
+    if (n >= BUFFER) return write_through(file, bytes, n, err);
+    if (n) memcpy(file->buffer + file->gathered, bytes, n);
+    file->gathered += n;
+    return true;
+}
+
+/* Copies without the bytes ever coming here. *done receives how many: fewer than n when the
+ * kernel cannot (other file system, old kernel) or the source became shorter; the caller
+ * reads the rest itself, which also gives the right error. */
+static bool copy_in_kernel(AtomicFile *file, ByteSource *source, uint64_t offset, uint64_t n,
+                           uint64_t *done, Error *err)
+{
+    *done = 0;
+#ifdef __linux__
+    int fd;
+    uint64_t where;
+    if (n < KERNEL_COPY_MIN || file->hash || !source_locate(source, offset, n, &fd, &where))
+        return true;
+    if (!flush(file, err)) return false;
+    while (*done < n) {
+        off_t from = (off_t)(where + *done);
+        size_t piece = n - *done < WRITE_BACK ? (size_t)(n - *done) : WRITE_BACK;
+        ssize_t put = copy_file_range(fd, &from, file->fd, NULL, piece, 0);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0 && (errno == ENOSPC || errno == EDQUOT)) return fail_writing(file, err);
+        if (put <= 0) return true;
+        *done += (uint64_t)put;
+        file->position += (uint64_t)put;
+        start_write_back(file);
+    }
+#else
+    (void)file, (void)source, (void)offset, (void)n, (void)err;
+#endif
+    return true;
+}
+
+bool atomic_copy(AtomicFile *file, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
+                 Error *err)
+{
+    uint64_t done = 0;
+    if (!crc && !copy_in_kernel(file, source, offset, n, &done, err)) return false;
+    while (done < n) {
+        if (file->gathered == BUFFER && !flush(file, err)) return false;
+        size_t piece = BUFFER - file->gathered;
+        if (piece > n - done) piece = (size_t)(n - done);
+        unsigned char *to = file->buffer + file->gathered;
+        if (!source_read(source, offset + done, to, piece, err)) return false;
+        if (crc) *crc = (uint32_t)crc32(*crc, to, (uInt)piece);
+        file->gathered += piece;
+        file->position += piece;
+        done += piece;
+    }
+    return true;
+}
+
+void atomic_hash(AtomicFile *file)
+{
+    file->hash = EVP_MD_CTX_new();
+    if (!file->hash || EVP_DigestInit_ex(file->hash, EVP_sha256(), NULL) != 1) abort();
+}
+
+static void finish_hash(AtomicFile *file, char hex[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    hex[0] = '\0';
+    if (!file->hash) return;
+    EVP_DigestFinal_ex(file->hash, digest, &n);
+    for (unsigned i = 0; i < n && i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* Renames without replacing, where the system can say so in one step. */
+static int rename_new(const char *from, const char *to)
+{
+#ifdef RENAME_NOREPLACE
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+#endif
+    if (access(to, F_OK) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+static bool put_into_place(AtomicFile *file, Error *err)
+{
+    int result = file->force ? rename(file->temporary, file->path)
+                             : rename_new(file->temporary, file->path);
+    if (result == 0) return true;
+    if (errno == EEXIST)
+        return error_set(err, ERR_EXISTS, "%s: was created by somebody else meanwhile; --force "
+                         "replaces it", file->shown);
+    return error_errno(err, "%s: cannot rename the finished file into place", file->shown);
+}
+
+/* A rename is on the disk when its folder is. File systems that cannot sync a folder say so,
+ * and there is nothing more to be done about it. */
+static void sync_folder(const AtomicFile *file)
+{
+    char *folder = folder_of(file->path);
+    int fd = open(folder[0] ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    if (fd < 0) return;
+    (void)fsync(fd);
+    close(fd);
+}
+
+static bool finish_file(AtomicFile *file, Error *err)
+{
+    if (!flush(file, err)) return false;
+    if (file->reserved && ftruncate(file->fd, (off_t)file->position) != 0)
+        return fail_writing(file, err);
+    if (fsync(file->fd) != 0) return fail_writing(file, err);
+    int fd = file->fd;
+    file->fd = -1;
+    if (close(fd) != 0) return error_errno(err, "%s: cannot write", file->shown);
+    return true;
+}
+
+bool atomic_commit(AtomicFile *file, char hex[65], Error *err)
+{
+    bool good = finish_file(file, err) && put_into_place(file, err);
+    if (good) {
+        forget_temporary(file);
+        free(file->temporary);
+        file->temporary = NULL;
+        sync_folder(file);
+        if (hex) finish_hash(file, hex);
+    }
+    atomic_discard(file);
+    return good;
+}
+
+void atomic_discard(AtomicFile *file)
+{
+    if (!file) return;
+    if (file->fd >= 0) close(file->fd);
+    if (file->temporary) unlink(file->temporary);
+    forget_temporary(file);
+    if (file->hash) EVP_MD_CTX_free(file->hash);
+    free(file->temporary);
+    free(file->shown);
+    free(file->path);
+    free(file->buffer);
+    free(file);
+}

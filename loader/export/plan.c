@@ -1,0 +1,255 @@
+/* From a ledger to the list of what is written: every entry with a value, or a refusal that
+ * says what has none and what to do. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/core/map.h"
+#include "loader/export/export.h"
+
+/* `'name'`, fit to be shown. */
+static const char *show(Arena *arena, const char *name)
+{
+    Text text = {0};
+    text_addc(&text, '\'');
+    name_show(name, &text);
+    text_addc(&text, '\'');
+    const char *shown = arena_strndup(arena, text.bytes, text.length);
+    text_done(&text);
+    return shown;
+}
+
+static bool is_open(const Binding *binding)
+{
+    switch (binding->status) {
+    case BIND_SHAPE: case BIND_DTYPE: case BIND_MISSING: case BIND_AMBIGUOUS:
+        return !binding->covered;
+    default:
+        return false;
+    }
+}
+
+/* Open entries, all counted in one sentence; the first one is named with its way out. */
+static bool refuse_open(const Plan *plan, Error *err)
+{
+    const Binding *first = NULL;
+    size_t open = 0;
+    for (size_t i = 0; i < align_count(plan->alignment); i++) {
+        const Binding *binding = align_binding(plan->alignment, i);
+        if (!is_open(binding)) continue;
+        if (!open++) first = binding;
+    }
+    if (!open) return true;
+    Text text = {0};
+    text_addf(&text, "%s is %s", show(plan->arena, first->name), bind_word(first->status));
+    if (first->reason) text_addf(&text, " (%s)", first->reason);
+    if (open > 1) text_addf(&text, ", %zu more %s open", open - 1, open == 2 ? "is" : "are");
+    if (first->suggest) text_addf(&text, "; try: %s", first->suggest);
+    else text_add(&text, "; settle it with a rule, policy{…} or expect{…}");
+    error_set(err, ERR_SHAPE, "%s", text.bytes);
+    text_done(&text);
+    return false;
+}
+
+/* Several sets of weights that are as good as the chosen one, and names that met. */
+static bool refuse_conflicts(const Plan *plan, Error *err)
+{
+    const Alignment *alignment = plan->alignment;
+    if (align_rivals(alignment))
+        return error_set(err, ERR_USAGE, "the source holds %zu more sets of weights that are as "
+                         "good as %s; say which one: FILE::PATH", align_rivals(alignment),
+                         show(plan->arena, align_container(alignment)));
+    if (!align_collision_count(alignment)) return true;
+    const Collision *collision = align_collision(alignment, 0);
+    return error_set(err, ERR_RULE, "%s is the name of %zu tensors (%s:%d); rename or drop all "
+                     "but one", show(plan->arena, collision->name), collision->source_count,
+                     collision->origin.file, collision->origin.line);
+}
+
+/* What else stands in the way of any output, though no single entry is open. */
+static bool refuse_rest(const Plan *plan, Error *err)
+{
+    const Alignment *alignment = plan->alignment;
+    if (align_exit(alignment) == 0) return true;
+    for (size_t i = 0; i < align_note_count(alignment); i++) {
+        const RuleNote *note = align_note(alignment, i);
+        if (note->level == NOTE_ERROR)
+            return error_set(err, ERR_RULE, "%s:%d: %s", note->origin.file, note->origin.line,
+                             note->text);
+    }
+    for (size_t i = 0; i < align_use_count(alignment); i++) {
+        const SourceUse *use = align_use(alignment, i);
+        if (use->status == USE_UNUSED && !use->covered)
+            return error_set(err, ERR_SHAPE, "%s of the source is unused; drop it with a rule, "
+                             "or cover it with expect{unused=…}",
+                             show(plan->arena, use->tensor->name));
+    }
+    return error_set(err, ERR_SHAPE, "the alignment is not complete; see its report");
+}
+
+/* Remembers the first leaf whose elements cannot be read as numbers. */
+static void find_opaque(const Tensor *tensor, void *context)
+{
+    const Tensor **opaque = context;
+    if (!*opaque && tensor->encoding && tensor->encoding->opaque) *opaque = tensor;
+}
+
+static bool check_values(const Plan *plan, const Binding *binding, const Expr *value, Error *err)
+{
+    const Tensor *empty = NULL, *opaque = NULL;
+    if (!expr_has_data(value, &empty))
+        return error_set(err, ERR_SHAPE, "%s has no values: %s %s is a schema without data; give "
+                         "the checkpoint itself, or fill it", show(plan->arena, binding->name),
+                         empty == binding->target ? "the target's" : "the source's",
+                         show(plan->arena, empty->name));
+    expr_leaves(value, find_opaque, &opaque);
+    if (!opaque) return true;
+    return error_set(err, ERR_UNSUPPORTED, "%s cannot be written: %s is %s; drop it with a rule",
+                     show(plan->arena, binding->name), show(plan->arena, opaque->name),
+                     opaque->encoding->note ? opaque->encoding->note : "no plain numbers");
+}
+
+/* What a binding has to write: what it was given, else the target's own value, for what is
+ * kept and for differences that `expect` covers. NULL: nothing. */
+static const Expr *value_of(const Binding *binding)
+{
+    switch (binding->status) {
+    case BIND_LOADED: case BIND_TIED: case BIND_FILLED:
+        return binding->expr;
+    default:
+        return binding->own && expr_has_data(binding->own, NULL) ? binding->own : NULL;
+    }
+}
+
+static bool add_entry(Plan *plan, const Binding *binding, const Expr *expr, Error *err)
+{
+    if (binding->dtype != DT_UNKNOWN && expr->dtype != binding->dtype) {
+        expr = expr_cast(plan->arena, expr, binding->dtype, err);
+        if (!expr) return error_prefix(err, "%s", show(plan->arena, binding->name));
+    }
+    plan->entries[plan->count++] = (PlanEntry){
+        .name = binding->name,
+        .expr = expr,
+        .dims = expr->dims,
+        .dtype = expr->dtype,
+        .rank = expr->rank,
+        .alias = -1,
+    };
+    return true;
+}
+
+static size_t find_root(const Plan *plan, size_t index)
+{
+    while (plan->entries[index].alias >= 0) index = (size_t)plan->entries[index].alias;
+    return index;
+}
+
+/* Two entries that the target ties become one storage, when their values are the same by
+ * construction: the same expression, or the same source tensor as it is. */
+static void tie(Plan *plan, size_t a, size_t b)
+{
+    a = find_root(plan, a);
+    b = find_root(plan, b);
+    if (a == b) return;
+    size_t first = a < b ? a : b, second = a < b ? b : a;
+    const PlanEntry *one = &plan->entries[first], *two = &plan->entries[second];
+    const Tensor *tensor = plan_unchanged(one);
+    bool same = one->expr == two->expr || (tensor && tensor == plan_unchanged(two));
+    if (same && one->dtype == two->dtype && same_dims(one->dims, one->rank, two->dims, two->rank))
+        plan->entries[second].alias = (int64_t)first;
+}
+
+static void tie_entries(Plan *plan)
+{
+    NameMap names;
+    map_init(&names);
+    for (size_t i = 0; i < plan->count; i++) map_set(&names, plan->entries[i].name, (uint32_t)i);
+    for (size_t i = 0; i < align_count(plan->alignment); i++) {
+        const Binding *binding = align_binding(plan->alignment, i);
+        if (!binding->tied_to) continue;
+        uint32_t a = map_get(&names, binding->name), b = map_get(&names, binding->tied_to->name);
+        if (a != MAP_NONE && b != MAP_NONE) tie(plan, a, b);
+    }
+    map_done(&names);
+}
+
+static bool add_entries(Plan *plan, const PlanOptions *options, Error *err)
+{
+    size_t count = align_count(plan->alignment);
+    plan->entries = mem_alloc((count ? count : 1) * sizeof *plan->entries);
+    for (size_t i = 0; i < count; i++) {
+        const Binding *binding = align_binding(plan->alignment, i);
+        const Expr *value = value_of(binding);
+        if (!value && binding->status == BIND_KEPT && !(options && options->omit_kept))
+            return error_set(err, ERR_SHAPE, "%s is kept, but the target has no value for it; "
+                             "fill it, or leave it out with --omit-kept",
+                             show(plan->arena, binding->name));
+        if (!value) continue;
+        if (!check_values(plan, binding, value, err) || !add_entry(plan, binding, value, err))
+            return false;
+    }
+    return true;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const MetadataItem *one = a, *two = b;
+    return strcmp(one->key, two->key);
+}
+
+/* The source's `__metadata__`, with "format": "pt" where it says no format: without that,
+ * transformers does not load a file. The crate keeps metadata in a hash map, so the order of
+ * several entries is nobody's; sorted, it is the same every time. */
+static void add_metadata(Plan *plan)
+{
+    const StateDict *source = align_source_dict(plan->alignment);
+    size_t count = source ? dict_metadata_count(source) : 0;
+    MetadataItem *items = arena_alloc(plan->arena, (count + 1) * sizeof *items);
+    bool has_format = false;
+    for (size_t i = 0; i < count; i++) {
+        MetadataItem item = dict_metadata(source, i);
+        if (!name_is_text(item.key) || !name_is_text(item.value)) continue;
+        has_format = has_format || strcmp(item.key, "format") == 0;
+        items[plan->metadata_count++] = item;
+    }
+    if (!has_format) items[plan->metadata_count++] = (MetadataItem){"format", "pt"};
+    qsort(items, plan->metadata_count, sizeof *items, compare_keys);
+    plan->metadata = items;
+}
+
+Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
+{
+    Plan *plan = mem_alloc(sizeof *plan);
+    plan->arena = arena_new();
+    plan->alignment = align_ref(alignment);
+    plan->compact = options && options->compact;
+    if (!refuse_conflicts(plan, err) || !refuse_open(plan, err) || !refuse_rest(plan, err) ||
+        !add_entries(plan, options, err)) {
+        plan_free(plan);
+        return NULL;
+    }
+    tie_entries(plan);
+    add_metadata(plan);
+    plan->torch_metadata = plan_torch_metadata(plan);
+    return plan;
+}
+
+void plan_free(Plan *plan)
+{
+    if (!plan) return;
+    free(plan->entries);
+    arena_free(plan->arena);
+    align_unref(plan->alignment);
+    free(plan);
+}
+
+const Tensor *plan_unchanged(const PlanEntry *entry)
+{
+    const Expr *expr = entry->expr;
+    const Tensor *tensor = expr->kind == EX_TARGET ? expr->tensor : expr_as_source(expr);
+    if (!tensor || tensor->dtype != entry->dtype) return NULL;
+    const Encoding *encoding = tensor->encoding;
+    if (encoding && (encoding->big_endian || encoding->conjugate || encoding->negate ||
+                     encoding->opaque))
+        return NULL;
+    return tensor;
+}

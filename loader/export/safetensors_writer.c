@@ -1,0 +1,217 @@
+/* The .safetensors writer: what the safetensors crate 0.8 writes.
+ *
+ *   u64 N | N bytes of JSON, padded with spaces to a multiple of 8 | values, back to back
+ *   {"__metadata__":{…},"name":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},…}
+ *
+ * Tensors stand in the order of their dtype (the crate's enum, last one first), then by name;
+ * values are row-major and nothing is shared: tied tensors are written as often as they are
+ * named. Layout: FORMATS.md 5.1, 5.3; safetensors/src/tensor.rs. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/core/json.h"
+#include "loader/export/writer.h"
+
+enum { HEADER_MAX = 100 * 1000 * 1000 };   /* the crate reads no bigger one */
+
+/* The crate's enum, ascending. Its order is part of every file. */
+static const DType dtype_order[] = {
+    DT_BOOL, DT_F4_E2M1, DT_F6_E2M3, DT_F6_E3M2, DT_U8, DT_I8, DT_F8_E5M2, DT_F8_E4M3,
+    DT_F8_E8M0, DT_F8_E4M3FNUZ, DT_F8_E5M2FNUZ, DT_I16, DT_U16, DT_F16, DT_BF16, DT_I32, DT_U32,
+    DT_F32, DT_C64, DT_F64, DT_I64, DT_U64,
+};
+
+static unsigned dtype_place(DType dtype)
+{
+    unsigned i = 0;
+    while (i < countof(dtype_order) && dtype_order[i] != dtype) i++;
+    return i;
+}
+
+static bool check_name(const PlanEntry *entry, Error *err)
+{
+    if (strcmp(entry->name, "__metadata__") == 0)
+        return error_set(err, ERR_UNSUPPORTED, "tensor '__metadata__' has the name that "
+                         ".safetensors keeps for itself; rename it, or write .pth");
+    if (name_is_text(entry->name)) return true;
+    error_set(err, ERR_UNSUPPORTED, ".safetensors names are UTF-8, and this one is not; rename "
+              "it, or write .pth");
+    return entry_prefix(entry, err);
+}
+
+static bool check(const Plan *plan, const ExportOptions *options, Error *err)
+{
+    if (options->under)
+        return error_set(err, ERR_USAGE, "--under %s: .safetensors is flat; write .pth",
+                         options->under);
+    for (size_t i = 0; i < plan->count; i++) {
+        const PlanEntry *entry = &plan->entries[i];
+        if (!check_name(entry, err)) return false;
+        if (dtype_place(entry->dtype) == countof(dtype_order))
+            return refuse_dtype(entry, ".safetensors", ", or write .pth", err);
+    }
+    return true;
+}
+
+/* Names as byte strings; the held C0 80 stands for NUL, which sorts first. */
+static int compare_names(const char *a, const char *b)
+{
+    while (*a && *a == *b) a++, b++;
+    unsigned char one = (unsigned char)*a, two = (unsigned char)*b;
+    if (one == 0xC0 && two) one = 0;
+    if (two == 0xC0 && *a) two = 0;
+    return one - two;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const PlanEntry *one = *(const PlanEntry *const *)a, *two = *(const PlanEntry *const *)b;
+    unsigned one_place = dtype_place(one->dtype), two_place = dtype_place(two->dtype);
+    if (one_place != two_place) return one_place < two_place ? 1 : -1;
+    return compare_names(one->name, two->name);
+}
+
+static const PlanEntry **sort_entries(const Plan *plan)
+{
+    const PlanEntry **sorted = mem_alloc((plan->count + 1) * sizeof *sorted);
+    for (size_t i = 0; i < plan->count; i++) sorted[i] = &plan->entries[i];
+    qsort(sorted, plan->count, sizeof *sorted, compare_entries);
+    return sorted;
+}
+
+static void put_string(Text *out, const char *name)
+{
+    text_addc(out, '"');
+    json_escape(name, out);
+    text_addc(out, '"');
+}
+
+static void put_metadata(const Plan *plan, Text *out)
+{
+    text_add(out, "{\"__metadata__\":{");
+    for (size_t i = 0; i < plan->metadata_count; i++) {
+        if (i) text_addc(out, ',');
+        put_string(out, plan->metadata[i].key);
+        text_addc(out, ':');
+        put_string(out, plan->metadata[i].value);
+    }
+    text_addc(out, '}');
+}
+
+static void put_entry(const PlanEntry *entry, uint64_t begin, Text *out)
+{
+    text_addc(out, ',');
+    put_string(out, entry->name);
+    text_addf(out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_info(entry->dtype)->safetensors);
+    for (unsigned i = 0; i < entry->rank; i++)
+        text_addf(out, "%s%" PRId64, i ? "," : "", entry->dims[i]);
+    text_addf(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin,
+              begin + entry_bytes(entry));
+}
+
+/* The header with its length; *total receives the bytes of values behind it. */
+static bool make_header(const Plan *plan, const PlanEntry *const *sorted, Text *out,
+                        uint64_t *total, Error *err)
+{
+    *total = 0;
+    text_addn(out, "\0\0\0\0\0\0\0\0", 8);
+    put_metadata(plan, out);
+    for (size_t i = 0; i < plan->count; i++) {
+        put_entry(sorted[i], *total, out);
+        if (!sum_add(*total, entry_bytes(sorted[i]), total))
+            return error_set(err, ERR_LIMIT, "the values are more than 64 bits can count");
+    }
+    text_addc(out, '}');
+    while (out->length % 8) text_addc(out, ' ');
+    uint64_t length = out->length - 8;
+    if (length > HEADER_MAX)
+        return error_set(err, ERR_LIMIT, "the header would have %" PRIu64 " bytes, and "
+                         "safetensors reads at most %d; write .pth", length, HEADER_MAX);
+    for (unsigned i = 0; i < 8; i++) out->bytes[i] = (char)(length >> (8 * i));
+    return true;
+}
+
+/* Where an unchanged tensor's bytes lie in a storage. */
+typedef struct Area {
+    const Storage *storage;
+    uint64_t begin, end;
+} Area;
+
+static int compare_areas(const void *a, const void *b)
+{
+    const Area *one = a, *two = b;
+    if (one->storage != two->storage)
+        return (uintptr_t)one->storage < (uintptr_t)two->storage ? -1 : 1;
+    if (one->begin != two->begin) return one->begin < two->begin ? -1 : 1;
+    return one->end < two->end ? -1 : one->end > two->end;
+}
+
+/* False when the entry shares no bytes with anything: it is computed, or empty. */
+static bool find_area(const PlanEntry *entry, Area *area)
+{
+    const Tensor *tensor = plan_unchanged(entry);
+    if (!tensor || !tensor->storage || entry_bytes(entry) == 0) return false;
+    uint64_t last = 0;
+    for (unsigned i = 0; tensor->strides && i < tensor->rank; i++)
+        last += (uint64_t)(tensor->dims[i] - 1) * (uint64_t)tensor->strides[i];
+    uint64_t bytes = tensor->strides ? (last + 1) * dtype_size(tensor->dtype)
+                                     : tensor_bytes(tensor);
+    *area = (Area){tensor->storage, tensor->offset, tensor->offset + bytes};
+    return true;
+}
+
+/* How many entries are copies of bytes that another one has written: ties that the format
+ * cannot say. Tensors that share a storage but none of its bytes are no copies. */
+static size_t count_clones(const Plan *plan)
+{
+    Area *areas = mem_alloc((plan->count + 1) * sizeof *areas);
+    size_t count = 0, clones = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const PlanEntry *entry = &plan->entries[i];
+        if (find_area(entry, &areas[count])) count++;
+        else if (entry->alias >= 0) clones++;
+    }
+    qsort(areas, count, sizeof *areas, compare_areas);
+    uint64_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool fresh = i == 0 || areas[i].storage != areas[i - 1].storage;
+        if (!fresh && areas[i].begin < end) clones++;
+        if (fresh || areas[i].end > end) end = areas[i].end;
+    }
+    free(areas);
+    return clones;
+}
+
+static bool write_values(const Plan *plan, const PlanEntry *const *sorted, Stream *stream,
+                         Error *err)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (!stream_entry(stream, sorted[i], NULL, err)) return false;
+    return stream_flush(stream, err);
+}
+
+static bool write_file(const Plan *plan, Stream *stream, const char *path,
+                       const ExportOptions *options, ExportResult *result, Error *err)
+{
+    Text header = {0};
+    const PlanEntry **sorted = sort_entries(plan);
+    (void)path;
+    (void)options;
+    bool good = make_header(plan, sorted, &header, &stream->total, err) &&
+                atomic_reserve(stream->file, header.length + stream->total, err) &&
+                atomic_write(stream->file, header.bytes, header.length, err) &&
+                write_values(plan, sorted, stream, err);
+    result->cloned = count_clones(plan);
+    text_done(&header);
+    free(sorted);
+    return good;
+}
+
+const Writer safetensors_writer = {
+    .name = "safetensors",
+    .format = "safetensors",
+    .suffixes = ".safetensors",
+    .check = check,
+    .write = write_file,
+};

@@ -1,0 +1,158 @@
+/* Copying and computing the values of plan entries piece by piece. */
+#include "loader/export/stream.h"
+
+#include <stdlib.h>
+
+#include <zlib.h>
+
+#include "loader/export/writer.h"
+
+enum {
+    BUFFER_DEFAULT = 16 << 20,
+    BUFFER_MIN = 64,             /* four of the largest elements */
+    PIECE = 16 << 20             /* bytes that are copied between two calls of progress */
+};
+
+void stream_init(Stream *stream, AtomicFile *file, const ExportOptions *options)
+{
+    size_t room = options->buffer ? options->buffer : BUFFER_DEFAULT;
+    *stream = (Stream){
+        .file = file,
+        .room = room < BUFFER_MIN ? BUFFER_MIN : room,
+        .progress = options->progress,
+        .context = options->progress_context,
+    };
+}
+
+void stream_done(Stream *stream)
+{
+    free(stream->buffer);
+    *stream = (Stream){0};
+}
+
+static bool report(Stream *stream, uint64_t n, Error *err)
+{
+    stream->done += n;
+    if (!stream->progress || stream->progress(stream->context, stream->done, stream->total))
+        return true;
+    return error_set(err, ERR_CANCELLED, "stopped; nothing was written");
+}
+
+static bool copy_pieces(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n,
+                        uint32_t *crc, Error *err)
+{
+    while (n) {
+        uint64_t piece = n < PIECE ? n : PIECE;
+        if (!atomic_copy(stream->file, source, offset, piece, crc, err)) return false;
+        if (!report(stream, piece, err)) return false;
+        offset += piece;
+        n -= piece;
+    }
+    return true;
+}
+
+bool stream_flush(Stream *stream, Error *err)
+{
+    ByteSource *source = stream->source;
+    stream->source = NULL;
+    return !source || copy_pieces(stream, source, stream->offset, stream->waiting, NULL, err);
+}
+
+bool stream_range(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
+                  Error *err)
+{
+    if (n == 0) return true;
+    if (crc) return copy_pieces(stream, source, offset, n, crc, err);
+    if (stream->source == source && offset == stream->offset + stream->waiting) {
+        stream->waiting += n;
+        return true;
+    }
+    if (!stream_flush(stream, err)) return false;
+    stream->source = source;
+    stream->offset = offset;
+    stream->waiting = n;
+    return true;
+}
+
+/* A walk over the boxes of a result, in row-major order: whole behind `axis`, `rows` of it at
+ * a time, one index at a time before it. */
+typedef struct Boxes {
+    const PlanEntry *entry;
+    unsigned axis;
+    int64_t rows;
+    int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX];
+} Boxes;
+
+/* Begins the walk with boxes of at most `room` elements. */
+static void start_boxes(Boxes *boxes, const PlanEntry *entry, uint64_t room)
+{
+    uint64_t block = 1;   /* elements of one index of the axis */
+    *boxes = (Boxes){.entry = entry, .rows = 1};
+    for (unsigned i = entry->rank; i-- > 0;) {
+        uint64_t dim = (uint64_t)entry->dims[i];
+        boxes->axis = i;
+        boxes->rows = entry->dims[i];
+        if (dim > room / block) {
+            boxes->rows = (int64_t)(room / block);
+            break;
+        }
+        block *= dim;
+    }
+    for (unsigned i = 0; i < entry->rank; i++)
+        boxes->size[i] = i < boxes->axis ? 1 : i == boxes->axis ? boxes->rows : entry->dims[i];
+}
+
+/* Moves on; false behind the last box. */
+static bool next_box(Boxes *boxes)
+{
+    const PlanEntry *entry = boxes->entry;
+    if (entry->rank == 0) return false;
+    unsigned i = boxes->axis;
+    boxes->from[i] += boxes->size[i];
+    while (boxes->from[i] == entry->dims[i]) {
+        if (i == 0) return false;
+        boxes->from[i--] = 0;
+        boxes->from[i]++;
+    }
+    int64_t left = entry->dims[boxes->axis] - boxes->from[boxes->axis];
+    boxes->size[boxes->axis] = left < boxes->rows ? left : boxes->rows;
+    return true;
+}
+
+static bool compute_box(Stream *stream, const Boxes *boxes, uint32_t *crc, Error *err)
+{
+    const PlanEntry *entry = boxes->entry;
+    uint64_t count = 1, bytes;
+    for (unsigned i = 0; i < entry->rank; i++) count *= (uint64_t)boxes->size[i];
+    if (!dtype_bytes(entry->dtype, count, &bytes))
+        return error_set(err, ERR_UNSUPPORTED, "packed %s values do not fill whole bytes where "
+                         "they must be cut", dtype_name(entry->dtype));
+    if (!expr_fill(entry->expr, boxes->from, boxes->size, stream->buffer, err))
+        return entry_prefix(entry, err);
+    if (crc) *crc = (uint32_t)crc32_z(*crc, stream->buffer, (size_t)bytes);
+    return atomic_write(stream->file, stream->buffer, (size_t)bytes, err) &&
+           report(stream, bytes, err);
+}
+
+static bool compute_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err)
+{
+    Boxes boxes;
+    for (unsigned i = 0; i < entry->rank; i++)
+        if (entry->dims[i] == 0) return true;
+    if (!stream->buffer) stream->buffer = mem_alloc(stream->room);
+    start_boxes(&boxes, entry, (uint64_t)stream->room * 8 / dtype_info(entry->dtype)->bits);
+    do {
+        if (!compute_box(stream, &boxes, crc, err)) return false;
+    } while (next_box(&boxes));
+    return true;
+}
+
+bool stream_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err)
+{
+    const Tensor *tensor = plan_unchanged(entry);
+    if (tensor && tensor->storage && tensor_is_contiguous(tensor))
+        return stream_range(stream, tensor->storage->source,
+                            tensor->storage->offset + tensor->offset, tensor_bytes(tensor), crc,
+                            err);
+    return stream_flush(stream, err) && compute_entry(stream, entry, crc, err);
+}
