@@ -10,28 +10,37 @@
 
 typedef struct Script Script;
 
+/* Defaults where the options say 0: a base, and so much for every tensor of the source. */
+enum {
+    SCRIPT_INSTRUCTIONS = 300 * 1000 * 1000, SCRIPT_INSTRUCTIONS_PER_TENSOR = 1000,
+    SCRIPT_MEMORY = 512 << 20, SCRIPT_MEMORY_PER_TENSOR = 4096,
+    SCRIPT_OUTPUT_MAX = 1 << 20       /* bytes of print per chunk */
+};
+
 typedef struct ScriptOptions {
-    uint64_t instructions;       /* for all chunks together; 0 = 1,000,000,000 */
-    size_t memory;               /* bytes of Lua heap; 0 = 512 MiB */
-    const char *json_folder;     /* where json "…" may read; NULL: the current folder */
-    const char *json_folder2;    /* a second one (the source's); NULL: none */
+    uint64_t instructions;       /* for all chunks together; slow ones count as several */
+    size_t memory;               /* bytes of Lua heap and of names and expressions it makes */
+    const char *json_folder;     /* where json "…" may read beside the folder of the rules file
+                                    (of the chunk's name; -e and ":": the current one); NULL */
+    const char *json_folder2;    /* and another one (the source's); NULL: none */
     const bool *interrupt;       /* becomes true when the user wants to stop; may be NULL */
 } ScriptOptions;
 
 /* The draft stays borrowed; it must outlive the script. */
-Script *script_new(Draft *draft, const ScriptOptions *options);
-void script_free(Script *script);
+Script *script_new(Draft *draft, const ScriptOptions *options);   /* NULL: all defaults */
+void script_free(Script *script);                                 /* NULL is fine */
 
 /* Runs one chunk. `name` is what "file:line" says: a path, "-e", ":". Errors begin with
- * "NAME:LINE: ". */
+ * "NAME:LINE: ". The values a chunk returns are printed; a chunk named ":" may be a bare
+ * expression. ERR_LIMIT: the limits are used up, and every later chunk fails as well;
+ * ERR_CANCELLED: interrupted. */
 bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err);
 /* Whether the text is a whole chunk (false, with *incomplete set, when more is needed). */
 bool script_parses(const char *text, size_t n, bool *incomplete, Error *err);
-/* What the last chunk's expression printed, for the prompt; "" if nothing. */
+/* What the last chunk printed, its expression's values included; "" if nothing. */
 const char *script_output(const Script *script);
 
-/* The names of all statements and ops, for completion and help: NULL-terminated triples of
- * name, arguments, help. */
+/* The names of all statements, facts and ops, for completion and help. */
 typedef struct ScriptWord {
     const char *name, *args, *help;
 } ScriptWord;

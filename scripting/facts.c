@@ -1,0 +1,314 @@
+/* Facts a script can read: the tensors of source and target, counts, JSON files beside it; and
+ * print, whose text the caller shows. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "loader/core/json.h"
+#include "loader/source/source.h"
+#include "scripting/state.h"
+
+enum { JSON_BYTES_MAX = 64 << 20, JSON_VALUES_MAX = 8 << 20 };
+
+typedef enum FactKind { FACT_SRC, FACT_FILE, FACT_TARGET, FACT_COUNT } FactKind;
+
+static FactKind fact_kind(lua_State *L)
+{
+    return (FactKind)lua_tointeger(L, lua_upvalueindex(1));
+}
+
+/* The draft, with its container chosen. */
+static Draft *ready_draft(lua_State *L)
+{
+    Script *script = script_of(L);
+    if (!draft_ready(script->draft, &script->error))
+        sandbox_raise(L, "%s", script->error.text);
+    script_account(script);
+    sandbox_charge(L, 20);
+    return script->draft;
+}
+
+static StateDict *fact_dict(Draft *draft, FactKind kind)
+{
+    return kind == FACT_FILE ? draft_source(draft) : draft_target(draft);
+}
+
+static void push_tensor(lua_State *L, Draft *draft, FactKind kind, const Tensor *tensor)
+{
+    Arena *arena = draft_arena(draft);
+    tensor_push(L, kind == FACT_FILE ? expr_source(arena, tensor) : expr_target(arena, tensor),
+                tensor->name);
+}
+
+/* src["key"]: a tensor, nil when there is none. */
+static int get_fact(lua_State *L)
+{
+    Draft *draft = ready_draft(L);
+    size_t n;
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return sandbox_raise(L, "keys are text, got %s", type_name(L, 2));
+    const char *name = lua_tolstring(L, 2, &n);
+    if (strlen(name) != n) name = name_hold(draft_arena(draft), name, n);
+    const FactKind kind = fact_kind(L);
+    if (kind == FACT_SRC) {
+        const DraftKey *key = draft_find(draft, name);
+        if (key && key->expr) tensor_push(L, key->expr, key->name);
+        else lua_pushnil(L);
+        return 1;
+    }
+    const Tensor *tensor = dict_find(fact_dict(draft, kind), name);
+    if (tensor) push_tensor(L, draft, kind, tensor);
+    else lua_pushnil(L);
+    return 1;
+}
+
+static int count_fact(lua_State *L)
+{
+    Draft *draft = ready_draft(L);
+    const FactKind kind = fact_kind(L);
+    const size_t n = kind == FACT_SRC ? draft_count(draft) : dict_count(fact_dict(draft, kind));
+    lua_pushinteger(L, (lua_Integer)n);
+    return 1;
+}
+
+/* Upvalues: kind, position. */
+static int next_fact(lua_State *L)
+{
+    Draft *draft = ready_draft(L);
+    const FactKind kind = fact_kind(L);
+    size_t at = (size_t)lua_tointeger(L, lua_upvalueindex(2));
+    if (kind == FACT_SRC) {
+        while (at < draft_count(draft) && !draft_at(draft, at)->expr) at++;
+        if (at >= draft_count(draft)) return 0;
+        push_name(L, draft_at(draft, at)->name);
+        tensor_push(L, draft_at(draft, at)->expr, draft_at(draft, at)->name);
+    } else {
+        StateDict *dict = fact_dict(draft, kind);
+        if (at >= dict_count(dict)) return 0;
+        push_name(L, dict_at(dict, at)->name);
+        push_tensor(L, draft, kind, dict_at(dict, at));
+    }
+    lua_pushinteger(L, (lua_Integer)at + 1);
+    lua_replace(L, lua_upvalueindex(2));
+    return 2;
+}
+
+static int walk_fact(lua_State *L)
+{
+    lua_pushinteger(L, fact_kind(L));
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, next_fact, 2);
+    return 1;
+}
+
+static int refuse_write(lua_State *L)
+{
+    return sandbox_raise(L, "facts can only be read; rules and each change keys");
+}
+
+static void open_fact(lua_State *L, const char *name, FactKind kind)
+{
+    static const luaL_Reg metamethods[] = {
+        {"__index", get_fact}, {"__len", count_fact}, {"__pairs", walk_fact},
+        {"__newindex", refuse_write}, {NULL, NULL},
+    };
+    lua_newuserdatauv(L, 0, 0);
+    lua_newtable(L);
+    lua_pushinteger(L, kind);
+    luaL_setfuncs(L, metamethods, 1);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    lua_setglobal(L, name);
+}
+
+/* The named captures as one text, to tell different ones apart. */
+static void describe_captures(const Captures *captures, Text *out)
+{
+    text_clear(out);
+    for (size_t i = 0; i < captures->named_count; i++) {
+        if (captures->named[i].name) text_addn(out, captures->named[i].text,
+                                               captures->named[i].length);
+        text_addc(out, '\1');
+    }
+}
+
+/* count("layers.{i}.**"): keys that fit, and how many different i there are. */
+static int count_keys(lua_State *L)
+{
+    Draft *draft = ready_draft(L);
+    Script *script = script_of(L);
+    size_t n, fits = 0, different = 0;
+    const char *text = luaL_checklstring(L, 1, &n);
+    sandbox_charge(L, draft_count(draft));
+    const Pattern *pattern = pattern_compile(draft_arena(draft), text, n, &script->error);
+    if (!pattern) return sandbox_raise(L, "count: %s", script->error.text);
+    lua_newtable(L);
+    for (size_t i = 0; i < draft_count(draft); i++) {
+        Captures captures;
+        if (!pattern_match(pattern, draft_at(draft, i)->name, &captures)) continue;
+        fits++;
+        describe_captures(&captures, &script->scratch);
+        lua_pushstring(L, text_string(&script->scratch));
+        lua_pushvalue(L, -1);
+        different += lua_rawget(L, 2) == LUA_TNIL;
+        lua_pop(L, 1);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, 2);
+    }
+    script_account(script);
+    lua_pushinteger(L, (lua_Integer)fits);
+    lua_pushinteger(L, (lua_Integer)different);
+    return 2;
+}
+
+/* ---- json ---- */
+
+/* The depth is JSON_DEPTH at most, and so is the recursion. */
+static void push_value(lua_State *L, const Value *value)
+{
+    luaL_checkstack(L, 4, "json");
+    sandbox_charge(L, 4);
+    switch (value->kind) {
+    case VALUE_NULL: lua_pushnil(L); return;
+    case VALUE_BOOL: lua_pushboolean(L, value->boolean); return;
+    case VALUE_INT: lua_pushinteger(L, value->integer); return;
+    case VALUE_FLOAT: lua_pushnumber(L, value->number); return;
+    case VALUE_STRING: push_name(L, value->string); return;
+    case VALUE_LIST: case VALUE_MAP: break;
+    }
+    lua_newtable(L);
+    for (size_t i = 0; i < value->list.count; i++) {
+        const ValueItem *const item = &value->list.items[i];
+        if (value->kind == VALUE_MAP) push_name(L, item->key);
+        else lua_pushinteger(L, (lua_Integer)i + 1);
+        push_value(L, item->value);
+        lua_rawset(L, -3);
+    }
+}
+
+/* The file's bytes, when its real path lies inside the folder; NULL with an error otherwise,
+ * ERR_NOT_FOUND when there is no such file. */
+static char *read_inside(const char *folder, const char *name, size_t *n, Error *err)
+{
+    char root[PATH_MAX], path[PATH_MAX], joined[PATH_MAX];
+    const int length = snprintf(joined, sizeof joined, "%s/%s", folder, name);
+    if (length < 0 || (size_t)length >= sizeof joined || !realpath(folder, root) ||
+        !realpath(joined, path)) {
+        error_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.500s", name, folder);
+        return NULL;
+    }
+    const size_t inside = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strncmp(path, root, inside) != 0 || path[inside] != '/') {
+        error_set(err, ERR_USAGE, "'%.200s' leads out of %.500s", name, folder);
+        return NULL;
+    }
+    ByteSource *source = source_open_file(path, err);
+    char *text = source ? source_slurp(source, JSON_BYTES_MAX, n, err) : NULL;
+    source_unref(source);
+    return text;
+}
+
+/* Tries the folder of the chunk, then the others. */
+static char *read_json(Script *script, const char *name, size_t *n, Error *err)
+{
+    char chunk[PATH_MAX] = ".";
+    const char *path = script->chunks[script->chunk_count - 1].name;
+    const char *slash = strrchr(path, '/');
+    if (slash && (size_t)(slash - path) + 1 < sizeof chunk) {
+        const size_t length = slash == path ? 1 : (size_t)(slash - path);
+        memcpy(chunk, path, length);
+        chunk[length] = '\0';
+    }
+    char *text = read_inside(chunk, name, n, err);
+    for (size_t i = 0; i < countof(script->folders) && !text; i++)
+        if (err->code == ERR_NOT_FOUND && script->folders[i])
+            text = read_inside(script->folders[i], name, n, err);
+    return text;
+}
+
+static bool is_confined(const char *name, size_t n, Error *err)
+{
+    const bool climbs = strcmp(name, "..") == 0 || has_prefix(name, "../") ||
+                        has_suffix(name, "/..") || strstr(name, "/../");
+    if (n && strlen(name) == n && *name != '/' && !climbs && !strstr(name, "://")) return true;
+    return error_set(err, ERR_USAGE, "'%.200s' must be a relative path inside the folder of the "
+                     "rules file or of the source", name);
+}
+
+typedef struct Pushing {
+    const Value *value;
+} Pushing;
+
+static int push_protected(lua_State *L)
+{
+    const Pushing *pushing = lua_touserdata(L, 1);
+    push_value(L, pushing->value);
+    return 1;
+}
+
+/* The document is freed before an error is raised, hence the pcall. */
+static int load_json(lua_State *L)
+{
+    Script *script = script_of(L);
+    size_t name_n, n = 0;
+    const char *name = luaL_checklstring(L, 1, &name_n);
+    Error *err = &script->error;
+    char *text = is_confined(name, name_n, err) ? read_json(script, name, &n, err) : NULL;
+    Arena *arena = arena_new();
+    Pushing pushing = {text ? json_parse(arena, text, n, name, JSON_VALUES_MAX, err) : NULL};
+    free(text);
+    int status = LUA_ERRRUN;
+    if (pushing.value) {
+        sandbox_spend(&script->sandbox, n / 4);
+        lua_pushcfunction(L, push_protected);
+        lua_pushlightuserdata(L, &pushing);
+        status = lua_pcall(L, 1, 1, 0);
+    }
+    arena_free(arena);
+    if (status == LUA_OK) return 1;
+    sandbox_check(L);
+    if (!pushing.value) return sandbox_raise(L, "json: %s", err->text);
+    return sandbox_rethrow(L);
+}
+
+/* ---- print ---- */
+
+void print_values(lua_State *L, int first, int last)
+{
+    Script *script = script_of(L);
+    for (int i = first; i <= last; i++) {
+        size_t n;
+        const char *text = luaL_tolstring(L, i, &n);
+        const size_t room = SCRIPT_OUTPUT_MAX - script->output.length;
+        sandbox_charge(L, n / 16 + 1);
+        if (n + 2 > room) {
+            if (!script->output_cut) text_add(&script->output, "…\n");
+            script->output_cut = true;
+        }
+        if (script->output_cut) return;
+        text_addn(&script->output, text, n);
+        text_addc(&script->output, i < last ? '\t' : '\n');
+        lua_pop(L, 1);
+    }
+    if (last < first && !script->output_cut) text_addc(&script->output, '\n');
+}
+
+static int print(lua_State *L)
+{
+    sandbox_charge(L, 10);
+    print_values(L, 1, lua_gettop(L));
+    return 0;
+}
+
+void facts_open(lua_State *L)
+{
+    open_fact(L, "src", FACT_SRC);
+    open_fact(L, "file", FACT_FILE);
+    if (draft_target(script_of(L)->draft)) open_fact(L, "target", FACT_TARGET);
+    lua_register(L, "count", count_keys);
+    lua_register(L, "json", load_json);
+    lua_register(L, "print", print);
+}

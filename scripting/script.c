@@ -1,0 +1,190 @@
+/* Script: a sandbox, the words of the rule language in it, and the chunks that run there. */
+#include "scripting/script.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "scripting/state.h"
+
+enum { SHOWN_MAX = 44 };             /* Lua cuts a chunk's name at 60 bytes, ":LINE" included */
+
+static int open_words(lua_State *L)
+{
+    statements_open(L);
+    ops_open(L);
+    tensors_open(L);
+    facts_open(L);
+    host_open(script_of(L));
+    return 0;
+}
+
+static void set_limits(Script *script, const ScriptOptions *options)
+{
+    Sandbox *sandbox = &script->sandbox;
+    sandbox->limit = options && options->instructions ? options->instructions : SCRIPT_INSTRUCTIONS;
+    sandbox->left = sandbox->limit;
+    sandbox->memory_limit = options && options->memory ? options->memory : SCRIPT_MEMORY;
+    script->grows = !options || (!options->instructions && !options->memory);
+    sandbox->interrupt = options ? options->interrupt : NULL;
+    if (options && options->json_folder) script->folders[0] = mem_strdup(options->json_folder);
+    if (options && options->json_folder2) script->folders[1] = mem_strdup(options->json_folder2);
+}
+
+Script *script_new(Draft *draft, const ScriptOptions *options)
+{
+    Script *script = mem_alloc(sizeof *script);
+    script->draft = draft;
+    script->arena_seen = arena_bytes(draft_arena(draft));
+    set_limits(script, options);
+    script->L = sandbox_open(&script->sandbox);
+    script->current = script->L;
+    if (!script->L) return script;   /* memory below what Lua itself needs: chunks will say so */
+    script->sandbox.running = script->L;
+    lua_pushcfunction(script->L, open_words);
+    if (lua_pcall(script->L, 0, 0, 0) != LUA_OK) {
+        lua_close(script->L);
+        script->L = NULL;
+    }
+    return script;
+}
+
+void script_free(Script *script)
+{
+    if (!script) return;
+    if (script->L) lua_close(script->L);
+    for (size_t i = 0; i < script->chunk_count; i++) free((char *)script->chunks[i].text);
+    for (size_t i = 0; i < countof(script->folders); i++) free(script->folders[i]);
+    free(script->chunks);
+    free(script->scope);
+    text_done(&script->output);
+    text_done(&script->scratch);
+    free(script);
+}
+
+/* A copy whose line ends are \n, as Lua reads them in long strings: rule text is found again in
+ * it, and its lines counted. */
+static char *copy_text(const char *text, size_t n, size_t *length)
+{
+    char *copy = mem_alloc(n + 1);
+    size_t out = 0;
+    for (size_t i = 0; i < n; i++) {
+        const bool end = text[i] == '\r' || text[i] == '\n';
+        copy[out++] = text[i] == '\r' ? '\n' : text[i];
+        if (end && i + 1 < n && text[i + 1] != text[i] && (text[i + 1] == '\r' || text[i + 1] == '\n'))
+            i++;
+    }
+    *length = out;
+    return copy;
+}
+
+static const Chunk *add_chunk(Script *script, const char *text, size_t n, const char *name)
+{
+    Arena *arena = draft_arena(script->draft);
+    const size_t length = strlen(name);
+    Chunk chunk = {.name = arena_strdup(arena, name)};
+    chunk.shown = length <= SHOWN_MAX ? chunk.name
+                                      : arena_printf(arena, "...%s", name + length - SHOWN_MAX + 3);
+    chunk.text = copy_text(text, n, &chunk.n);
+    script->chunks = mem_grow(script->chunks, &script->chunk_room, script->chunk_count + 1,
+                              sizeof *script->chunks);
+    script->chunks[script->chunk_count] = chunk;
+    return &script->chunks[script->chunk_count++];
+}
+
+/* A first line that begins with # is for the system, as in lua itself. */
+static size_t skip_shebang(const Chunk *chunk)
+{
+    const char *end = chunk->n && chunk->text[0] == '#' ? memchr(chunk->text, '\n', chunk->n) : NULL;
+    return end ? (size_t)(end - chunk->text) : chunk->n && chunk->text[0] == '#' ? chunk->n : 0;
+}
+
+typedef struct Running {
+    const Chunk *chunk;
+} Running;
+
+/* Runs under pcall; an error of the compiler is raised on. */
+static int run_protected(lua_State *L)
+{
+    const Chunk *chunk = ((const Running *)lua_touserdata(L, 1))->chunk;
+    const size_t skip = skip_shebang(chunk);
+    lua_settop(L, 0);
+    lua_pushfstring(L, "=%s", chunk->shown);
+    const char *name = lua_tostring(L, 1);
+    const bool prompt = strcmp(chunk->name, ":") == 0;
+    int status = LUA_ERRSYNTAX;
+    if (prompt) status = sandbox_load(L, "return ", chunk->text, chunk->n, name);
+    if (status != LUA_OK)
+        status = sandbox_load(L, "", chunk->text + skip, chunk->n - skip, name);
+    if (status != LUA_OK) return sandbox_rethrow(L);
+    const int before = lua_gettop(L);
+    lua_call(L, 0, LUA_MULTRET);
+    if (lua_gettop(L) >= before) print_values(L, before, lua_gettop(L));
+    return 0;
+}
+
+bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err)
+{
+    Running running = {add_chunk(script, text, n, name)};
+    lua_State *L = script->L;
+    text_clear(&script->output);
+    script->output_cut = false;
+    if (!L) return error_set(err, ERR_LIMIT, "%s:1: the memory limit is below what Lua needs", name);
+    if (script->sandbox.stop == STOP_INTERRUPT) script->sandbox.stop = STOP_NONE;
+    if (script->sandbox.stop) {
+        snprintf(script->sandbox.place, sizeof script->sandbox.place, "%s:1", running.chunk->shown);
+        message_take(script, LUA_ERRRUN, 0, err);
+        return false;
+    }
+    script->busy = NULL;
+    script->current = script->sandbox.running = L;
+    script->error.text[0] = '\0';
+    lua_settop(L, 0);
+    sandbox_resume(&script->sandbox, L);
+    snprintf(script->sandbox.place, sizeof script->sandbox.place, "%s:1", running.chunk->shown);
+    lua_pushcfunction(L, message_note_place);
+    lua_pushcfunction(L, run_protected);
+    lua_pushlightuserdata(L, &running);
+    const int status = lua_pcall(L, 1, 0, 1);
+    if (status == LUA_OK) {
+        lua_settop(L, 0);
+        return true;
+    }
+    script->current = script->sandbox.running = L;
+    message_take(script, status, -1, err);
+    lua_settop(L, 0);
+    return false;
+}
+
+const char *script_output(const Script *script)
+{
+    return text_string(&script->output);
+}
+
+/* Whether the message on top says that the text ended too early. */
+static bool ends_early(lua_State *L)
+{
+    size_t n;
+    const char *message = lua_tolstring(L, -1, &n);
+    return message && n >= 5 && strcmp(message + n - 5, "<eof>") == 0;
+}
+
+bool script_parses(const char *text, size_t n, bool *incomplete, Error *err)
+{
+    Sandbox sandbox = {.limit = SCRIPT_INSTRUCTIONS, .left = SCRIPT_INSTRUCTIONS,
+                       .memory_limit = SCRIPT_MEMORY};
+    lua_State *L = sandbox_open(&sandbox);
+    *incomplete = false;
+    if (!L) return error_set(err, ERR_LIMIT, "out of memory");
+    int status = sandbox_load(L, "return ", text, n, "=:");
+    if (status != LUA_OK) status = sandbox_load(L, "", text, n, "=:");
+    *incomplete = status == LUA_ERRSYNTAX && ends_early(L);
+    if (status != LUA_OK) {
+        const char *message = lua_tostring(L, -1);
+        error_set(err, ERR_RULE, "%s", message ? message : ":1: the text is too long to parse");
+    }
+    lua_close(L);
+    return status == LUA_OK;
+}

@@ -1,0 +1,129 @@
+/* The inside of a Script, for the files of this floor. */
+#ifndef SCRIPTING_STATE_H
+#define SCRIPTING_STATE_H
+
+#include <lua.h>
+
+#include "scripting/sandbox.h"
+#include "scripting/script.h"
+
+/* One text that was run. */
+typedef struct Chunk {
+    const char *name;            /* as the user knows it; in the draft's arena, for Origins */
+    const char *shown;           /* what Lua prints for it: the name, or its end if it is long */
+    const char *text;            /* owned; newlines are \n */
+    size_t n;
+} Chunk;
+
+/* Something that calls Lua from C: run by script_protect, so that no Lua error crosses C. */
+typedef int (*ScriptCall)(lua_State *L);
+
+struct Script {
+    Sandbox sandbox;             /* first: sandbox_of(L) is the script */
+    lua_State *L;                /* the main coroutine */
+    lua_State *current;          /* the one whose statement runs */
+    Draft *draft;                /* borrowed */
+    char *folders[2];            /* where json may read besides; owned; NULL: none */
+    Chunk *chunks;               /* owned; the last one runs */
+    size_t chunk_count, chunk_room;
+    const char *busy;            /* the statement that calls back into Lua; none may begin */
+    bool grows;                  /* limits are defaults, to be raised for a big source */
+    size_t arena_seen;           /* bytes of the draft's arena that are accounted for */
+    Text output, scratch;
+    bool output_cut;
+    Error error;                 /* the last one raised for a statement: its code counts */
+    const char **scope;          /* capture names that are set at present; borrowed */
+    size_t scope_count, scope_room;
+    RuleHost host;
+};
+
+/* A statement that runs. */
+typedef struct Call {
+    Script *script;
+    lua_State *L;
+    const char *name;            /* of the statement, for errors */
+    Origin origin;
+    const Chunk *chunk;          /* NULL: called from code that is no chunk */
+} Call;
+
+static inline Script *script_of(lua_State *L)
+{
+    return (Script *)sandbox_of(L);
+}
+
+/* messages.c: Lua's errors for people. */
+
+/* The error value at `index` as an Error: place, reason, remedy. */
+void message_take(Script *script, int status, int index, Error *err);
+/* Replaces the place in front of a message ("chunk:12:3: ") by the user's ("path:14: "). */
+void message_place(const Script *script, const char *message, Text *out);
+/* A message handler for pcalls: remembers where the error was raised, for messages that do not
+ * say it. */
+int message_note_place(lua_State *L);
+/* The message without any place in front. */
+const char *message_bare(const Script *script, const char *message);
+/* Whether the text begins with one of the chunks' names and a line. */
+bool message_has_place(const Script *script, const char *message);
+/* Calls `call` with `context` as a light userdata under pcall. False: the error is in *err,
+ * without a place when bare is true. */
+bool script_protect(Script *script, ScriptCall call, void *context, bool bare, Error *err);
+
+/* place.c: where things stand. */
+
+/* The innermost line of a chunk that is being run. */
+void place_find(Script *script, lua_State *L, Origin *origin, const Chunk **chunk);
+/* The origin of the first line of a text that was passed at `call`: exact for a literal. */
+Origin place_of_text(const Call *call, const char *text, size_t n);
+const Chunk *place_chunk(const Script *script, const char *shown);
+
+/* arguments.c: what statements are given. All set an error that names the statement. */
+
+/* A held name from the Lua string at `index`. */
+const char *take_name(Call *call, int index, Error *err);
+/* Names from the arguments first … top, or from the list part of a table there. */
+bool take_names(Call *call, int first, const char *const **names, size_t *n, Error *err);
+/* Like take_names for one value: a string or a list of strings; nil gives none. */
+bool take_list(Call *call, int index, const char *const **names, size_t *n, Error *err);
+/* A boolean field of the options table at `index`; false when it is absent. */
+bool take_flag(Call *call, int index, const char *field, bool *flag, Error *err);
+/* Whether all text fields of a table are among `known` (`n` of them). */
+bool check_fields(Call *call, int index, const char *const *known, size_t n, Error *err);
+bool check_count(Call *call, int most, Error *err);
+/* "strip: expected WHAT, got a table". */
+bool expected(const Call *call, int index, const char *what, Error *err);
+/* A held name as a Lua string. */
+void push_name(lua_State *L, const char *name);
+void push_held(lua_State *L, const char *name, size_t n);
+const char *type_name(lua_State *L, int index);
+
+/* statements.c */
+void statements_open(lua_State *L);
+/* Counts what the draft's arena grew by; false when memory is used up. */
+bool script_account(Script *script);
+
+/* ops.c: ops as Lua values. */
+void ops_open(lua_State *L);
+bool op_is(lua_State *L, int index);
+/* Builds an op from the arguments first … last of the stack. */
+bool op_build(lua_State *L, OpKind kind, int first, int last, Op *op, Error *err);
+/* The op at `index`, an op value or a function; `functions` is the table that keeps those. */
+bool op_take(lua_State *L, int index, int functions, Op *op, Error *err);
+
+/* tensors.c: symbolic tensors as Lua values. */
+void tensors_open(lua_State *L);
+void tensor_push(lua_State *L, const Expr *expr, const char *name);
+const Expr *tensor_at(lua_State *L, int index);      /* NULL when it is none */
+
+/* facts.c: src, file, target, count, json, print. */
+void facts_open(lua_State *L);
+void print_values(lua_State *L, int first, int last);
+
+/* host.c: what rule text needs of Lua. */
+void host_open(Script *script);
+/* Forgets the functions and expressions of the last statement. */
+void host_begin(lua_State *L);
+/* Pushes the table that keeps the functions of the statement that runs. */
+void host_push_functions(lua_State *L);
+bool host_call(void *host, const Op *op, const OpContext *context, RuleValue *value, Error *err);
+
+#endif

@@ -1,0 +1,194 @@
+/* The statements of the rule language: each takes its arguments and calls the draft. Lua errors
+ * are raised in run_statement alone, when no C frame below owns anything. */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "scripting/state.h"
+#include "scripting/statements.h"
+#include "scripting/words.h"
+
+typedef struct Statement {
+    const char *name;
+    bool (*run)(Call *call, Error *err);
+} Statement;
+
+static const Statement statements[] = {
+#define STATEMENT_ROW(name, args, help) {#name, run_##name},
+    STATEMENTS(STATEMENT_ROW)
+#undef STATEMENT_ROW
+};
+
+/* A source's size is known when its container is: then default limits grow with it. */
+static void grow_limits(Script *script)
+{
+    const uint64_t keys = draft_count(script->draft);
+    if (!script->grows || !keys) return;
+    Sandbox *sandbox = &script->sandbox;
+    script->grows = false;
+    sandbox->limit += keys * SCRIPT_INSTRUCTIONS_PER_TENSOR;
+    sandbox->left += keys * SCRIPT_INSTRUCTIONS_PER_TENSOR;
+    sandbox->memory_limit += keys * SCRIPT_MEMORY_PER_TENSOR;
+}
+
+bool script_account(Script *script)
+{
+    grow_limits(script);
+    const size_t bytes = arena_bytes(draft_arena(script->draft));
+    const size_t grown = bytes - script->arena_seen;
+    script->arena_seen = bytes;
+    return sandbox_hold(&script->sandbox, grown);
+}
+
+static bool is_allowed(const Script *script, const char *name, Error *err)
+{
+    if (!script->busy) return true;
+    return error_set(err, ERR_RULE, "%s cannot be called while %s runs", name, script->busy);
+}
+
+static int run_statement(lua_State *L)
+{
+    const Statement *const statement = &statements[lua_tointeger(L, lua_upvalueindex(1))];
+    Script *script = script_of(L);
+    Call call = {.script = script, .L = L, .name = statement->name};
+    Error *err = &script->error;
+    sandbox_charge(L, 2 * draft_count(script->draft) + 100);
+    place_find(script, L, &call.origin, &call.chunk);
+    bool ok = is_allowed(script, statement->name, err);
+    if (ok) {
+        lua_State *const before = script->current;
+        script->current = L;
+        ok = statement->run(&call, err);
+        script->current = before;
+        script_account(script);
+        sandbox_mark(&script->sandbox);
+    }
+    sandbox_check(L);
+    if (ok) return 0;
+    if (!message_has_place(script, err->text))
+        error_prefix(err, "%s:%d", call.origin.file, call.origin.line);
+    return sandbox_raise_plain(L, err->text);
+}
+
+bool run_unwrap(Call *call, Error *err)
+{
+    const char *const *names;
+    size_t n;
+    const bool table = lua_type(call->L, 1) == LUA_TTABLE;
+    if (!check_fields(call, 1, NULL, 0, err) || !take_names(call, 1, &names, &n, err)) return false;
+    return draft_unwrap(call->script->draft, call->origin, names, n, table, err);
+}
+
+bool run_strip(Call *call, Error *err)
+{
+    static const char *const fields[] = {"again", "all"};
+    const char *const *names;
+    size_t n;
+    bool again, all;
+    if (!check_fields(call, 1, fields, countof(fields), err) ||
+        !take_names(call, 1, &names, &n, err) || !take_flag(call, 1, "again", &again, err) ||
+        !take_flag(call, 1, "all", &all, err))
+        return false;
+    return draft_strip(call->script->draft, call->origin, names, n, again, all, err);
+}
+
+bool run_keep(Call *call, Error *err)
+{
+    const char *prefix = check_count(call, 1, err) ? take_name(call, 1, err) : NULL;
+    return prefix && draft_keep(call->script->draft, call->origin, prefix, err);
+}
+
+bool run_prefix(Call *call, Error *err)
+{
+    const char *prefix = check_count(call, 1, err) ? take_name(call, 1, err) : NULL;
+    return prefix && draft_prefix(call->script->draft, call->origin, prefix, err);
+}
+
+bool run_seg(Call *call, Error *err)
+{
+    const char *const *names;
+    size_t n;
+    if (!check_fields(call, 1, NULL, 0, err) || !take_names(call, 1, &names, &n, err)) return false;
+    return draft_seg(call->script->draft, call->origin, names, n, err);
+}
+
+/* Rule text is charged for what matching it may cost: its lines times the keys. */
+static bool charge_lines(Call *call, size_t lines)
+{
+    if (!draft_ready(call->script->draft, &(Error){0})) return true;   /* the statement says it */
+    grow_limits(call->script);
+    return sandbox_spend(&call->script->sandbox, lines * draft_count(call->script->draft));
+}
+
+/* The text of a `sub` or `rules` statement. Spends what looking at it costs. */
+static const char *take_rule_text(Call *call, size_t *n, Error *err)
+{
+    if (!check_count(call, 1, err)) return NULL;
+    if (lua_type(call->L, 1) != LUA_TSTRING) {
+        expected(call, 1, "rule text in [[ … ]]", err);
+        return NULL;
+    }
+    host_begin(call->L);
+    const char *text = lua_tolstring(call->L, 1, n);
+    sandbox_spend(&call->script->sandbox, *n + (call->chunk ? call->chunk->n / 16 : 0));
+    return text;
+}
+
+bool run_sub(Call *call, Error *err)
+{
+    size_t n;
+    SubBlock block;
+    Draft *draft = call->script->draft;
+    const char *text = take_rule_text(call, &n, err);
+    if (!text || !sub_parse(draft_arena(draft), text, n, place_of_text(call, text, n),
+                            &call->script->host, &block, err))
+        return false;
+    if (!charge_lines(call, block.count)) return error_set(err, ERR_LIMIT, "over the limit");
+    call->script->busy = "sub";
+    const bool ok = draft_sub(draft, &block, err);
+    call->script->busy = NULL;
+    return ok;
+}
+
+/* How many lines have to be tried on every key: literal ones are looked up. */
+static size_t count_wild(const RuleBlock *block)
+{
+    size_t wild = 0;
+    const char *names[CAPTURES_MAX];
+    for (size_t i = 0; i < block->count; i++)
+        for (size_t k = 0; k < block->rules[i].source_count; k++) {
+            const Pattern *pattern = block->rules[i].sources[k].pattern;
+            wild += pattern_stars(pattern) + (pattern_names(pattern, names) > 0);
+        }
+    return wild;
+}
+
+bool apply_rules(Call *call, const RuleBlock *block, Error *err)
+{
+    Script *script = call->script;
+    if (!charge_lines(call, count_wild(block))) return error_set(err, ERR_LIMIT, "over the limit");
+    script->busy = call->name;
+    const bool ok = draft_rules(script->draft, block, host_call, script, err);
+    script->busy = NULL;
+    return ok;
+}
+
+bool run_rules(Call *call, Error *err)
+{
+    size_t n;
+    RuleBlock block;
+    const char *text = take_rule_text(call, &n, err);
+    if (!text || !rules_parse(draft_arena(call->script->draft), text, n,
+                              place_of_text(call, text, n), &call->script->host, &block, err))
+        return false;
+    return apply_rules(call, &block, err);
+}
+
+void statements_open(lua_State *L)
+{
+    for (size_t i = 0; i < countof(statements); i++) {
+        lua_pushinteger(L, (lua_Integer)i);
+        lua_pushcclosure(L, run_statement, 1);
+        lua_setglobal(L, statements[i].name);
+    }
+}

@@ -1,0 +1,16 @@
+/* The functions behind the statements of words.h; statements.c holds those on names and rule
+ * text, statements_values.c those that take Lua values. */
+#ifndef SCRIPTING_STATEMENTS_H
+#define SCRIPTING_STATEMENTS_H
+
+#include "scripting/state.h"
+#include "scripting/words.h"
+
+#define STATEMENT_FUNCTION(name, args, help) bool run_##name(Call *call, Error *err);
+STATEMENTS(STATEMENT_FUNCTION)
+#undef STATEMENT_FUNCTION
+
+/* Runs compiled rules over the draft. */
+bool apply_rules(Call *call, const RuleBlock *block, Error *err);
+
+#endif

@@ -1,0 +1,58 @@
+/* The table of words, and which of them a mistyped name may have meant. */
+#include "scripting/words.h"
+
+#include <string.h>
+
+#include "loader/align/op.h"
+
+#define STATEMENT_WORD(name, args, help) {#name, args, help},
+#define FACT_WORD(name, args, help) {name, args, help},
+#define OP_WORD(id, name, args, help) {name, args, help},
+
+/* OPS ends with the row of functions, which is no word. */
+static const ScriptWord words[] = {STATEMENTS(STATEMENT_WORD) FACTS(FACT_WORD) OPS(OP_WORD)};
+
+const ScriptWord *script_words(size_t *count)
+{
+    *count = countof(words) - 1;
+    return words;
+}
+
+enum { SUGGEST_LENGTH = 31 };
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+    const size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Levenshtein distance of two short words. */
+static size_t measure_distance(const char *a, const char *b)
+{
+    size_t row[SUGGEST_LENGTH + 1], n = strlen(b);
+    if (strlen(a) > SUGGEST_LENGTH || n > SUGGEST_LENGTH) return SUGGEST_LENGTH;
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            const size_t above = row[j];
+            row[j] = smallest(row[j - 1] + 1, above + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[n];
+}
+
+void words_suggest(const char *name, Text *out)
+{
+    size_t best = strlen(name) / 3 + 1, count;
+    const ScriptWord *const all = script_words(&count), *nearest = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const size_t distance = measure_distance(name, all[i].name);
+        if (distance > best || (nearest && distance == best)) continue;
+        best = distance;
+        nearest = &all[i];
+    }
+    if (nearest) text_addf(out, "did you mean '%s'?", nearest->name);
+}

@@ -1,0 +1,42 @@
+/* Words: the names a rule script knows, in one table from which they are registered, completed,
+ * explained and suggested. The ops come from OPS (loader/align/op.h). */
+#ifndef SCRIPTING_WORDS_H
+#define SCRIPTING_WORDS_H
+
+#include "scripting/script.h"
+
+/* name (and run_NAME in statements*.c), arguments, what it does */
+#define STATEMENTS(X)                                                                          \
+    X(unwrap, "\"name\", … | {\"name\", …}",                                                   \
+      "goes into containers: each that is there; of a table the first that is there")          \
+    X(strip, "\"prefix\" | {\"prefix\", …, again=, all=}",                                     \
+      "cuts a prefix off every key that has it; all=true: only when every key has it")         \
+    X(keep, "\"prefix\"", "keeps only the keys below a prefix, and cuts it off")               \
+    X(prefix, "\"prefix\"", "puts a prefix before every key")                                  \
+    X(seg, "\"segment\", …", "takes segments out of the keys, wherever they stand")            \
+    X(sub, "[[ run -> run … ]]", "replaces runs of segments in every key, line after line")    \
+    X(rules, "[[ pattern -> name |> ops … ]]",                                                 \
+      "each key goes to the first line that fits; nothing on the right drops it")              \
+    X(rule, "source, name, op, …", "one rule from Lua values")                                 \
+    X(each, "function(key, tensor) … end",                                                     \
+      "calls a function for every key: nil leaves it, false drops it, text renames it")        \
+    X(fill, "\"pattern\", op", "makes up target tensors that are missing or of another shape") \
+    X(keep_target, "\"pattern\", …", "keeps the target's own values")                          \
+    X(policy, "{shape=, dtype=, missing=, unused=, reuse=, collide=}",                         \
+      "what becomes of differences")                                                           \
+    X(expect, "{missing=, unused=, shape=, dtype=, loaded=}",                                  \
+      "makes expected differences silent")
+
+#define FACTS(X)                                                                               \
+    X("src", "[\"key\"]", "the source's tensors under their present names")                    \
+    X("file", "[\"key\"]", "the source's tensors under the names they have in the file")       \
+    X("target", "[\"key\"]", "the target's tensors; nil without a target")                     \
+    X("count", "\"pattern\"",                                                                  \
+      "how many keys fit now, and how many different captures they have")                      \
+    X("json", "\"file\"", "a JSON file beside the rules or the source, as a Lua value")        \
+    X("print", "value, …", "shows values")
+
+/* The words nearest to a name that is not known, as "did you mean 'x'?"; "" if none is near. */
+void words_suggest(const char *name, Text *out);
+
+#endif
