@@ -1,0 +1,189 @@
+#include "repl/command.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct OptionInfo {
+    const char *name, *brief, *argument;
+    unsigned commands;
+    const char *help;
+} OptionInfo;
+
+#define OPTION_ROW(id, name, brief, argument, commands, help) \
+    {name, brief, argument, commands, help},
+static const OptionInfo options[] = {OPTIONS(OPTION_ROW)};
+#undef OPTION_ROW
+
+const Command commands[] = {
+    {NULL, "SOURCE [TARGET]", 1, 2, FOR_VIEW,
+     "the viewer; without a terminal ls, diff or, with -r, the report of align", command_view},
+    {"ls", "CHECKPOINT", 1, 1, FOR_LS, "the tensors of one checkpoint", command_ls},
+    {"diff", "SOURCE TARGET", 2, 2, FOR_DIFF, "what fits as it is: align with no rules",
+     command_align},
+    {"align", "SOURCE [TARGET]", 1, 2, FOR_ALIGN,
+     "apply rules, report, and with -o write the aligned checkpoint", command_align},
+    {"help", "[COMMAND]", 0, 1, 0, "this text, or a command's", command_help},
+    {NULL, NULL, 0, 0, 0, NULL, NULL}};
+
+const Command *command_find(const char *name)
+{
+    for (const Command *command = commands; command->run; command++)
+        if (command->name && strcmp(command->name, name) == 0) return command;
+    return NULL;
+}
+
+static const char *command_title(const Command *command)
+{
+    return command->name ? command->name : "viewer";
+}
+
+/* Finds "--name", "--name=value", "-n" and "-nvalue". *value is the attached one or NULL. */
+static int find_option(const char *word, const char **value)
+{
+    size_t n = strcspn(word, "=");
+    for (size_t i = 0; i < countof(options); i++) {
+        *value = NULL;
+        if (strncmp(word, options[i].name, n) == 0 && options[i].name[n] == '\0') {
+            if (word[n]) *value = word + n + 1;
+            return (int)i;
+        }
+        if (options[i].brief && strncmp(word, options[i].brief, 2) == 0 &&
+            (!word[2] || options[i].argument)) {
+            if (word[2]) *value = word + 2;
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool take_seed(Invocation *invocation, const char *text, Error *err)
+{
+    char *end;
+    errno = 0;
+    invocation->seed = strtoull(text, &end, 10);
+    if (isdigit((unsigned char)text[0]) && !*end && !errno) return true;
+    return error_set(err, ERR_USAGE, "--seed: '%s' is no whole number", text);
+}
+
+static bool take_option(Invocation *invocation, OptionId id, const char *value, Error *err)
+{
+    const OptionInfo *option = &options[id];
+    if (!(option->commands & invocation->command->options) && option->commands != FOR_ALL)
+        return error_set(err, ERR_USAGE, "%s does not belong to %s; see tenon help %s",
+                         option->name, command_title(invocation->command),
+                         invocation->command->name ? invocation->command->name : "");
+    invocation->set[id] = true;
+    invocation->value[id] = value;
+    if (id == OPT_SEED) return take_seed(invocation, value, err);
+    if (id != OPT_RULES && id != OPT_CODE) return true;
+    invocation->rules = mem_grow(invocation->rules, &invocation->rule_room,
+                                 invocation->rule_count + 1, sizeof *invocation->rules);
+    invocation->rules[invocation->rule_count++] =
+        (RulesArgument){id == OPT_RULES ? RULES_FILE : RULES_CODE, value};
+    return true;
+}
+
+static bool take_operand(Invocation *invocation, const char *word, Error *err)
+{
+    if (invocation->operand_count == invocation->command->most)
+        return error_set(err, ERR_USAGE, "%s takes %s, so '%s' is one too many",
+                         command_title(invocation->command), invocation->command->operands, word);
+    invocation->operands[invocation->operand_count++] = word;
+    return true;
+}
+
+bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
+{
+    int i = 1;
+    bool only_operands = false;
+    *invocation = (Invocation){.command = commands};
+    if (argc > 1 && command_find(argv[1])) invocation->command = command_find(argv[i++]);
+    for (; i < argc; i++) {
+        const char *word = argv[i], *value;
+        if (only_operands || word[0] != '-' || !word[1]) {
+            if (!take_operand(invocation, word, err)) return false;
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            only_operands = true;
+            continue;
+        }
+        int id = find_option(word, &value);
+        if (id < 0)
+            return error_set(err, ERR_USAGE, "unknown option '%s'; tenon help lists them", word);
+        if (options[id].argument && !value && !(value = argv[++i]))
+            return error_set(err, ERR_USAGE, "%s needs %s", word, options[id].argument);
+        if (!options[id].argument && value)
+            return error_set(err, ERR_USAGE, "%s takes no value", options[id].name);
+        if (!take_option(invocation, (OptionId)id, value, err)) return false;
+    }
+    if (invocation->set[OPT_HELP] || invocation->set[OPT_VERSION]) return true;
+    if (invocation->operand_count < invocation->command->least)
+        return error_set(err, ERR_USAGE, "%s needs %s; see tenon help",
+                         command_title(invocation->command), invocation->command->operands);
+    return true;
+}
+
+void invocation_done(Invocation *invocation)
+{
+    free(invocation->rules);
+}
+
+static void print_options(unsigned mask)
+{
+    for (size_t i = 0; i < countof(options); i++) {
+        if (!(options[i].commands & mask)) continue;
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s%s%s", options[i].brief ? options[i].brief : "",
+                 options[i].brief ? ", " : "", options[i].name, options[i].argument ? " " : "",
+                 options[i].argument ? options[i].argument : "");
+        printf("  %-22s  %s\n", left, options[i].help);
+    }
+}
+
+void print_help(const Command *command)
+{
+    if (command) {
+        printf("tenon %s%s%s\n    %s\n\n", command->name ? command->name : "",
+               command->name ? " " : "", command->operands, command->help);
+        print_options(command->options ? command->options : FOR_ALL);
+        return;
+    }
+    printf("tenon fits a source checkpoint into a target's state dict.\n\n");
+    for (const Command *one = commands; one->run; one++) {
+        char left[64];
+        snprintf(left, sizeof left, "tenon %s%s%s", one->name ? one->name : "",
+                 one->name ? " " : "", one->operands);
+        printf("  %-28s  %s\n", left, one->help);
+    }
+    printf("\nA checkpoint is a file, a folder, or a schema; FILE::PATH names a part inside.\n"
+           "Options (tenon help COMMAND says which belong where):\n");
+    print_options(~0u);
+    printf("\nExit status: 0 complete, 1 differences remain, 2 trouble, 3 ties remain.\n"
+           "Manual: man tenon, man tenon-rules\n");
+}
+
+int command_help(const Invocation *invocation)
+{
+    const Command *about = NULL;
+    if (invocation->operand_count) {
+        about = command_find(invocation->operands[0]);
+        if (!about) {
+            Error err;
+            error_set(&err, ERR_USAGE, "no command '%s'; tenon help lists them",
+                      invocation->operands[0]);
+            return complain(&err);
+        }
+    }
+    print_help(about);
+    return EXIT_COMPLETE;
+}
+
+int complain(const Error *err)
+{
+    fprintf(stderr, "tenon: %s\n", err->text);
+    return err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
+}

@@ -1,0 +1,83 @@
+/* Commands and options of the command line: two tables from which parsing, `tenon help` and
+ * the error for a misspelt word all come. */
+#ifndef REPL_COMMAND_H
+#define REPL_COMMAND_H
+
+#include "loader/core/error.h"
+#include "repl/session.h"
+
+/* Exit statuses (CLI.md). */
+enum {
+    EXIT_COMPLETE = 0, EXIT_DIFFERS = 1, EXIT_TROUBLE = 2, EXIT_TIES = 3, EXIT_INTERRUPTED = 130
+};
+
+/* Which commands an option belongs to. */
+enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_ALL = 0xFF };
+
+/* id, spelling, short spelling or NULL, argument or NULL, commands, help */
+#define OPTIONS(X)                                                                              \
+    X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW, "a rules file; may be repeated")\
+    X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW, "rules on the command line; may be repeated") \
+    X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN, "write the aligned checkpoint here")         \
+    X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN, "the output's format: pth or safetensors (default: OUT's suffix)") \
+    X(OPT_UNDER, "--under", NULL, "KEY", FOR_ALIGN, "nest the state dict under KEY (.pth)")     \
+    X(OPT_OMIT_KEPT, "--omit-kept", NULL, NULL, FOR_ALIGN, "leave out kept tensors that have no data") \
+    X(OPT_COMPACT, "--compact", NULL, NULL, FOR_ALIGN, "rewrite views as storages of their own")\
+    X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN, "replace OUT when it is there already")      \
+    X(OPT_SHA256, "--sha256", NULL, NULL, FOR_ALIGN, "report the output's SHA-256")             \
+    X(OPT_SEED, "--seed", NULL, "N", FOR_ALIGN | FOR_VIEW, "for fills (default 0)")             \
+    X(OPT_TREE, "--tree", NULL, NULL, FOR_LS, "as a folded tree of modules")                    \
+    X(OPT_STATS, "--stats", NULL, NULL, FOR_LS, "min max mean std nan inf zeros of every tensor") \
+    X(OPT_EVERYTHING, "--all", NULL, NULL, FOR_LS, "every object in the file, not only tensors")\
+    X(OPT_JSON, "--json", NULL, NULL, FOR_ALL, "one JSON object on standard output")            \
+    X(OPT_QUIET, "--quiet", "-q", NULL, FOR_ALL, "only what was asked for; no report")          \
+    X(OPT_VERBOSE, "--verbose", "-v", NULL, FOR_ALL, "everything, without the limit of 20 lines") \
+    X(OPT_NO_COLOR, "--no-color", NULL, NULL, FOR_ALL, "no colours (NO_COLOR is honoured too)") \
+    X(OPT_HELP, "--help", "-h", NULL, FOR_ALL, "this text")                                     \
+    X(OPT_VERSION, "--version", NULL, NULL, FOR_ALL, "the version")
+
+#define OPTION_ENUM(id, ...) id,
+typedef enum OptionId { OPTIONS(OPTION_ENUM) OPTION_COUNT } OptionId;
+#undef OPTION_ENUM
+
+typedef struct Command Command;
+
+/* A parsed command line. Strings are argv's. */
+typedef struct Invocation {
+    const Command *command;
+    const char *operands[2];
+    size_t operand_count;
+    bool set[OPTION_COUNT];
+    const char *value[OPTION_COUNT];     /* the last one given */
+    RulesArgument *rules;                /* -r and -e in their order; owned */
+    size_t rule_count, rule_room;
+    uint64_t seed;
+} Invocation;
+
+struct Command {
+    const char *name;                    /* NULL: the viewer, which has no word */
+    const char *operands;                /* "SOURCE [TARGET]" */
+    size_t least, most;                  /* operands */
+    unsigned options;                    /* its FOR_ bit */
+    const char *help;                    /* one line */
+    int (*run)(const Invocation *invocation);
+};
+
+extern const Command commands[];         /* the viewer first; ends with a NULL run */
+const Command *command_find(const char *name);   /* NULL: no such word */
+
+/* Parses argv. A command's name wins over a file's. On failure the error names the word. */
+bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err);
+void invocation_done(Invocation *invocation);
+
+int command_ls(const Invocation *invocation);
+int command_align(const Invocation *invocation);   /* diff as well: align with no rules */
+int command_view(const Invocation *invocation);
+int command_help(const Invocation *invocation);
+/* Prints the help of one command, or of all (NULL), to standard output. */
+void print_help(const Command *command);
+
+/* "tenon: TEXT" on standard error; returns EXIT_TROUBLE (130 when cancelled). */
+int complain(const Error *err);
+
+#endif

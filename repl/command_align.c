@@ -1,0 +1,123 @@
+/* tenon align and tenon diff: the ledger as a report, and the aligned checkpoint. */
+#include "repl/command.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/align/report.h"
+#include "loader/export/export.h"
+#include "repl/interrupt.h"
+#include "repl/progress.h"
+
+/* One run of the command: what was asked, and what came of it so far. */
+typedef struct Run {
+    const Invocation *invocation;
+    Session *session;
+    Alignment *alignment;
+    const char *out;             /* the output's path; NULL = report only */
+    bool failed;                 /* a rule script stopped with an error */
+    ExportResult result;
+    bool written;
+} Run;
+
+/* Rivals (model beside ema) are listed; only writing has to be told which one is meant. */
+static bool settle_container(const Run *run, Error *err)
+{
+    if (!run->out || !align_rivals(run->alignment)) return true;
+    const Checkpoint *source = session_source(run->session);
+    Text list = {0};
+    for (size_t i = 0; i < checkpoint_container_count(source); i++) {
+        const Container *one = checkpoint_container(source, i);
+        if (one->optimizer) continue;
+        text_addf(&list, "%s%s::%s (%zu tensors)", list.length ? ", " : "",
+                  checkpoint_path(source), one->path, dict_count(one->dict));
+    }
+    error_set(err, ERR_USAGE, "%s: several dicts in it could be meant: %s; name one",
+              checkpoint_path(source), text_string(&list));
+    text_done(&list);
+    return false;
+}
+
+static bool write_output(Run *run, Error *err)
+{
+    const Invocation *invocation = run->invocation;
+    PlanOptions plan_options = {.omit_kept = invocation->set[OPT_OMIT_KEPT],
+                                .compact = invocation->set[OPT_COMPACT]};
+    Plan *plan = plan_new(run->alignment, &plan_options, err);
+    if (!plan) return false;
+    Progress progress;
+    progress_start(&progress, run->out, isatty(STDERR_FILENO) && !invocation->set[OPT_QUIET]);
+    ExportOptions options = {.format = invocation->value[OPT_TO],
+                             .under = invocation->value[OPT_UNDER],
+                             .compact = invocation->set[OPT_COMPACT],
+                             .force = invocation->set[OPT_FORCE],
+                             .sha256 = invocation->set[OPT_SHA256],
+                             .progress = progress_step,
+                             .progress_context = &progress};
+    run->written = export_write(plan, run->out, &options, &run->result, err);
+    progress_end(&progress);
+    plan_free(plan);
+    return run->written;
+}
+
+static void print_report(const Run *run, int status)
+{
+    const Invocation *invocation = run->invocation;
+    const Session *session = run->session;
+    Checkpoint *target = session_target_checkpoint(session);
+    ReportOutput output = {run->out, run->result.format, run->result.tensors, run->result.bytes,
+                           run->result.sha256[0] ? run->result.sha256 : NULL};
+    ReportOptions options = {.source_path = session_source_path(session),
+                             .target_path = session_target_path(session),
+                             .target_format = target ? checkpoint_format(target) : NULL,
+                             .target_container = session_target_container(session),
+                             .target_file_bytes = target ? checkpoint_file_bytes(target) : 0,
+                             .verbose = invocation->set[OPT_VERBOSE],
+                             .writing = run->out != NULL,
+                             .output = run->written ? &output : NULL,
+                             .exit = status};
+    options.rule_count = session_rule_files(session, &options.rule_files);
+    Text out = {0};
+    if (invocation->set[OPT_JSON]) report_json(run->alignment, &options, &out);
+    else if (!invocation->set[OPT_QUIET]) report_text(run->alignment, &options, &out);
+    fwrite(text_string(&out), 1, out.length, stdout);
+    if (out.length && out.bytes[out.length - 1] != '\n') putchar('\n');
+    text_done(&out);
+    bool talk = !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET];
+    if (run->written && run->result.cloned && talk)
+        printf("note: %zu tied tensors are written as copies; safetensors cannot share memory\n",
+               run->result.cloned);
+}
+
+/* Aligns, writes when everything is settled, reports; gives the exit status. */
+static int finish(Run *run, Error *err)
+{
+    run->alignment = session_align(run->session, &run->failed, err);
+    if (!run->alignment) return complain(err);
+    int status = run->failed ? EXIT_TROUBLE : align_exit(run->alignment);
+    bool trouble = run->failed;
+    if (status == EXIT_COMPLETE && run->out &&
+        !(settle_container(run, err) && write_output(run, err))) {
+        trouble = true;
+        status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
+    }
+    print_report(run, status);
+    fflush(stdout);
+    if (trouble) complain(err);
+    align_unref(run->alignment);
+    return status;
+}
+
+int command_align(const Invocation *invocation)
+{
+    Error err = {0};
+    Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
+    SessionOptions options = {invocation->operands[0], invocation->operands[1], invocation->rules,
+                              invocation->rule_count, invocation->seed};
+    if (run.out) interrupt_watch();
+    run.session = session_new(&options, &err);
+    int status = run.session ? finish(&run, &err) : complain(&err);
+    session_free(run.session);
+    return status;
+}

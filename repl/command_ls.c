@@ -1,0 +1,399 @@
+/* tenon ls: the tensors of one checkpoint. */
+#include "repl/command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/fold.h"
+#include "loader/core/json.h"
+#include "loader/format/format.h"
+#include "loader/tensor/stats.h"
+#include "repl/object_list.h"
+
+/* What is listed: one container of one checkpoint. */
+typedef struct Listing {
+    const Invocation *invocation;
+    Checkpoint *checkpoint;
+    const char *path;            /* as the user gave it */
+    const char *container;
+    StateDict *dict;
+    size_t rivals;
+} Listing;
+
+static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error *err)
+{
+    const char *file, *inside;
+    checkpoint_spec(arena, spec, &file, &inside);
+    listing->path = spec;
+    listing->checkpoint = checkpoint_open(file, err);
+    if (!listing->checkpoint) return false;
+    const Container *container;
+    if (inside) {
+        container = checkpoint_find_container(listing->checkpoint, inside);
+        if (!container)
+            return error_set(err, ERR_NOT_FOUND, "%s: no dict of tensors at '%s'; tenon ls --all "
+                             "shows what it holds", file, inside);
+    } else {
+        container = checkpoint_choose(listing->checkpoint, &listing->rivals, err);
+    }
+    if (container) {
+        listing->container = container->path;
+        listing->dict = container->dict;
+    }
+    return container != NULL;
+}
+
+static void write_stats(JsonWriter *json, const Tensor *tensor, const Stats *stats)
+{
+    bool numbers = stats->finite > 0;
+    (void)tensor;
+    json_key(json, "stats");
+    json_map(json);
+    static const char *const names[] = {"min", "max", "mean", "std"};
+    const double values[] = {stats->min, stats->max, stats->mean, stats->std};
+    for (size_t i = 0; i < countof(names); i++) {
+        json_key(json, names[i]);
+        if (numbers) json_float(json, values[i]);
+        else json_null(json);
+    }
+    json_key(json, "nan");
+    json_uint(json, stats->nan);
+    json_key(json, "inf");
+    json_uint(json, stats->inf);
+    json_key(json, "zeros");
+    json_uint(json, stats->zeros);
+    char crc[16];
+    snprintf(crc, sizeof crc, "%08" PRIx32, stats->crc);
+    json_key(json, "crc32");
+    json_string(json, crc);
+    json_end(json);
+}
+
+/* The stride of every axis, as torch reports them. */
+static void write_strides(JsonWriter *json, const Tensor *tensor)
+{
+    int64_t own[TENSOR_RANK_MAX];
+    const int64_t *strides = tensor->strides;
+    if (tensor->dims && !strides) {
+        contiguous_strides(tensor->dims, tensor->rank, own);
+        strides = own;
+    }
+    json_shape(json, strides, tensor->rank);
+}
+
+static void write_tensor(JsonWriter *json, const Tensor *tensor)
+{
+    json_key(json, "key");
+    json_string(json, tensor->name);
+    json_key(json, "dtype");
+    if (tensor->dtype == DT_UNKNOWN) json_null(json);
+    else json_string(json, dtype_name(tensor->dtype));
+    json_key(json, "shape");
+    json_shape(json, tensor->dims, tensor->rank);
+    json_key(json, "strides");
+    write_strides(json, tensor);
+    json_key(json, "offset");
+    json_uint(json, tensor->offset);
+    json_key(json, "bytes");
+    json_uint(json, tensor_bytes(tensor));
+    json_key(json, "storage");
+    if (tensor->storage) json_uint(json, tensor->storage->index);
+    else json_null(json);
+}
+
+static void write_metadata(JsonWriter *json, const StateDict *dict)
+{
+    json_key(json, "metadata");
+    json_map(json);
+    for (size_t i = 0; i < dict_metadata_count(dict); i++) {
+        json_key(json, dict_metadata(dict, i).key);
+        json_string(json, dict_metadata(dict, i).value);
+    }
+    json_end(json);
+}
+
+static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
+{
+    json_key(json, "containers");
+    json_list(json);
+    for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++) {
+        const Container *one = checkpoint_container(checkpoint, i);
+        json_map(json);
+        json_key(json, "path");
+        json_string(json, one->path);
+        json_key(json, "tensors");
+        json_uint(json, dict_count(one->dict));
+        json_end(json);
+    }
+    json_end(json);
+}
+
+/* Statistics of one tensor; false after a message when its values cannot be had. */
+static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stats, Error *err)
+{
+    if (!tensor->storage || !dtype_size(tensor->dtype) ||
+        (tensor->encoding && tensor->encoding->opaque)) {
+        *stats = (Stats){0};
+        return true;
+    }
+    if (tensor_stats(tensor, stats, err)) return true;
+    Text name = {0};
+    name_show(tensor->name, &name);
+    error_prefix(err, "%s: tensor '%s'", listing->path, text_string(&name));
+    text_done(&name);
+    return false;
+}
+
+static bool print_json(const Listing *listing, Error *err)
+{
+    Text out = {0};
+    JsonWriter *json = json_writer_new(&out, false);
+    bool ok = true, stats_wanted = listing->invocation->set[OPT_STATS];
+    json_map(json);
+    json_key(json, "version");
+    json_int(json, 1);
+    json_key(json, "path");
+    json_string(json, listing->path);
+    json_key(json, "format");
+    json_string(json, checkpoint_format(listing->checkpoint));
+    json_key(json, "container");
+    json_string(json, listing->container);
+    write_metadata(json, listing->dict);
+    json_key(json, "tensors");
+    json_list(json);
+    for (size_t i = 0; ok && i < dict_count(listing->dict); i++) {
+        const Tensor *tensor = dict_at(listing->dict, i);
+        Stats stats;
+        json_map(json);
+        write_tensor(json, tensor);
+        if (stats_wanted && (ok = read_stats(listing, tensor, &stats, err)))
+            write_stats(json, tensor, &stats);
+        json_end(json);
+    }
+    json_end(json);
+    write_containers(json, listing->checkpoint);
+    if (listing->invocation->set[OPT_EVERYTHING]) object_list_json(listing->checkpoint, json);
+    json_end(json);
+    json_writer_free(json);
+    text_addc(&out, '\n');
+    if (ok) fwrite(out.bytes, 1, out.length, stdout);
+    text_done(&out);
+    return ok;
+}
+
+/* Columns a terminal or terminal emulator needs for UTF-8 text (every character is one). */
+static size_t columns(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++) n += ((unsigned char)*text & 0xC0) != 0x80;
+    return n;
+}
+
+static void print_padded(const char *text, size_t width, bool right)
+{
+    int pad = (int)(columns(text) < width ? width - columns(text) : 0);
+    if (right) printf("%*s%s", pad, "", text);
+    else printf("%s%*s", text, pad, "");
+}
+
+/* The other places that hold tensors: the first few by name, optimizer state as one. */
+static void print_others(const Listing *listing)
+{
+    enum { NAMED = 5 };
+    size_t named = 0, more = 0, state = 0;
+    for (size_t i = 0; i < checkpoint_container_count(listing->checkpoint); i++) {
+        const Container *one = checkpoint_container(listing->checkpoint, i);
+        if (one->dict == listing->dict) continue;
+        if (one->optimizer) {
+            state++;
+        } else if (named == NAMED) {
+            more++;
+        } else {
+            Text path = {0};
+            name_show(one->path[0] ? one->path : "(top level)", &path);
+            printf("%s %s (%zu)", named++ ? "," : "also holds", text_string(&path),
+                   dict_count(one->dict));
+            text_done(&path);
+        }
+    }
+    if (more) printf(" and %zu more", more);
+    if (state) printf("%s optimizer state", named ? ", and" : "also holds");
+    if (named || state) printf("   (name a part as %s::PART)\n", listing->path);
+}
+
+static void print_heading(const Listing *listing)
+{
+    char bytes[32], values[32];
+    show_bytes(dict_bytes(listing->dict), bytes);
+    show_count(dict_values(listing->dict), values);
+    printf("%s   %s", listing->path, checkpoint_format(listing->checkpoint));
+    if (listing->container[0]) printf("   %s", listing->container);
+    printf("   %zu tensors   %s values   %s\n", dict_count(listing->dict), values, bytes);
+    print_others(listing);
+    for (size_t i = 0; i < checkpoint_warning_count(listing->checkpoint); i++)
+        printf("note: %s\n", checkpoint_warning(listing->checkpoint, i));
+    putchar('\n');
+}
+
+static void print_stats(const Stats *stats)
+{
+    if (!stats->finite) {
+        printf("   nan %" PRIu64 "  inf %" PRIu64, stats->nan, stats->inf);
+        return;
+    }
+    printf("   min %-11.5g max %-11.5g mean %-11.5g std %-11.5g nan %" PRIu64 "  inf %" PRIu64
+           "  zeros %" PRIu64, stats->min, stats->max, stats->mean, stats->std, stats->nan,
+           stats->inf, stats->zeros);
+}
+
+static bool print_rows(const Listing *listing, Error *err)
+{
+    size_t count = dict_count(listing->dict), key_width = 0, shape_width = 0;
+    Text name = {0}, shape = {0};
+    for (size_t i = 0; i < count; i++) {
+        const Tensor *tensor = dict_at(listing->dict, i);
+        text_clear(&name), text_clear(&shape);
+        name_show(tensor->name, &name);
+        show_shape(tensor->dims, tensor->rank, &shape);
+        if (columns(text_string(&name)) > key_width) key_width = columns(text_string(&name));
+        if (columns(text_string(&shape)) > shape_width) shape_width = columns(text_string(&shape));
+    }
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        const Tensor *tensor = dict_at(listing->dict, i);
+        char bytes[32];
+        Stats stats;
+        text_clear(&name), text_clear(&shape);
+        name_show(tensor->name, &name);
+        show_shape(tensor->dims, tensor->rank, &shape);
+        show_bytes(tensor_bytes(tensor), bytes);
+        print_padded(text_string(&name), key_width, false);
+        printf("   %-6s ", dtype_name(tensor->dtype));
+        print_padded(text_string(&shape), shape_width, false);
+        printf("   %9s", bytes);
+        if (listing->invocation->set[OPT_STATS] && (ok = read_stats(listing, tensor, &stats, err)))
+            print_stats(&stats);
+        if (tensor->encoding && tensor->encoding->note) printf("   %s", tensor->encoding->note);
+        putchar('\n');
+    }
+    text_done(&name);
+    text_done(&shape);
+    return ok;
+}
+
+static void print_keys(const Listing *listing)
+{
+    Text name = {0};
+    for (size_t i = 0; i < dict_count(listing->dict); i++) {
+        text_clear(&name);
+        name_show(dict_at(listing->dict, i)->name, &name);
+        puts(text_string(&name));
+    }
+    text_done(&name);
+}
+
+/* The length of the next segment: up to a dot that stands outside braces. */
+static size_t segment_length(const char *text)
+{
+    size_t depth = 0, n = 0;
+    for (; text[n] && (depth || text[n] != '.'); n++) {
+        if (text[n] == '{') depth++;
+        if (text[n] == '}' && depth) depth--;
+    }
+    return n;
+}
+
+/* Prints a folded name below what it shares, segment by segment, with the line before it. */
+static void print_branch(const char *text, const char *before)
+{
+    size_t depth = 0, n;
+    while ((n = segment_length(text)), text[n] == '.' && strncmp(text, before, n + 1) == 0) {
+        text += n + 1;
+        before += n + 1;
+        depth++;
+    }
+    for (; (n = segment_length(text)), text[n] == '.'; text += n + 1)
+        printf("%*s%.*s\n", (int)depth++ * 2, "", (int)n, text);
+    printf("%*s%s", (int)depth * 2, "", text);
+}
+
+static void print_tree(const Listing *listing, Arena *arena)
+{
+    size_t count = dict_count(listing->dict);
+    const char **names = mem_alloc((count + 1) * sizeof *names);
+    uint32_t *classes = mem_alloc((count + 1) * sizeof *classes);
+    NameMap kinds = {0};
+    Text kind = {0};
+    for (size_t i = 0; i < count; i++) {
+        const Tensor *tensor = dict_at(listing->dict, i);
+        text_clear(&kind);
+        text_addf(&kind, "%s  ", dtype_name(tensor->dtype));
+        show_shape(tensor->dims, tensor->rank, &kind);
+        names[i] = tensor->name;
+        classes[i] = map_get(&kinds, text_string(&kind));
+        if (classes[i] != MAP_NONE) continue;
+        classes[i] = (uint32_t)i;
+        map_set(&kinds, arena_strdup(arena, text_string(&kind)), classes[i]);
+    }
+    Folded *folded;
+    size_t lines = fold_names(arena, names, classes, count, &folded);
+    const char *before = "";
+    for (size_t i = 0; i < lines; i++) {
+        const Tensor *first = dict_at(listing->dict, folded[i].members[0]);
+        text_clear(&kind);
+        show_shape(first->dims, first->rank, &kind);
+        Text shown = {0};
+        name_show(folded[i].text, &shown);
+        print_branch(text_string(&shown), before);
+        printf("   %s  %s", dtype_name(first->dtype), text_string(&kind));
+        if (folded[i].count > 1) printf("   ×%zu", folded[i].count);
+        putchar('\n');
+        before = arena_strdup(arena, text_string(&shown));
+        text_done(&shown);
+    }
+    text_done(&kind);
+    map_done(&kinds);
+    free(names);
+    free(classes);
+}
+
+/* A file without a dict of tensors still has something to show under --all. */
+static bool list_objects_only(Listing *listing, Error *err)
+{
+    if (!listing->checkpoint || !listing->invocation->set[OPT_EVERYTHING]) return false;
+    listing->container = "";
+    listing->dict = dict_new();
+    if (listing->invocation->set[OPT_JSON]) print_json(listing, err);
+    else object_list_print(listing->checkpoint);
+    dict_unref(listing->dict);
+    return true;
+}
+
+static bool print_listing(const Listing *listing, Arena *arena, Error *err)
+{
+    const bool *set = listing->invocation->set;
+    if (set[OPT_JSON]) return print_json(listing, err);
+    if (set[OPT_QUIET]) {
+        print_keys(listing);
+        return true;
+    }
+    print_heading(listing);
+    if (set[OPT_TREE]) print_tree(listing, arena);
+    else if (set[OPT_EVERYTHING]) object_list_print(listing->checkpoint);
+    else return print_rows(listing, err);
+    return true;
+}
+
+int command_ls(const Invocation *invocation)
+{
+    Error err = {0};
+    Arena *arena = arena_new();
+    Listing listing = {.invocation = invocation};
+    bool ok = open_listing(&listing, arena, invocation->operands[0], &err);
+    ok = ok ? print_listing(&listing, arena, &err) : list_objects_only(&listing, &err);
+    checkpoint_unref(listing.checkpoint);
+    arena_free(arena);
+    return ok ? EXIT_COMPLETE : complain(&err);
+}

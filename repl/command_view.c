@@ -1,0 +1,27 @@
+/* tenon SOURCE [TARGET]: the viewer, or its report where there is no terminal. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "repl/command.h"
+#include "repl/interactive.h"
+
+static int open_viewer(const Invocation *invocation)
+{
+    Error err = {0};
+    SessionOptions options = {invocation->operands[0], invocation->operands[1], invocation->rules,
+                              invocation->rule_count, invocation->seed};
+    Session *session = session_new(&options, &err);
+    if (!session) return complain(&err);
+    InteractiveOptions how = {.no_color = invocation->set[OPT_NO_COLOR]};
+    int status = interactive_run(session, &how);
+    session_free(session);
+    return status;
+}
+
+int command_view(const Invocation *invocation)
+{
+    if (isatty(STDOUT_FILENO) && !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET])
+        return open_viewer(invocation);
+    bool single = invocation->operand_count == 1 && !invocation->rule_count;
+    return single ? command_ls(invocation) : command_align(invocation);
+}

@@ -1,0 +1,51 @@
+#include "repl/editor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *editor_name(void)
+{
+    const char *name = getenv("VISUAL");
+    if (!name || !*name) name = getenv("EDITOR");
+    return name && *name ? name : "vi";
+}
+
+/* The variable may hold arguments ("code -w"), so a shell reads it; the path is an argument. */
+static void become_editor(const char *editor, const char *path)
+{
+    char *command = NULL;
+    Text text = {0};
+    text_addf(&text, "%s \"$1\"", editor);
+    command = text.bytes;
+    execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
+    _exit(127);
+}
+
+bool editor_run(Terminal *terminal, const char *path, Error *err)
+{
+    const char *editor = editor_name();
+    terminal->ops->suspend(terminal->state);
+    /* Ctrl-C in the editor is the editor's business, as system() has it. */
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, interrupt, quit;
+    sigaction(SIGINT, &ignore, &interrupt);
+    sigaction(SIGQUIT, &ignore, &quit);
+    pid_t child = fork();
+    if (child == 0) {
+        sigaction(SIGINT, &interrupt, NULL);
+        sigaction(SIGQUIT, &quit, NULL);
+        become_editor(editor, path);
+    }
+    int status = 0;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    sigaction(SIGINT, &interrupt, NULL);
+    sigaction(SIGQUIT, &quit, NULL);
+    terminal->ops->resume(terminal->state);
+    if (child < 0) return error_errno(err, "%s", editor);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        return error_set(err, ERR_NOT_FOUND, "the editor '%s' cannot be started; set EDITOR",
+                         editor);
+    return true;
+}

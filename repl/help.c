@@ -1,0 +1,107 @@
+#include "repl/help.h"
+
+#include <string.h>
+
+#include "repl/keys.h"
+#include "scripting/script.h"
+
+/* `text` and blanks up to a column. */
+static void add_column(Text *out, const char *text, size_t width)
+{
+    size_t columns = 0;
+    for (const char *p = text, *end = p + strlen(p); p < end; columns++) utf8_next(&p, end);
+    text_addf(out, "  %s", text);
+    do text_addc(out, ' ');
+    while (++columns < width);
+}
+
+/* Keys of the same line share one: "Up k   row above". */
+static void help_keys(Text *out)
+{
+    size_t n;
+    const KeyBinding *keys = key_table(&n);
+    text_add(out, "Keys\n");
+    Text names = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (names.length) text_addc(&names, ' ');
+        text_add(&names, keys[i].key);
+        if (i + 1 < n && strcmp(keys[i + 1].line, keys[i].line) == 0) continue;
+        add_column(out, text_string(&names), 16);
+        add_column(out, keys[i].line, 20);
+        text_addf(out, "%s\n", keys[i].help);
+        text_clear(&names);
+    }
+    text_done(&names);
+}
+
+static void help_states(Text *out)
+{
+    text_add(out, "\nSigns between the two sides\n");
+    for (int i = 0; i < ROW_STATE_COUNT; i++) {
+        const RowStateInfo *info = state_info((RowState)i);
+        add_column(out, info->glyph, 3);
+        add_column(out, info->word, 12);
+        text_addf(out, "%s\n", info->help);
+    }
+    text_add(out, "  While a line is typed: + would load, ! would break, * would change\n");
+}
+
+static void help_words(const char *title, const char *name, const char *args, const char *help,
+                       Text *out)
+{
+    Text usage = {0};
+    if (title) text_addf(out, "\n%s\n", title);
+    text_add(&usage, name);
+    if (*args) text_addf(&usage, " %s", args);
+    add_column(out, text_string(&usage), 36);
+    text_addf(out, "%s\n", help);
+    text_done(&usage);
+}
+
+void help_page(const Verb *verbs, size_t count, Text *out)
+{
+    help_keys(out);
+    help_states(out);
+    for (size_t i = 0; i < count; i++)
+        help_words(i ? NULL : "Verbs, after :", verbs[i].name, verbs[i].args, verbs[i].help, out);
+    size_t n;
+    const ScriptWord *words = script_words(&n);
+    for (size_t i = 0; i < n; i++)
+        help_words(i ? NULL : "Statements and ops of rules (Lua), after : as well",
+                   words[i].name, words[i].args, words[i].help, out);
+}
+
+static void add_origin(const Origin *origin, Text *out)
+{
+    if (origin && origin->file) text_addf(out, "%s:%d: ", origin->file, origin->line);
+}
+
+static void note_collision(const Collision *collision, Text *out)
+{
+    text_add(out, "collision: ");
+    add_origin(&collision->origin, out);
+    text_addf(out, "%s is claimed by", collision->name);
+    for (size_t i = 0; i < collision->source_count; i++)
+        text_addf(out, "%s %s", i ? " and" : "", collision->sources[i]);
+    text_addf(out, " after %s\n", collision->what);
+}
+
+static void note_warnings(const Checkpoint *checkpoint, Text *out)
+{
+    for (size_t i = 0; checkpoint && i < checkpoint_warning_count(checkpoint); i++)
+        text_addf(out, "%s: %s\n", checkpoint_path(checkpoint), checkpoint_warning(checkpoint, i));
+}
+
+void help_notes(const Session *session, const Alignment *alignment, Text *out)
+{
+    for (size_t i = 0; i < align_collision_count(alignment); i++)
+        note_collision(align_collision(alignment, i), out);
+    for (size_t i = 0; i < align_note_count(alignment); i++) {
+        const RuleNote *note = align_note(alignment, i);
+        text_add(out, note->level == NOTE_ERROR ? "error: " : "note: ");
+        add_origin(&note->origin, out);
+        text_addf(out, "%s\n", note->text);
+    }
+    note_warnings(session_source(session), out);
+    note_warnings(session_target_checkpoint(session), out);
+}

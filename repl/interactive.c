@@ -1,0 +1,234 @@
+#include "repl/interactive.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "repl/complete.h"
+#include "repl/keys.h"
+#include "repl/preview.h"
+#include "repl/verbs.h"
+#include "viewer/terminal.h"
+
+enum { PREVIEW_DELAY_MS = 80, LOOK_AT_FILES_MS = 1000 };
+
+static void run_verb(Ui *ui, const char *line)
+{
+    Error err = {0};
+    if (!verb_run(ui, line, &err)) view_notice(&ui->view, STYLE_ERROR, "error", err.text);
+}
+
+/* A line of rules: tried first, so that a wrong one leaves no trace. */
+static bool apply_line(Ui *ui, const char *line, Error *err)
+{
+    Alignment *after = session_try(ui->session, line, err);
+    if (!after) return false;
+    Changes changes;
+    changes_init(&changes, ui->alignment, after);
+    session_add_line(ui->session, line);
+    ui_show(ui, after);
+    view_say(&ui->view, STYLE_PLAIN, "loaded %zu, broke %zu   %s", changes.load, changes.broken,
+             line);
+    changes_done(&changes);
+    return true;
+}
+
+/* What was typed is carried out; a line that fails stays, to be corrected. */
+static void enter_line(Ui *ui)
+{
+    char *line = mem_strdup(text_string(&ui->line.text));
+    const char *argument;
+    Error err = {0};
+    history_add(&ui->lines, line);
+    bool ok = true;
+    if (!line[strspn(line, " ")]) {
+        ui_leave(ui);
+    } else if (verb_find(line, &argument)) {
+        ui_leave(ui);   /* a verb may open something itself */
+        ok = verb_run(ui, line, &err);
+    } else if ((ok = apply_line(ui, line, &err))) {
+        ui_leave(ui);
+    }
+    if (!ok) {
+        if (ui->mode == UI_LIST) ui_prompt(ui, line);
+        view_notice(&ui->view, STYLE_ERROR, "error", err.text);
+    }
+    free(line);
+}
+
+static bool is_cancel(Press press)
+{
+    return press.kind == PRESS_ESCAPE || (press.kind == PRESS_CTRL && press.code == 'C');
+}
+
+static void press_in_prompt(Ui *ui, Press press)
+{
+    bool empty = !ui->line.text.length;
+    if (is_cancel(press) || (empty && press.kind == PRESS_BACKSPACE)) {
+        ui_leave(ui);
+    } else if (press.kind == PRESS_ENTER) {
+        enter_line(ui);
+    } else if (press.kind == PRESS_PAGE_UP || press.kind == PRESS_PAGE_DOWN) {
+        run_verb(ui, key_line(press));
+    } else if (press.kind == PRESS_TAB) {
+        Text choices = {0};
+        complete_line(ui, &ui->line, &choices);
+        if (choices.length)
+            view_notice(&ui->view, STYLE_PLAIN, "completions", text_string(&choices));
+        text_done(&choices);
+        preview_age(ui);
+    } else if (line_press(&ui->line, press)) {
+        preview_age(ui);
+    }
+}
+
+static void press_in_search(Ui *ui, Press press)
+{
+    const char *text = text_string(&ui->line.text);
+    if (is_cancel(press) || (!*text && press.kind == PRESS_BACKSPACE)) {
+        ui_search(ui, "");
+        ui_leave(ui);
+    } else if (press.kind == PRESS_ENTER) {
+        history_add(&ui->searches, text);
+        ui_leave(ui);
+    } else if (line_press(&ui->line, press)) {
+        ui_search(ui, text_string(&ui->line.text));
+    }
+}
+
+static void press_in_question(Ui *ui, Press press)
+{
+    char *yes = ui->yes;
+    ui->yes = NULL;
+    ui_leave(ui);
+    text_clear(&ui->view.message);
+    if (press.kind == PRESS_CHAR && (press.code == 'y' || press.code == 'Y')) run_verb(ui, yes);
+    else view_say(&ui->view, STYLE_PLAIN, "not done");
+    free(yes);
+}
+
+/* In the pager the keys that move the list move the text; others close it. */
+static void press_in_pager(Ui *ui, Press press)
+{
+    const char *line = key_line(press);
+    long page = ui->view.page;
+    if (!line || is_cancel(press)) ui_leave(ui);
+    else if (strcmp(line, "up") == 0) view_scroll(&ui->view, -1);
+    else if (strcmp(line, "down") == 0) view_scroll(&ui->view, 1);
+    else if (strcmp(line, "up 3") == 0) view_scroll(&ui->view, -3);
+    else if (strcmp(line, "down 3") == 0) view_scroll(&ui->view, 3);
+    else if (strcmp(line, "page-up") == 0) view_scroll(&ui->view, -page);
+    else if (strcmp(line, "page-down") == 0 || strcmp(line, "fold") == 0)
+        view_scroll(&ui->view, page);
+    else if (strcmp(line, "top") == 0) ui->view.pager.top = 0;
+    else if (strcmp(line, "bottom") == 0) view_scroll(&ui->view, 1000000);
+    else if (strcmp(line, "redraw") == 0) run_verb(ui, line);
+    else ui_leave(ui);
+}
+
+static void click(Ui *ui, Press press)
+{
+    size_t at;
+    Side side;
+    if (!view_find(&ui->view, &ui->screen, press.x, press.y, &at, &side)) return;
+    bool again = ui->view.cursor == at;
+    ui->view.cursor = at;
+    ui->view.side = side;
+    if (again) run_verb(ui, "fold");
+}
+
+static void press_in_list(Ui *ui, Press press)
+{
+    view_clear_notice(&ui->view);
+    text_clear(&ui->view.message);
+    const char *line = key_line(press);
+    if (press.kind == PRESS_CLICK) click(ui, press);
+    else if (line) run_verb(ui, line);
+    else if (press.kind == PRESS_CTRL && press.code == 'C')
+        view_say(&ui->view, STYLE_PLAIN, "q quits");
+}
+
+static void handle(Ui *ui, Press press)
+{
+    if (press.kind == PRESS_CLOSE) {
+        ui->quit = true;
+        ui->status = press.code ? 128 + (int)press.code : 0;
+        return;
+    }
+    if (press.kind == PRESS_RESIZE) {
+        ui_resize(ui);
+        return;
+    }
+    switch (ui->mode) {
+    case UI_LIST: press_in_list(ui, press); break;
+    case UI_PROMPT:
+        view_clear_notice(&ui->view);
+        press_in_prompt(ui, press);
+        break;
+    case UI_SEARCH: press_in_search(ui, press); break;
+    case UI_ASK: press_in_question(ui, press); break;
+    case UI_PAGER: press_in_pager(ui, press); break;
+    }
+}
+
+static void look_at_files(Ui *ui)
+{
+    if (!session_rules_changed(ui->session)) return;
+    Error err = {0};
+    if (!ui_align(ui, &err)) view_notice(&ui->view, STYLE_ERROR, "error in the rules", err.text);
+    else if (!ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "the rules changed: read again");
+}
+
+/* What is done while no key comes. */
+static void idle(Ui *ui)
+{
+    if (!ui->search.done && ui->search.text.length) ui_search_on(ui);
+    else if (ui->mode == UI_PROMPT && ui->preview_due) preview_run(ui);
+    else look_at_files(ui);
+}
+
+static int patience(const Ui *ui)
+{
+    if (!ui->search.done && ui->search.text.length) return 0;
+    return ui->mode == UI_PROMPT && ui->preview_due ? PREVIEW_DELAY_MS : LOOK_AT_FILES_MS;
+}
+
+/* Keys that are waiting are taken before the next frame is drawn. */
+static void run_loop(Ui *ui)
+{
+    const Terminal *terminal = ui->terminal;
+    while (!ui->quit) {
+        ui_draw(ui);
+        Press press;
+        if (!terminal->ops->read(terminal->state, patience(ui), &press)) {
+            idle(ui);
+            continue;
+        }
+        do handle(ui, press);
+        while (!ui->quit && terminal->ops->read(terminal->state, 0, &press));
+    }
+}
+
+static int show(Session *session, Terminal *terminal, Error *err)
+{
+    Ui ui;
+    int status = 2;
+    if (ui_init(&ui, session, terminal, err)) {
+        run_loop(&ui);
+        status = ui.status;
+    }
+    ui_done(&ui);
+    return status;
+}
+
+int interactive_run(Session *session, const InteractiveOptions *options)
+{
+    Error err = {0};
+    Terminal own = {0}, *terminal = options->terminal ? options->terminal : &own;
+    int status = 2;
+    if (options->terminal || terminal_open(&own, options->no_color, &err))
+        status = show(session, terminal, &err);
+    terminal_close(&own);
+    if (err.code != ERR_NONE) fprintf(stderr, "tenon: %s\n", err.text);
+    return status;
+}

@@ -1,0 +1,18 @@
+/* Interactive: the loop that joins session, view and terminal. */
+#ifndef REPL_INTERACTIVE_H
+#define REPL_INTERACTIVE_H
+
+#include "repl/session.h"
+#include "viewer/terminal_ops.h"
+
+typedef struct InteractiveOptions {
+    bool no_color;
+    Terminal *terminal;      /* borrowed; NULL: the real one is opened and closed again */
+} InteractiveOptions;
+
+/* Shows the session until the user quits. Returns the exit status: 0, 2 when there is nothing to
+ * show or no terminal to show it on (the reason is on standard error), 128 + n when signal n
+ * ended it. */
+int interactive_run(Session *session, const InteractiveOptions *options);
+
+#endif

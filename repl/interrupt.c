@@ -1,0 +1,40 @@
+#include "repl/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "loader/export/atomic.h"
+
+enum { STATUS_INTERRUPTED = 130 };
+
+/* The one thing that a signal handler can reach. */
+static bool interrupted;
+
+static void note_interrupt(int signal_number)
+{
+    (void)signal_number;
+    if (interrupted) {
+        atomic_discard_all();
+        _exit(STATUS_INTERRUPTED);
+    }
+    interrupted = true;
+}
+
+static void leave_at_once(int signal_number)
+{
+    atomic_discard_all();
+    _exit(128 + signal_number);
+}
+
+void interrupt_watch(void)
+{
+    signal(SIGINT, note_interrupt);
+    signal(SIGTERM, leave_at_once);
+    signal(SIGHUP, leave_at_once);
+    signal(SIGPIPE, leave_at_once);
+}
+
+const bool *interrupt_flag(void)
+{
+    return &interrupted;
+}

@@ -1,0 +1,65 @@
+#include "repl/keys.h"
+
+#include <string.h>
+
+/* In the order of the help page; keys of one line stand together. */
+static const KeyBinding bindings[] = {
+    {"Up", "up", "row above"},
+    {"k", "up", "row above"},
+    {"Down", "down", "row below"},
+    {"j", "down", "row below"},
+    {"PgUp", "page-up", "page above"},
+    {"Ctrl-B", "page-up", "page above"},
+    {"PgDn", "page-down", "page below"},
+    {"Ctrl-F", "page-down", "page below"},
+    {"Home", "top", "first row"},
+    {"g", "top", "first row"},
+    {"End", "bottom", "last row"},
+    {"G", "bottom", "last row"},
+    {"Left", "out", "close the module, or go to the one above"},
+    {"h", "out", "close the module, or go to the one above"},
+    {"Right", "in", "open the module, or go into it"},
+    {"l", "in", "open the module, or go into it"},
+    {"Tab", "side", "source or target: whose key and detail is shown"},
+    {"BackTab", "side", "source or target: whose key and detail is shown"},
+    {"Enter", "fold", "open or close the module"},
+    {"Space", "fold", "open or close the module"},
+    {"z", "fold-all", "close all modules"},
+    {"Z", "unfold-all", "open all modules; runs of equal blocks stay closed"},
+    {"/", "search", "search the keys of both sides; capitals make case count"},
+    {"n", "next-hit", "next hit"},
+    {"N", "previous-hit", "previous hit"},
+    {"]", "next-problem", "next problem"},
+    {"[", "previous-problem", "previous problem"},
+    {"f", "filter", "show only the next state there is: problems, shape, missing …"},
+    {"F", "filter all", "show everything again"},
+    {":", "prompt", "a line of rules (Lua), or a verb; shows what it would change"},
+    {"u", "undo", "take the last line back"},
+    {"Ctrl-R", "redo", "put it there again"},
+    {"e", "edit", "the rules file in $EDITOR"},
+    {"w", "prompt write ", "write the aligned checkpoint"},
+    {"W", "prompt save ", "save the session's lines as rules"},
+    {"!", "notes", "notes of the rules, collisions, warnings of the files"},
+    {"WheelUp", "up 3", "three rows above"},
+    {"WheelDown", "down 3", "three rows below"},
+    {"Ctrl-L", "redraw", "draw the screen anew"},
+    {"?", "help", "this page"},
+    {"q", "quit", "quit; asks when lines are not saved"},
+};
+
+const KeyBinding *key_table(size_t *count)
+{
+    *count = countof(bindings);
+    return bindings;
+}
+
+const char *key_line(Press press)
+{
+    Text name = {0};
+    const char *line = NULL;
+    press_name(press, &name);
+    for (size_t i = 0; i < countof(bindings) && !line; i++)
+        if (strcmp(bindings[i].key, text_string(&name)) == 0) line = bindings[i].line;
+    text_done(&name);
+    return line;
+}

@@ -1,0 +1,33 @@
+/* main: the command line becomes an Invocation, which a command runs. */
+#include <locale.h>
+#include <stdio.h>
+
+#include "repl/command.h"
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    Invocation invocation;
+    Error err = {0};
+    int status;
+    if (argc < 2) {
+        print_help(NULL);
+        return EXIT_TROUBLE;
+    }
+    if (!invocation_parse(&invocation, argc, argv, &err)) {
+        status = complain(&err);
+    } else if (invocation.set[OPT_VERSION]) {
+        status = printf("tenon %s\n", TENON_VERSION) < 0 ? EXIT_TROUBLE : EXIT_COMPLETE;
+    } else if (invocation.set[OPT_HELP]) {
+        print_help(invocation.command->name ? invocation.command : NULL);
+        status = EXIT_COMPLETE;
+    } else {
+        status = invocation.command->run(&invocation);
+    }
+    invocation_done(&invocation);
+    if (fflush(stdout) != 0 && status == EXIT_COMPLETE) {
+        error_errno(&err, "standard output");
+        status = complain(&err);
+    }
+    return status;
+}

@@ -1,0 +1,144 @@
+#include "repl/object_list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "loader/format/graph.h"
+
+/* Deeper nodes are counted, not shown: every level makes the paths below it longer. */
+enum { DEPTH_MAX = 64 };
+
+typedef struct Node {
+    Object *object;
+    const char *path;        /* in the arena of the walk */
+    unsigned depth;
+} Node;
+
+/* The nodes still to be shown, last first; and those that were shown, to unmark them. */
+typedef struct Walk {
+    Arena *arena;
+    Node *stack;
+    size_t waiting, room;
+    unsigned depth;          /* of the nodes that are pushed */
+    Object **seen;
+    size_t seen_count, seen_room;
+} Walk;
+
+static void push(Walk *walk, Object *object, const char *path)
+{
+    if (!object) return;
+    walk->stack = mem_grow(walk->stack, &walk->room, walk->waiting + 1, sizeof *walk->stack);
+    walk->stack[walk->waiting++] = (Node){object, path, walk->depth};
+}
+
+static const char *path_of_key(Walk *walk, const char *path, const Object *key)
+{
+    Text joined = {0};
+    text_add(&joined, path);
+    path_add_key(&joined, key);
+    const char *kept = arena_strdup(walk->arena, text_string(&joined));
+    text_done(&joined);
+    return kept;
+}
+
+static void push_items(Walk *walk, const Object *list, const char *path)
+{
+    for (size_t i = list->list.count; i-- > 0;)
+        push(walk, list->list.items[i], arena_printf(walk->arena, "%s[%zu]", path, i));
+}
+
+static void push_pairs(Walk *walk, const Object *dict, const char *path)
+{
+    for (size_t i = dict->list.count / 2; i-- > 0;)
+        push(walk, dict->list.items[2 * i + 1], path_of_key(walk, path, dict->list.items[2 * i]));
+}
+
+static void push_children(Walk *walk, const Object *object, const char *path)
+{
+    switch ((ObjectKind)object->kind) {
+    case OBJ_TUPLE: case OBJ_LIST: case OBJ_SET: case OBJ_FROZENSET: case OBJ_PERSID:
+        push_items(walk, object, path);
+        break;
+    case OBJ_DICT: push_pairs(walk, object, path); break;
+    case OBJ_CALL:
+        push(walk, object->call->state, arena_printf(walk->arena, "%s<state>", path));
+        if (object->call->list) push_items(walk, object->call->list, path);
+        if (object->call->map) push_pairs(walk, object->call->map, path);
+        push(walk, object->call->kwargs, arena_printf(walk->arena, "%s<kwargs>", path));
+        if (object->call->args && object->call->args->list.count)
+            push(walk, object->call->args, arena_printf(walk->arena, "%s<args>", path));
+        break;
+    default: break;
+    }
+}
+
+static void show_tensor(const Tensor *tensor, Text *out)
+{
+    text_addf(out, "tensor %s ", dtype_name(tensor->dtype));
+    show_shape(tensor->dims, tensor->rank, out);
+}
+
+/* Calls visit(path, description) for every node, shared ones once with their content. */
+static void walk_tree(const Checkpoint *checkpoint,
+                      void (*visit)(const char *path, const char *what, void *context),
+                      void *context)
+{
+    Walk walk = {.arena = arena_new()};
+    Text what = {0};
+    push(&walk, (Object *)checkpoint_root(checkpoint), "");
+    while (walk.waiting) {
+        Node node = walk.stack[--walk.waiting];
+        bool whole = node.depth < DEPTH_MAX;
+        walk.depth = node.depth + 1;
+        text_clear(&what);
+        if (node.object->kind == OBJ_TENSOR) show_tensor(node.object->tensor, &what);
+        else object_show(node.object, &what);
+        if (node.object->mark) text_add(&what, " (shared, shown above)");
+        if (!whole && node.object->kind >= OBJ_TUPLE) text_add(&what, " (not shown any deeper)");
+        visit(node.path, text_string(&what), context);
+        if (!whole || node.object->mark || node.object->kind == OBJ_TENSOR) continue;
+        push_children(&walk, node.object, node.path);
+        if (node.object->kind < OBJ_TUPLE) continue;
+        node.object->mark = 1;
+        walk.seen = mem_grow(walk.seen, &walk.seen_room, walk.seen_count + 1, sizeof *walk.seen);
+        walk.seen[walk.seen_count++] = node.object;
+    }
+    for (size_t i = 0; i < walk.seen_count; i++) walk.seen[i]->mark = 0;
+    text_done(&what);
+    free(walk.stack);
+    free(walk.seen);
+    arena_free(walk.arena);
+}
+
+static void print_node(const char *path, const char *what, void *context)
+{
+    (void)context;
+    Text shown = {0};
+    name_show(path[0] ? path : "(top level)", &shown);
+    printf("%s   %s\n", text_string(&shown), what);
+    text_done(&shown);
+}
+
+void object_list_print(const Checkpoint *checkpoint)
+{
+    walk_tree(checkpoint, print_node, NULL);
+}
+
+static void write_node(const char *path, const char *what, void *context)
+{
+    JsonWriter *json = context;
+    json_map(json);
+    json_key(json, "path");
+    json_string(json, path);
+    json_key(json, "value");
+    json_string(json, what);
+    json_end(json);
+}
+
+void object_list_json(const Checkpoint *checkpoint, JsonWriter *json)
+{
+    json_key(json, "objects");
+    json_list(json);
+    walk_tree(checkpoint, write_node, json);
+    json_end(json);
+}

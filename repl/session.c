@@ -1,0 +1,330 @@
+#include "repl/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "loader/export/atomic.h"
+#include "loader/format/format.h"
+#include "repl/interrupt.h"
+#include "scripting/script.h"
+
+enum { RULES_BYTES_MAX = 16 << 20 };
+
+/* One rules file or piece of code, with its text as last read. */
+typedef struct RulesText {
+    RulesKind kind;
+    const char *name;            /* path, or "-e"; in the arena */
+    char *text;                  /* owned */
+    size_t length;
+    struct timespec changed;     /* of the file when it was read */
+    off_t size;
+} RulesText;
+
+struct Session {
+    Arena *arena;
+    const char *source_path, *source_file, *source_inside;
+    const char *source_folder;
+    const char *target_path, *target_file, *target_inside;
+    Checkpoint *source, *target_checkpoint;
+    StateDict *target;           /* borrowed from target_checkpoint */
+    const char *target_container;
+    RulesText *rules;
+    size_t rule_count, rule_room;
+    const char **names;          /* of rules, for reports */
+    char **lines;                /* owned; the first line_count are applied, the rest undone */
+    size_t line_count, line_total, line_room;
+    size_t saved_count;          /* how many lines were applied when last saved */
+    uint64_t seed;
+};
+
+static bool read_rules(RulesText *rules, Error *err)
+{
+    ByteSource *file = source_open_file(rules->name, err);
+    if (!file) return false;
+    size_t n;
+    char *text = source_slurp(file, RULES_BYTES_MAX, &n, err);
+    source_unref(file);
+    if (!text) return false;
+    free(rules->text);
+    rules->text = text;
+    rules->length = n;
+    struct stat info;
+    if (stat(rules->name, &info) == 0) {
+        rules->changed = info.st_mtim;
+        rules->size = info.st_size;
+    }
+    return true;
+}
+
+static bool add_rules(Session *session, const RulesArgument *argument, Error *err)
+{
+    session->rules = mem_grow(session->rules, &session->rule_room, session->rule_count + 1,
+                              sizeof *session->rules);
+    RulesText *rules = &session->rules[session->rule_count];
+    *rules = (RulesText){.kind = argument->kind};
+    if (argument->kind == RULES_CODE) {
+        rules->name = "-e";
+        rules->text = mem_strdup(argument->text);
+        rules->length = strlen(argument->text);
+    } else {
+        rules->name = arena_strdup(session->arena, argument->text);
+        if (!read_rules(rules, err)) return false;
+    }
+    session->rule_count++;
+    return true;
+}
+
+/* The target's dict: the named part, or the one that holds the weights. */
+static bool choose_target(Session *session, Error *err)
+{
+    const Container *container;
+    if (session->target_inside) {
+        container = checkpoint_find_container(session->target_checkpoint, session->target_inside);
+        if (!container)
+            return error_set(err, ERR_NOT_FOUND, "%s: no dict of tensors at '%s'; tenon ls --all "
+                             "shows what it holds", session->target_file, session->target_inside);
+    } else if (!(container = checkpoint_choose(session->target_checkpoint, NULL, err))) {
+        return false;
+    }
+    session->target = container->dict;
+    session->target_container = container->path;
+    return true;
+}
+
+/* The folder of a path, "." when it has none; in the arena. */
+static const char *folder_of(Arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return ".";
+    return slash == path ? "/" : arena_strndup(arena, path, (size_t)(slash - path));
+}
+
+static bool open_both(Session *session, const SessionOptions *options, Error *err)
+{
+    session->source_path = arena_strdup(session->arena, options->source);
+    checkpoint_spec(session->arena, options->source, &session->source_file,
+                    &session->source_inside);
+    session->source_folder = folder_of(session->arena, session->source_file);
+    if (!(session->source = checkpoint_open(session->source_file, err))) return false;
+    if (!options->target) return true;
+    session->target_path = arena_strdup(session->arena, options->target);
+    checkpoint_spec(session->arena, options->target, &session->target_file,
+                    &session->target_inside);
+    session->target_checkpoint = checkpoint_open(session->target_file, err);
+    return session->target_checkpoint && choose_target(session, err);
+}
+
+Session *session_new(const SessionOptions *options, Error *err)
+{
+    Session *session = mem_alloc(sizeof *session);
+    session->arena = arena_new();
+    session->seed = options->seed;
+    bool ok = open_both(session, options, err);
+    for (size_t i = 0; ok && i < options->rule_count; i++)
+        ok = add_rules(session, &options->rules[i], err);
+    if (ok) return session;
+    session_free(session);
+    return NULL;
+}
+
+void session_free(Session *session)
+{
+    if (!session) return;
+    for (size_t i = 0; i < session->line_total; i++) free(session->lines[i]);
+    for (size_t i = 0; i < session->rule_count; i++) free(session->rules[i].text);
+    free(session->lines);
+    free(session->rules);
+    free(session->names);
+    checkpoint_unref(session->source);
+    checkpoint_unref(session->target_checkpoint);
+    arena_free(session->arena);
+    free(session);
+}
+
+Checkpoint *session_source(const Session *session)
+{
+    return session->source;
+}
+
+Checkpoint *session_target_checkpoint(const Session *session)
+{
+    return session->target_checkpoint;
+}
+
+StateDict *session_target(const Session *session)
+{
+    return session->target;
+}
+
+const char *session_target_container(const Session *session)
+{
+    return session->target_container ? session->target_container : "";
+}
+
+const char *session_source_path(const Session *session)
+{
+    return session->source_path;
+}
+
+const char *session_target_path(const Session *session)
+{
+    return session->target_path;
+}
+
+size_t session_rule_files(const Session *session, const char *const **files)
+{
+    Session *self = (Session *)session;   /* the list of names is a cache */
+    self->names = mem_realloc(self->names, (session->rule_count + 1) * sizeof *self->names);
+    for (size_t i = 0; i < session->rule_count; i++) self->names[i] = session->rules[i].name;
+    *files = self->names;
+    return session->rule_count;
+}
+
+static bool run_rules(Session *session, Script *script, const char *extra, Error *err)
+{
+    for (size_t i = 0; i < session->rule_count; i++) {
+        RulesText *rules = &session->rules[i];
+        if (!script_run(script, rules->text, rules->length, rules->name, err)) return false;
+    }
+    for (size_t i = 0; i < session->line_count; i++)
+        if (!script_run(script, session->lines[i], strlen(session->lines[i]), ":", err))
+            return false;
+    return !extra || script_run(script, extra, strlen(extra), ":", err);
+}
+
+/* Runs all rules, and `extra` after them when it is given. */
+static Alignment *align(Session *session, const char *extra, bool *failed, Error *err)
+{
+    Draft *draft = draft_new(session->source, session->source_inside, session->target,
+                             session->seed);
+    ScriptOptions options = {.json_folder2 = session->source_folder,
+                             .interrupt = interrupt_flag()};
+    Script *script = script_new(draft, &options);
+    Error problem = {0};
+    *failed = !run_rules(session, script, extra, &problem);
+    script_free(script);
+    if (*failed) {
+        draft_note(draft, NOTE_ERROR, (Origin){0}, "%s", problem.text);
+        if (err) *err = problem;
+    }
+    Error unclosed = {0};
+    Alignment *alignment = align_finish(draft, &unclosed);
+    if (!alignment && !*failed && err) *err = unclosed;
+    return alignment;
+}
+
+Alignment *session_align(Session *session, bool *failed, Error *err)
+{
+    for (size_t i = 0; i < session->rule_count; i++) {
+        RulesText *rules = &session->rules[i];
+        *failed = true;
+        if (rules->kind == RULES_FILE && !read_rules(rules, err)) return NULL;
+    }
+    return align(session, NULL, failed, err);
+}
+
+Alignment *session_try(Session *session, const char *line, Error *err)
+{
+    bool failed;
+    Alignment *alignment = align(session, line, &failed, err);
+    if (alignment && failed) {
+        align_unref(alignment);
+        return NULL;
+    }
+    return alignment;
+}
+
+size_t session_line_count(const Session *session)
+{
+    return session->line_count;
+}
+
+const char *session_line(const Session *session, size_t index)
+{
+    return session->lines[index];
+}
+
+void session_add_line(Session *session, const char *line)
+{
+    while (session->line_total > session->line_count) free(session->lines[--session->line_total]);
+    if (session->saved_count > session->line_count) session->saved_count = SIZE_MAX;
+    session->lines = mem_grow(session->lines, &session->line_room, session->line_total + 1,
+                              sizeof *session->lines);
+    session->lines[session->line_total++] = mem_strdup(line);
+    session->line_count = session->line_total;
+}
+
+bool session_undo(Session *session)
+{
+    if (!session->line_count) return false;
+    session->line_count--;
+    return true;
+}
+
+bool session_redo(Session *session)
+{
+    if (session->line_count == session->line_total) return false;
+    session->line_count++;
+    return true;
+}
+
+bool session_is_saved(const Session *session)
+{
+    return session->line_count == session->saved_count;
+}
+
+/* Moves the applied lines out of the session: they stand in the file now. */
+static void drop_lines(Session *session)
+{
+    for (size_t i = 0; i < session->line_total; i++) free(session->lines[i]);
+    session->line_count = session->line_total = session->saved_count = 0;
+}
+
+static bool write_lines(const Session *session, const char *path, Error *err)
+{
+    Text text = {0};
+    ByteSource *before = source_open_file(path, NULL);
+    bool ok = true;
+    if (before) {
+        size_t n;
+        char *old = source_slurp(before, RULES_BYTES_MAX, &n, err);
+        ok = old != NULL;
+        if (old) text_addn(&text, old, n);
+        if (n && old && old[n - 1] != '\n') text_addc(&text, '\n');
+        free(old);
+        source_unref(before);
+    }
+    for (size_t i = 0; i < session->line_count; i++) text_addf(&text, "%s\n", session->lines[i]);
+    AtomicFile *file = ok ? atomic_open(path, true, err) : NULL;
+    ok = file && atomic_write(file, text_string(&text), text.length, err);
+    if (ok) ok = atomic_commit(file, NULL, err);
+    else atomic_discard(file);
+    text_done(&text);
+    return ok;
+}
+
+bool session_save_lines(Session *session, const char *path, Error *err)
+{
+    if (!write_lines(session, path, err)) return false;
+    drop_lines(session);
+    for (size_t i = 0; i < session->rule_count; i++)
+        if (session->rules[i].kind == RULES_FILE && strcmp(session->rules[i].name, path) == 0)
+            return read_rules(&session->rules[i], err);
+    return add_rules(session, &(RulesArgument){RULES_FILE, path}, err);
+}
+
+bool session_rules_changed(Session *session)
+{
+    for (size_t i = 0; i < session->rule_count; i++) {
+        const RulesText *rules = &session->rules[i];
+        struct stat info;
+        if (rules->kind == RULES_FILE && stat(rules->name, &info) == 0 &&
+            (info.st_size != rules->size || info.st_mtim.tv_sec != rules->changed.tv_sec ||
+             info.st_mtim.tv_nsec != rules->changed.tv_nsec))
+            return true;
+    }
+    return false;
+}

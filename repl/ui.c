@@ -1,0 +1,196 @@
+#include "repl/ui.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEARCH_STEP = 40000 };
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+/* The title's texts; borrowed from session and alignment. */
+static void set_title(Ui *ui)
+{
+    ViewTitle *title = &ui->view.title;
+    StateDict *source = align_source_dict(ui->alignment);
+    StateDict *target = session_target(ui->session);
+    *title = (ViewTitle){.rules_failed = ui->rules_failed};
+    title->source = (ViewFile){checkpoint_path(session_source(ui->session)),
+                               align_container(ui->alignment), dict_count(source),
+                               dict_bytes(source)};
+    if (target)
+        title->target = (ViewFile){checkpoint_path(session_target_checkpoint(ui->session)),
+                                   session_target_container(ui->session), dict_count(target),
+                                   dict_bytes(target)};
+    const char *const *files;
+    size_t n = session_rule_files(ui->session, &files);
+    title->rules = n ? base_name(files[n - 1]) : NULL;
+    title->lines = session_is_saved(ui->session) ? 0 : session_line_count(ui->session);
+}
+
+void ui_show(Ui *ui, Alignment *alignment)
+{
+    RowModel *rows = rows_new(alignment);
+    if (ui->rows) {
+        rows_open_like(rows, ui->rows);
+        if (ui->rows->filter != STATE_ALL) rows_set_filter(rows, ui->rows->filter);
+    } else {
+        rows_open_some(rows, (size_t)view_page(&ui->screen));
+    }
+    view_set_rows(&ui->view, rows);
+    rows_free(ui->rows);
+    align_unref(ui->alignment);
+    ui->rows = rows;
+    ui->alignment = alignment;
+    if (ui->search.text.length) {
+        char *text = mem_strdup(text_string(&ui->search.text));
+        finder_start(&ui->search, text);
+        free(text);
+    }
+    set_title(ui);
+}
+
+bool ui_align(Ui *ui, Error *err)
+{
+    Error problem = {0};
+    bool failed = false;
+    Alignment *alignment = session_align(ui->session, &failed, &problem);
+    if (!alignment) {
+        if (err) *err = problem;
+        return false;
+    }
+    ui->rules_failed = failed;
+    ui_show(ui, alignment);
+    if (failed) view_notice(&ui->view, STYLE_ERROR, "error in the rules", problem.text);
+    return true;
+}
+
+/* What a user should know before anything is done. */
+static void greet(Ui *ui)
+{
+    size_t warnings = checkpoint_warning_count(session_source(ui->session));
+    size_t rivals = align_rivals(ui->alignment);
+    if (rivals)
+        view_say(&ui->view, STYLE_SHAPE, "%zu other place%s in the file would fit as well: "
+                 "say which one as FILE::PATH", rivals, rivals == 1 ? "" : "s");
+    else if (warnings)
+        view_say(&ui->view, STYLE_SHAPE, "%s", checkpoint_warning(session_source(ui->session), 0));
+}
+
+bool ui_init(Ui *ui, Session *session, Terminal *terminal, Error *err)
+{
+    *ui = (Ui){.session = session, .terminal = terminal, .view = {.side = SIDE_TARGET}};
+    ui_resize(ui);
+    if (!ui_align(ui, err)) return false;
+    greet(ui);
+    return true;
+}
+
+void ui_done(Ui *ui)
+{
+    view_done(&ui->view);
+    rows_free(ui->rows);
+    align_unref(ui->alignment);
+    line_done(&ui->line);
+    history_done(&ui->lines);
+    history_done(&ui->searches);
+    finder_done(&ui->search);
+    screen_done(&ui->screen);
+    free(ui->yes);
+}
+
+void ui_resize(Ui *ui)
+{
+    int columns, rows;
+    ui->terminal->ops->size(ui->terminal->state, &columns, &rows);
+    screen_resize(&ui->screen, columns, rows, ui->terminal->ascii);
+}
+
+/* How far a search has come, in words. */
+static void show_search(Ui *ui)
+{
+    const Finder *finder = &ui->search;
+    size_t rank = finder_rank(finder, view_row(&ui->view));
+    Text *aside = &ui->view.aside;
+    text_clear(aside);
+    if (!finder->text.length) return;
+    if (finder->count && rank) text_addf(aside, "%zu of %zu", rank, finder->count);
+    else if (finder->count) text_addf(aside, "%zu hits", finder->count);
+    else if (finder->done) text_add(aside, "not found");
+    if (!finder->done) text_add(aside, " …");
+}
+
+void ui_draw(Ui *ui)
+{
+    View *view = &ui->view;
+    bool typing = ui->mode == UI_PROMPT || ui->mode == UI_SEARCH;
+    view->line = typing ? &ui->line : NULL;
+    view->label = ui->mode == UI_SEARCH ? "/" : ":";
+    view->search = ui->search.text.length ? &ui->search : NULL;
+    if (ui->mode == UI_SEARCH) show_search(ui);
+    view_draw(view, &ui->screen);
+    ui->terminal->ops->flush(ui->terminal->state, &ui->screen);
+}
+
+void ui_leave(Ui *ui)
+{
+    if (ui->mode == UI_PAGER) view_close_pager(&ui->view);
+    ui->mode = UI_LIST;
+    ui->preview_due = false;
+    changes_mark(ui->rows, NULL);
+    text_clear(&ui->view.aside);
+    free(ui->yes);
+    ui->yes = NULL;
+}
+
+void ui_prompt(Ui *ui, const char *text)
+{
+    ui_leave(ui);
+    ui->mode = UI_PROMPT;
+    ui->preview_due = true;
+    line_start(&ui->line, &ui->lines, text);
+}
+
+void ui_ask(Ui *ui, const char *question, const char *yes)
+{
+    ui_leave(ui);
+    ui->mode = UI_ASK;
+    ui->yes = mem_strdup(yes);
+    view_say(&ui->view, STYLE_KEY, "%s", question);
+}
+
+/* The first hit from where the search began. */
+static void jump_to_first(Ui *ui)
+{
+    uint32_t hit = finder_next(&ui->search, ui->search_from, +1, true);
+    if (hit != ROW_NONE) view_goto(&ui->view, hit);
+}
+
+void ui_search(Ui *ui, const char *text)
+{
+    finder_start(&ui->search, text);
+    ui_search_on(ui);
+    if (!*text) view_goto(&ui->view, ui->search_from);
+}
+
+void ui_search_on(Ui *ui)
+{
+    bool found = finder_next(&ui->search, ui->search_from, +1, true) != ROW_NONE;
+    finder_step(&ui->search, ui->rows, SEARCH_STEP);
+    if (ui->mode == UI_SEARCH && (!found || ui->search.done)) jump_to_first(ui);
+}
+
+bool ui_search_jump(Ui *ui, int direction)
+{
+    uint32_t from = view_row(&ui->view);
+    uint32_t hit = finder_next(&ui->search, from == ROW_NONE ? 0 : from, direction, false);
+    if (hit == ROW_NONE) return false;
+    view_goto(&ui->view, hit);
+    show_search(ui);
+    view_say(&ui->view, STYLE_HIT, "/%s  %s", text_string(&ui->search.text),
+             text_string(&ui->view.aside));
+    return true;
+}

@@ -1,0 +1,63 @@
+/* Ui: the state of the viewer, and what its verbs are made of. It knows neither the table of
+ * verbs nor that of keys. */
+#ifndef REPL_UI_H
+#define REPL_UI_H
+
+#include "repl/session.h"
+#include "viewer/change.h"
+#include "viewer/terminal_ops.h"
+#include "viewer/view.h"
+
+typedef enum UiMode {
+    UI_LIST,                 /* keys are bound to verbs */
+    UI_PROMPT,               /* a line is being typed */
+    UI_SEARCH,               /* what is searched for is being typed */
+    UI_ASK,                  /* y carries out `yes` */
+    UI_PAGER                 /* a page of text covers the list */
+} UiMode;
+
+typedef struct Ui {
+    Session *session;        /* borrowed */
+    Terminal *terminal;      /* borrowed */
+    Screen screen;
+    Alignment *alignment;    /* one reference */
+    RowModel *rows;          /* owned */
+    View view;
+    UiMode mode;
+    Line line;
+    History lines, searches;
+    Finder search;
+    uint32_t search_from;    /* the row on which the search began */
+    bool preview_due;        /* the line changed since it was last tried */
+    bool rules_failed;
+    char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
+    bool quit;
+    int status;              /* what to exit with */
+} Ui;
+
+/* Aligns and makes the first screen; false when there is nothing to show. */
+bool ui_init(Ui *ui, Session *session, Terminal *terminal, Error *err);
+void ui_done(Ui *ui);
+void ui_draw(Ui *ui);
+void ui_resize(Ui *ui);
+
+/* Aligns again after the session changed. A script that fails is said in a notice, and what
+ * stood before it is shown; false only when even that could not be had. */
+bool ui_align(Ui *ui, Error *err);
+/* Shows another ledger; takes the reference over. */
+void ui_show(Ui *ui, Alignment *alignment);
+
+void ui_prompt(Ui *ui, const char *text);
+/* Asks a question that y answers by running a verb line. */
+void ui_ask(Ui *ui, const char *question, const char *yes);
+void ui_leave(Ui *ui);       /* back to the list */
+
+/* Searching: `ui_search` begins anew, `ui_search_on` goes on for one step. */
+void ui_search(Ui *ui, const char *text);
+void ui_search_on(Ui *ui);
+bool ui_search_jump(Ui *ui, int direction);
+
+/* Writes the ledger to a file, with a bar and a way to cancel. */
+bool ui_write(Ui *ui, const char *path, bool force, Error *err);
+
+#endif

@@ -1,0 +1,94 @@
+/* Writing from the viewer: a plan, its export, and a bar while it runs. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "loader/export/export.h"
+#include "repl/ui.h"
+
+enum { BAR_CELLS = 20, BAR_INTERVAL_MS = 100 };
+
+typedef struct Writing {
+    Ui *ui;
+    const char *path;
+    struct timespec last;        /* when the bar was drawn */
+} Writing;
+
+static long milliseconds_since(struct timespec then)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - then.tv_sec) * 1000 + (now.tv_nsec - then.tv_nsec) / 1000000;
+}
+
+static void draw_bar(const Writing *writing, uint64_t done, uint64_t total)
+{
+    Text bar = {0};
+    double share = total ? (double)done / (double)total : 1;
+    for (int i = 0; i < BAR_CELLS; i++)
+        text_add(&bar, i < (int)(share * BAR_CELLS) ? "█" : "░");
+    char bytes[32];
+    show_bytes(done, bytes);
+    view_say(&writing->ui->view, STYLE_TITLE, "writing %s %s %.0f %%  %s  (Esc stops)",
+             writing->path, text_string(&bar), share * 100, bytes);
+    ui_draw(writing->ui);
+    text_done(&bar);
+}
+
+/* An ExportProgress; false when the user wants to stop. */
+static bool show_progress(void *context, uint64_t done, uint64_t total)
+{
+    Writing *writing = context;
+    if (milliseconds_since(writing->last) < BAR_INTERVAL_MS) return true;
+    clock_gettime(CLOCK_MONOTONIC, &writing->last);
+    draw_bar(writing, done, total);
+    Terminal *terminal = writing->ui->terminal;
+    Press press;
+    while (terminal->ops->read(terminal->state, 0, &press)) {
+        if (press.kind == PRESS_ESCAPE || (press.kind == PRESS_CTRL && press.code == 'C'))
+            return false;
+        if (press.kind == PRESS_RESIZE) ui_resize(writing->ui);
+        if (press.kind != PRESS_CLOSE) continue;
+        writing->ui->quit = true;
+        writing->ui->status = 128 + (int)press.code;
+        return false;
+    }
+    return true;
+}
+
+/* "~/x.pth" as a shell would read it; the caller frees. */
+static char *expand_home(const char *path)
+{
+    const char *home = getenv("HOME");
+    if (!home || !has_prefix(path, "~/")) return mem_strdup(path);
+    Text text = {0};
+    text_addf(&text, "%s%s", home, path + 1);
+    return text.bytes;
+}
+
+static void say_written(Ui *ui, const char *path, const ExportResult *result)
+{
+    char bytes[32];
+    show_bytes(result->bytes, bytes);
+    view_say(&ui->view, STYLE_RENAMED, "written %s  %zu tensors  %s", path, result->tensors,
+             bytes);
+    if (result->cloned)
+        text_addf(&ui->view.message, "  (%zu tied, written as copies)", result->cloned);
+}
+
+bool ui_write(Ui *ui, const char *path, bool force, Error *err)
+{
+    char *file = expand_home(path);
+    Writing writing = {.ui = ui, .path = path};
+    clock_gettime(CLOCK_MONOTONIC, &writing.last);
+    ExportOptions options = {.force = force, .progress = show_progress,
+                             .progress_context = &writing};
+    ExportResult result = {0};
+    Plan *plan = plan_new(ui->alignment, &(PlanOptions){0}, err);
+    bool ok = plan && export_write(plan, file, &options, &result, err);
+    if (ok) say_written(ui, path, &result);
+    else view_say(&ui->view, STYLE_PLAIN, "nothing written");
+    plan_free(plan);
+    free(file);
+    return ok;
+}

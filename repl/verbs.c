@@ -1,0 +1,471 @@
+#include "repl/verbs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "repl/editor.h"
+#include "repl/help.h"
+
+/* name, C name, arguments, what it does */
+#define VERBS(X)                                                                              \
+    X("up", up, "[N]", "moves up N rows")                                                     \
+    X("down", down, "[N]", "moves down N rows")                                               \
+    X("page-up", page_up, "", "moves up a page")                                              \
+    X("page-down", page_down, "", "moves down a page")                                        \
+    X("top", top, "", "goes to the first row")                                                \
+    X("bottom", bottom, "", "goes to the last row")                                           \
+    X("in", in, "", "opens the module, or goes into it")                                      \
+    X("out", out, "", "closes the module, or goes to the one above")                          \
+    X("side", side, "[source|target]", "switches the side")                                   \
+    X("fold", fold, "", "opens or closes the module under the cursor")                        \
+    X("fold-all", fold_all, "", "closes all modules")                                         \
+    X("unfold-all", unfold_all, "", "opens all modules but the runs of equal blocks")         \
+    X("goto", goto, "KEY", "goes to a key of the target or the source")                       \
+    X("search", search, "[TEXT]", "searches the keys of both sides")                          \
+    X("next-hit", next_hit, "", "goes to the next hit")                                       \
+    X("previous-hit", previous_hit, "", "goes to the previous hit")                           \
+    X("next-problem", next_problem, "", "goes to the next tensor that is open")               \
+    X("previous-problem", previous_problem, "", "goes to the previous tensor that is open")   \
+    X("filter", filter, "[STATE]", "shows one state: all problems loaded exact renamed cast " \
+      "tied filled dropped kept unused missing dtype shape ambiguous")                        \
+    X("prompt", prompt, "[TEXT]", "types a line, beginning with TEXT")                        \
+    X("undo", undo, "", "takes the last line back")                                           \
+    X("redo", redo, "", "puts it there again")                                                \
+    X("reload", reload, "", "reads the rules files again and aligns")                         \
+    X("edit", edit, "[FILE]", "opens the rules file in the editor")                           \
+    X("write", write, "PATH", "writes the aligned checkpoint; its suffix says the format")    \
+    X("write!", force_write, "PATH", "the same, over an existing file")                       \
+    X("save", save, "PATH", "adds the session's lines to a rules file")                       \
+    X("notes", notes, "", "shows notes of the rules, collisions and warnings of the files")   \
+    X("lines", lines, "", "shows the lines of this session")                                  \
+    X("help", help, "", "shows keys, verbs and statements")                                   \
+    X("redraw", redraw, "", "draws the screen anew")                                          \
+    X("quit", quit, "", "quits; asks when lines are not saved")                               \
+    X("quit!", force_quit, "", "quits, whatever is not saved")
+
+#define VERB_DECLARATION(name, id, args, help) \
+    static bool run_##id(Ui *ui, const char *argument, Error *err);
+VERBS(VERB_DECLARATION)
+#undef VERB_DECLARATION
+
+#define VERB_ROW(name, id, args, help) {name, args, help, run_##id},
+static const Verb verbs[] = {VERBS(VERB_ROW)};
+#undef VERB_ROW
+
+const Verb *verb_table(size_t *count)
+{
+    *count = countof(verbs);
+    return verbs;
+}
+
+const Verb *verb_find(const char *line, const char **argument)
+{
+    while (*line == ' ') line++;
+    size_t n = strcspn(line, " =(.,[{\"");
+    const char *rest = line + n;
+    while (*rest == ' ') rest++;
+    if ((line[n] && line[n] != ' ') || *rest == '=' || *rest == '(') return NULL;
+    for (size_t i = 0; i < countof(verbs); i++) {
+        if (strlen(verbs[i].name) != n || memcmp(verbs[i].name, line, n) != 0) continue;
+        *argument = rest;
+        return &verbs[i];
+    }
+    return NULL;
+}
+
+bool verb_run(Ui *ui, const char *line, Error *err)
+{
+    const char *rest;
+    const Verb *verb = verb_find(line, &rest);
+    if (!verb) return error_set(err, ERR_USAGE, "'%s' is no verb; ? lists them", line);
+    char *argument = mem_strdup(rest);
+    for (size_t n = strlen(argument); n && argument[n - 1] == ' ';) argument[--n] = '\0';
+    bool ok = *verb->args || !*argument;
+    if (ok) ok = verb->run(ui, argument, err);
+    else error_set(err, ERR_USAGE, "%s takes no argument", verb->name);
+    free(argument);
+    return ok;
+}
+
+/* The N of "up 3"; 1 when there is none. */
+static bool read_count(const char *argument, long *count, Error *err)
+{
+    char *end;
+    *count = *argument ? strtol(argument, &end, 10) : 1;
+    if (*argument && (*end || *count < 1 || *count > 1000000000))
+        return error_set(err, ERR_USAGE, "'%s' is no number of rows", argument);
+    return true;
+}
+
+static bool run_up(Ui *ui, const char *argument, Error *err)
+{
+    long count;
+    if (!read_count(argument, &count, err)) return false;
+    view_move(&ui->view, -count);
+    return true;
+}
+
+static bool run_down(Ui *ui, const char *argument, Error *err)
+{
+    long count;
+    if (!read_count(argument, &count, err)) return false;
+    view_move(&ui->view, count);
+    return true;
+}
+
+static bool run_page_up(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    view_move(&ui->view, 1 - ui->view.page);
+    return true;
+}
+
+static bool run_page_down(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    view_move(&ui->view, ui->view.page - 1);
+    return true;
+}
+
+static bool run_top(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    ui->view.cursor = 0;
+    return true;
+}
+
+static bool run_bottom(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    view_move(&ui->view, (long)ui->rows->visible_count);
+    return true;
+}
+
+static bool run_fold(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    uint32_t row = view_row(&ui->view);
+    if (row != ROW_NONE) rows_set_open(ui->rows, row, !ui->rows->open[row]);
+    return true;
+}
+
+static bool run_in(Ui *ui, const char *argument, Error *err)
+{
+    uint32_t row = view_row(&ui->view);
+    if (row == ROW_NONE || row_is_tensor(&ui->rows->rows[row])) return true;
+    if (!ui->rows->open[row]) return run_fold(ui, argument, err);
+    view_move(&ui->view, 1);
+    return true;
+}
+
+static bool run_out(Ui *ui, const char *argument, Error *err)
+{
+    uint32_t row = view_row(&ui->view);
+    if (row == ROW_NONE) return true;
+    if (ui->rows->open[row]) return run_fold(ui, argument, err);
+    if (ui->rows->rows[row].parent != ROW_NONE)
+        view_goto(&ui->view, ui->rows->rows[row].parent);
+    return true;
+}
+
+static bool run_side(Ui *ui, const char *argument, Error *err)
+{
+    if (!*argument) ui->view.side = ui->view.side == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE;
+    else if (strcmp(argument, "source") == 0) ui->view.side = SIDE_SOURCE;
+    else if (strcmp(argument, "target") == 0) ui->view.side = SIDE_TARGET;
+    else return error_set(err, ERR_USAGE, "the sides are source and target");
+    return true;
+}
+
+/* Opens or closes everything; the cursor stays on what it was on, or what hides it now. */
+static void open_all(Ui *ui, bool open)
+{
+    uint32_t row = view_row(&ui->view);
+    rows_open_all(ui->rows, open);
+    while (!open && row != ROW_NONE && ui->rows->rows[row].parent != ROW_NONE)
+        row = ui->rows->rows[row].parent;
+    if (row != ROW_NONE) ui->view.cursor = rows_visible_at(ui->rows, row);
+}
+
+static bool run_fold_all(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    open_all(ui, false);
+    return true;
+}
+
+static bool run_unfold_all(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    open_all(ui, true);
+    return true;
+}
+
+static bool run_goto(Ui *ui, const char *argument, Error *err)
+{
+    for (uint32_t i = 0; i < ui->rows->count; i++) {
+        const Binding *binding = rows_binding(ui->rows, i);
+        const SourceUse *use = rows_use(ui->rows, i);
+        bool here = (binding && strcmp(binding->name, argument) == 0) ||
+                    (use && strcmp(use->tensor->name, argument) == 0);
+        for (uint32_t k = 0; !here && binding && k < binding->source_count; k++)
+            here = strcmp(binding->sources[k]->name, argument) == 0;
+        if (!here) continue;
+        view_goto(&ui->view, i);
+        return true;
+    }
+    return error_set(err, ERR_NOT_FOUND, "no key '%s'", argument);
+}
+
+static bool run_search(Ui *ui, const char *argument, Error *err)
+{
+    (void)err;
+    uint32_t row = view_row(&ui->view);
+    ui->search_from = row == ROW_NONE ? 0 : row;
+    ui_leave(ui);
+    ui->mode = UI_SEARCH;
+    line_start(&ui->line, &ui->searches, argument);
+    ui_search(ui, argument);
+    return true;
+}
+
+static bool jump_hit(Ui *ui, int direction, Error *err)
+{
+    if (!ui->search.text.length)
+        return error_set(err, ERR_USAGE, "nothing was searched for yet; / searches");
+    if (ui_search_jump(ui, direction)) return true;
+    return error_set(err, ERR_NOT_FOUND, "no key holds '%s'", text_string(&ui->search.text));
+}
+
+static bool run_next_hit(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    return jump_hit(ui, +1, err);
+}
+
+static bool run_previous_hit(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    return jump_hit(ui, -1, err);
+}
+
+static bool jump_problem(Ui *ui, int direction)
+{
+    uint32_t from = view_row(&ui->view);
+    uint32_t found = rows_next_problem(ui->rows, from == ROW_NONE ? 0 : from, direction);
+    if (found != ROW_NONE) view_goto(&ui->view, found);
+    else view_say(&ui->view, STYLE_PLAIN, direction > 0 ? "no problem below" : "no problem above");
+    return true;
+}
+
+static bool run_next_problem(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    return jump_problem(ui, +1);
+}
+
+static bool run_previous_problem(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    return jump_problem(ui, -1);
+}
+
+/* The next filter that would show something: all, problems, then the states, worst first. */
+static unsigned next_filter(const RowModel *rows)
+{
+    unsigned present = 0;
+    for (uint32_t i = 0; i < rows->count; i = rows->rows[i].end) present |= rows->rows[i].states;
+    if (rows->filter == STATE_ALL && present & STATE_PROBLEM) return STATE_PROBLEM;
+    int state = ROW_STATE_COUNT - 1;
+    if (rows->filter != STATE_ALL && rows->filter != STATE_PROBLEM)
+        state = (int)state_worst(rows->filter & STATE_ALL) - 1;
+    while (state >= 0 && !(present & 1u << state)) state--;
+    return state >= 0 ? 1u << state : STATE_ALL;
+}
+
+static bool run_filter(Ui *ui, const char *argument, Error *err)
+{
+    unsigned filter = *argument ? state_mask_of(argument) : next_filter(ui->rows);
+    if (!filter)
+        return error_set(err, ERR_USAGE, "'%s' is no state; help lists them", argument);
+    uint32_t row = view_row(&ui->view);
+    rows_set_filter(ui->rows, filter);
+    ui->view.cursor = row == ROW_NONE ? 0 : rows_visible_at(ui->rows, row);
+    return true;
+}
+
+/* A name to begin with: the source's, with what is done to it in front of its suffix. */
+static void suggest_output(const Ui *ui, Text *out)
+{
+    const char *format = checkpoint_format(session_source(ui->session));
+    text_add(out, strcmp(format, "safetensors") == 0 ? "aligned.safetensors" : "aligned.pth");
+}
+
+static bool run_prompt(Ui *ui, const char *argument, Error *err)
+{
+    (void)err;
+    Text text = {0};
+    text_add(&text, argument);
+    if (strcmp(argument, "write") == 0 || strcmp(argument, "save") == 0) text_addc(&text, ' ');
+    if (strcmp(argument, "write") == 0) suggest_output(ui, &text);
+    if (strcmp(argument, "save") == 0)
+        text_add(&text, ui->view.title.rules && strcmp(ui->view.title.rules, "-e") != 0
+                            ? ui->view.title.rules : "rules.lua");
+    ui_prompt(ui, text_string(&text));
+    text_done(&text);
+    return true;
+}
+
+static bool run_undo(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    size_t n = session_line_count(ui->session);
+    if (!n) return error_set(err, ERR_USAGE, "nothing to undo");
+    char *line = mem_strdup(session_line(ui->session, n - 1));
+    session_undo(ui->session);
+    bool ok = ui_align(ui, err);
+    if (ok) view_say(&ui->view, STYLE_PLAIN, "undone: %s", line);
+    free(line);
+    return ok;
+}
+
+static bool run_redo(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    if (!session_redo(ui->session)) return error_set(err, ERR_USAGE, "nothing to redo");
+    if (!ui_align(ui, err)) return false;
+    view_say(&ui->view, STYLE_PLAIN, "redone: %s",
+             session_line(ui->session, session_line_count(ui->session) - 1));
+    return true;
+}
+
+static bool run_reload(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    if (!ui_align(ui, err)) return false;
+    if (!ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "rules read again");
+    return true;
+}
+
+/* The last rules file of the session; NULL when it has none. */
+static const char *last_rules_file(const Ui *ui)
+{
+    const char *const *files;
+    size_t n = session_rule_files(ui->session, &files);
+    while (n && strcmp(files[n - 1], "-e") == 0) n--;
+    return n ? files[n - 1] : NULL;
+}
+
+static bool run_edit(Ui *ui, const char *argument, Error *err)
+{
+    const char *file = *argument ? argument : last_rules_file(ui);
+    if (!file)
+        return error_set(err, ERR_USAGE, "there is no rules file; W saves this session's lines "
+                         "as one, -r names one on the command line");
+    if (!editor_run(ui->terminal, file, err)) return false;
+    ui_resize(ui);
+    return !session_rules_changed(ui->session) || run_reload(ui, "", err);
+}
+
+static bool write_to(Ui *ui, const char *path, bool force, Error *err)
+{
+    if (!*path) return error_set(err, ERR_USAGE, "write takes a path: write aligned.pth");
+    Error problem = {0};
+    if (ui_write(ui, path, force, &problem)) return true;
+    if (problem.code == ERR_EXISTS) {
+        Text yes = {0}, question = {0};
+        text_addf(&yes, "write! %s", path);
+        text_addf(&question, "%s exists: replace it? y/n", path);
+        ui_ask(ui, text_string(&question), text_string(&yes));
+        text_done(&yes);
+        text_done(&question);
+        return true;
+    }
+    *err = problem;
+    return false;
+}
+
+static bool run_write(Ui *ui, const char *argument, Error *err)
+{
+    return write_to(ui, argument, false, err);
+}
+
+static bool run_force_write(Ui *ui, const char *argument, Error *err)
+{
+    return write_to(ui, argument, true, err);
+}
+
+static bool run_save(Ui *ui, const char *argument, Error *err)
+{
+    size_t n = session_line_count(ui->session);
+    if (!*argument) return error_set(err, ERR_USAGE, "save takes a path: save rules.lua");
+    if (!n) return error_set(err, ERR_USAGE, "this session has no lines to save");
+    if (!session_save_lines(ui->session, argument, err) || !ui_align(ui, err)) return false;
+    view_say(&ui->view, STYLE_RENAMED, "saved %zu line%s to %s", n, n == 1 ? "" : "s", argument);
+    return true;
+}
+
+static void show_text(Ui *ui, const char *title, const char *text)
+{
+    ui_leave(ui);
+    ui->mode = UI_PAGER;
+    view_open_pager(&ui->view, title, text);
+}
+
+static bool run_notes(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    Text text = {0};
+    help_notes(ui->session, ui->alignment, &text);
+    show_text(ui, "notes", text.length ? text_string(&text) : "no notes\n");
+    text_done(&text);
+    return true;
+}
+
+static bool run_lines(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    Text text = {0};
+    size_t n = session_line_count(ui->session);
+    for (size_t i = 0; i < n; i++) text_addf(&text, "%s\n", session_line(ui->session, i));
+    show_text(ui, "lines of this session", n ? text_string(&text) : "none\n");
+    text_done(&text);
+    return true;
+}
+
+static bool run_help(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    Text text = {0};
+    help_page(verbs, countof(verbs), &text);
+    show_text(ui, "help", text_string(&text));
+    text_done(&text);
+    return true;
+}
+
+static bool run_redraw(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    ui_resize(ui);
+    ui->terminal->ops->repaint(ui->terminal->state);
+    return true;
+}
+
+static bool run_quit(Ui *ui, const char *argument, Error *err)
+{
+    if (session_is_saved(ui->session)) return run_force_quit(ui, argument, err);
+    size_t n = session_line_count(ui->session);
+    Text question = {0};
+    text_addf(&question, "%zu line%s not saved (W saves): quit all the same? y/n", n,
+              n == 1 ? " is" : "s are");
+    ui_ask(ui, text_string(&question), "quit!");
+    text_done(&question);
+    return true;
+}
+
+static bool run_force_quit(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    ui->quit = true;
+    return true;
+}

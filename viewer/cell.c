@@ -1,0 +1,274 @@
+#include "viewer/cell.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct StandIn {
+    const char *sign, *ascii;
+} StandIn;
+
+/* The viewer's own signs on an ASCII screen. */
+static const StandIn stand_ins[] = {
+    {"×", "x"}, {"…", ".."}, {"→", ">"}, {"⇄", "<>"}, {"▸", "+"}, {"▾", "-"}, {"·", "."},
+    {"✓", "ok"}, {"✗", "x"}, {"≠", "!"}, {"≈", "*"}, {"○", "o"}, {"●", "@"}, {"◐", "!"},
+    {"│", "|"}, {"─", "-"}, {"┌", "+"}, {"┐", "+"}, {"└", "+"}, {"┘", "+"}, {"├", "+"},
+    {"┤", "+"}, {"┬", "+"}, {"┴", "+"}, {"┼", "+"}, {"█", "#"}, {"░", "."}, {"−", "-"},
+    {"↑", "^"}, {"↓", "v"}, {"‹", "<"}, {"›", ">"},
+};
+
+void screen_resize(Screen *screen, int columns, int rows, bool ascii)
+{
+    free(screen->cells);
+    screen->columns = columns > 0 ? columns : 1;
+    screen->rows = rows > 0 ? rows : 1;
+    screen->ascii = ascii;
+    screen->cells = mem_alloc((size_t)screen->columns * (size_t)screen->rows * sizeof(Cell));
+    screen_clear(screen);
+}
+
+void screen_done(Screen *screen)
+{
+    free(screen->cells);
+    *screen = (Screen){0};
+}
+
+void screen_clear(Screen *screen)
+{
+    size_t n = (size_t)screen->columns * (size_t)screen->rows;
+    for (size_t i = 0; i < n; i++)
+        screen->cells[i] = (Cell){.code = ' ', .style = STYLE_PLAIN, .width = 1};
+    screen->cursor_x = screen->cursor_y = -1;
+}
+
+const Cell *screen_at(const Screen *screen, int x, int y)
+{
+    if (x < 0 || y < 0 || x >= screen->columns || y >= screen->rows) return NULL;
+    return &screen->cells[(size_t)y * (size_t)screen->columns + (size_t)x];
+}
+
+static Cell *cell_at(Screen *screen, int x, int y)
+{
+    return (Cell *)screen_at(screen, x, y);   /* ours to write: the screen is */
+}
+
+static void add_ascii(Text *out, const char *sign, size_t n, uint32_t code)
+{
+    for (size_t i = 0; i < countof(stand_ins); i++) {
+        if (strlen(stand_ins[i].sign) == n && memcmp(stand_ins[i].sign, sign, n) == 0) {
+            text_add(out, stand_ins[i].ascii);
+            return;
+        }
+    }
+    text_addf(out, code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
+}
+
+/* The text as it may be shown: escaped, and with stand-ins on an ASCII screen. */
+static void show_text(bool ascii, const char *text, Text *out)
+{
+    if (!ascii) {
+        name_show(text, out);
+        return;
+    }
+    Text safe = {0};
+    name_show(text, &safe);
+    const char *p = text_string(&safe), *end = p + safe.length;
+    while (p < end) {
+        const char *start = p;
+        uint32_t code = utf8_next(&p, end);
+        if (code < 0x80) text_addc(out, (char)code);
+        else add_ascii(out, start, (size_t)(p - start), code);
+    }
+    text_done(&safe);
+}
+
+static int width_of(const char *p, const char *end)
+{
+    int width = 0;
+    while (p < end) width += char_width(utf8_next(&p, end));
+    return width;
+}
+
+/* Clears the other half of a wide character that is about to lose one half. */
+static void split_wide(Screen *screen, int x, int y)
+{
+    Cell *cell = cell_at(screen, x, y);
+    Cell *left = cell->width == 0 ? cell_at(screen, x - 1, y) : NULL;
+    Cell *right = cell->width == 2 ? cell_at(screen, x + 1, y) : NULL;
+    Cell *half = left ? left : right;
+    if (half) *half = (Cell){.code = ' ', .style = half->style, .width = 1};
+}
+
+static void set_cell(Screen *screen, int x, int y, uint32_t code, int width, unsigned style)
+{
+    Cell *cell = cell_at(screen, x, y);
+    if (!cell || (width == 2 && !screen_at(screen, x + 1, y))) return;
+    split_wide(screen, x, y);
+    *cell = (Cell){.code = code, .style = (uint8_t)style, .width = (uint8_t)width};
+    if (width != 2) return;
+    split_wide(screen, x + 1, y);
+    cell[1] = (Cell){.style = (uint8_t)style};
+}
+
+static void add_mark(Screen *screen, int x, int y, uint32_t code)
+{
+    Cell *cell = cell_at(screen, x, y);
+    if (cell && cell->width == 0) cell = cell_at(screen, x - 1, y);
+    for (int i = 0; cell && i < CELL_MARKS; i++) {
+        if (cell->marks[i]) continue;
+        cell->marks[i] = code;
+        return;
+    }
+}
+
+/* Draws shown text; returns the columns taken. */
+static int draw(Screen *screen, int x, int y, int limit, unsigned style, const char *p,
+                const char *end)
+{
+    int used = 0;
+    while (p < end) {
+        uint32_t code = utf8_next(&p, end);
+        int width = char_width(code);
+        if (width == 0 && used) {
+            add_mark(screen, x + used - 1, y, code);
+            continue;
+        }
+        if (width == 0) width = 1, code = ' ';
+        if (used + width > limit) break;
+        set_cell(screen, x + used, y, code, width, style);
+        used += width;
+    }
+    return used;
+}
+
+int screen_put(Screen *screen, int x, int y, int limit, unsigned style, const char *text)
+{
+    Text shown = {0};
+    show_text(screen->ascii, text, &shown);
+    const char *p = text_string(&shown);
+    int used = draw(screen, x, y, limit, style, p, p + shown.length);
+    text_done(&shown);
+    return used;
+}
+
+int screen_putf(Screen *screen, int x, int y, int limit, unsigned style, const char *format, ...)
+{
+    Text text = {0};
+    va_list args;
+    va_start(args, format);
+    text_addv(&text, format, args);
+    va_end(args);
+    int used = screen_put(screen, x, y, limit, style, text_string(&text));
+    text_done(&text);
+    return used;
+}
+
+/* Where the tail of at most `room` columns begins. */
+static const char *tail_of(const char *p, const char *end, int width, int room)
+{
+    while (p < end && width > room) width -= char_width(utf8_next(&p, end));
+    while (p < end) {   /* a combining character does not begin a tail */
+        const char *next = p;
+        if (char_width(utf8_next(&next, end))) break;
+        p = next;
+    }
+    return p;
+}
+
+int screen_put_elided(Screen *screen, int x, int y, int limit, unsigned style, const char *text)
+{
+    Text shown = {0};
+    show_text(screen->ascii, text, &shown);
+    const char *p = text_string(&shown), *end = p + shown.length;
+    int width = width_of(p, end), used;
+    if (width <= limit) {
+        used = draw(screen, x, y, limit, style, p, end);
+    } else {
+        int sign = screen->ascii ? 2 : 1;
+        int head = limit > sign + 2 ? (limit - sign) / 3 : 0;
+        used = draw(screen, x, y, head, style, p, end);
+        used += screen_put(screen, x + used, y, limit - used, style, "…");
+        p = tail_of(p, end, width, limit - used);
+        used += draw(screen, x + used, y, limit - used, style, p, end);
+    }
+    text_done(&shown);
+    return used;
+}
+
+int screen_put_right(Screen *screen, int end, int y, int limit, unsigned style, const char *text)
+{
+    int width = screen_columns_of(screen, text);
+    if (width > limit) width = limit;
+    return screen_put_elided(screen, end - width, y, width, style, text);
+}
+
+void screen_fill(Screen *screen, int x, int y, int n, unsigned style, const char *character)
+{
+    for (int i = 0; i < n; i++) screen_put(screen, x + i, y, 1, style, character);
+}
+
+void screen_add_flags(Screen *screen, int x, int y, int n, unsigned flags)
+{
+    for (int i = 0; i < n; i++) {
+        Cell *cell = cell_at(screen, x + i, y);
+        if (cell) cell->style = (uint8_t)(cell->style | flags);
+    }
+}
+
+int screen_columns_of(const Screen *screen, const char *text)
+{
+    Text shown = {0};
+    show_text(screen->ascii, text, &shown);
+    const char *p = text_string(&shown);
+    int width = width_of(p, p + shown.length);
+    text_done(&shown);
+    return width;
+}
+
+/* The end of the next line: as much as fits, back to the last blank if there is one. */
+static const char *line_end(const char *p, const char *end, int width)
+{
+    const char *blank = NULL;
+    int used = 0;
+    while (p < end) {
+        const char *next = p;
+        uint32_t code = utf8_next(&next, end);
+        used += char_width(code);
+        if (used > width) return blank ? blank : p;
+        if (code == ' ') blank = next;
+        p = next;
+    }
+    return end;
+}
+
+int screen_wrap(const Screen *screen, const char *text, int width, Text *out)
+{
+    Text shown = {0};
+    show_text(screen->ascii, text, &shown);
+    const char *p = text_string(&shown), *end = p + shown.length;
+    int lines = 0;
+    if (width < 2) width = 2;   /* a wide character must fit, or no line would ever end */
+    do {
+        const char *stop = line_end(p, end, width);
+        if (lines++) text_addc(out, '\n');
+        text_addn(out, p, (size_t)(stop - p));
+        p = stop;
+    } while (p < end);
+    text_done(&shown);
+    return lines;
+}
+
+void screen_dump(const Screen *screen, Text *out)
+{
+    for (int y = 0; y < screen->rows; y++) {
+        size_t kept = out->length;
+        for (int x = 0; x < screen->columns; x++) {
+            const Cell *cell = screen_at(screen, x, y);
+            if (!cell->width) continue;
+            utf8_add(out, cell->code);
+            for (int i = 0; i < CELL_MARKS && cell->marks[i]; i++) utf8_add(out, cell->marks[i]);
+            if (cell->code != ' ') kept = out->length;
+        }
+        out->length = kept;
+        text_addc(out, '\n');
+    }
+}

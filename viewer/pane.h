@@ -1,0 +1,25 @@
+/* Panes: the parts of the View, each drawn into its box. */
+#ifndef VIEWER_PANE_H
+#define VIEWER_PANE_H
+
+#include "viewer/view.h"
+
+typedef struct Layout {
+    int columns, rows;
+    int list_y, list_height;
+    int side_x[SIDE_COUNT], side_width[SIDE_COUNT];
+    int middle_x;                    /* three columns */
+    int detail_y, detail_height;     /* detail_y is the border above; height 0: no detail */
+    int bottom_y;
+} Layout;
+
+Layout layout_of(const Screen *screen);
+
+void pane_draw_title(const View *view, Screen *screen);
+void pane_draw_counts(const View *view, Screen *screen);
+void pane_draw_list(const View *view, const Layout *layout, Screen *screen);
+void pane_draw_detail(const View *view, const Layout *layout, Screen *screen);
+void pane_draw_bottom(const View *view, const Layout *layout, Screen *screen);
+void pane_draw_pager(View *view, const Layout *layout, Screen *screen);
+
+#endif

@@ -1,0 +1,266 @@
+/* The row under the cursor in words: what it wants, what it was offered, which rule said so and
+ * what would settle it; or a notice in its place. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/fold.h"
+#include "viewer/pane.h"
+
+enum { STEPS_SHOWN = 16, FOLD_MAX = 4096 };
+
+/* The words, a line each, before they are cut to the pane. */
+typedef struct Words {
+    Text text;
+    bool fresh;              /* at the start of a line */
+} Words;
+
+static void end_line(Words *words)
+{
+    if (words->fresh) return;
+    text_addc(&words->text, '\n');
+    words->fresh = true;
+}
+
+/* Begins the next part of a line; the caller appends to words->text. */
+static Text *next_part(Words *words)
+{
+    if (!words->fresh && words->text.length) text_add(&words->text, " · ");
+    words->fresh = false;
+    return &words->text;
+}
+
+static void add_type(Text *out, DType dtype, const int64_t *dims, unsigned rank)
+{
+    text_addf(out, "%s ", dtype_name(dtype));
+    show_shape(dims, rank, out);
+}
+
+static void add_tensor(Text *out, const Tensor *tensor)
+{
+    add_type(out, tensor->dtype, tensor->dims, tensor->rank);
+    if (tensor->encoding && tensor->encoding->note) text_addf(out, " (%s)", tensor->encoding->note);
+}
+
+/* "a" or "3 tensors blk.{q,k,v}.weight". */
+static void add_sources(Text *out, const Binding *binding)
+{
+    uint32_t n = binding->source_count;
+    if (n == 1) {
+        text_add(out, binding->sources[0]->name);
+        return;
+    }
+    text_addf(out, "%u tensors ", n);
+    const char **names = mem_alloc(n * sizeof *names);
+    for (uint32_t i = 0; i < n; i++) names[i] = binding->sources[i]->name;
+    Arena *arena = arena_new();
+    Folded *folds;
+    size_t lines = fold_names(arena, names, NULL, n < FOLD_MAX ? n : FOLD_MAX, &folds);
+    for (size_t i = 0; i < lines; i++) text_addf(out, "%s%s", i ? ", " : "", folds[i].text);
+    arena_free(arena);
+    free(names);
+}
+
+static void add_step(Text *out, const Step *step)
+{
+    const Origin *origin = align_step_origin(step);
+    const char *slash = origin && origin->file ? strrchr(origin->file, '/') : NULL;
+    if (origin && origin->file)
+        text_addf(out, "%s:%d ", slash ? slash + 1 : origin->file, origin->line);
+    text_add(out, step->what);
+}
+
+static void add_ops(Text *out, const Step *const *steps, size_t n)
+{
+    const char *before = "ops ";
+    for (size_t i = 0; i < n; i++) {
+        if (!steps[i]->ops) continue;
+        text_addf(out, "%s%s", before, steps[i]->ops);
+        before = ", ";
+    }
+}
+
+static bool is_open(const Binding *binding)
+{
+    return binding->status == BIND_SHAPE || binding->status == BIND_DTYPE ||
+           binding->status == BIND_MISSING || binding->status == BIND_AMBIGUOUS;
+}
+
+static void describe_source(Words *words, const Binding *binding)
+{
+    bool offered = is_open(binding) || binding->offered;
+    if (!binding->source_count) return;
+    Text *out = next_part(words);
+    text_add(out, offered ? "offered " : "from ");
+    const Expr *expr = binding->offered ? binding->offered : binding->expr;
+    bool other = binding->source_count == 1 && binding->sources[0]->dtype != binding->dtype;
+    if (offered && expr && !expr->unknown) {
+        add_type(out, expr->dtype, expr->dims, expr->rank);
+        text_add(out, " from ");
+    } else if (other) {
+        text_addf(out, "%s ", dtype_name(binding->sources[0]->dtype));
+    }
+    add_sources(out, binding);
+}
+
+static void describe_steps(Words *words, const Binding *binding)
+{
+    const Step *steps[STEPS_SHOWN];
+    size_t n = align_steps(binding, steps, STEPS_SHOWN);
+    size_t shown = n < STEPS_SHOWN ? n : STEPS_SHOWN;
+    if (!shown) return;
+    text_add(next_part(words), "rule ");
+    for (size_t i = 0; i < shown; i++) {
+        if (i) text_add(&words->text, ", then ");
+        add_step(&words->text, steps[i]);
+    }
+    if (n > shown) text_addf(&words->text, ", and %zu more", n - shown);
+    Text ops = {0};
+    add_ops(&ops, steps, shown);
+    if (ops.length) text_add(next_part(words), text_string(&ops));
+    text_done(&ops);
+}
+
+static void describe_binding(Words *words, const Binding *binding)
+{
+    Text *out = next_part(words);
+    if (is_open(binding)) text_add(out, "wants ");
+    add_type(out, binding->dtype, binding->dims, binding->rank);
+    describe_source(words, binding);
+    describe_steps(words, binding);
+    if (binding->tied_to) text_addf(next_part(words), "tied to %s", binding->tied_to->name);
+    end_line(words);
+    if (binding->status != BIND_LOADED || binding->reason) {
+        out = next_part(words);
+        text_add(out, state_info(state_of_binding(binding))->word);
+        if (binding->reason) text_addf(out, ": %s", binding->reason);
+        if (binding->covered) text_add(next_part(words), "expected");
+        end_line(words);
+    }
+    if (binding->suggest) text_addf(next_part(words), "try   %s", binding->suggest);
+    end_line(words);
+}
+
+/* A source tensor: what it is and what became of it. */
+static void describe_use(Words *words, const Alignment *alignment, const SourceUse *use)
+{
+    add_tensor(next_part(words), use->tensor);
+    Text *out = next_part(words);
+    text_add(out, use_word(use->status));
+    if (use->reason) text_addf(out, ": %s", use->reason);
+    if (use->covered) text_add(next_part(words), "expected");
+    if (use->step) {
+        text_add(next_part(words), "rule ");
+        add_step(&words->text, use->step);
+    }
+    end_line(words);
+    size_t n, index = dict_index(align_source_dict(alignment), use->tensor);
+    const uint32_t *bindings = align_uses_of(alignment, index, &n);
+    for (size_t i = 0; i < n && i < STEPS_SHOWN; i++)
+        text_addf(next_part(words), "%s%s", i ? "" : "to ",
+                  align_binding(alignment, bindings[i])->name);
+    if (n > STEPS_SHOWN) text_addf(&words->text, " and %zu more", n - STEPS_SHOWN);
+    if (!n && use->nearest) text_addf(next_part(words), "perhaps meant for %s", use->nearest);
+    end_line(words);
+}
+
+static void describe_module(Words *words, const RowModel *rows, uint32_t index)
+{
+    const Row *row = &rows->rows[index];
+    if (row->members) text_addf(next_part(words), "%u equal blocks", row->members);
+    if (row->targets)
+        text_addf(next_part(words), "%u of %u tensors loaded", row->loaded, row->targets);
+    if (row->sources) {
+        text_addf(next_part(words), "%u source tensor%s", row->sources,
+                  row->sources == 1 ? "" : "s");
+        if (row->targets && row->side[SIDE_SOURCE].path) {
+            text_add(&words->text, " from ");
+            rows_path(rows, index, SIDE_SOURCE, &words->text);
+        }
+    }
+    end_line(words);
+    for (unsigned state = 0; state < ROW_STATE_COUNT; state++) {
+        if (!(row->states & 1u << state)) continue;
+        const RowStateInfo *info = state_info((RowState)state);
+        text_addf(next_part(words), "%s %s", info->glyph, info->word);
+    }
+    end_line(words);
+}
+
+/* The words about a row; its name goes to `title`. The side decides whose. */
+static void describe(const View *view, uint32_t index, Words *words, Text *title)
+{
+    const RowModel *rows = view->rows;
+    const Row *row = &rows->rows[index];
+    Side side = row->side[view->side].path ? view->side
+                : view->side == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE;
+    rows_path(rows, index, side, title);
+    const Binding *binding = rows_binding(rows, index);
+    const SourceUse *use = rows_use(rows, index);
+    if (binding && side == SIDE_SOURCE && binding->source_count == 1)
+        use = align_find_use(rows->alignment, binding->sources[0]->name);
+    if (use) describe_use(words, rows->alignment, use);
+    else if (binding) describe_binding(words, binding);
+    else describe_module(words, rows, index);
+}
+
+static void draw_frame(const Layout *layout, Screen *screen, const char *title, unsigned style)
+{
+    int y = layout->detail_y, last = layout->columns - 1;
+    screen_fill(screen, 0, y, layout->columns, STYLE_BORDER, "─");
+    screen_put(screen, 0, y, 1, STYLE_BORDER, "├");
+    screen_put(screen, layout->middle_x - 1, y, 1, STYLE_BORDER, "┴");
+    screen_put(screen, layout->middle_x + 3, y, 1, STYLE_BORDER, "┴");
+    screen_put(screen, last, y, 1, STYLE_BORDER, "┤");
+    if (!*title) return;
+    screen_put(screen, 1, y, 1, style, " ");
+    int used = screen_put_elided(screen, 2, y, layout->columns - 6, style, title);
+    screen_put(screen, 2 + used, y, 1, style, " ");
+}
+
+/* As many lines as there is room for; a last one that was cut says so. */
+static void draw_words(const Layout *layout, Screen *screen, const char *text, unsigned style)
+{
+    Text lines = {0};
+    int width = layout->columns - 4, y = layout->detail_y + 1;
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        char *line = mem_strdup(text);
+        line[n] = '\0';
+        if (lines.length) text_addc(&lines, '\n');
+        screen_wrap(screen, line, width, &lines);
+        free(line);
+        text += n + (text[n] == '\n');
+    }
+    char *p = lines.bytes;
+    for (int i = 0; i < layout->detail_height; i++) {
+        screen_put(screen, 0, y + i, 1, STYLE_BORDER, "│");
+        screen_put(screen, layout->columns - 1, y + i, 1, STYLE_BORDER, "│");
+        if (!p || !*p) continue;
+        char *end = p + strcspn(p, "\n");
+        bool more = *end == '\n';
+        *end = '\0';
+        screen_put(screen, 2, y + i, width, style, p);
+        p = more ? end + 1 : end;
+    }
+    if (p && *p && layout->detail_height)
+        screen_put_right(screen, layout->columns - 2, y + layout->detail_height - 1, 4,
+                         STYLE_DIM, " …");
+    text_done(&lines);
+}
+
+void pane_draw_detail(const View *view, const Layout *layout, Screen *screen)
+{
+    if (view->notice_title) {
+        draw_frame(layout, screen, view->notice_title, view->notice_style);
+        draw_words(layout, screen, text_string(&view->notice), view->notice_style);
+        return;
+    }
+    uint32_t row = view_row(view);
+    Words words = {.fresh = true};
+    Text title = {0};
+    if (row != ROW_NONE) describe(view, row, &words, &title);
+    draw_frame(layout, screen, text_string(&title), STYLE_TITLE);
+    draw_words(layout, screen, text_string(&words.text), STYLE_PLAIN);
+    text_done(&words.text);
+    text_done(&title);
+}

@@ -1,0 +1,226 @@
+/* The paired list: source left, target right, the state between them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "viewer/change.h"
+#include "viewer/pane.h"
+
+/* On a narrow side names matter more than the look of the tree. */
+enum { NARROW = 44 };
+
+/* Columns right of the labels, the same for all rows of a side on show. */
+typedef struct Columns {
+    int dtype, shape;        /* widths; dtype 0: not shown */
+    int label;               /* the widest label with its indent */
+} Columns;
+
+typedef struct Facts {       /* what stands in those columns for a tensor */
+    DType dtype;
+    const int64_t *dims;
+    unsigned rank;
+    uint32_t more;           /* further sources */
+} Facts;
+
+static bool find_facts(const RowModel *rows, uint32_t index, Side side, Facts *facts)
+{
+    const Binding *binding = rows_binding(rows, index);
+    const SourceUse *use = rows_use(rows, index);
+    *facts = (Facts){0};
+    if (!rows->rows[index].side[side].path || (!binding && !use)) return false;
+    if (binding && side == SIDE_TARGET) {
+        *facts = (Facts){binding->dtype, binding->dims, binding->rank, 0};
+        return true;
+    }
+    const Tensor *tensor = use ? use->tensor : NULL;
+    if (binding && binding->source_count) {
+        tensor = binding->sources[0];
+        facts->more = binding->source_count - 1;
+    } else if (binding && binding->offered) {
+        tensor = expr_as_source(binding->offered);
+    }
+    if (!tensor) return false;
+    *facts = (Facts){tensor->dtype, tensor->dims, tensor->rank, facts->more};
+    return true;
+}
+
+static int max_int(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int indent_of(const Layout *layout, const Row *row, Side side)
+{
+    int width = layout->side_width[side];
+    int indent = row->depth[side] * (width < NARROW ? 1 : 2);
+    return indent < width / 3 ? indent : width / 3;
+}
+
+static void measure_row(const View *view, const Layout *layout, const Screen *screen,
+                        uint32_t index, Side side, Columns *columns)
+{
+    Facts facts;
+    if (!find_facts(view->rows, index, side, &facts)) return;
+    Text text = {0};
+    show_shape(facts.dims, facts.rank, &text);
+    columns->shape = max_int(columns->shape, screen_columns_of(screen, text_string(&text)));
+    columns->dtype = max_int(columns->dtype, (int)strlen(dtype_name(facts.dtype)));
+    text_clear(&text);
+    rows_label(view->rows, index, side, &text);
+    int indent = indent_of(layout, &view->rows->rows[index], side);
+    columns->label = max_int(columns->label,
+                             3 + indent + screen_columns_of(screen, text_string(&text)));
+    text_done(&text);
+}
+
+static Columns measure(const View *view, const Layout *layout, const Screen *screen, Side side)
+{
+    Columns columns = {3, 0, 0};
+    int width = layout->side_width[side];
+    for (int i = 0; i < layout->list_height; i++) {
+        size_t at = view->top + (size_t)i;
+        if (at >= view->rows->visible_count) break;
+        measure_row(view, layout, screen, view->rows->visible[at], side, &columns);
+    }
+    if (columns.shape > width * 2 / 5) columns.shape = width * 2 / 5;
+    /* The detail says the dtype too; a name that is cut says too little. */
+    bool tight = columns.label + columns.shape + columns.dtype + 5 > width;
+    if (columns.dtype > width / 4 || (tight && width < NARROW)) columns.dtype = 0;
+    return columns;
+}
+
+/* Dtype and shape; returns the columns left of them. */
+static int draw_facts(Screen *screen, int x, int y, int width, Columns columns, const Facts *facts)
+{
+    Text shape = {0};
+    show_shape(facts->dims, facts->rank, &shape);
+    int shape_x = x + width - columns.shape - 1;
+    screen_put_elided(screen, shape_x, y, columns.shape, STYLE_PLAIN, text_string(&shape));
+    text_done(&shape);
+    if (!columns.dtype) return shape_x - x - 1;
+    screen_put(screen, shape_x - columns.dtype - 2, y, columns.dtype, STYLE_DIM,
+               dtype_name(facts->dtype));
+    return shape_x - columns.dtype - 2 - x - 1;
+}
+
+/* "318/318" or "36 ×2"; returns the columns left of it. */
+static int draw_module_counts(Screen *screen, int x, int y, int width, const Row *row, Side side)
+{
+    char text[64];
+    int n = side == SIDE_TARGET ? snprintf(text, sizeof text, "%u/%u", row->loaded, row->targets)
+                                : snprintf(text, sizeof text, "%u", row->sources);
+    if (row->members) snprintf(text + n, sizeof text - (size_t)n, " ×%u", row->members);
+    unsigned style = side == SIDE_TARGET && row->loaded < row->targets ? STYLE_PLAIN : STYLE_DIM;
+    return width - 2 - screen_put_right(screen, x + width - 1, y, width / 2, style, text);
+}
+
+static void draw_label(const View *view, Screen *screen, int x, int y, int room, uint32_t index,
+                       Side side, uint32_t more)
+{
+    const Row *row = &view->rows->rows[index];
+    unsigned style = row_is_tensor(row) ? STYLE_PLAIN : STYLE_MODULE;
+    if (view->search && row_is_tensor(row) && finder_rank(view->search, index)) style = STYLE_HIT;
+    Text label = {0};
+    rows_label(view->rows, index, side, &label);
+    if (more) text_addf(&label, " +%u", more);
+    screen_put_elided(screen, x, y, room, style, text_string(&label));
+    text_done(&label);
+}
+
+static void draw_side(const View *view, const Layout *layout, Screen *screen, int y,
+                      uint32_t index, Side side, Columns columns)
+{
+    const Row *row = &view->rows->rows[index];
+    int x = layout->side_x[side], width = layout->side_width[side];
+    if (!row->side[side].path) return;
+    Facts facts = {0};
+    bool tensor = find_facts(view->rows, index, side, &facts);
+    int room = width - 2;
+    if (tensor) room = draw_facts(screen, x, y, width, columns, &facts);
+    else if (!row_is_tensor(row)) room = draw_module_counts(screen, x, y, width, row, side);
+    int indent = indent_of(layout, row, side);
+    if (!row_is_tensor(row))
+        screen_put(screen, x + 1 + indent, y, 1, STYLE_MODULE,
+                   view->rows->open[index] ? "▾" : "▸");
+    int label_x = indent + 3;
+    draw_label(view, screen, x + label_x, y, room - label_x, index, side, facts.more);
+}
+
+static void draw_middle(const View *view, const Layout *layout, Screen *screen, int y,
+                        uint32_t index)
+{
+    RowState state;
+    if (rows_state(view->rows, index, &state)) {
+        const RowStateInfo *info = state_info(state);
+        screen_put(screen, layout->middle_x + 1, y, 1, info->style, info->glyph);
+    }
+    static const char *const marks[] = {" ", "*", "+", "!"};
+    static const Style styles[] = {STYLE_PLAIN, STYLE_MADE, STYLE_RENAMED, STYLE_ERROR};
+    uint8_t mark = view->rows->marks ? view->rows->marks[index] : CHANGE_NONE;
+    if (mark != CHANGE_NONE)
+        screen_put(screen, layout->middle_x + 2, y, 1, styles[mark], marks[mark]);
+}
+
+static void draw_row(const View *view, const Layout *layout, Screen *screen, int y, size_t at,
+                     const Columns columns[SIDE_COUNT])
+{
+    uint32_t index = view->rows->visible[at];
+    for (int side = 0; side < SIDE_COUNT; side++)
+        draw_side(view, layout, screen, y, index, (Side)side, columns[side]);
+    draw_middle(view, layout, screen, y, index);
+    if (at != view->cursor) return;
+    for (int side = 0; side < SIDE_COUNT; side++)
+        screen_add_flags(screen, layout->side_x[side], y, layout->side_width[side],
+                         side == (int)view->side ? STYLE_REVERSED : STYLE_BOLDER);
+    screen_add_flags(screen, layout->middle_x, y, 3, STYLE_REVERSED);
+}
+
+static const char *filter_name(unsigned filter)
+{
+    if (filter == STATE_ALL) return NULL;
+    if (filter == STATE_PROBLEM) return "problems";
+    if (filter == STATE_LOADED) return "loaded";
+    return state_info(state_worst(filter))->word;
+}
+
+static void draw_header(const View *view, const Layout *layout, Screen *screen)
+{
+    int y = layout->list_y - 1, last = layout->columns - 1;
+    screen_fill(screen, 0, y, layout->columns, STYLE_BORDER, "─");
+    screen_put(screen, 0, y, 1, STYLE_BORDER, "┌");
+    screen_put(screen, layout->middle_x - 1, y, 1, STYLE_BORDER, "┬");
+    screen_put(screen, layout->middle_x + 3, y, 1, STYLE_BORDER, "┬");
+    screen_put(screen, last, y, 1, STYLE_BORDER, "┐");
+    for (int side = 0; side < SIDE_COUNT; side++)
+        screen_put(screen, layout->side_x[side], y, layout->side_width[side],
+                   side == (int)view->side ? STYLE_TITLE : STYLE_BORDER,
+                   side == SIDE_SOURCE ? " source " : " target ");
+    const char *filter = filter_name(view->rows->filter);
+    if (filter)
+        screen_putf(screen, layout->side_x[SIDE_SOURCE] + 9, y,
+                    layout->side_width[SIDE_SOURCE] - 9, STYLE_KEY, " only %s ", filter);
+    if (view->rows->visible_count <= (size_t)layout->list_height) return;
+    char place[64];
+    snprintf(place, sizeof place, " %zu of %zu ", view->cursor + 1, view->rows->visible_count);
+    screen_put_right(screen, last, y, layout->side_width[SIDE_TARGET] - 9, STYLE_BORDER, place);
+}
+
+void pane_draw_list(const View *view, const Layout *layout, Screen *screen)
+{
+    Columns columns[SIDE_COUNT];
+    for (int side = 0; side < SIDE_COUNT; side++)
+        columns[side] = measure(view, layout, screen, (Side)side);
+    draw_header(view, layout, screen);
+    for (int i = 0; i < layout->list_height; i++) {
+        int y = layout->list_y + i;
+        const int borders[] = {0, layout->middle_x - 1, layout->middle_x + 3,
+                               layout->columns - 1};
+        for (size_t k = 0; k < countof(borders); k++)
+            screen_put(screen, borders[k], y, 1, STYLE_BORDER, "│");
+        size_t at = view->top + (size_t)i;
+        if (at < view->rows->visible_count) draw_row(view, layout, screen, y, at, columns);
+    }
+    if (!view->rows->visible_count)
+        screen_put(screen, layout->side_x[SIDE_SOURCE] + 1, layout->list_y,
+                   layout->side_width[SIDE_SOURCE] - 2, STYLE_DIM,
+                   view->rows->count ? "none: f filters otherwise" : "no tensors");
+}

@@ -1,0 +1,273 @@
+#include "viewer/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/core/map.h"
+
+static uint32_t *new_indexes(size_t n)
+{
+    uint32_t *list = mem_alloc((n + 1) * sizeof *list);
+    memset(list, 0xFF, (n + 1) * sizeof *list);
+    return list;
+}
+
+/* What is hidden by closed rows, and by the filter, is left out. */
+static void list_visible(RowModel *model)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < model->count;) {
+        const Row *row = &model->rows[i];
+        bool shown = row->states & model->filter;
+        if (shown) model->visible[n++] = i;
+        i = shown && model->open[i] ? i + 1 : row->end;
+    }
+    model->visible_count = n;
+}
+
+RowModel *rows_new(Alignment *alignment)
+{
+    RowModel *model = mem_alloc(sizeof *model);
+    model->alignment = align_ref(alignment);
+    model->arena = arena_new();
+    model->row_of_binding = new_indexes(align_count(alignment));
+    model->row_of_use = new_indexes(align_use_count(alignment));
+    model->filter = STATE_ALL;
+    rows_build(model);
+    model->open = mem_alloc(model->count + 1);
+    model->visible = new_indexes(model->count);
+    list_visible(model);
+    return model;
+}
+
+void rows_free(RowModel *model)
+{
+    if (!model) return;
+    align_unref(model->alignment);
+    arena_free(model->arena);
+    free(model->rows);
+    free(model->open);
+    free(model->marks);
+    free(model->visible);
+    free(model->row_of_binding);
+    free(model->row_of_use);
+    free(model->before_filter);
+    free(model);
+}
+
+bool row_is_tensor(const Row *row)
+{
+    return row->item != ROW_NONE;
+}
+
+const Binding *rows_binding(const RowModel *model, uint32_t index)
+{
+    const Row *row = &model->rows[index];
+    if (!row_is_tensor(row) || !row->side[SIDE_TARGET].path) return NULL;
+    return align_binding(model->alignment, row->item);
+}
+
+const SourceUse *rows_use(const RowModel *model, uint32_t index)
+{
+    const Row *row = &model->rows[index];
+    if (!row_is_tensor(row) || row->side[SIDE_TARGET].path) return NULL;
+    return align_use(model->alignment, row->item);
+}
+
+void rows_label(const RowModel *model, uint32_t index, Side side, Text *out)
+{
+    const RowSide *part = &model->rows[index].side[side];
+    if (part->path) text_addn(out, part->path + part->from, part->to - part->from);
+}
+
+void rows_path(const RowModel *model, uint32_t index, Side side, Text *out)
+{
+    const RowSide *part = &model->rows[index].side[side];
+    if (part->path) text_addn(out, part->path, part->to);
+}
+
+bool rows_state(const RowModel *model, uint32_t index, RowState *state)
+{
+    unsigned mask = model->rows[index].states & STATE_ALL;
+    *state = state_worst(mask);
+    return mask == 1u << *state || !model->open[index];
+}
+
+void rows_set_open(RowModel *model, uint32_t index, bool open)
+{
+    if (row_is_tensor(&model->rows[index]) || model->open[index] == open) return;
+    model->open[index] = open;
+    list_visible(model);
+}
+
+void rows_open_all(RowModel *model, bool open)
+{
+    for (uint32_t i = 0; i < model->count; i++) {
+        const Row *row = &model->rows[i];
+        model->open[i] = open && !row_is_tensor(row) && !row->members;
+    }
+    list_visible(model);
+}
+
+/* How many rows would appear if `index` were opened now. */
+static size_t rows_behind(const RowModel *model, uint32_t index, size_t limit)
+{
+    size_t n = 0;
+    const Row *row = &model->rows[index];
+    for (uint32_t i = index + 1; i < row->end && n <= limit; i = model->rows[i].end)
+        n += (model->rows[i].states & model->filter) != 0;
+    return n;
+}
+
+/* Opens the next level of the modules with one of `states` in them (`mixed`: and with another
+ * one beside), one after the other while there is room; false when none was opened. */
+static bool open_level(RowModel *model, size_t lines, unsigned states, bool mixed)
+{
+    bool opened = false;
+    size_t shown = model->visible_count;
+    for (size_t i = 0; i < model->visible_count; i++) {
+        uint32_t index = model->visible[i];
+        const Row *row = &model->rows[index];
+        unsigned mask = row->states & STATE_ALL;
+        if (row_is_tensor(row) || model->open[index] || row->members) continue;
+        if (!(row->states & states) || (mixed && !(mask & (mask - 1)))) continue;
+        size_t more = rows_behind(model, index, lines);
+        if (shown + more > lines) continue;
+        shown += more;
+        model->open[index] = opened = true;
+    }
+    if (opened) list_visible(model);
+    return opened;
+}
+
+void rows_open_some(RowModel *model, size_t lines)
+{
+    while (open_level(model, lines, STATE_PROBLEM, true)) continue;
+    open_level(model, lines, STATE_ALL, false);
+}
+
+void rows_reveal(RowModel *model, uint32_t index)
+{
+    bool changed = false;
+    if (!(model->rows[index].states & model->filter)) {
+        rows_set_filter(model, STATE_ALL);
+        changed = true;
+    }
+    for (uint32_t up = model->rows[index].parent; up != ROW_NONE; up = model->rows[up].parent) {
+        changed |= !model->open[up];
+        model->open[up] = true;
+    }
+    if (changed) list_visible(model);
+}
+
+size_t rows_visible_at(const RowModel *model, uint32_t index)
+{
+    size_t low = 0, high = model->visible_count;
+    while (low < high) {   /* the last visible row that is not behind it */
+        size_t middle = (low + high) / 2;
+        if (model->visible[middle] <= index) low = middle + 1;
+        else high = middle;
+    }
+    return low ? low - 1 : 0;
+}
+
+/* Opens what leads to a match; a run is one match, and stays closed. */
+static void open_matches(RowModel *model)
+{
+    for (uint32_t i = 0; i < model->count;) {
+        const Row *row = &model->rows[i];
+        bool inside = row->states & model->filter && !row->members;
+        if (inside && !row_is_tensor(row)) model->open[i] = true;
+        i = inside ? i + 1 : row->end;
+    }
+}
+
+void rows_set_filter(RowModel *model, unsigned states)
+{
+    if (states == STATE_ALL && model->before_filter) {
+        free(model->open);
+        model->open = model->before_filter;
+        model->before_filter = NULL;
+    } else if (states != STATE_ALL && !model->before_filter) {
+        model->before_filter = mem_alloc(model->count + 1);
+        memcpy(model->before_filter, model->open, model->count);
+    }
+    model->filter = states;
+    if (states != STATE_ALL) open_matches(model);
+    list_visible(model);
+}
+
+uint32_t rows_next_problem(const RowModel *model, uint32_t from, int direction)
+{
+    const Row *rows = model->rows;
+    if (direction > 0) {
+        for (uint32_t i = from + 1; i < model->count;) {
+            bool problem = rows[i].states & STATE_PROBLEM;
+            if (problem && row_is_tensor(&rows[i])) return i;
+            i = problem ? i + 1 : rows[i].end;
+        }
+        return ROW_NONE;
+    }
+    for (uint32_t i = from; i-- > 0;)
+        if (row_is_tensor(&rows[i]) && rows[i].states & STATE_PROBLEM) return i;
+    return ROW_NONE;
+}
+
+/* What tells a row from others in another model of the same files: its path, on the target's
+ * side if it has one. */
+static const char *row_key(const RowModel *model, uint32_t index, Text *out)
+{
+    const Row *row = &model->rows[index];
+    text_clear(out);
+    text_addc(out, row_is_tensor(row) ? 't' : 'm');
+    bool target = row->side[SIDE_TARGET].path;
+    text_addc(out, target ? '>' : '<');
+    rows_path(model, index, target ? SIDE_TARGET : SIDE_SOURCE, out);
+    return text_string(out);
+}
+
+void rows_open_like(RowModel *model, const RowModel *other)
+{
+    NameMap opened;
+    Text key = {0};
+    Arena *arena = arena_new();
+    map_init(&opened);
+    const uint8_t *open = other->before_filter ? other->before_filter : other->open;
+    for (uint32_t i = 0; i < other->count; i++)
+        if (open[i]) map_set(&opened, arena_strdup(arena, row_key(other, i, &key)), i);
+    for (uint32_t i = 0; opened.count && i < model->count; i++)
+        if (!row_is_tensor(&model->rows[i]) &&
+            map_get(&opened, row_key(model, i, &key)) != MAP_NONE) model->open[i] = true;
+    map_done(&opened);
+    arena_free(arena);
+    text_done(&key);
+    list_visible(model);
+}
+
+/* The row of the same path, among all; ROW_NONE if there is none. */
+static uint32_t find_key(const RowModel *model, const char *wanted)
+{
+    Text key = {0};
+    uint32_t found = ROW_NONE;
+    for (uint32_t i = 0; i < model->count && found == ROW_NONE; i++)
+        if (strcmp(row_key(model, i, &key), wanted) == 0) found = i;
+    text_done(&key);
+    return found;
+}
+
+uint32_t rows_same(const RowModel *model, const RowModel *other, uint32_t index)
+{
+    Text key = {0};
+    uint32_t found = ROW_NONE;
+    const SourceUse *use = rows_use(other, index);
+    bool same_source = align_source_dict(other->alignment) == align_source_dict(model->alignment);
+    if (use && same_source) {   /* a stray may have found its target meanwhile */
+        size_t n, at = dict_index(align_source_dict(other->alignment), use->tensor);
+        const uint32_t *bindings = align_uses_of(model->alignment, at, &n);
+        if (n) found = model->row_of_binding[bindings[0]];
+    }
+    for (; found == ROW_NONE && index != ROW_NONE; index = other->rows[index].parent)
+        found = find_key(model, row_key(other, index, &key));
+    text_done(&key);
+    return found == ROW_NONE ? 0 : found;
+}

@@ -1,0 +1,436 @@
+/* From pairs to rows: which modules get a row of their own, and which blocks are a run.
+ *
+ *   a module with one child            has none: "conv1.weight"
+ *   at most two tensors and no more    have none: "fc.weight", "fc.bias"
+ *   numbered children in few groups    have none: "layers.{0-31}"
+ *
+ * Consecutive numbered siblings are a run when everything below them is equal on both sides:
+ * names, dtypes, shapes and states. That is decided by a seeded 64-bit hash. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "viewer/pair.h"
+#include "viewer/rows.h"
+
+enum { GROUPS_MAX = 4, RANGES_MAX = 16, SMALL_MODULE = 2 };
+
+typedef struct Builder {
+    RowModel *model;
+    Pairs pairs;
+    uint64_t *hash;          /* [pairs] of what is below, without the own name */
+} Builder;
+
+/* Where the children of a row stand: what their labels leave out. */
+typedef struct Place {
+    uint32_t row;            /* ROW_NONE at the top */
+    uint32_t source;         /* the nearest shown source module; 0: the root */
+    uint32_t target_from;    /* where labels begin in target keys */
+    uint8_t depth[SIDE_COUNT];
+} Place;
+
+/* Numbers as "0-3,7": the longest ascending stretches in the order given. */
+typedef struct Ranges {
+    uint32_t first[RANGES_MAX], last[RANGES_MAX];
+    unsigned count;
+} Ranges;
+
+static const TrieNode *target_node(const Builder *builder, const Pair *pair)
+{
+    return pair->target == TRIE_NONE ? NULL : &builder->pairs.targets.nodes[pair->target];
+}
+
+static const TrieNode *source_node(const Builder *builder, const Pair *pair)
+{
+    return pair->source == TRIE_NONE ? NULL : &builder->pairs.sources.nodes[pair->source];
+}
+
+static bool is_under(const Trie *trie, uint32_t node, uint32_t above)
+{
+    while (trie->nodes[node].depth > trie->nodes[above].depth) node = trie->nodes[node].parent;
+    return node == above;
+}
+
+/* Where a source label begins when it is shown below the module `above`. */
+static uint32_t label_start(const Trie *sources, uint32_t node, uint32_t above)
+{
+    if (above == TRIE_NONE || !is_under(sources, node, above)) return 0;
+    uint32_t to = sources->nodes[above].to;
+    return above == 0 ? 0 : to + (to < sources->nodes[node].to);
+}
+
+static uint64_t hash_tensor(uint64_t hash, DType dtype, const int64_t *dims, unsigned rank)
+{
+    hash = hash_word(hash, (uint64_t)dtype << 8 | rank);
+    return dims ? hash_bytes(hash, dims, rank * sizeof *dims) : hash_word(hash, 1);
+}
+
+static uint64_t hash_leaf(const Builder *builder, const Pair *pair)
+{
+    uint64_t hash = builder->pairs.sources.seed;
+    const Alignment *alignment = builder->model->alignment;
+    if (pair->target == TRIE_NONE) {
+        const SourceUse *use = align_use(alignment, pair->item);
+        hash = hash_word(hash, (uint64_t)state_of_use(use) << 1 | use->covered);
+        return hash_tensor(hash, use->tensor->dtype, use->tensor->dims, use->tensor->rank);
+    }
+    const Binding *binding = align_binding(alignment, pair->item);
+    hash = hash_word(hash, (uint64_t)state_of_binding(binding) << 2 | (unsigned)binding->covered);
+    hash = hash_tensor(hash, binding->dtype, binding->dims, binding->rank);
+    for (uint32_t i = 0; i < binding->source_count; i++) {
+        const Tensor *source = binding->sources[i];
+        hash = hash_tensor(hash, source->dtype, source->dims, source->rank);
+    }
+    return hash;
+}
+
+/* A child as its parent sees it: its names, relative to the parent, and what is below it. */
+static uint64_t hash_child(const Builder *builder, uint64_t hash, const Pair *parent,
+                           uint32_t index)
+{
+    const Pair *child = &builder->pairs.nodes[index];
+    const TrieNode *target = target_node(builder, child), *source = source_node(builder, child);
+    hash = hash_word(hash, (target != NULL) * 2u + (source != NULL));
+    if (target) hash = hash_bytes(hash, target->key + target->from, target->to - target->from);
+    if (source) {
+        uint32_t from = label_start(&builder->pairs.sources, child->source, parent->source);
+        hash = hash_bytes(hash, source->key + from, source->to - from);
+    }
+    return hash_word(hash, builder->hash[index]);
+}
+
+static void hash_pairs(Builder *builder)
+{
+    const Pairs *pairs = &builder->pairs;
+    builder->hash = mem_alloc(pairs->count * sizeof *builder->hash);
+    for (size_t i = pairs->count; i-- > 0;) {
+        const Pair *pair = &pairs->nodes[i];
+        uint64_t hash = pairs->sources.seed;
+        if (pair->item != TRIE_NONE) hash = hash_leaf(builder, pair);
+        for (uint32_t k = pairs->first[i]; k < pairs->first[i + 1]; k++)
+            hash = hash_child(builder, hash, pair, pairs->children[k]);
+        builder->hash[i] = hash;
+    }
+}
+
+static bool add_number(Ranges *ranges, uint32_t number)
+{
+    if (ranges->count && ranges->last[ranges->count - 1] + 1 == number) {
+        ranges->last[ranges->count - 1] = number;
+        return true;
+    }
+    if (ranges->count == RANGES_MAX) return false;
+    ranges->first[ranges->count] = ranges->last[ranges->count] = number;
+    ranges->count++;
+    return true;
+}
+
+static void show_ranges(const Ranges *ranges, Text *out)
+{
+    text_addc(out, '{');
+    for (unsigned i = 0; i < ranges->count; i++) {
+        text_addf(out, "%s%u", i ? "," : "", ranges->first[i]);
+        if (ranges->last[i] != ranges->first[i]) text_addf(out, "-%u", ranges->last[i]);
+    }
+    text_addc(out, '}');
+}
+
+/* One side of a run: paths that are equal but for one number. */
+typedef struct Series {
+    const TrieNode *model;   /* the first member; NULL: this side is empty */
+    uint32_t start, length;  /* where its number stands; length 0: all members are the same */
+    Ranges ranges;
+} Series;
+
+/* The segment in which two paths first differ. */
+static void find_number(Series *series, const TrieNode *other)
+{
+    const char *a = series->model->key, *b = other->key;
+    uint32_t at = 0;
+    while (at < series->model->to && at < other->to && a[at] == b[at]) at++;
+    if (at == series->model->to && at == other->to) return;
+    while (at && a[at - 1] != '.' && a[at - 1] != '/') at--;
+    series->start = at;
+    series->length = (uint32_t)strcspn(a + at, "./");
+}
+
+static bool number_at(const TrieNode *node, uint32_t start, TrieNode *segment, uint32_t *number)
+{
+    if (start >= node->to) return false;
+    *segment = *node;
+    segment->from = start;
+    segment->to = start + (uint32_t)strcspn(node->key + start, "./");
+    return segment->to <= node->to && trie_number(segment, number);
+}
+
+static bool begin_series(Series *series, const TrieNode *first, const TrieNode *second)
+{
+    *series = (Series){.model = first};
+    if (!first || !second) return !first && !second;
+    find_number(series, second);
+    TrieNode segment;
+    uint32_t number;
+    if (!series->length) return first->to == second->to;
+    return number_at(first, series->start, &segment, &number) &&
+           add_number(&series->ranges, number);
+}
+
+/* Whether `node` goes on with the series; it is then part of it. */
+static bool continue_series(Series *series, const TrieNode *node)
+{
+    const TrieNode *model = series->model;
+    if (!model || !node) return !model && !node;
+    TrieNode segment;
+    uint32_t number;
+    if (!series->length)
+        return node->to == model->to && memcmp(node->key, model->key, model->to) == 0;
+    if (!number_at(node, series->start, &segment, &number)) return false;
+    uint32_t rest = series->start + series->length, tail = model->to - rest;
+    return node->to - segment.to == tail &&
+           memcmp(node->key, model->key, series->start) == 0 &&
+           memcmp(node->key + segment.to, model->key + rest, tail) == 0 &&
+           add_number(&series->ranges, number);
+}
+
+static bool is_numbered(const Builder *builder, const Pair *pair)
+{
+    const TrieNode *node = target_node(builder, pair);
+    uint32_t number;
+    return trie_number(node ? node : source_node(builder, pair), &number);
+}
+
+/* How many of the children from `k` on are one run (1: none); the sides of it. */
+static uint32_t run_length(const Builder *builder, uint32_t k, uint32_t stop,
+                           Series series[SIDE_COUNT])
+{
+    const Pairs *pairs = &builder->pairs;
+    uint32_t n = 1;
+    const Pair *first = &pairs->nodes[pairs->children[k]];
+    if (!is_numbered(builder, first)) return 1;
+    for (; k + n < stop; n++) {
+        const Pair *pair = &pairs->nodes[pairs->children[k + n]];
+        if (builder->hash[pairs->children[k + n]] != builder->hash[pairs->children[k]]) break;
+        if ((pair->target == TRIE_NONE) != (first->target == TRIE_NONE)) break;
+        if ((pair->item == TRIE_NONE) != (first->item == TRIE_NONE)) break;
+        const TrieNode *target = target_node(builder, pair), *source = source_node(builder, pair);
+        if (n == 1 && (!begin_series(&series[SIDE_TARGET], target_node(builder, first), target) ||
+                       !begin_series(&series[SIDE_SOURCE], source_node(builder, first), source)))
+            break;
+        Series tried[SIDE_COUNT] = {series[SIDE_SOURCE], series[SIDE_TARGET]};
+        if (!continue_series(&tried[SIDE_TARGET], target) ||
+            !continue_series(&tried[SIDE_SOURCE], source)) break;
+        series[SIDE_SOURCE] = tried[SIDE_SOURCE];
+        series[SIDE_TARGET] = tried[SIDE_TARGET];
+    }
+    return n;
+}
+
+static bool has_few_groups(const Builder *builder, uint32_t index)
+{
+    const Pairs *pairs = &builder->pairs;
+    Series series[SIDE_COUNT];
+    unsigned groups = 0;
+    for (uint32_t k = pairs->first[index]; k < pairs->first[index + 1];) {
+        if (!is_numbered(builder, &pairs->nodes[pairs->children[k]])) return false;
+        if (++groups > GROUPS_MAX) return false;
+        k += run_length(builder, k, pairs->first[index + 1], series);
+    }
+    return groups > 0;
+}
+
+static bool is_small(const Pairs *pairs, uint32_t index)
+{
+    uint32_t n = pairs->first[index + 1] - pairs->first[index];
+    if (n > SMALL_MODULE) return false;
+    for (uint32_t k = pairs->first[index]; k < pairs->first[index + 1]; k++)
+        if (pairs->nodes[pairs->children[k]].item == TRIE_NONE) return false;
+    return true;
+}
+
+static uint32_t add_row(Builder *builder, const Place *place, Row row)
+{
+    RowModel *model = builder->model;
+    row.parent = place->row;
+    for (int side = 0; side < SIDE_COUNT; side++) {
+        row.depth[side] = place->depth[side];
+        if (row.side[side].from >= row.side[side].to) row.side[side].path = NULL;
+    }
+    model->rows = mem_grow(model->rows, &model->room, model->count + 1, sizeof *model->rows);
+    model->rows[model->count] = row;
+    return (uint32_t)model->count++;
+}
+
+/* What a pair shows at its place. Of several sources the list shows the first in file order,
+ * and says how many more there are. */
+static Row make_row(const Builder *builder, const Place *place, const Pair *pair)
+{
+    Row row = {.item = pair->item};
+    const Trie *sources = &builder->pairs.sources;
+    const TrieNode *target = target_node(builder, pair);
+    uint32_t source = pair->source;
+    if (pair->item != TRIE_NONE && source != TRIE_NONE) source = sources->leaves[pair->at];
+    if (target)
+        row.side[SIDE_TARGET] = (RowSide){target->key, place->target_from, target->to};
+    if (source != TRIE_NONE) {
+        const TrieNode *node = &sources->nodes[source];
+        uint32_t from = label_start(sources, source, place->source);
+        row.side[SIDE_SOURCE] = (RowSide){node->key, from, node->to};
+    }
+    return row;
+}
+
+/* The place of what is below a row that was just added for `pair`. */
+static Place place_below(const Builder *builder, const Place *place, uint32_t row,
+                         const Pair *pair)
+{
+    Place below = *place;
+    const Row *added = &builder->model->rows[row];
+    const TrieNode *target = target_node(builder, pair);
+    below.row = row;
+    if (target) below.target_from = target->to + (target->to > 0);
+    if (pair->source != TRIE_NONE) below.source = pair->source;
+    for (int side = 0; side < SIDE_COUNT; side++)
+        if (added->side[side].path) below.depth[side]++;
+    return below;
+}
+
+static void count_tensor(Builder *builder, uint32_t index, const Pair *pair)
+{
+    RowModel *model = builder->model;
+    Row *row = &model->rows[index];
+    row->sources = pair->taken;
+    if (pair->target == TRIE_NONE) {
+        const SourceUse *use = align_use(model->alignment, pair->item);
+        row->states = (uint16_t)(1u << state_of_use(use));
+        if (state_use_is_problem(use, align_policy(model->alignment)))
+            row->states |= STATE_PROBLEM;
+        model->row_of_use[pair->item] = index;
+        return;
+    }
+    const Binding *binding = align_binding(model->alignment, pair->item);
+    row->targets = 1;
+    row->loaded = binding->status == BIND_LOADED || binding->status == BIND_TIED ||
+                  binding->status == BIND_FILLED;
+    row->states = (uint16_t)(1u << state_of_binding(binding));
+    if (state_is_problem(binding)) row->states |= STATE_PROBLEM;
+    model->row_of_binding[pair->item] = index;
+}
+
+/* The functions below call each other as deep as the tree is: TRIE_DEPTH at most, and once
+ * more for each run. */
+static void add_children(Builder *builder, const Place *place, uint32_t index);
+
+static void close_row(Builder *builder, uint32_t row)
+{
+    builder->model->rows[row].end = (uint32_t)builder->model->count;
+}
+
+static void add_module(Builder *builder, const Place *place, uint32_t index)
+{
+    const Pair *pair = &builder->pairs.nodes[index];
+    uint32_t row = add_row(builder, place, make_row(builder, place, pair));
+    Place below = place_below(builder, place, row, pair);
+    add_children(builder, &below, index);
+    close_row(builder, row);
+}
+
+/* A pair, with or without a row of its own; members of runs always have one. */
+static void add_pair(Builder *builder, const Place *place, uint32_t index, bool member)
+{
+    const Pairs *pairs = &builder->pairs;
+    while (pairs->nodes[index].item == TRIE_NONE &&
+           pairs->first[index + 1] - pairs->first[index] == 1)
+        index = pairs->children[pairs->first[index]];
+    const Pair *pair = &pairs->nodes[index];
+    const TrieNode *source = source_node(builder, pair);
+    bool nameless = pair->target == 0 && (!source || !source->to);
+    if (pair->item != TRIE_NONE) {
+        uint32_t row = add_row(builder, place, make_row(builder, place, pair));
+        count_tensor(builder, row, pair);
+        close_row(builder, row);
+    } else if (!member && (nameless || has_few_groups(builder, index) || is_small(pairs, index))) {
+        add_children(builder, place, index);
+    } else {
+        add_module(builder, place, index);
+    }
+}
+
+/* The text of one side of a run, and where its label and its members' labels begin. */
+static RowSide show_series(Builder *builder, const Series *series, uint32_t from)
+{
+    if (!series->model) return (RowSide){0};
+    Text text = {0};
+    const TrieNode *model = series->model;
+    text_addn(&text, model->key, series->length ? series->start : model->to);
+    if (series->length) {
+        uint32_t rest = series->start + series->length;
+        show_ranges(&series->ranges, &text);
+        text_addn(&text, model->key + rest, model->to - rest);
+    }
+    RowSide side = {arena_strndup(builder->model->arena, text_string(&text), text.length), from,
+                    (uint32_t)text.length};
+    text_done(&text);
+    return side;
+}
+
+/* The source module in which the members of a run differ. */
+static uint32_t module_above(const Trie *sources, uint32_t node, const Series *series)
+{
+    while (node && sources->nodes[node].from >= series->start) node = sources->nodes[node].parent;
+    return node;
+}
+
+static void add_run(Builder *builder, const Place *place, const uint32_t *members, uint32_t n,
+                    const Series series[SIDE_COUNT])
+{
+    const Pair *first = &builder->pairs.nodes[members[0]];
+    Row plain = make_row(builder, place, first), row = {.item = ROW_NONE, .members = n};
+    for (int side = 0; side < SIDE_COUNT; side++)
+        row.side[side] = show_series(builder, &series[side], plain.side[side].from);
+    Place below = *place;
+    below.row = add_row(builder, place, row);
+    for (int side = 0; side < SIDE_COUNT; side++)
+        if (builder->model->rows[below.row].side[side].path) below.depth[side]++;
+    if (series[SIDE_TARGET].length) below.target_from = series[SIDE_TARGET].start;
+    if (series[SIDE_SOURCE].length)
+        below.source = module_above(&builder->pairs.sources, first->source, &series[SIDE_SOURCE]);
+    for (uint32_t i = 0; i < n; i++) add_pair(builder, &below, members[i], true);
+    close_row(builder, below.row);
+}
+
+static void add_children(Builder *builder, const Place *place, uint32_t index)
+{
+    const Pairs *pairs = &builder->pairs;
+    Series series[SIDE_COUNT];
+    uint32_t stop = pairs->first[index + 1];
+    for (uint32_t k = pairs->first[index]; k < stop;) {
+        uint32_t n = run_length(builder, k, stop, series);
+        if (n > 1) add_run(builder, place, pairs->children + k, n, series);
+        else add_pair(builder, place, pairs->children[k], false);
+        k += n;
+    }
+}
+
+static void sum_up(RowModel *model)
+{
+    for (size_t i = model->count; i-- > 0;) {
+        const Row *row = &model->rows[i];
+        if (row->parent == ROW_NONE) continue;
+        Row *parent = &model->rows[row->parent];
+        parent->loaded += row->loaded;
+        parent->targets += row->targets;
+        parent->sources += row->sources;
+        parent->states |= row->states;
+    }
+}
+
+void rows_build(RowModel *model)
+{
+    Builder builder = {.model = model};
+    pairs_init(&builder.pairs, model->alignment);
+    hash_pairs(&builder);
+    Place top = {.row = ROW_NONE};
+    add_children(&builder, &top, 0);
+    sum_up(model);
+    pairs_done(&builder.pairs);
+    free(builder.hash);
+}

@@ -1,0 +1,75 @@
+#include "viewer/state.h"
+
+#include <string.h>
+
+#define ROW_STATE_INFO(id, word, glyph, style, help) {word, glyph, style, help},
+static const RowStateInfo infos[] = {ROW_STATES(ROW_STATE_INFO)};
+#undef ROW_STATE_INFO
+
+const RowStateInfo *state_info(RowState state)
+{
+    return &infos[state];
+}
+
+/* Whether the one tensor that was taken came with another dtype. */
+static bool is_cast(const Binding *binding)
+{
+    if (binding->source_count != 1) return false;
+    DType from = binding->sources[0]->dtype;
+    return from != DT_UNKNOWN && binding->dtype != DT_UNKNOWN && from != binding->dtype;
+}
+
+static RowState loaded_state(const Binding *binding)
+{
+    if (is_cast(binding)) return ROW_CAST;
+    bool same = binding->source_count == 1 && binding->expr && expr_as_source(binding->expr) &&
+                strcmp(binding->sources[0]->name, binding->name) == 0;
+    return same ? ROW_EXACT : ROW_RENAMED;
+}
+
+RowState state_of_binding(const Binding *binding)
+{
+    switch (binding->status) {
+    case BIND_LOADED: return loaded_state(binding);
+    case BIND_TIED: return ROW_TIED;
+    case BIND_FILLED: return ROW_FILLED;
+    case BIND_KEPT: return ROW_KEPT;
+    case BIND_SHAPE: return ROW_SHAPE;
+    case BIND_DTYPE: return ROW_DTYPE;
+    case BIND_MISSING: return ROW_MISSING;
+    default: return ROW_AMBIGUOUS;
+    }
+}
+
+RowState state_of_use(const SourceUse *use)
+{
+    return use->status == USE_DROPPED ? ROW_DROPPED : ROW_UNUSED;
+}
+
+RowState state_worst(unsigned mask)
+{
+    RowState worst = ROW_EXACT;
+    for (unsigned state = 0; state < ROW_STATE_COUNT; state++)
+        if (mask & 1u << state) worst = (RowState)state;
+    return worst;
+}
+
+bool state_is_problem(const Binding *binding)
+{
+    return state_of_binding(binding) > ROW_UNUSED && !binding->covered;
+}
+
+bool state_use_is_problem(const SourceUse *use, const Policy *policy)
+{
+    return use->status == USE_UNUSED && !use->covered && policy->unused == UNUSED_ERROR;
+}
+
+unsigned state_mask_of(const char *word)
+{
+    if (strcmp(word, "all") == 0) return STATE_ALL;
+    if (strcmp(word, "problems") == 0) return STATE_PROBLEM;
+    if (strcmp(word, "loaded") == 0) return STATE_LOADED;
+    for (unsigned state = 0; state < ROW_STATE_COUNT; state++)
+        if (strcmp(word, infos[state].word) == 0) return 1u << state;
+    return 0;
+}

@@ -1,0 +1,308 @@
+/* The one file that knows curses. It keeps a copy of what is on the terminal and hands curses
+ * the cells that changed; curses sends the least it can for them.
+ *
+ * Signals: Ctrl-Z and resizing are curses' own handlers; Ctrl-C arrives as a key; SIGTERM and
+ * SIGHUP (the terminal was killed) arrive as PRESS_CLOSE, so that the program ends by itself. */
+#include "viewer/terminal.h"
+
+#include <curses.h>
+#include <langinfo.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+
+enum { SIGNALS = 3 };
+
+typedef struct TerminalState {
+    SCREEN *curses;
+    Cell *shown;                 /* [rows * columns] what the terminal holds; owned */
+    int columns, rows;
+    attr_t looks[STYLE_COUNT];   /* with their colours */
+    short pairs[STYLE_COUNT];
+    struct sigaction before[SIGNALS];
+} TerminalState;
+
+static const int signals[SIGNALS] = {SIGTERM, SIGHUP, SIGINT};
+static volatile sig_atomic_t caught;   /* a handler has nothing else to write to */
+
+static void catch_signal(int number)
+{
+    if (!caught || number != SIGINT) caught = number;
+}
+
+static attr_t look_attributes(int look)
+{
+    attr_t attributes = A_NORMAL;
+    if (look & LOOK_BOLD) attributes |= A_BOLD;
+    if (look & LOOK_DIM) attributes |= A_DIM;
+    if (look & LOOK_UNDERLINE) attributes |= A_UNDERLINE;
+    if (look & LOOK_REVERSE) attributes |= A_REVERSE;
+    return attributes;
+}
+
+static void set_styles(TerminalState *state, bool mono)
+{
+    typedef struct Row {
+        short many, sixteen, eight;
+        int look, mono;
+    } Row;
+#define STYLE_ROW(id, many, sixteen, eight, look, mono) {many, sixteen, eight, look, mono},
+    static const Row rows[] = {STYLES(STYLE_ROW)};
+#undef STYLE_ROW
+    bool colours = !mono && has_colors() && start_color() == OK;
+    if (colours) use_default_colors();
+    for (short i = 0; i < STYLE_COUNT; i++) {
+        short colour = COLORS >= 256 ? rows[i].many
+                       : COLORS >= 16 ? rows[i].sixteen : rows[i].eight;
+        state->looks[i] = look_attributes(colours ? rows[i].look : rows[i].mono);
+        state->pairs[i] = 0;
+        if (!colours || colour < 0) continue;
+        state->pairs[i] = (short)(i + 1);
+        init_pair(state->pairs[i], colour, -1);
+    }
+}
+
+static void watch_signals(TerminalState *state)
+{
+    struct sigaction action = {.sa_handler = catch_signal};
+    sigemptyset(&action.sa_mask);
+    caught = 0;
+    for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &action, &state->before[i]);
+}
+
+static void forget_signals(const TerminalState *state)
+{
+    for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &state->before[i], NULL);
+}
+
+static Press mouse_press(void)
+{
+    MEVENT event;
+    if (getmouse(&event) != OK) return (Press){.kind = PRESS_OTHER};
+#ifdef BUTTON5_PRESSED
+    if (event.bstate & BUTTON5_PRESSED) return (Press){.kind = PRESS_WHEEL_DOWN};
+#endif
+    if (event.bstate & BUTTON4_PRESSED) return (Press){.kind = PRESS_WHEEL_UP};
+    if (event.bstate & (BUTTON1_PRESSED | BUTTON1_CLICKED))
+        return (Press){.kind = PRESS_CLICK, .x = event.x, .y = event.y};
+    return (Press){.kind = PRESS_OTHER};
+}
+
+static Press function_press(wint_t key)
+{
+    switch (key) {
+    case KEY_UP: return (Press){.kind = PRESS_UP};
+    case KEY_DOWN: return (Press){.kind = PRESS_DOWN};
+    case KEY_LEFT: return (Press){.kind = PRESS_LEFT};
+    case KEY_RIGHT: return (Press){.kind = PRESS_RIGHT};
+    case KEY_PPAGE: return (Press){.kind = PRESS_PAGE_UP};
+    case KEY_NPAGE: return (Press){.kind = PRESS_PAGE_DOWN};
+    case KEY_HOME: return (Press){.kind = PRESS_HOME};
+    case KEY_END: return (Press){.kind = PRESS_END};
+    case KEY_ENTER: return (Press){.kind = PRESS_ENTER};
+    case KEY_BTAB: return (Press){.kind = PRESS_BACK_TAB};
+    case KEY_BACKSPACE: return (Press){.kind = PRESS_BACKSPACE};
+    case KEY_DC: return (Press){.kind = PRESS_DELETE};
+    case KEY_RESIZE: return (Press){.kind = PRESS_RESIZE};
+    case KEY_MOUSE: return mouse_press();
+    default: return (Press){.kind = PRESS_OTHER};
+    }
+}
+
+static Press character_press(wint_t c)
+{
+    if (c == '\r' || c == '\n') return (Press){.kind = PRESS_ENTER};
+    if (c == '\t') return (Press){.kind = PRESS_TAB};
+    if (c == 0x1B) return (Press){.kind = PRESS_ESCAPE};
+    if (c == 0x7F || c == '\b') return (Press){.kind = PRESS_BACKSPACE};
+    if (c >= 1 && c <= 26) return (Press){.kind = PRESS_CTRL, .code = 'A' + (uint32_t)c - 1};
+    if (c < 0x20) return (Press){.kind = PRESS_OTHER};
+    return (Press){.kind = PRESS_CHAR, .code = (uint32_t)c};
+}
+
+static bool take_signal(Press *press)
+{
+    int number = (int)caught;
+    if (!number) return false;
+    caught = 0;
+    *press = number == SIGINT ? (Press){.kind = PRESS_CTRL, .code = 'C'}
+                              : (Press){.kind = PRESS_CLOSE, .code = (uint32_t)number};
+    return true;
+}
+
+/* What curses has already, without waiting. */
+static bool take_key(Press *press)
+{
+    wint_t c;
+    int kind = wget_wch(stdscr, &c);
+    if (kind == ERR) return false;
+    *press = kind == KEY_CODE_YES ? function_press(c) : character_press(c);
+    return true;
+}
+
+static bool read_press(void *context, int timeout_ms, Press *press)
+{
+    (void)context;
+    if (take_signal(press) || take_key(press)) return true;
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    int ready = poll(&input, 1, timeout_ms);
+    if (take_signal(press) || take_key(press)) return true;
+    bool gone = ready > 0 && input.revents & (POLLHUP | POLLERR | POLLNVAL);
+    if (gone) *press = (Press){.kind = PRESS_CLOSE, .code = SIGHUP};
+    return gone;
+}
+
+static void get_size(void *context, int *columns, int *rows)
+{
+    (void)context;
+    getmaxyx(stdscr, *rows, *columns);
+}
+
+static bool same_cell(const Cell *a, const Cell *b)
+{
+    return a->code == b->code && a->style == b->style && a->width == b->width &&
+           memcmp(a->marks, b->marks, sizeof a->marks) == 0;
+}
+
+static void show_cell(const TerminalState *state, int x, int y, const Cell *cell)
+{
+    unsigned style = cell->style & STYLE_MASK;
+    attr_t look = state->looks[style < STYLE_COUNT ? style : STYLE_PLAIN];
+    if (cell->style & STYLE_REVERSED) look |= A_REVERSE;
+    if (cell->style & STYLE_BOLDER) look |= A_BOLD;
+    /* Where the C library counts a character's columns otherwise than we do, curses would
+     * shift the rest of the line: such a character is shown as question marks. */
+    bool agreed = wcwidth((wchar_t)cell->code) == cell->width;
+    wchar_t text[CELL_MARKS + 2] = {agreed ? (wchar_t)cell->code : L'?'};
+    for (int i = 0; agreed && i < CELL_MARKS && cell->marks[i]; i++)
+        if (wcwidth((wchar_t)cell->marks[i]) == 0) text[i + 1] = (wchar_t)cell->marks[i];
+        else break;
+    cchar_t wide;
+    short pair = state->pairs[style < STYLE_COUNT ? style : STYLE_PLAIN];
+    if (setcchar(&wide, text, look, pair, NULL) != OK) return;
+    mvadd_wch(y, x, &wide);
+    if (!agreed && cell->width == 2) mvadd_wch(y, x + 1, &wide);
+}
+
+static void forget_shown(TerminalState *state, int columns, int rows)
+{
+    free(state->shown);
+    state->columns = columns;
+    state->rows = rows;
+    state->shown = mem_alloc((size_t)columns * (size_t)rows * sizeof(Cell));
+}
+
+static void flush_screen(void *context, const Screen *screen)
+{
+    TerminalState *state = context;
+    if (screen->columns != state->columns || screen->rows != state->rows) {
+        forget_shown(state, screen->columns, screen->rows);
+        erase();
+    }
+    size_t n = (size_t)screen->columns * (size_t)screen->rows;
+    for (size_t i = 0; i < n; i++) {
+        if (same_cell(&screen->cells[i], &state->shown[i])) continue;
+        state->shown[i] = screen->cells[i];
+        int x = (int)(i % (size_t)screen->columns), y = (int)(i / (size_t)screen->columns);
+        if (screen->cells[i].width) show_cell(state, x, y, &screen->cells[i]);
+    }
+    curs_set(screen->cursor_x >= 0);
+    if (screen->cursor_x >= 0) move(screen->cursor_y, screen->cursor_x);
+    refresh();
+}
+
+static void repaint(void *context)
+{
+    TerminalState *state = context;
+    forget_shown(state, state->columns, state->rows);
+    clearok(stdscr, TRUE);
+}
+
+static void suspend(void *context)
+{
+    forget_signals(context);
+    endwin();
+}
+
+static void resume(void *context)
+{
+    watch_signals(context);
+    repaint(context);
+    refresh();
+}
+
+static const TerminalOps curses_ops = {
+    .read = read_press, .size = get_size, .flush = flush_screen,
+    .repaint = repaint, .suspend = suspend, .resume = resume,
+};
+
+/* Curses on standard input and output; NULL where it would have nothing to hold on to. */
+static SCREEN *start_curses(Error *err)
+{
+    const char *name = getenv("TERM");
+    const char *advice = "use `tenon align` or `tenon diff` for a report, or set TERM";
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        error_set(err, ERR_USAGE, "the viewer needs a terminal; use `tenon align` or "
+                  "`tenon diff` for a report");
+        return NULL;
+    }
+    SCREEN *curses = name && *name ? newterm(NULL, stdout, stdin) : NULL;
+    if (!curses) {
+        error_set(err, ERR_USAGE, "the terminal TERM=%s is not known here; %s",
+                  name ? name : "", advice);
+        return NULL;
+    }
+    const char *move_cursor = tigetstr("cup");
+    if (move_cursor && move_cursor != (const char *)-1) return curses;
+    delscreen(curses);
+    error_set(err, ERR_USAGE, "the viewer needs a terminal that can move its cursor, and "
+              "TERM=%s cannot; %s", name, advice);
+    return NULL;
+}
+
+static void set_modes(void)
+{
+    cbreak();
+    noecho();
+    nonl();
+    intrflush(stdscr, FALSE);
+    keypad(stdscr, TRUE);
+    nodelay(stdscr, TRUE);
+    set_escdelay(50);
+    mouseinterval(0);
+    mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED
+#ifdef BUTTON5_PRESSED
+              | BUTTON5_PRESSED
+#endif
+              , NULL);
+}
+
+bool terminal_open(Terminal *terminal, bool mono, Error *err)
+{
+    *terminal = (Terminal){0};
+    SCREEN *curses = start_curses(err);
+    if (!curses) return false;
+    TerminalState *state = mem_alloc(sizeof *state);
+    state->curses = curses;
+    const char *plain = getenv("NO_COLOR");
+    set_styles(state, mono || (plain && *plain));
+    set_modes();
+    watch_signals(state);
+    *terminal = (Terminal){&curses_ops, state, strcmp(nl_langinfo(CODESET), "UTF-8") != 0};
+    return true;
+}
+
+void terminal_close(Terminal *terminal)
+{
+    TerminalState *state = terminal->state;
+    if (!state) return;
+    endwin();
+    delscreen(state->curses);
+    forget_signals(state);
+    free(state->shown);
+    free(state);
+    *terminal = (Terminal){0};
+}

@@ -1,0 +1,155 @@
+#include "viewer/view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "viewer/pane.h"
+
+Layout layout_of(const Screen *screen)
+{
+    Layout layout = {.columns = screen->columns, .rows = screen->rows};
+    int sides = screen->columns - 7;   /* four borders, three columns in the middle */
+    layout.side_width[SIDE_SOURCE] = sides / 2;
+    layout.side_width[SIDE_TARGET] = sides - sides / 2;
+    layout.side_x[SIDE_SOURCE] = 1;
+    layout.middle_x = 2 + layout.side_width[SIDE_SOURCE];
+    layout.side_x[SIDE_TARGET] = layout.middle_x + 4;
+    layout.detail_height = screen->rows >= 36 ? 5 : screen->rows >= 18 ? 3 : screen->rows >= 14;
+    layout.bottom_y = screen->rows - 1;
+    layout.detail_y = layout.bottom_y - layout.detail_height - (layout.detail_height > 0);
+    layout.list_y = 3;
+    layout.list_height = layout.detail_y - layout.list_y;
+    return layout;
+}
+
+static void follow_cursor(View *view)
+{
+    size_t n = view->rows->visible_count, page = (size_t)view->page;
+    if (view->cursor >= n) view->cursor = n ? n - 1 : 0;
+    if (view->cursor < view->top) view->top = view->cursor;
+    if (page && view->cursor >= view->top + page) view->top = view->cursor - page + 1;
+    if (view->top + page > n) view->top = n > page ? n - page : 0;
+}
+
+static void draw_too_small(Screen *screen)
+{
+    screen_putf(screen, 0, 0, screen->columns, STYLE_PLAIN, "tenon needs %d\u00d7%d",
+                VIEW_COLUMNS_MIN, VIEW_ROWS_MIN);
+    screen_putf(screen, 0, 1, screen->columns, STYLE_PLAIN, "here: %d\u00d7%d; q quits",
+                screen->columns, screen->rows);
+}
+
+void view_draw(View *view, Screen *screen)
+{
+    screen_clear(screen);
+    if (screen->columns < VIEW_COLUMNS_MIN || screen->rows < VIEW_ROWS_MIN) {
+        draw_too_small(screen);
+        return;
+    }
+    Layout layout = layout_of(screen);
+    view->page = layout.list_height;
+    follow_cursor(view);
+    pane_draw_title(view, screen);
+    pane_draw_counts(view, screen);
+    if (view->pager.title) {
+        pane_draw_pager(view, &layout, screen);
+    } else {
+        pane_draw_list(view, &layout, screen);
+        pane_draw_detail(view, &layout, screen);
+    }
+    pane_draw_bottom(view, &layout, screen);
+}
+
+void view_done(View *view)
+{
+    text_done(&view->aside);
+    text_done(&view->message);
+    text_done(&view->notice);
+    free(view->pager.text);
+}
+
+int view_page(const Screen *screen)
+{
+    int height = layout_of(screen).list_height;
+    return height > 1 ? height : 1;
+}
+
+uint32_t view_row(const View *view)
+{
+    return view->cursor < view->rows->visible_count ? view->rows->visible[view->cursor] : ROW_NONE;
+}
+
+void view_move(View *view, long delta)
+{
+    long n = (long)view->rows->visible_count, to = (long)view->cursor + delta;
+    view->cursor = n ? (size_t)(to < 0 ? 0 : to >= n ? n - 1 : to) : 0;
+}
+
+void view_goto(View *view, uint32_t row)
+{
+    if (row >= view->rows->count) return;
+    rows_reveal(view->rows, row);
+    view->cursor = rows_visible_at(view->rows, row);
+}
+
+void view_set_rows(View *view, RowModel *rows)
+{
+    uint32_t row = view->rows ? view_row(view) : ROW_NONE;
+    size_t above = view->cursor - view->top;
+    uint32_t same = row == ROW_NONE ? 0 : rows_same(rows, view->rows, row);
+    view->rows = rows;
+    view->cursor = rows_visible_at(rows, same);
+    view->top = view->cursor > above ? view->cursor - above : 0;
+}
+
+bool view_find(const View *view, const Screen *screen, int x, int y, size_t *visible, Side *side)
+{
+    Layout layout = layout_of(screen);
+    if (view->pager.title || y < layout.list_y || y >= layout.list_y + layout.list_height)
+        return false;
+    *visible = view->top + (size_t)(y - layout.list_y);
+    *side = x <= layout.middle_x ? SIDE_SOURCE : SIDE_TARGET;
+    return *visible < view->rows->visible_count;
+}
+
+void view_say(View *view, Style style, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_clear(&view->message);
+    text_addv(&view->message, format, args);
+    va_end(args);
+    view->message_style = style;
+}
+
+void view_notice(View *view, Style style, const char *title, const char *text)
+{
+    view->notice_title = title;
+    view->notice_style = style;
+    text_clear(&view->notice);
+    text_add(&view->notice, text);
+}
+
+void view_clear_notice(View *view)
+{
+    view->notice_title = NULL;
+    text_clear(&view->notice);
+}
+
+void view_open_pager(View *view, const char *title, const char *text)
+{
+    free(view->pager.text);
+    view->pager = (Pager){.title = title, .text = mem_strdup(text)};
+}
+
+void view_scroll(View *view, long delta)
+{
+    long to = (long)view->pager.top + delta;
+    view->pager.top = to > 0 ? (size_t)to : 0;   /* drawing cuts it at the end */
+}
+
+void view_close_pager(View *view)
+{
+    free(view->pager.text);
+    view->pager = (Pager){0};
+}

@@ -1,0 +1,87 @@
+/* View: the whole screen: title, counts, the paired list, the detail of the row under the
+ * cursor, and the line at the bottom. It draws into a Screen and knows neither the session nor
+ * a terminal.
+ *
+ *   title          files, containers, tensors, bytes, rules
+ *   counts         the ledger in numbers
+ *   ┌ source ─┬───┬ target ─┐
+ *   │ …       │ = │ …       │   list
+ *   ├ key ────┴───┴─────────┤
+ *   │ …                     │   detail, or a notice
+ *   └ prompt or message ────┘ */
+#ifndef VIEWER_VIEW_H
+#define VIEWER_VIEW_H
+
+#include "viewer/cell.h"
+#include "viewer/line.h"
+#include "viewer/rows.h"
+#include "viewer/finder.h"
+
+/* The smallest screen on which something can be shown. */
+enum { VIEW_COLUMNS_MIN = 40, VIEW_ROWS_MIN = 10 };
+
+typedef struct ViewFile {
+    const char *name, *container;    /* borrowed; container "" = the root */
+    size_t tensors;
+    uint64_t bytes;
+} ViewFile;
+
+typedef struct ViewTitle {
+    ViewFile source, target;         /* target.name NULL: there is none */
+    const char *rules;               /* "fix.lua"; NULL: no rules */
+    bool rules_failed;
+    size_t lines;                    /* of the session, not saved */
+} ViewTitle;
+
+/* A page of lines over the list: help, notes. */
+typedef struct Pager {
+    const char *title;               /* NULL: no pager */
+    char *text;                      /* owned; lines end with '\n' */
+    size_t top;                      /* first line on show */
+} Pager;
+
+typedef struct View {
+    RowModel *rows;                  /* borrowed */
+    size_t cursor, top;              /* indexes into rows->visible */
+    Side side;
+    ViewTitle title;
+    const Finder *search;            /* borrowed; hits are shown */
+    Line *line;                      /* borrowed: what is being typed; NULL: nothing */
+    const char *label;               /* before it: ":" or "/" */
+    Text aside;                      /* right of it: the preview's or the search's counts */
+    bool aside_old;                  /* it is about an earlier state of the line */
+    Text message;                    /* at the bottom while nothing is typed */
+    Style message_style;
+    const char *notice_title;        /* instead of the detail; NULL: none */
+    Style notice_style;
+    Text notice;
+    Pager pager;
+    int page;                        /* rows of the list as drawn last */
+} View;
+
+void view_done(View *view);
+/* Draws everything; moves `top` so that the cursor is on show. */
+void view_draw(View *view, Screen *screen);
+
+/* Rows of the list on a screen of that size. */
+int view_page(const Screen *screen);
+/* The row under the cursor; ROW_NONE in an empty list. */
+uint32_t view_row(const View *view);
+void view_move(View *view, long delta);
+/* Puts the cursor on a row, opening what hides it. */
+void view_goto(View *view, uint32_t row);
+/* Other rows: keeps the cursor on what it was on. */
+void view_set_rows(View *view, RowModel *rows);
+/* The place in the list that was clicked; false when it was none. */
+bool view_find(const View *view, const Screen *screen, int x, int y, size_t *visible, Side *side);
+
+void view_say(View *view, Style style, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void view_notice(View *view, Style style, const char *title, const char *text);
+void view_clear_notice(View *view);
+void view_open_pager(View *view, const char *title, const char *text);   /* text is copied */
+/* Scrolls the pager; `delta` lines. */
+void view_scroll(View *view, long delta);
+void view_close_pager(View *view);
+
+#endif
