@@ -1,42 +1,44 @@
-# tenon: make, make demo, make check; see README.md.
+# tenon: see README.md.
 #
 #   make            builds ./tenon
 #   make demo       installs what the build needs, builds, does the main job on bundled files
 #   make check      installs what the tests need, builds, runs the whole suite
-#   make interop    the same against real PyTorch and safetensors (virtual environment)
+#   make interop    the same against real PyTorch and safetensors (in a virtual environment)
 #   make check-asan the suite under AddressSanitizer and UndefinedBehaviorSanitizer
-#   make fuzz       every fuzz target for FUZZ_SECONDS (default 30) each, with libFuzzer
+#   make fuzz       every fuzz target for FUZZ_SECONDS (30) with libFuzzer
 #   make bench      speed and memory, as ratios in one run
-#   make install    PREFIX=/usr/local DESTDIR=
+#   make install    PREFIX=/usr/local DESTDIR=        (and make uninstall)
 
 VERSION = 0.1.0
 PREFIX  = /usr/local
 CC      = gcc
+PYTHON  = python3
+# Every flavour (plain, sanitized, fuzzed) has an object folder of its own.
 O       = build
+FUZZ_SECONDS = 30
 
-CSTD    = -std=c11 -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I.
+# The first of several names that pkg-config knows: systems differ in how they call Lua.
+find    = $(shell for p in $(2); do pkg-config --exists $$p 2>/dev/null && pkg-config $(1) $$p && break; done)
+LUA     = lua5.4 lua-5.4 lua54 lua
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Werror
 OPT     = -O2 -g
 SAN     =
-# Lua and ncurses under the names that Debian, Homebrew and others give them.
-PKG     = $(shell for p in $(1); do pkg-config --exists $$p && pkg-config $(2) $$p && break; done)
-LUA     = lua5.4 lua-5.4 lua54 lua
-CFLAGS  = $(CSTD) $(WARN) $(OPT) $(SAN) $(call PKG,$(LUA),--cflags) $(call PKG,libzip,--cflags) \
-          $(call PKG,yajl,--cflags) $(call PKG,ncursesw,--cflags)
-LDLIBS  = $(call PKG,$(LUA),--libs) $(or $(call PKG,libzip,--libs),-lzip) \
-          $(or $(call PKG,yajl,--libs),-lyajl) $(or $(call PKG,ncursesw,--libs),-lncursesw) \
-          $(or $(call PKG,libcrypto,--libs),-lcrypto) $(or $(call PKG,zlib,--libs),-lz) -lm -lpthread
+PACKAGES_C := $(call find,--cflags,$(LUA)) $(foreach p,libzip yajl ncursesw libcrypto,$(call find,--cflags,$(p)))
+PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip yajl ncursesw libcrypto zlib,$(call find,--libs,$(p)))
+CFLAGS  = -std=c11 -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I. $(WARN) $(OPT) $(SAN) $(PACKAGES_C)
+LDLIBS  = $(PACKAGES_L) -lm -lpthread
 
 FLOORS  = loader/core loader/source loader/tensor loader/format loader/align loader/export \
           scripting viewer repl
-SOURCES = $(foreach floor,$(FLOORS),$(wildcard $(floor)/*.c))
-LIBRARY = $(filter-out $(O)/repl/main.o,$(SOURCES:%.c=$(O)/%.o)) $(O)/scripting/bundled.o
-UNIT    = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
-FUZZ    = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+SOURCES := $(foreach floor,$(FLOORS),$(wildcard $(floor)/*.c))
+LIBRARY := $(filter-out $(O)/repl/main.o,$(SOURCES:%.c=$(O)/%.o)) $(O)/scripting/bundled.o
+UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BIN     := $(if $(filter build,$(O)),tenon,$(O)/tenon)
 
-all: tenon
+all: $(BIN)
 
-tenon: $(O)/repl/main.o $(O)/libtenon.a
+$(BIN): $(O)/repl/main.o $(O)/libtenon.a
 	$(CC) $(SAN) -o $@ $^ $(LDLIBS)
 
 $(O)/libtenon.a: $(LIBRARY)
@@ -48,17 +50,91 @@ $(O)/%.o: %.c
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The bundled rule packs, as one C table inside the binary.
-$(O)/scripting/bundled.c: $(wildcard scripting/rules/*.lua) scripting/embed.sh
+PACKS := $(sort $(wildcard scripting/rules/*.lua))
+$(O)/scripting/bundled.c: $(PACKS) scripting/embed.sh
 	@mkdir -p $(@D)
-	sh scripting/embed.sh $(sort $(wildcard scripting/rules/*.lua)) > $@
+	sh scripting/embed.sh $(PACKS) > $@
 $(O)/scripting/bundled.o: $(O)/scripting/bundled.c
 	$(CC) $(CFLAGS) -c -o $@ $<
 
+$(O)/tests/test_%: tests/unit/test_%.c $(O)/libtenon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS) -lcmocka
+
+# A fuzz target as an ordinary program that replays its corpus, and mutations of it.
+$(O)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(O)/libtenon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -o $@ $(filter %.c,$^) $(O)/libtenon.a $(LDLIBS)
+
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-$(O)/tests/%: tests/unit/%.c $(O)/libtenon.a
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(O)/libtenon.a $(LDLIBS) -lcmocka
+demo:
+	@.ci/packages build
+	@$(MAKE) --no-print-directory all
+	@sh tests/demo.sh
 
-.PHONY: all demo check check-asan interop fuzz bench install uninstall clean format unit
-unit: $(UNIT)
+check:
+	@.ci/packages check
+	@rm -f $(O)/results
+	@$(MAKE) --no-print-directory suite
+	@O=$(O) tests/run.sh --total
+
+# Runs every test of this flavour; goes on after a failure, and the total says so.
+SUITE = O=$(O) TENON=$(BIN) tests/run.sh
+.PHONY: suite $(UNIT) $(FUZZ)
+suite: $(BIN) $(UNIT) $(FUZZ)
+	-@$(SUITE) floors tests/floors.sh
+	-@$(SUITE) cases tests/cases/run.sh $(sort $(wildcard tests/cases/*.case))
+	-@$(SUITE) readme tests/cases/run.sh README.md
+	-@$(SUITE) manual tests/cases/manual.sh
+	-@$(SUITE) real $(PYTHON) tests/real/run.py
+	-@$(SUITE) tmux tests/screens/tmux.sh
+	-@if [ -z "$(SAN)" ]; then $(SUITE) valgrind tests/valgrind.sh; fi
+$(UNIT): %: $(O)/tests/%
+	-@$(SUITE) $@ $(O)/tests/$@
+$(FUZZ): %: $(O)/tests/%
+	-@$(SUITE) $@ $(O)/tests/$@ tests/fuzz/corpus/$(@:fuzz_%=%)
+
+check-asan:
+	@.ci/packages check
+	@rm -f build-asan/results
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(MAKE) --no-print-directory O=build-asan OPT='-O1 -g -fno-omit-frame-pointer' \
+	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' suite
+	@O=build-asan tests/run.sh --total
+
+interop:
+	@.ci/packages interop
+	@$(MAKE) --no-print-directory all
+	@tests/interop/run.sh
+
+fuzz:
+	@.ci/packages fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(FUZZ)
+
+# One fuzz target with libFuzzer's own main.
+$(O)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c $(O)/libtenon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libtenon.a $(LDLIBS)
+
+bench: all
+	@tests/bench/run.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/tenon/rules \
+	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 755 tenon $(DESTDIR)$(PREFIX)/bin/tenon
+	install -m 644 $(PACKS) $(DESTDIR)$(PREFIX)/share/tenon/rules
+	install -m 644 repl/tenon.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 scripting/tenon-rules.5 $(DESTDIR)$(PREFIX)/share/man/man5
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/tenon $(DESTDIR)$(PREFIX)/share/man/man1/tenon.1 \
+	  $(DESTDIR)$(PREFIX)/share/man/man5/tenon-rules.5
+	rm -rf $(DESTDIR)$(PREFIX)/share/tenon
+
+clean:
+	rm -rf build build-asan build-fuzz tenon
+
+.PHONY: all demo check check-asan interop fuzz bench install uninstall clean
+.SECONDARY:

@@ -1,0 +1,198 @@
+"""Speed and memory as ratios in one run: against cp, against PyTorch, against json.load.
+
+    make bench        BENCH_MB=1500 BENCH_RUNS=5 BENCH_DIR=/a/disk
+
+Everything is warm (read once before it is timed), ends in fsync, and is the median of
+BENCH_RUNS runs that are interleaved, so that a slow moment of the machine hits all alike.
+PyTorch's figures do not count its import. Nothing here asserts a time.
+"""
+import json
+import os
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import safetensors.torch
+import torch
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TENON = os.path.join(ROOT, "tenon")
+MB = int(os.environ.get("BENCH_MB", "1500"))
+RUNS = int(os.environ.get("BENCH_RUNS", "5"))
+
+
+def run(*args, **options):
+    """Runs a program; (seconds, peak resident kB, its standard output)."""
+    start = time.perf_counter()
+    child = subprocess.Popen(args, stdout=subprocess.PIPE, **options)
+    out = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - start
+    child.returncode = status
+    if status:
+        sys.exit(f"{args} ended with {status}: {out[:500]}")
+    return seconds, usage.ru_maxrss, out
+
+
+def sync_file(path):
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def fresh(path):
+    if os.path.exists(path):
+        os.unlink(path)
+    os.sync()
+
+
+def in_torch(source, out):
+    """Load, rename, save, fsync, in a process of its own; (seconds without import, peak kB)."""
+    code = """
+import os, resource, sys, time
+import torch, safetensors.torch
+source, out = sys.argv[1:]
+start = time.perf_counter()
+if source.endswith(".pth"):
+    state = torch.load(source, weights_only=True)
+    torch.save({k.removeprefix("module."): v for k, v in state.items()}, out)
+else:
+    state = safetensors.torch.load_file(source)
+    safetensors.torch.save_file({k.removeprefix("module."): v for k, v in state.items()}, out,
+                                metadata={"format": "pt"})
+fd = os.open(out, os.O_RDWR)
+os.fsync(fd)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    _, _, out = run(sys.executable, "-c", code, source, out)
+    seconds, peak = out.split()
+    return float(seconds), int(peak)
+
+
+def table(title, rows, base):
+    print(f"\n{title}")
+    print(f"  {'':34}{'median':>9}{'÷ ' + base:>12}{'peak memory':>14}")
+    first = rows[0][1]
+    for name, seconds, peak in rows:
+        memory = f"{peak / 1024:.0f} MB" if peak else "-"
+        print(f"  {name:34}{seconds:8.3f}s{seconds / first:12.2f}{memory:>14}")
+
+
+def export(folder, ext):
+    source, out = os.path.join(folder, "source." + ext), os.path.join(folder, "out." + ext)
+    tensors = {f"module.layers.{i}.{part}": torch.randn(1024, 1024 * 4)
+               for i in range(max(1, MB // 48)) for part in ("q", "k", "v")}
+    if ext == "pth":
+        torch.save(tensors, source)
+    else:
+        safetensors.torch.save_file(tensors, source, metadata={"format": "pt"})
+    del tensors
+    size = os.path.getsize(source)
+    names = ("cp --reflink=never && sync", "tenon align -e 'strip \"module.\"'", "PyTorch load, rename, save")
+    times, peaks = {name: [] for name in names}, dict.fromkeys(names, 0)
+    subprocess.run(["cat", source], stdout=subprocess.DEVNULL, check=True)
+    for _ in range(RUNS):
+        fresh(out)
+        seconds, peak, _ = run("sh", "-c", 'cp --reflink=never "$1" "$2" && sync "$2"', "sh", source, out)
+        times[names[0]].append(seconds)
+        fresh(out)
+        seconds, peak, _ = run(TENON, "align", "-q", source, "-e", 'strip "module."', "-o", out)
+        times[names[1]].append(seconds)
+        peaks[names[1]] = max(peaks[names[1]], peak)
+        fresh(out)
+        seconds, peak = in_torch(source, out)
+        times[names[2]].append(seconds)
+        peaks[names[2]] = max(peaks[names[2]], peak)
+    rows = [(name, statistics.median(times[name]), peaks[name]) for name in names]
+    table(f"export: rename every key of a {size / 1e9:.2f} GB .{ext}", rows, "cp")
+    print(f"  tenon is {rows[2][1] / rows[1][1]:.1f} × as fast as PyTorch")
+    fresh(source)
+    fresh(out)
+
+
+def header(folder):
+    path = os.path.join(folder, "experts.safetensors")
+    entries, offset = {"__metadata__": {"format": "pt"}}, 0
+    for layer in range(61):
+        for expert in range(256):
+            for name in ("gate_proj", "up_proj", "down_proj"):
+                for part in ("weight", "weight_scale_inv"):
+                    key = f"model.layers.{layer}.mlp.experts.{expert}.{name}.{part}"
+                    entries[key] = {"dtype": "F32", "shape": [1], "data_offsets": [offset, offset + 4]}
+                    offset += 4
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + bytes(offset))
+    code = ("import json, struct, sys, time\n"
+            "start = time.perf_counter()\n"
+            "f = open(sys.argv[1], 'rb')\n"
+            "n, = struct.unpack('<Q', f.read(8))\n"
+            "json.loads(f.read(n))\n"
+            "print(time.perf_counter() - start)\n")
+    python, ours, listing, peak = [], [], [], 0
+    for _ in range(RUNS):
+        python.append(float(run(sys.executable, "-c", code, path)[2]))
+        seconds, memory, out = run(TENON, "ls", "--json", path)
+        ours.append(seconds)
+        peak = max(peak, memory)
+        listing.append(run(TENON, "ls", "-q", path)[0])
+    count = len(json.loads(out)["tensors"])
+    table(f"header: {count} tensors, {len(text) / 1e6:.1f} MB of JSON",
+          [("Python json.loads of the header", statistics.median(python), 0),
+           ("tenon ls --json, whole process", statistics.median(ours), peak),
+           ("tenon ls -q, whole process", statistics.median(listing), 0)], "Python")
+
+
+def rules(folder):
+    """94,000 keys through 40 rules, against re.sub in a loop over the same keys."""
+    path, script = os.path.join(folder, "keys.txt"), os.path.join(folder, "rules.lua")
+    keys = [f"model.layers.{l}.mlp.experts.{e}.{n}.{p}" for l in range(61) for e in range(256)
+            for n in ("gate_proj", "up_proj", "down_proj") for p in ("weight", "weight_scale_inv")]
+    with open(path, "w") as file:
+        file.writelines(f"{key} torch.Size([1])\n" for key in keys)
+    lines = [f"  model.layers.{{i}}.self_attn.part{k}.* -> blocks.{{i}}.attn.p{k}.*" for k in range(37)]
+    lines += [f"  model.layers.{{i}}.mlp.experts.{{e}}.{a}_proj.* -> blocks.{{i}}.ffn.{{e}}.{b}.*"
+              for a, b in (("gate", "w1"), ("up", "w3"), ("down", "w2"))]
+    with open(script, "w") as file:
+        file.write("rules [[\n" + "\n".join(lines) + "\n]]\n")
+    code = r"""
+import re, sys, time
+keys = [line.split(" ")[0] for line in open(sys.argv[1])]
+rules = [(re.compile(r"model\.layers\.(\d+)\.self_attn\.part%d\.([^.]+)" % k), r"blocks.\1.attn.p%d.\2" % k) for k in range(37)]
+rules += [(re.compile(r"model\.layers\.(\d+)\.mlp\.experts\.(\d+)\.%s_proj\.([^.]+)" % a), r"blocks.\1.ffn.\2.%s.\3" % b) for a, b in (("gate", "w1"), ("up", "w3"), ("down", "w2"))]
+start = time.perf_counter()
+for key in keys:
+    for pattern, to in rules:
+        key = pattern.sub(to, key)
+print(time.perf_counter() - start)
+"""
+    python, ours, plain = [], [], []
+    for _ in range(RUNS):
+        python.append(float(run(sys.executable, "-c", code, path)[2]))
+        ours.append(run(TENON, "align", "-q", path, "-r", script)[0])
+        plain.append(run(TENON, "align", "-q", path)[0])
+    table(f"rules: {len(keys)} keys through 40 rules",
+          [("Python re.sub loop", statistics.median(python), 0),
+           ("tenon align -r, whole process", statistics.median(ours), 0),
+           ("tenon align without rules", statistics.median(plain), 0)], "Python")
+
+
+def main():
+    torch.manual_seed(0)
+    folder = tempfile.mkdtemp(prefix="tenon-bench-", dir=os.environ.get("BENCH_DIR"))
+    try:
+        print(f"PyTorch {torch.__version__}, {os.cpu_count()} cores, medians of {RUNS}, {folder}")
+        for ext in ("pth", "safetensors"):
+            export(folder, ext)
+        header(folder)
+        rules(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

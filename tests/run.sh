@@ -1,0 +1,45 @@
+#!/bin/bash
+# Runs test programs that speak TAP, one after the other, and counts.
+#
+#   tests/run.sh NAME COMMAND...       one suite; adds "passed failed skipped" to $O/results
+#   tests/run.sh --total               sums $O/results and prints "N passed, N failed[, N skipped]"
+#
+# A suite that ends with a status other than 0, or runs no test at all, has failed even when
+# no line says so.
+set -u
+O=${O:-build}
+mkdir -p "$O/log"
+results=$O/results
+
+if [ "${1:-}" = --total ]; then
+    awk '{ p += $2; f += $3; s += $4 }
+         END { printf "%d passed, %d failed", p, f; if (s) printf ", %d skipped", s; print ""
+               exit f > 0 || p == 0 }' "$results"
+    exit
+fi
+
+name=$1
+shift
+log=$O/log/${name//\//-}.log
+CMOCKA_MESSAGE_OUTPUT=TAP "$@" > "$log" 2>&1
+status=$?
+read -r passed failed skipped < <(awk '
+    /^not ok/ { f++; next }
+    /^ok .*# [Ss][Kk][Ii][Pp]/ { s++; next }
+    /^ok/ { p++ }
+    END { print p + 0, f + 0, s + 0 }' "$log")
+if [ "$failed" -eq 0 ] && { [ $status -ne 0 ] || [ $((passed + skipped)) -eq 0 ]; }; then
+    failed=1
+    echo "# $name: ended with status $status after $passed tests" >> "$log"
+fi
+echo "$name $passed $failed $skipped" >> "$results"
+note=
+[ "$skipped" -gt 0 ] && note=", $skipped skipped"
+if [ "$failed" -eq 0 ]; then
+    echo "ok    $name: $passed passed$note"
+    grep -i '^ok.*# skip' "$log" | sed 's/^/      /' | head -3
+else
+    echo "FAIL  $name: $passed passed, $failed failed$note"
+    grep -v '^ok' "$log" | tail -60 | sed 's/^/      /'
+fi
+[ "$failed" -eq 0 ]
