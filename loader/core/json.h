@@ -33,7 +33,8 @@ typedef struct JsonEvents {
 enum { JSON_DEPTH = 128 };   /* nesting limit of every document */
 
 /* A push parser: feed pieces, then finish. `what` names the document in errors, which say
- * the byte. JSON text may be followed by white space only. */
+ * the byte. JSON text may be followed by white space only. A token that the end of a piece
+ * cuts is read once more from its start, so pieces should be large, or grow. */
 typedef struct JsonReader JsonReader;
 JsonReader *json_reader_new(const JsonEvents *events, void *context, const char *what);
 /* Counts positions from `position` instead of 0, for a document inside a file. */

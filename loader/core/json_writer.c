@@ -99,16 +99,25 @@ void json_string(JsonWriter *writer, const char *name)
     add_quoted(writer->out, name);
 }
 
+/* By hand: a listing of 100,000 tensors writes half a million numbers. */
+static void add_number(JsonWriter *writer, bool negative, uint64_t value)
+{
+    char digits[24], *first = digits + sizeof digits;
+    do *--first = (char)('0' + value % 10);
+    while (value /= 10);
+    if (negative) *--first = '-';
+    begin_item(writer);
+    text_addn(writer->out, first, (size_t)(digits + sizeof digits - first));
+}
+
 void json_int(JsonWriter *writer, int64_t value)
 {
-    begin_item(writer);
-    text_addf(writer->out, "%" PRId64, value);
+    add_number(writer, value < 0, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void json_uint(JsonWriter *writer, uint64_t value)
 {
-    begin_item(writer);
-    text_addf(writer->out, "%" PRIu64, value);
+    add_number(writer, false, value);
 }
 
 void json_float(JsonWriter *writer, double value)
@@ -216,6 +225,10 @@ void json_escape(const char *name, Text *out)
 {
     const char *plain = name, *p = name, *end = name + strlen(name);
     while (p < end) {
+        if (*p >= 0x20 && *p != '"' && *p != '\\') {   /* ASCII: nearly every byte of a key */
+            p++;
+            continue;
+        }
         const char *start = p;
         uint32_t c = utf8_next(&p, end);
         char letter = short_escape(c);

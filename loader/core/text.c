@@ -32,7 +32,10 @@ void text_add(Text *text, const char *string)
 
 void text_addc(Text *text, char c)
 {
-    text_addn(text, &c, 1);
+    if (text->room < text->length + 2)
+        text->bytes = mem_grow(text->bytes, &text->room, text->length + 2, 1);
+    text->bytes[text->length++] = c;
+    text->bytes[text->length] = '\0';
 }
 
 void text_addv(Text *text, const char *format, va_list args)

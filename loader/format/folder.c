@@ -55,7 +55,8 @@ static bool read_entries(Arena *arena, const char *folder, Entries *entries, Err
         entries->names[entries->count++] = arena_strdup(arena, entry->d_name);
     }
     closedir(dir);
-    if (entries->count) qsort(entries->names, entries->count, sizeof *entries->names, compare_names);
+    if (entries->count)
+        qsort(entries->names, entries->count, sizeof *entries->names, compare_names);
     return true;
 }
 

@@ -14,7 +14,7 @@ enum {
     LIMIT_HEADER_BYTES = 100 * 1000 * 1000,   /* a safetensors header, as the crate */
     LIMIT_PICKLE_BYTES = 1 << 30,             /* one pickle */
     LIMIT_INDEX_BYTES = 256 << 20,            /* an index.json or a schema */
-    LIMIT_SCHEMA_TENSORS = 4 * 1000 * 1000,   /* of a schema or an index, in which names are cheap */
+    LIMIT_SCHEMA_TENSORS = 4 * 1000 * 1000,   /* of a schema or an index: names cost no data */
     LIMIT_SHARDS = 100000,
     LIMIT_INNER_DEPTH = 3                     /* files inside files */
 };

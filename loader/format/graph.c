@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Marks a node on the way in, so that a way back to it is not taken. */
 static void enter(Graph *graph, Object *node)
 {
     node->mark = graph->seen;
@@ -79,6 +80,7 @@ static bool has_step(const Graph *graph, size_t frame)
     }
 }
 
+/* The last step of the way is the key, those before it are the path. */
 void graph_place(const Graph *graph, Text *path, Text *key)
 {
     size_t last = graph->depth;
@@ -87,7 +89,8 @@ void graph_place(const Graph *graph, Text *path, Text *key)
     for (size_t i = 0; i + 1 < graph->depth && i <= last; i++) {
         if (!has_step(graph, i)) continue;
         const GraphFrame *frame = &graph->frames[i];
-        const Object *name = frame->node->list.items[frame->next - (frame->node->kind == OBJ_DICT ? 2 : 1)];
+        const Object *name =
+            frame->node->list.items[frame->next - (frame->node->kind == OBJ_DICT ? 2 : 1)];
         if (frame->node->kind != OBJ_DICT) path_add_index(i == last ? key : path, frame->next - 1);
         else if (i == last) key_name(name, key);
         else path_add_key(path, name);
@@ -109,6 +112,7 @@ void key_name(const Object *key, Text *out)
     }
 }
 
+/* Whether a key can stand in a path without quotes. */
 static bool is_plain(const char *name)
 {
     if (!*name) return false;

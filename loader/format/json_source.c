@@ -4,19 +4,30 @@
 #include <string.h>
 
 #include "loader/format/fault.h"
+#include "loader/format/format.h"
 
 enum { PIECE = 256 * 1024, KEYS_SHOWN = 200 };
+
+/* Pieces grow with what was read: yajl reads a token that the end of a piece cut once more
+ * from its start, so that one endless string in equal pieces would cost its square. */
+static size_t piece_size(uint64_t done, uint64_t left)
+{
+    uint64_t size = done / 4 > PIECE ? done / 4 : PIECE;
+    return (size_t)(left < size ? left : size);
+}
 
 bool json_feed_source(JsonReader *reader, ByteSource *source, uint64_t from, uint64_t to,
                       Error *err)
 {
-    char *piece = mem_alloc(PIECE);
+    char *piece = NULL;
+    size_t room = 0;
     bool fine = true;
     json_reader_start_at(reader, from);
-    while (fine && from < to) {
-        size_t n = to - from < PIECE ? (size_t)(to - from) : PIECE;
-        fine = source_read(source, from, piece, n, err) && json_reader_feed(reader, piece, n, err);
-        from += n;
+    for (uint64_t at = from; fine && at < to;) {
+        size_t n = piece_size(at - from, to - at);
+        piece = mem_grow(piece, &room, n, 1);
+        fine = source_read(source, at, piece, n, err) && json_reader_feed(reader, piece, n, err);
+        at += n;
     }
     free(piece);
     return fine && json_reader_finish(reader, err);
@@ -71,7 +82,8 @@ JsonKind json_source_kind(ByteSource *source, const unsigned char *head, size_t 
     if (first == n || head[first] != '{') return JSON_NONE;
     Look look = {.kind = JSON_OTHER, .keys = keys};
     JsonReader *reader = json_reader_new(&events, &look, source->name);
-    bool whole = json_feed_source(reader, source, start, source->size, err);
+    uint64_t end = source->size < LIMIT_INDEX_BYTES ? source->size : LIMIT_INDEX_BYTES;
+    bool whole = json_feed_source(reader, source, start, end, err);
     json_reader_free(reader);
     return look.kind != JSON_OTHER || whole ? look.kind : JSON_BROKEN;
 }

@@ -20,8 +20,8 @@ typedef enum JsonKind {
     JSON_INDEX       /* has "weight_map" */
 } JsonKind;
 
-/* Reads as far as the first key that tells. `keys` (may be NULL) receives the other top-level
- * keys, for people; `err` the reason why a document is broken. */
+/* Reads as far as the first key that tells, and never beyond LIMIT_INDEX_BYTES. `keys` (may be
+ * NULL) receives the other top-level keys, for people; `err` why a document is broken. */
 JsonKind json_source_kind(ByteSource *source, const unsigned char *head, size_t n, Text *keys,
                           Error *err);
 

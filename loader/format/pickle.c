@@ -18,6 +18,7 @@ typedef struct Opcode {
 static const Opcode opcodes[256] = {PICKLE_OPCODES(TABLE_ROW)};
 #undef TABLE_ROW
 
+/* The place is the byte in the source, which is where a person would look. */
 bool machine_fail(Machine *m, ErrorCode code, const char *format, ...)
 {
     Text what = {0};
@@ -31,6 +32,7 @@ bool machine_fail(Machine *m, ErrorCode code, const char *format, ...)
     return false;
 }
 
+/* Whether n more bytes are there, and the pickle may be that long. */
 static bool check_room(Machine *m, uint64_t n)
 {
     if (n > m->source->size - m->position)
@@ -52,6 +54,8 @@ static bool read_block(Machine *m)
     return true;
 }
 
+/* Small pieces come out of the block that was read ahead; what is longer than a block goes
+ * straight where it belongs. */
 bool machine_take(Machine *m, void *out, size_t n)
 {
     if (!check_room(m, n)) return false;
@@ -121,6 +125,7 @@ bool machine_push(Machine *m, Object *object)
     return true;
 }
 
+/* As in CPython, nothing below a MARK can be reached until the MARK is taken. */
 Object *machine_pop(Machine *m)
 {
     size_t fence = m->mark_count ? m->marks[m->mark_count - 1] : 0;
@@ -139,6 +144,7 @@ Object *machine_node(Machine *m, ObjectKind kind, size_t extra)
     return object;
 }
 
+/* One opcode. */
 static bool step(Machine *m)
 {
     unsigned char byte;
@@ -158,6 +164,7 @@ static bool step(Machine *m)
 static void init(Machine *m)
 {
     m->block = mem_alloc(PICKLE_BLOCK);
+    m->stack = mem_grow(NULL, &m->room, 1, sizeof *m->stack);
     m->ints = mem_alloc(PICKLE_INTS * sizeof *m->ints);
     m->none = object_new(m->arena, OBJ_NONE);
     m->yes = object_new(m->arena, OBJ_BOOL);

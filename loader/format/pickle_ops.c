@@ -11,8 +11,9 @@ bool pickle_proto(Machine *m)
     uint64_t version;
     if (!machine_take_number(m, m->n, &version)) return false;
     if (version <= PROTOCOL_MAX) return true;
-    return machine_fail(m, ERR_UNSUPPORTED, "protocol %" PRIu64 " is newer than %d, the newest known",
-                        version, PROTOCOL_MAX);
+    return machine_fail(m, ERR_UNSUPPORTED,
+                        "protocol %" PRIu64 " is newer than %d, the newest known", version,
+                        PROTOCOL_MAX);
 }
 
 /* Frames only tell a reader how much to read ahead. */
@@ -36,8 +37,10 @@ bool pickle_ext(Machine *m)
 {
     uint64_t code;
     if (!machine_take_number(m, m->n, &code)) return false;
-    return machine_fail(m, ERR_UNSUPPORTED, "extension code %" PRIu64 " means something only in the "
-                        "Python that wrote it", code);
+    return machine_fail(m, ERR_UNSUPPORTED,
+                        "extension code %" PRIu64 " means something only in the "
+                        "Python that wrote it",
+                        code);
 }
 
 /* --- the stack ------------------------------------------------------------------------ */
@@ -104,8 +107,10 @@ static bool store(Machine *m, uint64_t index)
     Object *top = peek(m);
     if (!top) return false;
     if (index > m->position - m->start + PICKLE_MEMO_SLACK)
-        return machine_fail(m, ERR_LIMIT, "memo index %" PRIu64 " is beyond the limit of %d more than "
-                            "the pickle has bytes", index, PICKLE_MEMO_SLACK);
+        return machine_fail(m, ERR_LIMIT,
+                            "memo index %" PRIu64 " is beyond the limit of %d more than "
+                            "the pickle has bytes",
+                            index, PICKLE_MEMO_SLACK);
     if (index >= m->memo_size) {
         size_t size = (size_t)index + 1;
         m->memo = mem_grow(m->memo, &m->memo_room, size, sizeof *m->memo);
@@ -250,7 +255,8 @@ static bool collect(Machine *m, ObjectKind kind)
     size_t count;
     if (!pop_to_mark(m, &items, &count)) return false;
     if (kind == OBJ_TUPLE && !count) return machine_push(m, m->empty);
-    if (kind == OBJ_DICT && count % 2) return machine_fail(m, ERR_FORMAT, "its last key has no value");
+    if (kind == OBJ_DICT && count % 2)
+        return machine_fail(m, ERR_FORMAT, "its last key has no value");
     return machine_push(m, node_of(m, kind, items, count));
 }
 

@@ -107,7 +107,8 @@ bool pickle_int_text(Machine *m)
     const char *digits = text + (text[0] == '-' || text[0] == '+');
     size_t count = strspn(digits, "0123456789"), end = (size_t)(digits - text) + count;
     if (m->n && text[end] == 'L') end++;
-    if (!count || end != length) return machine_fail(m, ERR_FORMAT, "its text is no decimal number");
+    if (!count || end != length)
+        return machine_fail(m, ERR_FORMAT, "its text is no decimal number");
     if (count > PICKLE_DIGITS_MAX)
         return machine_fail(m, ERR_LIMIT, "%zu digits are more than the limit of %d", count,
                             PICKLE_DIGITS_MAX);
@@ -183,7 +184,8 @@ bool pickle_unicode(Machine *m)
     if (!machine_take_length(m, m->n, false, &n)) return false;
     Object *object = take_text(m, OBJ_STR, n);
     if (!object) return false;
-    if (!is_python_text(object->bytes.text, n)) return machine_fail(m, ERR_FORMAT, "its text is not UTF-8");
+    if (!is_python_text(object->bytes.text, n))
+        return machine_fail(m, ERR_FORMAT, "its text is not UTF-8");
     hold_text(m, object);
     return machine_push(m, object);
 }
@@ -306,7 +308,8 @@ static const char *unescape_one(const char *p, Text *out)
         return p;
     }
     unsigned value = 0;
-    for (int i = 0; i < 3 && *p >= '0' && *p <= '7'; i++) value = value * 8 + (unsigned)(*p++ - '0');
+    for (int i = 0; i < 3 && *p >= '0' && *p <= '7'; i++)
+        value = value * 8 + (unsigned)(*p++ - '0');
     text_addc(out, (char)value);
     return p;
 }

@@ -20,6 +20,11 @@ typedef struct Magic {
 
 static const char download[] = "delete it and download the file again";
 
+/* HDF5 may stand behind a block of the user's own. */
+static const char hdf5_magic[] = "\x89HDF\r\n\x1a\n";
+static const char hdf5_text[] =
+    "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors";
+
 static const Magic magics[] = {
     {0, 4, "GGUF", "a GGUF file; not supported yet: get the model's safetensors instead"},
     {0, 4, "lmgg", "an old ggml file (from before GGUF); not supported"},
@@ -27,11 +32,12 @@ static const Magic magics[] = {
     {0, 4, "tjgg", "an old ggml file (from before GGUF); not supported"},
     {0, 4, "algg", "an old ggml adapter file (from before GGUF); not supported"},
     {0, 6, "\x93NUMPY", "a NumPy .npy file; not supported yet: torch.save it as a dict of tensors"},
-    {0, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors"},
-    {512, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors"},
-    {1024, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors"},
-    {2048, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors"},
-    {0, 16, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "an MXNet .params file; not supported yet: save its arrays as safetensors"},
+    {0, 8, hdf5_magic, hdf5_text},
+    {512, 8, hdf5_magic, hdf5_text},
+    {1024, 8, hdf5_magic, hdf5_text},
+    {2048, 8, hdf5_magic, hdf5_text},
+    {0, 16, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "an MXNet .params file; not supported yet: "
+                                                            "save its arrays as safetensors"},
     {0, 8, "PYTORCH1", "an archive of the PyTorch 1.0 preview; load it there and save it anew"},
     {4, 4, "PTMF", "a PyTorch Lite file (.ptl); open the checkpoint it was made from"},
     {0, 2, "\x1f\x8b", "compressed with gzip; unpack it first: gunzip FILE"},
@@ -150,7 +156,8 @@ static bool explain_binary(ByteSource *source, const unsigned char *head, size_t
                        : looks_like_caffe(head, n) ? "a Caffe model"
                                                    : NULL;
     if (!what) return false;
-    fault_file(err, ERR_UNSUPPORTED, source->name, "it looks like %s; not supported yet: save its weights as safetensors", what);
+    fault_file(err, ERR_UNSUPPORTED, source->name,
+               "it looks like %s; not supported yet: save its weights as safetensors", what);
     return true;
 }
 

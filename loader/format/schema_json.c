@@ -99,7 +99,8 @@ static bool read_dtype(Reader *reader, const char *text, size_t n)
     bool known = schema_dtype(text_string(&shown), &reader->tensor.dtype);
     if (!known) {
         Text what = {0};
-        text_addf(&what, "'%s' is no dtype; they are written f32, bf16, i64 …", text_string(&shown));
+        text_addf(&what, "'%s' is no dtype; they are written f32, bf16, i64 …",
+                  text_string(&shown));
         refuse(reader, text_string(&what));
         text_done(&what);
     }

@@ -221,7 +221,8 @@ static bool read_index(Index *index)
                           LIMIT_INDEX_BYTES);
     if (!source_read(source, 0, head, n, index->err)) return false;
     index->json = json_reader_new(&events, index, source->name);
-    bool fine = json_feed_source(index->json, source, text_start(head, n), source->size, index->err);
+    bool fine = json_feed_source(index->json, source, text_start(head, n), source->size,
+                                 index->err);
     if (fine && !index->entry_count) fine = refuse(index, "its weight_map names no tensor");
     json_reader_free(index->json);
     return fine;
@@ -363,7 +364,8 @@ static void warn_unlisted(const Shard *shard, const StateDict *dict, Checkpoint 
         fault_quote(tensor->name, strlen(tensor->name), 80, &names);
     }
     if (count)
-        checkpoint_warn(checkpoint, "%s: %zu tensor(s) are not in the index and were left out: %s%s",
+        checkpoint_warn(checkpoint,
+                        "%s: %zu tensor(s) are not in the index and were left out: %s%s",
                         shard->name, count, text_string(&names), count > NAMES_SHOWN ? " …" : "");
     text_done(&names);
 }

@@ -79,6 +79,7 @@ static bool read_class(TorchFile *file, const Object *node, Error *err)
     return true;
 }
 
+/* Registers the storage of a key that was not met before, of the class read last. */
 static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool meta,
                         TorchStorage **out, Error *err)
 {
@@ -90,8 +91,10 @@ static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool m
     storage->storage.dtype = file->class_dtype;
     storage->storage.index = (uint32_t)file->storage_count;
     if (!sum_mul(numel, storage->width, &storage->claimed))
-        return error_set(err, ERR_FORMAT, "its storage claims %" PRIu64 " elements of %u bytes, more "
-                         "than 64 bits can count", numel, storage->width);
+        return error_set(err, ERR_FORMAT,
+                         "its storage claims %" PRIu64 " elements of %u bytes, more "
+                         "than 64 bits can count",
+                         numel, storage->width);
     storage->storage.bytes = storage->claimed;
     file->storages = mem_grow(file->storages, &file->storage_room, file->storage_count + 1,
                               sizeof *file->storages);
@@ -109,9 +112,11 @@ static void check_again(TorchFile *file, TorchStorage *storage, uint64_t numel)
     storage->retyped = true;
     Text key = {0};
     name_show(storage->key, &key);
-    torch_warn(file, "storage '%s' is referred to as %" PRIu64 " elements of type %s and as %" PRIu64
-               " of type %s", text_string(&key), storage->numel,
-               dtype_name(storage->storage.dtype), numel, dtype_name(file->class_dtype));
+    torch_warn(file,
+               "storage '%s' is referred to as %" PRIu64 " elements of type %s and as %" PRIu64
+               " of type %s",
+               text_string(&key), storage->numel, dtype_name(storage->storage.dtype), numel,
+               dtype_name(file->class_dtype));
     text_done(&key);
 }
 
@@ -126,17 +131,26 @@ static bool read_view(const TorchStorage *storage, const Object *view, unsigned 
         return error_set(err, ERR_FORMAT, "its view is no (key, offset, size)");
     uint64_t from = (uint64_t)items[1]->integer, size = (uint64_t)items[2]->integer;
     if (from > storage->numel || size > storage->numel - from)
-        return error_set(err, ERR_FORMAT, "its view of elements %" PRIu64 " to %" PRIu64
-                         " lies outside of a storage of %" PRIu64, from, from + size, storage->numel);
+        return error_set(err, ERR_FORMAT,
+                         "its view of elements %" PRIu64 " to %" PRIu64
+                         " lies outside of a storage of %" PRIu64,
+                         from, from + size, storage->numel);
     *offset = from * width;
     return true;
 }
 
+/* ('storage', class, key, location, number of elements[, view]). */
 static bool read_use(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err)
 {
     if (id->list.count < 5)
-        return error_set(err, ERR_FORMAT, "its storage has %zu fields instead of 5", id->list.count);
+        return error_set(err, ERR_FORMAT, "its storage has %zu fields instead of 5",
+                         id->list.count);
     Object *const *field = id->list.items;
+    bool text = field[2]->kind == OBJ_STR || field[2]->kind == OBJ_BYTES;
+    if (text && field[2]->bytes.n > TORCH_KEY_MAX)
+        return error_set(err, ERR_LIMIT,
+                         "the key of its storage has %zu bytes, more than the limit of %d",
+                         field[2]->bytes.n, TORCH_KEY_MAX);
     const char *key = torch_key_text(file->arena, field[2]);
     if (!key) return error_set(err, ERR_FORMAT, "the key of its storage is no text");
     if (field[4]->kind != OBJ_INT || field[4]->integer < 0)
@@ -151,6 +165,7 @@ static bool read_use(TorchFile *file, const Object *id, TorchStorageUse *use, Er
     return id->list.count < 6 || read_view(storage, field[5], file->class_width, &use->offset, err);
 }
 
+/* A tensor asks right after the walk did: the last answer is kept. */
 bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *use, Error *err)
 {
     if (file->use_node != persid) {
@@ -161,7 +176,7 @@ bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *u
     return true;
 }
 
-/* --- the two walks over the graph ------------------------------------------------------ */
+/* --- the two walks over the graph ----------------------------------------------------- */
 
 /* Puts "FILE::PLACE: tensor 'KEY': " before what is wrong with the node under way. */
 static bool fault_at(const TorchFile *file, const Graph *graph, Error *err)
@@ -173,7 +188,8 @@ static bool fault_at(const TorchFile *file, const Graph *graph, Error *err)
     Text where = {0};
     text_add(&where, file->name);
     if (holder.length) text_addf(&where, "::%s", text_string(&holder));
-    if (key.length) fault_tensor(err, what.code, text_string(&where), text_string(&key), "%s", what.text);
+    if (key.length)
+        fault_tensor(err, what.code, text_string(&where), text_string(&key), "%s", what.text);
     else fault_file(err, what.code, text_string(&where), "%s", what.text);
     text_done(&holder);
     text_done(&key);
@@ -181,6 +197,7 @@ static bool fault_at(const TorchFile *file, const Graph *graph, Error *err)
     return false;
 }
 
+/* The first walk sets the marks of all nodes to 1, the second one back to 0. */
 bool torch_interpret(TorchFile *file, Error *err)
 {
     Graph graph;

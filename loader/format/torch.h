@@ -8,12 +8,14 @@
 
 #include "loader/format/format.h"
 
-/* Documented limits. What lies deeper is left out with a warning; a file whose parts repeat so
- * often that listing them takes more than the allowance is refused. */
+/* Documented limits. What lies deeper is left out with a warning. Everything that a file could
+ * make us do again and again with few bytes (the same part under many names) is paid for out of
+ * an allowance; a file that uses it up is refused. */
 enum {
     TORCH_DEPTH_MAX = 64,            /* containers inside containers */
     TORCH_MODULE_DEPTH_MAX = 256,    /* modules inside modules */
-    TORCH_LISTING_MIN = 64 << 20,    /* bytes of names and records, and this many more … */
+    TORCH_KEY_MAX = 1024,            /* bytes of a storage's key */
+    TORCH_LISTING_MIN = 64 << 20,    /* the allowance, about in bytes, and this much more … */
     TORCH_LISTING_RATIO = 8,         /* … for each byte of the pickle */
     TORCH_WARNINGS_MAX = 20          /* further ones are counted */
 };
@@ -58,7 +60,7 @@ struct TorchFile {
     const Object *use_node;      /* the persistent id that was read last, and what it says */
     TorchStorageUse use;
     const Encoding *encodings[8];    /* by big_endian, conjugate, negate; NULL until used */
-    uint64_t listing_left;       /* bytes of names and records that may still be made */
+    uint64_t listing_left;       /* what is left of the allowance */
     size_t too_deep;             /* containers and modules that were left out */
     size_t warnings_left_out;
     const char *remedy;          /* put behind errors of tensors without bytes, or NULL */
@@ -97,9 +99,12 @@ bool torch_list_tensor(TorchFile *file, StateDict *dict, const char *name, const
                        Error *err);
 /* A dict, also an OrderedDict that is empty and so has no DICT behind it. NULL is none. */
 bool torch_is_dict(const Object *node);
-/* Takes bytes from the allowance for names and records. */
+/* Takes from the allowance: bytes of names and records, or steps through items. */
 bool torch_spend(TorchFile *file, uint64_t bytes, Error *err);
 
+/* The attributes of an object: the dict that is its state, or that stands in a (dict, slots)
+ * pair; NULL when there is none. */
+const Object *torch_attributes(const Object *node);
 /* Whether a node is an nn.Module that was pickled whole, and its state dict. */
 bool torch_is_module(const Object *node);
 bool torch_list_module(TorchFile *file, const Object *module, StateDict *dict, Error *err);

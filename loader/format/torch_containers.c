@@ -17,6 +17,9 @@ typedef enum PlaceState {
     PLACE_APART      /* anything else */
 } PlaceState;
 
+/* About the bytes of a StateDict with a few tensors. */
+enum { CONTAINER_COST = 1024 };
+
 typedef struct Level {
     Object *node;
     const Object *items;     /* the DICT, LIST or TUPLE behind it */
@@ -43,9 +46,9 @@ bool torch_spend(TorchFile *file, uint64_t bytes, Error *err)
         file->listing_left -= bytes;
         return true;
     }
-    return error_set(err, ERR_LIMIT, "%s: the same parts are repeated so often that their names take "
+    return error_set(err, ERR_LIMIT, "the same parts are repeated so often that listing them takes "
                      "more than the limit of %d bytes and %d for each byte of the pickle",
-                     file->name, TORCH_LISTING_MIN, TORCH_LISTING_RATIO);
+                     TORCH_LISTING_MIN, TORCH_LISTING_RATIO);
 }
 
 bool torch_is_dict(const Object *node)
@@ -63,7 +66,7 @@ bool torch_list_tensor(TorchFile *file, StateDict *dict, const char *name, const
     return true;
 }
 
-/* --- the tensors of one place ----------------------------------------------------------- */
+/* --- the tensors of one place --------------------------------------------------------- */
 
 /* An entry of a dict as Python would have it: the last value of equal keys. */
 typedef struct Entry {
@@ -81,17 +84,17 @@ static const char *entry_name(Arena *arena, const Object *key)
     return copy;
 }
 
-/* The entries of a DICT in malloc'd memory. Keys that differ for Python but not as names (0 and
- * "0") are equal here, which is worth a warning. */
-static Entry *list_entries(TorchFile *file, Arena *arena, const Object *dict, size_t *count)
+/* The entries of a DICT, as many as half its items, and *count of them different. Keys that
+ * differ for Python but not as names (0 and "0") are equal here, which is worth a warning. */
+static bool list_entries(Lister *lister, const Object *dict, Entry *entries, size_t *count)
 {
     NameMap index;
+    bool fine = true;
     map_init(&index);
-    Entry *entries = mem_alloc(dict->list.count / 2 * sizeof *entries);
-    *count = 0;
-    for (size_t i = 0; i + 1 < dict->list.count; i += 2) {
+    for (size_t i = 0; fine && i + 1 < dict->list.count; i += 2) {
         const Object *key = dict->list.items[i];
-        Entry entry = {entry_name(arena, key), key, dict->list.items[i + 1]};
+        Entry entry = {entry_name(lister->file->arena, key), key, dict->list.items[i + 1]};
+        fine = torch_spend(lister->file, strlen(entry.name), lister->err);
         uint32_t before = map_get(&index, entry.name);
         if (before == MAP_NONE) {
             map_set(&index, entry.name, (uint32_t)*count);
@@ -99,19 +102,21 @@ static Entry *list_entries(TorchFile *file, Arena *arena, const Object *dict, si
             continue;
         }
         if (entries[before].key->kind != key->kind)
-            torch_warn(file, "two keys of one dict are both shown as '%.80s'; only the last is listed",
+            torch_warn(lister->file,
+                       "two keys of one dict are both shown as '%.80s'; only the last "
+                       "is listed",
                        entry.name);
         entries[before].value = entry.value;
     }
     map_done(&index);
-    return entries;
+    return fine;
 }
 
 static bool list_dict(Lister *lister, const Object *items, StateDict *dict, size_t *others)
 {
-    size_t count;
-    bool fine = true;
-    Entry *entries = list_entries(lister->file, dict_arena(dict), items, &count);
+    size_t count = 0;
+    Entry *entries = mem_alloc(items->list.count / 2 * sizeof *entries);
+    bool fine = list_entries(lister, items, entries, &count);
     for (size_t i = 0; fine && i < count; i++) {
         if (entries[i].value->kind != OBJ_TENSOR) ++*others;
         else fine = torch_list_tensor(lister->file, dict, entries[i].name, entries[i].value->tensor,
@@ -133,7 +138,7 @@ static bool list_sequence(Lister *lister, const Object *items, StateDict *dict, 
         text_clear(&name);
         path_add_index(&name, i);
         fine = torch_list_tensor(lister->file, dict,
-                                 arena_strndup(dict_arena(dict), name.bytes, name.length),
+                                 arena_strndup(lister->file->arena, name.bytes, name.length),
                                  items->list.items[i]->tensor, lister->err);
     }
     text_done(&name);
@@ -155,7 +160,7 @@ static bool add_container(Lister *lister, StateDict *dict, size_t others, bool o
     }
     checkpoint_add_container(lister->file->checkpoint, text_string(&lister->path), dict, others,
                              optimizer);
-    return torch_spend(lister->file, lister->path.length + sizeof(Container), lister->err);
+    return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
 }
 
 static bool list_place(Lister *lister, const Object *node, const Object *items, bool optimizer)
@@ -179,7 +184,7 @@ static bool list_module(Lister *lister, const Object *node, bool optimizer)
     return false;
 }
 
-/* --- dicts of dicts, joined -------------------------------------------------------------- */
+/* --- dicts of dicts, joined ----------------------------------------------------------- */
 
 typedef struct JoinLevel {
     const Object *items;
@@ -242,7 +247,7 @@ static bool list_joined(Lister *lister, const Level *outer)
     return false;
 }
 
-/* --- the walk ---------------------------------------------------------------------------- */
+/* --- the walk ------------------------------------------------------------------------- */
 
 /* What a place holds, or NULL when the node is none. */
 static const Object *items_of(const Object *node)
@@ -250,7 +255,7 @@ static const Object *items_of(const Object *node)
     const Object *items = object_as_dict(node);
     if (!items) items = object_as_sequence(node);
     if (items || node->kind != OBJ_CALL) return items;
-    items = object_as_dict(node->call->state);
+    items = torch_attributes(node);
     if (!items) items = object_as_sequence(node->call->state);
     return items ? items : node->call->args;
 }
@@ -281,7 +286,8 @@ static bool is_optimizer(const Object *items)
 static void meet(Lister *lister, Object *node, PlaceState state)
 {
     node->mark = (uint8_t)state;
-    lister->met = mem_grow(lister->met, &lister->met_room, lister->met_count + 1, sizeof *lister->met);
+    lister->met =
+        mem_grow(lister->met, &lister->met_room, lister->met_count + 1, sizeof *lister->met);
     lister->met[lister->met_count++] = node;
 }
 
@@ -295,6 +301,14 @@ static void count_children(Level *level)
         else if (is_plain(child)) level->plain++;
         else if (!items_of(child)) level->apart = true;
     }
+}
+
+/* Pays for looking at each item of a place, which it may share with others. */
+static bool pay(Lister *lister, const Object *node)
+{
+    const Object *attributes = torch_attributes(node);
+    uint64_t items = items_of(node)->list.count + (attributes ? attributes->list.count : 0);
+    return torch_spend(lister->file, items, lister->err);
 }
 
 /* A place met for the first time: lists it and goes inside. Called with its path set. */
@@ -314,7 +328,8 @@ static bool enter(Lister *lister, Object *node, bool optimizer)
     level.optimizer = optimizer || is_optimizer(items);
     level.apart = !torch_is_dict(node);
     count_children(&level);
-    lister->levels = mem_grow(lister->levels, &lister->room, lister->depth + 1, sizeof *lister->levels);
+    lister->levels =
+        mem_grow(lister->levels, &lister->room, lister->depth + 1, sizeof *lister->levels);
     lister->levels[lister->depth++] = level;
     return !level.tensors || list_place(lister, node, items, level.optimizer);
 }
@@ -325,9 +340,7 @@ static bool enter_again(Lister *lister, Object *node, bool optimizer)
 {
     if (node->mark == PLACE_OPEN) return true;
     if (torch_is_module(node)) return list_module(lister, node, optimizer);
-    const Object *items = items_of(node);
-    return torch_spend(lister->file, items->list.count, lister->err) &&
-           list_place(lister, node, items, optimizer);
+    return list_place(lister, node, items_of(node), optimizer);
 }
 
 /* What a child turned out to be decides what its parent can be. */
@@ -366,7 +379,9 @@ static bool next_child(Lister *lister)
     lister->path.length = level->path;
     if (keyed) path_add_key(&lister->path, items->list.items[index]);
     else path_add_index(&lister->path, index);
-    if (!torch_spend(lister->file, lister->path.length - level->path, lister->err)) return false;
+    if (!torch_spend(lister->file, lister->path.length - level->path, lister->err) ||
+        !pay(lister, child))
+        return false;
     optimizer = optimizer || (keyed && is_optimizer_key(items->list.items[index]));
     size_t depth = lister->depth;
     PlaceState before = (PlaceState)child->mark;
@@ -387,7 +402,7 @@ static bool list_root(Lister *lister)
         dict_unref(dict);
         return false;
     }
-    return !items_of(root) || enter(lister, root, false);
+    return !items_of(root) || (pay(lister, root) && enter(lister, root, false));
 }
 
 bool torch_list_containers(TorchFile *file, Error *err)
@@ -395,6 +410,7 @@ bool torch_list_containers(TorchFile *file, Error *err)
     Lister lister = {.file = file, .err = err};
     bool fine = list_root(&lister);
     while (fine && lister.depth) fine = next_child(&lister);
+    if (!fine) error_prefix(err, "%s", file->name);
     for (size_t i = 0; i < lister.met_count; i++) lister.met[i]->mark = 0;
     free(lister.levels);
     free(lister.met);

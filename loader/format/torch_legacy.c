@@ -23,13 +23,14 @@ static const unsigned char magic_number[10] = {0x6C, 0xFC, 0x9C, 0x46, 0xF9,
                                                0x20, 0x6A, 0xA8, 0x50, 0x19};
 static const char magic_text[] = "L119547037146038801333356L\n";
 
-/* --- what it is, by its first bytes ------------------------------------------------------------ */
+/* --- what it is, by its first bytes --------------------------------------------------- */
 
 /* [PROTO v] [FRAME length] LONG1 10 bytes; or the text form of protocols 0 and 1. */
 static bool is_stream(const unsigned char *head, size_t n)
 {
     const unsigned char *end = head + n;
-    if (n >= sizeof magic_text - 1 && memcmp(head, magic_text, sizeof magic_text - 1) == 0) return true;
+    if (n >= sizeof magic_text - 1 && memcmp(head, magic_text, sizeof magic_text - 1) == 0)
+        return true;
     if (end - head >= 2 && head[0] == 0x80) head += 2;
     if (end - head >= 9 && head[0] == 0x95) head += 9;
     return (size_t)(end - head) >= 2 + sizeof magic_number && head[0] == 0x8A && head[1] == 10 &&
@@ -56,13 +57,14 @@ static Sniff sniff_legacy(ByteSource *source, const unsigned char *head, size_t 
 static bool check_kind(const unsigned char *head, size_t n, const char *file, Error *err)
 {
     if (is_stream(head, n)) return true;
-    return fault_file(err, ERR_UNSUPPORTED, file,
-                      "is a plain pickle that torch.save did not write (detectron2 .pkl, Paddle "
-                      ".pdparams and the like), which is not read yet; load it in Python and torch.save "
-                      "its arrays as tensors");
+    return fault_file(
+        err, ERR_UNSUPPORTED, file,
+        "is a plain pickle that torch.save did not write (detectron2 .pkl, Paddle "
+        ".pdparams and the like), which is not read yet; load it in Python and torch.save "
+        "its arrays as tensors");
 }
 
-/* --- the pickles ------------------------------------------------------------------------------- */
+/* --- the pickles ---------------------------------------------------------------------- */
 
 /* The next pickle of the stream; *at moves behind it. */
 static Object *next_pickle(Arena *arena, ByteSource *source, uint64_t *at, Error *err)
@@ -83,8 +85,9 @@ static bool read_preamble(ByteSource *source, uint64_t *at, Error *err)
     if (version && !fine) {
         Text what = {0};
         object_show(version, &what);
-        fault_file(err, ERR_UNSUPPORTED, source->name, "its protocol version is %s; only %d is known",
-                   text_string(&what), PROTOCOL_VERSION);
+        fault_file(err, ERR_UNSUPPORTED, source->name,
+                   "its protocol version is %s; only %d is known", text_string(&what),
+                   PROTOCOL_VERSION);
         text_done(&what);
     }
     fine = fine && next_pickle(arena, source, at, err);
@@ -92,7 +95,7 @@ static bool read_preamble(ByteSource *source, uint64_t *at, Error *err)
     return fine;
 }
 
-/* --- the storages behind them -------------------------------------------------------------------- */
+/* --- the storages behind them --------------------------------------------------------- */
 
 static bool fault_storage(const TorchFile *file, const TorchStorage *storage, Error *err,
                           ErrorCode code, const char *what)
@@ -124,7 +127,8 @@ static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *so
         return fault_storage(file, storage, err, ERR_UNSUPPORTED,
                              "is of a class whose element size is not known");
     if (numel > INT64_MAX || !sum_mul(numel, storage->width, &bytes))
-        return fault_storage(file, storage, err, ERR_FORMAT, "has a size that 63 bits cannot count");
+        return fault_storage(file, storage, err, ERR_FORMAT,
+                             "has a size that 63 bits cannot count");
     if (numel != storage->numel)
         torch_warn(file, "storage '%.80s' has %" PRIu64 " elements at byte %" PRIu64
                    ", the pickle claims %" PRIu64, storage->key, numel, *at - sizeof header,
@@ -140,14 +144,17 @@ static bool place_storages(TorchFile *file, const Object *keys, ByteSource *sour
                            Error *err)
 {
     const Object *list = object_as_sequence(keys);
-    if (!list) return fault_file(err, ERR_FORMAT, file->name, "its fifth pickle is no list of storages");
+    if (!list)
+        return fault_file(err, ERR_FORMAT, file->name, "its fifth pickle is no list of storages");
     for (size_t i = 0; i < file->storage_count; i++) file->storages[i]->absent = true;
     for (size_t i = 0; i < list->list.count; i++) {
         const char *key = torch_key_text(file->arena, list->list.items[i]);
         TorchStorage *storage = key ? torch_storage(file, key) : NULL;
         if (!storage || !storage->absent)
-            return fault_file(err, ERR_FORMAT, file->name, "its list of storages has an entry (%zu) "
-                              "that %s", i, storage ? "stands there twice" : "no tensor refers to");
+            return fault_file(err, ERR_FORMAT, file->name,
+                              "its list of storages has an entry (%zu) "
+                              "that %s",
+                              i, storage ? "stands there twice" : "no tensor refers to");
         storage->absent = false;
         if (!place_storage(file, storage, source, &at, err)) return false;
     }
@@ -161,7 +168,7 @@ static bool place_storages(TorchFile *file, const Object *keys, ByteSource *sour
     return true;
 }
 
-/* --- the whole -------------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------ */
 
 static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
 {

@@ -24,8 +24,7 @@ typedef struct ModuleWalk {
     Error *err;
 } ModuleWalk;
 
-/* The attributes of an object: its state, or the dict in a (dict, slots) pair. */
-static const Object *attributes_of(const Object *node)
+const Object *torch_attributes(const Object *node)
 {
     if (node->kind != OBJ_CALL || !node->call->state) return NULL;
     const Object *state = node->call->state;
@@ -35,7 +34,7 @@ static const Object *attributes_of(const Object *node)
 
 bool torch_is_module(const Object *node)
 {
-    const Object *attributes = attributes_of(node);
+    const Object *attributes = torch_attributes(node);
     return attributes && torch_is_dict(object_get(attributes, "_modules")) &&
            torch_is_dict(object_get(attributes, "_parameters"));
 }
@@ -75,10 +74,11 @@ static bool list_group(ModuleWalk *walk, const Object *group, const Object *exce
     size_t prefix = walk->name.length, excepted = except ? except->list.count : 0;
     for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
         const Object *key = dict->list.items[i], *value = dict->list.items[i + 1];
-        if (!torch_spend(walk->file, excepted, walk->err)) return false;
+        if (!torch_spend(walk->file, 1 + excepted, walk->err)) return false;
         if (value->kind != OBJ_TENSOR || contains(except, key)) continue;
         key_name(key, &walk->name);
-        const char *name = arena_strndup(dict_arena(walk->dict), text_string(&walk->name), walk->name.length);
+        const char *name =
+            arena_strndup(dict_arena(walk->dict), text_string(&walk->name), walk->name.length);
         bool fine = torch_list_tensor(walk->file, walk->dict, name, value->tensor, walk->err);
         cut_name(walk, prefix);
         if (!fine) return false;
@@ -89,8 +89,8 @@ static bool list_group(ModuleWalk *walk, const Object *group, const Object *exce
 /* Lists what the module itself has, and leaves its modules to be walked. */
 static bool enter(ModuleWalk *walk, const Object *module)
 {
-    const Object *attributes = attributes_of(module);
-    if (!torch_spend(walk->file, walk->name.length + attributes->list.count, walk->err)) return false;
+    const Object *attributes = torch_attributes(module);
+    if (!torch_spend(walk->file, walk->name.length, walk->err)) return false;
     const Object *except = set_items(object_get(attributes, "_non_persistent_buffers_set"));
     if (!list_group(walk, object_get(attributes, "_parameters"), NULL) ||
         !list_group(walk, object_get(attributes, "_buffers"), except))
@@ -112,6 +112,8 @@ static bool next_module(ModuleWalk *walk)
     const Object *key = level->modules->list.items[level->next];
     const Object *module = level->modules->list.items[level->next + 1];
     level->next += 2;
+    const Object *attributes = torch_attributes(module);
+    if (!torch_spend(walk->file, attributes ? attributes->list.count : 1, walk->err)) return false;
     if (!torch_is_module(module)) return true;
     if (walk->depth >= TORCH_MODULE_DEPTH_MAX) {
         walk->file->too_deep++;

@@ -85,8 +85,9 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
     TorchStorageUse use;
     uint64_t bytes;
     if (persid->kind == OBJ_PERSID && persid->list.items[0]->kind == OBJ_STR)
-        return refuse(b, "it was saved with pickle protocol 0, which turns storages into text; PyTorch "
-                         "cannot load it either: save it again with protocol 2");
+        return refuse(
+            b, "it was saved with pickle protocol 0, which turns storages into text; PyTorch "
+               "cannot load it either: save it again with protocol 2");
     if (!torch_is_storage(persid)) return refuse(b, "its storage is no persistent id");
     if (!torch_use_storage(b->file, persid, &use, b->err)) return false;
     if (offset->kind != OBJ_INT || offset->integer < 0)
@@ -101,25 +102,30 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
 }
 
 /* {'conj': True, 'neg': True}: what is stored is not conjugated, not negated. */
-static void read_bits(Build *b, const Object *metadata)
+static bool read_bits(Build *b, const Object *metadata)
 {
+    const Object *dict = object_as_dict(metadata);
+    if (!dict) return true;
+    if (!torch_spend(b->file, dict->list.count, b->err)) return false;
     const Object *conj = object_get(metadata, "conj"), *neg = object_get(metadata, "neg");
     b->encoding.conjugate = conj && conj->kind == OBJ_BOOL && conj->boolean;
     b->encoding.negate = neg && neg->kind == OBJ_BOOL && neg->boolean;
+    return true;
 }
 
 /* torch.float8_e4m3fn and the like. */
 static DType read_dtype(const Object *node)
 {
-    if (!node || node->kind != OBJ_GLOBAL || strcmp(node->global.module, "torch") != 0) return DT_UNKNOWN;
+    if (!node || node->kind != OBJ_GLOBAL || strcmp(node->global.module, "torch") != 0)
+        return DT_UNKNOWN;
     return dtype_from_name(node->global.name);
 }
 
 /* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]): also v1. */
 static bool rebuild_v2(Build *b)
 {
-    read_bits(b, arg(b, 6));
-    return set_data(b, arg(b, 0), arg(b, 1), DT_UNKNOWN) && set_shape(b, arg(b, 2), arg(b, 3));
+    return read_bits(b, arg(b, 6)) && set_data(b, arg(b, 0), arg(b, 1), DT_UNKNOWN) &&
+           set_shape(b, arg(b, 2), arg(b, 3));
 }
 
 /* torch counts the bytes of packed 4-bit types, two values each; a Tensor counts values. */
@@ -141,8 +147,9 @@ static bool unpack_shape(Build *b)
 static bool rebuild_v3(Build *b)
 {
     DType dtype = read_dtype(arg(b, 6));
-    read_bits(b, arg(b, 7));
-    if (!set_data(b, arg(b, 0), arg(b, 1), dtype) || !set_shape(b, arg(b, 2), arg(b, 3))) return false;
+    if (!read_bits(b, arg(b, 7)) || !set_data(b, arg(b, 0), arg(b, 1), dtype) ||
+        !set_shape(b, arg(b, 2), arg(b, 3)))
+        return false;
     if (dtype != DT_UNKNOWN) return unpack_shape(b);
     Text what = {0};
     object_show(arg(b, 6), &what);
@@ -196,8 +203,9 @@ static bool rebuild_quantized(Build *b)
  * indices, plain indices, values, size). The values are the last tensor before the size. */
 static bool rebuild_sparse(Build *b)
 {
+    enum { SPARSE_PARTS = 5 };
     const Object *data = object_as_sequence(arg(b, 1)), *values = NULL, *size = NULL;
-    for (size_t i = 0; data && !size && i < data->list.count; i++) {
+    for (size_t i = 0; data && !size && i < data->list.count && i < SPARSE_PARTS; i++) {
         if (data->list.items[i]->kind == OBJ_TENSOR) values = data->list.items[i];
         else if (values) size = data->list.items[i];
     }
@@ -312,9 +320,10 @@ static bool rebuild_old_tensor(Build *b, const Object *state)
 static bool rebuild_old_parameter(Build *b, const Object *call_args, const Object *state)
 {
     const Object *data = NULL;
-    for (size_t i = 0; !data && i < call_args->list.count; i++)
+    for (size_t i = 0; !data && i < call_args->list.count && i < 2; i++)
         if (call_args->list.items[i]->kind == OBJ_TENSOR) data = call_args->list.items[i];
-    if (!data && state && state->kind == OBJ_TUPLE && state->list.count == 5) data = state->list.items[0];
+    if (!data && state && state->kind == OBJ_TUPLE && state->list.count == 5)
+        data = state->list.items[0];
     b->unknown = !data || data->kind != OBJ_TENSOR;
     if (b->unknown) return true;
     b->tensor = *data->tensor;
@@ -356,16 +365,21 @@ static const Encoding *share_encoding(TorchFile *file, const Encoding *encoding)
     return file->encodings[index];
 }
 
+enum { PAIR_COST = 2 * sizeof(Object *) };
+
 /* Python 2 pickles OrderedDict([[key, value], …]); later ones fill an empty one. Both become
  * the same. */
-static void fill_ordered_dict(Arena *arena, const Object *node)
+static bool fill_ordered_dict(TorchFile *file, const Object *node, Error *err)
 {
+    Arena *arena = file->arena;
     ObjectCall *call = node->call;
-    const Object *pairs = call->args->list.count == 1 ? object_as_sequence(call->args->list.items[0]) : NULL;
-    if (!pairs || call->map) return;
+    const Object *pairs =
+        call->args->list.count == 1 ? object_as_sequence(call->args->list.items[0]) : NULL;
+    if (!pairs || call->map) return true;
+    if (!torch_spend(file, pairs->list.count * PAIR_COST, err)) return false;
     for (size_t i = 0; i < pairs->list.count; i++) {
         const Object *pair = object_as_sequence(pairs->list.items[i]);
-        if (!pair || pair->list.count != 2) return;
+        if (!pair || pair->list.count != 2) return true;
     }
     call->map = object_new(arena, OBJ_DICT);
     for (size_t i = 0; i < pairs->list.count; i++) {
@@ -375,6 +389,7 @@ static void fill_ordered_dict(Arena *arena, const Object *node)
     }
     call->args = object_new(arena, OBJ_TUPLE);
     call->map->mark = call->args->mark = node->mark;     /* as if they had always been there */
+    return true;
 }
 
 bool torch_rebuild(TorchFile *file, Object *node, Error *err)
@@ -382,8 +397,10 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
     TorchStorageUse use;
     if (torch_is_storage(node)) return torch_use_storage(file, node, &use, err);
     if (node->kind != OBJ_CALL) return true;
-    if (object_is_call(node, "collections", "OrderedDict")) fill_ordered_dict(file->arena, node);
-    Build b = {.file = file, .tensor = {.name = "", .identity = node, .dtype = DT_UNKNOWN}, .err = err};
+    if (object_is_call(node, "collections", "OrderedDict"))
+        return fill_ordered_dict(file, node, err);
+    Build b = {
+        .file = file, .tensor = {.name = "", .identity = node, .dtype = DT_UNKNOWN}, .err = err};
     if (!make(&b, node->call)) return false;
     if (b.unknown) return true;
     b.encoding.big_endian = file->big_endian && dtype_size(b.tensor.dtype) > 1;

@@ -31,7 +31,7 @@ static Sniff sniff_zip(ByteSource *source, const unsigned char *head, size_t n)
     return n >= 4 && memcmp(head, "PK\3\4", 4) == 0 ? SNIFF_YES : SNIFF_NO;
 }
 
-/* --- which kind of zip -------------------------------------------------------------------- */
+/* --- which kind of zip ---------------------------------------------------------------- */
 
 /* The part of a name behind its first folder, or the whole when there is none. */
 static const char *without_folder(const char *name)
@@ -115,17 +115,20 @@ static bool refuse_zip(const Zip *zip, const char *file, Error *err)
     if (refuse_known(zip, file, err)) return false;
     if (!files) return fault_file(err, ERR_FORMAT, file, "is a zip with nothing in it");
     if (count_members(zip, ".npy") == files)
-        return fault_file(err, ERR_UNSUPPORTED, file,
-                          "is a NumPy archive (.npz), which is not read yet; in Python: torch.save({k: "
-                          "torch.from_numpy(v) for k, v in numpy.load('%s').items()}, 'weights.pth')", file);
+        return fault_file(
+            err, ERR_UNSUPPORTED, file,
+            "is a NumPy archive (.npz), which is not read yet; in Python: torch.save({k: "
+            "torch.from_numpy(v) for k, v in numpy.load('%s').items()}, 'weights.pth')",
+            file);
     Text members = {0};
     list_members(zip, &members);
     bool models = files == 1 || count_members(zip, ".pth") || count_members(zip, ".pt") ||
                   count_members(zip, ".safetensors");
     if (models)
-        fault_file(err, ERR_UNSUPPORTED, file,
-                   "is a zip with other files in it (%s); unpack it (unzip) and open the one you mean",
-                   text_string(&members));
+        fault_file(
+            err, ERR_UNSUPPORTED, file,
+            "is a zip with other files in it (%s); unpack it (unzip) and open the one you mean",
+            text_string(&members));
     else
         fault_file(err, ERR_UNSUPPORTED, file,
                    "is a zip, but none that PyTorch wrote: it has no data.pkl, but %s",
@@ -134,7 +137,7 @@ static bool refuse_zip(const Zip *zip, const char *file, Error *err)
     return false;
 }
 
-/* --- the archive's folder ------------------------------------------------------------------- */
+/* --- the archive's folder ------------------------------------------------------------- */
 
 static const ZipMember *find_in(const Zip *zip, const char *prefix, const char *name)
 {
@@ -157,8 +160,10 @@ static const char *search_prefix(const Zip *zip, Arena *arena, const char *file,
         bool here = path[folder] && (folder == 0 || path[folder - 1] == '/');
         if (!here || has_prefix(path, "__MACOSX/")) continue;
         if (found) {
-            fault_file(err, ERR_FORMAT, file, "there is a data.pkl in two folders, '%.80s' and '%.*s'; "
-                       "which one is meant cannot be told", found, (int)(folder < 80 ? folder : 80), path);
+            fault_file(err, ERR_FORMAT, file,
+                       "there is a data.pkl in two folders, '%.80s' and '%.*s'; "
+                       "which one is meant cannot be told",
+                       found, (int)(folder < 80 ? folder : 80), path);
             return NULL;
         }
         found = arena_strndup(arena, path, folder);
@@ -183,8 +188,8 @@ static const char *find_prefix(const Zip *zip, Checkpoint *checkpoint, const cha
 }
 
 /* The text of a small record without white space at its end; false when there is none. */
-static bool read_record(TorchZip *zip, const char *name, char out[SMALL_RECORD_MAX + 1], bool *found,
-                        Error *err)
+static bool read_record(TorchZip *zip, const char *name, char out[SMALL_RECORD_MAX + 1],
+                        bool *found, Error *err)
 {
     const ZipMember *member = find_in(zip->zip, zip->prefix, name);
     *found = member != NULL;
@@ -230,7 +235,7 @@ static bool read_byteorder(TorchZip *zip, TorchFile *file, Error *err)
                       "its record 'byteorder' is neither \"little\" nor \"big\"");
 }
 
-/* --- storages --------------------------------------------------------------------------------- */
+/* --- storages ------------------------------------------------------------------------- */
 
 static void note_mismatch(TorchZip *zip, const TorchStorage *storage, uint64_t size)
 {
@@ -256,23 +261,26 @@ static bool find_record(TorchFile *file, TorchStorage *storage, Error *err)
         name_show(zip->prefix, &path);
         text_add(&path, "data/");
         fault_quote(storage->key, strlen(storage->key), SMALL_RECORD_MAX, &path);
-        error_set(err, ERR_FORMAT, "its storage should be the record '%s', which is not in the file",
+        error_set(err, ERR_FORMAT,
+                  "its storage should be the record '%s', which is not in the file",
                   text_string(&path));
         text_done(&path);
         return false;
     }
     bool sized = storage->width != 0;
     if (sized && member->size != storage->claimed) note_mismatch(zip, storage, member->size);
-    storage->storage.bytes = sized && storage->claimed < member->size ? storage->claimed : member->size;
+    storage->storage.bytes =
+        sized && storage->claimed < member->size ? storage->claimed : member->size;
     storage->storage.source = zip_open_member(zip->zip, member, err);
     if (!storage->storage.source) return false;
     checkpoint_own_source(file->checkpoint, storage->storage.source);
     return true;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------ */
 
-static bool interpret(TorchZip *zip, TorchFile *file, uint64_t pickle_size, uint64_t used, Error *err)
+static bool interpret(TorchZip *zip, TorchFile *file, uint64_t pickle_size, uint64_t used,
+                      Error *err)
 {
     if (used < pickle_size)
         torch_warn(file, "%" PRIu64 " bytes follow the pickle in data.pkl; nothing refers to them",
@@ -283,8 +291,8 @@ static bool interpret(TorchZip *zip, TorchFile *file, uint64_t pickle_size, uint
     bool fine = read_byteorder(zip, file, err) && check_version(zip, file, err) &&
                 torch_interpret(file, err);
     if (fine && zip->mismatched)
-        torch_warn(file, "%zu storages have another size than the pickle claims: %s", zip->mismatched,
-                   text_string(&zip->first_mismatch));
+        torch_warn(file, "%zu storages have another size than the pickle claims: %s",
+                   zip->mismatched, text_string(&zip->first_mismatch));
     return fine && torch_finish(file, err);
 }
 

@@ -105,6 +105,7 @@ static inline float decode_small(uint32_t code, SmallFloat f)
     return float_of(bits | (code >> f.sign) << 31);
 }
 
+/* bf16 is the upper half of an f32: rounding carries by itself, up to infinity. */
 static inline uint16_t encode_bf16(float value)
 {
     uint32_t bits = bits_of(value);
@@ -152,6 +153,7 @@ static bool is_name(const char *name, const char *candidate)
 
 DType dtype_from_name(const char *name)
 {
+    /* PyTorch's older names, and spellings seen in listings */
     static const struct { const char *name; DType dtype; } aliases[] = {
         {"double", DT_F64}, {"float", DT_F32}, {"half", DT_F16}, {"long", DT_I64},
         {"int", DT_I32}, {"short", DT_I16}, {"f8_e4m3fn", DT_F8_E4M3}, {"chalf", DT_C32},
@@ -206,6 +208,7 @@ bool dtype_casts_silently(DType from, DType to)
     return a->kind == CLASS_UINT && b->bits > a->bits;
 }
 
+/* HUB_NONE: no numbers, or not in a form that is converted (complex, packed, quantized). */
 static Hub hub_of(DType dtype)
 {
     switch (dtype) {
@@ -221,6 +224,7 @@ static Hub hub_of(DType dtype)
     }
 }
 
+/* Stored elements into their hub. All of a chunk is worked on, whatever it holds at its end. */
 static void load_chunk(DType dtype, const Lane *restrict in, Lane *restrict out)
 {
     switch (dtype) {
@@ -282,6 +286,7 @@ static void store_chunk(DType dtype, const Lane *restrict in, Lane *restrict out
     X(HUB_U64, u64, HUB_F64, f64, double)        \
     X(HUB_U64, u64, HUB_I64, i64, int64_t)
 
+/* Rounds as C does: to nearest even into floats; what fits no f32 becomes infinite. */
 static void cast_chunk(Hub from, Hub to, const Lane *restrict in, Lane *restrict out)
 {
     switch ((int)from * HUB_NONE + (int)to) {
@@ -313,6 +318,7 @@ static void saturate_chunk(DType to, const Lane *restrict in, Lane *restrict out
     }
 }
 
+/* To booleans: 0.5 and NaN are true, as in PyTorch. */
 static void test_chunk(Hub from, const Lane *restrict in, Lane *restrict out)
 {
     if (from == HUB_F32)
@@ -342,6 +348,7 @@ static void change_hub(DType from, DType to, Lane *lane)
     *lane = next;
 }
 
+/* n elements of types with a hub. The stored lane is a copy, so nothing need be aligned. */
 static void convert_real(DType from, const unsigned char *in, DType to, unsigned char *out,
                          size_t n)
 {

@@ -4,15 +4,22 @@
 
 #include <string.h>
 
-#include "loader/tensor/tensor.h"
-
 enum { TILE = 16 };   /* elements a side: 16 lines of 64 bytes on either side stay in L1 */
+
+void strided_pack(const int64_t *size, unsigned rank, int64_t *strides)
+{
+    uint64_t stride = 1;
+    for (unsigned i = rank; i-- > 0;) {
+        strides[i] = (int64_t)stride;
+        stride *= (uint64_t)(size[i] > 0 ? size[i] : 1);
+    }
+}
 
 unsigned strided_axes(const int64_t *size, unsigned rank, const int64_t *in, const int64_t *out,
                       StridedAxis *axes)
 {
-    int64_t packed[TENSOR_RANK_MAX];
-    if (!in || !out) contiguous_strides(size, rank, packed);
+    int64_t packed[STRIDED_RANK_MAX];
+    if (!in || !out) strided_pack(size, rank, packed);
     unsigned count = 0;
     for (unsigned i = 0; i < rank; i++) {
         StridedAxis axis = {size[i], in ? in[i] : packed[i], out ? out[i] : packed[i]};
@@ -48,6 +55,7 @@ static void pair_axes(StridedAxis *axes, unsigned count)
     axes[count - 2] = axis;
 }
 
+/* A plane of rows × columns, a tile at a time; inlined with a constant element where possible. */
 static inline void copy_tiles(StridedAxis rows, StridedAxis columns, size_t element,
                               const unsigned char *in, unsigned char *out)
 {
@@ -79,18 +87,18 @@ void strided_copy(const StridedAxis *given, unsigned count, size_t element, cons
                   void *out)
 {
     static const StridedAxis single = {1, 1, 1};
-    StridedAxis axes[TENSOR_RANK_MAX];
-    int64_t index[TENSOR_RANK_MAX] = {0};
+    StridedAxis axes[STRIDED_RANK_MAX];
+    int64_t index[STRIDED_RANK_MAX] = {0};
     memcpy(axes, given, count * sizeof *axes);
     sort_axes(axes, count);
     StridedAxis columns = count ? axes[count - 1] : single, rows = single;
-    bool run = columns.in == 1 && columns.out == 1;
+    bool run = columns.in == 1 && columns.out == 1;   /* no plane: whole rows are copied */
     if (!run && count >= 2) pair_axes(axes, count);
     unsigned outer = count ? count - 1 : 0;
     if (!run && outer) rows = axes[--outer];
     const unsigned char *from = in;
     unsigned char *to = out;
-    for (;;) {
+    for (;;) {   /* an odometer over the outer axes that moves both ends */
         if (run) memcpy(to, from, (size_t)columns.size * element);
         else copy_plane(rows, columns, element, from, to);
         unsigned i = outer;
@@ -109,7 +117,7 @@ void strided_copy(const StridedAxis *given, unsigned count, size_t element, cons
 void strided_move(const int64_t *size, unsigned rank, size_t element, const void *in,
                   const int64_t *in_strides, void *out, const int64_t *out_strides)
 {
-    StridedAxis axes[TENSOR_RANK_MAX];
+    StridedAxis axes[STRIDED_RANK_MAX];
     unsigned count = strided_axes(size, rank, in_strides, out_strides, axes);
     strided_copy(axes, count, element, in, out);
 }

@@ -6,12 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { STRIDED_RANK_MAX = 32 };
+
 /* One axis of a box that is copied: how many indices, and how far apart they lie, in elements,
  * on either side. */
 typedef struct StridedAxis {
     int64_t size, in, out;
 } StridedAxis;
 
+/* Row-major strides, in elements. As PyTorch: an axis of size 0 counts as 1. */
+void strided_pack(const int64_t *size, unsigned rank, int64_t *strides);
 /* The axes of a box without those of size 1, neighbours that run on in both layouts merged.
  * `axes` has room for rank; returns how many are left. NULL strides = row-major, packed. */
 unsigned strided_axes(const int64_t *size, unsigned rank, const int64_t *in, const int64_t *out,

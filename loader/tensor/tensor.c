@@ -12,6 +12,8 @@
 #include "loader/core/text.h"
 #include "loader/tensor/strided.h"
 
+_Static_assert((int)TENSOR_RANK_MAX == (int)STRIDED_RANK_MAX, "boxes of every tensor");
+
 enum {
     SPAN_MAX = 4 << 20,   /* bytes of storage held at a time */
     READ_COST = 4096      /* a read of its own costs about as much as reading that many bytes */
@@ -39,14 +41,9 @@ bool tensor_is_contiguous(const Tensor *tensor)
     return strided_is_packed(tensor->dims, tensor->rank, tensor->strides);
 }
 
-/* As PyTorch: an axis of size 0 counts as 1. */
 void contiguous_strides(const int64_t *dims, unsigned rank, int64_t *strides)
 {
-    uint64_t stride = 1;
-    for (unsigned i = rank; i-- > 0;) {
-        strides[i] = (int64_t)stride;
-        stride *= (uint64_t)(dims[i] > 0 ? dims[i] : 1);
-    }
+    strided_pack(dims, rank, strides);
 }
 
 bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank)
@@ -147,6 +144,7 @@ typedef struct Extent {
     uint64_t span, data, runs;
 } Extent;
 
+/* Axes of stride 0 repeat what is read once, so they cost nothing. */
 static Extent measure(const StridedAxis *axes, unsigned count, size_t element)
 {
     Extent extent = {element, element, 1};
@@ -159,11 +157,13 @@ static Extent measure(const StridedAxis *axes, unsigned count, size_t element)
     return extent;
 }
 
+/* Whether reading the gaps too is cheaper than a read for every run. */
 static bool is_worth_a_span(Extent extent)
 {
     return extent.span <= SPAN_MAX && extent.span <= 4 * extent.data + extent.runs * READ_COST;
 }
 
+/* Reads everything from the first to the last byte, and picks the elements out of it. */
 static bool gather_span(Reader *reader, const StridedAxis *axes, unsigned count, uint64_t at,
                         uint64_t span, unsigned char *out)
 {
@@ -213,6 +213,7 @@ static bool read_axes(Reader *reader, const StridedAxis *axes, unsigned count, u
     return true;
 }
 
+/* Turns the bytes of every component round. */
 static void swap_components(unsigned char *bytes, size_t n, size_t width)
 {
     for (unsigned char *end = bytes + n; bytes < end; bytes += width)
@@ -229,6 +230,7 @@ static void flip_signs(unsigned char *bytes, size_t n, size_t width, size_t firs
     for (size_t i = first * width + width - 1; i < n; i += step * width) bytes[i] ^= 0x80;
 }
 
+/* Two's complement of any width: all bits turned, plus one. */
 static void negate_integers(unsigned char *bytes, size_t n, size_t width)
 {
     for (unsigned char *end = bytes + n; bytes < end; bytes += width) {
@@ -248,6 +250,7 @@ static void negate_fnuz(unsigned char *bytes, size_t n)
         if (bytes[i] & 0x7F) bytes[i] ^= 0x80;
 }
 
+/* torch's neg bit, which any type may have. */
 static bool negate(DType dtype, unsigned char *bytes, size_t n, Error *err)
 {
     const DTypeInfo *info = dtype_info(dtype);
@@ -298,6 +301,7 @@ static bool read_packed(const Tensor *tensor, const StridedAxis *axes, unsigned 
                        (size_t)(n * bits / 8), err);
 }
 
+/* What a read needs, and that the box lies inside. An empty box needs no bytes. */
 static bool check_readable(const Tensor *tensor, const int64_t *from, const int64_t *size,
                            Error *err)
 {
@@ -331,6 +335,7 @@ static bool read_box(const Tensor *tensor, const int64_t *from, const int64_t *s
     StridedAxis axes[TENSOR_RANK_MAX];
     unsigned count = strided_axes(size, tensor->rank, strides, out_strides, axes);
     if (!dtype_size(tensor->dtype)) return read_packed(tensor, axes, count, first, out, err);
+    /* tensor_check() has made sure that none of these sums wraps. */
     Reader reader = {tensor->storage->source, dtype_size(tensor->dtype), NULL, 0, err};
     uint64_t at = tensor->storage->offset + tensor->offset + first * reader.element;
     bool ok = read_axes(&reader, axes, count, at, out);
@@ -338,6 +343,7 @@ static bool read_box(const Tensor *tensor, const int64_t *from, const int64_t *s
     return ok;
 }
 
+/* Decoding works on packed bytes; a scattered box that needs it is read beside and moved. */
 static bool read_decoded(const Tensor *tensor, const int64_t *from, const int64_t *size,
                          void *out, const int64_t *out_strides, Error *err)
 {

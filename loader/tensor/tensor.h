@@ -55,7 +55,7 @@ uint64_t tensor_count(const Tensor *tensor);
 uint64_t tensor_bytes(const Tensor *tensor);
 /* Whether the elements lie one after the other in row-major order (dims of size 1 ignored). */
 bool tensor_is_contiguous(const Tensor *tensor);
-/* Row-major strides, in elements, for dims. */
+/* Row-major strides, in elements, for dims; a size of 0 counts as 1, as in PyTorch. */
 void contiguous_strides(const int64_t *dims, unsigned rank, int64_t *strides);
 bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank);
 

@@ -61,8 +61,8 @@ static void write_model(void **state, const char *name, const char *names)
     Text header = {0}, file = {0};
     text_add(&header, "{\"__metadata__\":{\"format\":\"pt\"}");
     for (int i = 0; names[i]; i++)
-        text_addf(&header, ",\"%c\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%d,%d]}", names[i],
-                  i, i + 1);
+        text_addf(&header, ",\"%c\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%d,%d]}",
+                  names[i], i, i + 1);
     text_add(&header, "}");
     for (int i = 0; i < 8; i++) text_addc(&file, (char)(header.length >> 8 * i & 0xFF));
     text_addn(&file, header.bytes, header.length);
@@ -90,7 +90,8 @@ static void refuse(void **state, const char *name, ErrorCode code, const char *w
     assert_true(has_prefix(err.text, *state));
 }
 
-static void refuse_bytes(void **state, const void *bytes, size_t n, ErrorCode code, const char *words)
+static void refuse_bytes(void **state, const void *bytes, size_t n, ErrorCode code,
+                         const char *words)
 {
     write_n(state, "file.pth", bytes, n);
     refuse(state, "file.pth", code, words);
@@ -126,7 +127,8 @@ static void test_missing(void **state)
     write_text(state, "file", "x");
     refuse(state, "file/inside", ERR_NOT_FOUND, "there is no such file or folder");
     assert_int_equal(symlink("../blobs/123", path_of(state, "model.bin")), 0);
-    refuse(state, "model.bin", ERR_NOT_FOUND, "a symbolic link to '../blobs/123', which is not there");
+    refuse(state, "model.bin", ERR_NOT_FOUND,
+           "a symbolic link to '../blobs/123', which is not there");
     Error err = {0};
     assert_null(checkpoint_open("https://example.org/x.pth", &err));
     assert_int_equal(err.code, ERR_UNSUPPORTED);
@@ -134,7 +136,7 @@ static void test_missing(void **state)
 
 static void test_permission(void **state)
 {
-    if (geteuid() == 0) skip();   /* root may read everything */
+    if (geteuid() == 0) skip(); /* root may read everything */
     write_text(state, "file.pth", "x");
     assert_int_equal(chmod(path_of(state, "file.pth"), 0), 0);
     refuse(state, "file.pth", ERR_IO, "Permission denied");
@@ -153,31 +155,42 @@ static void test_empty_file(void **state)
 
 static void test_lfs_pointer(void **state)
 {
-    refuse_text(state, "version https://git-lfs.github.com/spec/v1\n"
-                       "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
-                       "size 95064632\n", ERR_FORMAT, "a Git-LFS pointer, not the file itself (95.1 MB); "
-                       "run `git lfs pull`");
+    refuse_text(state,
+                "version https://git-lfs.github.com/spec/v1\n"
+                "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+                "size 95064632\n",
+                ERR_FORMAT,
+                "a Git-LFS pointer, not the file itself (95.1 MB); "
+                "run `git lfs pull`");
     refuse_text(state, "version https://git-lfs.github.com/spec/v1\n", ERR_FORMAT, "not given");
 }
 
 static void test_saved_pages(void **state)
 {
-    refuse_text(state, "<!DOCTYPE html><html><body>Sign in</body></html>", ERR_FORMAT, "a web page");
-    refuse_text(state, "\n\n  <HTML>", ERR_FORMAT, "a web page");
-    refuse_text(state, "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", ERR_FORMAT,
+    refuse_text(state, "<!DOCTYPE html><html><body>Sign in</body></html>", ERR_FORMAT,
                 "a web page");
-    refuse_text(state, "{\"error\":\"Repository not found\"}", ERR_FORMAT, "a server's error message in JSON");
-    refuse_text(state, "Entry not found", ERR_FORMAT, "a server's error message ('Entry not found')");
+    refuse_text(state, "\n\n  <HTML>", ERR_FORMAT, "a web page");
+    refuse_text(state, "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>",
+                ERR_FORMAT, "a web page");
+    refuse_text(state, "{\"error\":\"Repository not found\"}", ERR_FORMAT,
+                "a server's error message in JSON");
+    refuse_text(state, "Entry not found", ERR_FORMAT,
+                "a server's error message ('Entry not found')");
 }
 
 static void test_link_as_text(void **state)
 {
-    refuse_text(state, "../../blobs/fe8a4ea1ffed", ERR_FORMAT, "only a path ('../../blobs/fe8a4ea1ffed')");
+    refuse_text(state, "../../blobs/fe8a4ea1ffed", ERR_FORMAT,
+                "only a path ('../../blobs/fe8a4ea1ffed')");
 }
 
 static void test_other_formats(void **state)
 {
-    static const struct { const char *bytes; size_t n; const char *words; } cases[] = {
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *words;
+    } cases[] = {
         {"GGUF\3\0\0\0", 8, "a GGUF file"},
         {"lmgg\0\0\0\0", 8, "an old ggml file"},
         {"\x93NUMPY\1\0", 8, "a NumPy .npy file"},
@@ -192,7 +205,9 @@ static void test_other_formats(void **state)
         {"\n\4PNet\xA2\6\0", 9, "a Caffe model"},
         {"12345678\x57\xFB\x80\x8B\x24\x75\x47\xDB", 16, "the index of a TensorFlow checkpoint"},
         {"PK\5\6\0\0\0\0", 8, "an empty zip"},
-        {"\xFF\xFE" "a\0", 4, "UTF-16 text"},
+        {"\xFF\xFE"
+         "a\0",
+         4, "UTF-16 text"},
     };
     for (size_t i = 0; i < countof(cases); i++)
         refuse_bytes(state, cases[i].bytes, cases[i].n, ERR_UNSUPPORTED, cases[i].words);
@@ -200,11 +215,19 @@ static void test_other_formats(void **state)
 
 static void test_compressed(void **state)
 {
-    static const struct { const char *bytes, *words; } cases[] = {
-        {"\x1f\x8b\x08\x08", "gunzip"}, {"\xFD" "7zXZ\0", "unxz"}, {"\x28\xB5\x2F\xFD", "unzstd"},
-        {"BZh91AY&", "bunzip2"}, {"7z\xBC\xAF\x27\x1C", "7z x"}, {"Rar!\x1a\x07", "unrar"}};
+    static const struct {
+        const char *bytes, *words;
+    } cases[] = {{"\x1f\x8b\x08\x08", "gunzip"},
+                 {"\xFD"
+                  "7zXZ\0",
+                  "unxz"},
+                 {"\x28\xB5\x2F\xFD", "unzstd"},
+                 {"BZh91AY&", "bunzip2"},
+                 {"7z\xBC\xAF\x27\x1C", "7z x"},
+                 {"Rar!\x1a\x07", "unrar"}};
     for (size_t i = 0; i < countof(cases); i++)
-        refuse_bytes(state, cases[i].bytes, strlen(cases[i].bytes) + 1, ERR_UNSUPPORTED, cases[i].words);
+        refuse_bytes(state, cases[i].bytes, strlen(cases[i].bytes) + 1, ERR_UNSUPPORTED,
+                     cases[i].words);
 }
 
 static void test_tars(void **state)
@@ -228,8 +251,9 @@ static void test_zeros_and_noise(void **state)
 {
     static const char zeros[8192];
     refuse_bytes(state, zeros, sizeof zeros, ERR_FORMAT, "its first 4.1 kB are all zero");
-    refuse_bytes(state, "\xDE\xAD\xBE\xEFRIFF\0", 9, ERR_FORMAT,
-                 "no format that tenon knows; it begins with de ad be ef 52 49 46 46 00  |....RIFF.|");
+    refuse_bytes(
+        state, "\xDE\xAD\xBE\xEFRIFF\0", 9, ERR_FORMAT,
+        "no format that tenon knows; it begins with de ad be ef 52 49 46 46 00  |....RIFF.|");
     refuse_bytes(state, "\x07", 1, ERR_FORMAT, "it begins with 07");
 }
 
@@ -254,10 +278,14 @@ static void test_folder_without_model(void **state)
 
 static void test_folders_of_other_kinds(void **state)
 {
-    static const struct { const char *entry, *words; } cases[] = {
-        {".metadata", "DCP"}, {"latest", "DeepSpeed"}, {"saved_model.pb", "SavedModel"},
-        {"model_index.json", "name one of its folders"}, {"snapshots", "Hugging Face cache"},
-        {"latest_checkpointed_iteration.txt", "Megatron"}};
+    static const struct {
+        const char *entry, *words;
+    } cases[] = {{".metadata", "DCP"},
+                 {"latest", "DeepSpeed"},
+                 {"saved_model.pb", "SavedModel"},
+                 {"model_index.json", "name one of its folders"},
+                 {"snapshots", "Hugging Face cache"},
+                 {"latest_checkpointed_iteration.txt", "Megatron"}};
     for (size_t i = 0; i < countof(cases); i++) {
         char name[80];
         snprintf(name, sizeof name, "f%zu", i);
@@ -301,7 +329,8 @@ static void test_folder_of_a_single_file(void **state)
     expect_names(checkpoint, "e");
     checkpoint_unref(checkpoint);
     write_model(state, "last.ckpt", "e");
-    refuse(state, "", ERR_NOT_FOUND, "2 files in it may be meant; name one of them: epoch=3.ckpt, last.ckpt");
+    refuse(state, "", ERR_NOT_FOUND,
+           "2 files in it may be meant; name one of them: epoch=3.ckpt, last.ckpt");
 }
 
 static void test_folder_of_shards_without_index(void **state)
@@ -321,9 +350,9 @@ static void test_folder_with_damaged_model(void **state)
 
 /* -- Sharded models --------------------------------------------------------------------- */
 
-static const char index_of_two[] =
-    "{\"metadata\":{\"total_size\":4},\"weight_map\":{\"a\":\"model-1.safetensors\",\"b\":\"model-2.safetensors\","
-    "\"c\":\"model-1.safetensors\",\"d\":\"model-2.safetensors\"}}";
+static const char index_of_two[] = "{\"metadata\":{\"total_size\":4},\"weight_map\":{\"a\":\"model-"
+                                   "1.safetensors\",\"b\":\"model-2.safetensors\","
+                                   "\"c\":\"model-1.safetensors\",\"d\":\"model-2.safetensors\"}}";
 
 static void test_sharded(void **state)
 {
@@ -354,29 +383,39 @@ static void test_sharded(void **state)
     checkpoint_unref(checkpoint);
 }
 
-/* Shards that torch wrote hold what the whole file holds. */
-static void test_sharded_torch(void **state)
+static void expect_equal_values(const Tensor *x, const Tensor *y)
+{
+    char p[512], q[512];
+    Error err = {0};
+    assert_true(x->dtype == y->dtype && same_dims(x->dims, x->rank, y->dims, y->rank));
+    assert_true(tensor_bytes(x) <= sizeof p);
+    assert_true(tensor_read(x, NULL, NULL, p, &err) && tensor_read(y, NULL, NULL, q, &err));
+    assert_memory_equal(p, q, tensor_bytes(x));
+}
+
+/* Shards that torch and safetensors wrote hold what the whole file holds. */
+static void test_shards_of_the_field(void **state)
 {
     (void)state;
+    static const char *const formats[] = {"bin", "safetensors"};
+    static const char *const names[] = {"torch-sharded", "safetensors-sharded"};
     Error err = {0};
-    Checkpoint *sharded = checkpoint_open("tests/data/kinds/sharded-bin", &err);
-    if (!sharded) fail_msg("%s", err.text);
-    assert_string_equal(checkpoint_format(sharded), "torch-sharded");
-    Checkpoint *whole = checkpoint_open("tests/data/kinds/zip.pth", &err);
+    Checkpoint *whole = checkpoint_open("tests/data/kinds/plain.safetensors", &err);
     if (!whole) fail_msg("%s", err.text);
-    const StateDict *a = checkpoint_choose(sharded, NULL, &err)->dict;
-    const StateDict *b = checkpoint_choose(whole, NULL, &err)->dict;
-    assert_int_equal(dict_count(a), dict_count(b));
-    for (size_t i = 0; i < dict_count(a); i++) {
-        const Tensor *x = dict_at(a, i), *y = dict_find(b, x->name);
-        char p[512], q[512];
-        assert_non_null(y);
-        assert_true(x->dtype == y->dtype && same_dims(x->dims, x->rank, y->dims, y->rank));
-        assert_true(tensor_bytes(x) <= sizeof p);
-        assert_true(tensor_read(x, NULL, NULL, p, &err) && tensor_read(y, NULL, NULL, q, &err));
-        assert_memory_equal(p, q, tensor_bytes(x));
+    const StateDict *expected = checkpoint_choose(whole, NULL, &err)->dict;
+    for (size_t i = 0; i < countof(formats); i++) {
+        char path[80];
+        snprintf(path, sizeof path, "tests/data/kinds/sharded-%s", formats[i]);
+        Checkpoint *sharded = checkpoint_open(path, &err);
+        if (!sharded) fail_msg("%s", err.text);
+        assert_string_equal(checkpoint_format(sharded), names[i]);
+        assert_int_equal(checkpoint_warning_count(sharded), 0);
+        const StateDict *dict = checkpoint_choose(sharded, NULL, &err)->dict;
+        assert_int_equal(dict_count(dict), dict_count(expected));
+        for (size_t j = 0; j < dict_count(dict); j++)
+            expect_equal_values(dict_at(dict, j), dict_find(expected, dict_at(dict, j)->name));
+        checkpoint_unref(sharded);
     }
-    checkpoint_unref(sharded);
     checkpoint_unref(whole);
 }
 
@@ -396,14 +435,17 @@ static void test_shard_has_more(void **state)
     write_model(state, "model-2.safetensors", "bda");
     Checkpoint *checkpoint = must_open(state, "model.safetensors.index.json");
     expect_names(checkpoint, "abcd");
-    expect_warning(checkpoint, "model-1.safetensors: 1 tensor(s) are not in the index and were left out: x");
-    expect_warning(checkpoint, "model-2.safetensors: 1 tensor(s) are not in the index and were left out: a");
+    expect_warning(checkpoint,
+                   "model-1.safetensors: 1 tensor(s) are not in the index and were left out: x");
+    expect_warning(checkpoint,
+                   "model-2.safetensors: 1 tensor(s) are not in the index and were left out: a");
     checkpoint_unref(checkpoint);
 }
 
 static void test_total_size_is_wrong(void **state)
 {
-    write_text(state, "i.json", "{\"metadata\":{\"total_size\":5.0},\"weight_map\":{\"a\":\"x.safetensors\"}}");
+    write_text(state, "i.json",
+               "{\"metadata\":{\"total_size\":5.0},\"weight_map\":{\"a\":\"x.safetensors\"}}");
     write_model(state, "x.safetensors", "a");
     Checkpoint *checkpoint = must_open(state, "i.json");
     expect_warning(checkpoint, "total_size 5, its tensors have 1 bytes");
@@ -432,15 +474,19 @@ static void test_shard_is_damaged(void **state)
     write_text(state, "model.safetensors.index.json", index_of_two);
     write_model(state, "model-1.safetensors", "ac");
     write_text(state, "model-2.safetensors", "version https://git-lfs.github.com/spec/v1\n");
-    refuse(state, "model.safetensors.index.json", ERR_FORMAT, "model-2.safetensors: a Git-LFS pointer");
+    refuse(state, "model.safetensors.index.json", ERR_FORMAT,
+           "model-2.safetensors: a Git-LFS pointer");
 }
 
 static void test_shard_names_are_not_trusted(void **state)
 {
-    write_text(state, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"../up.safetensors\"}}");
-    refuse(state, "model.safetensors.index.json", ERR_FORMAT, "'../up.safetensors' is no name of a shard");
+    write_text(state, "model.safetensors.index.json",
+               "{\"weight_map\":{\"a\":\"../up.safetensors\"}}");
+    refuse(state, "model.safetensors.index.json", ERR_FORMAT,
+           "'../up.safetensors' is no name of a shard");
     write_text(state, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"x.bin\"}}");
-    refuse(state, "model.safetensors.index.json", ERR_FORMAT, "shard 'x.bin' does not end in .safetensors");
+    refuse(state, "model.safetensors.index.json", ERR_FORMAT,
+           "shard 'x.bin' does not end in .safetensors");
 }
 
 /* An index that names itself, or another index, as a shard must not go round in circles. */
@@ -468,55 +514,53 @@ static void expect_spec(const char *spec, const char *file, const char *inside)
 
 static void test_spec(void **state)
 {
-    char spec[600], file[600];
+    Arena *arena = arena_new();
     write_text(state, "a.pth", "x");
     write_text(state, "b::c.pth", "x");
-    snprintf(file, sizeof file, "%s/a.pth", (const char *)*state);
-    expect_spec(file, file, NULL);
-    snprintf(spec, sizeof spec, "%s::optimizer_states[0].state", file);
-    expect_spec(spec, file, "optimizer_states[0].state");
-    snprintf(spec, sizeof spec, "%s::", file);
-    expect_spec(spec, file, "");
-    snprintf(spec, sizeof spec, "%s::x::y", file);
-    expect_spec(spec, file, "x::y");
-    snprintf(file, sizeof file, "%s/b::c.pth", (const char *)*state);
-    expect_spec(file, file, NULL);
-    snprintf(spec, sizeof spec, "%s::model", file);
-    expect_spec(spec, file, "model");
+    const char *plain = arena_strdup(arena, path_of(state, "a.pth"));
+    const char *odd = arena_strdup(arena, path_of(state, "b::c.pth"));
+    expect_spec(plain, plain, NULL);
+    expect_spec(arena_printf(arena, "%s::optimizer_states[0].state", plain), plain,
+                "optimizer_states[0].state");
+    expect_spec(arena_printf(arena, "%s::", plain), plain, "");
+    expect_spec(arena_printf(arena, "%s::x::y", plain), plain, "x::y");
+    expect_spec(odd, odd, NULL);
+    expect_spec(arena_printf(arena, "%s::model", odd), odd, "model");
     expect_spec("no such file.pth::model", "no such file.pth", "model");
     expect_spec("no such file.pth", "no such file.pth", NULL);
+    arena_free(arena);
 }
 
-#define TESTS(X) \
-    X(test_missing) \
-    X(test_permission) \
-    X(test_pipe_does_not_hang) \
-    X(test_empty_file) \
-    X(test_lfs_pointer) \
-    X(test_saved_pages) \
-    X(test_link_as_text) \
-    X(test_other_formats) \
-    X(test_compressed) \
-    X(test_tars) \
-    X(test_zip_that_was_cut) \
-    X(test_zeros_and_noise) \
-    X(test_safetensors_that_is_damaged) \
-    X(test_folder_without_model) \
-    X(test_folders_of_other_kinds) \
-    X(test_folder_of_one_model) \
-    X(test_folder_prefers_safetensors) \
-    X(test_folder_of_a_single_file) \
-    X(test_folder_of_shards_without_index) \
-    X(test_folder_with_damaged_model) \
-    X(test_sharded) \
-    X(test_sharded_torch) \
-    X(test_shard_lacks_a_tensor) \
-    X(test_shard_has_more) \
-    X(test_total_size_is_wrong) \
-    X(test_shards_are_absent) \
-    X(test_shard_is_damaged) \
-    X(test_shard_names_are_not_trusted) \
-    X(test_index_in_an_index) \
+#define TESTS(X)                                                                                   \
+    X(test_missing)                                                                                \
+    X(test_permission)                                                                             \
+    X(test_pipe_does_not_hang)                                                                     \
+    X(test_empty_file)                                                                             \
+    X(test_lfs_pointer)                                                                            \
+    X(test_saved_pages)                                                                            \
+    X(test_link_as_text)                                                                           \
+    X(test_other_formats)                                                                          \
+    X(test_compressed)                                                                             \
+    X(test_tars)                                                                                   \
+    X(test_zip_that_was_cut)                                                                       \
+    X(test_zeros_and_noise)                                                                        \
+    X(test_safetensors_that_is_damaged)                                                            \
+    X(test_folder_without_model)                                                                   \
+    X(test_folders_of_other_kinds)                                                                 \
+    X(test_folder_of_one_model)                                                                    \
+    X(test_folder_prefers_safetensors)                                                             \
+    X(test_folder_of_a_single_file)                                                                \
+    X(test_folder_of_shards_without_index)                                                         \
+    X(test_folder_with_damaged_model)                                                              \
+    X(test_sharded)                                                                                \
+    X(test_shards_of_the_field)                                                                    \
+    X(test_shard_lacks_a_tensor)                                                                   \
+    X(test_shard_has_more)                                                                         \
+    X(test_total_size_is_wrong)                                                                    \
+    X(test_shards_are_absent)                                                                      \
+    X(test_shard_is_damaged)                                                                       \
+    X(test_shard_names_are_not_trusted)                                                            \
+    X(test_index_in_an_index)                                                                      \
     X(test_spec)
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder),

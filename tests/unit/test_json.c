@@ -65,8 +65,8 @@ static bool say_end_list(void *context)
     return true;
 }
 
-static const JsonEvents say = {say_null,      say_boolean, say_number,  say_string,    say_start_map,
-                               say_key,       say_end_map, say_start_list, say_end_list};
+static const JsonEvents say = {say_null, say_boolean, say_number,     say_string,  say_start_map,
+                               say_key,  say_end_map, say_start_list, say_end_list};
 
 /* Feeds `bytes` in two pieces, cut at `cut`. */
 static bool read_cut(const char *bytes, size_t n, size_t cut, Text *said, Error *err)
@@ -123,7 +123,8 @@ static void test_escapes(void **state)
 {
     (void)state;
     expect_events("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "'\"\\/\b\f\n\r\t' ");
-    expect_events("\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00\"", "'A\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80' ");
+    expect_events("\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00\"",
+                  "'A\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80' ");
     expect_events("\"\\\\u0041\"", "'\\u0041' ");
     expect_events("\"\\\\\\u0041\\\\\"", "'\\A\\' ");
     expect_events("{\"\\u006bey\": 1}", "{ key: #1 } ");
@@ -133,7 +134,8 @@ static void test_escapes(void **state)
 static void test_nul_is_held(void **state)
 {
     (void)state;
-    expect_events("\"a\\u0000b\"", "'a\xC0\x80" "b' ");
+    expect_events("\"a\\u0000b\"", "'a\xC0\x80"
+                                   "b' ");
 }
 
 static void test_lone_surrogates(void **state)
@@ -142,7 +144,8 @@ static void test_lone_surrogates(void **state)
     expect_events("\"\\ud800\"", "'\xED\xA0\x80' ");
     expect_events("\"\\ud800x\"", "'\xED\xA0\x80x' ");
     expect_events("\"\\ud800\\n\"", "'\xED\xA0\x80\n' ");
-    expect_events("\"\\ud800\\u0041\"", "'\xED\xA0\x80" "A' ");
+    expect_events("\"\\ud800\\u0041\"", "'\xED\xA0\x80"
+                                        "A' ");
     expect_events("\"\\ud800\\ud800\\udc00\"", "'\xED\xA0\x80\xF0\x90\x80\x80' ");
     expect_events("\"\\udbff\\udfff\"", "'\xF4\x8F\xBF\xBF' ");
     expect_events("\"\\udc41\"", "'\xED\xB1\x81' ");
@@ -184,10 +187,10 @@ static void test_raw_bytes_must_be_utf8(void **state)
 static void test_malformed(void **state)
 {
     (void)state;
-    static const char *const documents[] = {"",      "{",     "[1,]",      "{\"a\":1,}", "[1 2]",
-                                            "{1:2}", "nul",   "[01]",      "[1.]",       "[\"a\nb\"]",
-                                            "NaN",   "[1]x",  "[1] [2]",   "'a'",        "[1}",
-                                            "\"abc", "{\"a\"", "/* c */1", "-",          "[1]]"};
+    static const char *const documents[] = {
+        "",     "{",     "[1,]",       "{\"a\":1,}", "[1 2]", "{1:2}",   "nul",
+        "[01]", "[1.]",  "[\"a\nb\"]", "NaN",        "[1]x",  "[1] [2]", "'a'",
+        "[1}",  "\"abc", "{\"a\"",     "/* c */1",   "-",     "[1]]"};
     for (size_t i = 0; i < countof(documents); i++)
         expect_refusal(documents[i], ERR_FORMAT, "malformed JSON");
     expect_refusal("{\"a\": tru}", ERR_FORMAT, "byte 9");
@@ -250,10 +253,12 @@ static void test_values(void **state)
     (void)state;
     Error err = {0};
     Arena *arena = arena_new();
-    const Value *root = parse(arena,
-                              "{\"n\": null, \"t\": true, \"i\": -7, \"f\": 1.0, \"s\": \"\\u0000x\","
-                              "\"l\": [1, [2]], \"m\": {\"k\": \"v\"}, \"big\": 9223372036854775808,"
-                              "\"max\": 9223372036854775807, \"e\": 1e2}", 100, &err);
+    const Value *root =
+        parse(arena,
+              "{\"n\": null, \"t\": true, \"i\": -7, \"f\": 1.0, \"s\": \"\\u0000x\","
+              "\"l\": [1, [2]], \"m\": {\"k\": \"v\"}, \"big\": 9223372036854775808,"
+              "\"max\": 9223372036854775807, \"e\": 1e2}",
+              100, &err);
     assert_non_null(root);
     assert_int_equal(value_get(root, "n")->kind, VALUE_NULL);
     assert_true(value_get(root, "t")->boolean);
@@ -357,20 +362,32 @@ static void test_writer_compact(void **state)
 static void test_writer_pretty(void **state)
 {
     (void)state;
-    expect_written(true, write_sample,
-                   "{\n  \"a\": -1,\n  \"empty\": {},\n  \"l\": [\n    true,\n    null,\n    []\n  ],\n"
-                   "  \"s\": \"x\",\n  \"u\": 18446744073709551615,\n  \"shape\": [\n    2,\n    3\n"
-                   "  ],\n  \"scalar\": [],\n  \"unknown\": null\n}");
+    expect_written(
+        true, write_sample,
+        "{\n  \"a\": -1,\n  \"empty\": {},\n  \"l\": [\n    true,\n    null,\n    []\n  ],\n"
+        "  \"s\": \"x\",\n  \"u\": 18446744073709551615,\n  \"shape\": [\n    2,\n    3\n"
+        "  ],\n  \"scalar\": [],\n  \"unknown\": null\n}");
 }
 
 static void test_floats(void **state)
 {
     (void)state;
-    static const struct { double value; const char *text; } cases[] = {
-        {1.0, "1.0"}, {-0.0, "-0.0"}, {0.1, "0.1"}, {0.1 + 0.2, "0.30000000000000004"},
-        {1e300, "1e+300"}, {1.0 / 3, "0.3333333333333333"}, {123456789.0, "123456789.0"},
-        {(double)(1ll << 53), "9007199254740992.0"}, {2.0 / 3, "0.6666666666666666"},
-        {__builtin_inf(), "Infinity"}, {-__builtin_inf(), "-Infinity"}, {__builtin_nan(""), "NaN"},
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {
+        {1.0, "1.0"},
+        {-0.0, "-0.0"},
+        {0.1, "0.1"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {1e300, "1e+300"},
+        {1.0 / 3, "0.3333333333333333"},
+        {123456789.0, "123456789.0"},
+        {(double)(1ll << 53), "9007199254740992.0"},
+        {2.0 / 3, "0.6666666666666666"},
+        {__builtin_inf(), "Infinity"},
+        {-__builtin_inf(), "-Infinity"},
+        {__builtin_nan(""), "NaN"},
     };
     for (size_t i = 0; i < countof(cases); i++) {
         Text out = {0};
@@ -386,17 +403,20 @@ static void test_escape(void **state)
 {
     (void)state;
     Text out = {0};
-    json_escape("\"\\/\b\f\n\r\t\x01\x1f\x7f \xC3\xA9 \xC0\x80 \xED\xA0\x80 \xE9 \xF0\x9F\x98\x80", &out);
-    assert_string_equal(text_string(&out), "\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f \xC3\xA9 \\u0000 "
-                                           "\\ud800 \\udce9 \xF0\x9F\x98\x80");
+    json_escape("\"\\/\b\f\n\r\t\x01\x1f\x7f \xC3\xA9 \xC0\x80 \xED\xA0\x80 \xE9 \xF0\x9F\x98\x80",
+                &out);
+    assert_string_equal(text_string(&out),
+                        "\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f \xC3\xA9 \\u0000 "
+                        "\\ud800 \\udce9 \xF0\x9F\x98\x80");
     text_done(&out);
 }
 
 static void test_values_round_trip(void **state)
 {
     (void)state;
-    static const char document[] = "{\"a\":[1,2.5,\"x\\udce9\\u0000\\ud800\",null,[],{}],\"b\":{\"c\":"
-                                   "[[1],[true,false]]},\"d\":-9223372036854775808}";
+    static const char document[] =
+        "{\"a\":[1,2.5,\"x\\udce9\\u0000\\ud800\",null,[],{}],\"b\":{\"c\":"
+        "[[1],[true,false]]},\"d\":-9223372036854775808}";
     Error err = {0};
     Arena *arena = arena_new();
     const Value *root = parse(arena, document, 100, &err);

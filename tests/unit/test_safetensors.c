@@ -98,12 +98,13 @@ static void test_order_and_metadata_are_the_file_s(void **state)
 {
     (void)state;
     Error err = {0};
-    Checkpoint *checkpoint = open_header(
-        "{\"__metadata__\":{\"format\":\"pt\",\"a\":\"\\u00e9\\u0000\"},"
-        "\"z\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]},"
-        "\"a\":{\"data_offsets\":[0,1],\"shape\":[1],\"dtype\":\"BOOL\"},"
-        "\"e\":{\"dtype\":\"F32\",\"shape\":[0,3],\"data_offsets\":[3,3]},"
-        "\"s\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[3,11]}}  ", 11, &err);
+    Checkpoint *checkpoint =
+        open_header("{\"__metadata__\":{\"format\":\"pt\",\"a\":\"\\u00e9\\u0000\"},"
+                    "\"z\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]},"
+                    "\"a\":{\"data_offsets\":[0,1],\"shape\":[1],\"dtype\":\"BOOL\"},"
+                    "\"e\":{\"dtype\":\"F32\",\"shape\":[0,3],\"data_offsets\":[3,3]},"
+                    "\"s\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[3,11]}}  ",
+                    11, &err);
     if (!checkpoint) fail_msg("%s", err.text);
     const StateDict *dict = weights(checkpoint);
     static const char *const names[] = {"z", "a", "e", "s"};
@@ -126,13 +127,29 @@ static void test_order_and_metadata_are_the_file_s(void **state)
 static void test_every_dtype(void **state)
 {
     (void)state;
-    static const struct { const char *name; DType dtype; unsigned bytes; } types[] = {
-        {"U64", DT_U64, 8}, {"I64", DT_I64, 8}, {"F64", DT_F64, 8}, {"C64", DT_C64, 8},
-        {"F32", DT_F32, 4}, {"U32", DT_U32, 4}, {"I32", DT_I32, 4}, {"BF16", DT_BF16, 2},
-        {"F16", DT_F16, 2}, {"U16", DT_U16, 2}, {"I16", DT_I16, 2},
-        {"F8_E5M2FNUZ", DT_F8_E5M2FNUZ, 1}, {"F8_E4M3FNUZ", DT_F8_E4M3FNUZ, 1},
-        {"F8_E8M0", DT_F8_E8M0, 1}, {"F8_E4M3", DT_F8_E4M3, 1}, {"F8_E5M2", DT_F8_E5M2, 1},
-        {"I8", DT_I8, 1}, {"U8", DT_U8, 1}, {"BOOL", DT_BOOL, 1}};
+    static const struct {
+        const char *name;
+        DType dtype;
+        unsigned bytes;
+    } types[] = {{"U64", DT_U64, 8},
+                 {"I64", DT_I64, 8},
+                 {"F64", DT_F64, 8},
+                 {"C64", DT_C64, 8},
+                 {"F32", DT_F32, 4},
+                 {"U32", DT_U32, 4},
+                 {"I32", DT_I32, 4},
+                 {"BF16", DT_BF16, 2},
+                 {"F16", DT_F16, 2},
+                 {"U16", DT_U16, 2},
+                 {"I16", DT_I16, 2},
+                 {"F8_E5M2FNUZ", DT_F8_E5M2FNUZ, 1},
+                 {"F8_E4M3FNUZ", DT_F8_E4M3FNUZ, 1},
+                 {"F8_E8M0", DT_F8_E8M0, 1},
+                 {"F8_E4M3", DT_F8_E4M3, 1},
+                 {"F8_E5M2", DT_F8_E5M2, 1},
+                 {"I8", DT_I8, 1},
+                 {"U8", DT_U8, 1},
+                 {"BOOL", DT_BOOL, 1}};
     Text header = {0};
     unsigned at = 0;
     for (size_t i = 0; i < countof(types); i++, at += 4 * types[i - 1].bytes)
@@ -153,9 +170,10 @@ static void test_packed_types(void **state)
 {
     (void)state;
     Error err = {0};
-    Checkpoint *checkpoint = open_header(
-        "{\"f4\":{\"dtype\":\"F4\",\"shape\":[3,2],\"data_offsets\":[0,3]},"
-        "\"f6\":{\"dtype\":\"F6_E3M2\",\"shape\":[4],\"data_offsets\":[3,6]}}", 6, &err);
+    Checkpoint *checkpoint =
+        open_header("{\"f4\":{\"dtype\":\"F4\",\"shape\":[3,2],\"data_offsets\":[0,3]},"
+                    "\"f6\":{\"dtype\":\"F6_E3M2\",\"shape\":[4],\"data_offsets\":[3,6]}}",
+                    6, &err);
     if (!checkpoint) fail_msg("%s", err.text);
     const Tensor *tensor = dict_find(weights(checkpoint), "f4");
     assert_int_equal(tensor->dtype, DT_F4_E2M1);
@@ -178,9 +196,11 @@ static void test_unknown_fields_are_ignored(void **state)
 {
     (void)state;
     Error err = {0};
-    Checkpoint *checkpoint = open_header(
-        "{\"a\":{\"x\":{\"dtype\":[1,{\"shape\":null}]},\"dtype\":\"U8\",\"y\":[[],{}],\"shape\":[1],"
-        "\"z\":true,\"w\":-1.5,\"v\":\"s\",\"u\":null,\"data_offsets\":[0,1]}}", 1, &err);
+    Checkpoint *checkpoint =
+        open_header("{\"a\":{\"x\":{\"dtype\":[1,{\"shape\":null}]},\"dtype\":\"U8\",\"y\":[[],{}],"
+                    "\"shape\":[1],"
+                    "\"z\":true,\"w\":-1.5,\"v\":\"s\",\"u\":null,\"data_offsets\":[0,1]}}",
+                    1, &err);
     if (!checkpoint) fail_msg("%s", err.text);
     assert_int_equal(dict_count(weights(checkpoint)), 1);
     checkpoint_unref(checkpoint);
@@ -190,9 +210,10 @@ static void test_odd_names(void **state)
 {
     (void)state;
     Error err = {0};
-    Checkpoint *checkpoint = open_header(
-        "{\"\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-        "\"../a b\\n\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, &err);
+    Checkpoint *checkpoint =
+        open_header("{\"\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+                    "\"../a b\\n\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+                    2, &err);
     if (!checkpoint) fail_msg("%s", err.text);
     assert_non_null(dict_find(weights(checkpoint), ""));
     assert_non_null(dict_find(weights(checkpoint), "../a b\n"));
@@ -210,14 +231,16 @@ static void test_header_too_small(void **state)
 static void test_header_too_large(void **state)
 {
     (void)state;
-    refuse_bytes("\x3C\0\0\0\0\xFF\xFF\xFF{\"", 10, ERR_LIMIT, "header of 18446742974197923900 bytes");
+    refuse_bytes("\x3C\0\0\0\0\xFF\xFF\xFF{\"", 10, ERR_LIMIT,
+                 "header of 18446742974197923900 bytes");
     refuse_bytes("\x01\xE1\xF5\x05\0\0\0\0{\"", 10, ERR_LIMIT, "limit of 100000000");
 }
 
 static void test_header_longer_than_file(void **state)
 {
     (void)state;
-    refuse_bytes("\x3C\0\0\0\0\0\0\0{\"test\":", 16, ERR_FORMAT, "should be 60 bytes long, but the file "
+    refuse_bytes("\x3C\0\0\0\0\0\0\0{\"test\":", 16, ERR_FORMAT,
+                 "should be 60 bytes long, but the file "
                  "ends after 8 of them");
 }
 
@@ -248,7 +271,8 @@ static void test_header_is_no_json(void **state)
     refuse("{\"a\":}", 0, ERR_FORMAT, "malformed JSON");
     refuse("{\"a\":", 0, ERR_FORMAT, "malformed JSON");
     refuse("{}{}", 0, ERR_FORMAT, "malformed JSON");
-    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[NaN],\"data_offsets\":[0,4]}}", 4, ERR_FORMAT, "malformed");
+    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[NaN],\"data_offsets\":[0,4]}}", 4, ERR_FORMAT,
+           "malformed");
 }
 
 static void test_header_nests_too_deeply(void **state)
@@ -270,7 +294,8 @@ static void test_entry_is_no_object(void **state)
 static void test_fields_are_missing(void **state)
 {
     (void)state;
-    refuse("{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_FORMAT, "'a': its entry lacks 'dtype'");
+    refuse("{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_FORMAT,
+           "'a': its entry lacks 'dtype'");
     refuse("{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, ERR_FORMAT, "lacks 'shape'");
     refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, ERR_FORMAT, "lacks 'data_offsets'");
 }
@@ -287,8 +312,10 @@ static void test_dtype_is_unknown(void **state)
     (void)state;
     refuse("{\"a\":{\"dtype\":\"F33\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_UNSUPPORTED,
            "'a': dtype 'F33' is none that tenon knows");
-    refuse("{\"a\":{\"dtype\":\"f32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_UNSUPPORTED, "'f32'");
-    refuse("{\"a\":{\"dtype\":\"F320000000000000000000000000000000\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+    refuse("{\"a\":{\"dtype\":\"f32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_UNSUPPORTED,
+           "'f32'");
+    refuse("{\"a\":{\"dtype\":\"F320000000000000000000000000000000\",\"shape\":[1],\"data_"
+           "offsets\":[0,4]}}",
            4, ERR_UNSUPPORTED, "'F3200");
     refuse("{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_FORMAT,
            "'dtype' must be a string");
@@ -297,16 +324,19 @@ static void test_dtype_is_unknown(void **state)
 static void test_shape_is_wrong(void **state)
 {
     (void)state;
-    static const char *const shapes[] = {"[1.0]", "[-1]", "[\"1\"]", "[1e0]", "[null]", "[[1]]", "[true]"};
+    static const char *const shapes[] = {"[1.0]",  "[-1]",  "[\"1\"]", "[1e0]",
+                                         "[null]", "[[1]]", "[true]"};
     for (size_t i = 0; i < countof(shapes); i++) {
         Text header = {0};
-        text_addf(&header, "{\"a\":{\"dtype\":\"U8\",\"shape\":%s,\"data_offsets\":[0,1]}}", shapes[i]);
+        text_addf(&header, "{\"a\":{\"dtype\":\"U8\",\"shape\":%s,\"data_offsets\":[0,1]}}",
+                  shapes[i]);
         refuse(text_string(&header), 1, ERR_FORMAT, "'a': 'shape' may hold only whole numbers");
         text_done(&header);
     }
-    refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}}", 1, ERR_FORMAT, "must be a list");
-    refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[18446744073709551616],\"data_offsets\":[0,1]}}", 1, ERR_FORMAT,
-           "whole numbers");
+    refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}}", 1, ERR_FORMAT,
+           "must be a list");
+    refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[18446744073709551616],\"data_offsets\":[0,1]}}", 1,
+           ERR_FORMAT, "whole numbers");
 }
 
 static void test_too_many_dimensions(void **state)
@@ -323,13 +353,16 @@ static void test_too_many_dimensions(void **state)
 static void test_offsets_are_wrong(void **state)
 {
     (void)state;
-    static const struct { const char *offsets, *words; } cases[] = {
-        {"[0]", "two numbers"}, {"[]", "two numbers"}, {"[0,1,2]", "two numbers"},
-        {"[0,1.0]", "whole numbers"}, {"[-1,1]", "whole numbers"}, {"[0,\"1\"]", "whole numbers"},
-        {"{}", "must be a list"}, {"null", "must be a list"}};
+    static const struct {
+        const char *offsets, *words;
+    } cases[] = {{"[0]", "two numbers"},      {"[]", "two numbers"},
+                 {"[0,1,2]", "two numbers"},  {"[0,1.0]", "whole numbers"},
+                 {"[-1,1]", "whole numbers"}, {"[0,\"1\"]", "whole numbers"},
+                 {"{}", "must be a list"},    {"null", "must be a list"}};
     for (size_t i = 0; i < countof(cases); i++) {
         Text header = {0};
-        text_addf(&header, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":%s}}", cases[i].offsets);
+        text_addf(&header, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":%s}}",
+                  cases[i].offsets);
         refuse(text_string(&header), 1, ERR_FORMAT, cases[i].words);
         text_done(&header);
     }
@@ -338,10 +371,12 @@ static void test_offsets_are_wrong(void **state)
 static void test_metadata_is_wrong(void **state)
 {
     (void)state;
-    refuse("{\"__metadata__\":{\"format\":1}}", 0, ERR_FORMAT, "'__metadata__' may hold only strings");
+    refuse("{\"__metadata__\":{\"format\":1}}", 0, ERR_FORMAT,
+           "'__metadata__' may hold only strings");
     refuse("{\"__metadata__\":{\"format\":null}}", 0, ERR_FORMAT, "only strings");
     refuse("{\"__metadata__\":\"pt\"}", 0, ERR_FORMAT, "'__metadata__' must be an object");
-    refuse("{\"__metadata__\":{},\"__metadata__\":{}}", 0, ERR_FORMAT, "'__metadata__' stands twice");
+    refuse("{\"__metadata__\":{},\"__metadata__\":{}}", 0, ERR_FORMAT,
+           "'__metadata__' stands twice");
     refuse("{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", 0, ERR_FORMAT, "key 'a' stands twice");
 }
 
@@ -349,8 +384,8 @@ static void test_name_twice(void **state)
 {
     (void)state;
     refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-           "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_FORMAT,
-           "tensor 'a': stands twice");
+           "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+           1, ERR_FORMAT, "tensor 'a': stands twice");
 }
 
 /* -- 6: places ------------------------------------------------------------------------- */
@@ -359,17 +394,20 @@ static void test_hole(void **state)
 {
     (void)state;
     refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-           "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[3,4]}}", 4, ERR_FORMAT,
-           "tensor 'b': data_offsets begin at 3, but the tensors before it end at 1: a hole of 2 bytes");
-    refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, ERR_FORMAT, "a hole of 1 byte");
+           "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[3,4]}}",
+           4, ERR_FORMAT,
+           "tensor 'b': data_offsets begin at 3, but the tensors before it end at 1: a hole of 2 "
+           "bytes");
+    refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, ERR_FORMAT,
+           "a hole of 1 byte");
 }
 
 static void test_overlap(void **state)
 {
     (void)state;
     refuse("{\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]},"
-           "\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 3, ERR_FORMAT,
-           "tensor 'b': data_offsets [1,3] overlap tensor 'a', which ends at 2");
+           "\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}",
+           3, ERR_FORMAT, "tensor 'b': data_offsets [1,3] overlap tensor 'a', which ends at 2");
 }
 
 /* Ten tensors at the same place, as in the crate's tests. */
@@ -381,7 +419,8 @@ static void test_aliases(void **state)
         text_addf(&header, "%c\"t%d\":{\"dtype\":\"I32\",\"shape\":[2,2],\"data_offsets\":[0,16]}",
                   i ? ',' : '{', i);
     text_add(&header, "}");
-    refuse(text_string(&header), 16, ERR_FORMAT, "tensor 't1': data_offsets [0,16] overlap tensor 't0'");
+    refuse(text_string(&header), 16, ERR_FORMAT,
+           "tensor 't1': data_offsets [0,16] overlap tensor 't0'");
     text_done(&header);
 }
 
@@ -389,8 +428,8 @@ static void test_offsets_backwards(void **state)
 {
     (void)state;
     refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-           "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,0]}}", 1, ERR_FORMAT,
-           "tensor 'b': data_offsets [1,0] end before they begin");
+           "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,0]}}",
+           1, ERR_FORMAT, "tensor 'b': data_offsets [1,0] end before they begin");
 }
 
 /* -- 7 to 9: shape, dtype and bytes ---------------------------------------------------- */
@@ -398,13 +437,15 @@ static void test_offsets_backwards(void **state)
 static void test_shape_overflows(void **state)
 {
     (void)state;
-    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,8],\"data_offsets\":[0,4]}}", 4,
-           ERR_FORMAT, "'a': shape [4611686018427387904,8] f32 is more than 64 bits can count");
+    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,8],\"data_offsets\":[0,4]}}",
+           4, ERR_FORMAT, "'a': shape [4611686018427387904,8] f32 is more than 64 bits can count");
     refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[9223372036854775808],\"data_offsets\":[0,1]}}", 1,
            ERR_FORMAT, "beyond 63 bits");
     Error err = {0};
-    assert_null(open_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[0,4611686018427387904,4611686018427387904],"
-                            "\"data_offsets\":[0,0]}}", 0, &err));
+    assert_null(open_header(
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[0,4611686018427387904,4611686018427387904],"
+        "\"data_offsets\":[0,0]}}",
+        0, &err));
     assert_error_has(err, "tensor 'a': ");
 }
 
@@ -413,7 +454,8 @@ static void test_bits_do_not_fill_bytes(void **state)
     (void)state;
     refuse("{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, ERR_FORMAT,
            "shape [3] f4_e2m1 is 12 bits, which fill no whole bytes");
-    refuse("{\"a\":{\"dtype\":\"F6_E2M3\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2, ERR_FORMAT, "12 bits");
+    refuse("{\"a\":{\"dtype\":\"F6_E2M3\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2, ERR_FORMAT,
+           "12 bits");
 }
 
 static void test_bytes_do_not_match(void **state)
@@ -432,7 +474,8 @@ static void test_file_cut_short(void **state)
     (void)state;
     refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[16],\"data_offsets\":[0,16]}}", 15, ERR_FORMAT,
            "cut short: it ends at byte 78, and its tensors need 1 bytes more");
-    refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[9007199254740992],\"data_offsets\":[0,9007199254740992]}}",
+    refuse("{\"a\":{\"dtype\":\"U8\",\"shape\":[9007199254740992],\"data_offsets\":[0,"
+           "9007199254740992]}}",
            15, ERR_FORMAT, "9007199254740977 bytes more");
 }
 

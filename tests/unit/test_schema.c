@@ -73,25 +73,33 @@ static void test_json(void **state)
 static void test_json_of_ls(void **state)
 {
     (void)state;
-    expect("{\"version\":1,\"path\":\"a.pth\",\"format\":\"torch-zip\",\"container\":\"\",\"metadata\":"
-           "{\"tensors\":[1,{\"key\":2}]},\"tensors\":[{\"key\":\"w\\udce9\",\"dtype\":\"i64\",\"shape\":[2,3],"
-           "\"strides\":[3,1],\"offset\":0,\"bytes\":48,\"storage\":0,\"stats\":{\"min\":1.5,\"l\":[[]]}}],"
-           "\"later\":[{\"key\":1}]}", "w\xE9 i64 2×3");
+    expect("{\"version\":1,\"path\":\"a.pth\",\"format\":\"torch-zip\",\"container\":\"\","
+           "\"metadata\":"
+           "{\"tensors\":[1,{\"key\":2}]},\"tensors\":[{\"key\":\"w\\udce9\",\"dtype\":\"i64\","
+           "\"shape\":[2,3],"
+           "\"strides\":[3,1],\"offset\":0,\"bytes\":48,\"storage\":0,\"stats\":{\"min\":1.5,\"l\":"
+           "[[]]}}],"
+           "\"later\":[{\"key\":1}]}",
+           "w\xE9 i64 2×3");
 }
 
 static void test_json_dtype_names(void **state)
 {
     (void)state;
     expect("{\"tensors\":[{\"key\":\"a\",\"dtype\":\"torch.float32\",\"shape\":[1]},"
-           "{\"key\":\"b\",\"dtype\":\"F16\",\"shape\":[1]},{\"key\":\"c\",\"dtype\":\"?\",\"shape\":[1]}]}",
+           "{\"key\":\"b\",\"dtype\":\"F16\",\"shape\":[1]},{\"key\":\"c\",\"dtype\":\"?\","
+           "\"shape\":[1]}]}",
            "a f32 1; b f16 1; c ? 1");
 }
 
 static void test_json_that_is_wrong(void **state)
 {
     (void)state;
-    static const struct { const char *entry, *words; } cases[] = {
-        {"{\"key\":\"a\",\"shape\":[-1]}", "tensor 'a': 'shape' may hold only whole numbers from 0"},
+    static const struct {
+        const char *entry, *words;
+    } cases[] = {
+        {"{\"key\":\"a\",\"shape\":[-1]}",
+         "tensor 'a': 'shape' may hold only whole numbers from 0"},
         {"{\"key\":\"a\",\"shape\":[1.5]}", "whole numbers"},
         {"{\"key\":\"a\",\"shape\":[\"1\"]}", "whole numbers"},
         {"{\"key\":\"a\",\"shape\":[9223372036854775808]}", "whole numbers"},
@@ -132,14 +140,18 @@ static void test_json_that_is_no_schema(void **state)
 static void test_index_without_shards(void **state)
 {
     (void)state;
-    expect("{\"metadata\":{\"total_size\":12.0,\"x\":[{}]},\"weight_map\":{\"b\":\"model-00001-of-00002.bin\","
-           "\"a\":\"model-00002-of-00002.bin\"},\"more\":{\"weight_map\":[]}}", "b ? ?; a ? ?");
+    expect("{\"metadata\":{\"total_size\":12.0,\"x\":[{}]},\"weight_map\":{\"b\":\"model-00001-of-"
+           "00002.bin\","
+           "\"a\":\"model-00002-of-00002.bin\"},\"more\":{\"weight_map\":[]}}",
+           "b ? ?; a ? ?");
 }
 
 static void test_index_that_is_wrong(void **state)
 {
     (void)state;
-    static const struct { const char *map, *words; } cases[] = {
+    static const struct {
+        const char *map, *words;
+    } cases[] = {
         {"{\"a\":\"../x.bin\"}", "'../x.bin' is no name of a shard"},
         {"{\"a\":\"/etc/x.bin\"}", "is no name of a shard"},
         {"{\"a\":\"x\\\\y.bin\"}", "is no name of a shard"},
@@ -159,7 +171,8 @@ static void test_index_that_is_wrong(void **state)
         refuse(text_string(&text), ERR_FORMAT, cases[i].words);
         text_done(&text);
     }
-    refuse("{\"metadata\":1,\"weight_map\":{\"a\":\"x.bin\"}}", ERR_FORMAT, "'metadata' must be an object");
+    refuse("{\"metadata\":1,\"weight_map\":{\"a\":\"x.bin\"}}", ERR_FORMAT,
+           "'metadata' must be an object");
     refuse("{\"metadata\":{\"total_size\":\"1\"},\"weight_map\":{\"a\":\"x.bin\"}}", ERR_FORMAT,
            "'total_size' must be a number");
 }
@@ -175,14 +188,17 @@ static void test_lines(void **state)
     expect("a (200, 2048)\nb (3,)\nc ()\nd (0, 5)\ne [2, 3]\n",
            "a ? 200×2048; b ? 3; c ? scalar; d ? 0×5; e ? 2×3");
     expect("\n# a comment\na (1,)\r\n\r\n   \nb (2,)\r\n", "a ? 1; b ? 2");
-    expect("\xEF\xBB\xBF" "a (1,)\n", "a ? 1");
+    expect("\xEF\xBB\xBF"
+           "a (1,)\n",
+           "a ? 1");
 }
 
 static void test_columns(void **state)
 {
     (void)state;
-    expect("a.b\tf32\t2,3\nc\ti64\t\nd\tbf16\t7\ne\t?\t2x3\nf\tu8\t64×3×7×7\ng\tf16\t()\nh\tf32\t?\n",
-           "a.b f32 2×3; c i64 scalar; d bf16 7; e ? 2×3; f u8 64×3×7×7; g f16 scalar; h f32 ?");
+    expect(
+        "a.b\tf32\t2,3\nc\ti64\t\nd\tbf16\t7\ne\t?\t2x3\nf\tu8\t64×3×7×7\ng\tf16\t()\nh\tf32\t?\n",
+        "a.b f32 2×3; c i64 scalar; d bf16 7; e ? 2×3; f u8 64×3×7×7; g f16 scalar; h f32 ?");
     expect("a key with spaces\tf32\t2,3\n", "a key with spaces f32 2×3");
     expect("conv1.weight \t torch.Size([6, 3, 5, 5])\n", "conv1.weight ? 6×3×5×5");
     expect("key\tdtype\tshape\tmin\nw\tf32\t3x2\t-0.5\nn\ti64\t()\t-\n", "w f32 3×2; n i64 scalar");
@@ -194,18 +210,22 @@ static void test_separators_and_dtypes(void **state)
     expect("a: torch.Size([2])\nb:torch.Size([3])\nc:(4, 5)\nd = (6,)\ne -> [7]\nf | (8,)\n",
            "a ? 2; b ? 3; c ? 4×5; d ? 6; e ? 7; f ? 8");
     expect("a torch.Size([2]) torch.float32\nb torch.float16 torch.Size([3])\nc: (4,), f64\n"
-           "d bfloat16 (5,)\ne  f32  6×7  168 B\n", "a f32 2; b f16 3; c f64 4; d bf16 5; e f32 6×7");
-    expect("a torch.Size([2, 3]) 6\nb torch.Size([2]) torch.float32 cuda:0 True\n", "a ? 2×3; b f32 2");
+           "d bfloat16 (5,)\ne  f32  6×7  168 B\n",
+           "a f32 2; b f16 3; c f64 4; d bf16 5; e f32 6×7");
+    expect("a torch.Size([2, 3]) 6\nb torch.Size([2]) torch.float32 cuda:0 True\n",
+           "a ? 2×3; b f32 2");
 }
 
 static void test_printed_lists_and_dicts(void **state)
 {
     (void)state;
-    expect("[('a.w', torch.Size([1, 2])),\n ('a.b', torch.Size([])),\n (\"it's\", torch.Size([3]))]\n",
-           "a.w ? 1×2; a.b ? scalar; it's ? 3");
+    expect(
+        "[('a.w', torch.Size([1, 2])),\n ('a.b', torch.Size([])),\n (\"it's\", torch.Size([3]))]\n",
+        "a.w ? 1×2; a.b ? scalar; it's ? 3");
     expect("{'a': torch.Size([1]), 'b': torch.Size([2, 3]), 'c d': torch.Size([])}",
            "a ? 1; b ? 2×3; c d ? scalar");
-    expect("OrderedDict([('a', torch.Size([1])),\n             ('b', torch.Size([2]))])\n", "a ? 1; b ? 2");
+    expect("OrderedDict([('a', torch.Size([1])),\n             ('b', torch.Size([2]))])\n",
+           "a ? 1; b ? 2");
     expect("{\n  'a': (1, 2),\n  'b': (3,),\n}\n", "a ? 1×2; b ? 3");
     expect("[('a', torch.Size([1])), ('b', torch.Size([2]))]", "a ? 1; b ? 2");
     expect("\"a\": [1, 2]\n", "a ? 1×2");
@@ -233,7 +253,8 @@ static void test_damaged_lines(void **state)
 {
     (void)state;
     refuse("a (1,)\nb (2,\nc (3,)\n", ERR_FORMAT, "line 2 is 'b (2,'");
-    refuse("a torch.Size([1, 2])\nb torch.Size([1, -2])\n", ERR_FORMAT, "line 2 is 'b torch.Size([1, -2])'");
+    refuse("a torch.Size([1, 2])\nb torch.Size([1, -2])\n", ERR_FORMAT,
+           "line 2 is 'b torch.Size([1, -2])'");
     refuse("b torch.Size([1\na (1,)\n", ERR_FORMAT, "line 1 is");
     refuse("a (1,)\nTotal params: 3\n", ERR_FORMAT, "line 2 is 'Total params: 3'");
     refuse("a (1,) (2,)\nb (1,)\n", ERR_FORMAT, "line 1");
@@ -248,7 +269,8 @@ static void test_damaged_lines(void **state)
 static void test_advice(void **state)
 {
     (void)state;
-    refuse("a (1,)\nhm\n", ERR_FORMAT, "a line should look like: head.fc.weight torch.Size([200, 2048])");
+    refuse("a (1,)\nhm\n", ERR_FORMAT,
+           "a line should look like: head.fc.weight torch.Size([200, 2048])");
 }
 
 static void test_text_that_is_no_listing(void **state)
@@ -256,9 +278,10 @@ static void test_text_that_is_no_listing(void **state)
     (void)state;
     refuse("abc", ERR_FORMAT, "neither a checkpoint nor a listing of tensors: line 1 is 'abc'");
     refuse("# only\n# comments\n", ERR_FORMAT, "there is no tensor in it");
-    refuse("import torch\nimport sys\nx = torch.zeros(3)\nprint(x)\ndef f(a, b):\n", ERR_FORMAT, "neither");
-    refuse("Dear all,\nthe model (v2) is better.\nIt has (1, 2) heads and that is that.\n", ERR_FORMAT,
+    refuse("import torch\nimport sys\nx = torch.zeros(3)\nprint(x)\ndef f(a, b):\n", ERR_FORMAT,
            "neither");
+    refuse("Dear all,\nthe model (v2) is better.\nIt has (1, 2) heads and that is that.\n",
+           ERR_FORMAT, "neither");
     Text line = {0};
     for (int i = 0; i < 500; i++) text_add(&line, "word ");
     Error err = {0};
@@ -273,7 +296,8 @@ static void test_failed_load(void **state)
     (void)state;
     static const char text[] =
         "RuntimeError: Error(s) in loading state_dict for ResNet:\n\tMissing key(s) in state_dict: "
-        "\"fc.weight\". \n\tsize mismatch for conv1.weight: copying a param with shape torch.Size([64, 3, 7, 7])"
+        "\"fc.weight\". \n\tsize mismatch for conv1.weight: copying a param with shape "
+        "torch.Size([64, 3, 7, 7])"
         " from checkpoint, the shape in current model is torch.Size([32, 3, 7, 7]).\n";
     refuse(text, ERR_UNSUPPORTED, "the message of a failed load_state_dict");
     refuse(text, ERR_UNSUPPORTED, "print(k, v.shape)");
@@ -294,7 +318,8 @@ static void test_many_dimensions(void **state)
 static void test_every_prefix(void **state)
 {
     (void)state;
-    static const char text[] = "{'a\\x41': torch.Size([1, 2]), \"b\": (3,)}\nc\tf32\t2,3\nd torch.float16 (4,)\n";
+    static const char text[] =
+        "{'a\\x41': torch.Size([1, 2]), \"b\": (3,)}\nc\tf32\t2,3\nd torch.float16 (4,)\n";
     for (size_t n = 1; n < sizeof text; n++) {
         char *exact = malloc(n);
         assert_non_null(exact);

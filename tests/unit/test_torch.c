@@ -46,7 +46,7 @@ static void has_values(const Checkpoint *checkpoint, const char *key, const floa
     assert_memory_equal(got, want, n * sizeof *want);
 }
 
-/* --- tensors ------------------------------------------------------------------------------ */
+/* --- tensors -------------------------------------------------------------------------- */
 
 static void test_plain_tensor(void **state)
 {
@@ -113,8 +113,13 @@ static void test_strides_of_single_dims_are_kept(void **state)
 static void test_own_dtype_over_untyped_storage(void **state)
 {
     (void)state;
-    const Made made = {.class = "torch.storage\nUntypedStorage", .numel = 24, .offset = 2, .dims = {4},
-                       .strides = {1}, .rank = 1, .function = "_rebuild_tensor_v3",
+    const Made made = {.class = "torch.storage\nUntypedStorage",
+                       .numel = 24,
+                       .offset = 2,
+                       .dims = {4},
+                       .strides = {1},
+                       .rank = 1,
+                       .function = "_rebuild_tensor_v3",
                        .metadata = "ctorch\nuint32\n"};
     Checkpoint *c = opens(&made);
     assert_int_equal(tensor_at(c, "", "w")->dtype, DT_U32);
@@ -126,8 +131,13 @@ static void test_own_dtype_over_untyped_storage(void **state)
 static void test_unknown_dtype_is_shown_not_read(void **state)
 {
     (void)state;
-    const Made made = {.class = "torch.storage\nUntypedStorage", .numel = 24, .dims = {4}, .strides = {1},
-                       .rank = 1, .function = "_rebuild_tensor_v3", .metadata = "ctorch\nbits8\n"};
+    const Made made = {.class = "torch.storage\nUntypedStorage",
+                       .numel = 24,
+                       .dims = {4},
+                       .strides = {1},
+                       .rank = 1,
+                       .function = "_rebuild_tensor_v3",
+                       .metadata = "ctorch\nbits8\n"};
     Checkpoint *c = opens(&made);
     assert_true(tensor_at(c, "", "w")->encoding->opaque);
     assert_string_equal(tensor_at(c, "", "w")->encoding->note, "elements of type torch.bits8");
@@ -137,18 +147,25 @@ static void test_unknown_dtype_is_shown_not_read(void **state)
 static void test_storage_class_of_any_module(void **state)
 {
     (void)state;
-    Checkpoint *c = opens(&(Made){.class = "torch.cuda\nLongStorage", .numel = 3, .dims = {3}, .strides = {1}, .rank = 1});
+    Checkpoint *c = opens(&(Made){
+        .class = "torch.cuda\nLongStorage", .numel = 3, .dims = {3}, .strides = {1}, .rank = 1});
     assert_int_equal(tensor_at(c, "", "w")->dtype, DT_I64);
     checkpoint_unref(c);
-    refuses(&(Made){.class = "os\nsystem", .numel = 6, .dims = {6}, .strides = {1}, .rank = 1}, ERR_FORMAT,
-            "its storage is of no storage class");
+    refuses(&(Made){.class = "os\nsystem", .numel = 6, .dims = {6}, .strides = {1}, .rank = 1},
+            ERR_FORMAT, "its storage is of no storage class");
 }
 
 static void test_conjugate_and_negative_bits(void **state)
 {
     (void)state;
-    const Made made = {.class = "torch\nComplexFloatStorage", .numel = 3, .dims = {1}, .strides = {1},
-                       .rank = 1, .offset = 1, .metadata = "}(U\x04" "conj\x88U\x03neg\x88u"};
+    const Made made = {.class = "torch\nComplexFloatStorage",
+                       .numel = 3,
+                       .dims = {1},
+                       .strides = {1},
+                       .rank = 1,
+                       .offset = 1,
+                       .metadata = "}(U\x04"
+                                   "conj\x88U\x03neg\x88u"};
     Checkpoint *c = opens(&made);
     float value[2];
     assert_true(tensor_read(tensor_at(c, "", "w"), NULL, NULL, value, NULL));
@@ -237,8 +254,10 @@ static void test_quantized_sparse_and_meta_are_shown(void **state)
                  "U\x10torch.sparse_coo\x85R");
     put_tensor(&p, &six);
     put_tensor(&p, &six);
-    text_add(&p, "K\x09\x85\x87\x86RU\x01mctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat16\n"
-                 "K\x03\x85K\x01\x85\x89tRu");
+    text_add(
+        &p,
+        "K\x09\x85\x87\x86RU\x01mctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat16\n"
+        "K\x03\x85K\x01\x85\x89tRu");
     Checkpoint *c = open_zip_of(&p, numbers, sizeof numbers, &err);
     if (!c) fail_msg("%s", err.text);
     const Tensor *q = tensor_at(c, "", "q"), *s = tensor_at(c, "", "s"), *m = tensor_at(c, "", "m");
@@ -258,7 +277,8 @@ static void test_unknown_objects_stay_calls(void **state)
     (void)state;
     Error err = {0};
     Text p = {0};
-    text_add(&p, "}(U\x01wcos\nsystem\nU\x02ls\x85RU\x01xctorch._utils\n_rebuild_new\n)RU\x01yctorch\nFloatTensor\n)R");
+    text_add(&p, "}(U\x01wcos\nsystem\nU\x02ls\x85RU\x01xctorch._utils\n_rebuild_new\n)"
+                 "RU\x01yctorch\nFloatTensor\n)R");
     put_text(&p, "t");
     put_floats(&p, "0", 6);
     text_addc(&p, 'u');
@@ -293,28 +313,33 @@ static void test_tied_tensors_share_storage_and_identity(void **state)
     checkpoint_unref(c);
 }
 
-/* --- tensors that lie ----------------------------------------------------------------------- */
+/* --- tensors that lie ----------------------------------------------------------------- */
 
 static void test_reaches_beyond_its_storage(void **state)
 {
     (void)state;
     refuses(&(Made){.numel = 6, .dims = {7}, .strides = {1}, .rank = 1}, ERR_FORMAT,
             "shape [7] f32 needs 28 bytes, the storage has 24");
-    refuses(&(Made){.numel = 6, .offset = 6, .dims = {1}, .strides = {1}, .rank = 1}, ERR_FORMAT, "the storage has 24");
-    refuses(&(Made){.numel = 6, .dims = {2, 2}, .strides = {5, 1}, .rank = 2}, ERR_FORMAT, "the storage has 24");
+    refuses(&(Made){.numel = 6, .offset = 6, .dims = {1}, .strides = {1}, .rank = 1}, ERR_FORMAT,
+            "the storage has 24");
+    refuses(&(Made){.numel = 6, .dims = {2, 2}, .strides = {5, 1}, .rank = 2}, ERR_FORMAT,
+            "the storage has 24");
 }
 
 static void test_stride_times_shape_overflows(void **state)
 {
     (void)state;
-    refuses(&(Made){.numel = 6, .dims = {3, 2}, .strides = {INT64_MAX, 1}, .rank = 2}, ERR_FORMAT, "64 bits");
-    refuses(&(Made){.numel = 6, .dims = {INT64_MAX, 2, 2}, .strides = {0, 0, 0}, .rank = 3}, ERR_FORMAT, "63 bits");
+    refuses(&(Made){.numel = 6, .dims = {3, 2}, .strides = {INT64_MAX, 1}, .rank = 2}, ERR_FORMAT,
+            "64 bits");
+    refuses(&(Made){.numel = 6, .dims = {INT64_MAX, 2, 2}, .strides = {0, 0, 0}, .rank = 3},
+            ERR_FORMAT, "63 bits");
 }
 
 static void test_negative_numbers(void **state)
 {
     (void)state;
-    refuses(&(Made){.numel = 6, .dims = {-1}, .strides = {1}, .rank = 1}, ERR_FORMAT, "negative size");
+    refuses(&(Made){.numel = 6, .dims = {-1}, .strides = {1}, .rank = 1}, ERR_FORMAT,
+            "negative size");
     refuses(&(Made){.numel = 6, .dims = {2}, .strides = {-1}, .rank = 1}, ERR_FORMAT, "negative");
     refuses(&(Made){.numel = 6, .offset = -1, .dims = {2}, .strides = {1}, .rank = 1}, ERR_FORMAT,
             "its storage offset is no integer from 0 on");
@@ -325,10 +350,20 @@ static void test_negative_numbers(void **state)
 static void test_offset_overflows(void **state)
 {
     (void)state;
-    refuses(&(Made){.numel = 6, .offset = INT64_MAX, .dims = {1}, .strides = {1}, .rank = 1}, ERR_FORMAT,
-            "offset is beyond");
+    refuses(&(Made){.numel = 6, .offset = INT64_MAX, .dims = {1}, .strides = {1}, .rank = 1},
+            ERR_FORMAT, "offset is beyond");
     refuses(&(Made){.numel = INT64_MAX, .dims = {1}, .strides = {1}, .rank = 1}, ERR_FORMAT,
             "claims 9223372036854775807 elements of 4 bytes");
+}
+
+static void test_storage_key_too_long(void **state)
+{
+    (void)state;
+    char key[1026];
+    memset(key, 'k', sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    refuses(&(Made){.key = key, .numel = 6, .dims = {1}, .strides = {1}, .rank = 1}, ERR_LIMIT,
+            "the key of its storage has 1025 bytes, more than the limit of 1024");
 }
 
 static void test_too_many_dimensions(void **state)
@@ -349,16 +384,21 @@ static void test_too_many_dimensions(void **state)
 static void test_malformed_arguments(void **state)
 {
     (void)state;
-    static const struct { const char *opcodes, *part; } cases[] = {
-        {"ctorch._utils\n_rebuild_tensor_v2\n)R", "_rebuild_tensor_v2 has 0 arguments instead of 6"},
+    static const struct { const char *opcodes, *part;
+    } cases[] = {
+        {"ctorch._utils\n_rebuild_tensor_v2\n)R",
+         "_rebuild_tensor_v2 has 0 arguments instead of 6"},
         {"ctorch._utils\n_rebuild_tensor\n(NNNNtR", "its storage is no persistent id"},
         {"ctorch._utils\n_rebuild_tensor\n(PP\nNNNtR", "protocol 0"},
-        {"ctorch._utils\n_rebuild_tensor\n((U\x07storagetQNNNtR", "its storage has 1 fields instead of 5"},
+        {"ctorch._utils\n_rebuild_tensor\n((U\x07storagetQNNNtR",
+         "its storage has 1 fields instead of 5"},
         {"(U\x07storageNNNNtQ", "the key of its storage is no text"},
         {"ctorch._utils\n_rebuild_sparse_tensor\nN]\x86R", "its sparse data is no"},
         {"ctorch._utils\n_rebuild_meta_tensor_no_storage\nNNN\x87R", "its size is no tuple"},
-        {"ctorch._utils\n_rebuild_meta_tensor_no_storage\nNN\x85)\x87R", "its size[0] is no 64-bit integer"},
-        {"ctorch._utils\n_rebuild_meta_tensor_no_storage\nNK\x01\x85)\x87R", "it has 1 sizes, but 0 strides"},
+        {"ctorch._utils\n_rebuild_meta_tensor_no_storage\nNN\x85)\x87R",
+         "its size[0] is no 64-bit integer"},
+        {"ctorch._utils\n_rebuild_meta_tensor_no_storage\nNK\x01\x85)\x87R",
+         "it has 1 sizes, but 0 strides"},
     };
     for (size_t i = 0; i < countof(cases); i++) {
         Error err = {0};
@@ -409,12 +449,15 @@ static void test_storage_of_two_types(void **state)
     put_floats(&p, "0", 6);
     text_addc(&p, 's');
     put_text(&p, "b");
-    put_tensor(&p, &(Made){.class = "torch\nLongStorage", .numel = 3, .dims = {3}, .strides = {1}, .rank = 1});
+    put_tensor(
+        &p,
+        &(Made){.class = "torch\nLongStorage", .numel = 3, .dims = {3}, .strides = {1}, .rank = 1});
     text_addc(&p, 's');
     Checkpoint *c = open_zip_of(&p, numbers, sizeof numbers, &err);
     assert_non_null(c);
     assert_int_equal(tensor_at(c, "", "b")->dtype, DT_I64);
-    assert_non_null(strstr(checkpoint_warning(c, 0), "storage '0' is referred to as 6 elements of type f32 and as 3"));
+    assert_non_null(strstr(checkpoint_warning(c, 0),
+                           "storage '0' is referred to as 6 elements of type f32 and as 3"));
     checkpoint_unref(c);
 }
 
@@ -441,6 +484,7 @@ int main(void)
         TEST(test_stride_times_shape_overflows),
         TEST(test_negative_numbers),
         TEST(test_offset_overflows),
+        TEST(test_storage_key_too_long),
         TEST(test_too_many_dimensions),
         TEST(test_malformed_arguments),
         TEST(test_error_says_where_in_the_tree),

@@ -1,6 +1,6 @@
 /* torch: the object tree: which containers are found, what they are called, whole modules,
  * and trees that are too deep, cyclic or repeat themselves. */
-#include <stdlib.h>
+#include <stdio.h>
 
 #include "tests/unit/torch_maker.h"
 
@@ -68,13 +68,19 @@ static void test_lists_and_tuples(void **state)
 static void test_training_checkpoint(void **state)
 {
     (void)state;
-    Checkpoint *c = open_tree(
-        "}(U\x05" "epochK\x03U\x0Astate_dictccollections\nOrderedDict\n)R(U\x01" "a@U\x03" "b.w@u"
-        "}U\x09_metadataccollections\nOrderedDict\n)RsbU\x09optimizer}(U\x05state}(K\x01}(U\x04stepK\x05"
-        "U\x03" "exp@uK\x02}U\x03" "exp@suU\x0Cparam_groups]uu");
+    Checkpoint *c = open_tree("}(U\x05"
+                              "epochK\x03U\x0Astate_dictccollections\nOrderedDict\n)R(U\x01"
+                              "a@U\x03"
+                              "b.w@u"
+                              "}U\x09_metadataccollections\nOrderedDict\n)RsbU\x09optimizer}("
+                              "U\x05state}(K\x01}(U\x04stepK\x05"
+                              "U\x03"
+                              "exp@uK\x02}U\x03"
+                              "exp@suU\x0Cparam_groups]uu");
     has_keys(c, "state_dict", "a b.w ");
     assert_false(container(c, "state_dict")->optimizer);
-    assert_true(object_is_call(dict_torch_metadata(container(c, "state_dict")->dict), "collections", "OrderedDict"));
+    assert_true(object_is_call(dict_torch_metadata(container(c, "state_dict")->dict), "collections",
+                               "OrderedDict"));
     has_keys(c, "optimizer.state[1]", "exp ");
     assert_int_equal(container(c, "optimizer.state[1]")->others, 1);
     assert_true(container(c, "optimizer.state[1]")->optimizer);
@@ -97,20 +103,19 @@ static void test_python_2_state_dict(void **state)
 static void test_keys_that_need_quotes(void **state)
 {
     (void)state;
-    Checkpoint *c = open_tree("}(U\x03" "a.b}U\x01w@sU\x00]@aU\x04x[0]}U\x01w@sU\x02\"\\}U\x01w@s"
-                              "U\x03" "a::}U\x01w@sK\x07}U\x01w@sU\x01" "7}U\x01w@su");
-    checkpoint_unref(c);
     Text p = {0};
     text_add(&p, "}(");
-    static const char *const keys[] = {"a.b", "", "x[0]", "\"\\", "a::", "7", "plain key-1/2", "\n"};
+    static const char *const keys[] = {"a.b", "",  "x[0]",          "\"\\",
+                                       "a::", "7", "plain key-1/2", "\n"};
     for (size_t i = 0; i < countof(keys); i++) {
         put_text(&p, keys[i]);
         put_tree(&p, "}U\x01w@s");
     }
     put_tree(&p, "K\x07}U\x01w@sJ\xFF\xFF\xFF\xFF}U\x01w@sN}U\x01w@su");
-    c = opens(&p);
-    static const char *const paths[] = {"[\"a.b\"]", "[\"\"]", "[\"x[0]\"]", "[\"\\\"\\\\\"]", "[\"a::\"]",
-                                        "7", "plain key-1/2", "[\"\n\"]", "[7]", "[-1]", "[None]"};
+    Checkpoint *c = opens(&p);
+    static const char *const paths[] = {"[\"a.b\"]", "[\"\"]", "[\"x[0]\"]",    "[\"\\\"\\\\\"]",
+                                        "[\"a::\"]", "7",      "plain key-1/2", "[\"\n\"]",
+                                        "[7]",       "[-1]",   "[None]"};
     for (size_t i = 0; i < countof(paths); i++) has_keys(c, paths[i], "w ");
     checkpoint_unref(c);
 }
@@ -150,7 +155,9 @@ static void test_keys_that_only_look_equal(void **state)
 static void test_dict_of_dicts_is_joined(void **state)
 {
     (void)state;
-    Checkpoint *c = open_tree("}(U\x02l1}(U\x01w@U\x01" "b@uU\x02l2}U\x02in}U\x01w@ssU\x03act}u");
+    Checkpoint *c = open_tree("}(U\x02l1}(U\x01w@U\x01"
+                              "b@uU\x02l2}U\x02in}U\x01w@ssU\x03"
+                              "act}u");
     has_keys(c, "", "l1.w l1.b l2.in.w ");
     has_keys(c, "l1", "w b ");
     has_keys(c, "l2.in", "w ");
@@ -184,39 +191,45 @@ static void test_attributes_and_arguments_of_objects(void **state)
     checkpoint_unref(c);
 }
 
-/* --- modules -------------------------------------------------------------------------------- */
+/* --- modules -------------------------------------------------------------------------- */
 
-/* A module's state; each part is the opcodes of the items of its dict, or "". */
-static void put_module(Text *p, const char *parameters, const char *buffers, const char *modules)
+static void put_group(Text *p, const char *name, const Text *items)
 {
-    const char *const names[] = {"_parameters", "_buffers", "_modules"};
-    const char *const parts[] = {parameters, buffers, modules};
-    text_add(p, "cmy.models\nNet\n)\x81}(");
-    put_text(p, "training");
-    text_addc(p, '\x88');
-    for (size_t i = 0; i < countof(names); i++) {
-        put_text(p, names[i]);
-        put_tree(p, "ccollections\nOrderedDict\n)R");
-        if (*parts[i]) {
-            text_addc(p, '(');
-            put_tree(p, parts[i]);
-            text_addc(p, 'u');
-        }
-    }
-    put_tree(p, "U\x1B_non_persistent_buffers_setc__builtin__\nset\n]U\x04tempa\x85Rub");
+    put_text(p, name);
+    text_add(p, "ccollections\nOrderedDict\n)R");
+    if (!items->length) return;
+    text_addc(p, '(');
+    text_addn(p, items->bytes, items->length);
+    text_addc(p, 'u');
+}
+
+/* A pickled module; each part is the opcodes of the items of its dict. */
+static void put_module(Text *p, const char *parameters, const char *buffers, const Text *modules)
+{
+    Text items = {0};
+    text_add(p, "cmy.models\nNet\n)\x81}(U\x08training\x88");
+    put_tree(&items, parameters);
+    put_group(p, "_parameters", &items);
+    text_clear(&items);
+    put_tree(&items, buffers);
+    put_group(p, "_buffers", &items);
+    put_group(p, "_modules", modules);
+    put_text(p, "_non_persistent_buffers_set");
+    text_add(p, "c__builtin__\nset\n]U\x04tempa\x85Rub");
+    text_done(&items);
 }
 
 static void test_whole_module(void **state)
 {
     (void)state;
     Text leaf = {0}, inner = {0}, p = {0};
-    put_module(&leaf, "U\x01w@U\x01" "bN", "U\x01n@U\x04temp@", "");
+    put_module(&leaf, "U\x01w@U\x01" "bN", "U\x01n@U\x04temp@", &inner);
     text_add(&inner, "U\x04" "conv");
     text_addn(&inner, leaf.bytes, leaf.length);
-    text_add(&inner, "q\x07U\x04noneNU\x05again" "h\x07");
+    text_add(&inner, "q\x07U\x04noneNU\x05" "againh\x07");
     text_addc(&p, '}');
     put_text(&p, "model");
-    put_module(&p, "U\x01s@", "", inner.bytes);
+    put_module(&p, "U\x01s@", "", &inner);
     text_addc(&p, 's');
     Checkpoint *c = opens(&p);
     has_keys(c, "model", "s conv.w conv.n again.w again.n ");
@@ -261,12 +274,15 @@ static void test_modules_that_multiply(void **state)
     assert_error_has(err, "x.pth: the same parts are repeated so often");
 }
 
-/* --- hostile trees ---------------------------------------------------------------------------- */
+/* --- hostile trees -------------------------------------------------------------------- */
 
 static void test_cyclic_trees(void **state)
 {
     (void)state;
-    Checkpoint *c = open_tree("}q\x05(U\x01w@U\x04selfh\x05U\x01l]q\x06h\x06" "ah\x05" "aU\x01t](h\x05" "(h\x06teu");
+    Checkpoint *c = open_tree("}q\x05(U\x01w@U\x04selfh\x05U\x01l]q\x06h\x06"
+                              "ah\x05"
+                              "aU\x01t](h\x05"
+                              "(h\x06teu");
     has_keys(c, "", "w ");
     assert_int_equal(checkpoint_container_count(c), 1);
     checkpoint_unref(c);
@@ -288,6 +304,48 @@ static void test_dicts_that_multiply(void **state)
         put(&p, (uint64_t)i, 1);
         text_addc(&p, 'u');
     }
+    assert_null(open_pickle(&p, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+}
+
+/* What few bytes can make us do often: COUNT times something of COUNT items. */
+static void refuses_repetition(const char *before, const char *item, const char *after,
+                               const char *again)
+{
+    enum { COUNT = 50000 };
+    Text p = {0};
+    Error err = {0};
+    text_add(&p, before);
+    for (int i = 0; i < COUNT; i++) text_add(&p, item);
+    text_add(&p, after);
+    for (int i = 0; i < COUNT; i++) text_add(&p, again);
+    text_addc(&p, 'e');
+    assert_null(open_pickle(&p, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_error_has(err, "x.pth: ");
+}
+
+static void test_repetitions_are_paid_for(void **state)
+{
+    (void)state;
+    refuses_repetition("}(", "K\x05N", "uq\x01" "0](", "ca\nB\n)Rh\x01" "b");
+    refuses_repetition("](", "NN\x86", "e\x85q\x01" "0ccollections\nOrderedDict\nq\x02" "0](",
+                       "h\x02h\x01R");
+    refuses_repetition("}(", "K\x05N",
+                       "uq\x01" "0cM\nM\nq\x02" "0}(U\x08_modulesh\x01U\x0B_parametersh\x01uq\x03"
+                       "0](",
+                       "h\x02)Rh\x03" "b");
+}
+
+static void test_many_small_containers(void **state)
+{
+    (void)state;
+    enum { COUNT = 400000 };
+    Text p = {0};
+    Error err = {0};
+    put_tree(&p, "@q\x01" "0](");
+    for (int i = 0; i < COUNT; i++) text_add(&p, "]h\x01" "a");
+    text_addc(&p, 'e');
     assert_null(open_pickle(&p, &err));
     assert_int_equal(err.code, ERR_LIMIT);
 }
@@ -364,6 +422,8 @@ int main(void)
         TEST(test_modules_that_multiply),
         TEST(test_cyclic_trees),
         TEST(test_dicts_that_multiply),
+        TEST(test_repetitions_are_paid_for),
+        TEST(test_many_small_containers),
         TEST(test_a_million_levels),
         TEST(test_a_bad_tensor_a_million_levels_down),
         TEST(test_many_tensors_in_linear_time),

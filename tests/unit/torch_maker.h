@@ -81,7 +81,7 @@ static inline void put_floats(Text *p, const char *key, int64_t n)
     put_tensor(p, &(Made){.key = key, .numel = n, .dims = {n}, .strides = {1}, .rank = 1});
 }
 
-/* --- files ------------------------------------------------------------------------------- */
+/* --- files ---------------------------------------------------------------------------- */
 
 typedef struct Record {
     const char *name;
@@ -164,7 +164,8 @@ static inline const Container *container(const Checkpoint *checkpoint, const cha
     return found;
 }
 
-static inline const Tensor *tensor_at(const Checkpoint *checkpoint, const char *path, const char *key)
+static inline const Tensor *tensor_at(const Checkpoint *checkpoint, const char *path,
+                                      const char *key)
 {
     const Tensor *tensor = dict_find(container(checkpoint, path)->dict, key);
     if (!tensor) fail_msg("container '%s' has no '%s'", path, key);
