@@ -1,4 +1,8 @@
-/* The life of a temporary file: named, filled, synced, renamed; or removed. */
+/* The life of a temporary file: named, filled, synced, renamed; or removed.
+ *
+ * What a reader of the folder can ever see under the final name is the old file or the whole
+ * new one: bytes go into a sibling that was created exclusively, and its name changes only
+ * after they are on the disk. What is seen after a crash of the machine is the same. */
 #include "loader/export/atomic.h"
 
 #include <errno.h>
@@ -49,6 +53,7 @@ struct AtomicFile {
  * it has to remove. Slots are claimed and given back by compare and swap. */
 static _Atomic(const char *) temporaries[TEMPORARIES];
 
+/* The slot that now holds `path`; -1 when all are taken, and a signal will leave the file. */
 static int register_temporary(const char *path)
 {
     for (int i = 0; i < TEMPORARIES; i++) {
@@ -58,6 +63,7 @@ static int register_temporary(const char *path)
     return -1;
 }
 
+/* Before the path is freed: a handler may look at it until then. */
 static void forget_temporary(AtomicFile *file)
 {
     if (file->slot >= 0) atomic_store(&temporaries[file->slot], NULL);
@@ -104,6 +110,25 @@ static char *follow_links(const char *path, Error *err)
     return NULL;
 }
 
+/* Sets the error, and forgets a name that was never ours: it must not be removed. */
+static void fail_creating(AtomicFile *file, const char *folder, Error *err)
+{
+    int number = errno;
+    forget_temporary(file);
+    free(file->temporary);
+    file->temporary = NULL;
+    if (number == ENOENT && folder[0] && access(folder, F_OK) != 0) {
+        error_set(err, ERR_IO, "%s: the folder %s does not exist; create it first", file->shown,
+                  folder);
+        return;
+    }
+    errno = number;
+    error_errno(err, "%s: cannot create a file in %s", file->shown,
+                folder[0] ? folder : "the current folder");
+}
+
+/* Creates the sibling, exclusively, under a name that nobody can have foreseen. It is in the
+ * same folder, so that the rename cannot become a copy to another file system. */
 static bool create_temporary(AtomicFile *file, Error *err)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";   /* 32: no bias */
@@ -125,20 +150,8 @@ static bool create_temporary(AtomicFile *file, Error *err)
         if (file->fd >= 0 || errno != EEXIST) break;
         forget_temporary(file);
     }
+    if (file->fd < 0) fail_creating(file, folder, err);
     text_done(&path);
-    if (file->fd < 0) {
-        int number = errno;
-        forget_temporary(file);
-        free(file->temporary);   /* never ours: not to be removed */
-        file->temporary = NULL;
-        errno = number;
-        if (errno == ENOENT)
-            error_set(err, ERR_IO, "%s: the folder %s does not exist; create it first",
-                      file->shown, folder);
-        else
-            error_errno(err, "%s: cannot create a file in %s", file->shown,
-                        folder[0] ? folder : "the current folder");
-    }
     free(folder);
     return file->fd >= 0;
 }
@@ -188,6 +201,7 @@ static bool measure_room(const AtomicFile *file, uint64_t *room)
     return true;
 }
 
+/* Sets the error for too little room; `what` says in which way. */
 static bool fail_full(const AtomicFile *file, const char *what, uint64_t room, Error *err)
 {
     char need[32], left[32];
@@ -247,6 +261,7 @@ static void start_write_back(AtomicFile *file)
 #endif
 }
 
+/* Hashes and writes, all of it; what was gathered before must be out already. */
 static bool write_through(AtomicFile *file, const unsigned char *bytes, size_t n, Error *err)
 {
     if (file->hash) EVP_DigestUpdate(file->hash, bytes, n);
@@ -260,6 +275,7 @@ static bool write_through(AtomicFile *file, const unsigned char *bytes, size_t n
     return true;
 }
 
+/* Writes out what was gathered. After it the file's end is atomic_position. */
 static bool flush(AtomicFile *file, Error *err)
 {
     size_t n = file->gathered;
@@ -307,6 +323,8 @@ static bool copy_in_kernel(AtomicFile *file, ByteSource *source, uint64_t offset
     return true;
 }
 
+/* Without the kernel's help bytes are read right behind what was gathered, so that many small
+ * ranges become one write, and the CRC is taken while they are still in the cache. */
 bool atomic_copy(AtomicFile *file, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
                  Error *err)
 {
@@ -332,6 +350,7 @@ void atomic_hash(AtomicFile *file)
     if (!file->hash || EVP_DigestInit_ex(file->hash, EVP_sha256(), NULL) != 1) abort();
 }
 
+/* Lower-case hex, "" when no hash was asked for. */
 static void finish_hash(AtomicFile *file, char hex[65])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -379,6 +398,8 @@ static void sync_folder(const AtomicFile *file)
     close(fd);
 }
 
+/* Everything that can fail comes before the rename: also close(), which on network file
+ * systems is where a failed write is told. */
 static bool finish_file(AtomicFile *file, Error *err)
 {
     if (!flush(file, err)) return false;

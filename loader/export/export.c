@@ -6,95 +6,13 @@
 
 #include "loader/export/writer.h"
 
-static const Writer *const writers[] = {&torch_writer, &safetensors_writer};
-
-static bool has_word(const char *words, const char *word, size_t n)
-{
-    for (const char *at = words; *at;) {
-        size_t length = strcspn(at, " ");
-        if (length == n && strncmp(at, word, n) == 0) return true;
-        at += length + strspn(at + length, " ");
-    }
-    return false;
-}
-
-/* By the last suffix, or by the last two (".pth.tar"). */
-static const Writer *find_by_suffix(const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    for (size_t i = 0; i < countof(writers); i++)
-        for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.'))
-            if (has_word(writers[i]->suffixes, dot, strlen(dot))) return writers[i];
-    return NULL;
-}
-
 const char *export_format_of(const char *path)
 {
-    const Writer *writer = find_by_suffix(path);
+    const Writer *writer = writer_by_suffix(path);
     return writer ? writer->name : NULL;
 }
 
-/* --to takes a writer's name, or one of its suffixes without the dot. */
-static const Writer *find_by_name(const char *name)
-{
-    Text suffix = {0};
-    const Writer *found = NULL;
-    text_addf(&suffix, ".%s", name);
-    for (size_t i = 0; i < countof(writers) && !found; i++)
-        if (strcmp(writers[i]->name, name) == 0 || strcmp(writers[i]->format, name) == 0 ||
-            has_word(writers[i]->suffixes, suffix.bytes, suffix.length))
-            found = writers[i];
-    text_done(&suffix);
-    return found;
-}
-
-static const Writer *choose_writer(const char *path, const ExportOptions *options, Error *err)
-{
-    const Writer *writer = options->format ? find_by_name(options->format) : find_by_suffix(path);
-    if (writer) return writer;
-    if (options->format)
-        error_set(err, ERR_USAGE, "%s: no writer for format '%s'; there are pth and safetensors",
-                  path, options->format);
-    else
-        error_set(err, ERR_USAGE, "%s: the suffix says no format that can be written (.pth .pt "
-                  ".bin .ckpt .safetensors); name one of them, or say --to pth", path);
-    return NULL;
-}
-
-bool entry_prefix(const PlanEntry *entry, Error *err)
-{
-    Text name = {0};
-    name_show(entry->name, &name);
-    error_prefix(err, "tensor '%s'", text_string(&name));
-    text_done(&name);
-    return false;
-}
-
-/* The closest dtype that every format holds. */
-static const char *plain_dtype(DType dtype)
-{
-    switch (dtype_info(dtype)->kind) {
-    case CLASS_COMPLEX: return "c64";
-    case CLASS_INT: return "i64";
-    case CLASS_UINT: return "u8";
-    default: return "f32";
-    }
-}
-
-bool refuse_dtype(const PlanEntry *entry, const char *format, const char *instead, Error *err)
-{
-    error_set(err, ERR_UNSUPPORTED, "%s cannot hold %s; cast it in a rule (|> cast(\"%s\"))%s",
-              format, dtype_name(entry->dtype), plain_dtype(entry->dtype), instead);
-    return entry_prefix(entry, err);
-}
-
-uint64_t entry_bytes(const PlanEntry *entry)
-{
-    uint64_t count = 1, bytes;
-    for (unsigned i = 0; i < entry->rank; i++) count *= (uint64_t)entry->dims[i];
-    return dtype_bytes(entry->dtype, count, &bytes) ? bytes : 0;
-}
-
+/* Names prove nothing about files, device and inode do. */
 static bool is_file(const struct stat *info, int fd)
 {
     struct stat other;
@@ -102,7 +20,9 @@ static bool is_file(const struct stat *info, int fd)
 }
 
 /* The source is never written over, under whatever name it goes (a link, another spelling):
- * files are compared, the checkpoint's own and those that its tensors lie in. */
+ * files are compared, the checkpoint's own and those that its tensors lie in (shards). Values
+ * are still to be read from it while the output is written; with --force a target may be
+ * replaced, since its open file stays readable after the rename. */
 static bool protect_source(const Plan *plan, const char *path, Error *err)
 {
     struct stat info, source;
@@ -126,6 +46,7 @@ static bool protect_source(const Plan *plan, const char *path, Error *err)
                      "choose another name", path);
 }
 
+/* From the temporary file to the rename. On any error the file is gone. */
 static bool write_to(const Writer *writer, const Plan *plan, const char *path,
                      const ExportOptions *options, ExportResult *result, Error *err)
 {
@@ -144,6 +65,7 @@ static bool write_to(const Writer *writer, const Plan *plan, const char *path,
     return atomic_commit(file, result->sha256, err);
 }
 
+/* All that can be refused is refused before a file is made. */
 bool export_write(const Plan *plan, const char *path, const ExportOptions *options,
                   ExportResult *result, Error *err)
 {
@@ -151,7 +73,7 @@ bool export_write(const Plan *plan, const char *path, const ExportOptions *optio
     ExportResult none;
     if (!options) options = &defaults;
     if (!result) result = &none;
-    const Writer *writer = choose_writer(path, options, err);
+    const Writer *writer = writer_choose(path, options, err);
     *result = (ExportResult){.tensors = plan->count};
     if (!writer) return false;
     result->format = writer->format;

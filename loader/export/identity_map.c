@@ -1,3 +1,4 @@
+/* Open addressing over pointers, half full at most; nothing is ever removed. */
 #include "loader/export/identity_map.h"
 
 #include <stdlib.h>

@@ -13,11 +13,12 @@
  * consume_prefix_in_state_dict_if_present does ("module" becomes '' and gives it its version).
  * Entries that are no plain data are left out: nothing is carried into an output that would
  * call a function when it is loaded. */
+#include "loader/export/metadata.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/core/map.h"
-#include "loader/export/export.h"
 #include "loader/export/pickle_writer.h"
 
 enum { MODULE_DEPTH_MAX = 64 };  /* modules nested deeper are not carried */
@@ -34,14 +35,16 @@ typedef struct Module {
     bool settled;                /* goals are final */
 } Module;
 
+/* The modules of a source on their way to new names. */
 typedef struct Carrier {
-    Arena *arena;
+    Arena *arena;                /* the plan's: what is made here lives as long as the plan */
     Module *modules;
     size_t count;
     NameMap index;               /* name → module */
     Text scratch;
 } Carrier;
 
+/* collections.OrderedDict() as the pickle reader would have made it, its items to come. */
 static Object *new_ordered_dict(Arena *arena)
 {
     Object *dict = object_new(arena, OBJ_CALL);
@@ -101,6 +104,8 @@ static const char *module_name(Arena *arena, const Object *key)
     return NULL;
 }
 
+/* The same entries, the same nodes (what shares strings goes on sharing them), without those
+ * that are no plain data. NULL when the original is no dict. */
 static const Object *copy_metadata(Arena *arena, const Object *original)
 {
     const Object *dict = object_as_dict(original);
@@ -122,6 +127,8 @@ static bool is_too_deep(const char *name)
     return dots >= MODULE_DEPTH_MAX;
 }
 
+/* Every module that the original tells of; of equal names the last value counts, as in a dict
+ * that was filled twice. */
 static void list_modules(Carrier *carrier, const Object *dict)
 {
     carrier->modules = mem_alloc((dict->list.count / 2 + 1) * sizeof *carrier->modules);
@@ -140,6 +147,7 @@ static void list_modules(Carrier *carrier, const Object *dict)
     }
 }
 
+/* One more new name for a module, unless it has it already. */
 static void add_goal(Carrier *carrier, Module *module, const char *goal)
 {
     for (size_t i = 0; i < module->goal_count; i++)
@@ -202,6 +210,7 @@ static void learn(Carrier *carrier, const char *from, const char *to)
     }
 }
 
+/* A module without tensors follows its parent; one that lost them all does not. */
 static void mark_tensors(Carrier *carrier, const StateDict *source)
 {
     for (size_t i = 0; i < dict_count(source); i++) {
@@ -236,6 +245,8 @@ static Module *module_around(Carrier *carrier, const Module *module)
     return NULL;
 }
 
+/* Decides where a module goes, by the rules at the head of this file. The module around it is
+ * settled. */
 static void settle(Carrier *carrier, Module *module)
 {
     module->settled = true;
@@ -271,6 +282,8 @@ static void settle_all(Carrier *carrier)
     }
 }
 
+/* The source's `_metadata` under the plan's names, in its own order. A name that did not change
+ * keeps its string object, a new one is a new string. */
 static const Object *carry_metadata(const Plan *plan, const Object *original)
 {
     const Object *dict = object_as_dict(original);
@@ -296,7 +309,7 @@ static const Object *carry_metadata(const Plan *plan, const Object *original)
     return finish_building(&builder);
 }
 
-const Object *plan_torch_metadata(const Plan *plan)
+const Object *metadata_for_plan(const Plan *plan)
 {
     const StateDict *target = align_target(plan->alignment);
     const StateDict *source = align_source_dict(plan->alignment);

@@ -1,4 +1,8 @@
-/* Protocol 2 opcodes: numbers, strings and globals with their memo; plain objects. */
+/* Protocol 2 opcodes: numbers, strings and globals with their memo; plain objects.
+ *
+ * Opcodes as in FORMATS.md 1.9. A reference takes 2 bytes below number 256 and 5 from there on,
+ * so every number must be the one that CPython gives: whatever it numbers is numbered here,
+ * whether it is ever referred to or not. */
 #include "loader/export/pickle_writer.h"
 
 #include <stdlib.h>
@@ -59,12 +63,14 @@ static void put_memo_op(PickleWriter *writer, int brief, int full, uint32_t numb
     else put_u32(writer, number);
 }
 
+/* Numbers what was written last: BINPUT or LONG_BINPUT. */
 static uint32_t put_number(PickleWriter *writer)
 {
     put_memo_op(writer, 'q', 'r', writer->count);
     return writer->count++;
 }
 
+/* BINGET or LONG_BINGET. */
 static void get_number(PickleWriter *writer, uint32_t number)
 {
     put_memo_op(writer, 'h', 'j', number);
@@ -97,6 +103,7 @@ static void put_long(PickleWriter *writer, const unsigned char *bytes, size_t n)
     text_addn(&writer->out, bytes, n);
 }
 
+/* The shortest of BININT1, BININT2 (both unsigned), BININT and LONG1. */
 void pickle_put_int(PickleWriter *writer, int64_t value)
 {
     if (value >= 0 && value < 256) {
@@ -133,6 +140,7 @@ static int shared_character(const char *name, size_t n)
     return p == name + n && code < 256 ? (int)code : -1;
 }
 
+/* BINUNICODE: the length in bytes, known only behind the text, then UTF-8 with surrogatepass. */
 static void put_unicode(PickleWriter *writer, const char *name, size_t n)
 {
     pickle_put_op(writer, 'X');
@@ -147,6 +155,7 @@ static void put_unicode(PickleWriter *writer, const char *name, size_t n)
     for (unsigned i = 0; i < 4; i++) writer->out.bytes[length + i] = (char)(bytes >> (8 * i));
 }
 
+/* n bytes of a held name, or of a Python 2 str. */
 static void put_str(PickleWriter *writer, const char *name, size_t n, const void *identity)
 {
     int shared = shared_character(name, n);
@@ -219,12 +228,14 @@ static bool is_ordered_dict(const Object *object)
            (!call->args || call->args->list.count == 0);
 }
 
+/* What hashes by value: a dict with other keys could not be loaded. */
 static bool can_be_key(const Object *object)
 {
     return object->kind == OBJ_STR || object->kind == OBJ_BYTES || object->kind == OBJ_INT ||
            object->kind == OBJ_BOOL || object->kind == OBJ_NONE || object->kind == OBJ_FLOAT;
 }
 
+/* Bounded by depth and by nodes, so that cycles end and shared parts cannot multiply. */
 static bool is_plain(const Object *object, unsigned depth, size_t *nodes)
 {
     if (!object || ++*nodes > PICKLE_PLAIN_NODES || depth > PICKLE_PLAIN_DEPTH) return false;
@@ -292,6 +303,7 @@ static void put_ordered_items(PickleWriter *writer, const Object *dict)
     }
 }
 
+/* As batch_list_exact: one item alone without MARK, but not the last of many. */
 static void put_list_items(PickleWriter *writer, const Object *list)
 {
     size_t n = list->list.count;
@@ -303,6 +315,7 @@ static void put_list_items(PickleWriter *writer, const Object *list)
     }
 }
 
+/* Containers are numbered before they are filled, tuples after. */
 static void put_container(PickleWriter *writer, const Object *object)
 {
     if (object->kind == OBJ_TUPLE) {
@@ -324,6 +337,7 @@ static void put_container(PickleWriter *writer, const Object *object)
     }
 }
 
+/* Recursion is as deep as pickle_object_is_plain allows. */
 void pickle_put_object(PickleWriter *writer, const Object *object)
 {
     switch ((ObjectKind)object->kind) {

@@ -1,10 +1,11 @@
 /* From a ledger to the list of what is written: every entry with a value, or a refusal that
  * says what has none and what to do. */
+#include "loader/export/plan.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/core/map.h"
-#include "loader/export/export.h"
 
 /* `'name'`, fit to be shown. */
 static const char *show(Arena *arena, const char *name)
@@ -18,6 +19,7 @@ static const char *show(Arena *arena, const char *name)
     return shown;
 }
 
+/* Whether the ledger forbids any output because of it. */
 static bool is_open(const Binding *binding)
 {
     switch (binding->status) {
@@ -93,6 +95,7 @@ static void find_opaque(const Tensor *tensor, void *context)
     if (!*opaque && tensor->encoding && tensor->encoding->opaque) *opaque = tensor;
 }
 
+/* Every number that the value is made of can be read. */
 static bool check_values(const Plan *plan, const Binding *binding, const Expr *value, Error *err)
 {
     const Tensor *empty = NULL, *opaque = NULL;
@@ -120,6 +123,8 @@ static const Expr *value_of(const Binding *binding)
     }
 }
 
+/* What a policy did not cast (own values, rules without a target) is already in its dtype;
+ * the cast here only makes sure that the output has the dtype which the ledger names. */
 static bool add_entry(Plan *plan, const Binding *binding, const Expr *expr, Error *err)
 {
     if (binding->dtype != DT_UNKNOWN && expr->dtype != binding->dtype) {
@@ -137,6 +142,7 @@ static bool add_entry(Plan *plan, const Binding *binding, const Expr *expr, Erro
     return true;
 }
 
+/* The first of a chain of ties: the only one that has no alias itself. */
 static size_t find_root(const Plan *plan, size_t index)
 {
     while (plan->entries[index].alias >= 0) index = (size_t)plan->entries[index].alias;
@@ -158,6 +164,7 @@ static void tie(Plan *plan, size_t a, size_t b)
         plan->entries[second].alias = (int64_t)first;
 }
 
+/* Follows the ties of the ledger (tied targets, and filled ones that share a storage). */
 static void tie_entries(Plan *plan)
 {
     NameMap names;
@@ -172,6 +179,7 @@ static void tie_entries(Plan *plan)
     map_done(&names);
 }
 
+/* One entry for each binding with a value, in the ledger's order. */
 static bool add_entries(Plan *plan, const PlanOptions *options, Error *err)
 {
     size_t count = align_count(plan->alignment);
@@ -229,7 +237,6 @@ Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
     }
     tie_entries(plan);
     add_metadata(plan);
-    plan->torch_metadata = plan_torch_metadata(plan);
     return plan;
 }
 
@@ -252,4 +259,20 @@ const Tensor *plan_unchanged(const PlanEntry *entry)
                      encoding->opaque))
         return NULL;
     return tensor;
+}
+
+uint64_t plan_entry_bytes(const PlanEntry *entry)
+{
+    uint64_t count = 1, bytes;
+    for (unsigned i = 0; i < entry->rank; i++) count *= (uint64_t)entry->dims[i];
+    return dtype_bytes(entry->dtype, count, &bytes) ? bytes : 0;
+}
+
+bool plan_entry_prefix(const PlanEntry *entry, Error *err)
+{
+    Text name = {0};
+    name_show(entry->name, &name);
+    error_prefix(err, "tensor '%s'", text_string(&name));
+    text_done(&name);
+    return false;
 }

@@ -22,6 +22,7 @@ static const DType dtype_order[] = {
     DT_F32, DT_C64, DT_F64, DT_I64, DT_U64,
 };
 
+/* Its place in that order; countof(dtype_order) for a dtype that the format does not have. */
 static unsigned dtype_place(DType dtype)
 {
     unsigned i = 0;
@@ -29,6 +30,7 @@ static unsigned dtype_place(DType dtype)
     return i;
 }
 
+/* Names are JSON strings, and one of them is taken. */
 static bool check_name(const PlanEntry *entry, Error *err)
 {
     if (strcmp(entry->name, "__metadata__") == 0)
@@ -37,7 +39,7 @@ static bool check_name(const PlanEntry *entry, Error *err)
     if (name_is_text(entry->name)) return true;
     error_set(err, ERR_UNSUPPORTED, ".safetensors names are UTF-8, and this one is not; rename "
               "it, or write .pth");
-    return entry_prefix(entry, err);
+    return plan_entry_prefix(entry, err);
 }
 
 static bool check(const Plan *plan, const ExportOptions *options, Error *err)
@@ -49,7 +51,8 @@ static bool check(const Plan *plan, const ExportOptions *options, Error *err)
         const PlanEntry *entry = &plan->entries[i];
         if (!check_name(entry, err)) return false;
         if (dtype_place(entry->dtype) == countof(dtype_order))
-            return refuse_dtype(entry, ".safetensors", ", or write .pth", err);
+            return writer_refuse_dtype(entry, ".safetensors",
+                                       dtype_info(entry->dtype)->torch ? ".pth" : NULL, err);
     }
     return true;
 }
@@ -72,6 +75,7 @@ static int compare_entries(const void *a, const void *b)
     return compare_names(one->name, two->name);
 }
 
+/* The entries in file order; free() the list. */
 static const PlanEntry **sort_entries(const Plan *plan)
 {
     const PlanEntry **sorted = mem_alloc((plan->count + 1) * sizeof *sorted);
@@ -80,6 +84,7 @@ static const PlanEntry **sort_entries(const Plan *plan)
     return sorted;
 }
 
+/* A JSON string, escaped as serde_json does. */
 static void put_string(Text *out, const char *name)
 {
     text_addc(out, '"');
@@ -87,6 +92,7 @@ static void put_string(Text *out, const char *name)
     text_addc(out, '"');
 }
 
+/* Never empty: the plan has at least a format. */
 static void put_metadata(const Plan *plan, Text *out)
 {
     text_add(out, "{\"__metadata__\":{");
@@ -107,7 +113,7 @@ static void put_entry(const PlanEntry *entry, uint64_t begin, Text *out)
     for (unsigned i = 0; i < entry->rank; i++)
         text_addf(out, "%s%" PRId64, i ? "," : "", entry->dims[i]);
     text_addf(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin,
-              begin + entry_bytes(entry));
+              begin + plan_entry_bytes(entry));
 }
 
 /* The header with its length; *total receives the bytes of values behind it. */
@@ -119,7 +125,7 @@ static bool make_header(const Plan *plan, const PlanEntry *const *sorted, Text *
     put_metadata(plan, out);
     for (size_t i = 0; i < plan->count; i++) {
         put_entry(sorted[i], *total, out);
-        if (!sum_add(*total, entry_bytes(sorted[i]), total))
+        if (!sum_add(*total, plan_entry_bytes(sorted[i]), total))
             return error_set(err, ERR_LIMIT, "the values are more than 64 bits can count");
     }
     text_addc(out, '}');
@@ -138,6 +144,7 @@ typedef struct Area {
     uint64_t begin, end;
 } Area;
 
+/* By storage (in any order), then by place: what overlaps stands together. */
 static int compare_areas(const void *a, const void *b)
 {
     const Area *one = a, *two = b;
@@ -151,7 +158,7 @@ static int compare_areas(const void *a, const void *b)
 static bool find_area(const PlanEntry *entry, Area *area)
 {
     const Tensor *tensor = plan_unchanged(entry);
-    if (!tensor || !tensor->storage || entry_bytes(entry) == 0) return false;
+    if (!tensor || !tensor->storage || plan_entry_bytes(entry) == 0) return false;
     uint64_t last = 0;
     for (unsigned i = 0; tensor->strides && i < tensor->rank; i++)
         last += (uint64_t)(tensor->dims[i] - 1) * (uint64_t)tensor->strides[i];
@@ -183,6 +190,7 @@ static size_t count_clones(const Plan *plan)
     return clones;
 }
 
+/* Unchanged neighbours of the source become one copy inside the kernel: see stream_range. */
 static bool write_values(const Plan *plan, const PlanEntry *const *sorted, Stream *stream,
                          Error *err)
 {

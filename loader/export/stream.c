@@ -5,8 +5,6 @@
 
 #include <zlib.h>
 
-#include "loader/export/writer.h"
-
 enum {
     BUFFER_DEFAULT = 16 << 20,
     BUFFER_MIN = 64,             /* four of the largest elements */
@@ -30,6 +28,7 @@ void stream_done(Stream *stream)
     *stream = (Stream){0};
 }
 
+/* Counts n bytes; false when the user wants to stop. */
 static bool report(Stream *stream, uint64_t n, Error *err)
 {
     stream->done += n;
@@ -38,6 +37,7 @@ static bool report(Stream *stream, uint64_t n, Error *err)
     return error_set(err, ERR_CANCELLED, "stopped; nothing was written");
 }
 
+/* A range in pieces small enough that progress moves and Ctrl-C is heard. */
 static bool copy_pieces(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n,
                         uint32_t *crc, Error *err)
 {
@@ -51,6 +51,7 @@ static bool copy_pieces(Stream *stream, ByteSource *source, uint64_t offset, uin
     return true;
 }
 
+/* The waiting range is forgotten first: it is not to be tried again after an error. */
 bool stream_flush(Stream *stream, Error *err)
 {
     ByteSource *source = stream->source;
@@ -119,6 +120,7 @@ static bool next_box(Boxes *boxes)
     return true;
 }
 
+/* Fills the buffer with one box and sends it off. */
 static bool compute_box(Stream *stream, const Boxes *boxes, uint32_t *crc, Error *err)
 {
     const PlanEntry *entry = boxes->entry;
@@ -128,12 +130,13 @@ static bool compute_box(Stream *stream, const Boxes *boxes, uint32_t *crc, Error
         return error_set(err, ERR_UNSUPPORTED, "packed %s values do not fill whole bytes where "
                          "they must be cut", dtype_name(entry->dtype));
     if (!expr_fill(entry->expr, boxes->from, boxes->size, stream->buffer, err))
-        return entry_prefix(entry, err);
+        return plan_entry_prefix(entry, err);
     if (crc) *crc = (uint32_t)crc32_z(*crc, stream->buffer, (size_t)bytes);
     return atomic_write(stream->file, stream->buffer, (size_t)bytes, err) &&
            report(stream, bytes, err);
 }
 
+/* Boxes follow one another in row-major order, so the file is written front to back. */
 static bool compute_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err)
 {
     Boxes boxes;

@@ -3,7 +3,8 @@
 #define LOADER_EXPORT_STREAM_H
 
 #include "loader/export/atomic.h"
-#include "loader/export/export.h"
+#include "loader/export/options.h"
+#include "loader/export/plan.h"
 
 typedef struct Stream {
     AtomicFile *file;            /* borrowed */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "loader/export/identity_map.h"
+#include "loader/export/metadata.h"
 #include "loader/export/pickle_writer.h"
 #include "loader/export/writer.h"
 #include "loader/export/zip_writer.h"
@@ -29,6 +30,7 @@ typedef struct Cell {
     uint64_t bytes;
 } Cell;
 
+/* The file before it is written: its pickle, and the storages that the pickle names. */
 typedef struct Layout {
     const Plan *plan;
     bool compact;
@@ -47,6 +49,7 @@ static DType storage_dtype(DType dtype)
     return dtype_info(dtype)->torch_storage ? dtype : DT_U8;
 }
 
+/* Typed storages go with _rebuild_tensor_v2, the others, untyped, with _v3. */
 static bool has_storage_class(DType dtype)
 {
     return dtype_info(dtype)->torch_storage != NULL;
@@ -58,15 +61,18 @@ static uint64_t element_bytes(DType dtype)
     return dtype == DT_F4_E2M1 ? 1 : dtype_size(dtype);
 }
 
+/* PyTorch has a dtype for it that can be saved. Its int4 and uint4 are names without numbers. */
 static bool check_entry(const PlanEntry *entry, Error *err)
 {
     const DTypeInfo *info = dtype_info(entry->dtype);
     if (!info->torch || info->kind == CLASS_OTHER) {
-        if (entry->dtype != DT_F4_E2M1) return refuse_dtype(entry, ".pth", "", err);
+        if (entry->dtype != DT_F4_E2M1)
+            return writer_refuse_dtype(entry, ".pth", info->safetensors ? ".safetensors" : NULL,
+                                       err);
         if (entry->rank == 0 || entry->dims[entry->rank - 1] % 2) {
             error_set(err, ERR_UNSUPPORTED, "f4_e2m1 in PyTorch packs pairs along the last dim, "
                       "which must be even; write .safetensors");
-            return entry_prefix(entry, err);
+            return plan_entry_prefix(entry, err);
         }
     }
     return true;
@@ -94,6 +100,7 @@ static const Storage *kept_storage(const PlanEntry *entry, bool compact)
     return entry->dtype == DT_F4_E2M1 && !tensor_is_contiguous(tensor) ? NULL : storage;
 }
 
+/* A new storage under the next number. */
 static uint32_t add_cell(Layout *layout, const Storage *kept, const PlanEntry *entry)
 {
     layout->cells = mem_grow(layout->cells, &layout->room, layout->count + 1,
@@ -102,7 +109,7 @@ static uint32_t add_cell(Layout *layout, const Storage *kept, const PlanEntry *e
         .kept = kept,
         .entry = entry,
         .key = arena_printf(layout->arena, "%zu", layout->count),
-        .bytes = kept ? kept->bytes : entry_bytes(entry),
+        .bytes = kept ? kept->bytes : plan_entry_bytes(entry),
     };
     if (kept) identity_set(&layout->storages, kept, (uint32_t)layout->count);
     return (uint32_t)layout->count++;
@@ -170,6 +177,8 @@ static void put_tensor(PickleWriter *pickle, const PlanEntry *entry, const Cell 
     pickle_put_memo(pickle, identity);
 }
 
+/* One key and its tensor. What was one Python object in the source, unchanged and under two
+ * names, is written once and referred to: so does pickle. */
 static void put_item(Layout *layout, size_t index)
 {
     const PlanEntry *entry = &layout->plan->entries[index];
@@ -184,6 +193,7 @@ static void put_item(Layout *layout, size_t index)
         put_tensor(layout->pickle, entry, cell, kept, identity);
 }
 
+/* The state that BUILD puts into the OrderedDict: {'_metadata': …}. */
 static void put_metadata(PickleWriter *pickle, const Object *metadata)
 {
     pickle_put_op(pickle, PICKLE_EMPTY_DICT);            /* the OrderedDict's __dict__ */
@@ -205,7 +215,8 @@ static void put_state_dict(Layout *layout)
         for (size_t end = i + batch; i < end; i++) put_item(layout, i);
         pickle_put_op(layout->pickle, batch > 1 ? PICKLE_SETITEMS : PICKLE_SETITEM);
     }
-    if (layout->plan->torch_metadata) put_metadata(layout->pickle, layout->plan->torch_metadata);
+    const Object *metadata = metadata_for_plan(layout->plan);
+    if (metadata) put_metadata(layout->pickle, metadata);
 }
 
 /* The pickle, and with it the storages in their order. */
@@ -240,6 +251,7 @@ static uint64_t sum_cells(const Layout *layout)
     return total;
 }
 
+/* One data/N record. */
 static bool write_cell(ZipWriter *zip, Stream *stream, const Cell *cell, Error *err)
 {
     char name[32];
@@ -252,6 +264,7 @@ static bool write_cell(ZipWriter *zip, Stream *stream, const Cell *cell, Error *
     return good && zip_writer_end(zip, crc, err);
 }
 
+/* All records in the order of PyTorch 2.13. */
 static bool write_records(const Layout *layout, ZipWriter *zip, Stream *stream, Error *err)
 {
     char digits[41];

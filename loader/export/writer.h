@@ -1,8 +1,9 @@
-/* Writer: one output format. A new one is one file and one row in export.c. */
+/* Writer: one output format. A new one is one file and one row in writer.c. */
 #ifndef LOADER_EXPORT_WRITER_H
 #define LOADER_EXPORT_WRITER_H
 
-#include "loader/export/export.h"
+#include "loader/export/options.h"
+#include "loader/export/plan.h"
 #include "loader/export/stream.h"
 
 typedef struct Writer {
@@ -19,12 +20,12 @@ typedef struct Writer {
 
 extern const Writer torch_writer, safetensors_writer;
 
-/* `tensor 'NAME'` in front of the error. Returns false. */
-bool entry_prefix(const PlanEntry *entry, Error *err);
-/* Sets the error that the entry's dtype is none of the format's, with the cast that helps and
- * the format that does not need it ("" = none). */
-bool refuse_dtype(const PlanEntry *entry, const char *format, const char *instead, Error *err);
-/* Bytes of the entry's values, packed. */
-uint64_t entry_bytes(const PlanEntry *entry);
+/* By the last suffix of a path, or by the last two (".pth.tar"); NULL when none fits. */
+const Writer *writer_by_suffix(const char *path);
+/* The writer that options->format names, else the suffix; an error that lists what there is. */
+const Writer *writer_choose(const char *path, const ExportOptions *options, Error *err);
+/* Sets the error that the entry's dtype is none of the format's, with what helps: a cast, or the
+ * `other` format (NULL = none). Returns false. */
+bool writer_refuse_dtype(const PlanEntry *entry, const char *format, const char *other, Error *err);
 
 #endif

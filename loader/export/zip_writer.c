@@ -1,4 +1,8 @@
-/* Records, directory and end of a zip in PyTorch's layout. */
+/* Records, directory and end of a zip in PyTorch's layout.
+ *
+ * Versions, times, disks and attributes are 0 throughout, so the bytes depend on names and
+ * content alone. Readers that trust .format_version compute where storages lie without reading
+ * headers (FORMATS.md 1.5): descriptors and padding must be exactly these. */
 #include "loader/export/zip_writer.h"
 
 #include <inttypes.h>
@@ -17,16 +21,18 @@ enum {
 };
 static const uint64_t FULL32 = 0xFFFFFFFF;   /* from here on a size or offset needs zip64 */
 
+/* What the directory will say of a record. */
 typedef struct Record {
     char *name;              /* without the prefix; owned */
-    uint64_t header, size;
-    uint32_t crc;
+    uint64_t header;         /* where its local header begins */
+    uint64_t size;           /* of the payload, in bytes */
+    uint32_t crc;            /* of the payload, once it is written */
 } Record;
 
 struct ZipWriter {
-    AtomicFile *file;
+    AtomicFile *file;        /* borrowed */
     char *prefix;            /* "archive/" */
-    Record *records;
+    Record *records;         /* owned; in file order */
     size_t count, room;
     uint64_t payload;        /* where the payload of the open record begins */
 };
@@ -73,6 +79,7 @@ void zip_writer_free(ZipWriter *writer)
     free(writer);
 }
 
+/* Writes a text and frees it. */
 static bool send(ZipWriter *writer, Text *out, Error *err)
 {
     bool good = atomic_write(writer->file, text_string(out), out->length, err);
@@ -95,11 +102,13 @@ static void put_zip64(Text *out, const Record *record, bool local)
     if (far) put64(out, record->header);
 }
 
+/* Names are UTF-8; the descriptor is announced for every record that has one. */
 static unsigned flags_of(const Record *record)
 {
     return FLAG_UTF8 | (record->size ? FLAG_DESCRIPTOR : 0u);
 }
 
+/* The padding fills what is missing to the next multiple of 64 behind the field's own 4 bytes. */
 static void put_local_header(const ZipWriter *writer, const Record *record, Text *out)
 {
     Text zip64 = {0};
@@ -139,6 +148,8 @@ bool zip_writer_begin(ZipWriter *writer, const char *name, uint64_t size, Error 
     return true;
 }
 
+/* A descriptor takes 24 bytes as soon as size or offset needs zip64, be the record ever so
+ * small. */
 bool zip_writer_end(ZipWriter *writer, uint32_t crc, Error *err)
 {
     Text out = {0};
@@ -169,6 +180,7 @@ bool zip_writer_record(ZipWriter *writer, const char *name, const void *bytes, s
            zip_writer_end(writer, (uint32_t)crc, err);
 }
 
+/* The first 16 bytes of a SHA-256 as two numbers of 20 digits, as PyTorch prints its two hashes. */
 void zip_writer_digits(const ZipWriter *writer, char digits[41])
 {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
@@ -253,6 +265,7 @@ bool zip_writer_finish(ZipWriter *writer, Error *err)
     return send(writer, &end, err);
 }
 
+/* Both kinds of slashes count, and only the last suffix goes: PyTorch's basename(). */
 void zip_archive_name(const char *path, Text *out)
 {
     const char *start = path, *end;

@@ -354,6 +354,22 @@ class Metadata(ExportCase):
         self.assertEqual(raw(ours["conv1.weight"]), raw(torch.load(source)["conv1.weight"]))
 
 
+    def test_expected_differences(self):
+        """What expect{} covers is the target's own value, or left out where there is none."""
+        source, target, schema = self.path("source.pth"), self.path("target.pth"), self.path("schema.txt")
+        torch.save(OrderedDict(w=counted((2,), torch.float32)), source)
+        torch.save(OrderedDict(w=counted((2,), torch.float32, 5), head=counted((3,), torch.float32, 5)), target)
+        with open(schema, "w") as file:
+            file.write("w torch.Size([2])\nhead torch.Size([3])\n")
+        for like, keys in ((target, ["w", "head"]), (schema, ["w"])):
+            out = self.path(os.path.basename(like) + ".pth")
+            self.tenon("align", source, like, "-e", 'expect{ missing={"head"} }', "-o", out)
+            ours = torch.load(out)
+            self.assertEqual(list(ours), keys)
+            self.assertEqual(raw(ours["w"]), raw(torch.load(source)["w"]))
+        self.assertEqual(raw(torch.load(self.path("target.pth.pth"))["head"]), raw(torch.load(target)["head"]))
+
+
 class Safetensors(ExportCase):
     def test_from_safetensors(self):
         state = {"b": counted((2, 3), torch.float32), "a": counted((4,), torch.bfloat16), "s": counted((), torch.int64)}

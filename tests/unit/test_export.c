@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include "loader/export/metadata.h"
 #include "loader/export/zip_writer.h"
 
 static void test_round_trips(void **state)
@@ -150,6 +151,29 @@ static void test_target(void **state)
     checkpoint_unref(checkpoint);
 }
 
+static void expect_tied(const char *target, const char *golden)
+{
+    char like[300], wanted[300];
+    snprintf(like, sizeof like, GOLDEN "%s", target);
+    snprintf(wanted, sizeof wanted, GOLDEN "%s", golden);
+    Alignment *alignment = align_files(GOLDEN "tied_in.pth", like, NULL);
+    assert_int_equal(align_summary(alignment)->bind[BIND_TIED], 1);
+    write_plan(alignment, NULL, in_folder(golden), &(ExportOptions){.force = true});
+    expect_same_file(in_folder(golden), wanted);
+    ExportResult result = write_plan(alignment, NULL, in_folder("tied.safetensors"),
+                                     &(ExportOptions){.force = true});
+    assert_int_equal(result.cloned, 1);
+    align_unref(alignment);
+}
+
+/* What the target ties shares a storage, as two tensor objects; computed ones as well. */
+static void test_tied_target(void **state)
+{
+    (void)state;
+    expect_tied("tied_target.pth", "tied.pth");
+    expect_tied("tied_half_target.pth", "tied_half.pth");
+}
+
 static void rename_modules(Draft *draft)
 {
     Op op = {.kind = OP_COPY};
@@ -165,7 +189,7 @@ static void test_metadata_follows_renames(void **state)
     Alignment *alignment = align_files(GOLDEN "module.pth", NULL, rename_modules);
     Plan *plan = plan_new(alignment, NULL, &err);
     if (!plan) fail_msg("%s", err.text);
-    const Object *metadata = plan->torch_metadata;
+    const Object *metadata = metadata_for_plan(plan);
     assert_int_equal(version_of(metadata, ""), 1);
     assert_int_equal(version_of(metadata, "stem.0"), 1);
     assert_int_equal(version_of(metadata, "stem.1"), 2);      /* BatchNorm is at version 2 */
@@ -390,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_legacy),          cmocka_unit_test(test_under),
         cmocka_unit_test(test_empty),           cmocka_unit_test(test_computed),
         cmocka_unit_test(test_compact),         cmocka_unit_test(test_target),
+        cmocka_unit_test(test_tied_target),
         cmocka_unit_test(test_metadata_follows_renames), cmocka_unit_test(test_refused_plans),
         cmocka_unit_test(test_refused_outputs), cmocka_unit_test(test_progress),
         cmocka_unit_test(test_archive_names),   cmocka_unit_test(test_formats),

@@ -77,8 +77,9 @@ static void put_safetensors(const char *path, const char *header, size_t values)
 /* The crate's own order of several metadata entries is that of a hash map; ours is sorted. */
 static void test_sorted_metadata(void **state)
 {
-    static const char wanted[] = "{\"__metadata__\":{\"a\":\"1\",\"format\":\"pt\",\"z\":\"\\u0001/\"},"
-                                 "\"w\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}";
+    static const char wanted[] =
+        "{\"__metadata__\":{\"a\":\"1\",\"format\":\"pt\",\"z\":\"\\u0001/\"},"
+        "\"w\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}";
     size_t n;
     (void)state;
     put_safetensors(in_folder("many_in.safetensors"),
@@ -150,7 +151,7 @@ static void test_refusals(void **state)
     expect_refused(GOLDEN "only.pth", "safetensors", &under, "--under", ".pth");
     put_safetensors(in_folder("f6.safetensors"),
                     "{\"six\":{\"dtype\":\"F6_E2M3\",\"shape\":[4],\"data_offsets\":[0,3]}}", 3);
-    expect_refused(in_folder("f6.safetensors"), "pth", NULL, "'six'", "cast");
+    expect_refused(in_folder("f6.safetensors"), "pth", NULL, "'six'", "write .safetensors");
 
     Alignment *alignment = align_files(GOLDEN "only.pth", NULL, rename_to_metadata);
     Plan *plan = plan_new(alignment, NULL, &err);

@@ -3,7 +3,8 @@
 Each NAME.pth is torch.save of an OrderedDict with freshly built key strings: tenon, reading it
 and writing it again, must give the same bytes (but for the serialization id). Files named
 *_in.pth are sources whose output is the file of the same name without _in. pickles.txt holds
-pickles of plain objects; objects that are made in the test itself.
+lengths and CRCs of pickles of plain objects, which the test makes itself. Everything comes out
+the same every time, but for legacy_in.pth, whose storage keys are addresses.
 
     python make_golden.py        run in this folder; the files are small and committed
 """
@@ -137,6 +138,14 @@ def parameters():
     return source, freshen((key, value.detach()) for key, value in source.items())
 
 
+def tied():
+    """(a source with one of two names, a target that ties both; the output)."""
+    source = freshen([("embed", counted((3, 2), torch.float32))])
+    like = counted((3, 2), torch.float32, 9)
+    target = freshen([("embed", like), ("head", like.detach())])
+    return source, target, freshen([("embed", source["embed"]), ("head", source["embed"].detach())])
+
+
 def lazy_bits():
     """(conjugate and negative views; their values)."""
     z, pairs = counted((2, 2), torch.complex64), counted((3,), torch.complex64).conj()
@@ -195,6 +204,14 @@ def main():
         source, result = make()
         save(source, f"{name}_in.pth")
         save(result, f"{name}.pth")
+    source, target, result = tied()
+    save(source, "tied_in.pth")
+    save(target, "tied_target.pth")
+    save(result, "tied.pth")
+    cast = source["embed"].to(torch.float16)
+    half = target["embed"].to(torch.float16)
+    save(freshen([("embed", half), ("head", half.detach())]), "tied_half_target.pth")
+    save(freshen([("embed", cast), ("head", cast.detach())]), "tied_half.pth")
     save(legacy(), "legacy_in.pth", _use_new_zipfile_serialization=False)
     save(legacy(), "legacy.pth")
     state = views()

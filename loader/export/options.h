@@ -1,0 +1,32 @@
+/* What a caller may ask of an export, and what it is told afterwards. */
+#ifndef LOADER_EXPORT_OPTIONS_H
+#define LOADER_EXPORT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Called now and then while bytes go out; returning false cancels (ERR_CANCELLED). */
+typedef bool (*ExportProgress)(void *context, uint64_t done, uint64_t total);
+
+typedef struct ExportOptions {
+    const char *format;          /* "pth" or "safetensors"; NULL: by the suffix of the path */
+    const char *under;           /* nest the state dict under this key (pth only); NULL = flat */
+    bool compact;                /* as PlanOptions.compact; either will do */
+    bool force;                  /* an existing file is replaced (never the source) */
+    bool sha256;                 /* of the whole file, into the result */
+    size_t buffer;               /* bytes; 0 = 16 MiB */
+    ExportProgress progress;     /* NULL: none */
+    void *progress_context;
+} ExportOptions;
+
+typedef struct ExportResult {
+    const char *format;          /* as reports say it: "torch-zip", "safetensors" */
+    size_t tensors;
+    uint64_t bytes;              /* of the file */
+    char sha256[65];             /* "" unless asked for */
+    size_t cloned;               /* entries whose bytes another entry has written as well: ties
+                                    that the format cannot say */
+} ExportResult;
+
+#endif

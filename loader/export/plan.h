@@ -1,0 +1,50 @@
+/* Plan: what is written, in order, and how each value comes about; made from an Alignment, with
+ * nothing left to decide. */
+#ifndef LOADER_EXPORT_PLAN_H
+#define LOADER_EXPORT_PLAN_H
+
+#include "loader/align/align.h"
+
+/* One tensor of the output. Names, dims and expressions are borrowed from alignment or arena. */
+typedef struct PlanEntry {
+    const char *name;            /* a held name (text.h) */
+    const Expr *expr;            /* final: cast to the output's dtype */
+    const int64_t *dims;         /* [rank] */
+    DType dtype;
+    uint8_t rank;
+    int64_t alias;               /* index of an earlier entry with the same values that shares
+                                    storage (tied, computed once); -1 = none */
+} PlanEntry;
+
+typedef struct Plan {
+    Arena *arena;                /* what was made for the plan; owned */
+    Alignment *alignment;        /* kept alive */
+    PlanEntry *entries;          /* owned; in the order of the output */
+    size_t count;
+    const MetadataItem *metadata;    /* for `__metadata__`; sorted by key */
+    size_t metadata_count;
+    bool compact;                /* PlanOptions.compact */
+} Plan;
+
+typedef struct PlanOptions {
+    bool omit_kept;              /* leave out kept tensors that have no data */
+    bool compact;                /* views become storages of their own */
+} PlanOptions;
+
+/* Lists the outputs in target order. Refuses what has no value, naming the first and the way
+ * out: open entries, schema sources, kept tensors without data (but omit_kept), tensors that
+ * are no plain numbers (ERR_SHAPE, ERR_UNSUPPORTED); and what must not be decided here:
+ * collisions, rule errors (ERR_RULE), rival containers (ERR_USAGE). A difference that expect{}
+ * covers is written with the target's own value, or left out where the target has none. */
+Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err);
+void plan_free(Plan *plan);              /* NULL is fine */
+/* The tensor whose stored bytes are the entry's values, when nothing is to be computed: no op,
+ * no cast, and stored as little-endian numbers without conjugate or negative bits; else NULL.
+ * It may be strided. */
+const Tensor *plan_unchanged(const PlanEntry *entry);
+/* Bytes of the entry's values, packed. */
+uint64_t plan_entry_bytes(const PlanEntry *entry);
+/* Puts "tensor 'NAME'" in front of the error. Returns false. */
+bool plan_entry_prefix(const PlanEntry *entry, Error *err);
+
+#endif
