@@ -1,4 +1,5 @@
-/* The Alignment as an object: made from a Draft, asked, and let go. */
+/* The Alignment as an object: made from a Draft, asked, and let go. What its states mean is
+ * align.h's business; how they come about is align_bind.c's and align_close.c's. */
 #include "loader/align/align.h"
 
 #include <stdlib.h>
@@ -27,6 +28,8 @@ const char *how_word(How how)
     return how_words[how];
 }
 
+/* ---- making ---- */
+
 /* One binding a target tensor, or a key that is left where there is no target. */
 static void list_bindings(Alignment *alignment)
 {
@@ -49,6 +52,7 @@ static void list_bindings(Alignment *alignment)
     }
 }
 
+/* One use a source tensor; unused until something shows otherwise. */
 static void list_uses(Alignment *alignment)
 {
     alignment->use_count = dict_count(alignment->source);
@@ -216,6 +220,34 @@ const Expr *align_value(const Binding *binding)
     return binding->expr;
 }
 
+const Expr *align_offer(const Binding *binding)
+{
+    bool open = binding->status == BIND_SHAPE || binding->status == BIND_DTYPE;
+    const Expr *offer = open ? binding->expr : binding->offered;
+    return offer && offer->kind == EX_FIT ? offer->from[0] : offer;
+}
+
+bool align_is_misshapen(const Binding *binding)
+{
+    if (binding->status == BIND_SHAPE) return binding->dims && !binding->expr->unknown;
+    bool skipped = binding->status == BIND_KEPT && !binding->origin && binding->offered;
+    return skipped && binding->dims && !binding->offered->unknown &&
+           !same_dims(binding->offered->dims, binding->offered->rank, binding->dims, binding->rank);
+}
+
+bool align_is_missing(const Binding *binding)
+{
+    if (binding->status == BIND_MISSING) return true;
+    return binding->status == BIND_KEPT && !binding->origin && !binding->offered;
+}
+
+bool name_fits(const Pattern *pattern, const char *name)
+{
+    Captures captures;
+    return pattern_match(pattern, name, &captures);
+}
+
+/* Whether policy{unused="error"} is there and a source tensor offends it. */
 static bool is_unused_open(const Alignment *alignment)
 {
     if (alignment->policy.unused != UNUSED_ERROR) return false;

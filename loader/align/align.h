@@ -49,6 +49,7 @@ typedef struct Binding {
     BindStatus status;
     How how;
     float confidence;            /* 1 unless it was guessed */
+    bool partial;                /* a fit took the overlap only; the reason says how much */
     bool covered;                /* by expect: does not stand in the way of writing */
     DType dtype;                 /* of the result: the target's, or its own */
     const int64_t *dims;         /* [rank]; NULL = unknown */
@@ -116,6 +117,14 @@ const Origin *align_step_origin(const Step *step);
 /* What a written file holds under this name: the value bound to it; where expect covers an open
  * binding, the target's own value; NULL where there is none (open, or kept without data). */
 const Expr *align_value(const Binding *binding);
+
+/* The source value that was offered and not taken (SHAPE, DTYPE, or KEPT and FILLED over it);
+ * of a fit that could not be, what was to be fitted. NULL = nothing was offered. */
+const Expr *align_offer(const Binding *binding);
+/* Whether two known shapes differ: SHAPE, or KEPT because of policy{shape="skip"}. */
+bool align_is_misshapen(const Binding *binding);
+/* Whether no source has the name: MISSING, or KEPT because of policy{missing="keep"}. */
+bool align_is_missing(const Binding *binding);
 
 /* CLI.md's exit status of what the ledger says: 0 complete, 1 differences remain, 2 a rule is
  * in error (collision, error note), 3 ties. */

@@ -22,6 +22,7 @@ typedef struct Binder {
 
 static const int64_t no_dims[1];
 
+/* Called for each tensor that an expression is made of: lists the sources, each once. */
 static void take_leaf(const Tensor *tensor, void *context)
 {
     Binder *binder = context;
@@ -35,6 +36,7 @@ static void take_leaf(const Tensor *tensor, void *context)
     binder->leaves[binder->leaf_count++] = tensor;
 }
 
+/* Sets leaves[] and `opaque` for one expression. The stamp saves clearing a mark per source. */
 static void gather_leaves(Binder *binder, const Expr *expr)
 {
     binder->leaf_count = 0;
@@ -43,6 +45,7 @@ static void gather_leaves(Binder *binder, const Expr *expr)
     expr_leaves(expr, take_leaf, binder);
 }
 
+/* What the binding is made of, or what was offered to it. */
 static void set_sources(Binder *binder, Binding *binding, const Expr *expr)
 {
     gather_leaves(binder, expr);
@@ -51,6 +54,7 @@ static void set_sources(Binder *binder, Binding *binding, const Expr *expr)
     binding->source_count = (uint32_t)binder->leaf_count;
 }
 
+/* Reasons add up: "100 of 200 rows; f16 → f32, cast". */
 static void add_reason(Binder *binder, Binding *binding, const char *reason)
 {
     binding->reason = binding->reason
@@ -58,6 +62,7 @@ static void add_reason(Binder *binder, Binding *binding, const char *reason)
                           : reason;
 }
 
+/* The value that the target file itself has for a tensor; NULL for schemas and opaque ones. */
 static const Expr *own_value(Binder *binder, const Tensor *target)
 {
     if (!target || !target->storage || !target->dims) return NULL;
@@ -76,6 +81,8 @@ static void keep_value(Binding *binding, const Expr *offered, const char *reason
     binding->reason = reason;
 }
 
+/* The offered value does not go in: an open state, or kept where policy skips such. A key without
+ * target is never kept, since there is nothing to keep. */
 static void refuse(Binder *binder, Binding *binding, BindStatus status, const Expr *offered,
                    const char *reason)
 {
@@ -94,12 +101,14 @@ static void refuse(Binder *binder, Binding *binding, BindStatus status, const Ex
 
 /* ---- the key of the same name ---- */
 
+/* Resolves a fit now that the target is known; the reason says what part of it was taken. */
 static const Expr *fit_with(Binder *binder, Binding *binding, const Expr *expr, Error *err)
 {
     char rows[64] = "";
     const Expr *fitted = expr_fit_to(binder->arena, expr, binding->target, rows, err);
     if (!fitted) return NULL;
     if (*rows) add_reason(binder, binding, arena_strdup(binder->arena, rows));
+    binding->partial = *rows != '\0';
     return fitted;
 }
 
@@ -152,10 +161,11 @@ static const Expr *settle_shape(Binder *binder, Binding *binding, const Expr *ex
 static const Expr *settle_dtype(Binder *binder, Binding *binding, const Expr *expr,
                                 const Expr *offered)
 {
-    DType from = expr->dtype, to = binding->target->dtype;
+    DType from = offered->dtype, to = binding->target->dtype;   /* a fit may have cast it */
     if (from == to || from == DT_UNKNOWN || to == DT_UNKNOWN) return expr;
     DTypePolicy policy = binder->alignment->policy.dtype;
-    bool allowed = policy == DTYPE_FORCE || (policy == DTYPE_CAST && dtype_casts_silently(from, to));
+    bool allowed = policy == DTYPE_FORCE ||
+                   (policy == DTYPE_CAST && dtype_casts_silently(from, to));
     const Expr *cast = allowed ? expr_cast(binder->arena, expr, to, NULL) : NULL;
     const char *pair = arena_printf(binder->arena, "%s → %s", dtype_name(from), dtype_name(to));
     if (!cast) {
@@ -167,6 +177,7 @@ static const Expr *settle_dtype(Binder *binder, Binding *binding, const Expr *ex
     return cast;
 }
 
+/* What the target does not say (schemas) the source says. */
 static void take_shape(Binding *binding, const Expr *expr)
 {
     if (binding->dtype == DT_UNKNOWN) binding->dtype = expr->dtype;
@@ -175,6 +186,7 @@ static void take_shape(Binding *binding, const Expr *expr)
     binding->rank = expr->rank;
 }
 
+/* The key stands for several: nothing is loaded, and every one of them is named. */
 static void bind_collision(Binder *binder, Binding *binding, const DraftKey *key)
 {
     const Collision *collision = draft_collision(binder->alignment->draft, key->collision - 1);
@@ -192,6 +204,7 @@ static bool has_fit(const Expr *expr)
     return expr->kind == EX_FIT;
 }
 
+/* A target, or without one a key, and the value that goes by its name. */
 static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
 {
     binding->step = key->step;
@@ -224,12 +237,7 @@ static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
 
 /* ---- fills ---- */
 
-static bool matches(const Pattern *pattern, const char *name)
-{
-    Captures captures;
-    return pattern_match(pattern, name, &captures);
-}
-
+/* Gives the target a made-up value; one that cannot be filled keeps its state and says why. */
 static void fill_with(Binder *binder, Binding *binding, const Op *op, const char *reason)
 {
     Error err = {0};
@@ -255,11 +263,12 @@ static void fill_with(Binder *binder, Binding *binding, const Op *op, const char
     text_done(&text);
 }
 
+/* The first fill() whose pattern fits: a later one finds the target filled. */
 static void fill_by_rule(Binder *binder, Binding *binding)
 {
     for (size_t i = 0; i < binder->fill_count; i++) {
         FillRule *fill = &binder->fills[i];
-        if (!matches(fill->pattern, binding->name)) continue;
+        if (!name_fits(fill->pattern, binding->name)) continue;
         fill->hits++;
         binding->origin = &fill->origin;
         fill_with(binder, binding, &fill->op, NULL);
@@ -292,10 +301,11 @@ static void fill_by_policy(Binder *binder, Binding *binding)
 
 /* ---- the whole ---- */
 
+/* keep_target comes before everything, also before a source that would fit. */
 static bool keep_by_rule(Binder *binder, Binding *binding, const DraftKey *key)
 {
     for (size_t i = 0; i < binder->keep_count; i++) {
-        if (!matches(binder->keeps[i].pattern, binding->name)) continue;
+        if (!name_fits(binder->keeps[i].pattern, binding->name)) continue;
         binder->keeps[i].hits++;
         if (key && key->expr) set_sources(binder, binding, key->expr);
         binding->own = own_value(binder, binding->target);
@@ -306,6 +316,7 @@ static bool keep_by_rule(Binder *binder, Binding *binding, const DraftKey *key)
     return false;
 }
 
+/* The order of B2a for one target; ties and policy follow when all of them are bound. */
 static void bind_target(Binder *binder, Binding *binding)
 {
     const DraftKey *key = draft_find(binder->alignment->draft, binding->name);
@@ -315,6 +326,7 @@ static void bind_target(Binder *binder, Binding *binding)
     if (!key || binder->misshapen) fill_by_rule(binder, binding);
 }
 
+/* policy{missing=…} for what neither a source, nor a fill, nor a tie has given a value. */
 static void settle_missing(Binder *binder)
 {
     Alignment *alignment = binder->alignment;
@@ -329,6 +341,7 @@ static void settle_missing(Binder *binder)
     }
 }
 
+/* A statement that did nothing is probably misspelt. */
 static void note_idle(Binder *binder)
 {
     Draft *draft = binder->alignment->draft;

@@ -8,6 +8,7 @@
 
 /* ---- sources ---- */
 
+/* The states in which a binding uses up its sources. */
 static bool takes_sources(const Binding *binding)
 {
     return binding->status == BIND_LOADED || binding->status == BIND_TIED;
@@ -60,6 +61,7 @@ typedef struct Living {
     const Binding *binding;      /* the binding of the key's name; NULL = none */
 } Living;
 
+/* A source that is part of a key nobody took: unused, with the target that refused it. */
 static void see_leaf(const Tensor *tensor, void *context)
 {
     Living *living = context;
@@ -95,6 +97,7 @@ static void mark_offered(Alignment *alignment, unsigned char *seen)
     }
 }
 
+/* Used, else unused where some key is still made of it, else dropped by the step that says so. */
 void close_uses(Alignment *alignment)
 {
     unsigned char *seen = mem_alloc(alignment->use_count + 1);
@@ -116,24 +119,19 @@ void close_uses(Alignment *alignment)
 
 /* ---- expect ---- */
 
-static bool matches(const Pattern *pattern, const char *name)
-{
-    Captures captures;
-    return pattern_match(pattern, name, &captures);
-}
-
 /* Whether one of the patterns fits either name; counts a hit for it. */
 static bool covers(const Pattern **patterns, size_t n, size_t *hits, const char *name,
                    const char *other)
 {
     for (size_t i = 0; i < n; i++)
-        if (matches(patterns[i], name) || (other && matches(patterns[i], other))) {
+        if (name_fits(patterns[i], name) || (other && name_fits(patterns[i], other))) {
             hits[i]++;
             return true;
         }
     return false;
 }
 
+/* An error note that makes the exit status 1 and not 2: the rules are fine, the files differ. */
 static void fail_expect(Alignment *alignment, const Expect *expect, const char *what,
                         const char *detail)
 {
@@ -141,6 +139,7 @@ static void fail_expect(Alignment *alignment, const Expect *expect, const char *
     draft_note(alignment->draft, NOTE_ERROR, expect->origin, "expect: %s%s", what, detail);
 }
 
+/* An expected difference that is not there is a difference too. */
 static void report_idle(Alignment *alignment, const Expect *expect, const char *what,
                         const Pattern **patterns, size_t n, const size_t *hits)
 {
@@ -166,6 +165,7 @@ static void cover_bindings(Alignment *alignment, const Expect *expect, BindStatu
     free(hits);
 }
 
+/* Patterns of `unused` see the name at the end, and the name in the file. */
 static void cover_uses(Alignment *alignment, const Expect *expect)
 {
     size_t n = expect->unused_count;
@@ -218,6 +218,7 @@ static void report_rest(Alignment *alignment, const Expect *expect)
     free(names);
 }
 
+/* expect{ loaded = N } counts what the report counts: loaded, without tied. */
 static void check_loaded(Alignment *alignment, const Expect *expect)
 {
     size_t loaded = 0;
@@ -229,6 +230,7 @@ static void check_loaded(Alignment *alignment, const Expect *expect)
                                  (long long)expect->loaded));
 }
 
+/* Several expect{} add up: first all of them cover, then what is left is judged. */
 void close_expect(Alignment *alignment)
 {
     size_t count;
@@ -249,6 +251,7 @@ void close_expect(Alignment *alignment)
 
 /* ---- sums ---- */
 
+/* Elements of the result; 0 while its shape is unknown. */
 static uint64_t count_values(const Binding *binding)
 {
     uint64_t count = 1;
@@ -257,6 +260,7 @@ static uint64_t count_values(const Binding *binding)
     return binding->dims ? count : 0;
 }
 
+/* Tied tensors count among the values and bytes that are loaded. */
 void close_summary(Alignment *alignment)
 {
     Summary *summary = &alignment->summary;

@@ -47,6 +47,9 @@ void close_summary(Alignment *alignment);
 /* Nearest names and suggested rules, for what is open. */
 void suggest_all(Alignment *alignment);
 
+/* Whether a whole-key pattern fits, when nobody asks for captures. */
+bool name_fits(const Pattern *pattern, const char *name);
+
 /* Index of a tensor of the source, MAP_NONE for a tensor that is not one. */
 uint32_t align_source_index(const Alignment *alignment, const Tensor *tensor);
 

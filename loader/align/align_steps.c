@@ -1,5 +1,6 @@
 /* Provenance: the steps and ops that a binding went through, oldest first. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "loader/align/align.h"
 
@@ -9,6 +10,7 @@ typedef struct StepSet {
     size_t room, count;
 } StepSet;
 
+/* False when the step was there already. */
 static bool add_to_set(StepSet *set, const Step *step)
 {
     if ((set->count + 1) * 2 > set->room) {
@@ -59,6 +61,7 @@ static size_t walk_tree(const Step *last, const Step **steps, size_t n)
     return count;
 }
 
+/* Nearly every history is a chain, which needs neither a stack nor a set. */
 size_t align_steps(const Binding *binding, const Step **steps, size_t n)
 {
     size_t length = 0;
@@ -73,6 +76,29 @@ size_t align_steps(const Binding *binding, const Step **steps, size_t n)
     return length;
 }
 
+/* The ops of one step, "T, cast("f16")", one by one: a comma inside brackets or quotes parts
+ * nothing. */
+static void add_ops(JsonWriter *writer, const char *ops)
+{
+    Text one = {0};
+    int depth = 0;
+    bool quoted = false;
+    for (const char *p = ops; *p; p++) {
+        if (*p == '"') quoted = !quoted;
+        if (!quoted && strchr("([{", *p)) depth++;
+        if (!quoted && strchr(")]}", *p)) depth--;
+        if (depth || quoted || strncmp(p, ", ", 2) != 0) {
+            text_addc(&one, *p);
+            continue;
+        }
+        json_string(writer, text_string(&one));
+        text_clear(&one);
+        p++;
+    }
+    json_string(writer, text_string(&one));
+    text_done(&one);
+}
+
 void align_ops(const Binding *binding, JsonWriter *writer)
 {
     const Step *few[32], **steps = few;
@@ -83,7 +109,7 @@ void align_ops(const Binding *binding, JsonWriter *writer)
     }
     json_list(writer);
     for (size_t i = 0; i < count; i++)
-        if (steps[i]->ops) json_string(writer, steps[i]->ops);
+        if (steps[i]->ops) add_ops(writer, steps[i]->ops);
     if (binding->op) json_string(writer, binding->op);
     if (binding->cast) json_string(writer, binding->cast);
     json_end(writer);

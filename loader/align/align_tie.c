@@ -4,18 +4,21 @@
 
 #include "loader/align/align_parts.h"
 
+/* Empty tensors share nothing, wherever their storage is. */
 static bool can_share(const Binding *binding)
 {
     const Tensor *target = binding->target;
     return target->storage && target->dims && tensor_count(target);
 }
 
+/* By storage, in any order that is one, then by place in it. */
 static int compare_place(const Tensor *a, const Tensor *b)
 {
     if (a->storage != b->storage) return (uintptr_t)a->storage < (uintptr_t)b->storage ? -1 : 1;
     return (a->offset > b->offset) - (a->offset < b->offset);
 }
 
+/* The same, equal ones in target order. */
 static int compare_bindings(const void *a, const void *b)
 {
     const Binding *x = *(Binding *const *)a, *y = *(Binding *const *)b;
@@ -23,6 +26,7 @@ static int compare_bindings(const void *a, const void *b)
     return order ? order : (x->target > y->target) - (x->target < y->target);
 }
 
+/* Equal shapes and strides too: a transposed view of the storage is another tensor. */
 static bool same_view(const Tensor *a, const Tensor *b)
 {
     if (compare_place(a, b) || a->dtype != b->dtype) return false;
@@ -34,6 +38,7 @@ static bool same_view(const Tensor *a, const Tensor *b)
                   a->rank * sizeof(int64_t)) == 0;
 }
 
+/* Takes over value and provenance; a filled partner makes it filled, not tied. */
 static void tie_to(Binding *binding, const Binding *other)
 {
     bool loaded = other->status == BIND_LOADED;
@@ -64,6 +69,7 @@ static Binding **list_by_storage(Alignment *alignment, BindStatus a, BindStatus 
     return list;
 }
 
+/* Binary search for the first at that place, then those behind it. */
 static const Binding *find_partner(Binding *const *given, size_t count, const Tensor *wanted)
 {
     size_t low = 0, high = count;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loader/align/draft_parts.h"
+#include "loader/align/rule_lex.h"
 
 Draft *draft_new(Checkpoint *source, const char *inside, StateDict *target, uint64_t seed)
 {
@@ -112,6 +113,7 @@ Policy *draft_policy(Draft *draft)
     return &draft->policy;
 }
 
+/* Patterns stay where they are; the list of them is copied. */
 static const Pattern **copy_patterns(Draft *draft, const Pattern **patterns, size_t n)
 {
     return arena_copy(draft->arena, patterns, n * sizeof(*patterns));
@@ -196,7 +198,7 @@ const Step *draft_dropped(const Draft *draft, size_t index)
 const char *show_name(Draft *draft, const char *name)
 {
     Text shown = {0};
-    name_show(name, &shown);
+    show_short(name, 300, &shown);
     const char *copy = arena_strdup(draft->arena, text_string(&shown));
     text_done(&shown);
     return copy;
@@ -237,7 +239,7 @@ const char *list_top_levels(Draft *draft)
     count_levels(draft, &levels);
     for (size_t i = 0; i < levels.count && i < SHOWN; i++) {
         if (i) text_add(&out, ", ");
-        name_show(levels.names[i], &out);
+        show_short(levels.names[i], 40, &out);
         text_addf(&out, " (%zu)", levels.counts[i]);
     }
     if (levels.count > SHOWN) text_addf(&out, " and %zu more", levels.count - SHOWN);

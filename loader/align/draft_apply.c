@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "loader/align/draft_rules.h"
+#include "loader/align/rule_lex.h"
 #include "loader/align/rule_text.h"
+
+/* ---- words ---- */
 
 bool has_op(const Rule *rule, OpKind kind)
 {
@@ -16,8 +19,8 @@ bool has_op(const Rule *rule, OpKind kind)
 bool blame_rule(const Rule *rule, Error *err)
 {
     Text shown = {0};
-    name_show(rule->text, &shown);
-    error_prefix(err, "%.300s", text_string(&shown));
+    show_short(rule->text, 300, &shown);
+    error_prefix(err, "%s", text_string(&shown));
     text_done(&shown);
     return rule_blame(rule->origin.file, rule->origin.line, err);
 }
@@ -30,13 +33,13 @@ static bool blame_keys(const Application *application, Error *err)
     for (size_t i = 0; i < application->key_count && i < SHOWN; i++) {
         const Expr *value = key_value(application->keys[i]);
         text_add(&list, i ? ", '" : "'");
-        name_show(application->keys[i]->name, &list);
+        show_short(application->keys[i]->name, 100, &list);
         text_add(&list, "' ");
         show_shape(value->unknown ? NULL : value->dims, value->rank, &list);
     }
     if (application->key_count > SHOWN)
         text_addf(&list, " and %zu more", application->key_count - SHOWN);
-    error_prefix(err, "%.400s", text_string(&list));
+    error_prefix(err, "%s", text_string(&list));
     text_done(&list);
     return false;
 }
@@ -58,6 +61,7 @@ const char **expand_names(RuleRun *run, const Rule *rule, const Captures *captur
     return names;
 }
 
+/* The ops whose parts are counted in a step. */
 static bool is_splitting(OpKind kind)
 {
     return kind == OP_SPLIT || kind == OP_UNSTACK;
@@ -84,6 +88,7 @@ static const char *show_ops(RuleRun *run, size_t index, size_t part)
     return texts->items[part];
 }
 
+/* Behind the outputs that stand in that place already. */
 static void add_output(RuleRun *run, uint32_t place, DraftKey key, const char *from)
 {
     run->outputs =
@@ -149,6 +154,7 @@ static RuleValue make_value(const RuleRun *run, const Application *application)
     return value;
 }
 
+/* The lists one after the other: one tensor a right-hand name. */
 static ExprList flatten(Arena *arena, const RuleValue *value)
 {
     ExprList all = {0};
@@ -196,12 +202,14 @@ static void repeat_single(const RuleRun *run, const Rule *rule, ExprList *all)
     *all = (ExprList){.items = items, .count = rule->target_count};
 }
 
+/* Equal expressions are one node: sorted, they lie side by side. */
 static int compare_addresses(const void *a, const void *b)
 {
-    const uintptr_t x = (uintptr_t) * (const Expr *const *)a, y = (uintptr_t) * (const Expr *const *)b;
-    return (x > y) - (x < y);
+    const Expr *const *x = a, *const *y = b;
+    return ((uintptr_t)*x > (uintptr_t)*y) - ((uintptr_t)*x < (uintptr_t)*y);
 }
 
+/* One tensor under two names is a mistake unless somebody said so. */
 static bool check_reuse(const RuleRun *run, const Rule *rule, const ExprList *all, Error *err)
 {
     if (has_op(rule, OP_COPY) || run->draft->policy.reuse == REUSE_ALL || all->count < 2)
@@ -226,6 +234,7 @@ static bool check_count(const Rule *rule, const ExprList *all, Error *err)
                      rule->target_count == 1 ? "; stack or cat joins them" : "");
 }
 
+/* The ops in their order; an op sees the names as far as they are known. */
 static bool run_ops(RuleRun *run, const Application *application, RuleValue *value, Error *err)
 {
     const Rule *rule = &run->block->rules[application->rule];
@@ -239,6 +248,7 @@ static bool run_ops(RuleRun *run, const Application *application, RuleValue *val
     return true;
 }
 
+/* Ops, then names, then outputs. */
 static bool apply_ops(RuleRun *run, const Application *application, Error *err)
 {
     const Rule *rule = &run->block->rules[application->rule];

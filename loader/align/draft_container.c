@@ -13,6 +13,7 @@ static bool is_below(const char *outer, const char *inner)
     return !n || !inner[n] || inner[n] == '.' || inner[n] == '[';
 }
 
+/* How many dicts of tensors lie at or below a path; *one is the last of them. */
 static size_t count_below(const Draft *draft, const char *path, const Container **one)
 {
     size_t count = 0;
@@ -65,7 +66,7 @@ static const char *list_there(Draft *draft, const char *path)
     for (size_t i = 0; i < count && i < SHOWN; i++) {
         const Object *key = dict->list.items[2 * i];
         if (i) text_add(&out, ", ");
-        if (key->kind == OBJ_STR) name_show(key->bytes.text, &out);
+        if (key->kind == OBJ_STR) show_short(key->bytes.text, 60, &out);
         else object_show(key, &out);
         text_add(&out, " = ");
         object_show(dict->list.items[2 * i + 1], &out);
@@ -77,6 +78,7 @@ static const char *list_there(Draft *draft, const char *path)
     return list;
 }
 
+/* Which of several is meant only the user knows. Always false. */
 static bool refuse_several(Draft *draft, const char *path, Error *err)
 {
     Text list = {0};
@@ -84,7 +86,7 @@ static bool refuse_several(Draft *draft, const char *path, Error *err)
         const Container *container = checkpoint_container(draft->source, i);
         if (container->optimizer || !is_below(path, container->path)) continue;
         if (list.length) text_add(&list, ", ");
-        name_show(container->path, &list);
+        show_short(container->path, 100, &list);
         text_addf(&list, " (%zu)", dict_count(container->dict));
     }
     error_set(err, ERR_NOT_FOUND, "%s: several dicts of tensors lie in '%s': %s; name one of them",
@@ -111,6 +113,7 @@ static const Container *find_at(Draft *draft, const char *path, Error *err)
     return NULL;
 }
 
+/* The container's tensors become the keys. */
 static bool take_container(Draft *draft, const Container *container, Error *err)
 {
     size_t count = dict_count(container->dict);
@@ -157,7 +160,7 @@ static const char *quote_names(Draft *draft, const char *const *names, size_t n)
     Text out = {0};
     for (size_t i = 0; i < n; i++) {
         text_add(&out, i ? ", \"" : "\"");
-        name_show(names[i], &out);
+        show_short(names[i], 60, &out);
         text_addc(&out, '"');
     }
     const char *quoted = arena_strdup(draft->arena, text_string(&out));

@@ -31,6 +31,7 @@ void edit_abandon(Edit *edit)
     free(edit->drops);
 }
 
+/* Keys stand in the order in which they are added. */
 static void push(Edit *edit, DraftKey key, const char *from)
 {
     edit->keys = mem_grow(edit->keys, &edit->room, edit->count + 1, sizeof *edit->keys);
@@ -52,13 +53,15 @@ void edit_rename(Edit *edit, const DraftKey *key, const char *to)
 {
     DraftKey renamed = *key;
     renamed.name = to;
-    renamed.step = step_new(edit->draft, edit->origin, edit->what, key->name, to, NULL, &key->step, 1);
+    renamed.step =
+        step_new(edit->draft, edit->origin, edit->what, key->name, to, NULL, &key->step, 1);
     edit_add(edit, renamed, key->name);
 }
 
 void edit_drop(Edit *edit, const DraftKey *key, Origin origin, const char *what)
 {
-    edit->drops = mem_grow(edit->drops, &edit->drop_room, edit->drop_count + 1, sizeof *edit->drops);
+    edit->drops =
+        mem_grow(edit->drops, &edit->drop_room, edit->drop_count + 1, sizeof *edit->drops);
     const Step *step = step_new(edit->draft, origin, what, key->name, NULL, NULL, &key->step, 1);
     edit->drops[edit->drop_count++] = (EditDrop){*key, step};
     edit->changed = true;
@@ -74,6 +77,7 @@ typedef struct Leaves {
     size_t count, room;
 } Leaves;
 
+/* Leaves may be the target's own tensors: those have no place in the ledger of sources. */
 static bool is_ours(const Draft *draft, const Tensor *tensor)
 {
     return dict_find(draft->container->dict, tensor->name) == tensor;
@@ -86,12 +90,14 @@ static void mark_dropped(const Tensor *tensor, void *context)
     leaves->draft->dropped[dict_index(leaves->draft->container->dict, tensor)] = leaves->step;
 }
 
+/* The step becomes the newest that dropped them. */
 static void drop_tensors(Draft *draft, const Tensor *const *tensors, size_t n, const Step *step)
 {
     Leaves leaves = {.draft = draft, .step = step};
     for (size_t i = 0; i < n; i++) mark_dropped(tensors[i], &leaves);
 }
 
+/* Every tensor behind the key counts as dropped, of a collision all that met. */
 static void carry_out_drop(Draft *draft, const EditDrop *drop)
 {
     Leaves leaves = {.draft = draft, .step = drop->step};
@@ -118,6 +124,7 @@ typedef struct Meetings {
     uint32_t *of_key;            /* owned: 1 + meeting of the key that stays; 0 = none */
 } Meetings;
 
+/* `key` has the name that `first` had before it. */
 static void add_to_meeting(Meetings *meetings, const Edit *edit, size_t first, size_t key)
 {
     if (!meetings->of_key) meetings->of_key = mem_alloc(edit->count * sizeof *meetings->of_key);
@@ -153,6 +160,7 @@ static size_t collect_key(Leaves *leaves, const DraftKey *key)
     return start + earlier->last_tensor;
 }
 
+/* Whether this statement gave the key its name. */
 static bool is_changed(const EditKey *key)
 {
     return key->key.step && key->key.step->to && strcmp(key->from, key->key.name) != 0;
@@ -172,6 +180,7 @@ static void blame(const Edit *edit, const Meeting *meeting, Collision *collision
     }
 }
 
+/* Several names as the one a step came from; long lists are cut. */
 static const char *join_names(Draft *draft, const char *const *names, size_t n)
 {
     enum { SHOWN = 4 };
@@ -223,8 +232,9 @@ void settle_collisions(Draft *draft)
         if (draft->keys[i].collision) history[draft->keys[i].collision - 1] = draft->keys[i].step;
     for (size_t i = 0; i < draft->collision_count; i++) {
         const Collision *lost = &draft->collisions[i];
-        const Step *step = step_new(draft, lost->origin, "collide=\"last\": a later key has the name",
-                                    lost->name, NULL, NULL, &history[i], 1);
+        const Step *step =
+            step_new(draft, lost->origin, "collide=\"last\": a later key has the name", lost->name,
+                     NULL, NULL, &history[i], 1);
         drop_tensors(draft, lost->tensors, lost->last_tensor, step);
         draft_note(draft, NOTE_INFO, lost->origin,
                    "%zu keys became '%s'; the last one stays, as collide=\"last\" says",

@@ -17,6 +17,7 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* The variable that a source shares with earlier ones; -1 = it is the first to have it. */
 static int find_variable(const Gather *gather, const Variable *wanted)
 {
     for (size_t i = 0; i < gather->variable_count; i++) {
@@ -30,6 +31,8 @@ static int find_variable(const Gather *gather, const Variable *wanted)
     return -1;
 }
 
+/* Whether the right side depends on it. Anonymous ones are carried over from the first source
+ * alone. */
 static bool is_used(const Rule *rule, const Variable *variable, bool of_first)
 {
     for (size_t i = 0; i < rule->target_count; i++) {
@@ -45,6 +48,7 @@ static bool is_used(const Rule *rule, const Variable *variable, bool of_first)
     return false;
 }
 
+/* Notes that a source has a variable; *index is its number. */
 static bool add_variable(Gather *gather, size_t source, const Variable *variable, int *index,
                          Error *err)
 {
@@ -134,6 +138,7 @@ void gather_free(Gather *gather)
 
 /* ---- collecting ---- */
 
+/* A key with what it captured, copied: names are compared long after the match. */
 static Item *make_item(Gather *gather, size_t source, uint32_t key, const Captures *captures)
 {
     Arena *arena = gather->run->scratch;
@@ -156,6 +161,7 @@ static Item *make_item(Gather *gather, size_t source, uint32_t key, const Captur
     return item;
 }
 
+/* Doubles in the arena: what is left behind is at most as much again. */
 static void add_to_list(Arena *arena, ItemList *list, Item *item)
 {
     if (list->count == list->room) {
@@ -224,6 +230,7 @@ static const char *shared_text(Gather *gather, const GatherSource *partial, cons
     return text_string(out);
 }
 
+/* A partial item joins a group; without `&` it may join one only. */
 static bool attach(Gather *gather, size_t source, size_t group, Item *item, Error *err)
 {
     if (item->group == group + 1) return true;
@@ -240,6 +247,7 @@ static bool attach(Gather *gather, size_t source, size_t group, Item *item, Erro
     return true;
 }
 
+/* Joins the items of a partial source that agree with one of the list. */
 static bool attach_matching(Gather *gather, size_t source, const NameMap *map, size_t group,
                             const ItemList *list, Error *err)
 {
@@ -252,6 +260,7 @@ static bool attach_matching(Gather *gather, size_t source, const NameMap *map, s
     return true;
 }
 
+/* Finds the groups of every item of a source that does not settle the names by itself. */
 static bool attach_partial(Gather *gather, size_t source, Error *err)
 {
     GatherSource *from = &gather->sources[source];
@@ -320,6 +329,7 @@ static void merge_captures(const Gather *gather, const Group *group, Captures *o
     }
 }
 
+/* The result stands in the place of the first key that is consumed. */
 static bool apply_group(Gather *gather, const Group *group, Error *err)
 {
     const Rule *rule = gather->rule;
@@ -355,6 +365,7 @@ static bool joins(const Rule *rule)
     return has_op(rule, OP_STACK) || has_op(rule, OP_CAT) || has_op(rule, OP_FUNCTION);
 }
 
+/* Sorts the lists, checks them, applies the rule. */
 static bool finish_group(Gather *gather, Group *group, Error *err)
 {
     for (size_t i = 0; i < gather->rule->source_count; i++) {

@@ -20,6 +20,7 @@ typedef struct RuleIndex {
     size_t byte_counts[256];
 } RuleIndex;
 
+/* Entries are numbered rule by rule, pattern by pattern: the order in which keys try them. */
 static void index_build(RuleIndex *index, const RuleBlock *block)
 {
     size_t total = 0;
@@ -45,6 +46,8 @@ static void index_done(RuleIndex *index)
     free(index->entries);
 }
 
+/* The patterns with wildcards whose head may begin with that byte (of any key, when they have
+ * no head). */
 static const uint32_t *entries_for(RuleIndex *index, unsigned char byte, size_t *count)
 {
     if (!index->by_byte[byte]) {
@@ -81,6 +84,7 @@ static bool apply_single(RuleRun *run, size_t index, uint32_t place, Captures *c
     return apply_rule(run, &application, err);
 }
 
+/* The rule gets the key; unless it is only looked at, nobody else does. */
 static bool take_key(RuleRun *run, const Entry *entry, uint32_t place, Captures *captures,
                      Error *err)
 {
@@ -92,6 +96,7 @@ static bool take_key(RuleRun *run, const Entry *entry, uint32_t place, Captures 
     return gather_add(run, run->gathers[entry->rule], entry->source, place, captures, err);
 }
 
+/* A pattern whose names repeat, and a key made for it. Always false. */
 static bool refuse_search(RuleRun *run, const Entry *entry, const char *name, Error *err)
 {
     error_set(err, ERR_LIMIT, "matching '%s' takes too long: a name that repeats, with too many "
@@ -123,6 +128,7 @@ static bool offer_key(RuleRun *run, RuleIndex *index, uint32_t place, Error *err
 
 /* ---- notes ---- */
 
+/* Whether the rule would have taken the key, had it been the first. */
 static bool fits_any_source(const Rule *rule, const char *name)
 {
     Captures captures;
@@ -191,6 +197,7 @@ static bool check_rule(RuleRun *run, size_t index, Error *err)
     return blame_rule(rule, err);
 }
 
+/* Offers every key, then applies the rules that had to see all of theirs. */
 static bool match_keys(RuleRun *run, Error *err)
 {
     RuleIndex index;

@@ -3,6 +3,7 @@
 
 #include "loader/align/draft_parts.h"
 #include "loader/align/pattern_nodes.h"
+#include "loader/align/rule_lex.h"
 #include "loader/align/rule_text.h"
 
 /* `strip "module."`, `seg("a", "b")`: a statement as reports show it. */
@@ -33,12 +34,14 @@ static bool begin(Draft *draft, const char *const *texts, size_t n, const char *
     return n > 0 || error_set(err, ERR_RULE, "%s needs a text", name);
 }
 
+/* A final dot (or slash): nothing but whole segments is cut. */
 static bool ends_at_border(const char *text)
 {
     size_t n = strlen(text);
     return n && is_border(text[n - 1]);
 }
 
+/* Always false; the edit is given up. */
 static bool refuse_empty(Edit *edit, const DraftKey *key, Error *err)
 {
     error_set(err, ERR_RULE, "%s leaves '%s' with an empty name", edit->what,
@@ -47,6 +50,7 @@ static bool refuse_empty(Edit *edit, const DraftKey *key, Error *err)
     return false;
 }
 
+/* What hits nothing is said, with what would have been there. */
 static void note_idle(Draft *draft, const Edit *edit)
 {
     draft_note(draft, NOTE_INFO, edit->origin, "%s hits none of %zu keys; top levels here: %s",
@@ -76,7 +80,8 @@ static const char *strip_name(const Strip *strip, const char *name)
 static size_t count_prefixed(const Draft *draft, size_t cut, const char *prefix)
 {
     size_t count = 0;
-    for (size_t i = 0; i < draft->count; i++) count += has_prefix(draft->keys[i].name + cut, prefix);
+    for (size_t i = 0; i < draft->count; i++)
+        count += has_prefix(draft->keys[i].name + cut, prefix);
     return count;
 }
 
@@ -99,6 +104,7 @@ static size_t common_cut(Draft *draft, const Edit *edit, const Strip *strip)
     return cut;
 }
 
+/* Legal, and nearly always a slip. */
 static void note_no_border(Draft *draft, Origin origin, const char *prefix)
 {
     const char *shown = show_name(draft, prefix);
@@ -153,6 +159,7 @@ static const char *find_wrapper(Draft *draft, const char *prefix)
     return NULL;
 }
 
+/* Nothing lies under the prefix: always false. */
 static bool refuse_keep(Draft *draft, Edit *edit, const char *prefix, Error *err)
 {
     const char *wrapper = find_wrapper(draft, prefix);
@@ -192,8 +199,9 @@ bool draft_prefix(Draft *draft, Origin origin, const char *prefix, Error *err)
                     arena_printf(draft->arena, "%s%s", text, draft->keys[i].name));
     edit_finish(&edit);
     if (!ends_at_border(text))
-        draft_note(draft, NOTE_INFO, origin, "%s: a final dot is missing: keys now begin like \"%s\"",
-                   edit.what, draft->count ? show_name(draft, draft->keys[0].name) : "");
+        draft_note(draft, NOTE_INFO, origin,
+                   "%s: a final dot is missing: keys now begin like \"%s\"", edit.what,
+                   draft->count ? show_name(draft, draft->keys[0].name) : "");
     return true;
 }
 
@@ -258,8 +266,8 @@ bool draft_seg(Draft *draft, Origin origin, const char *const *segments, size_t 
 static bool blame_line(const SubRule *rule, Error *err)
 {
     Text shown = {0};
-    name_show(rule->text, &shown);
-    error_prefix(err, "%.200s", text_string(&shown));
+    show_short(rule->text, 200, &shown);
+    error_prefix(err, "%s", text_string(&shown));
     text_done(&shown);
     return rule_blame(rule->origin.file, rule->origin.line, err);
 }
@@ -281,6 +289,7 @@ static bool apply_line(Draft *draft, const SubRule *rule, DraftKey *key, Text *n
     return true;
 }
 
+/* Lines that fit in no key. */
 static void note_idle_lines(Draft *draft, const SubBlock *block, const bool *hit)
 {
     for (size_t i = 0; i < block->count; i++)
@@ -320,6 +329,7 @@ bool draft_sub(Draft *draft, const SubBlock *block, Error *err)
 
 /* ---- each ---- */
 
+/* What a visitor made of one key; a key that only keeps its name and value has no step. */
 static void add_results(Edit *edit, const DraftKey *key, const EachResult *result)
 {
     Draft *draft = edit->draft;

@@ -10,11 +10,13 @@ const Tensor *expr_as_source(const Expr *e)
     return plain ? e->tensor : NULL;
 }
 
+/* Leaves that stand for a tensor; a FILL is a leaf too, but stands for nothing that exists. */
 static bool is_leaf(const Expr *e)
 {
     return e->kind == EX_SOURCE || e->kind == EX_TARGET;
 }
 
+/* An empty tensor needs none, but a storage must be named: a schema's has none at all. */
 static bool has_bytes(const Tensor *tensor)
 {
     return tensor->storage && (tensor->storage->source || (tensor->dims && !tensor_count(tensor)));

@@ -113,10 +113,10 @@ const Expr *expr_fit(Arena *arena, const Expr *e, int axis, FitRest rest, double
 const Expr *expr_fit_normal(Arena *arena, const Expr *e, int axis, double std, uint64_t seed,
                             Error *err);
 /* An EX_FIT as CAT/SLICE/TARGET/FILL for that target; other expressions are returned as they
- * are. The result has the target's dtype where the default policy casts to it silently (rows
- * that the target keeps must not be rounded to a narrower source), else the source's; the
- * FIT's own dtype is the source's, for whoever asks about types first. *rows (may be NULL)
- * receives "100 of 200 rows", "" when nothing was cut or added. */
+ * are. The result has the source's dtype, which is the FIT's; but where rows of the target are
+ * kept and the default policy casts silently, the target's: these rows must not be rounded to
+ * a narrower source. *rows (may be NULL) receives "100 of 200 rows", "" when nothing was cut
+ * or added. */
 const Expr *expr_fit_to(Arena *arena, const Expr *e, const Tensor *target, char rows[64],
                         Error *err);
 

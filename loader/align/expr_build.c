@@ -27,6 +27,7 @@ static bool takes_packed(ExprKind kind)
     return kind == EX_SOURCE || kind == EX_TARGET || kind == EX_RESHAPE || kind == EX_SLICE;
 }
 
+/* What may stand under a node of that kind. */
 static bool check_operand(ExprKind kind, const Expr *operand, Error *err)
 {
     if (operand->kind == EX_FIT)
@@ -47,11 +48,11 @@ Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from
         if (from[i]->depth >= node->depth) node->depth = from[i]->depth + 1;
         node->unknown = node->unknown || from[i]->unknown;
         node->nodes += from[i]->nodes;
-        if (node->nodes > EXPR_NODES_MAX) break;
+        if (node->nodes > EXPR_NODES_MAX) break;   /* before the sum could wrap */
     }
     if (node->depth > EXPR_DEPTH_MAX || node->nodes > EXPR_NODES_MAX) {
-        error_set(err, ERR_LIMIT, "more operations on one tensor than the limit (%d deep, %d in all)",
-                  EXPR_DEPTH_MAX, EXPR_NODES_MAX);
+        error_set(err, ERR_LIMIT, "more operations on one tensor than the limit (%d one after the "
+                  "other, %d in all)", EXPR_DEPTH_MAX, EXPR_NODES_MAX);
         return NULL;
     }
     node->count = (uint32_t)n;
@@ -59,6 +60,7 @@ Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from
     return node;
 }
 
+/* Sizes of 0 count as 1 here, as in tensor_check(): strides over the shape then cannot wrap. */
 Expr *node_shape(Arena *arena, Expr *node, const int64_t *dims, size_t rank, Error *err)
 {
     uint64_t bytes = dtype_size(node->dtype) ? dtype_size(node->dtype) : 1;
@@ -96,6 +98,7 @@ bool node_axis(const char *what, const Expr *e, int *axis, int room, Error *err)
     return true;
 }
 
+/* Borrows the tensor and its dims. A leaf of unknown shape has no dims, and rank 0. */
 static const Expr *make_leaf(Arena *arena, ExprKind kind, const Tensor *tensor)
 {
     Expr *node = arena_alloc(arena, sizeof *node);
@@ -126,8 +129,9 @@ static bool join_dtypes(const char *what, const Expr *const *parts, size_t n, DT
         if (parts[i]->dtype == DT_UNKNOWN) continue;
         if (*dtype == DT_UNKNOWN) *dtype = parts[i]->dtype;
         if (parts[i]->dtype != *dtype)
-            return error_set(err, ERR_SHAPE, "%s: cannot join %s and %s (part %zu); cast one of them",
-                             what, dtype_name(*dtype), dtype_name(parts[i]->dtype), i + 1);
+            return error_set(err, ERR_SHAPE,
+                             "%s: cannot join %s and %s (part %zu); cast one of them", what,
+                             dtype_name(*dtype), dtype_name(parts[i]->dtype), i + 1);
     }
     return true;
 }
@@ -169,7 +173,7 @@ const Expr *expr_cat(Arena *arena, int axis, const Expr *const *parts, size_t n,
     if (!node) return NULL;
     node->axis = axis;
     if (node->unknown) return node;
-    uint64_t size = 0;
+    uint64_t size = 0;   /* of the joined axis */
     for (size_t i = 0; i < n; i++)
         if (!sum_add(size, (uint64_t)parts[i]->dims[axis], &size) || size > INT64_MAX) {
             error_set(err, ERR_LIMIT, "%s: the result is too large", what);
@@ -203,6 +207,8 @@ const Expr *expr_stack(Arena *arena, int axis, const Expr *const *parts, size_t 
     return node_shape(arena, node, dims, rank + 1u, err);
 }
 
+/* Bounds outside the axis are errors, unlike Python's: a rule that asks for rows which are not
+ * there is wrong. */
 const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int64_t to, Error *err)
 {
     int64_t first = from, end = to;
@@ -235,7 +241,7 @@ const Expr *expr_pick(Arena *arena, const Expr *e, int axis, const int64_t *inde
     if (!node_axis("pick", e, &axis, 0, err)) return NULL;
     int64_t size = e->unknown ? 0 : e->dims[axis];
     int64_t *chosen = arena_copy(arena, index, n * sizeof *index);
-    bool same = !e->unknown && (int64_t)n == size;
+    bool same = !e->unknown && (int64_t)n == size;   /* all indices in order: nothing to do */
     for (size_t i = 0; !e->unknown && i < n; i++) {
         if (chosen[i] < 0) chosen[i] += size;
         if (chosen[i] < 0 || chosen[i] >= size) {
@@ -300,6 +306,7 @@ const Expr *expr_transpose(Arena *arena, const Expr *e, Error *err)
     return expr_permute(arena, e, (const int[]){1, 0}, 2, err);
 }
 
+/* Elements; node_shape() and tensor_check() have seen to it that they can be counted. */
 static uint64_t count_of(const Expr *e)
 {
     uint64_t count = 1;
@@ -339,13 +346,14 @@ const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_
         text_done(&text);
         return NULL;
     }
-    if (e->kind == EX_RESHAPE && !e->from[0]->unknown) e = e->from[0];
+    if (e->kind == EX_RESHAPE && !e->from[0]->unknown) e = e->from[0];   /* the last one counts */
     if (!e->unknown && same_dims(e->dims, e->rank, copy, (unsigned)rank)) return e;
     Expr *node = node_new(arena, EX_RESHAPE, e->dtype, &e, 1, err);
     if (!node || open) return node;
     return node_shape(arena, node, copy, rank, err);
 }
 
+/* Needs no memory for indices, however often: sizes of a target may be anything. */
 const Expr *expr_repeat(Arena *arena, const Expr *e, int axis, int64_t times, Error *err)
 {
     if (!node_axis("repeat", e, &axis, 0, err)) return NULL;

@@ -25,6 +25,7 @@ typedef struct Place {
 
 static bool fill_place(const Expr *e, const Place *place, Error *err);
 
+/* Elements of a place; there are as many as fit in memory. */
 static size_t count_place(const Place *place, unsigned rank)
 {
     size_t count = 1;
@@ -32,11 +33,13 @@ static size_t count_place(const Place *place, unsigned rank)
     return count;
 }
 
+/* Where index `index` of an axis begins in the output. */
 static unsigned char *element_at(const Place *place, size_t element, int axis, int64_t index)
 {
     return place->out + index * place->strides[axis] * (int64_t)element;
 }
 
+/* Each part that the box touches writes its share; the others are not looked at. */
 static bool fill_cat(const Expr *e, const Place *place, Error *err)
 {
     int axis = e->axis;
@@ -61,6 +64,7 @@ static void drop_axis(int64_t *list, int axis, unsigned rank)
     memmove(list + axis, list + axis + 1, (rank - (unsigned)axis - 1) * sizeof *list);
 }
 
+/* A part is the output at one index of the new axis. */
 static bool fill_stack(const Expr *e, const Place *place, Error *err)
 {
     int axis = e->axis;
@@ -75,6 +79,7 @@ static bool fill_stack(const Expr *e, const Place *place, Error *err)
     return true;
 }
 
+/* Only over operands that are no view: the others never come here. */
 static bool fill_slice(const Expr *e, const Place *place, Error *err)
 {
     Place part = *place;
@@ -98,6 +103,7 @@ static bool fill_pick(const Expr *e, const Place *place, Error *err)
     return true;
 }
 
+/* The same elements and the same memory in the operand's order of axes. */
 static Place permute_place(const Expr *e, const Place *place)
 {
     Place part = {.out = place->out};
@@ -147,8 +153,9 @@ static bool fill_range(const Expr *e, uint64_t first, uint64_t n, unsigned char 
         for (unsigned i = 0; i < e->rank; i++) {
             part.size[i] = i < axis ? 1 : e->dims[i];
             if (i == axis) {
-                uint64_t wanted = n / (uint64_t)inner[i], there = (uint64_t)(e->dims[i] - part.from[i]);
-                part.size[i] = (int64_t)(wanted < there ? wanted : there);
+                int64_t wanted = (int64_t)(n / (uint64_t)inner[i]);
+                int64_t there = e->dims[i] - part.from[i];
+                part.size[i] = wanted < there ? wanted : there;
             }
             count *= (uint64_t)part.size[i];
         }
@@ -215,6 +222,7 @@ static void compute_constant(const Expr *e, unsigned char *out, size_t n)
         }
 }
 
+/* out += other, in the type itself. */
 static void compute_sum(DType dtype, const unsigned char *other, unsigned char *out, size_t n)
 {
     float a, b;
@@ -249,6 +257,7 @@ static bool fill_add(const Expr *e, const Place *place, Error *err)
     return ok;
 }
 
+/* The operand's elements are held beside the output, so at most PIECE of them. */
 static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Error *err)
 {
     size_t n = count_place(place, e->rank);
@@ -268,7 +277,7 @@ static bool fill_mean(const Expr *e, const Place *place, Error *err)
     const Expr *operand = e->from[0];
     int64_t length = operand->dims[e->axis];
     size_t n = count_place(place, e->rank), inner = 1;
-    int64_t step = (int64_t)(PIECE / n) + 1;
+    int64_t step = (int64_t)(PIECE / n) + 1;   /* indices of the axis read at a time */
     if (step > length) step = length;
     for (unsigned i = (unsigned)e->axis + 1; i < e->rank; i++) inner *= (size_t)place->size[i];
     Place part = *place;
@@ -294,6 +303,7 @@ static bool fill_mean(const Expr *e, const Place *place, Error *err)
     return ok;
 }
 
+/* Row by row: rows are where the generator's counter runs on without a gap. */
 static void fill_made_up(const Expr *e, const Place *place)
 {
     int64_t inner[TENSOR_RANK_MAX], index[TENSOR_RANK_MAX] = {0};
@@ -356,7 +366,8 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
         unsigned char *out = place.out + offset * (int64_t)element;
         if (packed) piece.out = out;
         ok = fill_piece(e, operand, &piece, err);
-        if (ok && !packed) strided_move(piece.size, e->rank, element, held, NULL, out, place.strides);
+        if (ok && !packed)
+            strided_move(piece.size, e->rank, element, held, NULL, out, place.strides);
     } while (ok && box_next(&walk));
     free(held);
     return ok;

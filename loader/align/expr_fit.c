@@ -5,6 +5,7 @@
 #include "loader/align/expr.h"
 #include "loader/align/expr_node.h"
 
+/* A FIT knows its operand and dtype, but no shape: that is the target's. */
 static Expr *make_fit(Arena *arena, const Expr *e, int axis, FitRest rest, double std,
                       uint64_t seed, Error *err)
 {
@@ -30,6 +31,7 @@ const Expr *expr_fit_normal(Arena *arena, const Expr *e, int axis, double std, u
     return make_fit(arena, e, axis, FIT_NORMAL, std, seed, err);
 }
 
+/* All axes but the one that is fitted have the target's sizes. */
 static bool check_fit(const Expr *e, int axis, const Tensor *target, Error *err)
 {
     bool fits = e->rank == target->rank && axis < e->rank;
@@ -44,6 +46,8 @@ static bool check_fit(const Expr *e, int axis, const Tensor *target, Error *err)
     return false;
 }
 
+/* Zeros or normal numbers for the indices that the source has not. Normal ones are keyed by
+ * the target's name, so that two heads that grow do not grow alike. */
 static const Expr *fill_rest(Arena *arena, const Expr *fit, const Expr *e, const Tensor *target,
                              int axis, Error *err)
 {
@@ -55,13 +59,14 @@ static const Expr *fill_rest(Arena *arena, const Expr *fit, const Expr *e, const
     return expr_fill_with(arena, &fill, e->dtype, dims, target->rank, err);
 }
 
+/* The target's own values there, in the dtype of the rest. */
 static const Expr *keep_rest(Arena *arena, const Expr *e, const Tensor *target, int axis,
                              Error *err)
 {
     const Expr *kept = expr_target(arena, target);
     if (!expr_has_data(kept, NULL)) {
-        error_set(err, ERR_SHAPE, "fit(%d): the target has no values for the rest (it is a schema); "
-                  "say fit(%d, zeros), mean or normal(s)", axis, axis);
+        error_set(err, ERR_SHAPE, "fit(%d): the target has no values for the rest (it is a schema)"
+                  "; say fit(%d, zeros), mean or normal(s)", axis, axis);
         return NULL;
     }
     kept = expr_slice(arena, kept, axis, e->dims[axis], INT64_MAX, err);
@@ -82,6 +87,7 @@ static const Expr *make_rest(Arena *arena, const Expr *fit, const Expr *e, const
     return mean ? expr_repeat(arena, mean, axis, target->dims[axis] - e->dims[axis], err) : NULL;
 }
 
+/* The overlap for people; whichever side is larger is what it is a part of. */
 static void say_rows(char rows[64], int axis, int64_t a, int64_t b)
 {
     int64_t few = a < b ? a : b, many = a < b ? b : a;
@@ -104,7 +110,8 @@ const Expr *expr_fit_to(Arena *arena, const Expr *fit, const Tensor *target, cha
     if (have == want) return e;
     say_rows(rows, axis, have, want);
     if (have > want) return expr_slice(arena, e, axis, 0, want, err);
-    if (dtype_casts_silently(e->dtype, target->dtype)) e = expr_cast(arena, e, target->dtype, err);
+    if (fit->fit.rest == FIT_TARGET && dtype_casts_silently(e->dtype, target->dtype))
+        e = expr_cast(arena, e, target->dtype, err);
     const Expr *parts[2] = {e, NULL};
     if (e) parts[1] = make_rest(arena, fit, e, target, axis, err);
     return parts[1] ? expr_cat(arena, axis, parts, 2, err) : NULL;

@@ -9,6 +9,7 @@ static const char *const kind_names[EXPR_KIND_COUNT] = {
 #undef EXPR_NAME
 };
 
+/* Members of the map that says how a fill was made. */
 static void write_number(JsonWriter *writer, const char *key, double value)
 {
     json_key(writer, key);
@@ -48,6 +49,7 @@ static void write_fill(const Expr *e, JsonWriter *writer)
     json_end(writer);
 }
 
+/* Plans hold none (expr_fit_to has resolved them); a report of what was offered may. */
 static void write_fit(const Expr *e, JsonWriter *writer)
 {
     static const char *const rests[] = {"target", "zeros", "mean", "normal"};
@@ -78,6 +80,7 @@ static void write_pick(const Expr *e, JsonWriter *writer)
     json_end(writer);
 }
 
+/* What stands between the name of a node and its operands. */
 static void write_arguments(const Expr *e, JsonWriter *writer)
 {
     switch (e->kind) {
@@ -107,6 +110,7 @@ static void write_arguments(const Expr *e, JsonWriter *writer)
     }
 }
 
+/* The recursion is as deep as the tree, which EXPR_DEPTH_MAX bounds. */
 void expr_write_json(const Expr *e, JsonWriter *writer)
 {
     json_list(writer);

@@ -6,12 +6,14 @@
 #include "loader/align/expr_node.h"
 #include "loader/align/fill.h"
 
+/* dtype_convert() of no elements says whether it is defined; an unknown source may turn out so. */
 static bool is_castable(DType from, DType to)
 {
     unsigned char in[16] = {0}, out[16];
     return to != DT_UNKNOWN && (from == DT_UNKNOWN || dtype_convert(from, in, to, out, 0));
 }
 
+/* A cast even to the same type: whoever wants that one left out asks expr_cast(). */
 static Expr *make_cast(Arena *arena, const Expr *e, DType dtype, bool rounding, Error *err)
 {
     Expr *node = node_new(arena, EX_CAST, dtype, &e, 1, err);
@@ -28,6 +30,7 @@ const Expr *expr_cast(Arena *arena, const Expr *e, DType dtype, Error *err)
                   dtype == DT_UNKNOWN ? "an unknown dtype" : dtype_name(dtype));
         return NULL;
     }
+    /* Over a FIT the cast goes inside: the rest is then made in the new type. */
     if (e->kind != EX_FIT) return make_cast(arena, e, dtype, false, err);
     const Expr *inner = expr_cast(arena, e->from[0], dtype, err);
     if (!inner) return NULL;
@@ -39,6 +42,7 @@ const Expr *expr_cast(Arena *arena, const Expr *e, DType dtype, Error *err)
     return node;
 }
 
+/* Types that are too narrow to compute in. */
 static bool is_small_float(DType dtype)
 {
     return dtype_info(dtype)->kind == CLASS_FLOAT && dtype != DT_F32 && dtype != DT_F64;
@@ -65,6 +69,7 @@ static const Expr *round_result(Arena *arena, const Expr *result, DType dtype, E
     return make_cast(arena, result, dtype, true, err);
 }
 
+/* A node of one operand and one constant, in f32 or f64, rounded to the operand's type. */
 static const Expr *compute(Arena *arena, const char *what, ExprKind kind, const Expr *e,
                            double constant, Error *err)
 {
@@ -133,11 +138,13 @@ static bool holds_constant(DType dtype, double value)
     return value == back;
 }
 
+/* Zeros fill everything, constants what can hold them, random numbers floats only. */
 static bool check_fill(const Fill *fill, DType dtype, size_t rank, Error *err)
 {
     const char *name = fill_name(fill->kind);
     if (!dtype_size(dtype))
-        return error_set(err, ERR_SHAPE, "%s: the dtype %s cannot be filled", name, dtype_name(dtype));
+        return error_set(err, ERR_SHAPE, "%s: the dtype %s cannot be filled", name,
+                         dtype_name(dtype));
     if (fill->kind == FILL_ZEROS) return true;
     if (fill->kind == FILL_CONST)
         return holds_constant(dtype, fill->a) ||

@@ -1,7 +1,9 @@
+/* Views: offsets, sizes and strides of a chain of moves, without touching a byte. */
 #include "loader/align/expr_view.h"
 
 #include <string.h>
 
+/* The tensor itself, with strides written out. */
 static bool view_leaf(const Expr *e, View *view)
 {
     const Tensor *tensor = e->tensor;
@@ -17,6 +19,7 @@ static bool view_leaf(const Expr *e, View *view)
     return true;
 }
 
+/* Packed elements can only be cut where a byte begins. */
 static bool view_slice(const Expr *e, View *view)
 {
     int axis = e->slice.axis;
@@ -49,7 +52,7 @@ static bool view_reshape(const Expr *e, View *view)
     for (unsigned i = 0; i < e->rank; i++)
         if (e->dims[i] == 0) return false;
     for (unsigned i = 0; i < e->rank; i++) strides[i] = 1;   /* for a scalar of old */
-    int64_t step = rank ? view->strides[rank - 1] : 1;
+    int64_t step = rank ? view->strides[rank - 1] : 1;   /* of the group's innermost axis */
     for (int i = rank - 1; i >= 0; i--) {
         old_count *= old[i];
         if (i > 0 && (old[i - 1] == 1 || view->strides[i - 1] == old_count * step)) continue;

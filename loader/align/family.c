@@ -1,3 +1,5 @@
+/* Families of names: taking numbers out of names, putting them back, and writing both as rule
+ * text that the pattern compiler reads. */
 #include "loader/align/family.h"
 
 #include <string.h>
@@ -113,6 +115,7 @@ typedef struct Words {
     size_t count;
 } Words;
 
+/* Words are what stands between dots, slashes, underscores, hyphens and numbers. */
 static void cut_words(const char *family, Words *words)
 {
     words->count = 0;
@@ -127,11 +130,13 @@ static void cut_words(const char *family, Words *words)
     }
 }
 
+/* In any case: LayerNorm, layernorm. */
 static bool same_word(const Words *a, size_t i, const Words *b, size_t j)
 {
     return a->length[i] == b->length[j] && strncasecmp(a->at[i], b->at[j], a->length[i]) == 0;
 }
 
+/* Dice's coefficient over words, the last word of each counted twice. */
 double family_likeness(const char *a, const char *b)
 {
     Words x, y;

@@ -1,7 +1,9 @@
+/* Made-up values: the generator, the distributions, the fans of PyTorch's initialisations. */
 #include "loader/align/fill.h"
 
 #include <math.h>
 
+/* Name in rules and plans, whether the spread follows from the fans, whether it is uniform. */
 static const struct {
     const char *name;
     bool fans, uniform;
@@ -90,7 +92,7 @@ void fill_turn(double u, double *cosine, double *sine)
                                    -1. / 39916800, 1. / 6227020800, -1. / 1307674368000,
                                    1. / 355687428096000};
     int quarter = (int)(u * 4 + 0.5);
-    double turn = u - quarter * 0.25;
+    double turn = u - quarter * 0.25;   /* exact, and within an eighth */
     double x = turn * 6.2831853071795865, square = x * x;
     double c = evaluate(cosines, 9, square), s = evaluate(sines, 9, square);
     s = s * x;

@@ -65,6 +65,7 @@ static size_t number_length(const char *text)
     return n > DIGITS_MAX || (n > 1 && text[0] == '0') ? 0 : n;
 }
 
+/* The number of a token; equal tokens have equal numbers, whichever column they stand in. */
 static uint32_t intern_word(Folder *folder, const Text *token, bool number)
 {
     const char *text = text_string(token);
@@ -79,6 +80,7 @@ static uint32_t intern_word(Folder *folder, const Text *token, bool number)
     return id;
 }
 
+/* The number of a skeleton; its text is copied when it is new. */
 static uint32_t intern_skeleton(Folder *folder, const char *text)
 {
     uint32_t id = map_get(&folder->skeleton_ids, text);
@@ -130,6 +132,7 @@ static size_t cut_name(Folder *folder, const char *name, uint32_t columns[COLUMN
     return width;
 }
 
+/* What one column adds to the hash of its row (the finaliser of splitmix64). */
 static uint64_t mix(size_t column, uint32_t set)
 {
     uint64_t h = ((uint64_t)column << 32 | set) + 0x9E3779B97F4A7C15u;
@@ -138,6 +141,7 @@ static uint64_t mix(size_t column, uint32_t set)
     return h ^ (h >> 31);
 }
 
+/* A row of one name, every column a set of one word. */
 static void make_row(Folder *folder, Row *row, const char *name, uint32_t index, uint32_t class,
                      Text *token, Text *skeleton)
 {
@@ -160,12 +164,14 @@ static size_t skeleton_width(const char *skeleton)
 
 /* ---- merging rows ---- */
 
+/* The words of a set; for a set of one the id itself is the list. */
 static Set set_of(const Folder *folder, const uint32_t *id)
 {
     if (*id < folder->word_count) return (Set){id, 1};
     return folder->sets[*id - folder->word_count];
 }
 
+/* Numbers by value, words by bytes. */
 static int compare_words(const void *a, const void *b, void *context)
 {
     const Folder *folder = context;
@@ -194,6 +200,7 @@ static uint32_t intern_set(Folder *folder, const uint32_t *words, size_t count)
     return id;
 }
 
+/* Hashes may collide: what merges is compared. */
 static bool rows_equal_but(const Row *a, const Row *b, size_t width, size_t column)
 {
     for (size_t i = 0; i < width; i++)
@@ -296,6 +303,7 @@ static size_t fold_rows(Folder *folder, Row *rows, size_t n)
 
 /* ---- what a row is as text ---- */
 
+/* Escapes what expansion would take for a brace, a separator or (inside braces) a range. */
 static void add_literal(Text *out, const char *text, size_t n, bool inside)
 {
     bool range = inside && fold_is_range(text) && !text[n];
@@ -306,6 +314,7 @@ static void add_literal(Text *out, const char *text, size_t n, bool inside)
     }
 }
 
+/* "0-31", "0-2,7": runs of two and more as ranges. */
 static void add_numbers(const Folder *folder, const Set *set, Text *out)
 {
     for (size_t i = 0, run; i < set->count; i += run) {
@@ -322,6 +331,7 @@ static void add_numbers(const Folder *folder, const Set *set, Text *out)
     }
 }
 
+/* Where a word may be cut in two for the eye: q_proj, k_proj. */
 static bool is_border(char c)
 {
     return c == '_' || c == '-' || c == ':';
@@ -341,13 +351,15 @@ static void find_common(const Folder *folder, const Set *set, size_t *head, size
         while (same < *head && word[same] == first[same]) same++;
         *head = same;
         same = 0;
-        while (same < *tail && same < length && word[length - 1 - same] == first[n - 1 - same]) same++;
+        while (same < *tail && same < length && word[length - 1 - same] == first[n - 1 - same])
+            same++;
         *tail = same;
     }
     while (*head && (*head >= shortest || !is_border(first[*head - 1]))) --*head;
     while (*tail && (*tail + *head >= shortest || !is_border(first[n - *tail]))) --*tail;
 }
 
+/* "{k,q,v}_proj". */
 static void add_words(const Folder *folder, const Set *set, Text *out)
 {
     size_t head, tail;
@@ -366,6 +378,7 @@ static void add_words(const Folder *folder, const Set *set, Text *out)
     add_literal(out, first + strlen(first) - tail, tail, false);
 }
 
+/* The skeleton with each column filled in; the counter is that of the first numeric brace. */
 static void show_row(const Folder *folder, const Row *row, Arena *arena, Folded *folded, Text *out)
 {
     const uint32_t *id = row->sets;
@@ -399,6 +412,7 @@ static int compare_numbers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Rows that may merge stand together, in input order. */
 static int compare_rows(const void *a, const void *b)
 {
     const Row *x = a, *y = b;
@@ -407,12 +421,14 @@ static int compare_rows(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
+/* Lines come in the order of their first names. */
 static int compare_folded(const void *a, const void *b)
 {
     const Folded *x = a, *y = b;
     return (x->members[0] > y->members[0]) - (x->members[0] < y->members[0]);
 }
 
+/* The list of names that a row collected, in input order. */
 static void take_members(const Folder *folder, const Row *row, Arena *arena, Folded *folded)
 {
     size_t count = 0;
@@ -425,6 +441,7 @@ static void take_members(const Folder *folder, const Row *row, Arena *arena, Fol
     folded->count = count;
 }
 
+/* Folds group by group; the rows that are left close ranks at the front. */
 static size_t fold_all(Folder *folder, Row *rows, size_t n)
 {
     size_t left = 0, end;

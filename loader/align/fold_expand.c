@@ -34,6 +34,7 @@ typedef struct Choices {
     size_t count, room;
 } Choices;
 
+/* False when it grows beyond what anybody wants expanded. */
 static bool add_choice(Arena *arena, Choices *choices, const char *text)
 {
     if (choices->count >= EXPAND_MAX) return false;
@@ -88,6 +89,7 @@ static bool multiply(Arena *arena, Choices *names, const Choices *choices)
     return true;
 }
 
+/* Literals are braces with one choice: the names are the product of all of them. */
 size_t fold_expand(Arena *arena, const char *text, const char ***names)
 {
     Choices all = {0};

@@ -57,6 +57,7 @@ static const char *show_variable(const Gather *gather, size_t source, size_t ind
 
 /* ---- sets of values ---- */
 
+/* For qsort. */
 static int compare_numbers(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -78,7 +79,8 @@ static bool read_number(const ItemValue *value, int64_t *number)
 }
 
 /* The distinct numbers of a variable in a list, ascending; NULL when some are names. */
-static int64_t *list_numbers(const Gather *gather, const ItemList *list, size_t index, size_t *count)
+static int64_t *list_numbers(const Gather *gather, const ItemList *list, size_t index,
+                             size_t *count)
 {
     int64_t *numbers = arena_alloc(gather->run->scratch, (list->count + 1) * sizeof *numbers);
     for (size_t i = 0; i < list->count; i++)
@@ -90,14 +92,14 @@ static int64_t *list_numbers(const Gather *gather, const ItemList *list, size_t 
     return numbers;
 }
 
+/* How many different values a variable has in a list. */
 static size_t count_distinct(const Gather *gather, const ItemList *list, size_t index)
 {
     NameMap seen;
     map_init(&seen);
     for (size_t i = 0; i < list->count; i++) {
         const char *text = list->items[i]->values[index].text;
-        map_set(&seen, arena_printf(gather->run->scratch, "%s%s", text ? "=" : "", text ? text : ""),
-                0);
+        map_set(&seen, text ? arena_printf(gather->run->scratch, "=%s", text) : "", 0);
     }
     size_t count = seen.count;
     map_done(&seen);
@@ -120,7 +122,8 @@ static const char *show_values(const Gather *gather, const ItemList *list, size_
     }
     for (size_t i = 0; !numbers && i < list->count && shown < SHOWN; i++, shown++) {
         if (i) text_add(&out, ", ");
-        name_show(list->items[i]->values[index].text ? list->items[i]->values[index].text : "-", &out);
+        const char *text = list->items[i]->values[index].text;
+        show_short(text ? text : "-", 40, &out);
     }
     if (shown == SHOWN) text_add(&out, " …");
     const char *text = arena_strdup(gather->run->scratch, text_string(&out));
@@ -130,6 +133,7 @@ static const char *show_values(const Gather *gather, const ItemList *list, size_
 
 /* ---- the checks ---- */
 
+/* A group in which one of the sources has no key is not whole. */
 static bool check_present(const Gather *gather, const Group *group, Error *err)
 {
     for (size_t i = 0; i < gather->rule->source_count; i++)
@@ -184,6 +188,7 @@ static size_t telling_variable(const Gather *gather, const Group *group, size_t 
     return any;
 }
 
+/* Whether every item of `a` finds one in `b` that agrees in what both capture. */
 static bool check_partners(const Gather *gather, const Group *group, size_t a, size_t b, Error *err)
 {
     const Item *lonely = find_lonely(gather, group, a, b);
@@ -212,6 +217,7 @@ static bool is_counted(const Gather *gather, size_t source, size_t index)
     return gather->sources[source].has[index] && !variable->used && !variable->choices;
 }
 
+/* 0 … n-1 without holes; names are not counted. */
 static bool check_numbers(const Gather *gather, const Group *group, size_t source, size_t index,
                           Error *err)
 {
@@ -246,12 +252,13 @@ static bool check_grid(const Gather *gather, const Group *group, size_t source, 
                   show_variable(gather, source, i));
         if (!sum_mul(grid, distinct, &grid)) grid = UINT64_MAX;
     }
+    const Pattern *pattern = gather->rule->sources[source].pattern;
     bool whole = variables < 2 || !numeric || grid == list->count;
     if (!whole)
         error_set(err, ERR_RULE, "%s: %s has %zu keys, but %s are %" PRIu64 " (gaps=true allows "
                   "holes)", show_place(gather, group),
-                  show_name(gather->run->draft, pattern_text(gather->rule->sources[source].pattern)),
-                  list->count, text_string(&what), grid);
+                  show_name(gather->run->draft, pattern_text(pattern)), list->count,
+                  text_string(&what), grid);
     text_done(&what);
     return whole;
 }

@@ -48,6 +48,7 @@ static void show_list(const int64_t *list, size_t count, Text *out)
     if (count > SHOWN) text_addf(out, ",… %zu in all", count);
 }
 
+/* split(3), split(3,1), split{4,2}, split({4,2},1), split(). */
 static void show_split(const Op *op, Text *out)
 {
     bool axis = op->has_axis && op->axis != 0;
@@ -61,6 +62,7 @@ static void show_split(const Op *op, Text *out)
     if (!op->list_count || axis) text_addc(out, ')');
 }
 
+/* fit(0), fit(0,mean), fit(0,normal(0.02)). */
 static void show_fit(const Op *op, Text *out)
 {
     text_addf(out, "(%d", op->axis);
@@ -74,6 +76,7 @@ static void show_fit(const Op *op, Text *out)
     text_addc(out, ')');
 }
 
+/* zeros(), const(0.1), normal(0.02), uniform(-1,1), kaiming{mode="fan_out"}; no defaults. */
 static void show_fill(const Op *op, Text *out)
 {
     const Fill *fill = &op->fill;

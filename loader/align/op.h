@@ -13,16 +13,20 @@
     X(OP_RESHAPE, "reshape", "size, …", "row-major reshape; one size may be -1")                \
     X(OP_SQUEEZE, "squeeze", "axis", "drops an axis of size 1 (all of them without argument)")  \
     X(OP_UNSQUEEZE, "unsqueeze", "axis", "adds an axis of size 1")                              \
-    X(OP_SPLIT, "split", "n | {sizes} | nothing, axis", "one tensor into n equal parts, parts of given sizes, or the targets' sizes") \
+    X(OP_SPLIT, "split", "n | {sizes} | nothing, axis",                                         \
+      "one tensor into n equal parts, parts of given sizes, or the targets' sizes")             \
     X(OP_CAT, "cat", "axis", "joins each list along an axis")                                   \
     X(OP_STACK, "stack", "axis", "joins each list along a new axis")                            \
     X(OP_UNSTACK, "unstack", "axis", "one tensor into its slices along an axis")                \
     X(OP_SLICE, "slice", "axis, from, to", "a range of an axis; negative counts from the end")  \
     X(OP_PICK, "pick", "axis, {indices}", "chosen indices of an axis")                          \
     X(OP_ROLL, "roll", "axis, shift", "rotates along an axis, as torch.roll")                   \
-    X(OP_ROPE_PAIRS, "rope_pairs", "heads", "rope rows from halves to interleaved pairs (HF to Meta)")   \
-    X(OP_ROPE_HALVES, "rope_halves", "heads", "rope rows from interleaved pairs to halves (Meta to HF)") \
-    X(OP_FIT, "fit", "axis, rest", "copies the overlap; rest: target (default), zeros, mean, normal(s)") \
+    X(OP_ROPE_PAIRS, "rope_pairs", "heads",                                                     \
+      "rope rows from halves to interleaved pairs (HF to Meta)")                                \
+    X(OP_ROPE_HALVES, "rope_halves", "heads",                                                   \
+      "rope rows from interleaved pairs to halves (Meta to HF)")                                \
+    X(OP_FIT, "fit", "axis, rest",                                                              \
+      "copies the overlap; rest: target (default), zeros, mean, normal(s)")                     \
     X(OP_CAST, "cast", "dtype", "converts to a dtype")                                          \
     X(OP_MUL, "mul", "c", "times a constant")                                                   \
     X(OP_ADD, "add", "c", "plus a constant")                                                    \

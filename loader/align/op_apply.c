@@ -5,7 +5,7 @@
 
 #include "loader/align/op.h"
 
-enum { PARTS_MAX = 1 << 20 };   /* of one tensor that is split or unstacked */
+enum { PARTS_MAX = 1 << 16 };   /* of one tensor that is split or unstacked */
 
 /* "split(3): " and what is wrong. Always false. */
 static bool refuse(const Op *op, Error *err, const char *format, ...)
@@ -24,6 +24,7 @@ static bool refuse(const Op *op, Error *err, const char *format, ...)
     return false;
 }
 
+/* "squeeze(0): 3×4: " and why. Always false. */
 static bool refuse_shape(const Op *op, const Expr *e, const char *why, Error *err)
 {
     Text shape = {0};
@@ -33,6 +34,8 @@ static bool refuse_shape(const Op *op, const Expr *e, const char *why, Error *er
     return false;
 }
 
+/* squeeze, unsqueeze and rope are reshapes whose sizes follow from the shape. Where that is not
+ * known, a reshape to -1 stands for them: its shape is unknown as well. */
 static const Expr *apply_squeeze(const Op *op, Arena *arena, const Expr *e, Error *err)
 {
     int64_t dims[TENSOR_RANK_MAX], open = -1;
@@ -106,6 +109,7 @@ static const Expr *apply_rope(const Op *op, Arena *arena, const Expr *e, Error *
     return turned ? expr_reshape(arena, turned, e->dims, e->rank, err) : NULL;
 }
 
+/* Axes far out of range must not wrap when they become ints; they are refused all the same. */
 static const Expr *apply_permute(const Op *op, Arena *arena, const Expr *e, Error *err)
 {
     int order[TENSOR_RANK_MAX];
@@ -120,6 +124,7 @@ static const Expr *apply_permute(const Op *op, Arena *arena, const Expr *e, Erro
     return expr_permute(arena, e, order, op->list_count, err);
 }
 
+/* Only normal numbers need the seed. */
 static const Expr *apply_fit(const Op *op, const OpContext *context, const Expr *e, Error *err)
 {
     if (op->rest == FIT_NORMAL)
@@ -154,6 +159,7 @@ static const Expr *apply_each(const Op *op, const OpContext *context, const Expr
     return NULL;
 }
 
+/* Every tensor of every list is replaced by what the op makes of it. */
 static bool map_value(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     for (size_t i = 0; i < value->count; i++)
@@ -165,6 +171,7 @@ static bool map_value(const Op *op, const OpContext *context, RuleValue *value, 
     return true;
 }
 
+/* The value becomes one list. */
 static void set_list(Arena *arena, RuleValue *value, const Expr *const *items, size_t count)
 {
     value->lists = arena_alloc(arena, sizeof *value->lists);
@@ -173,6 +180,7 @@ static void set_list(Arena *arena, RuleValue *value, const Expr *const *items, s
     value->count = 1;
 }
 
+/* What stack and cat do to one list. */
 static const Expr *join(const Op *op, Arena *arena, const Expr *const *items, size_t n, Error *err)
 {
     if (op->kind == OP_CAT) return expr_cat(arena, op->axis, items, n, err);
@@ -271,10 +279,13 @@ static bool check_sizes(const Op *op, const Expr *e, int axis, const int64_t *si
     if (!sizes && n % (int64_t)count)
         return refuse(op, err, "dim %d has %" PRId64 ", not divisible by %zu", axis, n, count);
     if (sizes && sum != n)
-        return refuse(op, err, "dim %d has %" PRId64 ", the parts add up to %" PRId64, axis, n, sum);
+        return refuse(op, err, "dim %d has %" PRId64 ", the parts add up to %" PRId64, axis, n,
+                      sum);
     return true;
 }
 
+/* The parts are slices that follow each other. Where the shape is not known, the bounds of given
+ * sizes are, and those of equal parts are left open. */
 static bool apply_split(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     const Expr *e = take_single(op, value, err);
@@ -304,6 +315,8 @@ static bool apply_split(const Op *op, const OpContext *context, RuleValue *value
     return true;
 }
 
+/* Every index of the axis for itself, without the axis. Their number comes from a file, hence the
+ * limit; of an unknown shape it is that of the names on the right. */
 static bool apply_unstack(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     Arena *arena = context->arena;
@@ -332,6 +345,7 @@ static bool apply_unstack(const Op *op, const OpContext *context, RuleValue *val
     return true;
 }
 
+/* One tensor under every name. */
 static bool apply_copy(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     const Expr *e = take_single(op, value, err);

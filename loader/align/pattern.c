@@ -11,7 +11,7 @@
 #include "loader/align/rule_lex.h"
 
 enum {
-    STEPS_BARE = 512,            /* steps before the memory is worth its price */
+    STEPS_BARE = 1024,           /* steps before the memory is worth its price */
     STEPS_REPEATED = 1 << 17     /* steps for patterns in which a name repeats */
 };
 
@@ -21,6 +21,7 @@ typedef struct Matcher {
     PatternSearch *search;
     const char *key;
     size_t n, start;
+    size_t checked;              /* bytes behind start that are known to be the head */
     Captures *captures;
     bool run;                    /* a run of segments inside the key, not all of it */
     bool loose_tail;
@@ -43,11 +44,20 @@ static bool may_end(Matcher *matcher, size_t at)
     return at == matcher->n || matcher->loose_tail || is_border(matcher->key[at]);
 }
 
+/* Steps are places tried, ends of wildcards included. Only between two places of a name that
+ * repeats can they be more than nodes times key. */
+static size_t step_limit(const Matcher *matcher)
+{
+    if (!matcher->search->failed) return STEPS_BARE;
+    return matcher->pattern->repeats ? STEPS_REPEATED : SIZE_MAX;
+}
+
 static size_t memory_bit(const Matcher *matcher, size_t node, size_t at)
 {
     return node * (matcher->n + 1) + at;
 }
 
+/* What a search wrote on a path that failed is overwritten by the one that fits. */
 static void set_capture(Matcher *matcher, int capture, size_t from, size_t to, int64_t number)
 {
     Capture *out = &matcher->captures->named[capture];
@@ -63,15 +73,18 @@ static void set_wildcard(Matcher *matcher, const Node *node, const char *text, s
         Capture *out = &matcher->captures->named[node->capture];
         out->text = text;
         out->length = (uint32_t)length;
+        out->number = 0;
     } else {
         matcher->captures->stars[node->star].text = text;
         matcher->captures->stars[node->star].length = (uint32_t)length;
     }
 }
 
+/* The longest number first, then shorter ones: `{i}{j}` takes 12 as 1 and 2. */
 static bool match_number(Matcher *matcher, size_t index, size_t at)
 {
-    size_t end = at, limit = matcher->n - at < NUMBER_DIGITS_MAX ? matcher->n : at + NUMBER_DIGITS_MAX;
+    size_t end = at, limit = matcher->n;
+    if (limit - at > NUMBER_DIGITS_MAX) limit = at + NUMBER_DIGITS_MAX;
     while (end < limit && is_digit(matcher->key[end])) end++;
     if (end > at && matcher->key[at] == '0') end = at + 1;
     for (; end > at; end--) {
@@ -96,6 +109,7 @@ static size_t fit_range(const Choice *choice, const char *text, size_t n, size_t
     return *number >= choice->from && *number <= choice->to ? digits : 0;
 }
 
+/* A number of the range, the longest first. */
 static bool match_range(Matcher *matcher, size_t index, const Choice *choice, size_t at)
 {
     int64_t number;
@@ -114,6 +128,7 @@ static int64_t choice_number(const Choice *choice)
     return number;
 }
 
+/* The alternatives in their order, as written. */
 static bool match_choice(Matcher *matcher, size_t index, size_t at)
 {
     const Node *node = &matcher->pattern->nodes[index];
@@ -147,6 +162,7 @@ static bool match_ends(Matcher *matcher, size_t index, size_t at, size_t from, s
             end = span->to - 1;
             continue;
         }
+        if (++matcher->search->steps > step_limit(matcher)) return false;
         if (skip && (end >= matcher->n || matcher->key[end] != '.')) continue;
         set_wildcard(matcher, node, matcher->key + at, end - at);
         if (match_from(matcher, index + 1, end + skip)) return true;
@@ -159,6 +175,7 @@ static bool match_ends(Matcher *matcher, size_t index, size_t at, size_t from, s
     return false;
 }
 
+/* One byte or more, up to the next dot. */
 static bool match_segment(Matcher *matcher, size_t index, size_t at)
 {
     const char *dot = memchr(matcher->key + at, '.', matcher->n - at);
@@ -166,6 +183,7 @@ static bool match_segment(Matcher *matcher, size_t index, size_t at)
     return match_ends(matcher, index, at, at + 1, stop, 0);
 }
 
+/* Nothing together with its dot comes first: it is the shortest. */
 static bool match_run(Matcher *matcher, size_t index, size_t at)
 {
     const Node *node = &matcher->pattern->nodes[index];
@@ -180,6 +198,7 @@ static bool match_run(Matcher *matcher, size_t index, size_t at)
     return match_ends(matcher, index, at, at, matcher->n, node->dot_after);
 }
 
+/* A name that repeats must be equal, byte for byte. */
 static bool match_again(Matcher *matcher, size_t index, size_t at)
 {
     const Capture *first = &matcher->captures->named[matcher->pattern->nodes[index].capture];
@@ -198,12 +217,6 @@ static bool match_node(Matcher *matcher, size_t index, size_t at)
     case NODE_AGAIN: return match_again(matcher, index, at);
     default: return false;
     }
-}
-
-static size_t step_limit(const Matcher *matcher)
-{
-    if (!matcher->search->failed) return STEPS_BARE;
-    return matcher->pattern->repeats ? STEPS_REPEATED : SIZE_MAX;
 }
 
 /* Whether the nodes from `index` on fit from `at` on. Recursion is as deep as the pattern has
@@ -231,38 +244,40 @@ static bool match_from(Matcher *matcher, size_t index, size_t at)
     return false;
 }
 
-static void prepare_captures(const Pattern *pattern, const char *key, Captures *captures)
+/* What does not depend on the key; done last, since most keys do not fit. */
+static void label_captures(const Pattern *pattern, const char *key, Captures *captures)
 {
     captures->key = key;
-    captures->gave_up = false;
     captures->star_count = pattern->star_count;
     captures->named_count = pattern->capture_count;
-    for (size_t i = 0; i < pattern->capture_count; i++)
-        captures->named[i] = (Capture){.name = pattern->captures[i].name,
-                                       .numeric = pattern->captures[i].numeric};
+    for (size_t i = 0; i < pattern->capture_count; i++) {
+        captures->named[i].name = pattern->captures[i].name;
+        captures->named[i].numeric = pattern->captures[i].numeric;
+    }
 }
 
 /* Matches at the matcher's start; a search that gets long goes on with a memory. */
 static bool match_here(Matcher *matcher)
 {
     PatternSearch *search = matcher->search;
-    if (match_from(matcher, 0, matcher->start)) return true;
+    size_t node = matcher->checked > 0, at = matcher->start + matcher->checked;
+    if (match_from(matcher, node, at)) return true;
     if (search->steps < step_limit(matcher)) return false;
     if (!search->failed) {
         size_t bits = matcher->pattern->node_count * (matcher->n + 1);
         search->failed = mem_alloc(bits / 8 + 1);
+        memset(search->spans, 0, sizeof search->spans);
         search->steps = 0;
-        if (match_from(matcher, 0, matcher->start)) return true;
+        if (match_from(matcher, node, at)) return true;
     }
     if (search->steps >= step_limit(matcher)) matcher->captures->gave_up = true;
     return false;
 }
 
-void search_start(PatternSearch *search, const Pattern *pattern)
+void search_start(PatternSearch *search)
 {
     search->failed = NULL;
     search->steps = 0;
-    memset(search->spans, 0, pattern->node_count * sizeof *search->spans);
 }
 
 void search_done(PatternSearch *search)
@@ -273,17 +288,17 @@ void search_done(PatternSearch *search)
 
 bool pattern_fits(const Pattern *pattern, const char *key, size_t n, Captures *captures)
 {
+    captures->gave_up = false;
     if (n < pattern->shortest || memcmp(key, pattern->head, pattern->head_length) != 0 ||
-        memcmp(key + n - pattern->tail_length, pattern->tail, pattern->tail_length) != 0) {
-        captures->gave_up = false;
+        (pattern->tail_length &&
+         memcmp(key + n - pattern->tail_length, pattern->tail, pattern->tail_length) != 0))
         return false;
-    }
     PatternSearch search;
-    search_start(&search, pattern);
-    prepare_captures(pattern, key, captures);
+    search_start(&search);
     Matcher matcher = {.pattern = pattern, .search = &search, .key = key, .n = n,
-                       .captures = captures};
+                       .checked = pattern->head_length, .captures = captures};
     bool fits = match_here(&matcher);
+    if (fits) label_captures(pattern, key, captures);
     search_done(&search);
     return fits;
 }
@@ -301,7 +316,6 @@ bool pattern_find(const Pattern *pattern, bool loose_head, bool loose_tail, cons
     if (n - from < pattern->shortest) return false;
     const char *head = memmem(key + from, n - from, pattern->head, pattern->head_length);
     if (!head) return false;
-    prepare_captures(pattern, key, captures);
     Matcher matcher = {.pattern = pattern, .search = search, .key = key, .n = n,
                        .captures = captures, .run = true, .loose_tail = loose_tail};
     for (size_t at = (size_t)(head - key); at < n; at++) {
@@ -309,6 +323,7 @@ bool pattern_find(const Pattern *pattern, bool loose_head, bool loose_tail, cons
         if (pattern->head_length && key[at] != pattern->head[0]) continue;
         matcher.start = at;
         bool found = match_here(&matcher);
+        if (found) label_captures(pattern, key, captures);
         *start = at;
         *end = matcher.end;
         if (found || captures->gave_up) return found;
@@ -389,6 +404,7 @@ double pattern_nearness(const Pattern *pattern, const char *key)
     return count ? score / (double)(in_key > count ? in_key : count) : 0;
 }
 
+/* Bytes that mean nothing in rule text, and which every editor shows. */
 static bool is_plain_byte(const char *key, size_t at)
 {
     char c = key[at];

@@ -18,6 +18,7 @@ typedef struct Reader {
     Error *err;
 } Reader;
 
+/* NULL, and an error, when the pattern has too many pieces. */
 static Node *add_node(Reader *reader, NodeKind kind)
 {
     Pattern *pattern = reader->pattern;
@@ -44,11 +45,14 @@ static bool flush_literal(Reader *reader)
     return true;
 }
 
+/* A node that is no literal; the literal before it becomes one first. */
 static Node *add_wildcard(Reader *reader, NodeKind kind)
 {
     return flush_literal(reader) ? add_node(reader, kind) : NULL;
 }
 
+/* `*` or `**` with the dot that goes with it: the one behind it, else the one before. Only a
+ * dot outside quotes does. */
 static bool add_star(Reader *reader)
 {
     bool run = reader->at + 1 < reader->end && reader->at[1] == '*';
@@ -68,6 +72,7 @@ static bool add_star(Reader *reader)
     return true;
 }
 
+/* Digits only, at most as many as {i} takes. */
 static bool parse_number(const char *text, const char *end, int64_t *number)
 {
     *number = 0;
@@ -79,20 +84,21 @@ static bool parse_number(const char *text, const char *end, int64_t *number)
     return true;
 }
 
+/* 0-31, or 00-31 for names with leading zeros. */
 static bool read_range(Reader *reader, const char *text, const char *end, Choice *choice)
 {
     const char *dash = memchr(text, '-', (size_t)(end - text));
     if (!parse_number(text, dash, &choice->from) || !parse_number(dash + 1, end, &choice->to))
-        return error_set(reader->err, ERR_LIMIT, "{%.*s}: at most %d digits", (int)(end - text),
-                         text, NUMBER_DIGITS_MAX);
+        return error_set(reader->err, ERR_LIMIT, "a number has more than %d digits",
+                         NUMBER_DIGITS_MAX);
     if (*text == '0' && dash - text > 1) {
         choice->width = (uint32_t)(dash - text);
         if (end - dash - 1 != dash - text)
-            return error_set(reader->err, ERR_RULE, "{%.*s}: numbers with leading zeros must be "
-                             "equally long", (int)(end - text), text);
+            return error_set(reader->err, ERR_RULE, "the numbers of a range with leading zeros "
+                             "must be equally long");
     }
     return choice->from <= choice->to ||
-           error_set(reader->err, ERR_RULE, "{%.*s} counts downwards", (int)(end - text), text);
+           error_set(reader->err, ERR_RULE, "a range counts downwards");
 }
 
 /* One alternative: a range, or text with quotes. */
@@ -126,6 +132,7 @@ static bool is_number_choice(const Choice *choice)
            parse_number(choice->text, choice->text + choice->length, &number);
 }
 
+/* The alternatives between separators; *numeric: all of them are numbers. */
 static bool read_choices(Reader *reader, const char *text, const char *end, char separator,
                          Node *node, bool *numeric)
 {
@@ -152,6 +159,7 @@ static int find_capture(const Pattern *pattern, const char *name)
     return -1;
 }
 
+/* The capture that the newest node fills. */
 static bool add_capture(Reader *reader, Node *node, CaptureInfo info)
 {
     Pattern *pattern = reader->pattern;
@@ -171,8 +179,8 @@ static bool add_again(Reader *reader, int capture, const char *kind)
     const Node *first = &reader->nodes[reader->made_by[capture]];
     const char *was = first->kind == NODE_SEGMENT ? "*" : info->choices;
     if (kind && (!was || strcmp(kind, was) != 0))
-        return error_set(reader->err, ERR_RULE, "{%s} is declared twice, as {%s%s%s} and {%s:%s}",
-                         info->name, info->name, was ? ":" : "", was ? was : "", info->name, kind);
+        return error_set(reader->err, ERR_RULE, "{%s} is declared twice, and differently",
+                         info->name);
     Node *node = add_wildcard(reader, NODE_AGAIN);
     if (!node) return false;
     node->capture = capture;
@@ -202,6 +210,7 @@ static bool add_named(Reader *reader, const char *name, const char *kind, const 
     return add_capture(reader, node, info);
 }
 
+/* {0-31}, {a,b}, {5}: carried over by their spelling. */
 static bool add_anonymous(Reader *reader, const char *text, const char *end)
 {
     CaptureInfo info = {NULL, squeeze(reader->arena, text, end), false};
@@ -210,6 +219,7 @@ static bool add_anonymous(Reader *reader, const char *text, const char *end)
            add_capture(reader, node, info);
 }
 
+/* The colon tells a name from alternatives, a comma or a range those from a name. */
 static bool add_braced(Reader *reader)
 {
     const char *behind = skip_braced(reader->at, reader->end);
@@ -234,11 +244,11 @@ static bool add_braced(Reader *reader)
     if (colon == end && (is_anonymous(text, end) || parse_number(text, end, &number)))
         return add_anonymous(reader, text, end);
     return error_set(reader->err, ERR_RULE,
-                     "{%.*s}: braces on the left hold a name {i}, a name and what it may be "
-                     "{p:weight|bias} {x:*}, or alternatives {0-31} {a,b}",
-                     (int)(end - text), text);
+                     "braces on the left hold a name {i}, a name and what it may be "
+                     "{p:weight|bias} {x:*}, or alternatives {0-31} {a,b}");
 }
 
+/* One piece of the pattern: quoted text, braces, stars, or a literal byte. */
 static bool read_piece(Reader *reader)
 {
     char c = *reader->at;
@@ -285,6 +295,7 @@ static size_t shortest_choice(const Node *node)
     return least;
 }
 
+/* How many bytes a node takes at least: most keys are refused by their length alone. */
 static size_t shortest_node(const Node *node)
 {
     switch (node->kind) {
@@ -325,6 +336,7 @@ static void list_segments(Reader *reader)
     reader->pattern->segment_count = count;
 }
 
+/* What follows from the nodes: ends, length, segments. */
 static void finish(Reader *reader)
 {
     Pattern *pattern = reader->pattern;
@@ -361,8 +373,8 @@ Pattern *pattern_compile(Arena *arena, const char *text, size_t n, Error *err)
         finish(&reader);
     } else {
         text_clear(&reader.literal);
-        name_show(pattern->text, &reader.literal);
-        error_prefix(err, "%.200s (column %td)", text_string(&reader.literal), piece - text + 1);
+        show_short(pattern->text, 200, &reader.literal);
+        error_prefix(err, "%s (column %td)", text_string(&reader.literal), piece - text + 1);
     }
     text_done(&reader.literal);
     return good ? pattern : NULL;

@@ -60,7 +60,7 @@ typedef struct Span {
 
 typedef struct PatternSearch {
     unsigned char *failed;       /* a bit for each node and place; NULL: not remembered yet */
-    Span spans[NODES_MAX];
+    Span spans[NODES_MAX];       /* valid while failed is there */
     size_t steps;
 } PatternSearch;
 
@@ -69,7 +69,7 @@ typedef struct PatternSearch {
 bool pattern_find(const Pattern *pattern, bool loose_head, bool loose_tail, const char *key,
                   size_t n, size_t from, PatternSearch *search, Captures *captures,
                   size_t *start, size_t *end);
-void search_start(PatternSearch *search, const Pattern *pattern);
+void search_start(PatternSearch *search);
 void search_done(PatternSearch *search);
 bool is_border(char c);
 

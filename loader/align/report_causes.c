@@ -24,6 +24,7 @@ static const BufferCause buffers[] = {
     {"n_averaged", "a counter of weight averaging"},
 };
 
+/* attn.bias and c_attn.bias, but not xattn.bias. */
 static bool ends_in_segment(const char *name, const char *leaf)
 {
     if (!has_suffix(name, leaf)) return false;
@@ -41,16 +42,12 @@ const BufferCause *report_buffer(const char *name, unsigned rank)
     return NULL;
 }
 
+/* Whether the name holds one of the words, in any case. */
 static bool has_any(const char *name, const char *const *words, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (strcasestr(name, words[i])) return true;
     return false;
-}
-
-static const Expr *offer_of(const Binding *binding)
-{
-    return binding->status == BIND_SHAPE ? binding->expr : binding->offered;
 }
 
 /* The matrix of a vector's layer: x.weight for x.bias. */
@@ -64,6 +61,7 @@ static const Binding *matrix_of(const Reporter *reporter, const Binding *binding
     return matrix && matrix != binding && report_is_misshapen(matrix) ? matrix : NULL;
 }
 
+/* The number of rows differs: classes or words. A bias follows the matrix of its layer. */
 static ShapeCause rows_cause(const Reporter *reporter, const Binding *binding)
 {
     static const char *const vocabulary[] = {"embed", "wte", "tok_", "vocab", "lm_head", "word_"};
@@ -78,10 +76,11 @@ static ShapeCause rows_cause(const Reporter *reporter, const Binding *binding)
                : CAUSE_OTHER;
 }
 
+/* From what the name proves to what only the shape suggests. */
 ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding)
 {
     static const char *const positions[] = {"pos_embed", "position_emb", "positional", "wpe"};
-    const Expr *offer = offer_of(binding);
+    const Expr *offer = align_offer(binding);
     ShapeDiff diff = shape_diff(offer->dims, offer->rank, binding->dims, binding->rank);
     if (report_buffer(binding->name, binding->rank)) return CAUSE_BUFFER;
     if (ends_in_segment(binding->name, "relative_position_bias_table")) return CAUSE_WINDOW;
@@ -113,7 +112,7 @@ static const char *show_grid(Reporter *reporter, int64_t n)
 /* The sizes of the one axis that differs. */
 static void differing_sizes(const Binding *binding, int64_t *from, int64_t *to)
 {
-    const Expr *offer = offer_of(binding);
+    const Expr *offer = align_offer(binding);
     ShapeDiff diff = shape_diff(offer->dims, offer->rank, binding->dims, binding->rank);
     *from = *to = 0;
     if (diff.kind != SHAPES_ONE_AXIS) return;
@@ -121,6 +120,7 @@ static void differing_sizes(const Binding *binding, int64_t *from, int64_t *to)
     *to = binding->dims[diff.axis];
 }
 
+/* A grid of patches is told from a mere length by arithmetic: 577 is 24×24 and one token. */
 static const char *position_text(Reporter *reporter, const Binding *binding)
 {
     int64_t from, to;
@@ -157,6 +157,7 @@ const char *report_cause_text(Reporter *reporter, ShapeCause cause, const Bindin
     return NULL;
 }
 
+/* NULL also where the rule would do harm: the first rows of a grid are the wrong places. */
 const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *binding)
 {
     int64_t from, to;
@@ -164,7 +165,8 @@ const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *b
     long long both = from < to ? from : to;
     switch (cause) {
     case CAUSE_CLASSES: return arena_printf(reporter->arena, "To take the first %lld rows", both);
-    case CAUSE_VOCABULARY: return arena_printf(reporter->arena, "To take the %lld rows both have", both);
+    case CAUSE_VOCABULARY:
+        return arena_printf(reporter->arena, "To take the %lld rows both have", both);
     case CAUSE_CHANNELS:
         return arena_printf(reporter->arena, "To take the first %lld channels", both);
     case CAUSE_POSITIONS:

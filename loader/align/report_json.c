@@ -3,6 +3,7 @@
 
 #include "loader/align/report.h"
 
+/* null for NULL. */
 static void put_string(JsonWriter *writer, const char *key, const char *value)
 {
     json_key(writer, key);
@@ -18,6 +19,7 @@ static void put_count(JsonWriter *writer, const char *key, uint64_t value)
     json_uint(writer, value);
 }
 
+/* "fix.lua:3", or null. */
 static void put_origin(JsonWriter *writer, const char *key, const Origin *origin)
 {
     json_key(writer, key);
@@ -37,11 +39,13 @@ static void put_shape(JsonWriter *writer, const char *key, const int64_t *dims, 
     json_shape(writer, dims, rank);
 }
 
+/* null while unknown. */
 static void put_dtype(JsonWriter *writer, DType dtype)
 {
     put_string(writer, "dtype", dtype == DT_UNKNOWN ? NULL : dtype_name(dtype));
 }
 
+/* "source" and "target"; bytes are those of the tensors. */
 static void put_side(JsonWriter *writer, const char *path, const char *format,
                      const char *container, const StateDict *dict)
 {
@@ -54,6 +58,7 @@ static void put_side(JsonWriter *writer, const char *path, const char *format,
     json_end(writer);
 }
 
+/* Everything before the ledger. */
 static void put_head(const Alignment *alignment, const ReportOptions *options, JsonWriter *writer)
 {
     const Checkpoint *source = align_source(alignment);
@@ -79,6 +84,7 @@ static void put_head(const Alignment *alignment, const ReportOptions *options, J
     json_end(writer);
 }
 
+/* The states in the order of their tables, which is that of CLI.md. */
 static void put_summary(const Alignment *alignment, JsonWriter *writer)
 {
     const Summary *summary = align_summary(alignment);
@@ -96,6 +102,7 @@ static void put_summary(const Alignment *alignment, JsonWriter *writer)
 
 /* ---- entries ---- */
 
+/* Every step of the history, oldest first. */
 static void put_steps(const Binding *binding, JsonWriter *writer)
 {
     const Step *few[32], **steps = few;
@@ -117,17 +124,10 @@ static void put_steps(const Binding *binding, JsonWriter *writer)
     if (steps != few) free(steps);
 }
 
-/* What was not taken; of a fit that could not be, what was to be fitted. */
-static const Expr *offer_of(const Binding *binding)
-{
-    bool open = binding->status == BIND_SHAPE || binding->status == BIND_DTYPE;
-    const Expr *offer = open ? binding->expr : binding->offered;
-    return offer && offer->kind == EX_FIT ? offer->from[0] : offer;
-}
-
+/* One target. Fields that have nothing to say are null; reason and suggest are left out. */
 static void put_entry(const Binding *binding, bool plan, JsonWriter *writer)
 {
-    const Expr *offer = offer_of(binding);
+    const Expr *offer = align_offer(binding);
     json_map(writer);
     put_string(writer, "target", binding->name);
     put_string(writer, "status", bind_word(binding->status));
@@ -158,6 +158,7 @@ static void put_entry(const Binding *binding, bool plan, JsonWriter *writer)
     json_end(writer);
 }
 
+/* The ledger itself: targets in target order, sources in file order. */
 static void put_entries(const Alignment *alignment, bool plan, JsonWriter *writer)
 {
     json_key(writer, "entries");
@@ -183,6 +184,7 @@ static void put_entries(const Alignment *alignment, bool plan, JsonWriter *write
 
 /* ---- rules and output ---- */
 
+/* Collisions and notes, in the order in which they were made. */
 static void put_problems(const Alignment *alignment, JsonWriter *writer)
 {
     json_key(writer, "collisions");

@@ -7,15 +7,13 @@
 #include "loader/core/map.h"
 
 enum {
-    UNUSED_COLUMN = 41, MISSING_COLUMN = 49,
+    UNUSED_COLUMN = 41, MISSING_COLUMN = 49, COLUMN_MAX = 76,
     FINE_LINES = 4               /* so few lines may keep numbers apart that are glued to words */
 };
 
 bool report_is_missing(const Binding *binding)
 {
-    if (binding->covered) return false;
-    if (binding->status == BIND_MISSING) return true;
-    return binding->status == BIND_KEPT && !binding->origin && !binding->offered;
+    return !binding->covered && align_is_missing(binding);
 }
 
 /* The name with segments that are numbers as '#': ls1 and ls2 stay apart, layers do not. */
@@ -75,18 +73,41 @@ static uint32_t *invert_nearest(const Reporter *reporter)
     return nearest;
 }
 
+/* The column of the comments, to the right of the names; `room` is for what stands between. */
+static size_t comment_column(const Bundle *bundles, size_t n, size_t least, size_t room)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t wanted = 9 + show_width(bundles[i].name) + room;
+        if (wanted > least) least = wanted;
+    }
+    return least < COLUMN_MAX ? least : COLUMN_MAX;
+}
+
+/* Whether the names differ from the source's by a prefix (or a wrapper) only. */
+static bool is_renamed(const Binding *binding)
+{
+    const char *rule = binding->suggest;
+    return rule && (has_prefix(rule, "strip ") || has_prefix(rule, "prefix ") ||
+                    has_prefix(rule, "seg(") || strstr(rule, "** -> "));
+}
+
 typedef struct MissingList {
-    const Binding **items;
+    const Binding **all;         /* [total], in target order */
+    size_t total;
+    const Binding **items;       /* [count] of them that are listed by name */
     const char **names, **classes;
     uint32_t *nearest;           /* of each item: a source, or MAP_NONE */
     size_t count, kept;
+    size_t hollow;               /* kept, and the target is a schema: they have no value */
 } MissingList;
 
+/* Lines are apart where shape, nearest or suggestion differ. */
 static void list_missing(Reporter *reporter, MissingList *list)
 {
     const Alignment *alignment = reporter->alignment;
     size_t total = align_count(alignment);
     uint32_t *nearest = invert_nearest(reporter);
+    list->all = arena_alloc(reporter->arena, (total + 1) * sizeof *list->all);
     list->items = arena_alloc(reporter->arena, (total + 1) * sizeof *list->items);
     list->names = arena_alloc(reporter->arena, (total + 1) * sizeof *list->names);
     list->classes = arena_alloc(reporter->arena, (total + 1) * sizeof *list->classes);
@@ -94,11 +115,14 @@ static void list_missing(Reporter *reporter, MissingList *list)
     for (size_t i = 0; i < total; i++) {
         const Binding *binding = align_binding(alignment, i);
         if (!report_is_missing(binding)) continue;
+        list->kept += binding->status == BIND_KEPT;
+        list->hollow += binding->status == BIND_KEPT && !binding->expr;
+        list->all[list->total++] = binding;
+        if (is_renamed(binding) && !reporter->options->verbose) continue;
         size_t at = list->count++;
         list->items[at] = binding;
         list->names[at] = binding->name;
         list->nearest[at] = nearest[i];
-        list->kept += binding->status == BIND_KEPT;
         list->classes[at] =
             arena_printf(reporter->arena, "%s %d %s",
                          report_shape(reporter, binding->dims, binding->rank),
@@ -121,15 +145,18 @@ static bool add_nearest(Reporter *reporter, const MissingList *list, const Bundl
     }
     Bundle *folded;
     size_t lines = report_bundle(reporter, names, NULL, bundle->count, &folded);
-    text_addf(&reporter->page.line, "nearest unused: %s%s [%s]", folded[0].name,
-              lines > 1 ? ", …" : "",
-              report_shape(reporter, use->tensor->dims, use->tensor->rank));
+    text_addf(&reporter->page.line, "nearest unused: %s%s", folded[0].name,
+              lines > 1 ? ", …" : "");
+    if (use->tensor->dims && use->tensor->rank)
+        text_addf(&reporter->page.line, " [%s]",
+                  report_shape(reporter, use->tensor->dims, use->tensor->rank));
     *same_count = lines == 1;
     return true;
 }
 
+/* Count, names, shape, and what is known: the nearest, what the buffer is, or a reason. */
 static void add_missing_line(Reporter *reporter, const MissingList *list, const Bundle *bundle,
-                             bool *said_count)
+                             size_t column, bool *said_count)
 {
     const Binding *first = list->items[bundle->members[0]];
     const BufferCause *buffer = report_buffer(first->name, first->rank);
@@ -137,7 +164,7 @@ static void add_missing_line(Reporter *reporter, const MissingList *list, const 
     text_addf(&reporter->page.line, "%7zu  %s", bundle->count, bundle->name);
     if (first->dims && first->rank)
         text_addf(&reporter->page.line, "  [%s]", report_shape(reporter, first->dims, first->rank));
-    page_pad(&reporter->page, MISSING_COLUMN);
+    page_pad(&reporter->page, column);
     if (add_nearest(reporter, list, bundle, &same_count)) {
         if (same_count && !*said_count) text_add(&reporter->page.line, "   same shape and count");
         *said_count = *said_count || same_count;
@@ -154,43 +181,79 @@ static void add_rules(Reporter *reporter, const MissingList *list)
 {
     NameMap seen;
     map_init(&seen);
-    size_t *counts = mem_alloc((list->count + 1) * sizeof *counts);
-    for (size_t i = 0; i < list->count; i++) {
-        const char *rule = list->items[i]->suggest;
+    size_t *counts = mem_alloc((list->total + 1) * sizeof *counts);
+    for (size_t i = 0; i < list->total; i++) {
+        const char *rule = list->all[i]->suggest;
         if (!rule) continue;
         uint32_t index = map_get(&seen, rule);
         if (index == MAP_NONE) map_set(&seen, rule, index = (uint32_t)i);
         counts[index]++;
     }
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0; i < list->total; i++) {
         if (!counts[i]) continue;
-        bool fills = has_prefix(list->items[i]->suggest, "fill(");
+        bool fills = has_prefix(list->all[i]->suggest, "fill(");
         const char *what = fills ? "To fill" : "Rule that would load";
-        if (counts[i] == list->count)
+        if (counts[i] == list->total)
             text_addf(&reporter->page.line, "    %s them:   ", what);
         else
             text_addf(&reporter->page.line, "    %s %zu of them:   ", what, counts[i]);
-        text_add(&reporter->page.line, list->items[i]->suggest);
+        text_add(&reporter->page.line, list->all[i]->suggest);
         page_end_line(&reporter->page, seen.count > 3 ? LINE_GROUP : LINE_TAIL);
     }
     free(counts);
     map_done(&seen);
 }
 
+/* Another dict of the file that has the names: the wrong one was read. */
+static void add_containers(Reporter *reporter, const MissingList *list)
+{
+    enum { CONTAINERS_MAX = 16 };
+    const Checkpoint *source = align_source(reporter->alignment);
+    const char *path = reporter->options->source_path ? reporter->options->source_path : "";
+    for (size_t i = 0; i < checkpoint_container_count(source) && i < CONTAINERS_MAX; i++) {
+        const Container *container = checkpoint_container(source, i);
+        if (container->optimizer || container->dict == align_source_dict(reporter->alignment))
+            continue;
+        size_t found = 0;
+        for (size_t j = 0; j < list->total; j++)
+            found += dict_find(container->dict, list->all[j]->name) != NULL;
+        if (found)
+            page_line(&reporter->page, LINE_TAIL, "    %zu of these names are in   %.*s::%s", found,
+                      (int)(strstr(path, "::") ? strstr(path, "::") - path : (long)strlen(path)),
+                      path, report_name(reporter, container->path));
+    }
+}
+
+/* Whether what is missing was kept, and has a value at all. */
+static const char *kept_text(const Reporter *reporter, const MissingList *list)
+{
+    if (list->kept < list->total) return "";
+    if (list->hollow && reporter->options->writing)
+        return "; a schema has no values to keep: fill(), or --omit-kept";
+    return "; kept as in the target";
+}
+
+/* With the rules that would load what is missing below. */
 void report_missing(Reporter *reporter)
 {
     MissingList list = {0};
     list_missing(reporter, &list);
-    if (!list.count) return;
+    if (!list.total) return;
     Bundle *bundles;
     size_t lines = bundle_names(reporter, list.names, list.classes, list.count, &bundles);
     bool said_count = false;
     page_section(&reporter->page, false);
     page_line(&reporter->page, LINE_HEAD, "  Missing (%zu)   nothing in the source fits%s",
-              list.count, list.kept == list.count ? "; kept as in the target" : "");
+              list.total, kept_text(reporter, &list));
+    if (list.total > list.count)
+        page_line(&reporter->page, LINE_GROUP,
+                  "%7zu  stand in the source, shape and all, under another prefix",
+                  list.total - list.count);
+    size_t column = comment_column(bundles, lines, MISSING_COLUMN, 12);
     for (size_t i = 0; i < lines; i++)
-        add_missing_line(reporter, &list, &bundles[i], &said_count);
+        add_missing_line(reporter, &list, &bundles[i], column, &said_count);
     add_rules(reporter, &list);
+    add_containers(reporter, &list);
 }
 
 /* ---- Unused ---- */
@@ -223,12 +286,15 @@ static const char *counter_text(const Alignment *alignment)
                 : "BatchNorm counters; the target has no BatchNorm";
 }
 
+/* Every shape of the target, with the number of missing tensors that have it. */
 static void list_shapes(Reporter *reporter, NameMap *shapes)
 {
     for (size_t i = 0; i < align_count(reporter->alignment); i++) {
         const Binding *binding = align_binding(reporter->alignment, i);
         const char *shape = report_shape(reporter, binding->dims, binding->rank);
-        if (map_get(shapes, shape) == MAP_NONE) map_set(shapes, shape, 1);
+        uint32_t missing = map_get(shapes, shape);
+        if (missing == MAP_NONE) missing = 0;
+        map_set(shapes, shape, missing + report_is_missing(binding));
     }
 }
 
@@ -246,6 +312,7 @@ static void list_layers(Reporter *reporter, const UnusedList *list, NameMap *lay
     }
 }
 
+/* The tensor by whose shape a layer is spoken of. */
 static const Tensor *layer_tensor(Reporter *reporter, const UnusedList *list, const NameMap *layers,
                                   const Tensor *tensor)
 {
@@ -256,21 +323,29 @@ static const Tensor *layer_tensor(Reporter *reporter, const UnusedList *list, co
     return best == MAP_NONE ? tensor : list->items[best]->tensor;
 }
 
+/* Why nobody wants it. */
 static const char *comment_on(Reporter *reporter, const SourceUse *use, const Tensor *layer,
                               const NameMap *shapes, const char *counters)
 {
     const BufferCause *buffer = report_buffer(use->tensor->name, use->tensor->rank);
     if (buffer && buffer == report_buffer("num_batches_tracked", 0)) return counters;
     if (buffer) return buffer->what;
-    if (use->nearest) return "see Missing";
     const char *own = report_shape(reporter, use->tensor->dims, use->tensor->rank);
     const char *shape = report_shape(reporter, layer->dims, layer->rank);
-    if (map_get(shapes, shape) == MAP_NONE || map_get(shapes, own) == MAP_NONE)
-        return arena_printf(reporter->arena, "%s; no target has this shape",
-                            map_get(shapes, shape) == MAP_NONE ? shape : own);
-    return arena_printf(reporter->arena, "%s; the targets of this shape are other layers", shape);
+    uint32_t missing = map_get(shapes, shape);
+    if (missing != MAP_NONE && map_get(shapes, own) == MAP_NONE) {
+        missing = MAP_NONE;
+        shape = own;
+    }
+    if (missing == MAP_NONE)
+        return arena_printf(reporter->arena, "%s; no target has this shape", shape);
+    if (missing)
+        return arena_printf(reporter->arena, "%s; so %s %u of the missing", shape,
+                            missing == 1 ? "is" : "are", missing);
+    return arena_printf(reporter->arena, "%s; all targets of this shape have a source", shape);
 }
 
+/* Unused for no target's sake: what was offered stands in another section. */
 static void list_unused(Reporter *reporter, UnusedList *list)
 {
     const Alignment *alignment = reporter->alignment;
@@ -280,7 +355,7 @@ static void list_unused(Reporter *reporter, UnusedList *list)
     list->comments = arena_alloc(reporter->arena, (total + 1) * sizeof *list->comments);
     for (size_t i = 0; i < total; i++) {
         const SourceUse *use = align_use(alignment, i);
-        bool counter = is_counter(use->tensor->name);
+        bool counter = is_counter(use->tensor->name) && !use->nearest;
         counters += counter;
         if (use->status != USE_UNUSED || use->offered_to || use->covered) continue;
         list->counters += counter;
@@ -290,6 +365,7 @@ static void list_unused(Reporter *reporter, UnusedList *list)
     list->all_counters = counters == list->counters;
 }
 
+/* One comment for each; equal comments share a line. */
 static void comment_unused(Reporter *reporter, UnusedList *list)
 {
     NameMap shapes, layers;
@@ -306,18 +382,20 @@ static void comment_unused(Reporter *reporter, UnusedList *list)
     map_done(&layers);
 }
 
-static void add_unused_line(Reporter *reporter, size_t count, const char *name, const char *comment)
+/* Count, names, comment. */
+static void add_unused_line(Reporter *reporter, size_t count, const char *name, size_t column,
+                            const char *comment)
 {
     text_addf(&reporter->page.line, "%7zu  %s", count, name);
-    page_pad(&reporter->page, UNUSED_COLUMN);
+    page_pad(&reporter->page, column);
     text_add(&reporter->page.line, comment);
     page_end_line(&reporter->page, LINE_GROUP);
 }
 
-/* The counters in one line under a wildcard, when it names nothing else; returns how many. */
-static size_t add_counters(Reporter *reporter, UnusedList *list)
+/* The counters in one line under a wildcard, when it names nothing else. */
+static void add_counters(Reporter *reporter, UnusedList *list)
 {
-    if (!list->all_counters || list->counters < 2) return 0;
+    if (!list->all_counters || list->counters < 2) return;
     size_t left = 0;
     for (size_t i = 0; i < list->count; i++) {
         if (is_counter(list->names[i])) continue;
@@ -325,11 +403,24 @@ static size_t add_counters(Reporter *reporter, UnusedList *list)
         list->items[left++] = list->items[i];
     }
     list->count = left;
-    add_unused_line(reporter, list->counters, "**.num_batches_tracked",
+    add_unused_line(reporter, list->counters, "**.num_batches_tracked", UNUSED_COLUMN,
                     counter_text(reporter->alignment));
-    return list->counters;
 }
 
+/* What "Missing" has named as nearest is not listed again. */
+static size_t leave_out_nearest(UnusedList *list)
+{
+    size_t left = 0, count = list->count;
+    for (size_t i = 0; i < count; i++) {
+        if (list->items[i]->nearest) continue;
+        list->names[left] = list->names[i];
+        list->items[left++] = list->items[i];
+    }
+    list->count = left;
+    return count - left;
+}
+
+/* Well-known left-overs first, then the rest by layers. */
 void report_unused(Reporter *reporter)
 {
     UnusedList list = {0};
@@ -339,10 +430,14 @@ void report_unused(Reporter *reporter)
     page_section(&reporter->page, false);
     page_line(&reporter->page, LINE_HEAD, "  Unused in the source (%zu)", list.count);
     add_counters(reporter, &list);
+    size_t near = leave_out_nearest(&list);
+    if (near)
+        page_line(&reporter->page, LINE_GROUP, "%7zu  nearest to what is missing, see above", near);
     comment_unused(reporter, &list);
     Bundle *bundles;
     size_t lines = bundle_names(reporter, list.names, list.comments, list.count, &bundles);
+    size_t column = comment_column(bundles, lines, UNUSED_COLUMN, 2);
     for (size_t i = 0; i < lines; i++)
-        add_unused_line(reporter, bundles[i].count, bundles[i].name,
+        add_unused_line(reporter, bundles[i].count, bundles[i].name, column,
                         list.comments[bundles[i].members[0]]);
 }

@@ -10,6 +10,7 @@ enum { COMMENT_COLUMN = 41, OBJECTS_MAX = 6 };
 
 /* ---- Ambiguous ---- */
 
+/* Ambiguous for another reason than a collision, which has a section of its own. */
 static bool is_guess(const Binding *binding)
 {
     return binding->status == BIND_AMBIGUOUS && !binding->covered && binding->reason &&
@@ -33,14 +34,17 @@ static void report_ambiguous(Reporter *reporter)
 
 /* ---- Collision ---- */
 
+/* A name, with its shape where it is one of the file. */
 static void add_collider(Reporter *reporter, const char *name)
 {
     const Tensor *tensor = dict_find(align_source_dict(reporter->alignment), name);
     text_add(&reporter->page.line, report_name(reporter, name));
     if (tensor && tensor->rank)
-        text_addf(&reporter->page.line, " [%s]", report_shape(reporter, tensor->dims, tensor->rank));
+        text_addf(&reporter->page.line, " [%s]",
+                  report_shape(reporter, tensor->dims, tensor->rank));
 }
 
+/* "a.w   ←  module.a.w [1]   and   a.w [2]        after: strip "module."   (rules.lua:2)" */
 static void add_collision(Reporter *reporter, const Collision *collision)
 {
     text_addf(&reporter->page.line, "     %s   ←  ", report_name(reporter, collision->name));
@@ -51,7 +55,8 @@ static void add_collision(Reporter *reporter, const Collision *collision)
     if (collision->source_count > 4)
         text_addf(&reporter->page.line, "   and %zu more", collision->source_count - 4);
     if (collision->what)
-        text_addf(&reporter->page.line, "        after: %s", report_name(reporter, collision->what));
+        text_addf(&reporter->page.line, "        after: %s",
+                  report_name(reporter, collision->what));
     if (collision->origin.file)
         text_addf(&reporter->page.line, "   (%s)", report_origin(reporter, &collision->origin));
     page_end_line(&reporter->page, LINE_GROUP);
@@ -75,7 +80,8 @@ static void report_collisions(Reporter *reporter)
         page_line(&reporter->page, LINE_HEAD,
                   "  Collision (error)   %zu times %s source tensors get one name; nothing was "
                   "written", count, how_many);
-    for (size_t i = 0; i < count; i++) add_collision(reporter, align_collision(reporter->alignment, i));
+    for (size_t i = 0; i < count; i++)
+        add_collision(reporter, align_collision(reporter->alignment, i));
 }
 
 /* ---- Rule problem ---- */
@@ -106,6 +112,7 @@ static void add_note(Reporter *reporter, const RuleNote *note)
     }
 }
 
+/* Errors before notes, each kind in order. */
 static void report_notes(Reporter *reporter)
 {
     size_t count = align_note_count(reporter->alignment);
@@ -129,6 +136,7 @@ void report_rules(Reporter *reporter)
 
 /* ---- Not a tensor ---- */
 
+/* Scalars as Python prints them, everything else by its kind. */
 static void show_value(Reporter *reporter, const Object *value, Text *out)
 {
     if (value->kind == OBJ_INT) {
@@ -156,6 +164,7 @@ static bool leads_to_tensors(const Reporter *reporter, const char *key, const Ob
     return strncmp(container, key, n) == 0 && strchr(".[", container[n]);
 }
 
+/* What a state dict leaves behind: epoch, optimizer and the like. */
 static void report_objects(Reporter *reporter)
 {
     const Object *root = checkpoint_root(align_source(reporter->alignment));
@@ -184,6 +193,7 @@ static void report_objects(Reporter *reporter)
 
 typedef const char *(*Describe)(Reporter *reporter, const Binding *binding);
 
+/* NULL, here and below: the binding has no place in that section. */
 static const char *describe_kept(Reporter *reporter, const Binding *binding)
 {
     if (binding->status != BIND_KEPT || !binding->origin) return NULL;
@@ -248,9 +258,19 @@ static void add_listing(Reporter *reporter, const char *title, const char *comme
     free(classes);
 }
 
+/* What was loaded in part is told always: the rest of its values are others. */
+static const char *describe_partial(Reporter *reporter, const Binding *binding)
+{
+    (void)reporter;
+    return binding->status == BIND_LOADED && binding->partial ? binding->reason : NULL;
+}
+
 void report_loaded(Reporter *reporter)
 {
-    if (!reporter->options->verbose) return;
+    if (!reporter->options->verbose) {
+        add_listing(reporter, "Loaded", "   in part", describe_partial);
+        return;
+    }
     add_listing(reporter, "Loaded", "", describe_loaded);
     add_listing(reporter, "Tied", "", describe_tied);
 }

@@ -1,3 +1,4 @@
+/* The page: lines with their columns, and the cutting of a report to its length. */
 #include "loader/align/report_page.h"
 
 #include <stdlib.h>
@@ -49,6 +50,7 @@ typedef struct Cut {
     bool no_tails, hidden;
 } Cut;
 
+/* Lines of a section as it is cut, the line about the rest among them. */
 static size_t cut_height(const Cut *cut)
 {
     if (cut->hidden) return 0;
@@ -56,6 +58,7 @@ static size_t cut_height(const Cut *cut)
            (cut->shown < cut->groups || (cut->no_tails && cut->tails));
 }
 
+/* Lines of the page, with the blank ones between sections. */
 static size_t page_height(const Cut *cuts, unsigned sections)
 {
     size_t height = 0;
@@ -104,6 +107,7 @@ static size_t hide(Cut *cuts, unsigned sections, uint64_t must, size_t limit)
     return count;
 }
 
+/* What was left out, and how to see it. */
 static void add_rest(const Cut *cut, Text *out)
 {
     size_t more = cut->groups - cut->shown;
@@ -131,6 +135,7 @@ static void write_section(const Page *page, size_t *at, unsigned section, const 
     }
 }
 
+/* Sections are cut first, then hidden; those that must be seen keep at least a line. */
 void page_write(Page *page, bool everything, size_t spare, Text *out)
 {
     Cut *cuts = mem_alloc((page->sections + 1) * sizeof *cuts);

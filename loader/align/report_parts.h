@@ -29,7 +29,7 @@ const char *report_shape(Reporter *reporter, const int64_t *dims, unsigned rank)
 const char *report_origin(Reporter *reporter, const Origin *origin);   /* "fix.lua:3" */
 
 /* The sections, in the order of RULES.md (d). Each adds nothing when it has nothing to say. */
-void report_loaded(Reporter *reporter);   /* Loaded, Tied: with -v only */
+void report_loaded(Reporter *reporter);   /* Loaded (without -v: in part), Tied */
 void report_shapes(Reporter *reporter);
 void report_types(Reporter *reporter);
 void report_missing(Reporter *reporter);

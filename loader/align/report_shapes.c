@@ -10,11 +10,7 @@ enum { SOURCE_COLUMN = 41, TARGET_COLUMN = 55, REASON_COLUMN = 68, NAME_COLUMN_M
 
 bool report_is_misshapen(const Binding *binding)
 {
-    if (binding->covered) return false;
-    if (binding->status == BIND_SHAPE) return !binding->expr->unknown;
-    return binding->status == BIND_KEPT && !binding->origin && binding->offered &&
-           !binding->offered->unknown && binding->dims &&
-           !same_dims(binding->offered->dims, binding->offered->rank, binding->dims, binding->rank);
+    return !binding->covered && align_is_misshapen(binding);
 }
 
 /* SHAPE for another reason than two known shapes: a fit that cannot be. */
@@ -39,6 +35,7 @@ static bool same_layer(const ShapeRow *row, const ShapeRow *before)
            !strchr(before->binding->name + n, '.');
 }
 
+/* "dim 0: 100 classes → 200", "same layer", "dims 0 and 1   12 tensors". */
 static const char *show_reason(Reporter *reporter, const ShapeRow *row, const ShapeRow *before,
                                size_t count)
 {
@@ -71,6 +68,15 @@ static size_t group_rows(const ShapeRow *rows, size_t n, unsigned char *done, si
     return count;
 }
 
+/* Rows of one line have both shapes in common. */
+static const char *row_class(Reporter *reporter, const ShapeRow *row)
+{
+    return arena_printf(reporter->arena, "%s>%s",
+                        report_shape(reporter, row->offer->dims, row->offer->rank),
+                        report_shape(reporter, row->binding->dims, row->binding->rank));
+}
+
+/* The lines of one group: names, both shapes, reason. */
 static void add_rows(Reporter *reporter, const ShapeRow *rows, const size_t *group, size_t count,
                      size_t shift)
 {
@@ -79,9 +85,7 @@ static void add_rows(Reporter *reporter, const ShapeRow *rows, const size_t *gro
     for (size_t i = 0; i < count; i++) {
         const ShapeRow *row = &rows[group[i]];
         names[i] = row->binding->name;
-        classes[i] = arena_printf(reporter->arena, "%s>%s",
-                                  report_shape(reporter, row->offer->dims, row->offer->rank),
-                                  report_shape(reporter, row->binding->dims, row->binding->rank));
+        classes[i] = row_class(reporter, row);
     }
     Bundle *bundles;
     size_t lines = report_bundle(reporter, names, classes, count, &bundles);
@@ -101,6 +105,7 @@ static void add_rows(Reporter *reporter, const ShapeRow *rows, const size_t *gro
     }
 }
 
+/* What it means (once for a cause), and the rule that would mend it. */
 static void explain_group(Reporter *reporter, const ShapeRow *row, bool explained)
 {
     const char *text = report_cause_text(reporter, row->cause, row->binding);
@@ -111,17 +116,25 @@ static void explain_group(Reporter *reporter, const ShapeRow *row, bool explaine
 }
 
 /* How far the columns move to the right for long names. */
-static size_t column_shift(const ShapeRow *rows, size_t n)
+static size_t column_shift(Reporter *reporter, const ShapeRow *rows, size_t n)
 {
-    size_t longest = 0;
-    for (size_t i = 0; i < n && i < 200; i++) {
-        size_t width = show_width(rows[i].binding->name) + 6;
+    const char **names = arena_alloc(reporter->arena, (n + 1) * sizeof *names);
+    const char **classes = arena_alloc(reporter->arena, (n + 1) * sizeof *classes);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = rows[i].binding->name;
+        classes[i] = row_class(reporter, &rows[i]);
+    }
+    Bundle *bundles;
+    size_t lines = report_bundle(reporter, names, classes, n, &bundles), longest = 0;
+    for (size_t i = 0; i < lines; i++) {
+        size_t width = show_width(bundles[i].name) + 6;
         if (width > longest) longest = width;
     }
     if (longest > NAME_COLUMN_MAX) longest = NAME_COLUMN_MAX;
     return longest > SOURCE_COLUMN ? longest - SOURCE_COLUMN : 0;
 }
 
+/* Fits that could not be say why in their own words. */
 static void add_unfitted(Reporter *reporter)
 {
     for (size_t i = 0; i < align_count(reporter->alignment); i++) {
@@ -132,6 +145,17 @@ static void add_unfitted(Reporter *reporter)
     }
 }
 
+/* A model has a few heads; where the first axis of many layers differs it is no head. */
+static void limit_classifiers(ShapeRow *rows, size_t n)
+{
+    enum { HEADS_MAX = 32 };
+    size_t heads = 0;
+    for (size_t i = 0; i < n; i++) heads += rows[i].cause == CAUSE_CLASSES;
+    for (size_t i = 0; i < n && heads > HEADS_MAX; i++)
+        if (rows[i].cause == CAUSE_CLASSES) rows[i].cause = CAUSE_OTHER;
+}
+
+/* All that differ, with their causes; returns how many. */
 static size_t list_rows(Reporter *reporter, ShapeRow *rows, size_t *unfitted)
 {
     size_t count = 0;
@@ -140,17 +164,20 @@ static size_t list_rows(Reporter *reporter, ShapeRow *rows, size_t *unfitted)
         const Binding *binding = align_binding(reporter->alignment, i);
         *unfitted += is_unfitted(binding);
         if (!report_is_misshapen(binding)) continue;
-        const Expr *offer = binding->status == BIND_SHAPE ? binding->expr : binding->offered;
-        rows[count++] = (ShapeRow){binding, offer, report_shape_cause(reporter, binding)};
+        rows[count++] = (ShapeRow){binding, align_offer(binding),
+                                   report_shape_cause(reporter, binding)};
     }
+    limit_classifiers(rows, count);
     return count;
 }
 
+/* Groups by cause and remedy, in order of first appearance. */
 void report_shapes(Reporter *reporter)
 {
     size_t total = align_count(reporter->alignment), unfitted;
     ShapeRow *rows = mem_alloc((total + 1) * sizeof *rows);
-    size_t count = list_rows(reporter, rows, &unfitted), shift = column_shift(rows, count);
+    size_t count = list_rows(reporter, rows, &unfitted);
+    size_t shift = column_shift(reporter, rows, count);
     unsigned char *done = mem_alloc(count + 1);
     size_t *group = mem_alloc((count + 1) * sizeof *group);
     uint32_t explained = 0;
@@ -186,12 +213,14 @@ static const char *type_change(const Binding *binding)
     return last && binding->cast ? last + 2 : binding->reason;
 }
 
+/* Kept by policy{dtype="skip"}. */
 static bool is_skipped_type(const Binding *binding)
 {
     return binding->status == BIND_KEPT && !binding->origin && binding->offered &&
            !report_is_misshapen(binding) && binding->reason;
 }
 
+/* What the section says about a binding; NULL when it does not belong there. */
 static const char *type_class(Reporter *reporter, const Binding *binding)
 {
     if (binding->covered) return NULL;
@@ -224,6 +253,7 @@ static void add_casts(Reporter *reporter, const char *const *changes, size_t cou
     free(counts);
 }
 
+/* What was not loaded (and with -v what was cast) by name. */
 static void add_refusals(Reporter *reporter, const Binding *const *list, const char *const *changes,
                          size_t count)
 {
@@ -245,6 +275,7 @@ static void add_refusals(Reporter *reporter, const Binding *const *list, const c
     }
 }
 
+/* Refused ones first, then casts. */
 void report_types(Reporter *reporter)
 {
     size_t total = align_count(reporter->alignment), refused = 0, cast = 0;

@@ -66,6 +66,7 @@ static void add_path(Reporter *reporter, const char *path, const char *container
         text_addf(line, "::%s", report_name(reporter, container));
 }
 
+/* "tenon  pretrain.pth → classifier.json   (fix.lua)" */
 static void add_header(Reporter *reporter)
 {
     const ReportOptions *options = reporter->options;
@@ -82,6 +83,7 @@ static void add_header(Reporter *reporter)
     page_end_line(&reporter->page, LINE_HEAD);
 }
 
+/* Numbers of the counts stand right-aligned. */
 static unsigned count_digits(size_t number)
 {
     unsigned digits = 1;
@@ -94,6 +96,7 @@ typedef struct Tally {
     size_t shape_kept, shape_open, dtype_kept, dtype_open, missing, kept, expected, unused;
 } Tally;
 
+/* Every binding is counted under one heading at most. */
 static void tally_binding(Tally *tally, const Binding *binding)
 {
     if (binding->covered) {
@@ -110,6 +113,7 @@ static void tally_binding(Tally *tally, const Binding *binding)
     tally->dtype_open += binding->status == BIND_DTYPE && !binding->covered;
 }
 
+/* What expect{} covers is counted once, as expected, and spoken of no more. */
 static Tally count_tally(const Reporter *reporter)
 {
     Tally tally = {0};
@@ -125,6 +129,7 @@ static Tally count_tally(const Reporter *reporter)
     return tally;
 }
 
+/* A line, unless there is none of the kind. */
 static void add_count(Reporter *reporter, unsigned width, size_t count, const char *one,
                       const char *many)
 {
@@ -151,6 +156,7 @@ static void add_loaded(Reporter *reporter, unsigned width)
     page_end_line(&reporter->page, LINE_HEAD);
 }
 
+/* The counts: a line a state, and the last one with what is open. */
 static void add_counts(Reporter *reporter)
 {
     const Alignment *alignment = reporter->alignment;
@@ -193,6 +199,7 @@ static void add_counts(Reporter *reporter)
 
 /* ---- the last line ---- */
 
+/* The last line: what was written, or that nothing was. */
 static void add_result(Reporter *reporter, Text *out)
 {
     const ReportOutput *output = reporter->options->output;

@@ -44,6 +44,7 @@ static Parts cut_commas(Arena *arena, const char *side)
     return parts;
 }
 
+/* Whether one of the ops is of that kind. */
 static bool has_op(const Rule *rule, OpKind kind)
 {
     for (size_t i = 0; i < rule->op_count; i++)
@@ -51,12 +52,14 @@ static bool has_op(const Rule *rule, OpKind kind)
     return false;
 }
 
+/* The ops that make a tensor of nothing. */
 static bool is_fill(OpKind kind)
 {
     return kind == OP_ZEROS || kind == OP_CONST || kind == OP_NORMAL || kind == OP_UNIFORM ||
            kind == OP_KAIMING || kind == OP_XAVIER;
 }
 
+/* The left side; `&` before a pattern keeps its key. */
 static bool compile_sources(Arena *arena, Rule *rule, const char *const *texts, size_t count,
                             const Pattern **patterns, Error *err)
 {
@@ -75,6 +78,7 @@ static bool compile_sources(Arena *arena, Rule *rule, const char *const *texts, 
     return true;
 }
 
+/* The right side. Where parts are spread over one name, an unknown name counts them. */
 static bool compile_targets(Arena *arena, Rule *rule, const char *const *texts,
                             const Pattern *const *patterns, const ExprHost *host, Error *err)
 {
@@ -108,6 +112,7 @@ static bool compile_fills(Arena *arena, Rule *rule, const char *const *texts, Er
     return true;
 }
 
+/* Nothing on the right: no ops, and nothing that is kept. */
 static bool check_drop(const Rule *rule, Error *err)
 {
     if (rule->op_count)
@@ -125,6 +130,7 @@ static void join(Text *out, const char *const *parts, size_t count)
     for (size_t i = 0; i < count; i++) text_addf(out, "%s%s", i ? ", " : "", parts[i]);
 }
 
+/* What a rule made of parts looks like as rule text. */
 static const char *make_text(Arena *arena, const Rule *rule, const char *const *sources,
                              size_t source_count, const char *const *targets, size_t target_count)
 {
@@ -162,6 +168,7 @@ bool rule_compile(Arena *arena, Origin origin, const char *text, const char *con
     return good;
 }
 
+/* Ops first: whether the right side may count depends on them. */
 static bool compile_statement(Arena *arena, const RuleStatement *statement, Origin origin,
                               const RuleHost *host, Rule *out, Error *err)
 {

@@ -3,16 +3,6 @@
 
 #include <string.h>
 
-bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 bool is_word_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || is_digit(c);
@@ -87,6 +77,7 @@ const char *skip_long_string(const char *at, const char *end)
     return NULL;
 }
 
+/* -1 for what is no hexadecimal digit. */
 static int hex_value(char c)
 {
     if (is_digit(c)) return c - '0';
@@ -180,4 +171,15 @@ char *squeeze(Arena *arena, const char *text, const char *end)
         copy[n++] = *text;
     }
     return copy;
+}
+
+void show_short(const char *name, size_t limit, Text *out)
+{
+    Text shown = {0};
+    name_show(name, &shown);
+    const char *text = text_string(&shown), *at = text, *end = text + shown.length;
+    while (at < end && (size_t)(at - text) < limit) utf8_next(&at, end);
+    text_addn(out, text, (size_t)(at - text));
+    if (at < end) text_add(out, "…");
+    text_done(&shown);
 }

@@ -6,8 +6,16 @@
 #include "loader/core/error.h"
 #include "loader/core/text.h"
 
-bool is_space(char c);
-bool is_digit(char c);
+static inline bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 bool is_word_byte(char c);                   /* [A-Za-z0-9_] */
 bool is_word(const char *text, const char *end);      /* [A-Za-z_][A-Za-z0-9_]* */
 void trim(const char **text, const char **end);
@@ -28,6 +36,8 @@ bool is_range(const char *text, const char *end);             /* 0-31 */
 /* Whether a brace holds anonymous alternatives: a comma outside quotes and brackets, or a
  * range of numbers alone. */
 bool is_anonymous(const char *text, const char *end);
+/* What name_show says, cut behind `limit` bytes or so: for errors, whose end must be seen. */
+void show_short(const char *name, size_t limit, Text *out);
 /* A copy without the white space outside quotes: how two spellings are compared. */
 char *squeeze(Arena *arena, const char *text, const char *end);
 

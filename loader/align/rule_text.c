@@ -29,6 +29,7 @@ static void move_to(RuleScanner *scanner, const char *to)
         if (*scanner->at == '\n') scanner->line++;
 }
 
+/* Whether a token stands where the scanner does. */
 static bool starts_with(const RuleScanner *scanner, const char *token)
 {
     size_t n = strlen(token);
@@ -61,6 +62,7 @@ static bool continues(const Builder *builder)
     return starts_with(&ahead, "|>");
 }
 
+/* Takes a token and moves behind it; on the left its bytes are kept. */
 static void note_token(Builder *builder, const char *behind)
 {
     if (builder->ops) builder->ops_end = behind;
@@ -69,6 +71,7 @@ static void note_token(Builder *builder, const char *behind)
     move_to(builder->scanner, behind);
 }
 
+/* One token left of |>, or |> itself. */
 static bool read_left(Builder *builder)
 {
     RuleScanner *scanner = builder->scanner;
@@ -136,6 +139,7 @@ static bool read_lua_token(Builder *builder)
     return true;
 }
 
+/* Comments of Lua are passed over; at the end of a statement they are not part of it. */
 static bool read_lua(Builder *builder)
 {
     RuleScanner *scanner = builder->scanner;
@@ -173,6 +177,7 @@ static bool step(Builder *builder, bool *done)
     return read_left(builder);
 }
 
+/* One side as a string of its own. */
 static const char *copy_trimmed(Arena *arena, const char *text, const char *end)
 {
     trim(&text, &end);
@@ -198,6 +203,7 @@ static const char *show_statement(Builder *builder, Arena *arena)
     return copy;
 }
 
+/* Cuts what was read at its arrow. */
 static bool finish(Builder *builder, Arena *arena, RuleStatement *out)
 {
     if (builder->depth)
@@ -205,12 +211,14 @@ static bool finish(Builder *builder, Arena *arena, RuleStatement *out)
                          "a bracket or `function … end` right of |> is not closed");
     if (builder->arrow == SIZE_MAX) {
         Text shown = {0};
-        name_show(show_statement(builder, arena), &shown);
-        error_set(builder->err, ERR_RULE, "%.80s: no -> in this rule", text_string(&shown));
+        show_short(show_statement(builder, arena), 80, &shown);
+        error_set(builder->err, ERR_RULE, "%s: no -> in this rule", text_string(&shown));
         text_done(&shown);
         return false;
     }
     const char *clean = text_string(&builder->clean);
+    if (strlen(clean) < builder->clean.length)
+        return error_set(builder->err, ERR_RULE, "a NUL byte in rule text; \"\\x00\" spells one");
     out->text = show_statement(builder, arena);
     out->left = copy_trimmed(arena, clean, clean + builder->arrow);
     out->right = copy_trimmed(arena, clean + builder->arrow + 2, clean + builder->clean.length);
@@ -226,8 +234,6 @@ static bool finish(Builder *builder, Arena *arena, RuleStatement *out)
 
 bool rule_scan(RuleScanner *scanner, Arena *arena, RuleStatement *out, bool *found, Error *err)
 {
-    const char *nul = memchr(scanner->at, '\0', (size_t)(scanner->end - scanner->at));
-    if (nul) return error_set(err, ERR_RULE, "a NUL byte in rule text; \"\\x00\" spells one");
     skip_blank(scanner, true);
     *found = scanner->at < scanner->end;
     if (!*found) return true;
@@ -246,7 +252,7 @@ bool rule_scan(RuleScanner *scanner, Arena *arena, RuleStatement *out, bool *fou
 bool rule_blame(const char *file, int line, Error *err)
 {
     size_t n = strlen(file);
-    if (err && strncmp(err->text, file, n) == 0 && err->text[n] == ':' && is_digit(err->text[n + 1]))
-        return false;
+    const char *text = err ? err->text : "";
+    if (strncmp(text, file, n) == 0 && text[n] == ':' && is_digit(text[n + 1])) return false;
     return error_prefix(err, "%s:%d", file, line);
 }

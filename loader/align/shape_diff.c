@@ -1,9 +1,12 @@
+/* Shapes compared: the kinds of difference are tried from the one that is mended without loss
+ * (another order of axes) to the one that is not (another rank and count). */
 #include "loader/align/shape_diff.h"
 
 #include <string.h>
 
 #include "loader/core/text.h"
 
+/* Whether permuting `from` by `order` gives `to`. */
 static bool is_order(const int64_t *from, const int64_t *to, const int *order, unsigned rank)
 {
     for (unsigned i = 0; i < rank; i++)
@@ -29,6 +32,7 @@ static bool find_order(const int64_t *from, const int64_t *to, unsigned rank, in
     return true;
 }
 
+/* 8×1×1 and 8; 1×5 and 5×1. */
 static bool same_but_ones(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank)
 {
     unsigned i = 0, j = 0;
@@ -40,6 +44,7 @@ static bool same_but_ones(const int64_t *a, unsigned a_rank, const int64_t *b, u
     }
 }
 
+/* Equal products; false when one overflows. */
 static bool same_count(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank)
 {
     uint64_t x = 1, y = 1;
@@ -50,6 +55,7 @@ static bool same_count(const int64_t *a, unsigned a_rank, const int64_t *b, unsi
     return x == y;
 }
 
+/* The first description that fits, the most telling one first. */
 ShapeDiff shape_diff(const int64_t *from, unsigned from_rank, const int64_t *to, unsigned to_rank)
 {
     ShapeDiff diff = {.rank = to_rank};
@@ -73,6 +79,7 @@ ShapeDiff shape_diff(const int64_t *from, unsigned from_rank, const int64_t *to,
     return diff;
 }
 
+/* "dims 0, 1 and 3". */
 static const char *list_axes(Arena *arena, const ShapeDiff *diff)
 {
     Text text = {0};

@@ -3,6 +3,7 @@
 
 #include "loader/align/pattern_nodes.h"
 #include "loader/align/rule.h"
+#include "loader/align/rule_lex.h"
 #include "loader/align/rule_text.h"
 
 /* Takes the `~` off the edges of a left side. */
@@ -14,6 +15,7 @@ static void read_edges(const char **left, size_t *n, SubRule *out)
     if (out->loose_tail) --*n;
 }
 
+/* One line: a pattern, and a template over its captures (or nothing). */
 static bool compile_line(Arena *arena, const RuleStatement *statement, const ExprHost *host,
                          SubRule *out, Error *err)
 {
@@ -57,6 +59,7 @@ bool sub_parse(Arena *arena, const char *text, size_t n, Origin origin, const Ru
     return true;
 }
 
+/* Whether the new name so far ends in a border that a removed last segment leaves. */
 static bool ends_at_border(const Text *text)
 {
     return text->length && is_border(text->bytes[text->length - 1]);
@@ -79,10 +82,11 @@ static bool add_replacement(const SubRule *rule, const Captures *captures, const
     return true;
 }
 
+/* The pattern has a name that repeats, and the key was made for it. Always false. */
 static bool blame_search(const char *key, Error *err)
 {
     Text shown = {0};
-    name_show(key, &shown);
+    show_short(key, 300, &shown);
     error_set(err, ERR_LIMIT, "looking for this in '%s' takes too long: a name that repeats, "
               "with too many ways between", text_string(&shown));
     text_done(&shown);
@@ -94,7 +98,7 @@ bool sub_apply(const SubRule *rule, const char *key, Text *out, bool *changed, E
     PatternSearch search;
     Captures captures;
     size_t n = strlen(key), from = 0, start, end;
-    search_start(&search, rule->pattern);
+    search_start(&search);
     *changed = false;
     bool good = true;
     while (good && from < n &&

@@ -1,3 +1,4 @@
+/* Suggestions: what all kinds share, and the driver that asks them one after the other. */
 #include "loader/align/suggest.h"
 
 #include <stdlib.h>
@@ -43,6 +44,7 @@ void suggest_pair(Suggester *suggester, SpareKey *spare, Binding *binding, const
 
 /* ---- targets that one can make up for without a source ---- */
 
+/* Whether the name holds one of the words, in any case. */
 static bool has_word(const char *name, const char *const *words, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -71,6 +73,7 @@ static void suggest_tie(Suggester *suggester, Binding *binding)
     }
 }
 
+/* What is still missing and has a usual remedy; the search for ties is linear and so bounded. */
 static void suggest_fills(Suggester *suggester)
 {
     unsigned ties = 0;
@@ -86,19 +89,14 @@ static void suggest_fills(Suggester *suggester)
 
 /* ---- the whole ---- */
 
-static bool is_missing(const Binding *binding)
-{
-    if (binding->status == BIND_MISSING) return true;
-    return binding->status == BIND_KEPT && !binding->origin && !binding->offered;
-}
-
+/* Missing targets, and the keys that could be meant for them. */
 static void list_both(Suggester *suggester)
 {
     Alignment *alignment = suggester->alignment;
     size_t keys = draft_count(alignment->draft);
     suggester->missing = mem_alloc((alignment->count + 1) * sizeof *suggester->missing);
     for (size_t i = 0; i < alignment->count; i++) {
-        if (!is_missing(&alignment->bindings[i])) continue;
+        if (!align_is_missing(&alignment->bindings[i])) continue;
         map_set(&suggester->missing_names, alignment->bindings[i].name,
                 (uint32_t)suggester->missing_count);
         suggester->missing[suggester->missing_count++] = &alignment->bindings[i];
@@ -111,6 +109,7 @@ static void list_both(Suggester *suggester)
     }
 }
 
+/* From the surest to the vaguest; each kind leaves alone what was paired before. */
 void suggest_all(Alignment *alignment)
 {
     if (!alignment->target) return;

@@ -11,15 +11,23 @@ enum {
     COMPARISONS_MAX = 500000     /* in all: a bound on what odd files can cost */
 };
 
+/* Likeness below which two names have nothing to do with each other, and by how much the best
+ * pair must beat the second on either side: equal rivals mean that the names do not decide. */
+static const double LIKENESS_MIN = 0.3, MARGIN_MIN = 0.08;
+/* What it takes to write a rule while other families of the same shape are open as well: a
+ * wrong rule loads, and is worse than none (post_attention_layernorm is no attention_norm). */
+static const double RULE_LIKENESS = 0.75, RULE_MARGIN = 0.15;
+
 /* A family of spare keys, or of missing targets. */
 typedef struct Kin {
     const char *family;
     uint32_t *members;           /* owned; indexes of spares[] or missing[] */
     size_t count, room;
     uint32_t next;               /* the next missing family of this shape */
-    uint32_t partner;            /* of a spare family: the missing family; of a missing one: the
-                                    best spare family that chose it; MAP_NONE = none */
-    double score;
+    uint32_t partner;            /* the other side's family that it goes with best; MAP_NONE */
+    double score, second;        /* of the best pair, and of the next best */
+    double likeness;             /* of the names of the best pair */
+    size_t rivals;               /* families of the other side with this shape */
     size_t keys;                 /* of a spare family: keys of the draft that are of it */
     uint32_t module;             /* of a spare family: what it is a part of; index of modules */
     bool exact;                  /* of a spare family: a rule takes every key to its target */
@@ -52,6 +60,7 @@ typedef struct Matcher {
     size_t comparisons;
 } Matcher;
 
+/* Puts a name into its family. */
 static void add_kin(Matcher *matcher, Kins *kins, const char *name, uint32_t member)
 {
     Arena *arena = matcher->suggester->arena;
@@ -70,6 +79,7 @@ static void add_kin(Matcher *matcher, Kins *kins, const char *name, uint32_t mem
     kin->members[kin->count++] = member;
 }
 
+/* Families of what is not paired yet, on both sides. */
 static void list_kins(Matcher *matcher)
 {
     Suggester *suggester = matcher->suggester;
@@ -81,6 +91,7 @@ static void list_kins(Matcher *matcher)
             add_kin(matcher, &matcher->missing, suggester->missing[i]->name, (uint32_t)i);
 }
 
+/* Chains the missing families of each shape (that of their first member). */
 static void list_shapes(Matcher *matcher)
 {
     Suggester *suggester = matcher->suggester;
@@ -94,46 +105,83 @@ static void list_shapes(Matcher *matcher)
     }
 }
 
-static double rate_pair(const Kin *spare, const Kin *missing)
+/* Names first; as many members and as many numbers speak for a pair as well. */
+static double rate_pair(const Kin *spare, const Kin *missing, double likeness)
 {
-    double score = family_likeness(spare->family, missing->family);
     size_t a = 0, b = 0;
     for (const char *at = spare->family; *at; at++) a += *at == FAMILY_MARK;
     for (const char *at = missing->family; *at; at++) b += *at == FAMILY_MARK;
-    return score + (spare->count == missing->count ? 0.2 : 0) + (a == b ? 0.1 : 0);
+    return likeness + (spare->count == missing->count ? 0.2 : 0) + (a == b ? 0.1 : 0);
 }
 
-/* Chooses the missing family of this shape that sounds most alike; one that shares no word is
- * taken only when it has as many members and no rival. */
-static void choose_partner(Matcher *matcher, uint32_t index)
+/* Remembers the best and the second best of what a family is compared with. */
+static void keep_best(Kin *kin, double score, double likeness, uint32_t partner)
+{
+    if (score > kin->score) {
+        kin->second = kin->score;
+        kin->score = score;
+        kin->likeness = likeness;
+        kin->partner = partner;
+    } else if (score > kin->second) {
+        kin->second = score;
+    }
+}
+
+/* Whether a missing family of the transposed shape has the likelier name: then the matrices are
+ * to be turned, and a fitting shape proves nothing. */
+static bool is_turned(Matcher *matcher, const Kin *spare, double likeness)
+{
+    const Expr *expr = matcher->suggester->spares[spare->members[0]].key->expr;
+    if (expr->rank != 2 || expr->dims[0] == expr->dims[1]) return false;
+    const int64_t turned[2] = {expr->dims[1], expr->dims[0]};
+    text_clear(&matcher->text);
+    show_shape(turned, 2, &matcher->text);
+    uint32_t at = map_get(&matcher->shapes, text_string(&matcher->text));
+    for (size_t seen = 0; at != MAP_NONE && seen < CANDIDATES_MAX; seen++) {
+        const Kin *missing = &matcher->missing.items[at];
+        matcher->comparisons++;
+        if (family_likeness(spare->family, missing->family) > likeness) return true;
+        at = missing->next;
+    }
+    return false;
+}
+
+/* Rates the missing families of a spare family's shape; one that shares no word counts only
+ * when it has as many members and no rival. */
+static void rate_partners(Matcher *matcher, uint32_t index)
 {
     Kin *spare = &matcher->spare.items[index];
     const DraftKey *key = matcher->suggester->spares[spare->members[0]].key;
     if (key->expr->unknown) return;
     text_clear(&matcher->text);
     show_shape(key->expr->dims, key->expr->rank, &matcher->text);
-    uint32_t candidate = map_get(&matcher->shapes, text_string(&matcher->text));
-    size_t seen = 0;
-    bool wordless = true;
-    for (; candidate != MAP_NONE && seen < CANDIDATES_MAX; seen++) {
-        Kin *missing = &matcher->missing.items[candidate];
+    uint32_t first = map_get(&matcher->shapes, text_string(&matcher->text)), at = first;
+    for (size_t seen = 0; at != MAP_NONE && seen < CANDIDATES_MAX; seen++) {
+        Kin *missing = &matcher->missing.items[at];
         if (matcher->comparisons++ > COMPARISONS_MAX) return;
-        double score = rate_pair(spare, missing);
-        if (score > spare->score) {
-            spare->score = score;
-            spare->partner = candidate;
-            wordless = family_likeness(spare->family, missing->family) == 0;
+        bool alone = at == first && missing->next == MAP_NONE && missing->count == spare->count;
+        double likeness = family_likeness(spare->family, missing->family);
+        spare->rivals++;
+        missing->rivals++;
+        if (likeness >= LIKENESS_MIN || alone) {
+            double score = rate_pair(spare, missing, likeness);
+            keep_best(spare, score, likeness, at);
+            keep_best(missing, score, likeness, index);
         }
-        candidate = missing->next;
+        at = missing->next;
     }
-    if (spare->partner == MAP_NONE) return;
-    Kin *chosen = &matcher->missing.items[spare->partner];
-    if (wordless && (seen > 1 || chosen->count != spare->count)) {
+    if (spare->partner != MAP_NONE && is_turned(matcher, spare, spare->likeness))
         spare->partner = MAP_NONE;
-    } else if (spare->score > chosen->score) {
-        chosen->score = spare->score;
-        chosen->partner = index;
-    }
+}
+
+/* Each other's best, by a margin. */
+static bool is_sure(const Matcher *matcher, uint32_t index)
+{
+    const Kin *spare = &matcher->spare.items[index];
+    if (spare->partner == MAP_NONE) return false;
+    const Kin *missing = &matcher->missing.items[spare->partner];
+    return missing->partner == index && spare->score - spare->second >= MARGIN_MIN &&
+           missing->score - missing->second >= MARGIN_MIN;
 }
 
 /* The member of the missing family with the spare member's numbers. */
@@ -150,6 +198,7 @@ static Binding *find_member(Matcher *matcher, const Kin *missing, const SpareKey
     return suggest_fits(spare->key, binding) ? binding : NULL;
 }
 
+/* `rules [[ FROM -> TO ]]`, with the same tail on both sides. */
 static const char *line_of(Matcher *matcher, const char *from, const char *to, const char *tail)
 {
     Text rule = {0};
@@ -169,6 +218,7 @@ static const char *leaf_of(const char *family)
     return dot ? dot + 1 : family;
 }
 
+/* Without the last segment and its dot. */
 static const char *parent_of(Matcher *matcher, const char *family)
 {
     size_t n = (size_t)(leaf_of(family) - family);
@@ -191,13 +241,17 @@ static const char *rule_of(Matcher *matcher, const Kin *spare, const Kin *missin
                    suggester->missing[missing->members[0]]->name, "");
 }
 
-/* Whether every key of the spare family finds its target by the numbers, no other key is of it,
- * and no other family wants these targets more. */
+/* Whether a rule can be written: the names (or the lack of any rival) leave no doubt, every key
+ * of the spare family finds its target by the numbers, and no other key is of it. */
 static void judge_family(Matcher *matcher, uint32_t index)
 {
     Kin *spare = &matcher->spare.items[index];
     const Kin *missing = &matcher->missing.items[spare->partner];
-    spare->exact = missing->partner == index && spare->keys == spare->count;
+    bool alone = spare->rivals == 1 && missing->rivals == 1;
+    bool alike = spare->likeness >= RULE_LIKENESS &&
+                 spare->score - spare->second >= RULE_MARGIN &&
+                 missing->score - missing->second >= RULE_MARGIN;
+    spare->exact = spare->keys == spare->count && (alone || alike);
     bool pair = spare->count == 1 && missing->count == 1;
     for (size_t i = 0; spare->exact && !pair && i < spare->count; i++)
         spare->exact =
@@ -210,7 +264,7 @@ static void judge_family(Matcher *matcher, uint32_t index)
     if (*to && strcmp(module->to, to) == 0) module->moved += spare->keys;
 }
 
-/* Pairs the members by their numbers, else by their place in the family. */
+/* Pairs the members by their numbers, else by their place in families of one length. */
 static void pair_members(Matcher *matcher, const Kin *spare)
 {
     Suggester *suggester = matcher->suggester;
@@ -219,11 +273,13 @@ static void pair_members(Matcher *matcher, const Kin *spare)
     for (size_t i = 0; i < spare->count; i++) {
         SpareKey *key = &suggester->spares[spare->members[i]];
         Binding *binding = find_member(matcher, missing, key);
-        if (!binding && i < missing->count) binding = suggester->missing[missing->members[i]];
+        if (!binding && missing->count == spare->count)
+            binding = suggester->missing[missing->members[i]];
         if (binding && suggest_fits(key->key, binding)) suggest_pair(suggester, key, binding, rule);
     }
 }
 
+/* The module a family is part of; MAP_NONE for a name without a dot, or when there is none. */
 static uint32_t find_module(Matcher *matcher, const char *family, bool make)
 {
     size_t n = (size_t)(leaf_of(family) - family);
@@ -265,6 +321,7 @@ static void free_kins(Kins *kins)
     map_done(&kins->names);
 }
 
+/* Rating is symmetric and comes first, so that order does not decide who gets whom. */
 void suggest_families(Suggester *suggester)
 {
     Matcher matcher = {.suggester = suggester};
@@ -272,12 +329,11 @@ void suggest_families(Suggester *suggester)
     if (matcher.spare.count && matcher.missing.count) {
         list_shapes(&matcher);
         count_keys(&matcher);
-        for (uint32_t i = 0; i < matcher.spare.count; i++) choose_partner(&matcher, i);
+        for (uint32_t i = 0; i < matcher.spare.count; i++) rate_partners(&matcher, i);
         for (uint32_t i = 0; i < matcher.spare.count; i++)
-            if (matcher.spare.items[i].partner != MAP_NONE) judge_family(&matcher, i);
+            if (is_sure(&matcher, i)) judge_family(&matcher, i);
         for (uint32_t i = 0; i < matcher.spare.count; i++)
-            if (matcher.spare.items[i].partner != MAP_NONE)
-                pair_members(&matcher, &matcher.spare.items[i]);
+            if (is_sure(&matcher, i)) pair_members(&matcher, &matcher.spare.items[i]);
     }
     free_kins(&matcher.spare);
     free_kins(&matcher.missing);

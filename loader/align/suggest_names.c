@@ -42,6 +42,7 @@ static const char *skip_segments(const char *name, unsigned k)
     return name;
 }
 
+/* Every suffix of every missing target that begins at one of its first segments. */
 static void list_suffixes(Ballot *ballot)
 {
     const Suggester *suggester = ballot->suggester;
@@ -57,6 +58,7 @@ static void list_suffixes(Ballot *ballot)
     }
 }
 
+/* Counts one spare key for the exchange of `from` by `to`. */
 static void cast_vote(Ballot *ballot, const char *from, size_t from_length, const char *to,
                       size_t to_length)
 {
@@ -95,6 +97,7 @@ static void vote(Ballot *ballot, const SpareKey *spare)
     }
 }
 
+/* The exchange that most keys ask for and that was not tried; NULL when few ask for any. */
 static Vote *best_vote(const Ballot *ballot)
 {
     Vote *best = NULL;
@@ -119,6 +122,7 @@ static bool breaks_others(const Suggester *suggester, const Vote *vote)
     return false;
 }
 
+/* strip, prefix, or a rule that exchanges one for the other. */
 static const char *vote_rule(const Suggester *suggester, const Vote *vote)
 {
     Text text = {0};
@@ -192,6 +196,7 @@ static uint32_t find_unwrapped(const Suggester *suggester, const SpareKey *spare
     return index;
 }
 
+/* `seg("module", "_orig_mod")` for the kinds that were found. */
 static const char *wrapper_rule(Arena *arena, unsigned kinds)
 {
     Text rule = {0};
@@ -226,6 +231,7 @@ static void suggest_wrappers(Suggester *suggester)
     text_done(&name);
 }
 
+/* Every round pairs what the best exchange pairs; the next one sees the rest. */
 void suggest_prefixes(Suggester *suggester)
 {
     Ballot ballot = {.suggester = suggester};

@@ -24,26 +24,15 @@ typedef struct Units {
     NameMap names;
     Unit *items;
     size_t count, room;
+    bool literal;                /* no families: every name is a unit of its own */
     FamilyName family;           /* scratch */
     Text text;                   /* scratch */
 } Units;
 
-static bool is_misshapen(const Binding *binding)
-{
-    if (binding->status == BIND_SHAPE) return !binding->expr->unknown;
-    return binding->status == BIND_KEPT && !binding->origin && binding->offered &&
-           !binding->offered->unknown &&
-           !same_dims(binding->offered->dims, binding->offered->rank, binding->dims, binding->rank);
-}
-
-static const Expr *offer_of(const Binding *binding)
-{
-    return binding->status == BIND_KEPT ? binding->offered : binding->expr;
-}
-
+/* From what was offered to what is wanted. */
 static ShapeDiff diff_of(const Binding *binding)
 {
-    const Expr *offer = offer_of(binding);
+    const Expr *offer = align_offer(binding);
     return shape_diff(offer->dims, offer->rank, binding->dims, binding->rank);
 }
 
@@ -58,7 +47,7 @@ static bool is_another_size(const Alignment *alignment)
     map_init(&kinds);
     for (size_t i = 0; i < alignment->count; i++) {
         const Binding *binding = &alignment->bindings[i];
-        if (!is_misshapen(binding)) continue;
+        if (!align_is_misshapen(binding)) continue;
         ShapeDiff diff = diff_of(binding);
         bool plain = has_suffix(binding->name, "weight") || has_suffix(binding->name, "bias");
         if (!plain || (diff.kind != SHAPES_ONE_AXIS && diff.kind != SHAPES_AXES)) continue;
@@ -81,18 +70,20 @@ static Unit *find_unit(Units *units, const char *name, size_t n, bool make)
 {
     text_clear(&units->text);
     text_addn(&units->text, name, n);
-    family_split(text_string(&units->text), &units->family);
-    uint32_t index = map_get(&units->names, text_string(&units->family.text));
+    if (!units->literal) family_split(text_string(&units->text), &units->family);
+    const char *text = text_string(units->literal ? &units->text : &units->family.text);
+    uint32_t index = map_get(&units->names, text);
     if (index != MAP_NONE) return &units->items[index];
     if (!make) return NULL;
     units->items = mem_grow(units->items, &units->room, units->count + 1, sizeof(Unit));
     Unit *unit = &units->items[units->count];
-    *unit = (Unit){.family = arena_strdup(units->arena, text_string(&units->family.text)),
+    *unit = (Unit){.family = arena_strdup(units->arena, text),
                    .only = arena_strndup(units->arena, name, n)};
     map_set(&units->names, unit->family, (uint32_t)units->count++);
     return unit;
 }
 
+/* One more misshapen tensor of the unit, and the op it needs. */
 static void add_member(Unit *unit, const char *name, size_t n, const char *op)
 {
     if (unit->op && strcmp(unit->op, op) != 0) unit->mixed = true;
@@ -101,12 +92,14 @@ static void add_member(Unit *unit, const char *name, size_t n, const char *op)
     if (strlen(unit->only) != n || memcmp(unit->only, name, n) != 0) unit->several = true;
 }
 
+/* Bytes before the last dot; 0 when there is none. */
 static size_t parent_length(const char *name)
 {
     const char *dot = strrchr(name, '.');
     return dot ? (size_t)(dot - name) : 0;
 }
 
+/* The op that a refused value needs; NULL when it was not refused, or nothing helps. */
 static const char *needed_op(Arena *arena, const Binding *binding)
 {
     if (binding->status == BIND_DTYPE) {
@@ -114,7 +107,7 @@ static const char *needed_op(Arena *arena, const Binding *binding)
         bool opaque = tensor && tensor->encoding && tensor->encoding->opaque;
         return opaque ? NULL : arena_printf(arena, "cast \"%s\"", dtype_name(binding->dtype));
     }
-    if (!is_misshapen(binding)) return NULL;
+    if (!align_is_misshapen(binding)) return NULL;
     ShapeDiff diff = diff_of(binding);
     return shape_diff_op(arena, &diff, binding->dims);
 }
@@ -125,6 +118,7 @@ static bool survives(const Binding *binding, const char *op)
     return has_prefix(op, "fit(") && (unsigned)atoi(op + 4) < binding->rank;
 }
 
+/* The rule for all of a unit, made once: members compare it by its address. */
 static const char *unit_rule(Units *units, Unit *unit, const char *tail)
 {
     if (unit->rule) return unit->rule;
@@ -143,40 +137,53 @@ static const char *unit_rule(Units *units, Unit *unit, const char *tail)
     return unit->rule;
 }
 
+/* The rule for one tensor alone. */
 static const char *single_rule(Units *units, const char *name, const char *op)
 {
     Unit lone = {.only = name, .op = op};
     return unit_rule(units, &lone, "");
 }
 
-/* A module's rule covers its siblings with `.*`; failing that, the tensor's own family. */
-static const char *choose_rule(Units *modules, Units *tensors, const Binding *binding,
-                               const char *op)
+/* The three ways to name what a rule is for, the widest first. */
+typedef struct Levels {
+    Units modules, parents, tensors;
+} Levels;
+
+/* Whether `.*` may be said: two at least need it, and no sibling suffers. */
+static bool is_whole(const Unit *unit, const char *op)
 {
-    Unit *module = find_unit(modules, binding->name, parent_length(binding->name), false);
-    bool whole = module && module->family[0] && !module->mixed && !module->breaks &&
-                 module->hits > 1 && has_prefix(op, "fit(");
-    if (whole) return unit_rule(modules, module, ".*");
-    Unit *tensor = find_unit(tensors, binding->name, strlen(binding->name), false);
-    if (tensor && !tensor->mixed && !tensor->breaks) return unit_rule(tensors, tensor, "");
-    return single_rule(tensors, binding->name, op);
+    return unit && unit->family[0] && !unit->mixed && !unit->breaks && unit->hits > 1 &&
+           has_prefix(op, "fit(");
 }
 
-static void list_units(Alignment *alignment, const char **ops, Units *modules, Units *tensors)
+/* A rule for the module's family or the module covers the siblings with `.*`; failing that, one
+ * for the tensor's family, or for the tensor. */
+static const char *choose_rule(Levels *levels, const Binding *binding, const char *op)
+{
+    size_t parent = parent_length(binding->name);
+    Unit *module = find_unit(&levels->modules, binding->name, parent, false);
+    if (is_whole(module, op)) return unit_rule(&levels->modules, module, ".*");
+    module = find_unit(&levels->parents, binding->name, parent, false);
+    if (is_whole(module, op)) return unit_rule(&levels->parents, module, ".*");
+    Unit *tensor = find_unit(&levels->tensors, binding->name, strlen(binding->name), false);
+    if (tensor && !tensor->mixed && !tensor->breaks)
+        return unit_rule(&levels->tensors, tensor, "");
+    return single_rule(&levels->tensors, binding->name, op);
+}
+
+/* Units of the misshapen first; then every other tensor says whether it would survive. */
+static void list_units(const Alignment *alignment, const char *const *ops, Units *units, bool whole)
 {
     for (size_t i = 0; i < alignment->count; i++) {
         const char *name = alignment->bindings[i].name;
-        if (!ops[i]) continue;
-        add_member(find_unit(modules, name, parent_length(name), true), name, parent_length(name),
-                   ops[i]);
-        add_member(find_unit(tensors, name, strlen(name), true), name, strlen(name), ops[i]);
+        size_t n = whole ? strlen(name) : parent_length(name);
+        if (ops[i]) add_member(find_unit(units, name, n, true), name, n, ops[i]);
     }
     for (size_t i = 0; i < alignment->count; i++) {
         const Binding *binding = &alignment->bindings[i];
         if (ops[i] || !binding->source_count) continue;
-        Unit *unit = find_unit(modules, binding->name, parent_length(binding->name), false);
-        if (unit && !survives(binding, unit->op)) unit->breaks = true;
-        unit = find_unit(tensors, binding->name, strlen(binding->name), false);
+        size_t n = whole ? strlen(binding->name) : parent_length(binding->name);
+        Unit *unit = find_unit(units, binding->name, n, false);
         if (unit && !survives(binding, unit->op)) unit->breaks = true;
     }
 }
@@ -189,6 +196,7 @@ static void free_units(Units *units)
     free(units->items);
 }
 
+/* ops[i]: what binding i needs, NULL when it is well or beyond help. */
 void suggest_shapes(Alignment *alignment)
 {
     size_t count = 0;
@@ -201,14 +209,18 @@ void suggest_shapes(Alignment *alignment)
         count += ops[i] != NULL;
     }
     if (count) {
-        Units modules = {.arena = alignment->arena}, tensors = {.arena = alignment->arena};
-        list_units(alignment, ops, &modules, &tensors);
+        Arena *arena = alignment->arena;
+        Levels levels = {{.arena = arena}, {.arena = arena, .literal = true}, {.arena = arena}};
+        list_units(alignment, ops, &levels.modules, false);
+        list_units(alignment, ops, &levels.parents, false);
+        list_units(alignment, ops, &levels.tensors, true);
         for (size_t i = 0; i < alignment->count; i++)
             if (ops[i])
                 alignment->bindings[i].suggest =
-                    choose_rule(&modules, &tensors, &alignment->bindings[i], ops[i]);
-        free_units(&modules);
-        free_units(&tensors);
+                    choose_rule(&levels, &alignment->bindings[i], ops[i]);
+        free_units(&levels.modules);
+        free_units(&levels.parents);
+        free_units(&levels.tensors);
     }
     free(ops);
 }

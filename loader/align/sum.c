@@ -1,3 +1,4 @@
+/* Sums: a precedence parser to postfix, and a stack; see sum.h. */
 #include "loader/align/sum.h"
 
 #include <string.h>
@@ -38,6 +39,7 @@ static bool add_step(Reader *reader, SumStep step)
     return true;
 }
 
+/* Decimal digits; false for what Lua would read as another kind of number. */
 static bool read_number(Reader *reader)
 {
     const char *start = reader->at;
@@ -61,6 +63,7 @@ static bool read_name(Reader *reader)
 
 static bool read_terms(Reader *reader);
 
+/* number | name | -factor | (terms); parentheses and signs nest at most DEPTH_MAX deep. */
 static bool read_factor(Reader *reader)
 {
     reader->at = skip_space(reader->at, reader->end);
@@ -85,6 +88,7 @@ static bool read_factor(Reader *reader)
     return good;
 }
 
+/* factor, then * // % and the next factor. */
 static bool read_factors(Reader *reader)
 {
     if (!read_factor(reader)) return false;
@@ -103,6 +107,7 @@ static bool read_factors(Reader *reader)
     }
 }
 
+/* factors, then + - and the next factors. */
 static bool read_terms(Reader *reader)
 {
     if (!read_factors(reader)) return false;
@@ -129,6 +134,7 @@ Sum *sum_compile(Arena *arena, const char *text, size_t n,
     return sum;
 }
 
+/* Both round towards minus infinity; -1 apart, for which the processor would trap. */
 static int64_t floor_divide(int64_t a, int64_t b)
 {
     if (b == -1) return (int64_t)(0 - (uint64_t)a);
@@ -154,6 +160,7 @@ static int64_t combine(StepKind kind, int64_t a, int64_t b)
     }
 }
 
+/* The capture of that name if it holds a number. */
 static const Capture *find_number(const Captures *captures, const char *name)
 {
     for (size_t i = 0; i < captures->named_count; i++) {

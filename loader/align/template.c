@@ -46,6 +46,8 @@ typedef struct Reader {
     Error *err;
 } Reader;
 
+/* A part behind the literal bytes read so far, which become one of their own. PART_TEXT only
+ * flushes those. The pointer holds until the next call. */
 static Part *add_part(Reader *reader, PartKind kind)
 {
     Template *template = reader->template;
@@ -65,6 +67,7 @@ static Part *add_part(Reader *reader, PartKind kind)
     return part;
 }
 
+/* Which star it is follows from its place; how it is written (`*`, `**`) does not matter. */
 static bool add_star(Reader *reader)
 {
     const TemplateScope *scope = reader->scope;
@@ -86,6 +89,7 @@ static bool add_star(Reader *reader)
     return true;
 }
 
+/* The capture of that name on the left: of the first pattern that has it. */
 static const CaptureInfo *find_info(const TemplateScope *scope, const char *name, size_t n)
 {
     for (size_t i = 0; i < scope->source_count; i++) {
@@ -103,6 +107,7 @@ static bool is_counter(const TemplateScope *scope, const char *name, size_t n)
     return scope->counter && strlen(scope->counter) == n && memcmp(scope->counter, name, n) == 0;
 }
 
+/* For sum_compile. */
 static bool is_number(const void *context, const char *name, size_t n)
 {
     const TemplateScope *scope = context;
@@ -131,9 +136,20 @@ static bool add_anonymous(Reader *reader, const char *text, const char *end)
         }
         index++;
     }
-    return error_set(reader->err, ERR_RULE, "{%s} has no partner on the left", spelled);
+    return error_set(reader->err, ERR_RULE, "these alternatives have no partner on the left");
 }
 
+/* "{EXPRESSION}: " before what the host says. Always false. */
+static bool blame_expression(Reader *reader, const char *text)
+{
+    Text shown = {0};
+    show_short(text, 100, &shown);
+    error_prefix(reader->err, "{%s}", text_string(&shown));
+    text_done(&shown);
+    return false;
+}
+
+/* A capture alone, integer arithmetic, or whatever Lua can make of it, in that order. */
 static bool add_expression(Reader *reader, const char *text, const char *end)
 {
     size_t n = (size_t)(end - text);
@@ -145,10 +161,10 @@ static bool add_expression(Reader *reader, const char *text, const char *end)
     } else if ((part.sum = sum_compile(reader->arena, text, n, is_number, reader->scope))) {
         part.kind = PART_SUM;
     } else if (!reader->host || !reader->host->compile) {
-        return error_set(reader->err, ERR_RULE, "{%s} cannot be computed here", part.text);
+        return error_set(reader->err, ERR_RULE, "there is no Lua here to compute this");
     } else {
         part.handle = reader->host->compile(reader->host->host, text, n, reader->err);
-        if (part.handle < 0) return error_prefix(reader->err, "{%.100s}", part.text);
+        if (part.handle < 0) return blame_expression(reader, part.text);
     }
     *add_part(reader, part.kind) = part;
     return true;
@@ -212,14 +228,15 @@ Template *template_compile(Arena *arena, const char *text, size_t n, const Templ
         template->parts = arena_copy(arena, reader.parts, template->part_count * sizeof(Part));
     } else {
         text_clear(&reader.literal);
-        name_show(template->text, &reader.literal);
-        error_prefix(err, "%.200s (column %td)", text_string(&reader.literal), piece - text + 1);
+        show_short(template->text, 200, &reader.literal);
+        error_prefix(err, "%s (column %td)", text_string(&reader.literal), piece - text + 1);
     }
     text_done(&reader.literal);
     free(reader.parts);
     return good ? template : NULL;
 }
 
+/* NULL: nothing was captured under that name (or number, among the anonymous ones). */
 static const Capture *find_capture(const Captures *captures, const Part *part)
 {
     size_t anonymous = 0;
@@ -238,14 +255,15 @@ static const Capture *find_capture(const Captures *captures, const Part *part)
 static bool blame(const Part *part, const Captures *captures, Error *err)
 {
     Text key = {0}, expression = {0};
-    name_show(captures->key ? captures->key : "", &key);
-    name_show(part->text, &expression);
-    error_prefix(err, "{%.100s} for '%.300s'", text_string(&expression), text_string(&key));
+    show_short(captures->key ? captures->key : "", 300, &key);
+    show_short(part->text, 100, &expression);
+    error_prefix(err, "{%s} for '%s'", text_string(&expression), text_string(&key));
     text_done(&expression);
     text_done(&key);
     return false;
 }
 
+/* Arithmetic gives integers; a negative one is no name. */
 static bool expand_sum(const Part *part, const Captures *captures, Text *out, Error *err)
 {
     int64_t number;
@@ -291,7 +309,8 @@ bool template_expand(const Template *template, const Captures *captures, Text *o
         const Part *part = &template->parts[i];
         if (part->kind == PART_TEXT) text_addn(out, part->text, part->length);
         else if (part->kind == PART_STAR) expand_star(part, captures, star++, out);
-        else if (!expand_part(template, part, captures, out, err)) return blame(part, captures, err);
+        else if (!expand_part(template, part, captures, out, err))
+            return blame(part, captures, err);
     }
     return true;
 }
@@ -312,6 +331,7 @@ typedef struct Name {
     bool holder;                 /* a dot, colon or parenthesis follows: math, upper */
 } Name;
 
+/* Words of Lua that are no names. */
 static bool is_keyword(const Name *name)
 {
     static const char *const keywords[] = {
@@ -350,6 +370,7 @@ static bool next_name(const char **at, const char *end, Name *name)
     return false;
 }
 
+/* Whether a part depends on a name. */
 static bool names_it(const Part *part, const char *wanted)
 {
     if (part->kind == PART_CAPTURE) return strcmp(part->text, wanted) == 0;
@@ -385,6 +406,7 @@ typedef struct CounterSearch {
     bool two_alone, several;
 } CounterSearch;
 
+/* Looks for names that no capture has, in one expression. */
 static void note_unknown(CounterSearch *search, const char *text, const char *end)
 {
     bool alone = is_word(text, end);

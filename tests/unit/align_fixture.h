@@ -15,15 +15,22 @@ typedef struct Fixture {
     Alignment *alignment;
 } Fixture;
 
-/* A storage of zeros, `bytes` long. */
-static inline Storage *zero_storage(StateDict *dict, uint64_t bytes)
+static inline void release_source(void *source)
+{
+    source_unref(source);
+}
+
+/* A storage with bytes behind it, as far as anybody asks here: one small source a dict. */
+static inline Storage *make_storage(StateDict *dict, uint64_t bytes)
 {
     Storage *storage = arena_alloc(dict_arena(dict), sizeof *storage);
-    char *zeros = mem_alloc(bytes ? bytes : 1);
-    storage->source = source_from_memory(zeros, bytes, "zeros");
+    for (size_t i = 0; i < dict_count(dict) && !storage->source; i++)
+        if (dict_at(dict, i)->storage) storage->source = dict_at(dict, i)->storage->source;
+    if (!storage->source) {
+        storage->source = source_from_memory("0", 1, "zeros");
+        dict_own(dict, storage->source, release_source);
+    }
     storage->bytes = bytes;
-    free(zeros);
-    dict_own(dict, storage->source, (void (*)(void *))source_unref);
     return storage;
 }
 
@@ -48,7 +55,7 @@ static inline void add_tensor(StateDict *dict, const char *line)
     if (strcmp(mark, "@=") == 0)
         tensor.storage = dict_at(dict, dict_count(dict) - 1)->storage;
     else if (*mark == '@')
-        tensor.storage = zero_storage(dict, tensor_bytes(&tensor));
+        tensor.storage = make_storage(dict, tensor_bytes(&tensor));
     if (*mark == '!') {
         Encoding *encoding = arena_alloc(dict_arena(dict), sizeof *encoding);
         *encoding = (Encoding){.opaque = true, .note = "sparse"};
@@ -102,6 +109,28 @@ static inline void free_fixture(Fixture *fixture)
     align_unref(fixture->alignment);
     dict_unref(fixture->target);
     checkpoint_unref(fixture->source);
+}
+
+static inline const Binding *binding_of(const Fixture *fixture, const char *name)
+{
+    const Binding *binding = align_find(fixture->alignment, name);
+    if (!binding) fail_msg("no target %s", name);
+    return binding;
+}
+
+static inline void assert_reason(const Fixture *fixture, const char *name, const char *reason)
+{
+    const char *found = binding_of(fixture, name)->reason;
+    if (!reason != !found || (reason && strcmp(found, reason) != 0))
+        fail_msg("%s: reason \"%s\", not \"%s\"", name, found ? found : "-", reason ? reason : "-");
+}
+
+static inline void assert_suggest(const Fixture *fixture, const char *name, const char *suggest)
+{
+    const char *found = binding_of(fixture, name)->suggest;
+    if (!suggest != !found || (suggest && strcmp(found, suggest) != 0))
+        fail_msg("%s: suggests \"%s\", not \"%s\"", name, found ? found : "-",
+                 suggest ? suggest : "-");
 }
 
 #endif

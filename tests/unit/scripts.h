@@ -43,13 +43,34 @@ static inline void bench_fill(StateDict *dict, const char *text)
     }
 }
 
+/* The object tree around a dict that lies at "a.b": dicts of str keys, an epoch in the root. */
+static inline Object *bench_tree(Arena *arena, const char *path)
+{
+    Object *root = object_new(arena, OBJ_DICT), *at = root;
+    if (*path) {
+        object_push(arena, root, object_str(arena, "epoch"));
+        object_push(arena, root, object_int(arena, 6));
+    }
+    while (*path) {
+        const size_t n = strcspn(path, ".");
+        Object *inner = object_new(arena, OBJ_DICT);
+        object_push(arena, at, object_str(arena, arena_strndup(arena, path, n)));
+        object_push(arena, at, inner);
+        at = inner;
+        path += n + (path[n] != '\0');
+    }
+    return root;
+}
+
 /* A source that is a bare state dict, or has it under `container`. */
 static inline Checkpoint *bench_source(const char *text, const char *container)
 {
     Checkpoint *checkpoint = checkpoint_new("source.pth", "torch-zip");
     StateDict *dict = dict_new();
+    if (!container) container = "";
     bench_fill(dict, text);
-    checkpoint_add_container(checkpoint, container ? container : "", dict, container ? 1 : 0, false);
+    checkpoint_set_root(checkpoint, bench_tree(checkpoint_arena(checkpoint), container));
+    checkpoint_add_container(checkpoint, container, dict, *container != '\0', false);
     return checkpoint;
 }
 
@@ -133,9 +154,11 @@ static inline const char *bench_keys(const Bench *bench)
     static char keys[4096];
     size_t n = 0;
     keys[0] = '\0';
+    assert_true(draft_ready(bench->draft, NULL));
     for (size_t i = 0; i < draft_count(bench->draft); i++)
-        n += (size_t)snprintf(keys + n, sizeof keys - n, "%s%s", i ? " " : "",
-                              draft_at(bench->draft, i)->name);
+        if (n < sizeof keys)
+            n += (size_t)snprintf(keys + n, sizeof keys - n, "%s%s", i ? " " : "",
+                                  draft_at(bench->draft, i)->name);
     return keys;
 }
 
@@ -147,6 +170,38 @@ static inline void bench_align(Bench *bench, const char *source, const char *tar
     if (!bench_run(bench, text, "rules.lua")) fail_msg("%s", bench->err.text);
     bench_finish(bench);
     if (!bench->alignment) fail_msg("%s", bench->err.text);
+}
+
+/* Runs a text and compares the keys it leaves. */
+static inline void leaves(const char *source, const char *text, const char *keys)
+{
+    Bench bench;
+    bench_open(&bench, source, NULL, NULL);
+    if (!bench_run(&bench, text, "fix.lua")) fail_msg("%s", bench.err.text);
+    assert_string_equal(bench_keys(&bench), keys);
+    bench_close(&bench);
+}
+
+/* Runs a text that has to fail with a message that begins and goes on like this. */
+static inline void fails(const char *source, const char *text, const char *begin,
+                         const char *part)
+{
+    Bench bench;
+    bench_open(&bench, source, NULL, NULL);
+    assert_false(bench_run(&bench, text, "fix.lua"));
+    if (!has_prefix(bench.err.text, begin) || (part && !strstr(bench.err.text, part)))
+        fail_msg("'%s' is not '%s … %s'", bench.err.text, begin, part ? part : "");
+    bench_close(&bench);
+}
+
+static inline void prints(const char *source, const char *target, const char *text,
+                          const char *want)
+{
+    Bench bench;
+    bench_open(&bench, source, target, NULL);
+    if (!bench_run(&bench, text, "fix.lua")) fail_msg("%s", bench.err.text);
+    assert_string_equal(script_output(bench.script), want);
+    bench_close(&bench);
 }
 
 #endif

@@ -120,9 +120,11 @@ static void test_rope_and_roll(void **state)
     }
     RuleValue matrix = single(&world, 2, (int64_t[]){8, 2});
     apply(&world, (Op){.kind = OP_ROPE_PAIRS, .number = 2}, &matrix);
-    check_values(only(&matrix), 16, (int32_t[]){0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15});
+    check_values(only(&matrix), 16, (int32_t[]){0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14,
+                                                15});
     apply(&world, (Op){.kind = OP_ROPE_HALVES, .number = 2}, &matrix);
-    check_values(only(&matrix), 16, (int32_t[]){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
+    check_values(only(&matrix), 16, (int32_t[]){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+                                                15});
     refused(&world, (Op){.kind = OP_ROPE_PAIRS, .number = 3}, single(&world, 1, (int64_t[]){8}),
             "rope_pairs(3): 8: dim 0 does not divide");
     refused(&world, (Op){.kind = OP_ROPE_PAIRS, .number = 8}, single(&world, 1, (int64_t[]){8}),
@@ -235,7 +237,8 @@ static void test_split(void **state)
     refused(&world, (Op){.kind = OP_SPLIT, .has_number = true, .number = 0},
             single(&world, 1, (int64_t[]){100}), "there must be 1 to");
     refused(&world, (Op){.kind = OP_SPLIT, .list = (int64_t[]){60, 30}, .list_count = 2},
-            single(&world, 1, (int64_t[]){100}), "split{60,30}: dim 0 has 100, the parts add up to 90");
+            single(&world, 1, (int64_t[]){100}),
+            "split{60,30}: dim 0 has 100, the parts add up to 90");
     refused(&world, (Op){.kind = OP_SPLIT, .list = (int64_t[]){-1, 101}, .list_count = 2},
             single(&world, 1, (int64_t[]){100}), "-1 is no size");
     refused(&world, (Op){.kind = OP_SPLIT, .has_number = true, .number = 2},
@@ -363,7 +366,8 @@ static void test_show(void **state)
     int64_t many[40] = {0};
     const struct { Op op; const char *text; } cases[] = {
         {{.kind = OP_T}, "T"},
-        {{.kind = OP_PERMUTE, .list = (int64_t[]){3, 2, 0, 1}, .list_count = 4}, "permute(3,2,0,1)"},
+        {{.kind = OP_PERMUTE, .list = (int64_t[]){3, 2, 0, 1}, .list_count = 4},
+         "permute(3,2,0,1)"},
         {{.kind = OP_RESHAPE, .list = (int64_t[]){-1, 16}, .list_count = 2}, "reshape(-1,16)"},
         {{.kind = OP_SQUEEZE}, "squeeze()"},
         {{.kind = OP_UNSQUEEZE, .has_axis = true, .axis = 2}, "unsqueeze(2)"},
@@ -371,7 +375,8 @@ static void test_show(void **state)
         {{.kind = OP_SPLIT, .has_number = true, .number = 3, .has_axis = true, .axis = 1},
          "split(3,1)"},
         {{.kind = OP_SPLIT, .list = (int64_t[]){4096, 1024}, .list_count = 2}, "split{4096,1024}"},
-        {{.kind = OP_SPLIT, .list = (int64_t[]){4, 1}, .list_count = 2, .has_axis = true, .axis = 1},
+        {{.kind = OP_SPLIT, .list = (int64_t[]){4, 1}, .list_count = 2, .has_axis = true,
+          .axis = 1},
          "split({4,1},1)"},
         {{.kind = OP_SPLIT}, "split()"},
         {{.kind = OP_STACK, .has_axis = true}, "stack(0)"},

@@ -116,7 +116,7 @@ static void test_reads_are_few(void **state)
             swapped_by[] = {1050000, 1, 350000, 700};
     assert_int_equal(count_reads(DT_F64, 2, whole, NULL), 1);
     assert_in_range(count_reads(DT_F32, 2, turned, turned_by), 2, 4);       /* 12 MB in spans */
-    assert_in_range(count_reads(DT_U8, 2, wide, wide_by), 1, 2);            /* read once, repeated */
+    assert_in_range(count_reads(DT_U8, 2, wide, wide_by), 1, 2);            /* once, repeated */
     assert_int_equal(count_reads(DT_F32, 1, sparse, sparse_by), 40);        /* gaps are not read */
     assert_in_range(count_reads(DT_F32, 2, column, column_by), 1, 3);       /* gaps are */
     assert_in_range(count_reads(DT_F16, 4, swapped, swapped_by), 1, 6);
@@ -188,7 +188,8 @@ static void test_packed(void **state)
     const unsigned char bytes[] = {1, 2, 3, 4, 5, 6, 7, 8};
     ByteSource *source = source_from_memory(bytes, sizeof bytes, "m");
     Storage storage = {source, 0, 8, DT_U8, 0};
-    Tensor tensor = {.name = "t", .dims = dims, .storage = &storage, .dtype = DT_F4_E2M1, .rank = 2};
+    Tensor tensor = {.name = "t", .dims = dims, .storage = &storage, .dtype = DT_F4_E2M1,
+                     .rank = 2};
     unsigned char out[8];
     Error err;
     assert_true(tensor_check(&tensor, &err));

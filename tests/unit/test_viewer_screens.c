@@ -91,8 +91,8 @@ static bool compare(const char *path, const char *screen)
     }
     char *wanted = read_text(path);
     bool same = wanted && strcmp(wanted, screen) == 0;
-    if (!same) print_error("%s: differs.\nwanted:\n%s\nfound:\n%s\n", path,
-                           wanted ? wanted : "(no such file)", screen);
+    if (!same) fprintf(stderr, "%s: differs.\nwanted:\n%s\nfound:\n%s\n", path,
+                       wanted ? wanted : "(no such file)", screen);
     free(wanted);
     return same;
 }
@@ -123,8 +123,8 @@ static bool play_case(const char *path, int columns, int rows)
     InteractiveOptions how = {.terminal = &play->fake.terminal};
     assert_int_equal(interactive_run(session, &how), 0);
     session_free(session);
-    if (play->fake.failure) print_error("%s at %dx%d: %s\n", path, columns, rows,
-                                        play->fake.failure);
+    if (play->fake.failure) fprintf(stderr, "%s at %dx%d: %s\n", path, columns, rows,
+                                    play->fake.failure);
     char expected[512];
     snprintf(expected, sizeof expected, "%.*s.%dx%d.txt", (int)(strlen(path) - 5), path, columns,
              rows);

@@ -1,0 +1,398 @@
+/* The loop without a terminal: the round trip of a user, with files that change outside. */
+#include "tests/unit/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/format/format.h"
+#include "repl/interactive.h"
+#include "tests/unit/fake_terminal.h"
+
+static char folder[256], before[1024];
+static FakeTerminal fake;
+
+static void write_file(const char *path, const void *bytes, size_t n)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, n, file), n);
+    fclose(file);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    write_file(path, text, strlen(text));
+}
+
+/* A safetensors file with real values: module.a.weight [2,2], module.fc.weight [1,2], f32. */
+static void write_source(void)
+{
+    static const char header[] =
+        "{\"module.a.weight\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
+        "\"module.fc.weight\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[16,24]}}";
+    unsigned char bytes[8 + sizeof header - 1 + 24] = {0};
+    size_t n = sizeof header - 1;
+    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(n >> 8 * i);
+    memcpy(bytes + 8, header, n);
+    for (size_t i = 0; i < 24; i++) bytes[8 + n + i] = (unsigned char)i;
+    write_file("old.safetensors", bytes, sizeof bytes);
+}
+
+static int enter(void **state)
+{
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/tenon-loop.XXXXXX", base ? base : "/tmp");
+    if (!getcwd(before, sizeof before) || !mkdtemp(folder) || chdir(folder) != 0) return -1;
+    write_source();
+    write_text("net.txt", "a.weight (2, 2)\nfc.weight (2, 2)\n");
+    fake_init(&fake, 100, 30, false);
+    return 0;
+}
+
+static int leave(void **state)
+{
+    char command[300];
+    (void)state;
+    fake_done(&fake);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return chdir(before) != 0 || system(command) != 0;
+}
+
+static void run_with(const char *target, const char *rules, int status)
+{
+    Error err = {0};
+    RulesArgument argument = {RULES_FILE, rules};
+    SessionOptions options = {"old.safetensors", target, &argument, rules != NULL, 0};
+    Session *session = session_new(&options, &err);
+    if (!session) fail_msg("%s", err.text);
+    InteractiveOptions how = {.terminal = &fake.terminal};
+    int found = interactive_run(session, &how);
+    session_free(session);
+    if (fake.failure) fprintf(stderr, "%s\n", fake.failure);
+    assert_null(fake.failure);
+    assert_int_equal(found, status);
+    assert_int_equal(fake.next, fake.count);
+}
+
+static void line(const char *text)
+{
+    fake_press(&fake, ":");
+    fake_type(&fake, text);
+    fake_press(&fake, "Enter");
+}
+
+static size_t count_tensors(const char *path)
+{
+    Error err = {0};
+    Checkpoint *checkpoint = checkpoint_open(path, &err);
+    if (!checkpoint) fail_msg("%s", err.text);
+    const Container *container = checkpoint_choose(checkpoint, NULL, &err);
+    size_t n = container ? dict_count(container->dict) : 0;
+    checkpoint_unref(checkpoint);
+    return n;
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    line("strip \"module.\"");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    line("write out.safetensors");
+    fake_expect(&fake, STEP_SHOWS, "error");   /* fc has another shape */
+    fake_expect(&fake, STEP_SHOWS, ":write out.safetensors");
+    fake_press(&fake, "Esc");
+    line("rules [[ fc.* -> fc.* |> fit(0, zeros) ]]");
+    fake_expect(&fake, STEP_SHOWS, "2 loaded");
+    fake_press(&fake, "w");
+    fake_expect(&fake, STEP_SHOWS, ":write aligned.safetensors");
+    fake_press(&fake, "Ctrl-U");
+    fake_type(&fake, "write out.safetensors");
+    fake_press(&fake, "Enter");
+    fake_expect(&fake, STEP_SHOWS, "written out.safetensors  2 tensors");
+    fake_press(&fake, "W Enter");
+    fake_expect(&fake, STEP_SHOWS, "saved 2 lines to rules.lua");
+    fake_press(&fake, "q");
+    run_with("net.txt", NULL, 0);
+    assert_int_equal(count_tensors("out.safetensors"), 2);
+}
+
+/* The saved rules do the same without the viewer. */
+static void test_saved_rules(void **state)
+{
+    (void)state;
+    line("strip \"module.\"");
+    line("policy{shape=\"skip\"}");
+    line("save made.lua");
+    fake_expect(&fake, STEP_SHOWS, "made.lua ✓");
+    fake_press(&fake, "q");
+    run_with("net.txt", NULL, 0);
+    fake_done(&fake);
+    fake_init(&fake, 100, 30, false);
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_expect(&fake, STEP_SHOWS, "1 kept");
+    run_with("net.txt", "made.lua", 0);
+}
+
+static void test_existing_file(void **state)
+{
+    (void)state;
+    write_text("there.safetensors", "precious");
+    line("write there.safetensors");
+    fake_expect(&fake, STEP_SHOWS, "there.safetensors exists: replace it? y/n");
+    fake_press(&fake, "n");
+    fake_expect(&fake, STEP_SHOWS, "not done");
+    line("write there.safetensors");
+    fake_press(&fake, "y");
+    fake_expect(&fake, STEP_SHOWS, "written there.safetensors");
+    line("write! old.safetensors");   /* the source itself: never */
+    fake_expect(&fake, STEP_SHOWS, "error");
+    fake_press(&fake, "Esc");
+    fake_expect(&fake, STEP_SHOWS, "nothing written");
+    fake_press(&fake, "q");
+    run_with(NULL, NULL, 0);
+    assert_int_equal(count_tensors("there.safetensors"), 2);
+    assert_int_equal(count_tensors("old.safetensors"), 2);
+}
+
+static void test_unsaved_lines(void **state)
+{
+    (void)state;
+    line("strip \"module.\"");
+    fake_press(&fake, "q");
+    fake_expect(&fake, STEP_SHOWS, "1 line is not saved (W saves): quit all the same? y/n");
+    fake_press(&fake, "n");
+    fake_expect(&fake, STEP_SHOWS, "not done");
+    fake_press(&fake, "u q");
+    run_with("net.txt", NULL, 0);   /* nothing is left to save */
+}
+
+static void change_rules(void *context)
+{
+    write_text("fix.lua", context);
+}
+
+static void test_changed_rules(void **state)
+{
+    (void)state;
+    static char better[] = "strip \"module.\"\n-- a line longer than before\n";
+    static char broken[] = "strip \"module.\" [[\n";
+    write_text("fix.lua", "-- nothing yet\n");
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    fake.context = better;
+    fake_add(&fake, STEP_RUN)->run = change_rules;
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_expect(&fake, STEP_SHOWS, "the rules changed: read again");
+    fake_press(&fake, "q");
+    run_with("net.txt", "fix.lua", 0);
+    fake_done(&fake);
+    fake_init(&fake, 100, 30, false);
+    fake.context = broken;
+    fake_add(&fake, STEP_RUN)->run = change_rules;
+    fake_expect(&fake, STEP_SHOWS, "fix.lua ✗");
+    fake_expect(&fake, STEP_SHOWS, "error in the rules");
+    fake_expect(&fake, STEP_SHOWS, "fix.lua:");
+    run_with("net.txt", "fix.lua", 0);
+}
+
+static void test_editor(void **state)
+{
+    (void)state;
+    write_text("fix.lua", "-- nothing yet\n");
+    write_text("editor.sh", "#!/bin/sh\necho 'strip \"module.\"' >> \"$1\"\n");
+    setenv("EDITOR", "sh ./editor.sh", 1);
+    unsetenv("VISUAL");
+    fake_press(&fake, "e");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_press(&fake, "q");
+    run_with("net.txt", "fix.lua", 0);
+    fake_done(&fake);
+    fake_init(&fake, 100, 30, false);
+    setenv("EDITOR", "./no-such-editor", 1);
+    fake_press(&fake, "e");
+    fake_expect(&fake, STEP_SHOWS, "cannot be started");
+    run_with("net.txt", "fix.lua", 0);
+    fake_done(&fake);
+    fake_init(&fake, 100, 30, false);
+    fake_press(&fake, "e");
+    fake_expect(&fake, STEP_SHOWS, "there is no rules file");
+    run_with("net.txt", NULL, 0);
+}
+
+static void test_wrong_lines(void **state)
+{
+    (void)state;
+    line("rules [[ a.* -> ");
+    fake_expect(&fake, STEP_SHOWS, "error");
+    fake_expect(&fake, STEP_SHOWS, ":rules [[ a.* ->");
+    fake_press(&fake, "Esc");
+    line("nonsense nonsense");
+    fake_expect(&fake, STEP_SHOWS, "error");
+    fake_press(&fake, "Esc");
+    line("filter everything");
+    fake_expect(&fake, STEP_SHOWS, "'everything' is no state");
+    fake_press(&fake, "Esc");
+    line("write");
+    fake_expect(&fake, STEP_SHOWS, "write takes a path");
+    fake_press(&fake, "Esc u");
+    fake_expect(&fake, STEP_SHOWS, "nothing to undo");
+    fake_press(&fake, "Ctrl-R");
+    fake_expect(&fake, STEP_SHOWS, "nothing to redo");
+    fake_press(&fake, "n");
+    fake_expect(&fake, STEP_SHOWS, "nothing was searched for yet");
+    fake_press(&fake, "q");
+    run_with("net.txt", NULL, 0);
+}
+
+/* An endless script ends with an error, and leaves no line behind. */
+static void test_runaway_line(void **state)
+{
+    (void)state;
+    line("while true do end");
+    fake_expect(&fake, STEP_SHOWS, "error");
+    fake_press(&fake, "Esc q");
+    run_with("net.txt", NULL, 0);
+}
+
+static void test_keys_while_previewing(void **state)
+{
+    (void)state;
+    fake_press(&fake, ":");
+    fake_type(&fake, "strip \"mod");
+    fake_expect(&fake, STEP_LACKS, "would load 1");
+    fake_type(&fake, "ule.");
+    fake_expect(&fake, STEP_SHOWS, "would load 1, break 0");
+    fake_type(&fake, "x");
+    fake_expect(&fake, STEP_LACKS, "would load 1");
+    fake_press(&fake, "Backspace Enter");
+    fake_expect(&fake, STEP_SHOWS, "error");         /* the quote is open: not applied */
+    fake_type(&fake, "\"");
+    fake_press(&fake, "Enter");
+    fake_expect(&fake, STEP_SHOWS, "applied (load 1, break 0");
+    fake_press(&fake, "q y");
+    run_with("net.txt", NULL, 0);
+}
+
+static void shrink(void *context)
+{
+    (void)context;
+    fake.columns = 30;
+    fake.rows = 5;
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_RESIZE};
+    fake_expect(&fake, STEP_SHOWS, "tenon needs 40×10");
+    fake_press(&fake, "q");
+}
+
+static void test_small_screens(void **state)
+{
+    (void)state;
+    fake_add(&fake, STEP_RUN)->run = shrink;
+    run_with("net.txt", NULL, 0);
+}
+
+/* Every size a terminal may have, every mode: nothing is drawn beside the screen. */
+static void test_all_sizes(void **state)
+{
+    (void)state;
+    static const char *const modes[] = {"j", "? PgDn", ": s t r i p", "/ w", "f", "Z ] Tab", "!"};
+    for (int columns = 1; columns < 130; columns += 7) {
+        for (int rows = 1; rows < 40; rows += 3) {
+            fake_done(&fake);
+            fake_init(&fake, columns, rows, columns % 2);
+            fake_press(&fake, modes[(size_t)(columns + rows) % countof(modes)]);
+            fake_add(&fake, STEP_WAIT);
+            run_with("net.txt", NULL, 0);
+        }
+    }
+}
+
+static void test_help(void **state)
+{
+    (void)state;
+    fake_press(&fake, "? G");
+    fake_expect(&fake, STEP_SHOWS, "kaiming");
+    fake_press(&fake, "g");
+    fake_expect(&fake, STEP_SHOWS, "row above");
+    fake_press(&fake, "q");
+    fake_expect(&fake, STEP_SHOWS, "fc.weight");
+    line("help split");
+    fake_expect(&fake, STEP_SHOWS, "one tensor into n equal parts");
+    fake_press(&fake, "q");
+    line("help nothing");
+    fake_expect(&fake, STEP_SHOWS, "no help on nothing");
+    fake_press(&fake, "Esc q");
+    run_with("net.txt", NULL, 0);
+}
+
+static void test_completion(void **state)
+{
+    (void)state;
+    fake_press(&fake, ": r u l Tab");
+    fake_expect(&fake, STEP_SHOWS, "rules");
+    fake_press(&fake, "Ctrl-U");
+    fake_type(&fake, "rules [[ mod");
+    fake_press(&fake, "Tab a Tab Tab");
+    fake_expect(&fake, STEP_SHOWS, "rules [[ module.a.weight");
+    fake_press(&fake, "Ctrl-U");
+    fake_type(&fake, "write old.s");
+    fake_press(&fake, "Tab");
+    fake_expect(&fake, STEP_SHOWS, ":write old.safetensors");
+    fake_press(&fake, "Ctrl-U");
+    fake_type(&fake, "filter amb");
+    fake_press(&fake, "Tab Enter");
+    fake_expect(&fake, STEP_SHOWS, "only ambiguous");
+    fake_press(&fake, "F : g o t o Space f Tab Tab Enter");
+    fake_expect(&fake, STEP_SHOWS, "├ fc.weight");
+    run_with("net.txt", NULL, 0);
+}
+
+static void test_mouse(void **state)
+{
+    (void)state;
+    write_text("strip.lua", "strip \"module.\"\n");
+    Press click = {.kind = PRESS_CLICK, .x = 70, .y = 4};
+    fake_add(&fake, STEP_PRESS)->press = click;   /* the second row, on the target's side */
+    fake_expect(&fake, STEP_SHOWS, "├ a.weight");
+    click.x = 5;
+    click.y = 3;
+    fake_add(&fake, STEP_PRESS)->press = click;   /* the module; once more closes it */
+    fake_add(&fake, STEP_PRESS)->press = click;
+    fake_expect(&fake, STEP_SHOWS, "▸ module");
+    click.y = 25;
+    fake_add(&fake, STEP_PRESS)->press = click;   /* no row there */
+    fake_press(&fake, "WheelDown WheelUp Ctrl-C");
+    fake_expect(&fake, STEP_SHOWS, "q quits");
+    run_with("net.txt", "strip.lua", 0);
+}
+
+static void test_closed_terminal(void **state)
+{
+    (void)state;
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_CLOSE, .code = 15};
+    run_with("net.txt", NULL, 128 + 15);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_round_trip, enter, leave),
+        cmocka_unit_test_setup_teardown(test_saved_rules, enter, leave),
+        cmocka_unit_test_setup_teardown(test_existing_file, enter, leave),
+        cmocka_unit_test_setup_teardown(test_unsaved_lines, enter, leave),
+        cmocka_unit_test_setup_teardown(test_changed_rules, enter, leave),
+        cmocka_unit_test_setup_teardown(test_editor, enter, leave),
+        cmocka_unit_test_setup_teardown(test_wrong_lines, enter, leave),
+        cmocka_unit_test_setup_teardown(test_runaway_line, enter, leave),
+        cmocka_unit_test_setup_teardown(test_keys_while_previewing, enter, leave),
+        cmocka_unit_test_setup_teardown(test_small_screens, enter, leave),
+        cmocka_unit_test_setup_teardown(test_all_sizes, enter, leave),
+        cmocka_unit_test_setup_teardown(test_help, enter, leave),
+        cmocka_unit_test_setup_teardown(test_completion, enter, leave),
+        cmocka_unit_test_setup_teardown(test_mouse, enter, leave),
+        cmocka_unit_test_setup_teardown(test_closed_terminal, enter, leave),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
