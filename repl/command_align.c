@@ -90,13 +90,30 @@ static void print_report(const Run *run, int status)
                run->result.cloned);
 }
 
+/* The ledger's own reason for status 2, for standard error. */
+static void explain_trouble(const Alignment *alignment, Error *err)
+{
+    for (size_t i = 0; i < align_note_count(alignment); i++)
+        if (align_note(alignment, i)->level == NOTE_ERROR)
+            error_set(err, ERR_RULE, "%s", align_note(alignment, i)->text);
+    if (!align_collision_count(alignment)) return;
+    const Collision *first = align_collision(alignment, 0);
+    Text name = {0};
+    name_show(first->name, &name);
+    error_set(err, ERR_RULE, "%s:%d: %zu source tensors get the name '%s' (%s)%s",
+              first->origin.file, first->origin.line, first->source_count, text_string(&name), first->what,
+              align_collision_count(alignment) > 1 ? ", and other names collide too" : "");
+    text_done(&name);
+}
+
 /* Aligns, writes when everything is settled, reports; gives the exit status. */
 static int finish(Run *run, Error *err)
 {
     run->alignment = session_align(run->session, &run->failed, err);
     if (!run->alignment) return complain(err);
     int status = run->failed ? EXIT_TROUBLE : align_exit(run->alignment);
-    bool trouble = run->failed;
+    bool trouble = status == EXIT_TROUBLE;
+    if (trouble && !run->failed) explain_trouble(run->alignment, err);
     if (status == EXIT_COMPLETE && run->out &&
         !(settle_container(run, err) && write_output(run, err))) {
         trouble = true;

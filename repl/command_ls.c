@@ -220,7 +220,8 @@ static void print_others(const Listing *listing)
     }
     if (more) printf(" and %zu more", more);
     if (state) printf("%s optimizer state", named ? ", and" : "also holds");
-    if (named || state) printf("   (name a part as %s::PART)\n", listing->path);
+    if (named || state)
+        printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
 
 static void print_heading(const Listing *listing)
@@ -248,38 +249,55 @@ static void print_stats(const Stats *stats)
            stats->inf, stats->zeros);
 }
 
+/* The cells of one row; texts are reused from row to row. */
+typedef struct Row {
+    Text name, shape;
+    const char *dtype;
+    char bytes[32];              /* "?" where shape or dtype is unknown */
+} Row;
+
+static void fill_row(Row *row, const Tensor *tensor)
+{
+    text_clear(&row->name);
+    text_clear(&row->shape);
+    name_show(tensor->name, &row->name);
+    show_shape(tensor->dims, tensor->rank, &row->shape);
+    row->dtype = dtype_name(tensor->dtype);
+    if (tensor->dims && tensor->dtype != DT_UNKNOWN) show_bytes(tensor_bytes(tensor), row->bytes);
+    else snprintf(row->bytes, sizeof row->bytes, "?");
+}
+
+static void widen(size_t *width, const char *text)
+{
+    if (columns(text) > *width) *width = columns(text);
+}
+
 static bool print_rows(const Listing *listing, Error *err)
 {
-    size_t count = dict_count(listing->dict), key_width = 0, shape_width = 0;
-    Text name = {0}, shape = {0};
+    size_t count = dict_count(listing->dict), names = 0, dtypes = 0, shapes = 0;
+    Row row = {0};
     for (size_t i = 0; i < count; i++) {
-        const Tensor *tensor = dict_at(listing->dict, i);
-        text_clear(&name), text_clear(&shape);
-        name_show(tensor->name, &name);
-        show_shape(tensor->dims, tensor->rank, &shape);
-        if (columns(text_string(&name)) > key_width) key_width = columns(text_string(&name));
-        if (columns(text_string(&shape)) > shape_width) shape_width = columns(text_string(&shape));
+        fill_row(&row, dict_at(listing->dict, i));
+        widen(&names, text_string(&row.name));
+        widen(&dtypes, row.dtype);
+        widen(&shapes, text_string(&row.shape));
     }
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++) {
         const Tensor *tensor = dict_at(listing->dict, i);
-        char bytes[32];
         Stats stats;
-        text_clear(&name), text_clear(&shape);
-        name_show(tensor->name, &name);
-        show_shape(tensor->dims, tensor->rank, &shape);
-        show_bytes(tensor_bytes(tensor), bytes);
-        print_padded(text_string(&name), key_width, false);
-        printf("   %-6s ", dtype_name(tensor->dtype));
-        print_padded(text_string(&shape), shape_width, false);
-        printf("   %9s", bytes);
+        fill_row(&row, tensor);
+        print_padded(text_string(&row.name), names + 3, false);
+        print_padded(row.dtype, dtypes + 2, false);
+        print_padded(text_string(&row.shape), shapes, false);
+        print_padded(row.bytes, 12, true);
         if (listing->invocation->set[OPT_STATS] && (ok = read_stats(listing, tensor, &stats, err)))
             print_stats(&stats);
         if (tensor->encoding && tensor->encoding->note) printf("   %s", tensor->encoding->note);
         putchar('\n');
     }
-    text_done(&name);
-    text_done(&shape);
+    text_done(&row.name);
+    text_done(&row.shape);
     return ok;
 }
 

@@ -71,6 +71,22 @@ void help_page(const Verb *verbs, size_t count, Text *out)
                    words[i].name, words[i].args, words[i].help, out);
 }
 
+void help_word(const Verb *verbs, size_t count, const char *word, Text *out)
+{
+    size_t n;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(verbs[i].name, word) == 0)
+            help_words(NULL, verbs[i].name, verbs[i].args, verbs[i].help, out);
+    const ScriptWord *words = script_words(&n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(words[i].name, word) == 0)
+            help_words(NULL, words[i].name, words[i].args, words[i].help, out);
+    const KeyBinding *keys = key_table(&n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(keys[i].key, word) == 0)
+            help_words(NULL, keys[i].key, keys[i].line, keys[i].help, out);
+}
+
 static void add_origin(const Origin *origin, Text *out)
 {
     if (origin && origin->file) text_addf(out, "%s:%d: ", origin->file, origin->line);

@@ -6,6 +6,8 @@
 #include "repl/verb.h"
 
 void help_page(const Verb *verbs, size_t count, Text *out);
+/* What is called `word`: a verb, a statement, an op, a key; "" when nothing is. */
+void help_word(const Verb *verbs, size_t count, const char *word, Text *out);
 /* Rule notes, collisions, warnings of both files; "" when there are none. */
 void help_notes(const Session *session, const Alignment *alignment, Text *out);
 

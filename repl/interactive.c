@@ -10,7 +10,7 @@
 #include "repl/verbs.h"
 #include "viewer/terminal.h"
 
-enum { PREVIEW_DELAY_MS = 80, LOOK_AT_FILES_MS = 1000 };
+enum { PREVIEW_DELAY_MS = 80, PREVIEW_DELAY_MAX_MS = 1000, LOOK_AT_FILES_MS = 1000 };
 
 static void run_verb(Ui *ui, const char *line)
 {
@@ -21,15 +21,21 @@ static void run_verb(Ui *ui, const char *line)
 /* A line of rules: tried first, so that a wrong one leaves no trace. */
 static bool apply_line(Ui *ui, const char *line, Error *err)
 {
-    Alignment *after = session_try(ui->session, line, err);
-    if (!after) return false;
+    Error problem = {0};
+    Alignment *after = session_try(ui->session, line, &problem);
+    if (!after) {   /* there is only one line, and it is in sight */
+        const char *text = problem.text;
+        return error_set(err, problem.code, "%s", text + (has_prefix(text, "::1: ") ? 5 : 0));
+    }
     Changes changes;
+    Text effect = {0};
     changes_init(&changes, ui->alignment, after);
+    changes_show(&changes, &effect);
+    changes_done(&changes);
     session_add_line(ui->session, line);
     ui_show(ui, after);
-    view_say(&ui->view, STYLE_PLAIN, "loaded %zu, broke %zu   %s", changes.load, changes.broken,
-             line);
-    changes_done(&changes);
+    view_say(&ui->view, STYLE_PLAIN, "applied (%s): %s", text_string(&effect), line);
+    text_done(&effect);
     return true;
 }
 
@@ -190,7 +196,10 @@ static void idle(Ui *ui)
 static int patience(const Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) return 0;
-    return ui->mode == UI_PROMPT && ui->preview_due ? PREVIEW_DELAY_MS : LOOK_AT_FILES_MS;
+    if (ui->mode != UI_PROMPT || !ui->preview_due) return LOOK_AT_FILES_MS;
+    /* On a big model a try is felt: it waits for a longer pause in the typing. */
+    if (ui->preview_cost > PREVIEW_DELAY_MAX_MS) return PREVIEW_DELAY_MAX_MS;
+    return ui->preview_cost > PREVIEW_DELAY_MS ? (int)ui->preview_cost : PREVIEW_DELAY_MS;
 }
 
 /* Keys that are waiting are taken before the next frame is drawn. */

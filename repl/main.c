@@ -1,12 +1,23 @@
 /* main: the command line becomes an Invocation, which a command runs. */
 #include <locale.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "repl/command.h"
 
+/* A sharded model keeps a descriptor open for each of its shards. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
-    setlocale(LC_CTYPE, "");
+    setlocale(LC_CTYPE, "");   /* and nothing else: numbers keep their point */
+    raise_file_limit();
     Invocation invocation;
     Error err = {0};
     int status;

@@ -1,6 +1,7 @@
 #include "repl/preview.h"
 
 #include <string.h>
+#include <time.h>
 
 enum { OPEN_MAX = 64 };
 
@@ -14,18 +15,23 @@ bool preview_wants(const char *line)
     return false;
 }
 
-/* What is open at the end of a line, innermost last. */
+/* What is open at the end of a line, innermost last. A long bracket holds rule text, whose own
+ * brackets and quotes count too, but "]]" ends it whatever is open inside. */
 typedef struct Brackets {
-    char open[OPEN_MAX];     /* what will close it: ) ] } " ' or L for a long bracket */
-    size_t level[OPEN_MAX];  /* of the long bracket: the number of its equals signs */
+    char open[OPEN_MAX];     /* what will close it: ) ] } " \' or L for a long bracket */
     size_t count;
+    size_t text;             /* 1 + index of the long bracket; 0 = none is open */
+    size_t level;            /* the number of its equals signs */
 } Brackets;
 
-static void push(Brackets *brackets, char close, size_t level)
+static void push(Brackets *brackets, char close)
 {
-    if (brackets->count == OPEN_MAX) return;
-    brackets->open[brackets->count] = close;
-    brackets->level[brackets->count++] = level;
+    if (brackets->count < OPEN_MAX) brackets->open[brackets->count++] = close;
+}
+
+static bool is_innermost(const Brackets *brackets, char close)
+{
+    return brackets->count && brackets->open[brackets->count - 1] == close;
 }
 
 /* Bytes of "[[" or "[==[" at p, 0 when there is none. */
@@ -35,59 +41,66 @@ static size_t long_bracket(const char *p, char bracket)
     return n && p[n] == bracket ? n + 1 : 0;
 }
 
-/* Reads one thing at p outside of strings; returns its bytes. */
-static size_t read_code(Brackets *brackets, const char *p)
+static void read_bracket(Brackets *brackets, char c)
 {
-    size_t n = long_bracket(p, '[');
-    if (n) {
-        push(brackets, 'L', n - 2);
+    switch (c) {
+    case '(': push(brackets, ')'); break;
+    case '{': push(brackets, '}'); break;
+    case '"': push(brackets, '"'); break;
+    case '[':
+        if (!brackets->text) push(brackets, ']');
+        break;
+    case '\'':
+        if (!brackets->text) push(brackets, '\'');
+        break;
+    default:
+        if (is_innermost(brackets, c)) brackets->count--;
+    }
+}
+
+/* Reads what is at p; returns its bytes. */
+static size_t read_one(Brackets *brackets, const char *p)
+{
+    size_t n = long_bracket(p, ']');
+    if (brackets->text && n == brackets->level + 2) {
+        brackets->count = brackets->text - 1;
+        brackets->text = 0;
         return n;
     }
-    switch (*p) {
-    case '(': push(brackets, ')', 0); break;
-    case '[': push(brackets, ']', 0); break;
-    case '{': push(brackets, '}', 0); break;
-    case '"': case '\'': push(brackets, *p, 0); break;
-    case ')': case ']': case '}':
-        if (brackets->count && brackets->open[brackets->count - 1] == *p) brackets->count--;
-        break;
+    if (is_innermost(brackets, '"') || is_innermost(brackets, '\'')) {
+        if (*p == '\\' && p[1]) return 2;
+        if (is_innermost(brackets, *p)) brackets->count--;
+        return 1;
     }
+    n = brackets->text ? 0 : long_bracket(p, '[');
+    if (n && brackets->count < OPEN_MAX) {
+        push(brackets, 'L');
+        brackets->text = brackets->count;
+        brackets->level = n - 2;
+        return n;
+    }
+    read_bracket(brackets, *p);
     return 1;
 }
 
-/* The same inside a string of the innermost kind. */
-static size_t read_string(Brackets *brackets, const char *p)
+/* A "]" that was typed already is the first half of "]]". */
+static void close_text(const Brackets *brackets, Text *out)
 {
-    char close = brackets->open[brackets->count - 1];
-    if (close == 'L') {
-        size_t n = long_bracket(p, ']');
-        if (!n || n - 2 != brackets->level[brackets->count - 1]) return 1;
-        brackets->count--;
-        return n;
-    }
-    if (*p == '\\' && p[1]) return 2;
-    if (*p == close) brackets->count--;
-    return 1;
+    bool half = !brackets->level && out->length && out->bytes[out->length - 1] == ']';
+    if (!half) text_addc(out, ']');
+    for (size_t i = 0; i < brackets->level; i++) text_addc(out, '=');
+    text_addc(out, ']');
 }
 
 void preview_close(const char *line, Text *out)
 {
     Brackets brackets = {.count = 0};
-    for (const char *p = line; *p;) {
-        char inner = brackets.count ? brackets.open[brackets.count - 1] : '\0';
-        bool string = inner == 'L' || inner == '"' || inner == '\'';
-        p += string ? read_string(&brackets, p) : read_code(&brackets, p);
-    }
+    for (const char *p = line; *p;) p += read_one(&brackets, p);
     text_add(out, line);
     while (brackets.count--) {
         char close = brackets.open[brackets.count];
-        if (close != 'L') {
-            text_addc(out, close);
-            continue;
-        }
-        text_add(out, out->length && out->bytes[out->length - 1] == ']' ? " ]" : "]");
-        for (size_t i = 0; i < brackets.level[brackets.count]; i++) text_addc(out, '=');
-        text_addc(out, ']');
+        if (close == 'L') close_text(&brackets, out);
+        else text_addc(out, close);
     }
 }
 
@@ -114,12 +127,17 @@ void preview_run(Ui *ui)
     Text closed = {0};
     preview_close(line, &closed);
     Error err = {0};
+    struct timespec start, end;
+    clock_gettime(CLOCK_MONOTONIC, &start);
     Alignment *after = session_try(ui->session, text_string(&closed), &err);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    ui->preview_cost = (end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000;
     text_done(&closed);
     forget(ui);
     if (!after) return;
     Changes changes;
     changes_init(&changes, ui->alignment, after);
+    text_add(&ui->view.aside, "would ");
     changes_show(&changes, &ui->view.aside);
     changes_mark(ui->rows, &changes);
     changes_done(&changes);

@@ -28,6 +28,7 @@ static void set_title(Ui *ui)
     const char *const *files;
     size_t n = session_rule_files(ui->session, &files);
     title->rules = n ? base_name(files[n - 1]) : NULL;
+    title->notes = align_note_count(ui->alignment) + align_collision_count(ui->alignment);
     title->lines = session_is_saved(ui->session) ? 0 : session_line_count(ui->session);
 }
 
@@ -99,6 +100,7 @@ void ui_done(Ui *ui)
     history_done(&ui->searches);
     finder_done(&ui->search);
     screen_done(&ui->screen);
+    free(ui->search_open);
     free(ui->yes);
 }
 
@@ -144,6 +146,8 @@ void ui_leave(Ui *ui)
     text_clear(&ui->view.aside);
     free(ui->yes);
     ui->yes = NULL;
+    free(ui->search_open);
+    ui->search_open = NULL;
 }
 
 void ui_prompt(Ui *ui, const char *text)
@@ -162,18 +166,29 @@ void ui_ask(Ui *ui, const char *question, const char *yes)
     view_say(&ui->view, STYLE_KEY, "%s", question);
 }
 
-/* The first hit from where the search began. */
+/* The first hit from where the search began; what earlier hits had opened is closed again. */
 static void jump_to_first(Ui *ui)
 {
     uint32_t hit = finder_next(&ui->search, ui->search_from, +1, true);
-    if (hit != ROW_NONE) view_goto(&ui->view, hit);
+    if (ui->search_open) rows_restore_open(ui->rows, ui->search_open);
+    view_goto(&ui->view, hit != ROW_NONE ? hit : ui->search_from);
+}
+
+void ui_open_search(Ui *ui, const char *text)
+{
+    uint32_t row = view_row(&ui->view);
+    ui_leave(ui);
+    ui->mode = UI_SEARCH;
+    ui->search_from = row == ROW_NONE ? 0 : row;
+    ui->search_open = rows_copy_open(ui->rows);
+    line_start(&ui->line, &ui->searches, text);
+    ui_search(ui, text);
 }
 
 void ui_search(Ui *ui, const char *text)
 {
     finder_start(&ui->search, text);
     ui_search_on(ui);
-    if (!*text) view_goto(&ui->view, ui->search_from);
 }
 
 void ui_search_on(Ui *ui)

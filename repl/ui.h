@@ -28,7 +28,9 @@ typedef struct Ui {
     History lines, searches;
     Finder search;
     uint32_t search_from;    /* the row on which the search began */
+    uint8_t *search_open;    /* owned: what was open then; NULL when nothing is searched */
     bool preview_due;        /* the line changed since it was last tried */
+    long preview_cost;       /* milliseconds that took; the next try waits as long for a key */
     bool rules_failed;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
     bool quit;
@@ -52,7 +54,8 @@ void ui_prompt(Ui *ui, const char *text);
 void ui_ask(Ui *ui, const char *question, const char *yes);
 void ui_leave(Ui *ui);       /* back to the list */
 
-/* Searching: `ui_search` begins anew, `ui_search_on` goes on for one step. */
+/* Searching: `ui_search` begins anew with a text, `ui_search_on` goes on for one step. */
+void ui_open_search(Ui *ui, const char *text);
 void ui_search(Ui *ui, const char *text);
 void ui_search_on(Ui *ui);
 bool ui_search_jump(Ui *ui, int direction);

@@ -38,7 +38,7 @@
     X("save", save, "PATH", "adds the session's lines to a rules file")                       \
     X("notes", notes, "", "shows notes of the rules, collisions and warnings of the files")   \
     X("lines", lines, "", "shows the lines of this session")                                  \
-    X("help", help, "", "shows keys, verbs and statements")                                   \
+    X("help", help, "[WORD]", "shows keys, verbs and statements, or one of them")                                   \
     X("redraw", redraw, "", "draws the screen anew")                                          \
     X("quit", quit, "", "quits; asks when lines are not saved")                               \
     X("quit!", force_quit, "", "quits, whatever is not saved")
@@ -64,9 +64,10 @@ const Verb *verb_find(const char *line, const char **argument)
     size_t n = strcspn(line, " =(.,[{\"");
     const char *rest = line + n;
     while (*rest == ' ') rest++;
-    if ((line[n] && line[n] != ' ') || *rest == '=' || *rest == '(') return NULL;
+    bool lua = (line[n] && line[n] != ' ') || *rest == '=' || *rest == '(';
     for (size_t i = 0; i < countof(verbs); i++) {
         if (strlen(verbs[i].name) != n || memcmp(verbs[i].name, line, n) != 0) continue;
+        if (lua && verbs[i].run != run_help) return NULL;   /* help("split") is ours too */
         *argument = rest;
         return &verbs[i];
     }
@@ -220,12 +221,7 @@ static bool run_goto(Ui *ui, const char *argument, Error *err)
 static bool run_search(Ui *ui, const char *argument, Error *err)
 {
     (void)err;
-    uint32_t row = view_row(&ui->view);
-    ui->search_from = row == ROW_NONE ? 0 : row;
-    ui_leave(ui);
-    ui->mode = UI_SEARCH;
-    line_start(&ui->line, &ui->searches, argument);
-    ui_search(ui, argument);
+    ui_open_search(ui, argument);
     return true;
 }
 
@@ -372,7 +368,7 @@ static bool write_to(Ui *ui, const char *path, bool force, Error *err)
     if (!*path) return error_set(err, ERR_USAGE, "write takes a path: write aligned.pth");
     Error problem = {0};
     if (ui_write(ui, path, force, &problem)) return true;
-    if (problem.code == ERR_EXISTS) {
+    if (problem.code == ERR_EXISTS && !force) {
         Text yes = {0}, question = {0};
         text_addf(&yes, "write! %s", path);
         text_addf(&question, "%s exists: replace it? y/n", path);
@@ -435,9 +431,15 @@ static bool run_lines(Ui *ui, const char *argument, Error *err)
 
 static bool run_help(Ui *ui, const char *argument, Error *err)
 {
-    (void)argument, (void)err;
     Text text = {0};
-    help_page(verbs, countof(verbs), &text);
+    argument += strspn(argument, "(\" '");
+    char *word = mem_strdup(argument);
+    word[strcspn(word, ")\" '")] = '\0';
+    if (*word) help_word(verbs, countof(verbs), word, &text);
+    else help_page(verbs, countof(verbs), &text);
+    free(word);
+    if (!text.length)
+        return error_set(err, ERR_NOT_FOUND, "no help on %s; ? lists what there is", argument);
     show_text(ui, "help", text_string(&text));
     text_done(&text);
     return true;

@@ -6,8 +6,8 @@
 #include "repl/verb.h"
 
 const Verb *verb_table(size_t *count);
-/* The verb that a line begins with, NULL when it is a line of Lua; *argument is then its rest.
- * `write = 3` and `write(3)` are Lua. */
+/* The verb that a line begins with, and its rest in *argument; NULL when it is a line of Lua,
+ * as `write = 3` and `write(3)` are. */
 const Verb *verb_find(const char *line, const char **argument);
 /* Runs a verb line; false and an error when it is none or fails. */
 bool verb_run(Ui *ui, const char *line, Error *err);

@@ -5,7 +5,7 @@
 #   …                                           what it prints (both streams), to the letter
 #   [...]                                       stands for any number of lines
 #   ? 1                                         its exit status, when that is not 0
-#   # text                                      a comment, before the first command
+#   # text                                      a comment
 #
 # Each file runs in a scratch folder of its own, where ./tenon is the program and ./tests the
 # repository's tests. In a Markdown file only the blocks fenced with ```console count.
@@ -71,7 +71,7 @@ for file in "$@"; do
                command=${text#\$ } status=0 line=$at
                : > "$scratch/.want" ;;
         '? '[0-9]*) status=${text#\? } ;;
-        '#'*) [ -n "$command" ] && printf '%s\n' "$text" >> "$scratch/.want" ;;
+        '#'*) ;;
         *) [ -n "$command" ] && printf '%s\n' "$text" >> "$scratch/.want" ;;
         esac
     done < "$file"
