@@ -1,3 +1,5 @@
+/* Candidates are gathered as whole words from where they live, and the line gets what they have
+ * in common. Nothing is kept between two presses of Tab. */
 #include "repl/complete.h"
 
 #include <stdlib.h>
@@ -48,6 +50,7 @@ static void offer_key(Candidates *candidates, const char *key)
     offer(candidates, key, n + (key[n] != '\0'));
 }
 
+/* Keys as rules see them now: the target's, and the source's after what was applied. */
 static void offer_keys(Candidates *candidates, const Alignment *alignment)
 {
     for (size_t i = 0; i < align_count(alignment); i++)
@@ -81,11 +84,13 @@ static void offer_states(Candidates *candidates)
         offer_word(candidates, state_info((RowState)i)->word);
 }
 
+/* A visitor of file_names. */
 static void offer_file(void *context, const char *name)
 {
     offer_word(context, name);
 }
 
+/* What keys, verbs and paths are made of; brackets and quotes end a word. */
 static bool is_word_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -120,6 +125,7 @@ static size_t gather(const Ui *ui, const char *text, size_t cursor, Candidates *
     return from;
 }
 
+/* Not into the middle of a character. */
 static size_t common_length(const Candidates *candidates)
 {
     size_t n = strlen(candidates->list[0]);
@@ -137,6 +143,7 @@ static int compare_natural(const void *a, const void *b)
     return natural_compare(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* More than a screen of them helps nobody. */
 static void list_choices(Candidates *candidates, Text *choices)
 {
     qsort(candidates->list, candidates->count, sizeof *candidates->list, compare_natural);

@@ -1,3 +1,4 @@
+/* Another program in our terminal: what system() does, with the path safe from the shell. */
 #include "repl/editor.h"
 
 #include <errno.h>
@@ -6,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* As git and crontab choose it. */
 static const char *editor_name(void)
 {
     const char *name = getenv("VISUAL");

@@ -1,3 +1,4 @@
+/* A folder that cannot be read has no names; completion is no place for errors. */
 #include "repl/file_names.h"
 
 #include <dirent.h>

@@ -1,3 +1,5 @@
+/* Nothing on these pages is written twice: keys, verbs, states, statements and ops explain
+ * themselves in their own tables. */
 #include "repl/help.h"
 
 #include <string.h>
@@ -34,6 +36,7 @@ static void help_keys(Text *out)
     text_done(&names);
 }
 
+/* The legend of the middle column. */
 static void help_states(Text *out)
 {
     text_add(out, "\nSigns between the two sides\n");
@@ -46,6 +49,7 @@ static void help_states(Text *out)
     text_add(out, "  While a line is typed: + would load, ! would break, * would change\n");
 }
 
+/* One word: how it is used, and what it does. */
 static void help_words(const char *title, const char *name, const char *args, const char *help,
                        Text *out)
 {
@@ -108,6 +112,7 @@ static void note_warnings(const Checkpoint *checkpoint, Text *out)
         text_addf(out, "%s: %s\n", checkpoint_path(checkpoint), checkpoint_warning(checkpoint, i));
 }
 
+/* Collisions first: nothing can be written over them. */
 void help_notes(const Session *session, const Alignment *alignment, Text *out)
 {
     for (size_t i = 0; i < align_collision_count(alignment); i++)

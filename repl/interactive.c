@@ -1,3 +1,6 @@
+/* What a press does depends on the mode; what is done between presses, on what is due: a search
+ * that has not seen everything, a preview, a look at the rules files. The screen is drawn when no
+ * press is waiting, so that a held key or a pasted line does not draw every step. */
 #include "repl/interactive.h"
 
 #include <stdio.h>
@@ -12,6 +15,7 @@
 
 enum { PREVIEW_DELAY_MS = 80, PREVIEW_DELAY_MAX_MS = 1000, LOOK_AT_FILES_MS = 1000 };
 
+/* An error is shown, and is gone with the next key. */
 static void run_verb(Ui *ui, const char *line)
 {
     Error err = {0};
@@ -62,11 +66,13 @@ static void enter_line(Ui *ui)
     free(line);
 }
 
+/* Ctrl-C arrives as a key. */
 static bool is_cancel(Press press)
 {
     return press.kind == PRESS_ESCAPE || (press.kind == PRESS_CTRL && press.code == 'C');
 }
 
+/* PgUp and PgDn look at the list meanwhile; Backspace on nothing leaves, as in vim. */
 static void press_in_prompt(Ui *ui, Press press)
 {
     bool empty = !ui->line.text.length;
@@ -88,6 +94,7 @@ static void press_in_prompt(Ui *ui, Press press)
     }
 }
 
+/* Every change searches anew; leaving without Enter forgets the search. */
 static void press_in_search(Ui *ui, Press press)
 {
     const char *text = text_string(&ui->line.text);
@@ -102,6 +109,7 @@ static void press_in_search(Ui *ui, Press press)
     }
 }
 
+/* Anything but y is a no. */
 static void press_in_question(Ui *ui, Press press)
 {
     char *yes = ui->yes;
@@ -132,6 +140,7 @@ static void press_in_pager(Ui *ui, Press press)
     else ui_leave(ui);
 }
 
+/* A click goes there; on the row that is there already it opens or closes. */
 static void click(Ui *ui, Press press)
 {
     size_t at;
@@ -154,6 +163,7 @@ static void press_in_list(Ui *ui, Press press)
         view_say(&ui->view, STYLE_PLAIN, "q quits");
 }
 
+/* Size and end come before any mode. */
 static void handle(Ui *ui, Press press)
 {
     if (press.kind == PRESS_CLOSE) {
@@ -177,6 +187,7 @@ static void handle(Ui *ui, Press press)
     }
 }
 
+/* A rules file that was saved in another window takes effect by itself. */
 static void look_at_files(Ui *ui)
 {
     if (!session_rules_changed(ui->session)) return;
@@ -193,6 +204,7 @@ static void idle(Ui *ui)
     else look_at_files(ui);
 }
 
+/* How long to wait for a key before something else is done, in milliseconds. */
 static int patience(const Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) return 0;
@@ -218,6 +230,7 @@ static void run_loop(Ui *ui)
     }
 }
 
+/* The exit status. */
 static int show(Session *session, Terminal *terminal, Error *err)
 {
     Ui ui;
@@ -230,6 +243,7 @@ static int show(Session *session, Terminal *terminal, Error *err)
     return status;
 }
 
+/* Errors are printed when the terminal is a terminal again. */
 int interactive_run(Session *session, const InteractiveOptions *options)
 {
     Error err = {0};

@@ -1,3 +1,5 @@
+/* A try costs as much as applying the line would; so it waits for a pause in the typing, and a
+ * line that is of no such kind, or wrong so far, costs nothing and shows nothing. */
 #include "repl/preview.h"
 
 #include <string.h>
@@ -5,6 +7,7 @@
 
 enum { OPEN_MAX = 64 };
 
+/* By its first word. */
 bool preview_wants(const char *line)
 {
     static const char *const words[] = {"rules", "sub", "strip", "keep", "seg", "prefix"};
@@ -24,6 +27,7 @@ typedef struct Brackets {
     size_t level;            /* the number of its equals signs */
 } Brackets;
 
+/* Deeper nesting than this is not closed; such a line has no preview. */
 static void push(Brackets *brackets, char close)
 {
     if (brackets->count < OPEN_MAX) brackets->open[brackets->count++] = close;
@@ -41,6 +45,7 @@ static size_t long_bracket(const char *p, char bracket)
     return n && p[n] == bracket ? n + 1 : 0;
 }
 
+/* In rule text "[" opens nothing and "'" is a letter. */
 static void read_bracket(Brackets *brackets, char c)
 {
     switch (c) {
@@ -92,6 +97,7 @@ static void close_text(const Brackets *brackets, Text *out)
     text_addc(out, ']');
 }
 
+/* Innermost first. */
 void preview_close(const char *line, Text *out)
 {
     Brackets brackets = {.count = 0};
@@ -110,6 +116,7 @@ void preview_age(Ui *ui)
     ui->view.aside_old = true;
 }
 
+/* Takes counts and marks off. */
 static void forget(Ui *ui)
 {
     text_clear(&ui->view.aside);

@@ -1,3 +1,5 @@
+/* Session, rows and view in step: after each change the ledger is made anew, the rows from it,
+ * and what was open, under the cursor, filtered and searched for is carried over. */
 #include "repl/ui.h"
 
 #include <stdlib.h>
@@ -32,6 +34,7 @@ static void set_title(Ui *ui)
     title->lines = session_is_saved(ui->session) ? 0 : session_line_count(ui->session);
 }
 
+/* The old rows are needed until the new ones know what was open. */
 void ui_show(Ui *ui, Alignment *alignment)
 {
     RowModel *rows = rows_new(alignment);
@@ -54,6 +57,7 @@ void ui_show(Ui *ui, Alignment *alignment)
     set_title(ui);
 }
 
+/* On failure what was shown stays. */
 bool ui_align(Ui *ui, Error *err)
 {
     Error problem = {0};
@@ -81,6 +85,7 @@ static void greet(Ui *ui)
         view_say(&ui->view, STYLE_SHAPE, "%s", checkpoint_warning(session_source(ui->session), 0));
 }
 
+/* The screen's size is needed first: it says how much to open. */
 bool ui_init(Ui *ui, Session *session, Terminal *terminal, Error *err)
 {
     *ui = (Ui){.session = session, .terminal = terminal, .view = {.side = SIDE_TARGET}};
@@ -104,6 +109,7 @@ void ui_done(Ui *ui)
     free(ui->yes);
 }
 
+/* The next frame is drawn for the new size. */
 void ui_resize(Ui *ui)
 {
     int columns, rows;
@@ -125,6 +131,7 @@ static void show_search(Ui *ui)
     if (!finder->done) text_add(aside, " …");
 }
 
+/* One frame: everything is drawn, what changed is sent. */
 void ui_draw(Ui *ui)
 {
     View *view = &ui->view;
@@ -137,6 +144,7 @@ void ui_draw(Ui *ui)
     ui->terminal->ops->flush(ui->terminal->state, &ui->screen);
 }
 
+/* Whatever was typed, asked or shown is put away; marks of a preview with it. */
 void ui_leave(Ui *ui)
 {
     if (ui->mode == UI_PAGER) view_close_pager(&ui->view);
@@ -150,6 +158,7 @@ void ui_leave(Ui *ui)
     ui->search_open = NULL;
 }
 
+/* The text is there to be gone on with; its preview is due at once. */
 void ui_prompt(Ui *ui, const char *text)
 {
     ui_leave(ui);
@@ -191,6 +200,7 @@ void ui_search(Ui *ui, const char *text)
     ui_search_on(ui);
 }
 
+/* The first hit is jumped to as soon as it is known, and not again while the rest is counted. */
 void ui_search_on(Ui *ui)
 {
     bool found = finder_next(&ui->search, ui->search_from, +1, true) != ROW_NONE;
@@ -198,6 +208,7 @@ void ui_search_on(Ui *ui)
     if (ui->mode == UI_SEARCH && (!found || ui->search.done)) jump_to_first(ui);
 }
 
+/* False when there is no hit at all. */
 bool ui_search_jump(Ui *ui, int direction)
 {
     uint32_t from = view_row(&ui->view);

@@ -14,6 +14,7 @@ typedef struct Writing {
     struct timespec last;        /* when the bar was drawn */
 } Writing;
 
+/* By the clock that nobody sets. */
 static long milliseconds_since(struct timespec then)
 {
     struct timespec now;
@@ -21,6 +22,7 @@ static long milliseconds_since(struct timespec then)
     return (now.tv_sec - then.tv_sec) * 1000 + (now.tv_nsec - then.tv_nsec) / 1000000;
 }
 
+/* In the message line, so that the list stays in sight. */
 static void draw_bar(const Writing *writing, uint64_t done, uint64_t total)
 {
     Text bar = {0};
@@ -66,6 +68,7 @@ static char *expand_home(const char *path)
     return text.bytes;
 }
 
+/* The last line of a report, in short. */
 static void say_written(Ui *ui, const char *path, const ExportResult *result)
 {
     char bytes[32];
@@ -76,6 +79,7 @@ static void say_written(Ui *ui, const char *path, const ExportResult *result)
         text_addf(&ui->view.message, "  (%zu tied, written as copies)", result->cloned);
 }
 
+/* Whatever goes wrong, neither a part of the file nor a temporary one is left. */
 bool ui_write(Ui *ui, const char *path, bool force, Error *err)
 {
     char *file = expand_home(path);

@@ -1,3 +1,5 @@
+/* The table, and what each verb does. A verb is a few lines over Ui and View; what is longer
+ * belongs there. Each has the same form, so that keys, prompt and tests can call any of them. */
 #include "repl/verbs.h"
 
 #include <stdlib.h>
@@ -74,6 +76,7 @@ const Verb *verb_find(const char *line, const char **argument)
     return NULL;
 }
 
+/* The argument is copied: a verb may change the line it came from. */
 bool verb_run(Ui *ui, const char *line, Error *err)
 {
     const char *rest;
@@ -150,6 +153,7 @@ static bool run_fold(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Right arrow, as in a file tree. */
 static bool run_in(Ui *ui, const char *argument, Error *err)
 {
     uint32_t row = view_row(&ui->view);
@@ -159,6 +163,7 @@ static bool run_in(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Left arrow: closes, and on what is closed goes up. */
 static bool run_out(Ui *ui, const char *argument, Error *err)
 {
     uint32_t row = view_row(&ui->view);
@@ -202,6 +207,7 @@ static bool run_unfold_all(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* By whole key, of either side. */
 static bool run_goto(Ui *ui, const char *argument, Error *err)
 {
     for (uint32_t i = 0; i < ui->rows->count; i++) {
@@ -225,6 +231,7 @@ static bool run_search(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Says which of how many the hit is. */
 static bool jump_hit(Ui *ui, int direction, Error *err)
 {
     if (!ui->search.text.length)
@@ -245,6 +252,7 @@ static bool run_previous_hit(Ui *ui, const char *argument, Error *err)
     return jump_hit(ui, -1, err);
 }
 
+/* At the end it says so instead of going round: the user wants to know when all are seen. */
 static bool jump_problem(Ui *ui, int direction)
 {
     uint32_t from = view_row(&ui->view);
@@ -279,6 +287,7 @@ static unsigned next_filter(const RowModel *rows)
     return state >= 0 ? 1u << state : STATE_ALL;
 }
 
+/* Without a word, the next state that would show something. */
 static bool run_filter(Ui *ui, const char *argument, Error *err)
 {
     unsigned filter = *argument ? state_mask_of(argument) : next_filter(ui->rows);
@@ -297,6 +306,7 @@ static void suggest_output(const Ui *ui, Text *out)
     text_add(out, strcmp(format, "safetensors") == 0 ? "aligned.safetensors" : "aligned.pth");
 }
 
+/* For write and save a name is suggested, to be taken or changed. */
 static bool run_prompt(Ui *ui, const char *argument, Error *err)
 {
     (void)err;
@@ -312,6 +322,7 @@ static bool run_prompt(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* The line is kept for redo until another one is typed. */
 static bool run_undo(Ui *ui, const char *argument, Error *err)
 {
     (void)argument;
@@ -352,6 +363,7 @@ static const char *last_rules_file(const Ui *ui)
     return n ? files[n - 1] : NULL;
 }
 
+/* A file that came out of the editor changed is read again at once. */
 static bool run_edit(Ui *ui, const char *argument, Error *err)
 {
     const char *file = *argument ? argument : last_rules_file(ui);
@@ -363,6 +375,7 @@ static bool run_edit(Ui *ui, const char *argument, Error *err)
     return !session_rules_changed(ui->session) || run_reload(ui, "", err);
 }
 
+/* An existing file is asked about, and then written by write!. */
 static bool write_to(Ui *ui, const char *path, bool force, Error *err)
 {
     if (!*path) return error_set(err, ERR_USAGE, "write takes a path: write aligned.pth");
@@ -391,6 +404,7 @@ static bool run_force_write(Ui *ui, const char *argument, Error *err)
     return write_to(ui, argument, true, err);
 }
 
+/* The lines are part of the file afterwards: there is nothing left to undo. */
 static bool run_save(Ui *ui, const char *argument, Error *err)
 {
     size_t n = session_line_count(ui->session);
@@ -401,6 +415,7 @@ static bool run_save(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Text over the list, until a key closes it. */
 static void show_text(Ui *ui, const char *title, const char *text)
 {
     ui_leave(ui);
@@ -429,6 +444,7 @@ static bool run_lines(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* `help split`, and help("split") as in Lua, explain one word. */
 static bool run_help(Ui *ui, const char *argument, Error *err)
 {
     Text text = {0};
@@ -445,6 +461,7 @@ static bool run_help(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* For when another program wrote on the screen, or the size was missed. */
 static bool run_redraw(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -453,6 +470,7 @@ static bool run_redraw(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Lines typed by hand are work; they are not thrown away unasked. */
 static bool run_quit(Ui *ui, const char *argument, Error *err)
 {
     if (session_is_saved(ui->session)) return run_force_quit(ui, argument, err);

@@ -1,4 +1,7 @@
-/* What statements are given: names, lists of names, flags; errors name the statement. */
+/* What statements are given: names, lists of names, flags; errors name the statement.
+ *
+ * Nothing here raises a Lua error but for want of memory, and nothing is owned while it could:
+ * lists lie in the draft's arena. Tables are read raw, so that no metamethod runs. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -6,6 +9,8 @@
 #include "scripting/state.h"
 #include "scripting/words.h"
 
+/* What a value is called in errors. Never raises, whatever metatable the value has: __name is
+ * not asked. */
 const char *type_name(lua_State *L, int index)
 {
     if (tensor_at(L, index)) return "a tensor";
@@ -22,12 +27,15 @@ const char *type_name(lua_State *L, int index)
     }
 }
 
+/* The one wording of a wrong argument. A negative index counts from the top, as in Lua. */
 bool expected(const Call *call, int index, const char *what, Error *err)
 {
     return error_set(err, ERR_RULE, "%s: expected %s, got %s", call->name, what,
                      type_name(call->L, index));
 }
 
+/* Held names have no NUL; Lua strings do. Nearly every name is plain bytes and is pushed as it
+ * is. */
 void push_held(lua_State *L, const char *name, size_t n)
 {
     if (!memchr(name, '\xC0', n)) {
@@ -49,6 +57,7 @@ void push_name(lua_State *L, const char *name)
     push_held(L, name, strlen(name));
 }
 
+/* Only strings: a number that Lua would turn into one is more likely a slip than a name. */
 const char *take_name(Call *call, int index, Error *err)
 {
     size_t n;
@@ -60,6 +69,7 @@ const char *take_name(Call *call, int index, Error *err)
     return name_hold(draft_arena(call->script->draft), text, n);
 }
 
+/* For statements with a fixed number of arguments: what is too much would be ignored silently. */
 bool check_count(Call *call, int most, Error *err)
 {
     const int n = lua_gettop(call->L);
@@ -83,6 +93,8 @@ static bool take_items(Call *call, int index, const char *const **names, size_t 
     return true;
 }
 
+/* Covers both spellings, strip("a", "b") and strip{"a", "b"}; none at all is an error. The array
+ * lives in the draft's arena, since origins and notes may go on pointing into it. */
 bool take_names(Call *call, int first, const char *const **names, size_t *n, Error *err)
 {
     lua_State *L = call->L;
@@ -101,6 +113,7 @@ bool take_names(Call *call, int first, const char *const **names, size_t *n, Err
     return *n || error_set(err, ERR_RULE, "%s: expected text, got nothing", call->name);
 }
 
+/* The value may be absent: rule("a") drops, and expect{} takes any of its fields. */
 bool take_list(Call *call, int index, const char *const **names, size_t *n, Error *err)
 {
     lua_State *L = call->L;
@@ -118,6 +131,7 @@ bool take_list(Call *call, int index, const char *const **names, size_t *n, Erro
     return true;
 }
 
+/* A flag that is neither true nor false is refused: again=1 would be true and again=0 as well. */
 bool take_flag(Call *call, int index, const char *field, bool *flag, Error *err)
 {
     lua_State *L = call->L;
@@ -138,6 +152,7 @@ static bool is_known(const char *field, const char *const *known, size_t n)
     return false;
 }
 
+/* Mistyped fields must not pass as if they had been absent. */
 static bool refuse_field(const Call *call, const char *field, const char *const *known, size_t n,
                          Error *err)
 {
@@ -149,6 +164,8 @@ static bool refuse_field(const Call *call, const char *field, const char *const 
     return false;
 }
 
+/* Integer keys are the list part, which other functions look at. Raw access throughout: a
+ * metatable could otherwise run script code here. */
 bool check_fields(Call *call, int index, const char *const *known, size_t n, Error *err)
 {
     lua_State *L = call->L;

@@ -1,5 +1,9 @@
 /* Facts a script can read: the tensors of source and target, counts, JSON files beside it; and
- * print, whose text the caller shows. */
+ * print and help, whose text the caller shows.
+ *
+ * Facts are read when the script asks, not when it began: src has the names of that moment.
+ * Nothing here reads a tensor's values. json is the only way to a file, and confined to the
+ * folders of the rules file and of the source. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +13,20 @@
 #include "loader/core/json.h"
 #include "loader/source/source.h"
 #include "scripting/state.h"
+#include "scripting/words.h"
 
-enum { JSON_BYTES_MAX = 64 << 20, JSON_VALUES_MAX = 8 << 20 };
+enum {
+    JSON_BYTES_MAX = 64 << 20,       /* of a file, as documented */
+    JSON_VALUES_MAX = 8 << 20        /* in a document: bounds the memory of its tree */
+};
 
-typedef enum FactKind { FACT_SRC, FACT_FILE, FACT_TARGET, FACT_COUNT } FactKind;
+typedef enum FactKind {
+    FACT_SRC,        /* the draft's keys, as they stand */
+    FACT_FILE,       /* the container's tensors, under the names of the file */
+    FACT_TARGET      /* the target's */
+} FactKind;
 
+/* All functions of a fact carry its kind as their first upvalue. */
 static FactKind fact_kind(lua_State *L)
 {
     return (FactKind)lua_tointeger(L, lua_upvalueindex(1));
@@ -30,11 +43,13 @@ static Draft *ready_draft(lua_State *L)
     return script->draft;
 }
 
+/* Not for src, whose tensors are the draft's keys. */
 static StateDict *fact_dict(Draft *draft, FactKind kind)
 {
     return kind == FACT_FILE ? draft_source(draft) : draft_target(draft);
 }
 
+/* A fresh handle each time: expressions are small, and two of one tensor are alike. */
 static void push_tensor(lua_State *L, Draft *draft, FactKind kind, const Tensor *tensor)
 {
     Arena *arena = draft_arena(draft);
@@ -64,6 +79,7 @@ static int get_fact(lua_State *L)
     return 1;
 }
 
+/* #src */
 static int count_fact(lua_State *L)
 {
     Draft *draft = ready_draft(L);
@@ -95,6 +111,7 @@ static int next_fact(lua_State *L)
     return 2;
 }
 
+/* pairs(src): in the order of the file. A statement in between is seen by the next step. */
 static int walk_fact(lua_State *L)
 {
     lua_pushinteger(L, fact_kind(L));
@@ -103,11 +120,13 @@ static int walk_fact(lua_State *L)
     return 1;
 }
 
+/* src["a"] = t looks like it should work; say what does. */
 static int refuse_write(lua_State *L)
 {
     return sandbox_raise(L, "facts can only be read; rules and each change keys");
 }
 
+/* A userdata and not a table: rawset and next would get past the metamethods. */
 static void open_fact(lua_State *L, const char *name, FactKind kind)
 {
     static const luaL_Reg metamethods[] = {
@@ -229,6 +248,7 @@ static char *read_json(Script *script, const char *name, size_t *n, Error *err)
     return text;
 }
 
+/* What can be seen in the name alone; symbolic links are looked at when the path is resolved. */
 static bool is_confined(const char *name, size_t n, Error *err)
 {
     const bool climbs = strcmp(name, "..") == 0 || has_prefix(name, "../") ||
@@ -239,9 +259,10 @@ static bool is_confined(const char *name, size_t n, Error *err)
 }
 
 typedef struct Pushing {
-    const Value *value;
+    const Value *value;      /* in an arena that load_json frees; NULL when there was an error */
 } Pushing;
 
+/* Runs under pcall and leaves the value as its result. */
 static int push_protected(lua_State *L)
 {
     const Pushing *pushing = lua_touserdata(L, 1);
@@ -274,8 +295,9 @@ static int load_json(lua_State *L)
     return sandbox_rethrow(L);
 }
 
-/* ---- print ---- */
+/* ---- print, help ---- */
 
+/* tostring of each, as Lua's print; the caller of the script decides where it goes. */
 void print_values(lua_State *L, int first, int last)
 {
     Script *script = script_of(L);
@@ -296,6 +318,7 @@ void print_values(lua_State *L, int first, int last)
     if (last < first && !script->output_cut) text_addc(&script->output, '\n');
 }
 
+/* Charged by what it shows, so that a loop of prints ends as well. */
 static int print(lua_State *L)
 {
     sandbox_charge(L, 10);
@@ -303,6 +326,35 @@ static int print(lua_State *L)
     return 0;
 }
 
+/* Two lines: how it is written, and what it does. */
+static void print_word(lua_State *L, const ScriptWord *word)
+{
+    lua_pushfstring(L, "%s %s\n    %s", word->name, word->args, word->help);
+    print_values(L, lua_gettop(L), lua_gettop(L));
+    lua_pop(L, 1);
+}
+
+/* help() and help "split": the same table from which the names were registered. */
+static int help(lua_State *L)
+{
+    const char *name = luaL_optstring(L, 1, NULL);
+    size_t count;
+    const ScriptWord *const words = script_words(&count);
+    sandbox_charge(L, 100 * count);
+    for (size_t i = 0; i < count; i++) {
+        if (name && strcmp(name, words[i].name) != 0) continue;
+        print_word(L, &words[i]);
+        if (name) return 0;
+    }
+    if (!name) return 0;
+    Text *text = &script_of(L)->scratch;
+    text_clear(text);
+    words_suggest(name, text);
+    return sandbox_raise(L, "help: '%.60s' is not known; %s", name,
+                         text->length ? text_string(text) : "help() lists what is");
+}
+
+/* `target` stays nil without a target, so that scripts can ask for it. */
 void facts_open(lua_State *L)
 {
     open_fact(L, "src", FACT_SRC);
@@ -311,4 +363,5 @@ void facts_open(lua_State *L)
     lua_register(L, "count", count_keys);
     lua_register(L, "json", load_json);
     lua_register(L, "print", print);
+    lua_register(L, "help", help);
 }

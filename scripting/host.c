@@ -1,6 +1,10 @@
 /* What rule text needs of Lua: `{expressions}` in names, the list of ops right of |>, and the
  * functions that stand in it. Called from C in the middle of a statement, so that everything
- * runs under pcall and errors come back as Error. */
+ * runs under pcall and errors come back as Error.
+ *
+ * Each kind of call has a struct that carries its arguments in and its results out, and a
+ * function of Lua's form that pcall runs with a pointer to it. Results are written to C memory
+ * (arena or Text) that outlives the call; a Lua error in between loses none of it. */
 #include <math.h>
 #include <string.h>
 
@@ -11,11 +15,14 @@
 static const char scope_key = 0;         /* registry: captures, with the globals behind them */
 static const char functions_key = 0;     /* registry: functions of the statement that runs */
 
+/* One table for the functions of ops and the compiled expressions: references into it are the
+ * handles that C keeps while the statement runs. */
 void host_push_functions(lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &functions_key);
 }
 
+/* Called by every statement that takes rule text or ops, before it reads them. */
 void host_begin(lua_State *L)
 {
     lua_newtable(L);
@@ -25,11 +32,12 @@ void host_begin(lua_State *L)
 /* ---- {expressions} ---- */
 
 typedef struct Compiling {
-    const char *text;
+    const char *text;            /* [n] of the braces' inside; borrowed */
     size_t n;
-    int handle;
+    int handle;                  /* result: a reference into the table of functions */
 } Compiling;
 
+/* The chunk's only upvalue is _ENV: it becomes the scope, where captures stand before globals. */
 static int compile_protected(lua_State *L)
 {
     Compiling *compiling = lua_touserdata(L, 1);
@@ -43,6 +51,7 @@ static int compile_protected(lua_State *L)
     return 0;
 }
 
+/* ExprHost.compile. The error has no place: the parser knows the line. */
 static int compile_expression(void *host, const char *text, size_t n, Error *err)
 {
     Script *script = host;
@@ -53,13 +62,14 @@ static int compile_expression(void *host, const char *text, size_t n, Error *err
 
 typedef struct Evaluating {
     Script *script;
-    int handle;
-    const Captures *captures;
-    Text *out;
+    int handle;                  /* of the compiled expression */
+    const Captures *captures;    /* of the key at hand */
+    Text *out;                   /* the name so far; the result is appended */
     Error *err;
-    bool ok;
+    bool ok;                     /* result: false when the value is none that a name can hold */
 } Evaluating;
 
+/* Numeric captures are numbers, so that {i+1} is arithmetic. */
 static void push_capture(lua_State *L, const Capture *capture)
 {
     if (capture->numeric) lua_pushinteger(L, capture->number);
@@ -105,12 +115,13 @@ static bool add_result(lua_State *L, Evaluating *evaluating)
         return true;
     }
     if (lua_type(L, -1) != LUA_TNUMBER)
-        return error_set(evaluating->err, ERR_RULE, "gives %s, and must give a whole number or text",
-                         type_name(L, -1));
+        return error_set(evaluating->err, ERR_RULE,
+                         "gives %s, and must give a whole number or text", type_name(L, -1));
     return error_set(evaluating->err, ERR_RULE, "gives %.14g, and must give a whole number from 0",
                      lua_tonumber(L, -1));
 }
 
+/* The function is called anew for every key; it may call what the script defined. */
 static int evaluate_protected(lua_State *L)
 {
     Evaluating *evaluating = lua_touserdata(L, 1);
@@ -125,6 +136,7 @@ static int evaluate_protected(lua_State *L)
     return 0;
 }
 
+/* ExprHost.evaluate. The template puts the expression and the key before the error. */
 static bool evaluate_expression(void *host, int handle, const Captures *captures, Text *out,
                                 Error *err)
 {
@@ -137,14 +149,14 @@ static bool evaluate_expression(void *host, int handle, const Captures *captures
 
 typedef struct OpsText {
     Script *script;
-    Arena *arena;
-    const char *text;
+    Arena *arena;                /* for the ops */
+    const char *text;            /* [n] right of |>; borrowed from the rule text */
     size_t n;
-    int line;
-    Op *ops;
+    int line;                    /* of the file, where the text begins */
+    Op *ops;                     /* result: [count] */
     size_t count;
     Error *err;
-    bool ok;
+    bool ok;                     /* result: false when one of the values is no op */
 } OpsText;
 
 /* Op `i` is nil: a name that is not known, more often than not. */
@@ -157,6 +169,8 @@ static bool refuse_nil(const OpsText *ops, size_t i)
                      op_name(OP_PERMUTE));
 }
 
+/* `return LIST` as a chunk called FILE:LINE, from which messages.c makes the true line again.
+ * The list is evaluated once a rule, when captures are not known yet; functions wait. */
 static int ops_protected(lua_State *L)
 {
     OpsText *ops = lua_touserdata(L, 1);
@@ -181,6 +195,8 @@ static int ops_protected(lua_State *L)
     return 0;
 }
 
+/* RuleHost.compile_ops. The error names the line of the text right of |>, which may be a later
+ * one than the rule's. */
 static bool compile_ops(void *host, Arena *arena, const char *text, size_t n, int line,
                         const Op **out, size_t *count, Error *err)
 {
@@ -194,11 +210,11 @@ static bool compile_ops(void *host, Arena *arena, const char *text, size_t n, in
 /* ---- functions as ops ---- */
 
 typedef struct Calling {
-    const Op *op;
-    const OpContext *context;
-    RuleValue *value;
+    const Op *op;                /* FUNCTION: its reference */
+    const OpContext *context;    /* captures, right-hand names, target */
+    RuleValue *value;            /* in: the sources; out: what the function returned */
     Error *err;
-    bool ok;
+    bool ok;                     /* result: false when it returned no tensors */
 } Calling;
 
 /* m: the captures, m.key, m.names, and the target tensor of the first right-hand name. */
@@ -268,6 +284,7 @@ static bool take_results(lua_State *L, Calling *calling, int first)
     return true;
 }
 
+/* The arguments: a value for each source, then m. */
 static int call_protected(lua_State *L)
 {
     Calling *calling = lua_touserdata(L, 1);
@@ -282,12 +299,15 @@ static int call_protected(lua_State *L)
     return 0;
 }
 
+/* OpContext.call. Several results, or one list of them, become one list, as after split. */
 bool host_call(void *host, const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     Calling calling = {op, context, value, err, false};
     return script_protect(host, call_protected, &calling, false, err) && calling.ok;
 }
 
+/* The scope table falls back on the globals for reading and for writing, so that a function in
+ * an expression can count in a global. */
 void host_open(Script *script)
 {
     lua_State *L = script->L;

@@ -4,6 +4,10 @@
 
 #include "scripting/sandbox.h"
 
+/* setmetatable gives Lua a copy of what the script passed. Lua looks at __gc when a metatable is
+ * set, but at all others when they are used: with a copy, what is not there when it is set
+ * cannot be put there later, and the checks below hold for good. */
+
 /* Metamethods a script may give. The absent ones: finalizers and closing methods run outside
  * the hook's reach, weak tables make the collector's work unbounded. */
 static const char *const metamethods[] = {
@@ -15,6 +19,8 @@ static const char *const refused[] = {"__gc", "__close", "__mode"};
 
 static const char guards_key = 0;   /* registry: metatable as given → its copy */
 
+/* Raises for what a metatable must not hold. A __call that is a callable table would make Lua
+ * shift the arguments once for every link of the chain, without the hook. */
 static void check_metatable(lua_State *L, int index)
 {
     for (size_t i = 0; i < countof(refused); i++) {
@@ -73,6 +79,7 @@ static bool is_protected(lua_State *L)
     return !own;
 }
 
+/* setmetatable(table, metatable): as Lua's, but that it is the copy which is set. */
 static int set_metatable(lua_State *L)
 {
     const int kind = lua_type(L, 2);
@@ -100,6 +107,8 @@ static int handle_message(lua_State *L)
     return 1;
 }
 
+/* Also the continuation, when the called function yielded: results lie above the two that were
+ * put there. */
 static int finish_xpcall(lua_State *L, int status, lua_KContext context)
 {
     (void)context;
@@ -111,6 +120,7 @@ static int finish_xpcall(lua_State *L, int status, lua_KContext context)
     return lua_gettop(L) - 2;
 }
 
+/* xpcall(f, handler, …): yieldable, as Lua's own. */
 static int call_protected(lua_State *L)
 {
     const int n = lua_gettop(L);
@@ -124,6 +134,7 @@ static int call_protected(lua_State *L)
     return finish_xpcall(L, lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, finish_xpcall), 2);
 }
 
+/* Only "count": a script that may stop or tune the collector can make it work without end. */
 static int collect_garbage(lua_State *L)
 {
     static const char *const options[] = {"count", NULL};
@@ -132,6 +143,7 @@ static int collect_garbage(lua_State *L)
     return 1;
 }
 
+/* print comes back with the facts (facts.c), in a version that keeps the text. */
 void lib_base_open(lua_State *L)
 {
     static const char *const absent[] = {"load", "loadfile", "dofile", "warn", "print"};

@@ -4,6 +4,7 @@
 
 #include "scripting/sandbox.h"
 
+/* The first argument, which must be a coroutine. */
 static lua_State *check_coroutine(lua_State *L)
 {
     lua_State *co = lua_tothread(L, 1);
@@ -11,6 +12,7 @@ static lua_State *check_coroutine(lua_State *L)
     return co;
 }
 
+/* In the place of a result, where a caller expects a number of them. */
 static int raise_if_stopped(lua_State *L)
 {
     sandbox_check(L);
@@ -46,6 +48,7 @@ static int resume_with(lua_State *L, lua_State *co, int n)
     return results;
 }
 
+/* Charged as well: a coroutine is a kilobyte, and a loop that makes them is slow. */
 static int create(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -56,6 +59,7 @@ static int create(lua_State *L)
     return 1;
 }
 
+/* coroutine.resume: true and the results, or false and the error. */
 static int resume(lua_State *L)
 {
     lua_State *co = check_coroutine(L);
@@ -65,6 +69,8 @@ static int resume(lua_State *L)
     return results >= 0 ? results + 1 : 2;
 }
 
+/* What coroutine.wrap returned. Its errors go on as they are; a coroutine that failed is reset,
+ * which frees its stack. */
 static int call_wrapped(lua_State *L)
 {
     lua_State *co = lua_tothread(L, lua_upvalueindex(1));
@@ -75,6 +81,7 @@ static int call_wrapped(lua_State *L)
     return sandbox_rethrow(L);
 }
 
+/* The coroutine is the only upvalue. */
 static int wrap(lua_State *L)
 {
     create(L);
@@ -82,11 +89,13 @@ static int wrap(lua_State *L)
     return 1;
 }
 
+/* Everything on the stack goes to whoever resumed. */
 static int yield(lua_State *L)
 {
     return lua_yield(L, lua_gettop(L));
 }
 
+/* As the reference manual has it: normal is one that resumed another. */
 static const char *status_word(lua_State *L, lua_State *co)
 {
     lua_Debug at;
@@ -103,6 +112,7 @@ static int status(lua_State *L)
     return 1;
 }
 
+/* Inside a callback from C, such as each, nothing is. */
 static int is_yieldable(lua_State *L)
 {
     lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
@@ -110,6 +120,7 @@ static int is_yieldable(lua_State *L)
     return 1;
 }
 
+/* The coroutine, and whether it is the main one. */
 static int running(lua_State *L)
 {
     const int main = lua_pushthread(L);
@@ -117,6 +128,7 @@ static int running(lua_State *L)
     return 2;
 }
 
+/* No variable can be waiting to be closed, since no metatable has __close: this frees the stack. */
 static int close(lua_State *L)
 {
     lua_State *co = check_coroutine(L);
@@ -133,6 +145,7 @@ static int close(lua_State *L)
     return 2;
 }
 
+/* Opens the library; for luaL_requiref. */
 int lib_coroutine(lua_State *L)
 {
     static const luaL_Reg functions[] = {

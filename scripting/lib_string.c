@@ -1,5 +1,10 @@
 /* string.find, match, gmatch, gsub, rep and format in versions that are charged for what they
- * do; the other functions of the library are Lua's own, but for dump. */
+ * do; the other functions of the library are Lua's own, but for dump.
+ *
+ * Lua's own ones that stay (sub, upper, byte, pack …) take time in proportion to their
+ * arguments and results, which the length limit on strings and the clock take care of.
+ * Arguments and results are those of the reference manual, 6.4. Raising is harmless anywhere:
+ * buffers are Lua's (luaL_Buffer). */
 #include <stdint.h>
 #include <string.h>
 
@@ -16,6 +21,7 @@ static size_t start_at(lua_State *L, int arg, size_t n)
     return n - (size_t)((uint64_t)0 - (uint64_t)init);
 }
 
+/* memmem takes time in proportion to both lengths; Lua's own search takes their product. */
 static int find_plain(lua_State *L, const char *s, size_t n, const char *p, size_t pn, size_t at)
 {
     sandbox_charge(L, (n - at + pn) / 8 + 1);
@@ -29,6 +35,7 @@ static int find_plain(lua_State *L, const char *s, size_t n, const char *p, size
     return 2;
 }
 
+/* Without any of the magic characters a pattern is a plain text. */
 static bool is_plain(const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -36,6 +43,7 @@ static bool is_plain(const char *p, size_t n)
     return true;
 }
 
+/* find and match: the first place where the pattern fits, from the init on. */
 static int search(lua_State *L, bool find)
 {
     size_t n, pn;
@@ -99,6 +107,7 @@ static int gmatch_next(lua_State *L)
     return 0;
 }
 
+/* The subject and the pattern live in the closure and cannot be collected in between. */
 static int gmatch(lua_State *L)
 {
     size_t n;
@@ -112,7 +121,8 @@ static int gmatch(lua_State *L)
     return 1;
 }
 
-/* The replacement as text with %0 … %9 and %%. */
+/* The replacement as text with %0 … %9 and %%. Charged by its length at every match: a long one
+ * over a long subject is the product of both. */
 static void add_text(LuaMatch *match, luaL_Buffer *buffer, const char *start, const char *end)
 {
     lua_State *L = match->L;
@@ -140,7 +150,8 @@ static void add_text(LuaMatch *match, luaL_Buffer *buffer, const char *start, co
     }
 }
 
-/* Adds what stands for one match; false when the original text stays. */
+/* Adds what stands for one match; false when the original text stays. Functions and tables
+ * (with an __index) run script code here, between two matches, never inside one. */
 static bool add_value(LuaMatch *match, luaL_Buffer *buffer, const char *start, const char *end)
 {
     lua_State *L = match->L;
@@ -168,6 +179,8 @@ static bool add_value(LuaMatch *match, luaL_Buffer *buffer, const char *start, c
     return true;
 }
 
+/* As Lua's: an empty match right behind the last match does not count, and a result that is
+ * false or nil keeps the text. */
 static int gsub(lua_State *L)
 {
     size_t n, pn;
@@ -207,6 +220,8 @@ static int gsub(lua_State *L)
     return 2;
 }
 
+/* The length is known before anything is built. An empty text that is repeated 1 << 60 times is
+ * the empty text, without looking at it as often. */
 static int repeat(lua_State *L)
 {
     size_t n, sn;
@@ -250,6 +265,7 @@ static int format(lua_State *L)
     return 1;
 }
 
+/* Methods are found through the table of the library: text:find is the bounded one too. */
 void lib_string_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {

@@ -1,11 +1,16 @@
 /* The table library, charged for every element it touches; sort takes n log n steps whatever
- * its comparison answers. */
+ * its comparison answers.
+ *
+ * Arguments and results are those of the reference manual, 6.6. Lengths and ranges are charged
+ * before the first element is touched, because a __len may have made them up and because C
+ * functions as metamethods would not be seen by the hook. */
 #include <limits.h>
 
 #include <lauxlib.h>
 
 #include "scripting/sandbox.h"
 
+/* Tables only: what else could be indexed would need its metamethods to be trusted. */
 static void check_table(lua_State *L, int arg)
 {
     luaL_checktype(L, arg, LUA_TTABLE);
@@ -24,6 +29,7 @@ static void charge_range(lua_State *L, lua_Integer first, lua_Integer last)
     sandbox_charge(L, last >= first ? (uint64_t)last - (uint64_t)first + 1 : 1);
 }
 
+/* The length is asked once; what a __len answers the second time cannot matter. */
 static int insert(lua_State *L)
 {
     const lua_Integer size = length_of(L, 1);
@@ -44,6 +50,7 @@ static int insert(lua_State *L)
     return 0;
 }
 
+/* table.remove; the empty position behind the end may be taken out, as in Lua. */
 static int take_out(lua_State *L)
 {
     const lua_Integer size = length_of(L, 1);
@@ -61,6 +68,7 @@ static int take_out(lua_State *L)
     return 1;
 }
 
+/* Copies down or up, so that overlapping ranges come out right; a range may not wrap around. */
 static int move(lua_State *L)
 {
     const lua_Integer from = luaL_checkinteger(L, 2), to = luaL_checkinteger(L, 3);
@@ -73,7 +81,8 @@ static int move(lua_State *L)
         const lua_Integer n = to - from + 1;
         luaL_argcheck(L, at <= LUA_MAXINTEGER - n + 1, 4, "destination wrap around");
         charge_range(L, from, to);
-        const bool down = at > to || at <= from || (into != 1 && !lua_compare(L, 1, into, LUA_OPEQ));
+        const bool down =
+            at > to || at <= from || (into != 1 && !lua_compare(L, 1, into, LUA_OPEQ));
         for (lua_Integer i = 0; i < n; i++) {
             const lua_Integer k = down ? i : n - 1 - i;
             lua_geti(L, 1, from + k);
@@ -84,6 +93,7 @@ static int move(lua_State *L)
     return 1;
 }
 
+/* Numbers count as text here, as in Lua. */
 static void add_item(lua_State *L, luaL_Buffer *buffer, lua_Integer i)
 {
     lua_geti(L, 1, i);
@@ -92,6 +102,7 @@ static void add_item(lua_State *L, luaL_Buffer *buffer, lua_Integer i)
     luaL_addvalue(buffer);
 }
 
+/* The range is charged before the first element is touched. */
 static int concat(lua_State *L)
 {
     size_t n;
@@ -111,6 +122,7 @@ static int concat(lua_State *L)
     return 1;
 }
 
+/* {n = count, …} */
 static int pack(lua_State *L)
 {
     const int n = lua_gettop(L);
@@ -123,6 +135,7 @@ static int pack(lua_State *L)
     return 1;
 }
 
+/* The stack bounds how much can be unpacked: about a million. */
 static int unpack(lua_State *L)
 {
     lua_Integer i = luaL_optinteger(L, 2, 1);
@@ -137,7 +150,8 @@ static int unpack(lua_State *L)
     return (int)n + 1;
 }
 
-/* Whether t[a] < t[b] or, with a comparison at 2, what that says. */
+/* Whether t[a] < t[b] or, with a comparison at 2, what that says. A comparison may be any
+ * function, also one that answers at random: positions come from the heap, never from it. */
 static bool is_less(lua_State *L, lua_Integer a, lua_Integer b)
 {
     bool less;
@@ -158,6 +172,7 @@ static bool is_less(lua_State *L, lua_Integer a, lua_Integer b)
     return less;
 }
 
+/* Through the table's metamethods, if it has any, as Lua's sort does. */
 static void swap(lua_State *L, lua_Integer a, lua_Integer b)
 {
     lua_geti(L, 1, a);
@@ -191,6 +206,7 @@ static int sort(lua_State *L)
     return 0;
 }
 
+/* Opens the library; for luaL_requiref. */
 int lib_table(lua_State *L)
 {
     static const luaL_Reg functions[] = {

@@ -1,4 +1,7 @@
-/* The matcher of lua_match.h: backtracking as in Lua's own, step by counted step. */
+/* The matcher of lua_match.h: backtracking as in Lua's own (lstrlib.c), step by counted step.
+ *
+ * Names: s is a place in the subject, p one in the pattern, end the byte behind an item. The
+ * pattern is NUL-terminated behind pattern_end, so that one byte more may be looked at. */
 #include "scripting/lua_match.h"
 
 #include <ctype.h>
@@ -10,6 +13,8 @@ enum { STEPS_PER_CHARGE = 1024, DEPTH_MAX = 200 };
 
 static const char *match_here(LuaMatch *m, const char *s, const char *p);
 
+/* Small steps add up and are charged a thousand at a time: asking the clock costs more than a
+ * step. */
 static void step(LuaMatch *m, size_t n)
 {
     m->steps += n < STEPS_PER_CHARGE ? (uint32_t)n : STEPS_PER_CHARGE;
@@ -43,6 +48,8 @@ static const char *end_of_class(LuaMatch *m, const char *p)
     return p + 1;
 }
 
+/* %a and its kin; an upper-case letter is the complement, anything else stands for itself. The
+ * locale is "C" while scripts run. */
 static bool fits_letter(int c, int class)
 {
     bool fits;
@@ -98,6 +105,7 @@ static bool fits_one(LuaMatch *m, const char *s, const char *p, const char *end)
     }
 }
 
+/* %b(): from one x to the y that balances it; p stands at the two characters. */
 static const char *match_balance(LuaMatch *m, const char *s, const char *p)
 {
     if (p >= m->pattern_end - 1)
@@ -115,6 +123,8 @@ static const char *match_balance(LuaMatch *m, const char *s, const char *p)
     return NULL;
 }
 
+/* item* and item+: as many as there are, then one less at a time. The loop that backtracks is
+ * what a hostile pattern multiplies; each round is at least one step. */
 static const char *match_longest(LuaMatch *m, const char *s, const char *p, const char *end)
 {
     ptrdiff_t n = 0;
@@ -126,6 +136,7 @@ static const char *match_longest(LuaMatch *m, const char *s, const char *p, cons
     return NULL;
 }
 
+/* item-: none first, then one more at a time. */
 static const char *match_shortest(LuaMatch *m, const char *s, const char *p, const char *end)
 {
     for (;; s++) {
@@ -135,6 +146,7 @@ static const char *match_shortest(LuaMatch *m, const char *s, const char *p, con
     }
 }
 
+/* The capture is taken back when the rest does not fit: another try may reuse its number. */
 static const char *open_capture(LuaMatch *m, const char *s, const char *p, ptrdiff_t what)
 {
     if (m->level >= MATCH_CAPTURES) sandbox_raise(m->L, "too many captures");
@@ -145,6 +157,7 @@ static const char *open_capture(LuaMatch *m, const char *s, const char *p, ptrdi
     return rest;
 }
 
+/* Closes the innermost open one; reopened when the rest does not fit. */
 static const char *close_capture(LuaMatch *m, const char *s, const char *p)
 {
     int level = m->level - 1;
@@ -231,6 +244,7 @@ static bool match_percent(LuaMatch *m, const char **s, const char **p, const cha
     return false;
 }
 
+/* One item after the other; recursion only where there is something to come back to. */
 static const char *match_items(LuaMatch *m, const char *s, const char *p)
 {
     while (p < m->pattern_end) {
@@ -250,6 +264,7 @@ static const char *match_items(LuaMatch *m, const char *s, const char *p)
     return s;
 }
 
+/* Bounds the recursion: one level of C stack for each capture or repetition. */
 static const char *match_here(LuaMatch *m, const char *s, const char *p)
 {
     if (m->depth-- == 0) sandbox_raise(m->L, "pattern too complex");
@@ -268,6 +283,7 @@ void match_init(LuaMatch *match, lua_State *L, const char *source, size_t n, siz
     match->steps = 0;
 }
 
+/* Captures and depth begin anew at every place. */
 const char *match_at(LuaMatch *match, const char *at, const char *pattern)
 {
     match->level = 0;
@@ -276,6 +292,7 @@ const char *match_at(LuaMatch *match, const char *at, const char *pattern)
     return match_here(match, at, pattern);
 }
 
+/* Positions count from 1. */
 void match_push(LuaMatch *match, int index, const char *start, const char *end)
 {
     if (index >= match->level) {
@@ -290,6 +307,7 @@ void match_push(LuaMatch *match, int index, const char *start, const char *end)
     else lua_pushlstring(match->L, text, (size_t)n);
 }
 
+/* gmatch, match and functions in gsub get the whole match where there are no captures. */
 int match_push_all(LuaMatch *match, const char *start, const char *end)
 {
     const int count = match->level == 0 && start ? 1 : match->level;

@@ -1,5 +1,9 @@
 /* Lua's errors for people: the user's file and line first, names of chunks made whole again,
- * unknown names with the nearest known ones. */
+ * unknown names with the nearest known ones.
+ *
+ * Lua puts "CHUNK:LINE: " before most messages, cuts long names of chunks, and knows nothing of
+ * the rule text that an expression stands in. Here every message comes by, and leaves with one
+ * place in the user's terms; one without any gets that of the line which was running. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +17,11 @@
  * text, which is compiled as a chunk of its own called CHUNK:LINE. */
 typedef struct Place {
     const Chunk *chunk;
-    int line;
-    const char *rest;
+    int line;                /* of the user's file */
+    const char *rest;        /* the message behind the place; borrowed */
 } Place;
 
+/* A line number and its colon; anything else leaves *at alone. */
 static bool read_number(const char **at, int *number)
 {
     char *end;
@@ -27,6 +32,7 @@ static bool read_number(const char **at, int *number)
     return true;
 }
 
+/* Reads a place whose chunk is called `shown`. The inner line counts from the outer one. */
 static bool read_place_as(const char *shown, const char *message, Place *place)
 {
     const size_t n = strlen(shown);
@@ -39,6 +45,8 @@ static bool read_place_as(const char *shown, const char *message, Place *place)
     return true;
 }
 
+/* The newest chunk first: at the prompt many have one name. Both forms of the name: Lua shows
+ * the short one, statements use the user's. */
 static bool read_place(const Script *script, const char *message, Place *place)
 {
     for (size_t i = script->chunk_count; i-- > 0;) {
@@ -50,15 +58,22 @@ static bool read_place(const Script *script, const char *message, Place *place)
     return false;
 }
 
+/* Also true for the places inside computed texts, which place.c makes. */
 bool message_has_place(const Script *script, const char *message)
 {
-    Place place;
-    if (read_place(script, message, &place)) return true;
-    for (size_t i = 0; i < script->chunk_count; i++)     /* "fix.lua:3, text:2: " */
-        if (has_prefix(message, script->chunks[i].name)) return true;
+    for (size_t i = 0; i < script->chunk_count; i++) {
+        const char *const names[] = {script->chunks[i].name, script->chunks[i].shown};
+        for (size_t k = 0; k < countof(names); k++) {
+            const size_t n = strlen(names[k]);
+            if (strncmp(message, names[k], n) == 0 && message[n] == ':' && message[n + 1] >= '0' &&
+                message[n + 1] <= '9')
+                return true;
+        }
+    }
     return false;
 }
 
+/* For errors to which the caller puts a place that it knows better. */
 const char *message_bare(const Script *script, const char *message)
 {
     Place place;
@@ -66,6 +81,7 @@ const char *message_bare(const Script *script, const char *message)
     return has_prefix(message, "expression:1: ") ? message + strlen("expression:1: ") : message;
 }
 
+/* Messages without a place are passed on as they are. */
 void message_place(const Script *script, const char *message, Text *out)
 {
     Place place;
@@ -75,6 +91,19 @@ void message_place(const Script *script, const char *message, Text *out)
     }
     text_addf(out, "%s:%d: ", place.chunk->name, place.line);
     text_add(out, place.rest);
+}
+
+/* A rule and the function in it often stand on one line; once is enough. */
+void message_drop_repeat(char *message)
+{
+    char place[256];
+    const char *end = strstr(message, ": ");
+    const size_t n = end ? (size_t)(end - message) + 2 : 0;
+    if (!n || n >= sizeof place) return;
+    memcpy(place, message, n);
+    place[n] = '\0';
+    char *again = strstr(message + n, place);
+    if (again) memmove(again, again + n, strlen(again + n) + 1);
 }
 
 /* "attempt to call a nil value (global 'auto')": a name that is not known. */
@@ -106,13 +135,15 @@ static void say_limit(Script *script, SandboxStop stop, Error *err)
         text_addf(&text, "the script went beyond its limit of %llu instructions; does it loop "
                   "without end?", (unsigned long long)sandbox->limit);
     else
-        text_addf(&text, "the script needs more than its limit of %zu MiB of memory, or a text "
-                  "longer than %d MiB", sandbox->memory_limit >> 20, SANDBOX_STRING_MAX >> 20);
+        text_addf(&text, "the script needs more than its limit of %zu MiB of memory, a text longer "
+                  "than %d MiB or a table of more than %d keys", sandbox->memory_limit >> 20,
+                  SANDBOX_STRING_MAX >> 20, SANDBOX_KEYS_MAX);
     error_set(err, stop == STOP_INTERRUPT ? ERR_CANCELLED : ERR_LIMIT, "%s", text_string(&text));
     text_done(&text);
     text_done(&place);
 }
 
+/* Runs where the error is raised, with the stack still there; is C, and so safe in the hook. */
 int message_note_place(lua_State *L)
 {
     Sandbox *sandbox = sandbox_of(L);
@@ -120,6 +151,7 @@ int message_note_place(lua_State *L)
     return 1;
 }
 
+/* Escaped for a terminal, on one line. An error that a statement set keeps its code. */
 static void say_text(Script *script, const char *message, Error *err)
 {
     Text whole = {0}, placed = {0}, known = {0}, shown = {0};
@@ -144,6 +176,8 @@ static int show_value(lua_State *L)
     return 1;
 }
 
+/* Never raises and never runs script code after the limit: a hostile __tostring is called under
+ * pcall, and its failure is no reason not to say something. */
 void message_take(Script *script, int status, int index, Error *err)
 {
     lua_State *L = script->current;
@@ -169,6 +203,8 @@ void message_take(Script *script, int status, int index, Error *err)
     }
 }
 
+/* The only way from C back into Lua. The coroutine that called the statement is used, so that
+ * its hook goes on counting. */
 bool script_protect(Script *script, ScriptCall call, void *context, bool bare, Error *err)
 {
     lua_State *L = script->current;

@@ -1,5 +1,9 @@
 /* Ops as Lua values: `T`, `split(3)`, `fit(0, zeros)`. An op that stands bare is one without
- * arguments; calling it gives one with them. */
+ * arguments; calling it gives one with them.
+ *
+ * The table OPS (loader/align/op.h) says which ops there are; what each takes is read here,
+ * by one build function a form. The same functions read the arguments of tensor methods, so
+ * that t:split(3) and |> split(3) cannot differ. */
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -11,20 +15,21 @@
 static const char op_key = 0;        /* registry: the metatable of op values */
 
 typedef struct OpValue {
-    Op op;
-    bool called;
+    Op op;                           /* only its kind, while not called */
+    bool called;                     /* it has its arguments */
     bool mean;                       /* not an op: the word `mean` of fit */
 } OpValue;
 
 /* The arguments an op is built from. */
 typedef struct OpArgs {
     lua_State *L;
-    int first, last;
-    Arena *arena;
-    const char *name;
+    int first, last;         /* stack indices; last < first: none */
+    Arena *arena;            /* the draft's, for lists */
+    const char *name;        /* of the op, for errors */
     Error *err;
 } OpArgs;
 
+/* The op at `index`; NULL for anything else. Told by its metatable, which no script can set. */
 static OpValue *op_value(lua_State *L, int index)
 {
     OpValue *value = lua_touserdata(L, index);
@@ -40,6 +45,7 @@ bool op_is(lua_State *L, int index)
     return op_value(L, index) != NULL;
 }
 
+/* Behind the last argument there is nothing, even where the stack goes on. */
 static bool complain(OpArgs *args, int index, const char *what)
 {
     return error_set(args->err, ERR_RULE, "%s: expected %s, got %s", args->name, what,
@@ -51,6 +57,7 @@ static int count_args(const OpArgs *args)
     return args->last - args->first + 1;
 }
 
+/* Too many arguments are as wrong as too few: permute(0, 1) and transpose(0, 1) are not alike. */
 static bool take_count(OpArgs *args, int least, int most)
 {
     const int n = count_args(args);
@@ -62,6 +69,7 @@ static bool take_count(OpArgs *args, int least, int most)
                      most, n);
 }
 
+/* 2.0 counts as 2, "2" does not. */
 static bool take_integer(OpArgs *args, int index, const char *what, int64_t *number)
 {
     int whole = 0;
@@ -70,6 +78,7 @@ static bool take_integer(OpArgs *args, int index, const char *what, int64_t *num
     return whole || complain(args, index, what);
 }
 
+/* Integers are reals too. */
 static bool take_real(OpArgs *args, int index, const char *what, double *number)
 {
     const bool there = index <= args->last && lua_type(args->L, index) == LUA_TNUMBER;
@@ -77,6 +86,7 @@ static bool take_real(OpArgs *args, int index, const char *what, double *number)
     return there || complain(args, index, what);
 }
 
+/* Only what no tensor can have is refused here; the tensor's own rank is checked by the op. */
 static bool take_axis(OpArgs *args, int index, Op *op)
 {
     int64_t axis;
@@ -150,6 +160,7 @@ static bool take_options(OpArgs *args, bool with_mode)
     return true;
 }
 
+/* split(n), split{sizes}, split() for the sizes of the targets; an axis may follow each. */
 static bool build_split(OpArgs *args, Op *op)
 {
     if (!take_count(args, 0, 2)) return false;
@@ -161,6 +172,7 @@ static bool build_split(OpArgs *args, Op *op)
     return take_integer(args, args->first, "a number of parts or a list of sizes", &op->number);
 }
 
+/* Without an end, or with nil, to the end. */
 static bool build_slice(OpArgs *args, Op *op)
 {
     if (!take_count(args, 2, 3) || !take_axis(args, args->first, op) ||
@@ -195,6 +207,7 @@ static bool build_fit(OpArgs *args, Op *op)
     return true;
 }
 
+/* Any name that dtype_from_name knows, PyTorch's included. */
 static bool build_cast(OpArgs *args, Op *op)
 {
     if (!take_count(args, 1, 1)) return false;
@@ -206,6 +219,7 @@ static bool build_cast(OpArgs *args, Op *op)
                      lua_tostring(args->L, args->first));
 }
 
+/* const(c): for integer targets too, which the fill checks. */
 static bool build_constant(OpArgs *args, Op *op)
 {
     op->fill.kind = FILL_CONST;
@@ -228,6 +242,7 @@ static bool build_random(OpArgs *args, Op *op, FillKind kind)
     return true;
 }
 
+/* PyTorch's names: mode fan_in (the default) or fan_out, dist normal (the default) or uniform. */
 static bool build_fan(OpArgs *args, Op *op, bool kaiming)
 {
     bool uniform, fan_out = false;
@@ -257,6 +272,8 @@ static bool build_join(OpArgs *args, Op *op)
     return lua_isnil(L, args->last) || take_axis(args, args->last, op);
 }
 
+/* The one switch over the kinds. What is read here are forms; shapes are checked when the op is
+ * applied. */
 static bool build(OpArgs *args, Op *op)
 {
     switch (op->kind) {
@@ -297,6 +314,7 @@ static bool build(OpArgs *args, Op *op)
     return error_set(args->err, ERR_INTERNAL, "no such op");
 }
 
+/* The stack below `first` is left alone, and above `last` it may grow. */
 bool op_build(lua_State *L, OpKind kind, int first, int last, Op *op, Error *err)
 {
     OpArgs args = {L, first, last, draft_arena(script_of(L)->draft), op_name(kind), err};
@@ -304,10 +322,13 @@ bool op_build(lua_State *L, OpKind kind, int first, int last, Op *op, Error *err
     return build(&args, op);
 }
 
+/* A bare op is built here, without arguments, so that `permute` alone complains as permute()
+ * would. `functions` 0: functions are not wanted. */
 bool op_take(lua_State *L, int index, int functions, Op *op, Error *err)
 {
     const OpValue *value = op_value(L, index);
-    if (value && value->mean) return error_set(err, ERR_RULE, "mean stands in fit(axis, mean) only");
+    if (value && value->mean)
+        return error_set(err, ERR_RULE, "mean stands in fit(axis, mean) only");
     if (value && value->called) *op = value->op;
     else if (value) return op_build(L, value->op.kind, 1, 0, op, err);
     if (value) return true;
@@ -319,6 +340,7 @@ bool op_take(lua_State *L, int index, int functions, Op *op, Error *err)
     return true;
 }
 
+/* Ops are values of their own kind, not tables: a script can neither change nor fake one. */
 static OpValue *push_op(lua_State *L, OpKind kind)
 {
     OpValue *value = lua_newuserdatauv(L, sizeof *value, 0);
@@ -328,6 +350,7 @@ static OpValue *push_op(lua_State *L, OpKind kind)
     return value;
 }
 
+/* split(3): a new op; the bare one stays as it is. */
 static int call_op(lua_State *L)
 {
     Error err;
@@ -344,6 +367,7 @@ static int call_op(lua_State *L)
     return 1;
 }
 
+/* As reports show it. */
 static int show_op(lua_State *L)
 {
     const OpValue *const value = op_value(L, 1);
@@ -357,6 +381,7 @@ static int show_op(lua_State *L)
     return 1;
 }
 
+/* `t` is another name of T; `mean` exists for fit only. */
 void ops_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"__call", call_op}, {"__tostring", show_op}, {NULL, NULL}};

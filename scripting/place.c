@@ -1,8 +1,12 @@
-/* Where a statement stands in its file, and where a long string that it was given begins. */
+/* Where a statement stands in its file, and where a long string that it was given begins.
+ *
+ * Lua knows the line of a call, and not of its arguments. An error in the fifth line of a rule
+ * text is to name the fifth line, so the text is looked up in the chunk that holds it. */
 #include <string.h>
 
 #include "scripting/state.h"
 
+/* The newest of that name: earlier ones can only be reached by functions they left behind. */
 const Chunk *place_chunk(const Script *script, const char *shown)
 {
     for (size_t i = script->chunk_count; i-- > 0;)
@@ -10,6 +14,7 @@ const Chunk *place_chunk(const Script *script, const char *shown)
     return NULL;
 }
 
+/* Statements can be called through pcall and from other C functions, which have no line. */
 void place_find(Script *script, lua_State *L, Origin *origin, const Chunk **chunk)
 {
     lua_Debug at;
@@ -39,12 +44,14 @@ static const char *find_bracket(const char *text, const char *at, size_t *level)
     return at > text && at[-1] == '[' ? at - 1 : NULL;
 }
 
+/* Whether the bracket of that level closes at `at`. */
 static bool is_closed(const char *at, const char *end, size_t level)
 {
     if ((size_t)(end - at) < level + 2 || at[0] != ']' || at[level + 1] != ']') return false;
     return strspn(at + 1, "=") == level;
 }
 
+/* Newlines in [from, to). */
 static int count_lines(const char *from, const char *to)
 {
     int lines = 0;
@@ -81,6 +88,8 @@ static int find_literal(const Chunk *chunk, const char *text, size_t n, int line
     return best;
 }
 
+/* A text that is no literal of its file has no lines there. It is placed at the call, and its
+ * own lines are counted behind it: "fix.lua:3, text:2". */
 Origin place_of_text(const Call *call, const char *text, size_t n)
 {
     Origin origin = call->origin;

@@ -1,5 +1,12 @@
 /* The limits of a script: allocator, instruction hook, clocks, metered compilation, and the
- * one place where Lua errors are raised. */
+ * one place where Lua errors are raised.
+ *
+ * How a script can be long: by many instructions (the hook counts them), by instructions that
+ * allocate (the allocator charges), by instructions that are slow by themselves (the clock
+ * charges; strings and tables are limited so that none takes seconds), by C functions that loop
+ * (lib_*.c charge), by coroutines whose hooks begin anew (entering one is charged), in the
+ * compiler (its reader charges), or where the hook is deaf: in finalizers and closing methods
+ * (refused, lib_base.c) and in message handlers (not called, lib_base.c). */
 #include "scripting/sandbox.h"
 
 #include <stdarg.h>
@@ -13,12 +20,14 @@
 
 enum {
     BYTES_PER_INSTRUCTION = 16,          /* allocating and filling memory */
+    NODE_BYTES = 24,                     /* of one key in a hash part, in every Lua 5.4 */
     COLLECT_BYTES_PER_INSTRUCTION = 8,   /* walking the heap, after memory was refused */
     LOOK_AT_CLOCK_NS = 1000000,
     SLOW_SLICE_NS = 10000000,            /* from here on every instruction is looked at */
     READ_PIECE = 512                     /* bytes of source between two looks */
 };
 
+/* New coroutines inherit the extra space of the main one. */
 Sandbox *sandbox_of(lua_State *L)
 {
     return *(Sandbox **)lua_getextraspace(L);
@@ -31,6 +40,7 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Only reads: it is called from the allocator too, when memory is refused. */
 void sandbox_note_place(Sandbox *sandbox, lua_State *L)
 {
     lua_Debug at;
@@ -42,6 +52,7 @@ void sandbox_note_place(Sandbox *sandbox, lua_State *L)
     }
 }
 
+/* The first reason stays. */
 static void stop(Sandbox *sandbox, SandboxStop why)
 {
     if (sandbox->stop) return;
@@ -64,6 +75,7 @@ static void charge_time(Sandbox *sandbox, uint64_t wall)
     sandbox->counted = 0;
 }
 
+/* Statements charge for what they do by what they do it on, not by the clock. */
 void sandbox_mark(Sandbox *sandbox)
 {
     sandbox->wall = read_clock(CLOCK_MONOTONIC);
@@ -71,6 +83,7 @@ void sandbox_mark(Sandbox *sandbox)
     sandbox->counted = 0;
 }
 
+/* The interrupt is looked at here as well, at most a few microseconds after it was set. */
 bool sandbox_spend(Sandbox *sandbox, uint64_t cost)
 {
     sandbox->left -= cost < sandbox->left ? cost : sandbox->left;
@@ -82,6 +95,7 @@ bool sandbox_spend(Sandbox *sandbox, uint64_t cost)
     return sandbox->stop == STOP_NONE;
 }
 
+/* Never given back: what a script made in the draft's arena lives as long as the draft. */
 bool sandbox_hold(Sandbox *sandbox, size_t bytes)
 {
     if (bytes > sandbox->memory_limit - sandbox->memory) {
@@ -94,6 +108,8 @@ bool sandbox_hold(Sandbox *sandbox, size_t bytes)
 
 static void look(lua_State *L, lua_Debug *at);
 
+/* The error value is a light userdata, which takes no memory to make. The hook is set again for
+ * the coroutine that runs now: each has its own. */
 void sandbox_check(lua_State *L)
 {
     Sandbox *sandbox = sandbox_of(L);
@@ -103,11 +119,7 @@ void sandbox_check(lua_State *L)
     lua_error(L);
 }
 
-bool sandbox_is_stop(lua_State *L, int index)
-{
-    return sandbox_of(L)->stop && lua_touserdata(L, index) == sandbox_of(L);
-}
-
+/* Whoever loops in C calls it inside the loop, or before it with the length. */
 void sandbox_charge(lua_State *L, uint64_t cost)
 {
     sandbox_spend(sandbox_of(L), cost);
@@ -127,10 +139,20 @@ static void look(lua_State *L, lua_Debug *at)
     if (slow != (slice == 1)) lua_sethook(L, look, LUA_MASKCOUNT, slow ? 1 : SANDBOX_SLICE);
 }
 
+/* The main coroutine may still have the hook of an interrupted run. */
 void sandbox_resume(Sandbox *sandbox, lua_State *L)
 {
     sandbox_mark(sandbox);
     lua_sethook(L, look, LUA_MASKCOUNT, sandbox->stop ? 1 : SANDBOX_SLICE);
+}
+
+/* Blocks that may make a single instruction take seconds: too long a string, and the hash part
+ * of too big a table. A new block says in `old` what it is for; 0: no object. */
+static bool is_oversized(size_t old, size_t want)
+{
+    if (old == LUA_TSTRING) return want > SANDBOX_STRING_MAX;
+    const size_t keys = want / NODE_BYTES;
+    return old == 0 && keys > SANDBOX_KEYS_MAX && want % NODE_BYTES == 0 && !(keys & (keys - 1));
 }
 
 /* Refuses what goes beyond the limit; Lua then collects its garbage and asks again, which
@@ -138,7 +160,7 @@ void sandbox_resume(Sandbox *sandbox, lua_State *L)
 static void *allocate(void *context, void *block, size_t old, size_t want)
 {
     Sandbox *sandbox = context;
-    const bool string = !block && old == LUA_TSTRING;   /* a new block says its kind there */
+    const bool oversized = !block && is_oversized(old, want);
     if (!block) old = 0;
     if (want == 0) {
         free(block);
@@ -147,8 +169,7 @@ static void *allocate(void *context, void *block, size_t old, size_t want)
     }
     if (want > old) {
         uint64_t cost = want / BYTES_PER_INSTRUCTION;
-        const bool refused = want - old > sandbox->memory_limit - sandbox->memory ||
-                             (string && want > SANDBOX_STRING_MAX);
+        const bool refused = oversized || want - old > sandbox->memory_limit - sandbox->memory;
         if (refused) {
             cost = sandbox->memory / COLLECT_BYTES_PER_INSTRUCTION;
             if (sandbox->running) sandbox_note_place(sandbox, sandbox->running);
@@ -185,6 +206,7 @@ static int open_libraries(lua_State *L)
     return 0;
 }
 
+/* Opening is not counted: the hook comes last. */
 lua_State *sandbox_open(Sandbox *sandbox)
 {
     lua_State *L = lua_newstate(allocate, sandbox);
@@ -223,12 +245,14 @@ static const char *read_piece(lua_State *L, void *context, size_t *n)
     return *n ? text : NULL;
 }
 
+/* Text only: bytecode could do anything. */
 int sandbox_load(lua_State *L, const char *head, const char *text, size_t n, const char *chunk)
 {
     Reading reading = {{{head, strlen(head)}, {text, n}}};
     return lua_load(L, read_piece, &reading, chunk, "t");
 }
 
+/* The text is cut at a kilobyte, as Error's is. */
 int sandbox_raise(lua_State *L, const char *format, ...)
 {
     char text[1024];

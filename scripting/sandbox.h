@@ -27,8 +27,10 @@ typedef struct Sandbox {
 
 enum {
     SANDBOX_STRING_MAX = 16 << 20,      /* bytes of one string: bounds what a compare costs */
+    SANDBOX_KEYS_MAX = 1 << 17,         /* of one table's hash part: bounds what growing it costs
+                                           when a script chose keys that collide */
     SANDBOX_SLICE = 64,                 /* instructions between two looks at the budget */
-    SANDBOX_NS_PER_INSTRUCTION = 30     /* slower ones count as several */
+    SANDBOX_NS_PER_INSTRUCTION = 15     /* slower ones count as several */
 };
 
 /* A state with the bounded libraries and nothing else; NULL when memory is out. The sandbox
@@ -62,9 +64,6 @@ int sandbox_raise(lua_State *L, const char *format, ...) __attribute__((format(p
 int sandbox_raise_plain(lua_State *L, const char *text);
 /* Raises the value on top of the stack. */
 int sandbox_rethrow(lua_State *L);
-/* The error value of a script that has to end: no script ever sees it. */
-bool sandbox_is_stop(lua_State *L, int index);
-
 /* The bounded libraries (lib_*.c). The first two change Lua's own, the others replace them. */
 void lib_base_open(lua_State *L);
 void lib_string_open(lua_State *L);

@@ -1,4 +1,8 @@
-/* Script: a sandbox, the words of the rule language in it, and the chunks that run there. */
+/* Script: a sandbox, the words of the rule language in it, and the chunks that run there.
+ *
+ * Everything that a chunk does happens under one pcall in script_run; statements call the draft
+ * from there, and the draft calls back through script_protect. So Lua errors unwind Lua's own
+ * frames only, and what C owns is freed by whoever made it. */
 #include "scripting/script.h"
 
 #include <stdio.h>
@@ -11,6 +15,7 @@
 
 enum { SHOWN_MAX = 44 };             /* Lua cuts a chunk's name at 60 bytes, ":LINE" included */
 
+/* Under pcall: memory may be out already. */
 static int open_words(lua_State *L)
 {
     statements_open(L);
@@ -21,6 +26,7 @@ static int open_words(lua_State *L)
     return 0;
 }
 
+/* A limit that the caller gave is kept to; only the defaults grow with the source. */
 static void set_limits(Script *script, const ScriptOptions *options)
 {
     Sandbox *sandbox = &script->sandbox;
@@ -33,10 +39,12 @@ static void set_limits(Script *script, const ScriptOptions *options)
     if (options && options->json_folder2) script->folders[1] = mem_strdup(options->json_folder2);
 }
 
+/* Cannot fail: what keeps it from running is said by the first chunk. */
 Script *script_new(Draft *draft, const ScriptOptions *options)
 {
     Script *script = mem_alloc(sizeof *script);
     script->draft = draft;
+    script->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     script->arena_seen = arena_bytes(draft_arena(draft));
     set_limits(script, options);
     script->L = sandbox_open(&script->sandbox);
@@ -51,10 +59,12 @@ Script *script_new(Draft *draft, const ScriptOptions *options)
     return script;
 }
 
+/* Names of chunks stay behind in the draft's arena, where steps point to them. */
 void script_free(Script *script)
 {
     if (!script) return;
     if (script->L) lua_close(script->L);
+    if (script->locale) freelocale(script->locale);
     for (size_t i = 0; i < script->chunk_count; i++) free((char *)script->chunks[i].text);
     for (size_t i = 0; i < countof(script->folders); i++) free(script->folders[i]);
     free(script->chunks);
@@ -73,13 +83,16 @@ static char *copy_text(const char *text, size_t n, size_t *length)
     for (size_t i = 0; i < n; i++) {
         const bool end = text[i] == '\r' || text[i] == '\n';
         copy[out++] = text[i] == '\r' ? '\n' : text[i];
-        if (end && i + 1 < n && text[i + 1] != text[i] && (text[i + 1] == '\r' || text[i + 1] == '\n'))
+        if (end && i + 1 < n && text[i + 1] != text[i] &&
+            (text[i + 1] == '\r' || text[i + 1] == '\n'))
             i++;
     }
     *length = out;
     return copy;
 }
 
+/* Texts are kept: a function that an earlier chunk defined may call rules with one of its
+ * literals later. */
 static const Chunk *add_chunk(Script *script, const char *text, size_t n, const char *name)
 {
     Arena *arena = draft_arena(script->draft);
@@ -97,12 +110,13 @@ static const Chunk *add_chunk(Script *script, const char *text, size_t n, const 
 /* A first line that begins with # is for the system, as in lua itself. */
 static size_t skip_shebang(const Chunk *chunk)
 {
-    const char *end = chunk->n && chunk->text[0] == '#' ? memchr(chunk->text, '\n', chunk->n) : NULL;
+    const char *end =
+        chunk->n && chunk->text[0] == '#' ? memchr(chunk->text, '\n', chunk->n) : NULL;
     return end ? (size_t)(end - chunk->text) : chunk->n && chunk->text[0] == '#' ? chunk->n : 0;
 }
 
 typedef struct Running {
-    const Chunk *chunk;
+    const Chunk *chunk;      /* owned by the script */
 } Running;
 
 /* Runs under pcall; an error of the compiler is raised on. */
@@ -125,13 +139,16 @@ static int run_protected(lua_State *L)
     return 0;
 }
 
+/* Every chunk has its own output; globals stay. The message handler is C: it also runs inside
+ * the hook, where no script code may. */
 bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err)
 {
     Running running = {add_chunk(script, text, n, name)};
     lua_State *L = script->L;
     text_clear(&script->output);
     script->output_cut = false;
-    if (!L) return error_set(err, ERR_LIMIT, "%s:1: the memory limit is below what Lua needs", name);
+    if (!L)
+        return error_set(err, ERR_LIMIT, "%s:1: the memory limit is below what Lua needs", name);
     if (script->sandbox.stop == STOP_INTERRUPT) script->sandbox.stop = STOP_NONE;
     if (script->sandbox.stop) {
         snprintf(script->sandbox.place, sizeof script->sandbox.place, "%s:1", running.chunk->shown);
@@ -147,15 +164,13 @@ bool script_run(Script *script, const char *text, size_t n, const char *name, Er
     lua_pushcfunction(L, message_note_place);
     lua_pushcfunction(L, run_protected);
     lua_pushlightuserdata(L, &running);
+    const locale_t before = script->locale ? uselocale(script->locale) : (locale_t)0;
     const int status = lua_pcall(L, 1, 0, 1);
-    if (status == LUA_OK) {
-        lua_settop(L, 0);
-        return true;
-    }
     script->current = script->sandbox.running = L;
-    message_take(script, status, -1, err);
+    if (status != LUA_OK) message_take(script, status, -1, err);
+    if (script->locale) uselocale(before);
     lua_settop(L, 0);
-    return false;
+    return status == LUA_OK;
 }
 
 const char *script_output(const Script *script)
@@ -171,6 +186,7 @@ static bool ends_early(lua_State *L)
     return message && n >= 5 && strcmp(message + n - 5, "<eof>") == 0;
 }
 
+/* In a state of its own, so that nothing is left behind by a line that is still being typed. */
 bool script_parses(const char *text, size_t n, bool *incomplete, Error *err)
 {
     Sandbox sandbox = {.limit = SCRIPT_INSTRUCTIONS, .left = SCRIPT_INSTRUCTIONS,
@@ -178,8 +194,12 @@ bool script_parses(const char *text, size_t n, bool *incomplete, Error *err)
     lua_State *L = sandbox_open(&sandbox);
     *incomplete = false;
     if (!L) return error_set(err, ERR_LIMIT, "out of memory");
-    int status = sandbox_load(L, "return ", text, n, "=:");
-    if (status != LUA_OK) status = sandbox_load(L, "", text, n, "=:");
+    char *line = mem_alloc(n + 2);         /* more input would come on a line of its own */
+    memcpy(line, text, n);
+    line[n] = '\n';
+    int status = sandbox_load(L, "return ", line, n + 1, "=:");
+    if (status != LUA_OK) status = sandbox_load(L, "", line, n + 1, "=:");
+    free(line);
     *incomplete = status == LUA_ERRSYNTAX && ends_early(L);
     if (status != LUA_OK) {
         const char *message = lua_tostring(L, -1);

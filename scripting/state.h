@@ -2,6 +2,11 @@
 #ifndef SCRIPTING_STATE_H
 #define SCRIPTING_STATE_H
 
+#include <locale.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
+
 #include <lua.h>
 
 #include "scripting/sandbox.h"
@@ -21,6 +26,7 @@ typedef int (*ScriptCall)(lua_State *L);
 struct Script {
     Sandbox sandbox;             /* first: sandbox_of(L) is the script */
     lua_State *L;                /* the main coroutine */
+    locale_t locale;             /* "C": numbers and order are the same everywhere */
     lua_State *current;          /* the one whose statement runs */
     Draft *draft;                /* borrowed */
     char *folders[2];            /* where json may read besides; owned; NULL: none */
@@ -62,6 +68,8 @@ void message_place(const Script *script, const char *message, Text *out);
 int message_note_place(lua_State *L);
 /* The message without any place in front. */
 const char *message_bare(const Script *script, const char *message);
+/* Takes out a place that stands in front of the whole message as well. */
+void message_drop_repeat(char *message);
 /* Whether the text begins with one of the chunks' names and a line. */
 bool message_has_place(const Script *script, const char *message);
 /* Calls `call` with `context` as a light userdata under pcall. False: the error is in *err,
@@ -114,7 +122,7 @@ void tensors_open(lua_State *L);
 void tensor_push(lua_State *L, const Expr *expr, const char *name);
 const Expr *tensor_at(lua_State *L, int index);      /* NULL when it is none */
 
-/* facts.c: src, file, target, count, json, print. */
+/* facts.c: src, file, target, count, json, print, help. */
 void facts_open(lua_State *L);
 void print_values(lua_State *L, int first, int last);
 

@@ -1,5 +1,9 @@
 /* The statements of the rule language: each takes its arguments and calls the draft. Lua errors
- * are raised in run_statement alone, when no C frame below owns anything. */
+ * are raised in run_statement alone, when no C frame below owns anything.
+ *
+ * What a statement costs is charged before it runs, by the number of keys and of lines, since
+ * the hook cannot look in while C works. What it makes in the draft's arena counts against the
+ * memory limit afterwards. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -9,8 +13,8 @@
 #include "scripting/words.h"
 
 typedef struct Statement {
-    const char *name;
-    bool (*run)(Call *call, Error *err);
+    const char *name;                        /* the global it is known by */
+    bool (*run)(Call *call, Error *err);     /* the error may lack its place */
 } Statement;
 
 static const Statement statements[] = {
@@ -31,6 +35,7 @@ static void grow_limits(Script *script)
     sandbox->memory_limit += keys * SCRIPT_MEMORY_PER_TENSOR;
 }
 
+/* Called after everything that makes names or expressions. */
 bool script_account(Script *script)
 {
     grow_limits(script);
@@ -40,12 +45,16 @@ bool script_account(Script *script)
     return sandbox_hold(&script->sandbox, grown);
 }
 
+/* The draft is in the middle of a change while it calls back. */
 static bool is_allowed(const Script *script, const char *name, Error *err)
 {
     if (!script->busy) return true;
     return error_set(err, ERR_RULE, "%s cannot be called while %s runs", name, script->busy);
 }
 
+/* The one door into the statements. Errors leave through it as Lua errors, after everything that
+ * a statement held was released; the place is the statement's unless a line of its rule text is
+ * to blame. */
 static int run_statement(lua_State *L)
 {
     const Statement *const statement = &statements[lua_tointeger(L, lua_upvalueindex(1))];
@@ -67,9 +76,11 @@ static int run_statement(lua_State *L)
     if (ok) return 0;
     if (!message_has_place(script, err->text))
         error_prefix(err, "%s:%d", call.origin.file, call.origin.line);
+    message_drop_repeat(err->text);
     return sandbox_raise_plain(L, err->text);
 }
 
+/* The two forms differ: unwrap("a", "b") goes down into each, unwrap{"a", "b"} into the first. */
 bool run_unwrap(Call *call, Error *err)
 {
     const char *const *names;
@@ -79,6 +90,7 @@ bool run_unwrap(Call *call, Error *err)
     return draft_unwrap(call->script->draft, call->origin, names, n, table, err);
 }
 
+/* strip "a." once, strip{"a.", again=true} until none fits, strip{"a.", all=true} all or none. */
 bool run_strip(Call *call, Error *err)
 {
     static const char *const fields[] = {"again", "all"};
@@ -92,18 +104,21 @@ bool run_strip(Call *call, Error *err)
     return draft_strip(call->script->draft, call->origin, names, n, again, all, err);
 }
 
+/* The draft adds the dot and refuses an empty result. */
 bool run_keep(Call *call, Error *err)
 {
     const char *prefix = check_count(call, 1, err) ? take_name(call, 1, err) : NULL;
     return prefix && draft_keep(call->script->draft, call->origin, prefix, err);
 }
 
+/* Literal text; nothing is added between it and the key. */
 bool run_prefix(Call *call, Error *err)
 {
     const char *prefix = check_count(call, 1, err) ? take_name(call, 1, err) : NULL;
     return prefix && draft_prefix(call->script->draft, call->origin, prefix, err);
 }
 
+/* Whole segments only, at any depth. */
 bool run_seg(Call *call, Error *err)
 {
     const char *const *names;
@@ -134,6 +149,7 @@ static const char *take_rule_text(Call *call, size_t *n, Error *err)
     return text;
 }
 
+/* Its expressions call back into Lua, hence busy. */
 bool run_sub(Call *call, Error *err)
 {
     size_t n;
@@ -163,6 +179,7 @@ static size_t count_wild(const RuleBlock *block)
     return wild;
 }
 
+/* For rules and rule. `busy` is reset on every way out, since callbacks never jump across. */
 bool apply_rules(Call *call, const RuleBlock *block, Error *err)
 {
     Script *script = call->script;
@@ -173,6 +190,7 @@ bool apply_rules(Call *call, const RuleBlock *block, Error *err)
     return ok;
 }
 
+/* Compiling comes first as a whole: a block with a bad line changes nothing. */
 bool run_rules(Call *call, Error *err)
 {
     size_t n;
@@ -184,6 +202,7 @@ bool run_rules(Call *call, Error *err)
     return apply_rules(call, &block, err);
 }
 
+/* Each is a closure over its number in the table. */
 void statements_open(lua_State *L)
 {
     for (size_t i = 0; i < countof(statements); i++) {

@@ -1,4 +1,8 @@
-/* The statements that take Lua values: rule, each, fill, keep_target, policy, expect. */
+/* The statements that take Lua values: rule, each, fill, keep_target, policy, expect.
+ *
+ * As in statements.c, a statement reads all its arguments before it touches the draft: one that
+ * fails has changed nothing. each alone calls back in the middle, and draft_each keeps its
+ * changes to itself until the last key was visited. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -18,6 +22,8 @@ static bool take_ops(Call *call, Op *ops, size_t count, Error *err)
     return true;
 }
 
+/* Lists on either side as in rule text, `&` included; nil or {} on the right drops, on the left
+ * fills. */
 bool run_rule(Call *call, Error *err)
 {
     Script *script = call->script;
@@ -42,13 +48,14 @@ bool run_rule(Call *call, Error *err)
 /* ---- each ---- */
 
 typedef struct Visit {
-    Call *call;
-    const DraftKey *key;
-    EachResult *result;
+    Call *call;                  /* of the statement; its L becomes the one that visits */
+    const DraftKey *key;         /* the key at hand; expr NULL where it stands for a collision */
+    EachResult *result;          /* filled from what the function returned */
     Error *err;
-    bool failed;
+    bool failed;                 /* the function ran, but returned what is no result */
 } Visit;
 
+/* Stack indices of a name (0: the key's own) and of a tensor (0: the key's own). */
 static bool add_item(Visit *visit, int name, int tensor)
 {
     EachResult *result = visit->result;
@@ -97,6 +104,7 @@ static bool take_list_result(Visit *visit, int list)
     return true;
 }
 
+/* The two results of the function lie at `first` and behind it. */
 static bool take_result(Visit *visit, int first)
 {
     lua_State *L = visit->call->L;
@@ -133,6 +141,7 @@ static int visit_protected(lua_State *L)
     return 0;
 }
 
+/* What draft_each calls; a failure of the script and one of its results look alike to it. */
 static bool visit_key(void *context, const DraftKey *key, EachResult *result, Error *err)
 {
     Visit visit = {.call = context, .key = key, .result = result, .err = err};
@@ -140,6 +149,8 @@ static bool visit_key(void *context, const DraftKey *key, EachResult *result, Er
     return script_protect(script, visit_protected, &visit, false, err) && !visit.failed;
 }
 
+/* The function is kept in the registry under an address of this script: the coroutine whose
+ * stack holds it may not be the one that runs it. */
 bool run_each(Call *call, Error *err)
 {
     Script *script = call->script;
@@ -164,6 +175,7 @@ static bool charge_pattern(Call *call, Error *err)
            error_set(err, ERR_LIMIT, "over the limit");
 }
 
+/* A pattern over target keys, in the draft's arena, where the ledger finds it later. */
 static const Pattern *compile_pattern(Call *call, const char *text, Error *err)
 {
     if (!charge_pattern(call, err)) return NULL;
@@ -173,11 +185,13 @@ static const Pattern *compile_pattern(Call *call, const char *text, Error *err)
     return pattern;
 }
 
+/* The fills stand together in OPS. */
 static bool is_fill(OpKind kind)
 {
     return kind >= OP_ZEROS && kind <= OP_XAVIER;
 }
 
+/* Several patterns may share an op; functions cannot fill, since they see no tensor there. */
 bool run_fill(Call *call, Error *err)
 {
     const char *const *texts;
@@ -198,6 +212,7 @@ bool run_fill(Call *call, Error *err)
     return true;
 }
 
+/* Several patterns, in a table or not. */
 bool run_keep_target(Call *call, Error *err)
 {
     const char *const *texts;
@@ -218,7 +233,7 @@ enum { POLICY_WORDS = 5 };
 /* A field and its words, in the order of its enum (draft.h). */
 typedef struct PolicyField {
     const char *name;
-    const char *words[POLICY_WORDS];
+    const char *words[POLICY_WORDS];     /* NULL behind the last; its index is the enum's value */
 } PolicyField;
 
 static const PolicyField policy_fields[] = {
@@ -230,6 +245,7 @@ static const PolicyField policy_fields[] = {
     {"collide", {"error", "last"}},
 };
 
+/* `field` is an index into policy_fields, `value` one of that field's enum. */
 static void set_policy(Policy *policy, size_t field, int value)
 {
     switch (field) {
@@ -243,6 +259,7 @@ static void set_policy(Policy *policy, size_t field, int value)
     }
 }
 
+/* Lists what would have been right. */
 static bool refuse_word(const PolicyField *field, const char *word, Error *err)
 {
     Text list = {0};
@@ -254,6 +271,7 @@ static bool refuse_word(const PolicyField *field, const char *word, Error *err)
     return false;
 }
 
+/* An absent field leaves the policy as it is. */
 static bool take_field(Call *call, size_t index, Policy *policy, Error *err)
 {
     const PolicyField *const field = &policy_fields[index];
@@ -269,6 +287,7 @@ static bool take_field(Call *call, size_t index, Policy *policy, Error *err)
     return refuse_word(field, word, err);
 }
 
+/* All fields are read before any is set: a policy with an error in it changes nothing. */
 bool run_policy(Call *call, Error *err)
 {
     const char *names[countof(policy_fields)];
@@ -277,7 +296,8 @@ bool run_policy(Call *call, Error *err)
     if (lua_type(call->L, 1) != LUA_TTABLE) return expected(call, 1, "{shape=…, …}", err);
     if (!check_fields(call, 1, names, countof(names), err)) return false;
     if (lua_rawlen(call->L, 1))
-        return error_set(err, ERR_RULE, "policy: every value needs its field, as in shape=\"skip\"");
+        return error_set(err, ERR_RULE,
+                         "policy: every value needs its field, as in shape=\"skip\"");
     Policy policy = *draft_policy(call->script->draft);
     for (size_t i = 0; i < countof(names); i++)
         if (!take_field(call, i, &policy, err)) return false;
@@ -301,6 +321,7 @@ static bool take_patterns(Call *call, const char *field, const Pattern ***patter
     return true;
 }
 
+/* -1 when it is not said. */
 static bool take_loaded(Call *call, int64_t *loaded, Error *err)
 {
     *loaded = -1;
@@ -313,6 +334,7 @@ static bool take_loaded(Call *call, int64_t *loaded, Error *err)
                      type_name(call->L, -1));
 }
 
+/* Lists or single patterns; several statements add up in the draft. */
 bool run_expect(Call *call, Error *err)
 {
     static const char *const fields[] = {"missing", "unused", "shape", "dtype", "loaded"};

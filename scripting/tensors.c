@@ -1,5 +1,8 @@
 /* Symbolic tensors as Lua values: handles on expressions of the draft's arena. They know shape
- * and dtype, never values; every operation builds a new expression and is checked at once. */
+ * and dtype, never values; every operation builds a new expression and is checked at once.
+ *
+ * A handle owns nothing: it may be kept in a global, used in a later statement, collected or
+ * not. What scripts make of tensors lies in the draft's arena and counts as their memory. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -14,6 +17,7 @@ typedef struct TensorValue {
     const char *name;                /* where it is known; else NULL */
 } TensorValue;
 
+/* Told by its metatable, which no script can set. */
 static TensorValue *tensor_value(lua_State *L, int index)
 {
     TensorValue *value = lua_touserdata(L, index);
@@ -24,12 +28,14 @@ static TensorValue *tensor_value(lua_State *L, int index)
     return same ? value : NULL;
 }
 
+/* The expression is the draft's and outlives the handle. */
 const Expr *tensor_at(lua_State *L, int index)
 {
     const TensorValue *value = tensor_value(L, index);
     return value ? value->expr : NULL;
 }
 
+/* `name` is borrowed; it only serves to be shown. */
 void tensor_push(lua_State *L, const Expr *expr, const char *name)
 {
     TensorValue *value = lua_newuserdatauv(L, sizeof *value, 0);
@@ -38,6 +44,7 @@ void tensor_push(lua_State *L, const Expr *expr, const char *name)
     lua_setmetatable(L, -2);
 }
 
+/* Raises, naming the operation, when it is something else: t.slice(0, 1) for t:slice(0, 1). */
 static const TensorValue *check_tensor(lua_State *L, int index, const char *what)
 {
     const TensorValue *value = tensor_value(L, index);
@@ -53,6 +60,7 @@ static void push_result(lua_State *L, const Expr *expr)
     tensor_push(L, expr, NULL);
 }
 
+/* A new table each time, so that a script which changes it changes nothing else. */
 static int push_shape(lua_State *L, const Expr *expr)
 {
     if (expr->unknown) {
@@ -67,6 +75,7 @@ static int push_shape(lua_State *L, const Expr *expr)
     return 1;
 }
 
+/* Methods first, then fields. What is neither is an error: nil would only fail later. */
 static int get_field(lua_State *L)
 {
     const TensorValue *const value = check_tensor(L, 1, "index");
@@ -114,7 +123,9 @@ static size_t take_operands(lua_State *L, const Op *op, int first, const Expr **
     return n;
 }
 
-/* t:split(3), t:cat(0, u): every op but the fills is a method of this form. */
+/* t:split(3), t:cat(0, u): every op but the fills is a method of this form. Built and applied by
+ * the functions that serve rule text, on a value of one list; several results (split, unstack)
+ * are returned one by one, so that local q, k, v = t:split(3). */
 static int run_method(lua_State *L)
 {
     const OpKind kind = (OpKind)lua_tointeger(L, lua_upvalueindex(1));
@@ -143,6 +154,7 @@ static int run_method(lua_State *L)
     return results;
 }
 
+/* Raises for the error, or pushes the new tensor. */
 static int finish(lua_State *L, const Expr *expr, const Error *err)
 {
     if (!expr) return sandbox_raise(L, "%s", err->text);
@@ -150,6 +162,7 @@ static int finish(lua_State *L, const Expr *expr, const Error *err)
     return 1;
 }
 
+/* a + b and a - b, where either may be a number; sign is that of b. */
 static int add_with(lua_State *L, double sign, const char *what)
 {
     Arena *arena = draft_arena(script_of(L)->draft);
@@ -159,8 +172,8 @@ static int add_with(lua_State *L, double sign, const char *what)
     if (swapped || lua_type(L, 2) == LUA_TNUMBER) {
         if (swapped && sign < 0) a = expr_mul(arena, a, -1, &err);
         const double constant = lua_tonumber(L, swapped ? 1 : 2);
-        return finish(L, a ? expr_shift(arena, a, swapped ? constant : sign * constant, &err) : NULL,
-                      &err);
+        return finish(
+            L, a ? expr_shift(arena, a, swapped ? constant : sign * constant, &err) : NULL, &err);
     }
     const Expr *b = check_tensor(L, 2, what)->expr;
     if (sign < 0) b = expr_mul(arena, b, -1, &err);
@@ -177,6 +190,7 @@ static int subtract(lua_State *L)
     return add_with(L, -1, "-");
 }
 
+/* Element-wise products of two tensors are no rule of any real conversion. */
 static int multiply(lua_State *L)
 {
     const int at = lua_type(L, 1) == LUA_TNUMBER ? 2 : 1;
@@ -196,6 +210,7 @@ static int negate(lua_State *L)
     return finish(L, expr_mul(draft_arena(script_of(L)->draft), expr, -1, &err), &err);
 }
 
+/* "f32 64×3×7×7 conv1.weight" */
 static int show_tensor(lua_State *L)
 {
     const TensorValue *const value = check_tensor(L, 1, "tostring");
@@ -211,11 +226,14 @@ static int show_tensor(lua_State *L)
     return 1;
 }
 
+/* Fills and fit speak about a target, which a tensor does not have. */
 static bool is_method(OpKind kind)
 {
     return kind < OP_ZEROS && kind != OP_FIT;
 }
 
+/* Methods stand in a table of their own: the metatable's __index is a function, for clear
+ * errors. */
 void tensors_open(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {

@@ -1,4 +1,5 @@
-/* The table of words, and which of them a mistyped name may have meant. */
+/* The table of words, and which of them a mistyped name may have meant. The order is that of
+ * help(): statements as they are used in a script, facts, ops. */
 #include "scripting/words.h"
 
 #include <string.h>
@@ -44,6 +45,7 @@ static size_t measure_distance(const char *a, const char *b)
     return row[n];
 }
 
+/* At most a third of the letters may differ, and one more: closer than that is chance. */
 void words_suggest(const char *name, Text *out)
 {
     size_t best = strlen(name) / 3 + 1, count;

@@ -34,7 +34,8 @@
     X("count", "\"pattern\"",                                                                  \
       "how many keys fit now, and how many different captures they have")                      \
     X("json", "\"file\"", "a JSON file beside the rules or the source, as a Lua value")        \
-    X("print", "value, …", "shows values")
+    X("print", "value, …", "shows values")                                                     \
+    X("help", "\"name\"", "shows what a name does; without one, all names")
 
 /* The words nearest to a name that is not known, as "did you mean 'x'?"; "" if none is near. */
 void words_suggest(const char *name, Text *out);

@@ -1,3 +1,6 @@
+/* Drawing happens in two steps: text is first made safe to show (escaped, and on an ASCII screen
+ * replaced by stand-ins), then its characters are put into cells. Measuring takes the same first
+ * step, so that what was measured is what is drawn. */
 #include "viewer/cell.h"
 
 #include <stdlib.h>
@@ -16,6 +19,7 @@ static const StandIn stand_ins[] = {
     {"↑", "^"}, {"↓", "v"}, {"‹", "<"}, {"›", ">"},
 };
 
+/* The old contents are gone: a frame is always drawn whole. */
 void screen_resize(Screen *screen, int columns, int rows, bool ascii)
 {
     free(screen->cells);
@@ -40,6 +44,7 @@ void screen_clear(Screen *screen)
     screen->cursor_x = screen->cursor_y = -1;
 }
 
+/* NULL outside of the screen, which is how everything is clipped. */
 const Cell *screen_at(const Screen *screen, int x, int y)
 {
     if (x < 0 || y < 0 || x >= screen->columns || y >= screen->rows) return NULL;
@@ -51,6 +56,7 @@ static Cell *cell_at(Screen *screen, int x, int y)
     return (Cell *)screen_at(screen, x, y);   /* ours to write: the screen is */
 }
 
+/* Appends the stand-in of one character; what has none is spelt as an escape, which is exact. */
 static void add_ascii(Text *out, const char *sign, size_t n, uint32_t code)
 {
     for (size_t i = 0; i < countof(stand_ins); i++) {
@@ -81,6 +87,7 @@ static void show_text(bool ascii, const char *text, Text *out)
     text_done(&safe);
 }
 
+/* Columns of text that was made safe already. */
 static int width_of(const char *p, const char *end)
 {
     int width = 0;
@@ -98,6 +105,7 @@ static void split_wide(Screen *screen, int x, int y)
     if (half) *half = (Cell){.code = ' ', .style = half->style, .width = 1};
 }
 
+/* Puts one character; outside the screen, or half outside, nothing is put. */
 static void set_cell(Screen *screen, int x, int y, uint32_t code, int width, unsigned style)
 {
     Cell *cell = cell_at(screen, x, y);
@@ -109,6 +117,7 @@ static void set_cell(Screen *screen, int x, int y, uint32_t code, int width, uns
     cell[1] = (Cell){.style = (uint8_t)style};
 }
 
+/* Adds a combining character to what stands at x. More than a cell holds are left out. */
 static void add_mark(Screen *screen, int x, int y, uint32_t code)
 {
     Cell *cell = cell_at(screen, x, y);
@@ -174,6 +183,7 @@ static const char *tail_of(const char *p, const char *end, int width, int room)
     return p;
 }
 
+/* The head gets a third of the room, the tail the rest and what the head left over. */
 int screen_put_elided(Screen *screen, int x, int y, int limit, unsigned style, const char *text)
 {
     Text shown = {0};
@@ -206,6 +216,7 @@ void screen_fill(Screen *screen, int x, int y, int n, unsigned style, const char
     for (int i = 0; i < n; i++) screen_put(screen, x + i, y, 1, style, character);
 }
 
+/* Cells outside of the screen are passed over. */
 void screen_add_flags(Screen *screen, int x, int y, int n, unsigned flags)
 {
     for (int i = 0; i < n; i++) {
@@ -240,6 +251,7 @@ static const char *line_end(const char *p, const char *end, int width)
     return end;
 }
 
+/* A blank at the end of a line stays there; it cannot be seen. */
 int screen_wrap(const Screen *screen, const char *text, int width, Text *out)
 {
     Text shown = {0};
@@ -257,6 +269,7 @@ int screen_wrap(const Screen *screen, const char *text, int width, Text *out)
     return lines;
 }
 
+/* Right halves of wide characters are no characters of their own. */
 void screen_dump(const Screen *screen, Text *out)
 {
     for (int y = 0; y < screen->rows; y++) {

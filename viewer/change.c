@@ -1,14 +1,19 @@
+/* Two ledgers of the same files, binding by binding. Equal is what takes the same sources in the
+ * same way; the expressions themselves are not compared node by node, a preview has no time for
+ * that. */
 #include "viewer/change.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* Kept is not loaded: policy gave up on it. */
 static bool has_value(const Binding *binding)
 {
     return binding->status == BIND_LOADED || binding->status == BIND_TIED ||
            binding->status == BIND_FILLED;
 }
 
+/* Of the expressions only the outermost kind is looked at. */
 static bool same_value(const Binding *a, const Binding *b)
 {
     if (a->status != b->status || a->source_count != b->source_count) return false;
@@ -18,6 +23,7 @@ static bool same_value(const Binding *a, const Binding *b)
     return same_dims(a->dims, a->rank, b->dims, b->rank) && a->dtype == b->dtype;
 }
 
+/* What the change means for whoever wants the target loaded. */
 static Change compare(const Binding *before, const Binding *after)
 {
     if (!after) return CHANGE_OTHER;   /* without a target: it got another name */
@@ -67,12 +73,13 @@ void changes_done(Changes *changes)
     *changes = (Changes){0};
 }
 
+/* Without a target nothing can fail to load: names are what changes. */
 void changes_show(const Changes *changes, Text *out)
 {
     if (changes->has_target)
-        text_addf(out, "would load %zu, break %zu", changes->load, changes->broken);
+        text_addf(out, "load %zu, break %zu", changes->load, changes->broken);
     else
-        text_addf(out, "would rename %zu", changes->other);
+        text_addf(out, "rename %zu", changes->other);
     if (changes->has_target && changes->other) text_addf(out, ", change %zu", changes->other);
     if (changes->dropped) text_addf(out, ", drop %zu", changes->dropped);
     if (changes->collisions)
@@ -80,6 +87,7 @@ void changes_show(const Changes *changes, Text *out)
                   changes->collisions == 1 ? "" : "s");
 }
 
+/* From the last row to the first, so that modules get the greatest change below them. */
 void changes_mark(RowModel *model, const Changes *changes)
 {
     free(model->marks);

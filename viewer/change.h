@@ -20,7 +20,7 @@ typedef struct Changes {
 
 void changes_init(Changes *changes, const Alignment *before, const Alignment *after);
 void changes_done(Changes *changes);
-/* "would load 2, break 0". */
+/* "load 2, break 0". */
 void changes_show(const Changes *changes, Text *out);
 /* Marks the rows; `changes` belongs to the model's alignment. NULL takes the marks off. */
 void changes_mark(RowModel *model, const Changes *changes);

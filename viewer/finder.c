@@ -1,3 +1,4 @@
+/* Plain substrings: names are short, and memory reads faster than an index could be kept. */
 #include "viewer/finder.h"
 
 #include <stdlib.h>
@@ -22,12 +23,14 @@ void finder_done(Finder *finder)
     *finder = (Finder){0};
 }
 
+/* Case does not count until a capital was typed, as in less and vim. */
 static bool holds(const Finder *finder, const char *name)
 {
     const char *text = text_string(&finder->text);
     return finder->exact_case ? strstr(name, text) != NULL : strcasestr(name, text) != NULL;
 }
 
+/* All sources of a merged tensor count, not only the one that is shown. */
 static bool is_hit(const Finder *finder, const RowModel *model, uint32_t index)
 {
     const Binding *binding = rows_binding(model, index);
@@ -41,6 +44,7 @@ static bool is_hit(const Finder *finder, const RowModel *model, uint32_t index)
     return false;
 }
 
+/* Rows that were passed are never looked at again: hits come in ascending order. */
 bool finder_step(Finder *finder, const RowModel *model, size_t rows)
 {
     for (; rows && finder->next < model->count; rows--, finder->next++) {
@@ -65,6 +69,7 @@ static size_t count_before(const Finder *finder, uint32_t row)
     return low;
 }
 
+/* Goes round: from the last hit forward is the first. */
 uint32_t finder_next(const Finder *finder, uint32_t from, int direction, bool inclusive)
 {
     size_t n = finder->count;

@@ -1,3 +1,5 @@
+/* The keys of readline that fingers know, over a Text. Offsets are bytes, moves are characters
+ * with what combines with them. */
 #include "viewer/line.h"
 
 #include <stdlib.h>
@@ -5,6 +7,7 @@
 
 #include "viewer/cell.h"
 
+/* The same line twice in a row is one. */
 void history_add(History *history, const char *line)
 {
     if (!*line) return;
@@ -21,6 +24,7 @@ void history_done(History *history)
     *history = (History){0};
 }
 
+/* `text` must not be the line's own. */
 static void set_text(Line *line, const char *text)
 {
     text_clear(&line->text);
@@ -28,6 +32,7 @@ static void set_text(Line *line, const char *text)
     line->cursor = line->text.length;
 }
 
+/* `text` must not be the line's own. */
 void line_start(Line *line, History *history, const char *text)
 {
     free(line->typed);
@@ -59,6 +64,7 @@ void line_insert(Line *line, const char *text)
     line_replace(line, line->cursor, line->cursor, text);
 }
 
+/* The character at a byte offset, and the offset behind it. */
 static uint32_t code_at(const Line *line, size_t at, size_t *next)
 {
     const char *start = text_string(&line->text), *p = start + at;
@@ -67,6 +73,7 @@ static uint32_t code_at(const Line *line, size_t at, size_t *next)
     return code;
 }
 
+/* Behind the character at `at` and its combining characters. */
 static size_t after(const Line *line, size_t at)
 {
     size_t next = at;
@@ -75,6 +82,7 @@ static size_t after(const Line *line, size_t at)
     return next;
 }
 
+/* Found from the start: lines are short, and UTF-8 is only sure forwards. */
 static size_t before(const Line *line, size_t at)
 {
     size_t last = 0;
@@ -106,6 +114,7 @@ static void recall(Line *line, int direction)
     set_text(line, line->recalled == count ? line->typed : line->history->lines[line->recalled]);
 }
 
+/* Every editing key is one of these; arrows and Home are other names for them. */
 static bool press_control(Line *line, uint32_t letter)
 {
     switch (letter) {

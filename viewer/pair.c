@@ -1,9 +1,14 @@
+/* Bottom up over the target's trie: a tensor is paired with its source, a module with the deepest
+ * source module that holds the sources of everything below it. Then the source tensors that
+ * nobody took are hung below the shallowest pair of the nearest module above them. */
 #include "viewer/pair.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/core/memory.h"
+
+enum { LIFT_MAX = 2 };       /* how far above its sources a block is looked for */
 
 typedef struct Builder {
     Pairs *pairs;
@@ -13,6 +18,7 @@ typedef struct Builder {
     uint32_t *home;          /* [source trie nodes] the pair its children belong under */
 } Builder;
 
+/* The array may move: pairs are known by index. */
 static uint32_t add_pair(Pairs *pairs, Pair pair)
 {
     pairs->nodes = mem_grow(pairs->nodes, &pairs->room, pairs->count + 1, sizeof *pairs->nodes);
@@ -20,6 +26,7 @@ static uint32_t add_pair(Pairs *pairs, Pair pair)
     return (uint32_t)pairs->count++;
 }
 
+/* The order of both tries is that of the ledger: the target's own, and the source file's. */
 static void build_tries(Builder *builder)
 {
     Pairs *pairs = builder->pairs;
@@ -31,6 +38,7 @@ static void build_tries(Builder *builder)
         trie_add(&pairs->sources, align_use(builder->alignment, i)->tensor->name);
 }
 
+/* One source tensor of a pair. It counts for the first pair that takes it only. */
 static void take_source(Builder *builder, Pair *pair, const Tensor *tensor)
 {
     Pairs *pairs = builder->pairs;
@@ -47,6 +55,7 @@ typedef struct LeafVisit {
     Pair *pair;
 } LeafVisit;
 
+/* An expr_leaves visitor; leaves of the target are no sources. */
 static void visit_offered(const Tensor *tensor, void *context)
 {
     const LeafVisit *visit = context;
@@ -54,12 +63,34 @@ static void visit_offered(const Tensor *tensor, void *context)
         take_source(visit->builder, visit->pair, tensor);
 }
 
+/* A source that was offered and refused stands beside the target it was offered to. */
 static void take_sources(Builder *builder, Pair *pair, const Binding *binding)
 {
     for (uint32_t i = 0; i < binding->source_count; i++)
         take_source(builder, pair, binding->sources[i]);
     LeafVisit visit = {builder, pair};
     if (binding->offered) expr_leaves(binding->offered, visit_offered, &visit);
+}
+
+/* The module of a pair's sources: of a single tensor, the one it is in. */
+static uint32_t source_module(const Pairs *pairs, const Pair *pair)
+{
+    if (pair->source == TRIE_NONE || trie_is_module(&pairs->sources, pair->source))
+        return pair->source;
+    return pairs->sources.nodes[pair->source].parent;
+}
+
+/* A numbered block is paired with a numbered block, also where only a part of that one was
+ * taken: what is left of it is then shown inside. */
+static void lift_number(const Pairs *pairs, Pair *pair)
+{
+    uint32_t number, node = pair->source;
+    if (node == TRIE_NONE || !trie_number(&pairs->targets.nodes[pair->target], &number)) return;
+    for (int i = 0; i <= LIFT_MAX && node; i++, node = pairs->sources.nodes[node].parent) {
+        if (!trie_number(&pairs->sources.nodes[node], &number)) continue;
+        pair->source = node;
+        return;
+    }
 }
 
 /* One pair for each node of the target's trie, and above them the root of all. A tied tensor's
@@ -78,11 +109,11 @@ static void add_targets(Builder *builder)
         add_pair(pairs, pair);
     }
     for (size_t i = pairs->count - 1; i > 1; i--) {
-        const Pair *pair = &pairs->nodes[i];
-        Pair *parent = &pairs->nodes[pair->parent];
+        Pair *pair = &pairs->nodes[i], *parent = &pairs->nodes[pair->parent];
+        if (pair->item == TRIE_NONE) lift_number(pairs, pair);
         if (pair->item != TRIE_NONE &&
             align_binding(builder->alignment, pair->item)->status == BIND_TIED) continue;
-        parent->source = trie_common(&pairs->sources, parent->source, pair->source);
+        parent->source = trie_common(&pairs->sources, parent->source, source_module(pairs, pair));
         if (pair->at < parent->at) parent->at = pair->at;
     }
 }
@@ -105,8 +136,9 @@ static void find_homes(Builder *builder)
 /* The pair for a source module, made together with those above it when there is none. */
 static uint32_t ensure_home(Builder *builder, uint32_t module, uint32_t at)
 {
+    const TrieNode *modules = builder->pairs->sources.nodes;
     uint32_t chain[TRIE_DEPTH + 1], n = 0;
-    for (; builder->home[module] == TRIE_NONE; module = builder->pairs->sources.nodes[module].parent)
+    for (; builder->home[module] == TRIE_NONE; module = modules[module].parent)
         chain[n++] = module;
     uint32_t home = builder->home[module];
     while (n--) {
@@ -117,6 +149,7 @@ static uint32_t ensure_home(Builder *builder, uint32_t module, uint32_t at)
     return home;
 }
 
+/* In file order, so that a module is made where its first stray stands. */
 static void add_strays(Builder *builder)
 {
     Pairs *pairs = builder->pairs;
@@ -151,6 +184,7 @@ typedef struct Sorted {
     const TrieNode *segment;
 } Sorted;
 
+/* By number where both are numbers, else by bytes. */
 static int compare_segments(const void *a, const void *b)
 {
     const TrieNode *x = ((const Sorted *)a)->segment, *y = ((const Sorted *)b)->segment;
@@ -161,12 +195,14 @@ static int compare_segments(const void *a, const void *b)
     return order ? order : (length > other) - (length < other);
 }
 
+/* By place in the source file; what has no source comes last. */
 static int compare_at(const void *a, const void *b)
 {
     const Sorted *x = a, *y = b;
     return (x->at > y->at) - (x->at < y->at);
 }
 
+/* Strays by the sibling they follow, then by their place in the file. */
 static int compare_place(const void *a, const void *b)
 {
     const Sorted *x = a, *y = b;
@@ -174,6 +210,7 @@ static int compare_place(const void *a, const void *b)
                                 : compare_at(a, b);
 }
 
+/* The children with what they can be sorted by; the caller frees. */
 static Sorted *sorted_children(const Pairs *pairs, uint32_t parent)
 {
     uint32_t from = pairs->first[parent], n = pairs->first[parent + 1] - from;
@@ -211,6 +248,7 @@ static void place_strays(Sorted *list, uint32_t targets, uint32_t n)
     qsort(list + targets, n - targets, sizeof *list, compare_place);
 }
 
+/* Files in alphabetical order put layer 10 before layer 2; shown are numbers in their order. */
 static void order_children(Pairs *pairs, uint32_t parent, bool by_name)
 {
     uint32_t from = pairs->first[parent], n = pairs->first[parent + 1] - from, targets = 0;

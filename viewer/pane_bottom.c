@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "viewer/pane.h"
+#include "viewer/view_parts.h"
 
 /* Draws the line being typed, scrolled so that the cursor is in view. */
 static void draw_line(const View *view, Screen *screen, int x, int y, int room)
@@ -28,6 +28,7 @@ static void draw_line(const View *view, Screen *screen, int x, int y, int room)
     text_done(&before);
 }
 
+/* Without a prompt a message and the two keys everyone needs. */
 void pane_draw_bottom(const View *view, const Layout *layout, Screen *screen)
 {
     int y = layout->bottom_y, last = layout->columns - 1;
@@ -55,30 +56,58 @@ void pane_draw_bottom(const View *view, const Layout *layout, Screen *screen)
     draw_line(view, screen, 2, y, end - 2);
 }
 
-static size_t count_lines(const char *text)
+enum { HANGING = 4 };
+
+/* The pager's text with long lines cut for the screen; returns how many there are. */
+static size_t wrap_text(const Screen *screen, const char *text, int width, Text *out)
 {
-    size_t n = 0;
-    for (; *text; text++) n += *text == '\n';
-    return n;
+    size_t lines = 0;
+    Text line = {0}, cut = {0};
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        text_clear(&line);
+        text_clear(&cut);
+        text_addn(&line, text, n);
+        screen_wrap(screen, text_string(&line), width - HANGING, &cut);
+        for (const char *p = text_string(&cut);; p++, text_addf(out, "%*s", HANGING, "")) {
+            size_t m = strcspn(p, "\n");
+            text_addn(out, p, m);
+            text_addc(out, '\n');
+            lines++;
+            p += m;
+            if (!*p) break;
+        }
+        text += n + (text[n] == '\n');
+    }
+    text_done(&line);
+    text_done(&cut);
+    return lines;
 }
 
-void pane_draw_pager(View *view, const Layout *layout, Screen *screen)
+/* The border above, and which lines are on show when not all are. */
+static void draw_pager_frame(const Pager *pager, Screen *screen, int y, size_t lines, size_t room)
 {
-    Pager *pager = &view->pager;
-    int y = layout->list_y - 1, last = layout->columns - 1, height = layout->bottom_y - y - 1;
-    size_t lines = count_lines(pager->text), room = (size_t)height;
-    if (pager->top + room > lines) pager->top = lines > room ? lines - room : 0;
-    screen_fill(screen, 0, y, layout->columns, STYLE_BORDER, "─");
+    int last = screen->columns - 1;
+    screen_fill(screen, 0, y, screen->columns, STYLE_BORDER, "─");
     screen_put(screen, 0, y, 1, STYLE_BORDER, "┌");
     screen_put(screen, last, y, 1, STYLE_BORDER, "┐");
     screen_putf(screen, 1, y, last - 1, STYLE_TITLE, " %s ", pager->title);
     char place[64];
-    snprintf(place, sizeof place, " %zu-%zu of %zu ", pager->top + 1,
-             pager->top + (lines < room ? lines : room), lines);
+    snprintf(place, sizeof place, " %zu-%zu of %zu ", pager->top + 1, pager->top + room, lines);
     if (lines > room) screen_put_right(screen, last, y, last / 2, STYLE_BORDER, place);
-    const char *p = pager->text;
+}
+
+/* Wrapped anew for every frame: pages are short, and the screen may have changed. */
+void pane_draw_pager(View *view, const Layout *layout, Screen *screen)
+{
+    Pager *pager = &view->pager;
+    Text text = {0}, line = {0};
+    int y = layout->list_y - 1, last = layout->columns - 1, height = layout->bottom_y - y - 1;
+    size_t lines = wrap_text(screen, pager->text, last - 3, &text), room = (size_t)height;
+    if (pager->top + room > lines) pager->top = lines > room ? lines - room : 0;
+    draw_pager_frame(pager, screen, y, lines, room);
+    const char *p = text_string(&text);
     for (size_t i = 0; i < pager->top; i++) p += strcspn(p, "\n") + 1;
-    Text line = {0};
     for (int i = 1; i <= height; i++) {
         screen_put(screen, 0, y + i, 1, STYLE_BORDER, "│");
         screen_put(screen, last, y + i, 1, STYLE_BORDER, "│");
@@ -88,5 +117,6 @@ void pane_draw_pager(View *view, const Layout *layout, Screen *screen)
         screen_put(screen, 2, y + i, last - 3, STYLE_PLAIN, text_string(&line));
         p += n + (p[n] == '\n');
     }
+    text_done(&text);
     text_done(&line);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/align/fold.h"
-#include "viewer/pane.h"
+#include "viewer/view_parts.h"
 
 enum { STEPS_SHOWN = 16, FOLD_MAX = 4096 };
 
@@ -14,6 +14,7 @@ typedef struct Words {
     bool fresh;              /* at the start of a line */
 } Words;
 
+/* Does nothing on an empty line. */
 static void end_line(Words *words)
 {
     if (words->fresh) return;
@@ -60,6 +61,7 @@ static void add_sources(Text *out, const Binding *binding)
     free(names);
 }
 
+/* Folders of rules files are left out: the line is short, and the title names the file. */
 static void add_step(Text *out, const Step *step)
 {
     const Origin *origin = align_step_origin(step);
@@ -69,6 +71,7 @@ static void add_step(Text *out, const Step *step)
     text_add(out, step->what);
 }
 
+/* All ops of all steps in one list; nothing when there are none. */
 static void add_ops(Text *out, const Step *const *steps, size_t n)
 {
     const char *before = "ops ";
@@ -79,12 +82,14 @@ static void add_ops(Text *out, const Step *const *steps, size_t n)
     }
 }
 
+/* Without a value, for whatever reason. */
 static bool is_open(const Binding *binding)
 {
     return binding->status == BIND_SHAPE || binding->status == BIND_DTYPE ||
            binding->status == BIND_MISSING || binding->status == BIND_AMBIGUOUS;
 }
 
+/* "offered f32 100×2048 from KEY" where it was not taken, "from KEY" where it was. */
 static void describe_source(Words *words, const Binding *binding)
 {
     bool offered = is_open(binding) || binding->offered;
@@ -102,6 +107,7 @@ static void describe_source(Words *words, const Binding *binding)
     add_sources(out, binding);
 }
 
+/* The whole history of a name, oldest first, as far as it is not absurdly long. */
 static void describe_steps(Words *words, const Binding *binding)
 {
     const Step *steps[STEPS_SHOWN];
@@ -120,6 +126,7 @@ static void describe_steps(Words *words, const Binding *binding)
     text_done(&ops);
 }
 
+/* Three lines: what and from where; why not; what to do. */
 static void describe_binding(Words *words, const Binding *binding)
 {
     Text *out = next_part(words);
@@ -163,6 +170,7 @@ static void describe_use(Words *words, const Alignment *alignment, const SourceU
     end_line(words);
 }
 
+/* Numbers, and the states found inside with their signs. */
 static void describe_module(Words *words, const RowModel *rows, uint32_t index)
 {
     const Row *row = &rows->rows[index];
@@ -181,7 +189,8 @@ static void describe_module(Words *words, const RowModel *rows, uint32_t index)
     for (unsigned state = 0; state < ROW_STATE_COUNT; state++) {
         if (!(row->states & 1u << state)) continue;
         const RowStateInfo *info = state_info((RowState)state);
-        text_addf(next_part(words), "%s %s", info->glyph, info->word);
+        text_addf(&words->text, "%s%s %s", words->fresh ? "" : "   ", info->glyph, info->word);
+        words->fresh = false;
     }
     end_line(words);
 }
@@ -194,6 +203,7 @@ static void describe(const View *view, uint32_t index, Words *words, Text *title
     Side side = row->side[view->side].path ? view->side
                 : view->side == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE;
     rows_path(rows, index, side, title);
+    if (!title->length && row->side[side].path) text_add(title, "\"\"");
     const Binding *binding = rows_binding(rows, index);
     const SourceUse *use = rows_use(rows, index);
     if (binding && side == SIDE_SOURCE && binding->source_count == 1)
@@ -203,6 +213,7 @@ static void describe(const View *view, uint32_t index, Words *words, Text *title
     else describe_module(words, rows, index);
 }
 
+/* The border above the detail, with the row's whole path in it. */
 static void draw_frame(const Layout *layout, Screen *screen, const char *title, unsigned style)
 {
     int y = layout->detail_y, last = layout->columns - 1;

@@ -2,11 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "viewer/pane.h"
+#include "viewer/view_parts.h"
 
 /* Width of the title's parts shrinks in this order: bytes, containers, then names are elided. */
 enum { SHOW_BYTES = 1, SHOW_CONTAINER = 2 };
 
+/* The last part of a path; a folder's closing slash is no part. */
 static const char *base_name(const char *path)
 {
     const char *end = path + strlen(path);
@@ -30,12 +31,17 @@ static void show_numbers(const ViewFile *file, unsigned parts, Text *out)
     if (parts & SHOW_BYTES && file->bytes) text_addf(out, "  %s", bytes);
 }
 
-static size_t count_open(const Summary *summary)
+/* What stands in the way of writing. A collision over a target's name is that target's
+ * ambiguity already. */
+static size_t count_open(const RowModel *rows)
 {
-    return summary->bind[BIND_SHAPE] + summary->bind[BIND_DTYPE] + summary->bind[BIND_MISSING] +
-           summary->bind[BIND_AMBIGUOUS] + summary->collisions;
+    const Summary *summary = align_summary(rows->alignment);
+    size_t ambiguous = summary->bind[BIND_AMBIGUOUS];
+    return rows->problems +
+           (summary->collisions > ambiguous ? summary->collisions - ambiguous : 0);
 }
 
+/* The right end: rules, whether they failed, what is not saved, what is open. */
 static int draw_rules(const View *view, Screen *screen)
 {
     const ViewTitle *title = &view->title;
@@ -43,7 +49,9 @@ static int draw_rules(const View *view, Screen *screen)
     if (title->rules) text_addf(&text, "%s %s   ", title->rules, title->rules_failed ? "✗" : "✓");
     if (title->lines)
         text_addf(&text, "+%zu line%s   ", title->lines, title->lines == 1 ? "" : "s");
-    text_addf(&text, "%zu open ", count_open(align_summary(view->rows->alignment)));
+    if (title->notes)
+        text_addf(&text, "%zu note%s   ", title->notes, title->notes == 1 ? "" : "s");
+    text_addf(&text, "%zu open ", count_open(view->rows));
     unsigned style = title->rules_failed ? STYLE_ERROR : STYLE_TITLE;
     int used = screen_put_right(screen, screen->columns, 0, screen->columns / 2, style,
                                 text_string(&text));
@@ -66,6 +74,7 @@ static int draw_file(Screen *screen, int x, int limit, const ViewFile *file, uns
     return used;
 }
 
+/* What draw_file would like to have. */
 static int file_columns(const Screen *screen, const ViewFile *file, unsigned parts)
 {
     Text text = {0};
@@ -78,6 +87,7 @@ static int file_columns(const Screen *screen, const ViewFile *file, unsigned par
     return width;
 }
 
+/* The target gets what it wants up to one half, the source the rest. */
 void pane_draw_title(const View *view, Screen *screen)
 {
     const ViewFile *source = &view->title.source, *target = &view->title.target;
@@ -109,10 +119,11 @@ static const CountSign signs[] = {
     {"+", "filled", STYLE_MADE, false},       {"k", "kept", STYLE_MADE, false},
     {"◐", "shape", STYLE_SHAPE, true},        {"~", "dtype", STYLE_SHAPE, false},
     {"○", "missing", STYLE_MISSING, true},    {"?", "ambiguous", STYLE_AMBIGUOUS, true},
-    {"!", "collisions", STYLE_ERROR, false},  {"✗", "dropped", STYLE_DROPPED, false},
+    {"!", "collision", STYLE_ERROR, false},  {"✗", "dropped", STYLE_DROPPED, false},
     {"·", "unused", STYLE_UNUSED, true},
 };
 
+/* In the order of `signs`. */
 static void list_counts(const Summary *summary, size_t counts[])
 {
     const size_t values[countof(signs)] = {
@@ -140,6 +151,7 @@ static int draw_signs(Screen *screen, const size_t counts[], bool zeros, int gap
     return x;
 }
 
+/* Rounded down to 99.9: 100 % means every one. */
 static void show_share(Text *out, const char *word, uint64_t part, uint64_t whole)
 {
     if (!whole) return;
@@ -148,6 +160,7 @@ static void show_share(Text *out, const char *word, uint64_t part, uint64_t whol
     text_addf(out, "%s%s %.1f %%", out->length ? "   " : "", word, percent);
 }
 
+/* What does not fit goes in this order: bytes, counts of zero, values. */
 void pane_draw_counts(const View *view, Screen *screen)
 {
     const Summary *summary = align_summary(view->rows->alignment);

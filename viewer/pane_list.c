@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "viewer/change.h"
-#include "viewer/pane.h"
+#include "viewer/view_parts.h"
 
 /* On a narrow side names matter more than the look of the tree. */
 enum { NARROW = 44 };
@@ -21,6 +21,7 @@ typedef struct Facts {       /* what stands in those columns for a tensor */
     uint32_t more;           /* further sources */
 } Facts;
 
+/* False where there is nothing to say: modules, empty places. */
 static bool find_facts(const RowModel *rows, uint32_t index, Side side, Facts *facts)
 {
     const Binding *binding = rows_binding(rows, index);
@@ -48,6 +49,7 @@ static int max_int(int a, int b)
     return a > b ? a : b;
 }
 
+/* Deep modules may not push their names out of the column. */
 static int indent_of(const Layout *layout, const Row *row, Side side)
 {
     int width = layout->side_width[side];
@@ -55,6 +57,7 @@ static int indent_of(const Layout *layout, const Row *row, Side side)
     return indent < width / 3 ? indent : width / 3;
 }
 
+/* Widens the columns for one row. */
 static void measure_row(const View *view, const Layout *layout, const Screen *screen,
                         uint32_t index, Side side, Columns *columns)
 {
@@ -63,7 +66,8 @@ static void measure_row(const View *view, const Layout *layout, const Screen *sc
     Text text = {0};
     show_shape(facts.dims, facts.rank, &text);
     columns->shape = max_int(columns->shape, screen_columns_of(screen, text_string(&text)));
-    columns->dtype = max_int(columns->dtype, (int)strlen(dtype_name(facts.dtype)));
+    if (facts.dtype != DT_UNKNOWN)   /* a listing without dtypes needs no column of "?" */
+        columns->dtype = max_int(columns->dtype, max_int(3, (int)strlen(dtype_name(facts.dtype))));
     text_clear(&text);
     rows_label(view->rows, index, side, &text);
     int indent = indent_of(layout, &view->rows->rows[index], side);
@@ -72,9 +76,10 @@ static void measure_row(const View *view, const Layout *layout, const Screen *sc
     text_done(&text);
 }
 
+/* Only what is on show is measured; a million rows cost nothing. */
 static Columns measure(const View *view, const Layout *layout, const Screen *screen, Side side)
 {
-    Columns columns = {3, 0, 0};
+    Columns columns = {0};
     int width = layout->side_width[side];
     for (int i = 0; i < layout->list_height; i++) {
         size_t at = view->top + (size_t)i;
@@ -113,6 +118,7 @@ static int draw_module_counts(Screen *screen, int x, int y, int width, const Row
     return width - 2 - screen_put_right(screen, x + width - 1, y, width / 2, style, text);
 }
 
+/* What a search found looks like it. */
 static void draw_label(const View *view, Screen *screen, int x, int y, int room, uint32_t index,
                        Side side, uint32_t more)
 {
@@ -121,6 +127,7 @@ static void draw_label(const View *view, Screen *screen, int x, int y, int room,
     if (view->search && row_is_tensor(row) && finder_rank(view->search, index)) style = STYLE_HIT;
     Text label = {0};
     rows_label(view->rows, index, side, &label);
+    if (!label.length) text_add(&label, "\"\"");   /* a key may be empty */
     if (more) text_addf(&label, " +%u", more);
     screen_put_elided(screen, x, y, room, style, text_string(&label));
     text_done(&label);
@@ -145,6 +152,7 @@ static void draw_side(const View *view, const Layout *layout, Screen *screen, in
     draw_label(view, screen, x + label_x, y, room - label_x, index, side, facts.more);
 }
 
+/* The state, and while a line is typed what it would change. */
 static void draw_middle(const View *view, const Layout *layout, Screen *screen, int y,
                         uint32_t index)
 {
@@ -160,6 +168,7 @@ static void draw_middle(const View *view, const Layout *layout, Screen *screen, 
         screen_put(screen, layout->middle_x + 2, y, 1, styles[mark], marks[mark]);
 }
 
+/* The cursor is reversed on the side whose key is shown, and bold on the other. */
 static void draw_row(const View *view, const Layout *layout, Screen *screen, int y, size_t at,
                      const Columns columns[SIDE_COUNT])
 {
@@ -174,6 +183,7 @@ static void draw_row(const View *view, const Layout *layout, Screen *screen, int
     screen_add_flags(screen, layout->middle_x, y, 3, STYLE_REVERSED);
 }
 
+/* The word that sets the filter; NULL when there is none. */
 static const char *filter_name(unsigned filter)
 {
     if (filter == STATE_ALL) return NULL;
@@ -182,6 +192,7 @@ static const char *filter_name(unsigned filter)
     return state_info(state_worst(filter))->word;
 }
 
+/* Titles of the sides, the filter, and how far down the list the cursor is. */
 static void draw_header(const View *view, const Layout *layout, Screen *screen)
 {
     int y = layout->list_y - 1, last = layout->columns - 1;

@@ -1,3 +1,5 @@
+/* Names of keys, both ways. They are what the key table and the help page are written in, and
+ * what test cases press. */
 #include "viewer/press.h"
 
 #include <string.h>
@@ -14,6 +16,7 @@ void press_name(Press press, Text *out)
     else if (names[press.kind]) text_add(out, names[press.kind]);
 }
 
+/* Named keys come first: "Up" is a key, "U" a character. */
 bool press_parse(const char *name, Press *press)
 {
     *press = (Press){.kind = PRESS_CHAR, .code = ' '};

@@ -1,3 +1,5 @@
+/* The model after it was built: what is open, what is visible, and finding one's way in it. What
+ * is visible is listed in O(rows that are looked at), when it changes and not when it is drawn. */
 #include "viewer/rows.h"
 
 #include <stdlib.h>
@@ -5,6 +7,7 @@
 
 #include "loader/core/map.h"
 
+/* n indexes, all ROW_NONE. */
 static uint32_t *new_indexes(size_t n)
 {
     uint32_t *list = mem_alloc((n + 1) * sizeof *list);
@@ -60,6 +63,7 @@ bool row_is_tensor(const Row *row)
     return row->item != ROW_NONE;
 }
 
+/* Tensors with a target side are bindings, those without are strays. */
 const Binding *rows_binding(const RowModel *model, uint32_t index)
 {
     const Row *row = &model->rows[index];
@@ -86,6 +90,7 @@ void rows_path(const RowModel *model, uint32_t index, Side side, Text *out)
     if (part->path) text_addn(out, part->path, part->to);
 }
 
+/* An open module leaves it to its rows, unless they all say the same. */
 bool rows_state(const RowModel *model, uint32_t index, RowState *state)
 {
     unsigned mask = model->rows[index].states & STATE_ALL;
@@ -93,6 +98,7 @@ bool rows_state(const RowModel *model, uint32_t index, RowState *state)
     return mask == 1u << *state || !model->open[index];
 }
 
+/* Tensors do not open. */
 void rows_set_open(RowModel *model, uint32_t index, bool open)
 {
     if (row_is_tensor(&model->rows[index]) || model->open[index] == open) return;
@@ -100,6 +106,7 @@ void rows_set_open(RowModel *model, uint32_t index, bool open)
     list_visible(model);
 }
 
+/* Runs stay closed: a model of 90,000 tensors unfolds to a few screens, not thousands. */
 void rows_open_all(RowModel *model, bool open)
 {
     for (uint32_t i = 0; i < model->count; i++) {
@@ -140,12 +147,28 @@ static bool open_level(RowModel *model, size_t lines, unsigned states, bool mixe
     return opened;
 }
 
+/* Uniform modules need no opening to be understood; one level of them shows what there is. */
 void rows_open_some(RowModel *model, size_t lines)
 {
     while (open_level(model, lines, STATE_PROBLEM, true)) continue;
     open_level(model, lines, STATE_ALL, false);
 }
 
+uint8_t *rows_copy_open(const RowModel *model)
+{
+    uint8_t *copy = mem_alloc(model->count + 1);
+    memcpy(copy, model->open, model->count);
+    return copy;
+}
+
+/* The copy must be of this model. */
+void rows_restore_open(RowModel *model, const uint8_t *copy)
+{
+    memcpy(model->open, copy, model->count);
+    list_visible(model);
+}
+
+/* Also takes a filter off that would hide the row. */
 void rows_reveal(RowModel *model, uint32_t index)
 {
     bool changed = false;
@@ -182,6 +205,7 @@ static void open_matches(RowModel *model)
     }
 }
 
+/* The first filter saves what was open, the last one to go restores it. */
 void rows_set_filter(RowModel *model, unsigned states)
 {
     if (states == STATE_ALL && model->before_filter) {
@@ -189,14 +213,14 @@ void rows_set_filter(RowModel *model, unsigned states)
         model->open = model->before_filter;
         model->before_filter = NULL;
     } else if (states != STATE_ALL && !model->before_filter) {
-        model->before_filter = mem_alloc(model->count + 1);
-        memcpy(model->before_filter, model->open, model->count);
+        model->before_filter = rows_copy_open(model);
     }
     model->filter = states;
     if (states != STATE_ALL) open_matches(model);
     list_visible(model);
 }
 
+/* Forward, whole modules without problems are stepped over. */
 uint32_t rows_next_problem(const RowModel *model, uint32_t from, int direction)
 {
     const Row *rows = model->rows;
@@ -213,17 +237,26 @@ uint32_t rows_next_problem(const RowModel *model, uint32_t from, int direction)
     return ROW_NONE;
 }
 
-/* What tells a row from others in another model of the same files: its path, on the target's
- * side if it has one. */
-static const char *row_key(const RowModel *model, uint32_t index, Text *out)
+/* What tells a side of a row from others in another model of the same files; NULL when that
+ * side is empty. */
+static const char *row_key(const RowModel *model, uint32_t index, Side side, Text *out)
 {
-    const Row *row = &model->rows[index];
+    if (!model->rows[index].side[side].path) return NULL;
     text_clear(out);
-    text_addc(out, row_is_tensor(row) ? 't' : 'm');
-    bool target = row->side[SIDE_TARGET].path;
-    text_addc(out, target ? '>' : '<');
-    rows_path(model, index, target ? SIDE_TARGET : SIDE_SOURCE, out);
+    text_addc(out, row_is_tensor(&model->rows[index]) ? 't' : 'm');
+    text_addc(out, side == SIDE_TARGET ? '>' : '<');
+    rows_path(model, index, side, out);
     return text_string(out);
+}
+
+/* Either side's path will do: a stray module stays open when its target is found. */
+static bool was_open(const RowModel *model, uint32_t index, const NameMap *opened, Text *key)
+{
+    for (int side = 0; side < SIDE_COUNT; side++) {
+        const char *name = row_key(model, index, (Side)side, key);
+        if (name && map_get(opened, name) != MAP_NONE) return true;
+    }
+    return false;
 }
 
 void rows_open_like(RowModel *model, const RowModel *other)
@@ -233,31 +266,40 @@ void rows_open_like(RowModel *model, const RowModel *other)
     Arena *arena = arena_new();
     map_init(&opened);
     const uint8_t *open = other->before_filter ? other->before_filter : other->open;
-    for (uint32_t i = 0; i < other->count; i++)
-        if (open[i]) map_set(&opened, arena_strdup(arena, row_key(other, i, &key)), i);
+    for (uint32_t i = 0; i < other->count; i++) {
+        for (int side = 0; open[i] && side < SIDE_COUNT; side++) {
+            const char *name = row_key(other, i, (Side)side, &key);
+            if (name) map_set(&opened, arena_strdup(arena, name), i);
+        }
+    }
     for (uint32_t i = 0; opened.count && i < model->count; i++)
-        if (!row_is_tensor(&model->rows[i]) &&
-            map_get(&opened, row_key(model, i, &key)) != MAP_NONE) model->open[i] = true;
+        if (!row_is_tensor(&model->rows[i]) && was_open(model, i, &opened, &key))
+            model->open[i] = true;
     map_done(&opened);
     arena_free(arena);
     text_done(&key);
     list_visible(model);
 }
 
-/* The row of the same path, among all; ROW_NONE if there is none. */
-static uint32_t find_key(const RowModel *model, const char *wanted)
+/* The row of the same path, the target's if it has one; ROW_NONE if there is none. */
+static uint32_t find_same(const RowModel *model, const RowModel *other, uint32_t index)
 {
-    Text key = {0};
+    Text key = {0}, wanted = {0};
+    Side side = other->rows[index].side[SIDE_TARGET].path ? SIDE_TARGET : SIDE_SOURCE;
     uint32_t found = ROW_NONE;
-    for (uint32_t i = 0; i < model->count && found == ROW_NONE; i++)
-        if (strcmp(row_key(model, i, &key), wanted) == 0) found = i;
+    row_key(other, index, side, &wanted);
+    for (uint32_t i = 0; i < model->count && found == ROW_NONE; i++) {
+        const char *name = row_key(model, i, side, &key);
+        if (name && strcmp(name, text_string(&wanted)) == 0) found = i;
+    }
     text_done(&key);
+    text_done(&wanted);
     return found;
 }
 
+/* Rules change what a row is beside, seldom what it is: its path finds it again. */
 uint32_t rows_same(const RowModel *model, const RowModel *other, uint32_t index)
 {
-    Text key = {0};
     uint32_t found = ROW_NONE;
     const SourceUse *use = rows_use(other, index);
     bool same_source = align_source_dict(other->alignment) == align_source_dict(model->alignment);
@@ -267,7 +309,6 @@ uint32_t rows_same(const RowModel *model, const RowModel *other, uint32_t index)
         if (n) found = model->row_of_binding[bindings[0]];
     }
     for (; found == ROW_NONE && index != ROW_NONE; index = other->rows[index].parent)
-        found = find_key(model, row_key(other, index, &key));
-    text_done(&key);
+        found = find_same(model, other, index);
     return found == ROW_NONE ? 0 : found;
 }

@@ -16,7 +16,7 @@ enum { ROW_NONE = 0xFFFFFFFFu };
 typedef enum Side { SIDE_SOURCE, SIDE_TARGET, SIDE_COUNT } Side;
 
 typedef struct RowSide {
-    const char *path;        /* a text the row's whole path is the beginning of; NULL: empty place */
+    const char *path;        /* a text that begins with the row's whole path; NULL: empty place */
     uint32_t from, to;       /* path[0, to) is the row's path, path[from, to) what it shows */
 } RowSide;
 
@@ -37,6 +37,7 @@ typedef struct RowModel {
     Arena *arena;            /* texts of runs */
     Row *rows;               /* owned, [count] */
     size_t count, room;
+    size_t problems;         /* tensors with STATE_PROBLEM */
     uint8_t *open;           /* owned, [count] */
     uint8_t *marks;          /* owned, [count]: a Change at or below, for the preview; NULL: none */
     uint32_t *visible;       /* owned, [visible_count] rows on show, in order */
@@ -64,6 +65,9 @@ void rows_open_all(RowModel *model, bool open);   /* runs stay closed when all i
 /* A first view of at most `lines` rows: opens what leads to problems among tensors that are
  * fine, then one level of the rest. */
 void rows_open_some(RowModel *model, size_t lines);
+/* What is open, to be restored later; the caller frees. */
+uint8_t *rows_copy_open(const RowModel *model);
+void rows_restore_open(RowModel *model, const uint8_t *copy);
 void rows_reveal(RowModel *model, uint32_t row);  /* opens what is above it */
 /* Opens what was open in another model of the same files. */
 void rows_open_like(RowModel *model, const RowModel *other);

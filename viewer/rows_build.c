@@ -44,6 +44,7 @@ static const TrieNode *source_node(const Builder *builder, const Pair *pair)
     return pair->source == TRIE_NONE ? NULL : &builder->pairs.sources.nodes[pair->source];
 }
 
+/* Whether one source module is, or lies below, another. */
 static bool is_under(const Trie *trie, uint32_t node, uint32_t above)
 {
     while (trie->nodes[node].depth > trie->nodes[above].depth) node = trie->nodes[node].parent;
@@ -58,12 +59,14 @@ static uint32_t label_start(const Trie *sources, uint32_t node, uint32_t above)
     return above == 0 ? 0 : to + (to < sources->nodes[node].to);
 }
 
+/* Unknown shapes are equal to each other and to no known one. */
 static uint64_t hash_tensor(uint64_t hash, DType dtype, const int64_t *dims, unsigned rank)
 {
     hash = hash_word(hash, (uint64_t)dtype << 8 | rank);
     return dims ? hash_bytes(hash, dims, rank * sizeof *dims) : hash_word(hash, 1);
 }
 
+/* What must be equal for two tensors to be the same row of two equal blocks. */
 static uint64_t hash_leaf(const Builder *builder, const Pair *pair)
 {
     uint64_t hash = builder->pairs.sources.seed;
@@ -98,6 +101,7 @@ static uint64_t hash_child(const Builder *builder, uint64_t hash, const Pair *pa
     return hash_word(hash, builder->hash[index]);
 }
 
+/* Children have greater indexes than their parents: they are hashed before them. */
 static void hash_pairs(Builder *builder)
 {
     const Pairs *pairs = &builder->pairs;
@@ -112,6 +116,7 @@ static void hash_pairs(Builder *builder)
     }
 }
 
+/* False when the numbers have too many gaps to be shown in full. */
 static bool add_number(Ranges *ranges, uint32_t number)
 {
     if (ranges->count && ranges->last[ranges->count - 1] + 1 == number) {
@@ -124,6 +129,7 @@ static bool add_number(Ranges *ranges, uint32_t number)
     return true;
 }
 
+/* As reports print alternatives, and as rules read them. */
 static void show_ranges(const Ranges *ranges, Text *out)
 {
     text_addc(out, '{');
@@ -153,6 +159,7 @@ static void find_number(Series *series, const TrieNode *other)
     series->length = (uint32_t)strcspn(a + at, "./");
 }
 
+/* The number that stands at `start` of a path; `segment` receives where it is. */
 static bool number_at(const TrieNode *node, uint32_t start, TrieNode *segment, uint32_t *number)
 {
     if (start >= node->to) return false;
@@ -162,6 +169,7 @@ static bool number_at(const TrieNode *node, uint32_t start, TrieNode *segment, u
     return segment->to <= node->to && trie_number(segment, number);
 }
 
+/* The first two members say which number varies. Both sides empty is a series too. */
 static bool begin_series(Series *series, const TrieNode *first, const TrieNode *second)
 {
     *series = (Series){.model = first};
@@ -191,6 +199,7 @@ static bool continue_series(Series *series, const TrieNode *node)
            add_number(&series->ranges, number);
 }
 
+/* The target's number counts; a stray has only the source's. */
 static bool is_numbered(const Builder *builder, const Pair *pair)
 {
     const TrieNode *node = target_node(builder, pair);
@@ -224,6 +233,7 @@ static uint32_t run_length(const Builder *builder, uint32_t k, uint32_t stop,
     return n;
 }
 
+/* Whether all children are numbered, in so few runs that they can do without a row above. */
 static bool has_few_groups(const Builder *builder, uint32_t index)
 {
     const Pairs *pairs = &builder->pairs;
@@ -237,6 +247,7 @@ static bool has_few_groups(const Builder *builder, uint32_t index)
     return groups > 0;
 }
 
+/* A layer with a weight and a bias reads better in two rows than in three. */
 static bool is_small(const Pairs *pairs, uint32_t index)
 {
     uint32_t n = pairs->first[index + 1] - pairs->first[index];
@@ -246,13 +257,15 @@ static bool is_small(const Pairs *pairs, uint32_t index)
     return true;
 }
 
+/* A module that shows nothing on a side has an empty place there. */
 static uint32_t add_row(Builder *builder, const Place *place, Row row)
 {
     RowModel *model = builder->model;
     row.parent = place->row;
     for (int side = 0; side < SIDE_COUNT; side++) {
         row.depth[side] = place->depth[side];
-        if (row.side[side].from >= row.side[side].to) row.side[side].path = NULL;
+        bool nameless = row.side[side].from >= row.side[side].to;
+        if (nameless && !row_is_tensor(&row)) row.side[side].path = NULL;
     }
     model->rows = mem_grow(model->rows, &model->room, model->count + 1, sizeof *model->rows);
     model->rows[model->count] = row;
@@ -293,6 +306,7 @@ static Place place_below(const Builder *builder, const Place *place, uint32_t ro
     return below;
 }
 
+/* Counts and states of one tensor; sum_up adds them to the rows above. */
 static void count_tensor(Builder *builder, uint32_t index, const Pair *pair)
 {
     RowModel *model = builder->model;
@@ -319,11 +333,13 @@ static void count_tensor(Builder *builder, uint32_t index, const Pair *pair)
  * more for each run. */
 static void add_children(Builder *builder, const Place *place, uint32_t index);
 
+/* What was added since the row was is below it. */
 static void close_row(Builder *builder, uint32_t row)
 {
     builder->model->rows[row].end = (uint32_t)builder->model->count;
 }
 
+/* A row, and in it what is below the pair. */
 static void add_module(Builder *builder, const Place *place, uint32_t index)
 {
     const Pair *pair = &builder->pairs.nodes[index];
@@ -379,6 +395,7 @@ static uint32_t module_above(const Trie *sources, uint32_t node, const Series *s
     return node;
 }
 
+/* One row for n equal blocks; the blocks themselves are below it. */
 static void add_run(Builder *builder, const Place *place, const uint32_t *members, uint32_t n,
                     const Series series[SIDE_COUNT])
 {
@@ -410,10 +427,12 @@ static void add_children(Builder *builder, const Place *place, uint32_t index)
     }
 }
 
+/* Rows below come after their parents: from the end, every row is complete when it is added. */
 static void sum_up(RowModel *model)
 {
     for (size_t i = model->count; i-- > 0;) {
         const Row *row = &model->rows[i];
+        model->problems += row_is_tensor(row) && row->states & STATE_PROBLEM;
         if (row->parent == ROW_NONE) continue;
         Row *parent = &model->rows[row->parent];
         parent->loaded += row->loaded;

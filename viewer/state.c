@@ -1,3 +1,5 @@
+/* From the ledger's statuses to what a row says. The ledger tells what became of a tensor; a row
+ * also tells whether it kept its name and its dtype. */
 #include "viewer/state.h"
 
 #include <string.h>
@@ -19,6 +21,7 @@ static bool is_cast(const Binding *binding)
     return from != DT_UNKNOWN && binding->dtype != DT_UNKNOWN && from != binding->dtype;
 }
 
+/* Same name and no op: exact. A cast is said before a new name, because it can lose digits. */
 static RowState loaded_state(const Binding *binding)
 {
     if (is_cast(binding)) return ROW_CAST;
@@ -27,6 +30,7 @@ static RowState loaded_state(const Binding *binding)
     return same ? ROW_EXACT : ROW_RENAMED;
 }
 
+/* Every status has its state, so that the counts line and the rows agree. */
 RowState state_of_binding(const Binding *binding)
 {
     switch (binding->status) {
@@ -54,6 +58,7 @@ RowState state_worst(unsigned mask)
     return worst;
 }
 
+/* Only what writing would refuse: dropped, unused and kept are decisions, not problems. */
 bool state_is_problem(const Binding *binding)
 {
     return state_of_binding(binding) > ROW_UNUSED && !binding->covered;
@@ -64,6 +69,7 @@ bool state_use_is_problem(const SourceUse *use, const Policy *policy)
     return use->status == USE_UNUSED && !use->covered && policy->unused == UNUSED_ERROR;
 }
 
+/* The words are those of the table, and three that stand for several states. */
 unsigned state_mask_of(const char *word)
 {
     if (strcmp(word, "all") == 0) return STATE_ALL;

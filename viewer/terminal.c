@@ -28,11 +28,13 @@ typedef struct TerminalState {
 static const int signals[SIGNALS] = {SIGTERM, SIGHUP, SIGINT};
 static volatile sig_atomic_t caught;   /* a handler has nothing else to write to */
 
+/* An end that was asked for is not forgotten for a Ctrl-C after it. */
 static void catch_signal(int number)
 {
     if (!caught || number != SIGINT) caught = number;
 }
 
+/* Our looks are curses' attributes under names that need no curses. */
 static attr_t look_attributes(int look)
 {
     attr_t attributes = A_NORMAL;
@@ -43,6 +45,7 @@ static attr_t look_attributes(int look)
     return attributes;
 }
 
+/* A terminal without colours, or a user without liking for them, gets looks alone. */
 static void set_styles(TerminalState *state, bool mono)
 {
     typedef struct Row {
@@ -65,6 +68,7 @@ static void set_styles(TerminalState *state, bool mono)
     }
 }
 
+/* Without SA_RESTART: a signal must wake the wait for a key. */
 static void watch_signals(TerminalState *state)
 {
     struct sigaction action = {.sa_handler = catch_signal};
@@ -78,6 +82,7 @@ static void forget_signals(const TerminalState *state)
     for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &state->before[i], NULL);
 }
 
+/* Wheels are buttons 4 and 5; the fifth is missing from old curses. */
 static Press mouse_press(void)
 {
     MEVENT event;
@@ -112,6 +117,7 @@ static Press function_press(wint_t key)
     }
 }
 
+/* Control characters as the keys that send them. */
 static Press character_press(wint_t c)
 {
     if (c == '\r' || c == '\n') return (Press){.kind = PRESS_ENTER};
@@ -123,6 +129,7 @@ static Press character_press(wint_t c)
     return (Press){.kind = PRESS_CHAR, .code = (uint32_t)c};
 }
 
+/* Signals come before keys: who hangs up does not wait for the queue. */
 static bool take_signal(Press *press)
 {
     int number = (int)caught;
@@ -143,6 +150,7 @@ static bool take_key(Press *press)
     return true;
 }
 
+/* Curses may hold bytes that poll() cannot see, so it is asked first. */
 static bool read_press(void *context, int timeout_ms, Press *press)
 {
     (void)context;
@@ -167,6 +175,7 @@ static bool same_cell(const Cell *a, const Cell *b)
            memcmp(a->marks, b->marks, sizeof a->marks) == 0;
 }
 
+/* One cell to curses, in the colours of its style. */
 static void show_cell(const TerminalState *state, int x, int y, const Cell *cell)
 {
     unsigned style = cell->style & STYLE_MASK;
@@ -187,6 +196,7 @@ static void show_cell(const TerminalState *state, int x, int y, const Cell *cell
     if (!agreed && cell->width == 2) mvadd_wch(y, x + 1, &wide);
 }
 
+/* Zeroed cells equal none that is drawn: all of them will be sent. */
 static void forget_shown(TerminalState *state, int columns, int rows)
 {
     free(state->shown);
@@ -195,6 +205,7 @@ static void forget_shown(TerminalState *state, int columns, int rows)
     state->shown = mem_alloc((size_t)columns * (size_t)rows * sizeof(Cell));
 }
 
+/* Curses finds the cheapest way to send what changed; the cells spare it the looking. */
 static void flush_screen(void *context, const Screen *screen)
 {
     TerminalState *state = context;
@@ -214,6 +225,7 @@ static void flush_screen(void *context, const Screen *screen)
     refresh();
 }
 
+/* Also where another program wrote over the screen. */
 static void repaint(void *context)
 {
     TerminalState *state = context;
@@ -227,6 +239,7 @@ static void suspend(void *context)
     endwin();
 }
 
+/* Curses takes the terminal's modes back with its first refresh. */
 static void resume(void *context)
 {
     watch_signals(context);
@@ -263,6 +276,7 @@ static SCREEN *start_curses(Error *err)
     return NULL;
 }
 
+/* Keys at once, unechoed, with Ctrl-C and Ctrl-Z left to their signals. */
 static void set_modes(void)
 {
     cbreak();
@@ -280,6 +294,7 @@ static void set_modes(void)
               , NULL);
 }
 
+/* UTF-8 is what the locale says; without it nothing but ASCII is sent. */
 bool terminal_open(Terminal *terminal, bool mono, Error *err)
 {
     *terminal = (Terminal){0};

@@ -1,3 +1,6 @@
+/* Keys come in the order of their file, so that one shares most of its modules with the one
+ * before: the path of the last key is kept, and only what differs is looked up. The hash table is
+ * needed for modules that are left and entered again. */
 #include "viewer/trie.h"
 
 #include <stdlib.h>
@@ -6,12 +9,14 @@
 
 #include "loader/core/memory.h"
 
+/* A 64-bit product folded in two: every bit of the word reaches every bit of the hash. */
 uint64_t hash_word(uint64_t hash, uint64_t word)
 {
-    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-    return hash ^ hash >> 32;
+    __uint128_t wide = (__uint128_t)(hash ^ word) * 0x9E3779B97F4A7C15u;
+    return (uint64_t)wide ^ (uint64_t)(wide >> 64);
 }
 
+/* The length goes in first, so that "a","bc" and "ab","c" differ. */
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
 {
     const char *p = bytes;
@@ -26,6 +31,7 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
     return hash_word(hash, word);
 }
 
+/* The array may move: nodes are known by index. */
 static uint32_t add_node(Trie *trie, TrieNode node)
 {
     trie->nodes = mem_grow(trie->nodes, &trie->room, trie->count + 1, sizeof *trie->nodes);
@@ -50,12 +56,14 @@ void trie_done(Trie *trie)
 }
 
 /* The border counts: "a.b" and "a/b" are different modules. */
-static uint64_t segment_hash(const Trie *trie, const TrieNode *node)
+static uint32_t segment_hash(const Trie *trie, const TrieNode *node)
 {
-    return hash_bytes(hash_word(trie->seed, node->parent), node->key + node->from,
-                      node->to - node->from + 1);
+    uint64_t hash = hash_bytes(hash_word(trie->seed, node->parent), node->key + node->from,
+                               node->to - node->from + 1);
+    return (uint32_t)(hash ^ hash >> 32);
 }
 
+/* The byte behind a module's segment is its border, and is compared with it. */
 static bool same_segment(const TrieNode *a, const TrieNode *b)
 {
     size_t n = a->to - a->from + 1;
@@ -64,36 +72,52 @@ static bool same_segment(const TrieNode *a, const TrieNode *b)
 }
 
 /* The slot of an equal module, or the free one where it belongs. */
-static uint32_t *find_slot(const Trie *trie, const TrieNode *node)
+static TrieSlot *find_slot(const Trie *trie, const TrieNode *node, uint32_t hash)
 {
     size_t mask = trie->slot_room - 1;
-    for (size_t i = segment_hash(trie, node) & mask;; i = (i + 1) & mask) {
-        uint32_t *slot = &trie->slots[i];
-        if (!*slot || same_segment(&trie->nodes[*slot], node)) return slot;
+    for (size_t i = hash & mask;; i = (i + 1) & mask) {
+        TrieSlot *slot = &trie->slots[i];
+        if (!slot->node) return slot;
+        if (slot->hash == hash && same_segment(&trie->nodes[slot->node], node)) return slot;
     }
 }
 
+/* Doubles the table when it is half full. The hashes are kept in it: no key is read again. */
 static void grow_slots(Trie *trie)
 {
     if (trie->module_count * 2 < trie->slot_room) return;
-    uint32_t *old = trie->slots;
+    TrieSlot *old = trie->slots;
     size_t room = trie->slot_room;
     trie->slot_room = room ? room * 2 : 256;
     trie->slots = mem_alloc(trie->slot_room * sizeof *trie->slots);
-    for (size_t i = 0; i < room; i++)
-        if (old[i]) *find_slot(trie, &trie->nodes[old[i]]) = old[i];
+    size_t mask = trie->slot_room - 1;
+    for (size_t i = 0; i < room; i++) {
+        if (!old[i].node) continue;
+        size_t at = old[i].hash & mask;
+        while (trie->slots[at].node) at = (at + 1) & mask;
+        trie->slots[at] = old[i];
+    }
     free(old);
 }
 
+/* The module with that segment below that parent, made when it is not there. */
 static uint32_t find_module(Trie *trie, TrieNode node)
 {
     grow_slots(trie);
-    uint32_t *slot = find_slot(trie, &node);   /* the root, node 0, is never in the table */
-    if (*slot) return *slot;
-    uint32_t made = add_node(trie, node);
-    *slot = made;
+    uint32_t hash = segment_hash(trie, &node);
+    TrieSlot *slot = find_slot(trie, &node, hash);
+    if (slot->node) return slot->node;
+    *slot = (TrieSlot){add_node(trie, node), hash};
     trie->module_count++;
-    return made;
+    return slot->node;
+}
+
+/* Bytes up to the next border or the end. */
+static size_t segment_length(const char *p)
+{
+    const char *start = p;
+    while (*p && *p != '.' && *p != '/') p++;
+    return (size_t)(p - start);
 }
 
 /* Keeps of the last name's path the modules that this name runs through too. */
@@ -106,12 +130,13 @@ static uint32_t keep_path(Trie *trie, const char *name)
     return trie->path_count ? trie->path[trie->path_count - 1] : 0;
 }
 
+/* The last segment is the tensor's own node, also where a module has the same name. */
 void trie_add(Trie *trie, const char *name)
 {
     uint32_t parent = keep_path(trie, name);
     size_t from = trie->path_count ? trie->nodes[parent].to + 1 : 0;
     while (trie->path_count < TRIE_DEPTH) {
-        size_t n = strcspn(name + from, "./");
+        size_t n = segment_length(name + from);
         if (!name[from + n]) break;
         parent = find_module(trie, (TrieNode){.key = name, .from = (uint32_t)from,
                                               .to = (uint32_t)(from + n), .parent = parent,
@@ -131,6 +156,7 @@ void trie_add(Trie *trie, const char *name)
     trie->last = name;
 }
 
+/* Climbs from the deeper of the two until both are the same; the root is above all. */
 uint32_t trie_common(const Trie *trie, uint32_t a, uint32_t b)
 {
     if (a == TRIE_NONE) return b;
@@ -147,6 +173,7 @@ bool trie_is_module(const Trie *trie, uint32_t node)
     return trie->nodes[node].leaf == TRIE_NONE;
 }
 
+/* Numbers with leading zeros are names: "{0-3}" would not spell them. */
 bool trie_number(const TrieNode *node, uint32_t *number)
 {
     const char *p = node->key + node->from;

@@ -23,16 +23,21 @@ typedef struct TrieNode {
     uint32_t depth;         /* 0 for the root */
 } TrieNode;
 
+typedef struct TrieSlot {
+    uint32_t node;          /* 0: free; the root is never in the table */
+    uint32_t hash;          /* of the segment; says whether a look at the node is worth while */
+} TrieSlot;
+
 typedef struct Trie {
     TrieNode *nodes;        /* owned; nodes[0] is the root */
     size_t count, room;
     uint32_t *leaves;       /* owned; [names added] the node of each name */
     size_t leaf_count, leaf_room;
-    uint32_t *slots;        /* owned; hash table of modules by parent and segment */
+    TrieSlot *slots;        /* owned; hash table of modules by parent and segment */
     size_t slot_room, module_count;
     uint32_t path[TRIE_DEPTH];   /* modules of the name added last */
     uint32_t path_count;
-    const char *last;
+    const char *last;       /* that name, "" before the first */
     uint64_t seed;          /* so that a file cannot choose its collisions */
 } Trie;
 

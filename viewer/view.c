@@ -1,10 +1,13 @@
+/* Where the parts of the screen are, and where the cursor is in them. Drawing is the panes' work.
+ * */
 #include "viewer/view.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "viewer/pane.h"
+#include "viewer/view_parts.h"
 
+/* The detail shrinks before the list does: on a small screen names matter most. */
 Layout layout_of(const Screen *screen)
 {
     Layout layout = {.columns = screen->columns, .rows = screen->rows};
@@ -14,7 +17,8 @@ Layout layout_of(const Screen *screen)
     layout.side_x[SIDE_SOURCE] = 1;
     layout.middle_x = 2 + layout.side_width[SIDE_SOURCE];
     layout.side_x[SIDE_TARGET] = layout.middle_x + 4;
-    layout.detail_height = screen->rows >= 36 ? 5 : screen->rows >= 18 ? 3 : screen->rows >= 14;
+    layout.detail_height = screen->rows >= 36 ? 5 : screen->rows >= 22 ? 4
+                           : screen->rows >= 18 ? 3 : screen->rows >= 14;
     layout.bottom_y = screen->rows - 1;
     layout.detail_y = layout.bottom_y - layout.detail_height - (layout.detail_height > 0);
     layout.list_y = 3;
@@ -22,6 +26,7 @@ Layout layout_of(const Screen *screen)
     return layout;
 }
 
+/* After every change of the list or the screen the cursor is on a row, and on show. */
 static void follow_cursor(View *view)
 {
     size_t n = view->rows->visible_count, page = (size_t)view->page;
@@ -31,6 +36,7 @@ static void follow_cursor(View *view)
     if (view->top + page > n) view->top = n > page ? n - page : 0;
 }
 
+/* What is too small for a list still says so, and how to leave. */
 static void draw_too_small(Screen *screen)
 {
     screen_putf(screen, 0, 0, screen->columns, STYLE_PLAIN, "tenon needs %d\u00d7%d",
@@ -85,6 +91,7 @@ void view_move(View *view, long delta)
     view->cursor = n ? (size_t)(to < 0 ? 0 : to >= n ? n - 1 : to) : 0;
 }
 
+/* The row's place is looked up after what hides it was opened. */
 void view_goto(View *view, uint32_t row)
 {
     if (row >= view->rows->count) return;
@@ -92,6 +99,7 @@ void view_goto(View *view, uint32_t row)
     view->cursor = rows_visible_at(view->rows, row);
 }
 
+/* The row under the cursor stays at the height at which it was. */
 void view_set_rows(View *view, RowModel *rows)
 {
     uint32_t row = view->rows ? view_row(view) : ROW_NONE;
@@ -102,6 +110,7 @@ void view_set_rows(View *view, RowModel *rows)
     view->top = view->cursor > above ? view->cursor - above : 0;
 }
 
+/* The middle column counts as the source's. */
 bool view_find(const View *view, const Screen *screen, int x, int y, size_t *visible, Side *side)
 {
     Layout layout = layout_of(screen);
@@ -142,6 +151,7 @@ void view_open_pager(View *view, const char *title, const char *text)
     view->pager = (Pager){.title = title, .text = mem_strdup(text)};
 }
 
+/* Past the end is cut when it is drawn, where the height is known. */
 void view_scroll(View *view, long delta)
 {
     long to = (long)view->pager.top + delta;

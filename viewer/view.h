@@ -31,6 +31,7 @@ typedef struct ViewTitle {
     const char *rules;               /* "fix.lua"; NULL: no rules */
     bool rules_failed;
     size_t lines;                    /* of the session, not saved */
+    size_t notes;                    /* of the rules, and collisions */
 } ViewTitle;
 
 /* A page of lines over the list: help, notes. */

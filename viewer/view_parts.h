@@ -1,6 +1,6 @@
-/* Panes: the parts of the View, each drawn into its box. */
-#ifndef VIEWER_PANE_H
-#define VIEWER_PANE_H
+/* The parts of the View: panes, each drawn into its box. */
+#ifndef VIEWER_VIEW_PARTS_H
+#define VIEWER_VIEW_PARTS_H
 
 #include "viewer/view.h"
 

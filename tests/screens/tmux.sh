@@ -1,0 +1,236 @@
+#!/bin/bash
+# The real program in a real terminal: drives ./tenon in tmux and looks at what is on screen.
+# Nothing sleeps for a fixed time: every step waits until what it expects is there, or says after
+# a deadline what was there instead. Speaks TAP. Usage: tests/screens/tmux.sh   (TENON=./tenon)
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+tenon=$(cd "$(dirname "${TENON:-$root/tenon}")" && pwd)/$(basename "${TENON:-tenon}")
+demo=$root/tests/data/demo
+deadline=${DEADLINE:-30}   # seconds
+number=0
+failures=0
+
+if ! command -v tmux > /dev/null; then
+    echo "ok 1 - the viewer in tmux # SKIP tmux is not installed"
+    echo "1..1"
+    exit 0
+fi
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/tenon-tmux.XXXXXX") || exit 1
+terminal() {
+    tmux -S "$scratch/socket" -f /dev/null "$@"
+}
+trap 'terminal kill-server 2> /dev/null; rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+# The server would end with its last session, and race with the next one.
+terminal new-session -d -s hold
+
+passed() {
+    number=$((number + 1))
+    echo "ok $number - $*"
+}
+failed() {
+    number=$((number + 1))
+    failures=$((failures + 1))
+    echo "not ok $number - $*"
+    terminal capture-pane -p -t main 2>&1 | grep . | sed 's/^/# /'
+}
+
+screen() {
+    terminal capture-pane -p -t main 2> /dev/null
+}
+# Waits until the screen holds a text (or, after "!", does not).
+wait_for() {
+    local end=$((SECONDS + deadline)) wanted=0
+    [ "$1" = "!" ] && wanted=1 && shift
+    while [ $SECONDS -lt $end ]; do
+        screen | grep -qF -- "$1"
+        [ $? -eq $wanted ] && return 0
+        sleep 0.03
+    done
+    echo "# waited for: $1"
+    return 1
+}
+keys() {
+    terminal send-keys -t main "$@"
+}
+typed() {
+    terminal send-keys -t main -l -- "$1"
+}
+# A shell in a new terminal of some size, with settings of its own.
+open_terminal() {   # COLUMNS ROWS [NAME=VALUE]...
+    local columns=$1 rows=$2
+    shift 2
+    terminal kill-session -t main 2> /dev/null
+    terminal new-session -d -s main -x "$columns" -y "$rows" \
+        env -u NO_COLOR LC_ALL=C.UTF-8 TERM=screen-256color PS1='ready> ' "$@" \
+        bash --norc --noprofile -i
+    typed "cd '$scratch' && clear"
+    keys Enter
+    wait_for 'ready>'
+}
+start() {   # what is typed at the shell
+    typed "$1; echo status=\$?"
+    keys Enter
+}
+line() {
+    typed ":"
+    typed "$1"
+}
+
+# The demo's whole job by hand: rules typed, their effect awaited, the file written.
+round_trip() {   # COLUMNS ROWS OUT [NAME=VALUE]...
+    local columns=$1 rows=$2 out=$3
+    shift 3
+    open_terminal "$columns" "$rows" "$@" || return 1
+    start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth'"
+    wait_for '? help' && wait_for '● 0 loaded' || return 1
+    line 'strip "module."'
+    wait_for 'would load' && keys Enter && wait_for 'applied (load' || return 1
+    wait_for ! '● 0 loaded' || return 1
+    keys ']'
+    line 'rules [[ head.fc.* -> head.fc.* |> fit(0, zeros) ]]'
+    wait_for 'would load' && keys Enter && wait_for ' 0 open' || return 1
+    keys w
+    wait_for ':write aligned.pth' || return 1
+    keys C-u
+    typed "write $out"
+    keys Enter
+    wait_for "written $out" || return 1
+    keys q
+    wait_for 'not saved' && keys y && wait_for 'status=0' || return 1
+    [ -s "$scratch/$out" ]
+}
+
+for size in "80 24" "200 60"; do
+    for colour in TENON_TEST=colour NO_COLOR=1; do
+        out="out-${size% *}-${colour%=*}.pth"
+        what="round trip at ${size/ /×}, $colour"
+        # shellcheck disable=SC2086
+        if round_trip $size "$out" $colour; then passed "$what"; else failed "$what"; fi
+    done
+done
+
+listing() {
+    (cd "$scratch" && mv "$1" out.pth && "$tenon" ls out.pth && mv out.pth "$1")
+}
+if a=$(listing out-80-TENON_TEST.pth) && b=$(listing out-200-NO_COLOR.pth) &&
+   [ "$a" = "$b" ] && grep -q head.fc.weight <<< "$a"; then
+    passed "what was written is a checkpoint, the same each time"
+else
+    failed "what was written is a checkpoint, the same each time"
+fi
+
+open_demo() {   # COLUMNS ROWS [NAME=VALUE]...
+    open_terminal "$@" && start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth' -r '$demo/fix.lua'" &&
+        wait_for '? help'
+}
+colours() {   # how many colour changes are on screen
+    terminal capture-pane -e -p -t main | grep -cE $'\x1b\\[([0-9;]*;)?(3[0-7]|9[0-7]|38;5;[0-9]+)m'
+}
+
+if open_demo 80 24 && [ "$(colours)" -gt 0 ]; then passed "colours"; else failed "colours"; fi
+if open_demo 80 24 NO_COLOR=1 && [ "$(colours)" -eq 0 ]; then
+    passed "no colours with NO_COLOR"
+else
+    failed "no colours with NO_COLOR"
+fi
+if open_demo 80 24 TERM=vt100 && [ "$(colours)" -eq 0 ]; then
+    passed "a terminal without colours"
+else
+    failed "a terminal without colours"
+fi
+
+ascii_only() {
+    open_terminal 80 24 LC_ALL=C &&
+        start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth'" && wait_for '? help' &&
+        wait_for '+ source ---' && ! screen | LC_ALL=C grep -q $'[\x80-\xff]'
+}
+if ascii_only; then passed "ASCII where the locale is not UTF-8"
+else failed "ASCII where the locale is not UTF-8"; fi
+
+resized() {
+    open_demo 80 24 || return 1
+    terminal resize-window -t main -x 120 -y 40
+    wait_for "$(printf '─%.0s' {1..50})" || return 1
+    terminal resize-window -t main -x 30 -y 8
+    wait_for 'tenon needs 40' || return 1
+    terminal resize-window -t main -x 60 -y 20
+    wait_for '? help' && keys q && wait_for 'status=0'
+}
+if resized; then passed "resizing"; else failed "resizing"; fi
+
+stopped() {
+    open_demo 80 24 || return 1
+    keys C-z
+    wait_for 'Stopped' || return 1
+    typed 'echo "back in the ""shell"; fg'
+    keys Enter
+    wait_for '? help' || return 1
+    keys j j q
+    wait_for 'status=' && wait_for 'back in the shell'
+}
+if stopped; then passed "Ctrl-Z and fg"; else failed "Ctrl-Z and fg"; fi
+
+# The terminal is sane afterwards: it echoes, and the shell gets what is typed.
+killed() {   # SIGNAL STATUS
+    open_terminal 80 24 || return 1
+    start "sh -c 'echo \$\$ > pid; exec \"\$@\"' sh '$tenon' '$demo/pretrain.pth' '$demo/net.pth'"
+    wait_for '? help' || return 1
+    kill -"$1" "$(cat "$scratch/pid")" || return 1
+    wait_for "status=$2" || return 1
+    typed 'case $(stty -a) in *" -echo "*) echo si""lent ;; *) echo ech""oes ;; esac'
+    keys Enter
+    wait_for 'echoes'
+}
+if killed TERM 143; then passed "SIGTERM leaves the terminal sane"
+else failed "SIGTERM leaves the terminal sane"; fi
+
+# A terminal that is closed takes the viewer with it.
+hung_up() {
+    open_terminal 80 24 || return 1
+    start "sh -c 'echo \$\$ > pid; exec \"\$@\"' sh '$tenon' '$demo/pretrain.pth' '$demo/net.pth'"
+    wait_for '? help' || return 1
+    terminal kill-session -t main
+    local end=$((SECONDS + deadline))
+    while kill -0 "$(cat "$scratch/pid")" 2> /dev/null; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.03
+    done
+}
+if hung_up; then passed "a closed terminal ends the viewer"
+else failed "a closed terminal ends the viewer"; fi
+
+editor() {
+    cp "$demo/fix.lua" "$scratch/edit.lua"
+    printf '#!/bin/sh\necho "editing $1" > "%s/edited"\necho "-- done" >> "$1"\n' "$scratch" \
+        > "$scratch/editor"
+    chmod +x "$scratch/editor"
+    open_terminal 80 24 EDITOR="$scratch/editor" &&
+        start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth' -r edit.lua" && wait_for '? help' &&
+        keys e && wait_for 'rules read again' && [ -s "$scratch/edited" ] &&
+        echo 'nonsense(' >> "$scratch/edit.lua" && wait_for 'error in the rules' && keys q &&
+        wait_for 'status=0'
+}
+if editor; then passed "the editor, and rules that change outside"
+else failed "the editor, and rules that change outside"; fi
+
+dumb() {
+    open_terminal 80 24 TERM=dumb &&
+        start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth'" && wait_for 'status=2' &&
+        wait_for 'move its cursor'
+}
+if dumb; then passed "TERM=dumb is refused kindly"; else failed "TERM=dumb is refused kindly"; fi
+
+# Keys that hold escape sequences must not reach the terminal: its title stays.
+hostile() {
+    open_terminal 80 24 && terminal select-pane -t main -T untouched &&
+        start "'$tenon' '$root/tests/screens/files/hostile.json'" && wait_for '\x1b]0;owned\x07' &&
+        wait_for '\x9b31m' && keys j j j &&
+        [ "$(terminal display-message -p -t main '#{pane_title}')" = untouched ]
+}
+if hostile; then passed "escape sequences in keys are shown, not sent"
+else failed "escape sequences in keys are shown, not sent"; fi
+
+echo "1..$number"
+[ $failures -eq 0 ]
