@@ -13,6 +13,8 @@ VERSION = 0.1.0
 PREFIX  = /usr/local
 CC      = gcc
 PYTHON  = python3
+# V=1 shows the commands.
+Q       = $(if $(V),,@)
 # Every flavour (plain, sanitized, fuzzed) has an object folder of its own.
 O       = build
 FUZZ_SECONDS = 30
@@ -39,32 +41,36 @@ BIN     := $(if $(filter build,$(O)),tenon,$(O)/tenon)
 all: $(BIN)
 
 $(BIN): $(O)/repl/main.o $(O)/libtenon.a
-	$(CC) $(SAN) -o $@ $^ $(LDLIBS)
+	@echo '  LINK $@'
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDLIBS)
 
 $(O)/libtenon.a: $(LIBRARY)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC   $<'
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The bundled rule packs, as one C table inside the binary.
 PACKS := $(sort $(wildcard scripting/rules/*.lua))
 $(O)/scripting/bundled.c: $(PACKS) scripting/embed.sh
 	@mkdir -p $(@D)
-	sh scripting/embed.sh $(PACKS) > $@
+	$(Q)sh scripting/embed.sh $(PACKS) > $@
 $(O)/scripting/bundled.o: $(O)/scripting/bundled.c
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 $(O)/tests/test_%: tests/unit/test_%.c $(O)/libtenon.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS) -lcmocka
+	@echo '  CC   $<'
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS) -lcmocka
 
 # A fuzz target as an ordinary program that replays its corpus, and mutations of it.
 $(O)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(O)/libtenon.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -o $@ $(filter %.c,$^) $(O)/libtenon.a $(LDLIBS)
+	@echo '  CC   $<'
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $(filter %.c,$^) $(O)/libtenon.a $(LDLIBS)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
@@ -115,7 +121,7 @@ fuzz:
 # One fuzz target with libFuzzer's own main.
 $(O)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c $(O)/libtenon.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libtenon.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libtenon.a $(LDLIBS)
 
 bench: all
 	@tests/bench/run.sh

@@ -1,3 +1,5 @@
+/* The command line: words become an Invocation by two tables, and the same tables print the help.
+ * Nothing is opened here, so that a misspelt option is told before a large file is read. */
 #include "repl/command.h"
 
 #include <ctype.h>
@@ -6,17 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A row of OPTIONS, whose columns it has. */
 typedef struct OptionInfo {
-    const char *name, *brief, *argument;
-    unsigned commands;
-    const char *help;
+    const char *name, *brief, *argument;     /* "--rules"; "-r" or NULL; "FILE" or NULL */
+    unsigned commands;                       /* FOR_ bits */
+    const char *help;                        /* one line */
 } OptionInfo;
 
+/* By OptionId: the enum is made from the same rows. */
 #define OPTION_ROW(id, name, brief, argument, commands, help) \
     {name, brief, argument, commands, help},
 static const OptionInfo options[] = {OPTIONS(OPTION_ROW)};
 #undef OPTION_ROW
 
+/* The viewer has no word of its own: whatever is no command's name is its first operand. */
 const Command commands[] = {
     {NULL, "SOURCE [TARGET]", 1, 2, FOR_VIEW,
      "the viewer; without a terminal ls, diff or, with -r, the report of align", command_view},
@@ -28,6 +33,7 @@ const Command commands[] = {
     {"help", "[COMMAND]", 0, 1, 0, "this text, or a command's", command_help},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
+/* The whole word: a checkpoint called "l" is no ls. */
 const Command *command_find(const char *name)
 {
     for (const Command *command = commands; command->run; command++)
@@ -35,12 +41,14 @@ const Command *command_find(const char *name)
     return NULL;
 }
 
+/* What errors call a command. */
 static const char *command_title(const Command *command)
 {
     return command->name ? command->name : "viewer";
 }
 
-/* Finds "--name", "--name=value", "-n" and "-nvalue". *value is the attached one or NULL. */
+/* Finds "--name", "--name=value", "-n" and "-nvalue": the OptionId, or -1. *value is the attached
+ * one or NULL. Short options without a value are not joined ("-qv"): "-q" must end there. */
 static int find_option(const char *word, const char **value)
 {
     size_t n = strcspn(word, "=");
@@ -59,6 +67,7 @@ static int find_option(const char *word, const char **value)
     return -1;
 }
 
+/* Digits only: strtoull would take spaces and a minus sign. */
 static bool take_seed(Invocation *invocation, const char *text, Error *err)
 {
     char *end;
@@ -68,9 +77,12 @@ static bool take_seed(Invocation *invocation, const char *text, Error *err)
     return error_set(err, ERR_USAGE, "--seed: '%s' is no whole number", text);
 }
 
+/* Notes an option that was given, with its value (NULL when it takes none). Rules are kept in
+ * their order, files and code mixed; of every other option the last one counts. */
 static bool take_option(Invocation *invocation, OptionId id, const char *value, Error *err)
 {
     const OptionInfo *option = &options[id];
+    /* help has no bit of its own, so that only options for all commands go with it */
     if (!(option->commands & invocation->command->options) && option->commands != FOR_ALL)
         return error_set(err, ERR_USAGE, "%s does not belong to %s; see tenon help %s",
                          option->name, command_title(invocation->command),
@@ -86,6 +98,7 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
     return true;
 }
 
+/* A word that is no option. */
 static bool take_operand(Invocation *invocation, const char *word, Error *err)
 {
     if (invocation->operand_count == invocation->command->most)
@@ -95,11 +108,14 @@ static bool take_operand(Invocation *invocation, const char *word, Error *err)
     return true;
 }
 
+/* Options and operands may stand in any order. "-" alone and everything behind "--" are operands.
+ * --help and --version are answered however few operands there are. */
 bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
 {
     int i = 1;
     bool only_operands = false;
     *invocation = (Invocation){.command = commands};
+    /* Only the first word can be a command; a file of that name is given as ./ls. */
     if (argc > 1 && command_find(argv[1])) invocation->command = command_find(argv[i++]);
     for (; i < argc; i++) {
         const char *word = argv[i], *value;
@@ -127,11 +143,13 @@ bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
     return true;
 }
 
+/* Everything else is argv's. */
 void invocation_done(Invocation *invocation)
 {
     free(invocation->rules);
 }
 
+/* The options that belong to any of these commands, one a line. */
 static void print_options(unsigned mask)
 {
     for (size_t i = 0; i < countof(options); i++) {
@@ -144,6 +162,7 @@ static void print_options(unsigned mask)
     }
 }
 
+/* One command: its operands and its options. All: a line for each, then every option once. */
 void print_help(const Command *command)
 {
     if (command) {
@@ -159,6 +178,7 @@ void print_help(const Command *command)
                  one->name ? " " : "", one->operands);
         printf("  %-28s  %s\n", left, one->help);
     }
+    /* what holds for every command stands between the two tables */
     printf("\nA checkpoint is a file, a folder, or a schema; FILE::PATH names a part inside.\n"
            "Options (tenon help COMMAND says which belong where):\n");
     print_options(~0u);
@@ -166,6 +186,7 @@ void print_help(const Command *command)
            "Manual: man tenon, man tenon-rules\n");
 }
 
+/* tenon help [COMMAND] */
 int command_help(const Invocation *invocation)
 {
     const Command *about = NULL;
@@ -182,6 +203,7 @@ int command_help(const Invocation *invocation)
     return EXIT_COMPLETE;
 }
 
+/* The one place where an error of the command line becomes text. */
 int complain(const Error *err)
 {
     fprintf(stderr, "tenon: %s\n", err->text);

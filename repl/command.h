@@ -6,12 +6,13 @@
 #include "loader/core/error.h"
 #include "repl/session.h"
 
-/* Exit statuses (CLI.md). */
+/* Exit statuses (tenon(1), EXIT STATUS): 1 and 3 are the ledger's, 2 is ours, 130 is what a shell
+ * gives to what Ctrl-C ended. */
 enum {
     EXIT_COMPLETE = 0, EXIT_DIFFERS = 1, EXIT_TROUBLE = 2, EXIT_TIES = 3, EXIT_INTERRUPTED = 130
 };
 
-/* Which commands an option belongs to. */
+/* Which commands an option belongs to, as bits. FOR_ALL goes with every command. */
 enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_ALL = 0xFF };
 
 /* id, spelling, short spelling or NULL, argument or NULL, commands, help */
@@ -44,23 +45,23 @@ typedef struct Command Command;
 
 /* A parsed command line. Strings are argv's. */
 typedef struct Invocation {
-    const Command *command;
-    const char *operands[2];
+    const Command *command;              /* a row of the table; never NULL */
+    const char *operands[2];             /* NULL where there are fewer */
     size_t operand_count;
-    bool set[OPTION_COUNT];
+    bool set[OPTION_COUNT];              /* by OptionId: it was given */
     const char *value[OPTION_COUNT];     /* the last one given */
     RulesArgument *rules;                /* -r and -e in their order; owned */
     size_t rule_count, rule_room;
-    uint64_t seed;
+    uint64_t seed;                       /* of --seed; 0 without it */
 } Invocation;
 
 struct Command {
     const char *name;                    /* NULL: the viewer, which has no word */
     const char *operands;                /* "SOURCE [TARGET]" */
-    size_t least, most;                  /* operands */
+    size_t least, most;                  /* how many operands */
     unsigned options;                    /* its FOR_ bit */
     const char *help;                    /* one line */
-    int (*run)(const Invocation *invocation);
+    int (*run)(const Invocation *invocation);    /* gives the exit status */
 };
 
 extern const Command commands[];         /* the viewer first; ends with a NULL run */

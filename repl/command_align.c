@@ -12,13 +12,13 @@
 
 /* One run of the command: what was asked, and what came of it so far. */
 typedef struct Run {
-    const Invocation *invocation;
-    Session *session;
-    Alignment *alignment;
+    const Invocation *invocation;    /* borrowed */
+    Session *session;            /* owned by command_align */
+    Alignment *alignment;        /* a reference; NULL until it is made */
     const char *out;             /* the output's path; NULL = report only */
     bool failed;                 /* a rule script stopped with an error */
-    ExportResult result;
-    bool written;
+    ExportResult result;         /* of the output, when it is written */
+    bool written;                /* the output is there, whole */
 } Run;
 
 /* Rivals (model beside ema) are listed; only writing has to be told which one is meant. */
@@ -39,6 +39,7 @@ static bool settle_container(const Run *run, Error *err)
     return false;
 }
 
+/* Plan, then file. A progress bar goes to standard error, where it cannot mix with the report. */
 static bool write_output(Run *run, Error *err)
 {
     const Invocation *invocation = run->invocation;
@@ -61,6 +62,8 @@ static bool write_output(Run *run, Error *err)
     return run->written;
 }
 
+/* The report to standard output, as JSON or as text: --quiet leaves out the text only. The status
+ * is in the JSON, so it must be settled before. */
 static void print_report(const Run *run, int status)
 {
     const Invocation *invocation = run->invocation;
@@ -101,7 +104,8 @@ static void explain_trouble(const Alignment *alignment, Error *err)
     Text name = {0};
     name_show(first->name, &name);
     error_set(err, ERR_RULE, "%s:%d: %zu source tensors get the name '%s' (%s)%s",
-              first->origin.file, first->origin.line, first->source_count, text_string(&name), first->what,
+              first->origin.file, first->origin.line, first->source_count, text_string(&name),
+              first->what,
               align_collision_count(alignment) > 1 ? ", and other names collide too" : "");
     text_done(&name);
 }
@@ -113,6 +117,7 @@ static int finish(Run *run, Error *err)
     if (!run->alignment) return complain(err);
     int status = run->failed ? EXIT_TROUBLE : align_exit(run->alignment);
     bool trouble = status == EXIT_TROUBLE;
+    /* a script that failed has set err already */
     if (trouble && !run->failed) explain_trouble(run->alignment, err);
     if (status == EXIT_COMPLETE && run->out &&
         !(settle_container(run, err) && write_output(run, err))) {
@@ -126,6 +131,8 @@ static int finish(Run *run, Error *err)
     return status;
 }
 
+/* tenon align, and tenon diff, whose table row allows neither rules nor output. Ctrl-C is watched
+ * only while something may be written: else ending at once leaves nothing behind. */
 int command_align(const Invocation *invocation)
 {
     Error err = {0};

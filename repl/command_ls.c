@@ -1,4 +1,11 @@
-/* tenon ls: the tensors of one checkpoint. */
+/* tenon ls: the tensors of one checkpoint, in one of four forms:
+ *
+ *   a table      key, dtype, shape, bytes; --stats reads the values too
+ *   --tree       names folded over numbers and indented by module
+ *   --quiet      names alone
+ *   --json       everything, also what only programs want (strides, offsets, storages)
+ *
+ * --all shows the objects of the file instead, or in JSON beside the tensors. */
 #include "repl/command.h"
 
 #include <inttypes.h>
@@ -14,14 +21,16 @@
 
 /* What is listed: one container of one checkpoint. */
 typedef struct Listing {
-    const Invocation *invocation;
-    Checkpoint *checkpoint;
+    const Invocation *invocation;    /* borrowed */
+    Checkpoint *checkpoint;      /* a reference; NULL when it could not be opened */
     const char *path;            /* as the user gave it */
-    const char *container;
-    StateDict *dict;
-    size_t rivals;
+    const char *container;       /* its path in the object tree, "" at the root */
+    StateDict *dict;             /* its tensors; borrowed from the checkpoint */
+    size_t rivals;               /* others that could be meant; a listing may go on anyway */
 } Listing;
 
+/* FILE or FILE::PATH: that part, else the one that holds the weights. On failure the checkpoint
+ * may be open all the same: --all then lists what is there instead. */
 static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error *err)
 {
     const char *file, *inside;
@@ -45,6 +54,9 @@ static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error
     return container != NULL;
 }
 
+/* -- JSON: one object, on whose fields and order programs rely -------------------------- */
+
+/* Without a finite value there is no minimum, and so on: null. */
 static void write_stats(JsonWriter *json, const Tensor *tensor, const Stats *stats)
 {
     bool numbers = stats->finite > 0;
@@ -71,7 +83,8 @@ static void write_stats(JsonWriter *json, const Tensor *tensor, const Stats *sta
     json_end(json);
 }
 
-/* The stride of every axis, as torch reports them. */
+/* The stride of every axis in elements, as torch reports them: a contiguous tensor, which keeps
+ * none, gets those of its shape. */
 static void write_strides(JsonWriter *json, const Tensor *tensor)
 {
     int64_t own[TENSOR_RANK_MAX];
@@ -83,6 +96,8 @@ static void write_strides(JsonWriter *json, const Tensor *tensor)
     json_shape(json, strides, tensor->rank);
 }
 
+/* The fields of one tensor, into the object that is open. key, dtype and shape make the listing a
+ * schema (schema_json.c); equal numbers of storages tell what is tied. */
 static void write_tensor(JsonWriter *json, const Tensor *tensor)
 {
     json_key(json, "key");
@@ -103,6 +118,7 @@ static void write_tensor(JsonWriter *json, const Tensor *tensor)
     else json_null(json);
 }
 
+/* What a safetensors file says of itself (__metadata__); an empty object for other formats. */
 static void write_metadata(JsonWriter *json, const StateDict *dict)
 {
     json_key(json, "metadata");
@@ -114,6 +130,7 @@ static void write_metadata(JsonWriter *json, const StateDict *dict)
     json_end(json);
 }
 
+/* Every place that could have been listed, this one too. */
 static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
 {
     json_key(json, "containers");
@@ -130,7 +147,8 @@ static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
     json_end(json);
 }
 
-/* Statistics of one tensor; false after a message when its values cannot be had. */
+/* Statistics of one tensor; false, with the error set, when its bytes cannot be read. What has no
+ * numbers to read (a schema, quantized values) has zeros everywhere. */
 static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stats, Error *err)
 {
     if (!tensor->storage || !dtype_size(tensor->dtype) ||
@@ -146,6 +164,7 @@ static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stat
     return false;
 }
 
+/* Printed only when it is complete: half an object would be worse than none. */
 static bool print_json(const Listing *listing, Error *err)
 {
     Text out = {0};
@@ -183,7 +202,9 @@ static bool print_json(const Listing *listing, Error *err)
     return ok;
 }
 
-/* Columns a terminal or terminal emulator needs for UTF-8 text (every character is one). */
+/* -- Text ------------------------------------------------------------------------------ */
+
+/* Columns that a terminal needs for UTF-8 text, every character counted as one. */
 static size_t columns(const char *text)
 {
     size_t n = 0;
@@ -191,6 +212,7 @@ static size_t columns(const char *text)
     return n;
 }
 
+/* printf's own width counts bytes, of which "×" has two. */
 static void print_padded(const char *text, size_t width, bool right)
 {
     int pad = (int)(columns(text) < width ? width - columns(text) : 0);
@@ -198,7 +220,8 @@ static void print_padded(const char *text, size_t width, bool right)
     else printf("%s%*s", text, pad, "");
 }
 
-/* The other places that hold tensors: the first few by name, optimizer state as one. */
+/* The other places that hold tensors: the first few by name, optimizer state as one. Who sees
+ * "model" listed must learn that "ema" is there too, and how to name it. */
 static void print_others(const Listing *listing)
 {
     enum { NAMED = 5 };
@@ -224,6 +247,7 @@ static void print_others(const Listing *listing)
         printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
 
+/* One line on the whole, one on other places, one for each warning, and an empty one. */
 static void print_heading(const Listing *listing)
 {
     char bytes[32], values[32];
@@ -238,6 +262,7 @@ static void print_heading(const Listing *listing)
     putchar('\n');
 }
 
+/* Behind a row, on the same line. */
 static void print_stats(const Stats *stats)
 {
     if (!stats->finite) {
@@ -256,6 +281,7 @@ typedef struct Row {
     char bytes[32];              /* "?" where shape or dtype is unknown */
 } Row;
 
+/* Names are escaped here: they may hold what moves a cursor. */
 static void fill_row(Row *row, const Tensor *tensor)
 {
     text_clear(&row->name);
@@ -267,11 +293,14 @@ static void fill_row(Row *row, const Tensor *tensor)
     else snprintf(row->bytes, sizeof row->bytes, "?");
 }
 
+/* A column is as wide as its widest cell. */
 static void widen(size_t *width, const char *text)
 {
     if (columns(text) > *width) *width = columns(text);
 }
 
+/* Twice over the tensors: once for the widths of the columns, once to print. Reading values may
+ * take long, and rows come out as they are read. */
 static bool print_rows(const Listing *listing, Error *err)
 {
     size_t count = dict_count(listing->dict), names = 0, dtypes = 0, shapes = 0;
@@ -301,6 +330,7 @@ static bool print_rows(const Listing *listing, Error *err)
     return ok;
 }
 
+/* --quiet: names alone, for other programs; escaped all the same. */
 static void print_keys(const Listing *listing)
 {
     Text name = {0};
@@ -311,6 +341,8 @@ static void print_keys(const Listing *listing)
     }
     text_done(&name);
 }
+
+/* -- The tree -------------------------------------------------------------------------- */
 
 /* The length of the next segment: up to a dot that stands outside braces. */
 static size_t segment_length(const char *text)
@@ -323,7 +355,9 @@ static size_t segment_length(const char *text)
     return n;
 }
 
-/* Prints a folded name below what it shares, segment by segment, with the line before it. */
+/* Prints a folded name below what it shares, segment by segment, with the line before it: modules
+ * that both have are not printed again, and each level is indented by two. The last segment's
+ * line is left open, for dtype and shape. */
 static void print_branch(const char *text, const char *before)
 {
     size_t depth = 0, n;
@@ -337,6 +371,8 @@ static void print_branch(const char *text, const char *before)
     printf("%*s%s", (int)depth * 2, "", text);
 }
 
+/* Names that differ only in numbers become one line "layers.{0..11}.weight", when dtype and shape
+ * are equal too: fold_names is told by a class number which tensors are alike. */
 static void print_tree(const Listing *listing, Arena *arena)
 {
     size_t count = dict_count(listing->dict);
@@ -377,7 +413,8 @@ static void print_tree(const Listing *listing, Arena *arena)
     free(classes);
 }
 
-/* A file without a dict of tensors still has something to show under --all. */
+/* A file without a dict of tensors still has something to show under --all: an empty listing, and
+ * the objects. False when --all was not asked for; the error of open_listing is then told. */
 static bool list_objects_only(Listing *listing, Error *err)
 {
     if (!listing->checkpoint || !listing->invocation->set[OPT_EVERYTHING]) return false;
@@ -389,6 +426,7 @@ static bool list_objects_only(Listing *listing, Error *err)
     return true;
 }
 
+/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. */
 static bool print_listing(const Listing *listing, Arena *arena, Error *err)
 {
     const bool *set = listing->invocation->set;
@@ -404,6 +442,7 @@ static bool print_listing(const Listing *listing, Arena *arena, Error *err)
     return true;
 }
 
+/* tenon ls CHECKPOINT */
 int command_ls(const Invocation *invocation)
 {
     Error err = {0};

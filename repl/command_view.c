@@ -5,6 +5,7 @@
 #include "repl/command.h"
 #include "repl/interactive.h"
 
+/* The session is the viewer's to change; rules are read from its files again while it runs. */
 static int open_viewer(const Invocation *invocation)
 {
     Error err = {0};
@@ -18,10 +19,12 @@ static int open_viewer(const Invocation *invocation)
     return status;
 }
 
+/* Standard output decides, as with ls(1): in a pipe there is nobody to press keys. */
 int command_view(const Invocation *invocation)
 {
     if (isatty(STDOUT_FILENO) && !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET])
         return open_viewer(invocation);
+    /* one checkpoint is listed; two are compared, and rules are applied, as a report */
     bool single = invocation->operand_count == 1 && !invocation->rule_count;
     return single ? command_ls(invocation) : command_align(invocation);
 }

@@ -1,3 +1,4 @@
+/* Signals. A handler may only set a flag or call what is async-signal-safe: unlink and _exit. */
 #include "repl/interrupt.h"
 
 #include <signal.h>
@@ -5,11 +6,12 @@
 
 #include "loader/export/atomic.h"
 
-enum { STATUS_INTERRUPTED = 130 };
+enum { STATUS_INTERRUPTED = 130 };   /* 128 + SIGINT, as shells have it */
 
 /* The one thing that a signal handler can reach. */
 static bool interrupted;
 
+/* The first Ctrl-C asks whoever works to stop and tidy up; a second one waits for nobody. */
 static void note_interrupt(int signal_number)
 {
     (void)signal_number;
@@ -20,6 +22,7 @@ static void note_interrupt(int signal_number)
     interrupted = true;
 }
 
+/* The default action would leave half an output's temporary file behind. */
 static void leave_at_once(int signal_number)
 {
     atomic_discard_all();

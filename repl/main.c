@@ -5,7 +5,8 @@
 
 #include "repl/command.h"
 
-/* A sharded model keeps a descriptor open for each of its shards. */
+/* A sharded model keeps a descriptor open for each of its shards, and the usual limit is 1024. The
+ * hard limit may be taken without asking; if not, opening a shard says so. */
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -14,6 +15,8 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Without arguments there is nothing to open, so the help is printed, as a usage error. Standard
+ * output is flushed here: a full disk must not end in status 0. */
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");   /* and nothing else: numbers keep their point */

@@ -1,3 +1,5 @@
+/* A walk over the object tree from the top, with a stack of its own. loader/format/graph.h walks
+ * children before parents; a listing needs the parent first, and a path for every node. */
 #include "repl/object_list.h"
 
 #include <stdio.h>
@@ -8,19 +10,20 @@
 /* Deeper nodes are counted, not shown: every level makes the paths below it longer. */
 enum { DEPTH_MAX = 64 };
 
+/* A node that waits to be shown. */
 typedef struct Node {
-    Object *object;
+    Object *object;          /* borrowed from the checkpoint */
     const char *path;        /* in the arena of the walk */
-    unsigned depth;
+    unsigned depth;          /* the root's is 0 */
 } Node;
 
 /* The nodes still to be shown, last first; and those that were shown, to unmark them. */
 typedef struct Walk {
-    Arena *arena;
-    Node *stack;
-    size_t waiting, room;
+    Arena *arena;            /* paths; owned */
+    Node *stack;             /* owned */
+    size_t waiting, room;    /* nodes on the stack; room for */
     unsigned depth;          /* of the nodes that are pushed */
-    Object **seen;
+    Object **seen;           /* nodes whose mark is set; owned */
     size_t seen_count, seen_room;
 } Walk;
 
@@ -31,6 +34,7 @@ static void push(Walk *walk, Object *object, const char *path)
     walk->stack[walk->waiting++] = (Node){object, path, walk->depth};
 }
 
+/* The path one key deeper; in the arena, since nodes wait with it on the stack. */
 static const char *path_of_key(Walk *walk, const char *path, const Object *key)
 {
     Text joined = {0};
@@ -41,6 +45,7 @@ static const char *path_of_key(Walk *walk, const char *path, const Object *key)
     return kept;
 }
 
+/* From the last to the first, so that the first is shown first: the stack turns them round. */
 static void push_items(Walk *walk, const Object *list, const char *path)
 {
     for (size_t i = list->list.count; i-- > 0;)
@@ -53,6 +58,8 @@ static void push_pairs(Walk *walk, const Object *dict, const char *path)
         push(walk, dict->list.items[2 * i + 1], path_of_key(walk, path, dict->list.items[2 * i]));
 }
 
+/* A call's arguments and state have no path of their own in the tree; <args>, <kwargs> and
+ * <state> name them. What was put into it is reached as in a list or dict. */
 static void push_children(Walk *walk, const Object *object, const char *path)
 {
     switch ((ObjectKind)object->kind) {

@@ -1,3 +1,4 @@
+/* One line that is drawn over itself: \r goes to its start, and ESC [ K wipes what is there. */
 #include "repl/progress.h"
 
 #include <stdio.h>
@@ -5,7 +6,7 @@
 #include "loader/core/text.h"
 #include "repl/interrupt.h"
 
-enum { BAR = 24 };
+enum { BAR = 24 };                 /* columns */
 static const double EVERY = 0.1;   /* seconds between two drawings */
 
 static double seconds_between(const struct timespec *a, const struct timespec *b)
@@ -13,6 +14,7 @@ static double seconds_between(const struct timespec *a, const struct timespec *b
     return (double)(b->tv_sec - a->tv_sec) + (double)(b->tv_nsec - a->tv_nsec) / 1e9;
 }
 
+/* The first drawing comes after EVERY, so short work shows nothing at all. */
 void progress_start(Progress *progress, const char *what, bool shown)
 {
     *progress = (Progress){.what = what, .shown = shown};
@@ -20,6 +22,7 @@ void progress_start(Progress *progress, const char *what, bool shown)
     progress->last = progress->start;
 }
 
+/* The time left assumes that the rest goes as fast as what was done so far. */
 static void draw(const Progress *progress, uint64_t done, uint64_t total, double elapsed)
 {
     char now[32], all[32], rate[32], bar[BAR + 1];
@@ -35,6 +38,7 @@ static void draw(const Progress *progress, uint64_t done, uint64_t total, double
     fflush(stderr);
 }
 
+/* Ctrl-C is asked for first: it must work where nothing is shown, too. */
 bool progress_step(void *context, uint64_t done, uint64_t total)
 {
     Progress *progress = context;
@@ -49,6 +53,7 @@ bool progress_step(void *context, uint64_t done, uint64_t total)
     return true;
 }
 
+/* The line is wiped, so that the report stands alone. */
 void progress_end(Progress *progress)
 {
     if (progress->drawn) fputs("\r\033[K", stderr);

@@ -10,7 +10,7 @@ typedef struct Progress {
     const char *what;            /* shown before the bar */
     bool shown;                  /* standard error is a terminal */
     bool drawn;                  /* a line is there to be wiped */
-    struct timespec start, last;
+    struct timespec start, last; /* of the work, and of the last drawing; monotonic */
 } Progress;
 
 void progress_start(Progress *progress, const char *what, bool shown);

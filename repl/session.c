@@ -1,3 +1,6 @@
+/* A session's state is text: rules files, code of -e, and lines made by hand, run in that order.
+ * Nothing computed is kept: a change, an undo or a file edited outside is met by running all of
+ * it again in a fresh sandbox. */
 #include "repl/session.h"
 
 #include <errno.h>
@@ -11,35 +14,38 @@
 #include "repl/interrupt.h"
 #include "scripting/script.h"
 
-enum { RULES_BYTES_MAX = 16 << 20 };
+enum { RULES_BYTES_MAX = 16 << 20 };     /* of one rules file; a person writes a few thousand */
 
 /* One rules file or piece of code, with its text as last read. */
 typedef struct RulesText {
-    RulesKind kind;
+    RulesKind kind;              /* code has no file, so it is never read again */
     const char *name;            /* path, or "-e"; in the arena */
     char *text;                  /* owned */
-    size_t length;
+    size_t length;               /* bytes of text, without its closing NUL */
     struct timespec changed;     /* of the file when it was read */
-    off_t size;
+    off_t size;                  /* and its bytes then */
 } RulesText;
 
 struct Session {
-    Arena *arena;
+    Arena *arena;                /* paths and names; owned */
+    /* FILE::PATH as the user gave it, FILE, and PATH or NULL; for the target NULL without one. */
     const char *source_path, *source_file, *source_inside;
-    const char *source_folder;
+    const char *source_folder;   /* where the source lies: scripts may read JSON from there */
     const char *target_path, *target_file, *target_inside;
-    Checkpoint *source, *target_checkpoint;
+    Checkpoint *source, *target_checkpoint;      /* references; no target: NULL */
     StateDict *target;           /* borrowed from target_checkpoint */
-    const char *target_container;
-    RulesText *rules;
+    const char *target_container;    /* its path in the target; borrowed */
+    RulesText *rules;            /* owned, in the order in which they run */
     size_t rule_count, rule_room;
-    const char **names;          /* of rules, for reports */
+    const char **names;          /* of rules, for reports; owned, made when asked for */
     char **lines;                /* owned; the first line_count are applied, the rest undone */
     size_t line_count, line_total, line_room;
     size_t saved_count;          /* how many lines were applied when last saved */
-    uint64_t seed;
+    uint64_t seed;               /* for fills */
 };
 
+/* Reads a rules file, or reads it again; the old text stays when that fails. Time and size are
+ * what session_rules_changed compares with. */
 static bool read_rules(RulesText *rules, Error *err)
 {
     ByteSource *file = source_open_file(rules->name, err);
@@ -59,6 +65,7 @@ static bool read_rules(RulesText *rules, Error *err)
     return true;
 }
 
+/* One more rules text at the end; none is added when its file cannot be read. */
 static bool add_rules(Session *session, const RulesArgument *argument, Error *err)
 {
     session->rules = mem_grow(session->rules, &session->rule_room, session->rule_count + 1,
@@ -102,6 +109,7 @@ static const char *folder_of(Arena *arena, const char *path)
     return slash == path ? "/" : arena_strndup(arena, path, (size_t)(slash - path));
 }
 
+/* The source's part is chosen later, by the draft, since rules may name another. */
 static bool open_both(Session *session, const SessionOptions *options, Error *err)
 {
     session->source_path = arena_strdup(session->arena, options->source);
@@ -183,6 +191,8 @@ size_t session_rule_files(const Session *session, const char *const **files)
     return session->rule_count;
 }
 
+/* Everything in its order, and last `extra`; stops at the first that fails. Lines made by hand
+ * have no file: errors call it ":", which is how they were typed. */
 static bool run_rules(Session *session, Script *script, const char *extra, Error *err)
 {
     for (size_t i = 0; i < session->rule_count; i++) {
@@ -195,7 +205,8 @@ static bool run_rules(Session *session, Script *script, const char *extra, Error
     return !extra || script_run(script, extra, strlen(extra), ":", err);
 }
 
-/* Runs all rules, and `extra` after them when it is given. */
+/* Runs all rules, and `extra` after them when it is given. What a failing script had said before
+ * it failed stays in the ledger, with its error as a note. align_finish frees the draft. */
 static Alignment *align(Session *session, const char *extra, bool *failed, Error *err)
 {
     Draft *draft = draft_new(session->source, session->source_inside, session->target,
@@ -226,6 +237,7 @@ Alignment *session_align(Session *session, bool *failed, Error *err)
     return align(session, NULL, failed, err);
 }
 
+/* Files are not read again: the preview of a line must not change what stands before it. */
 Alignment *session_try(Session *session, const char *line, Error *err)
 {
     bool failed;
@@ -247,6 +259,8 @@ const char *session_line(const Session *session, size_t index)
     return session->lines[index];
 }
 
+/* Lines that were undone are forgotten. If the saved state was among them it can never be reached
+ * again, which SIZE_MAX says. */
 void session_add_line(Session *session, const char *line)
 {
     while (session->line_total > session->line_count) free(session->lines[--session->line_total]);
@@ -283,6 +297,8 @@ static void drop_lines(Session *session)
     session->line_count = session->line_total = session->saved_count = 0;
 }
 
+/* The file as it is on disk, a newline where its last line lacks one, and the lines behind it,
+ * written whole and renamed. A file that is not there begins empty. */
 static bool write_lines(const Session *session, const char *path, Error *err)
 {
     Text text = {0};
@@ -306,6 +322,7 @@ static bool write_lines(const Session *session, const char *path, Error *err)
     return ok;
 }
 
+/* The file gets the lines and the session forgets them, so that they do not run twice. */
 bool session_save_lines(Session *session, const char *path, Error *err)
 {
     if (!write_lines(session, path, err)) return false;
@@ -316,6 +333,7 @@ bool session_save_lines(Session *session, const char *path, Error *err)
     return add_rules(session, &(RulesArgument){RULES_FILE, path}, err);
 }
 
+/* By time and size; a file that is gone counts as unchanged, since editors save by renaming. */
 bool session_rules_changed(Session *session)
 {
     for (size_t i = 0; i < session->rule_count; i++) {

@@ -6,7 +6,7 @@
 
 #include <lauxlib.h>
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 #include "scripting/words.h"
 
 /* What a value is called in errors. Never raises, whatever metatable the value has: __name is

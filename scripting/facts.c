@@ -12,7 +12,7 @@
 
 #include "loader/core/json.h"
 #include "loader/source/source.h"
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 #include "scripting/words.h"
 
 enum {

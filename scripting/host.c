@@ -10,7 +10,7 @@
 
 #include <lauxlib.h>
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 
 static const char scope_key = 0;         /* registry: captures, with the globals behind them */
 static const char functions_key = 0;     /* registry: functions of the statement that runs */

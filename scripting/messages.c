@@ -10,7 +10,7 @@
 
 #include <lauxlib.h>
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 #include "scripting/words.h"
 
 /* A place in front of a message: "CHUNK:LINE: ", or "CHUNK:LINE:LINE: " for the Lua in rule

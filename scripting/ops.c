@@ -10,7 +10,7 @@
 
 #include <lauxlib.h>
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 
 static const char op_key = 0;        /* registry: the metatable of op values */
 

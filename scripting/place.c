@@ -4,7 +4,7 @@
  * text is to name the fifth line, so the text is looked up in the chunk that holds it. */
 #include <string.h>
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 
 /* The newest of that name: earlier ones can only be reached by functions they left behind. */
 const Chunk *place_chunk(const Script *script, const char *shown)

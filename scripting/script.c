@@ -11,7 +11,7 @@
 
 #include <lauxlib.h>
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 
 enum { SHOWN_MAX = 44 };             /* Lua cuts a chunk's name at 60 bytes, ":LINE" included */
 

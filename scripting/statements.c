@@ -8,7 +8,7 @@
 
 #include <lauxlib.h>
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 #include "scripting/statements.h"
 #include "scripting/words.h"
 

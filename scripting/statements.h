@@ -3,7 +3,7 @@
 #ifndef SCRIPTING_STATEMENTS_H
 #define SCRIPTING_STATEMENTS_H
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 #include "scripting/words.h"
 
 #define STATEMENT_FUNCTION(name, args, help) bool run_##name(Call *call, Error *err);

@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-#include "scripting/state.h"
+#include "scripting/script_state.h"
 
 static const char tensor_key = 0;    /* registry: the metatable of tensors */
 static const char methods_key = 0;   /* registry: method name → function */

@@ -24,8 +24,8 @@ log=$O/log/${name//\//-}.log
 CMOCKA_MESSAGE_OUTPUT=TAP "$@" > "$log" 2>&1
 status=$?
 read -r passed failed skipped < <(awk '
+    /^(not )?ok .*# [Ss][Kk][Ii][Pp]/ { s++; next }   # cmocka says "not ok" of skipped tests
     /^not ok/ { f++; next }
-    /^ok .*# [Ss][Kk][Ii][Pp]/ { s++; next }
     /^ok/ { p++ }
     END { print p + 0, f + 0, s + 0 }' "$log")
 if [ "$failed" -eq 0 ] && { [ $status -ne 0 ] || [ $((passed + skipped)) -eq 0 ]; }; then
@@ -37,7 +37,7 @@ note=
 [ "$skipped" -gt 0 ] && note=", $skipped skipped"
 if [ "$failed" -eq 0 ]; then
     echo "ok    $name: $passed passed$note"
-    grep -i '^ok.*# skip' "$log" | sed 's/^/      /' | head -3
+    grep -iE '^(not )?ok.*# skip' "$log" | sed -E 's/^(not )?ok/      skipped/' | head -3
 else
     echo "FAIL  $name: $passed passed, $failed failed$note"
     grep -v '^ok' "$log" | tail -60 | sed 's/^/      /'

@@ -7,11 +7,14 @@
 
 #include "loader/align/align_parts.h"
 
+/* The words come from the tables that make the enums, so that number and word cannot part. */
 #define WORD_TEXT(id, word) word,
 static const char *const bind_words[] = {BIND_STATUSES(WORD_TEXT)};
 static const char *const use_words[] = {USE_STATUSES(WORD_TEXT)};
 static const char *const how_words[] = {HOWS(WORD_TEXT)};
 #undef WORD_TEXT
+
+/* ---- words ---- */
 
 const char *bind_word(BindStatus status)
 {
@@ -30,7 +33,9 @@ const char *how_word(How how)
 
 /* ---- making ---- */
 
-/* One binding a target tensor, or a key that is left where there is no target. */
+/* One binding a target tensor, or a key that is left where there is no target. Everything
+ * begins as BIND_MISSING with confidence 1. Without a target a binding knows its name alone;
+ * bind_key learns dtype and shape from the value. */
 static void list_bindings(Alignment *alignment)
 {
     size_t n = alignment->target ? dict_count(alignment->target) : draft_count(alignment->draft);
@@ -62,6 +67,10 @@ static void list_uses(Alignment *alignment)
             (SourceUse){.tensor = dict_at(alignment->source, i), .status = USE_UNUSED};
 }
 
+/* The order matters: sources can be closed only when every target has its state, suggestions
+ * need to know which sources are unused, expect{} judges what stands then, and the sums count
+ * states that no longer change. A draft that cannot be closed is freed here, since the caller
+ * has given it away. */
 Alignment *align_finish(Draft *draft, Error *err)
 {
     if (!draft_close(draft, err)) {
@@ -87,12 +96,14 @@ Alignment *align_finish(Draft *draft, Error *err)
     return alignment;
 }
 
+/* Immutable once made, an Alignment may be read by several threads; only the count is atomic. */
 Alignment *align_ref(Alignment *alignment)
 {
     atomic_fetch_add(&alignment->refs, 1);
     return alignment;
 }
 
+/* The last holder frees. Names, steps, expressions and reasons lie in the draft's arena. */
 void align_unref(Alignment *alignment)
 {
     if (!alignment || atomic_fetch_sub(&alignment->refs, 1) != 1) return;
@@ -106,6 +117,8 @@ void align_unref(Alignment *alignment)
     checkpoint_unref(alignment->checkpoint);
     free(alignment);
 }
+
+/* ---- what it is asked ---- */
 
 size_t align_count(const Alignment *alignment)
 {
@@ -133,6 +146,7 @@ const SourceUse *align_use(const Alignment *alignment, size_t index)
     return &alignment->uses[index];
 }
 
+/* By the name in the file, not the one that rules made of it. */
 const SourceUse *align_find_use(const Alignment *alignment, const char *source)
 {
     const Tensor *tensor = dict_find(alignment->source, source);
@@ -164,6 +178,8 @@ const RuleNote *align_note(const Alignment *alignment, size_t index)
     return draft_note_at(alignment->draft, index);
 }
 
+/* Runs lie one after the other: with use_start {0, 1, 1, 4} source 2 went into the bindings
+ * use_list[1], [2] and [3], and source 1 nowhere. */
 const uint32_t *align_uses_of(const Alignment *alignment, size_t source, size_t *count)
 {
     *count = alignment->use_start[source + 1] - alignment->use_start[source];
@@ -205,6 +221,9 @@ bool align_is_another_size(const Alignment *alignment)
     return alignment->another_size;
 }
 
+/* Tensors of a dict are one array: an address between its ends is one of them, told in O(1) and
+ * without a look-up by name. Compared as integers, since C orders pointers only within an
+ * array. */
 uint32_t align_source_index(const Alignment *alignment, const Tensor *tensor)
 {
     if (!alignment->use_count) return MAP_NONE;
@@ -214,12 +233,14 @@ uint32_t align_source_index(const Alignment *alignment, const Tensor *tensor)
     return (uint32_t)dict_index(alignment->source, tensor);
 }
 
+/* An open binding is written only where expect{} covers it, and then with the target's value. */
 const Expr *align_value(const Binding *binding)
 {
     if (bind_is_open(binding->status)) return binding->covered ? binding->own : NULL;
     return binding->expr;
 }
 
+/* What a FIT stands on is what was offered: the FIT itself has no shape to compare. */
 const Expr *align_offer(const Binding *binding)
 {
     bool open = binding->status == BIND_SHAPE || binding->status == BIND_DTYPE;
@@ -227,6 +248,8 @@ const Expr *align_offer(const Binding *binding)
     return offer && offer->kind == EX_FIT ? offer->from[0] : offer;
 }
 
+/* KEPT counts when policy{shape="skip"} did it; keep_target leaves an origin behind, and is no
+ * refusal of a shape. */
 bool align_is_misshapen(const Binding *binding)
 {
     if (binding->status == BIND_SHAPE) return binding->dims && !binding->expr->unknown;
@@ -235,12 +258,14 @@ bool align_is_misshapen(const Binding *binding)
            !same_dims(binding->offered->dims, binding->offered->rank, binding->dims, binding->rank);
 }
 
+/* KEPT without origin is policy's work; without an offer there was nothing to load. */
 bool align_is_missing(const Binding *binding)
 {
     if (binding->status == BIND_MISSING) return true;
     return binding->status == BIND_KEPT && !binding->origin && !binding->offered;
 }
 
+/* For whole names, where only yes or no is wanted. */
 bool name_fits(const Pattern *pattern, const char *name)
 {
     Captures captures;
@@ -256,6 +281,7 @@ static bool is_unused_open(const Alignment *alignment)
     return false;
 }
 
+/* Wrong rules come first: what they say about the files means nothing. */
 int align_exit(const Alignment *alignment)
 {
     if (alignment->rule_errors || align_collision_count(alignment)) return 2;

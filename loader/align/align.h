@@ -30,6 +30,7 @@ const char *bind_word(BindStatus status);
 const char *use_word(UseStatus status);
 const char *how_word(How how);               /* NULL for HOW_NONE */
 
+/* What becomes of one target tensor. Strings and lists lie in the alignment's arena. */
 typedef struct Binding {
     const char *name;            /* the target key */
     const Tensor *target;        /* NULL without a target: the key is its own */
@@ -46,8 +47,8 @@ typedef struct Binding {
     const Tensor *const *sources;   /* [source_count] as they stand in the source file; what was
                                        offered for KEPT and FILLED ones */
     uint32_t source_count;
-    BindStatus status;
-    How how;
+    BindStatus status;           /* the one state it is in */
+    How how;                     /* what closed it; HOW_NONE while it is open */
     float confidence;            /* 1 unless it was guessed */
     bool partial;                /* a fit took the overlap only; the reason says how much */
     bool covered;                /* by expect: does not stand in the way of writing */
@@ -59,9 +60,10 @@ typedef struct Binding {
     const Tensor *tied_to;       /* TIED: the target it shares storage with */
 } Binding;
 
+/* What became of one tensor of the source. */
 typedef struct SourceUse {
     const Tensor *tensor;        /* name as in the source file */
-    UseStatus status;
+    UseStatus status;            /* the one state it is in */
     const char *reason;          /* "offered to head.fc.weight: shape"; NULL = none */
     const Binding *offered_to;   /* the binding that did not take it; NULL = none */
     const char *nearest;         /* a target key that may be meant; NULL = none */
@@ -69,9 +71,10 @@ typedef struct SourceUse {
     bool covered;                /* by expect or policy unused="ignore" */
 } SourceUse;
 
+/* The sums over the ledger. */
 typedef struct Summary {
-    size_t bind[BIND_STATUS_COUNT], use[USE_STATUS_COUNT];
-    size_t collisions;
+    size_t bind[BIND_STATUS_COUNT], use[USE_STATUS_COUNT];   /* how many in each state */
+    size_t collisions;           /* names under which keys met */
     uint64_t values_loaded, values_target, bytes_loaded, bytes_target;   /* loaded + tied */
 } Summary;
 
@@ -126,7 +129,7 @@ bool align_is_misshapen(const Binding *binding);
 /* Whether no source has the name: MISSING, or KEPT because of policy{missing="keep"}. */
 bool align_is_missing(const Binding *binding);
 
-/* CLI.md's exit status of what the ledger says: 0 complete, 1 differences remain, 2 a rule is
+/* The exit status (tenon(1)) of what the ledger says: 0 complete, 1 differences remain, 2 a rule is
  * in error (collision, error note), 3 ties. */
 int align_exit(const Alignment *alignment);
 

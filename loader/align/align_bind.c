@@ -8,10 +8,10 @@
 #include "loader/align/shape_diff.h"
 
 typedef struct Binder {
-    Alignment *alignment;
-    Arena *arena;
-    FillRule *fills;
-    KeepTarget *keeps;
+    Alignment *alignment;        /* being made */
+    Arena *arena;                /* the alignment's */
+    FillRule *fills;             /* the draft's, [fill_count]; hits are counted in them */
+    KeepTarget *keeps;           /* the same, [keep_count] */
     size_t fill_count, keep_count;
     const Tensor **leaves;       /* the sources of the expression at hand, each once */
     size_t leaf_count, leaf_room;
@@ -20,6 +20,7 @@ typedef struct Binder {
     bool misshapen;              /* the key at hand was refused for its shape */
 } Binder;
 
+/* The dims of a scalar: NULL would mean that the shape is not known. */
 static const int64_t no_dims[1];
 
 /* Called for each tensor that an expression is made of: lists the sources, each once. */
@@ -112,7 +113,8 @@ static const Expr *fit_with(Binder *binder, Binding *binding, const Expr *expr, 
     return fitted;
 }
 
-/* PyTorch itself loads one element into a 0-dim tensor. */
+/* PyTorch itself loads one element into a 0-dim tensor. [1] for [] and [] for [1]; more axes
+ * are another shape. */
 static bool is_one_element(const Expr *expr, const Tensor *target)
 {
     return expr->rank + target->rank == 1 && (expr->rank ? expr->dims : target->dims)[0] == 1;
@@ -131,7 +133,9 @@ static const Expr *fit_by_policy(Binder *binder, Binding *binding, const Expr *e
     return fit;
 }
 
-/* The value in the target's shape; NULL when it was refused (and the binding says why). */
+/* The value in the target's shape; NULL when it was refused (and the binding says why). A FIT
+ * is resolved first, then the shapes are compared. Only two differences are mended without
+ * being asked for by a rule: one element against none, and what policy{shape="fit"} allows. */
 static const Expr *settle_shape(Binder *binder, Binding *binding, const Expr *expr)
 {
     Error err = {0};
@@ -157,7 +161,8 @@ static const Expr *settle_shape(Binder *binder, Binding *binding, const Expr *ex
     return mended;
 }
 
-/* The value in the target's dtype; NULL when it was refused. */
+/* The value in the target's dtype; NULL when it was refused. By default only
+ * those casts are made that dtype_casts_silently allows; others want policy{dtype="force"}. */
 static const Expr *settle_dtype(Binder *binder, Binding *binding, const Expr *expr,
                                 const Expr *offered)
 {
@@ -204,7 +209,9 @@ static bool has_fit(const Expr *expr)
     return expr->kind == EX_FIT;
 }
 
-/* A target, or without one a key, and the value that goes by its name. */
+/* A target, or without one a key, and the value that goes by its name. `fc.weight` 100×2048 f16
+ * |> fit(0) for a target of 200×2048 f32 ends as LOADED, partial, with the reason "100 of 200
+ * rows; f16 → f32, cast". */
 static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
 {
     binding->step = key->step;
@@ -276,7 +283,9 @@ static void fill_by_rule(Binder *binder, Binding *binding)
     }
 }
 
-/* policy{missing="init"}, as RULES.md B2a decides it. */
+/* policy{missing="init"}: what a fresh layer holds, told by the last segment of the name alone.
+ * `bn.weight` [64] becomes ones as `bn.running_var` does, every `bias` and running_mean zeros,
+ * any other float kaiming_uniform; other dtypes stay missing, and say why. */
 static void fill_by_policy(Binder *binder, Binding *binding)
 {
     const char *dot = strrchr(binding->name, '.'), *leaf = dot ? dot + 1 : binding->name;
@@ -316,7 +325,8 @@ static bool keep_by_rule(Binder *binder, Binding *binding, const DraftKey *key)
     return false;
 }
 
-/* The order of B2a for one target; ties and policy follow when all of them are bound. */
+/* The first part of the order above, for one target; ties and policy follow when all of them are
+ * bound. A fill() also mends a target that was refused for its shape, never one that fits. */
 static void bind_target(Binder *binder, Binding *binding)
 {
     const DraftKey *key = draft_find(binder->alignment->draft, binding->name);
@@ -357,6 +367,8 @@ static void note_idle(Binder *binder)
                        pattern_text(binder->keeps[i].pattern));
 }
 
+/* Ties come before policy: a target that shares storage with a loaded one is not missing. The
+ * ties of fills come last, when policy has filled as well. */
 void bind_all(Alignment *alignment)
 {
     Binder binder = {.alignment = alignment, .arena = alignment->arena};

@@ -14,7 +14,10 @@ static bool takes_sources(const Binding *binding)
     return binding->status == BIND_LOADED || binding->status == BIND_TIED;
 }
 
-/* Marks what went into loaded and tied bindings, and lists for each source where it went. */
+/* Marks what went into loaded and tied bindings, and lists for each source where it went. A
+ * counting sort over (source, binding) in two passes: the first counts each source's bindings
+ * at start[source + 2]; summed up, start[source + 1] is where its run begins; the second pass
+ * moves that on to the run's end, which is where the next one begins. */
 static void mark_used(Alignment *alignment)
 {
     uint32_t *start = mem_alloc((alignment->use_count + 2) * sizeof(uint32_t));
@@ -55,13 +58,14 @@ static const char *refusal_word(const Binding *binding)
 }
 
 typedef struct Living {
-    Alignment *alignment;
+    Alignment *alignment;        /* being closed */
     unsigned char *seen;         /* [use_count]: some key is still made of it */
-    const DraftKey *key;
+    const DraftKey *key;         /* the key that is looked at */
     const Binding *binding;      /* the binding of the key's name; NULL = none */
 } Living;
 
-/* A source that is part of a key nobody took: unused, with the target that refused it. */
+/* A source that is part of a key nobody took: unused, with the target that refused it. The
+ * first refusal is the one that is told. */
 static void see_leaf(const Tensor *tensor, void *context)
 {
     Living *living = context;
@@ -119,7 +123,8 @@ void close_uses(Alignment *alignment)
 
 /* ---- expect ---- */
 
-/* Whether one of the patterns fits either name; counts a hit for it. */
+/* Whether one of the patterns fits either name; counts a hit for it. `hits` is [n], one count a
+ * pattern. */
 static bool covers(const Pattern **patterns, size_t n, size_t *hits, const char *name,
                    const char *other)
 {
@@ -181,7 +186,9 @@ static void cover_uses(Alignment *alignment, const Expect *expect)
     free(hits);
 }
 
-/* Sources whose fate follows from a target's, or that policy says nothing about. */
+/* Sources whose fate follows from a target's, or that policy says nothing about. `head.weight`
+ * of the file, refused by `head.weight` of the target for its shape, is covered when that
+ * target is, or when the target has got a value from elsewhere. */
 static void cover_offered(Alignment *alignment)
 {
     for (size_t i = 0; i < alignment->use_count; i++) {
@@ -194,7 +201,8 @@ static void cover_offered(Alignment *alignment)
     }
 }
 
-/* Error notes for what no expect{} names. */
+/* Error notes for what no expect{} names. The unused are named by their first folded line: "12
+ * tensors, blocks.{0-11}.attn.bias". */
 static void report_rest(Alignment *alignment, const Expect *expect)
 {
     const char **names = mem_alloc((alignment->use_count + 1) * sizeof *names);
@@ -251,7 +259,8 @@ void close_expect(Alignment *alignment)
 
 /* ---- sums ---- */
 
-/* Elements of the result; 0 while its shape is unknown. */
+/* Elements of the result; 0 while its shape is unknown. Also 0 for a product that 64 bits do
+ * not hold: a sum is no place for an error. */
 static uint64_t count_values(const Binding *binding)
 {
     uint64_t count = 1;

@@ -9,13 +9,13 @@
 #include "loader/align/align.h"
 
 struct Alignment {
-    atomic_uint refs;
+    atomic_uint refs;            /* holders; the last one frees */
     Draft *draft;                /* owned */
     Arena *arena;                /* the draft's */
     Checkpoint *checkpoint;      /* one reference */
     StateDict *source;           /* of the chosen container; lives as long as the checkpoint */
     StateDict *target;           /* one reference; NULL without a target */
-    Policy policy;
+    Policy policy;               /* the draft's, as it was when it was closed */
     Binding *bindings;           /* owned, [count] */
     size_t count;
     NameMap names;               /* target key → index of bindings */

@@ -6,11 +6,13 @@
 
 /* A set of steps that were seen: histories of merged tensors share their past. */
 typedef struct StepSet {
-    const Step **slots;
-    size_t room, count;
+    const Step **slots;          /* owned, [room]; NULL = free */
+    size_t room, count;          /* room is a power of two */
 } StepSet;
 
-/* False when the step was there already. */
+/* False when the step was there already. Open addressing, never more than half full. The low
+ * bits of an address are the same in all of them, hence the shift; the multiplication spreads
+ * the rest. */
 static bool add_to_set(StepSet *set, const Step *step)
 {
     if ((set->count + 1) * 2 > set->room) {
@@ -34,7 +36,9 @@ typedef struct Visit {
     uint32_t next;               /* of its `before` that is to be visited */
 } Visit;
 
-/* Depth first with a stack of its own: a script may have made a history of any length. */
+/* Depth first with a stack of its own: a script may have made a history of any length. A step
+ * is written when all of its `before` are: oldest first, each once, in time linear in the tree.
+ * Counts all of them, writes the first n. */
 static size_t walk_tree(const Step *last, const Step **steps, size_t n)
 {
     StepSet seen = {0};
@@ -61,7 +65,8 @@ static size_t walk_tree(const Step *last, const Step **steps, size_t n)
     return count;
 }
 
-/* Nearly every history is a chain, which needs neither a stack nor a set. */
+/* Nearly every history is a chain, which needs neither a stack nor a set. After `strip
+ * "module."` and a rule the newest step is the rule's, and steps[] are {strip, rule}. */
 size_t align_steps(const Binding *binding, const Step **steps, size_t n)
 {
     size_t length = 0;
@@ -77,7 +82,7 @@ size_t align_steps(const Binding *binding, const Step **steps, size_t n)
 }
 
 /* The ops of one step, "T, cast("f16")", one by one: a comma inside brackets or quotes parts
- * nothing. */
+ * nothing. For this step "T" and "cast("f16")" are written. */
 static void add_ops(JsonWriter *writer, const char *ops)
 {
     Text one = {0};
@@ -99,6 +104,8 @@ static void add_ops(JsonWriter *writer, const char *ops)
     text_done(&one);
 }
 
+/* The ops of the steps, then what closing the binding applied: in this order they act on
+ * values. */
 void align_ops(const Binding *binding, JsonWriter *writer)
 {
     const Step *few[32], **steps = few;
@@ -116,6 +123,7 @@ void align_ops(const Binding *binding, JsonWriter *writer)
     if (steps != few) free(steps);
 }
 
+/* NULL where no line of a script stands behind the step. */
 const Origin *align_step_origin(const Step *step)
 {
     return step->origin.file ? &step->origin : NULL;

@@ -1,4 +1,6 @@
-/* Ties of the target: tensors that are the same view of one storage must get one value. */
+/* Ties of the target: tensors that are the same view of one storage must get one value. A source
+ * that holds `embed.weight` alone thus also gives a target's `lm_head.weight`, when the target
+ * keeps both in one storage. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +57,9 @@ static void tie_to(Binding *binding, const Binding *other)
     binding->reason = NULL;
 }
 
-/* Lists the bindings that have one of two states, by storage, place and order. */
+/* Lists the bindings that have one of two states, by storage, place and order. The caller frees
+ * the list. Sorted, equal views are neighbours, and one place is found by bisection: O(n log n)
+ * where comparing all with all would be O(n²). */
 static Binding **list_by_storage(Alignment *alignment, BindStatus a, BindStatus b, size_t *count)
 {
     Binding **list = mem_alloc((alignment->count + 1) * sizeof *list);
@@ -85,6 +89,7 @@ static const Binding *find_partner(Binding *const *given, size_t count, const Te
     return NULL;
 }
 
+/* Only LOADED and FILLED can give: what is tied itself has such a one beside it in the list. */
 void tie_missing(Alignment *alignment)
 {
     size_t missing = 0, count;
@@ -101,6 +106,8 @@ void tie_missing(Alignment *alignment)
     free(given);
 }
 
+/* Two fill() may fit two names of one tensor; the value for the earlier one is taken. tied_to
+ * names the first of a run, not the neighbour. */
 void tie_fills(Alignment *alignment)
 {
     size_t count;

@@ -6,6 +6,10 @@
 #include "loader/align/draft_parts.h"
 #include "loader/align/rule_lex.h"
 
+/* ---- the object ---- */
+
+/* The path is copied; checkpoint and target must outlive the draft. No container is chosen yet,
+ * since an unwrap may follow. */
 Draft *draft_new(Checkpoint *source, const char *inside, StateDict *target, uint64_t seed)
 {
     Draft *draft = mem_alloc(sizeof *draft);
@@ -18,6 +22,8 @@ Draft *draft_new(Checkpoint *source, const char *inside, StateDict *target, uint
     return draft;
 }
 
+/* Names, steps and expressions lie in the arena; the growing lists are what is freed one by
+ * one. */
 void draft_free(Draft *draft)
 {
     if (!draft) return;
@@ -53,6 +59,7 @@ uint64_t draft_seed(const Draft *draft)
     return draft->seed;
 }
 
+/* There is no container before draft_ready: this and the next are for afterwards. */
 StateDict *draft_source(const Draft *draft)
 {
     return draft->container->dict;
@@ -68,6 +75,9 @@ size_t draft_rivals(const Draft *draft)
     return draft->rivals;
 }
 
+/* ---- keys ---- */
+
+/* Keys are counted between statements: an open Edit does not show. */
 size_t draft_count(const Draft *draft)
 {
     return draft->count;
@@ -78,7 +88,8 @@ const DraftKey *draft_at(const Draft *draft, size_t index)
     return &draft->keys[index];
 }
 
-/* The names are looked up rarely between statements: the map is made when it is asked for. */
+/* The names are looked up rarely between statements: the map is made when it is asked for. A
+ * statement whose keys did not meet leaves a good one behind (merge_equal_names). */
 static void map_names(Draft *draft)
 {
     map_done(&draft->names);
@@ -87,6 +98,7 @@ static void map_names(Draft *draft)
     draft->names_known = true;
 }
 
+/* The map is a cache, hence the cast: for whoever looks the draft stays as it is. */
 const DraftKey *draft_find(const Draft *draft, const char *name)
 {
     if (!draft->names_known) map_names((Draft *)draft);
@@ -94,6 +106,9 @@ const DraftKey *draft_find(const Draft *draft, const char *name)
     return index == MAP_NONE ? NULL : &draft->keys[index];
 }
 
+/* ---- what is put aside for the end ---- */
+
+/* Both wait: only the finished ledger tells which targets want a fill. */
 void draft_fill(Draft *draft, const FillRule *fill)
 {
     draft->fills =
@@ -101,6 +116,7 @@ void draft_fill(Draft *draft, const FillRule *fill)
     draft->fills[draft->fill_count++] = *fill;
 }
 
+/* The pattern lies in an arena that lives as long as the draft. */
 void draft_keep_target(Draft *draft, Origin origin, const Pattern *pattern)
 {
     draft->keeps =
@@ -108,6 +124,7 @@ void draft_keep_target(Draft *draft, Origin origin, const Pattern *pattern)
     draft->keeps[draft->keep_count++] = (KeepTarget){origin, pattern, 0};
 }
 
+/* Zeros are the defaults, so a new draft has them. */
 Policy *draft_policy(Draft *draft)
 {
     return &draft->policy;
@@ -119,6 +136,7 @@ static const Pattern **copy_patterns(Draft *draft, const Pattern **patterns, siz
     return arena_copy(draft->arena, patterns, n * sizeof(*patterns));
 }
 
+/* Several statements add up, so each is kept apart with its origin. */
 void draft_expect(Draft *draft, const Expect *expect)
 {
     draft->expects = mem_grow(draft->expects, &draft->expect_room, draft->expect_count + 1,
@@ -131,6 +149,7 @@ void draft_expect(Draft *draft, const Expect *expect)
     copy->dtype = copy_patterns(draft, expect->dtype, expect->dtype_count);
 }
 
+/* The text is copied and printed as it is: names go through show_name before they come here. */
 void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format, ...)
 {
     Text text = {0};
@@ -145,6 +164,8 @@ void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format
     text_done(&text);
 }
 
+/* A policy that stood before its collisions leaves nothing to settle: edit_finish has done it,
+ * statement by statement. */
 bool draft_close(Draft *draft, Error *err)
 {
     if (!draft_ready(draft, err)) return false;
@@ -190,11 +211,16 @@ const Expect *draft_expects(const Draft *draft, size_t *count)
     return draft->expects;
 }
 
+/* NULL also for a tensor that was never dropped: the list begins with zeros. */
 const Step *draft_dropped(const Draft *draft, size_t index)
 {
     return draft->dropped[index];
 }
 
+/* ---- words for errors and notes ---- */
+
+/* In the arena, so that one message may hold several; 300 bytes show enough of a name that
+ * somebody made long on purpose. */
 const char *show_name(Draft *draft, const char *name)
 {
     Text shown = {0};
@@ -206,11 +232,13 @@ const char *show_name(Draft *draft, const char *name)
 
 /* Counts of first segments, in order of first appearance. */
 typedef struct Levels {
-    NameMap map;
-    const char **names;
-    size_t *counts, count, name_room, count_room;
+    NameMap map;                 /* first segment → index of the two lists */
+    const char **names;          /* owned, growing; the names lie in the arena */
+    size_t *counts, count, name_room, count_room;   /* counts: owned, keys under each */
 } Levels;
 
+/* `module.fc.weight` and `module.fc.bias` are two keys of the level module; a name without a
+ * dot or slash is a level of its own. */
 static void count_levels(Draft *draft, Levels *levels)
 {
     for (size_t i = 0; i < draft->count; i++) {
@@ -231,6 +259,7 @@ static void count_levels(Draft *draft, Levels *levels)
     }
 }
 
+/* Said wherever a prefix fits nothing: beside what was asked for stands what there is. */
 const char *list_top_levels(Draft *draft)
 {
     enum { SHOWN = 8 };

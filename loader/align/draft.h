@@ -46,9 +46,9 @@ typedef struct Collision {
 
 typedef enum NoteLevel { NOTE_INFO, NOTE_ERROR } NoteLevel;
 typedef struct RuleNote {
-    NoteLevel level;
+    NoteLevel level;         /* ERROR: nothing is written, exit status 2 */
     Origin origin;
-    const char *text;
+    const char *text;        /* one line or several, safe to print */
 } RuleNote;
 
 typedef enum ShapePolicy { SHAPE_ERROR, SHAPE_SKIP, SHAPE_FIT } ShapePolicy;
@@ -58,13 +58,14 @@ typedef enum UnusedPolicy { UNUSED_WARN, UNUSED_ERROR, UNUSED_IGNORE } UnusedPol
 typedef enum ReusePolicy { REUSE_ERROR, REUSE_ALL, REUSE_ONCE } ReusePolicy;
 typedef enum CollidePolicy { COLLIDE_ERROR, COLLIDE_LAST } CollidePolicy;
 
+/* What `policy{…}` decides; zeros are the defaults. */
 typedef struct Policy {
-    ShapePolicy shape;
-    DTypePolicy dtype;
-    MissingPolicy missing;
-    UnusedPolicy unused;
-    ReusePolicy reuse;
-    CollidePolicy collide;
+    ShapePolicy shape;       /* a value of another shape than the target's */
+    DTypePolicy dtype;       /* of another dtype */
+    MissingPolicy missing;   /* a target that got no value */
+    UnusedPolicy unused;     /* a source tensor that went nowhere */
+    ReusePolicy reuse;       /* one tensor for several names */
+    CollidePolicy collide;   /* several tensors for one name */
 } Policy;
 
 /* What `expect{…}` turns into silence. */
@@ -75,17 +76,18 @@ typedef struct Expect {
     int64_t loaded;          /* -1: not said */
 } Expect;
 
+/* `fill("PATTERN", op)`, or a rule without a left side. */
 typedef struct FillRule {
     Origin origin;
     const Pattern *pattern;  /* over target keys */
     Op op;                   /* zeros … xavier */
-    uint64_t hits;
+    uint64_t hits;           /* targets it filled, or tried to */
 } FillRule;
 
 typedef struct KeepTarget {
     Origin origin;
     const Pattern *pattern;  /* over target keys */
-    uint64_t hits;
+    uint64_t hits;           /* targets it kept */
 } KeepTarget;
 
 typedef struct Draft Draft;
@@ -112,7 +114,7 @@ const DraftKey *draft_find(const Draft *draft, const char *name);
 
 /* Statements. Errors do not carry the origin: the caller that knows it prepends "fix.lua:3";
  * but those of draft_sub and draft_rules begin with the "FILE:LINE: " of the line of rule text
- * that is meant. What hit nothing becomes a note, as RULES.md B2a says. A collision is no
+ * that is meant. What hit nothing becomes a note (tenon-rules(5)). A collision is no
  * error of the statement: it is recorded, see draft_collision. */
 bool draft_unwrap(Draft *draft, Origin origin, const char *const *names, size_t n,
                   bool first_only, Error *err);

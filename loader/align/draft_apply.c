@@ -9,6 +9,7 @@
 
 /* ---- words ---- */
 
+/* Also asked by draft_rules.c and draft_gather.c, before any op has run. */
 bool has_op(const Rule *rule, OpKind kind)
 {
     for (size_t i = 0; i < rule->op_count; i++)
@@ -25,7 +26,8 @@ bool blame_rule(const Rule *rule, Error *err)
     return rule_blame(rule->origin.file, rule->origin.line, err);
 }
 
-/* "'a.w' 100×3, 'b.w' 100×3 and 6 more: " before an error of an op. */
+/* "'a.w' 100×3, 'b.w' 100×3 and 6 more: " before an error of an op. Shapes are what an op most
+ * often fails for. Always false. */
 static bool blame_keys(const Application *application, Error *err)
 {
     enum { SHOWN = 3 };
@@ -44,6 +46,9 @@ static bool blame_keys(const Application *application, Error *err)
     return false;
 }
 
+/* `layers.{i}.wq.{p} -> blk.{i}.attn_q.{p}` with i = 3 and p = weight gives
+ * {"blk.3.attn_q.weight"}. The names outlive the block when `arena` is the draft's, as those of
+ * keys must. */
 const char **expand_names(RuleRun *run, const Rule *rule, const Captures *captures, Arena *arena,
                           Error *err)
 {
@@ -67,7 +72,8 @@ static bool is_splitting(OpKind kind)
     return kind == OP_SPLIT || kind == OP_UNSTACK;
 }
 
-/* The ops as steps show them; `part` counts the results where an op split. */
+/* The ops as steps show them; `part` counts the results where an op split. With split(3) part 1
+ * is "split(3)[1]". Each text is made once for a rule, however many layers it is applied to. */
 static const char *show_ops(RuleRun *run, size_t index, size_t part)
 {
     const Rule *rule = &run->block->rules[index];
@@ -88,7 +94,8 @@ static const char *show_ops(RuleRun *run, size_t index, size_t part)
     return texts->items[part];
 }
 
-/* Behind the outputs that stand in that place already. */
+/* Behind the outputs that stand in that place already. A place's outputs are a chain through
+ * `next`; `last` spares walking it. */
 static void add_output(RuleRun *run, uint32_t place, DraftKey key, const char *from)
 {
     run->outputs =
@@ -100,7 +107,8 @@ static void add_output(RuleRun *run, uint32_t place, DraftKey key, const char *f
     run->last[place] = number;
 }
 
-/* The names of the sources as one text: that of a step's origin. */
+/* The names of the sources as one text: that of a step's origin. "q.w, k.w, v.w", or for many
+ * "experts.0.w, … (64 keys)". */
 static const char *join_sources(RuleRun *run, const Application *application)
 {
     enum { SHOWN = 4 };
@@ -115,7 +123,9 @@ static const char *join_sources(RuleRun *run, const Application *application)
     return joined;
 }
 
-/* Adds the results; they share the history of all their sources. */
+/* Adds the results; they share the history of all their sources. Where a source stands for a
+ * collision the results stand for it as well, their value in `last`: the slip is reported once,
+ * where it happened, not again by every rule behind it. */
 static void add_results(RuleRun *run, const Application *application, const Expr *const *items,
                         const char *const *names, size_t n)
 {
@@ -137,7 +147,8 @@ static void add_results(RuleRun *run, const Application *application, const Expr
     }
 }
 
-/* The value that the ops work on: a list of lists. */
+/* The value that the ops work on: a list of lists. `q, k, v -> qkv` gives three lists of one
+ * tensor, `experts.{e}.w -> w |> stack(0)` one list with a tensor an expert. */
 static RuleValue make_value(const RuleRun *run, const Application *application)
 {
     RuleValue value = {arena_alloc(run->draft->arena, application->list_count * sizeof(ExprList)),
@@ -154,7 +165,8 @@ static RuleValue make_value(const RuleRun *run, const Application *application)
     return value;
 }
 
-/* The lists one after the other: one tensor a right-hand name. */
+/* The lists one after the other: one tensor a right-hand name. After the ops it no longer
+ * matters from which pattern a tensor came. */
 static ExprList flatten(Arena *arena, const RuleValue *value)
 {
     ExprList all = {0};
@@ -167,7 +179,9 @@ static ExprList flatten(Arena *arena, const RuleValue *value)
     return all;
 }
 
-/* One right-hand name that counts: a name for every part. */
+/* One right-hand name that counts: a name for every part. The counter joins the captures as a
+ * number that the left side had caught: 0 for the first part, 1 for the next. `qkv.w -> {n}.w
+ * |> unstack(0)` names 0.w, 1.w, 2.w. */
 static const char **count_names(RuleRun *run, const Application *application, size_t n, Error *err)
 {
     const Rule *rule = &run->block->rules[application->rule];
@@ -192,7 +206,8 @@ static const char **count_names(RuleRun *run, const Application *application, si
     return names;
 }
 
-/* One tensor under several names, where copy (or policy reuse="all") allows it. */
+/* One tensor under several names, where copy (or policy reuse="all") allows it. Afterwards
+ * there are as many tensors as names, all of them one node. */
 static void repeat_single(const RuleRun *run, const Rule *rule, ExprList *all)
 {
     bool copies = has_op(rule, OP_COPY) || run->draft->policy.reuse == REUSE_ALL;
@@ -209,7 +224,8 @@ static int compare_addresses(const void *a, const void *b)
     return ((uintptr_t)*x > (uintptr_t)*y) - ((uintptr_t)*x < (uintptr_t)*y);
 }
 
-/* One tensor under two names is a mistake unless somebody said so. */
+/* One tensor under two names is a mistake unless somebody said so. Sorting finds it in O(n log
+ * n). */
 static bool check_reuse(const RuleRun *run, const Rule *rule, const ExprList *all, Error *err)
 {
     if (has_op(rule, OP_COPY) || run->draft->policy.reuse == REUSE_ALL || all->count < 2)
@@ -223,6 +239,7 @@ static bool check_reuse(const RuleRun *run, const Rule *rule, const ExprList *al
     return true;
 }
 
+/* Names and tensors pair up in order, so they must be as many; the error says what would help. */
 static bool check_count(const Rule *rule, const ExprList *all, Error *err)
 {
     if (all->count == rule->target_count) return true;
@@ -234,7 +251,8 @@ static bool check_count(const Rule *rule, const ExprList *all, Error *err)
                      rule->target_count == 1 ? "; stack or cat joins them" : "");
 }
 
-/* The ops in their order; an op sees the names as far as they are known. */
+/* The ops in their order; an op sees the names as far as they are known. Those that a counter
+ * makes are not: a split() that asks the targets for its sizes refuses then. */
 static bool run_ops(RuleRun *run, const Application *application, RuleValue *value, Error *err)
 {
     const Rule *rule = &run->block->rules[application->rule];
@@ -248,7 +266,8 @@ static bool run_ops(RuleRun *run, const Application *application, RuleValue *val
     return true;
 }
 
-/* Ops, then names, then outputs. */
+/* Ops, then names, then outputs. Only the ops tell how many parts a counter has to name, hence
+ * this order. */
 static bool apply_ops(RuleRun *run, const Application *application, Error *err)
 {
     const Rule *rule = &run->block->rules[application->rule];
@@ -268,6 +287,8 @@ static bool apply_ops(RuleRun *run, const Application *application, Error *err)
     return true;
 }
 
+/* A plain rename, the usual case by far, needs neither value nor lists. The error of everything
+ * else gets the rule and its line in front. */
 bool apply_rule(RuleRun *run, const Application *application, Error *err)
 {
     const Rule *rule = &run->block->rules[application->rule];

@@ -5,7 +5,8 @@
 #include "loader/align/draft_parts.h"
 #include "loader/align/rule_lex.h"
 
-/* Whether the container at `inner` lies at or below `outer`. */
+/* Whether the container at `inner` lies at or below `outer`. At or below `model` lie `model`,
+ * `model.ema` and `model[0]`, but not `model2`; everything lies below "". */
 static bool is_below(const char *outer, const char *inner)
 {
     size_t n = strlen(outer);
@@ -13,7 +14,8 @@ static bool is_below(const char *outer, const char *inner)
     return !n || !inner[n] || inner[n] == '.' || inner[n] == '[';
 }
 
-/* How many dicts of tensors lie at or below a path; *one is the last of them. */
+/* How many dicts of tensors lie at or below a path; *one is the last of them. Optimizer states
+ * are passed over: they hold tensors, but no weights. */
 static size_t count_below(const Draft *draft, const char *path, const Container **one)
 {
     size_t count = 0;
@@ -27,7 +29,10 @@ static size_t count_below(const Draft *draft, const char *path, const Container 
 }
 
 /* The value at a container path: keys separated by dots (a key may hold dots itself: the
- * longest run that is there wins), [n] for lists and integer keys. NULL when there is none. */
+ * longest run that is there wins), [n] for lists and integer keys. NULL when there is none.
+ * `models[1].net` is the key "net" in the second element of `models`; where the keys "a" and
+ * "a.b" are both there, `a.b` is the latter. Quadratic in the path, which a user types; indexes
+ * stop growing before they could overflow. */
 static const Object *find_object(Draft *draft, const char *path)
 {
     const Object *at = checkpoint_root(draft->source);
@@ -95,7 +100,9 @@ static bool refuse_several(Draft *draft, const char *path, Error *err)
     return false;
 }
 
-/* The container that a path means: the one there, else the only one below. */
+/* The container that a path means: the one there, else the only one below. `checkpoint` thus
+ * means `checkpoint.model` where no other dict of tensors lies below it. A path that is there
+ * without tensors gets another error than one that is not there. */
 static const Container *find_at(Draft *draft, const char *path, Error *err)
 {
     const Container *found = checkpoint_find_container(draft->source, path);
@@ -113,7 +120,8 @@ static const Container *find_at(Draft *draft, const char *path, Error *err)
     return NULL;
 }
 
-/* The container's tensors become the keys. */
+/* The container's tensors become the keys. Names are those of the dict, borrowed; as many keys
+ * as a NameMap can number. */
 static bool take_container(Draft *draft, const Container *container, Error *err)
 {
     size_t count = dict_count(container->dict);
@@ -132,6 +140,8 @@ static bool take_container(Draft *draft, const Container *container, Error *err)
     return true;
 }
 
+/* What unwrap settled goes first (it began at FILE::PATH), then FILE::PATH; without either the
+ * checkpoint chooses, and rivals count what it might have chosen as well. */
 bool draft_ready(Draft *draft, Error *err)
 {
     if (draft->container) return true;
@@ -150,11 +160,13 @@ static bool is_there(Draft *draft, const char *below, const Object *at, const ch
     return count_below(draft, below, &container) > 0;
 }
 
+/* The path of `name` inside `path`; at the root, whose path is "", the name itself. */
 static const char *join_path(Draft *draft, const char *path, const char *name)
 {
     return *path ? arena_printf(draft->arena, "%s.%s", path, name) : name;
 }
 
+/* `"state_dict", "model"`, for errors and notes. */
 static const char *quote_names(Draft *draft, const char *const *names, size_t n)
 {
     Text out = {0};
@@ -168,7 +180,9 @@ static const char *quote_names(Draft *draft, const char *const *names, size_t n)
     return quoted;
 }
 
-/* None of the names is there: fine where the tensors lie right here already. */
+/* None of the names is there: fine where the tensors lie right here already. Right here means:
+ * mostly tensors in this dict, and no second dict of them below. Then the rules work for the
+ * bare file and the wrapped one alike. */
 static bool unwrap_nothing(Draft *draft, Origin origin, const char *path, const char *quoted,
                            Error *err)
 {
@@ -194,6 +208,9 @@ static void forget_container(Draft *draft)
     draft->names_known = false;
 }
 
+/* The names are gone down one after the other, and those that are not there passed over:
+ * unwrap("state_dict", "model") comes to state_dict.model, or to either. With first_only the
+ * first that is there ends it. The path is kept only when tensors are found at its end. */
 bool draft_unwrap(Draft *draft, Origin origin, const char *const *names, size_t n,
                   bool first_only, Error *err)
 {

@@ -1,4 +1,7 @@
-/* One statement's changes to a Draft, and the collisions they may end in. */
+/* One statement's changes to a Draft, and the collisions they may end in.
+ *
+ * `strip "module."` over {module.a.w, a.w}: both are a.w now. The first of them stays, stands for
+ * the collision {name a.w, sources module.a.w and a.w}, and the statement goes on. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +28,7 @@ void edit_begin(Edit *edit, Draft *draft, Origin origin, const char *what)
     edit->keys = mem_grow(NULL, &edit->room, draft->count + 1, sizeof *edit->keys);
 }
 
+/* Keys, steps and names that were made lie in the arena and stay there, unused. */
 void edit_abandon(Edit *edit)
 {
     free(edit->keys);
@@ -38,6 +42,7 @@ static void push(Edit *edit, DraftKey key, const char *from)
     edit->keys[edit->count++] = (EditKey){key, from};
 }
 
+/* Without a step: a history holds changes alone. */
 void edit_keep(Edit *edit, const DraftKey *key)
 {
     push(edit, *key, key->name);
@@ -58,6 +63,7 @@ void edit_rename(Edit *edit, const DraftKey *key, const char *to)
     edit_add(edit, renamed, key->name);
 }
 
+/* The tensors behind the key are marked by edit_finish, when the statement is sure to succeed. */
 void edit_drop(Edit *edit, const DraftKey *key, Origin origin, const char *what)
 {
     edit->drops =
@@ -124,7 +130,8 @@ typedef struct Meetings {
     uint32_t *of_key;            /* owned: 1 + meeting of the key that stays; 0 = none */
 } Meetings;
 
-/* `key` has the name that `first` had before it. */
+/* `key` has the name that `first` had before it. The first is a member as well. of_key is made
+ * for the first meeting of a statement: most have none. */
 static void add_to_meeting(Meetings *meetings, const Edit *edit, size_t first, size_t key)
 {
     if (!meetings->of_key) meetings->of_key = mem_alloc(edit->count * sizeof *meetings->of_key);
@@ -149,7 +156,8 @@ static void collect(const Tensor *tensor, void *context)
     leaves->tensors[leaves->count++] = tensor;
 }
 
-/* Gathers the tensors behind a key; returns where those of the last comer among them begin. */
+/* Gathers the tensors behind a key; returns where those of the last comer among them begin. A
+ * key that stands for an earlier collision brings all its tensors along. */
 static size_t collect_key(Leaves *leaves, const DraftKey *key)
 {
     size_t start = leaves->count;
@@ -193,7 +201,8 @@ static const char *join_names(Draft *draft, const char *const *names, size_t n)
     return joined;
 }
 
-/* Records the collision and turns the first key of the meeting into what stands for it. */
+/* Records the collision and turns the first key of the meeting into what stands for it. The
+ * value of the last comer is kept in `last`, for a policy{collide="last"} that may still come. */
 static void collide(Edit *edit, const Meeting *meeting)
 {
     Draft *draft = edit->draft;
@@ -225,6 +234,9 @@ static void collide(Edit *edit, const Meeting *meeting)
     free(steps);
 }
 
+/* Every collision's earlier tensors count as dropped from here on, and its key goes on with the
+ * last comer's value. Two passes over the keys, whatever the number of collisions: first their
+ * newest steps are looked up, at the end the marks come off. */
 void settle_collisions(Draft *draft)
 {
     const Step **history = mem_alloc((draft->collision_count + 1) * sizeof *history);
@@ -251,7 +263,9 @@ void settle_collisions(Draft *draft)
 
 /* ---- the end of a statement ---- */
 
-/* Makes the names unique: later keys of an equal name go into the first one. */
+/* Makes the names unique: later keys of an equal name go into the first one. The map of names
+ * is made anew on the way; it stays valid when none met, since a merge moves the keys behind
+ * it. */
 static void merge_equal_names(Edit *edit)
 {
     Draft *draft = edit->draft;
@@ -277,6 +291,8 @@ static void merge_equal_names(Edit *edit)
     free(meetings.of_key);
 }
 
+/* Nothing has touched the draft before: that is why a statement may fail at any key. Drops come
+ * first, while a key's collision number still names the list it was made for. */
 void edit_finish(Edit *edit)
 {
     Draft *draft = edit->draft;

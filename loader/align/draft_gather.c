@@ -1,9 +1,19 @@
-/* Which sources of a rule belong together: those that give one right-hand name. */
+/* Which sources of a rule belong together: those that give one right-hand name.
+ *
+ * In `layers.{i}.experts.{e}.{p:w1|w3} -> blk.{i}.{p} |> stack(0)` the right side depends on i and
+ * p, so keys with equal i and p are a group; e is what such a group gathers:
+ *
+ *   layers.0.experts.0.w1, layers.0.experts.1.w1, …  ->  blk.0.w1
+ *   layers.0.experts.0.w3, layers.0.experts.1.w3, …  ->  blk.0.w3
+ *
+ * A pattern on the left that lacks i or p (`shared.{p:w1|w3}`) is partial: its keys join every
+ * group with which they agree in what they have. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/align/gather.h"
 
+/* Other rules are applied key by key, as soon as one fits. */
 bool rule_gathers(const Rule *rule)
 {
     return rule->target_count && (rule->source_count > 1 || has_op(rule, OP_STACK) ||
@@ -12,12 +22,14 @@ bool rule_gathers(const Rule *rule)
 
 /* ---- the variables of a rule ---- */
 
+/* Two absent texts are equal too. */
 static bool same_text(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* The variable that a source shares with earlier ones; -1 = it is the first to have it. */
+/* The variable that a source shares with earlier ones; -1 = it is the first to have it. At most
+ * 32 of them: a list will do. */
 static int find_variable(const Gather *gather, const Variable *wanted)
 {
     for (size_t i = 0; i < gather->variable_count; i++) {
@@ -66,7 +78,8 @@ static bool add_variable(Gather *gather, size_t source, const Variable *variable
     return true;
 }
 
-/* A source's variables in order of appearance, which is the order in which lists are sorted. */
+/* A source's variables in order of appearance, which is the order in which lists are sorted. A
+ * name's second occurrence adds nothing: it is equal by force. */
 static bool list_variables(Gather *gather, size_t source, Error *err)
 {
     const Pattern *pattern = gather->rule->sources[source].pattern;
@@ -92,7 +105,8 @@ static bool list_variables(Gather *gather, size_t source, Error *err)
     return true;
 }
 
-/* A source is complete when it settles the right-hand names by itself. */
+/* A source is complete when it settles the right-hand names by itself. One at least must be, or
+ * no group would ever get a name. */
 static bool find_complete(Gather *gather, Error *err)
 {
     bool any = false;
@@ -107,6 +121,8 @@ static bool find_complete(Gather *gather, Error *err)
                             "right side names");
 }
 
+/* NULL with an error when no key can settle the names. A source gathers when it captures
+ * something that the right side has not: then several keys may come under one name. */
 Gather *gather_new(RuleRun *run, size_t rule, Error *err)
 {
     Gather *gather = mem_alloc(sizeof *gather);
@@ -126,6 +142,7 @@ Gather *gather_new(RuleRun *run, size_t rule, Error *err)
     return NULL;
 }
 
+/* Items and lists of groups lie in the scratch arena of the run. */
 void gather_free(Gather *gather)
 {
     if (!gather) return;
@@ -173,7 +190,9 @@ static void add_to_list(Arena *arena, ItemList *list, Item *item)
     list->items[list->count++] = item;
 }
 
-/* The group of these right-hand names; a counter counts from 0 here. */
+/* The group of these right-hand names; a counter counts from 0 here. Names are joined with
+ * their lengths before them, so that {"a", "bc"} is not {"ab", "c"}. The pointer holds until
+ * the next call. */
 static Group *find_group(Gather *gather, const Captures *captures, Error *err)
 {
     RuleRun *run = gather->run;
@@ -197,6 +216,7 @@ static Group *find_group(Gather *gather, const Captures *captures, Error *err)
     return group;
 }
 
+/* Complete sources find their group at once; partial ones wait until all groups are known. */
 bool gather_add(RuleRun *run, Gather *gather, size_t source, uint32_t key,
                 const Captures *captures, Error *err)
 {
@@ -230,7 +250,8 @@ static const char *shared_text(Gather *gather, const GatherSource *partial, cons
     return text_string(out);
 }
 
-/* A partial item joins a group; without `&` it may join one only. */
+/* A partial item joins a group; without `&` it may join one only. An item is offered once for
+ * each list it agrees with, hence the first line. */
 static bool attach(Gather *gather, size_t source, size_t group, Item *item, Error *err)
 {
     if (item->group == group + 1) return true;
@@ -260,7 +281,10 @@ static bool attach_matching(Gather *gather, size_t source, const NameMap *map, s
     return true;
 }
 
-/* Finds the groups of every item of a source that does not settle the names by itself. */
+/* Finds the groups of every item of a source that does not settle the names by itself. The
+ * items go into a map by what they share with the right side, alike ones chained (backwards, so
+ * that chains ascend); then every item of a complete list asks once. Linear, where trying each
+ * with each would not be. */
 static bool attach_partial(Gather *gather, size_t source, Error *err)
 {
     GatherSource *from = &gather->sources[source];
@@ -298,6 +322,8 @@ static int compare_values(const ItemValue *a, const ItemValue *b)
     return natural_compare(a->text, b->text);
 }
 
+/* By the variables in their order of appearance: experts 0, 1, 2 … 10, not 0, 1, 10; then as in
+ * the file. */
 static int compare_items(const void *a, const void *b)
 {
     const Item *x = *(Item *const *)a, *y = *(Item *const *)b;
@@ -329,7 +355,8 @@ static void merge_captures(const Gather *gather, const Group *group, Captures *o
     }
 }
 
-/* The result stands in the place of the first key that is consumed. */
+/* The result stands in the place of the first key that is consumed. That is where people look
+ * for it; of `&` sources, which stay, only when there is no other. */
 static bool apply_group(Gather *gather, const Group *group, Error *err)
 {
     const Rule *rule = gather->rule;

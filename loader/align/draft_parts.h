@@ -24,15 +24,15 @@ struct Draft {
     const Step **dropped;        /* owned, [tensors of the container] */
     Collision *collisions;       /* owned, growing, as the next four */
     size_t collision_count, collision_room;
-    RuleNote *notes;
+    RuleNote *notes;             /* what draft_note was told */
     size_t note_count, note_room;
-    FillRule *fills;
+    FillRule *fills;             /* fill() and rules without a left side */
     size_t fill_count, fill_room;
-    KeepTarget *keeps;
+    KeepTarget *keeps;           /* keep_target */
     size_t keep_count, keep_room;
-    Expect *expects;
+    Expect *expects;             /* expect{}, each on its own */
     size_t expect_count, expect_room;
-    Policy policy;
+    Policy policy;               /* as the last policy{} left it */
 };
 
 /* The value behind a key: of a collision, that of the last comer. */

@@ -1,4 +1,5 @@
-/* `rules` blocks: every key goes to the first rule that fits, once. */
+/* `rules` blocks: every key goes to the first rule that fits, once. Rules see the names as they
+ * are before the block; what one rule makes is no input for the next. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +7,7 @@
 
 /* One left-hand pattern; its number in the list is its place in the block. */
 typedef struct Entry {
-    uint32_t rule, source;
+    uint32_t rule, source;       /* indexes into the block, and into the rule's sources */
     const Pattern *pattern;
     uint32_t next;               /* literal patterns of the same text: 1 + the next entry */
 } Entry;
@@ -17,7 +18,7 @@ typedef struct RuleIndex {
     size_t count;
     NameMap literals;            /* text → first entry */
     uint32_t *by_byte[256];      /* owned: entries, ascending; made when first asked for */
-    size_t byte_counts[256];
+    size_t byte_counts[256];     /* lengths of by_byte */
 } RuleIndex;
 
 /* Entries are numbered rule by rule, pattern by pattern: the order in which keys try them. */
@@ -47,7 +48,8 @@ static void index_done(RuleIndex *index)
 }
 
 /* The patterns with wildcards whose head may begin with that byte (of any key, when they have
- * no head). */
+ * no head). Most blocks begin with few different bytes; a list is made for those that keys
+ * begin with. */
 static const uint32_t *entries_for(RuleIndex *index, unsigned char byte, size_t *count)
 {
     if (!index->by_byte[byte]) {
@@ -67,7 +69,8 @@ static const uint32_t *entries_for(RuleIndex *index, unsigned char byte, size_t 
 
 /* ---- one key ---- */
 
-/* A rule whose sources are keys of their own: applied where it stands. */
+/* A rule whose sources are keys of their own: applied where it stands. Names are made first: an
+ * op may ask for the targets' shapes. */
 static bool apply_single(RuleRun *run, size_t index, uint32_t place, Captures *captures, Error *err)
 {
     const Rule *rule = &run->block->rules[index];
@@ -104,7 +107,9 @@ static bool refuse_search(RuleRun *run, const Entry *entry, const char *name, Er
     return blame_rule(&run->block->rules[entry->rule], err);
 }
 
-/* Offers a key to the rules in their order, until one consumes it. */
+/* Offers a key to the rules in their order, until one consumes it. Entries by name and entries
+ * by first byte are two ascending lists, merged here: rules are tried in the order of the text,
+ * but only those that may fit. */
 static bool offer_key(RuleRun *run, RuleIndex *index, uint32_t place, Error *err)
 {
     const char *name = run->draft->keys[place].name;
@@ -137,7 +142,9 @@ static bool fits_any_source(const Rule *rule, const char *name)
     return false;
 }
 
-/* A rule that never fitted: the keys it would have fitted went to others, or it is misspelled. */
+/* A rule that never fitted: the keys it would have fitted went to others, or it is misspelled.
+ * Only every stride-th key is compared for a near name; `thorough` says whether there is time
+ * to count the keys that others took. */
 static void note_idle(RuleRun *run, const Rule *rule, size_t stride, bool thorough)
 {
     const Draft *draft = run->draft;
@@ -197,7 +204,8 @@ static bool check_rule(RuleRun *run, size_t index, Error *err)
     return blame_rule(rule, err);
 }
 
-/* Offers every key, then applies the rules that had to see all of theirs. */
+/* Offers every key, then applies the rules that had to see all of theirs. Near
+ * linear in keys and rules, since RuleIndex spares trying every rule on every key. */
 static bool match_keys(RuleRun *run, Error *err)
 {
     RuleIndex index;
@@ -211,7 +219,8 @@ static bool match_keys(RuleRun *run, Error *err)
     return good;
 }
 
-/* The keys as the block leaves them, each rule's results in the place of its first source. */
+/* The keys as the block leaves them, each rule's results in the place of its first source. `q,
+ * k, v -> qkv |> cat(0)` thus leaves qkv where q stood. */
 static void list_results(RuleRun *run)
 {
     const Rule *first = run->block->rules;

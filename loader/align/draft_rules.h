@@ -19,16 +19,16 @@ typedef struct Output {
 /* What the ops of a rule look like in steps: "split(3)[1]". */
 typedef struct OpsTexts {
     const char **items;          /* owned, growing; by part where a splitting op stands */
-    size_t count, room;
+    size_t count, room;          /* of items, which lie in the draft's arena */
 } OpsTexts;
 
 typedef struct Gather Gather;
 
 typedef struct RuleRun {
     Draft *draft;
-    const RuleBlock *block;
-    OpCall *call;
-    void *host;
+    const RuleBlock *block;      /* borrowed, as is the draft */
+    OpCall *call;                /* runs Lua functions that stand as ops; NULL = there is no Lua */
+    void *host;                  /* its first argument */
     Arena *scratch;              /* for the time of the block */
     Output *outputs;             /* owned, growing */
     size_t output_count, output_room;

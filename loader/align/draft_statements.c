@@ -6,7 +6,8 @@
 #include "loader/align/rule_lex.h"
 #include "loader/align/rule_text.h"
 
-/* `strip "module."`, `seg("a", "b")`: a statement as reports show it. */
+/* `strip "module."`, `seg("a", "b")`: a statement as reports show it. In the arena, since steps
+ * point to it. */
 static const char *show_call(Draft *draft, const char *name, const char *const *texts, size_t n,
                              const char *options)
 {
@@ -24,7 +25,8 @@ static const char *show_call(Draft *draft, const char *name, const char *const *
     return shown;
 }
 
-/* Every statement but unwrap begins like this. */
+/* Every statement but unwrap begins like this. Texts must not be empty: an empty prefix would
+ * fit everywhere. From here on unwrap is too late. */
 static bool begin(Draft *draft, const char *const *texts, size_t n, const char *name, Error *err)
 {
     if (!draft_ready(draft, err)) return false;
@@ -34,14 +36,15 @@ static bool begin(Draft *draft, const char *const *texts, size_t n, const char *
     return n > 0 || error_set(err, ERR_RULE, "%s needs a text", name);
 }
 
-/* A final dot (or slash): nothing but whole segments is cut. */
+/* A final dot (or slash): nothing but whole segments is cut. `strip "module."` must not cut
+ * modules.w. */
 static bool ends_at_border(const char *text)
 {
     size_t n = strlen(text);
     return n && is_border(text[n - 1]);
 }
 
-/* Always false; the edit is given up. */
+/* Always false; the edit is given up. Called before anything of the draft has changed. */
 static bool refuse_empty(Edit *edit, const DraftKey *key, Error *err)
 {
     error_set(err, ERR_RULE, "%s leaves '%s' with an empty name", edit->what,
@@ -50,7 +53,8 @@ static bool refuse_empty(Edit *edit, const DraftKey *key, Error *err)
     return false;
 }
 
-/* What hits nothing is said, with what would have been there. */
+/* What hits nothing is said, with what would have been there. "strip "module." hits none of 320
+ * keys; top levels here: backbone (318), head (2)". */
 static void note_idle(Draft *draft, const Edit *edit)
 {
     draft_note(draft, NOTE_INFO, edit->origin, "%s hits none of %zu keys; top levels here: %s",
@@ -60,12 +64,13 @@ static void note_idle(Draft *draft, const Edit *edit)
 /* ---- strip ---- */
 
 typedef struct Strip {
-    const char *const *prefixes;
+    const char *const *prefixes; /* [n], tried in this order */
     size_t n;
-    bool again;
+    bool again;                  /* until none fits any more */
 } Strip;
 
-/* The name behind its prefixes: each once in the order given, or until none fits. */
+/* The name behind its prefixes: each once in the order given, or until none fits. "module."
+ * takes `module.module.w` to `module.w`, and with again=true to `w`. */
 static const char *strip_name(const Strip *strip, const char *name)
 {
     for (;;) {
@@ -76,7 +81,8 @@ static const char *strip_name(const Strip *strip, const char *name)
     }
 }
 
-/* How many keys begin with the prefix once `cut` bytes are off. */
+/* How many keys begin with the prefix once `cut` bytes are off. `cut` is never longer than a
+ * name: all of them had what was cut. */
 static size_t count_prefixed(const Draft *draft, size_t cut, const char *prefix)
 {
     size_t count = 0;
@@ -85,7 +91,8 @@ static size_t count_prefixed(const Draft *draft, size_t cut, const char *prefix)
     return count;
 }
 
-/* All or nothing: how many bytes come off every key. A prefix that some keys lack is noted. */
+/* All or nothing: how many bytes come off every key. A prefix that some keys lack is noted.
+ * Prefixes are tried as strip_name tries them, but one comes off only when every key has it. */
 static size_t common_cut(Draft *draft, const Edit *edit, const Strip *strip)
 {
     size_t cut = 0, before;
@@ -104,7 +111,7 @@ static size_t common_cut(Draft *draft, const Edit *edit, const Strip *strip)
     return cut;
 }
 
-/* Legal, and nearly always a slip. */
+/* Legal, and nearly always a slip. `strip "module"` of `modules.w` leaves `s.w`. */
 static void note_no_border(Draft *draft, Origin origin, const char *prefix)
 {
     const char *shown = show_name(draft, prefix);
@@ -112,6 +119,7 @@ static void note_no_border(Draft *draft, Origin origin, const char *prefix)
                shown, shown);
 }
 
+/* A key that consists of the prefix alone is an error: a tensor needs a name. */
 bool draft_strip(Draft *draft, Origin origin, const char *const *prefixes, size_t n, bool again,
                  bool all, Error *err)
 {
@@ -138,7 +146,8 @@ bool draft_strip(Draft *draft, Origin origin, const char *const *prefixes, size_
 
 /* ---- keep, prefix ---- */
 
-/* The name behind prefix and border; NULL when it does not lie under the prefix. */
+/* The name behind prefix and border; NULL when it does not lie under the prefix. For "backbone"
+ * (or "backbone.") `backbone.fc.w` gives `fc.w`, `backbone2.fc.w` NULL. */
 static const char *behind_prefix(const char *name, const char *prefix)
 {
     if (!has_prefix(name, prefix)) return NULL;
@@ -147,7 +156,8 @@ static const char *behind_prefix(const char *name, const char *prefix)
     return is_border(*name) ? name + 1 : NULL;
 }
 
-/* The first level under which the prefix would be found: "module." for "backbone.". */
+/* The first level under which the prefix would be found: "module." for "backbone.". Only one
+ * level is looked under: that is what DataParallel and the like add. */
 static const char *find_wrapper(Draft *draft, const char *prefix)
 {
     for (size_t i = 0; i < draft->count; i++) {
@@ -159,7 +169,8 @@ static const char *find_wrapper(Draft *draft, const char *prefix)
     return NULL;
 }
 
-/* Nothing lies under the prefix: always false. */
+/* Nothing lies under the prefix: always false. The wrapper, if there is one, is the usual
+ * reason: `module.backbone.w` under keep "backbone". */
 static bool refuse_keep(Draft *draft, Edit *edit, const char *prefix, Error *err)
 {
     const char *wrapper = find_wrapper(draft, prefix);
@@ -171,6 +182,8 @@ static bool refuse_keep(Draft *draft, Edit *edit, const char *prefix, Error *err
     return false;
 }
 
+/* Keys outside are dropped, with a step each. A prefix under which nothing lies is an error and
+ * no note: it would drop everything. */
 bool draft_keep(Draft *draft, Origin origin, const char *prefix, Error *err)
 {
     if (!begin(draft, &prefix, 1, "keep", err)) return false;
@@ -188,6 +201,7 @@ bool draft_keep(Draft *draft, Origin origin, const char *prefix, Error *err)
     return true;
 }
 
+/* A missing dot is legal, and noted with what it leads to: `backbonefc.w`. */
 bool draft_prefix(Draft *draft, Origin origin, const char *prefix, Error *err)
 {
     if (!begin(draft, &prefix, 1, "prefix", err)) return false;
@@ -207,7 +221,8 @@ bool draft_prefix(Draft *draft, Origin origin, const char *prefix, Error *err)
 
 /* ---- seg ---- */
 
-/* The segment (or run of them) of the list that stands at `at`; its length, 0 = none. */
+/* The segment (or run of them) of the list that stands at `at`; its length, 0 = none. `module`
+ * stands in `module.fc` and at the end of `a.module`, but not in `modules.fc`. */
 static size_t segment_at(const char *at, const char *const *segments, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -219,7 +234,7 @@ static size_t segment_at(const char *at, const char *const *segments, size_t n)
 }
 
 /* The name without those segments, each with the border behind it (the last one with the one
- * before it). */
+ * before it). Without `module`: `a.module.b` becomes `a.b`, `a.module` becomes `a`. */
 static void remove_segments(const char *name, const char *const *segments, size_t n, Text *out)
 {
     const char *at = name;
@@ -238,6 +253,7 @@ static void remove_segments(const char *name, const char *const *segments, size_
     }
 }
 
+/* One statement takes segments off wherever they stand, where strip sees the beginning alone. */
 bool draft_seg(Draft *draft, Origin origin, const char *const *segments, size_t n, Error *err)
 {
     if (!begin(draft, segments, n, "seg", err)) return false;
@@ -262,7 +278,7 @@ bool draft_seg(Draft *draft, Origin origin, const char *const *segments, size_t 
 
 /* ---- sub ---- */
 
-/* "FILE:LINE: TEXT: " before an error of a line. */
+/* "FILE:LINE: TEXT: " before an error of a line. Always false. */
 static bool blame_line(const SubRule *rule, Error *err)
 {
     Text shown = {0};
@@ -272,7 +288,8 @@ static bool blame_line(const SubRule *rule, Error *err)
     return rule_blame(rule->origin.file, rule->origin.line, err);
 }
 
-/* One line over one key: *key becomes what it is then. */
+/* One line over one key: *key becomes what it is then. A key that a line renames gets a step of
+ * its own for it. */
 static bool apply_line(Draft *draft, const SubRule *rule, DraftKey *key, Text *name,
                        bool *changed, Error *err)
 {
@@ -289,7 +306,7 @@ static bool apply_line(Draft *draft, const SubRule *rule, DraftKey *key, Text *n
     return true;
 }
 
-/* Lines that fit in no key. */
+/* Lines that fit in no key. `hit` is [block->count]. */
 static void note_idle_lines(Draft *draft, const SubBlock *block, const bool *hit)
 {
     for (size_t i = 0; i < block->count; i++)
@@ -298,6 +315,7 @@ static void note_idle_lines(Draft *draft, const SubBlock *block, const bool *hit
                        show_name(draft, block->rules[i].text));
 }
 
+/* Key by key through all the lines: a line sees what the lines before it made of this key. */
 bool draft_sub(Draft *draft, const SubBlock *block, Error *err)
 {
     if (!draft_ready(draft, err)) return false;
@@ -329,7 +347,8 @@ bool draft_sub(Draft *draft, const SubBlock *block, Error *err)
 
 /* ---- each ---- */
 
-/* What a visitor made of one key; a key that only keeps its name and value has no step. */
+/* What a visitor made of one key; a key that only keeps its name and value has no step. A new
+ * name is a rename; another value shows as the op "function". */
 static void add_results(Edit *edit, const DraftKey *key, const EachResult *result)
 {
     Draft *draft = edit->draft;
@@ -349,6 +368,7 @@ static void add_results(Edit *edit, const DraftKey *key, const EachResult *resul
     }
 }
 
+/* The visitor sees every key, and names before the statement alone; an empty new name ends it. */
 bool draft_each(Draft *draft, Origin origin,
                 bool (*visit)(void *context, const DraftKey *key, EachResult *result, Error *err),
                 void *context, Error *err)

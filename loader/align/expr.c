@@ -1,6 +1,8 @@
 /* Questions to an expression: is it simply a tensor, has it data, what does it stand on. */
 #include "loader/align/expr.h"
 
+/* A chain of nodes that all change nothing never arises (see the constructors), so the root
+ * alone tells. */
 const Tensor *expr_as_source(const Expr *e)
 {
     if (e->kind != EX_SOURCE) return NULL;
@@ -33,6 +35,8 @@ bool expr_has_data(const Expr *e, const Tensor **which)
     return true;
 }
 
+/* A leaf that stands in two places is visited twice. The recursion is as deep as the tree,
+ * which EXPR_DEPTH_MAX bounds; so is that of expr_has_data. */
 void expr_leaves(const Expr *e, void (*visit)(const Tensor *tensor, void *context), void *context)
 {
     if (is_leaf(e)) visit(e->tensor, context);

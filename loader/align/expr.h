@@ -10,7 +10,7 @@
 #include "loader/core/value.h"
 #include "loader/tensor/dict.h"
 
-/* kind, its name in plans (CLI.md, JSON), what it does */
+/* kind, its name in the JSON of plans, what it does */
 #define EXPR_KINDS(X)                                                                         \
     X(EX_SOURCE, "src", "a tensor of the source")                                             \
     X(EX_TARGET, "target", "the target's own tensor of that name")                            \
@@ -51,9 +51,9 @@ typedef enum FitRest { FIT_TARGET, FIT_ZEROS, FIT_MEAN, FIT_NORMAL } FitRest;
 
 typedef struct Expr Expr;
 struct Expr {
-    ExprKind kind;
-    DType dtype;
-    uint8_t rank;
+    ExprKind kind;           /* says which member of the union counts */
+    DType dtype;             /* of the result; DT_UNKNOWN = a schema that does not tell */
+    uint8_t rank;            /* of the result */
     bool unknown;            /* shape (and perhaps dtype) not known: a schema source, or FIT;
                                 rank then is 0 unless the node itself tells it */
     const int64_t *dims;     /* [rank]; NULL when unknown */

@@ -6,6 +6,9 @@
 #include "loader/align/expr.h"
 #include "loader/align/expr_node.h"
 
+/* ---- nodes ---- */
+
+/* By value, so that one error can say two shapes without anybody freeing them. */
 ShapeName shape_name(const Expr *e)
 {
     ShapeName name;
@@ -27,7 +30,8 @@ static bool takes_packed(ExprKind kind)
     return kind == EX_SOURCE || kind == EX_TARGET || kind == EX_RESHAPE || kind == EX_SLICE;
 }
 
-/* What may stand under a node of that kind. */
+/* What may stand under a node of that kind. A cast is built over a FIT's operand instead, see
+ * expr_cast. */
 static bool check_operand(ExprKind kind, const Expr *operand, Error *err)
 {
     if (operand->kind == EX_FIT)
@@ -38,6 +42,8 @@ static bool check_operand(ExprKind kind, const Expr *operand, Error *err)
     return true;
 }
 
+/* Depth is that of the deepest operand and one; nodes are counted as a walk meets them, so that
+ * a shared operand counts each time. */
 Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from, size_t n,
                Error *err)
 {
@@ -79,6 +85,7 @@ Expr *node_shape(Arena *arena, Expr *node, const int64_t *dims, size_t rank, Err
     return node;
 }
 
+/* cat, slice, pick, mean and repeat leave all axes but one as they are. */
 Expr *node_resize(Arena *arena, Expr *node, const Expr *like, int axis, int64_t size, Error *err)
 {
     int64_t dims[TENSOR_RANK_MAX];
@@ -87,6 +94,7 @@ Expr *node_resize(Arena *arena, Expr *node, const Expr *like, int axis, int64_t 
     return node_shape(arena, node, dims, like->rank, err);
 }
 
+/* For 3×4: axis -1 is 1, and with room 1, where a new axis is put, -1 is 2. */
 bool node_axis(const char *what, const Expr *e, int *axis, int room, Error *err)
 {
     int rank = e->rank + room;
@@ -98,7 +106,10 @@ bool node_axis(const char *what, const Expr *e, int *axis, int room, Error *err)
     return true;
 }
 
-/* Borrows the tensor and its dims. A leaf of unknown shape has no dims, and rank 0. */
+/* ---- leaves ---- */
+
+/* Borrows the tensor and its dims. A leaf of unknown shape has no dims, and rank 0. TARGET
+ * differs from SOURCE only in where plans and the ledger look the tensor up. */
 static const Expr *make_leaf(Arena *arena, ExprKind kind, const Tensor *tensor)
 {
     Expr *node = arena_alloc(arena, sizeof *node);
@@ -110,6 +121,7 @@ static const Expr *make_leaf(Arena *arena, ExprKind kind, const Tensor *tensor)
     return node;
 }
 
+/* Called for every key of a container, so leaves are cheap: one node, nothing copied. */
 const Expr *expr_source(Arena *arena, const Tensor *tensor)
 {
     return make_leaf(arena, EX_SOURCE, tensor);
@@ -120,7 +132,10 @@ const Expr *expr_target(Arena *arena, const Tensor *tensor)
     return make_leaf(arena, EX_TARGET, tensor);
 }
 
-/* The dtype that all parts have; unknown ones agree with any. */
+/* ---- joining ---- */
+
+/* The dtype that all parts have; unknown ones agree with any. Nothing is promoted in silence:
+ * f16 and f32 do not join. */
 static bool join_dtypes(const char *what, const Expr *const *parts, size_t n, DType *dtype,
                         Error *err)
 {
@@ -136,7 +151,8 @@ static bool join_dtypes(const char *what, const Expr *const *parts, size_t n, DT
     return true;
 }
 
-/* All known shapes agree, `axis` (-1: none) excepted. */
+/* All known shapes agree, `axis` (-1: none) excepted. The first known one is what the others
+ * are held against. */
 static bool join_shapes(const char *what, const Expr *const *parts, size_t n, int axis,
                         Error *err)
 {
@@ -155,6 +171,8 @@ static bool join_shapes(const char *what, const Expr *const *parts, size_t n, in
     return true;
 }
 
+/* q, k and v of 768×768 along 0: 2304×768. One part is itself. While a shape is unknown a
+ * negative axis cannot be counted from the end; the first part that is known makes it positive. */
 const Expr *expr_cat(Arena *arena, int axis, const Expr *const *parts, size_t n, Error *err)
 {
     char what[32];
@@ -182,6 +200,7 @@ const Expr *expr_cat(Arena *arena, int axis, const Expr *const *parts, size_t n,
     return node_resize(arena, node, parts[0], axis, (int64_t)size, err);
 }
 
+/* Eight experts of 4096×1024 along 0: 8×4096×1024. Also of one part, which gains an axis. */
 const Expr *expr_stack(Arena *arena, int axis, const Expr *const *parts, size_t n, Error *err)
 {
     char what[32];
@@ -207,8 +226,11 @@ const Expr *expr_stack(Arena *arena, int axis, const Expr *const *parts, size_t 
     return node_shape(arena, node, dims, rank + 1u, err);
 }
 
+/* ---- parts of an axis ---- */
+
 /* Bounds outside the axis are errors, unlike Python's: a rule that asks for rows which are not
- * there is wrong. */
+ * there is wrong. Rows -10 to the end of 100×8 are 90 … 99: 10×8; all of an axis is the operand
+ * itself. */
 const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int64_t to, Error *err)
 {
     int64_t first = from, end = to;
@@ -235,6 +257,8 @@ const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int6
     return e->unknown ? node : node_resize(arena, node, e, axis, end - first, err);
 }
 
+/* pick(1, {2, 1, 0}) of 64×3×7×7 turns the colours of a first layer round. An index may come
+ * twice, and the axis then grows. */
 const Expr *expr_pick(Arena *arena, const Expr *e, int axis, const int64_t *index, size_t n,
                       Error *err)
 {
@@ -260,6 +284,8 @@ const Expr *expr_pick(Arena *arena, const Expr *e, int axis, const int64_t *inde
     return e->unknown ? node : node_resize(arena, node, e, axis, (int64_t)n, err);
 }
 
+/* ---- axes and shapes ---- */
+
 /* Copies the order with its axes made positive; false when it is no permutation of n axes. */
 static bool copy_order(const int *order, size_t n, int *out)
 {
@@ -272,6 +298,9 @@ static bool copy_order(const int *order, size_t n, int *out)
     return true;
 }
 
+/* Axis i of the result is axis order[i] of the operand: (3, 2, 0, 1) makes 128×64×3×3 of
+ * TensorFlow's kernel 3×3×64×128. Over another permutation the two become one: order[i] =
+ * inner[outer[i]]. */
 const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n, Error *err)
 {
     int copy[TENSOR_RANK_MAX];
@@ -297,6 +326,7 @@ const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n
     return node_shape(arena, node, dims, n, err);
 }
 
+/* An unknown shape is taken for a matrix's, and the rank noted as 2. */
 const Expr *expr_transpose(Arena *arena, const Expr *e, Error *err)
 {
     if (!e->unknown && e->rank != 2) {
@@ -306,7 +336,8 @@ const Expr *expr_transpose(Arena *arena, const Expr *e, Error *err)
     return expr_permute(arena, e, (const int[]){1, 0}, 2, err);
 }
 
-/* Elements; node_shape() and tensor_check() have seen to it that they can be counted. */
+/* Elements; node_shape() and tensor_check() have seen to it that they can be counted. A scalar
+ * has one. */
 static uint64_t count_of(const Expr *e)
 {
     uint64_t count = 1;
@@ -315,7 +346,8 @@ static uint64_t count_of(const Expr *e)
 }
 
 /* Replaces the -1 in dims; false when sizes are wrong or their product is not that of e, whose
- * shape may be unknown (a -1 then stays: *open). */
+ * shape may be unknown (a -1 then stays: *open). (-1, 64) over 12×768 is 144×64; over 0×768
+ * nothing tells the -1, which is refused. */
 static bool infer_dims(const Expr *e, int64_t *dims, size_t rank, bool *open)
 {
     uint64_t product = 1, count = e->unknown ? 0 : count_of(e);
@@ -333,6 +365,8 @@ static bool infer_dims(const Expr *e, int64_t *dims, size_t rank, bool *open)
     return true;
 }
 
+/* Row-major order stays, so of two in a row only the last shape counts, and the shape that is
+ * there already is no reshape. (2, 4, 3) over 8×3 makes two groups of four rows. */
 const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_t rank, Error *err)
 {
     int64_t copy[TENSOR_RANK_MAX];
@@ -353,7 +387,8 @@ const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_
     return node_shape(arena, node, copy, rank, err);
 }
 
-/* Needs no memory for indices, however often: sizes of a target may be anything. */
+/* Needs no memory for indices, however often: sizes of a target may be anything. 1×768 three
+ * times along 0: 3×768. Once is the operand itself. */
 const Expr *expr_repeat(Arena *arena, const Expr *e, int axis, int64_t times, Error *err)
 {
     if (!node_axis("repeat", e, &axis, 0, err)) return NULL;

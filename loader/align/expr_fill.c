@@ -19,11 +19,14 @@ enum { PIECE = 1 << 19 };
 
 /* A part of a node's result, and where it goes; strides in elements. */
 typedef struct Place {
+    /* [rank] each: the box in the node's result, and how far its axes lie apart in `out` */
     int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
-    unsigned char *out;
+    unsigned char *out;          /* the box's first element; borrowed */
 } Place;
 
 static bool fill_place(const Expr *e, const Place *place, Error *err);
+
+/* ---- nodes that move data ---- */
 
 /* Elements of a place; there are as many as fit in memory. */
 static size_t count_place(const Place *place, unsigned rank)
@@ -39,7 +42,8 @@ static unsigned char *element_at(const Place *place, size_t element, int axis, i
     return place->out + index * place->strides[axis] * (int64_t)element;
 }
 
-/* Each part that the box touches writes its share; the others are not looked at. */
+/* Each part that the box touches writes its share; the others are not looked at. Rows [3, 7) of
+ * 4 rows and 6 rows: the last one of the first part, three of the second. */
 static bool fill_cat(const Expr *e, const Place *place, Error *err)
 {
     int axis = e->axis;
@@ -64,7 +68,8 @@ static void drop_axis(int64_t *list, int axis, unsigned rank)
     memmove(list + axis, list + axis + 1, (rank - (unsigned)axis - 1) * sizeof *list);
 }
 
-/* A part is the output at one index of the new axis. */
+/* A part is the output at one index of the new axis. The place of a part lacks that axis:
+ * 8×4096×1024 becomes 4096×1024. */
 static bool fill_stack(const Expr *e, const Place *place, Error *err)
 {
     int axis = e->axis;
@@ -115,7 +120,8 @@ static Place permute_place(const Expr *e, const Place *place)
     return part;
 }
 
-/* The first index is made, the others are copies of it. */
+/* The first index is made, the others are copies of it. Read with a stride of 0 along the axis,
+ * that one index serves for all. */
 static bool fill_repeat(const Expr *e, const Place *place, Error *err)
 {
     int axis = e->repeat.axis;
@@ -134,8 +140,11 @@ static bool fill_repeat(const Expr *e, const Place *place, Error *err)
     return true;
 }
 
+/* ---- reshapes ---- */
+
 /* Elements first … first+n of e in row-major order: boxes that grow until an axis is whole, and
- * shrink again at the other end. */
+ * shrink again at the other end. Elements 2 … 9 of 3×4 are three boxes: the end of row 0 (1×2),
+ * row 1 (1×4), the start of row 2 (1×2). */
 static bool fill_range(const Expr *e, uint64_t first, uint64_t n, unsigned char *out, Error *err)
 {
     int64_t inner[TENSOR_RANK_MAX];
@@ -169,7 +178,9 @@ static bool fill_range(const Expr *e, uint64_t first, uint64_t n, unsigned char 
 }
 
 /* A packed piece of a reshape is a row of linear ranges of its operand. When these lie close
- * together, one range that covers them all is made and gathered from. */
+ * together, one range that covers them all is made and gathered from. Together means: at most
+ * four times as many elements as are wanted. `run` is the length of a range, `last` the
+ * distance from the first element of the piece to its last. */
 static bool fill_reshape(const Expr *e, const Place *place, Error *err)
 {
     int64_t inner[TENSOR_RANK_MAX], index[TENSOR_RANK_MAX] = {0};
@@ -201,6 +212,8 @@ static bool fill_reshape(const Expr *e, const Place *place, Error *err)
         first += (uint64_t)inner[i - 1];
     }
 }
+
+/* ---- nodes that compute ---- */
 
 /* x·c or x+c in the type itself, f32 or f64; bytes need not be aligned. */
 static void compute_constant(const Expr *e, unsigned char *out, size_t n)
@@ -257,7 +270,8 @@ static bool fill_add(const Expr *e, const Place *place, Error *err)
     return ok;
 }
 
-/* The operand's elements are held beside the output, so at most PIECE of them. */
+/* The operand's elements are held beside the output, so at most PIECE of them. Both dtypes are
+ * whole bytes: packed ones have been refused by the constructor. */
 static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Error *err)
 {
     size_t n = count_place(place, e->rank);
@@ -271,7 +285,9 @@ static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Er
     return ok;
 }
 
-/* Sums in double, in the order of the axis, whatever the box. */
+/* Sums in double, in the order of the axis, whatever the box. Pieces of the operand are (outer,
+ * rows, inner) in row-major order, the sums (outer, inner): that is what the index of `sums`
+ * says. */
 static bool fill_mean(const Expr *e, const Place *place, Error *err)
 {
     const Expr *operand = e->from[0];
@@ -322,6 +338,8 @@ static void fill_made_up(const Expr *e, const Place *place)
     free(values);
 }
 
+/* ---- pieces and places ---- */
+
 /* One packed piece of a computing node over the operand, whose axes the place is in. */
 static bool fill_piece(const Expr *e, const Expr *operand, const Place *place, Error *err)
 {
@@ -339,7 +357,8 @@ static bool fill_piece(const Expr *e, const Expr *operand, const Place *place, E
 }
 
 /* Cuts the place into pieces, has each of them made packed, in place where the output is
- * packed, and scatters it where not. */
+ * packed, and scatters it where not. A computing node over a permutation is computed in the
+ * order in which its operand lies. */
 static bool fill_pieces(const Expr *e, const Place *given, Error *err)
 {
     const Expr *operand = e->count == 1 ? e->from[0] : NULL;
@@ -373,7 +392,8 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
     return ok;
 }
 
-/* The place is not empty. */
+/* The place is not empty. A view comes first: most expressions are one, and go straight from
+ * storage to their place. */
 static bool fill_place(const Expr *e, const Place *place, Error *err)
 {
     View view;
@@ -396,6 +416,7 @@ static bool fill_place(const Expr *e, const Place *place, Error *err)
     }
 }
 
+/* A wrong box is a mistake of the caller, not of a file: hence ERR_INTERNAL. */
 bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err)
 {
     Place place = {.out = out};

@@ -1,4 +1,7 @@
-/* fit: the overlap of a source with a target of another size, once the target is known. */
+/* fit: the overlap of a source with a target of another size, once the target is known.
+ *
+ *   100×2048 for 200×2048:  cat(0, source, rest of 100×2048); "100 of 200 rows"
+ *   100×2048 for 50×2048:   slice(0, 0, 50);                  "50 of 100 rows" */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -20,6 +23,7 @@ static Expr *make_fit(Arena *arena, const Expr *e, int axis, FitRest rest, doubl
     return node;
 }
 
+/* With FIT_NORMAL the seed is 0; expr_fit_normal takes the run's. */
 const Expr *expr_fit(Arena *arena, const Expr *e, int axis, FitRest rest, double std, Error *err)
 {
     return make_fit(arena, e, axis, rest, std, 0, err);
@@ -96,6 +100,9 @@ static void say_rows(char rows[64], int axis, int64_t a, int64_t b)
     else snprintf(rows, 64, "%" PRId64 " of %" PRId64 " in dim %d", few, many, axis);
 }
 
+/* A smaller target needs a slice alone. For a larger one the rest is made in the dtype of the
+ * source; but where the target's own rows are kept, and the source may be cast to their dtype in
+ * silence, the source is: these rows are not to be rounded. */
 const Expr *expr_fit_to(Arena *arena, const Expr *fit, const Tensor *target, char rows[64],
                         Error *err)
 {

@@ -1,5 +1,12 @@
-/* Expressions as plans spell them: ["cat",0,["src","a"],["src","b"]]. A fill says dtype, shape
- * and key too, since a plan must give the same numbers without the target at hand. */
+/* Expressions as plans spell them: name, arguments, operands.
+ *
+ *   ["cat",0,["src","a"],["src","b"]]
+ *   ["permute",[1,0],["src","fc.w"]]
+ *   ["slice",0,0,100,["src","head.w"]]
+ *   ["fill","zeros",{"dtype":"f32","shape":[10],"key":"head.b","seed":0}]
+ *
+ * A fill says dtype, shape and key too, since a plan must give the same numbers without the
+ * target at hand. */
 #include "loader/align/expr.h"
 #include "loader/align/fill.h"
 
@@ -16,12 +23,14 @@ static void write_number(JsonWriter *writer, const char *key, double value)
     json_float(writer, value);
 }
 
+/* The same, of text. */
 static void write_word(JsonWriter *writer, const char *key, const char *word)
 {
     json_key(writer, key);
     json_string(writer, word);
 }
 
+/* Two numbers mean different things from kind to kind, so they are written under their names. */
 static void write_fill(const Expr *e, JsonWriter *writer)
 {
     const Fill *fill = &e->fill;
@@ -72,6 +81,7 @@ static void write_order(const Expr *e, JsonWriter *writer)
     json_end(writer);
 }
 
+/* Indices are written one by one: no run of them is abbreviated. */
 static void write_pick(const Expr *e, JsonWriter *writer)
 {
     json_int(writer, e->pick.axis);

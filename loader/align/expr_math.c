@@ -1,4 +1,7 @@
-/* Constructors of expressions that compute: casts, arithmetic, fills. */
+/* Constructors of expressions that compute: casts, arithmetic, fills.
+ *
+ * Arithmetic is f32 or f64. bf16 |> mul(2), add(1) is cast_bf16(shift(mul(cast_f32(x), 2), 1)): the
+ * second step takes off the rounding that the first had put on, so that there is only one. */
 #include <math.h>
 #include <stdio.h>
 
@@ -6,14 +9,16 @@
 #include "loader/align/expr_node.h"
 #include "loader/align/fill.h"
 
-/* dtype_convert() of no elements says whether it is defined; an unknown source may turn out so. */
+/* dtype_convert() of no elements says whether it is defined; an unknown source may turn out so.
+ * 16 bytes hold an element of any dtype. */
 static bool is_castable(DType from, DType to)
 {
     unsigned char in[16] = {0}, out[16];
     return to != DT_UNKNOWN && (from == DT_UNKNOWN || dtype_convert(from, in, to, out, 0));
 }
 
-/* A cast even to the same type: whoever wants that one left out asks expr_cast(). */
+/* A cast even to the same type: whoever wants that one left out asks expr_cast(). `rounding`
+ * marks the casts that end a chain. */
 static Expr *make_cast(Arena *arena, const Expr *e, DType dtype, bool rounding, Error *err)
 {
     Expr *node = node_new(arena, EX_CAST, dtype, &e, 1, err);
@@ -22,6 +27,7 @@ static Expr *make_cast(Arena *arena, const Expr *e, DType dtype, bool rounding, 
     return e->unknown ? node : node_shape(arena, node, e->dims, e->rank, err);
 }
 
+/* A value that has the dtype already stays as it is. */
 const Expr *expr_cast(Arena *arena, const Expr *e, DType dtype, Error *err)
 {
     if (e->dtype == dtype && dtype != DT_UNKNOWN) return e;
@@ -42,13 +48,14 @@ const Expr *expr_cast(Arena *arena, const Expr *e, DType dtype, Error *err)
     return node;
 }
 
-/* Types that are too narrow to compute in. */
+/* Types that are too narrow to compute in. f16, bf16 and the f8 kinds. */
 static bool is_small_float(DType dtype)
 {
     return dtype_info(dtype)->kind == CLASS_FLOAT && dtype != DT_F32 && dtype != DT_F64;
 }
 
-/* The operand as f32 or f64, for computing with; a rounding at its end comes off. */
+/* The operand as f32 or f64, for computing with; a rounding at its end comes off. NULL for
+ * anything but floats: 3 in i64 times 0.5 has no answer that everybody expects. */
 static const Expr *take_operand(Arena *arena, const char *what, const Expr *e, Error *err)
 {
     if (e->dtype != DT_UNKNOWN && dtype_info(e->dtype)->kind != CLASS_FLOAT) {
@@ -62,14 +69,15 @@ static const Expr *take_operand(Arena *arena, const char *what, const Expr *e, E
     return make_cast(arena, e, DT_F32, false, err);
 }
 
-/* Rounds the result of f32 arithmetic to the type it began with. */
+/* Rounds the result of f32 arithmetic to the type it began with. f32 and f64 need none. */
 static const Expr *round_result(Arena *arena, const Expr *result, DType dtype, Error *err)
 {
     if (!result || !is_small_float(dtype)) return result;
     return make_cast(arena, result, dtype, true, err);
 }
 
-/* A node of one operand and one constant, in f32 or f64, rounded to the operand's type. */
+/* A node of one operand and one constant, in f32 or f64, rounded to the operand's type. mul and
+ * add(c) differ in nothing else. */
 static const Expr *compute(Arena *arena, const char *what, ExprKind kind, const Expr *e,
                            double constant, Error *err)
 {
@@ -92,6 +100,7 @@ const Expr *expr_shift(Arena *arena, const Expr *e, double constant, Error *err)
     return compute(arena, "add", EX_SHIFT, e, constant, err);
 }
 
+/* Where one side is unknown it is taken to agree; node_new makes the sum unknown as well. */
 const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err)
 {
     bool known = !a->unknown && !b->unknown;
@@ -110,6 +119,7 @@ const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err)
     return round_result(arena, node, dtype, err);
 }
 
+/* The axis stays with size 1, so that repeat can widen it again: 100×8 over 0 gives 1×8. */
 const Expr *expr_mean(Arena *arena, const Expr *e, int axis, Error *err)
 {
     if (!node_axis("mean", e, &axis, 0, err)) return NULL;
@@ -126,7 +136,8 @@ const Expr *expr_mean(Arena *arena, const Expr *e, int axis, Error *err)
     return round_result(arena, node, e->dtype, err);
 }
 
-/* Whether a constant keeps its value in that dtype, rounding to a float excepted. */
+/* Whether a constant keeps its value in that dtype, rounding to a float excepted. 0.1 may go
+ * into f16, 0.5 not into i64, and 1e300 not into f32, where it would be infinite. */
 static bool holds_constant(DType dtype, double value)
 {
     unsigned char stored[16];
@@ -157,6 +168,7 @@ static bool check_fill(const Fill *fill, DType dtype, size_t rank, Error *err)
     return true;
 }
 
+/* The key is copied: it may be a name that the caller has just made. */
 const Expr *expr_fill_with(Arena *arena, const Fill *fill, DType dtype, const int64_t *dims,
                            size_t rank, Error *err)
 {

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+/* Digits of a number ({i} takes as many, and an int64_t holds them); words of a name that are
+ * compared. */
 enum { DIGITS_MAX = 18, WORDS_MAX = 32 };
 
 static bool is_digit(char c)
@@ -12,6 +14,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* "blocks.3.gamma_1" gives the text "blocks.#.gamma_#" (# stands for FAMILY_MARK) and {3, 1}.
+ * What {i} would not match stays text: 007, and every number behind the eighth. */
 void family_split(const char *name, FamilyName *out)
 {
     text_clear(&out->text);
@@ -20,7 +24,9 @@ void family_split(const char *name, FamilyName *out)
         size_t digits = 0;
         while (is_digit(name[digits])) digits++;
         if (!digits) {
-            text_addc(&out->text, *name++);
+            /* A name may hold the mark's own byte; in a family it would stand for a number. */
+            text_addc(&out->text, *name == FAMILY_MARK ? FAMILY_MARK + 1 : *name);
+            name++;
         } else if (digits > DIGITS_MAX || (digits > 1 && *name == '0') ||
                    out->count == FAMILY_NUMBERS_MAX) {
             text_addn(&out->text, name, digits);
@@ -39,6 +45,7 @@ void family_done(FamilyName *name)
     text_done(&name->text);
 }
 
+/* family_split's way back: the numbers of one name put into another family. */
 bool family_member(const char *family, const int64_t *numbers, size_t count, Text *out)
 {
     size_t used = 0;
@@ -53,6 +60,8 @@ bool family_member(const char *family, const int64_t *numbers, size_t count, Tex
     return true;
 }
 
+/* `head.0` stays as it is, `my head` becomes "my head". Bytes that are no text are spelled
+ * \xHH. */
 void rule_quote(const char *name, size_t n, Text *out)
 {
     bool plain = true;
@@ -77,14 +86,17 @@ void rule_quote(const char *name, size_t n, Text *out)
     text_addc(out, '"');
 }
 
-/* Whether the mark at `at` is a whole segment of its family. */
+/* Whether the mark at `at` is a whole segment of its family. In "blocks.#.norm#" the first
+ * does, the second does not. */
 static bool stands_alone(const char *family, const char *at)
 {
     return (at == family || at[-1] == '.' || at[-1] == '/') &&
            (!at[1] || at[1] == '.' || at[1] == '/');
 }
 
-/* The capture names of a family's numbers, in order. */
+/* The capture names of a family's numbers, in order. Those that are a segment are called i, j,
+ * k …, as people do; those glued to a word n, m …: both lists have as many letters as a family
+ * has numbers. */
 static void name_captures(const char *family, char names[FAMILY_NUMBERS_MAX])
 {
     static const char alone[] = "ijkluvwz", glued[] = "nmcdabef";
@@ -94,6 +106,8 @@ static void name_captures(const char *family, char names[FAMILY_NUMBERS_MAX])
             names[used++] = stands_alone(family, at) ? alone[a++] : glued[g++];
 }
 
+/* "layers.#.norm#" as the left side is `layers.{i}.norm{n}`; "blk.#.ln#" beside it must say
+ * `blk.{i}.ln{n}`, which is why `like` may choose the names. */
 void family_rule(const char *family, const char *like, Text *out)
 {
     char names[FAMILY_NUMBERS_MAX] = {0};
@@ -103,19 +117,21 @@ void family_rule(const char *family, const char *like, Text *out)
         size_t n = strcspn(family, "\x01");
         rule_quote(family, n, out);
         family += n;
-        if (!*family) break;
+        if (!*family || used == FAMILY_NUMBERS_MAX) break;
         text_addf(out, "{%c}", names[used++]);
         family++;
     }
 }
 
+/* A name as a list of words, borrowed from it. */
 typedef struct Words {
-    const char *at[WORDS_MAX];
-    size_t length[WORDS_MAX];
+    const char *at[WORDS_MAX];   /* [count], not terminated */
+    size_t length[WORDS_MAX];    /* bytes */
     size_t count;
 } Words;
 
-/* Words are what stands between dots, slashes, underscores, hyphens and numbers. */
+/* Words are what stands between dots, slashes, underscores, hyphens and numbers.
+ * "layer#.#.conv_dw.weight" has layer, conv, dw, weight. */
 static void cut_words(const char *family, Words *words)
 {
     words->count = 0;
@@ -136,7 +152,9 @@ static bool same_word(const Words *a, size_t i, const Words *b, size_t j)
     return a->length[i] == b->length[j] && strncasecmp(a->at[i], b->at[j], a->length[i]) == 0;
 }
 
-/* Dice's coefficient over words, the last word of each counted twice. */
+/* Dice's coefficient over words, the last word of each counted twice. attn.q_proj.weight and
+ * attention.q.weight share q and weight, the last of them twice: 2·3 / (4 + 3 + 2) = 0.67. At
+ * most 32 words a side, so the nested loop is bounded. */
 double family_likeness(const char *a, const char *b)
 {
     Words x, y;

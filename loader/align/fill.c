@@ -18,11 +18,13 @@ static const struct {
     [FILL_XAVIER_UNIFORM] = {"xavier", true, true},
 };
 
+/* Both distributions of kaiming and of xavier have one name; plans say "dist" besides. */
 const char *fill_name(FillKind kind)
 {
     return kinds[kind].name;
 }
 
+/* Those are refused for tensors of less than two axes, which have no fans. */
 bool fill_needs_fans(FillKind kind)
 {
     return kinds[kind].fans;
@@ -33,6 +35,8 @@ bool fill_is_uniform(FillKind kind)
     return kinds[kind].uniform;
 }
 
+/* Ten rounds of two products whose halves are crossed, with the multipliers and key increments
+ * of the paper. Integers alone: every machine gets the same words. */
 void fill_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
@@ -64,6 +68,7 @@ static double evaluate(const double *coefficients, int n, double x)
     return sum;
 }
 
+/* x = m·2^exponent with m in [√½, √2), where the series is short. */
 double fill_log(double x)
 {
     /* ln m = 2 (s + s^3/3 + s^5/5 + …) with s = (m-1)/(m+1), |s| < 0.172 */
@@ -83,6 +88,7 @@ double fill_log(double x)
     return sum + shift;
 }
 
+/* u = quarter/4 + turn: the quarter turns are exchanges of signs, only `turn` needs a series. */
 void fill_turn(double u, double *cosine, double *sine)
 {
     /* Taylor's series within an eighth of a turn round the nearest quarter */
@@ -104,7 +110,8 @@ void fill_turn(double u, double *cosine, double *sine)
     }
 }
 
-/* FNV-1a over the key, then the finaliser of splitmix64. */
+/* FNV-1a over the key, then the finaliser of splitmix64. Each target key has its stream: two
+ * layers of one shape do not get the same numbers. */
 static uint64_t hash_key(const char *key)
 {
     uint64_t h = 0xCBF29CE484222325u;
@@ -114,7 +121,8 @@ static uint64_t hash_key(const char *key)
     return h ^ (h >> 31);
 }
 
-/* torch.nn.init._calculate_fan_in_and_fan_out. */
+/* torch.nn.init._calculate_fan_in_and_fan_out. For a linear layer 100×2048: 2048 in, 100 out;
+ * for a convolution 64×3×7×7: 147 in, 3136 out. */
 static void find_fans(const int64_t *dims, unsigned rank, double *in, double *out)
 {
     double field = 1;
@@ -142,7 +150,8 @@ static void find_range(const Fill *fill, const int64_t *dims, unsigned rank, dou
     *scale = -2 * *base;
 }
 
-/* The two uniform numbers that elements 2·pair and 2·pair+1 share. */
+/* The two uniform numbers that elements 2·pair and 2·pair+1 share. The seed is the generator's
+ * key; the counter is (pair, stream): no state, so that any element can be had at once. */
 static void draw_pair(const Fill *fill, uint64_t stream, uint64_t pair, uint64_t out[2])
 {
     uint32_t counter[4] = {(uint32_t)pair, (uint32_t)(pair >> 32), (uint32_t)stream,
@@ -153,7 +162,8 @@ static void draw_pair(const Fill *fill, uint64_t stream, uint64_t pair, uint64_t
     out[1] = ((uint64_t)words[3] << 32 | words[2]) >> 11;
 }
 
-/* 53 random bits each become [0,1), or by Box and Muller's method two normal numbers. */
+/* 53 random bits each become [0,1), or by Box and Muller's method two normal numbers. The
+ * logarithm takes (0,1], hence the one that is added. */
 static void shape_pair(bool uniform, const uint64_t bits[2], double out[2])
 {
     const double step = 1.0 / 9007199254740992.0;
@@ -168,6 +178,8 @@ static void shape_pair(bool uniform, const uint64_t bits[2], double out[2])
     out[1] = out[1] * radius;
 }
 
+/* A pair serves an even element and the odd one behind it; where a box begins with an odd one,
+ * its pair is drawn again. A fill thus has the same numbers however it is cut into boxes. */
 void fill_values(const Fill *fill, const int64_t *dims, unsigned rank, uint64_t first,
                  double *out, size_t n)
 {

@@ -2,7 +2,10 @@
  * digits and the rest. Names of one class and one skeleton (same kinds and separators) are
  * rows of a table; rows that are equal but for one column become one row whose column holds
  * the set of both. Only whole products ever merge, so nothing is named that is not there.
- * The column that joins the most rows goes first. */
+ * The column that joins the most rows goes first.
+ *
+ *   a.0.q  a.0.k  a.1.q  a.1.k   →  a.0.{k,q}  a.1.{k,q}   →  a.{0-1}.{k,q}
+ *   a.0.q  a.0.k  a.1.q          →  a.0.{k,q}  a.1.q       (a.{0-1}.{k,q} would name a.1.k) */
 #include "loader/align/fold.h"
 
 #include <stdlib.h>
@@ -19,7 +22,7 @@ enum {
 static const uint32_t NOBODY = MAP_NONE;
 
 typedef struct Word {
-    const char *text;
+    const char *text;            /* in the scratch arena */
     int64_t number;              /* -1: no number */
 } Word;
 
@@ -80,7 +83,8 @@ static uint32_t intern_word(Folder *folder, const Text *token, bool number)
     return id;
 }
 
-/* The number of a skeleton; its text is copied when it is new. */
+/* The number of a skeleton; its text is copied when it is new. "a.0.q" has "w.n.w", as has
+ * "layers.11.bias": only these can share a line. */
 static uint32_t intern_skeleton(Folder *folder, const char *text)
 {
     uint32_t id = map_get(&folder->skeleton_ids, text);
@@ -209,7 +213,8 @@ static bool rows_equal_but(const Row *a, const Row *b, size_t width, size_t colu
 }
 
 /* Finds for every row the first one that differs from it in `column` at most (leader[]), and
- * returns how many such first rows there are. */
+ * returns how many such first rows there are. One pass over a hash table of the rows without
+ * that column: O(n × width). */
 static size_t find_leaders(Folder *folder, const Row *rows, size_t n, size_t width, size_t column)
 {
     size_t room = 16, leaders = 0;
@@ -249,7 +254,8 @@ static void unite(Folder *folder, Row *rows, uint32_t row, size_t column, uint32
     rows[row].hash += mix(column, rows[row].sets[column]);
 }
 
-/* Joins all rows that differ in `column` only; returns how many are left. */
+/* Joins all rows that differ in `column` only; returns how many are left. Leaders keep the
+ * order of their rows. */
 static size_t merge_column(Folder *folder, Row *rows, size_t n, size_t width, size_t column)
 {
     size_t words = 0, left = 0;
@@ -274,7 +280,8 @@ static size_t merge_column(Folder *folder, Row *rows, size_t n, size_t width, si
     return left;
 }
 
-/* Folds the rows of one class and skeleton; returns how many are left. */
+/* Folds the rows of one class and skeleton; returns how many are left. Greedy: each round takes
+ * the column that leaves the fewest rows. */
 static size_t fold_rows(Folder *folder, Row *rows, size_t n)
 {
     size_t varying[COLUMNS_MAX], count = 0;

@@ -1,4 +1,6 @@
-/* Folding, the way back: the names that a folded text stands for. */
+/* Folding, the way back: the names that a folded text stands for.
+ *
+ *   a.{0-1}.{k,q}  →  a.0.k  a.0.q  a.1.k  a.1.q */
 #include "loader/align/fold.h"
 
 #include <stdio.h>
@@ -10,6 +12,7 @@ enum {
     EXPAND_MAX = 1 << 22         /* names that fold_expand is willing to make */
 };
 
+/* Both ends within an int64_t; "3-" and "a-b" are words. */
 bool fold_is_range(const char *text)
 {
     size_t from = strspn(text, "0123456789");
@@ -30,7 +33,7 @@ static const char *read_literal(const char *at, const char *stops, Text *out)
 }
 
 typedef struct Choices {
-    char **items;
+    char **items;                /* owned, growing; the texts lie in the arena */
     size_t count, room;
 } Choices;
 
@@ -55,7 +58,9 @@ static bool add_range(Arena *arena, Choices *choices, const char *text)
     return true;
 }
 
-/* What stands between '{' and '}'; NULL when the brace is not closed or names too much. */
+/* What stands between '{' and '}'; NULL when the brace is not closed or names too much. Where a
+ * byte is escaped the piece is a word, even if it reads like a range: fold_names has escaped it
+ * for that. */
 static const char *read_brace(Arena *arena, const char *at, Choices *choices)
 {
     Text piece = {0};
@@ -73,7 +78,8 @@ static const char *read_brace(Arena *arena, const char *at, Choices *choices)
     return good && *at == '}' ? at + 1 : NULL;
 }
 
-/* Every name so far with every choice behind it. */
+/* Every name so far with every choice behind it. The product is checked before anything is made
+ * of it: ten braces of a hundred choices fit on one line. */
 static bool multiply(Arena *arena, Choices *names, const Choices *choices)
 {
     Choices longer = {0};
@@ -89,7 +95,8 @@ static bool multiply(Arena *arena, Choices *names, const Choices *choices)
     return true;
 }
 
-/* Literals are braces with one choice: the names are the product of all of them. */
+/* Literals are braces with one choice: the names are the product of all of them. As soon as one
+ * of them is refused there are no names at all. */
 size_t fold_expand(Arena *arena, const char *text, const char ***names)
 {
     Choices all = {0};

@@ -54,13 +54,13 @@ typedef struct GatherSource {
 } GatherSource;
 
 struct Gather {
-    RuleRun *run;
+    RuleRun *run;                /* the block at work; borrowed */
     const Rule *rule;
     size_t index;                /* of the rule in its block */
     Variable variables[VARIABLES_MAX];
     size_t variable_count, named_count, star_count;
     GatherSource *sources;       /* owned, [source_count] */
-    Group *groups;               /* owned, growing */
+    Group *groups;               /* owned, growing; in order of their first keys */
     size_t group_count, group_room;
     NameMap by_names;            /* the joined names → group */
 };

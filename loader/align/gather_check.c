@@ -1,5 +1,7 @@
 /* Whether the sources of a rule are whole, before any data is read: said as people would.
- * "model.layers.3: w1 has experts 0-7, w3 has experts 0-6 (7 is not in the file)" */
+ *
+ *   model.layers.3: w1 has experts 0-7, w3 has experts 0-6 (7 is not in the file)
+ *   model.layers.3: w1 has experts 0-2, 4-7 (3 is not in the file; gaps=true allows holes) */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +11,8 @@
 
 /* ---- words ---- */
 
-/* Where a group is: what its first star caught, else its first right-hand name. */
+/* Where a group is: what its first star caught, else its first right-hand name. In
+ * `layers.*.experts.{e}.w1 -> layers.*.w1` that is the layer's number. */
 static const char *show_place(const Gather *gather, const Group *group)
 {
     for (size_t i = 0; i < gather->variable_count; i++) {
@@ -24,7 +27,8 @@ static const char *show_place(const Gather *gather, const Group *group)
     return show_name(gather->run->draft, group->names[0]);
 }
 
-/* The first segment in which a source's pattern differs from another's: "w1". */
+/* The first segment in which a source's pattern differs from another's: "w1".
+ * `*.experts.{e}.w1` and `*.experts.{e}.w3` differ in w1 and w3; a lone source needs no name. */
 static const char *show_source(const Gather *gather, size_t source)
 {
     const RuleSource *sources = gather->rule->sources;
@@ -78,7 +82,8 @@ static bool read_number(const ItemValue *value, int64_t *number)
     return true;
 }
 
-/* The distinct numbers of a variable in a list, ascending; NULL when some are names. */
+/* The distinct numbers of a variable in a list, ascending; NULL when some are names. In the
+ * scratch arena. */
 static int64_t *list_numbers(const Gather *gather, const ItemList *list, size_t index,
                              size_t *count)
 {
@@ -92,7 +97,8 @@ static int64_t *list_numbers(const Gather *gather, const ItemList *list, size_t 
     return numbers;
 }
 
-/* How many different values a variable has in a list. */
+/* How many different values a variable has in a list. A value that is absent counts as one; the
+ * '=' keeps it apart from an empty text. */
 static size_t count_distinct(const Gather *gather, const ItemList *list, size_t index)
 {
     NameMap seen;
@@ -106,7 +112,7 @@ static size_t count_distinct(const Gather *gather, const ItemList *list, size_t 
     return count;
 }
 
-/* "0-3, 5-7", or names as they are; shortened. */
+/* "0-3, 5-7", or names as they are; shortened. Eight pieces at most. */
 static const char *show_values(const Gather *gather, const ItemList *list, size_t index)
 {
     enum { SHOWN = 8 };
@@ -145,7 +151,8 @@ static bool check_present(const Gather *gather, const Group *group, Error *err)
     return true;
 }
 
-/* What an item has in the variables that both sources have. */
+/* What an item has in the variables that both sources have. Lengths go before the texts, so
+ * that equal strings mean equal values. */
 static const char *common_text(const Gather *gather, const Item *item, size_t a, size_t b)
 {
     Text out = {0};
@@ -160,7 +167,8 @@ static const char *common_text(const Gather *gather, const Item *item, size_t a,
     return copy;
 }
 
-/* An item of `a` that has no partner in `b`; NULL when all have one. */
+/* An item of `a` that has no partner in `b`; NULL when all have one. A set of the others'
+ * values, then one look-up an item: linear in both lists. */
 static const Item *find_lonely(const Gather *gather, const Group *group, size_t a, size_t b)
 {
     NameMap there;
@@ -176,7 +184,9 @@ static const Item *find_lonely(const Gather *gather, const Group *group, size_t 
     return lonely;
 }
 
-/* The variable to talk about: the first that both have and whose values differ among items. */
+/* The variable to talk about: the first that both have and whose values differ among items.
+ * Searched from the end, what is not on the right side is found first: the expert, not the
+ * layer. */
 static size_t telling_variable(const Gather *gather, const Group *group, size_t a, size_t b)
 {
     size_t any = 0;
@@ -202,6 +212,7 @@ static bool check_partners(const Gather *gather, const Group *group, size_t a, s
                      show_name(gather->run->draft, text ? text : "-"));
 }
 
+/* Each against the first, in both directions: then all have the same. */
 static bool check_same(const Gather *gather, const Group *group, Error *err)
 {
     for (size_t i = 1; i < gather->rule->source_count; i++)
@@ -217,7 +228,7 @@ static bool is_counted(const Gather *gather, size_t source, size_t index)
     return gather->sources[source].has[index] && !variable->used && !variable->choices;
 }
 
-/* 0 … n-1 without holes; names are not counted. */
+/* 0 … n-1 without holes; names are not counted. Sorted and distinct, number i must stand at i. */
 static bool check_numbers(const Gather *gather, const Group *group, size_t source, size_t index,
                           Error *err)
 {
@@ -235,7 +246,9 @@ static bool check_numbers(const Gather *gather, const Group *group, size_t sourc
     return true;
 }
 
-/* Two captures that are gathered together must fill their grid. */
+/* Two captures that are gathered together must fill their grid. 4 layers by 8 experts are 32
+ * keys: with 31 there is a hole, although neither 0-3 nor 0-7 shows one. Variables that are all
+ * names have no grid to fill. */
 static bool check_grid(const Gather *gather, const Group *group, size_t source, Error *err)
 {
     const ItemList *list = &group->lists[source];
@@ -263,6 +276,7 @@ static bool check_grid(const Gather *gather, const Group *group, size_t source, 
     return whole;
 }
 
+/* stack(0, gaps=true), cat(0, gaps=true). */
 static bool allows_gaps(const Rule *rule)
 {
     for (size_t i = 0; i < rule->op_count; i++)
@@ -270,6 +284,7 @@ static bool allows_gaps(const Rule *rule)
     return false;
 }
 
+/* What every list must have comes before what is within one. */
 bool check_group(const Gather *gather, const Group *group, Error *err)
 {
     const Rule *rule = gather->rule;

@@ -1,4 +1,8 @@
-/* The table of ops, and how reports spell one. */
+/* The table of ops, and how reports spell one: as rule text does, without what is default and
+ * with long lists cut. Steps, the ledger's "ops" and the origin of a rule made of parts use it.
+ *
+ *   {OP_SPLIT, number 3}              split(3)
+ *   {OP_FIT, axis 0, rest FIT_MEAN}   fit(0,mean) */
 #include "loader/align/op.h"
 
 #include <inttypes.h>
@@ -13,11 +17,13 @@ static const struct {
 #undef OP_ROW
 };
 
+/* As rules spell it; the ops table of the header is the only place where it stands. */
 const char *op_name(OpKind kind)
 {
     return ops[kind].name;
 }
 
+/* For help and the manual; the parser of arguments is the scripting floor's. */
 const char *op_args(OpKind kind)
 {
     return ops[kind].args;
@@ -28,7 +34,8 @@ const char *op_help(OpKind kind)
     return ops[kind].help;
 }
 
-/* The shortest digits that read back as the same number. */
+/* The shortest digits that read back as the same number. 0.1 is "0.1" and not
+ * 0.10000000000000001; 17 digits are enough for any double. */
 static void show_number(double value, Text *out)
 {
     char digits[32];
@@ -39,7 +46,8 @@ static void show_number(double value, Text *out)
     text_add(out, digits);
 }
 
-/* Items between commas; of long lists only the beginning and the length. */
+/* Items between commas; of long lists only the beginning and the length. Sizes and axes are
+ * short; chosen indices may be thousands. */
 static void show_list(const int64_t *list, size_t count, Text *out)
 {
     enum { SHOWN = 16 };
@@ -48,7 +56,8 @@ static void show_list(const int64_t *list, size_t count, Text *out)
     if (count > SHOWN) text_addf(out, ",… %zu in all", count);
 }
 
-/* split(3), split(3,1), split{4,2}, split({4,2},1), split(). */
+/* split(3), split(3,1), split{4,2}, split({4,2},1), split(). Axis 0 is the default and not
+ * said; a single table needs no parentheses in Lua. */
 static void show_split(const Op *op, Text *out)
 {
     bool axis = op->has_axis && op->axis != 0;
@@ -62,7 +71,7 @@ static void show_split(const Op *op, Text *out)
     if (!op->list_count || axis) text_addc(out, ')');
 }
 
-/* fit(0), fit(0,mean), fit(0,normal(0.02)). */
+/* fit(0), fit(0,mean), fit(0,normal(0.02)). The rest is said unless it is the target's. */
 static void show_fit(const Op *op, Text *out)
 {
     text_addf(out, "(%d", op->axis);
@@ -76,7 +85,8 @@ static void show_fit(const Op *op, Text *out)
     text_addc(out, ')');
 }
 
-/* zeros(), const(0.1), normal(0.02), uniform(-1,1), kaiming{mode="fan_out"}; no defaults. */
+/* zeros(), const(0.1), normal(0.02), uniform(-1,1), kaiming{mode="fan_out"}; no defaults. A
+ * mean of 0 is not said either. */
 static void show_fill(const Op *op, Text *out)
 {
     const Fill *fill = &op->fill;
@@ -99,7 +109,7 @@ static void show_fill(const Op *op, Text *out)
     text_addc(out, ')');
 }
 
-/* slice(0,1,-1), pick(1,{2,1,0}), roll(0,-1). */
+/* slice(0,1,-1), pick(1,{2,1,0}), roll(0,-1). What they share is the axis, which always stands. */
 static void show_along(const Op *op, Text *out)
 {
     text_addf(out, "(%d", op->axis);
@@ -114,6 +124,8 @@ static void show_along(const Op *op, Text *out)
     text_addc(out, ')');
 }
 
+/* The switch takes the ops that have a form of their own; what is left has one argument, or a
+ * list, or an axis that may be missing: squeeze(). */
 void op_show(const Op *op, Text *out)
 {
     text_add(out, op_name(op->kind));

@@ -1,4 +1,8 @@
-/* Ops at work on the value of a rule: lists of lists of expressions. */
+/* Ops at work on the value of a rule: lists of lists of expressions.
+ *
+ *   q, k, v -> qkv |> T, cat(0)             {{q}, {k}, {v}}  →  {{qᵀ}, {kᵀ}, {vᵀ}}  →  {{qkv}}
+ *   x.{e}.w1, x.{e}.w3 -> w1, w3 |> stack(0)   {{w1 of every e}, {w3 of every e}}  →  {{w1}, {w3}}
+ *   qkv -> q, k, v |> split(3)              {{qkv}}  →  {{q, k, v}} */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +11,8 @@
 
 enum { PARTS_MAX = 1 << 16 };   /* of one tensor that is split or unstacked */
 
-/* "split(3): " and what is wrong. Always false. */
+/* "split(3): " and what is wrong. Always false. The op is spelled as in the rule, which the
+ * caller puts before it. */
 static bool refuse(const Op *op, Error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static bool refuse(const Op *op, Error *err, const char *format, ...)
@@ -24,7 +29,7 @@ static bool refuse(const Op *op, Error *err, const char *format, ...)
     return false;
 }
 
-/* "squeeze(0): 3×4: " and why. Always false. */
+/* "squeeze(0): 3×4: " and why. Always false. Only for known shapes. */
 static bool refuse_shape(const Op *op, const Expr *e, const char *why, Error *err)
 {
     Text shape = {0};
@@ -35,7 +40,8 @@ static bool refuse_shape(const Op *op, const Expr *e, const char *why, Error *er
 }
 
 /* squeeze, unsqueeze and rope are reshapes whose sizes follow from the shape. Where that is not
- * known, a reshape to -1 stands for them: its shape is unknown as well. */
+ * known, a reshape to -1 stands for them: its shape is unknown as well. 1×8×1 without an axis
+ * becomes 8, with axis 0 it becomes 8×1. */
 static const Expr *apply_squeeze(const Op *op, Arena *arena, const Expr *e, Error *err)
 {
     int64_t dims[TENSOR_RANK_MAX], open = -1;
@@ -51,6 +57,7 @@ static const Expr *apply_squeeze(const Op *op, Arena *arena, const Expr *e, Erro
     return expr_reshape(arena, e, dims, rank, err);
 }
 
+/* 8×3 with axis 0: 1×8×3; axis -1 is the place behind the last one: 8×3×1. */
 static const Expr *apply_unsqueeze(const Op *op, Arena *arena, const Expr *e, Error *err)
 {
     int64_t dims[TENSOR_RANK_MAX + 1], open = -1;
@@ -66,7 +73,8 @@ static const Expr *apply_unsqueeze(const Op *op, Arena *arena, const Expr *e, Er
     return expr_reshape(arena, e, dims, e->rank + 1u, err);
 }
 
-/* As torch.roll: element i comes to stand at i + shift. */
+/* As torch.roll: element i comes to stand at i + shift. Two slices in the other order: rolled
+ * by 1, {a, b, c, d} is {d} and {a, b, c}. A shift of more than the axis goes round. */
 static const Expr *apply_roll(const Op *op, Arena *arena, const Expr *e, Error *err)
 {
     int axis = op->axis < 0 && !e->unknown ? op->axis + e->rank : op->axis;
@@ -87,7 +95,8 @@ static const Expr *apply_roll(const Op *op, Arena *arena, const Expr *e, Error *
 
 /* Rotary embeddings: within each head, rows as (2, d/2) become (d/2, 2), or back. HF keeps the
  * two halves of a head apart, Meta and GGUF have the pairs side by side (LlamaModel.permute of
- * llama.cpp, permute() of convert_llama_weights_to_hf.py). Biases have axis 0 only. */
+ * llama.cpp, permute() of convert_llama_weights_to_hf.py). Biases have axis 0 only. A head of 8
+ * rows: halves 0 1 2 3 4 5 6 7 (row i turns with row i + 4) become the pairs 0 4 1 5 2 6 3 7. */
 static const Expr *apply_rope(const Op *op, Arena *arena, const Expr *e, Error *err)
 {
     int64_t heads = op->number, dims[TENSOR_RANK_MAX + 2], open = -1;
@@ -132,7 +141,8 @@ static const Expr *apply_fit(const Op *op, const OpContext *context, const Expr 
     return expr_fit(context->arena, e, op->axis, op->rest, 0, err);
 }
 
-/* The ops that turn each tensor into one other. */
+/* The ops that turn each tensor into one other. All others have their own way with the lists,
+ * see op_apply. */
 static const Expr *apply_each(const Op *op, const OpContext *context, const Expr *e, Error *err)
 {
     Arena *arena = context->arena;
@@ -159,7 +169,8 @@ static const Expr *apply_each(const Op *op, const OpContext *context, const Expr
     return NULL;
 }
 
-/* Every tensor of every list is replaced by what the op makes of it. */
+/* Every tensor of every list is replaced by what the op makes of it. In place: the lists are
+ * this rule's own. */
 static bool map_value(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     for (size_t i = 0; i < value->count; i++)
@@ -171,7 +182,8 @@ static bool map_value(const Op *op, const OpContext *context, RuleValue *value, 
     return true;
 }
 
-/* The value becomes one list. */
+/* The value becomes one list. It counts as not gathered: a later stack joins it only with what
+ * it stands beside. */
 static void set_list(Arena *arena, RuleValue *value, const Expr *const *items, size_t count)
 {
     value->lists = arena_alloc(arena, sizeof *value->lists);
@@ -180,14 +192,17 @@ static void set_list(Arena *arena, RuleValue *value, const Expr *const *items, s
     value->count = 1;
 }
 
-/* What stack and cat do to one list. */
+/* What stack and cat do to one list. One axis for both: with stack it is the new one's. */
 static const Expr *join(const Op *op, Arena *arena, const Expr *const *items, size_t n, Error *err)
 {
     if (op->kind == OP_CAT) return expr_cat(arena, op->axis, items, n, err);
     return expr_stack(arena, op->axis, items, n, err);
 }
 
-/* stack and cat. */
+/* stack and cat. Several lists of one tensor each, none of them gathered, are meant to be
+ * joined with each other (q, k, v -> qkv); else each list is joined within itself, and the
+ * lists stay apart. A list of one that was gathered is a model with a single expert, and is
+ * stacked like any other. */
 static bool reduce(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     bool outer = value->count > 1;
@@ -211,7 +226,8 @@ static bool reduce(const Op *op, const OpContext *context, RuleValue *value, Err
     return true;
 }
 
-/* The one tensor that split, unstack and copy work on; NULL when there are more. */
+/* The one tensor that split, unstack and copy work on; NULL when there are more. Fused tensors
+ * are taken apart one at a time; rules are applied to each key by itself. */
 static const Expr *take_single(const Op *op, const RuleValue *value, Error *err)
 {
     size_t total = 0;
@@ -221,7 +237,8 @@ static const Expr *take_single(const Op *op, const RuleValue *value, Error *err)
     return NULL;
 }
 
-/* The size along `axis` of the index-th target on the right. */
+/* The size along `axis` of the index-th target on the right. Errors say which of the three is
+ * missing: the target, its shape, or the axis. */
 static bool size_of_target(const Op *op, const OpContext *context, size_t index, int axis,
                            int64_t *size, Error *err)
 {
@@ -241,7 +258,7 @@ static bool size_of_target(const Op *op, const OpContext *context, size_t index,
 }
 
 /* The sizes that are asked for: given, or the targets'. NULL for equal parts, whose number is
- * then *count. */
+ * then *count. split(3) has a number, split{4096, 1024, 1024} sizes, split() neither. */
 static bool find_sizes(const Op *op, const OpContext *context, int axis, const int64_t **sizes,
                        size_t *count, Error *err)
 {
@@ -265,7 +282,8 @@ static bool find_sizes(const Op *op, const OpContext *context, int axis, const i
     return true;
 }
 
-/* Whether the parts are the whole of e along the axis; *each receives the size of equal ones. */
+/* Whether the parts are the whole of e along the axis; *each receives the size of equal ones.
+ * With given sizes an unknown shape passes: that they add up is seen when it is known. */
 static bool check_sizes(const Op *op, const Expr *e, int axis, const int64_t *sizes, size_t count,
                         int64_t *each, Error *err)
 {
@@ -284,8 +302,9 @@ static bool check_sizes(const Op *op, const Expr *e, int axis, const int64_t *si
     return true;
 }
 
-/* The parts are slices that follow each other. Where the shape is not known, the bounds of given
- * sizes are, and those of equal parts are left open. */
+/* The parts are slices that follow each other. Where the shape is not known, the bounds of
+ * given sizes are, and those of equal parts are left open. 9216×3072 by split(3): rows 0 …
+ * 3071, 3072 … 6143 and 6144 … 9215. */
 static bool apply_split(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     const Expr *e = take_single(op, value, err);
@@ -315,8 +334,9 @@ static bool apply_split(const Op *op, const OpContext *context, RuleValue *value
     return true;
 }
 
-/* Every index of the axis for itself, without the axis. Their number comes from a file, hence the
- * limit; of an unknown shape it is that of the names on the right. */
+/* Every index of the axis for itself, without the axis. Their number comes from a file, hence
+ * the limit; of an unknown shape it is that of the names on the right. A part is a slice of one
+ * index, squeezed. */
 static bool apply_unstack(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     Arena *arena = context->arena;
@@ -345,7 +365,7 @@ static bool apply_unstack(const Op *op, const OpContext *context, RuleValue *val
     return true;
 }
 
-/* One tensor under every name. */
+/* One tensor under every name. Without names (a counter makes them) it stays one. */
 static bool apply_copy(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     const Expr *e = take_single(op, value, err);
@@ -357,6 +377,7 @@ static bool apply_copy(const Op *op, const OpContext *context, RuleValue *value,
     return true;
 }
 
+/* In the order of the table; whatever is not named here works on each tensor by itself. */
 bool op_apply(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     switch (op->kind) {
@@ -372,6 +393,8 @@ bool op_apply(const Op *op, const OpContext *context, RuleValue *value, Error *e
     }
 }
 
+/* Kaiming and xavier have no meaning for a vector: a bias gets zeros, as PyTorch's layers give
+ * it, and a note. A target that says no dtype gets f32. */
 const Expr *fill_for_target(Arena *arena, const Op *op, uint64_t seed, const Tensor *target,
                             const char **note, Error *err)
 {

@@ -3,7 +3,10 @@
  * Most keys are settled by head, tail and a few steps. A search that goes on for long starts
  * again with a memory: a bit for every (node, place) that failed, and for every wildcard the
  * span of ends that failed behind it. Then each place is tried once, and time is linear in
- * nodes times key. */
+ * nodes times key.
+ *
+ * `**.{i}.w` on "a.0.b.1.w": ** takes "a" (i = 0, but .w does not follow), then "a.0.b" (i = 1).
+ * Each end of ** that failed stays failed, wherever a wildcard before it began. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,12 +33,16 @@ typedef struct Matcher {
 
 static bool match_from(Matcher *matcher, size_t node, size_t at);
 
+/* ---- the search ---- */
+
+/* Where sub, strip and seg see the end of a segment; Flax and TensorFlow write '/'. */
 bool is_border(char c)
 {
     return c == '.' || c == '/';
 }
 
-/* Whether a match may end at `at`. */
+/* Whether a match may end at `at`. A run inside a key ends at a border (unless its tail is
+ * loose) and is never empty. */
 static bool may_end(Matcher *matcher, size_t at)
 {
     matcher->end = at;
@@ -52,6 +59,7 @@ static size_t step_limit(const Matcher *matcher)
     return matcher->pattern->repeats ? STEPS_REPEATED : SIZE_MAX;
 }
 
+/* A row of n + 1 bits a node: a place may be the end of the key. */
 static size_t memory_bit(const Matcher *matcher, size_t node, size_t at)
 {
     return node * (matcher->n + 1) + at;
@@ -96,7 +104,8 @@ static bool match_number(Matcher *matcher, size_t index, size_t at)
     return false;
 }
 
-/* How many bytes of text[0, n) the range takes when it takes `digits` of them; 0 = none. */
+/* How many bytes of text[0, n) the range takes when it takes `digits` of them; 0 = none.
+ * {00-31} has a width and takes just two digits, {0-31} none and no leading zero. */
 static size_t fit_range(const Choice *choice, const char *text, size_t n, size_t digits,
                         int64_t *number)
 {
@@ -121,6 +130,7 @@ static bool match_range(Matcher *matcher, size_t index, const Choice *choice, si
     return false;
 }
 
+/* Of alternatives that are all digits; the compiler has seen that they fit. */
 static int64_t choice_number(const Choice *choice)
 {
     int64_t number = 0;
@@ -128,7 +138,8 @@ static int64_t choice_number(const Choice *choice)
     return number;
 }
 
-/* The alternatives in their order, as written. */
+/* The alternatives in their order, as written. `{p:a|ab}c` on "abc" tries "a", fails at 'b',
+ * and tries "ab". */
 static bool match_choice(Matcher *matcher, size_t index, size_t at)
 {
     const Node *node = &matcher->pattern->nodes[index];
@@ -150,7 +161,10 @@ static bool match_choice(Matcher *matcher, size_t index, size_t at)
 }
 
 /* Tries the ends [from, to] of a wildcard that began at `at`, shortest first; `skip` bytes (a
- * dot, which must be there) lie between its end and what follows. */
+ * dot, which must be there) lie between its end and what follows. Ends that are known to fail
+ * are jumped over by their span; a whole range that failed is added to it, where the two touch.
+ * Spans are one a node, since what follows a wildcard does not depend on where the wildcard
+ * began. */
 static bool match_ends(Matcher *matcher, size_t index, size_t at, size_t from, size_t to,
                        size_t skip)
 {
@@ -198,7 +212,8 @@ static bool match_run(Matcher *matcher, size_t index, size_t at)
     return match_ends(matcher, index, at, at, matcher->n, node->dot_after);
 }
 
-/* A name that repeats must be equal, byte for byte. */
+/* A name that repeats must be equal, byte for byte. No memory helps here: whether it fits
+ * depends on what the name caught. */
 static bool match_again(Matcher *matcher, size_t index, size_t at)
 {
     const Capture *first = &matcher->captures->named[matcher->pattern->nodes[index].capture];
@@ -207,6 +222,7 @@ static bool match_again(Matcher *matcher, size_t index, size_t at)
            match_from(matcher, index + 1, at + first->length);
 }
 
+/* TEXT is match_from's own business. */
 static bool match_node(Matcher *matcher, size_t index, size_t at)
 {
     switch (matcher->pattern->nodes[index].kind) {
@@ -220,7 +236,9 @@ static bool match_node(Matcher *matcher, size_t index, size_t at)
 }
 
 /* Whether the nodes from `index` on fit from `at` on. Recursion is as deep as the pattern has
- * nodes, never as long as the key. */
+ * nodes, never as long as the key. A place is looked up in the memory before it is tried, and
+ * written there when it failed with steps to spare: a search that ran out of them has proved
+ * nothing. */
 static bool match_from(Matcher *matcher, size_t index, size_t at)
 {
     const Pattern *pattern = matcher->pattern;
@@ -286,6 +304,9 @@ void search_done(PatternSearch *search)
     search->failed = NULL;
 }
 
+/* ---- whole keys, and runs inside them ---- */
+
+/* Length, head and tail settle most keys without a search; the head is not compared again. */
 bool pattern_fits(const Pattern *pattern, const char *key, size_t n, Captures *captures)
 {
     captures->gave_up = false;
@@ -308,6 +329,8 @@ bool pattern_match(const Pattern *pattern, const char *key, Captures *captures)
     return pattern_fits(pattern, key, strlen(key), captures);
 }
 
+/* memmem finds where the first literal can be at all. The memory in `search` serves all starts
+ * and later calls over the same key: that a node fails at a place does not depend on the start. */
 bool pattern_find(const Pattern *pattern, bool loose_head, bool loose_tail, const char *key,
                   size_t n, size_t from, PatternSearch *search, Captures *captures,
                   size_t *start, size_t *end)
@@ -330,6 +353,8 @@ bool pattern_find(const Pattern *pattern, bool loose_head, bool loose_tail, cons
     }
     return false;
 }
+
+/* ---- what it is asked ---- */
 
 const char *pattern_head(const Pattern *pattern)
 {
@@ -370,7 +395,8 @@ size_t pattern_names(const Pattern *pattern, const char *names[CAPTURES_MAX])
     return count;
 }
 
-/* What two segments share: 1 when equal, less by their common ends. */
+/* What two segments share: 1 when equal, less by their common ends. q_proj and k_proj share
+ * five of six bytes, at the end: 0.7 · 5/6. */
 static double compare_segments(const char *a, const char *b, size_t n)
 {
     size_t m = strlen(a), head = 0, tail = 0, least = m < n ? m : n, most = m < n ? n : m;
@@ -379,6 +405,8 @@ static double compare_segments(const char *a, const char *b, size_t n)
     return most ? (double)(head + tail) / (double)most * (head == most ? 1 : 0.7) : 1;
 }
 
+/* Walks both from the left: each segment of the pattern takes the most alike of the next three
+ * of the key. Divided by the longer of the two, so that a short key is not near everything. */
 double pattern_nearness(const Pattern *pattern, const char *key)
 {
     enum { AHEAD = 3 };   /* segments of the key that a segment of the pattern may pass over */
@@ -412,6 +440,7 @@ static bool is_plain_byte(const char *key, size_t at)
            !(c == '-' && key[at + 1] == '-');
 }
 
+/* Bytes that are no UTF-8 are spelled \xHH, and so is a NUL, which held names write as C0 80. */
 void pattern_quote(const char *key, Text *out)
 {
     bool plain = *key != '\0';

@@ -1,4 +1,4 @@
-/* Pattern and Template: the two sides of a rule, compiled (RULES.md B2, B2a).
+/* Pattern and Template: the two sides of a rule, compiled (tenon-rules(5)).
  *
  *   {i}       0|[1-9][0-9]*, at most 18 digits          {p:a|b}   one of the alternatives
  *   {x:*}     one or more bytes without '.'             {0-31} {a,b}  anonymous alternatives
@@ -29,7 +29,7 @@ typedef struct Capture {
     const char *text;        /* what it matched, [length] bytes of the key */
     uint32_t length;
     bool numeric;            /* {i}, or alternatives that are all digits */
-    int64_t number;
+    int64_t number;          /* its value when numeric; else 0 */
 } Capture;
 
 typedef struct Captures {

@@ -1,4 +1,8 @@
-/* Patterns, the compiler: rule text to nodes. */
+/* Patterns, the compiler: rule text to nodes.
+ *
+ *   layers.{i}.**.w    TEXT "layers."  NUMBER i  TEXT "."  RUN (dot after)  TEXT "w"
+ *   {p:a|b}.{p}        CHOICE p  TEXT "."  AGAIN p
+ *   *.weight           SEGMENT  TEXT ".weight" */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,17 +12,18 @@
 
 /* A pattern being read. */
 typedef struct Reader {
-    Arena *arena;
-    const char *at, *end;
-    Pattern *pattern;
-    Node nodes[NODES_MAX];
+    Arena *arena;                /* of the pattern */
+    const char *at, *end;        /* the text that is still to be read */
+    Pattern *pattern;            /* being made */
+    Node nodes[NODES_MAX];       /* [pattern->node_count]; copied when all are known */
     int made_by[CAPTURES_MAX];   /* the node that first fills a capture */
     Text literal;                /* bytes not yet made a node */
     bool bare_dot;               /* the last of them is a '.' outside quotes */
     Error *err;
 } Reader;
 
-/* NULL, and an error, when the pattern has too many pieces. */
+/* NULL, and an error, when the pattern has too many pieces. The pointer holds: nodes stand in
+ * the Reader until finish. */
 static Node *add_node(Reader *reader, NodeKind kind)
 {
     Pattern *pattern = reader->pattern;
@@ -31,7 +36,8 @@ static Node *add_node(Reader *reader, NodeKind kind)
     return node;
 }
 
-/* Makes a node of the literal bytes read so far. */
+/* Makes a node of the literal bytes read so far. Bytes from quotes and bare ones run together:
+ * `a."b c".d` is one TEXT. */
 static bool flush_literal(Reader *reader)
 {
     Text *literal = &reader->literal;
@@ -45,14 +51,15 @@ static bool flush_literal(Reader *reader)
     return true;
 }
 
-/* A node that is no literal; the literal before it becomes one first. */
+/* A node that is no literal; the literal before it becomes one first. NULL as for add_node. */
 static Node *add_wildcard(Reader *reader, NodeKind kind)
 {
     return flush_literal(reader) ? add_node(reader, kind) : NULL;
 }
 
 /* `*` or `**` with the dot that goes with it: the one behind it, else the one before. Only a
- * dot outside quotes does. */
+ * dot outside quotes does. In `a.**.b` the dot behind belongs to the run, so that it fits "a.b"
+ * as well; in `a.**` the dot before does, which leaves the literal again. */
 static bool add_star(Reader *reader)
 {
     bool run = reader->at + 1 < reader->end && reader->at[1] == '*';
@@ -84,7 +91,7 @@ static bool parse_number(const char *text, const char *end, int64_t *number)
     return true;
 }
 
-/* 0-31, or 00-31 for names with leading zeros. */
+/* 0-31, or 00-31 for names with leading zeros. `text` has been seen by is_range. */
 static bool read_range(Reader *reader, const char *text, const char *end, Choice *choice)
 {
     const char *dash = memchr(text, '-', (size_t)(end - text));
@@ -125,6 +132,7 @@ static bool read_choice(Reader *reader, const char *text, const char *end, Choic
     return good;
 }
 
+/* What {n:0|2} must be made of to take part in sums. */
 static bool is_number_choice(const Choice *choice)
 {
     int64_t number;
@@ -132,7 +140,8 @@ static bool is_number_choice(const Choice *choice)
            parse_number(choice->text, choice->text + choice->length, &number);
 }
 
-/* The alternatives between separators; *numeric: all of them are numbers. */
+/* The alternatives between separators; *numeric: all of them are numbers. `a|"b c"|0-3` has
+ * three; separators inside quotes do not count. */
 static bool read_choices(Reader *reader, const char *text, const char *end, char separator,
                          Node *node, bool *numeric)
 {
@@ -151,6 +160,7 @@ static bool read_choices(Reader *reader, const char *text, const char *end, char
     return true;
 }
 
+/* Anonymous ones have no name to be found by. */
 static int find_capture(const Pattern *pattern, const char *name)
 {
     for (size_t i = 0; i < pattern->capture_count; i++)
@@ -159,7 +169,8 @@ static int find_capture(const Pattern *pattern, const char *name)
     return -1;
 }
 
-/* The capture that the newest node fills. */
+/* The capture that the newest node fills. made_by remembers the node: a later {p} is checked
+ * against its kind. */
 static bool add_capture(Reader *reader, Node *node, CaptureInfo info)
 {
     Pattern *pattern = reader->pattern;
@@ -172,7 +183,8 @@ static bool add_capture(Reader *reader, Node *node, CaptureInfo info)
     return true;
 }
 
-/* A name that is known already: equal text is asked for, and an equal spelling if any. */
+/* A name that is known already: equal text is asked for, and an equal spelling if any.
+ * `{p:a|b}.{p:a|b}` is fine, `{p:a|b}.{p:a|c}` is not. */
 static bool add_again(Reader *reader, int capture, const char *kind)
 {
     const CaptureInfo *info = &reader->pattern->captures[capture];
@@ -188,7 +200,8 @@ static bool add_again(Reader *reader, int capture, const char *kind)
     return true;
 }
 
-/* {name}, {name:*} or {name:a|b}; kind is what stands behind the colon, NULL without one. */
+/* {name}, {name:*} or {name:a|b}; kind is what stands behind the colon, NULL without one. A
+ * second {p} without a kind is fine, with one it must be spelled the same. */
 static bool add_named(Reader *reader, const char *name, const char *kind, const char *kind_end)
 {
     int known = find_capture(reader->pattern, name);
@@ -219,7 +232,9 @@ static bool add_anonymous(Reader *reader, const char *text, const char *end)
            add_capture(reader, node, info);
 }
 
-/* The colon tells a name from alternatives, a comma or a range those from a name. */
+/* The colon tells a name from alternatives, a comma or a range those from a name. {i} is a
+ * name, {p:a|b} a name with what it may be, {a,b}, {0-31} and {5} are anonymous. {a} alone is a
+ * name, not an alternative. */
 static bool add_braced(Reader *reader)
 {
     const char *behind = skip_braced(reader->at, reader->end);
@@ -248,7 +263,9 @@ static bool add_braced(Reader *reader)
                      "{p:weight|bias} {x:*}, or alternatives {0-31} {a,b}");
 }
 
-/* One piece of the pattern: quoted text, braces, stars, or a literal byte. */
+/* One piece of the pattern: quoted text, braces, stars, or a literal byte. What rule text needs
+ * for itself (commas, arrows, white space) never gets here, unless a caller hands in one side
+ * of its own, as rule(src, dst) does. */
 static bool read_piece(Reader *reader)
 {
     char c = *reader->at;
@@ -272,7 +289,8 @@ static bool read_piece(Reader *reader)
     return true;
 }
 
-/* The nodes between a capture and its second occurrence depend on what it caught. */
+/* The nodes between a capture and its second occurrence depend on what it caught. In
+ * `{p:a|b}.**.{p}` the run may fail for p = a and fit for p = b at one place. */
 static void mark_settled(Reader *reader)
 {
     size_t count = reader->pattern->node_count;
@@ -284,6 +302,7 @@ static void mark_settled(Reader *reader)
     }
 }
 
+/* A range without width has one digit at least. */
 static size_t shortest_choice(const Node *node)
 {
     size_t least = SIZE_MAX;
@@ -307,7 +326,8 @@ static size_t shortest_node(const Node *node)
     }
 }
 
-/* Cuts the pattern at its dots, for pattern_nearness. */
+/* Cuts the pattern at its dots, for pattern_nearness. `layers.{i}.q_proj` gives {"layers",
+ * NULL, "q_proj"}. */
 static void list_segments(Reader *reader)
 {
     const char **segments = arena_alloc(reader->arena, (strlen(reader->pattern->text) + 2) *
@@ -336,7 +356,8 @@ static void list_segments(Reader *reader)
     reader->pattern->segment_count = count;
 }
 
-/* What follows from the nodes: ends, length, segments. */
+/* What follows from the nodes: ends, length, segments. A pattern of one literal is looked up by
+ * name: see RuleIndex in draft_rules.c. */
 static void finish(Reader *reader)
 {
     Pattern *pattern = reader->pattern;
@@ -353,6 +374,7 @@ static void finish(Reader *reader)
     list_segments(reader);
 }
 
+/* The column in an error is that of the piece that could not be read, counted in bytes from 1. */
 Pattern *pattern_compile(Arena *arena, const char *text, size_t n, Error *err)
 {
     const char *end = text + n;

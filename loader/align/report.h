@@ -1,5 +1,5 @@
-/* Reports: the ledger for people and for scripts. The words and the order of sections are
- * RULES.md (d); the JSON is CLI.md's. */
+/* Reports: the ledger for people and for scripts. The sections of the text stand
+ * in report_text, the members of the JSON at the head of report_json.c. */
 #ifndef LOADER_ALIGN_REPORT_H
 #define LOADER_ALIGN_REPORT_H
 
@@ -8,22 +8,22 @@
 
 typedef struct ReportOutput {
     const char *path, *format;   /* what was written */
-    size_t tensors;
-    uint64_t bytes;
+    size_t tensors;              /* written */
+    uint64_t bytes;              /* of the file */
     const char *sha256;          /* NULL: not asked for */
 } ReportOutput;
 
 typedef struct ReportOptions {
     const char *source_path, *target_path;   /* as the user gave them; target may be NULL */
-    const char *target_format, *target_container;
-    uint64_t target_file_bytes;
-    const char *const *rule_files;
+    const char *target_format, *target_container;   /* as the target file says; NULL = none */
+    uint64_t target_file_bytes;  /* size of the target file */
+    const char *const *rule_files;   /* [rule_count], as the user gave them */
     size_t rule_count;
     bool verbose;                /* no limit of 20 lines */
     bool plan;                   /* JSON entries carry "expr" (plans) */
     bool writing;                /* an output was asked for: say written or nothing written */
     const ReportOutput *output;  /* NULL: nothing was written */
-    int exit;
+    int exit;                    /* the status the program will end with, for the JSON */
 } ReportOptions;
 
 void report_text(const Alignment *alignment, const ReportOptions *options, Text *out);

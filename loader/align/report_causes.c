@@ -6,6 +6,8 @@
 #include "loader/align/report_parts.h"
 #include "loader/align/shape_diff.h"
 
+/* The leaf and what people want to know of it: nothing is lost with any of these. They come and
+ * go between versions of a library, since code that can compute them need not save them. */
 static const BufferCause buffers[] = {
     {"num_batches_tracked", "BatchNorm counters"},
     {"position_ids", "positions 0, 1, 2 …; the code makes them itself"},
@@ -32,6 +34,8 @@ static bool ends_in_segment(const char *name, const char *leaf)
     return n == 0 || name[n - 1] == '.' || name[n - 1] == '/' || name[n - 1] == '_';
 }
 
+/* GPT-2's attn.bias is a mask [1, 1, 1024, 1024], that of other models a vector: the rank
+ * tells. Linear in a table of fifteen, asked for open tensors only. */
 const BufferCause *report_buffer(const char *name, unsigned rank)
 {
     for (size_t i = 0; i < countof(buffers); i++) {
@@ -42,7 +46,7 @@ const BufferCause *report_buffer(const char *name, unsigned rank)
     return NULL;
 }
 
-/* Whether the name holds one of the words, in any case. */
+/* Whether the name holds one of the words, in any case. Keys write lm_head, lmHead and LM_head. */
 static bool has_any(const char *name, const char *const *words, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -50,7 +54,8 @@ static bool has_any(const char *name, const char *const *words, size_t n)
     return false;
 }
 
-/* The matrix of a vector's layer: x.weight for x.bias. */
+/* The matrix of a vector's layer: x.weight for x.bias. NULL also when that matrix is not
+ * misshapen: then it explains nothing. */
 static const Binding *matrix_of(const Reporter *reporter, const Binding *binding)
 {
     const char *dot = strrchr(binding->name, '.');
@@ -61,7 +66,10 @@ static const Binding *matrix_of(const Reporter *reporter, const Binding *binding
     return matrix && matrix != binding && report_is_misshapen(matrix) ? matrix : NULL;
 }
 
-/* The number of rows differs: classes or words. A bias follows the matrix of its layer. */
+/* The number of rows differs: classes or words. A bias follows the matrix of its layer.
+ * `fc.weight` 1000×2048 for 200×2048 is a classifier, `embed_tokens.weight` 32000×4096 for
+ * 32064×4096 a vocabulary, and `fc.bias` 1000 for 200 what `fc.weight` is. One step only: a
+ * matrix has no matrix. */
 static ShapeCause rows_cause(const Reporter *reporter, const Binding *binding)
 {
     static const char *const vocabulary[] = {"embed", "wte", "tok_", "vocab", "lm_head", "word_"};
@@ -76,7 +84,9 @@ static ShapeCause rows_cause(const Reporter *reporter, const Binding *binding)
                : CAUSE_OTHER;
 }
 
-/* From what the name proves to what only the shape suggests. */
+/* From what the name proves to what only the shape suggests. A buffer is one whatever its
+ * sizes; a table of positions is known by its name; then the model as a whole may be of another
+ * size; only then sizes, axes and ranks speak. */
 ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding)
 {
     static const char *const positions[] = {"pos_embed", "position_emb", "positional", "wpe"};
@@ -95,7 +105,9 @@ ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding)
     return diff.axis == 0 ? rows_cause(reporter, binding) : CAUSE_OTHER;
 }
 
-/* "24×24 + 1" for 577: a square and the few tokens before it; NULL when it is no grid. */
+/* "24×24 + 1" for 577: a square and the few tokens before it; NULL when it is no grid. Vision
+ * models put up to five tokens (class, distillation, registers) before the patches; a side
+ * below 4 is chance. */
 static const char *show_grid(Reporter *reporter, int64_t n)
 {
     for (int64_t tokens = 0; tokens < 6 && tokens < n; tokens++) {
@@ -109,7 +121,7 @@ static const char *show_grid(Reporter *reporter, int64_t n)
     return NULL;
 }
 
-/* The sizes of the one axis that differs. */
+/* The sizes of the one axis that differs. 0 and 0 when more than one differs. */
 static void differing_sizes(const Binding *binding, int64_t *from, int64_t *to)
 {
     const Expr *offer = align_offer(binding);
@@ -132,6 +144,7 @@ static const char *position_text(Reporter *reporter, const Binding *binding)
                         "be the wrong places.", a, b);
 }
 
+/* NULL for CAUSE_OTHER: there is nothing to say that the numbers do not. */
 const char *report_cause_text(Reporter *reporter, ShapeCause cause, const Binding *binding)
 {
     switch (cause) {
@@ -157,7 +170,8 @@ const char *report_cause_text(Reporter *reporter, ShapeCause cause, const Bindin
     return NULL;
 }
 
-/* NULL also where the rule would do harm: the first rows of a grid are the wrong places. */
+/* NULL also where the rule would do harm: the first rows of a grid are the wrong places. Only
+ * the lead-in: the rule itself is the binding's suggestion and stands behind it. */
 const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *binding)
 {
     int64_t from, to;

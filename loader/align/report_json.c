@@ -1,9 +1,16 @@
-/* The JSON report: CLI.md's object, in its order of fields. */
+/* The JSON report: one object, its members always in this order, so that reports can be compared
+ * line by line. An entry is said in full at put_entry.
+ *
+ *   {"version":1, "tool":…, "source":{…}, "target":{…}|null, "rules":[{"file":…}], "summary":{…},
+ *    "entries":[…], "source_entries":[…], "ties":[], "collisions":[…], "rule_notes":[…],
+ *    "optimizer":null, "output":{…}|null, "exit":0} */
 #include <stdlib.h>
 
 #include "loader/align/report.h"
 
-/* null for NULL. */
+/* ---- members of one kind ---- */
+
+/* null for NULL. A member is always there, so that readers need not ask. */
 static void put_string(JsonWriter *writer, const char *key, const char *value)
 {
     json_key(writer, key);
@@ -13,6 +20,7 @@ static void put_string(JsonWriter *writer, const char *key, const char *value)
         json_null(writer);
 }
 
+/* Unsigned throughout: byte counts need all 64 bits. */
 static void put_count(JsonWriter *writer, const char *key, uint64_t value)
 {
     json_key(writer, key);
@@ -33,17 +41,20 @@ static void put_origin(JsonWriter *writer, const char *key, const Origin *origin
     text_done(&text);
 }
 
+/* [200,2048]; [] for a scalar, null while unknown. */
 static void put_shape(JsonWriter *writer, const char *key, const int64_t *dims, unsigned rank)
 {
     json_key(writer, key);
     json_shape(writer, dims, rank);
 }
 
-/* null while unknown. */
+/* null while unknown. The member is called "dtype" wherever one stands. */
 static void put_dtype(JsonWriter *writer, DType dtype)
 {
     put_string(writer, "dtype", dtype == DT_UNKNOWN ? NULL : dtype_name(dtype));
 }
+
+/* ---- before the ledger ---- */
 
 /* "source" and "target"; bytes are those of the tensors. */
 static void put_side(JsonWriter *writer, const char *path, const char *format,
@@ -58,7 +69,8 @@ static void put_side(JsonWriter *writer, const char *path, const char *format,
     json_end(writer);
 }
 
-/* Everything before the ledger. */
+/* Everything before the ledger. "version" is that of this layout,
+ * "tool" that of the program. */
 static void put_head(const Alignment *alignment, const ReportOptions *options, JsonWriter *writer)
 {
     const Checkpoint *source = align_source(alignment);
@@ -84,7 +96,7 @@ static void put_head(const Alignment *alignment, const ReportOptions *options, J
     json_end(writer);
 }
 
-/* The states in the order of their tables, which is that of CLI.md. */
+/* A count for every state, named as the state is, in the order of the tables in align.h. */
 static void put_summary(const Alignment *alignment, JsonWriter *writer)
 {
     const Summary *summary = align_summary(alignment);
@@ -102,7 +114,8 @@ static void put_summary(const Alignment *alignment, JsonWriter *writer)
 
 /* ---- entries ---- */
 
-/* Every step of the history, oldest first. */
+/* Every step of the history, oldest first. 32 of them without asking for memory: a history is
+ * rarely longer. */
 static void put_steps(const Binding *binding, JsonWriter *writer)
 {
     const Step *few[32], **steps = few;
@@ -124,7 +137,12 @@ static void put_steps(const Binding *binding, JsonWriter *writer)
     if (steps != few) free(steps);
 }
 
-/* One target. Fields that have nothing to say are null; reason and suggest are left out. */
+/* One target. Fields that have nothing to say are null; reason and suggest are left out. "expr"
+ * stands in plans only, and only for targets that a written file would hold.
+ *
+ *   {"target":"fc.w", "status":"loaded", "sources":["module.fc.w"], "ops":["T"], "how":"rule",
+ *    "rule":"fix.lua:2", "steps":[{"rule":…, "from":…, "to":…}], "confidence":1,
+ *    "source_shape":[2048,100], "shape":[100,2048], "dtype":"f32"} */
 static void put_entry(const Binding *binding, bool plan, JsonWriter *writer)
 {
     const Expr *offer = align_offer(binding);
@@ -158,7 +176,8 @@ static void put_entry(const Binding *binding, bool plan, JsonWriter *writer)
     json_end(writer);
 }
 
-/* The ledger itself: targets in target order, sources in file order. */
+/* The ledger itself: targets in target order, sources in file order. `sources` of the one and
+ * `source` of the other are names as in the file. */
 static void put_entries(const Alignment *alignment, bool plan, JsonWriter *writer)
 {
     json_key(writer, "entries");
@@ -216,6 +235,7 @@ static void put_problems(const Alignment *alignment, JsonWriter *writer)
     json_end(writer);
 }
 
+/* null when nothing was written, for whatever reason; "exit" tells. */
 static void put_output(const ReportOutput *output, JsonWriter *writer)
 {
     json_key(writer, "output");
@@ -232,6 +252,8 @@ static void put_output(const ReportOutput *output, JsonWriter *writer)
     json_end(writer);
 }
 
+/* One object and a newline. "ties" and "optimizer" have their place in the layout and are empty
+ * so far. */
 void report_json(const Alignment *alignment, const ReportOptions *options, Text *out)
 {
     JsonWriter *writer = json_writer_new(out, false);

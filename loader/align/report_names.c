@@ -1,4 +1,10 @@
-/* The sections "Missing" and "Unused". */
+/* The sections "Missing" and "Unused".
+ *
+ *   Missing (24)   nothing in the source fits
+ *        12  blocks.{0-11}.ls1.gamma  [768]     nearest unused: blocks.{0-11}.gamma_1 [768]
+ *        12  blocks.{0-11}.ls2.gamma  [768]     nearest unused: blocks.{0-11}.gamma_2 [768]
+ *
+ * Both cost a fold of their names and a few look-ups a name. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +17,14 @@ enum {
     FINE_LINES = 4               /* so few lines may keep numbers apart that are glued to words */
 };
 
+/* What expect{} covers is spoken of no more. */
 bool report_is_missing(const Binding *binding)
 {
     return !binding->covered && align_is_missing(binding);
 }
 
-/* The name with segments that are numbers as '#': ls1 and ls2 stay apart, layers do not. */
+/* The name with segments that are numbers as '#': ls1 and ls2 stay apart, layers do not.
+ * "blocks.3.ls1.gamma" gives "blocks.#.ls1.gamma". */
 static const char *coarse_form(Reporter *reporter, const char *name)
 {
     Text text = {0};
@@ -35,7 +43,8 @@ static const char *coarse_form(Reporter *reporter, const char *name)
 }
 
 /* Bundles names; where that gives few lines, ls1 and ls2 get one each, as people would list
- * them, else they fold into ls{1-2}. */
+ * them, else they fold into ls{1-2}. Apart are the parents' coarse forms: ls1.weight and
+ * ls1.bias of one layer still share a line. */
 static size_t bundle_names(Reporter *reporter, const char *const *names, const char **classes,
                            size_t n, Bundle **out)
 {
@@ -56,7 +65,8 @@ static size_t bundle_names(Reporter *reporter, const char *const *names, const c
 
 /* ---- Missing ---- */
 
-/* For every target the first unused source that names it as nearest; MAP_NONE = none. */
+/* For every target the first unused source that names it as nearest; MAP_NONE = none. The
+ * caller frees it. [targets], by index of the binding. */
 static uint32_t *invert_nearest(const Reporter *reporter)
 {
     const Alignment *alignment = reporter->alignment;
@@ -73,7 +83,8 @@ static uint32_t *invert_nearest(const Reporter *reporter)
     return nearest;
 }
 
-/* The column of the comments, to the right of the names; `room` is for what stands between. */
+/* The column of the comments, to the right of the names; `room` is for what stands between. Not
+ * beyond COLUMN_MAX, where a comment would leave the screen; longer names push their own line. */
 static size_t comment_column(const Bundle *bundles, size_t n, size_t least, size_t room)
 {
     for (size_t i = 0; i < n; i++) {
@@ -83,7 +94,8 @@ static size_t comment_column(const Bundle *bundles, size_t n, size_t least, size
     return least < COLUMN_MAX ? least : COLUMN_MAX;
 }
 
-/* Whether the names differ from the source's by a prefix (or a wrapper) only. */
+/* Whether the names differ from the source's by a prefix (or a wrapper) only. Told by the form
+ * of the suggestion: suggest_names.c makes these four. */
 static bool is_renamed(const Binding *binding)
 {
     const char *rule = binding->suggest;
@@ -91,6 +103,7 @@ static bool is_renamed(const Binding *binding)
                     has_prefix(rule, "seg(") || strstr(rule, "** -> "));
 }
 
+/* The lists are as long as there are targets, in the report's arena. */
 typedef struct MissingList {
     const Binding **all;         /* [total], in target order */
     size_t total;
@@ -101,7 +114,8 @@ typedef struct MissingList {
     size_t hollow;               /* kept, and the target is a schema: they have no value */
 } MissingList;
 
-/* Lines are apart where shape, nearest or suggestion differ. */
+/* Lines are apart where shape, nearest or suggestion differ. Those that a prefix would load are
+ * counted only, unless -v asks for all. */
 static void list_missing(Reporter *reporter, MissingList *list)
 {
     const Alignment *alignment = reporter->alignment;
@@ -131,7 +145,8 @@ static void list_missing(Reporter *reporter, MissingList *list)
     free(nearest);
 }
 
-/* "nearest unused: blocks.{0-11}.gamma_1 [768]", when every member has one. */
+/* "nearest unused: blocks.{0-11}.gamma_1 [768]", when every member has one. `same_count`: the
+ * sources fold into one line too, so that both sides are the same series. */
 static bool add_nearest(Reporter *reporter, const MissingList *list, const Bundle *bundle,
                         bool *same_count)
 {
@@ -154,7 +169,8 @@ static bool add_nearest(Reporter *reporter, const MissingList *list, const Bundl
     return true;
 }
 
-/* Count, names, shape, and what is known: the nearest, what the buffer is, or a reason. */
+/* Count, names, shape, and what is known: the nearest, what the buffer is, or a reason. "same
+ * shape and count" is said once in the section, by `said_count`. */
 static void add_missing_line(Reporter *reporter, const MissingList *list, const Bundle *bundle,
                              size_t column, bool *said_count)
 {
@@ -176,7 +192,8 @@ static void add_missing_line(Reporter *reporter, const MissingList *list, const 
     page_end_line(&reporter->page, LINE_GROUP);
 }
 
-/* Each suggested rule once, with the number of tensors where it is not all of them. */
+/* Each suggested rule once, with the number of tensors where it is not all of them. Many rules
+ * may be cut like names, few are explanations. */
 static void add_rules(Reporter *reporter, const MissingList *list)
 {
     NameMap seen;
@@ -204,7 +221,8 @@ static void add_rules(Reporter *reporter, const MissingList *list)
     map_done(&seen);
 }
 
-/* Another dict of the file that has the names: the wrong one was read. */
+/* Another dict of the file that has the names: the wrong one was read. The first sixteen dicts
+ * are asked, each for every missing name. */
 static void add_containers(Reporter *reporter, const MissingList *list)
 {
     enum { CONTAINERS_MAX = 16 };
@@ -258,8 +276,9 @@ void report_missing(Reporter *reporter)
 
 /* ---- Unused ---- */
 
+/* Parallel lists: item i has name i and comment i. */
 typedef struct UnusedList {
-    const SourceUse **items;
+    const SourceUse **items;     /* [count], in file order */
     const char **names, **classes;
     const char **comments;
     size_t count, counters;      /* counters: among them */
@@ -272,7 +291,8 @@ static bool is_counter(const char *name)
     return has_suffix(name, ".num_batches_tracked") || strcmp(name, "num_batches_tracked") == 0;
 }
 
-/* What the target knows about BatchNorm decides what to say about left-over counters. */
+/* What the target knows about BatchNorm decides what to say about left-over counters. A target
+ * with counters of its own has other layers, one with running_mean alone a frozen norm. */
 static const char *counter_text(const Alignment *alignment)
 {
     bool norm = false;
@@ -286,7 +306,8 @@ static const char *counter_text(const Alignment *alignment)
                 : "BatchNorm counters; the target has no BatchNorm";
 }
 
-/* Every shape of the target, with the number of missing tensors that have it. */
+/* Every shape of the target, with the number of missing tensors that have it. 0 says: the shape
+ * is there, and every target of it has a source. */
 static void list_shapes(Reporter *reporter, NameMap *shapes)
 {
     for (size_t i = 0; i < align_count(reporter->alignment); i++) {
@@ -298,7 +319,8 @@ static void list_shapes(Reporter *reporter, NameMap *shapes)
     }
 }
 
-/* A layer is spoken of by the shape of its largest tensor: 1000×2048 for fc.{bias,weight}. */
+/* A layer is spoken of by the shape of its largest tensor: 1000×2048 for fc.{bias,weight}. The
+ * value is the index of that tensor among the items; "" is the layer of names without a dot. */
 static void list_layers(Reporter *reporter, const UnusedList *list, NameMap *layers)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -323,7 +345,8 @@ static const Tensor *layer_tensor(Reporter *reporter, const UnusedList *list, co
     return best == MAP_NONE ? tensor : list->items[best]->tensor;
 }
 
-/* Why nobody wants it. */
+/* Why nobody wants it. The shape of the layer speaks, except where no target has the tensor's
+ * own shape: then that. */
 static const char *comment_on(Reporter *reporter, const SourceUse *use, const Tensor *layer,
                               const NameMap *shapes, const char *counters)
 {
@@ -365,7 +388,8 @@ static void list_unused(Reporter *reporter, UnusedList *list)
     list->all_counters = counters == list->counters;
 }
 
-/* One comment for each; equal comments share a line. */
+/* One comment for each; equal comments share a line. Shapes and layers are listed once for all
+ * of them, so this is linear. */
 static void comment_unused(Reporter *reporter, UnusedList *list)
 {
     NameMap shapes, layers;
@@ -407,7 +431,7 @@ static void add_counters(Reporter *reporter, UnusedList *list)
                     counter_text(reporter->alignment));
 }
 
-/* What "Missing" has named as nearest is not listed again. */
+/* What "Missing" has named as nearest is not listed again. Returns how many. */
 static size_t leave_out_nearest(UnusedList *list)
 {
     size_t left = 0, count = list->count;

@@ -14,9 +14,9 @@ typedef enum LineKind {
 } LineKind;
 
 typedef struct PageLine {
-    const char *text;
-    LineKind kind;
-    unsigned section;
+    const char *text;            /* in the page's arena, without the newline */
+    LineKind kind;               /* whether it may be left out */
+    unsigned section;            /* from 0: what stands before the first page_section */
 } PageLine;
 
 typedef struct Page {

@@ -6,7 +6,7 @@
 #include "loader/align/report_page.h"
 
 typedef struct Reporter {
-    const Alignment *alignment;
+    const Alignment *alignment;  /* what is told; borrowed */
     const ReportOptions *options;
     Arena *arena;                /* scratch */
     Page page;
@@ -28,7 +28,7 @@ const char *report_name(Reporter *reporter, const char *name);
 const char *report_shape(Reporter *reporter, const int64_t *dims, unsigned rank);
 const char *report_origin(Reporter *reporter, const Origin *origin);   /* "fix.lua:3" */
 
-/* The sections, in the order of RULES.md (d). Each adds nothing when it has nothing to say. */
+/* The sections; report_text has their order. Each adds nothing when it has nothing to say. */
 void report_loaded(Reporter *reporter);   /* Loaded (without -v: in part), Tied */
 void report_shapes(Reporter *reporter);
 void report_types(Reporter *reporter);

@@ -1,4 +1,8 @@
-/* `sub` blocks: runs of segments, replaced wherever they stand in a key. */
+/* `sub` blocks: runs of segments, replaced wherever they stand in a key.
+ *
+ *   self.attn -> attn        x.self.attn.w       becomes x.attn.w;  xself.attn.w stays
+ *   ~gamma -> weight         norm.my_gamma       becomes norm.my_weight
+ *   module ->                a.module.module.b   becomes a.b */
 #include <string.h>
 
 #include "loader/align/pattern_nodes.h"
@@ -6,7 +10,8 @@
 #include "loader/align/rule_lex.h"
 #include "loader/align/rule_text.h"
 
-/* Takes the `~` off the edges of a left side. */
+/* Takes the `~` off the edges of a left side. `~gamma` may begin inside a segment, `gamma~` end
+ * inside one. */
 static void read_edges(const char **left, size_t *n, SubRule *out)
 {
     out->loose_head = **left == '~';
@@ -15,7 +20,8 @@ static void read_edges(const char **left, size_t *n, SubRule *out)
     if (out->loose_tail) --*n;
 }
 
-/* One line: a pattern, and a template over its captures (or nothing). */
+/* One line: a pattern, and a template over its captures (or nothing). Ops are refused: a sub
+ * line may hit a key several times, and has no tensor of its own. */
 static bool compile_line(Arena *arena, const RuleStatement *statement, const ExprHost *host,
                          SubRule *out, Error *err)
 {
@@ -33,6 +39,7 @@ static bool compile_line(Arena *arena, const RuleStatement *statement, const Exp
     return out->replacement != NULL;
 }
 
+/* The list doubles in the arena: what is left behind is at most as much again. */
 bool sub_parse(Arena *arena, const char *text, size_t n, Origin origin, const RuleHost *host,
                SubBlock *out, Error *err)
 {
@@ -66,7 +73,8 @@ static bool ends_at_border(const Text *text)
 }
 
 /* What stands in place of key[start, end). Nothing in place of whole segments takes one of
- * their borders along; *behind moves over it. */
+ * their borders along; *behind moves over it. `a.module.b` loses "module" and the dot behind
+ * it, `a.module` the dot before it; from inside a segment nothing but the run goes. */
 static bool add_replacement(const SubRule *rule, const Captures *captures, const char *key,
                             size_t n, size_t start, size_t *behind, Text *out, Error *err)
 {
@@ -93,6 +101,7 @@ static bool blame_search(const char *key, Error *err)
     return false;
 }
 
+/* The search goes on behind what was replaced, never inside it: `a -> a.a` ends. */
 bool sub_apply(const SubRule *rule, const char *key, Text *out, bool *changed, Error *err)
 {
     PatternSearch search;

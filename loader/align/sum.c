@@ -1,4 +1,9 @@
-/* Sums: a precedence parser to postfix, and a stack; see sum.h. */
+/* Sums: a precedence parser to postfix, and a stack; see sum.h.
+ *
+ *   (i-1)//3 is  i  1  -  3  //  and with i = 8 the stack holds  8 | 8 1 | 7 | 7 3 | 2.
+ *
+ * Everything the parser does not know it leaves to Lua (NULL), so it may be as strict as it likes:
+ * a sum too long or too deep for its limits is computed there all the same. */
 #include "loader/align/sum.h"
 
 #include <string.h>
@@ -13,8 +18,8 @@ typedef enum StepKind {
 
 typedef struct SumStep {
     StepKind kind;
-    int64_t number;
-    const char *name;
+    int64_t number;              /* PUSH_NUMBER */
+    const char *name;            /* PUSH_NAME; in the arena */
 } SumStep;
 
 struct Sum {
@@ -29,9 +34,10 @@ typedef struct Reader {
     const void *context;
     SumStep steps[STEPS_MAX];
     size_t count;
-    int depth;
+    int depth;                   /* parentheses and signs that are open */
 } Reader;
 
+/* False when the sum is too long. */
 static bool add_step(Reader *reader, SumStep step)
 {
     if (reader->count == STEPS_MAX) return false;
@@ -52,6 +58,7 @@ static bool read_number(Reader *reader)
     return add_step(reader, (SumStep){PUSH_NUMBER, number, NULL});
 }
 
+/* A name that is no numeric capture may be anything to Lua: a string, a function. */
 static bool read_name(Reader *reader)
 {
     const char *start = reader->at;
@@ -134,7 +141,8 @@ Sum *sum_compile(Arena *arena, const char *text, size_t n,
     return sum;
 }
 
-/* Both round towards minus infinity; -1 apart, for which the processor would trap. */
+/* Both round towards minus infinity; -1 apart, for which the processor would trap. -7 // 2 is
+ * -4, and -7 % 2 is 1, as in Lua; C would say -3 and -1. */
 static int64_t floor_divide(int64_t a, int64_t b)
 {
     if (b == -1) return (int64_t)(0 - (uint64_t)a);
@@ -149,6 +157,7 @@ static int64_t floor_modulo(int64_t a, int64_t b)
     return rest != 0 && (rest ^ b) < 0 ? rest + b : rest;
 }
 
+/* Through unsigned arithmetic, which wraps as Lua's does; signed overflow would be undefined. */
 static int64_t combine(StepKind kind, int64_t a, int64_t b)
 {
     switch (kind) {
@@ -171,6 +180,8 @@ static const Capture *find_number(const Captures *captures, const char *name)
     return NULL;
 }
 
+/* Every operation takes what its operands have left, so the stack is never higher than there
+ * are steps. */
 bool sum_evaluate(const Sum *sum, const Captures *captures, int64_t *result, Error *err)
 {
     int64_t stack[STEPS_MAX];

@@ -1,4 +1,8 @@
-/* Templates: the right-hand sides of rules; see pattern.h. */
+/* Templates: the right-hand sides of rules; see pattern.h.
+ *
+ *   blk.{i}.{p}         TEXT "blk."  CAPTURE i  TEXT "."  CAPTURE p
+ *   blk.{(i-1)//3}.*    TEXT "blk."  SUM        STAR (dot before)
+ *   {string.lower(p)}   HOST: Lua */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,31 +24,35 @@ typedef struct Part {
     PartKind kind;
     const char *text;            /* TEXT: the bytes; else what stands in the braces */
     uint32_t length;
-    bool dot_before, dot_after;  /* STAR: a dot that goes when the star matched nothing */
+    bool dot_before, dot_after;  /* STAR: a dot that goes when the star matched nothing: the one
+                                    behind it, which is its own, else the one before */
     size_t index;                /* ANONYMOUS: which anonymous capture of the left */
     const Sum *sum;
     int handle;                  /* HOST */
 } Part;
 
 struct Template {
-    const char *text;
-    const Part *parts;
+    const char *text;            /* as written, trimmed */
+    const Part *parts;           /* [part_count]; stars count among them as well */
     size_t part_count, star_count;
-    ExprHost host;
+    ExprHost host;               /* zeros: there is no Lua */
 };
 
+/* A template being read. */
 typedef struct Reader {
-    Arena *arena;
-    const char *at, *end;
-    const TemplateScope *scope;
-    const ExprHost *host;
-    Template *template;
+    Arena *arena;                /* of the template */
+    const char *at, *end;        /* the text that is still to be read */
+    const TemplateScope *scope;  /* what can be named */
+    const ExprHost *host;        /* NULL: nothing but sums and captures */
+    Template *template;          /* being made */
     Part *parts;                 /* growing; moved to the arena at the end */
     size_t part_room;
-    Text literal;
-    bool bare_dot;
+    Text literal;                /* bytes not yet made a part */
+    bool bare_dot;               /* the last of them is a '.' outside quotes */
     Error *err;
 } Reader;
+
+/* ---- compiling ---- */
 
 /* A part behind the literal bytes read so far, which become one of their own. PART_TEXT only
  * flushes those. The pointer holds until the next call. */
@@ -67,7 +75,8 @@ static Part *add_part(Reader *reader, PartKind kind)
     return part;
 }
 
-/* Which star it is follows from its place; how it is written (`*`, `**`) does not matter. */
+/* Which star it is follows from its place; how it is written (`*`, `**`) does not matter. The
+ * dot beside it goes with it, as on the left: `a.**.b` of "a.b" comes out as "a.b", not "a..b". */
 static bool add_star(Reader *reader)
 {
     const TemplateScope *scope = reader->scope;
@@ -82,10 +91,10 @@ static bool add_star(Reader *reader)
     bool after = reader->at < reader->end && *reader->at == '.';
     bool before = !after && reader->bare_dot;
     if (after) reader->at++;
-    if (before) reader->literal.bytes[--reader->literal.length] = '\0';
     Part *part = add_part(reader, PART_STAR);
     part->dot_after = after;
     part->dot_before = before;
+    reader->bare_dot = after;
     return true;
 }
 
@@ -102,6 +111,7 @@ static const CaptureInfo *find_info(const TemplateScope *scope, const char *name
     return NULL;
 }
 
+/* The counter is a number that no pattern captures. */
 static bool is_counter(const TemplateScope *scope, const char *name, size_t n)
 {
     return scope->counter && strlen(scope->counter) == n && memcmp(scope->counter, name, n) == 0;
@@ -115,7 +125,8 @@ static bool is_number(const void *context, const char *name, size_t n)
     return info ? info->numeric : is_counter(scope, name, n);
 }
 
-/* The k-th brace of a spelling stands for the k-th of that spelling on the left. */
+/* The k-th brace of a spelling stands for the k-th of that spelling on the left. `w{0-3}.b{0-3}
+ * -> x{0-3}.y{0-3}` carries the first to the first, the second to the second. */
 static bool add_anonymous(Reader *reader, const char *text, const char *end)
 {
     char *spelled = squeeze(reader->arena, text, end);
@@ -170,6 +181,7 @@ static bool add_expression(Reader *reader, const char *text, const char *end)
     return true;
 }
 
+/* Braces that look like alternatives are never Lua: {a,b} has no meaning there. */
 static bool add_braced(Reader *reader)
 {
     const char *behind = skip_braced(reader->at, reader->end);
@@ -182,6 +194,7 @@ static bool add_braced(Reader *reader)
                                    : add_expression(reader, text, end);
 }
 
+/* The same bytes as on the left need quotes: pattern_compile.c has the twin of this. */
 static bool read_piece(Reader *reader)
 {
     char c = *reader->at;
@@ -205,6 +218,8 @@ static bool read_piece(Reader *reader)
     return true;
 }
 
+/* A capture that some pattern on the left lacks is fine here; gather_new finds out whether one
+ * of them has all that is named. */
 Template *template_compile(Arena *arena, const char *text, size_t n, const TemplateScope *scope,
                            const ExprHost *host, Error *err)
 {
@@ -236,6 +251,8 @@ Template *template_compile(Arena *arena, const char *text, size_t n, const Templ
     return good ? template : NULL;
 }
 
+/* ---- expanding ---- */
+
 /* NULL: nothing was captured under that name (or number, among the anonymous ones). */
 static const Capture *find_capture(const Captures *captures, const Part *part)
 {
@@ -263,7 +280,8 @@ static bool blame(const Part *part, const Captures *captures, Error *err)
     return false;
 }
 
-/* Arithmetic gives integers; a negative one is no name. */
+/* Arithmetic gives integers; a negative one is no name. {i-1} for i = 0 is an error that names
+ * the key, rather than a name with a minus. */
 static bool expand_sum(const Part *part, const Captures *captures, Text *out, Error *err)
 {
     int64_t number;
@@ -275,15 +293,20 @@ static bool expand_sum(const Part *part, const Captures *captures, Text *out, Er
     return true;
 }
 
+/* A star that matched nothing leaves nothing, its dot included. */
 static void expand_star(const Part *part, const Captures *captures, size_t star, Text *out)
 {
     const char *text = captures->stars[star].text;
-    if (!text) return;
-    if (part->dot_before) text_addc(out, '.');
+    if (!text) {
+        bool dot = part->dot_before && out->length && out->bytes[out->length - 1] == '.';
+        if (dot) out->bytes[--out->length] = '\0';
+        return;
+    }
     text_addn(out, text, captures->stars[star].length);
     if (part->dot_after) text_addc(out, '.');
 }
 
+/* Parts that may fail; text and stars cannot. */
 static bool expand_part(const Template *template, const Part *part, const Captures *captures,
                         Text *out, Error *err)
 {
@@ -325,6 +348,8 @@ size_t template_stars(const Template *template)
     return template->star_count;
 }
 
+/* ---- the names in an expression ---- */
+
 /* A name in a Lua expression. */
 typedef struct Name {
     const char *text, *end;
@@ -344,7 +369,9 @@ static bool is_keyword(const Name *name)
     return false;
 }
 
-/* The next name from *at on that is no field, no keyword, and not inside a string. */
+/* The next name from *at on that is no field, no keyword, and not inside a string. In
+ * `p:upper() .. m.x` these are p and m: x is a field, upper a method. Numbers are skipped as a
+ * whole: 1e3 names no e3. */
 static bool next_name(const char **at, const char *end, Name *name)
 {
     char before = '\0', earlier = '\0';
@@ -383,6 +410,7 @@ static bool names_it(const Part *part, const char *wanted)
     return false;
 }
 
+/* An expression is taken to depend on every name in it. */
 bool template_uses(const Template *template, const char *name)
 {
     for (size_t i = 0; i < template->part_count; i++)
@@ -406,7 +434,8 @@ typedef struct CounterSearch {
     bool two_alone, several;
 } CounterSearch;
 
-/* Looks for names that no capture has, in one expression. */
+/* Looks for names that no capture has, in one expression. `alone` wins over `only`: in {n} and
+ * {i+n} it is n either way, but {math.floor(i)} names nothing. */
 static void note_unknown(CounterSearch *search, const char *text, const char *end)
 {
     bool alone = is_word(text, end);
@@ -423,6 +452,7 @@ static void note_unknown(CounterSearch *search, const char *text, const char *en
     }
 }
 
+/* `qkv.{i} -> {n}.{i}`: i is captured, so n counts. With two unknown names there is no telling. */
 const char *template_counter(Arena *arena, const char *text, size_t n,
                              const Pattern *const *sources, size_t source_count)
 {

@@ -17,6 +17,8 @@
 
 #include "loader/core/map.h"
 
+/* ESCAPE_MARK stands in for the backslash of \u; up to SMALL_MAP keys a map is searched, beyond
+ * that it is indexed, so that a map of 100,000 keys is not compared key by key. */
 enum { ESCAPE_MARK = 0xFF, SMALL_MAP = 8 };
 
 /* Where in a UTF-8 sequence the last piece ended. */
@@ -26,25 +28,31 @@ typedef struct Utf8State {
 } Utf8State;
 
 struct JsonReader {
-    yajl_handle yajl;
-    const JsonEvents *events;
+    yajl_handle yajl;        /* owned */
+    const JsonEvents *events;    /* borrowed */
     void *context;           /* of the events; borrowed */
-    char *what;              /* owned */
+    char *what;              /* name of the document, for errors; owned */
     uint64_t before;         /* position of the current piece: what yajl had, and the start */
     bool feeding;            /* inside yajl: its own position counts */
     bool failed;             /* nothing more is parsed */
     bool refused;            /* a handler returned false, or an error was set already */
     bool held;               /* the last piece ended in a backslash that yajl has not seen */
     bool marked;             /* some \u was seen: strings must be looked at */
-    unsigned depth;
-    Utf8State utf8;
+    unsigned depth;          /* open maps and lists */
+    Utf8State utf8;          /* a sequence may be cut by the end of a piece */
     Error *err;              /* of the call in progress; borrowed */
-    Text piece, decoded;     /* a piece with marks; a string without */
+    Text piece, decoded;     /* a piece with marks; a string without; both owned, reused */
 };
 
 /* -- Before yajl: UTF-8 and marks ------------------------------------------------------ */
 
-/* What must follow a lead byte; false when it is none. */
+/* What must follow a lead byte; false when it is none. The second byte's range is narrower
+ * after four of them (Unicode, table 3-7 "Well-Formed UTF-8 Byte Sequences"):
+ *
+ *   E0 A0..BF   no overlong form          F0 90..BF   no overlong form
+ *   ED 80..9F   no surrogates             F4 80..8F   nothing beyond U+10FFFF
+ *
+ * C0, C1 and F5..FF begin no sequence at all. */
 static bool start_sequence(Utf8State *state, unsigned char c)
 {
     state->low = 0x80;
@@ -65,6 +73,7 @@ static bool start_sequence(Utf8State *state, unsigned char c)
     return true;
 }
 
+/* How many bytes at p are ASCII, eight at a time: a header of 10 MB is little else. */
 static size_t skip_ascii(const unsigned char *p, size_t n)
 {
     size_t i = 0;
@@ -76,7 +85,8 @@ static size_t skip_ascii(const unsigned char *p, size_t n)
     return i;
 }
 
-/* Index of the first byte that is no UTF-8, n when all is well. */
+/* Index of the first byte that is no UTF-8, n when all is well. The state carries a sequence
+ * that the end of a piece cuts over to the next piece. */
 static size_t find_bad_byte(Utf8State *state, const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -140,7 +150,8 @@ static uint32_t read_escape(const char *p, const char *end)
     return code;
 }
 
-/* Appends one escaped character as a held name has it. */
+/* Appends one escaped character as a held name has it: \u0000 as C0 80; \udc80 to \udcff as the
+ * stray byte that they spell (Python's surrogateescape); other lone surrogates in 3 bytes. */
 static void add_escaped(Text *out, uint32_t code)
 {
     if (!code) text_addn(out, "\xC0\x80", 2);
@@ -148,7 +159,9 @@ static void add_escaped(Text *out, uint32_t code)
     else utf8_add(out, code);
 }
 
-/* Decodes the marks of *text into reader->decoded; false when one is malformed. */
+/* Decodes the marks of *text into reader->decoded, which *text and *n name afterwards; false
+ * when one is malformed. A high surrogate takes the low one behind it:
+ * code = 0x10000 + (high - 0xD800) · 0x400 + (low - 0xDC00). */
 static bool decode_escapes(JsonReader *reader, const char **text, size_t *n)
 {
     Text *out = &reader->decoded;
@@ -174,8 +187,12 @@ static bool decode_escapes(JsonReader *reader, const char **text, size_t *n)
     return true;
 }
 
-/* -- yajl's callbacks: 1 goes on, 0 stops ---------------------------------------------- */
+/* -- yajl's callbacks: 1 goes on, 0 stops ----------------------------------------------
+ *
+ * Each hands on to the handler of the same name, when there is one. */
 
+/* A refusal is remembered: whoever refused has set the error, and yajl's own must not replace
+ * it. */
 static int pass(JsonReader *reader, bool fine)
 {
     if (!fine) reader->refused = true;
@@ -202,6 +219,7 @@ static int give_number(void *context, const char *text, size_t n)
     return pass(reader, !events->number || events->number(reader->context, text, n));
 }
 
+/* Keys and strings. Decoding happens only where a mark is seen: nearly no string has one. */
 static int give_text(JsonReader *reader, bool (*event)(void *, const char *, size_t),
                      const unsigned char *bytes, size_t n)
 {
@@ -226,6 +244,7 @@ static int give_key(void *context, const unsigned char *text, size_t n)
     return give_text(reader, reader->events->map_key, text, n);
 }
 
+/* The limit is ours: yajl's stack grows with the nesting, and Builder has JSON_DEPTH levels. */
 static int enter(JsonReader *reader, bool (*event)(void *))
 {
     if (++reader->depth > JSON_DEPTH)
@@ -298,6 +317,7 @@ static void release(void *context, void *memory)
     free(memory);
 }
 
+/* yajl's own UTF-8 check is off: it would refuse the marks, and find_bad_byte has looked. */
 JsonReader *json_reader_new(const JsonEvents *events, void *context, const char *what)
 {
     yajl_alloc_funcs memory = {allocate, reallocate, release, NULL};
@@ -330,7 +350,8 @@ uint64_t json_reader_position(const JsonReader *reader)
     return reader->before + (reader->feeding ? yajl_get_bytes_consumed(reader->yajl) : 0);
 }
 
-/* Says what yajl says, unless whoever stopped it has spoken already. */
+/* Says what yajl says, unless whoever stopped it has spoken already. Only the first line of
+ * it: the others draw an arrow under the text. */
 static bool complain(JsonReader *reader, uint64_t position)
 {
     reader->failed = true;
@@ -343,6 +364,8 @@ static bool complain(JsonReader *reader, uint64_t position)
     return false;
 }
 
+/* Inside yajl a position is `before` plus what yajl has consumed of the piece; afterwards the
+ * whole piece counts. */
 static bool give_to_yajl(JsonReader *reader, const unsigned char *bytes, size_t n)
 {
     reader->feeding = true;
@@ -353,6 +376,7 @@ static bool give_to_yajl(JsonReader *reader, const unsigned char *bytes, size_t 
     return fine;
 }
 
+/* What stands before a bad byte is parsed first, so that errors come in the order of the text. */
 bool json_reader_feed(JsonReader *reader, const void *bytes, size_t n, Error *err)
 {
     if (reader->failed) return false;
@@ -368,6 +392,7 @@ bool json_reader_feed(JsonReader *reader, const void *bytes, size_t n, Error *er
                      reader->what, start + good);
 }
 
+/* A backslash still held back is no valid end: yajl gets it, and says so. */
 bool json_reader_finish(JsonReader *reader, Error *err)
 {
     if (reader->failed) return false;
@@ -385,17 +410,19 @@ typedef struct Level {
 } Level;
 
 typedef struct Builder {
-    Arena *arena;
-    JsonReader *reader;
-    const char *what;
-    Error *err;
+    Arena *arena;            /* for the values; borrowed */
+    JsonReader *reader;      /* for positions */
+    const char *what;        /* name of the document, for errors */
+    Error *err;              /* where a refusal is written */
     size_t limit, count;     /* values allowed, and made so far */
-    Value *root;
+    Value *root;             /* NULL until the first value */
     Text scratch;            /* a key or number with its closing NUL */
-    unsigned depth;
+    unsigned depth;          /* levels that are open; they fit, since enter() counts too */
     Level levels[JSON_DEPTH];
 } Builder;
 
+/* Puts a value where it belongs: behind a list's last item, or under the key that build_key
+ * has just added. The limit bounds memory: two bytes of text ("1,") become a Value of 32. */
 static bool add_value(Builder *builder, Value *value)
 {
     if (++builder->count > builder->limit)
@@ -424,6 +451,7 @@ static bool build_boolean(void *context, bool boolean)
     return add_value(builder, value_bool(builder->arena, boolean));
 }
 
+/* The text with a closing NUL; good until the next call. */
 static const char *to_scratch(Builder *builder, const char *text, size_t n)
 {
     text_clear(&builder->scratch);
@@ -431,6 +459,7 @@ static const char *to_scratch(Builder *builder, const char *text, size_t n)
     return text_string(&builder->scratch);
 }
 
+/* An INT when it is written as one and fits i64, else a FLOAT. */
 static bool build_number(void *context, const char *text, size_t n)
 {
     Builder *builder = context;
@@ -482,6 +511,7 @@ static bool has_key(Level *level, const char *key)
     return value_get(level->value, key) != NULL;
 }
 
+/* Brings the index up to date with the map; the first time it takes all keys so far. */
 static void index_keys(Level *level)
 {
     const Value *map = level->value;
@@ -489,6 +519,7 @@ static void index_keys(Level *level)
         map_set(&level->names, map->list.items[i].key, 0);
 }
 
+/* Adds the key at once, without its value: add_value fills it in. */
 static bool build_key(void *context, const char *text, size_t n)
 {
     Builder *builder = context;

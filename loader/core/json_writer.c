@@ -1,4 +1,7 @@
-/* JSON out: a writer that appends to a Text, compact or laid out as Python's indent=2. */
+/* JSON out: a writer that appends to a Text, compact or laid out as Python's indent=2.
+ *
+ * Only the innermost level needs a state ("is anything in it?"): when it is closed, the level
+ * outside has at least this one item. So one flag serves all levels. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,8 +12,8 @@
 struct JsonWriter {
     Text *out;               /* borrowed */
     char *ends;              /* owned: for each open level, the bracket that closes it */
-    size_t depth, room;
-    bool pretty;
+    size_t depth, room;      /* levels that are open; room of `ends` */
+    bool pretty;             /* a line an item; else no white space at all */
     bool empty;              /* nothing stands yet in the innermost level */
     bool after_key;          /* a key was written: its value follows on the same line */
 };
@@ -31,6 +34,7 @@ void json_writer_free(JsonWriter *writer)
     free(writer);
 }
 
+/* A new line with the indentation of this depth; not before the document's very first item. */
 static void break_line(JsonWriter *writer)
 {
     if (!writer->pretty || (!writer->depth && writer->empty)) return;
@@ -38,7 +42,8 @@ static void break_line(JsonWriter *writer)
     for (size_t i = 0; i < writer->depth; i++) text_addn(writer->out, "  ", 2);
 }
 
-/* What stands between the last thing written and a new item. */
+/* What stands between the last thing written and a new item. Every value and every key begins
+ * with it; a value behind its key needs nothing more. */
 static void begin_item(JsonWriter *writer)
 {
     if (writer->after_key) {
@@ -50,6 +55,7 @@ static void begin_item(JsonWriter *writer)
     writer->empty = false;
 }
 
+/* Remembers the bracket that will close the level, so json_end serves maps and lists. */
 static void open_level(JsonWriter *writer, char start, char end)
 {
     begin_item(writer);
@@ -69,6 +75,7 @@ void json_list(JsonWriter *writer)
     open_level(writer, '[', ']');
 }
 
+/* An empty level is closed on its own line: {} and [], as Python writes them. */
 void json_end(JsonWriter *writer)
 {
     bool empty = writer->empty;
@@ -99,7 +106,8 @@ void json_string(JsonWriter *writer, const char *name)
     add_quoted(writer->out, name);
 }
 
-/* By hand: a listing of 100,000 tensors writes half a million numbers. */
+/* By hand: a listing of 100,000 tensors writes half a million numbers. Digits are made from the
+ * last one on; 20 of them and a sign are the most that 64 bits need. */
 static void add_number(JsonWriter *writer, bool negative, uint64_t value)
 {
     char digits[24], *first = digits + sizeof digits;
@@ -110,6 +118,7 @@ static void add_number(JsonWriter *writer, bool negative, uint64_t value)
     text_addn(writer->out, first, (size_t)(digits + sizeof digits - first));
 }
 
+/* The sign is taken off unsigned: INT64_MIN has no positive counterpart. */
 void json_int(JsonWriter *writer, int64_t value)
 {
     add_number(writer, value < 0, value < 0 ? -(uint64_t)value : (uint64_t)value);
@@ -120,6 +129,8 @@ void json_uint(JsonWriter *writer, uint64_t value)
     add_number(writer, false, value);
 }
 
+/* 15 digits are always kept by a double and 17 always tell one from all others, so one of the
+ * three precisions reads back to the same bits. A point marks it as no integer. */
 void json_float(JsonWriter *writer, double value)
 {
     begin_item(writer);
@@ -160,6 +171,7 @@ void json_shape(JsonWriter *writer, const int64_t *dims, unsigned rank)
     json_end(writer);
 }
 
+/* A list or map, which json_value writes itself, never comes here. */
 static void write_scalar(JsonWriter *writer, const Value *value)
 {
     switch (value->kind) {
@@ -175,11 +187,14 @@ static void write_scalar(JsonWriter *writer, const Value *value)
 
 /* A list or map that is being written, and its next item. */
 typedef struct Place {
+    /* LIST or MAP; borrowed */
     const Value *value;
-    size_t next;
+    size_t next;             /* index of the item to be written next */
 } Place;
 
-/* With a stack of its own: a Value made by a script may be nested deeper than C's stack. */
+/* With a stack of its own: a Value made by a script may be nested deeper than C's stack. Each
+ * round writes one value or opens one level, closes the levels that are complete, and takes the
+ * next item of the one that is not. */
 void json_value(JsonWriter *writer, const Value *value)
 {
     Place *places = NULL;
@@ -221,6 +236,8 @@ static char short_escape(uint32_t c)
     }
 }
 
+/* Runs of bytes that need no escape are added as one piece: `plain` is where the current run
+ * starts. utf8_next gives surrogates and stray bytes as U+D800..DFFF, which \u can spell. */
 void json_escape(const char *name, Text *out)
 {
     const char *plain = name, *p = name, *end = name + strlen(name);

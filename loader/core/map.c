@@ -7,12 +7,16 @@
 
 #include "loader/core/memory.h"
 
+/* Linear probing: a name lies in the first free slot from its home (hash modulo room) on. So a
+ * search ends at the first free slot, and removing must not leave one in the middle of a run. */
 struct NameSlot {
-    const char *name;    /* NULL = free */
-    uint64_t hash;
-    uint32_t number;
+    const char *name;    /* borrowed; NULL = free */
+    uint64_t hash;       /* of the name: compared first, and kept for growing */
+    uint32_t number;     /* what map_set stored; meaningless while the slot is free */
 };
 
+/* Different in every process, so that no file can be prepared whose names all collide. It need
+ * not be a secret: clock and process number are random enough. */
 static uint64_t process_seed(void)
 {
     static uint64_t seed;   /* constant once set: any thread that races sets a fine value */
@@ -25,7 +29,9 @@ static uint64_t process_seed(void)
     return seed;
 }
 
-/* Eight bytes at a time, multiply and fold (the construction of wyhash, shortened). */
+/* Eight bytes at a time, multiply and fold (the construction of wyhash, shortened): the two
+ * halves of a 128-bit product, xored, depend on every bit of both factors. The last 0 to 7 bytes
+ * are filled up with zeros, which no name contains. */
 static uint64_t hash_name(const char *name)
 {
     const uint64_t k = 0x9E3779B97F4A7C15u;
@@ -55,7 +61,8 @@ void map_done(NameMap *map)
     map_init(map);
 }
 
-/* The slot that holds `name`, or the free one where it would go. */
+/* The slot that holds `name`, or the free one where it would go. There is always a free one:
+ * map_set grows the map before it is more than three quarters full. */
 static NameSlot *find_slot(const NameMap *map, const char *name, uint64_t hash)
 {
     for (size_t i = hash & (map->room - 1);; i = (i + 1) & (map->room - 1)) {
@@ -71,6 +78,7 @@ uint32_t map_get(const NameMap *map, const char *name)
     return slot->name ? slot->number : MAP_NONE;
 }
 
+/* Twice the room, which stays a power of two; the slots move by the hashes they keep. */
 static void enlarge(NameMap *map)
 {
     NameMap bigger = {mem_alloc((map->room ? map->room * 2 : 16) * sizeof(NameSlot)),
@@ -99,7 +107,8 @@ bool map_remove(NameMap *map, const char *name)
     NameSlot *slot = find_slot(map, name, hash_name(name));
     if (!slot->name) return false;
     size_t hole = (size_t)(slot - map->slots), mask = map->room - 1;
-    /* Close the hole by moving later slots back that may not be passed over. */
+    /* Close the hole: a later slot of the run moves back into it unless its home lies behind
+     * the hole, where a search for it would not pass. Distances are taken modulo the room. */
     for (size_t i = (hole + 1) & mask; map->slots[i].name; i = (i + 1) & mask) {
         size_t home = map->slots[i].hash & mask;
         if (((i - home) & mask) >= ((i - hole) & mask)) {

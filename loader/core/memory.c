@@ -5,19 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of an arena's first block, and of the largest that it takes by itself: blocks double, so
+ * that a small checkpoint costs a page and a large one few calls to calloc. */
 enum { ARENA_FIRST = 4096, ARENA_LARGEST = 1 << 20 };
 
+/* One piece of an arena: this header, and behind it the memory that is handed out. */
 typedef struct Block {
-    struct Block *next;
+    struct Block *next;  /* the one made before it; NULL: the first */
     size_t used, room;   /* bytes of `data` */
     _Alignas(16) unsigned char data[];
 } Block;
 
 struct Arena {
     Block *block;        /* the newest; earlier ones hang behind it */
-    size_t total;        /* bytes handed out */
+    size_t total;        /* bytes handed out, rounded up to 16 each */
 };
 
+/* Our own sizes are small: when they cannot be had, no answer of ours could be given either.
+ * Sizes that a file chose were compared with a limit before they came here. */
 static void *or_abort(void *memory)
 {
     if (memory) return memory;
@@ -25,6 +30,7 @@ static void *or_abort(void *memory)
     abort();
 }
 
+/* At least one byte, so that NULL means only "out of memory". */
 void *mem_alloc(size_t bytes)
 {
     return or_abort(calloc(1, bytes ? bytes : 1));
@@ -40,6 +46,7 @@ char *mem_strdup(const char *text)
     return or_abort(strdup(text));
 }
 
+/* Doubling keeps the cost of adding n items proportional to n. The new part is not zeroed. */
 void *mem_grow(void *array, size_t *room, size_t want, size_t size)
 {
     if (want <= *room) return array;
@@ -66,6 +73,8 @@ void arena_free(Arena *arena)
     free(arena);
 }
 
+/* A new newest block with room for `bytes`; what was left in the old one is given up. Zeroed,
+ * which is what arena_alloc promises. */
 static Block *add_block(Arena *arena, size_t bytes)
 {
     size_t room = arena->block ? arena->block->room * 2 : ARENA_FIRST;
@@ -78,6 +87,7 @@ static Block *add_block(Arena *arena, size_t bytes)
     return block;
 }
 
+/* Rounded up to 16, the strictest alignment that C's own types need. */
 void *arena_alloc(Arena *arena, size_t bytes)
 {
     size_t need = (bytes + 15) & ~(size_t)15;
@@ -97,6 +107,7 @@ void *arena_copy(Arena *arena, const void *bytes, size_t n)
     return copy;
 }
 
+/* The NUL is there already: memory of an arena is zeroed. */
 char *arena_strndup(Arena *arena, const char *text, size_t n)
 {
     char *copy = arena_alloc(arena, n + 1);
@@ -109,6 +120,7 @@ char *arena_strdup(Arena *arena, const char *text)
     return arena_strndup(arena, text, strlen(text));
 }
 
+/* Twice through the arguments: once to measure, once to write. */
 char *arena_printf(Arena *arena, const char *format, ...)
 {
     va_list args, again;

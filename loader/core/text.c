@@ -5,18 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* -- The buffer: always one byte longer than its text, for the NUL ---------------------- */
+
 void text_done(Text *text)
 {
     free(text->bytes);
     *text = (Text){0};
 }
 
+/* For texts that are filled again and again: a row, a line, a name under way. */
 void text_clear(Text *text)
 {
     text->length = 0;
     if (text->bytes) text->bytes[0] = '\0';
 }
 
+/* The bytes may hold NULs, but may not lie in this Text: growing moves it. */
 void text_addn(Text *text, const void *bytes, size_t n)
 {
     text->bytes = mem_grow(text->bytes, &text->room, text->length + n + 1, 1);
@@ -38,6 +42,7 @@ void text_addc(Text *text, char c)
     text->bytes[text->length] = '\0';
 }
 
+/* Measured first, through a copy of the arguments; `args` itself is used up. */
 void text_addv(Text *text, const char *format, va_list args)
 {
     va_list again;
@@ -63,6 +68,15 @@ const char *text_string(const Text *text)
     return text->bytes ? text->bytes : "";
 }
 
+/* -- UTF-8 -----------------------------------------------------------------------------
+ *
+ *   0xxxxxxx                              U+0000..007F
+ *   110xxxxx 10xxxxxx                     U+0080..07FF      lead C2..DF
+ *   1110xxxx 10xxxxxx 10xxxxxx            U+0800..FFFF      lead E0..EF
+ *   11110xxx 10xxxxxx 10xxxxxx 10xxxxxx   U+10000..10FFFF   lead F0..F4
+ */
+
+/* Whether n tail bytes (10xxxxxx) stand at p. */
 static bool is_tail(const unsigned char *p, const unsigned char *end, size_t n)
 {
     if ((size_t)(end - p) < n) return false;
@@ -71,7 +85,8 @@ static bool is_tail(const unsigned char *p, const unsigned char *end, size_t n)
     return true;
 }
 
-/* Length of the well-formed sequence at p (surrogates allowed), 0 when there is none. */
+/* Length of the well-formed sequence at p (surrogates allowed), 0 when there is none. Overlong
+ * forms (after E0, F0) and what lies beyond U+10FFFF (after F4) are not well-formed. */
 static size_t sequence_length(const unsigned char *p, const unsigned char *end)
 {
     unsigned char c = p[0];
@@ -86,6 +101,8 @@ static size_t sequence_length(const unsigned char *p, const unsigned char *end)
     return 0;
 }
 
+/* A name that is no UTF-8 is still walked to its end: every stray byte gives a code of its own,
+ * U+DC80 to U+DCFF, which no well-formed text has. */
 uint32_t utf8_next(const char **at, const char *limit)
 {
     const unsigned char *p = (const unsigned char *)*at, *end = (const unsigned char *)limit;
@@ -106,6 +123,7 @@ uint32_t utf8_next(const char **at, const char *limit)
     }
 }
 
+/* The reverse of utf8_next for all but stray bytes: U+DC80 is written in its 3-byte form. */
 void utf8_add(Text *text, uint32_t code)
 {
     char b[4];
@@ -129,11 +147,13 @@ void utf8_add(Text *text, uint32_t code)
     }
 }
 
+/* U+D800..DFFF in three bytes: ED A0 80 to ED BF BF. */
 static bool is_surrogate(const unsigned char *p)
 {
     return p[0] == 0xED && p[1] >= 0xA0;
 }
 
+/* Stricter than sequence_length: JSON and safetensors know no surrogates. */
 bool utf8_valid(const char *bytes, size_t n)
 {
     const unsigned char *p = (const unsigned char *)bytes, *end = p + n;
@@ -144,6 +164,8 @@ bool utf8_valid(const char *bytes, size_t n)
     }
     return true;
 }
+
+/* -- Names ----------------------------------------------------------------------------- */
 
 const char *name_hold(Arena *arena, const void *bytes, size_t n)
 {
@@ -159,6 +181,7 @@ const char *name_hold(Arena *arena, const void *bytes, size_t n)
     return name;
 }
 
+/* C0 80 can only be a held NUL: as UTF-8 it would be overlong. */
 void name_bytes(const char *name, Text *out)
 {
     for (const char *p; (p = strstr(name, "\xC0\x80")); name = p + 2) {
@@ -168,6 +191,7 @@ void name_bytes(const char *name, Text *out)
     text_add(out, name);
 }
 
+/* Asked of the raw bytes: a held NUL is a fine character in JSON (\u0000). */
 bool name_is_text(const char *name)
 {
     Text raw = {0};
@@ -177,13 +201,16 @@ bool name_is_text(const char *name)
     return valid;
 }
 
-/* Characters that would move, hide or reverse what a terminal shows. */
+/* Characters that would move, hide or reverse what a terminal shows: control characters (C0,
+ * DEL, C1), zero-width and direction marks, line separators, invisible operators, the BOM. */
 static bool is_unsafe(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
            (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF;
 }
 
+/* Everything that comes from a file goes through here before it reaches a terminal: a name can
+ * hold the escape sequences that clear a screen or retype a command. */
 void name_show(const char *name, Text *out)
 {
     const char *end = name + strlen(name);
@@ -199,6 +226,10 @@ void name_show(const char *name, Text *out)
     }
 }
 
+/* -- Numbers for people ----------------------------------------------------------------
+ *
+ * 999.95 would be printed as 1000.0 and so belongs to the next unit. */
+
 void show_bytes(uint64_t bytes, char out[32])
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
@@ -208,6 +239,7 @@ void show_bytes(uint64_t bytes, char out[32])
     snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
+/* Four digits are read at a glance, so shortening starts at 10,000. */
 void show_count(uint64_t count, char out[32])
 {
     static const char *const units[] = {"", "k", "M", "G", "T", "P"};
@@ -219,6 +251,7 @@ void show_count(uint64_t count, char out[32])
     else snprintf(out, 32, "%" PRIu64, count);
 }
 
+/* The multiplication sign is one column wide, like the letter x that it is clearer than. */
 void show_shape(const int64_t *dims, unsigned rank, Text *out)
 {
     if (!dims) {
@@ -229,12 +262,15 @@ void show_shape(const int64_t *dims, unsigned rank, Text *out)
     for (unsigned i = 0; i < rank; i++) text_addf(out, "%s%" PRId64, i ? "×" : "", dims[i]);
 }
 
+/* -- Comparing ------------------------------------------------------------------------- */
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-/* Compares the digit runs at *a and *b by value and moves both behind them. */
+/* Compares the digit runs at *a and *b by value and moves both behind them. Without leading
+ * zeros the longer run is the larger number, so no run is too long for an integer. */
 static int compare_numbers(const char **a, const char **b)
 {
     while (**a == '0' && is_digit((*a)[1])) ++*a;
@@ -246,6 +282,8 @@ static int compare_numbers(const char **a, const char **b)
     return n != m ? (n < m ? -1 : 1) : memcmp(x, y, n);
 }
 
+/* "07" and "7" are equal by value; strcmp at the end makes the order total all the same, which
+ * qsort needs. */
 int natural_compare(const char *a, const char *b)
 {
     const char *x = a, *y = b;
@@ -268,6 +306,7 @@ bool has_prefix(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* True of the empty suffix, and of the text itself. */
 bool has_suffix(const char *text, const char *suffix)
 {
     size_t n = strlen(text), m = strlen(suffix);

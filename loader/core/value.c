@@ -1,7 +1,10 @@
+/* Values: made in an arena, filled, and from then on only read. Strings and keys are copied into
+ * the same arena, so a Value lives exactly as long as it does, whatever it was made from. */
 #include "loader/core/value.h"
 
 #include <string.h>
 
+/* The arena zeroes memory: a new list or map is empty, with no items and no room. */
 static Value *make(Arena *arena, ValueKind kind)
 {
     Value *value = arena_alloc(arena, sizeof *value);
@@ -35,6 +38,7 @@ Value *value_float(Arena *arena, double number)
     return value;
 }
 
+/* A held name ends at its NUL; one inside it is C0 80 (text.h), so nothing is cut off. */
 Value *value_string(Arena *arena, const char *string)
 {
     Value *value = make(arena, VALUE_STRING);
@@ -42,17 +46,20 @@ Value *value_string(Arena *arena, const char *string)
     return value;
 }
 
+/* An empty list; value_push fills it. */
 Value *value_list(Arena *arena)
 {
     return make(arena, VALUE_LIST);
 }
 
+/* An empty map; value_put fills it, in the order in which it is to be written. */
 Value *value_map(Arena *arena)
 {
     return make(arena, VALUE_MAP);
 }
 
-/* Doubles in the arena: what is left behind is at most as much again. */
+/* Lists and maps share one layout: a list's items have no keys. Room doubles in the arena; the
+ * old arrays, which cannot be freed there, are together no larger than the new one. */
 static void append(Arena *arena, Value *list, const char *key, Value *item)
 {
     if (list->list.count == list->list.room) {
@@ -65,16 +72,19 @@ static void append(Arena *arena, Value *list, const char *key, Value *item)
     list->list.items[list->list.count++] = (ValueItem){key, item};
 }
 
+/* The item itself is not copied: it must come from the same arena, or one that lives longer. */
 void value_push(Arena *arena, Value *list, Value *item)
 {
     append(arena, list, NULL, item);
 }
 
+/* Whether the key is new is the caller's affair: asking here would make filling quadratic. */
 void value_put(Arena *arena, Value *map, const char *key, Value *item)
 {
     append(arena, map, arena_strdup(arena, key), item);
 }
 
+/* NULL and values of other kinds have no keys, so that look-ups can be chained without tests. */
 const Value *value_get(const Value *map, const char *key)
 {
     if (!map || map->kind != VALUE_MAP) return NULL;
@@ -89,6 +99,7 @@ const char *value_get_string(const Value *map, const char *key, const char *fall
     return value && value->kind == VALUE_STRING ? value->string : fallback;
 }
 
+/* Only an INT counts: 1.0 is no integer, and "1" no number. */
 int64_t value_get_int(const Value *map, const char *key, int64_t fallback)
 {
     const Value *value = value_get(map, key);

@@ -1,6 +1,6 @@
 /* Protocol 2 opcodes: numbers, strings and globals with their memo; plain objects.
  *
- * Opcodes as in FORMATS.md 1.9. A reference takes 2 bytes below number 256 and 5 from there on,
+ * Opcodes as in CPython's Lib/pickletools.py. A reference takes 2 bytes below number 256, then 5,
  * so every number must be the one that CPython gives: whatever it numbers is numbered here,
  * whether it is ever referred to or not. */
 #include "loader/export/pickle_writer.h"

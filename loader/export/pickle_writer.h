@@ -7,7 +7,7 @@
  *   - other strings are known by identity (a pointer that the caller chooses);
  *   - classes and functions exist once: known by module and name;
  *   - str(n) gives a new string every time, also for one digit (run with CPython 3.11).
- * Source: CPython 3.11, Modules/_pickle.c; FORMATS.md 1.9, 1.14, 1.15. */
+ * Source: CPython 3.11, Modules/_pickle.c; torch/serialization.py, _save. */
 #ifndef LOADER_EXPORT_PICKLE_WRITER_H
 #define LOADER_EXPORT_PICKLE_WRITER_H
 

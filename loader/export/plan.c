@@ -95,20 +95,31 @@ static void find_opaque(const Tensor *tensor, void *context)
     if (!*opaque && tensor->encoding && tensor->encoding->opaque) *opaque = tensor;
 }
 
+/* Names the file that a tensor without numbers stands in, when it is one of the source. */
+static bool blame(const Plan *plan, const Binding *binding, const Tensor *tensor, Error *err)
+{
+    const Checkpoint *source = align_source(plan->alignment);
+    if (!source || tensor == binding->target) return false;
+    return error_prefix(err, "%s", checkpoint_path(source));
+}
+
 /* Every number that the value is made of can be read. */
 static bool check_values(const Plan *plan, const Binding *binding, const Expr *value, Error *err)
 {
     const Tensor *empty = NULL, *opaque = NULL;
-    if (!expr_has_data(value, &empty))
-        return error_set(err, ERR_SHAPE, "%s has no values: %s %s is a schema without data; give "
-                         "the checkpoint itself, or fill it", show(plan->arena, binding->name),
-                         empty == binding->target ? "the target's" : "the source's",
-                         show(plan->arena, empty->name));
+    if (!expr_has_data(value, &empty)) {
+        error_set(err, ERR_SHAPE, "%s has no values: %s %s is a schema without data; give "
+                  "the checkpoint itself, or fill it", show(plan->arena, binding->name),
+                  empty == binding->target ? "the target's" : "the source's",
+                  show(plan->arena, empty->name));
+        return blame(plan, binding, empty, err);
+    }
     expr_leaves(value, find_opaque, &opaque);
     if (!opaque) return true;
-    return error_set(err, ERR_UNSUPPORTED, "%s cannot be written: %s is %s; drop it with a rule",
-                     show(plan->arena, binding->name), show(plan->arena, opaque->name),
-                     opaque->encoding->note ? opaque->encoding->note : "no plain numbers");
+    error_set(err, ERR_UNSUPPORTED, "%s cannot be written: %s is %s; drop it with a rule",
+              show(plan->arena, binding->name), show(plan->arena, opaque->name),
+              opaque->encoding->note ? opaque->encoding->note : "no plain numbers");
+    return blame(plan, binding, opaque, err);
 }
 
 /* What a binding has to write: what it was given, else the target's own value, for what is

@@ -5,7 +5,7 @@
  *
  * Tensors stand in the order of their dtype (the crate's enum, last one first), then by name;
  * values are row-major and nothing is shared: tied tensors are written as often as they are
- * named. Layout: FORMATS.md 5.1, 5.3; safetensors/src/tensor.rs. */
+ * named. Layout and order: safetensors/src/tensor.rs, prepare and serialize. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

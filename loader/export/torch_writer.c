@@ -12,7 +12,8 @@
  * a storage go on sharing it, and what was one Python object is one object again. A computed
  * tensor is contiguous in a storage of its own. Parameters become plain tensors, each its own
  * object, as state_dict() makes them. Big-endian, conjugate and negative tensors count as
- * computed: their plain values are written. Layout: FORMATS.md 1.1-1.3, 1.11-1.15. */
+ * computed: their plain values are written. Layout: torch/serialization.py, _save;
+ * torch/_utils.py; caffe2/serialize/inline_container.cc. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
  *
  * Versions, times, disks and attributes are 0 throughout, so the bytes depend on names and
  * content alone. Readers that trust .format_version compute where storages lie without reading
- * headers (FORMATS.md 1.5): descriptors and padding must be exactly these. */
+ * headers (torch/serialization.py, _get_offset): descriptors and padding must be exactly these. */
 #include "loader/export/zip_writer.h"
 
 #include <inttypes.h>

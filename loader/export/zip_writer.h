@@ -5,7 +5,8 @@
  *   … one such a record … | central directory | zip64 end record 56 | locator 20 | end 22
  *
  * Append-only: sizes and CRC stand in the descriptor and in the directory. The extra field FB
- * pads so that every payload starts at a multiple of 64. Layout: FORMATS.md 1.1, 1.2. */
+ * pads so that every payload starts at a multiple of 64. Layout: PyTorch's miniz, as
+ * caffe2/serialize/inline_container.cc uses it; zip: APPNOTE.TXT 4.3. */
 #ifndef LOADER_EXPORT_ZIP_WRITER_H
 #define LOADER_EXPORT_ZIP_WRITER_H
 

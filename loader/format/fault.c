@@ -1,11 +1,17 @@
+/* Faults: one form for all errors of files, "FILE: tensor 'NAME': what", and one way to show
+ * what comes from a file. */
 #include "loader/format/fault.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of a tensor's and of a file's name that are shown. Together they leave half of
+ * Error.text, of 1024 bytes, to what is wrong. */
 enum { NAME_SHOWN = 160, FILE_SHOWN = 400 };
 
+/* The cut goes back to the start of a character. The bytes may hold NULs and be no UTF-8, so
+ * they become a name first. */
 void fault_quote(const char *bytes, size_t n, size_t limit, Text *out)
 {
     size_t shown = n < limit ? n : limit;
@@ -16,6 +22,7 @@ void fault_quote(const char *bytes, size_t n, size_t limit, Text *out)
     arena_free(arena);
 }
 
+/* `tensor` NULL: the fault is the file's. Without an `err` nothing is built. Always false. */
 static bool set_fault(Error *err, ErrorCode code, const char *file, const char *tensor,
                       const char *format, va_list args)
 {
@@ -34,6 +41,7 @@ static bool set_fault(Error *err, ErrorCode code, const char *file, const char *
     return false;
 }
 
+/* `format` and its arguments are ours or quoted already; only the two names are escaped here. */
 bool fault_file(Error *err, ErrorCode code, const char *file, const char *format, ...)
 {
     va_list args;

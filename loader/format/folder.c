@@ -1,3 +1,5 @@
+/* A folder's model, found in three steps: by a name that libraries give it, by an index, and at
+ * last by looking into every file. What is no model's folder is told by what it holds. */
 #include "loader/format/folder.h"
 
 #include <dirent.h>
@@ -10,9 +12,14 @@
 #include "loader/format/fault.h"
 
 /* Documented limits: a folder beyond them is no model's. */
-enum { ENTRIES_MAX = 100000, LOOKED_AT_MAX = 1000, NAMES_SHOWN = 8 };
+enum {
+    ENTRIES_MAX = 100000,    /* entries that are read */
+    LOOKED_AT_MAX = 1000,    /* files that are opened to see what they are */
+    NAMES_SHOWN = 8          /* in an error */
+};
 
-/* What the field's libraries call a model, in order of preference (FORMATS.md 4.5). */
+/* What the field's libraries call a model (transformers, diffusers, PEFT), in order of
+ * preference. */
 static const char *const usual_names[] = {
     "model.safetensors.index.json", "model.safetensors",
     "pytorch_model.bin.index.json", "pytorch_model.bin",
@@ -21,7 +28,8 @@ static const char *const usual_names[] = {
     "adapter_model.safetensors", "adapter_model.bin",
 };
 
-/* Folders that hold something else, by a file or folder in them. */
+/* Folders that hold something else, by a file or folder in them. In this order: a DeepSpeed
+ * folder may well have a "checkpoint" in it. */
 static const struct { const char *entry, *text; } other_folders[] = {
     {".metadata", "a checkpoint of torch.distributed (DCP); not supported yet"},
     {"latest", "a DeepSpeed checkpoint; not supported yet (zero_to_fp32.py in it makes one file)"},
@@ -35,7 +43,7 @@ static const struct { const char *entry, *text; } other_folders[] = {
 /* The entries of a folder, sorted as people sort. */
 typedef struct Entries {
     const char **names;      /* owned; strings in the arena */
-    size_t count, room;
+    size_t count, room;      /* of names */
 } Entries;
 
 static int compare_names(const void *a, const void *b)
@@ -43,6 +51,7 @@ static int compare_names(const void *a, const void *b)
     return natural_compare(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Sorted, so that what is chosen and what is listed does not depend on the file system. */
 static bool read_entries(Arena *arena, const char *folder, Entries *entries, Error *err)
 {
     DIR *dir = opendir(folder);
@@ -67,6 +76,7 @@ static bool has_entry(const Entries *entries, const char *name)
     return false;
 }
 
+/* Counts all of them, keeps the first FOLDER_CHOICES_MAX. */
 static void add_choice(FolderModel *model, const char *name)
 {
     if (model->count < FOLDER_CHOICES_MAX) model->names[model->count] = name;
@@ -79,6 +89,7 @@ static bool is_index_name(const char *name)
     return has_suffix(name, ".json") && strstr(name, ".index.");
 }
 
+/* Regular files only: looking into a pipe would wait for it. */
 static bool is_checkpoint_file(Arena *arena, const char *folder, const char *name,
                                bool (*is_checkpoint)(const char *path))
 {
@@ -87,6 +98,7 @@ static bool is_checkpoint_file(Arena *arena, const char *folder, const char *nam
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) && is_checkpoint(path);
 }
 
+/* "a, b, c and 4 more". */
 static void list_names(const char *const *names, size_t count, Text *out)
 {
     for (size_t i = 0; i < count && i < NAMES_SHOWN; i++) {
@@ -96,6 +108,7 @@ static void list_names(const char *const *names, size_t count, Text *out)
     if (count > NAMES_SHOWN) text_addf(out, " and %zu more", count - NAMES_SHOWN);
 }
 
+/* Names like "model-00001-of-00002.safetensors" want another answer: their index is missing. */
 static bool refuse_several(const char *folder, const FolderModel *model, Error *err)
 {
     Text names = {0};
@@ -110,6 +123,7 @@ static bool refuse_several(const char *folder, const FolderModel *model, Error *
     return false;
 }
 
+/* The folder of something else that is known by name, or what is there instead of a model. */
 static bool refuse_none(const char *folder, const Entries *entries, Error *err)
 {
     for (size_t i = 0; i < countof(other_folders); i++)
@@ -137,6 +151,8 @@ static void search(Arena *arena, const char *folder, const Entries *entries,
             add_choice(model, entries->names[i]);
 }
 
+/* Several usual names are copies of one model, the best first; several others are a question that
+ * only the user can answer. */
 bool folder_find(Arena *arena, const char *folder, bool (*is_checkpoint)(const char *path),
                  FolderModel *model, Error *err)
 {

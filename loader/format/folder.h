@@ -5,13 +5,13 @@
 #include "loader/core/error.h"
 #include "loader/core/memory.h"
 
-enum { FOLDER_CHOICES_MAX = 16 };
+enum { FOLDER_CHOICES_MAX = 16 };    /* names that are kept */
 
 /* Names of files in the folder that are its model, the best first: an index before a single
  * file, safetensors before torch. All but the first are other copies of the same weights. */
 typedef struct FolderModel {
     const char *names[FOLDER_CHOICES_MAX];   /* in the arena */
-    size_t count;
+    size_t count;            /* of all that were found; beyond the limit names are not kept */
 } FolderModel;
 
 /* False, with an error that says what was looked for and what is there, when there is no model

@@ -10,15 +10,18 @@
 #include "loader/format/format.h"
 #include "loader/format/refusal.h"
 
+/* What sniffing sees of a file; the longest name that file systems allow. */
 enum { HEAD_BYTES = 4096, NAME_BYTES_MAX = 255 };
 
-/* In the order in which they are asked (FORMATS.md 0). The first BINARY_FORMATS hold values. */
+/* In the order in which they are asked: magic numbers first, structure next, text last. The
+ * first BINARY_FORMATS hold values. */
 static const Format *const formats[] = {
     &format_torch_zip, &format_torch_legacy, &format_safetensors,
     &format_sharded,   &format_schema_json,  &format_schema_text,
 };
 enum { BINARY_FORMATS = 3 };
 
+/* Every OpenContext of this file has these two. */
 static Checkpoint *open_inner(OpenContext *context, const char *name, Error *err);
 static bool has_inner(const OpenContext *context, const char *name);
 
@@ -33,6 +36,9 @@ static const Format *find_format(ByteSource *source, Sniff wanted, const unsigne
     return NULL;
 }
 
+/* Who opens a source: the first format that is sure; if none is, whatever the file is known to
+ * be instead decides; only then a format that thinks it possible. The other way round a text
+ * listing, which thinks any text possible, would have to explain web pages. */
 static Checkpoint *open_bytes(OpenContext *context, ByteSource *source, Error *err)
 {
     unsigned char head[HEAD_BYTES];
@@ -51,6 +57,7 @@ static Checkpoint *open_bytes(OpenContext *context, ByteSource *source, Error *e
     return NULL;
 }
 
+/* Without a folder there are no inner files: has_inner and open_inner refuse every name. */
 Checkpoint *checkpoint_open_source(ByteSource *source, Error *err)
 {
     OpenContext context = {source->name, NULL, 0, open_inner, has_inner};
@@ -82,6 +89,9 @@ static Checkpoint *open_file(const char *path, const char *shown, unsigned depth
     return checkpoint;
 }
 
+/* What a file says may only name its neighbours. A backslash is a separator on other systems,
+ * from which the file may come; C0 80 is a NUL in a held name, at which C's functions would
+ * stop. */
 bool inner_name_is_safe(const char *name)
 {
     size_t n = strlen(name);
@@ -91,6 +101,7 @@ bool inner_name_is_safe(const char *name)
     return !strstr(name, "\xC0\x80");
 }
 
+/* malloc'd. The root's own slash is not doubled. */
 static char *inner_path(const OpenContext *context, const char *name)
 {
     Text path = {0};
@@ -98,6 +109,7 @@ static char *inner_path(const OpenContext *context, const char *name)
     return path.bytes;
 }
 
+/* OpenContext.has_inner. Whether the file can be opened is another question, asked later. */
 static bool has_inner(const OpenContext *context, const char *name)
 {
     if (!context->folder || !inner_name_is_safe(name)) return false;
@@ -108,6 +120,7 @@ static bool has_inner(const OpenContext *context, const char *name)
     return there;
 }
 
+/* OpenContext.open_inner. The depth bounds what an index that names itself can do. */
 static Checkpoint *open_inner(OpenContext *context, const char *name, Error *err)
 {
     Checkpoint *checkpoint = NULL;
@@ -130,6 +143,8 @@ static Checkpoint *open_inner(OpenContext *context, const char *name, Error *err
 
 /* -- Paths ----------------------------------------------------------------------------- */
 
+/* For folder_find: only by formats that are sure of it. A text that may be a listing, which a
+ * README may be, does not make a folder's model. */
 static bool is_checkpoint(const char *path)
 {
     unsigned char head[HEAD_BYTES];
@@ -168,6 +183,7 @@ static Checkpoint *open_choice(const char *folder, const FolderModel *model, Err
     return names_only;
 }
 
+/* Slashes at the end are dropped, so that paths below are shown without "//". */
 static Checkpoint *open_folder(const char *path, Error *err)
 {
     Arena *arena = arena_new();
@@ -182,7 +198,7 @@ static Checkpoint *open_folder(const char *path, Error *err)
     return checkpoint;
 }
 
-/* Why stat refused `path`. */
+/* Why stat refused `path`, told by errno, which is still stat's. */
 static bool explain_absence(const char *path, Error *err)
 {
     struct stat info;
@@ -204,6 +220,7 @@ static bool explain_absence(const char *path, Error *err)
     return fault_file(err, ERR_NOT_FOUND, path, "there is no such file or folder");
 }
 
+/* stat follows links, so a folder may be one. */
 Checkpoint *checkpoint_open(const char *path, Error *err)
 {
     struct stat info;
@@ -214,6 +231,8 @@ Checkpoint *checkpoint_open(const char *path, Error *err)
     return S_ISDIR(info.st_mode) ? open_folder(path, err) : open_file(path, path, 0, err);
 }
 
+/* A file may have "::" in its name, so a spec that exists as a whole is not split. Of several
+ * places the last one counts whose left side exists; if none does, the first one, for the error. */
 void checkpoint_spec(Arena *arena, const char *spec, const char **file, const char **inside)
 {
     const char *split = NULL;

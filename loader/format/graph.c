@@ -1,3 +1,6 @@
+/* The walk keeps its own stack of frames: a file may nest lists a million deep, which C's stack
+ * would not survive. A visited node carries the walk's mark, so that shared nodes are visited
+ * once and cycles end. */
 #include "loader/format/graph.h"
 
 #include <inttypes.h>
@@ -12,6 +15,7 @@ static void enter(Graph *graph, Object *node)
     graph->frames[graph->depth++] = (GraphFrame){node, 0};
 }
 
+/* A root that is marked already leaves nothing to walk. */
 void graph_init(Graph *graph, Object *root, uint8_t seen)
 {
     *graph = (Graph){.seen = seen};
@@ -24,7 +28,9 @@ void graph_done(Graph *graph)
     *graph = (Graph){0};
 }
 
-/* Child number `index`, which may be NULL in a CALL; false when there are no more. */
+/* Child number `index`, which may be NULL in a CALL; false when there are no more. A CALL's
+ * children come in the order in which the pickle has them: what is called, the arguments, what
+ * was put in, the state. Keys of a DICT are children too (0, 2, 4 …). */
 static bool child_at(const Object *node, size_t index, Object **child)
 {
     switch ((ObjectKind)node->kind) {
@@ -44,6 +50,8 @@ static bool child_at(const Object *node, size_t index, Object **child)
     }
 }
 
+/* The frame of the node that is returned stays until the next call, for graph_place. A caller
+ * may have turned the node into one without children by then, so it is popped first. */
 Object *graph_next(Graph *graph)
 {
     if (graph->leaving) graph->depth--;
@@ -80,7 +88,10 @@ static bool has_step(const Graph *graph, size_t frame)
     }
 }
 
-/* The last step of the way is the key, those before it are the path. */
+/* -- What a place is called ------------------------------------------------------------ */
+
+/* The last step of the way is the key, those before it are the path. A call has no step of its
+ * own, nor have its arguments; the entries of its state have theirs, like those of any dict. */
 void graph_place(const Graph *graph, Text *path, Text *key)
 {
     size_t last = graph->depth;
@@ -97,6 +108,7 @@ void graph_place(const Graph *graph, Text *path, Text *key)
     }
 }
 
+/* Text and integers may give the same name (0 and "0"); in paths they are told apart. */
 void key_name(const Object *key, Text *out)
 {
     switch ((ObjectKind)key->kind) {
@@ -113,6 +125,7 @@ void key_name(const Object *key, Text *out)
 }
 
 /* Whether a key can stand in a path without quotes. */
+/* No character that a path gives a meaning to (graph.h). */
 static bool is_plain(const char *name)
 {
     if (!*name) return false;
@@ -121,11 +134,13 @@ static bool is_plain(const char *name)
     return true;
 }
 
+/* Keys that Python 2 wrote are bytes. */
 static bool is_text(const Object *key)
 {
     return key->kind == OBJ_STR || key->kind == OBJ_BYTES;
 }
 
+/* Quotes where a dot or bracket would be taken for the path's own: state_dict["head.weight"]. */
 void path_add_key(Text *path, const Object *key)
 {
     Text name = {0};

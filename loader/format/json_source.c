@@ -1,3 +1,5 @@
+/* JSON from a source: fed to the parser in pieces, so that a header of 100 MB is never held as
+ * text beside what it says. */
 #include "loader/format/json_source.h"
 
 #include <stdlib.h>
@@ -6,6 +8,7 @@
 #include "loader/format/fault.h"
 #include "loader/format/format.h"
 
+/* Bytes: of the smallest piece that is read; of the list of keys in an error. */
 enum { PIECE = 256 * 1024, KEYS_SHOWN = 200 };
 
 /* Pieces grow with what was read: yajl reads a token that the end of a piece cut once more
@@ -33,6 +36,7 @@ bool json_feed_source(JsonReader *reader, ByteSource *source, uint64_t from, uin
     return fine && json_reader_finish(reader, err);
 }
 
+/* U+FEFF in UTF-8. Editors of Windows put it there, and JSON does not allow it. */
 size_t text_start(const unsigned char *head, size_t n)
 {
     return n >= 3 && memcmp(head, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
@@ -40,11 +44,13 @@ size_t text_start(const unsigned char *head, size_t n)
 
 /* A look at the top-level keys. */
 typedef struct Look {
-    unsigned depth;
-    JsonKind kind;
-    Text *keys;          /* may be NULL */
+    unsigned depth;      /* open maps and lists */
+    JsonKind kind;       /* JSON_OTHER until a key tells */
+    Text *keys;          /* the keys of depth 1, ", " between them; may be NULL */
 } Look;
 
+/* A key that tells stops the parse by returning false: the rest, which may be long, is left to
+ * the format's own reader. No error is set, and none is missed. */
 static bool look_key(void *context, const char *text, size_t n)
 {
     Look *look = context;
@@ -71,6 +77,8 @@ static bool look_up(void *context)
     return true;
 }
 
+/* White space, then '{': a look at the head before anything is parsed. The second test of the
+ * byte is there since strchr finds the NUL of its own string. */
 JsonKind json_source_kind(ByteSource *source, const unsigned char *head, size_t n, Text *keys,
                           Error *err)
 {

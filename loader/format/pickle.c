@@ -1,3 +1,5 @@
+/* The pickle machine's frame: it fetches bytes, looks an opcode up and lets its handler run
+ * until one of them is STOP. The handlers are in pickle_values.c and pickle_ops.c. */
 #include "loader/format/pickle.h"
 
 #include <inttypes.h>
@@ -7,12 +9,14 @@
 #include "loader/format/format.h"
 #include "loader/format/pickle_machine.h"
 
+/* A row of PICKLE_OPCODES, found by its byte. */
 typedef struct Opcode {
     const char *name;        /* NULL: no such opcode */
-    PickleHandler *handler;
-    unsigned n;
+    PickleHandler *handler;  /* false: the pickle is refused, and the error set */
+    unsigned n;              /* becomes Machine.n */
 } Opcode;
 
+/* An array over all bytes; those without a name are no opcodes. */
 #define TABLE_ROW(byte, opcode_name, opcode_handler, number) \
     [byte] = {opcode_name, opcode_handler, number},
 static const Opcode opcodes[256] = {PICKLE_OPCODES(TABLE_ROW)};
@@ -32,6 +36,8 @@ bool machine_fail(Machine *m, ErrorCode code, const char *format, ...)
     return false;
 }
 
+/* -- Bytes ----------------------------------------------------------------------------- */
+
 /* Whether n more bytes are there, and the pickle may be that long. */
 static bool check_room(Machine *m, uint64_t n)
 {
@@ -44,6 +50,7 @@ static bool check_room(Machine *m, uint64_t n)
     return true;
 }
 
+/* Reads ahead from `position`; only called when the old block is used up. */
 static bool read_block(Machine *m)
 {
     uint64_t left = m->source->size - m->position;
@@ -53,6 +60,8 @@ static bool read_block(Machine *m)
     m->block_end = n;
     return true;
 }
+
+/* -- What handlers take ---------------------------------------------------------------- */
 
 /* Small pieces come out of the block that was read ahead; what is longer than a block goes
  * straight where it belongs. */
@@ -77,6 +86,7 @@ bool machine_take(Machine *m, void *out, size_t n)
     return true;
 }
 
+/* Unsigned, up to 8 bytes; whoever wants a sign casts. */
 bool machine_take_number(Machine *m, unsigned width, uint64_t *number)
 {
     unsigned char bytes[8];
@@ -86,6 +96,8 @@ bool machine_take_number(Machine *m, unsigned width, uint64_t *number)
     return true;
 }
 
+/* The check that keeps memory within the file's size: whatever is allocated for an argument has
+ * its bytes in the file. */
 bool machine_take_length(Machine *m, unsigned width, bool is_signed, size_t *n)
 {
     uint64_t length;
@@ -100,6 +112,7 @@ bool machine_take_length(Machine *m, unsigned width, bool is_signed, size_t *n)
     return check_room(m, length);
 }
 
+/* Protocol 0 writes arguments as text. The line may go through several blocks. */
 bool machine_take_line(Machine *m)
 {
     text_clear(&m->line);
@@ -115,6 +128,8 @@ bool machine_take_line(Machine *m)
         if (newline) return true;
     }
 }
+
+/* -- The stack ------------------------------------------------------------------------- */
 
 bool machine_push(Machine *m, Object *object)
 {
@@ -135,6 +150,7 @@ Object *machine_pop(Machine *m)
     return NULL;
 }
 
+/* The extra bytes save a second allocation for text, items or a call. */
 Object *machine_node(Machine *m, ObjectKind kind, size_t extra)
 {
     Object *object = arena_alloc(m->arena, sizeof *object + extra);
@@ -144,11 +160,13 @@ Object *machine_node(Machine *m, ObjectKind kind, size_t extra)
     return object;
 }
 
-/* One opcode. */
+/* -- The run --------------------------------------------------------------------------- */
+
+/* One opcode: its byte, then whatever its handler takes. */
 static bool step(Machine *m)
 {
     unsigned char byte;
-    m->opcode = "STOP";      /* what is missing when the file ends here */
+    m->opcode = "STOP";      /* what is missing when the file ends here, in the error */
     m->opcode_at = m->position;
     if (!machine_take(m, &byte, 1)) return false;
     const Opcode *opcode = &opcodes[byte];
@@ -161,6 +179,7 @@ static bool step(Machine *m)
     return opcode->handler(m);
 }
 
+/* The stack exists from the start, so that STOP can put the result into its first item. */
 static void init(Machine *m)
 {
     m->block = mem_alloc(PICKLE_BLOCK);
@@ -173,6 +192,7 @@ static void init(Machine *m)
     m->empty = object_new(m->arena, OBJ_TUPLE);
 }
 
+/* Frees the registers; the nodes stay in the arena. */
 static void done(Machine *m)
 {
     text_done(&m->line);
@@ -183,6 +203,7 @@ static void done(Machine *m)
     free(m->memo);
 }
 
+/* Every opcode takes at least one byte, so the loop ends with the source at the latest. */
 Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
                     Error *err)
 {

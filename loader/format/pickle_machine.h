@@ -10,6 +10,8 @@
 
 #include "loader/format/pickle.h"
 
+/* Bytes read ahead; integers from 0 on that are one node however often they occur (sizes, strides
+ * and offsets are nearly all of a checkpoint's integers). */
 enum { PICKLE_BLOCK = 16 << 10, PICKLE_INTS = 4096 };
 
 typedef struct Machine {
@@ -24,17 +26,17 @@ typedef struct Machine {
     unsigned n;                      /* from the table: the width in bytes of its argument or
                                         length, a number of items, or a truth value */
     Object **stack;                  /* owned */
-    size_t count, room;
+    size_t count, room;              /* of the stack; the top is stack[count - 1] */
     size_t *marks;                   /* stack heights at each MARK; owned */
     size_t mark_count, mark_room;
     Object **memo;                   /* NULL where nothing was stored; owned */
-    size_t memo_size, memo_room;
+    size_t memo_size, memo_room;     /* entries that exist, NULL or not; room for */
     uint64_t memo_used;              /* entries that are not NULL: what MEMOIZE counts */
     Text line;                       /* the last text argument; owned */
     Object *none, *yes, *no, *empty; /* shared nodes; `empty` is the tuple */
     Object **ints;                   /* [PICKLE_INTS] 0, 1, 2 …; NULL until used; owned */
-    bool stopped;
-    Error *err;
+    bool stopped;                    /* STOP was met: stack[0] is the result */
+    Error *err;                      /* the caller's; set by whoever returns false */
 } Machine;
 
 typedef bool PickleHandler(Machine *m);

@@ -1,4 +1,9 @@
-/* Opcodes that move, collect and connect what is on the stack. */
+/* Opcodes that move, collect and connect what is on the stack.
+ *
+ * Above each handler: the bytes it reads behind the opcode, and what it does to the stack, as in
+ * CPython's Lib/pickletools.py. The top is on the right, "MARK a b" is a MARK with two items
+ * above it, and "-" is nothing. Several opcodes share a handler where only the argument's width
+ * or a number of items differs, which is m->n then. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -6,6 +11,7 @@
 
 enum { PROTOCOL_MAX = 5 };
 
+/* PROTO u8 version.   - → -   First in protocols 2 and later; 0 and 1 begin without it. */
 bool pickle_proto(Machine *m)
 {
     uint64_t version;
@@ -16,14 +22,15 @@ bool pickle_proto(Machine *m)
                         PROTOCOL_MAX);
 }
 
-/* Frames only tell a reader how much to read ahead. */
+/* FRAME u64 length.   - → -   Frames only tell a reader how much to read ahead. */
 bool pickle_frame(Machine *m)
 {
     uint64_t length;
     return machine_take_number(m, m->n, &length);
 }
 
-/* What else lies on the stack is ignored, as Python does. The result becomes its first item. */
+/* STOP.   x → the result is x   What else lies on the stack is ignored, as Python does. The
+ * result becomes its first item, where pickle_read looks for it. */
 bool pickle_stop(Machine *m)
 {
     Object *result = machine_pop(m);
@@ -33,6 +40,7 @@ bool pickle_stop(Machine *m)
     return true;
 }
 
+/* EXT1 u8, EXT2 u16, EXT4 u32 code.   - → a global that a registry of copyreg names. */
 bool pickle_ext(Machine *m)
 {
     uint64_t code;
@@ -45,6 +53,7 @@ bool pickle_ext(Machine *m)
 
 /* --- the stack ------------------------------------------------------------------------ */
 
+/* MARK.   - → MARK   Marks lie on a stack of their own: the height at which each was set. */
 bool pickle_mark(Machine *m)
 {
     if (m->mark_count >= PICKLE_STACK_MAX)
@@ -69,7 +78,7 @@ static bool pop_to_mark(Machine *m, Object ***items, size_t *count)
     return true;
 }
 
-/* POP also takes a MARK that has nothing above it. */
+/* POP.   x → -   It also takes a MARK that has nothing above it. */
 bool pickle_pop(Machine *m)
 {
     if (m->mark_count && m->marks[m->mark_count - 1] == m->count) {
@@ -79,6 +88,7 @@ bool pickle_pop(Machine *m)
     return machine_pop(m) != NULL;
 }
 
+/* POP_MARK.   MARK x … → - */
 bool pickle_pop_mark(Machine *m)
 {
     Object **items;
@@ -86,6 +96,7 @@ bool pickle_pop_mark(Machine *m)
     return pop_to_mark(m, &items, &count);
 }
 
+/* DUP.   x → x x   The same node twice. */
 bool pickle_dup(Machine *m)
 {
     Object *top = machine_pop(m);
@@ -102,6 +113,9 @@ static Object *peek(Machine *m)
 
 /* --- the memo ------------------------------------------------------------------------- */
 
+/* The memo is how a pickle names an object again: PUT gives the top a number, GET pushes what has
+ * it. Numbers need not be dense, but a pickle can hardly use more of them than it has bytes: the
+ * limit keeps "PUT 4000000000" from costing 32 GB. */
 static bool store(Machine *m, uint64_t index)
 {
     Object *top = peek(m);
@@ -122,6 +136,7 @@ static bool store(Machine *m, uint64_t index)
     return true;
 }
 
+/* Pushes the very node, not a copy: so files share objects, and so cycles come to be. */
 static bool fetch(Machine *m, uint64_t index)
 {
     if (index >= m->memo_size || !m->memo[index])
@@ -142,29 +157,34 @@ static bool take_index(Machine *m, uint64_t *index)
     return true;
 }
 
+/* BINPUT u8, LONG_BINPUT u32 index.   x → x   memo[index] = x */
 bool pickle_binput(Machine *m)
 {
     uint64_t index;
     return machine_take_number(m, m->n, &index) && store(m, index);
 }
 
+/* PUT index as text.   x → x   memo[index] = x */
 bool pickle_put(Machine *m)
 {
     uint64_t index;
     return take_index(m, &index) && store(m, index);
 }
 
+/* MEMOIZE.   x → x   memo[number of entries so far] = x; protocol 4 and later. */
 bool pickle_memoize(Machine *m)
 {
     return store(m, m->memo_used);
 }
 
+/* BINGET u8, LONG_BINGET u32 index.   - → memo[index] */
 bool pickle_binget(Machine *m)
 {
     uint64_t index;
     return machine_take_number(m, m->n, &index) && fetch(m, index);
 }
 
+/* GET index as text.   - → memo[index] */
 bool pickle_get(Machine *m)
 {
     uint64_t index;
@@ -199,6 +219,7 @@ static void extend(Machine *m, Object *list, Object *const *items, size_t count)
     list->list.count = want;
 }
 
+/* APPEND to what is no list, BUILD of what is no object; always false. */
 static bool refuse_target(Machine *m, const Object *target)
 {
     Text what = {0};
@@ -219,6 +240,7 @@ static bool add_to(Machine *m, ObjectKind kind, Object *target, Object **kept, O
     return true;
 }
 
+/* Where a CALL keeps what is appended to it, or entered into it; NULL for any other node. */
 static Object **kept_list(Object *target)
 {
     return target->kind == OBJ_CALL ? &target->call->list : NULL;
@@ -229,6 +251,9 @@ static Object **kept_map(Object *target)
     return target->kind == OBJ_CALL ? &target->call->map : NULL;
 }
 
+/* EMPTY_TUPLE, EMPTY_LIST, EMPTY_DICT, EMPTY_SET.   - → () [] {} set()
+ *
+ * Tuples cannot change, so all empty ones are one node; the others are filled later. */
 bool pickle_empty_tuple(Machine *m)
 {
     return machine_push(m, m->empty);
@@ -249,6 +274,7 @@ bool pickle_empty_set(Machine *m)
     return machine_push(m, machine_node(m, OBJ_SET, 0));
 }
 
+/* MARK x … → one collection of them. */
 static bool collect(Machine *m, ObjectKind kind)
 {
     Object **items;
@@ -260,6 +286,8 @@ static bool collect(Machine *m, ObjectKind kind)
     return machine_push(m, node_of(m, kind, items, count));
 }
 
+/* TUPLE, LIST, FROZENSET.   MARK x … → (x …) [x …] frozenset((x …))
+ * DICT.   MARK key value … → {key: value …} */
 bool pickle_tuple(Machine *m)
 {
     return collect(m, OBJ_TUPLE);
@@ -280,6 +308,7 @@ bool pickle_frozenset(Machine *m)
     return collect(m, OBJ_FROZENSET);
 }
 
+/* TUPLE1, TUPLE2, TUPLE3.   x [y [z]] → (x [y [z]]) */
 bool pickle_tuple_n(Machine *m)
 {
     Object *items[3];
@@ -288,7 +317,8 @@ bool pickle_tuple_n(Machine *m)
     return machine_push(m, node_of(m, OBJ_TUPLE, items, m->n));
 }
 
-/* m->n items from the top, or (m->n is 0) all above the MARK; what they are for stays on top. */
+/* m->n items from the top, or (m->n is 0) all above the MARK; what they are for stays on top.
+ * *items is `few`, or borrows from the stack until the next push. */
 static bool pop_items(Machine *m, Object *few[2], Object ***items, size_t *count, Object **target)
 {
     if (m->n) {
@@ -303,6 +333,7 @@ static bool pop_items(Machine *m, Object *few[2], Object ***items, size_t *count
     return *target != NULL;
 }
 
+/* APPEND.   list x → list     APPENDS.   list MARK x … → list */
 bool pickle_append(Machine *m)
 {
     Object *few[2], **items, *target;
@@ -311,6 +342,7 @@ bool pickle_append(Machine *m)
     return add_to(m, OBJ_LIST, target, kept_list(target), items, count);
 }
 
+/* SETITEM.   dict key value → dict     SETITEMS.   dict MARK key value … → dict */
 bool pickle_setitem(Machine *m)
 {
     Object *few[2], **items, *target;
@@ -320,6 +352,7 @@ bool pickle_setitem(Machine *m)
     return add_to(m, OBJ_DICT, target, kept_map(target), items, count);
 }
 
+/* ADDITEMS.   set MARK x … → set   A CALL (a subclass of set) keeps them in its list. */
 bool pickle_additems(Machine *m)
 {
     Object *few[2], **items, *target;
@@ -331,6 +364,7 @@ bool pickle_additems(Machine *m)
 
 /* --- names and calls ------------------------------------------------------------------ */
 
+/* Every module and class has a short name; a long one is shown in errors and costs memory. */
 static bool is_name(Machine *m, size_t length)
 {
     if (length <= PICKLE_GLOBAL_MAX) return true;
@@ -338,7 +372,7 @@ static bool is_name(Machine *m, size_t length)
                         PICKLE_GLOBAL_MAX);
 }
 
-/* Two lines: module and name. */
+/* Two lines: module and name. What they name is never looked up: a GLOBAL is the pair of names. */
 static Object *take_global(Machine *m)
 {
     if (!machine_take_line(m) || !is_name(m, m->line.length)) return NULL;
@@ -349,12 +383,14 @@ static Object *take_global(Machine *m)
     return object;
 }
 
+/* GLOBAL module\n name\n.   - → module.name */
 bool pickle_global(Machine *m)
 {
     Object *object = take_global(m);
     return object && machine_push(m, object);
 }
 
+/* STACK_GLOBAL.   module name → module.name   Protocol 4 and later: both are STRs. */
 bool pickle_stack_global(Machine *m)
 {
     Object *name = machine_pop(m), *module = name ? machine_pop(m) : NULL;
@@ -368,6 +404,7 @@ bool pickle_stack_global(Machine *m)
     return machine_push(m, object);
 }
 
+/* In Python this is where the function would run. Here it is written down: a CALL node. */
 static bool push_call(Machine *m, CallKind kind, Object *callable, Object *args, Object *kwargs)
 {
     Object *object = machine_node(m, OBJ_CALL, sizeof(ObjectCall));
@@ -379,6 +416,7 @@ static bool push_call(Machine *m, CallKind kind, Object *callable, Object *args,
     return machine_push(m, object);
 }
 
+/* callable args → CALL */
 static bool call(Machine *m, CallKind kind)
 {
     Object *args = machine_pop(m), *callable = args ? machine_pop(m) : NULL;
@@ -387,16 +425,19 @@ static bool call(Machine *m, CallKind kind)
     return push_call(m, kind, callable, args, NULL);
 }
 
+/* REDUCE.   callable args → callable(*args) */
 bool pickle_reduce(Machine *m)
 {
     return call(m, CALL_REDUCE);
 }
 
+/* NEWOBJ.   class args → class.__new__(class, *args) */
 bool pickle_newobj(Machine *m)
 {
     return call(m, CALL_NEWOBJ);
 }
 
+/* NEWOBJ_EX.   class args kwargs → class.__new__(class, *args, **kwargs) */
 bool pickle_newobj_ex(Machine *m)
 {
     Object *kwargs = machine_pop(m), *args = kwargs ? machine_pop(m) : NULL;
@@ -416,13 +457,14 @@ static Object *args_to_mark(Machine *m)
     return count ? node_of(m, OBJ_TUPLE, items, count) : m->empty;
 }
 
+/* INST module\n name\n.   MARK x … → module.name(x …)   Protocol 0. */
 bool pickle_inst(Machine *m)
 {
     Object *callable = take_global(m), *args = callable ? args_to_mark(m) : NULL;
     return args && push_call(m, CALL_INST, callable, args, NULL);
 }
 
-/* Above the MARK: the class, then its arguments. */
+/* OBJ.   MARK class x … → class(x …)   Protocol 1. */
 bool pickle_obj(Machine *m)
 {
     Object **items;
@@ -434,6 +476,7 @@ bool pickle_obj(Machine *m)
     return push_call(m, CALL_INST, callable, args, NULL);
 }
 
+/* BUILD.   object state → object   Python calls __setstate__ or updates __dict__. */
 bool pickle_build(Machine *m)
 {
     Object *state = machine_pop(m), *target = state ? peek(m) : NULL;
@@ -443,17 +486,20 @@ bool pickle_build(Machine *m)
     return true;
 }
 
+/* A persistent id stands for an object outside of the pickle: torch's are its storages. */
 static bool push_persid(Machine *m, Object *id)
 {
     return machine_push(m, node_of(m, OBJ_PERSID, &id, 1));
 }
 
+/* BINPERSID.   id → PERSID */
 bool pickle_binpersid(Machine *m)
 {
     Object *id = machine_pop(m);
     return id && push_persid(m, id);
 }
 
+/* PERSID id as text.   - → PERSID   Protocol 0, where the id is always a string. */
 bool pickle_persid(Machine *m)
 {
     if (!machine_take_line(m)) return false;

@@ -1,19 +1,26 @@
-/* Opcodes that make a value out of their argument: numbers, text, bytes. */
+/* Opcodes that make a value out of their argument: numbers, text, bytes.
+ *
+ * Each reads what stands behind the opcode, given above its handler, and pushes one node. Numbers
+ * are little-endian. What CPython's Lib/pickletools.py calls a "stringnl" is a line of text here:
+ * protocol 0 writes nothing else. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/format/pickle_machine.h"
 
+/* NONE */
 bool pickle_none(Machine *m)
 {
     return machine_push(m, m->none);
 }
 
+/* NEWTRUE, NEWFALSE: m->n is the truth value. */
 bool pickle_bool(Machine *m)
 {
     return machine_push(m, m->n ? m->yes : m->no);
 }
 
+/* Small ones are shared: a million tensors have millions of sizes and strides. */
 static bool push_int(Machine *m, int64_t integer)
 {
     bool small = integer >= 0 && integer < PICKLE_INTS;
@@ -26,6 +33,7 @@ static bool push_int(Machine *m, int64_t integer)
     return machine_push(m, object);
 }
 
+/* BININT1 u8, BININT2 u16, BININT i32: only the widest is signed. */
 bool pickle_binint(Machine *m)
 {
     uint64_t number;
@@ -33,8 +41,8 @@ bool pickle_binint(Machine *m)
     return push_int(m, m->n == 4 ? (int64_t)(int32_t)(uint32_t)number : (int64_t)number);
 }
 
-/* n bytes, little-endian two's complement, as INT where they fit and else as BIGINT with no
- * more bytes than needed. */
+/* n bytes, little-endian two's complement, as INT where they fit and else as BIGINT with no more
+ * bytes than needed: a last byte that only repeats the sign of the one before it is dropped. */
 static bool push_long(Machine *m, const unsigned char *bytes, size_t n)
 {
     while (n > 1 && ((bytes[n - 1] == 0 && bytes[n - 2] < 0x80) ||
@@ -52,6 +60,7 @@ static bool push_long(Machine *m, const unsigned char *bytes, size_t n)
     return machine_push(m, object);
 }
 
+/* LONG1 u8 n, LONG4 i32 n; then n bytes of two's complement. No bytes are the number 0. */
 bool pickle_long(Machine *m)
 {
     size_t n;
@@ -62,7 +71,8 @@ bool pickle_long(Machine *m)
     return fine;
 }
 
-/* number = number × by + plus, in `n` limbs of 32 bits. */
+/* number = number × by + plus, in `n` limbs of 32 bits, the lowest first; returns the new n. The
+ * caller's array has room for one more. */
 static size_t multiply_add(uint32_t *number, size_t n, uint32_t by, uint32_t plus)
 {
     uint64_t carry = plus;
@@ -94,7 +104,8 @@ static size_t decimal_bytes(const char *digits, size_t count, bool negative, uns
     return size;
 }
 
-/* INT writes True and False as 01 and 00; LONG (m->n is 1) ends in an L. */
+/* INT, LONG: decimal text. INT writes True and False as 01 and 00; LONG (m->n is 1) ends in an L,
+ * which may be missing. */
 bool pickle_int_text(Machine *m)
 {
     unsigned char bytes[4 * (PICKLE_DIGITS_MAX / 9 + 2) + 1];
@@ -115,6 +126,7 @@ bool pickle_int_text(Machine *m)
     return push_long(m, bytes, decimal_bytes(digits, count, negative, bytes));
 }
 
+/* Floats are not shared: 0.0 and -0.0 are equal, and NaN is not equal to itself. */
 static bool push_float(Machine *m, double number)
 {
     Object *object = machine_node(m, OBJ_FLOAT, 0);
@@ -122,7 +134,7 @@ static bool push_float(Machine *m, double number)
     return machine_push(m, object);
 }
 
-/* The one big-endian number of the format. */
+/* BINFLOAT f64: the one big-endian number of the format. */
 bool pickle_binfloat(Machine *m)
 {
     unsigned char bytes[8];
@@ -134,6 +146,7 @@ bool pickle_binfloat(Machine *m)
     return push_float(m, number);
 }
 
+/* FLOAT: Python's repr of a float, which strtod reads ("inf" and "nan" too). */
 bool pickle_float_text(Machine *m)
 {
     if (!machine_take_line(m)) return false;
@@ -178,6 +191,7 @@ static void hold_text(Machine *m, Object *object)
     object->bytes.n = strlen(object->bytes.text);
 }
 
+/* SHORT_BINUNICODE u8 n, BINUNICODE u32 n, BINUNICODE8 u64 n; then n bytes of UTF-8. */
 bool pickle_unicode(Machine *m)
 {
     size_t n;
@@ -190,7 +204,7 @@ bool pickle_unicode(Machine *m)
     return machine_push(m, object);
 }
 
-/* A Python 2 str: text when it can be, as its readers expect (keys, class names). */
+/* A Python 2 str: text when it can be, as its readers expect (keys, class names), else bytes. */
 static bool push_python2(Machine *m, Object *object)
 {
     if (is_python_text(object->bytes.text, object->bytes.n)) hold_text(m, object);
@@ -198,6 +212,7 @@ static bool push_python2(Machine *m, Object *object)
     return machine_push(m, object);
 }
 
+/* SHORT_BINSTRING u8 n, BINSTRING i32 n; then n bytes in whatever encoding Python 2 had. */
 bool pickle_string(Machine *m)
 {
     size_t n;
@@ -206,6 +221,7 @@ bool pickle_string(Machine *m)
     return object && push_python2(m, object);
 }
 
+/* Bytes are kept as they are, with NULs; only `n` says where they end. */
 static bool take_blob(Machine *m, ObjectKind kind)
 {
     size_t n;
@@ -214,16 +230,19 @@ static bool take_blob(Machine *m, ObjectKind kind)
     return object && machine_push(m, object);
 }
 
+/* SHORT_BINBYTES u8 n, BINBYTES u32 n, BINBYTES8 u64 n; then n bytes. */
 bool pickle_bytes(Machine *m)
 {
     return take_blob(m, OBJ_BYTES);
 }
 
+/* BYTEARRAY8 u64 n; then n bytes. Protocol 5. */
 bool pickle_bytearray(Machine *m)
 {
     return take_blob(m, OBJ_BYTEARRAY);
 }
 
+/* The digit's value, -1 for any other character. 0x20 turns capitals into small letters. */
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
@@ -243,6 +262,8 @@ static bool parse_hex(const char *text, unsigned count, uint32_t *code)
     return true;
 }
 
+/* A STR with a copy of the text right behind it. Memory of an arena is zeroed, so it ends in a
+ * NUL. */
 static Object *text_node(Machine *m, const Text *text)
 {
     Object *object = machine_node(m, OBJ_STR, text->length + 1);
@@ -276,6 +297,7 @@ static bool unescape_unicode(Machine *m, Text *out)
     return true;
 }
 
+/* UNICODE, see unescape_unicode. */
 bool pickle_unicode_text(Machine *m)
 {
     Text text = {0};
@@ -289,7 +311,8 @@ bool pickle_unicode_text(Machine *m)
     return fine;
 }
 
-/* One escape of a Python string literal, behind its backslash; returns what follows it. */
+/* One escape of a Python string literal, behind its backslash; returns what follows it. A letter,
+ * \xHH, or one to three octal digits (Python reference, "String and Bytes literals"). */
 static const char *unescape_one(const char *p, Text *out)
 {
     static const char letters[] = "abfnrtv\\'\"", values[] = "\a\b\f\n\r\t\v\\'\"";
@@ -314,7 +337,8 @@ static const char *unescape_one(const char *p, Text *out)
     return p;
 }
 
-/* STRING: a Python 2 literal in quotes. */
+/* STRING: a Python 2 literal in quotes, with its escapes. Quotes inside are escaped or of the
+ * other kind; spaces behind the literal are passed over, as in CPython. */
 bool pickle_string_text(Machine *m)
 {
     if (!machine_take_line(m)) return false;
@@ -333,6 +357,7 @@ bool pickle_string_text(Machine *m)
     return push_python2(m, object);
 }
 
+/* NEXT_BUFFER, READONLY_BUFFER: bytes that protocol 5 hands over beside the pickle. */
 bool pickle_buffer(Machine *m)
 {
     return machine_fail(m, ERR_UNSUPPORTED, "refers to a buffer outside of the file; save it "

@@ -1,3 +1,6 @@
+/* What people give to tenon that it does not read, each with the way out. Asked only when no
+ * format is sure of the file, from the most certain signs to the least: magic numbers, text that
+ * says what it is, JSON, a tail, and last what only looks like something. */
 #include "loader/format/refusal.h"
 
 #include <inttypes.h>
@@ -8,16 +11,18 @@
 #include "loader/format/fault.h"
 #include "loader/format/json_source.h"
 
-enum { BYTES_SHOWN = 16 };
+enum { BYTES_SHOWN = 16 };   /* of a file that nobody knows */
 
 /* -- What a fixed place in the file tells ---------------------------------------------- */
 
+/* Fixed bytes at a fixed place. */
 typedef struct Magic {
     unsigned offset, length;
-    const char *bytes;
+    const char *bytes;       /* [length], which may hold NULs */
     const char *text;        /* what it is and what to do; ERR_UNSUPPORTED */
 } Magic;
 
+/* The way out that several errors share. */
 static const char download[] = "delete it and download the file again";
 
 /* HDF5 may stand behind a block of the user's own. */
@@ -25,6 +30,8 @@ static const char hdf5_magic[] = "\x89HDF\r\n\x1a\n";
 static const char hdf5_text[] =
     "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors";
 
+/* What the libraries and specifications of these formats put at that place. Several bytes, so that
+ * hardly a file has two of them by chance. */
 static const Magic magics[] = {
     {0, 4, "GGUF", "a GGUF file; not supported yet: get the model's safetensors instead"},
     {0, 4, "lmgg", "an old ggml file (from before GGUF); not supported"},
@@ -54,6 +61,7 @@ static const Magic magics[] = {
     {0, 2, "\xFE\xFF", "UTF-16 text; save a listing as UTF-8"},
 };
 
+/* All explain_… alike: true, and the error set, when the file is what they know. */
 static bool explain_magic(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     for (size_t i = 0; i < countof(magics); i++) {
@@ -67,7 +75,8 @@ static bool explain_magic(ByteSource *source, const unsigned char *head, size_t 
     return false;
 }
 
-/* PyTorch before 0.1.10 wrote tars; one of these four is the first member. */
+/* PyTorch before 0.1.10 wrote tars; one of these four is the first member. A tar's first header
+ * is 512 bytes: the member's name at 0, ended by a NUL, and "ustar" at 257. */
 static bool explain_torch_tar(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     static const char *const members[] = {"sys_info", "pickle", "tensors", "storages"};
@@ -84,6 +93,8 @@ static bool explain_torch_tar(ByteSource *source, const unsigned char *head, siz
     return false;
 }
 
+/* PROTO (0x80) and a version: protocols 2 to 5. The format for torch's own legacy stream, which
+ * begins alike, was asked before. */
 static bool explain_pickle(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     if (n < 2 || head[0] != 0x80 || head[1] < 2 || head[1] > 5) return false;
@@ -110,6 +121,7 @@ static bool explain_table(ByteSource *source, Error *err)
 
 /* -- Binary formats without a magic number --------------------------------------------- */
 
+/* ASCII without control characters. */
 static bool is_printable(const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -117,7 +129,8 @@ static bool is_printable(const unsigned char *p, size_t n)
     return true;
 }
 
-/* A MessagePack map whose first key is a short string, as Flax writes it. */
+/* A MessagePack map whose first key is a short string, as Flax writes it: 0x81..8F (a map of 1 to
+ * 15), DE u16 or DF u32 (a longer one), then 0xA0 + length and the text. */
 static bool looks_like_msgpack(const unsigned char *head, size_t n)
 {
     size_t at = 0;
@@ -131,7 +144,10 @@ static bool looks_like_msgpack(const unsigned char *head, size_t n)
            is_printable(head + at + 1, length);
 }
 
-/* ModelProto: ir_version (field 1, a small number), then producer_name (field 2, text). */
+/* The two protocol buffers below begin with tags, field · 8 + type: 0x08 is field 1, a number;
+ * 0x0A field 1, length and bytes; 0x12 field 2, length and bytes; A2 06 field 100, the same.
+ *
+ * ModelProto: ir_version (field 1, a small number), then producer_name (field 2, text). */
 static bool looks_like_onnx(const unsigned char *head, size_t n)
 {
     return n >= 5 && head[0] == 0x08 && head[1] > 0 && head[1] < 0x20 && head[2] == 0x12 &&
@@ -149,6 +165,7 @@ static bool looks_like_caffe(const unsigned char *head, size_t n)
             head[next] == 0x1A || head[next] == 0x22);
 }
 
+/* Signs of a few bytes only, so the answer says "looks like". */
 static bool explain_binary(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     const char *what = looks_like_msgpack(head, n) ? "MessagePack (Flax?)"
@@ -161,6 +178,7 @@ static bool explain_binary(ByteSource *source, const unsigned char *head, size_t
     return true;
 }
 
+/* A file whose space was set aside before its bytes came. */
 static bool explain_zeros(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     for (size_t i = 0; i < n; i++)
@@ -175,6 +193,7 @@ static bool explain_zeros(ByteSource *source, const unsigned char *head, size_t 
 
 /* -- Text ------------------------------------------------------------------------------ */
 
+/* Case does not count, in markup as in servers' messages. The text need not end in a NUL. */
 static bool begins(const char *text, size_t n, const char *word)
 {
     return n >= strlen(word) && strncasecmp(text, word, strlen(word)) == 0;
@@ -193,6 +212,7 @@ static bool explain_lfs(ByteSource *source, const char *text, size_t n, Error *e
     return true;
 }
 
+/* What a hub or a login page answers when a download was not allowed. */
 static bool explain_page(ByteSource *source, const char *text, size_t n, Error *err)
 {
     static const char *const pages[] = {"<!doctype", "<html", "<?xml", "<head", "<error"};
@@ -232,6 +252,7 @@ static bool explain_link(ByteSource *source, const char *text, size_t n, Error *
     return true;
 }
 
+/* An object without a key that tells, or one that cannot be parsed: then why it cannot. */
 static bool explain_json(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     Text keys = {0};
@@ -253,6 +274,7 @@ static bool explain_json(ByteSource *source, const unsigned char *head, size_t n
     return kind == JSON_OTHER || kind == JSON_BROKEN;
 }
 
+/* The tar of PyTorch stands before the magic numbers, one of which is any tar's. */
 bool refusal_explain(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     const char *text = (const char *)head;
@@ -266,6 +288,7 @@ bool refusal_explain(ByteSource *source, const unsigned char *head, size_t n, Er
            explain_binary(source, head, n, err);
 }
 
+/* The bytes in hexadecimal and as text: enough to ask somebody what the file is. */
 bool refusal_unknown(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     Text hex = {0}, plain = {0};

@@ -1,4 +1,4 @@
-/* safetensors (FORMATS.md 5.1-5.3; safetensors/src/tensor.rs of 0.8):
+/* safetensors (safetensors/src/tensor.rs of 0.8, and the format's README):
  *
  *   u64 N | N bytes of JSON, padded with spaces | the bytes of all tensors, back to back
  *
@@ -7,7 +7,17 @@
  *
  * Offsets count from byte 8+N. Checks stand in the order of the crate's; where the text of
  * the format is stricter than the crate (duplicate keys, the first byte of the header, an
- * empty header), the text is followed. */
+ * empty header), the text is followed. In that order:
+ *
+ *   1  8 bytes for N, and N at most 100,000,000          check_start
+ *   2  8+N bytes in the file
+ *   3  UTF-8; a JSON object; dtype, shape, data_offsets  the events (json.c: UTF-8)
+ *   4  sorted by offset, each begins where the one       check_place
+ *      before it ends, the first at 0: no holes,
+ *      no overlaps, no shared bytes
+ *   5  shape × bits of the dtype: no overflow, whole     check_bytes
+ *      bytes, as many as the offsets give
+ *   6  the last one ends with the file                   check_end */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +26,18 @@
 #include "loader/format/format.h"
 #include "loader/format/json_source.h"
 
-enum { LENGTH_BYTES = 8 };
+enum { LENGTH_BYTES = 8 };   /* of N, a u64, little-endian */
 
-/* What the next value of the header is. */
+/* What the next value of the header is, told by the key or list that stands before it. From
+ * SLOT_TENSOR on the value belongs to a tensor's entry, which errors then name. */
 typedef enum Slot {
     SLOT_HEADER, SLOT_METADATA, SLOT_METADATA_VALUE, SLOT_TENSOR,
     SLOT_DTYPE, SLOT_SHAPE, SLOT_SIZE, SLOT_OFFSETS, SLOT_OFFSET,
     SLOT_IGNORED             /* of a field that the format does not know: whatever it is */
 } Slot;
 
-/* What the keys of the innermost object are. */
+/* What the keys of the innermost object are: tensors' names, keys of the metadata, or the fields
+ * of an entry. */
 typedef enum Keys { KEYS_NAMES, KEYS_METADATA, KEYS_FIELDS } Keys;
 
 /* Where a tensor says its bytes are, as it says it. */
@@ -37,27 +49,27 @@ typedef struct Span {
 
 typedef struct Header {
     ByteSource *source;      /* borrowed */
-    JsonReader *json;
-    Error *err;
-    StateDict *dict;
+    JsonReader *json;        /* valid while the header is read */
+    Error *err;              /* the caller's */
+    StateDict *dict;         /* what is being filled; the checkpoint's in the end */
     Arena *arena;            /* the dict's */
     uint64_t data;           /* where the tensors' bytes start in the file: 8+N */
-    Slot slot;
-    Keys keys;
+    Slot slot;               /* of the next value */
+    Keys keys;               /* of the innermost object that is not ignored */
     unsigned ignored;        /* open levels of a value that is ignored */
     NameMap metadata;        /* keys of __metadata__ so far */
     const char *key;         /* the metadata key whose value comes next; in the arena */
-    bool has_metadata;
+    bool has_metadata;       /* __metadata__ was seen */
     Span *spans;             /* one a tensor, owned */
-    size_t span_room;
+    size_t span_room;        /* of spans; there are as many as the dict has tensors */
     DType last_dtype;        /* runs of equal dtypes are looked up once */
     char last_dtype_name[24];
     struct {                 /* the entry that is being read */
         const char *name;    /* in the arena */
-        uint64_t where;
-        bool has_dtype, has_shape, has_offsets;
+        uint64_t where;      /* byte of its opening quote in the file */
+        bool has_dtype, has_shape, has_offsets;  /* fields seen */
         DType dtype;
-        unsigned rank, offset_count;
+        unsigned rank, offset_count;             /* numbers read so far */
         int64_t dims[TENSOR_RANK_MAX];
         uint64_t offsets[2];
     } entry;
@@ -65,6 +77,7 @@ typedef struct Header {
 
 /* -- The header's JSON ----------------------------------------------------------------- */
 
+/* Names the tensor and the byte behind what is wrong; always false. */
 static bool refuse_entry(Header *header, ErrorCode code, const char *what)
 {
     return fault_tensor(header->err, code, header->source->name, header->entry.name,
@@ -91,6 +104,7 @@ static bool refuse_type(Header *header)
                       wanted[header->slot], json_reader_position(header->json));
 }
 
+/* Only the metadata may be null, as in the crate. */
 static bool read_null(void *context)
 {
     Header *header = context;
@@ -104,6 +118,7 @@ static bool read_boolean(void *context, bool value)
     return header->slot == SLOT_IGNORED || refuse_type(header);
 }
 
+/* Digits only: the crate takes neither 1.0 nor -0 nor 1e3 for a size. */
 static bool parse_u64(const char *text, size_t n, uint64_t *out)
 {
     uint64_t value = 0;
@@ -116,6 +131,7 @@ static bool parse_u64(const char *text, size_t n, uint64_t *out)
     return n > 0;
 }
 
+/* A size or an offset. Sizes are kept as i64, as PyTorch has them. */
 static bool read_number(void *context, const char *text, size_t n)
 {
     Header *header = context;
@@ -136,6 +152,7 @@ static bool read_number(void *context, const char *text, size_t n)
     return true;
 }
 
+/* The name of the last dtype is compared first: 100,000 tensors have a handful of dtypes. */
 static bool read_dtype(Header *header, const char *text, size_t n)
 {
     char *last = header->last_dtype_name;
@@ -167,6 +184,7 @@ static bool read_string(void *context, const char *text, size_t n)
     return true;
 }
 
+/* Fields that the format does not know are ignored, as by the crate; their levels are counted. */
 static bool read_start_map(void *context)
 {
     Header *header = context;
@@ -190,6 +208,7 @@ static bool read_start_list(void *context)
     }
 }
 
+/* The slot stays that of a list's items, which no value of an entry can follow: a key does. */
 static bool read_end_list(void *context)
 {
     Header *header = context;
@@ -220,6 +239,7 @@ static bool read_name(Header *header, const char *text, size_t n)
     return true;
 }
 
+/* Which field the next value is of, and that it is the first of that name. */
 static bool read_field(Header *header, const char *text, size_t n)
 {
     static const struct { const char *name; Slot slot; } fields[] = {
@@ -297,6 +317,8 @@ static bool read_end_map(void *context)
 
 /* -- The offsets ----------------------------------------------------------------------- */
 
+/* By begin, then end: an empty tensor goes before the one that begins at the same byte. The
+ * index makes the order total, so that errors do not depend on qsort. */
 static int compare_spans(const void *left, const void *right)
 {
     const Span *a = left, *b = right;
@@ -392,6 +414,7 @@ static bool check_end(const Header *header, const Span *last)
                       "%" PRIu64 " bytes more; fetch it again", header->source->size, need - have);
 }
 
+/* Walked in the order of bytes: each tensor is compared only with the one before it. */
 static bool check_spans(Header *header)
 {
     size_t count = dict_count(header->dict);
@@ -406,6 +429,7 @@ static bool check_spans(Header *header)
 
 /* -- Opening --------------------------------------------------------------------------- */
 
+/* N: little-endian, so the last byte is the highest. */
 static uint64_t read_length(const unsigned char *bytes)
 {
     uint64_t n = 0;
@@ -440,6 +464,7 @@ static bool check_start(ByteSource *source, uint64_t *length, Error *err)
                       start[LENGTH_BYTES], LENGTH_BYTES);
 }
 
+/* Positions in errors count from the start of the file: the JSON begins at byte 8. */
 static bool parse_header(Header *header)
 {
     static const JsonEvents events = {
@@ -453,6 +478,7 @@ static bool parse_header(Header *header)
     return fine;
 }
 
+/* The order of a safetensors file is the writer's (by dtype, then name), not the model's. */
 static Checkpoint *open_safetensors(OpenContext *context, ByteSource *source, Error *err)
 {
     uint64_t length = 0;

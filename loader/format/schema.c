@@ -1,9 +1,13 @@
+/* A schema says which tensors a state dict has, and as much of them as is known. Whatever its
+ * spelling, it ends here: one check, one kind of record, one kind of checkpoint. */
 #include "loader/format/schema.h"
 
 #include <string.h>
 
 #include "loader/format/fault.h"
 
+/* Storage and encoding stay NULL: there is no data. The limit counts tensors, since a line of
+ * twenty bytes becomes a record of a hundred. */
 bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, const char *where,
                 Error *err)
 {
@@ -25,6 +29,7 @@ bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, c
            fault_tensor(err, ERR_FORMAT, file, tensor->name, "stands twice (%s)", where);
 }
 
+/* f32, float32, torch.float32, F32: the spellings do not contradict each other. */
 bool schema_dtype(const char *name, DType *dtype)
 {
     *dtype = dtype_from_name(name);
@@ -32,6 +37,7 @@ bool schema_dtype(const char *name, DType *dtype)
     return *dtype != DT_UNKNOWN || !*name || strcmp(name, "?") == 0;
 }
 
+/* One container at the root, no object tree, no bytes on disk. */
 Checkpoint *schema_checkpoint(const OpenContext *context, StateDict *dict)
 {
     Checkpoint *checkpoint = checkpoint_new(context->path, "schema");

@@ -9,8 +9,8 @@ typedef struct SchemaTensor {
     const char *name;            /* borrowed; copied by schema_add */
     DType dtype;                 /* DT_UNKNOWN: not said */
     bool has_shape;              /* false: not known */
-    unsigned rank;
-    int64_t dims[TENSOR_RANK_MAX];
+    unsigned rank;               /* sizes in dims; without has_shape of no meaning */
+    int64_t dims[TENSOR_RANK_MAX];   /* [rank], row-major */
 } SchemaTensor;
 
 /* Adds a tensor without data. Refuses a name that is there already and a shape that

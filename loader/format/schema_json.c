@@ -14,7 +14,9 @@
 #include "loader/format/json_source.h"
 #include "loader/format/schema.h"
 
-/* What the next value is. */
+/* What the next value is. A slot is set by what stands before the value: by its key, or by the
+ * list that it is an item of, which leaves the slot as it is for the next item. So a slot and a
+ * level are all the memory that reading takes, however long the document. */
 typedef enum Slot {
     SLOT_ROOT, SLOT_LIST, SLOT_TENSOR, SLOT_KEY, SLOT_DTYPE, SLOT_SHAPE, SLOT_SIZE,
     SLOT_IGNORED             /* of a key that is not ours: whatever it is */
@@ -25,18 +27,19 @@ typedef enum Level { LEVEL_ROOT, LEVEL_TENSOR } Level;
 
 typedef struct Reader {
     ByteSource *source;      /* borrowed */
-    JsonReader *json;
-    Error *err;
-    StateDict *dict;
+    JsonReader *json;        /* valid while the document is read */
+    Error *err;              /* the caller's */
+    StateDict *dict;         /* filled as tensors are complete */
     Slot slot;
     Level level;
     unsigned ignored;        /* open levels of a value that is ignored */
     bool has_list;           /* "tensors" was seen */
     bool has_key, has_dtype, has_shape;  /* said already of the tensor being read */
     Text name;               /* its key; owned */
-    SchemaTensor tensor;
+    SchemaTensor tensor;     /* the one being read; its name is set at the end */
 } Reader;
 
+/* Names the tensor, once its key was read, and the byte behind what is wrong. */
 static bool refuse(Reader *reader, const char *what)
 {
     uint64_t where = json_reader_position(reader->json);
@@ -47,6 +50,7 @@ static bool refuse(Reader *reader, const char *what)
     return fault_file(reader->err, ERR_FORMAT, file, "schema: %s (byte %" PRIu64 ")", what, where);
 }
 
+/* The value in this slot has another type than a schema gives it. */
 static bool refuse_type(Reader *reader)
 {
     static const char *const wanted[] = {
@@ -62,6 +66,9 @@ static bool refuse_type(Reader *reader)
     return refuse(reader, wanted[reader->slot]);
 }
 
+/* -- Events: each asks whether its kind of value may stand in this slot ----------------- */
+
+/* A dtype or shape that is null is unknown. */
 static bool read_null(void *context)
 {
     Reader *reader = context;
@@ -76,6 +83,7 @@ static bool read_boolean(void *context, bool value)
     return reader->slot == SLOT_IGNORED || refuse_type(reader);
 }
 
+/* Digits only: 1.0 and -1 are no sizes, and a size beyond 63 bits is refused, not cut. */
 static bool read_number(void *context, const char *text, size_t n)
 {
     Reader *reader = context;
@@ -92,6 +100,7 @@ static bool read_number(void *context, const char *text, size_t n)
     return true;
 }
 
+/* No dtype has a name longer than what is quoted, so the quoted form serves for both. */
 static bool read_dtype(Reader *reader, const char *text, size_t n)
 {
     Text shown = {0};
@@ -122,6 +131,8 @@ static bool read_string(void *context, const char *text, size_t n)
     }
 }
 
+/* The objects that are read are the document and the tensors; inside of what is ignored, levels
+ * are counted to know where it ends. */
 static bool read_start_map(void *context)
 {
     Reader *reader = context;
@@ -137,6 +148,7 @@ static bool read_start_map(void *context)
     }
 }
 
+/* The lists that are read are "tensors" and "shape"; the slot becomes that of their items. */
 static bool read_start_list(void *context)
 {
     Reader *reader = context;
@@ -170,6 +182,7 @@ static bool is_key(Reader *reader, const char *text, size_t n, const char *word,
     return true;
 }
 
+/* A field twice is refused: JSON's readers disagree on which of the two counts. */
 static bool read_key(void *context, const char *text, size_t n)
 {
     Reader *reader = context;
@@ -184,6 +197,7 @@ static bool read_key(void *context, const char *text, size_t n)
     return !twice || refuse(reader, "a field stands twice");
 }
 
+/* A tensor is complete: into the dict with it, and the next item of the list is the next one. */
 static bool read_end_map(void *context)
 {
     Reader *reader = context;
@@ -201,6 +215,7 @@ static bool read_end_map(void *context)
     return schema_add(reader->dict, &reader->tensor, reader->source->name, where, reader->err);
 }
 
+/* The first three bytes are read for a byte order mark alone. */
 static bool read_document(Reader *reader)
 {
     static const JsonEvents events = {

@@ -18,21 +18,28 @@
 #include "loader/format/json_source.h"
 #include "loader/format/schema.h"
 
-enum { TITLES_MAX = 3, LINE_SHOWN = 80, WORD_MAX = 40 };
+enum {
+    TITLES_MAX = 3,      /* lines at the top that may be no tensor */
+    LINE_SHOWN = 80,     /* bytes of a line, in errors */
+    WORD_MAX = 40        /* bytes of a dtype's name or another word, with its NUL */
+};
 
 static const char advice[] =
     "a line should look like: head.fc.weight torch.Size([200, 2048])";
 
-/* The rest of a line. */
+/* The rest of a line: p moves forward as it is understood. Functions below that try something
+ * work on a copy and move the caller's only when they have found it. */
 typedef struct Scan {
     const char *p, *end;
 } Scan;
 
+/* strchr would find a NUL in every set. */
 static bool is_one_of(char c, const char *set)
 {
     return c && strchr(set, c);
 }
 
+/* Passes over characters of the set; how many. */
 static size_t skip(Scan *scan, const char *set)
 {
     const char *start = scan->p;
@@ -40,6 +47,7 @@ static size_t skip(Scan *scan, const char *set)
     return (size_t)(scan->p - start);
 }
 
+/* Passes over the word, if it stands here. */
 static bool take(Scan *scan, const char *word)
 {
     size_t n = strlen(word);
@@ -65,6 +73,7 @@ static uint32_t read_hex(const char *p, const char *end, int digits)
     return code;
 }
 
+/* A character as a held name has it (text.h): NUL as C0 80, \udc80 to \udcff as the stray byte. */
 static void add_code(Text *name, uint32_t code)
 {
     if (!code) text_addn(name, "\xC0\x80", 2);
@@ -91,7 +100,7 @@ static bool scan_escape(Scan *scan, Text *name)
     return true;
 }
 
-/* A string as Python's repr prints it. */
+/* A string as Python's repr prints it, in single or double quotes; false when it does not end. */
 static bool scan_quoted(Scan *scan, Text *name)
 {
     char quote = *scan->p++;
@@ -147,6 +156,7 @@ static bool scan_plain(Scan *scan, bool columns, Text *name)
 
 /* -- Shapes and dtypes ----------------------------------------------------------------- */
 
+/* One size, added to the tensor's; false when there are no digits, or too many. */
 static bool scan_size(Scan *scan, SchemaTensor *tensor)
 {
     const char *start = scan->p;
@@ -160,7 +170,7 @@ static bool scan_size(Scan *scan, SchemaTensor *tensor)
     return true;
 }
 
-/* Sizes and commas up to the closing bracket. */
+/* Sizes and commas up to the closing bracket; a comma may stand before it, as in (3,). */
 static bool scan_list(Scan *scan, const char *close, SchemaTensor *tensor)
 {
     for (;;) {
@@ -205,6 +215,7 @@ static bool scan_shape(Scan *scan, bool bare, SchemaTensor *tensor)
     return found;
 }
 
+/* A run of letters, digits and _ . : ? as a string; its length, which may be 0. */
 static size_t scan_word(Scan *scan, char word[WORD_MAX])
 {
     size_t n = 0;
@@ -220,6 +231,7 @@ static size_t scan_word(Scan *scan, char word[WORD_MAX])
     return n;
 }
 
+/* A word that is a dtype. The whole word must be one: "float32x" is none. */
 static bool scan_dtype(Scan *scan, SchemaTensor *tensor)
 {
     char word[WORD_MAX];
@@ -325,14 +337,16 @@ static bool is_title(Scan line)
     return !memmem(line.p, (size_t)(line.end - line.p), "torch.Size", 10);
 }
 
+/* The file being read. */
 typedef struct Listing {
-    const char *file;
-    StateDict *dict;
+    const char *file;        /* its name, for errors; borrowed */
+    StateDict *dict;         /* what was found; owned */
     Text name;               /* of the tensor being read */
     Text titles;             /* what was skipped at the top, for a warning */
-    size_t title_count, line;
+    size_t title_count, line;    /* titles skipped; number of the current line, from 1 */
 } Listing;
 
+/* Shows the line: most often it tells at once what the file is. Always false. */
 static bool refuse_line(const Listing *listing, Scan line, Error *err)
 {
     Text shown = {0};
@@ -344,6 +358,7 @@ static bool refuse_line(const Listing *listing, Scan line, Error *err)
     return false;
 }
 
+/* A line that is no tensor: a title, while no tensor was seen; else the file is refused. */
 static bool skip_title(Listing *listing, Scan line, Error *err)
 {
     if (dict_count(listing->dict) || listing->title_count == TITLES_MAX || !is_title(line))
@@ -374,12 +389,14 @@ static bool read_line(Listing *listing, Scan line, Error *err)
     return true;
 }
 
+/* PyTorch's message lists keys and shapes of two state dicts, so lines of it look like tensors. */
 static bool is_failed_load(const char *text, size_t n)
 {
     static const char words[] = "Error(s) in loading state_dict for";
     return memmem(text, n, words, sizeof words - 1) != NULL;
 }
 
+/* Line by line. When no tensor was found, the first line that is not empty is what to show. */
 static bool read_listing(Listing *listing, const char *bytes, size_t n, Error *err)
 {
     if (is_failed_load(bytes, n))

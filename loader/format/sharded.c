@@ -3,9 +3,10 @@
  *   {"metadata":{"total_size":123},
  *    "weight_map":{"tensor":"model-00001-of-00002.safetensors", …}}
  *
- * The shards are safetensors or torch files (FORMATS.md 5.4). Their names are not trusted:
- * they must be plain names with the index's own extension. The state dict is the union, in
- * the order of weight_map. Where no shard is there at all, the index is a schema of names. */
+ * transformers and huggingface_hub write it. The shards are safetensors or torch files. Their
+ * names are not trusted: they must be plain names with the index's own extension. The state
+ * dict is the union, in the order of weight_map. Where no shard is there at all, the index is a
+ * schema of names. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,38 +16,41 @@
 #include "loader/format/json_source.h"
 #include "loader/format/schema.h"
 
-enum { NAMES_SHOWN = 3 };
+enum { NAMES_SHOWN = 3 };    /* of shards or tensors in a message; the rest is counted */
 
-/* What the next value is. */
+/* What the next value is, told by the key that stands before it. */
 typedef enum Slot {
     SLOT_ROOT, SLOT_METADATA, SLOT_TOTAL, SLOT_MAP, SLOT_SHARD,
     SLOT_IGNORED             /* of a key that is not ours: whatever it is */
 } Slot;
 
+/* Which object the keys of the innermost level belong to. */
 typedef enum Keys { KEYS_ROOT, KEYS_METADATA, KEYS_MAP } Keys;
 
+/* One file that weight_map names. */
 typedef struct Shard {
     const char *name;        /* in the arena */
     Checkpoint *checkpoint;  /* a reference; NULL until opened */
     const StateDict *dict;   /* its weights; borrowed from the checkpoint */
     const Storage **storages;    /* old index → the union's record; owned */
-    size_t storage_count;
+    size_t storage_count;    /* one more than the highest index of its storages */
 } Shard;
 
+/* One pair of weight_map. */
 typedef struct Entry {
     const char *tensor;      /* in the arena */
-    uint32_t shard;
+    uint32_t shard;          /* index of Index.shards */
 } Entry;
 
 typedef struct Index {
     ByteSource *source;      /* borrowed */
     JsonReader *json;        /* valid while the document is read */
-    Error *err;
+    Error *err;              /* the caller's */
     Arena *arena;            /* owned: all names */
-    Slot slot;
-    Keys keys;
+    Slot slot;               /* of the next value */
+    Keys keys;               /* of the innermost object that is not ignored */
     unsigned ignored;        /* open levels of a value that is ignored */
-    bool has_map, has_total;
+    bool has_map, has_total; /* weight_map, metadata.total_size were seen */
     double total;            /* metadata.total_size; older files have it as a float */
     Entry *entries;          /* owned, in the order of weight_map */
     size_t entry_count, entry_room;
@@ -57,12 +61,14 @@ typedef struct Index {
 
 /* -- The index's JSON ------------------------------------------------------------------ */
 
+/* Names the index and the byte behind what is wrong; always false. */
 static bool refuse(Index *index, const char *what)
 {
     return fault_file(index->err, ERR_FORMAT, index->source->name, "%s (byte %" PRIu64 ")", what,
                       json_reader_position(index->json));
 }
 
+/* The value in this slot has another type than an index gives it. */
 static bool refuse_type(Index *index)
 {
     static const char *const wanted[] = {
@@ -90,6 +96,7 @@ static bool read_boolean(void *context, bool value)
     return index->slot == SLOT_IGNORED || refuse_type(index);
 }
 
+/* total_size serves a warning only; a literal of 64 characters or more counts as 0. */
 static bool read_number(void *context, const char *text, size_t n)
 {
     Index *index = context;
@@ -113,6 +120,7 @@ static bool refuse_shard_name(Index *index, const char *name)
     return false;
 }
 
+/* The value of the pair under way. A name is checked when it is met first. */
 static bool read_shard(Index *index, const char *text, size_t n)
 {
     const char *name = arena_strndup(index->arena, text, n);
@@ -159,12 +167,14 @@ static bool read_start_list(void *context)
     return true;
 }
 
+/* Only lists that are ignored were let in. */
 static bool read_end_list(void *context)
 {
     ((Index *)context)->ignored--;
     return true;
 }
 
+/* Objects that are read stand at the top only, so the keys behind one are the top's again. */
 static bool read_end_map(void *context)
 {
     Index *index = context;
@@ -178,6 +188,7 @@ static bool is_word(const char *text, size_t n, const char *word)
     return strlen(word) == n && memcmp(text, word, n) == 0;
 }
 
+/* A tensor twice is found when the union is made; here it would take an index of its own. */
 static bool read_key(void *context, const char *text, size_t n)
 {
     Index *index = context;
@@ -242,6 +253,8 @@ static const char *index_extension(const char *path)
     return "";
 }
 
+/* An index of safetensors must not lead to pickles: who downloads the one does not expect the
+ * other. */
 static bool check_extensions(const Index *index)
 {
     const char *extension = index_extension(index->source->name);
@@ -293,6 +306,8 @@ static Checkpoint *make_schema(const Index *index, const OpenContext *context)
 
 /* -- The union ------------------------------------------------------------------------- */
 
+/* Opens a shard and makes room to renumber its storages. Errors tell of the shard, and so begin
+ * with the index that led to it. */
 static bool open_shard(Index *index, OpenContext *context, Shard *shard)
 {
     shard->checkpoint = context->open_inner(context, shard->name, index->err);
@@ -328,6 +343,8 @@ static const Storage *join_storage(Shard *shard, const Storage *storage, Arena *
     return *slot;
 }
 
+/* Fills the union. *bytes counts each storage once, by the first tensor that shows it, as
+ * transformers counts total_size. */
 static bool join_tensors(Index *index, StateDict *dict, uint64_t *bytes)
 {
     uint32_t storages = 0;
@@ -378,6 +395,7 @@ static bool is_sorted(const Index *index)
     return true;
 }
 
+/* For checkpoint_own, which knows no types. */
 static void release_checkpoint(void *checkpoint)
 {
     checkpoint_unref(checkpoint);
@@ -413,6 +431,7 @@ static Checkpoint *make_checkpoint(Index *index, const OpenContext *context, Sta
     return checkpoint;
 }
 
+/* All shards are open at once: the union's tensors read from them. */
 static Checkpoint *open_shards(Index *index, OpenContext *context)
 {
     for (size_t i = 0; i < index->shard_count; i++)
@@ -424,6 +443,8 @@ static Checkpoint *open_shards(Index *index, OpenContext *context)
     return NULL;
 }
 
+/* No shard there: a schema. Some there: an error, since a model with holes would only look like
+ * one that does not fit. */
 static Checkpoint *open_indexed(Index *index, OpenContext *context)
 {
     if (!read_index(index) || !check_extensions(index)) return NULL;
@@ -442,6 +463,7 @@ static Checkpoint *open_indexed(Index *index, OpenContext *context)
     return checkpoint;
 }
 
+/* The checkpoint keeps references of its own to the shards; those of the index go here. */
 static Checkpoint *open_sharded(OpenContext *context, ByteSource *source, Error *err)
 {
     Index index = {.source = source, .err = err, .arena = arena_new()};

@@ -1,3 +1,6 @@
+/* From a pickle's graph to a checkpoint. Two walks: the first one, children before parents, reads
+ * the references to storages and turns calls into tensors; then, when all bytes have been found,
+ * the second one checks every tensor against its storage. Containers are listed last. */
 #include "loader/format/torch.h"
 
 #include <inttypes.h>
@@ -8,6 +11,7 @@
 #include "loader/format/fault.h"
 #include "loader/format/graph.h"
 
+/* The allowance grows with the pickle: a large file may do more than a small one. */
 void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Object *root,
                 uint64_t pickle_bytes)
 {
@@ -18,12 +22,14 @@ void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Objec
     checkpoint_set_root(checkpoint, root);
 }
 
+/* The storages themselves are in the checkpoint's arena and stay. */
 void torch_done(TorchFile *file)
 {
     map_done(&file->keys);
     free(file->storages);
 }
 
+/* A file of 100,000 odd storages says so twenty times, then how often more. */
 void torch_warn(TorchFile *file, const char *format, ...)
 {
     if (checkpoint_warning_count(file->checkpoint) >= TORCH_WARNINGS_MAX) {
@@ -41,6 +47,7 @@ void torch_warn(TorchFile *file, const char *format, ...)
 
 /* --- storages ------------------------------------------------------------------------- */
 
+/* Zips: "0", "1" …; legacy files: an address in decimal, as str, bytes or (Python 2) a number. */
 const char *torch_key_text(Arena *arena, const Object *key)
 {
     if (key->kind == OBJ_STR) return key->bytes.text;
@@ -55,6 +62,8 @@ TorchStorage *torch_storage(const TorchFile *file, const char *key)
     return index == MAP_NONE ? NULL : file->storages[index];
 }
 
+/* PERSID of a tuple that begins with 'storage'. The oldest legacy files have ('module', class,
+ * source file, source) too, which is of no use here. */
 bool torch_is_storage(const Object *node)
 {
     if (node->kind != OBJ_PERSID) return false;
@@ -64,8 +73,9 @@ bool torch_is_storage(const Object *node)
     return tag->kind == OBJ_STR && strcmp(tag->bytes.text, "storage") == 0;
 }
 
-/* What a storage class holds, told by its name alone: torch, torch.cuda and others have classes
- * of the same names, and none of them is ever asked. */
+/* What a storage class holds, told by its name alone: torch.FloatStorage, torch.cuda.HalfStorage,
+ * torch.storage.UntypedStorage, whose elements are bytes. None of them is ever asked. A file has
+ * a few classes and a node for each, so the last answer, kept by node, is nearly always right. */
 static bool read_class(TorchFile *file, const Object *node, Error *err)
 {
     if (node == file->class_node) return true;
@@ -79,7 +89,8 @@ static bool read_class(TorchFile *file, const Object *node, Error *err)
     return true;
 }
 
-/* Registers the storage of a key that was not met before, of the class read last. */
+/* Registers the storage of a key that was not met before, of the class read last. From now on all
+ * tensors of that key point to this one record: that is how sharing memory is known. */
 static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool meta,
                         TorchStorage **out, Error *err)
 {
@@ -120,7 +131,8 @@ static void check_again(TorchFile *file, TorchStorage *storage, uint64_t numel)
     text_done(&key);
 }
 
-/* view_metadata of old legacy files: (key, offset, size), in elements of the storage. */
+/* view_metadata of old legacy files: (key, offset, size), in elements of the storage. Such a view
+ * is a storage of its own in Python; here it moves where the tensor begins. *offset in bytes. */
 static bool read_view(const TorchStorage *storage, const Object *view, unsigned width,
                       uint64_t *offset, Error *err)
 {
@@ -139,7 +151,12 @@ static bool read_view(const TorchStorage *storage, const Object *view, unsigned 
     return true;
 }
 
-/* ('storage', class, key, location, number of elements[, view]). */
+/* The persistent id of a storage (torch/serialization.py, persistent_id):
+ *
+ *   0 'storage'   1 a storage class   2 its key   3 where it was, "cpu", "cuda:0", "meta" …
+ *   4 its number of elements          5 in legacy files: None, or the view
+ *
+ * It is written in full for each tensor; equal keys mean the same storage. */
 static bool read_use(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err)
 {
     if (id->list.count < 5)
@@ -178,7 +195,8 @@ bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *u
 
 /* --- the two walks over the graph ----------------------------------------------------- */
 
-/* Puts "FILE::PLACE: tensor 'KEY': " before what is wrong with the node under way. */
+/* Puts "FILE::PLACE: tensor 'KEY': " before what is wrong with the node under way. *err is copied
+ * first, since it is both what is said and where it is written. */
 static bool fault_at(const TorchFile *file, const Graph *graph, Error *err)
 {
     if (!err) return false;
@@ -209,6 +227,7 @@ bool torch_interpret(TorchFile *file, Error *err)
     return fine;
 }
 
+/* Most often a tensor does not fit since the file is not whole: the remedy says so. */
 static bool check_node(const TorchFile *file, const Object *node, Error *err)
 {
     if (node->kind != OBJ_TENSOR || tensor_check(node->tensor, err)) return true;
@@ -218,6 +237,7 @@ static bool check_node(const TorchFile *file, const Object *node, Error *err)
     return error_set(err, what.code, "%s; %s", what.text, file->remedy);
 }
 
+/* The second walk; tensors that an object shares are checked once. */
 static bool check_tensors(TorchFile *file, Error *err)
 {
     Graph graph;

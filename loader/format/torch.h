@@ -42,10 +42,10 @@ typedef struct TorchStorageUse {
 typedef struct TorchFile TorchFile;
 
 struct TorchFile {
-    Checkpoint *checkpoint;      /* borrowed */
+    Checkpoint *checkpoint;      /* being filled; borrowed */
     Arena *arena;                /* the checkpoint's */
     const char *name;            /* of the file, for errors; borrowed */
-    Object *root;
+    Object *root;                /* of the pickle; in the arena */
     bool big_endian;             /* values are stored big-endian */
     /* Finds the bytes of a storage at its first use: sets source, offset and bytes. NULL: the
      * reader does it after torch_interpret; until then a storage has its claimed length. */

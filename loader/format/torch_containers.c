@@ -2,15 +2,20 @@
  *
  * A place is a dict, a sequence, or an object, whose attributes (or, without any, whose
  * arguments) count. Besides each place, a dict of dicts of tensors is offered as one, keys
- * joined by dots. Object.mark says what is known of a place that was met before. */
+ * joined by dots. Object.mark says what is known of a place that was met before.
+ *
+ *   {'epoch': 3, 'model': OrderedDict(w=T, b=T), 'ema': {'enc': {w: T}, 'dec': {w: T}}}
+ *
+ * gives model (w, b), ema.enc (w), ema.dec (w), and ema, joined (enc.w, dec.w). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/format/graph.h"
 #include "loader/format/torch.h"
 
+/* What Object.mark of a place says. The walks of torch.c have left all marks 0. */
 typedef enum PlaceState {
-    PLACE_NEW,
+    PLACE_NEW,       /* not met yet */
     PLACE_OPEN,      /* we are inside: meeting it again means a cycle */
     PLACE_EMPTY,     /* a dict with nothing in it */
     PLACE_JOINS,     /* a dict of tensors and plain values, or of such dicts */
@@ -20,26 +25,29 @@ typedef enum PlaceState {
 /* About the bytes of a StateDict with a few tensors. */
 enum { CONTAINER_COST = 1024 };
 
+/* A place that the walk is inside of. */
 typedef struct Level {
-    Object *node;
+    Object *node;            /* the place itself, which carries the mark */
     const Object *items;     /* the DICT, LIST or TUPLE behind it */
     size_t next;             /* its next item to look at */
     size_t path;             /* length of its path */
     size_t tensors, plain, dicts;    /* children: tensors; None, bool, number, text; JOINS */
     bool apart;              /* it has other children */
-    bool optimizer;
+    bool optimizer;          /* it, or a place around it, looks like optimizer state */
 } Level;
 
 typedef struct Lister {
-    TorchFile *file;
+    TorchFile *file;         /* borrowed */
     Level *levels;           /* owned */
-    size_t depth, room;
+    size_t depth, room;      /* levels under way; room for */
     Object **met;            /* places whose mark is set; owned */
-    size_t met_count, met_room;
+    size_t met_count, met_room;      /* of met */
     Text path;               /* of the place under way; owned */
-    Error *err;
+    Error *err;              /* the caller's */
 } Lister;
 
+/* A memo can put one dict of a thousand tensors under a million names with a few bytes each. What
+ * listing costs is therefore paid for, and the purse is filled by the pickle's own length. */
 bool torch_spend(TorchFile *file, uint64_t bytes, Error *err)
 {
     if (bytes <= file->listing_left) {
@@ -56,6 +64,7 @@ bool torch_is_dict(const Object *node)
     return object_as_dict(node) || object_is_call(node, "collections", "OrderedDict");
 }
 
+/* The record is copied, and only the name differs: one tensor may stand in many containers. */
 bool torch_list_tensor(TorchFile *file, StateDict *dict, const char *name, const Tensor *tensor,
                        Error *err)
 {
@@ -74,6 +83,7 @@ typedef struct Entry {
     const Object *key, *value;
 } Entry;
 
+/* The key as a held name; borrowed where the key is text already. */
 static const char *entry_name(Arena *arena, const Object *key)
 {
     if (key->kind == OBJ_STR) return key->bytes.text;
@@ -112,6 +122,7 @@ static bool list_entries(Lister *lister, const Object *dict, Entry *entries, siz
     return fine;
 }
 
+/* The tensors of a DICT under their keys; *others counts what else is there. */
 static bool list_dict(Lister *lister, const Object *items, StateDict *dict, size_t *others)
 {
     size_t count = 0;
@@ -126,6 +137,7 @@ static bool list_dict(Lister *lister, const Object *items, StateDict *dict, size
     return fine;
 }
 
+/* The tensors of a LIST or TUPLE under "[0]", "[1]" … */
 static bool list_sequence(Lister *lister, const Object *items, StateDict *dict, size_t *others)
 {
     Text name = {0};
@@ -163,6 +175,7 @@ static bool add_container(Lister *lister, StateDict *dict, size_t others, bool o
     return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
 }
 
+/* A container of what the place itself holds. */
 static bool list_place(Lister *lister, const Object *node, const Object *items, bool optimizer)
 {
     StateDict *dict = dict_new();
@@ -175,6 +188,7 @@ static bool list_place(Lister *lister, const Object *node, const Object *items, 
     return false;
 }
 
+/* A container of a module's state dict (torch_module.c). */
 static bool list_module(Lister *lister, const Object *node, bool optimizer)
 {
     StateDict *dict = dict_new();
@@ -186,18 +200,19 @@ static bool list_module(Lister *lister, const Object *node, bool optimizer)
 
 /* --- dicts of dicts, joined ----------------------------------------------------------- */
 
+/* A dict that the join is inside of. */
 typedef struct JoinLevel {
-    const Object *items;
-    size_t next, prefix;
+    const Object *items;     /* a DICT */
+    size_t next, prefix;     /* its next item; length of the prefix of its names */
 } JoinLevel;
 
 typedef struct Join {
     Lister *lister;
-    StateDict *dict;
+    StateDict *dict;         /* being filled; handed to add_container */
     JoinLevel *levels;       /* owned */
-    size_t depth, room;
+    size_t depth, room;      /* levels under way; room for */
     Text name;               /* owned */
-    size_t others;
+    size_t others;           /* entries that are neither tensors nor dicts */
 } Join;
 
 static bool join_enter(Join *join, const Object *items)
@@ -209,6 +224,8 @@ static bool join_enter(Join *join, const Object *items)
     return true;
 }
 
+/* One item of the innermost dict, or its end. There is no cycle to be caught in: a place that is
+ * inside itself is PLACE_APART, and so is every place around it. */
 static bool join_next(Join *join)
 {
     JoinLevel *level = &join->levels[join->depth - 1];
@@ -235,6 +252,7 @@ static bool join_next(Join *join)
     return join_enter(join, inner);
 }
 
+/* The dicts below a place as one container, names joined by dots: "enc.w". */
 static bool list_joined(Lister *lister, const Level *outer)
 {
     Join join = {.lister = lister, .dict = dict_new()};
@@ -260,6 +278,7 @@ static const Object *items_of(const Object *node)
     return items ? items : node->call->args;
 }
 
+/* What stands beside tensors without making a dict anything but a state dict. */
 static bool is_plain(const Object *node)
 {
     switch ((ObjectKind)node->kind) {
@@ -278,11 +297,13 @@ static bool is_optimizer_key(const Object *key)
            has_suffix(name, "_optim");
 }
 
+/* Optimizer.state_dict(): {'state': {0: {…}, …}, 'param_groups': […]}. */
 static bool is_optimizer(const Object *items)
 {
     return object_get(items, "state") && object_get(items, "param_groups");
 }
 
+/* Marks a place, and notes it to be unmarked at the end. */
 static void meet(Lister *lister, Object *node, PlaceState state)
 {
     node->mark = (uint8_t)state;
@@ -291,6 +312,7 @@ static void meet(Lister *lister, Object *node, PlaceState state)
     lister->met[lister->met_count++] = node;
 }
 
+/* Only values are children: in a DICT every second item, from the first value on. */
 static void count_children(Level *level)
 {
     const Object *items = level->items;
@@ -352,6 +374,8 @@ static void tell_parent(Lister *lister, PlaceState state)
     else if (state != PLACE_EMPTY) parent->apart = true;
 }
 
+/* All children are done, so it is known what the place is. It joins when it holds two dicts or
+ * more and no tensor: one dict alone would only repeat its tensors under longer names. */
 static bool leave(Lister *lister)
 {
     Level level = lister->levels[--lister->depth];
@@ -366,6 +390,9 @@ static bool leave(Lister *lister)
     return !joined || list_joined(lister, &level);
 }
 
+/* One child of the innermost place, or its end. Tensors were listed with their place. A child
+ * that was not entered (met before, a module, too deep) tells its parent here; one that was
+ * entered does it when it is left. */
 static bool next_child(Lister *lister)
 {
     Level *level = &lister->levels[lister->depth - 1];
@@ -392,6 +419,7 @@ static bool next_child(Lister *lister)
     return true;
 }
 
+/* torch.save(tensor) makes a file of one tensor: a container "" with the name "". */
 static bool list_root(Lister *lister)
 {
     Object *root = lister->file->root;

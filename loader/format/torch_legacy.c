@@ -1,5 +1,5 @@
-/* The stream that torch.save wrote from 0.1.10 to 1.5, and still writes on request (FORMATS.md 2.1;
- * torch/serialization.py, _legacy_save).
+/* The stream that torch.save wrote from 0.1.10 to 1.5, and still writes on request
+ * (torch/serialization.py, _legacy_save).
  *
  *   pickle: the magic number 0x1950a86a20f9469cfc6c
  *   pickle: the protocol version, 1001
@@ -17,8 +17,10 @@
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
 
+/* The second pickle; bytes looked at to tell what the file is. */
 enum { PROTOCOL_VERSION = 1001, HEAD_BYTES = 512 };
 
+/* 0x1950a86a20f9469cfc6c as LONG1 has it, lowest byte first, and as LONG has it, in decimal. */
 static const unsigned char magic_number[10] = {0x6C, 0xFC, 0x9C, 0x46, 0xF9,
                                                0x20, 0x6A, 0xA8, 0x50, 0x19};
 static const char magic_text[] = "L119547037146038801333356L\n";
@@ -54,6 +56,7 @@ static Sniff sniff_legacy(ByteSource *source, const unsigned char *head, size_t 
     return is_pickle(head, n) ? SNIFF_MAYBE : SNIFF_NO;
 }
 
+/* A pickle without the magic number is opened only when no other format knows the file. */
 static bool check_kind(const unsigned char *head, size_t n, const char *file, Error *err)
 {
     if (is_stream(head, n)) return true;
@@ -97,6 +100,7 @@ static bool read_preamble(ByteSource *source, uint64_t *at, Error *err)
 
 /* --- the storages behind them --------------------------------------------------------- */
 
+/* "FILE: storage 'KEY' WHAT"; always false. */
 static bool fault_storage(const TorchFile *file, const TorchStorage *storage, Error *err,
                           ErrorCode code, const char *what)
 {
@@ -140,6 +144,8 @@ static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *so
     return true;
 }
 
+/* Walks the data section from `at`. The list and the object must name the same storages, each
+ * once: a storage that is skipped would move all that follow. `absent` serves as the tick. */
 static bool place_storages(TorchFile *file, const Object *keys, ByteSource *source, uint64_t at,
                            Error *err)
 {
@@ -170,6 +176,8 @@ static bool place_storages(TorchFile *file, const Object *keys, ByteSource *sour
 
 /* --- the whole ------------------------------------------------------------------------ */
 
+/* The pickles in their order. The object is interpreted before the storages are looked for, since
+ * only its references say how long an element of each is. */
 static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
 {
     unsigned char head[HEAD_BYTES];

@@ -9,6 +9,7 @@
 #include "loader/format/graph.h"
 #include "loader/format/torch.h"
 
+/* A module whose submodules are being walked. */
 typedef struct ModuleLevel {
     const Object *modules;   /* the DICT behind _modules, or NULL */
     size_t next;             /* its next item */
@@ -16,12 +17,12 @@ typedef struct ModuleLevel {
 } ModuleLevel;
 
 typedef struct ModuleWalk {
-    TorchFile *file;
-    StateDict *dict;
+    TorchFile *file;         /* borrowed */
+    StateDict *dict;         /* being filled; borrowed */
     ModuleLevel *levels;     /* owned */
-    size_t depth, room;
+    size_t depth, room;      /* modules under way; room for */
     Text name;               /* the prefix, and behind it the name under way; owned */
-    Error *err;
+    Error *err;              /* the caller's */
 } ModuleWalk;
 
 const Object *torch_attributes(const Object *node)
@@ -32,6 +33,7 @@ const Object *torch_attributes(const Object *node)
     return object_as_dict(state);
 }
 
+/* By what it has, not by its class, which is the user's own. */
 bool torch_is_module(const Object *node)
 {
     const Object *attributes = torch_attributes(node);
@@ -49,6 +51,7 @@ static const Object *set_items(const Object *set)
     return NULL;
 }
 
+/* Whether a set holds the key: the same node (strings are memoized), or the same text. */
 static bool contains(const Object *items, const Object *key)
 {
     for (size_t i = 0; items && i < items->list.count; i++) {
@@ -61,6 +64,7 @@ static bool contains(const Object *items, const Object *key)
     return false;
 }
 
+/* Back to a prefix: what was appended behind it is gone. */
 static void cut_name(ModuleWalk *walk, size_t length)
 {
     walk->name.length = length;
@@ -101,6 +105,8 @@ static bool enter(ModuleWalk *walk, const Object *module)
     return true;
 }
 
+/* One submodule of the innermost module, or its end. A module that stands in two places is listed
+ * in both, as state_dict() does; the depth and the allowance end a module inside itself. */
 static bool next_module(ModuleWalk *walk)
 {
     ModuleLevel *level = &walk->levels[walk->depth - 1];

@@ -1,5 +1,10 @@
-/* The functions and classes that PyTorch pickles tensors with, told by name; their arguments
- * are those of torch/_utils.py, torch/_tensor.py and, before 0.4, torch/tensor.py. */
+/* The functions and classes that PyTorch pickles tensors with, told by name; their arguments, which
+ * stand above each rebuild_… below, are those of torch/_utils.py, torch/_tensor.py and, before
+ * 0.4, torch/tensor.py.
+ *
+ * A CALL of one of them becomes a TENSOR node in place, so whoever shares the node shares the
+ * tensor. The walk gives children first: arguments that are tensors are TENSOR nodes already.
+ * What is not known stays a CALL and is shown as such. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,19 +12,21 @@
 
 /* A tensor that is being made out of a call. */
 typedef struct Build {
-    TorchFile *file;
+    TorchFile *file;         /* borrowed */
     const Object *args;      /* a TUPLE; at least as many as the table says */
-    Tensor tensor;
-    Encoding encoding;
+    Tensor tensor;           /* as far as it is made; dims and strides in the file's arena */
+    Encoding encoding;       /* its own; shared and attached at the end */
     bool unknown;            /* not a tensor after all: the call stays as it is */
-    Error *err;
+    Error *err;              /* the caller's */
 } Build;
 
+/* NULL when there are fewer: arguments were added over the years. */
 static const Object *arg(const Build *b, size_t index)
 {
     return index < b->args->list.count ? b->args->list.items[index] : NULL;
 }
 
+/* The caller puts file and tensor before it; always false. */
 static bool refuse(Build *b, const char *what)
 {
     return error_set(b->err, ERR_FORMAT, "%s", what);
@@ -62,6 +69,8 @@ static bool are_standard(const int64_t *dims, const int64_t *strides, unsigned r
     return true;
 }
 
+/* The tensor's dims and, where they say more than "contiguous", its strides, in elements. NULL for
+ * `stride`: the function has none. */
 static bool set_shape(Build *b, const Object *size, const Object *stride)
 {
     int64_t dims[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
@@ -101,6 +110,11 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
     return true;
 }
 
+static bool is_true(const Object *node)
+{
+    return node && node->kind == OBJ_BOOL && node->boolean;
+}
+
 /* {'conj': True, 'neg': True}: what is stored is not conjugated, not negated. */
 static bool read_bits(Build *b, const Object *metadata)
 {
@@ -108,8 +122,8 @@ static bool read_bits(Build *b, const Object *metadata)
     if (!dict) return true;
     if (!torch_spend(b->file, dict->list.count, b->err)) return false;
     const Object *conj = object_get(metadata, "conj"), *neg = object_get(metadata, "neg");
-    b->encoding.conjugate = conj && conj->kind == OBJ_BOOL && conj->boolean;
-    b->encoding.negate = neg && neg->kind == OBJ_BOOL && neg->boolean;
+    b->encoding.conjugate = is_true(conj);
+    b->encoding.negate = is_true(neg);
     return true;
 }
 
@@ -124,6 +138,7 @@ static DType read_dtype(const Object *node)
 /* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]): also v1. */
 static bool rebuild_v2(Build *b)
 {
+    b->tensor.parameter = is_true(arg(b, 4));
     return read_bits(b, arg(b, 6)) && set_data(b, arg(b, 0), arg(b, 1), DT_UNKNOWN) &&
            set_shape(b, arg(b, 2), arg(b, 3));
 }
@@ -147,6 +162,7 @@ static bool unpack_shape(Build *b)
 static bool rebuild_v3(Build *b)
 {
     DType dtype = read_dtype(arg(b, 6));
+    b->tensor.parameter = is_true(arg(b, 4));
     if (!read_bits(b, arg(b, 7)) || !set_data(b, arg(b, 0), arg(b, 1), dtype) ||
         !set_shape(b, arg(b, 2), arg(b, 3)))
         return false;
@@ -179,6 +195,8 @@ static bool rebuild_wrapper(Build *b)
     return set_shape(b, arg(b, 2), arg(b, 3));
 }
 
+/* (torch.per_tensor_affine, scale, zero point), or (torch.per_channel_affine, scales, zero points,
+ * dim). A value is scale · (stored - zero point). */
 static const char *quantizer_note(Arena *arena, const Object *qparams)
 {
     if (qparams->kind != OBJ_TUPLE || qparams->list.count < 3) return "quantized";
@@ -238,6 +256,7 @@ static bool rebuild_same(Build *b)
     return true;
 }
 
+/* (data, requires_grad, hooks[, state]): the tensor, as an nn.Parameter. */
 static bool rebuild_parameter(Build *b)
 {
     if (!rebuild_same(b)) return false;
@@ -245,12 +264,14 @@ static bool rebuild_parameter(Build *b)
     return true;
 }
 
+/* A function of torch that makes a tensor. */
 typedef struct Rebuilder {
     const char *name;        /* in any module of torch: they moved over the years */
-    bool (*make)(Build *b);
+    bool (*make)(Build *b);  /* fills b->tensor; false: the file is refused */
     size_t args;             /* at least */
 } Rebuilder;
 
+/* The most frequent first: a search is made for each tensor. */
 static const Rebuilder rebuilders[] = {
     {"_rebuild_tensor_v2", rebuild_v2, 6},
     {"_rebuild_parameter", rebuild_parameter, 1},
@@ -267,6 +288,7 @@ static const Rebuilder rebuilders[] = {
     {"_rebuild_xla_tensor", rebuild_same, 1},
 };
 
+/* A name of the module torch or of one inside it; "torchvision" is another. */
 static bool is_torch(const Object *global)
 {
     return global->kind == OBJ_GLOBAL && strncmp(global->global.module, "torch", 5) == 0 &&
@@ -281,6 +303,7 @@ static const Rebuilder *find_rebuilder(const Object *callable)
     return NULL;
 }
 
+/* Calls the rebuilder on the arguments, which it need not count again. NULL: not one of ours. */
 static bool run(Build *b, const Rebuilder *rebuilder, const Object *args)
 {
     b->unknown = !rebuilder || args->kind != OBJ_TUPLE;
@@ -340,6 +363,7 @@ static const Object *class_of(const ObjectCall *call)
     return call->callable;
 }
 
+/* By the name of what is called: a function "_rebuild_…", a Parameter, or an old tensor class. */
 static bool make(Build *b, const ObjectCall *call)
 {
     const Object *class = class_of(call);
@@ -365,6 +389,7 @@ static const Encoding *share_encoding(TorchFile *file, const Encoding *encoding)
     return file->encodings[index];
 }
 
+/* What an entry takes of the allowance: its place in the new dict. */
 enum { PAIR_COST = 2 * sizeof(Object *) };
 
 /* Python 2 pickles OrderedDict([[key, value], …]); later ones fill an empty one. Both become
@@ -392,6 +417,8 @@ static bool fill_ordered_dict(TorchFile *file, const Object *node, Error *err)
     return true;
 }
 
+/* Storages are read where they stand, too: an object may hold one without a tensor. The identity
+ * of a tensor is its node, which a file refers to again where Python had the same object. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err)
 {
     TorchStorageUse use;

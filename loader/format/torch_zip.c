@@ -1,4 +1,5 @@
-/* The zip format of torch.save, PyTorch 1.6 to today (FORMATS.md 1; inline_container.cc).
+/* The zip format of torch.save, PyTorch 1.6 to today (torch/serialization.py, _save and _load;
+ * caffe2/serialize/inline_container.cc).
  *
  *   archive/data.pkl       the pickle; tensors refer to storages by key
  *   archive/data/KEY       the bytes of each storage, stored, 64-byte aligned
@@ -16,15 +17,20 @@
 #include "loader/format/torch.h"
 #include "loader/source/zip.h"
 
+/* What PyTorch accepts in the record "version" (caffe2/serialize/versions.h; torch.save writes 3);
+ * bytes of "version" and "byteorder" that are read. */
 enum { VERSION_MIN = 1, VERSION_MAX = 10, SMALL_RECORD_MAX = 64 };
 
+/* What the reader needs beside TorchFile; its `context` for find_record. */
 typedef struct TorchZip {
-    Zip *zip;
+    Zip *zip;                /* a reference */
     const char *prefix;      /* "archive/"; in the checkpoint's arena */
     size_t mismatched;       /* records of another size than the pickle claims */
     Text first_mismatch;     /* what the first of them was; owned */
 } TorchZip;
 
+/* A local header at byte 0, as torch.load asks for: it takes a zip behind other bytes for a legacy
+ * stream. Whether PyTorch wrote it is seen when it is opened. */
 static Sniff sniff_zip(ByteSource *source, const unsigned char *head, size_t n)
 {
     (void)source;
@@ -40,6 +46,7 @@ static const char *without_folder(const char *name)
     return slash ? slash + 1 : name;
 }
 
+/* In whatever folder: the archive's name is not known while its kind is not. */
 static bool has_member(const Zip *zip, const char *name)
 {
     for (size_t i = 0; i < zip_count(zip); i++)
@@ -52,6 +59,7 @@ static bool is_folder(const ZipMember *member)
     return has_suffix(member->name, "/");
 }
 
+/* Files whose name ends so, less what a Mac puts into the zips that it makes. */
 static size_t count_members(const Zip *zip, const char *suffix)
 {
     size_t count = 0;
@@ -64,6 +72,7 @@ static size_t count_members(const Zip *zip, const char *suffix)
     return count;
 }
 
+/* A zip that holds a model in another way. */
 typedef struct KnownZip {
     const char *member;      /* tells the kind, behind the first folder */
     const char *what;        /* what the file is, and what to do; %s is its name */
@@ -85,6 +94,7 @@ static const KnownZip known_zips[] = {
                          "keras.models.load_model('%s') and save its weights as .npz"},
 };
 
+/* The text is no format for printf: it is cut at its %s, where the file's name goes. */
 static bool refuse_known(const Zip *zip, const char *file, Error *err)
 {
     for (size_t i = 0; i < countof(known_zips); i++) {
@@ -139,6 +149,7 @@ static bool refuse_zip(const Zip *zip, const char *file, Error *err)
 
 /* --- the archive's folder ------------------------------------------------------------- */
 
+/* A member by its name in a folder; NULL if none. */
 static const ZipMember *find_in(const Zip *zip, const char *prefix, const char *name)
 {
     Text path = {0};
@@ -204,6 +215,7 @@ static bool read_record(TorchZip *zip, const char *name, char out[SMALL_RECORD_M
     return true;
 }
 
+/* A file without a version has all that matters in it, so it is only warned about. */
 static bool check_version(TorchZip *zip, TorchFile *file, Error *err)
 {
     char text[SMALL_RECORD_MAX + 1];
@@ -224,6 +236,7 @@ static bool check_version(TorchZip *zip, TorchFile *file, Error *err)
                       VERSION_MAX);
 }
 
+/* Absent before PyTorch 2.1 or so, which means little-endian. */
 static bool read_byteorder(TorchZip *zip, TorchFile *file, Error *err)
 {
     char text[SMALL_RECORD_MAX + 1];
@@ -237,6 +250,7 @@ static bool read_byteorder(TorchZip *zip, TorchFile *file, Error *err)
 
 /* --- storages ------------------------------------------------------------------------- */
 
+/* Counts; only the first one is told. */
 static void note_mismatch(TorchZip *zip, const TorchStorage *storage, uint64_t size)
 {
     if (zip->mismatched++) return;
@@ -279,6 +293,7 @@ static bool find_record(TorchFile *file, TorchStorage *storage, Error *err)
 
 /* --- the whole ------------------------------------------------------------------------ */
 
+/* The byte order comes first: encodings of tensors depend on it. */
 static bool interpret(TorchZip *zip, TorchFile *file, uint64_t pickle_size, uint64_t used,
                       Error *err)
 {
@@ -296,6 +311,7 @@ static bool interpret(TorchZip *zip, TorchFile *file, uint64_t pickle_size, uint
     return fine && torch_finish(file, err);
 }
 
+/* TorchScript has a data.pkl too, and is told by its constants.pkl, as torch.load does. */
 static bool fill(Checkpoint *checkpoint, TorchZip *zip, const char *name, Error *err)
 {
     zip->prefix = find_prefix(zip->zip, checkpoint, name, err);

@@ -1,3 +1,6 @@
+/* The sources that everything else is made of: a file, bytes in memory, a window of another
+ * source. Each is a struct that begins with a ByteSource, so that a pointer to one is a pointer
+ * to the other, and a table of three functions. */
 #include "loader/source/source.h"
 
 #include <errno.h>
@@ -10,25 +13,27 @@
 
 #include "loader/core/memory.h"
 
+/* A regular file. pread keeps no position, so that threads may share the descriptor. */
 typedef struct FileSource {
     ByteSource base;
-    char *path;
-    int fd;
+    char *path;              /* also base.name; owned */
+    int fd;                  /* read-only; owned */
 } FileSource;
 
 typedef struct MemorySource {
     ByteSource base;
-    char *name;
-    unsigned char *bytes;
+    char *name;              /* also base.name; owned */
+    unsigned char *bytes;    /* [base.size]; owned */
 } MemorySource;
 
 typedef struct WindowSource {
     ByteSource base;
-    char *name;
+    char *name;              /* also base.name; owned */
     ByteSource *inner;       /* a reference */
-    uint64_t offset;
+    uint64_t offset;         /* of byte 0 in `inner`, in bytes */
 } WindowSource;
 
+/* The caller who made the source holds its first reference. */
 static void init(ByteSource *source, const ByteSourceOps *ops, const char *name, uint64_t size)
 {
     source->ops = ops;
@@ -37,7 +42,8 @@ static void init(ByteSource *source, const ByteSourceOps *ops, const char *name,
     atomic_init(&source->refs, 1);
 }
 
-/* A short read means that the file became shorter after it was opened. */
+/* pread may give less than was asked for, so it is asked again. Nothing at all means that the
+ * file became shorter after it was opened: the range was checked against its size then. */
 static bool read_file(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
     FileSource *file = (FileSource *)source;
@@ -57,6 +63,7 @@ static bool read_file(ByteSource *source, uint64_t offset, void *out, size_t n, 
     return true;
 }
 
+/* The whole file is one contiguous range of its descriptor. */
 static bool locate_file(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uint64_t *where)
 {
     (void)n;
@@ -65,6 +72,7 @@ static bool locate_file(ByteSource *source, uint64_t offset, uint64_t n, int *fd
     return true;
 }
 
+/* `base` is the first member, so freeing the FileSource frees the ByteSource. */
 static void close_file(ByteSource *source)
 {
     FileSource *file = (FileSource *)source;
@@ -75,6 +83,7 @@ static void close_file(ByteSource *source)
 
 static const ByteSourceOps file_ops = {read_file, locate_file, close_file};
 
+/* Only regular files have a size and can be read anywhere. */
 static bool is_readable_kind(mode_t mode, const char *path, Error *err)
 {
     if (S_ISREG(mode)) return true;
@@ -110,6 +119,7 @@ ByteSource *source_open_file(const char *path, Error *err)
     return &file->base;
 }
 
+/* Cannot fail: source_read has checked the range. */
 static bool read_memory(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
     (void)err;
@@ -125,6 +135,7 @@ static void close_memory(ByteSource *source)
     free(memory);
 }
 
+/* No locate: memory has no descriptor that the kernel could copy from. */
 static const ByteSourceOps memory_ops = {read_memory, NULL, close_memory};
 
 ByteSource *source_from_memory(const void *bytes, size_t n, const char *name)
@@ -137,12 +148,15 @@ ByteSource *source_from_memory(const void *bytes, size_t n, const char *name)
     return &memory->base;
 }
 
+/* Goes through source_read, which checks again: a fault names the inner source and its byte,
+ * which is where a person would look. */
 static bool read_window(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
     WindowSource *window = (WindowSource *)source;
     return source_read(window->inner, window->offset + offset, out, n, err);
 }
 
+/* Windows of windows add up to one place in the file, if there is a file at the bottom. */
 static bool locate_window(ByteSource *source, uint64_t offset, uint64_t n, int *fd,
                           uint64_t *where)
 {
@@ -160,6 +174,7 @@ static void close_window(ByteSource *source)
 
 static const ByteSourceOps window_ops = {read_window, locate_window, close_window};
 
+/* The range is proved here once, so that a window never reaches beyond its base. */
 ByteSource *source_window(ByteSource *base, uint64_t offset, uint64_t size, const char *name,
                           Error *err)
 {
@@ -183,11 +198,14 @@ ByteSource *source_ref(ByteSource *source)
     return source;
 }
 
+/* fetch_sub returns the count before: 1 means that this was the last reference. */
 void source_unref(ByteSource *source)
 {
     if (source && atomic_fetch_sub(&source->refs, 1) == 1) source->ops->close(source);
 }
 
+/* The one place where ranges are checked, for all kinds of sources. Subtracting cannot wrap,
+ * where offset + n of a hostile file would. */
 bool source_read(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
     if (offset > source->size || n > source->size - offset)
@@ -203,6 +221,7 @@ bool source_locate(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uin
     return source->ops->locate(source, offset, n, fd, where);
 }
 
+/* The limit is asked before memory is: a sparse file of any size costs nothing to make. */
 char *source_slurp(ByteSource *source, size_t limit, size_t *n, Error *err)
 {
     if (source->size > limit) {

@@ -28,7 +28,7 @@ struct ByteSource {
     const ByteSourceOps *ops;
     const char *name;        /* for errors: "net.pth", "net.pth::data/0"; owned by the source */
     uint64_t size;           /* bytes; never changes */
-    atomic_uint refs;
+    atomic_uint refs;        /* whoever brings it to 0 closes */
 };
 
 /* A regular file, opened read-only. Errors name the path and say what it is instead when it

@@ -1,3 +1,6 @@
+/* Members as byte sources. Stored ones need no library: their bytes lie in the file. Deflated
+ * ones go through libzip once, to their end, and are read from the inflated copy ever after:
+ * a deflate stream cannot be entered in the middle, and tensors are read at any place. */
 #include "loader/source/zip.h"
 
 #include <errno.h>
@@ -14,31 +17,36 @@
 #include "loader/core/text.h"
 #include "loader/source/zip_directory.h"
 
+/* Bytes: of a local header; of the largest member that is inflated into memory; of one step. */
 enum { LOCAL_SIZE = 30, SPOOL_IN_MEMORY = 1 << 20, SPOOL_STEP = 1 << 16 };
 
 struct Zip {
-    atomic_uint refs;
+    atomic_uint refs;            /* one for the opener, one for each member source */
     ByteSource *source;          /* a reference */
-    ZipDirectory directory;
+    ZipDirectory directory;      /* never changes once it was read */
     pthread_mutex_t lock;        /* around `inflater` and the lazy parts of member sources */
     zip_t *inflater;             /* libzip's view; NULL until a deflated member is read */
 };
 
 /* What libzip reads from: our source with a cursor. */
 typedef struct LibzipCursor {
-    ByteSource *source;
-    uint64_t position;
-    zip_error_t error;
+    ByteSource *source;          /* borrowed from the Zip, which outlives libzip's view */
+    uint64_t position;           /* of the next byte that libzip will read */
+    zip_error_t error;           /* of the last command, for libzip to fetch */
 } LibzipCursor;
 
+/* The content of one member. Its size is known from the directory, so that opening 100,000 of
+ * them reads nothing; where the content is, is found out when somebody wants it. */
 typedef struct MemberSource {
     ByteSource base;
     char *name;
     Zip *zip;                    /* a reference */
-    const ZipMember *member;
+    const ZipMember *member;     /* borrowed from the Zip's directory */
     ByteSource *inner;           /* window or spooled content; NULL until the first read */
 } MemberSource;
 
+/* libzip's callback (zip_source_function): one function for all commands. It opens, seeks and
+ * reads, asks for the size and for the last error, and at the end frees the cursor. */
 static zip_int64_t serve_libzip(void *context, void *data, zip_uint64_t length,
                                 zip_source_cmd_t command)
 {
@@ -77,7 +85,9 @@ static zip_int64_t serve_libzip(void *context, void *data, zip_uint64_t length,
     }
 }
 
-/* Opens libzip on the source, once. The lock is held. */
+/* Opens libzip on the source, once. The lock is held. The cursor is libzip's from the moment
+ * zip_source_function_create succeeds (ZIP_SOURCE_FREE), and the zip_source once the zip_t is
+ * open; until then each is ours to free. */
 static bool start_inflater(Zip *zip, Error *err)
 {
     if (zip->inflater) return true;
@@ -97,6 +107,8 @@ static bool start_inflater(Zip *zip, Error *err)
     zip_error_fini(&why);
     return zip->inflater != NULL;
 }
+
+/* -- The archive ----------------------------------------------------------------------- */
 
 Zip *zip_open_archive(ByteSource *source, Error *err)
 {
@@ -153,6 +165,17 @@ ByteSource *zip_bytes(const Zip *zip)
     return zip->source;
 }
 
+/* -- Stored members --------------------------------------------------------------------
+ *
+ * Local file header (APPNOTE.TXT 4.3.7); only its length matters here:
+ *
+ *    0 "PK\3\4" | 4 version | 6 flags | 8 method | 10 time | 12 date | 14 crc | 18 stored size
+ *   22 size | 26 u16 length of the name | 28 u16 length of the extra | 30 name | extra | data
+ *
+ * The extra may differ from the directory's: torch pads with one until the data is aligned. So
+ * the directory cannot tell where data starts. Sizes and CRC here are 0 when a descriptor
+ * follows the data, and are not looked at. */
+
 bool zip_data_offset(Zip *zip, const ZipMember *member, uint64_t *offset, Error *err)
 {
     unsigned char local[LOCAL_SIZE];
@@ -168,12 +191,15 @@ bool zip_data_offset(Zip *zip, const ZipMember *member, uint64_t *offset, Error 
     return true;
 }
 
+/* A stored member is a window of the file; its two sizes are equal (zip_directory.c). */
 static ByteSource *open_stored(MemberSource *member, Error *err)
 {
     uint64_t offset;
     if (!zip_data_offset(member->zip, member->member, &offset, err)) return NULL;
     return source_window(member->zip->source, offset, member->base.size, member->name, err);
 }
+
+/* -- Deflated members ------------------------------------------------------------------ */
 
 /* An unlinked file that nobody else sees; gone with the descriptor. */
 static FILE *open_spool(Error *err)
@@ -183,12 +209,14 @@ static FILE *open_spool(Error *err)
     return file;
 }
 
+/* The inflated copy of a member that is too large for memory. */
 typedef struct SpoolSource {
     ByteSource base;
     char *name;
-    FILE *file;
+    FILE *file;                  /* written through stdio, read with pread; owned */
 } SpoolSource;
 
+/* As read_file in source.c: pread leaves no position behind, so threads may read at once. */
 static bool read_spool(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
     int fd = fileno(((SpoolSource *)source)->file);
@@ -211,6 +239,7 @@ static void close_spool(ByteSource *source)
 
 static const ByteSourceOps spool_ops = {read_spool, NULL, close_spool};
 
+/* Takes over the file. */
 static ByteSource *spool_source(FILE *file, uint64_t size, const char *name)
 {
     SpoolSource *spool = mem_alloc(sizeof *spool);
@@ -221,7 +250,9 @@ static ByteSource *spool_source(FILE *file, uint64_t size, const char *name)
     return &spool->base;
 }
 
-/* Reads a member to its end, where libzip checks the CRC, into memory or a file. */
+/* Reads a member to its end, where libzip checks the CRC, into memory or a file. It stops at
+ * the first byte beyond the size that the directory claims: no more is written than the limit
+ * on the ratio has allowed for. */
 static bool inflate_into(zip_file_t *from, const MemberSource *member, char *memory, FILE *file,
                          Error *err)
 {
@@ -246,6 +277,8 @@ static bool inflate_into(zip_file_t *from, const MemberSource *member, char *mem
                      PRIu64, member->name, done, member->base.size);
 }
 
+/* Small members stay in memory: a temporary file for each record of 40 bytes would be absurd.
+ * fflush: pread sees only what has left stdio's buffer. */
 static ByteSource *inflate_member(MemberSource *member, zip_file_t *from, Error *err)
 {
     ByteSource *source = NULL;
@@ -264,6 +297,7 @@ static ByteSource *inflate_member(MemberSource *member, zip_file_t *from, Error 
     return source;
 }
 
+/* Our members and libzip's entries have the same numbers: both are in directory order. */
 static ByteSource *open_deflated(MemberSource *member, Error *err)
 {
     Zip *zip = member->zip;
@@ -279,7 +313,8 @@ static ByteSource *open_deflated(MemberSource *member, Error *err)
     return source;
 }
 
-/* The content behind a member, found at the first read. */
+/* The content behind a member, found at the first read. One lock for the whole archive: a
+ * zip_t may be used by one thread at a time. A failure is not kept, so it is met again. */
 static ByteSource *resolve(MemberSource *member, Error *err)
 {
     pthread_mutex_lock(&member->zip->lock);
@@ -296,6 +331,7 @@ static bool read_member(ByteSource *source, uint64_t offset, void *out, size_t n
     return inner && source_read(inner, offset, out, n, err);
 }
 
+/* False for inflated members, whose copies cannot be located. */
 static bool locate_member(ByteSource *source, uint64_t offset, uint64_t n, int *fd,
                           uint64_t *where)
 {
@@ -303,6 +339,7 @@ static bool locate_member(ByteSource *source, uint64_t offset, uint64_t n, int *
     return inner && source_locate(inner, offset, n, fd, where);
 }
 
+/* The archive goes with its last member, if whoever opened it has let go before. */
 static void close_member(ByteSource *source)
 {
     MemberSource *member = (MemberSource *)source;

@@ -7,7 +7,8 @@
  * The directory is read by ourselves because libzip hides data offsets, gaps and local
  * headers that disagree with the directory, and because a torch file may hold 100,000
  * members. Names and sizes are the directory's (as in torch); the local header only says
- * where the data starts. Layout and tolerance: FORMATS.md 1.1-1.6, 7; APPNOTE.TXT 4.3. */
+ * where the data starts. Layout: zip, APPNOTE.TXT 4.3; what torch writes into it and accepts:
+ * caffe2/serialize/inline_container.cc. */
 #ifndef LOADER_SOURCE_ZIP_H
 #define LOADER_SOURCE_ZIP_H
 

@@ -1,3 +1,6 @@
+/* The directory of a zip, from the end of the file towards its beginning: the end record says
+ * where the central directory is, and the directory says where the members are. All numbers are
+ * little-endian. Section numbers below are those of zip's APPNOTE.TXT. */
 #include "loader/source/zip_directory.h"
 
 #include <inttypes.h>
@@ -6,10 +9,12 @@
 
 #include "loader/core/text.h"
 
+/* Bytes of each record without its variable parts; the longest comment that 16 bits can count. */
 enum {
     END_SIZE = 22, LOCATOR_SIZE = 20, END64_SIZE = 56, ENTRY_SIZE = 46, LOCAL_SIZE = 30,
     COMMENT_MAX = 65535
 };
+/* "PK" and two more bytes, read as a little-endian number: PK\5\6, PK\6\7, PK\6\6, PK\1\2. */
 static const uint32_t END_MAGIC = 0x06054b50, LOCATOR_MAGIC = 0x07064b50, END64_MAGIC = 0x06064b50,
                       ENTRY_MAGIC = 0x02014b50;
 
@@ -19,6 +24,7 @@ typedef struct EndRecord {
     uint64_t at;                    /* where the record itself stands */
 } EndRecord;
 
+/* n bytes, the lowest first. */
 static uint64_t little(const unsigned char *p, unsigned n)
 {
     uint64_t value = 0;
@@ -46,7 +52,17 @@ static bool is_plausible(ByteSource *source, const EndRecord *end)
     return source_read(source, end->offset, magic, 4, NULL) && u32(magic) == ENTRY_MAGIC;
 }
 
-/* The zip64 record that a locator right before the end record points to, when there is one. */
+/* -- The end record -------------------------------------------------------------------- */
+
+/* The zip64 record that a locator right before the end record points to, when there is one.
+ *
+ *   locator (4.3.15, 20 bytes): 0 "PK\6\7" | 4 u32 disk | 8 u64 place of the record | 16 u32 disks
+ *   record (4.3.14, 56 bytes):  0 "PK\6\6" | 4 u64 its size | 12 u16 versions, twice
+ *                               16 u32 disks, twice | 24 u64 entries on this disk
+ *                               32 u64 entries | 40 u64 bytes of the directory | 48 u64 its place
+ *
+ * A number that does not fit the short record is all ones there; the others must agree, or two
+ * readers would see two different archives. */
 static bool read_end64(ByteSource *source, EndRecord *end, Error *err)
 {
     unsigned char locator[LOCATOR_SIZE], record[END64_SIZE];
@@ -69,6 +85,13 @@ static bool read_end64(ByteSource *source, EndRecord *end, Error *err)
     return true;
 }
 
+/* The end record stands before a comment of any length up to 64 KiB, so it is searched for from
+ * the end of the file backwards (4.3.16, 22 bytes and the comment):
+ *
+ *   0 "PK\5\6" | 4 u16 this disk | 6 u16 disk of the directory | 8 u16 entries on this disk
+ *   10 u16 entries | 12 u32 bytes of the directory | 16 u32 its place | 20 u16 comment length
+ *
+ * The comment's length is not asked for: torch accepts files with something appended. */
 static bool find_end(ByteSource *source, EndRecord *end, Error *err)
 {
     uint64_t window = source->size < END_SIZE + COMMENT_MAX ? source->size : END_SIZE + COMMENT_MAX;
@@ -91,7 +114,15 @@ static bool find_end(ByteSource *source, EndRecord *end, Error *err)
     return ok && found;
 }
 
-/* Takes sizes and offset from the zip64 extra field where the entry's own are saturated. */
+/* -- Entries --------------------------------------------------------------------------- */
+
+/* Takes sizes and offset from the zip64 extra field where the entry's own are saturated. An
+ * extra is a row of fields (4.5.1): u16 id, u16 length, that many bytes. Field 1 holds, in this
+ * order and only those that the entry has as 0xFFFFFFFF (4.5.3):
+ *
+ *   u64 size | u64 stored size | u64 place of the local header
+ *
+ * False when it is too short for what the entry leaves to it. */
 static bool read_extra(const unsigned char *extra, size_t n, ZipMember *member)
 {
     for (size_t i = 0; n - i >= 4;) {
@@ -112,6 +143,7 @@ static bool read_extra(const unsigned char *extra, size_t n, ZipMember *member)
     return true;
 }
 
+/* Sets "FILE: member 'NAME' WHAT"; always false. */
 static bool refuse_member(ByteSource *source, const char *name, const char *what, Error *err)
 {
     Text shown = {0};
@@ -121,6 +153,9 @@ static bool refuse_member(ByteSource *source, const char *name, const char *what
     return false;
 }
 
+/* What must hold of a member before its numbers are used: `limit` is where the directory starts,
+ * and header and bytes must end before it. The ratio bounds what inflating can cost: deflate
+ * cannot do better, so more is claimed only by a bomb or by damage. */
 static bool check_member(ByteSource *source, const ZipMember *member, uint16_t disk,
                          uint64_t limit, Error *err)
 {
@@ -141,7 +176,14 @@ static bool check_member(ByteSource *source, const ZipMember *member, uint16_t d
     return true;
 }
 
-/* Parses one entry at `at` and moves behind it. */
+/* Parses one entry at `at` and moves behind it (4.3.12, 46 bytes and three variable parts):
+ *
+ *    0 "PK\1\2" | 4 u16 made by | 6 u16 needed | 8 u16 flags | 10 u16 method | 12 time, date
+ *   16 u32 crc | 20 u32 stored size | 24 u32 size | 28 u16 name length | 30 u16 extra length
+ *   32 u16 comment length | 34 u16 disk | 36 attributes | 42 u32 place of the local header
+ *   46 name | extra | comment
+ *
+ * Disk 0xFFFF means that a zip64 field has it; such a member is looked for on this disk. */
 static bool read_entry(ByteSource *source, ZipDirectory *directory, const unsigned char *bytes,
                        size_t size, size_t *at, const EndRecord *end, Error *err)
 {
@@ -168,13 +210,15 @@ static bool read_entry(ByteSource *source, ZipDirectory *directory, const unsign
     return true;
 }
 
+/* For qsort over pointers to members: in the order of their places in the file. */
 static int by_header(const void *a, const void *b)
 {
     const ZipMember *x = *(const ZipMember *const *)a, *y = *(const ZipMember *const *)b;
     return (x->header > y->header) - (x->header < y->header);
 }
 
-/* Two members over the same bytes are how small files inflate to terabytes. */
+/* Two members over the same bytes are how small files inflate to terabytes. The extent of each
+ * is a lower bound, without name and extra, so no sound file is refused. */
 static bool check_overlaps(ByteSource *source, const ZipDirectory *directory, Error *err)
 {
     const ZipMember **order = mem_alloc(directory->count * sizeof *order);
@@ -190,6 +234,7 @@ static bool check_overlaps(ByteSource *source, const ZipDirectory *directory, Er
     return ok;
 }
 
+/* The folder of the first entry, when every other entry lies in it too. */
 static void find_prefix(ZipDirectory *directory)
 {
     directory->prefix = "";
@@ -202,6 +247,8 @@ static void find_prefix(ZipDirectory *directory)
     directory->prefix = prefix;
 }
 
+/* Reads the directory in one piece. Before memory is asked for, the count is compared with what
+ * the bytes have room for: an entry takes 46 at least. */
 static bool read_entries(ByteSource *source, ZipDirectory *directory, const EndRecord *end,
                          Error *err)
 {

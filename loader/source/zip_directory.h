@@ -13,7 +13,7 @@ typedef struct ZipMember {
     uint64_t size;           /* bytes of content */
     uint32_t crc;            /* CRC-32 of the content as claimed; may be meaningless */
     uint16_t method;         /* 0 stored, 8 deflated */
-    uint16_t flags;
+    uint16_t flags;          /* general purpose bits: 0x1 encrypted, 0x8 descriptor, 0x800 UTF-8 */
 } ZipMember;
 
 /* Documented limits; every one is named in the error it causes. */
@@ -24,9 +24,9 @@ enum {
 };
 
 typedef struct ZipDirectory {
-    Arena *arena;            /* names */
+    Arena *arena;            /* names and members; owned */
     ZipMember *members;      /* in the arena, in directory order */
-    size_t count;
+    size_t count;            /* members read so far; all of them once it is complete */
     NameMap index;           /* name → index of members */
     const char *prefix;      /* shared first component with its '/', or "" */
 } ZipDirectory;

@@ -1,5 +1,9 @@
+/* One axis is cut into steps, those after it are whole and those before it go index by index. So
+ * every box is one contiguous run of the row-major order, and any limit is met. */
 #include "loader/tensor/box.h"
 
+/* The product is compared by division, which cannot overflow. Without any axis left to cut, the
+ * whole tensor is one box. */
 bool box_first(BoxWalk *walk, const int64_t *dims, unsigned rank, uint64_t limit)
 {
     *walk = (BoxWalk){.dims = dims, .rank = rank};
@@ -18,6 +22,8 @@ bool box_first(BoxWalk *walk, const int64_t *dims, unsigned rank, uint64_t limit
     return true;
 }
 
+/* An odometer: the cut axis moves by its step, the axes before it carry. Those after it are
+ * whole and start at 0 always. */
 bool box_next(BoxWalk *walk)
 {
     if (!walk->rank) return false;
@@ -33,6 +39,7 @@ bool box_next(BoxWalk *walk)
     return true;
 }
 
+/* No overflow: at most the limit, or one element. */
 uint64_t box_count(const BoxWalk *walk)
 {
     uint64_t count = 1;

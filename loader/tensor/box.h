@@ -9,10 +9,11 @@
 
 typedef struct BoxWalk {
     const int64_t *dims;         /* [rank] of the whole; borrowed */
-    unsigned rank;
+    unsigned rank;               /* number of axes */
     unsigned axis;               /* the axis that is cut; those after it are whole */
     int64_t step;                /* at most so many indices of it at a time */
-    int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX];   /* the current box */
+    /* The current box: its first index and its number of indices along each axis. */
+    int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX];
 } BoxWalk;
 
 /* Starts at the first box of at most `limit` elements (at least one). False when the tensor has

@@ -1,20 +1,24 @@
+/* Checkpoints: what a format's reader puts together, and which part of it holds the weights. The
+ * choice goes by names first, then by size; whether others would do as well is counted, so that
+ * a listing can go on while a writer asks. */
 #include "loader/tensor/checkpoint.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Something that lives as long as the checkpoint: a source, a shard's checkpoint. */
 typedef struct Owned {
     void *owner;
     void (*release)(void *owner);
 } Owned;
 
 struct Checkpoint {
-    unsigned refs;
-    Arena *arena;
+    unsigned refs;               /* not atomic: checkpoints are opened and closed by one thread */
+    Arena *arena;                /* objects, names, warnings; owned */
     const char *path, *format;   /* in the arena */
-    Object *root;
-    uint64_t file_bytes;
+    Object *root;                /* in the arena; NULL: the format has no tree */
+    uint64_t file_bytes;         /* on disk, of all files together */
     Container *containers;       /* owned, in the order of the file */
     size_t container_count, container_room;
     const char **warnings;       /* strings in the arena */
@@ -23,14 +27,16 @@ struct Checkpoint {
     size_t owned_count, owned_room;
 };
 
-/* Where weights lie in files of one dict, in the order in which to look (FORMATS.md 4.1). The
- * first ones mean "the weights" to everybody; the later ones may be one part of several. */
+/* Where weights lie in files of one dict, in the order in which to look: the keys that training
+ * code of the field uses (Lightning, timm, YOLO, BasicSR, DINO, GANs …). The first ones mean
+ * "the weights" to everybody; the later ones may be one part of several. */
 static const char *const usual_names[] = {
     "state_dict", "model", "module", "model_state_dict", "model_state", "net", "network",
     "params_ema", "params", "ema", "ema_state_dict", "teacher", "student", "generator", "weights",
     "backbone", "encoder"};
-enum { CERTAIN_NAMES = 7 };
+enum { CERTAIN_NAMES = 7 };      /* the first so many */
 
+/* The caller has the only reference; everything else starts empty and is added by the reader. */
 Checkpoint *checkpoint_new(const char *path, const char *format)
 {
     Checkpoint *checkpoint = mem_alloc(sizeof *checkpoint);
@@ -47,6 +53,7 @@ Checkpoint *checkpoint_ref(Checkpoint *checkpoint)
     return checkpoint;
 }
 
+/* Dicts first: their storages borrow from sources that are released after them. */
 void checkpoint_unref(Checkpoint *checkpoint)
 {
     if (!checkpoint || --checkpoint->refs) return;
@@ -98,6 +105,7 @@ void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes)
     checkpoint->file_bytes = bytes;
 }
 
+/* Released newest first: what came later may borrow from what was there. */
 void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner))
 {
     checkpoint->owned = mem_grow(checkpoint->owned, &checkpoint->owned_room,
@@ -105,6 +113,7 @@ void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *o
     checkpoint->owned[checkpoint->owned_count++] = (Owned){owner, release};
 }
 
+/* For checkpoint_own, which knows no types. */
 static void release_source(void *source)
 {
     source_unref(source);
@@ -159,6 +168,7 @@ const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index
     return &checkpoint->containers[index];
 }
 
+/* Linear: there are as many containers as a file has dicts of tensors, mostly a handful. */
 const Container *checkpoint_find_container(const Checkpoint *checkpoint, const char *path)
 {
     for (size_t i = 0; i < checkpoint->container_count; i++)
@@ -166,7 +176,10 @@ const Container *checkpoint_find_container(const Checkpoint *checkpoint, const c
     return NULL;
 }
 
-/* Whether `outer` is a place above `inner` in the object tree. */
+/* -- Which container holds the weights ------------------------------------------------- */
+
+/* Whether `outer` is a place above `inner` in the object tree: a prefix of its path that ends
+ * with a step of it ("model" is above "model.x" and "model[0]", not above "model_ema"). */
 static bool is_above(const char *outer, const char *inner)
 {
     size_t n = strlen(outer);
@@ -193,6 +206,7 @@ static bool is_joined(const Checkpoint *checkpoint, const Container *outer)
     return false;
 }
 
+/* The same names with the same shapes, in any order: two copies of one model. */
 static bool same_tensors(const StateDict *a, const StateDict *b)
 {
     if (dict_count(a) != dict_count(b)) return false;
@@ -211,6 +225,8 @@ static bool is_larger(const Container *a, const Container *b)
     return dict_bytes(a->dict) > dict_bytes(b->dict);
 }
 
+/* The container of the first usual name, or the first one below it (a whole model that was
+ * pickled under "model"). *certain says whether that name means the weights to everybody. */
 static const Container *find_usual(const Checkpoint *checkpoint, bool *certain)
 {
     for (size_t i = 0; i < countof(usual_names); i++) {
@@ -226,6 +242,7 @@ static const Container *find_usual(const Checkpoint *checkpoint, bool *certain)
     return NULL;
 }
 
+/* The largest one that is (or is not) optimizer state; of equals the first. */
 static const Container *find_largest(const Checkpoint *checkpoint, bool optimizer)
 {
     const Container *best = NULL;
@@ -273,6 +290,7 @@ static void list_root(const Checkpoint *checkpoint, Text *out)
     if (count > SHOWN) text_addf(out, " and %zu more", count - SHOWN);
 }
 
+/* Sets the error, with what the file holds instead; always NULL. */
 static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
 {
     Text there = {0};
@@ -283,6 +301,8 @@ static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
     return NULL;
 }
 
+/* The root is taken only when it holds tensors and nothing else: a training checkpoint often has
+ * a lone tensor ("step") beside its state dict. */
 const Container *checkpoint_choose(const Checkpoint *checkpoint, size_t *rivals, Error *err)
 {
     bool certain = true;

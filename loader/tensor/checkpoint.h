@@ -45,8 +45,8 @@ const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index
 /* Exact path; NULL if none. */
 const Container *checkpoint_find_container(const Checkpoint *checkpoint, const char *path);
 
-/* The container that holds the weights (FORMATS.md 4.1): the root itself when it is a dict of
- * tensors, else the conventional names in their order. `rivals` (may be NULL) receives the
+/* The container that holds the weights: the root itself when it is a dict of tensors, else the
+ * conventional names in their order (checkpoint.c lists them). `rivals` (may be NULL) receives the
  * number of others that are equally good (`model` beside `ema`: same names and shapes), which
  * a writer must not decide alone. NULL, with an error that lists what is there, when there
  * is no dict of tensors. */

@@ -1,18 +1,20 @@
+/* A state dict is a growing array of records and a hash table from names to its indices. While
+ * it is being filled the array may move; once it is complete, pointers to its tensors hold. */
 #include "loader/tensor/dict.h"
 
 #include <stdlib.h>
 
 struct StateDict {
-    unsigned refs;
-    Arena *arena;
+    unsigned refs;               /* not atomic, as a checkpoint's */
+    Arena *arena;                /* what the records point to; owned */
     Tensor *tensors;             /* owned */
-    size_t count, room;
+    size_t count, room;          /* of tensors */
     NameMap index;               /* name → index of tensors */
     MetadataItem *metadata;      /* owned; strings in the arena */
     size_t metadata_count, metadata_room;
-    const Object *torch_metadata;
+    const Object *torch_metadata;    /* borrowed from the checkpoint's tree; NULL: none */
     bool alphabetical;           /* the order says nothing about definition */
-    void *owner;                 /* kept alive by dict_own */
+    void *owner;                 /* kept alive by dict_own; NULL: nothing */
     void (*release)(void *owner);
 };
 
@@ -30,6 +32,7 @@ StateDict *dict_ref(StateDict *dict)
     return dict;
 }
 
+/* The owner goes last: tensors borrow from it, and it may hold the last reference to others. */
 void dict_unref(StateDict *dict)
 {
     if (!dict || --dict->refs) return;
@@ -46,6 +49,7 @@ Arena *dict_arena(StateDict *dict)
     return dict->arena;
 }
 
+/* The index borrows the name that the record points to, so the name must outlive the dict. */
 bool dict_add(StateDict *dict, const Tensor *tensor)
 {
     if (map_get(&dict->index, tensor->name) != MAP_NONE) return false;
@@ -71,11 +75,13 @@ const Tensor *dict_find(const StateDict *dict, const char *name)
     return index == MAP_NONE ? NULL : &dict->tensors[index];
 }
 
+/* Only for tensors of this very dict: they lie in one array. */
 size_t dict_index(const StateDict *dict, const Tensor *tensor)
 {
     return (size_t)(tensor - dict->tensors);
 }
 
+/* Shared bytes count for each tensor that shows them: this is what values take, not the file. */
 uint64_t dict_bytes(const StateDict *dict)
 {
     uint64_t sum = 0;
@@ -99,6 +105,8 @@ void dict_set_ordered(StateDict *dict, bool ordered)
 {
     dict->alphabetical = !ordered;
 }
+
+/* -- Metadata: a list, since nobody looks for one of its few keys ---------------------- */
 
 size_t dict_metadata_count(const StateDict *dict)
 {

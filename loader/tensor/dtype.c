@@ -12,8 +12,10 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements are held little-endian");
 
+/* Elements converted at a time: three Lanes of 2 KiB stay in the first-level cache. */
 enum { CHUNK = 256 };
 
+/* The order is used: up to HUB_F64 they are floats, from HUB_I64 on integers. */
 typedef enum Hub { HUB_F32, HUB_F64, HUB_I64, HUB_U64, HUB_NONE } Hub;
 
 /* One chunk of elements, stored or in a hub. */
@@ -64,6 +66,17 @@ typedef struct SmallFloat {
     bool fnuz;           /* no negative zero, no infinity; the sign bit alone is NaN */
 } SmallFloat;
 
+/* -- One number at a time --------------------------------------------------------------
+ *
+ *   f32      s eeeeeeee mmmmmmmmmmmmmmmmmmmmmmm   bias 127   infinity 0x7F800000
+ *   f16      s eeeee mmmmmmmmmm                   bias 15    infinity 0x7C00
+ *   bf16     s eeeeeeee mmmmmmm                   bias 127   infinity 0x7F80
+ *   f8_e4m3  s eeee mmm                           bias 7     none; NaN s.1111.111; most 448
+ *   f8_e5m2  s eeeee mm                           bias 15    infinity s.11111.00
+ *   …fnuz    the same, bias 8 and 16              no -0, no infinity; NaN 0x80
+ *   f8_e8m0  eeeeeeee                             2^(e-127), no sign, no zero; NaN 0xFF
+ */
+
 static inline uint32_t bits_of(float value)
 {
     uint32_t bits;
@@ -113,7 +126,7 @@ static inline uint16_t encode_bf16(float value)
     return (uint16_t)((bits & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC0 : rounded);
 }
 
-/* e8m0 is an exponent without sign or zero; as c10 does it, the sign is dropped, ties go up
+/* e8m0 is an exponent without sign or zero. As c10 does it, the sign is dropped, ties go up
  * from normal numbers and infinity is NaN. */
 static inline uint8_t encode_e8m0(float value)
 {
@@ -123,11 +136,14 @@ static inline uint8_t encode_e8m0(float value)
     return (uint8_t)(exponent >= 0xFF ? 0xFF : exponent + up);
 }
 
+/* The code is f32's own exponent; code 0, 2^-127, is a subnormal there. */
 static inline float decode_e8m0(uint8_t code)
 {
     uint32_t bits = code ? (uint32_t)code << 23 : 0x00400000;
     return float_of(code == 0xFF ? 0x7FC00000 : bits);
 }
+
+/* -- Names and sizes ------------------------------------------------------------------- */
 
 static const DTypeInfo infos[DTYPE_COUNT] = {
 #define DTYPE_ROW(id, name, bits, kind, torch, storage, safetensors, numpy) \
@@ -146,6 +162,7 @@ const char *dtype_name(DType dtype)
     return dtype_info(dtype)->name;
 }
 
+/* `candidate` is a column of the table, which may be NULL. */
 static bool is_name(const char *name, const char *candidate)
 {
     return candidate && strcmp(name, candidate) == 0;
@@ -182,6 +199,7 @@ DType dtype_from_safetensors(const char *name)
     return DT_UNKNOWN;
 }
 
+/* Packed types are counted in bits, which must fill whole bytes in the end. */
 bool dtype_bytes(DType dtype, uint64_t count, uint64_t *bytes)
 {
     uint64_t size = dtype_size(dtype), bits;
@@ -197,6 +215,8 @@ unsigned dtype_size(DType dtype)
     return bits % 8 ? 0 : bits / 8;
 }
 
+/* Unsigned to signed loses nothing when it becomes wider; signed to unsigned may always lose
+ * the sign, and complex to real the imaginary part. */
 bool dtype_casts_silently(DType from, DType to)
 {
     const DTypeInfo *a = dtype_info(from), *b = dtype_info(to);
@@ -207,6 +227,8 @@ bool dtype_casts_silently(DType from, DType to)
     if (a->kind == CLASS_INT) return b->kind == CLASS_INT && b->bits > a->bits;
     return a->kind == CLASS_UINT && b->bits > a->bits;
 }
+
+/* -- A chunk at a time ----------------------------------------------------------------- */
 
 /* HUB_NONE: no numbers, or not in a form that is converted (complex, packed, quantized). */
 static Hub hub_of(DType dtype)
@@ -300,7 +322,8 @@ static void cast_chunk(Hub from, Hub to, const Lane *restrict in, Lane *restrict
     }
 }
 
-/* Truncates towards zero and saturates; NaN gives 0. */
+/* Truncates towards zero and saturates; NaN gives 0. The bounds are powers of two, which a
+ * double holds exactly, and C leaves the cast of anything outside them undefined. */
 static void saturate_chunk(DType to, const Lane *restrict in, Lane *restrict out)
 {
     const DTypeInfo *info = dtype_info(to);
@@ -391,6 +414,8 @@ static void convert_to_complex(DType from, const unsigned char *in, DType part,
     }
 }
 
+/* Equal types are copied as they are, but for booleans, whose stored bytes become 0 or 1. Complex
+ * elements are converted as twice as many components. */
 bool dtype_convert(DType from, const void *in, DType to, void *out, size_t n)
 {
     DType from_part = component_of(from), to_part = component_of(to);
@@ -412,6 +437,7 @@ bool dtype_convert(DType from, const void *in, DType to, void *out, size_t n)
     return true;
 }
 
+/* What has no numbers gives zeros: the callers have asked before. */
 void dtype_to_doubles(DType from, const void *in, double *out, size_t n)
 {
     const unsigned char *at = in;

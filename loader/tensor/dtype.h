@@ -7,11 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What an element is as a number; OTHER: packed, quantized, or none at all. */
 typedef enum DTypeClass {
     CLASS_FLOAT, CLASS_INT, CLASS_UINT, CLASS_BOOL, CLASS_COMPLEX, CLASS_OTHER
 } DTypeClass;
 
-/* id, name (CLI.md), bits, class, torch dtype, torch storage class (NULL: untyped, written with
+/* id, name in rules and reports, bits, class, torch dtype, torch storage class (NULL: untyped, with
  * _rebuild_tensor_v3), safetensors name, NumPy descr (without byte order). */
 #define DTYPES(X)                                                                              \
     X(DT_F64, "f64", 64, CLASS_FLOAT, "float64", "DoubleStorage", "F64", "f8")                 \
@@ -71,7 +72,7 @@ bool dtype_bytes(DType dtype, uint64_t count, uint64_t *bytes);
 /* Whole bytes of one element; 0 for packed or sizeless types. */
 unsigned dtype_size(DType dtype);
 
-/* The default cast policy (RULES.md B2a, "Types"): float to float, int to wider int, bool to
+/* The default cast policy (tenon-rules(5), "POLICY"): float to float, int to wider int, bool to
  * int. Equal types fit too. */
 bool dtype_casts_silently(DType from, DType to);
 

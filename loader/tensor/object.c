@@ -1,8 +1,11 @@
+/* Object nodes: made by the readers, asked by everybody. Look-ups are linear: a dict is asked for
+ * a few keys, once, and an index would have to be kept for each of a million nodes. */
 #include "loader/tensor/object.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+/* Zeroed: a new collection is empty, a new CALL needs its ObjectCall. */
 Object *object_new(Arena *arena, ObjectKind kind)
 {
     Object *object = arena_alloc(arena, sizeof *object);
@@ -10,6 +13,7 @@ Object *object_new(Arena *arena, ObjectKind kind)
     return object;
 }
 
+/* The name is copied; n counts its bytes as held, a NUL being two (C0 80). */
 Object *object_str(Arena *arena, const char *name)
 {
     Object *object = object_new(arena, OBJ_STR);
@@ -25,6 +29,7 @@ Object *object_int(Arena *arena, int64_t integer)
     return object;
 }
 
+/* Room doubles in the arena; the arrays left behind are together no larger than the new one. */
 void object_push(Arena *arena, Object *list, Object *item)
 {
     if (list->list.count == list->list.room) {
@@ -37,6 +42,7 @@ void object_push(Arena *arena, Object *list, Object *item)
     list->list.items[list->list.count++] = item;
 }
 
+/* An OrderedDict is a CALL whose entries SETITEMS put into its map; empty, it has no map. */
 const Object *object_as_dict(const Object *object)
 {
     if (!object) return NULL;
@@ -45,6 +51,7 @@ const Object *object_as_dict(const Object *object)
     return NULL;
 }
 
+/* A subclass of list is a CALL to whose list APPENDS put its items. */
 const Object *object_as_sequence(const Object *object)
 {
     if (!object) return NULL;
@@ -60,6 +67,7 @@ static bool is_text(const Object *object, const char *text, size_t n)
            memcmp(object->bytes.text, text, n) == 0;
 }
 
+/* From the end: of two equal keys Python keeps the later one. */
 Object *object_get(const Object *holder, const char *key)
 {
     const Object *dict = object_as_dict(holder);
@@ -70,6 +78,7 @@ Object *object_get(const Object *holder, const char *key)
     return NULL;
 }
 
+/* Integer keys are another thing than text: optimizer state has 0, 1, 2 … */
 Object *object_get_int(const Object *holder, int64_t key)
 {
     const Object *dict = object_as_dict(holder);
@@ -81,7 +90,8 @@ Object *object_get_int(const Object *holder, int64_t key)
     return NULL;
 }
 
-/* The module names that Python 3 renamed, as pickle's own compatibility table has them. */
+/* The module names that Python 3 renamed, as pickle's own compatibility table has them
+ * (Lib/_compat_pickle.py): the two that files of PyTorch name. */
 static const char *modern_module(const char *module)
 {
     if (strcmp(module, "__builtin__") == 0) return "builtins";
@@ -89,23 +99,30 @@ static const char *modern_module(const char *module)
     return module;
 }
 
+/* The name is compared first: names differ more often than modules do. */
 bool object_is_global(const Object *object, const char *module, const char *name)
 {
     return object && object->kind == OBJ_GLOBAL && strcmp(object->global.name, name) == 0 &&
            strcmp(modern_module(object->global.module), modern_module(module)) == 0;
 }
 
+/* What is called decides; arguments and state are the caller's to look at. */
 bool object_is_call(const Object *object, const char *module, const char *name)
 {
     return object && object->kind == OBJ_CALL &&
            object_is_global(object->call->callable, module, name);
 }
 
+/* -- For people ------------------------------------------------------------------------ */
+
+/* "dict (3)". */
 static void show_sized(const char *what, size_t count, Text *out)
 {
     text_addf(out, "%s (%zu)", what, count);
 }
 
+/* The beginning of a string, cut between characters, escaped for a terminal. The cut is made
+ * before the escapes, so that none of them is split. */
 static void show_text(const Object *object, Text *out)
 {
     enum { SHOWN = 60 };
@@ -119,6 +136,7 @@ static void show_text(const Object *object, Text *out)
     text_done(&part);
 }
 
+/* By the class or function that would have been called: that is all that is known. */
 static void show_call(const Object *object, Text *out)
 {
     const Object *callable = object->call->callable;
@@ -133,12 +151,14 @@ static void show_call(const Object *object, Text *out)
     else text_add(out, " object");
 }
 
+/* One node, never its children: the tree may be deep and have cycles. */
 void object_show(const Object *object, Text *out)
 {
     switch ((ObjectKind)object->kind) {
     case OBJ_NONE: text_add(out, "None"); break;
     case OBJ_BOOL: text_add(out, object->boolean ? "True" : "False"); break;
     case OBJ_INT: text_addf(out, "int %" PRId64, object->integer); break;
+    /* its digits would take arithmetic that nobody needs */
     case OBJ_BIGINT: text_addf(out, "int of %zu bytes", object->bytes.n); break;
     case OBJ_FLOAT: text_addf(out, "float %.17g", object->number); break;
     case OBJ_STR: show_text(object, out); break;
@@ -155,6 +175,7 @@ void object_show(const Object *object, Text *out)
         name_show(object->global.name, out);
         break;
     case OBJ_CALL: show_call(object, out); break;
+    /* torch has persistent ids for storages, and in the oldest files for classes */
     case OBJ_PERSID: text_add(out, "storage"); break;
     case OBJ_TENSOR: text_add(out, "tensor"); break;
     }

@@ -26,6 +26,8 @@ typedef enum ObjectKind {
     OBJ_TENSOR       /* a tensor that was recognised: `tensor` */
 } ObjectKind;
 
+/* How the object would have come to be: callable(*args) · cls.__new__(cls, *args) · the same with
+ * **kwargs · a class called as Python 2 did. */
 typedef enum CallKind { CALL_REDUCE, CALL_NEWOBJ, CALL_NEWOBJ_EX, CALL_INST } CallKind;
 
 typedef struct Object Object;

@@ -1,3 +1,5 @@
+/* Statistics in one pass: boxes of bytes are read, hashed, turned into doubles in batches, and
+ * each batch is merged into the running moments. Memory does not depend on the tensor's size. */
 #include "loader/tensor/stats.h"
 
 #include <math.h>
@@ -8,9 +10,13 @@
 #include "loader/core/memory.h"
 #include "loader/tensor/box.h"
 
-enum { BOX_BYTES = 4 << 20, BATCH = 4096 };
+enum {
+    BOX_BYTES = 4 << 20,   /* read at a time */
+    BATCH = 4096           /* numbers at a time: 32 KiB of doubles, on the stack */
+};
 
-/* Running moments over batches (Chan, Golub, LeVeque 1979): a plain sum of squares would lose
+/* Running moments over batches (Chan, Golub, LeVeque 1979): *m2 is the sum of the squared
+ * distances from the mean so far, and std is sqrt(m2 / n). A plain sum of squares would lose
  * the deviation of values far from zero. */
 static void merge_batch(Stats *stats, double *m2, const double *values, size_t n)
 {
@@ -24,6 +30,7 @@ static void merge_batch(Stats *stats, double *m2, const double *values, size_t n
     stats->finite += n;
 }
 
+/* Counts what is not finite and squeezes it out, so that `values` is overwritten. */
 static void count_batch(Stats *stats, double *m2, double *values, size_t n)
 {
     size_t kept = 0;
@@ -56,6 +63,7 @@ static DType component(DType dtype, unsigned *per_element)
     }
 }
 
+/* `count` elements, read as numbers of their component's type. */
 static void count_box(Stats *stats, double *m2, DType dtype, const unsigned char *bytes,
                       uint64_t count)
 {
@@ -72,9 +80,11 @@ static void count_box(Stats *stats, double *m2, DType dtype, const unsigned char
     }
 }
 
+/* Boxes come in row-major order, so the running CRC is that of the packed values. */
 bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err)
 {
     unsigned size = dtype_size(tensor->dtype);
+    /* crc32 of nothing is the value to start from */
     *stats = (Stats){.crc = (uint32_t)crc32(0, NULL, 0)};
     if (!size || !tensor->storage || (tensor->encoding && tensor->encoding->opaque))
         return error_set(err, ERR_UNSUPPORTED, "%s values cannot be read as numbers",
@@ -82,7 +92,7 @@ bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err)
     BoxWalk walk;
     if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / size)) return true;
     unsigned char *bytes = mem_alloc((size_t)box_count(&walk) * size);
-    double m2 = 0;
+    double m2 = 0;   /* see merge_batch */
     bool ok;
     do {
         uint64_t count = box_count(&walk);

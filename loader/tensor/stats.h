@@ -7,7 +7,7 @@
 typedef struct Stats {
     uint64_t count;              /* elements */
     uint64_t finite;             /* of them, neither NaN nor infinite */
-    uint64_t nan, inf, zeros;
+    uint64_t nan, inf, zeros;    /* how many are NaN, infinite of either sign, 0 of either sign */
     double min, max, mean, std;  /* over the finite ones, in f64; std is the population's (÷ n);
                                     undefined when finite is 0 */
     uint32_t crc;                /* CRC-32 of the values, row-major, little-endian, packed */

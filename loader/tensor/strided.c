@@ -6,6 +6,7 @@
 
 enum { TILE = 16 };   /* elements a side: 16 lines of 64 bytes on either side stay in L1 */
 
+/* Unsigned: a box without elements may have sizes whose product wraps, and is never copied. */
 void strided_pack(const int64_t *size, unsigned rank, int64_t *strides)
 {
     uint64_t stride = 1;
@@ -15,6 +16,8 @@ void strided_pack(const int64_t *size, unsigned rank, int64_t *strides)
     }
 }
 
+/* Two neighbours merge when one step of the outer is as far as all steps of the inner together,
+ * on both sides: the pair then counts through as a single axis. */
 unsigned strided_axes(const int64_t *size, unsigned rank, const int64_t *in, const int64_t *out,
                       StridedAxis *axes)
 {
@@ -70,7 +73,8 @@ static inline void copy_tiles(StridedAxis rows, StridedAxis columns, size_t elem
         }
 }
 
-/* Constant sizes let the compiler turn the inner memcpy into a move. */
+/* Constant sizes let the compiler turn the inner memcpy into a move. The default serves complex
+ * elements of 16 bytes. */
 static void copy_plane(StridedAxis rows, StridedAxis columns, size_t element,
                        const unsigned char *in, unsigned char *out)
 {
@@ -83,6 +87,8 @@ static void copy_plane(StridedAxis rows, StridedAxis columns, size_t element,
     }
 }
 
+/* The innermost axis is a run (contiguous on both sides), or one side of a plane whose other
+ * side is the axis densest in the input. The remaining axes, the outer ones, are counted. */
 void strided_copy(const StridedAxis *given, unsigned count, size_t element, const void *in,
                   void *out)
 {
@@ -114,6 +120,7 @@ void strided_copy(const StridedAxis *given, unsigned count, size_t element, cons
     }
 }
 
+/* Merging first makes most copies a single run. */
 void strided_move(const int64_t *size, unsigned rank, size_t element, const void *in,
                   const int64_t *in_strides, void *out, const int64_t *out_strides)
 {
@@ -122,6 +129,7 @@ void strided_move(const int64_t *size, unsigned rank, size_t element, const void
     strided_copy(axes, count, element, in, out);
 }
 
+/* The stride of an axis with a single index is never used, so it may be anything. */
 bool strided_is_packed(const int64_t *size, unsigned rank, const int64_t *strides)
 {
     int64_t expected = 1;

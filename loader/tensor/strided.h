@@ -11,7 +11,7 @@ enum { STRIDED_RANK_MAX = 32 };
 /* One axis of a box that is copied: how many indices, and how far apart they lie, in elements,
  * on either side. */
 typedef struct StridedAxis {
-    int64_t size, in, out;
+    int64_t size, in, out;   /* indices; stride in the input; stride in the output */
 } StridedAxis;
 
 /* Row-major strides, in elements. As PyTorch: an axis of size 0 counts as 1. */

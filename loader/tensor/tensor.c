@@ -14,11 +14,15 @@
 
 _Static_assert((int)TENSOR_RANK_MAX == (int)STRIDED_RANK_MAX, "boxes of every tensor");
 
+/* A tensor with gaps is read in spans as long as a span costs less than its single reads. */
 enum {
     SPAN_MAX = 4 << 20,   /* bytes of storage held at a time */
     READ_COST = 4096      /* a read of its own costs about as much as reading that many bytes */
 };
 
+/* -- Arithmetic ------------------------------------------------------------------------ */
+
+/* Cannot wrap: tensor_check has multiplied the same sizes, zeros counted as 1, within 63 bits. */
 uint64_t tensor_count(const Tensor *tensor)
 {
     if (!tensor->dims) return 0;
@@ -33,6 +37,7 @@ uint64_t tensor_bytes(const Tensor *tensor)
     return dtype_bytes(tensor->dtype, tensor_count(tensor), &bytes) ? bytes : 0;
 }
 
+/* Without elements there is nothing that could lie apart. */
 bool tensor_is_contiguous(const Tensor *tensor)
 {
     if (!tensor->strides || !tensor->dims) return true;
@@ -46,11 +51,14 @@ void contiguous_strides(const int64_t *dims, unsigned rank, int64_t *strides)
     strided_pack(dims, rank, strides);
 }
 
+/* Unknown shapes equal only each other. */
 bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank)
 {
     if (!a || !b) return a == b;
     return a_rank == b_rank && (a_rank == 0 || memcmp(a, b, a_rank * sizeof *a) == 0);
 }
+
+/* -- Before a tensor is believed ------------------------------------------------------- */
 
 /* "shape [2,3] f32" in front of what is wrong with it. */
 static bool refuse(const Tensor *tensor, Error *err, const char *format, ...)
@@ -88,7 +96,8 @@ static bool check_shape(const Tensor *tensor, Error *err)
     return true;
 }
 
-/* The bytes from the start of the storage to the end of the last element; false on overflow. */
+/* The bytes from the start of the storage to the end of the last element; false on overflow. The
+ * last element is the one with the largest index along every axis: no stride is negative. */
 static bool find_end(const Tensor *tensor, uint64_t *end)
 {
     uint64_t last = 0, step, bytes;
@@ -104,6 +113,8 @@ static bool find_end(const Tensor *tensor, uint64_t *end)
            sum_add(tensor->offset, bytes, end);
 }
 
+/* In the order in which each step is safe: the rank before the arrays are walked, the shape
+ * before its product is used, the extent last. */
 bool tensor_check(const Tensor *tensor, Error *err)
 {
     uint64_t end;
@@ -129,12 +140,14 @@ bool tensor_check(const Tensor *tensor, Error *err)
                   ", the storage has %" PRIu64, tensor->offset, end, tensor->storage->bytes);
 }
 
+/* -- Reading --------------------------------------------------------------------------- */
+
 /* One tensor_read under way. */
 typedef struct Reader {
-    ByteSource *source;
-    size_t element;          /* bytes */
+    ByteSource *source;      /* of the tensor's storage; borrowed */
+    size_t element;          /* bytes of one */
     unsigned char *scratch;  /* SPAN_MAX bytes at most; owned */
-    size_t scratch_room;
+    size_t scratch_room;     /* bytes; grows to the largest span so far */
     Error *err;
 } Reader;
 
@@ -190,6 +203,7 @@ static bool read_axes(Reader *reader, const StridedAxis *axes, unsigned count, u
     unsigned cut = 0;
     for (unsigned i = 1; i < count; i++)
         if (axes[i].in > axes[cut].in) cut = i;
+    /* `rest`: the span of one index along the cut axis; `step`: how many indices fit SPAN_MAX */
     StridedAxis piece[TENSOR_RANK_MAX], axis = axes[cut];
     memcpy(piece, axes, count * sizeof *axes);
     uint64_t stride = (uint64_t)axis.in * reader->element;
@@ -213,7 +227,9 @@ static bool read_axes(Reader *reader, const StridedAxis *axes, unsigned count, u
     return true;
 }
 
-/* Turns the bytes of every component round. */
+/* -- Decoding, in place, over packed bytes --------------------------------------------- */
+
+/* Turns the bytes of every component round: big-endian to little-endian. */
 static void swap_components(unsigned char *bytes, size_t n, size_t width)
 {
     for (unsigned char *end = bytes + n; bytes < end; bytes += width)
@@ -224,7 +240,7 @@ static void swap_components(unsigned char *bytes, size_t n, size_t width)
         }
 }
 
-/* Flips the sign of every `step`-th component from `first` on. */
+/* Flips the sign of every `step`-th component from `first` on: the top bit of its last byte. */
 static void flip_signs(unsigned char *bytes, size_t n, size_t width, size_t first, size_t step)
 {
     for (size_t i = first * width + width - 1; i < n; i += step * width) bytes[i] ^= 0x80;
@@ -360,6 +376,8 @@ static bool read_decoded(const Tensor *tensor, const int64_t *from, const int64_
     return ok;
 }
 
+/* The box is checked whatever it holds; an empty one then needs no bytes, and no storage. The
+ * name goes in front of every error, once, here. */
 bool tensor_read_strided(const Tensor *tensor, const int64_t *from, const int64_t *size,
                          void *out, const int64_t *out_strides, Error *err)
 {

@@ -45,7 +45,7 @@ typedef struct Tensor {
     const void *identity;       /* the Python object it came from: equal = the same object */
     DType dtype;
     uint8_t rank;
-    bool parameter;             /* it was an nn.Parameter (requires_grad is not kept) */
+    bool parameter;             /* nn.Parameter, or requires_grad, which is not kept: detached */
 } Tensor;
 
 /* Number of elements; 1 for rank 0; 0 when the shape is unknown. The reader of the file has

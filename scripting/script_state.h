@@ -1,6 +1,6 @@
 /* The inside of a Script, for the files of this floor. */
-#ifndef SCRIPTING_STATE_H
-#define SCRIPTING_STATE_H
+#ifndef SCRIPTING_SCRIPT_STATE_H
+#define SCRIPTING_SCRIPT_STATE_H
 
 #include <locale.h>
 #ifdef __APPLE__
