@@ -169,6 +169,7 @@ static bool print_json(const Listing *listing, Error *err)
 {
     Text out = {0};
     JsonWriter *json = json_writer_new(&out, false);
+    /* an unreadable value stops the listing: half of the statistics would pass for all of them */
     bool ok = true, stats_wanted = listing->invocation->set[OPT_STATS];
     json_map(json);
     json_key(json, "version");
@@ -274,7 +275,8 @@ static void print_stats(const Stats *stats)
            stats->inf, stats->zeros);
 }
 
-/* The cells of one row; texts are reused from row to row. */
+/* The cells of one row; texts are reused from row to row. Sizes are right-aligned, being numbers;
+ * everything else begins at its column. */
 typedef struct Row {
     Text name, shape;
     const char *dtype;
@@ -377,8 +379,9 @@ static void print_tree(const Listing *listing, Arena *arena)
 {
     size_t count = dict_count(listing->dict);
     const char **names = mem_alloc((count + 1) * sizeof *names);
+    /* one more than needed, so that an empty dict is no special case */
     uint32_t *classes = mem_alloc((count + 1) * sizeof *classes);
-    NameMap kinds = {0};
+    NameMap kinds = {0};         /* "f32  200×2048" → the index of the first such tensor */
     Text kind = {0};
     for (size_t i = 0; i < count; i++) {
         const Tensor *tensor = dict_at(listing->dict, i);

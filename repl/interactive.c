@@ -22,6 +22,18 @@ static void run_verb(Ui *ui, const char *line)
     if (!verb_run(ui, line, &err)) view_notice(&ui->view, STYLE_ERROR, "error", err.text);
 }
 
+/* What a line printed; the values of one expression stand apart by tabs. */
+static void show_output(Ui *ui, const char *output)
+{
+    Text shown = {0};
+    for (; *output; output++) {
+        if (*output == '\t') text_add(&shown, "   ");
+        else text_addc(&shown, *output);
+    }
+    view_notice(&ui->view, STYLE_PLAIN, "value", text_string(&shown));
+    text_done(&shown);
+}
+
 /* A line of rules: tried first, so that a wrong one leaves no trace. */
 static bool apply_line(Ui *ui, const char *line, Error *err)
 {
@@ -35,7 +47,17 @@ static bool apply_line(Ui *ui, const char *line, Error *err)
     Text effect = {0};
     changes_init(&changes, ui->alignment, after);
     changes_show(&changes, &effect);
+    bool idle = !changes.load && !changes.broken && !changes.other && !changes.dropped &&
+                !changes.collisions;
     changes_done(&changes);
+    if (*session_output(ui->session)) {
+        show_output(ui, session_output(ui->session));
+        if (idle) {   /* a question, not a rule */
+            text_done(&effect);
+            align_unref(after);
+            return true;
+        }
+    }
     session_add_line(ui->session, line);
     ui_show(ui, after);
     view_say(&ui->view, STYLE_PLAIN, "applied (%s): %s", text_string(&effect), line);

@@ -126,6 +126,7 @@ static void print_node(const char *path, const char *what, void *context)
     text_done(&shown);
 }
 
+/* For people: names escaped. JSON escapes by itself. */
 void object_list_print(const Checkpoint *checkpoint)
 {
     walk_tree(checkpoint, print_node, NULL);

@@ -7,7 +7,7 @@
 #include "repl/interrupt.h"
 
 enum { BAR = 24 };                 /* columns */
-static const double EVERY = 0.1;   /* seconds between two drawings */
+static const double EVERY = 0.1;   /* seconds between two drawings; faster ones cannot be read */
 
 static double seconds_between(const struct timespec *a, const struct timespec *b)
 {

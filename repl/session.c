@@ -4,6 +4,7 @@
 #include "repl/session.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,14 +43,21 @@ struct Session {
     size_t line_count, line_total, line_room;
     size_t saved_count;          /* how many lines were applied when last saved */
     uint64_t seed;               /* for fills */
+    Text output;                 /* what the line that was tried last printed */
 };
 
 /* Reads a rules file, or reads it again; the old text stays when that fails. Time and size are
  * what session_rules_changed compares with. */
 static bool read_rules(RulesText *rules, Error *err)
 {
+    struct stat info;
+    bool known = stat(rules->name, &info) == 0;   /* before the read: a later edit shows */
     ByteSource *file = source_open_file(rules->name, err);
     if (!file) return false;
+    if (known) {
+        rules->changed = info.st_mtim;
+        rules->size = info.st_size;
+    }
     size_t n;
     char *text = source_slurp(file, RULES_BYTES_MAX, &n, err);
     source_unref(file);
@@ -57,11 +65,6 @@ static bool read_rules(RulesText *rules, Error *err)
     free(rules->text);
     rules->text = text;
     rules->length = n;
-    struct stat info;
-    if (stat(rules->name, &info) == 0) {
-        rules->changed = info.st_mtim;
-        rules->size = info.st_size;
-    }
     return true;
 }
 
@@ -125,6 +128,7 @@ static bool open_both(Session *session, const SessionOptions *options, Error *er
     return session->target_checkpoint && choose_target(session, err);
 }
 
+/* In the order in which a person would look for a mistake: source, target, rules. */
 Session *session_new(const SessionOptions *options, Error *err)
 {
     Session *session = mem_alloc(sizeof *session);
@@ -146,6 +150,7 @@ void session_free(Session *session)
     free(session->lines);
     free(session->rules);
     free(session->names);
+    text_done(&session->output);
     checkpoint_unref(session->source);
     checkpoint_unref(session->target_checkpoint);
     arena_free(session->arena);
@@ -182,6 +187,7 @@ const char *session_target_path(const Session *session)
     return session->target_path;
 }
 
+/* The list is made anew each time, since rules may have been added; good until the next call. */
 size_t session_rule_files(const Session *session, const char *const **files)
 {
     Session *self = (Session *)session;   /* the list of names is a cache */
@@ -205,6 +211,23 @@ static bool run_rules(Session *session, Script *script, const char *extra, Error
     return !extra || script_run(script, extra, strlen(extra), ":", err);
 }
 
+/* Where an error of a rules file lies, "fix.lua:3: …": its note then has its place as others do.
+ * Returns the text behind it. */
+static const char *split_place(const Session *session, const char *text, Origin *origin)
+{
+    for (size_t i = 0; i < session->rule_count; i++) {
+        const char *name = session->rules[i].name;
+        size_t n = strlen(name);
+        if (strncmp(text, name, n) != 0 || text[n] != ':') continue;
+        char *end;
+        long line = strtol(text + n + 1, &end, 10);
+        if (line <= 0 || line > INT_MAX || strncmp(end, ": ", 2) != 0) continue;
+        *origin = (Origin){name, (int)line};
+        return end + 2;
+    }
+    return text;
+}
+
 /* Runs all rules, and `extra` after them when it is given. What a failing script had said before
  * it failed stays in the ledger, with its error as a note. align_finish frees the draft. */
 static Alignment *align(Session *session, const char *extra, bool *failed, Error *err)
@@ -216,9 +239,13 @@ static Alignment *align(Session *session, const char *extra, bool *failed, Error
     Script *script = script_new(draft, &options);
     Error problem = {0};
     *failed = !run_rules(session, script, extra, &problem);
+    text_clear(&session->output);
+    if (extra) text_add(&session->output, script_output(script));
     script_free(script);
     if (*failed) {
-        draft_note(draft, NOTE_ERROR, (Origin){0}, "%s", problem.text);
+        Origin origin = {0};
+        const char *text = split_place(session, problem.text, &origin);
+        draft_note(draft, NOTE_ERROR, origin, "%s", text);
         if (err) *err = problem;
     }
     Error unclosed = {0};
@@ -249,6 +276,11 @@ Alignment *session_try(Session *session, const char *line, Error *err)
     return alignment;
 }
 
+const char *session_output(const Session *session)
+{
+    return text_string(&session->output);
+}
+
 size_t session_line_count(const Session *session)
 {
     return session->line_count;
@@ -271,6 +303,7 @@ void session_add_line(Session *session, const char *line)
     session->line_count = session->line_total;
 }
 
+/* The line stays behind the applied ones, for session_redo. */
 bool session_undo(Session *session)
 {
     if (!session->line_count) return false;
@@ -285,6 +318,7 @@ bool session_redo(Session *session)
     return true;
 }
 
+/* Undoing back to the saved state makes the session saved again. */
 bool session_is_saved(const Session *session)
 {
     return session->line_count == session->saved_count;

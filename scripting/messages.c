@@ -77,7 +77,7 @@ bool message_has_place(const Script *script, const char *message)
 const char *message_bare(const Script *script, const char *message)
 {
     Place place;
-    if (read_place(script, message, &place)) return place.rest;
+    if (read_place(script, message, &place)) message = place.rest;
     return has_prefix(message, "expression:1: ") ? message + strlen("expression:1: ") : message;
 }
 

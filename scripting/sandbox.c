@@ -40,13 +40,14 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Only reads: it is called from the allocator too, when memory is refused. */
+/* Only reads: it is called from the allocator too, when memory is refused. An {expression} has no
+ * lines of its own: its place is that of the statement. */
 void sandbox_note_place(Sandbox *sandbox, lua_State *L)
 {
     lua_Debug at;
     for (int level = 0; level < 20 && lua_getstack(L, level, &at); level++) {
         lua_getinfo(L, "Sl", &at);
-        if (at.currentline <= 0) continue;
+        if (at.currentline <= 0 || strcmp(at.short_src, "expression") == 0) continue;
         snprintf(sandbox->place, sizeof sandbox->place, "%s:%d", at.short_src, at.currentline);
         return;
     }

@@ -64,8 +64,8 @@ static bool add_item(Visit *visit, int name, int tensor)
                          "split in rules", countof(result->items), visit->key->name);
     const Expr *expr = tensor ? tensor_at(visit->call->L, tensor) : NULL;
     if (tensor && !expr)
-        return error_set(visit->err, ERR_RULE, "each: expected a tensor behind a name, got %s",
-                         type_name(visit->call->L, tensor));
+        return error_set(visit->err, ERR_RULE, "each: '%s': expected a tensor behind a name, "
+                         "got %s", visit->key->name, type_name(visit->call->L, tensor));
     result->items[result->count].expr = expr;
     result->items[result->count].name =
         name ? take_name(visit->call, name, visit->err) : visit->key->name;
@@ -100,6 +100,11 @@ static bool take_list_result(Visit *visit, int list)
         i += pair;
         lua_settop(L, at - 1);
     }
+    if (n == 0) lua_pushnil(L);
+    if (n == 0 && lua_next(L, list))
+        return error_set(visit->err, ERR_RULE, "each: the function returned a table without a list "
+                         "for '%s'; it may be {name, tensor, …} or {{name, tensor}, …}",
+                         visit->key->name);
     visit->result->drop = n == 0;
     return true;
 }
@@ -120,8 +125,9 @@ static bool take_result(Visit *visit, int first)
     default: break;
     }
     if (tensor_at(L, first)) return add_item(visit, 0, first);
-    return error_set(visit->err, ERR_RULE, "each: the function returned %s; it may return nil, "
-                     "false, a name, a name and a tensor, or a list", type_name(L, first));
+    return error_set(visit->err, ERR_RULE, "each: the function returned %s for '%s'; it may return "
+                     "nil, false, a name, a name and a tensor, or a list", type_name(L, first),
+                     visit->key->name);
 }
 
 /* Runs under pcall: the function is the first argument of the statement. */

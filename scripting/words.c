@@ -45,10 +45,11 @@ static size_t measure_distance(const char *a, const char *b)
     return row[n];
 }
 
-/* At most a third of the letters may differ, and one more: closer than that is chance. */
+/* At most a third of the letters may differ, rounded, and one of short names: what is further
+ * away is chance. */
 void words_suggest(const char *name, Text *out)
 {
-    size_t best = strlen(name) / 3 + 1, count;
+    size_t best = (strlen(name) + 1) / 3, count;
     const ScriptWord *const all = script_words(&count), *nearest = NULL;
     for (size_t i = 0; i < count; i++) {
         const size_t distance = measure_distance(name, all[i].name);

@@ -57,7 +57,8 @@ static void list_bindings(Alignment *alignment)
     }
 }
 
-/* One use a source tensor; unused until something shows otherwise. */
+/* One use a source tensor; unused until something shows otherwise. As many as the container has
+ * tensors, also where rules have made one key of several. */
 static void list_uses(Alignment *alignment)
 {
     alignment->use_count = dict_count(alignment->source);
@@ -130,6 +131,7 @@ const Binding *align_binding(const Alignment *alignment, size_t index)
     return &alignment->bindings[index];
 }
 
+/* O(1): the map was made with the list. */
 const Binding *align_find(const Alignment *alignment, const char *target)
 {
     uint32_t index = map_get(&alignment->names, target);
@@ -201,6 +203,7 @@ const char *align_container(const Alignment *alignment)
     return draft_container(alignment->draft);
 }
 
+/* Dicts that would have done as well; the report asks the user to choose. */
 size_t align_rivals(const Alignment *alignment)
 {
     return draft_rivals(alignment->draft);
@@ -272,7 +275,8 @@ bool name_fits(const Pattern *pattern, const char *name)
     return pattern_match(pattern, name, &captures);
 }
 
-/* Whether policy{unused="error"} is there and a source tensor offends it. */
+/* Whether policy{unused="error"} is there and a source tensor offends it. By default an unused
+ * tensor is told and no difference. */
 static bool is_unused_open(const Alignment *alignment)
 {
     if (alignment->policy.unused != UNUSED_ERROR) return false;

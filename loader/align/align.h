@@ -48,7 +48,7 @@ typedef struct Binding {
                                        offered for KEPT and FILLED ones */
     uint32_t source_count;
     BindStatus status;           /* the one state it is in */
-    How how;                     /* what closed it; HOW_NONE while it is open */
+    How how;                     /* what settled it; HOW_NONE = nothing did */
     float confidence;            /* 1 unless it was guessed */
     bool partial;                /* a fit took the overlap only; the reason says how much */
     bool covered;                /* by expect: does not stand in the way of writing */

@@ -120,13 +120,14 @@ static bool is_one_element(const Expr *expr, const Tensor *target)
     return expr->rank + target->rank == 1 && (expr->rank ? expr->dims : target->dims)[0] == 1;
 }
 
-/* policy{shape="fit"}: the overlap, where exactly one axis differs. */
+/* policy{shape="fit"}: the overlap, where exactly one axis differs. The error is set when that is
+ * so and the rest still has no values. */
 static const Expr *fit_by_policy(Binder *binder, Binding *binding, const Expr *expr,
-                                 const ShapeDiff *diff)
+                                 const ShapeDiff *diff, Error *err)
 {
     if (binder->alignment->policy.shape != SHAPE_FIT || diff->kind != SHAPES_ONE_AXIS) return NULL;
-    const Expr *fit = expr_fit(binder->arena, expr, (int)diff->axis, FIT_TARGET, 0, NULL);
-    if (fit) fit = fit_with(binder, binding, fit, NULL);
+    const Expr *fit = expr_fit(binder->arena, expr, (int)diff->axis, FIT_TARGET, 0, err);
+    if (fit) fit = fit_with(binder, binding, fit, err);
     if (!fit) return NULL;
     binding->how = HOW_POLICY;
     binding->op = arena_printf(binder->arena, "fit(%u)", diff->axis);
@@ -153,16 +154,17 @@ static const Expr *settle_shape(Binder *binder, Binding *binding, const Expr *ex
         mended = expr_reshape(binder->arena, fitted, target->dims, target->rank, NULL);
         if (mended) add_reason(binder, binding, "one element, another rank");
     } else {
-        mended = fit_by_policy(binder, binding, fitted, &diff);
+        mended = fit_by_policy(binder, binding, fitted, &diff, &err);
     }
     if (!mended)
         refuse(binder, binding, BIND_SHAPE, expr,
-               shape_diff_reason(binder->arena, &diff, fitted->rank));
+               *err.text ? arena_strdup(binder->arena, err.text)
+                         : shape_diff_reason(binder->arena, &diff, fitted->rank));
     return mended;
 }
 
-/* The value in the target's dtype; NULL when it was refused. By default only
- * those casts are made that dtype_casts_silently allows; others want policy{dtype="force"}. */
+/* The value in the target's dtype; NULL when it was refused. By default only those casts are made
+ * that dtype_casts_silently allows; others want policy{dtype="force"}. */
 static const Expr *settle_dtype(Binder *binder, Binding *binding, const Expr *expr,
                                 const Expr *offered)
 {
@@ -209,9 +211,9 @@ static bool has_fit(const Expr *expr)
     return expr->kind == EX_FIT;
 }
 
-/* A target, or without one a key, and the value that goes by its name. `fc.weight` 100×2048 f16
- * |> fit(0) for a target of 200×2048 f32 ends as LOADED, partial, with the reason "100 of 200
- * rows; f16 → f32, cast". */
+/* A target, or without one a key, and the value that goes by its name. With fit(0) a
+ * 100×2048 f16 `fc.weight` for a target of 200×2048 f32 ends as LOADED, partial, and its reason is
+ * "100 of 200 rows; f16 → f32, cast". */
 static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
 {
     binding->step = key->step;

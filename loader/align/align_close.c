@@ -201,8 +201,8 @@ static void cover_offered(Alignment *alignment)
     }
 }
 
-/* Error notes for what no expect{} names. The unused are named by their first folded line: "12
- * tensors, blocks.{0-11}.attn.bias". */
+/* Error notes for what no expect{} names. The unused are named by their first folded line:
+ * "12 tensors, blocks.{0-11}.attn.bias". */
 static void report_rest(Alignment *alignment, const Expect *expect)
 {
     const char **names = mem_alloc((alignment->use_count + 1) * sizeof *names);
@@ -217,12 +217,13 @@ static void report_rest(Alignment *alignment, const Expect *expect)
         Folded *folded;
         size_t lines = fold_names(alignment->arena, names, NULL, count, &folded);
         fail_expect(alignment, expect, "unused and not expected: ",
-                    arena_printf(alignment->arena, "%zu tensors, %s%s", count, folded[0].text,
-                                 lines > 1 ? ", …" : ""));
+                    arena_printf(alignment->arena, "%zu tensor%s, %s%s", count, count == 1 ? "" : "s",
+                                 folded[0].text, lines > 1 ? ", …" : ""));
     }
     if (open)
         fail_expect(alignment, expect, "not expected: ",
-                    arena_printf(alignment->arena, "%zu targets are open", open));
+                    arena_printf(alignment->arena, "%zu target%s open", open,
+                                 open == 1 ? " is" : "s are"));
     free(names);
 }
 

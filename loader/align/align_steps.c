@@ -65,8 +65,8 @@ static size_t walk_tree(const Step *last, const Step **steps, size_t n)
     return count;
 }
 
-/* Nearly every history is a chain, which needs neither a stack nor a set. After `strip
- * "module."` and a rule the newest step is the rule's, and steps[] are {strip, rule}. */
+/* Nearly every history is a chain, which needs neither a stack nor a set. After
+ * `strip "module."` and a rule the newest step is the rule's, and steps[] are {strip, rule}. */
 size_t align_steps(const Binding *binding, const Step **steps, size_t n)
 {
     size_t length = 0;

@@ -46,7 +46,7 @@ typedef struct Collision {
 
 typedef enum NoteLevel { NOTE_INFO, NOTE_ERROR } NoteLevel;
 typedef struct RuleNote {
-    NoteLevel level;         /* ERROR: nothing is written, exit status 2 */
+    NoteLevel level;         /* ERROR: nothing is written; exit 2 (1 of expect) */
     Origin origin;
     const char *text;        /* one line or several, safe to print */
 } RuleNote;

@@ -180,8 +180,8 @@ static ExprList flatten(Arena *arena, const RuleValue *value)
 }
 
 /* One right-hand name that counts: a name for every part. The counter joins the captures as a
- * number that the left side had caught: 0 for the first part, 1 for the next. `qkv.w -> {n}.w
- * |> unstack(0)` names 0.w, 1.w, 2.w. */
+ * number that the left side had caught: 0 for the first part, 1 for the next. For
+ * `qkv.w -> {n}.w |> unstack(0)` the names are 0.w, 1.w, 2.w. */
 static const char **count_names(RuleRun *run, const Application *application, size_t n, Error *err)
 {
     const Rule *rule = &run->block->rules[application->rule];
@@ -224,8 +224,8 @@ static int compare_addresses(const void *a, const void *b)
     return ((uintptr_t)*x > (uintptr_t)*y) - ((uintptr_t)*x < (uintptr_t)*y);
 }
 
-/* One tensor under two names is a mistake unless somebody said so. Sorting finds it in O(n log
- * n). */
+/* One tensor under two names is a mistake unless somebody said so. Sorting finds it in
+ * O(n log n). */
 static bool check_reuse(const RuleRun *run, const Rule *rule, const ExprList *all, Error *err)
 {
     if (has_op(rule, OP_COPY) || run->draft->policy.reuse == REUSE_ALL || all->count < 2)

@@ -161,7 +161,8 @@ static void note_idle(RuleRun *run, const Rule *rule, size_t stride, bool thorou
     const char *text = show_name(run->draft, rule->text);
     if (fit)
         draft_note(run->draft, NOTE_INFO, rule->origin,
-                   "%s: never used; the %zu keys it fits went to earlier rules", text, fit);
+                   "%s: never used; the %zu key%s it fits went to earlier rules", text, fit,
+                   fit == 1 ? "" : "s");
     else if (nearest)
         draft_note(run->draft, NOTE_INFO, rule->origin, "%s: fits no key; did you mean %s?", text,
                    show_name(run->draft, nearest));
@@ -204,8 +205,8 @@ static bool check_rule(RuleRun *run, size_t index, Error *err)
     return blame_rule(rule, err);
 }
 
-/* Offers every key, then applies the rules that had to see all of theirs. Near
- * linear in keys and rules, since RuleIndex spares trying every rule on every key. */
+/* Offers every key, then applies the rules that had to see all of theirs. Near linear in
+ * keys and rules, since RuleIndex spares trying every rule on every key. */
 static bool match_keys(RuleRun *run, Error *err)
 {
     RuleIndex index;
@@ -219,8 +220,8 @@ static bool match_keys(RuleRun *run, Error *err)
     return good;
 }
 
-/* The keys as the block leaves them, each rule's results in the place of its first source. `q,
- * k, v -> qkv |> cat(0)` thus leaves qkv where q stood. */
+/* The keys as the block leaves them, each rule's results in the place of its first source. Thus
+ * `q, k, v -> qkv |> cat(0)` leaves qkv where q stood. */
 static void list_results(RuleRun *run)
 {
     const Rule *first = run->block->rules;

@@ -57,8 +57,8 @@ static bool refuse_empty(Edit *edit, const DraftKey *key, Error *err)
  * keys; top levels here: backbone (318), head (2)". */
 static void note_idle(Draft *draft, const Edit *edit)
 {
-    draft_note(draft, NOTE_INFO, edit->origin, "%s hits none of %zu keys; top levels here: %s",
-               edit->what, draft->count, list_top_levels(draft));
+    draft_note(draft, NOTE_INFO, edit->origin, "%s hits none of %zu key%s; top levels here: %s",
+               edit->what, draft->count, draft->count == 1 ? "" : "s", list_top_levels(draft));
 }
 
 /* ---- strip ---- */

@@ -306,8 +306,8 @@ const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n
     int copy[TENSOR_RANK_MAX];
     bool same = true;
     if (n > TENSOR_RANK_MAX || (!e->unknown && n != e->rank) || !copy_order(order, n, copy)) {
-        error_set(err, ERR_SHAPE, "permute: %zu axes are not those of %s, each once", n,
-                  shape_name(e).text);
+        error_set(err, ERR_SHAPE, "permute: %zu ax%s not those of %s, each once", n,
+                  n == 1 ? "is is" : "es are", shape_name(e).text);
         return NULL;
     }
     if (e->kind == EX_PERMUTE && n == e->rank) {   /* two in a row are one */

@@ -268,10 +268,10 @@ static bool check_grid(const Gather *gather, const Group *group, size_t source, 
     const Pattern *pattern = gather->rule->sources[source].pattern;
     bool whole = variables < 2 || !numeric || grid == list->count;
     if (!whole)
-        error_set(err, ERR_RULE, "%s: %s has %zu keys, but %s are %" PRIu64 " (gaps=true allows "
+        error_set(err, ERR_RULE, "%s: %s has %zu key%s, but %s are %" PRIu64 " (gaps=true allows "
                   "holes)", show_place(gather, group),
                   show_name(gather->run->draft, pattern_text(pattern)), list->count,
-                  text_string(&what), grid);
+                  list->count == 1 ? "" : "s", text_string(&what), grid);
     text_done(&what);
     return whole;
 }

@@ -118,7 +118,8 @@ static const Expr *apply_rope(const Op *op, Arena *arena, const Expr *e, Error *
     return turned ? expr_reshape(arena, turned, e->dims, e->rank, err) : NULL;
 }
 
-/* Axes far out of range must not wrap when they become ints; they are refused all the same. */
+/* Axes far out of range must not wrap when they become ints; they are refused all the same. The
+ * list is int64_t because rules write it; axes are ints. */
 static const Expr *apply_permute(const Op *op, Arena *arena, const Expr *e, Error *err)
 {
     int order[TENSOR_RANK_MAX];

@@ -1,5 +1,5 @@
-/* The JSON report: one object, its members always in this order, so that reports can be compared
- * line by line. An entry is said in full at put_entry.
+/* The JSON report: one object on one line, its members always in this order. An entry is
+ * said in full at put_entry.
  *
  *   {"version":1, "tool":…, "source":{…}, "target":{…}|null, "rules":[{"file":…}], "summary":{…},
  *    "entries":[…], "source_entries":[…], "ties":[], "collisions":[…], "rule_notes":[…],
@@ -10,7 +10,7 @@
 
 /* ---- members of one kind ---- */
 
-/* null for NULL. A member is always there, so that readers need not ask. */
+/* null for NULL: the member is there all the same, and readers need not look for it. */
 static void put_string(JsonWriter *writer, const char *key, const char *value)
 {
     json_key(writer, key);
@@ -56,7 +56,8 @@ static void put_dtype(JsonWriter *writer, DType dtype)
 
 /* ---- before the ledger ---- */
 
-/* "source" and "target"; bytes are those of the tensors. */
+/* "source" and "target"; bytes are those of the tensors. With no container "" stands, which is
+ * how a path spells the root. */
 static void put_side(JsonWriter *writer, const char *path, const char *format,
                      const char *container, const StateDict *dict)
 {
@@ -69,8 +70,7 @@ static void put_side(JsonWriter *writer, const char *path, const char *format,
     json_end(writer);
 }
 
-/* Everything before the ledger. "version" is that of this layout,
- * "tool" that of the program. */
+/* Everything before the ledger. "version" is that of this layout, "tool" that of the program. */
 static void put_head(const Alignment *alignment, const ReportOptions *options, JsonWriter *writer)
 {
     const Checkpoint *source = align_source(alignment);
@@ -203,7 +203,8 @@ static void put_entries(const Alignment *alignment, bool plan, JsonWriter *write
 
 /* ---- rules and output ---- */
 
-/* Collisions and notes, in the order in which they were made. */
+/* Collisions and notes, in the order in which they were made. Both lists are there when they
+ * are empty, too; "after" is the statement or rule that made keys meet. */
 static void put_problems(const Alignment *alignment, JsonWriter *writer)
 {
     json_key(writer, "collisions");
@@ -252,8 +253,8 @@ static void put_output(const ReportOutput *output, JsonWriter *writer)
     json_end(writer);
 }
 
-/* One object and a newline. "ties" and "optimizer" have their place in the layout and are empty
- * so far. */
+/* One object and a newline. "ties" and "optimizer" have their place in the layout and stand
+ * empty. */
 void report_json(const Alignment *alignment, const ReportOptions *options, Text *out)
 {
     JsonWriter *writer = json_writer_new(out, false);

@@ -451,8 +451,10 @@ void report_unused(Reporter *reporter)
     if (!reporter->alignment || !align_target(reporter->alignment)) return;
     list_unused(reporter, &list);
     if (!list.count) return;
-    page_section(&reporter->page, false);
-    page_line(&reporter->page, LINE_HEAD, "  Unused in the source (%zu)", list.count);
+    bool error = align_policy(reporter->alignment)->unused == UNUSED_ERROR;
+    page_section(&reporter->page, error);
+    page_line(&reporter->page, LINE_HEAD, "  Unused in the source (%zu)%s", list.count,
+              error ? "   an error, says policy unused=\"error\"" : "");
     add_counters(reporter, &list);
     size_t near = leave_out_nearest(&list);
     if (near)

@@ -17,13 +17,15 @@ static bool is_guess(const Binding *binding)
            strcmp(binding->reason, "collision") != 0;
 }
 
+/* Every one by name: a guess must be settled by somebody, one after the other. */
 static void report_ambiguous(Reporter *reporter)
 {
     size_t total = align_count(reporter->alignment), count = 0;
     for (size_t i = 0; i < total; i++) count += is_guess(align_binding(reporter->alignment, i));
     if (!count) return;
     page_section(&reporter->page, true);
-    page_line(&reporter->page, LINE_HEAD, "  Ambiguous (%zu tensors)   nothing loaded", count);
+    page_line(&reporter->page, LINE_HEAD, "  Ambiguous (%zu tensor%s)   nothing loaded", count,
+              count == 1 ? "" : "s");
     for (size_t i = 0; i < total; i++) {
         const Binding *binding = align_binding(reporter->alignment, i);
         if (is_guess(binding))
@@ -34,7 +36,8 @@ static void report_ambiguous(Reporter *reporter)
 
 /* ---- Collision ---- */
 
-/* A name, with its shape where it is one of the file. */
+/* A name, with its shape where it is one of the file. Names that rules made are not in the
+ * file, and stand without one. */
 static void add_collider(Reporter *reporter, const char *name)
 {
     const Tensor *tensor = dict_find(align_source_dict(reporter->alignment), name);
@@ -44,7 +47,8 @@ static void add_collider(Reporter *reporter, const char *name)
                   report_shape(reporter, tensor->dims, tensor->rank));
 }
 
-/* "a.w   ←  module.a.w [1]   and   a.w [2]        after: strip "module."   (rules.lua:2)" */
+/* "a.w   ←  module.a.w [1]   and   a.w [2]        after: strip "module."   (rules.lua:2)" Four
+ * of them are named; without a file the statement came from nowhere (a policy). */
 static void add_collision(Reporter *reporter, const Collision *collision)
 {
     text_addf(&reporter->page.line, "     %s   ←  ", report_name(reporter, collision->name));
@@ -62,6 +66,7 @@ static void add_collision(Reporter *reporter, const Collision *collision)
     page_end_line(&reporter->page, LINE_GROUP);
 }
 
+/* Must be seen: nothing can be written while there is one. */
 static void report_collisions(Reporter *reporter)
 {
     size_t count = align_collision_count(reporter->alignment), most = 0;
@@ -112,7 +117,8 @@ static void add_note(Reporter *reporter, const RuleNote *note)
     }
 }
 
-/* Errors before notes, each kind in order. */
+/* Errors before notes, each kind in order. Errors make their section one that must be seen,
+ * notes alone do not. */
 static void report_notes(Reporter *reporter)
 {
     size_t count = align_note_count(reporter->alignment);
@@ -127,6 +133,7 @@ static void report_notes(Reporter *reporter)
                 add_note(reporter, align_note(reporter->alignment, i));
 }
 
+/* From what hinders most to what is good to know. */
 void report_rules(Reporter *reporter)
 {
     report_ambiguous(reporter);
@@ -136,13 +143,16 @@ void report_rules(Reporter *reporter)
 
 /* ---- Not a tensor ---- */
 
-/* Scalars as Python prints them, everything else by its kind. */
+/* Scalars as Python prints them, everything else by its kind. For "epoch = 12,
+ * best = 0.871". */
 static void show_value(Reporter *reporter, const Object *value, Text *out)
 {
     if (value->kind == OBJ_INT) {
         text_addf(out, "%lld", (long long)value->integer);
     } else if (value->kind == OBJ_FLOAT) {
-        text_addf(out, "%g", value->number);
+        char digits[32];
+        show_float(value->number, digits);
+        text_add(out, digits);
     } else if (value->kind == OBJ_BOOL) {
         text_add(out, value->boolean ? "True" : "False");
     } else if (value->kind == OBJ_NONE) {
@@ -155,7 +165,8 @@ static void show_value(Reporter *reporter, const Object *value, Text *out)
     }
 }
 
-/* Whether the value is on the way to the weights, or weights itself. */
+/* Whether the value is on the way to the weights, or weights itself. With the container
+ * `model.net` the entry `model` does; so would any tensor beside it. */
 static bool leads_to_tensors(const Reporter *reporter, const char *key, const Object *value)
 {
     const char *container = align_container(reporter->alignment);
@@ -164,7 +175,8 @@ static bool leads_to_tensors(const Reporter *reporter, const char *key, const Ob
     return strncmp(container, key, n) == 0 && strchr(".[", container[n]);
 }
 
-/* What a state dict leaves behind: epoch, optimizer and the like. */
+/* What a state dict leaves behind: epoch, optimizer and the like. Six of them are named, in the
+ * file's order. Only the top level: what lies deeper is the source's business, see `tenon ls`. */
 static void report_objects(Reporter *reporter)
 {
     const Object *root = checkpoint_root(align_source(reporter->alignment));
@@ -191,6 +203,9 @@ static void report_objects(Reporter *reporter)
 
 /* ---- Kept, Filled ---- */
 
+/* ---- Loaded, Tied, Kept, Filled ---- */
+
+/* What a section says about one binding; also its class when names fold into lines. */
 typedef const char *(*Describe)(Reporter *reporter, const Binding *binding);
 
 /* NULL, here and below: the binding has no place in that section. */
@@ -202,6 +217,7 @@ static const char *describe_kept(Reporter *reporter, const Binding *binding)
                         binding->expr ? "" : "; a schema has no value for it");
 }
 
+/* "kaiming()   instead of another shape". */
 static const char *describe_filled(Reporter *reporter, const Binding *binding)
 {
     if (binding->status != BIND_FILLED) return NULL;
@@ -210,6 +226,7 @@ static const char *describe_filled(Reporter *reporter, const Binding *binding)
                         binding->offered ? "   instead of another shape" : "");
 }
 
+/* tied_to is there: the status says so. */
 static const char *describe_tied(Reporter *reporter, const Binding *binding)
 {
     if (binding->status != BIND_TIED) return NULL;
@@ -217,6 +234,7 @@ static const char *describe_tied(Reporter *reporter, const Binding *binding)
                         report_name(reporter, binding->tied_to->name));
 }
 
+/* "rule   fix.lua:3   f16 → f32, cast"; only -v has this section in full. */
 static const char *describe_loaded(Reporter *reporter, const Binding *binding)
 {
     if (binding->status != BIND_LOADED) return NULL;
@@ -228,7 +246,8 @@ static const char *describe_loaded(Reporter *reporter, const Binding *binding)
                                         : "");
 }
 
-/* A section of the bindings that `describe` has words for, folded by those words. */
+/* A section of the bindings that `describe` has words for, folded by those words. Nothing at
+ * all when `describe` has words for none. */
 static void add_listing(Reporter *reporter, const char *title, const char *comment,
                         Describe describe)
 {
@@ -265,6 +284,7 @@ static const char *describe_partial(Reporter *reporter, const Binding *binding)
     return binding->status == BIND_LOADED && binding->partial ? binding->reason : NULL;
 }
 
+/* Without -v what was loaded is a number in the head, and only what needs a word is listed. */
 void report_loaded(Reporter *reporter)
 {
     if (!reporter->options->verbose) {
@@ -275,6 +295,7 @@ void report_loaded(Reporter *reporter)
     add_listing(reporter, "Tied", "", describe_tied);
 }
 
+/* Last in the report: nothing here is a difference. */
 void report_others(Reporter *reporter)
 {
     report_objects(reporter);

@@ -1,4 +1,8 @@
-/* The page: lines with their columns, and the cutting of a report to its length. */
+/* The page: lines with their columns, and the cutting of a report to its length.
+ *
+ * A section is heads, groups and tails. Cutting goes from what is missed least: groups of the
+ * longest section down to two, tails from the last section on, groups down to one, at last whole
+ * sections from the end. What was cut says so, and that -v shows it. */
 #include "loader/align/report_page.h"
 
 #include <stdlib.h>
@@ -11,12 +15,14 @@ size_t show_width(const char *text)
     return width;
 }
 
+/* Sections from the 64th on cannot be marked; there are not that many kinds. */
 void page_section(Page *page, bool must)
 {
     page->sections++;
     if (must && page->sections < 64) page->must |= UINT64_C(1) << page->sections;
 }
 
+/* A name that is too long for its column keeps two blanks behind it, and pushes its line alone. */
 void page_pad(Page *page, size_t column)
 {
     size_t width = show_width(text_string(&page->line));
@@ -24,6 +30,7 @@ void page_pad(Page *page, size_t column)
     while (blanks--) text_addc(&page->line, ' ');
 }
 
+/* Without the blanks at its end, so that an empty column leaves no trace. */
 void page_end_line(Page *page, LineKind kind)
 {
     while (page->line.length && page->line.bytes[page->line.length - 1] == ' ')
@@ -47,7 +54,7 @@ void page_line(Page *page, LineKind kind, const char *format, ...)
 typedef struct Cut {
     size_t groups, shown;        /* LINE_GROUPs */
     size_t heads, tails;
-    bool no_tails, hidden;
+    bool no_tails, hidden;       /* explanations are left out; the section is */
 } Cut;
 
 /* Lines of a section as it is cut, the line about the rest among them. */
@@ -58,7 +65,8 @@ static size_t cut_height(const Cut *cut)
            (cut->shown < cut->groups || (cut->no_tails && cut->tails));
 }
 
-/* Lines of the page, with the blank ones between sections. */
+/* Lines of the page, with the blank ones between sections. A hidden section costs its lines
+ * nothing; that some are hidden costs two at the end. */
 static size_t page_height(const Cut *cuts, unsigned sections)
 {
     size_t height = 0;
@@ -70,7 +78,8 @@ static size_t page_height(const Cut *cuts, unsigned sections)
     return height + (hidden ? 2 : 0);
 }
 
-/* Takes groups from the section that shows most of them, then explanations from the last. */
+/* Takes groups from the section that shows most of them, then explanations from the last. From
+ * all groups two go at once: one of them makes room for the line "… and 2 more". */
 static void shorten(Cut *cuts, unsigned sections, size_t limit)
 {
     while (page_height(cuts, sections) > limit) {
@@ -95,7 +104,8 @@ static void shorten(Cut *cuts, unsigned sections, size_t limit)
     }
 }
 
-/* The last resort: whole sections, from the end, but for those that must be seen. */
+/* The last resort: whole sections, from the end, but for those that must be seen. Returns how
+ * many. */
 static size_t hide(Cut *cuts, unsigned sections, uint64_t must, size_t limit)
 {
     size_t count = 0;
@@ -117,7 +127,8 @@ static void add_rest(const Cut *cut, Text *out)
         text_add(out, "    … -v says what to do\n");
 }
 
-/* The lines of one section; tails between groups go with the groups before them. */
+/* The lines of one section; tails between groups go with the groups before them. *at moves
+ * behind them. */
 static void write_section(const Page *page, size_t *at, unsigned section, const Cut *cut, Text *out)
 {
     size_t groups = 0;

@@ -1,4 +1,10 @@
-/* The sections "Shape differs" and "Type differs". */
+/* The sections "Shape differs" and "Type differs".
+ *
+ *   Shape differs (2)                      source        target
+ *     fc.weight                            1000×2048     200×2048     dim 0: 1000 classes → 200
+ *     fc.bias                              1000          200          same layer
+ *     The classifier was made for another number of classes. Fine if you train it again.
+ *     To take the first 200 rows:   rules [[ fc.* -> fc.* |> fit(0) ]] */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +14,7 @@
 
 enum { SOURCE_COLUMN = 41, TARGET_COLUMN = 55, REASON_COLUMN = 68, NAME_COLUMN_MAX = 72 };
 
+/* What expect{} covers is spoken of no more. */
 bool report_is_misshapen(const Binding *binding)
 {
     return !binding->covered && align_is_misshapen(binding);
@@ -19,13 +26,15 @@ static bool is_unfitted(const Binding *binding)
     return binding->status == BIND_SHAPE && binding->expr->unknown && !binding->covered;
 }
 
+/* One target whose shape differs; both shapes are known. */
 typedef struct ShapeRow {
     const Binding *binding;
-    const Expr *offer;
-    ShapeCause cause;
+    const Expr *offer;           /* what would have gone in */
+    ShapeCause cause;            /* why it did not */
 } ShapeRow;
 
-/* Whether `row` is of the layer of the row before it, and for the same reason. */
+/* Whether `row` is of the layer of the row before it, and for the same reason. Said of
+ * classifiers only: of fc.bias below fc.weight. */
 static bool same_layer(const ShapeRow *row, const ShapeRow *before)
 {
     const char *dot = strrchr(row->binding->name, '.');
@@ -52,7 +61,9 @@ static const char *show_reason(Reporter *reporter, const ShapeRow *row, const Sh
                         (long long)binding->dims[diff.axis], times);
 }
 
-/* Rows with one cause and one remedy stand together, in order of first appearance. */
+/* Rows with one cause and one remedy stand together, in order of first appearance. `done` marks
+ * rows that stand in a group, `group` receives the indexes of this one; returns how many.
+ * Quadratic in the number of different groups, which are few. */
 static size_t group_rows(const ShapeRow *rows, size_t n, unsigned char *done, size_t first,
                          size_t *group)
 {
@@ -105,7 +116,8 @@ static void add_rows(Reporter *reporter, const ShapeRow *rows, const size_t *gro
     }
 }
 
-/* What it means (once for a cause), and the rule that would mend it. */
+/* What it means (once for a cause), and the rule that would mend it. Both are tails: they go
+ * before names are left out altogether. */
 static void explain_group(Reporter *reporter, const ShapeRow *row, bool explained)
 {
     const char *text = report_cause_text(reporter, row->cause, row->binding);
@@ -115,7 +127,8 @@ static void explain_group(Reporter *reporter, const ShapeRow *row, bool explaine
         page_line(&reporter->page, LINE_TAIL, "    %s:   %s", remedy, row->binding->suggest);
 }
 
-/* How far the columns move to the right for long names. */
+/* How far the columns move to the right for long names. Found by folding everything once
+ * before: all groups share the columns. */
 static size_t column_shift(Reporter *reporter, const ShapeRow *rows, size_t n)
 {
     const char **names = arena_alloc(reporter->arena, (n + 1) * sizeof *names);
@@ -145,7 +158,8 @@ static void add_unfitted(Reporter *reporter)
     }
 }
 
-/* A model has a few heads; where the first axis of many layers differs it is no head. */
+/* A model has a few heads; where the first axis of many layers differs it is no head. At most
+ * 32. */
 static void limit_classifiers(ShapeRow *rows, size_t n)
 {
     enum { HEADS_MAX = 32 };
@@ -155,7 +169,8 @@ static void limit_classifiers(ShapeRow *rows, size_t n)
         if (rows[i].cause == CAUSE_CLASSES) rows[i].cause = CAUSE_OTHER;
 }
 
-/* All that differ, with their causes; returns how many. */
+/* All that differ, with their causes; returns how many. *unfitted counts those that have no
+ * second shape to show. */
 static size_t list_rows(Reporter *reporter, ShapeRow *rows, size_t *unfitted)
 {
     size_t count = 0;
@@ -205,7 +220,8 @@ void report_shapes(Reporter *reporter)
 
 /* ---- types ---- */
 
-/* The reason's part about dtypes: "f16 → f32, cast". */
+/* The reason's part about dtypes: "f16 → f32, cast". With both a fit and a cast the reason is
+ * "100 of 200 rows; f16 → f32, cast". */
 static const char *type_change(const Binding *binding)
 {
     if (!binding->reason || (!binding->cast && binding->status != BIND_DTYPE)) return NULL;
@@ -213,14 +229,15 @@ static const char *type_change(const Binding *binding)
     return last && binding->cast ? last + 2 : binding->reason;
 }
 
-/* Kept by policy{dtype="skip"}. */
+/* Kept by policy{dtype="skip"}. Without origin, since keep_target is another matter. */
 static bool is_skipped_type(const Binding *binding)
 {
     return binding->status == BIND_KEPT && !binding->origin && binding->offered &&
            !report_is_misshapen(binding) && binding->reason;
 }
 
-/* What the section says about a binding; NULL when it does not belong there. */
+/* What the section says about a binding; NULL when it does not belong there. Its text is the
+ * class by which names fold. */
 static const char *type_class(Reporter *reporter, const Binding *binding)
 {
     if (binding->covered) return NULL;
@@ -231,7 +248,8 @@ static const char *type_class(Reporter *reporter, const Binding *binding)
     return binding->cast ? change : arena_printf(reporter->arena, "%s, not loaded", change);
 }
 
-/* Casts are told by their number, one line a change. */
+/* Casts are told by their number, one line a change. "     12  tensors   f16 → f32, cast";
+ * order is that of first appearance. */
 static void add_casts(Reporter *reporter, const char *const *changes, size_t count)
 {
     NameMap lines;
@@ -253,7 +271,8 @@ static void add_casts(Reporter *reporter, const char *const *changes, size_t cou
     free(counts);
 }
 
-/* What was not loaded (and with -v what was cast) by name. */
+/* What was not loaded (and with -v what was cast) by name. A suggestion is said once, behind the
+ * first of the lines that share it. */
 static void add_refusals(Reporter *reporter, const Binding *const *list, const char *const *changes,
                          size_t count)
 {
@@ -275,7 +294,7 @@ static void add_refusals(Reporter *reporter, const Binding *const *list, const c
     }
 }
 
-/* Refused ones first, then casts. */
+/* Refused ones first, then casts. With -v casts are listed like refusals, by name. */
 void report_types(Reporter *reporter)
 {
     size_t total = align_count(reporter->alignment), refused = 0, cast = 0;

@@ -33,6 +33,7 @@ const char *report_shape(Reporter *reporter, const int64_t *dims, unsigned rank)
     return copy;
 }
 
+/* A file name may hold control characters as a key may. */
 const char *report_origin(Reporter *reporter, const Origin *origin)
 {
     const char *file = report_name(reporter, origin->file);
@@ -107,9 +108,8 @@ typedef struct Tally {
     size_t shape_kept, shape_open, dtype_kept, dtype_open, missing, kept, expected, unused;
 } Tally;
 
-/* Every binding is counted under one heading at most. What is misshapen is
- * asked for first, since KEPT may be that, a missing target, keep_target's, or one of another
- * dtype. */
+/* Every binding is counted under one heading at most. What is misshapen is asked for
+ * first: KEPT may be that, a missing target, keep_target's, or one of another dtype. */
 static void tally_binding(Tally *tally, const Binding *binding)
 {
     if (binding->covered) {

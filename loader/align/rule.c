@@ -1,4 +1,11 @@
-/* Rules: statements of rule text, compiled; see rule.h. */
+/* Rules: statements of rule text, compiled; see rule.h. The right side and the ops decide what a
+ * statement is:
+ *
+ *   a.{i}.w -> b.{i}.w         a rename
+ *   q, k, v -> qkv |> cat(0)   ops over several sources
+ *   w -> {n}.w |> unstack(0)   one name that counts: counter = "n"
+ *   *.bias ->                  a drop
+ *   -> head.* |> zeros()       a fill: `fills` are patterns over target keys */
 #include "loader/align/rule.h"
 
 #include <string.h>
@@ -6,12 +13,14 @@
 #include "loader/align/rule_lex.h"
 #include "loader/align/rule_text.h"
 
-/* A growing list of strings in an arena. */
+/* A growing list of strings in an arena. It doubles in the arena, which keeps what is left
+ * behind. */
 typedef struct Parts {
     const char **items;
     size_t count, room;
 } Parts;
 
+/* Copied, without the white space around it. */
 static void add_part(Arena *arena, Parts *parts, const char *text, const char *end)
 {
     if (parts->count == parts->room) {
@@ -24,7 +33,9 @@ static void add_part(Arena *arena, Parts *parts, const char *text, const char *e
     parts->items[parts->count++] = arena_strndup(arena, text, (size_t)(end - text));
 }
 
-/* Cuts one side at its commas; an empty side has no parts. */
+/* Cuts one side at its commas; an empty side has no parts. Commas inside quotes and braces are
+ * part of a name: `{a,b}.w, c` has two parts. An open quote or brace takes the rest; the
+ * compiler of that part complains. */
 static Parts cut_commas(Arena *arena, const char *side)
 {
     Parts parts = {0};
@@ -59,7 +70,8 @@ static bool is_fill(OpKind kind)
            kind == OP_KAIMING || kind == OP_XAVIER;
 }
 
-/* The left side; `&` before a pattern keeps its key. */
+/* The left side; `&` before a pattern keeps its key. `patterns` receives them as a list, which
+ * is what templates need for their scope. */
 static bool compile_sources(Arena *arena, Rule *rule, const char *const *texts, size_t count,
                             const Pattern **patterns, Error *err)
 {
@@ -78,7 +90,8 @@ static bool compile_sources(Arena *arena, Rule *rule, const char *const *texts, 
     return true;
 }
 
-/* The right side. Where parts are spread over one name, an unknown name counts them. */
+/* The right side. Where parts are spread over one name, an unknown name counts them. Several
+ * names take the parts in order, so nothing is left to count. */
 static bool compile_targets(Arena *arena, Rule *rule, const char *const *texts,
                             const Pattern *const *patterns, const ExprHost *host, Error *err)
 {
@@ -112,7 +125,8 @@ static bool compile_fills(Arena *arena, Rule *rule, const char *const *texts, Er
     return true;
 }
 
-/* Nothing on the right: no ops, and nothing that is kept. */
+/* Nothing on the right: no ops, and nothing that is kept. Both would be silently without
+ * effect. */
 static bool check_drop(const Rule *rule, Error *err)
 {
     if (rule->op_count)
@@ -125,12 +139,14 @@ static bool check_drop(const Rule *rule, Error *err)
     return true;
 }
 
+/* With ", " between them. */
 static void join(Text *out, const char *const *parts, size_t count)
 {
     for (size_t i = 0; i < count; i++) text_addf(out, "%s%s", i ? ", " : "", parts[i]);
 }
 
-/* What a rule made of parts looks like as rule text. */
+/* What a rule made of parts looks like as rule text. rule({"q", "k"}, "qk", cat(0)) shows as
+ * "q, k -> qk |> cat(0)". */
 static const char *make_text(Arena *arena, const Rule *rule, const char *const *sources,
                              size_t source_count, const char *const *targets, size_t target_count)
 {
@@ -148,6 +164,8 @@ static const char *make_text(Arena *arena, const Rule *rule, const char *const *
     return text;
 }
 
+/* *out is written when all is well, and not before. The limit on sources keeps lists on the
+ * stack. */
 bool rule_compile(Arena *arena, Origin origin, const char *text, const char *const *sources,
                   size_t source_count, const char *const *targets, size_t target_count,
                   const Op *ops, size_t op_count, const ExprHost *host, Rule *out, Error *err)
@@ -168,7 +186,8 @@ bool rule_compile(Arena *arena, Origin origin, const char *text, const char *con
     return good;
 }
 
-/* Ops first: whether the right side may count depends on them. */
+/* Ops first: whether the right side may count depends on them. Lua is read by the host; without
+ * one a statement with ops is refused, not passed over. */
 static bool compile_statement(Arena *arena, const RuleStatement *statement, Origin origin,
                               const RuleHost *host, Rule *out, Error *err)
 {
@@ -186,6 +205,7 @@ static bool compile_statement(Arena *arena, const RuleStatement *statement, Orig
                         targets.items, targets.count, ops, op_count, &host->expressions, out, err);
 }
 
+/* Names and patterns are compiled once here, and matched against every key later. */
 bool rules_parse(Arena *arena, const char *text, size_t n, Origin origin, const RuleHost *host,
                  RuleBlock *out, Error *err)
 {

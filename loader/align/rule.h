@@ -1,6 +1,6 @@
 /* Rule: one line of rule text, compiled; RuleBlock: a `rules` or `sub` text.
  *
- *   SRC[, SRC…] -> [DST[, DST…]] [|> op, op…]       (RULES.md B2, B2a, "Text")
+ *   SRC[, SRC…] -> [DST[, DST…]] [|> op, op…]       (tenon-rules(5))
  *
  * Statements end at `;` or a newline outside brackets, quotes and `function … end`; a line
  * that ends in `,` or `|>` goes on, and so does one whose next line begins with `|>`. */

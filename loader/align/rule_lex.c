@@ -1,13 +1,18 @@
-/* The small words of rule text; see rule_lex.h. */
+/* The small words of rule text; see rule_lex.h. None of these functions recurses, however
+ * deep a text nests: rule text may come with a file, and be made for it. */
 #include "loader/align/rule_lex.h"
 
 #include <string.h>
 
+/* ---- bytes and words ---- */
+
+/* ASCII alone: what Lua takes for a name, whatever the locale. */
 bool is_word_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || is_digit(c);
 }
 
+/* Names of captures and of counters. */
 bool is_word(const char *text, const char *end)
 {
     if (text == end || is_digit(*text)) return false;
@@ -15,18 +20,24 @@ bool is_word(const char *text, const char *end)
     return text == end;
 }
 
+/* Both ends move inwards, at most until they meet. */
 void trim(const char **text, const char **end)
 {
     while (*text < *end && is_space(**text)) ++*text;
     while (*text < *end && is_space((*end)[-1])) --*end;
 }
 
+/* Newlines are white space here; where they end a statement is rule_text.c's business. */
 const char *skip_space(const char *at, const char *end)
 {
     while (at < end && is_space(*at)) at++;
     return at;
 }
 
+/* ---- brackets and quotes ---- */
+
+/* A backslash takes the byte behind it along; which escapes are allowed is read_quoted's
+ * affair. */
 const char *skip_quoted(const char *at, const char *end)
 {
     char quote = *at++;
@@ -44,6 +55,7 @@ static const char *skip_apostrophe(const char *at, const char *end)
     return behind ? behind : at + 1;
 }
 
+/* `{p:"}"|a}` ends at the second brace. Nesting is counted, not recursed into. */
 const char *skip_braced(const char *at, const char *end)
 {
     size_t depth = 0;
@@ -62,6 +74,7 @@ const char *skip_braced(const char *at, const char *end)
     return NULL;
 }
 
+/* The closing bracket has as many '=' as the opening one: [==[ … ]==]. */
 const char *skip_long_string(const char *at, const char *end)
 {
     const char *start = at++;
@@ -86,7 +99,8 @@ static int hex_value(char c)
     return -1;
 }
 
-/* One escape; `at` is behind its backslash. */
+/* One escape; `at` is behind its backslash. \x00 becomes C0 80, which is how held names write a
+ * NUL: their strings end at a real one. */
 static const char *read_escape(const char *at, const char *end, Text *out, Error *err)
 {
     if (at < end && (*at == '"' || *at == '\\')) {
@@ -104,6 +118,9 @@ static const char *read_escape(const char *at, const char *end, Text *out, Error
     return at + 3;
 }
 
+/* ---- what they mean ---- */
+
+/* A NUL that stands in the text as such is treated like \x00. */
 const char *read_quoted(const char *at, const char *end, Text *out, Error *err)
 {
     for (at++; at < end && *at != '"';) {
@@ -122,6 +139,7 @@ const char *read_quoted(const char *at, const char *end, Text *out, Error *err)
     return NULL;
 }
 
+/* A closing bracket without an opening one parts nothing and hides nothing. */
 const char *find_separator(const char *at, const char *end, char separator)
 {
     size_t depth = 0;
@@ -143,6 +161,9 @@ const char *find_separator(const char *at, const char *end, char separator)
     return end;
 }
 
+/* ---- what stands in braces ---- */
+
+/* Digits, a dash, digits, white space around; which numbers fit is for read_range to say. */
 bool is_range(const char *text, const char *end)
 {
     trim(&text, &end);
@@ -154,11 +175,13 @@ bool is_range(const char *text, const char *end)
     return at == end && at > second;
 }
 
+/* `a,b` and `0-31` are; `i`, `(i-1)//3` and `p:a|b` are not. */
 bool is_anonymous(const char *text, const char *end)
 {
     return find_separator(text, end, ',') < end || is_range(text, end);
 }
 
+/* {a, b} on the right stands for {a,b} on the left; what is in quotes stays as it is. */
 char *squeeze(Arena *arena, const char *text, const char *end)
 {
     char *copy = arena_alloc(arena, (size_t)(end - text) + 1);
@@ -173,6 +196,7 @@ char *squeeze(Arena *arena, const char *text, const char *end)
     return copy;
 }
 
+/* Cut between characters: half a UTF-8 sequence would spoil a terminal. */
 void show_short(const char *name, size_t limit, Text *out)
 {
     Text shown = {0};

@@ -36,6 +36,7 @@ static bool starts_with(const RuleScanner *scanner, const char *token)
     return (size_t)(scanner->end - scanner->at) >= n && memcmp(scanner->at, token, n) == 0;
 }
 
+/* To the newline, which stays: it may end a statement. */
 static void skip_line(RuleScanner *scanner)
 {
     while (scanner->at < scanner->end && *scanner->at != '\n') scanner->at++;
@@ -52,7 +53,8 @@ static void skip_blank(RuleScanner *scanner, bool semicolons)
     }
 }
 
-/* Whether the statement goes on behind the newline at which the scanner stands. */
+/* Whether the statement goes on behind the newline at which the scanner stands. `a -> b` and,
+ * on the next line, `|> T` are one statement. An arrow at the end of a line is a drop. */
 static bool continues(const Builder *builder)
 {
     if (builder->goes_on) return true;
@@ -62,7 +64,8 @@ static bool continues(const Builder *builder)
     return starts_with(&ahead, "|>");
 }
 
-/* Takes a token and moves behind it; on the left its bytes are kept. */
+/* Takes a token and moves behind it; on the left its bytes are kept. A comma or arrow that was
+ * last no longer is. */
 static void note_token(Builder *builder, const char *behind)
 {
     if (builder->ops) builder->ops_end = behind;
@@ -71,7 +74,8 @@ static void note_token(Builder *builder, const char *behind)
     move_to(builder->scanner, behind);
 }
 
-/* One token left of |>, or |> itself. */
+/* One token left of |>, or |> itself. Braces and quotes are taken whole, so that what is inside
+ * them ends nothing. */
 static bool read_left(Builder *builder)
 {
     RuleScanner *scanner = builder->scanner;
@@ -98,6 +102,7 @@ static bool read_left(Builder *builder)
     return true;
 }
 
+/* Words are not terminated. */
 static bool is_one_of(const char *word, size_t n, const char *const *words, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -203,7 +208,8 @@ static const char *show_statement(Builder *builder, Arena *arena)
     return copy;
 }
 
-/* Cuts what was read at its arrow. */
+/* Cuts what was read at its arrow. Line numbers of the ops are those of their first token, for
+ * Lua's own errors. */
 static bool finish(Builder *builder, Arena *arena, RuleStatement *out)
 {
     if (builder->depth)

@@ -1,4 +1,4 @@
-/* Rule text, cut into statements (RULES.md B2a, "Text"). */
+/* Rule text, cut into statements; where they end is said in rule.h. */
 #ifndef LOADER_ALIGN_RULE_TEXT_H
 #define LOADER_ALIGN_RULE_TEXT_H
 

@@ -1,12 +1,18 @@
 /* Shapes compared: the kinds of difference are tried from the one that is mended without loss
- * (another order of axes) to the one that is not (another rank and count). */
+ * (another order of axes) to the one that is not (another rank and count).
+ *
+ *   8×1×1     for 8         ONES        reshape(8)
+ *   2048×100  for 100×2048  ORDER       T
+ *   1000×2048 for 200×2048  ONE_AXIS    fit(0)
+ *   12×64×768 for 768×768   COUNT       reshape(768, 768)
+ *   64×3×7×7  for 64×147    COUNT       reshape(64, 147) */
 #include "loader/align/shape_diff.h"
 
 #include <string.h>
 
 #include "loader/core/text.h"
 
-/* Whether permuting `from` by `order` gives `to`. */
+/* Whether permuting `from` by `order` gives `to`. (3, 2, 0, 1) takes 3×3×64×128 to 128×64×3×3. */
 static bool is_order(const int64_t *from, const int64_t *to, const int *order, unsigned rank)
 {
     for (unsigned i = 0; i < rank; i++)
@@ -15,7 +21,9 @@ static bool is_order(const int64_t *from, const int64_t *to, const int *order, u
 }
 
 /* Tries the orders that the field uses first (reversed axes; TensorFlow's kernels HWIO), then
- * takes for each wanted axis the first free one of its size. */
+ * takes for each wanted axis the first free one of its size. False when the sizes are not the
+ * same. Among equal sizes the choice is a guess, which reports say: 512×512 turned looks the
+ * same. */
 static bool find_order(const int64_t *from, const int64_t *to, unsigned rank, int *order)
 {
     static const int hwio[] = {3, 2, 0, 1};
@@ -32,7 +40,7 @@ static bool find_order(const int64_t *from, const int64_t *to, unsigned rank, in
     return true;
 }
 
-/* 8×1×1 and 8; 1×5 and 5×1. */
+/* 8×1×1 and 8; 1×5 and 5×1. Two walks that pass over ones, in step. */
 static bool same_but_ones(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank)
 {
     unsigned i = 0, j = 0;
@@ -44,7 +52,7 @@ static bool same_but_ones(const int64_t *a, unsigned a_rank, const int64_t *b, u
     }
 }
 
-/* Equal products; false when one overflows. */
+/* Equal products; false when one overflows. A product that overflows is no count at all. */
 static bool same_count(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank)
 {
     uint64_t x = 1, y = 1;
@@ -95,6 +103,7 @@ static const char *list_axes(Arena *arena, const ShapeDiff *diff)
     return copy;
 }
 
+/* Questions where more than one mending would give the shape. */
 const char *shape_diff_reason(Arena *arena, const ShapeDiff *diff, unsigned from_rank)
 {
     switch (diff->kind) {
@@ -111,6 +120,7 @@ const char *shape_diff_reason(Arena *arena, const ShapeDiff *diff, unsigned from
     return arena_printf(arena, "rank %u → %u", from_rank, diff->rank);
 }
 
+/* ONE_AXIS gives fit, which loses or makes up values; the others lose none. */
 const char *shape_diff_op(Arena *arena, const ShapeDiff *diff, const int64_t *to)
 {
     if (diff->kind == SHAPES_ONE_AXIS) return arena_printf(arena, "fit(%u)", diff->axis);

@@ -1,15 +1,20 @@
-/* Suggestions: what all kinds share, and the driver that asks them one after the other. */
+/* Suggestions: what all kinds share, and the driver that asks them one after the other.
+ *
+ * A suggestion is a line that can be put into a script as it stands: `strip "module."`,
+ * `rules [[ layers.{i}.* -> blk.{i}.* ]]`, `fill("**.num_batches_tracked", zeros())`. */
 #include "loader/align/suggest.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* A key may hold "]]"; one that holds "]=]" as well gives a line that Lua refuses. */
 const char *suggest_line(Arena *arena, const char *rule)
 {
     bool closes = strstr(rule, "]]") != NULL;
     return arena_printf(arena, closes ? "rules [=[ %s ]=]" : "rules [[ %s ]]", rule);
 }
 
+/* UTF-8 stays as it is, other bytes become \xHH. */
 void lua_quote(const char *text, size_t n, Text *out)
 {
     text_addc(out, '"');
@@ -25,12 +30,15 @@ void lua_quote(const char *text, size_t n, Text *out)
     text_addc(out, '"');
 }
 
+/* Element counts are not enough: a rule that is suggested must load as it is. */
 bool suggest_fits(const DraftKey *key, const Binding *binding)
 {
     if (key->expr->unknown || !binding->dims) return true;
     return same_dims(key->expr->dims, key->expr->rank, binding->dims, binding->rank);
 }
 
+/* A rule that is there stays: the surer kind of suggestion came first. nearest is set without a
+ * rule, too. */
 void suggest_pair(Suggester *suggester, SpareKey *spare, Binding *binding, const char *rule)
 {
     const Tensor *tensor = expr_as_source(spare->key->expr);
@@ -52,7 +60,9 @@ static bool has_word(const char *name, const char *const *words, size_t n)
     return false;
 }
 
-/* An output matrix that is missing beside an embedding of its shape: the usual tied pair. */
+/* An output matrix that is missing beside an embedding of its shape: the usual tied pair.
+ * `lm_head.weight` 32000×4096 and a loaded `embed_tokens.weight` 32000×4096: a checkpoint with
+ * tied weights often holds one of them. */
 static void suggest_tie(Suggester *suggester, Binding *binding)
 {
     static const char *const heads[] = {"lm_head", "embed_out", "output.weight", "decoder.weight",
@@ -73,7 +83,8 @@ static void suggest_tie(Suggester *suggester, Binding *binding)
     }
 }
 
-/* What is still missing and has a usual remedy; the search for ties is linear and so bounded. */
+/* What is still missing and has a usual remedy; the search for ties is linear and so bounded.
+ * Counters begin at zero, so that fill does no harm. */
 static void suggest_fills(Suggester *suggester)
 {
     unsigned ties = 0;
@@ -89,7 +100,8 @@ static void suggest_fills(Suggester *suggester)
 
 /* ---- the whole ---- */
 
-/* Missing targets, and the keys that could be meant for them. */
+/* Missing targets, and the keys that could be meant for them. A spare key is one that no target
+ * has the name of. What collided is no candidate: its value is in doubt. */
 static void list_both(Suggester *suggester)
 {
     Alignment *alignment = suggester->alignment;

@@ -1,5 +1,10 @@
 /* Prefixes: which beginning of the spare keys, taken off or exchanged for another, makes the
- * most of them names of missing targets; and wrapper segments that stand anywhere. */
+ * most of them names of missing targets; and wrapper segments that stand anywhere.
+ *
+ *   spare module.fc.w, missing fc.w               votes for  module. → nothing   strip "module."
+ *   spare encoder.fc.w, missing backbone.fc.w     votes for  encoder. → backbone.
+ *
+ * Suffixes of missing names lie in a map, so a key votes in a few look-ups: linear in names. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +47,8 @@ static const char *skip_segments(const char *name, unsigned k)
     return name;
 }
 
-/* Every suffix of every missing target that begins at one of its first segments. */
+/* Every suffix of every missing target that begins at one of its first segments. One that two
+ * targets share decides for neither. */
 static void list_suffixes(Ballot *ballot)
 {
     const Suggester *suggester = ballot->suggester;
@@ -109,7 +115,8 @@ static Vote *best_vote(const Ballot *ballot)
     return best;
 }
 
-/* Whether some key that is well where it is would be renamed as well. */
+/* Whether some key that is well where it is would be renamed as well. Such an exchange still
+ * says what is nearest, but is no rule to suggest. */
 static bool breaks_others(const Suggester *suggester, const Vote *vote)
 {
     const Draft *draft = suggester->alignment->draft;
@@ -143,7 +150,8 @@ static const char *vote_rule(const Suggester *suggester, const Vote *vote)
     return rule;
 }
 
-/* Pairs every spare key that the exchange makes the name of a missing target. */
+/* Pairs every spare key that the exchange makes the name of a missing target. A target is taken
+ * by the first key that gets its name. */
 static void apply_vote(Ballot *ballot, const Vote *vote)
 {
     Suggester *suggester = ballot->suggester;

@@ -1,5 +1,8 @@
 /* Rules for tensors whose shape or dtype differs, written once for a module or a family of
- * modules where the same op helps every member and breaks none. */
+ * modules where the same op helps every member and breaks none.
+ *
+ *   head.weight, head.bias need fit(0)            rules [[ head.* -> head.* |> fit(0) ]]
+ *   blocks.0.fc.weight, blocks.1.fc.weight need T rules [[ blocks.{i}.fc.weight -> … |> T ]] */
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +102,14 @@ static size_t parent_length(const char *name)
     return dot ? (size_t)(dot - name) : 0;
 }
 
+/* Where the target has no values for the rows to come, the rest must be said. What a policy keeps
+ * is not asked for again: its report speaks of the overlap alone. */
+static bool needs_rest(const Binding *binding, const ShapeDiff *diff)
+{
+    return diff->kind == SHAPES_ONE_AXIS && binding->status == BIND_SHAPE && !binding->own &&
+           align_offer(binding)->dims[diff->axis] < binding->dims[diff->axis];
+}
+
 /* The op that a refused value needs; NULL when it was not refused, or nothing helps. */
 static const char *needed_op(Arena *arena, const Binding *binding)
 {
@@ -109,6 +120,7 @@ static const char *needed_op(Arena *arena, const Binding *binding)
     }
     if (!align_is_misshapen(binding)) return NULL;
     ShapeDiff diff = diff_of(binding);
+    if (needs_rest(binding, &diff)) return arena_printf(arena, "fit(%u, zeros)", diff.axis);
     return shape_diff_op(arena, &diff, binding->dims);
 }
 

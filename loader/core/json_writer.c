@@ -129,8 +129,8 @@ void json_uint(JsonWriter *writer, uint64_t value)
     add_number(writer, false, value);
 }
 
-/* 15 digits are always kept by a double and 17 always tell one from all others, so one of the
- * three precisions reads back to the same bits. A point marks it as no integer. */
+/* NaN and the infinities have words of their own, which Python's json reads and JSON itself does
+ * not know. */
 void json_float(JsonWriter *writer, double value)
 {
     begin_item(writer);
@@ -138,14 +138,9 @@ void json_float(JsonWriter *writer, double value)
         text_add(writer->out, isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity");
         return;
     }
-    char digits[40];
-    for (int precision = 15; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        double back = strtod(digits, NULL);
-        if (memcmp(&back, &value, sizeof value) == 0) break;
-    }
+    char digits[32];
+    show_float(value, digits);
     text_add(writer->out, digits);
-    if (!strpbrk(digits, ".e")) text_add(writer->out, ".0");
 }
 
 void json_bool(JsonWriter *writer, bool value)

@@ -1,6 +1,7 @@
 #include "loader/core/text.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +250,20 @@ void show_count(uint64_t count, char out[32])
         while (value >= 999.95 && unit + 1 < countof(units)) value /= 1000, unit++;
     if (unit) snprintf(out, 32, "%.1f %s", value, units[unit]);
     else snprintf(out, 32, "%" PRIu64, count);
+}
+
+/* The shortest that reads back, for people and for JSON alike. A double keeps any 15 digits, and
+ * 17 tell one from all others, so one of the three lengths gives
+ * the same bits again. A point marks what would read as an integer. */
+void show_float(double value, char out[32])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, 32, "%.*g", digits, value);
+        double back = strtod(out, NULL);
+        if (memcmp(&back, &value, sizeof value) == 0) break;
+    }
+    if (isnan(value)) snprintf(out, 32, "nan");
+    else if (!strpbrk(out, ".ein")) strcat(out, ".0");
 }
 
 /* The multiplication sign is one column wide, like the letter x that it is clearer than. */

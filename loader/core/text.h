@@ -52,6 +52,8 @@ void name_show(const char *name, Text *out);
 void show_bytes(uint64_t bytes, char out[32]);
 /* "23.6 M" for 23561205; plain digits below 10000. */
 void show_count(uint64_t count, char out[32]);
+/* As Python prints a float: 0.1, 1e-05, 3.0, inf, nan; the fewest digits that give it back. */
+void show_float(double value, char out[32]);
 /* "200×2048", "scalar" for rank 0, "?" where dims is NULL. */
 void show_shape(const int64_t *dims, unsigned rank, Text *out);
 

@@ -92,7 +92,8 @@ static bool refuse_rest(const Plan *plan, Error *err)
 static void find_opaque(const Tensor *tensor, void *context)
 {
     const Tensor **opaque = context;
-    if (!*opaque && tensor->encoding && tensor->encoding->opaque) *opaque = tensor;
+    bool unknown = tensor->dtype == DT_UNKNOWN;
+    if (!*opaque && (unknown || (tensor->encoding && tensor->encoding->opaque))) *opaque = tensor;
 }
 
 /* Names the file that a tensor without numbers stands in, when it is one of the source. */
@@ -118,7 +119,8 @@ static bool check_values(const Plan *plan, const Binding *binding, const Expr *v
     if (!opaque) return true;
     error_set(err, ERR_UNSUPPORTED, "%s cannot be written: %s is %s; drop it with a rule",
               show(plan->arena, binding->name), show(plan->arena, opaque->name),
-              opaque->encoding->note ? opaque->encoding->note : "no plain numbers");
+              opaque->encoding && opaque->encoding->note ? opaque->encoding->note
+                                                         : "of no known dtype");
     return blame(plan, binding, opaque, err);
 }
 

@@ -137,6 +137,14 @@ static void show_text(const Object *object, Text *out)
 }
 
 /* By the class or function that would have been called: that is all that is known. */
+/* "float 0.1", not 0.10000000000000001: the shortest that reads back. */
+static void show_real(double value, Text *out)
+{
+    char digits[32];
+    show_float(value, digits);
+    text_addf(out, "float %s", digits);
+}
+
 static void show_call(const Object *object, Text *out)
 {
     const Object *callable = object->call->callable;
@@ -160,7 +168,7 @@ void object_show(const Object *object, Text *out)
     case OBJ_INT: text_addf(out, "int %" PRId64, object->integer); break;
     /* its digits would take arithmetic that nobody needs */
     case OBJ_BIGINT: text_addf(out, "int of %zu bytes", object->bytes.n); break;
-    case OBJ_FLOAT: text_addf(out, "float %.17g", object->number); break;
+    case OBJ_FLOAT: show_real(object->number, out); break;
     case OBJ_STR: show_text(object, out); break;
     case OBJ_BYTES: show_sized("bytes", object->bytes.n, out); break;
     case OBJ_BYTEARRAY: show_sized("bytearray", object->bytes.n, out); break;

@@ -27,11 +27,9 @@ def dtype_name(tensor):
 def raw(tensor):
     """The values, row-major, as bytes."""
     plain = tensor.detach().resolve_conj().resolve_neg().contiguous().clone()
-    if plain.numel() == 0:
-        return b""
     if plain.dtype == torch.bool:
         plain = plain.to(torch.uint8)
-    return bytes(plain.reshape(-1).view(torch.uint8).untyped_storage())[:plain.numel() * plain.element_size()]
+    return plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
 
 
 def crc(tensor):

@@ -363,7 +363,7 @@ static void test_expect(void **state)
     assert_expect("expect{ missing={\"new\"}, shape={\"fc.*\"}, "
                   "unused={\"**.num_batches_tracked\"}, loaded=1 }", 0, NULL);
     assert_expect("expect{ missing={\"new\"}, shape={\"fc.*\"} }", 1, "unused and not expected");
-    assert_expect("expect{ missing={\"new\"}, unused={\"bn.**\"} }", 1, "1 targets are open");
+    assert_expect("expect{ missing={\"new\"}, unused={\"bn.**\"} }", 1, "1 target is open");
     assert_expect("expect{ missing={\"new\"}, shape={\"fc.*\"}, unused={\"bn.**\"}, loaded=2 }", 1,
                   "loaded 1, not 2");
     assert_expect("expect{ missing={\"new\", \"other\"}, shape={\"fc.*\"}, unused={\"bn.**\"} }", 1,

@@ -167,7 +167,7 @@ static void test_values(void **state)
     Arena *arena = arena_new();
     Value *map = value_map(arena);
     for (int i = 0; i < 10; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "k%d", i);
         value_put(arena, map, key, value_int(arena, i));
     }

@@ -1,4 +1,4 @@
-/* Drafts: what statements do to keys, and what they say; RULES.md B2, B2a and (a)'s examples. */
+/* Drafts: what statements do to keys, and what they say when they hit nothing or too much. */
 #include "tests/unit/drafts.h"
 
 /* ---- strip ---- */

@@ -1,5 +1,5 @@
-/* Rules blocks over a Draft: which rule takes which key, what is gathered, what is refused;
- * RULES.md B2, B2a ("Values of a rule") and B4. */
+/* Rules blocks over a Draft: which rule takes which key, what is gathered, what is refused, and
+ * what ops make of it, as tenon-rules(5) has it. */
 #include "tests/unit/drafts.h"
 
 #include <time.h>
@@ -66,7 +66,7 @@ static void test_rules_that_never_fit_are_notes(void **state)
     assert_string_equal(notes_of(&c),
                         "layers.{i}.self_atn.q_proj.weight -> a.{i}: fits no key; did you mean "
                         "layers.0.self_attn.q_proj.weight?\n"
-                        "x.y -> never: never used; the 1 keys it fits went to earlier rules\n"
+                        "x.y -> never: never used; the 1 key it fits went to earlier rules\n"
                         "qqq -> r: fits no key\n");
     assert_int_equal(draft_note_at(c.draft, 1)->origin.line, 5);
     case_close(&c);

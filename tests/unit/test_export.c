@@ -366,7 +366,8 @@ static void test_formats(void **state)
 }
 
 /* A storage beyond 4 GiB and what follows it: zip64 in all its places. Big, so only when
- * TENON_BIG_TESTS is set; the numbers are FORMATS.md 1.1's. */
+ * TENON_BIG_TESTS is set; the numbers are what PyTorch's inline_container.cc
+ * writes. */
 static void test_zip64(void **state)
 {
     const uint64_t size = UINT64_C(0x100000040);

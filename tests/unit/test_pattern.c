@@ -1,4 +1,4 @@
-/* Patterns: RULES.md B2 and B2a sentence by sentence, on keys as they are. */
+/* Patterns: left-hand sides as tenon-rules(5) has them, sentence by sentence, on real keys. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

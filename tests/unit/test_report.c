@@ -1,4 +1,4 @@
-/* Reports: RULES.md (d) to the word, the 20 lines, and the JSON of CLI.md. */
+/* Reports: the text to the word, its 20 lines, and the JSON member by member. */
 #include "tests/unit/test.h"
 
 #include "loader/align/report.h"
@@ -69,7 +69,7 @@ static void assert_holds(const Fixture *fixture, const ReportOptions *options, c
 
 static const ReportOptions plain = {.source_path = "a.pth", .target_path = "b.pth"};
 
-/* ---- RULES.md (d), to the word ---- */
+/* ---- the text, to the word ---- */
 
 static void test_head_swap(void **state)
 {
@@ -192,7 +192,7 @@ static void test_shape_causes(void **state)
     assert_holds(&f, &options, "    The positions are a grid of 24×24 + 1, the target's 14×14 + 1: "
                  "the first rows would be the wrong places.\n    conv1");
     assert_holds(&f, &options, "    To take the first 3 channels:   rules [[ conv1.weight -> "
-                 "conv1.weight |> fit(1) ]]\n");
+                 "conv1.weight |> fit(1, zeros) ]]\n");
     assert_holds(&f, &options, "    To turn them:   rules [[ h.c_attn.weight -> h.c_attn.weight |> "
                  "T ]]\n");
     assert_holds(&f, &options, "    index table; follows from the window size\n");
@@ -420,7 +420,7 @@ static void test_json(void **state)
 {
     (void)state;
     Fixture f = align_texts("module.conv1.weight 64,3,7,7\nmodule.head.fc.weight 100,2048",
-                            "conv1.weight 64,3,7,7\nhead.fc.weight 200,2048",
+                            "conv1.weight 64,3,7,7\nhead.fc.weight 200,2048 f32 @",
                             "\nstrip \"module.\"");
     const char *rules[] = {"rules.lua"};
     const ReportOptions options = {.source_path = "pretrain.pth", .target_path = "net.pth",

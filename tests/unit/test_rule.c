@@ -1,4 +1,5 @@
-/* Rule text: RULES.md B2a, "Text", sentence by sentence; `sub` lines; the conversions of B3. */
+/* Rule text as tenon-rules(5) has it, sentence by sentence; `sub` lines; the conversions that
+ * people use, each with the keys of its models. */
 #include "tests/unit/test.h"
 
 #include "tests/unit/rule_host.h"
@@ -418,7 +419,7 @@ static void test_sub_on_hostile_keys_ends(void **state)
     text_done(&key);
 }
 
-/* ---- the conversions of B3 ---- */
+/* ---- conversions that people use ---- */
 
 static void test_conversions_parse(void **state)
 {

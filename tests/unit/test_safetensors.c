@@ -1,5 +1,6 @@
 /* safetensors: what a good file says, and one case for each way to be malformed that the
- * format's own reader knows (FORMATS.md 5.2), plus those that only its specification forbids. */
+ * format's own reader knows (safetensors/src/tensor.rs), plus those that only its specification
+ * forbids. */
 #include "test.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* The rule language as scripts see it: its decisions (RULES.md B2a) on rule text, names and
+/* The rule language as scripts see it: what tenon-rules(5) says of rule text, names and
  * statements, one by one. */
 #include "tests/unit/scripts.h"
 
@@ -229,7 +229,7 @@ static void each_says_what_becomes_of_a_key(void **state)
     fails("a", "each(function(k)\n  return 5\nend)",
           "fix.lua:1: each: the function returned a number", "nil, false, a name");
     fails("a", "each(function(k)\n  error 'mine'\nend)", "fix.lua:2: mine", NULL);
-    fails("a", "each(function(k) return k, 5 end)", "fix.lua:1: each: expected a tensor",
+    fails("a", "each(function(k) return k, 5 end)", "fix.lua:1: each: 'a': expected a tensor",
           "a number");
     fails("a", "each 'a'", "fix.lua:1: each: expected a function, got text", NULL);
 }

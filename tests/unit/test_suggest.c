@@ -53,9 +53,24 @@ static void test_module(void **state)
 {
     (void)state;
     Fixture f = align_texts("head.fc.weight 100,2048\nhead.fc.bias 100",
-                            "head.fc.weight 200,2048\nhead.fc.bias 200", NULL);
+                            "head.fc.weight 200,2048 f32 @\nhead.fc.bias 200 f32 @", NULL);
     assert_suggest(&f, "head.fc.weight", "rules [[ head.fc.* -> head.fc.* |> fit(0) ]]");
     assert_suggest(&f, "head.fc.bias", "rules [[ head.fc.* -> head.fc.* |> fit(0) ]]");
+    free_fixture(&f);
+}
+
+/* A schema has no values for the rows to come: `fit(0)` alone would be refused. */
+static void test_schema_needs_a_rest(void **state)
+{
+    (void)state;
+    Fixture f = align_texts("fc.weight 4,3\nfc.bias 4", "fc.weight 6,3\nfc.bias 6",
+                            "policy{shape='fit'}");
+    assert_suggest(&f, "fc.weight", "rules [[ fc.* -> fc.* |> fit(0, zeros) ]]");
+    assert_non_null(strstr(align_binding(f.alignment, 0)->reason, "it is a schema"));
+    free_fixture(&f);
+    f = align_texts("fc.weight 4,3\nfc.bias 4", "fc.weight 6,3\nfc.bias 6",
+                    "rules [[ fc.* -> fc.* |> fit(0, zeros) ]]");
+    assert_int_equal(align_summary(f.alignment)->bind[BIND_LOADED], 2);
     free_fixture(&f);
 }
 
@@ -65,7 +80,7 @@ static void test_one_module_of_many(void **state)
     (void)state;
     Fixture f = align_texts("c.1.weight 8,9\nc.4.weight 8,8\nc.6.weight 10,8\nc.6.bias 10",
                             "c.1.weight 8,12\nc.4.weight 8,8\nc.6.weight 2,8\nc.6.bias 2", NULL);
-    assert_suggest(&f, "c.1.weight", "rules [[ c.1.weight -> c.1.weight |> fit(1) ]]");
+    assert_suggest(&f, "c.1.weight", "rules [[ c.1.weight -> c.1.weight |> fit(1, zeros) ]]");
     assert_suggest(&f, "c.6.weight", "rules [[ c.6.* -> c.6.* |> fit(0) ]]");
     assert_suggest(&f, "c.6.bias", "rules [[ c.6.* -> c.6.* |> fit(0) ]]");
     free_fixture(&f);
@@ -240,7 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shape_reasons),
         cmocka_unit_test(test_suggested_rules_work),
-        cmocka_unit_test(test_module),
+        cmocka_unit_test(test_module), cmocka_unit_test(test_schema_needs_a_rest),
         cmocka_unit_test(test_one_module_of_many),
         cmocka_unit_test(test_siblings_survive),
         cmocka_unit_test(test_no_tricks_for_another_size),

@@ -1,4 +1,4 @@
-/* Templates: the right-hand sides of RULES.md B2 and B2a. */
+/* Templates: the right-hand sides of rules, as tenon-rules(5) has them. */
 #include "tests/unit/test.h"
 
 #include "loader/align/pattern.h"
@@ -150,6 +150,12 @@ static void test_a_vanished_run_takes_its_dot_along(void **state)
     assert_rewrite("a.**.b", "c.**.d", "a.b", "c.d");
     assert_rewrite("**.w", "x.**", "w", "x");
     assert_rewrite("**.w", "**.x", ".w", ".x");                /* empty is not vanished */
+    assert_rewrite("*.**", "x.*.**", "b", "x.b");
+    assert_rewrite("*.**", "x.*.**", "b.c", "x.b.c");
+    assert_rewrite("**.0.**", "x.**.**", "b.0", "x.b");        /* each star has its own dot */
+    assert_rewrite("**.0.**", "x.**.**", "0.c", "x.c");
+    assert_rewrite("**.0.**", "x.**.**", "0", "x");
+    assert_rewrite("**.0.**", "x.**.**.y", "b.0", "x.b.y");
 }
 
 static void test_anonymous_carry_over(void **state)
