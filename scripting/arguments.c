@@ -77,7 +77,8 @@ bool check_count(Call *call, int most, Error *err)
     return error_set(err, ERR_RULE, "%s: %d arguments given, it takes %d", call->name, n, most);
 }
 
-/* The list part of a table. */
+/* The list part of a table, t[1] … t[#t]; a hole in it is refused as a nil among names. The array
+ * has one place more than there are names, so that an empty table is no special case. */
 static bool take_items(Call *call, int index, const char *const **names, size_t *n, Error *err)
 {
     lua_State *L = call->L;
@@ -145,6 +146,7 @@ bool take_flag(Call *call, int index, const char *field, bool *flag, Error *err)
     return error_set(err, ERR_RULE, "%s: %s must be true or false", call->name, field);
 }
 
+/* Linear: no statement knows more than a handful of fields. */
 static bool is_known(const char *field, const char *const *known, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -152,7 +154,8 @@ static bool is_known(const char *field, const char *const *known, size_t n)
     return false;
 }
 
-/* Mistyped fields must not pass as if they had been absent. */
+/* Mistyped fields must not pass as if they had been absent: strip{"a.", agian=true} would cut
+ * once and say nothing. The message lists the fields there are. */
 static bool refuse_field(const Call *call, const char *field, const char *const *known, size_t n,
                          Error *err)
 {

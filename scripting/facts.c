@@ -20,6 +20,8 @@ enum {
     JSON_VALUES_MAX = 8 << 20        /* in a document: bounds the memory of its tree */
 };
 
+/* The three dictionaries that can be indexed. After strip "module." src has the short names;
+ * file keeps the long ones for good, so that a rule can look at what a key was called. */
 typedef enum FactKind {
     FACT_SRC,        /* the draft's keys, as they stand */
     FACT_FILE,       /* the container's tensors, under the names of the file */
@@ -32,7 +34,8 @@ static FactKind fact_kind(lua_State *L)
     return (FactKind)lua_tointeger(L, lua_upvalueindex(1));
 }
 
-/* The draft, with its container chosen. */
+/* The draft, with its container chosen: rules may unwrap before anything is looked at, so that
+ * is put off until the first fact is asked for. Raises when there is nothing to choose. */
 static Draft *ready_draft(lua_State *L)
 {
     Script *script = script_of(L);
@@ -57,7 +60,8 @@ static void push_tensor(lua_State *L, Draft *draft, FactKind kind, const Tensor 
                 tensor->name);
 }
 
-/* src["key"]: a tensor, nil when there is none. */
+/* src["key"]: a tensor, nil when there is none. A key with a NUL in it is looked up in the form
+ * in which names are held, where the NUL is two bytes. */
 static int get_fact(lua_State *L)
 {
     Draft *draft = ready_draft(L);
@@ -89,7 +93,8 @@ static int count_fact(lua_State *L)
     return 1;
 }
 
-/* Upvalues: kind, position. */
+/* Upvalues: kind, and the index to look at next. Keys that stand for a collision have no
+ * expression and are passed over. */
 static int next_fact(lua_State *L)
 {
     Draft *draft = ready_draft(L);
@@ -143,7 +148,8 @@ static void open_fact(lua_State *L, const char *name, FactKind kind)
     lua_setglobal(L, name);
 }
 
-/* The named captures as one text, to tell different ones apart. */
+/* The named captures as one text, to tell different ones apart. Each is ended
+ * by a \1: "a", "bc" and "ab", "c" are two. */
 static void describe_captures(const Captures *captures, Text *out)
 {
     text_clear(out);
@@ -185,7 +191,8 @@ static int count_keys(lua_State *L)
 
 /* ---- json ---- */
 
-/* The depth is JSON_DEPTH at most, and so is the recursion. */
+/* The depth is JSON_DEPTH at most, and so is the recursion. A null in a list or map leaves its
+ * place out, as assigning nil does: there is no nil inside a Lua table. */
 static void push_value(lua_State *L, const Value *value)
 {
     luaL_checkstack(L, 4, "json");
@@ -209,7 +216,9 @@ static void push_value(lua_State *L, const Value *value)
 }
 
 /* The file's bytes, when its real path lies inside the folder; NULL with an error otherwise,
- * ERR_NOT_FOUND when there is no such file. */
+ * ERR_NOT_FOUND when there is no such file. Both paths are resolved before they are compared, so
+ * that a symbolic link cannot lead out; and a '/' must follow the folder, or "/rules2/a" would
+ * pass for a file of "/rules". */
 static char *read_inside(const char *folder, const char *name, size_t *n, Error *err)
 {
     char root[PATH_MAX], path[PATH_MAX], joined[PATH_MAX];
@@ -297,7 +306,8 @@ static int load_json(lua_State *L)
 
 /* ---- print, help ---- */
 
-/* tostring of each, as Lua's print; the caller of the script decides where it goes. */
+/* tostring of each, as Lua's print; the caller of the script decides where it goes. A value that
+ * no longer fits into SCRIPT_OUTPUT_MAX is left out whole, and after it everything. */
 void print_values(lua_State *L, int first, int last)
 {
     Script *script = script_of(L);

@@ -20,7 +20,8 @@ static int raise_if_stopped(lua_State *L)
 }
 
 /* Moves n arguments over and resumes. Returns how many results lie on L, or -1 with the error
- * value there. */
+ * value there. A stop is raised on here and never returned: resume gives errors as values, and a
+ * script could go on after the error that is to end it. */
 static int resume_with(lua_State *L, lua_State *co, int n)
 {
     sandbox_charge(L, SANDBOX_SLICE);
@@ -48,7 +49,8 @@ static int resume_with(lua_State *L, lua_State *co, int n)
     return results;
 }
 
-/* Charged as well: a coroutine is a kilobyte, and a loop that makes them is slow. */
+/* Charged as well: a coroutine is a kilobyte, and a loop that makes them is slow. lua_newthread
+ * hands L's hook on, so the new one is watched from its first instruction. */
 static int create(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -81,7 +83,7 @@ static int call_wrapped(lua_State *L)
     return sandbox_rethrow(L);
 }
 
-/* The coroutine is the only upvalue. */
+/* create checks the argument and leaves the coroutine on top, which becomes the only upvalue. */
 static int wrap(lua_State *L)
 {
     create(L);
@@ -95,7 +97,8 @@ static int yield(lua_State *L)
     return lua_yield(L, lua_gettop(L));
 }
 
-/* As the reference manual has it: normal is one that resumed another. */
+/* As the reference manual has it: normal is one that resumed another. One that has not begun yet
+ * has its function on the stack; one that has ended, nothing. */
 static const char *status_word(lua_State *L, lua_State *co)
 {
     lua_Debug at;

@@ -12,7 +12,8 @@
 
 #include "scripting/lua_match.h"
 
-/* Where to start: from 1, negative from the end, as string.find's init. 0-based. */
+/* Where to start: from 1, negative from the end, as string.find's init. 0-based. In a subject of
+ * five bytes 1 → 0, 6 → 5 (the empty end), 7 → 6 (behind it: nothing fits), -1 → 4, -9 → 0. */
 static size_t start_at(lua_State *L, int arg, size_t n)
 {
     const lua_Integer init = luaL_optinteger(L, arg, 1);
@@ -21,7 +22,9 @@ static size_t start_at(lua_State *L, int arg, size_t n)
     return n - (size_t)((uint64_t)0 - (uint64_t)init);
 }
 
-/* memmem takes time in proportion to both lengths; Lua's own search takes their product. */
+/* memmem takes time in proportion to both lengths; Lua's own search takes their product. Eight
+ * bytes are charged as one instruction. The caller has seen to at <= n. Results are the first and
+ * the last position, from 1. */
 static int find_plain(lua_State *L, const char *s, size_t n, const char *p, size_t pn, size_t at)
 {
     sandbox_charge(L, (n - at + pn) / 8 + 1);
@@ -35,7 +38,8 @@ static int find_plain(lua_State *L, const char *s, size_t n, const char *p, size
     return 2;
 }
 
-/* Without any of the magic characters a pattern is a plain text. */
+/* Without any of the magic characters a pattern is a plain text. strchr would find a NUL at the
+ * end of its own list, hence the look at p[i]: a NUL in a pattern stands for itself. */
 static bool is_plain(const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -43,7 +47,8 @@ static bool is_plain(const char *p, size_t n)
     return true;
 }
 
-/* find and match: the first place where the pattern fits, from the init on. */
+/* find and match: the first place where the pattern fits, from the init on. The end of the
+ * subject is a place too, where empty matches fit; after '^' the init is the only one. */
 static int search(lua_State *L, bool find)
 {
     size_t n, pn;
@@ -83,7 +88,8 @@ static int match_string(lua_State *L)
     return search(L, false);
 }
 
-/* Upvalues: subject, pattern, where to go on, end of the last match (0-based; -1: none). */
+/* Upvalues: subject, pattern, where to go on, end of the last match (0-based; -1: none). An empty
+ * match at that end is passed over: ("abc"):gmatch("%a*") gives "abc" and no "" behind it. */
 static int gmatch_next(lua_State *L)
 {
     size_t n, pn;
@@ -107,7 +113,8 @@ static int gmatch_next(lua_State *L)
     return 0;
 }
 
-/* The subject and the pattern live in the closure and cannot be collected in between. */
+/* The subject and the pattern live in the closure and cannot be collected in between. A '^' is no
+ * anchor here, as the manual says: the iterator would end after one step. */
 static int gmatch(lua_State *L)
 {
     size_t n;
@@ -121,8 +128,9 @@ static int gmatch(lua_State *L)
     return 1;
 }
 
-/* The replacement as text with %0 … %9 and %%. Charged by its length at every match: a long one
- * over a long subject is the product of both. */
+/* The replacement as text with %0 … %9 and %%: ("a.b"):gsub("(%w)%.(%w)", "%2.%1") is "b.a".
+ * Without captures %1 is the whole match, as %0 is. Charged by its length at every match: a long
+ * one over a long subject is the product of both. */
 static void add_text(LuaMatch *match, luaL_Buffer *buffer, const char *start, const char *end)
 {
     lua_State *L = match->L;
@@ -150,7 +158,8 @@ static void add_text(LuaMatch *match, luaL_Buffer *buffer, const char *start, co
     }
 }
 
-/* Adds what stands for one match; false when the original text stays. Functions and tables
+/* Adds what stands for one match; false when the original text stays. A table is asked with the
+ * first capture, a function gets all of them. Functions and tables
  * (with an __index) run script code here, between two matches, never inside one. */
 static bool add_value(LuaMatch *match, luaL_Buffer *buffer, const char *start, const char *end)
 {
@@ -180,7 +189,8 @@ static bool add_value(LuaMatch *match, luaL_Buffer *buffer, const char *start, c
 }
 
 /* As Lua's: an empty match right behind the last match does not count, and a result that is
- * false or nil keeps the text. */
+ * false or nil keeps the text. n bytes have n + 1 places where an empty match fits, hence the
+ * default of `most`. Steps are charged before a replacement runs, which may itself match. */
 static int gsub(lua_State *L)
 {
     size_t n, pn;
@@ -221,7 +231,8 @@ static int gsub(lua_State *L)
 }
 
 /* The length is known before anything is built. An empty text that is repeated 1 << 60 times is
- * the empty text, without looking at it as often. */
+ * the empty text, without looking at it as often. Separators stand between, one less than texts:
+ * ("a"):rep(3, "-") is "a-a-a". The bound is tested by division, where no product overflows. */
 static int repeat(lua_State *L)
 {
     size_t n, sn;
@@ -251,7 +262,8 @@ static int repeat(lua_State *L)
     return 1;
 }
 
-/* Lua's own, which limits widths to two digits, charged for what it is given. */
+/* Lua's own, which limits widths to two digits, charged for what it is given. It is upvalue 1,
+ * taken out of the library before this one was put in its place. */
 static int format(lua_State *L)
 {
     uint64_t bytes = 0;
@@ -265,7 +277,8 @@ static int format(lua_State *L)
     return 1;
 }
 
-/* Methods are found through the table of the library: text:find is the bounded one too. */
+/* Methods are found through the table of the library: text:find is the bounded one too. dump is
+ * taken out because it makes bytecode, and nothing here would load that. */
 void lib_string_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {

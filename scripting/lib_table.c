@@ -29,7 +29,9 @@ static void charge_range(lua_State *L, lua_Integer first, lua_Integer last)
     sandbox_charge(L, last >= first ? (uint64_t)last - (uint64_t)first + 1 : 1);
 }
 
-/* The length is asked once; what a __len answers the second time cannot matter. */
+/* insert(t, value) or insert(t, position, value). The length is asked once; what a __len answers
+ * the second time cannot matter. It may be LUA_MAXINTEGER: sums wrap in uint64_t, where that is
+ * defined. */
 static int insert(lua_State *L)
 {
     const lua_Integer size = length_of(L, 1);
@@ -50,7 +52,8 @@ static int insert(lua_State *L)
     return 0;
 }
 
-/* table.remove; the empty position behind the end may be taken out, as in Lua. */
+/* table.remove; the empty position behind the end may be taken out, as in Lua. Of an empty table
+ * it is t[0] that is given and cleared. */
 static int take_out(lua_State *L)
 {
     const lua_Integer size = length_of(L, 1);
@@ -68,7 +71,9 @@ static int take_out(lua_State *L)
     return 1;
 }
 
-/* Copies down or up, so that overlapping ranges come out right; a range may not wrap around. */
+/* Copies down or up, so that overlapping ranges come out right; a range may not wrap around. From
+ * the end only where the destination begins inside the range: move(t, 1, 3, 2) has to read t[3]
+ * before it is overwritten. */
 static int move(lua_State *L)
 {
     const lua_Integer from = luaL_checkinteger(L, 2), to = luaL_checkinteger(L, 3);
@@ -135,7 +140,8 @@ static int pack(lua_State *L)
     return 1;
 }
 
-/* The stack bounds how much can be unpacked: about a million. */
+/* The stack bounds how much can be unpacked: about a million. n is one less than the count, so
+ * that no range of integers overflows it. */
 static int unpack(lua_State *L)
 {
     lua_Integer i = luaL_optinteger(L, 2, 1);
@@ -181,7 +187,8 @@ static void swap(lua_State *L, lua_Integer a, lua_Integer b)
     lua_seti(L, 1, b);
 }
 
-/* Lets t[at] sink in the heap t[1 … end]. */
+/* Lets t[at] sink in the heap t[1 … end]: the children of i are 2i and 2i + 1, and no parent is
+ * less than a child. */
 static void sink(lua_State *L, lua_Integer at, lua_Integer end)
 {
     for (lua_Integer child; (child = 2 * at) <= end; at = child) {
@@ -191,7 +198,9 @@ static void sink(lua_State *L, lua_Integer at, lua_Integer end)
     }
 }
 
-/* Heapsort: no order of answers makes it slow or leads it out of the table. */
+/* Heapsort: no order of answers makes it slow or leads it out of the table. The heap is built
+ * from the last parent up; then its top, the greatest, changes places with its last element, the
+ * heap ends one earlier, and the new top sinks. */
 static int sort(lua_State *L)
 {
     const lua_Integer n = length_of(L, 1);

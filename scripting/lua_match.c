@@ -9,6 +9,7 @@
 
 #include <lauxlib.h>
 
+/* DEPTH_MAX is that of Lua's own matcher: what it takes in, this one does too. */
 enum { STEPS_PER_CHARGE = 1024, DEPTH_MAX = 200 };
 
 static const char *match_here(LuaMatch *m, const char *s, const char *p);
@@ -29,7 +30,8 @@ void match_done(LuaMatch *match)
     sandbox_charge(match->L, steps);
 }
 
-/* Behind the single character class that starts at p. */
+/* Behind the single character class that starts at p: one byte for "a" and ".", two for "%a",
+ * five for "[^]x]". Raises for a class that does not end. */
 static const char *end_of_class(LuaMatch *m, const char *p)
 {
     const char *const start = p;
@@ -69,7 +71,8 @@ static bool fits_letter(int c, int class)
     return isupper(class) ? !fits : fits;
 }
 
-/* p stands at '[', end at its ']'. */
+/* p stands at '[', end at its ']'. A range has both its ends; a '-' that stands first or last is
+ * itself, as in "[a-]". Bytes compare unsigned, so that ranges go on behind 0x7F. */
 static bool fits_set(LuaMatch *m, int c, const char *p, const char *end)
 {
     bool inside = true;
@@ -105,7 +108,8 @@ static bool fits_one(LuaMatch *m, const char *s, const char *p, const char *end)
     }
 }
 
-/* %b(): from one x to the y that balances it; p stands at the two characters. */
+/* %bxy: from an x to the y that balances it; p stands at the two characters. "%b()" at the start
+ * of "(a(b)c)d" ends before the d. Where x and y are the same, the next one balances. */
 static const char *match_balance(LuaMatch *m, const char *s, const char *p)
 {
     if (p >= m->pattern_end - 1)
@@ -136,7 +140,8 @@ static const char *match_longest(LuaMatch *m, const char *s, const char *p, cons
     return NULL;
 }
 
-/* item-: none first, then one more at a time. */
+/* item-: none first, then one more at a time. The rest is tried at every place, so a step is
+ * charged there by match_items. */
 static const char *match_shortest(LuaMatch *m, const char *s, const char *p, const char *end)
 {
     for (;; s++) {
@@ -146,7 +151,8 @@ static const char *match_shortest(LuaMatch *m, const char *s, const char *p, con
     }
 }
 
-/* The capture is taken back when the rest does not fit: another try may reuse its number. */
+/* The capture is taken back when the rest does not fit: another try may reuse its number. `what`
+ * is CAPTURE_OPEN, to be closed by a ')', or CAPTURE_POSITION for "()", which is whole at once. */
 static const char *open_capture(LuaMatch *m, const char *s, const char *p, ptrdiff_t what)
 {
     if (m->level >= MATCH_CAPTURES) sandbox_raise(m->L, "too many captures");
@@ -169,7 +175,8 @@ static const char *close_capture(LuaMatch *m, const char *s, const char *p)
     return rest;
 }
 
-/* %1 … %9: the text of an earlier capture again. */
+/* %1 … %9: the text of an earlier capture again, behind which it returns. A position capture has
+ * no text (its length is negative) and fits nowhere. */
 static const char *match_again(LuaMatch *m, const char *s, int digit)
 {
     const int level = digit - '1';
@@ -181,7 +188,8 @@ static const char *match_again(LuaMatch *m, const char *s, int digit)
     return memcmp(m->captures[level].start, s, (size_t)n) ? NULL : s + n;
 }
 
-/* %f[set]: the border where the set begins to fit. */
+/* %f[set]: the border where the set begins to fit. Outside the subject stands a NUL on either
+ * side: %f[%w] also finds a word at the very start, %f[%W] the end of the last one. */
 static bool match_frontier(LuaMatch *m, const char *s, const char *p, const char *end)
 {
     const int before = s == m->source ? 0 : (unsigned char)s[-1];
@@ -190,7 +198,8 @@ static bool match_frontier(LuaMatch *m, const char *s, const char *p, const char
 }
 
 /* One item that is a single class with its suffix. Either the final result (true), or *s and
- * *p have moved on. */
+ * *p have moved on. Only suffixes recurse, since only they have another try left: a pattern of
+ * plain characters takes no stack however long it is. */
 static bool match_single(LuaMatch *m, const char **s, const char **p, const char **result)
 {
     const char *const end = end_of_class(m, *p);
@@ -214,7 +223,8 @@ static bool match_single(LuaMatch *m, const char **s, const char **p, const char
     }
 }
 
-/* One item that begins with '%': as match_single; *handled is false for a plain class. */
+/* One item that begins with '%': as match_single; *handled is false for a plain class. It takes
+ * four bytes of the pattern for %bxy, two for %1, and for %f those of its set besides. */
 static bool match_percent(LuaMatch *m, const char **s, const char **p, const char **result,
                           bool *handled)
 {
@@ -283,7 +293,8 @@ void match_init(LuaMatch *match, lua_State *L, const char *source, size_t n, siz
     match->steps = 0;
 }
 
-/* Captures and depth begin anew at every place. */
+/* Captures and depth begin anew at every place. A '^' is the caller's: the pattern begins behind
+ * it. */
 const char *match_at(LuaMatch *match, const char *at, const char *pattern)
 {
     match->level = 0;
@@ -292,7 +303,8 @@ const char *match_at(LuaMatch *match, const char *at, const char *pattern)
     return match_here(match, at, pattern);
 }
 
-/* Positions count from 1. */
+/* Positions count from 1. A capture may still be open when the pattern ends, as in "(a": that is
+ * an error of the pattern, found only here because only here it is asked for. */
 void match_push(LuaMatch *match, int index, const char *start, const char *end)
 {
     if (index >= match->level) {

@@ -45,7 +45,8 @@ bool op_is(lua_State *L, int index)
     return op_value(L, index) != NULL;
 }
 
-/* Behind the last argument there is nothing, even where the stack goes on. */
+/* Behind the last argument there is nothing, even where the stack goes on. False, so that it can
+ * end a chain of takes. */
 static bool complain(OpArgs *args, int index, const char *what)
 {
     return error_set(args->err, ERR_RULE, "%s: expected %s, got %s", args->name, what,
@@ -160,7 +161,9 @@ static bool take_options(OpArgs *args, bool with_mode)
     return true;
 }
 
-/* split(n), split{sizes}, split() for the sizes of the targets; an axis may follow each. */
+/* split(n), split{sizes}, split() for the sizes of the targets; an axis may follow each:
+ * split(3) makes three equal parts of axis 0, split({64, 128}, 1) two of axis 1. A nil in the
+ * first place stands for the targets' sizes where an axis is wanted. */
 static bool build_split(OpArgs *args, Op *op)
 {
     if (!take_count(args, 0, 2)) return false;
@@ -172,7 +175,8 @@ static bool build_split(OpArgs *args, Op *op)
     return take_integer(args, args->first, "a number of parts or a list of sizes", &op->number);
 }
 
-/* Without an end, or with nil, to the end. */
+/* Without an end, or with nil, to the end: slice(0, 2) leaves out the first two rows,
+ * slice(0, 2, 5) leaves rows 2, 3 and 4. */
 static bool build_slice(OpArgs *args, Op *op)
 {
     if (!take_count(args, 2, 3) || !take_axis(args, args->first, op) ||
@@ -183,7 +187,9 @@ static bool build_slice(OpArgs *args, Op *op)
     return !op->has_to || take_integer(args, args->last, "where to end", &op->to);
 }
 
-/* What fit puts where the source has nothing. The fact `target` stands for its own values. */
+/* What fit puts where the source has nothing. The fact `target` stands for its own values, which
+ * are also what an absent argument means. Of normal only the deviation is passed on, so one with
+ * a mean is refused; and so is one that was not called, which has no deviation yet. */
 static bool build_fit(OpArgs *args, Op *op)
 {
     lua_State *L = args->L;
@@ -226,7 +232,8 @@ static bool build_constant(OpArgs *args, Op *op)
     return take_count(args, 1, 1) && take_real(args, args->first, "a number", &op->fill.a);
 }
 
-/* normal(std), normal(mean, std), uniform(low, high); PyTorch's defaults without arguments. */
+/* normal(std), normal(mean, std), uniform(low, high); PyTorch's defaults without arguments. b is
+ * always the last one: what is spread by, or the upper end. */
 static bool build_random(OpArgs *args, Op *op, FillKind kind)
 {
     const bool normal = kind == FILL_NORMAL;
@@ -242,7 +249,8 @@ static bool build_random(OpArgs *args, Op *op, FillKind kind)
     return true;
 }
 
-/* PyTorch's names: mode fan_in (the default) or fan_out, dist normal (the default) or uniform. */
+/* PyTorch's names: mode fan_in (the default) or fan_out, dist normal (the default) or uniform.
+ * Xavier takes no mode, because it uses both fans. */
 static bool build_fan(OpArgs *args, Op *op, bool kaiming)
 {
     bool uniform, fan_out = false;
@@ -323,7 +331,8 @@ bool op_build(lua_State *L, OpKind kind, int first, int last, Op *op, Error *err
 }
 
 /* A bare op is built here, without arguments, so that `permute` alone complains as permute()
- * would. `functions` 0: functions are not wanted. */
+ * would. `functions` 0: functions are not wanted. A function is kept in that table, and the op
+ * has its reference number: an op is plain memory that the collector does not look into. */
 bool op_take(lua_State *L, int index, int functions, Op *op, Error *err)
 {
     const OpValue *value = op_value(L, index);
@@ -340,7 +349,8 @@ bool op_take(lua_State *L, int index, int functions, Op *op, Error *err)
     return true;
 }
 
-/* Ops are values of their own kind, not tables: a script can neither change nor fake one. */
+/* Ops are values of their own kind, not tables: a script can neither change nor fake one. The new
+ * one is on top of the stack, and the pointer good for as long as it is reachable. */
 static OpValue *push_op(lua_State *L, OpKind kind)
 {
     OpValue *value = lua_newuserdatauv(L, sizeof *value, 0);
@@ -350,7 +360,8 @@ static OpValue *push_op(lua_State *L, OpKind kind)
     return value;
 }
 
-/* split(3): a new op; the bare one stays as it is. */
+/* split(3): a new op; the bare one stays as it is, being a global that is used again. Its
+ * arguments begin at 2, since __call passes the op itself first. */
 static int call_op(lua_State *L)
 {
     Error err;

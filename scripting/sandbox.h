@@ -1,4 +1,4 @@
-/* Sandbox: a Lua 5.4 state that ends (RULES.md B2a, "The sandbox holds").
+/* Sandbox: a Lua 5.4 state that ends, whatever the script does.
  *
  * One budget covers instructions, bytes allocated, steps of C loops and slow instructions, in
  * all chunks and coroutines together. Once it is spent the hook fires at every instruction and

@@ -15,7 +15,8 @@
 
 enum { SHOWN_MAX = 44 };             /* Lua cuts a chunk's name at 60 bytes, ":LINE" included */
 
-/* Under pcall: memory may be out already. */
+/* Under pcall: memory may be out already. Statements, ops and facts are globals of their names;
+ * a script may set them otherwise, which harms nobody but itself. */
 static int open_words(lua_State *L)
 {
     statements_open(L);
@@ -75,7 +76,7 @@ void script_free(Script *script)
 }
 
 /* A copy whose line ends are \n, as Lua reads them in long strings: rule text is found again in
- * it, and its lines counted. */
+ * it, and its lines counted. \r\n, \n\r and a lone \r are one end each. The caller frees. */
 static char *copy_text(const char *text, size_t n, size_t *length)
 {
     char *copy = mem_alloc(n + 1);
@@ -107,7 +108,8 @@ static const Chunk *add_chunk(Script *script, const char *text, size_t n, const 
     return &script->chunks[script->chunk_count++];
 }
 
-/* A first line that begins with # is for the system, as in lua itself. */
+/* A first line that begins with # is for the system, as in lua itself. Returns the bytes to leave
+ * out; the newline stays, so that lines keep their numbers. */
 static size_t skip_shebang(const Chunk *chunk)
 {
     const char *end =
@@ -115,11 +117,13 @@ static size_t skip_shebang(const Chunk *chunk)
     return end ? (size_t)(end - chunk->text) : chunk->n && chunk->text[0] == '#' ? chunk->n : 0;
 }
 
+/* What script_run hands through lua_pcall, which takes no context but Lua values. */
 typedef struct Running {
     const Chunk *chunk;      /* owned by the script */
 } Running;
 
-/* Runs under pcall; an error of the compiler is raised on. */
+/* Runs under pcall; an error of the compiler is raised on. At the prompt a text is tried as an
+ * expression first and as it stands, so that #src is a length there and no line for the system. */
 static int run_protected(lua_State *L)
 {
     const Chunk *chunk = ((const Running *)lua_touserdata(L, 1))->chunk;

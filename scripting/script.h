@@ -1,4 +1,4 @@
-/* Script: rule scripts in Lua 5.4, in a sandbox (RULES.md B2a, "The sandbox holds").
+/* Script: rule scripts in Lua 5.4, in a sandbox (tenon-rules(5)).
  *
  * A Script drives one Draft: its statements are Lua functions that call draft_*. Several
  * chunks (-r, -e) share one sandbox. Instructions and memory are limited; no chunk can read

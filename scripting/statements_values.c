@@ -85,7 +85,8 @@ static bool add_element(Visit *visit)
     return ok;
 }
 
-/* A list: names, {name, tensor}s, or name, tensor, name, tensor … */
+/* A list: names, {name, tensor}s, or name, tensor, name, tensor … Each step looks one element
+ * ahead to tell the last two forms apart; a tensor that was a pair's second is then passed by. */
 static bool take_list_result(Visit *visit, int list)
 {
     lua_State *L = visit->call->L;
@@ -109,7 +110,12 @@ static bool take_list_result(Visit *visit, int list)
     return true;
 }
 
-/* The two results of the function lie at `first` and behind it. */
+/* The two results of the function lie at `first` and behind it. What they mean:
+ *
+ *   nil, true          the key stays as it is
+ *   false, {}          it is dropped
+ *   "n"   t   "n", t   another name, another value, both
+ *   {…}                as take_list_result reads it: several keys from one */
 static bool take_result(Visit *visit, int first)
 {
     lua_State *L = visit->call->L;
@@ -130,7 +136,8 @@ static bool take_result(Visit *visit, int first)
                      visit->key->name);
 }
 
-/* Runs under pcall: the function is the first argument of the statement. */
+/* Runs under pcall: the function is the first argument of the statement. The stack has the Visit
+ * at 1, and the function's results at 2 and 3. */
 static int visit_protected(lua_State *L)
 {
     Visit *visit = lua_touserdata(L, 1);
@@ -234,6 +241,7 @@ bool run_keep_target(Call *call, Error *err)
 
 /* ---- policy ---- */
 
+/* The words of the longest field, dtype, and the NULL behind them. */
 enum { POLICY_WORDS = 5 };
 
 /* A field and its words, in the order of its enum (draft.h). */
@@ -265,7 +273,7 @@ static void set_policy(Policy *policy, size_t field, int value)
     }
 }
 
-/* Lists what would have been right. */
+/* Lists what would have been right. `word` is the script's and may be long: it is cut. */
 static bool refuse_word(const PolicyField *field, const char *word, Error *err)
 {
     Text list = {0};
@@ -313,7 +321,8 @@ bool run_policy(Call *call, Error *err)
 
 /* ---- expect ---- */
 
-/* The patterns under a field of the table at 1. */
+/* The patterns under a field of the table at 1. They are compiled now and matched when the ledger
+ * is closed: an error in one has the line of its statement. */
 static bool take_patterns(Call *call, const char *field, const Pattern ***patterns, size_t *count,
                           Error *err)
 {
@@ -327,7 +336,7 @@ static bool take_patterns(Call *call, const char *field, const Pattern ***patter
     return true;
 }
 
-/* -1 when it is not said. */
+/* How many targets have to be loaded in the end; -1 when it is not said. */
 static bool take_loaded(Call *call, int64_t *loaded, Error *err)
 {
     *loaded = -1;

@@ -13,11 +13,12 @@ static const char tensor_key = 0;    /* registry: the metatable of tensors */
 static const char methods_key = 0;   /* registry: method name → function */
 
 typedef struct TensorValue {
-    const Expr *expr;
+    const Expr *expr;                /* in the draft's arena, which outlives Lua */
     const char *name;                /* where it is known; else NULL */
 } TensorValue;
 
-/* Told by its metatable, which no script can set. */
+/* Told by its metatable, which no script can set; NULL for any other value. Leaves the stack as it
+ * was. */
 static TensorValue *tensor_value(lua_State *L, int index)
 {
     TensorValue *value = lua_touserdata(L, index);
@@ -96,7 +97,8 @@ static int get_field(lua_State *L)
     return 1;
 }
 
-/* t:size(0); without an axis the whole shape. */
+/* t:size(0); without an axis the whole shape. Negative ones count from the end, as in PyTorch:
+ * t:size(-1) is the last. Where the shape is not known until the file is read: nil. */
 static int get_size(lua_State *L)
 {
     const Expr *const expr = check_tensor(L, 1, "size")->expr;
@@ -113,7 +115,8 @@ static int get_size(lua_State *L)
     return 1;
 }
 
-/* The tensors an op works on: self, and for stack and cat those that follow the axis. */
+/* The tensors an op works on: self, and for stack and cat those that follow the axis, as in
+ * t:cat(0, u, v). `first` is where those begin; behind the top there are none. */
 static size_t take_operands(lua_State *L, const Op *op, int first, const Expr **items)
 {
     size_t n = 0;
@@ -154,7 +157,8 @@ static int run_method(lua_State *L)
     return results;
 }
 
-/* Raises for the error, or pushes the new tensor. */
+/* Raises for the error, or pushes the new tensor. Expressions come from checked constructors:
+ * NULL says that shapes or dtypes do not go together, and *err why. */
 static int finish(lua_State *L, const Expr *expr, const Error *err)
 {
     if (!expr) return sandbox_raise(L, "%s", err->text);
@@ -162,7 +166,8 @@ static int finish(lua_State *L, const Expr *expr, const Error *err)
     return 1;
 }
 
-/* a + b and a - b, where either may be a number; sign is that of b. */
+/* a + b and a - b, where either may be a number; sign is that of b. There is no op for n - t: it
+ * is made of two, -t and then + n. */
 static int add_with(lua_State *L, double sign, const char *what)
 {
     Arena *arena = draft_arena(script_of(L)->draft);
@@ -190,7 +195,7 @@ static int subtract(lua_State *L)
     return add_with(L, -1, "-");
 }
 
-/* Element-wise products of two tensors are no rule of any real conversion. */
+/* t * 2 and 2 * t. Element-wise products of two tensors are no rule of any real conversion. */
 static int multiply(lua_State *L)
 {
     const int at = lua_type(L, 1) == LUA_TNUMBER ? 2 : 1;

@@ -19,7 +19,7 @@ const ScriptWord *script_words(size_t *count)
     return words;
 }
 
-enum { SUGGEST_LENGTH = 31 };
+enum { SUGGEST_LENGTH = 31 };        /* letters; no word is half as long */
 
 static size_t smallest(size_t a, size_t b, size_t c)
 {
@@ -27,7 +27,9 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return ab < c ? ab : c;
 }
 
-/* Levenshtein distance of two short words. */
+/* Levenshtein distance of two short words, by the usual table of which one row is kept: row[j] is
+ * the distance of a's first i letters from b's first j. "strpi" is 2 away from "strip", since a
+ * swap is two changes. Longer words are as far away as can be. */
 static size_t measure_distance(const char *a, const char *b)
 {
     size_t row[SUGGEST_LENGTH + 1], n = strlen(b);

@@ -27,6 +27,8 @@
     X(expect, "{missing=, unused=, shape=, dtype=, loaded=}",                                  \
       "makes expected differences silent")
 
+/* The same columns; the functions behind these are registered by facts_open. What a fact takes
+ * stands as it is written behind the name: src["key"], count("pattern"), json "file". */
 #define FACTS(X)                                                                               \
     X("src", "[\"key\"]", "the source's tensors under their present names")                    \
     X("file", "[\"key\"]", "the source's tensors under the names they have in the file")       \

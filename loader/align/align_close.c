@@ -217,8 +217,9 @@ static void report_rest(Alignment *alignment, const Expect *expect)
         Folded *folded;
         size_t lines = fold_names(alignment->arena, names, NULL, count, &folded);
         fail_expect(alignment, expect, "unused and not expected: ",
-                    arena_printf(alignment->arena, "%zu tensor%s, %s%s", count, count == 1 ? "" : "s",
-                                 folded[0].text, lines > 1 ? ", …" : ""));
+                    arena_printf(alignment->arena, "%zu tensor%s, %s%s", count,
+                                 count == 1 ? "" : "s", folded[0].text,
+                                 lines > 1 ? ", …" : ""));
     }
     if (open)
         fail_expect(alignment, expect, "not expected: ",

@@ -149,10 +149,12 @@ static bool holds_constant(DType dtype, double value)
     return value == back;
 }
 
-/* Zeros fill everything, constants what can hold them, random numbers floats only. */
+/* Zeros fill everything, constants what can hold them, random numbers floats only. Listings say no
+ * dtype: zeros beside such a tensor are of its dtype, whatever that is. */
 static bool check_fill(const Fill *fill, DType dtype, size_t rank, Error *err)
 {
     const char *name = fill_name(fill->kind);
+    if (fill->kind == FILL_ZEROS && dtype == DT_UNKNOWN) return true;
     if (!dtype_size(dtype))
         return error_set(err, ERR_SHAPE, "%s: the dtype %s cannot be filled", name,
                          dtype_name(dtype));

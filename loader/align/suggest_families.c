@@ -226,7 +226,7 @@ static const char *parent_of(Matcher *matcher, const char *family)
 }
 
 /* The rule for a family: its module's, when the whole module moves; else its own. A single key
- * is named literally. */
+ * is named literally, and so is its target: the one with its numbers, if several are missing. */
 static const char *rule_of(Matcher *matcher, const Kin *spare, const Kin *missing)
 {
     Suggester *suggester = matcher->suggester;
@@ -237,8 +237,10 @@ static const char *rule_of(Matcher *matcher, const Kin *spare, const Kin *missin
         return module->rule;
     }
     if (spare->count > 1) return line_of(matcher, spare->family, missing->family, "");
-    return line_of(matcher, suggester->spares[spare->members[0]].key->name,
-                   suggester->missing[missing->members[0]]->name, "");
+    const SpareKey *key = &suggester->spares[spare->members[0]];
+    const Binding *binding = find_member(matcher, missing, key);
+    if (!binding) binding = suggester->missing[missing->members[0]];
+    return line_of(matcher, key->key->name, binding->name, "");
 }
 
 /* Whether a rule can be written: the names (or the lack of any rival) leave no doubt, every key

@@ -125,9 +125,9 @@ static const char *needed_op(Arena *arena, const Binding *binding)
 }
 
 /* Whether a well-shaped tensor keeps its values under the op: a fit along an axis it has. */
-static bool survives(const Binding *binding, const char *op)
+static bool survives(unsigned rank, const char *op)
 {
-    return has_prefix(op, "fit(") && (unsigned)atoi(op + 4) < binding->rank;
+    return has_prefix(op, "fit(") && (unsigned)atoi(op + 4) < rank;
 }
 
 /* The rule for all of a unit, made once: members compare it by its address. */
@@ -183,6 +183,18 @@ static const char *choose_rule(Levels *levels, const Binding *binding, const cha
     return single_rule(&levels->tensors, binding->name, op);
 }
 
+/* `.*` meets every key of the module, also those that no target asks for. */
+static void spare_keys(const Alignment *alignment, Units *units, bool whole)
+{
+    for (size_t i = 0; i < draft_count(alignment->draft); i++) {
+        const DraftKey *key = draft_at(alignment->draft, i);
+        size_t n = whole ? strlen(key->name) : parent_length(key->name);
+        Unit *unit = key->expr ? find_unit(units, key->name, n, false) : NULL;
+        if (unit && !key->expr->unknown && !survives(key->expr->rank, unit->op))
+            unit->breaks = true;
+    }
+}
+
 /* Units of the misshapen first; then every other tensor says whether it would survive. */
 static void list_units(const Alignment *alignment, const char *const *ops, Units *units, bool whole)
 {
@@ -196,8 +208,9 @@ static void list_units(const Alignment *alignment, const char *const *ops, Units
         if (ops[i] || !binding->source_count) continue;
         size_t n = whole ? strlen(binding->name) : parent_length(binding->name);
         Unit *unit = find_unit(units, binding->name, n, false);
-        if (unit && !survives(binding, unit->op)) unit->breaks = true;
+        if (unit && !survives(binding->rank, unit->op)) unit->breaks = true;
     }
+    spare_keys(alignment, units, whole);
 }
 
 static void free_units(Units *units)

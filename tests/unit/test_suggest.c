@@ -59,6 +59,25 @@ static void test_module(void **state)
     free_fixture(&f);
 }
 
+/* One of two missing siblings is there under another name: the rule is for that one. */
+static void test_the_sibling_with_the_numbers(void **state)
+{
+    (void)state;
+    Fixture f = align_texts("e.0.w 2,3\ne.2.w_g 2,3", "e.0.w 2,3\ne.1.w 2,3\ne.2.w 2,3", NULL);
+    assert_suggest(&f, "e.2.w", "rules [[ e.2.w_g -> e.2.w ]]");
+    free_fixture(&f);
+}
+
+/* `.*` would meet the counter as well, which no target asks for and fit(0) cannot take. */
+static void test_keys_without_target_are_spared(void **state)
+{
+    (void)state;
+    Fixture f = align_texts("bn.weight 8\nbn.bias 8\nbn.num_batches_tracked -",
+                            "bn.weight 6\nbn.bias 6", NULL);
+    assert_suggest(&f, "bn.weight", "rules [[ bn.weight -> bn.weight |> fit(0) ]]");
+    free_fixture(&f);
+}
+
 /* A schema has no values for the rows to come: `fit(0)` alone would be refused. */
 static void test_schema_needs_a_rest(void **state)
 {
@@ -256,6 +275,8 @@ int main(void)
         cmocka_unit_test(test_shape_reasons),
         cmocka_unit_test(test_suggested_rules_work),
         cmocka_unit_test(test_module), cmocka_unit_test(test_schema_needs_a_rest),
+        cmocka_unit_test(test_the_sibling_with_the_numbers),
+        cmocka_unit_test(test_keys_without_target_are_spared),
         cmocka_unit_test(test_one_module_of_many),
         cmocka_unit_test(test_siblings_survive),
         cmocka_unit_test(test_no_tricks_for_another_size),
