@@ -12,13 +12,14 @@
 
 enum { CHOICES_SHOWN = 200 };
 
+/* Everything that may stand where the cursor is; lives for one press of Tab. */
 typedef struct Candidates {
     Arena *arena;
     const char *word;            /* what is there already */
-    size_t length;
+    size_t length;               /* bytes of it */
     const char **list;           /* owned */
     size_t count, room;
-    NameMap seen;
+    NameMap seen;                /* those on the list; keys meet again on the other side */
 } Candidates;
 
 /* Adds the first n bytes of `text` when it goes on from the word. */
@@ -42,7 +43,8 @@ static void offer_word(Candidates *candidates, const char *text)
     offer(candidates, text, strlen(text));
 }
 
-/* A key up to the end of the segment that goes on. */
+/* A key up to the end of the segment that goes on, its border included: "lay" offers "layer1." and
+ * "layer2.", not the hundred keys below them. */
 static void offer_key(Candidates *candidates, const char *key)
 {
     if (strncmp(key, candidates->word, candidates->length) != 0) return;
@@ -90,14 +92,17 @@ static void offer_file(void *context, const char *name)
     offer_word(context, name);
 }
 
-/* What keys, verbs and paths are made of; brackets and quotes end a word. */
+/* What keys, verbs and paths are made of; brackets and quotes end a word, so that a key is
+ * completed inside strip "… as well as at the prompt. Bytes from 0x80 on belong to characters. */
 static bool is_word_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            strchr("_.-/!", c) || (unsigned char)c >= 0x80;
 }
 
-/* What may stand where the cursor is; returns where the word begins. */
+/* What may stand where the cursor is; returns where the word begins. A verb that takes a path has
+ * all of the rest as its word, since paths hold blanks. The first word may be a verb or a
+ * statement; behind a verb come its states, files or keys, behind a statement keys. */
 static size_t gather(const Ui *ui, const char *text, size_t cursor, Candidates *candidates)
 {
     const char *argument = NULL;
@@ -125,7 +130,8 @@ static size_t gather(const Ui *ui, const char *text, size_t cursor, Candidates *
     return from;
 }
 
-/* Not into the middle of a character. */
+/* Bytes that all candidates have in common. Not into the middle of a character: "é" and "è" begin
+ * with the same byte. */
 static size_t common_length(const Candidates *candidates)
 {
     size_t n = strlen(candidates->list[0]);

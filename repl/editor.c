@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* As git and crontab choose it. */
+/* VISUAL before EDITOR, as git and crontab choose it; an empty variable counts as none. */
 static const char *editor_name(void)
 {
     const char *name = getenv("VISUAL");
@@ -15,7 +15,8 @@ static const char *editor_name(void)
     return name && *name ? name : "vi";
 }
 
-/* The variable may hold arguments ("code -w"), so a shell reads it; the path is an argument. */
+/* In the child; does not return. The variable may hold arguments ("code -w"), so a shell reads it;
+ * the path is an argument of that shell, where no quote or blank in it can be a command. */
 static void become_editor(const char *editor, const char *path)
 {
     char *command = NULL;
@@ -26,6 +27,8 @@ static void become_editor(const char *editor, const char *path)
     _exit(127);
 }
 
+/* The exit status is the editor's own affair, but for 127: that is a shell which found no editor.
+ * Signals are ignored before the fork, so that no Ctrl-C falls between. */
 bool editor_run(Terminal *terminal, const char *path, Error *err)
 {
     const char *editor = editor_name();

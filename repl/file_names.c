@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Of "out/al" the folder is "out/" and what names begin with "al"; names are given with the folder
+ * in front, as they will stand in the line. A link to a folder is a folder (stat, not lstat).
+ * Order is the file system's: the caller sorts. */
 void file_names(Arena *arena, const char *path, void (*visit)(void *context, const char *name),
                 void *context)
 {

@@ -7,7 +7,8 @@
 #include "repl/keys.h"
 #include "scripting/script.h"
 
-/* `text` and blanks up to a column. */
+/* `text` behind an indent of two, and blanks up to `width` columns; one at least, where the text is
+ * wider. Characters are counted, not bytes: arrows and "…" have three. */
 static void add_column(Text *out, const char *text, size_t width)
 {
     size_t columns = 0;
@@ -17,7 +18,8 @@ static void add_column(Text *out, const char *text, size_t width)
     while (++columns < width);
 }
 
-/* Keys of the same line share one: "Up k   row above". */
+/* Keys of the same line share one: "Up k   up   row above". They stand together in the table,
+ * which is what this relies on. */
 static void help_keys(Text *out)
 {
     size_t n;
@@ -36,7 +38,7 @@ static void help_keys(Text *out)
     text_done(&names);
 }
 
-/* The legend of the middle column. */
+/* The legend of the middle column: sign, word, meaning, from best to worst. */
 static void help_states(Text *out)
 {
     text_add(out, "\nSigns between the two sides\n");
@@ -62,6 +64,7 @@ static void help_words(const char *title, const char *name, const char *args, co
     text_done(&usage);
 }
 
+/* In the order in which they are needed: keys, what the signs mean, verbs, the rule language. */
 void help_page(const Verb *verbs, size_t count, Text *out)
 {
     help_keys(out);
@@ -75,6 +78,8 @@ void help_page(const Verb *verbs, size_t count, Text *out)
                    words[i].name, words[i].args, words[i].help, out);
 }
 
+/* One word may be several things: "filter" is a verb, "f" a key that runs it, "fit" an op. All that
+ * go by the name are told; nothing is appended when there is none, which is how a caller knows. */
 void help_word(const Verb *verbs, size_t count, const char *word, Text *out)
 {
     size_t n;
@@ -91,11 +96,13 @@ void help_word(const Verb *verbs, size_t count, const char *word, Text *out)
             help_words(NULL, keys[i].key, keys[i].line, keys[i].help, out);
 }
 
+/* "fix.lua:12: "; nothing for what no rule did. */
 static void add_origin(const Origin *origin, Text *out)
 {
     if (origin && origin->file) text_addf(out, "%s:%d: ", origin->file, origin->line);
 }
 
+/* "collision: fix.lua:3: fc.weight is claimed by a.fc.weight and b.fc.weight after strip". */
 static void note_collision(const Collision *collision, Text *out)
 {
     text_add(out, "collision: ");
@@ -106,6 +113,7 @@ static void note_collision(const Collision *collision, Text *out)
     text_addf(out, " after %s\n", collision->what);
 }
 
+/* What reading a file had to say. No target: NULL, which has none. */
 static void note_warnings(const Checkpoint *checkpoint, Text *out)
 {
     for (size_t i = 0; checkpoint && i < checkpoint_warning_count(checkpoint); i++)

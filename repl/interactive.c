@@ -13,6 +13,8 @@
 #include "repl/verbs.h"
 #include "viewer/terminal.h"
 
+/* How long the typing has to pause before a line is tried, least and most; how often rules files
+ * are looked at while nothing happens. A look is one stat a file. */
 enum { PREVIEW_DELAY_MS = 80, PREVIEW_DELAY_MAX_MS = 1000, LOOK_AT_FILES_MS = 1000 };
 
 /* An error is shown, and is gone with the next key. */
@@ -34,7 +36,8 @@ static void show_output(Ui *ui, const char *output)
     text_done(&shown);
 }
 
-/* A line of rules: tried first, so that a wrong one leaves no trace. */
+/* A line of rules: tried first, so that a wrong one leaves no trace. What the try gave is shown as
+ * it is, which saves running everything a second time. */
 static bool apply_line(Ui *ui, const char *line, Error *err)
 {
     Error problem = {0};
@@ -65,7 +68,9 @@ static bool apply_line(Ui *ui, const char *line, Error *err)
     return true;
 }
 
-/* What was typed is carried out; a line that fails stays, to be corrected. */
+/* What was typed is carried out; a line that fails stays, to be corrected. A verb wins over a
+ * statement of its name; verb_find tells them apart. The line is copied, since leaving the prompt
+ * or a verb may change it. */
 static void enter_line(Ui *ui)
 {
     char *line = mem_strdup(text_string(&ui->line.text));
@@ -143,7 +148,8 @@ static void press_in_question(Ui *ui, Press press)
     free(yes);
 }
 
-/* In the pager the keys that move the list move the text; others close it. */
+/* In the pager the keys that move the list move the text; others close it. It goes by verb lines
+ * and not by keys, so that a key bound otherwise does here what it does in the list. */
 static void press_in_pager(Ui *ui, Press press)
 {
     const char *line = key_line(press);
@@ -162,7 +168,8 @@ static void press_in_pager(Ui *ui, Press press)
     else ui_leave(ui);
 }
 
-/* A click goes there; on the row that is there already it opens or closes. */
+/* A click goes there; on the row that is there already it opens or closes. So two clicks open a
+ * module, and no clock has to tell a double click. */
 static void click(Ui *ui, Press press)
 {
     size_t at;
@@ -174,6 +181,8 @@ static void click(Ui *ui, Press press)
     if (again) run_verb(ui, "fold");
 }
 
+/* Every key clears the notice and message of the one before. Ctrl-C does not end the program: lines
+ * may not be saved, and q asks about them. */
 static void press_in_list(Ui *ui, Press press)
 {
     view_clear_notice(&ui->view);
@@ -185,7 +194,8 @@ static void press_in_list(Ui *ui, Press press)
         view_say(&ui->view, STYLE_PLAIN, "q quits");
 }
 
-/* Size and end come before any mode. */
+/* Size and end come before any mode. An end by a signal exits as a shell reports it, with 128 and
+ * the signal's number; lines that are not saved are lost then, as there is nobody to ask. */
 static void handle(Ui *ui, Press press)
 {
     if (press.kind == PRESS_CLOSE) {
@@ -218,7 +228,8 @@ static void look_at_files(Ui *ui)
     else if (!ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "the rules changed: read again");
 }
 
-/* What is done while no key comes. */
+/* What is done while no key comes, one piece at a time: a search step, else a preview, else a look
+ * at the files. patience() says how soon, and looks at the same things in the same order. */
 static void idle(Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) ui_search_on(ui);

@@ -35,6 +35,7 @@ void interrupt_watch(void)
     signal(SIGTERM, leave_at_once);
     signal(SIGHUP, leave_at_once);
     signal(SIGPIPE, leave_at_once);
+    signal(SIGXFSZ, SIG_IGN);   /* the write then fails with EFBIG, which is reported */
 }
 
 const bool *interrupt_flag(void)

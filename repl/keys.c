@@ -1,9 +1,12 @@
-/* The keys. Tests hold that every line here runs a verb and that no key is bound twice. */
+/* The keys. Tests hold that every line here runs a verb and that no key is bound twice. Letters are
+ * those of less and vim where these have one; a capital does the greater thing (z folds, Z unfolds
+ * all; w writes tensors, W the rules). */
 #include "repl/keys.h"
 
 #include <string.h>
 
-/* In the order of the help page; keys of one line stand together. */
+/* In the order of the help page; keys of one line stand together. Keys in other modes (Enter and Esc
+ * while a line is typed) are not here: they are no verbs, and cannot be bound. */
 static const KeyBinding bindings[] = {
     {"Up", "up", "row above"},
     {"k", "up", "row above"},
@@ -54,7 +57,8 @@ const KeyBinding *key_table(size_t *count)
     return bindings;
 }
 
-/* Linear: nobody types faster than forty comparisons. */
+/* By the name of the press, so that the table can be read and a test can press what it says.
+ * Linear: nobody types faster than forty comparisons. */
 const char *key_line(Press press)
 {
     Text name = {0};

@@ -5,9 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+/* Brackets inside each other; nobody types as many, and a hostile paste must not write further. */
 enum { OPEN_MAX = 64 };
 
-/* By its first word. */
+/* By its first word: statements whose trial has no effect but the ledger. `each` and plain Lua may
+ * run long, and print. */
 bool preview_wants(const char *line)
 {
     static const char *const words[] = {"rules", "sub", "strip", "keep", "seg", "prefix"};
@@ -63,7 +65,9 @@ static void read_bracket(Brackets *brackets, char c)
     }
 }
 
-/* Reads what is at p; returns its bytes. */
+/* Reads what is at p; returns its bytes (1 or more). The end of a long bracket is looked for first,
+ * since it also ends what was left open inside; then the end of a string, in which nothing opens;
+ * then a new long bracket, of which only one can be open. */
 static size_t read_one(Brackets *brackets, const char *p)
 {
     size_t n = long_bracket(p, ']');
@@ -123,6 +127,7 @@ static void forget(Ui *ui)
     changes_mark(ui->rows, NULL);
 }
 
+/* The time a try took is kept whether it came to anything or not: the next one waits as long. */
 void preview_run(Ui *ui)
 {
     const char *line = text_string(&ui->line.text);

@@ -5,15 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEARCH_STEP = 40000 };
+enum { SEARCH_STEP = 40000 };        /* rows between two looks at the keys; a few milliseconds */
 
+/* What stands behind the last slash; borrowed. A path that ends with one is given whole. */
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* The title's texts; borrowed from session and alignment. */
+/* The title's texts; borrowed from session and alignment, so it is set anew whenever one of them
+ * changes. Of several rules files the last is named: it is the one that is edited. */
 static void set_title(Ui *ui)
 {
     ViewTitle *title = &ui->view.title;
@@ -34,7 +36,9 @@ static void set_title(Ui *ui)
     title->lines = session_is_saved(ui->session) ? 0 : session_line_count(ui->session);
 }
 
-/* The old rows are needed until the new ones know what was open. */
+/* The old rows are needed until the new ones know what was open; then rows go before the ledger
+ * they point into. A search that was on begins again, since its hits are row numbers of the old
+ * model; its text is copied, being the finder's own, which is cleared first. */
 void ui_show(Ui *ui, Alignment *alignment)
 {
     RowModel *rows = rows_new(alignment);
@@ -57,7 +61,8 @@ void ui_show(Ui *ui, Alignment *alignment)
     set_title(ui);
 }
 
-/* On failure what was shown stays. */
+/* On failure what was shown stays. A script that failed is no failure here: there is a ledger of
+ * what it did before, and a notice of why it went no further. */
 bool ui_align(Ui *ui, Error *err)
 {
     Error problem = {0};
@@ -73,7 +78,8 @@ bool ui_align(Ui *ui, Error *err)
     return true;
 }
 
-/* What a user should know before anything is done. */
+/* What a user should know before anything is done. One line only: a choice among several dicts
+ * outweighs warnings, which `notes` lists in full. */
 static void greet(Ui *ui)
 {
     size_t warnings = checkpoint_warning_count(session_source(ui->session));
@@ -117,7 +123,7 @@ void ui_resize(Ui *ui)
     screen_resize(&ui->screen, columns, rows, ui->terminal->ascii);
 }
 
-/* How far a search has come, in words. */
+/* How far a search has come, in words: "3 of 17", "17 hits" off a hit, "…" while it goes on. */
 static void show_search(Ui *ui)
 {
     const Finder *finder = &ui->search;
@@ -167,6 +173,8 @@ void ui_prompt(Ui *ui, const char *text)
     line_start(&ui->line, &ui->lines, text);
 }
 
+/* Both texts are copied. The question stands in the message line; `yes` is a verb line, so that what
+ * was asked about and what is done are the same thing. */
 void ui_ask(Ui *ui, const char *question, const char *yes)
 {
     ui_leave(ui);
@@ -183,6 +191,8 @@ static void jump_to_first(Ui *ui)
     view_goto(&ui->view, hit != ROW_NONE ? hit : ui->search_from);
 }
 
+/* Where the cursor was and what was open are remembered, since hits move one and open the other
+ * while the text is typed. */
 void ui_open_search(Ui *ui, const char *text)
 {
     uint32_t row = view_row(&ui->view);

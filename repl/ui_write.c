@@ -6,11 +6,13 @@
 #include "loader/export/export.h"
 #include "repl/ui.h"
 
+/* Ten bars a second: more would be seen by nobody, and each is a frame. */
 enum { BAR_CELLS = 20, BAR_INTERVAL_MS = 100 };
 
+/* What export_write hands to show_progress. */
 typedef struct Writing {
     Ui *ui;
-    const char *path;
+    const char *path;            /* as it was typed, for the bar; borrowed */
     struct timespec last;        /* when the bar was drawn */
 } Writing;
 
@@ -37,7 +39,9 @@ static void draw_bar(const Writing *writing, uint64_t done, uint64_t total)
     text_done(&bar);
 }
 
-/* An ExportProgress; false when the user wants to stop. */
+/* An ExportProgress; false when the user wants to stop. Keys are read here because nobody else does
+ * while the export runs; all but those that stop it are dropped, or they would act afterwards on a
+ * list that the user was not looking at. */
 static bool show_progress(void *context, uint64_t done, uint64_t total)
 {
     Writing *writing = context;

@@ -8,7 +8,8 @@
 #include "repl/editor.h"
 #include "repl/help.h"
 
-/* name, C name, arguments, what it does */
+/* name, C name, arguments, what it does. Brackets in the arguments say that they may be left out;
+ * completion goes by them: "PATH" and "[FILE]" are files, "[STATE]" states, "KEY" keys. */
 #define VERBS(X)                                                                              \
     X("up", up, "[N]", "moves up N rows")                                                     \
     X("down", down, "[N]", "moves down N rows")                                               \
@@ -60,6 +61,9 @@ const Verb *verb_table(size_t *count)
     return verbs;
 }
 
+/* A name that is both a verb and a statement or variable is a verb when it stands as one: followed
+ * by a blank, or nothing. `help "x"`, `filter = 1`, `top.x` and `write(1)` are told apart by what
+ * comes next; of these only help is taken as a verb all the same. */
 const Verb *verb_find(const char *line, const char **argument)
 {
     while (*line == ' ') line++;
@@ -76,7 +80,8 @@ const Verb *verb_find(const char *line, const char **argument)
     return NULL;
 }
 
-/* The argument is copied: a verb may change the line it came from. */
+/* The argument is copied: a verb may change the line it came from. Blanks at its end are cut, in
+ * front verb_find did that. An argument nobody takes is an error rather than ignored. */
 bool verb_run(Ui *ui, const char *line, Error *err)
 {
     const char *rest;
@@ -91,7 +96,8 @@ bool verb_run(Ui *ui, const char *line, Error *err)
     return ok;
 }
 
-/* The N of "up 3"; 1 when there is none. */
+/* The N of "up 3"; 1 when there is none. The bound keeps sums of it and a row within a long of 32
+ * bits. */
 static bool read_count(const char *argument, long *count, Error *err)
 {
     char *end;
@@ -117,6 +123,7 @@ static bool run_down(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* A page is one row less than the list is high: the row that was first is still there, as last. */
 static bool run_page_up(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -131,6 +138,7 @@ static bool run_page_down(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* The cursor is set, and the next frame scrolls to it. */
 static bool run_top(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -138,6 +146,7 @@ static bool run_top(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* view_move stops at the last row. */
 static bool run_bottom(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -145,6 +154,7 @@ static bool run_bottom(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* On a tensor it does nothing: rows_set_open leaves those alone. */
 static bool run_fold(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -153,7 +163,8 @@ static bool run_fold(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Right arrow, as in a file tree. */
+/* Right arrow, as in a file tree: opens what is closed, goes to the first row inside what is open,
+ * which is the next one on show. On a tensor, and in an empty list, nothing happens. */
 static bool run_in(Ui *ui, const char *argument, Error *err)
 {
     uint32_t row = view_row(&ui->view);
@@ -163,7 +174,8 @@ static bool run_in(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Left arrow: closes, and on what is closed goes up. */
+/* Left arrow: closes, and on what is closed (or a tensor) goes up to the module around it. At the
+ * top level nothing happens. */
 static bool run_out(Ui *ui, const char *argument, Error *err)
 {
     uint32_t row = view_row(&ui->view);
@@ -174,6 +186,8 @@ static bool run_out(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Which side's key and detail are shown; the list itself shows both. Without an argument the other
+ * one. */
 static bool run_side(Ui *ui, const char *argument, Error *err)
 {
     if (!*argument) ui->view.side = ui->view.side == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE;
@@ -183,7 +197,8 @@ static bool run_side(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Opens or closes everything; the cursor stays on what it was on, or what hides it now. */
+/* Opens or closes everything; the cursor stays on what it was on, or what hides it now: after
+ * closing, that is the row at the very top of its branch. */
 static void open_all(Ui *ui, bool open)
 {
     uint32_t row = view_row(&ui->view);
@@ -207,7 +222,8 @@ static bool run_unfold_all(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* By whole key, of either side. */
+/* By whole key, of either side; for a source key, the row of the first target that took it. Looked
+ * at from the first row on: a jump that is typed can wait for a million comparisons. */
 static bool run_goto(Ui *ui, const char *argument, Error *err)
 {
     for (uint32_t i = 0; i < ui->rows->count; i++) {
@@ -224,6 +240,7 @@ static bool run_goto(Ui *ui, const char *argument, Error *err)
     return error_set(err, ERR_NOT_FOUND, "no key '%s'", argument);
 }
 
+/* With a text the search runs at once, and the prompt is open to go on typing. */
 static bool run_search(Ui *ui, const char *argument, Error *err)
 {
     (void)err;
@@ -231,7 +248,8 @@ static bool run_search(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Says which of how many the hit is. */
+/* Goes round at the ends, unlike problems: ui_search_jump says which of how many the hit is, so that
+ * a user sees when it began again. */
 static bool jump_hit(Ui *ui, int direction, Error *err)
 {
     if (!ui->search.text.length)
@@ -274,7 +292,9 @@ static bool run_previous_problem(Ui *ui, const char *argument, Error *err)
     return jump_problem(ui, -1);
 }
 
-/* The next filter that would show something: all, problems, then the states, worst first. */
+/* The next filter that would show something: all, problems, then the states, worst first; behind
+ * the best one all again. The states of the topmost rows are those of everything below them, so
+ * `end` steps from one to the next and nothing else is looked at. */
 static unsigned next_filter(const RowModel *rows)
 {
     unsigned present = 0;
@@ -287,7 +307,8 @@ static unsigned next_filter(const RowModel *rows)
     return state >= 0 ? 1u << state : STATE_ALL;
 }
 
-/* Without a word, the next state that would show something. */
+/* Without a word, the next state that would show something. The cursor stays on its row where that
+ * is shown, else goes to the row that comes before it. */
 static bool run_filter(Ui *ui, const char *argument, Error *err)
 {
     unsigned filter = *argument ? state_mask_of(argument) : next_filter(ui->rows);
@@ -299,14 +320,16 @@ static bool run_filter(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* A name to begin with: the source's, with what is done to it in front of its suffix. */
+/* A name to begin with, in the source's format where that is one that can be written. It is only
+ * a suggestion: the suffix that is typed decides. */
 static void suggest_output(const Ui *ui, Text *out)
 {
     const char *format = checkpoint_format(session_source(ui->session));
     text_add(out, strcmp(format, "safetensors") == 0 ? "aligned.safetensors" : "aligned.pth");
 }
 
-/* For write and save a name is suggested, to be taken or changed. */
+/* For write and save a name is suggested, to be taken or changed: for save the rules file that is
+ * in use, so that Enter adds the lines to it. Anything else is put into the line as it stands. */
 static bool run_prompt(Ui *ui, const char *argument, Error *err)
 {
     (void)err;
@@ -322,7 +345,8 @@ static bool run_prompt(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* The line is kept for redo until another one is typed. */
+/* The line is kept for redo until another one is typed. It is copied for the message, since
+ * aligning anew may take long and the session is free to forget it. */
 static bool run_undo(Ui *ui, const char *argument, Error *err)
 {
     (void)argument;
@@ -336,6 +360,7 @@ static bool run_undo(Ui *ui, const char *argument, Error *err)
     return ok;
 }
 
+/* The line runs again as it stands; where files changed meanwhile it may have another effect. */
 static bool run_redo(Ui *ui, const char *argument, Error *err)
 {
     (void)argument;
@@ -346,6 +371,7 @@ static bool run_redo(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Also without a change on disk, for whoever does not trust the clock of a network drive. */
 static bool run_reload(Ui *ui, const char *argument, Error *err)
 {
     (void)argument;
@@ -354,7 +380,8 @@ static bool run_reload(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* The last rules file of the session; NULL when it has none. */
+/* The last rules file of the session; NULL when it has none. Code of -e is passed over: there is
+ * nothing to edit. Borrowed from the session. */
 static const char *last_rules_file(const Ui *ui)
 {
     const char *const *files;
@@ -363,7 +390,8 @@ static const char *last_rules_file(const Ui *ui)
     return n ? files[n - 1] : NULL;
 }
 
-/* A file that came out of the editor changed is read again at once. */
+/* A file that came out of the editor changed is read again at once. The window may have changed its
+ * size meanwhile, hence the look at it. Another file may be named, and need not be there. */
 static bool run_edit(Ui *ui, const char *argument, Error *err)
 {
     const char *file = *argument ? argument : last_rules_file(ui);
@@ -375,7 +403,8 @@ static bool run_edit(Ui *ui, const char *argument, Error *err)
     return !session_rules_changed(ui->session) || run_reload(ui, "", err);
 }
 
-/* An existing file is asked about, and then written by write!. */
+/* An existing file is asked about, and then written by write!. That it exists is for the export to
+ * find out and not for a test before it: between the two anything could happen. */
 static bool write_to(Ui *ui, const char *path, bool force, Error *err)
 {
     if (!*path) return error_set(err, ERR_USAGE, "write takes a path: write aligned.pth");
@@ -404,7 +433,8 @@ static bool run_force_write(Ui *ui, const char *argument, Error *err)
     return write_to(ui, argument, true, err);
 }
 
-/* The lines are part of the file afterwards: there is nothing left to undo. */
+/* The lines are part of the file afterwards: there is nothing left to undo. Aligning again shows
+ * that the file does what the lines did, and sets the title. */
 static bool run_save(Ui *ui, const char *argument, Error *err)
 {
     size_t n = session_line_count(ui->session);
@@ -415,7 +445,7 @@ static bool run_save(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Text over the list, until a key closes it. */
+/* Text over the list, until a key closes it. `title` must live as long; the text is copied. */
 static void show_text(Ui *ui, const char *title, const char *text)
 {
     ui_leave(ui);
@@ -444,7 +474,8 @@ static bool run_lines(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* `help split`, and help("split") as in Lua, explain one word. */
+/* `help split`, and help("split") as in Lua, explain one word: what surrounds it is cut on both
+ * sides. Without one, the whole page. */
 static bool run_help(Ui *ui, const char *argument, Error *err)
 {
     Text text = {0};
@@ -461,7 +492,8 @@ static bool run_help(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* For when another program wrote on the screen, or the size was missed. */
+/* For when another program wrote on the screen, or the size was missed: both are asked for anew,
+ * and nothing of what the terminal shows is relied upon. */
 static bool run_redraw(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -483,6 +515,7 @@ static bool run_quit(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* The loop ends after this press; what is to be freed is freed there. */
 static bool run_force_quit(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;

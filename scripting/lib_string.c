@@ -159,8 +159,8 @@ static void add_text(LuaMatch *match, luaL_Buffer *buffer, const char *start, co
 }
 
 /* Adds what stands for one match; false when the original text stays. A table is asked with the
- * first capture, a function gets all of them. Functions and tables
- * (with an __index) run script code here, between two matches, never inside one. */
+ * first capture, a function gets all of them. Both may run script code here (a table by its
+ * __index), between two matches, never inside one. */
 static bool add_value(LuaMatch *match, luaL_Buffer *buffer, const char *start, const char *end)
 {
     lua_State *L = match->L;

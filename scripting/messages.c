@@ -21,7 +21,8 @@ typedef struct Place {
     const char *rest;        /* the message behind the place; borrowed */
 } Place;
 
-/* A line number and its colon; anything else leaves *at alone. */
+/* A line number and its colon; anything else leaves *at alone. The bound keeps the sum of two
+ * such numbers within an int. */
 static bool read_number(const char **at, int *number)
 {
     char *end;
@@ -32,7 +33,8 @@ static bool read_number(const char **at, int *number)
     return true;
 }
 
-/* Reads a place whose chunk is called `shown`. The inner line counts from the outer one. */
+/* Reads a place whose chunk is called `shown`. The inner line counts from the outer one:
+ * "fix.lua:12:3: " is the third line of an expression that begins on line 12, so line 14. */
 static bool read_place_as(const char *shown, const char *message, Place *place)
 {
     const size_t n = strlen(shown);

@@ -98,7 +98,7 @@ static int get_field(lua_State *L)
 }
 
 /* t:size(0); without an axis the whole shape. Negative ones count from the end, as in PyTorch:
- * t:size(-1) is the last. Where the shape is not known until the file is read: nil. */
+ * t:size(-1) is the last. nil where the shape is not known. */
 static int get_size(lua_State *L)
 {
     const Expr *const expr = check_tensor(L, 1, "size")->expr;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A sign of ours and what is put for it; the stand-in may take more columns than the sign, so
+ * everything is measured after it was replaced. */
 typedef struct StandIn {
     const char *sign, *ascii;
 } StandIn;
@@ -51,12 +53,14 @@ const Cell *screen_at(const Screen *screen, int x, int y)
     return &screen->cells[(size_t)y * (size_t)screen->columns + (size_t)x];
 }
 
+/* The same for writing; what the callers draw beyond the screen falls away here. */
 static Cell *cell_at(Screen *screen, int x, int y)
 {
     return (Cell *)screen_at(screen, x, y);   /* ours to write: the screen is */
 }
 
-/* Appends the stand-in of one character; what has none is spelt as an escape, which is exact. */
+/* Appends the stand-in of one character; what has none is spelt as an escape, which is exact:
+ * "é" becomes \u00e9. A '?' would make two keys look the same. */
 static void add_ascii(Text *out, const char *sign, size_t n, uint32_t code)
 {
     for (size_t i = 0; i < countof(stand_ins); i++) {
@@ -68,7 +72,8 @@ static void add_ascii(Text *out, const char *sign, size_t n, uint32_t code)
     text_addf(out, code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
 }
 
-/* The text as it may be shown: escaped, and with stand-ins on an ASCII screen. */
+/* The text as it may be shown, appended to `out`: escaped, and with stand-ins on an ASCII screen.
+ * Every character behind this is printable or combines with one. */
 static void show_text(bool ascii, const char *text, Text *out)
 {
     if (!ascii) {
@@ -87,7 +92,8 @@ static void show_text(bool ascii, const char *text, Text *out)
     text_done(&safe);
 }
 
-/* Columns of text that was made safe already. */
+/* Columns of text that was made safe already: an escape counts as the characters it is spelt
+ * with. */
 static int width_of(const char *p, const char *end)
 {
     int width = 0;
@@ -95,7 +101,8 @@ static int width_of(const char *p, const char *end)
     return width;
 }
 
-/* Clears the other half of a wide character that is about to lose one half. */
+/* Clears the other half of a wide character that is about to lose one half. A terminal would do
+ * so by itself, and our copy of what it shows has to agree with it. */
 static void split_wide(Screen *screen, int x, int y)
 {
     Cell *cell = cell_at(screen, x, y);
@@ -105,7 +112,8 @@ static void split_wide(Screen *screen, int x, int y)
     if (half) *half = (Cell){.code = ' ', .style = half->style, .width = 1};
 }
 
-/* Puts one character; outside the screen, or half outside, nothing is put. */
+/* Puts one character; outside the screen, or half outside, nothing is put. A wide one takes two
+ * cells: the left has the code and width 2, the right code 0 and width 0. */
 static void set_cell(Screen *screen, int x, int y, uint32_t code, int width, unsigned style)
 {
     Cell *cell = cell_at(screen, x, y);
@@ -117,7 +125,8 @@ static void set_cell(Screen *screen, int x, int y, uint32_t code, int width, uns
     cell[1] = (Cell){.style = (uint8_t)style};
 }
 
-/* Adds a combining character to what stands at x. More than a cell holds are left out. */
+/* Adds a combining character to what stands at x (a wide one's right half stands for its left).
+ * More than a cell holds are left out. */
 static void add_mark(Screen *screen, int x, int y, uint32_t code)
 {
     Cell *cell = cell_at(screen, x, y);
@@ -129,7 +138,9 @@ static void add_mark(Screen *screen, int x, int y, uint32_t code)
     }
 }
 
-/* Draws shown text; returns the columns taken. */
+/* Draws shown text in at most `limit` columns; returns the columns taken, which is one less than
+ * the limit where a wide character did not fit. A combining character with nothing before it to
+ * combine with takes a blank, so that it is seen and cannot change what stands to its left. */
 static int draw(Screen *screen, int x, int y, int limit, unsigned style, const char *p,
                 const char *end)
 {
@@ -171,7 +182,7 @@ int screen_putf(Screen *screen, int x, int y, int limit, unsigned style, const c
     return used;
 }
 
-/* Where the tail of at most `room` columns begins. */
+/* Where the tail of at most `room` columns begins, in text that takes `width`. */
 static const char *tail_of(const char *p, const char *end, int width, int room)
 {
     while (p < end && width > room) width -= char_width(utf8_next(&p, end));
@@ -183,7 +194,8 @@ static const char *tail_of(const char *p, const char *end, int width, int room)
     return p;
 }
 
-/* The head gets a third of the room, the tail the rest and what the head left over. */
+/* The head gets a third of the room, the tail the rest and what the head left over: in 12 columns
+ * "backbone.layer4.conv1.weight" is "bac…1.weight". On a few columns there is no head. */
 int screen_put_elided(Screen *screen, int x, int y, int limit, unsigned style, const char *text)
 {
     Text shown = {0};
@@ -204,6 +216,7 @@ int screen_put_elided(Screen *screen, int x, int y, int limit, unsigned style, c
     return used;
 }
 
+/* Text that is too long is elided, and then begins at end - limit. */
 int screen_put_right(Screen *screen, int end, int y, int limit, unsigned style, const char *text)
 {
     int width = screen_columns_of(screen, text);
@@ -235,7 +248,8 @@ int screen_columns_of(const Screen *screen, const char *text)
     return width;
 }
 
-/* The end of the next line: as much as fits, back to the last blank if there is one. */
+/* The end of the next line: as much as fits, back to the last blank if there is one. A key longer
+ * than the line has no blank, and is cut where the line ends. */
 static const char *line_end(const char *p, const char *end, int width)
 {
     const char *blank = NULL;

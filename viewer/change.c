@@ -13,7 +13,8 @@ static bool has_value(const Binding *binding)
            binding->status == BIND_FILLED;
 }
 
-/* Of the expressions only the outermost kind is looked at. */
+/* Of the expressions only the outermost kind is looked at: |> T added to a line is a change, and
+ * split(3) made split(4) shows by the shapes. */
 static bool same_value(const Binding *a, const Binding *b)
 {
     if (a->status != b->status || a->source_count != b->source_count) return false;
@@ -32,7 +33,8 @@ static Change compare(const Binding *before, const Binding *after)
     return same_value(before, after) ? CHANGE_NONE : CHANGE_OTHER;
 }
 
-/* The binding of the same name; nearly always at the same index. */
+/* The binding of the same name; nearly always at the same index, since a target's bindings stand
+ * in its own order whatever the rules. NULL: only without a target. */
 static const Binding *find_same(const Alignment *after, const char *name, size_t index)
 {
     const Binding *binding = index < align_count(after) ? align_binding(after, index) : NULL;
@@ -40,6 +42,8 @@ static const Binding *find_same(const Alignment *after, const char *name, size_t
     return align_find(after, name);
 }
 
+/* Uses are compared by index, which means the same tensor only in the same dict: a line with
+ * `unwrap` may have chosen another, and then nothing is said of them. */
 void changes_init(Changes *changes, const Alignment *before, const Alignment *after)
 {
     size_t n = align_count(before), m = align_use_count(before);

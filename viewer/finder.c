@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Hits are forgotten, their array kept for the next ones: a text is typed letter by letter. The
+ * empty text finds nothing, and is done at once. */
 void finder_start(Finder *finder, const char *text)
 {
     text_clear(&finder->text);
@@ -57,7 +59,8 @@ bool finder_step(Finder *finder, const RowModel *model, size_t rows)
     return !finder->done;
 }
 
-/* How many hits come before a row. */
+/* How many hits come before a row, by halves: hits ascend, so this is also the index of the first
+ * hit that is not before it. */
 static size_t count_before(const Finder *finder, uint32_t row)
 {
     size_t low = 0, high = finder->count;
@@ -69,7 +72,8 @@ static size_t count_before(const Finder *finder, uint32_t row)
     return low;
 }
 
-/* Goes round: from the last hit forward is the first. */
+/* Goes round: from the last hit forward is the first. count_before gives the hit at or behind
+ * `from`; where that is `from` itself, forward means the one after it. */
 uint32_t finder_next(const Finder *finder, uint32_t from, int direction, bool inclusive)
 {
     size_t n = finder->count;
@@ -81,6 +85,7 @@ uint32_t finder_next(const Finder *finder, uint32_t from, int direction, bool in
     return finder->hits[(at + n - 1) % n];
 }
 
+/* For "3 of 17", and for whether a row is a hit at all. */
 size_t finder_rank(const Finder *finder, uint32_t row)
 {
     size_t at = count_before(finder, row);

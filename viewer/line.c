@@ -24,7 +24,8 @@ void history_done(History *history)
     *history = (History){0};
 }
 
-/* `text` must not be the line's own. */
+/* Replaces everything, with the cursor at the end, where a line is mostly gone on with. `text`
+ * must not be the line's own. */
 static void set_text(Line *line, const char *text)
 {
     text_clear(&line->text);
@@ -32,7 +33,8 @@ static void set_text(Line *line, const char *text)
     line->cursor = line->text.length;
 }
 
-/* `text` must not be the line's own. */
+/* `text` must not be the line's own. history->count as `recalled` is the place behind the newest
+ * line: what is being typed. */
 void line_start(Line *line, History *history, const char *text)
 {
     free(line->typed);
@@ -49,6 +51,8 @@ void line_done(Line *line)
     *line = (Line){0};
 }
 
+/* 0 <= from <= to <= length. The tail is copied aside, since the text may move as it grows; here
+ * `text` must not be the line's own either. */
 void line_replace(Line *line, size_t from, size_t to, const char *text)
 {
     char *tail = mem_strdup(text_string(&line->text) + to);
@@ -64,7 +68,7 @@ void line_insert(Line *line, const char *text)
     line_replace(line, line->cursor, line->cursor, text);
 }
 
-/* The character at a byte offset, and the offset behind it. */
+/* The character at a byte offset, which must be less than the length, and the offset behind it. */
 static uint32_t code_at(const Line *line, size_t at, size_t *next)
 {
     const char *start = text_string(&line->text), *p = start + at;
@@ -90,7 +94,8 @@ static size_t before(const Line *line, size_t at)
     return last;
 }
 
-/* The start of the word before `at`: blanks, then what is none, back to a dot in a key. */
+/* The start of the word before `at`: blanks, then what is none, back to a dot in a key. Of
+ * "goto fc.weight" Ctrl-W leaves "goto fc.", then "goto ". */
 static size_t word_before(const Line *line, size_t at)
 {
     const char *text = text_string(&line->text);
@@ -100,7 +105,9 @@ static size_t word_before(const Line *line, size_t at)
     return at;
 }
 
-/* Shows an older (-1) or newer (+1) line. */
+/* Shows an older (-1) or newer (+1) line; at either end nothing happens. What was being typed is
+ * kept when it is left, and comes back behind the newest. Changes to a recalled line are not kept:
+ * history is what was entered. */
 static void recall(Line *line, int direction)
 {
     if (!line->history) return;
@@ -133,6 +140,7 @@ static bool press_control(Line *line, uint32_t letter)
     }
 }
 
+/* Keys arrive as code points; the line is UTF-8. */
 static void insert_character(Line *line, uint32_t code)
 {
     Text character = {0};
@@ -141,6 +149,7 @@ static void insert_character(Line *line, uint32_t code)
     text_done(&character);
 }
 
+/* Enter, Tab and Escape are the caller's, and so is whatever else is not listed. */
 bool line_press(Line *line, Press press)
 {
     switch (press.kind) {

@@ -18,7 +18,8 @@ typedef struct Builder {
     uint32_t *home;          /* [source trie nodes] the pair its children belong under */
 } Builder;
 
-/* The array may move: pairs are known by index. */
+/* The array may move: pairs are known by index. A parent is added before its children, so that a
+ * walk from the last index to the first meets every pair before its parent. */
 static uint32_t add_pair(Pairs *pairs, Pair pair)
 {
     pairs->nodes = mem_grow(pairs->nodes, &pairs->room, pairs->count + 1, sizeof *pairs->nodes);
@@ -38,7 +39,9 @@ static void build_tries(Builder *builder)
         trie_add(&pairs->sources, align_use(builder->alignment, i)->tensor->name);
 }
 
-/* One source tensor of a pair. It counts for the first pair that takes it only. */
+/* One source tensor of a pair. It counts for the first pair that takes it only: a tensor that is
+ * split over three targets is one source tensor in the sums above them. `at` becomes the earliest
+ * place in the file, `source` the deepest node above all sources so far. */
 static void take_source(Builder *builder, Pair *pair, const Tensor *tensor)
 {
     Pairs *pairs = builder->pairs;
@@ -50,6 +53,7 @@ static void take_source(Builder *builder, Pair *pair, const Tensor *tensor)
     builder->taken[index] = 1;
 }
 
+/* What expr_leaves hands to visit_offered. */
 typedef struct LeafVisit {
     Builder *builder;
     Pair *pair;
@@ -72,7 +76,8 @@ static void take_sources(Builder *builder, Pair *pair, const Binding *binding)
     if (binding->offered) expr_leaves(binding->offered, visit_offered, &visit);
 }
 
-/* The module of a pair's sources: of a single tensor, the one it is in. */
+/* The module of a pair's sources: of a single tensor, the one it is in; TRIE_NONE where the pair
+ * has none. */
 static uint32_t source_module(const Pairs *pairs, const Pair *pair)
 {
     if (pair->source == TRIE_NONE || trie_is_module(&pairs->sources, pair->source))
@@ -81,7 +86,8 @@ static uint32_t source_module(const Pairs *pairs, const Pair *pair)
 }
 
 /* A numbered block is paired with a numbered block, also where only a part of that one was
- * taken: what is left of it is then shown inside. */
+ * taken: what is left of it is then shown inside. Where target "blocks.3" takes nothing but
+ * "enc.3.attn.*", the deepest module above its sources is "enc.3.attn"; lifted, it is "enc.3". */
 static void lift_number(const Pairs *pairs, Pair *pair)
 {
     uint32_t number, node = pair->source;
@@ -177,7 +183,8 @@ static void list_children(Pairs *pairs)
     free(next);
 }
 
-/* What a child is sorted by; qsort knows no context. */
+/* What a child is sorted by; qsort knows no context, so everything that is compared is copied
+ * into the elements. */
 typedef struct Sorted {
     uint32_t pair, at;
     uint32_t place;          /* strays: 1 + position of the target child they follow, or 0 */
@@ -226,7 +233,9 @@ static Sorted *sorted_children(const Pairs *pairs, uint32_t parent)
     return list;
 }
 
-/* Puts each stray behind the target child whose source comes last before it in the file. */
+/* Puts each stray behind the target child whose source comes last before it in the file; those
+ * before every source come first. list[0, targets) are target children in their order, which is
+ * not that of their sources: hence a second list, sorted by source, that is searched by halves. */
 static void place_strays(Sorted *list, uint32_t targets, uint32_t n)
 {
     Sorted *by_source = mem_alloc((targets + 1) * sizeof *by_source);

@@ -5,7 +5,9 @@
 
 #include "viewer/view_parts.h"
 
-/* Draws the line being typed, scrolled so that the cursor is in view. */
+/* Draws the line being typed, scrolled so that the cursor is in view. Widths are measured and not
+ * counted: a byte, a character and a column are three different things here. The last column is
+ * left for a cursor behind the text. */
 static void draw_line(const View *view, Screen *screen, int x, int y, int room)
 {
     const Line *line = view->line;
@@ -28,7 +30,9 @@ static void draw_line(const View *view, Screen *screen, int x, int y, int room)
     text_done(&before);
 }
 
-/* Without a prompt a message and the two keys everyone needs. */
+/* Without a prompt a message and the two keys everyone needs. With one, from the right: help where
+ * there is room for it, the preview's counts, and the line in what is left. A preview that is
+ * older than the line is dimmed rather than taken away, so that the line does not flicker. */
 void pane_draw_bottom(const View *view, const Layout *layout, Screen *screen)
 {
     int y = layout->bottom_y, last = layout->columns - 1;
@@ -56,9 +60,10 @@ void pane_draw_bottom(const View *view, const Layout *layout, Screen *screen)
     draw_line(view, screen, 2, y, end - 2);
 }
 
-enum { HANGING = 4 };
+enum { HANGING = 4 };        /* columns by which the rest of a cut line is indented */
 
-/* The pager's text with long lines cut for the screen; returns how many there are. */
+/* The pager's text with long lines cut for the screen, appended to `out`; returns how many lines
+ * there are then. Room for the indent is kept on first lines too, so that one width serves. */
 static size_t wrap_text(const Screen *screen, const char *text, int width, Text *out)
 {
     size_t lines = 0;
@@ -84,7 +89,8 @@ static size_t wrap_text(const Screen *screen, const char *text, int width, Text 
     return lines;
 }
 
-/* The border above, and which lines are on show when not all are. */
+/* The border above, and which lines are on show when not all are: " 21-40 of 97 ". `room` is
+ * lines that fit. */
 static void draw_pager_frame(const Pager *pager, Screen *screen, int y, size_t lines, size_t room)
 {
     int last = screen->columns - 1;
@@ -97,7 +103,8 @@ static void draw_pager_frame(const Pager *pager, Screen *screen, int y, size_t l
     if (lines > room) screen_put_right(screen, last, y, last / 2, STYLE_BORDER, place);
 }
 
-/* Wrapped anew for every frame: pages are short, and the screen may have changed. */
+/* Wrapped anew for every frame: pages are short, and the screen may have changed. pager->top is
+ * cut to the last page here, since only here the number of lines is known. */
 void pane_draw_pager(View *view, const Layout *layout, Screen *screen)
 {
     Pager *pager = &view->pager;

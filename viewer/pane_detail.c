@@ -6,15 +6,17 @@
 #include "loader/align/fold.h"
 #include "viewer/view_parts.h"
 
+/* The pane has five lines at most: more steps than these would not be seen, and folding more names
+ * would take time for nothing. */
 enum { STEPS_SHOWN = 16, FOLD_MAX = 4096 };
 
 /* The words, a line each, before they are cut to the pane. */
 typedef struct Words {
-    Text text;
+    Text text;               /* lines end with '\n' */
     bool fresh;              /* at the start of a line */
 } Words;
 
-/* Does nothing on an empty line. */
+/* Does nothing on an empty line: a part that had nothing to say leaves no gap. */
 static void end_line(Words *words)
 {
     if (words->fresh) return;
@@ -22,7 +24,8 @@ static void end_line(Words *words)
     words->fresh = true;
 }
 
-/* Begins the next part of a line; the caller appends to words->text. */
+/* Begins the next part of a line; the caller appends to words->text. Parts of one line are set
+ * apart by " · ". */
 static Text *next_part(Words *words)
 {
     if (!words->fresh && words->text.length) text_add(&words->text, " · ");
@@ -30,19 +33,22 @@ static Text *next_part(Words *words)
     return &words->text;
 }
 
+/* "f32 64×3×7×7". */
 static void add_type(Text *out, DType dtype, const int64_t *dims, unsigned rank)
 {
     text_addf(out, "%s ", dtype_name(dtype));
     show_shape(dims, rank, out);
 }
 
+/* The same, with how a quantized or packed tensor is encoded. */
 static void add_tensor(Text *out, const Tensor *tensor)
 {
     add_type(out, tensor->dtype, tensor->dims, tensor->rank);
     if (tensor->encoding && tensor->encoding->note) text_addf(out, " (%s)", tensor->encoding->note);
 }
 
-/* "a" or "3 tensors blk.{q,k,v}.weight". */
+/* "a" or "3 tensors blk.{q,k,v}.weight". Folding needs an arena for its texts, which lives for
+ * this one line. */
 static void add_sources(Text *out, const Binding *binding)
 {
     uint32_t n = binding->source_count;
@@ -61,7 +67,8 @@ static void add_sources(Text *out, const Binding *binding)
     free(names);
 }
 
-/* Folders of rules files are left out: the line is short, and the title names the file. */
+/* "fix.lua:1 strip "m."": where the step stands and what it did. Folders of rules files are left
+ * out: the line is short, and the title names the file. */
 static void add_step(Text *out, const Step *step)
 {
     const Origin *origin = align_step_origin(step);
@@ -71,7 +78,7 @@ static void add_step(Text *out, const Step *step)
     text_add(out, step->what);
 }
 
-/* All ops of all steps in one list; nothing when there are none. */
+/* "ops T, split(3)": all ops of all steps in one list; nothing when there are none. */
 static void add_ops(Text *out, const Step *const *steps, size_t n)
 {
     const char *before = "ops ";
@@ -82,14 +89,15 @@ static void add_ops(Text *out, const Step *const *steps, size_t n)
     }
 }
 
-/* Without a value, for whatever reason. */
+/* Without a value, for whatever reason. Kept ones are not open: policy has settled them. */
 static bool is_open(const Binding *binding)
 {
     return binding->status == BIND_SHAPE || binding->status == BIND_DTYPE ||
            binding->status == BIND_MISSING || binding->status == BIND_AMBIGUOUS;
 }
 
-/* "offered f32 100×2048 from KEY" where it was not taken, "from KEY" where it was. */
+/* "offered f32 100×2048 from KEY" where it was not taken, "from KEY" where it was, with the dtype
+ * in front where that was cast. A kept target may have been offered something too. */
 static void describe_source(Words *words, const Binding *binding)
 {
     bool offered = is_open(binding) || binding->offered;
@@ -126,7 +134,13 @@ static void describe_steps(Words *words, const Binding *binding)
     text_done(&ops);
 }
 
-/* Three lines: what and from where; why not; what to do. */
+/* Three lines: what and from where; why not; what to do.
+ *
+ *   wants f32 200×8 · offered f32 100×8 from m.fc.weight · rule fix.lua:1 strip "m."
+ *   shape: dim 0
+ *   try   rules [[ fc.* -> fc.* |> fit(0) ]]
+ *
+ * A tensor that was loaded, and for which nothing needs to be said, has the first one only. */
 static void describe_binding(Words *words, const Binding *binding)
 {
     Text *out = next_part(words);
@@ -147,7 +161,8 @@ static void describe_binding(Words *words, const Binding *binding)
     end_line(words);
 }
 
-/* A source tensor: what it is and what became of it. */
+/* A source tensor: what it is and what became of it, then the targets that took it; where there
+ * are none, the target it looks like. */
 static void describe_use(Words *words, const Alignment *alignment, const SourceUse *use)
 {
     add_tensor(next_part(words), use->tensor);
@@ -195,7 +210,9 @@ static void describe_module(Words *words, const RowModel *rows, uint32_t index)
     end_line(words);
 }
 
-/* The words about a row; its name goes to `title`. The side decides whose. */
+/* The words about a row; its name goes to `title`. The side decides whose: on a row with both, the
+ * source side tells of the source tensor, the target side of the binding. Where the row has
+ * nothing on the chosen side, the other one is told. */
 static void describe(const View *view, uint32_t index, Words *words, Text *title)
 {
     const RowModel *rows = view->rows;
@@ -228,7 +245,8 @@ static void draw_frame(const Layout *layout, Screen *screen, const char *title, 
     screen_put(screen, 2 + used, y, 1, style, " ");
 }
 
-/* As many lines as there is room for; a last one that was cut says so. */
+/* As many lines as there is room for; a last one that was cut says so. Each line of the text is
+ * wrapped by itself and what comes out is one text, whose '\n's are then made ends in place. */
 static void draw_words(const Layout *layout, Screen *screen, const char *text, unsigned style)
 {
     Text lines = {0};

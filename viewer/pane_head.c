@@ -17,12 +17,14 @@ static const char *base_name(const char *path)
     return start;
 }
 
+/* "model.pth ▸ state_dict". */
 static void show_name(const ViewFile *file, unsigned parts, Text *out)
 {
     text_add(out, base_name(file->name));
     if (parts & SHOW_CONTAINER && *file->container) text_addf(out, " ▸ %s", file->container);
 }
 
+/* "  318  97.8 MiB": tensors and, where the file says, bytes. */
 static void show_numbers(const ViewFile *file, unsigned parts, Text *out)
 {
     char bytes[32];
@@ -41,7 +43,8 @@ static size_t count_open(const RowModel *rows)
            (summary->collisions > ambiguous ? summary->collisions - ambiguous : 0);
 }
 
-/* The right end: rules, whether they failed, what is not saved, what is open. */
+/* The right end: rules, whether they failed, what is not saved, what is open. Drawn first, since
+ * what is left is the files'; returns the columns it took. */
 static int draw_rules(const View *view, Screen *screen)
 {
     const ViewTitle *title = &view->title;
@@ -87,7 +90,8 @@ static int file_columns(const Screen *screen, const ViewFile *file, unsigned par
     return width;
 }
 
-/* The target gets what it wants up to one half, the source the rest. */
+/* The target gets what it wants up to one half, the source the rest. The gap holds the arrows
+ * between them, which say that both sides are of one comparison. */
 void pane_draw_title(const View *view, Screen *screen)
 {
     const ViewFile *source = &view->title.source, *target = &view->title.target;
@@ -135,7 +139,9 @@ static void list_counts(const Summary *summary, size_t counts[])
     memcpy(counts, values, sizeof values);
 }
 
-/* Draws the counts, or (screen's own width 0) only measures them. */
+/* Draws the counts, or with `measure` only measures them, so that what was measured is what is
+ * drawn. zeros: those of `signs` that are always shown are; `loaded`, the first, is in any case.
+ * gap: columns behind each. Returns the column behind the last gap. */
 static int draw_signs(Screen *screen, const size_t counts[], bool zeros, int gap, bool measure)
 {
     int x = 1;
@@ -151,7 +157,7 @@ static int draw_signs(Screen *screen, const size_t counts[], bool zeros, int gap
     return x;
 }
 
-/* Rounded down to 99.9: 100 % means every one. */
+/* "values 99.9 %", appended behind what is there already. Nothing where the whole is zero. */
 static void show_share(Text *out, const char *word, uint64_t part, uint64_t whole)
 {
     if (!whole) return;

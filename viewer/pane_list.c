@@ -5,7 +5,8 @@
 #include "viewer/change.h"
 #include "viewer/view_parts.h"
 
-/* On a narrow side names matter more than the look of the tree. */
+/* Columns of a side. On a narrow one names matter more than the look of the tree: indents are
+ * halved, and dtypes go when names would be cut. */
 enum { NARROW = 44 };
 
 /* Columns right of the labels, the same for all rows of a side on show. */
@@ -21,7 +22,8 @@ typedef struct Facts {       /* what stands in those columns for a tensor */
     uint32_t more;           /* further sources */
 } Facts;
 
-/* False where there is nothing to say: modules, empty places. */
+/* False where there is nothing to say: modules, empty places. The source side of a binding tells
+ * of its first source; of one that was refused, of what was offered, if that is a plain tensor. */
 static bool find_facts(const RowModel *rows, uint32_t index, Side side, Facts *facts)
 {
     const Binding *binding = rows_binding(rows, index);
@@ -57,7 +59,7 @@ static int indent_of(const Layout *layout, const Row *row, Side side)
     return indent < width / 3 ? indent : width / 3;
 }
 
-/* Widens the columns for one row. */
+/* Widens the columns for one row. The 3 is a blank, the fold mark and a blank before a label. */
 static void measure_row(const View *view, const Layout *layout, const Screen *screen,
                         uint32_t index, Side side, Columns *columns)
 {
@@ -76,7 +78,8 @@ static void measure_row(const View *view, const Layout *layout, const Screen *sc
     text_done(&text);
 }
 
-/* Only what is on show is measured; a million rows cost nothing. */
+/* Only what is on show is measured; a million rows cost nothing. The shape may have two fifths of
+ * the side, the dtype a quarter; the label gets what is left. */
 static Columns measure(const View *view, const Layout *layout, const Screen *screen, Side side)
 {
     Columns columns = {0};
@@ -93,7 +96,9 @@ static Columns measure(const View *view, const Layout *layout, const Screen *scr
     return columns;
 }
 
-/* Dtype and shape; returns the columns left of them. */
+/* Dtype and shape, against the right edge of a side of `width` columns at x; returns the columns
+ * left of them and of a blank. Two blanks stand between dtype and shape, one behind the shape: the
+ * border should not touch a number. */
 static int draw_facts(Screen *screen, int x, int y, int width, Columns columns, const Facts *facts)
 {
     Text shape = {0};
@@ -118,7 +123,8 @@ static int draw_module_counts(Screen *screen, int x, int y, int width, const Row
     return width - 2 - screen_put_right(screen, x + width - 1, y, width / 2, style, text);
 }
 
-/* What a search found looks like it. */
+/* The name in `room` columns, elided in its middle; more: how many further sources there are,
+ * as " +2". What a search found looks like it. */
 static void draw_label(const View *view, Screen *screen, int x, int y, int room, uint32_t index,
                        Side side, uint32_t more)
 {
@@ -133,6 +139,8 @@ static void draw_label(const View *view, Screen *screen, int x, int y, int room,
     text_done(&label);
 }
 
+/* One side of one row: facts or counts from the right, then fold mark and label in what is left.
+ * An empty place stays blank. */
 static void draw_side(const View *view, const Layout *layout, Screen *screen, int y,
                       uint32_t index, Side side, Columns columns)
 {
@@ -215,6 +223,7 @@ static void draw_header(const View *view, const Layout *layout, Screen *screen)
     screen_put_right(screen, last, y, layout->side_width[SIDE_TARGET] - 9, STYLE_BORDER, place);
 }
 
+/* Borders are drawn on every line of the pane, also below the last row. */
 void pane_draw_list(const View *view, const Layout *layout, Screen *screen)
 {
     Columns columns[SIDE_COUNT];

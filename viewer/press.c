@@ -8,6 +8,7 @@
 static const char *const names[] = {PRESSES(PRESS_NAME)};
 #undef PRESS_NAME
 
+/* A capital letter is its own key: "G", not Shift and g. */
 void press_name(Press press, Text *out)
 {
     if (press.kind == PRESS_CTRL) text_addf(out, "Ctrl-%c", (char)press.code);
@@ -16,7 +17,8 @@ void press_name(Press press, Text *out)
     else if (names[press.kind]) text_add(out, names[press.kind]);
 }
 
-/* Named keys come first: "Up" is a key, "U" a character. */
+/* Named keys come first: "Up" is a key, "U" a character. Whatever is left must be one character,
+ * whole: "Upp" is no key. */
 bool press_parse(const char *name, Press *press)
 {
     *press = (Press){.kind = PRESS_CHAR, .code = ' '};

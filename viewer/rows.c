@@ -15,7 +15,9 @@ static uint32_t *new_indexes(size_t n)
     return list;
 }
 
-/* What is hidden by closed rows, and by the filter, is left out. */
+/* What is hidden by closed rows, and by the filter, is left out. A row that is not shown takes all
+ * below it along: it is passed by a jump to its end, so that the cost is what is on show, not what
+ * the model holds. */
 static void list_visible(RowModel *model)
 {
     size_t n = 0;
@@ -28,6 +30,7 @@ static void list_visible(RowModel *model)
     model->visible_count = n;
 }
 
+/* Nothing is open yet, so the rows on show are the topmost ones. */
 RowModel *rows_new(Alignment *alignment)
 {
     RowModel *model = mem_alloc(sizeof *model);
@@ -78,6 +81,7 @@ const SourceUse *rows_use(const RowModel *model, uint32_t index)
     return align_use(model->alignment, row->item);
 }
 
+/* "conv1.weight" of "layer1.0.conv1.weight", where the modules above have rows of their own. */
 void rows_label(const RowModel *model, uint32_t index, Side side, Text *out)
 {
     const RowSide *part = &model->rows[index].side[side];
@@ -116,7 +120,8 @@ void rows_open_all(RowModel *model, bool open)
     list_visible(model);
 }
 
-/* How many rows would appear if `index` were opened now. */
+/* How many rows would appear if `index` were opened now: those right below it, since they are
+ * closed. Counting ends soon after `limit`, where the answer is no longer asked for. */
 static size_t rows_behind(const RowModel *model, uint32_t index, size_t limit)
 {
     size_t n = 0;
@@ -127,7 +132,8 @@ static size_t rows_behind(const RowModel *model, uint32_t index, size_t limit)
 }
 
 /* Opens the next level of the modules with one of `states` in them (`mixed`: and with another
- * one beside), one after the other while there is room; false when none was opened. */
+ * one beside), one after the other while there is room; false when none was opened. A mask with
+ * more than one bit set is one from which mask & (mask - 1) leaves something. */
 static bool open_level(RowModel *model, size_t lines, unsigned states, bool mixed)
 {
     bool opened = false;
@@ -147,7 +153,8 @@ static bool open_level(RowModel *model, size_t lines, unsigned states, bool mixe
     return opened;
 }
 
-/* Uniform modules need no opening to be understood; one level of them shows what there is. */
+/* Uniform modules need no opening to be understood; one level of them shows what there is. The
+ * loop ends: each turn opens a module that was closed, or stops. */
 void rows_open_some(RowModel *model, size_t lines)
 {
     while (open_level(model, lines, STATE_PROBLEM, true)) continue;
@@ -168,7 +175,8 @@ void rows_restore_open(RowModel *model, const uint8_t *copy)
     list_visible(model);
 }
 
-/* Also takes a filter off that would hide the row. */
+/* Also takes a filter off that would hide the row. The list is made anew once, not for each module
+ * on the way up. */
 void rows_reveal(RowModel *model, uint32_t index)
 {
     bool changed = false;
@@ -183,6 +191,8 @@ void rows_reveal(RowModel *model, uint32_t index)
     if (changed) list_visible(model);
 }
 
+/* `visible` ascends, and a hidden row's index lies behind that of the closed row that hides it:
+ * both cases are the last visible index that is not greater. */
 size_t rows_visible_at(const RowModel *model, uint32_t index)
 {
     size_t low = 0, high = model->visible_count;
@@ -205,7 +215,8 @@ static void open_matches(RowModel *model)
     }
 }
 
-/* The first filter saves what was open, the last one to go restores it. */
+/* The first filter saves what was open, the last one to go restores it. In between filters change
+ * without saving: what open_matches opened is not the user's choice. */
 void rows_set_filter(RowModel *model, unsigned states)
 {
     if (states == STATE_ALL && model->before_filter) {
@@ -220,7 +231,8 @@ void rows_set_filter(RowModel *model, unsigned states)
     list_visible(model);
 }
 
-/* Forward, whole modules without problems are stepped over. */
+/* Forward, whole modules without problems are stepped over. Backward a module's end comes before
+ * the module itself, so every row is looked at. `from` need not be visible. */
 uint32_t rows_next_problem(const RowModel *model, uint32_t from, int direction)
 {
     const Row *rows = model->rows;
@@ -238,7 +250,8 @@ uint32_t rows_next_problem(const RowModel *model, uint32_t from, int direction)
 }
 
 /* What tells a side of a row from others in another model of the same files; NULL when that
- * side is empty. */
+ * side is empty. "t>fc.weight" is a target tensor, "m<module.fc" a source module: a tensor and a
+ * module may have the same path. The text is `out`'s. */
 static const char *row_key(const RowModel *model, uint32_t index, Side side, Text *out)
 {
     if (!model->rows[index].side[side].path) return NULL;
@@ -259,6 +272,8 @@ static bool was_open(const RowModel *model, uint32_t index, const NameMap *opene
     return false;
 }
 
+/* Paths of what was open go into a map, so that the cost is the rows of both models and not their
+ * product. Under a filter what counts is what was open before it. */
 void rows_open_like(RowModel *model, const RowModel *other)
 {
     NameMap opened;
@@ -297,7 +312,8 @@ static uint32_t find_same(const RowModel *model, const RowModel *other, uint32_t
     return found;
 }
 
-/* Rules change what a row is beside, seldom what it is: its path finds it again. */
+/* Rules change what a row is beside, seldom what it is: its path finds it again. Where even that
+ * is gone, the nearest module above that is still there; in the end the first row. */
 uint32_t rows_same(const RowModel *model, const RowModel *other, uint32_t index)
 {
     uint32_t found = ROW_NONE;

@@ -12,6 +12,8 @@
 #include "viewer/pair.h"
 #include "viewer/rows.h"
 
+/* Runs below a module that may stand without its row; stretches of numbers in one run's label;
+ * tensors of a module that needs no row. */
 enum { GROUPS_MAX = 4, RANGES_MAX = 16, SMALL_MODULE = 2 };
 
 typedef struct Builder {
@@ -34,6 +36,7 @@ typedef struct Ranges {
     unsigned count;
 } Ranges;
 
+/* The pair's node on either side; NULL where that side is empty. */
 static const TrieNode *target_node(const Builder *builder, const Pair *pair)
 {
     return pair->target == TRIE_NONE ? NULL : &builder->pairs.targets.nodes[pair->target];
@@ -51,7 +54,8 @@ static bool is_under(const Trie *trie, uint32_t node, uint32_t above)
     return node == above;
 }
 
-/* Where a source label begins when it is shown below the module `above`. */
+/* Where a source label begins when it is shown below the module `above`: behind its path and the
+ * dot. A source from elsewhere is shown with its whole path, from 0. */
 static uint32_t label_start(const Trie *sources, uint32_t node, uint32_t above)
 {
     if (above == TRIE_NONE || !is_under(sources, node, above)) return 0;
@@ -116,7 +120,8 @@ static void hash_pairs(Builder *builder)
     }
 }
 
-/* False when the numbers have too many gaps to be shown in full. */
+/* Takes one more number in; false when there are too many gaps to be shown in full: 0, 1, 2, 4 are
+ * two stretches, "0-2,4". */
 static bool add_number(Ranges *ranges, uint32_t number)
 {
     if (ranges->count && ranges->last[ranges->count - 1] + 1 == number) {
@@ -147,7 +152,9 @@ typedef struct Series {
     Ranges ranges;
 } Series;
 
-/* The segment in which two paths first differ. */
+/* The segment in which two paths first differ: "h.0.attn" and "h.1.attn" give start 2, length 1.
+ * Equal paths leave length 0. The first difference may be inside a number ("h.10", "h.11"), so
+ * the start is sought backwards. */
 static void find_number(Series *series, const TrieNode *other)
 {
     const char *a = series->model->key, *b = other->key;
@@ -207,7 +214,8 @@ static bool is_numbered(const Builder *builder, const Pair *pair)
     return trie_number(node ? node : source_node(builder, pair), &number);
 }
 
-/* How many of the children from `k` on are one run (1: none); the sides of it. */
+/* How many of the children from `k` on are one run (1: none); the sides of it. A member that fits
+ * on one side only must leave no trace on the other: a copy of the series is tried. */
 static uint32_t run_length(const Builder *builder, uint32_t k, uint32_t stop,
                            Series series[SIDE_COUNT])
 {
@@ -388,7 +396,8 @@ static RowSide show_series(Builder *builder, const Series *series, uint32_t from
     return side;
 }
 
-/* The source module in which the members of a run differ. */
+/* The source module in which the members of a run differ: the first one above `node` that begins
+ * before the number. The labels of members go on from there. */
 static uint32_t module_above(const Trie *sources, uint32_t node, const Series *series)
 {
     while (node && sources->nodes[node].from >= series->start) node = sources->nodes[node].parent;
@@ -414,6 +423,7 @@ static void add_run(Builder *builder, const Place *place, const uint32_t *member
     close_row(builder, below.row);
 }
 
+/* In their order, runs and single pairs in turn. */
 static void add_children(Builder *builder, const Place *place, uint32_t index)
 {
     const Pairs *pairs = &builder->pairs;
@@ -442,6 +452,7 @@ static void sum_up(RowModel *model)
     }
 }
 
+/* Pairs and hashes are only needed to decide about rows; rows have copies of what they show. */
 void rows_build(RowModel *model)
 {
     Builder builder = {.model = model};

@@ -30,7 +30,8 @@ static RowState loaded_state(const Binding *binding)
     return same ? ROW_EXACT : ROW_RENAMED;
 }
 
-/* Every status has its state, so that the counts line and the rows agree. */
+/* Every status has its state, so that the counts line and the rows agree. A loaded one has three,
+ * which differ in how much was done to it. */
 RowState state_of_binding(const Binding *binding)
 {
     switch (binding->status) {
@@ -45,6 +46,7 @@ RowState state_of_binding(const Binding *binding)
     }
 }
 
+/* Used sources have no row of their own: they stand beside their target, and its state counts. */
 RowState state_of_use(const SourceUse *use)
 {
     return use->status == USE_DROPPED ? ROW_DROPPED : ROW_UNUSED;
@@ -58,7 +60,8 @@ RowState state_worst(unsigned mask)
     return worst;
 }
 
-/* Only what writing would refuse: dropped, unused and kept are decisions, not problems. */
+/* Only what writing would refuse: dropped, unused and kept are decisions, not problems. In the
+ * order of the table everything behind ROW_UNUSED is such. */
 bool state_is_problem(const Binding *binding)
 {
     return state_of_binding(binding) > ROW_UNUSED && !binding->covered;

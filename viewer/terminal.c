@@ -14,15 +14,15 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { SIGNALS = 3 };
+enum { SIGNALS = 3 };            /* those below, that are caught while the screen is ours */
 
 typedef struct TerminalState {
-    SCREEN *curses;
+    SCREEN *curses;              /* owned; deleted by terminal_close */
     Cell *shown;                 /* [rows * columns] what the terminal holds; owned */
     int columns, rows;
     attr_t looks[STYLE_COUNT];   /* with their colours */
-    short pairs[STYLE_COUNT];
-    struct sigaction before[SIGNALS];
+    short pairs[STYLE_COUNT];    /* curses' numbers of colour pairs; 0 = the terminal's own */
+    struct sigaction before[SIGNALS];    /* to be put back, in the order of `signals` */
 } TerminalState;
 
 static const int signals[SIGNALS] = {SIGTERM, SIGHUP, SIGINT};
@@ -45,7 +45,8 @@ static attr_t look_attributes(int look)
     return attributes;
 }
 
-/* A terminal without colours, or a user without liking for them, gets looks alone. */
+/* A terminal without colours, or a user without liking for them, gets looks alone. Backgrounds
+ * stay the terminal's own (-1), which may be light or dark. */
 static void set_styles(TerminalState *state, bool mono)
 {
     typedef struct Row {
@@ -77,12 +78,14 @@ static void watch_signals(TerminalState *state)
     for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &action, &state->before[i]);
 }
 
+/* While an editor has the terminal its signals are its own. */
 static void forget_signals(const TerminalState *state)
 {
     for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &state->before[i], NULL);
 }
 
-/* Wheels are buttons 4 and 5; the fifth is missing from old curses. */
+/* Wheels are buttons 4 and 5; the fifth is missing from old curses. Presses count and releases do
+ * not, or each click would come twice. */
 static Press mouse_press(void)
 {
     MEVENT event;
@@ -96,6 +99,8 @@ static Press mouse_press(void)
     return (Press){.kind = PRESS_OTHER};
 }
 
+/* Keys that send sequences, as terminfo told curses; there is no telling a key from its number
+ * otherwise. */
 static Press function_press(wint_t key)
 {
     switch (key) {
@@ -150,7 +155,9 @@ static bool take_key(Press *press)
     return true;
 }
 
-/* Curses may hold bytes that poll() cannot see, so it is asked first. */
+/* Curses may hold bytes that poll() cannot see, so it is asked first. A signal ends poll(), and is
+ * asked for again. A terminal that is gone is readable for ever, without a key: PRESS_CLOSE then,
+ * or the program would turn in circles. */
 static bool read_press(void *context, int timeout_ms, Press *press)
 {
     (void)context;
@@ -175,7 +182,8 @@ static bool same_cell(const Cell *a, const Cell *b)
            memcmp(a->marks, b->marks, sizeof a->marks) == 0;
 }
 
-/* One cell to curses, in the colours of its style. */
+/* One cell to curses, in the colours of its style. The right half of a wide character is none of
+ * ours to send: curses knows that it is there. */
 static void show_cell(const TerminalState *state, int x, int y, const Cell *cell)
 {
     unsigned style = cell->style & STYLE_MASK;
@@ -205,7 +213,8 @@ static void forget_shown(TerminalState *state, int columns, int rows)
     state->shown = mem_alloc((size_t)columns * (size_t)rows * sizeof(Cell));
 }
 
-/* Curses finds the cheapest way to send what changed; the cells spare it the looking. */
+/* Curses finds the cheapest way to send what changed; the cells spare it the looking. After a
+ * change of size nothing on the terminal is certain, so all of it is sent. */
 static void flush_screen(void *context, const Screen *screen)
 {
     TerminalState *state = context;
@@ -225,7 +234,8 @@ static void flush_screen(void *context, const Screen *screen)
     refresh();
 }
 
-/* Also where another program wrote over the screen. */
+/* Also where another program wrote over the screen: curses has to be told that its own picture of
+ * the terminal is as wrong as ours. */
 static void repaint(void *context)
 {
     TerminalState *state = context;
@@ -276,7 +286,9 @@ static SCREEN *start_curses(Error *err)
     return NULL;
 }
 
-/* Keys at once, unechoed, with Ctrl-C and Ctrl-Z left to their signals. */
+/* Keys at once, unechoed, with Ctrl-C and Ctrl-Z left to their signals. 50 ms decide whether an
+ * ESC begins a sequence or is the key: enough for a slow line, too short to be felt. A click is
+ * told at once instead of waiting for a second one. */
 static void set_modes(void)
 {
     cbreak();
@@ -310,6 +322,7 @@ bool terminal_open(Terminal *terminal, bool mono, Error *err)
     return true;
 }
 
+/* The terminal's modes first, then what is ours; a terminal that was never opened is left alone. */
 void terminal_close(Terminal *terminal)
 {
     TerminalState *state = terminal->state;

@@ -39,6 +39,8 @@ static uint32_t add_node(Trie *trie, TrieNode node)
     return (uint32_t)trie->count++;
 }
 
+/* The root is node 0, so that a slot's node 0 can mean that it is free. The clock is seed enough:
+ * the file was written before anyone could know it. */
 void trie_init(Trie *trie)
 {
     struct timespec now;
@@ -55,7 +57,8 @@ void trie_done(Trie *trie)
     *trie = (Trie){0};
 }
 
-/* The border counts: "a.b" and "a/b" are different modules. */
+/* Of a module by parent and segment, and the byte behind it. The border counts: "a" in "a.b" and
+ * "a" in "a/b" are different modules. The two halves are folded, so that all 64 bits count. */
 static uint32_t segment_hash(const Trie *trie, const TrieNode *node)
 {
     uint64_t hash = hash_bytes(hash_word(trie->seed, node->parent), node->key + node->from,
@@ -71,7 +74,8 @@ static bool same_segment(const TrieNode *a, const TrieNode *b)
            memcmp(a->key + a->from, b->key + b->from, n) == 0;
 }
 
-/* The slot of an equal module, or the free one where it belongs. */
+/* The slot of an equal module, or the free one where it belongs. Open addressing, step by step;
+ * the search ends, because grow_slots never lets the table be more than half full. */
 static TrieSlot *find_slot(const Trie *trie, const TrieNode *node, uint32_t hash)
 {
     size_t mask = trie->slot_room - 1;
@@ -82,7 +86,8 @@ static TrieSlot *find_slot(const Trie *trie, const TrieNode *node, uint32_t hash
     }
 }
 
-/* Doubles the table when it is half full. The hashes are kept in it: no key is read again. */
+/* Doubles the table when it is half full. The hashes are kept in it: no key is read again. Room is
+ * a power of two, so that a mask takes the place of a remainder. */
 static void grow_slots(Trie *trie)
 {
     if (trie->module_count * 2 < trie->slot_room) return;
@@ -112,7 +117,7 @@ static uint32_t find_module(Trie *trie, TrieNode node)
     return slot->node;
 }
 
-/* Bytes up to the next border or the end. */
+/* Bytes up to the next border ('.' or '/') or the end. */
 static size_t segment_length(const char *p)
 {
     const char *start = p;
@@ -120,7 +125,9 @@ static size_t segment_length(const char *p)
     return (size_t)(p - start);
 }
 
-/* Keeps of the last name's path the modules that this name runs through too. */
+/* Keeps of the last name's path the modules that this name runs through too, and returns the
+ * deepest of them (0: the root). A module is kept when its border is equal as well: "conv1.weight"
+ * behind "conv.weight" shares four bytes and no module. */
 static uint32_t keep_path(Trie *trie, const char *name)
 {
     size_t same = 0;
@@ -130,7 +137,8 @@ static uint32_t keep_path(Trie *trie, const char *name)
     return trie->path_count ? trie->path[trie->path_count - 1] : 0;
 }
 
-/* The last segment is the tensor's own node, also where a module has the same name. */
+/* The last segment is the tensor's own node, also where a module has the same name. It is not in
+ * the hash table: names are distinct, so no leaf is ever looked for. */
 void trie_add(Trie *trie, const char *name)
 {
     uint32_t parent = keep_path(trie, name);

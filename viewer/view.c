@@ -1,5 +1,5 @@
-/* Where the parts of the screen are, and where the cursor is in them. Drawing is the panes' work.
- * */
+/* Where the parts of the screen are, and where the cursor is in them. Drawing is the panes'
+ * work. */
 #include "viewer/view.h"
 
 #include <stdlib.h>
@@ -7,7 +7,9 @@
 
 #include "viewer/view_parts.h"
 
-/* The detail shrinks before the list does: on a small screen names matter most. */
+/* The detail shrinks before the list does: on a small screen names matter most. From the top: the
+ * title, the counts, the list's border, the list; from the bottom: the bottom line, the detail and
+ * its border, which goes with it. An odd column is the target's. */
 Layout layout_of(const Screen *screen)
 {
     Layout layout = {.columns = screen->columns, .rows = screen->rows};
@@ -26,7 +28,8 @@ Layout layout_of(const Screen *screen)
     return layout;
 }
 
-/* After every change of the list or the screen the cursor is on a row, and on show. */
+/* After every change of the list or the screen the cursor is on a row, and on show. The last page
+ * is kept full: `top` goes back where rows below it have gone. */
 static void follow_cursor(View *view)
 {
     size_t n = view->rows->visible_count, page = (size_t)view->page;
@@ -45,6 +48,8 @@ static void draw_too_small(Screen *screen)
                 screen->columns, screen->rows);
 }
 
+/* In an order that matters: how high the list is decides where it begins, and the cursor's place
+ * decides what the detail says. */
 void view_draw(View *view, Screen *screen)
 {
     screen_clear(screen);
@@ -74,6 +79,7 @@ void view_done(View *view)
     free(view->pager.text);
 }
 
+/* One at least, also on a screen too small to show any: a page must move the cursor. */
 int view_page(const Screen *screen)
 {
     int height = layout_of(screen).list_height;
@@ -85,6 +91,7 @@ uint32_t view_row(const View *view)
     return view->cursor < view->rows->visible_count ? view->rows->visible[view->cursor] : ROW_NONE;
 }
 
+/* Beyond either end is the end; in an empty list the cursor stays at 0. */
 void view_move(View *view, long delta)
 {
     long n = (long)view->rows->visible_count, to = (long)view->cursor + delta;
@@ -99,7 +106,9 @@ void view_goto(View *view, uint32_t row)
     view->cursor = rows_visible_at(view->rows, row);
 }
 
-/* The row under the cursor stays at the height at which it was. */
+/* The row under the cursor stays at the height at which it was: what changes is around it. The old
+ * rows must still be there, since they say what the cursor was on; their owner frees them
+ * afterwards. */
 void view_set_rows(View *view, RowModel *rows)
 {
     uint32_t row = view->rows ? view_row(view) : ROW_NONE;
@@ -121,6 +130,7 @@ bool view_find(const View *view, const Screen *screen, int x, int y, size_t *vis
     return *visible < view->rows->visible_count;
 }
 
+/* A message stays until the next one; the caller clears it when a key is pressed. */
 void view_say(View *view, Style style, const char *format, ...)
 {
     va_list args;
@@ -131,6 +141,8 @@ void view_say(View *view, Style style, const char *format, ...)
     view->message_style = style;
 }
 
+/* `title` is borrowed, and in practice a literal; the text is copied. It stands in the place of
+ * the detail until view_clear_notice. */
 void view_notice(View *view, Style style, const char *title, const char *text)
 {
     view->notice_title = title;
@@ -151,7 +163,6 @@ void view_open_pager(View *view, const char *title, const char *text)
     view->pager = (Pager){.title = title, .text = mem_strdup(text)};
 }
 
-/* Past the end is cut when it is drawn, where the height is known. */
 void view_scroll(View *view, long delta)
 {
     long to = (long)view->pager.top + delta;

@@ -5,9 +5,9 @@
 #include "viewer/view.h"
 
 typedef struct Layout {
-    int columns, rows;
-    int list_y, list_height;
-    int side_x[SIDE_COUNT], side_width[SIDE_COUNT];
+    int columns, rows;               /* of the screen, borders included */
+    int list_y, list_height;         /* rows only; its border is above list_y */
+    int side_x[SIDE_COUNT], side_width[SIDE_COUNT];      /* without borders */
     int middle_x;                    /* three columns */
     int detail_y, detail_height;     /* detail_y is the border above; height 0: no detail */
     int bottom_y;

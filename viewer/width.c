@@ -7,8 +7,10 @@ typedef struct Range {
     uint32_t from, to;
 } Range;
 
-/* Gaps of unassigned characters are bridged. Hangul's medial vowels and finals join the
- * syllable before them. */
+/* Both ends count; ranges ascend and do not overlap, which is what the search by halves rests on.
+ * Gaps of unassigned characters are bridged: fewer ranges, and what a later Unicode puts there is
+ * mostly of the same kind. Hangul's medial vowels and finals (1160-11FF) join the syllable before
+ * them. */
 static const Range combining[] = {
     {0x300, 0x36F}, {0x483, 0x489}, {0x591, 0x5BD}, {0x5BF, 0x5BF}, {0x5C1, 0x5C2}, {0x5C4, 0x5C5},
     {0x5C7, 0x5C7}, {0x610, 0x61A}, {0x64B, 0x65F}, {0x670, 0x670}, {0x6D6, 0x6DC}, {0x6DF, 0x6E4},
@@ -76,6 +78,9 @@ static const Range combining[] = {
     {0x1E944, 0x1E94A}, {0xE0100, 0xE01EF},
 };
 
+/* East Asian scripts, full-width forms, and those emoji that are shown as pictures without being
+ * asked to. Ambiguous ones (EastAsianWidth A: Greek, box drawing, "×", "…") are one column, as in
+ * every terminal that is not set to an East Asian legacy mode. */
 static const Range wide[] = {
     {0x1100, 0x115F}, {0x231A, 0x231B}, {0x2329, 0x232A}, {0x23E9, 0x23EC}, {0x23F0, 0x23F0},
     {0x23F3, 0x23F3}, {0x25FD, 0x25FE}, {0x2614, 0x2615}, {0x2648, 0x2653}, {0x267F, 0x267F},
@@ -98,6 +103,8 @@ static const Range wide[] = {
     {0x20000, 0x2EBE0}, {0x2F800, 0x2FA1D}, {0x30000, 0x3134A},
 };
 
+/* By halves: the first range that does not end before the character is the only one that may
+ * hold it. */
 static bool is_among(const Range *ranges, size_t count, uint32_t code)
 {
     size_t low = 0, high = count;
@@ -109,6 +116,10 @@ static bool is_among(const Range *ranges, size_t count, uint32_t code)
     return low < count && code >= ranges[low].from;
 }
 
+/* Most characters are ASCII: they are told by one comparison, without a search. Control characters
+ * count as one; text that is drawn has none (name_show has escaped them), and a width of -1, as
+ * wcwidth has it, would only have to be looked for everywhere. A character in both tables combines:
+ * 302A is such a one. */
 int char_width(uint32_t code)
 {
     if (code < combining[0].from) return 1;

@@ -13,7 +13,7 @@
 #include "loader/core/map.h"
 
 enum {
-    UNUSED_COLUMN = 41, MISSING_COLUMN = 49, COLUMN_MAX = 76,
+    UNUSED_COLUMN = 41, MISSING_COLUMN = 49, COLUMN_MAX = 76, LINE_WIDTH_MAX = 120,
     FINE_LINES = 4               /* so few lines may keep numbers apart that are glued to words */
 };
 
@@ -169,6 +169,17 @@ static bool add_nearest(Reporter *reporter, const MissingList *list, const Bundl
     return true;
 }
 
+/* What stands behind `names` goes to a row of its own where the line would leave the screen. */
+static void wrap_behind(Reporter *reporter, size_t names)
+{
+    Text *line = &reporter->page.line;
+    if (show_width(text_string(line)) <= LINE_WIDTH_MAX) return;
+    const char *text = text_string(line) + names;
+    const char *rest = arena_strdup(reporter->arena, text + strspn(text, " "));
+    line->length = names;
+    text_addf(line, "\n%11s%s", "", rest);
+}
+
 /* Count, names, shape, and what is known: the nearest, what the buffer is, or a reason. "same
  * shape and count" is said once in the section, by `said_count`. */
 static void add_missing_line(Reporter *reporter, const MissingList *list, const Bundle *bundle,
@@ -180,10 +191,12 @@ static void add_missing_line(Reporter *reporter, const MissingList *list, const 
     text_addf(&reporter->page.line, "%7zu  %s", bundle->count, bundle->name);
     if (first->dims && first->rank)
         text_addf(&reporter->page.line, "  [%s]", report_shape(reporter, first->dims, first->rank));
+    size_t names = reporter->page.line.length;
     page_pad(&reporter->page, column);
     if (add_nearest(reporter, list, bundle, &same_count)) {
         if (same_count && !*said_count) text_add(&reporter->page.line, "   same shape and count");
         *said_count = *said_count || same_count;
+        wrap_behind(reporter, names);
     } else if (buffer) {
         text_add(&reporter->page.line, buffer->what);
     } else if (first->reason && first->status == BIND_MISSING) {

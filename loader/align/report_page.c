@@ -53,6 +53,7 @@ void page_line(Page *page, LineKind kind, const char *format, ...)
 /* What of one section is shown. */
 typedef struct Cut {
     size_t groups, shown;        /* LINE_GROUPs */
+    size_t *rows;                /* [groups + 1]: rows[k] is what the first k of them take */
     size_t heads, tails;
     bool no_tails, hidden;       /* explanations are left out; the section is */
 } Cut;
@@ -61,7 +62,7 @@ typedef struct Cut {
 static size_t cut_height(const Cut *cut)
 {
     if (cut->hidden) return 0;
-    return cut->heads + cut->shown + (cut->no_tails ? 0 : cut->tails) +
+    return cut->heads + cut->rows[cut->shown] + (cut->no_tails ? 0 : cut->tails) +
            (cut->shown < cut->groups || (cut->no_tails && cut->tails));
 }
 
@@ -146,17 +147,31 @@ static void write_section(const Page *page, size_t *at, unsigned section, const 
     }
 }
 
-/* Sections are cut first, then hidden; those that must be seen keep at least a line. */
-void page_write(Page *page, bool everything, size_t spare, Text *out)
+/* Counts what every section holds, all of it shown. A line may hold a newline: it has two rows. */
+static void count_lines(const Page *page, Cut *cuts)
 {
-    Cut *cuts = mem_alloc((page->sections + 1) * sizeof *cuts);
     for (size_t i = 0; i < page->count; i++) {
         Cut *cut = &cuts[page->lines[i].section];
         cut->heads += page->lines[i].kind == LINE_HEAD;
         cut->tails += page->lines[i].kind == LINE_TAIL;
         cut->groups += page->lines[i].kind == LINE_GROUP;
-        cut->shown = cut->groups;
     }
+    for (unsigned i = 0; i <= page->sections; i++)
+        cuts[i].rows = arena_alloc(page->arena, (cuts[i].groups + 1) * sizeof(size_t));
+    for (size_t i = 0; i < page->count; i++) {
+        Cut *cut = &cuts[page->lines[i].section];
+        if (page->lines[i].kind != LINE_GROUP) continue;
+        cut->rows[cut->shown + 1] = cut->rows[cut->shown] + 1 +
+                                    (strchr(page->lines[i].text, '\n') != NULL);
+        cut->shown++;
+    }
+}
+
+/* Sections are cut first, then hidden; those that must be seen keep at least a line. */
+void page_write(Page *page, bool everything, size_t spare, Text *out)
+{
+    Cut *cuts = mem_alloc((page->sections + 1) * sizeof *cuts);
+    count_lines(page, cuts);
     size_t at = 0, hidden = 0;
     if (!everything) {
         shorten(cuts, page->sections, PAGE_LINES - spare);

@@ -14,7 +14,8 @@ typedef enum LineKind {
 } LineKind;
 
 typedef struct PageLine {
-    const char *text;            /* in the page's arena, without the newline */
+    const char *text;            /* in the page's arena, without the newline; a group's may hold
+                                    one where it is too long */
     LineKind kind;               /* whether it may be left out */
     unsigned section;            /* from 0: what stands before the first page_section */
 } PageLine;

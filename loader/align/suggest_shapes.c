@@ -190,8 +190,8 @@ static void spare_keys(const Alignment *alignment, Units *units, bool whole)
         const DraftKey *key = draft_at(alignment->draft, i);
         size_t n = whole ? strlen(key->name) : parent_length(key->name);
         Unit *unit = key->expr ? find_unit(units, key->name, n, false) : NULL;
-        if (unit && !key->expr->unknown && !survives(key->expr->rank, unit->op))
-            unit->breaks = true;
+        bool fit = unit && has_prefix(unit->op, "fit(") && !key->expr->unknown;
+        if (fit && !survives(key->expr->rank, unit->op)) unit->breaks = true;
     }
 }
 

@@ -229,6 +229,13 @@ class Layouts(ExportCase):
         self.both(OrderedDict(a=weight, b=weight, c=counted((2,), torch.float32),
                               d=nn.Parameter(counted((2, 3), torch.float32).t(), requires_grad=False)))
 
+    def test_tensors_that_want_gradients(self):
+        """Made plain, each name has an object of its own, as a parameter's has."""
+        for dtype in (torch.float32, torch.float8_e5m2):
+            self.sub = str(dtype)
+            tensor = counted((3, 2), dtype).requires_grad_()
+            self.both(OrderedDict(a=tensor, b=tensor, c=tensor.detach()[1:]))
+
     def test_legacy_stream(self):
         state = self.views()
         for key in ("u16", "f8"):

@@ -414,6 +414,26 @@ static void test_twenty_lines(void **state)
     free_fixture(&f);
 }
 
+/* Beyond 120 columns the nearest has a row of its own, which counts. */
+static void test_long_lines_are_wrapped(void **state)
+{
+    (void)state;
+    const char *parent = "model._orig_mod.backbone._checkpoint_wrapped_module.encoder.layers.attn";
+    Text source = {0}, target = {0}, out = {0};
+    for (int i = 0; i < 15; i++) {
+        text_addf(&source, "%s.%c_projection_out.weight %d,3\n", parent, 'a' + i, i + 2);
+        text_addf(&target, "backbone.encoder.layers.%c_projection.weight %d,3\n", 'a' + i, i + 2);
+    }
+    Fixture f = align_texts(text_string(&source), text_string(&target), NULL);
+    report_text(f.alignment, &plain, &out);
+    assert_non_null(strstr(text_string(&out), "[2×3]\n           nearest unused: model._orig_mod."));
+    assert_true(count_lines(text_string(&out)) <= 20);
+    text_done(&out);
+    text_done(&source);
+    text_done(&target);
+    free_fixture(&f);
+}
+
 /* ---- JSON ---- */
 
 static void test_json(void **state)
@@ -517,7 +537,8 @@ int main(void)
         cmocka_unit_test(test_types),          cmocka_unit_test(test_kept_and_filled),
         cmocka_unit_test(test_result_line),    cmocka_unit_test(test_not_a_tensor),
         cmocka_unit_test(test_names_are_shown_safely), cmocka_unit_test(test_twenty_lines),
-        cmocka_unit_test(test_json),           cmocka_unit_test(test_json_problems),
+        cmocka_unit_test(test_long_lines_are_wrapped),
+        cmocka_unit_test(test_json), cmocka_unit_test(test_json_problems),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
