@@ -41,7 +41,7 @@ const Command *command_find(const char *name)
     return NULL;
 }
 
-/* What errors call a command. */
+/* What errors call a command; the viewer's row has no name. */
 static const char *command_title(const Command *command)
 {
     return command->name ? command->name : "viewer";
@@ -98,7 +98,7 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
     return true;
 }
 
-/* A word that is no option. */
+/* A word that is no option. Two is the most any command takes, which is the room there is. */
 static bool take_operand(Invocation *invocation, const char *word, Error *err)
 {
     if (invocation->operand_count == invocation->command->most)
@@ -149,7 +149,7 @@ void invocation_done(Invocation *invocation)
     free(invocation->rules);
 }
 
-/* The options that belong to any of these commands, one a line. */
+/* The options that belong to any of these commands, one a line: "-o, --output OUT  write …". */
 static void print_options(unsigned mask)
 {
     for (size_t i = 0; i < countof(options); i++) {
@@ -162,7 +162,8 @@ static void print_options(unsigned mask)
     }
 }
 
-/* One command: its operands and its options. All: a line for each, then every option once. */
+/* One command: its operands and its options. NULL means all: a line for each, then every option
+ * once. */
 void print_help(const Command *command)
 {
     if (command) {

@@ -93,7 +93,8 @@ static void print_report(const Run *run, int status)
                run->result.cloned);
 }
 
-/* The ledger's own reason for status 2, for standard error. */
+/* The ledger's own reason for status 2, for standard error. A collision outweighs notes: it is told
+ * where there is one, and of several the first. */
 static void explain_trouble(const Alignment *alignment, Error *err)
 {
     for (size_t i = 0; i < align_note_count(alignment); i++)
@@ -110,10 +111,31 @@ static void explain_trouble(const Alignment *alignment, Error *err)
     text_done(&name);
 }
 
-/* Aligns, writes when everything is settled, reports; gives the exit status. */
+/* What the rules printed goes to standard error, so that the report stays alone; a script cannot
+ * send a terminal anything but text. */
+static void print_printed(const Session *session)
+{
+    Text line = {0}, shown = {0};
+    for (const char *at = session_output(session); *at;) {
+        size_t n = strcspn(at, "\n");
+        text_clear(&line);
+        text_clear(&shown);
+        text_addn(&line, at, n);
+        name_show(text_string(&line), &shown);
+        fprintf(stderr, "%s\n", text_string(&shown));
+        at += n + (at[n] == '\n');
+    }
+    text_done(&line);
+    text_done(&shown);
+}
+
+/* Aligns, writes when everything is settled, reports; gives the exit status. The report comes also
+ * when writing failed, since it says what would have been written; it is flushed before the error,
+ * so that the two streams read in order on a terminal. */
 static int finish(Run *run, Error *err)
 {
     run->alignment = session_align(run->session, &run->failed, err);
+    print_printed(run->session);
     if (!run->alignment) return complain(err);
     int status = run->failed ? EXIT_TROUBLE : align_exit(run->alignment);
     bool trouble = status == EXIT_TROUBLE;

@@ -213,7 +213,8 @@ static size_t columns(const char *text)
     return n;
 }
 
-/* printf's own width counts bytes, of which "×" has two. */
+/* One cell, filled up with blanks on its other side; what is too wide pushes the rest of its row.
+ * printf's own width counts bytes, of which "×" has two. */
 static void print_padded(const char *text, size_t width, bool right)
 {
     int pad = (int)(columns(text) < width ? width - columns(text) : 0);
@@ -263,7 +264,7 @@ static void print_heading(const Listing *listing)
     putchar('\n');
 }
 
-/* Behind a row, on the same line. */
+/* Behind a row, on the same line. Without one finite value there is no minimum to print. */
 static void print_stats(const Stats *stats)
 {
     if (!stats->finite) {
@@ -295,7 +296,7 @@ static void fill_row(Row *row, const Tensor *tensor)
     else snprintf(row->bytes, sizeof row->bytes, "?");
 }
 
-/* A column is as wide as its widest cell. */
+/* A column is as wide as its widest cell; *width is the widest so far. */
 static void widen(size_t *width, const char *text)
 {
     if (columns(text) > *width) *width = columns(text);
@@ -332,7 +333,7 @@ static bool print_rows(const Listing *listing, Error *err)
     return ok;
 }
 
-/* --quiet: names alone, for other programs; escaped all the same. */
+/* --quiet: names alone, for other programs; escaped all the same, so that a line is a name. */
 static void print_keys(const Listing *listing)
 {
     Text name = {0};
@@ -346,7 +347,8 @@ static void print_keys(const Listing *listing)
 
 /* -- The tree -------------------------------------------------------------------------- */
 
-/* The length of the next segment: up to a dot that stands outside braces. */
+/* The length of the next segment: up to a dot that stands outside braces. Braces hold the numbers
+ * or words that fold_names joined: "layers.{0-11}.weight" has three segments. */
 static size_t segment_length(const char *text)
 {
     size_t depth = 0, n = 0;
@@ -373,7 +375,7 @@ static void print_branch(const char *text, const char *before)
     printf("%*s%s", (int)depth * 2, "", text);
 }
 
-/* Names that differ only in numbers become one line "layers.{0..11}.weight", when dtype and shape
+/* Names that differ only in numbers become one line "layers.{0-11}.weight", when dtype and shape
  * are equal too: fold_names is told by a class number which tensors are alike. */
 static void print_tree(const Listing *listing, Arena *arena)
 {

@@ -51,7 +51,8 @@ static void help_states(Text *out)
     text_add(out, "  While a line is typed: + would load, ! would break, * would change\n");
 }
 
-/* One word: how it is used, and what it does. */
+/* One word: how it is used, and what it does. With a title the word is the first of its section,
+ * and the title comes before it. */
 static void help_words(const char *title, const char *name, const char *args, const char *help,
                        Text *out)
 {
@@ -120,7 +121,8 @@ static void note_warnings(const Checkpoint *checkpoint, Text *out)
         text_addf(out, "%s: %s\n", checkpoint_path(checkpoint), checkpoint_warning(checkpoint, i));
 }
 
-/* Collisions first: nothing can be written over them. */
+/* Collisions first: nothing can be written over them. Then the rules' notes in their order, then
+ * what reading the files gave; "" when there is nothing at all. */
 void help_notes(const Session *session, const Alignment *alignment, Text *out)
 {
     for (size_t i = 0; i < align_collision_count(alignment); i++)

@@ -17,7 +17,8 @@
  * are looked at while nothing happens. A look is one stat a file. */
 enum { PREVIEW_DELAY_MS = 80, PREVIEW_DELAY_MAX_MS = 1000, LOOK_AT_FILES_MS = 1000 };
 
-/* An error is shown, and is gone with the next key. */
+/* An error is shown, and is gone with the next key. Verbs that succeed say so themselves, where
+ * there is anything to say. */
 static void run_verb(Ui *ui, const char *line)
 {
     Error err = {0};
@@ -263,7 +264,8 @@ static void run_loop(Ui *ui)
     }
 }
 
-/* The exit status. */
+/* The exit status: 2 when there was nothing to show, else what the user interface left, which is 0
+ * unless a signal ended it. */
 static int show(Session *session, Terminal *terminal, Error *err)
 {
     Ui ui;

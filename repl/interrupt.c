@@ -29,6 +29,7 @@ static void leave_at_once(int signal_number)
     _exit(128 + signal_number);
 }
 
+/* SIGPIPE too: `tenon align -o x.pth | head` ends us while a temporary file may be open. */
 void interrupt_watch(void)
 {
     signal(SIGINT, note_interrupt);

@@ -1,12 +1,13 @@
 /* The keys. Tests hold that every line here runs a verb and that no key is bound twice. Letters are
- * those of less and vim where these have one; a capital does the greater thing (z folds, Z unfolds
- * all; w writes tensors, W the rules). */
+ * those of less and vim where these have one. A capital is its letter's counterpart: n and N go
+ * forward and back, z and Z fold and unfold, w and W write the checkpoint and the rules. */
 #include "repl/keys.h"
 
 #include <string.h>
 
-/* In the order of the help page; keys of one line stand together. Keys in other modes (Enter and Esc
- * while a line is typed) are not here: they are no verbs, and cannot be bound. */
+/* In the order of the help page; keys of one line stand together, since help prints them as
+ * one. Keys of other modes (Enter and Esc while a line is typed) are not here: they are no verbs,
+ * and cannot be bound. Lines that end with a blank open the prompt to be gone on with. */
 static const KeyBinding bindings[] = {
     {"Up", "up", "row above"},
     {"k", "up", "row above"},
@@ -51,6 +52,7 @@ static const KeyBinding bindings[] = {
     {"q", "quit", "quit; asks when lines are not saved"},
 };
 
+/* For help and for tests; a press is looked up by key_line. */
 const KeyBinding *key_table(size_t *count)
 {
     *count = countof(bindings);

@@ -27,6 +27,7 @@ typedef struct Walk {
     size_t seen_count, seen_room;
 } Walk;
 
+/* NULL is passed over: calls lack most of their parts. */
 static void push(Walk *walk, Object *object, const char *path)
 {
     if (!object) return;
@@ -52,6 +53,7 @@ static void push_items(Walk *walk, const Object *list, const char *path)
         push(walk, list->list.items[i], arena_printf(walk->arena, "%s[%zu]", path, i));
 }
 
+/* A dict's items are key, value, key, value …; a path goes through the key to the value. */
 static void push_pairs(Walk *walk, const Object *dict, const char *path)
 {
     for (size_t i = dict->list.count / 2; i-- > 0;)
@@ -79,6 +81,7 @@ static void push_children(Walk *walk, const Object *object, const char *path)
     }
 }
 
+/* "tensor f32 64×3×7×7": no values, which a listing must not read. */
 static void show_tensor(const Tensor *tensor, Text *out)
 {
     text_addf(out, "tensor %s ", dtype_name(tensor->dtype));
@@ -117,6 +120,7 @@ static void walk_tree(const Checkpoint *checkpoint,
     arena_free(walk.arena);
 }
 
+/* One line: "model.fc.weight   tensor f32 10×512". The path is a name and escaped here. */
 static void print_node(const char *path, const char *what, void *context)
 {
     (void)context;

@@ -101,7 +101,8 @@ static void close_text(const Brackets *brackets, Text *out)
     text_addc(out, ']');
 }
 
-/* Innermost first. */
+/* Innermost first: rules [[ a -> b |> split(3 is closed by )]]. What was closed already is not
+ * touched, so a whole line comes out as it is. */
 void preview_close(const char *line, Text *out)
 {
     Brackets brackets = {.count = 0};

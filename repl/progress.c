@@ -22,7 +22,8 @@ void progress_start(Progress *progress, const char *what, bool shown)
     progress->last = progress->start;
 }
 
-/* The time left assumes that the rest goes as fast as what was done so far. */
+/* The time left assumes that the rest goes as fast as what was done so far. Bytes throughout, and
+ * `elapsed` in seconds; a total of 0 is all done. */
 static void draw(const Progress *progress, uint64_t done, uint64_t total, double elapsed)
 {
     char now[32], all[32], rate[32], bar[BAR + 1];
@@ -53,7 +54,8 @@ bool progress_step(void *context, uint64_t done, uint64_t total)
     return true;
 }
 
-/* The line is wiped, so that the report stands alone. */
+/* The line is wiped, so that the report stands alone; where none was drawn, standard error stays
+ * empty. */
 void progress_end(Progress *progress)
 {
     if (progress->drawn) fputs("\r\033[K", stderr);

@@ -43,7 +43,7 @@ struct Session {
     size_t line_count, line_total, line_room;
     size_t saved_count;          /* how many lines were applied when last saved */
     uint64_t seed;               /* for fills */
-    Text output;                 /* what the line that was tried last printed */
+    Text output;                 /* what the rules, or the line that was tried, printed */
 };
 
 /* Reads a rules file, or reads it again; the old text stays when that fails. Time and size are
@@ -87,7 +87,8 @@ static bool add_rules(Session *session, const RulesArgument *argument, Error *er
     return true;
 }
 
-/* The target's dict: the named part, or the one that holds the weights. */
+/* The target's dict: the named part, or the one that holds the weights. Unlike the source's it is
+ * chosen at once: rules fit a source to it, and cannot choose it. */
 static bool choose_target(Session *session, Error *err)
 {
     const Container *container;
@@ -197,18 +198,30 @@ size_t session_rule_files(const Session *session, const char *const **files)
     return session->rule_count;
 }
 
+/* One text; what it printed is kept, also when it failed. */
+static bool run_text(Session *session, Script *script, const char *text, size_t n,
+                     const char *name, Error *err)
+{
+    bool ok = script_run(script, text, n, name, err);
+    text_add(&session->output, script_output(script));
+    return ok;
+}
+
 /* Everything in its order, and last `extra`; stops at the first that fails. Lines made by hand
  * have no file: errors call it ":", which is how they were typed. */
 static bool run_rules(Session *session, Script *script, const char *extra, Error *err)
 {
+    text_clear(&session->output);
     for (size_t i = 0; i < session->rule_count; i++) {
         RulesText *rules = &session->rules[i];
-        if (!script_run(script, rules->text, rules->length, rules->name, err)) return false;
+        if (!run_text(session, script, rules->text, rules->length, rules->name, err)) return false;
     }
     for (size_t i = 0; i < session->line_count; i++)
-        if (!script_run(script, session->lines[i], strlen(session->lines[i]), ":", err))
+        if (!run_text(session, script, session->lines[i], strlen(session->lines[i]), ":", err))
             return false;
-    return !extra || script_run(script, extra, strlen(extra), ":", err);
+    if (!extra) return true;
+    text_clear(&session->output);   /* the line alone is asked */
+    return run_text(session, script, extra, strlen(extra), ":", err);
 }
 
 /* Where an error of a rules file lies, "fix.lua:3: …": its note then has its place as others do.
@@ -239,8 +252,6 @@ static Alignment *align(Session *session, const char *extra, bool *failed, Error
     Script *script = script_new(draft, &options);
     Error problem = {0};
     *failed = !run_rules(session, script, extra, &problem);
-    text_clear(&session->output);
-    if (extra) text_add(&session->output, script_output(script));
     script_free(script);
     if (*failed) {
         Origin origin = {0};
@@ -324,7 +335,8 @@ bool session_is_saved(const Session *session)
     return session->line_count == session->saved_count;
 }
 
-/* Moves the applied lines out of the session: they stand in the file now. */
+/* Moves the applied lines out of the session: they stand in the file now. Undone ones go as well:
+ * what they would be put back behind is no longer a line. */
 static void drop_lines(Session *session)
 {
     for (size_t i = 0; i < session->line_total; i++) free(session->lines[i]);

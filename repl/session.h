@@ -61,8 +61,8 @@ bool session_rules_changed(Session *session);
 /* What one more line would do, without keeping it: the ledger it would give. NULL and an
  * error when the line is wrong or incomplete. The caller owns the reference. */
 Alignment *session_try(Session *session, const char *line, Error *err);
-/* What the line that was tried last printed: the value of an expression, print(); "" if
- * nothing. Borrowed until the next try. */
+/* What the line that was tried last, or else the rules of the last session_align printed: the
+ * value of an expression, print(); "" if nothing. Borrowed until the next of either. */
 const char *session_output(const Session *session);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEARCH_STEP = 40000 };        /* rows between two looks at the keys; a few milliseconds */
+enum { SEARCH_STEP = 40000 };        /* rows between two looks at the keys */
 
 /* What stands behind the last slash; borrowed. A path that ends with one is given whole. */
 static const char *base_name(const char *path)
@@ -137,7 +137,8 @@ static void show_search(Ui *ui)
     if (!finder->done) text_add(aside, " …");
 }
 
-/* One frame: everything is drawn, what changed is sent. */
+/* One frame: everything is drawn, what changed is sent. What the view borrows (line, label, search)
+ * is set here, from the mode, so that no change of mode can leave it behind. */
 void ui_draw(Ui *ui)
 {
     View *view = &ui->view;
@@ -150,7 +151,8 @@ void ui_draw(Ui *ui)
     ui->terminal->ops->flush(ui->terminal->state, &ui->screen);
 }
 
-/* Whatever was typed, asked or shown is put away; marks of a preview with it. */
+/* Whatever was typed, asked or shown is put away; marks of a preview with it. The one way out of
+ * every mode, and the first step into each: no two of them are ever on. */
 void ui_leave(Ui *ui)
 {
     if (ui->mode == UI_PAGER) view_close_pager(&ui->view);
@@ -173,8 +175,8 @@ void ui_prompt(Ui *ui, const char *text)
     line_start(&ui->line, &ui->lines, text);
 }
 
-/* Both texts are copied. The question stands in the message line; `yes` is a verb line, so that what
- * was asked about and what is done are the same thing. */
+/* Both texts are copied. The question stands in the message line; `yes` is a verb line, so that
+ * what was asked about and what is done are the same thing. */
 void ui_ask(Ui *ui, const char *question, const char *yes)
 {
     ui_leave(ui);
@@ -204,6 +206,7 @@ void ui_open_search(Ui *ui, const char *text)
     ui_search(ui, text);
 }
 
+/* One step is made at once: on most models it is the whole search, and no "…" is ever seen. */
 void ui_search(Ui *ui, const char *text)
 {
     finder_start(&ui->search, text);

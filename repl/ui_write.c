@@ -72,7 +72,7 @@ static char *expand_home(const char *path)
     return text.bytes;
 }
 
-/* The last line of a report, in short. */
+/* The last line of a report, in short: "written x.pth  320 tensors  97.8 MiB". */
 static void say_written(Ui *ui, const char *path, const ExportResult *result)
 {
     char bytes[32];

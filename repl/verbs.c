@@ -63,7 +63,7 @@ const Verb *verb_table(size_t *count)
 
 /* A name that is both a verb and a statement or variable is a verb when it stands as one: followed
  * by a blank, or nothing. `help "x"`, `filter = 1`, `top.x` and `write(1)` are told apart by what
- * comes next; of these only help is taken as a verb all the same. */
+ * comes next; of these only help("x") is a verb all the same. */
 const Verb *verb_find(const char *line, const char **argument)
 {
     while (*line == ' ') line++;
@@ -107,6 +107,7 @@ static bool read_count(const char *argument, long *count, Error *err)
     return true;
 }
 
+/* Rows on show count, not rows of the model: what is folded away is one step. */
 static bool run_up(Ui *ui, const char *argument, Error *err)
 {
     long count;
@@ -186,8 +187,8 @@ static bool run_out(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Which side's key and detail are shown; the list itself shows both. Without an argument the other
- * one. */
+/* Which side's key and detail are shown; the list itself shows both. Without an argument the
+ * other one. */
 static bool run_side(Ui *ui, const char *argument, Error *err)
 {
     if (!*argument) ui->view.side = ui->view.side == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE;
@@ -208,6 +209,7 @@ static void open_all(Ui *ui, bool open)
     if (row != ROW_NONE) ui->view.cursor = rows_visible_at(ui->rows, row);
 }
 
+/* z and Z; a filter's choice of rows stays as it is. */
 static bool run_fold_all(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -248,8 +250,8 @@ static bool run_search(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Goes round at the ends, unlike problems: ui_search_jump says which of how many the hit is, so that
- * a user sees when it began again. */
+/* Goes round at the ends, unlike problems: ui_search_jump says which of how many the hit is, so
+ * that a user sees when it began again. */
 static bool jump_hit(Ui *ui, int direction, Error *err)
 {
     if (!ui->search.text.length)
@@ -270,7 +272,8 @@ static bool run_previous_hit(Ui *ui, const char *argument, Error *err)
     return jump_hit(ui, -1, err);
 }
 
-/* At the end it says so instead of going round: the user wants to know when all are seen. */
+/* At the end it says so instead of going round: the user wants to know when all are seen. The row
+ * under the cursor does not count, also where it is a problem itself. */
 static bool jump_problem(Ui *ui, int direction)
 {
     uint32_t from = view_row(&ui->view);
@@ -371,7 +374,8 @@ static bool run_redo(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Also without a change on disk, for whoever does not trust the clock of a network drive. */
+/* Reads files whatever their time and size say: a file restored with its old date looks unchanged.
+ * The session's lines run after them, as ever. */
 static bool run_reload(Ui *ui, const char *argument, Error *err)
 {
     (void)argument;
@@ -428,6 +432,7 @@ static bool run_write(Ui *ui, const char *argument, Error *err)
     return write_to(ui, argument, false, err);
 }
 
+/* The verb behind a yes; nothing is asked a second time. */
 static bool run_force_write(Ui *ui, const char *argument, Error *err)
 {
     return write_to(ui, argument, true, err);
@@ -453,6 +458,7 @@ static void show_text(Ui *ui, const char *title, const char *text)
     view_open_pager(&ui->view, title, text);
 }
 
+/* Notes, collisions and warnings in full; the title has only their number. */
 static bool run_notes(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -463,6 +469,7 @@ static bool run_notes(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* What save would write: applied lines in their order, undone ones not among them. */
 static bool run_lines(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
@@ -502,7 +509,8 @@ static bool run_redraw(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Lines typed by hand are work; they are not thrown away unasked. */
+/* Lines typed by hand are work; they are not thrown away unasked. A session whose lines were saved,
+ * or undone back to where they were, has nothing to ask about. */
 static bool run_quit(Ui *ui, const char *argument, Error *err)
 {
     if (session_is_saved(ui->session)) return run_force_quit(ui, argument, err);

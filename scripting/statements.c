@@ -118,7 +118,8 @@ bool run_prefix(Call *call, Error *err)
     return prefix && draft_prefix(call->script->draft, call->origin, prefix, err);
 }
 
-/* Whole segments only, at any depth. */
+/* Whole segments only, at any depth: seg "module" makes "a.module.b" "a.b", and leaves
+ * "a.module1.b". */
 bool run_seg(Call *call, Error *err)
 {
     const char *const *names;

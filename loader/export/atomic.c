@@ -25,7 +25,10 @@
 #include "loader/core/text.h"
 
 enum {
-    BUFFER = 1 << 20,            /* small enough to stay in the cache between read, CRC, write */
+    /* Bytes of one write: small enough to stay in the cache between read, CRC and write, and for
+       the page cache: a larger write asks the kernel for larger pages, which it may first have
+       to find (measured on Linux 6.18: twice the time of cp at 1 MiB, less than cp at 256 KiB). */
+    BUFFER = 256 << 10,
     KERNEL_COPY_MIN = 64 << 10,  /* below, a system call costs more than the copy */
     WRITE_BACK = 8 << 20,        /* start writing to the disk after so many bytes */
     LINKS_MAX = 40,              /* symbolic links that are followed, as the kernel's limit */
@@ -266,7 +269,7 @@ static bool write_through(AtomicFile *file, const unsigned char *bytes, size_t n
 {
     if (file->hash) EVP_DigestUpdate(file->hash, bytes, n);
     for (size_t done = 0; done < n;) {
-        ssize_t put = write(file->fd, bytes + done, n - done);
+        ssize_t put = write(file->fd, bytes + done, n - done < BUFFER ? n - done : BUFFER);
         if (put < 0 && errno == EINTR) continue;
         if (put < 0) return fail_writing(file, err);
         done += (size_t)put;
