@@ -120,7 +120,10 @@ static void print_printed(const Session *session)
         size_t n = strcspn(at, "\n");
         text_clear(&line);
         text_clear(&shown);
-        text_addn(&line, at, n);
+        for (size_t i = 0; i < n; i++) {   /* print() parts its values by tabs */
+            if (at[i] == '\t') text_add(&line, "  ");
+            else text_addc(&line, at[i]);
+        }
         name_show(text_string(&line), &shown);
         fprintf(stderr, "%s\n", text_string(&shown));
         at += n + (at[n] == '\n');

@@ -176,6 +176,9 @@ static bool step(Machine *m)
                          "or is no pickle", m->source->name, byte, m->opcode_at);
     m->opcode = opcode->name;
     m->n = opcode->n;
+    if (arena_bytes(m->arena) > PICKLE_NODE_BYTES_MAX)
+        return machine_fail(m, ERR_LIMIT, "its objects need more than the limit of %d bytes",
+                            PICKLE_NODE_BYTES_MAX);
     return opcode->handler(m);
 }
 

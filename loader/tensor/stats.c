@@ -2,6 +2,7 @@
  * each batch is merged into the running moments. Memory does not depend on the tensor's size. */
 #include "loader/tensor/stats.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -14,6 +15,9 @@ enum {
     BOX_BYTES = 4 << 20,   /* read at a time */
     BATCH = 4096           /* numbers at a time: 32 KiB of doubles, on the stack */
 };
+
+/* Bytes of values that repeat a smaller storage: a stride of 0 lets 4 stored bytes claim 2^62. */
+static const uint64_t EXPANDED_MAX = (uint64_t)4 << 30;
 
 /* Running moments over batches (Chan, Golub, LeVeque 1979): *m2 is the sum of the squared
  * distances from the mean so far, and std is sqrt(m2 / n). A plain sum of squares would lose
@@ -89,6 +93,11 @@ bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err)
     if (!size || !tensor->storage || (tensor->encoding && tensor->encoding->opaque))
         return error_set(err, ERR_UNSUPPORTED, "%s values cannot be read as numbers",
                          dtype_name(tensor->dtype));
+    uint64_t all = tensor_bytes(tensor);
+    if (all > EXPANDED_MAX && all > tensor->storage->bytes)
+        return error_set(err, ERR_LIMIT, "its %" PRIu64 " bytes of values repeat the %" PRIu64
+                         " of its storage; more than %" PRIu64 " are not counted", all,
+                         tensor->storage->bytes, EXPANDED_MAX);
     BoxWalk walk;
     if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / size)) return true;
     unsigned char *bytes = mem_alloc((size_t)box_count(&walk) * size);
