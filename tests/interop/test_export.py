@@ -231,10 +231,8 @@ class Layouts(ExportCase):
 
     def test_tensors_that_want_gradients(self):
         """Made plain, each name has an object of its own, as a parameter's has."""
-        for dtype in (torch.float32, torch.float8_e5m2):
-            self.sub = str(dtype)
-            tensor = counted((3, 2), dtype).requires_grad_()
-            self.both(OrderedDict(a=tensor, b=tensor, c=tensor.detach()[1:]))
+        tensor = counted((3, 2), torch.float32).requires_grad_()
+        self.both(OrderedDict(a=tensor, b=tensor, c=tensor.detach()[1:]))
 
     def test_legacy_stream(self):
         state = self.views()

@@ -245,6 +245,7 @@ static void test_refused_plans(void **state)
     expect_no_plan(GOLDEN "only.pth", schema, NULL, ERR_SHAPE, "'more' is missing");
     expect_no_plan(GOLDEN "only.pth", schema, keep_missing, ERR_SHAPE, "--omit-kept");
     expect_no_plan(schema, NULL, NULL, ERR_SHAPE, "schema");
+    expect_no_plan(schema, NULL, NULL, ERR_SHAPE, "schema.txt: 'only' has no values");
     expect_no_plan(GOLDEN "views.pth", NULL, collide, ERR_RULE, "'x'");
     expect_no_plan(GOLDEN "only.pth", GOLDEN "views.pth", NULL, ERR_SHAPE, "more are open");
 

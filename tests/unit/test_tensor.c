@@ -5,6 +5,7 @@
 #include "tests/unit/test.h"
 
 #include "loader/core/memory.h"
+#include "loader/tensor/stats.h"
 #include "loader/tensor/tensor.h"
 
 static unsigned char byte_at(uint64_t i)
@@ -283,6 +284,27 @@ static void test_sums(void **state)
     assert_int_equal(tensor_bytes(&tensor), 0);
 }
 
+/* A few stored bytes, repeated by strides of 0, would keep the reader busy for years. */
+static void test_stats_of_expanded(void **state)
+{
+    (void)state;
+    Counter counter = counter_of(4);
+    Storage storage = {.source = &counter.source, .bytes = 4};
+    int64_t dims[] = {100, 1000}, still[] = {0, 0};
+    Tensor tensor = {.name = "t", .dims = dims, .strides = still, .storage = &storage,
+                     .dtype = DT_I32, .rank = 2};
+    Stats stats;
+    Error err = {0};
+    assert_true(tensor_stats(&tensor, &stats, &err));
+    assert_int_equal(stats.count, 100000);
+    assert_true(stats.std == 0 && stats.min == stats.max);
+    dims[0] = (int64_t)1 << 40;
+    assert_true(tensor_check(&tensor, &err));
+    assert_false(tensor_stats(&tensor, &stats, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_error_has(err, "repeat the 4 of its storage");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_scattered),    cmocka_unit_test(test_decoding),
         cmocka_unit_test(test_packed),       cmocka_unit_test(test_check),
         cmocka_unit_test(test_read_refusals), cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_stats_of_expanded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

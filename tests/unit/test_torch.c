@@ -208,6 +208,11 @@ static void test_parameters_of_all_times(void **state)
         has_values(c, "w", numbers, 6);
         checkpoint_unref(c);
     }
+    Made wanting = six;
+    wanting.grad = true;
+    Checkpoint *c = opens(&wanting);
+    assert_true(tensor_at(c, "", "w")->parameter);   /* as plain as one: see torch_writer.c */
+    checkpoint_unref(c);
 }
 
 static void test_old_tensor_class_with_state(void **state)

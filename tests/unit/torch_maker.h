@@ -49,6 +49,7 @@ typedef struct Made {
     const char *view;        /* opcodes of view_metadata (legacy), or NULL */
     const char *metadata;    /* opcodes behind the hooks, or NULL */
     const char *function;    /* "_rebuild_tensor_v2" when NULL */
+    bool grad;               /* requires_grad */
 } Made;
 
 static inline void put_storage(Text *p, const Made *made)
@@ -70,7 +71,8 @@ static inline void put_tensor(Text *p, const Made *made)
     put_int(p, made->offset);
     put_tuple(p, made->dims, made->rank);
     put_tuple(p, made->strides, made->rank);
-    text_add(p, "\x89" "ccollections\nOrderedDict\n)R");
+    text_addc(p, made->grad ? '\x88' : '\x89');
+    text_add(p, "ccollections\nOrderedDict\n)R");
     if (made->metadata) text_add(p, made->metadata);
     text_add(p, "tR");
 }
