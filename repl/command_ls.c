@@ -57,10 +57,9 @@ static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error
 /* -- JSON: one object, on whose fields and order programs rely -------------------------- */
 
 /* Without a finite value there is no minimum, and so on: null. */
-static void write_stats(JsonWriter *json, const Tensor *tensor, const Stats *stats)
+static void write_stats(JsonWriter *json, const Stats *stats)
 {
     bool numbers = stats->finite > 0;
-    (void)tensor;
     json_key(json, "stats");
     json_map(json);
     static const char *const names[] = {"min", "max", "mean", "std"};
@@ -189,7 +188,7 @@ static bool print_json(const Listing *listing, Error *err)
         json_map(json);
         write_tensor(json, tensor);
         if (stats_wanted && (ok = read_stats(listing, tensor, &stats, err)))
-            write_stats(json, tensor, &stats);
+            write_stats(json, &stats);
         json_end(json);
     }
     json_end(json);

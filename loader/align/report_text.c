@@ -164,7 +164,9 @@ static void add_loaded(Reporter *reporter, unsigned width)
     if (!align_target(reporter->alignment))
         text_addf(&reporter->page.line, "   %s values", some);
     else if (loaded + summary->bind[BIND_TIED] == total)
-        text_add(&reporter->page.line, "   all target keys have a value");
+        text_add(&reporter->page.line, align_exit(reporter->alignment) == 2
+                                           ? "   but the rules are in error, see below"
+                                           : "   all target keys have a value");
     else
         text_addf(&reporter->page.line, "   %s of %s values", some, all);
     page_end_line(&reporter->page, LINE_HEAD);
