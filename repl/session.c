@@ -31,7 +31,7 @@ struct Session {
     Arena *arena;                /* paths and names; owned */
     /* FILE::PATH as the user gave it, FILE, and PATH or NULL; for the target NULL without one. */
     const char *source_path, *source_file, *source_inside;
-    const char *source_folder;   /* where the source lies: scripts may read JSON from there */
+    char *source_folder;         /* owned; where the source lies: scripts may read JSON there */
     const char *target_path, *target_file, *target_inside;
     Checkpoint *source, *target_checkpoint;      /* references; no target: NULL */
     StateDict *target;           /* borrowed from target_checkpoint */
@@ -105,21 +105,13 @@ static bool choose_target(Session *session, Error *err)
     return true;
 }
 
-/* The folder of a path, "." when it has none; in the arena. */
-static const char *folder_of(Arena *arena, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash) return ".";
-    return slash == path ? "/" : arena_strndup(arena, path, (size_t)(slash - path));
-}
-
 /* The source's part is chosen later, by the draft, since rules may name another. */
 static bool open_both(Session *session, const SessionOptions *options, Error *err)
 {
     session->source_path = arena_strdup(session->arena, options->source);
     checkpoint_spec(session->arena, options->source, &session->source_file,
                     &session->source_inside);
-    session->source_folder = folder_of(session->arena, session->source_file);
+    session->source_folder = path_folder(session->source_file);
     if (!(session->source = checkpoint_open(session->source_file, err))) return false;
     if (!options->target) return true;
     session->target_path = arena_strdup(session->arena, options->target);
@@ -152,6 +144,7 @@ void session_free(Session *session)
     free(session->rules);
     free(session->names);
     text_done(&session->output);
+    free(session->source_folder);
     checkpoint_unref(session->source);
     checkpoint_unref(session->target_checkpoint);
     arena_free(session->arena);

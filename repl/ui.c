@@ -7,13 +7,6 @@
 
 enum { SEARCH_STEP = 40000 };        /* rows between two looks at the keys */
 
-/* What stands behind the last slash; borrowed. A path that ends with one is given whole. */
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
 /* The title's texts; borrowed from session and alignment, so it is set anew whenever one of them
  * changes. Of several rules files the last is named: it is the one that is edited. */
 static void set_title(Ui *ui)
@@ -31,7 +24,7 @@ static void set_title(Ui *ui)
                                    dict_bytes(target)};
     const char *const *files;
     size_t n = session_rule_files(ui->session, &files);
-    title->rules = n ? base_name(files[n - 1]) : NULL;
+    title->rules = n ? path_base(files[n - 1]) : NULL;
     title->notes = align_note_count(ui->alignment) + align_collision_count(ui->alignment);
     title->lines = session_is_saved(ui->session) ? 0 : session_line_count(ui->session);
 }

@@ -7,20 +7,10 @@
 /* Width of the title's parts shrinks in this order: bytes, containers, then names are elided. */
 enum { SHOW_BYTES = 1, SHOW_CONTAINER = 2 };
 
-/* The last part of a path; a folder's closing slash is no part. */
-static const char *base_name(const char *path)
-{
-    const char *end = path + strlen(path);
-    while (end > path + 1 && end[-1] == '/') end--;
-    const char *start = end;
-    while (start > path && start[-1] != '/') start--;
-    return start;
-}
-
 /* "model.pth ▸ state_dict". */
 static void show_name(const ViewFile *file, unsigned parts, Text *out)
 {
-    text_add(out, base_name(file->name));
+    text_add(out, path_base(file->name));
     if (parts & SHOW_CONTAINER && *file->container) text_addf(out, " ▸ %s", file->container);
 }
 

@@ -9,11 +9,6 @@
  * compared. */
 enum { DIGITS_MAX = 18, WORDS_MAX = 32 };
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* "blocks.3.gamma_1" gives the text "blocks.#.gamma_#" (# stands for FAMILY_MARK) and {3, 1}.
  * What {i} would not match stays text: 007, and every number behind the eighth. */
 void family_split(const char *name, FamilyName *out)

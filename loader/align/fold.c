@@ -55,11 +55,6 @@ typedef struct Folder {
 
 /* ---- cutting names ---- */
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* Length of a number as patterns know it (no leading zero, at most 18 digits); else 0. */
 static size_t number_length(const char *text)
 {

@@ -6,11 +6,6 @@
 #include "loader/core/error.h"
 #include "loader/core/text.h"
 
-static inline bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static inline bool is_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');

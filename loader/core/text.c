@@ -279,11 +279,6 @@ void show_shape(const int64_t *dims, unsigned rank, Text *out)
 
 /* -- Comparing ------------------------------------------------------------------------- */
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* Compares the digit runs at *a and *b by value and moves both behind them. Without leading
  * zeros the longer run is the larger number, so no run is too long for an integer. */
 static int compare_numbers(const char **a, const char **b)
@@ -314,6 +309,24 @@ int natural_compare(const char *a, const char *b)
     }
     if (*x || *y) return *x ? 1 : -1;
     return strcmp(a, b);
+}
+
+const char *path_base(const char *path)
+{
+    const char *end = path + strlen(path);
+    while (end > path + 1 && end[-1] == '/') end--;
+    const char *start = end;
+    while (start > path && start[-1] != '/') start--;
+    return start;
+}
+
+char *path_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return mem_strdup(".");
+    char *folder = mem_strdup(path);
+    folder[slash == path ? 1 : slash - path] = '\0';
+    return folder;
 }
 
 bool has_prefix(const char *text, const char *prefix)

@@ -59,6 +59,15 @@ void show_shape(const int64_t *dims, unsigned rank, Text *out);
 
 /* Orders names as people do: runs of digits by value ("layer.2" before "layer.10"). */
 int natural_compare(const char *a, const char *b);
+/* ASCII only, whatever the locale: keys are no prose. */
+static inline bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+/* The last part of a path, borrowed; a folder's closing slash is no part. */
+const char *path_base(const char *path);
+/* The folder a path lies in: "." for a bare name, "/" at the root. free() it. */
+char *path_folder(const char *path);
 bool has_prefix(const char *text, const char *prefix);
 bool has_suffix(const char *text, const char *suffix);
 

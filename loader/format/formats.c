@@ -66,22 +66,12 @@ Checkpoint *checkpoint_open_source(ByteSource *source, Error *err)
 
 /* -- Files ----------------------------------------------------------------------------- */
 
-/* The folder a file lies in: "." for a bare name. malloc'd. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash) return mem_strdup(".");
-    char *folder = mem_strdup(path);
-    folder[slash == path ? 1 : slash - path] = '\0';
-    return folder;
-}
-
 /* Opens the file at `path`; `shown` is what the user named. */
 static Checkpoint *open_file(const char *path, const char *shown, unsigned depth, Error *err)
 {
     ByteSource *source = source_open_file(path, err);
     if (!source) return NULL;
-    char *folder = folder_of(path);
+    char *folder = path_folder(path);
     OpenContext context = {shown, folder, depth, open_inner, has_inner};
     Checkpoint *checkpoint = open_bytes(&context, source, err);
     free(folder);

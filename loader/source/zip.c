@@ -160,11 +160,6 @@ const char *zip_prefix(const Zip *zip)
     return zip->directory.prefix;
 }
 
-ByteSource *zip_bytes(const Zip *zip)
-{
-    return zip->source;
-}
-
 /* -- Stored members --------------------------------------------------------------------
  *
  * Local file header (APPNOTE.TXT 4.3.7); only its length matters here:

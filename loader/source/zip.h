@@ -28,7 +28,6 @@ const ZipMember *zip_member(const Zip *zip, size_t index);     /* in directory o
 const ZipMember *zip_find(const Zip *zip, const char *name);
 /* The directory component that all members share ("archive/"), "" when there is none. */
 const char *zip_prefix(const Zip *zip);
-ByteSource *zip_bytes(const Zip *zip);                         /* what it was opened on; borrowed */
 
 /* A member's content. Stored: a window whose start is found at the first read (opening costs
  * nothing). Deflated: inflated once, at the first read, into memory when small, else into an
