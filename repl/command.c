@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/limits.h"
+
 /* A row of OPTIONS, whose columns it has. */
 typedef struct OptionInfo {
     const char *name, *brief, *argument;     /* "--rules"; "-r" or NULL; "FILE" or NULL */
@@ -90,6 +92,7 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
     invocation->set[id] = true;
     invocation->value[id] = value;
     if (id == OPT_SEED) return take_seed(invocation, value, err);
+    if (id == OPT_LIMIT) return limit_set(value, err);
     if (id != OPT_RULES && id != OPT_CODE) return true;
     invocation->rules = mem_grow(invocation->rules, &invocation->rule_room,
                                  invocation->rule_count + 1, sizeof *invocation->rules);

@@ -258,8 +258,8 @@ static void print_heading(const Listing *listing)
     if (listing->container[0]) printf("   %s", listing->container);
     printf("   %zu tensors   %s values   %s\n", dict_count(listing->dict), values, bytes);
     print_others(listing);
-    for (size_t i = 0; i < checkpoint_warning_count(listing->checkpoint); i++)
-        printf("note: %s\n", checkpoint_warning(listing->checkpoint, i));
+    for (size_t i = 0; i < checkpoint_finding_count(listing->checkpoint); i++)
+        printf("note: %s\n", checkpoint_finding(listing->checkpoint, i)->what);
     putchar('\n');
 }
 

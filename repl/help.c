@@ -117,8 +117,9 @@ static void note_collision(const Collision *collision, Text *out)
 /* What reading a file had to say. No target: NULL, which has none. */
 static void note_warnings(const Checkpoint *checkpoint, Text *out)
 {
-    for (size_t i = 0; checkpoint && i < checkpoint_warning_count(checkpoint); i++)
-        text_addf(out, "%s: %s\n", checkpoint_path(checkpoint), checkpoint_warning(checkpoint, i));
+    for (size_t i = 0; checkpoint && i < checkpoint_finding_count(checkpoint); i++)
+        text_addf(out, "%s: %s\n", checkpoint_path(checkpoint),
+                  checkpoint_finding(checkpoint, i)->what);
 }
 
 /* Collisions first: nothing can be written over them. Then the rules' notes in their order, then

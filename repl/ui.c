@@ -75,13 +75,14 @@ bool ui_align(Ui *ui, Error *err)
  * outweighs warnings, which `notes` lists in full. */
 static void greet(Ui *ui)
 {
-    size_t warnings = checkpoint_warning_count(session_source(ui->session));
+    size_t warnings = checkpoint_finding_count(session_source(ui->session));
     size_t rivals = align_rivals(ui->alignment);
     if (rivals)
         view_say(&ui->view, STYLE_SHAPE, "%zu other place%s in the file would fit as well: "
                  "say which one as FILE::PATH", rivals, rivals == 1 ? "" : "s");
     else if (warnings)
-        view_say(&ui->view, STYLE_SHAPE, "%s", checkpoint_warning(session_source(ui->session), 0));
+        view_say(&ui->view, STYLE_SHAPE, "%s",
+                 checkpoint_finding(session_source(ui->session), 0)->what);
 }
 
 /* The screen's size is needed first: it says how much to open. */

@@ -2,7 +2,6 @@
  * last by looking into every file. What is no model's folder is told by what it holds. */
 #include "loader/format/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +9,10 @@
 
 #include "loader/core/text.h"
 #include "loader/format/fault.h"
+#include "loader/source/directory.h"
 
 /* Documented limits: a folder beyond them is no model's. */
 enum {
-    ENTRIES_MAX = 100000,    /* entries that are read */
     LOOKED_AT_MAX = 1000,    /* files that are opened to see what they are */
     NAMES_SHOWN = 8          /* in an error */
 };
@@ -40,39 +39,16 @@ static const struct { const char *entry, *text; } other_folders[] = {
     {"snapshots", "a folder of the Hugging Face cache; name a folder in its 'snapshots'"},
 };
 
-/* The entries of a folder, sorted as people sort. */
-typedef struct Entries {
-    const char **names;      /* owned; strings in the arena */
-    size_t count, room;      /* of names */
-} Entries;
-
-static int compare_names(const void *a, const void *b)
+bool folder_read(Arena *arena, const char *path, Folder *folder, Error *err)
 {
-    return natural_compare(*(const char *const *)a, *(const char *const *)b);
+    folder->path = arena_strdup(arena, path);
+    return directory_read(arena, path, &folder->names, &folder->count, err);
 }
 
-/* Sorted, so that what is chosen and what is listed does not depend on the file system. */
-static bool read_entries(Arena *arena, const char *folder, Entries *entries, Error *err)
+bool folder_has(const Folder *folder, const char *name)
 {
-    DIR *dir = opendir(folder);
-    if (!dir) return fault_file(err, ERR_IO, folder, "%s", strerror(errno));
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) && entries->count < ENTRIES_MAX) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        entries->names = mem_grow(entries->names, &entries->room, entries->count + 1,
-                                  sizeof *entries->names);
-        entries->names[entries->count++] = arena_strdup(arena, entry->d_name);
-    }
-    closedir(dir);
-    if (entries->count)
-        qsort(entries->names, entries->count, sizeof *entries->names, compare_names);
-    return true;
-}
-
-static bool has_entry(const Entries *entries, const char *name)
-{
-    for (size_t i = 0; i < entries->count; i++)
-        if (strcmp(entries->names[i], name) == 0) return true;
+    for (size_t i = 0; i < folder->count; i++)
+        if (strcmp(folder->names[i], name) == 0) return true;
     return false;
 }
 
@@ -124,48 +100,43 @@ static bool refuse_several(const char *folder, const FolderModel *model, Error *
 }
 
 /* The folder of something else that is known by name, or what is there instead of a model. */
-static bool refuse_none(const char *folder, const Entries *entries, Error *err)
+static bool refuse_none(const Folder *folder, Error *err)
 {
     for (size_t i = 0; i < countof(other_folders); i++)
-        if (has_entry(entries, other_folders[i].entry))
-            return fault_file(err, ERR_UNSUPPORTED, folder, "%s", other_folders[i].text);
+        if (folder_has(folder, other_folders[i].entry))
+            return fault_file(err, ERR_UNSUPPORTED, folder->path, "%s", other_folders[i].text);
     Text names = {0};
-    list_names(entries->names, entries->count, &names);
-    fault_file(err, ERR_NOT_FOUND, folder,
+    list_names(folder->names, folder->count, &names);
+    fault_file(err, ERR_NOT_FOUND, folder->path,
                "a folder without a model: it has no model.safetensors, pytorch_model.bin, "
                "*.index.json or other checkpoint; %s%s",
-               entries->count ? "there are: " : "it is empty", text_string(&names));
+               folder->count ? "there are: " : "it is empty", text_string(&names));
     text_done(&names);
     return false;
 }
 
 /* Without a usual name: an index, else whatever is a checkpoint by its content. */
-static void search(Arena *arena, const char *folder, const Entries *entries,
-                   bool (*is_checkpoint)(const char *path), FolderModel *model)
+static void search(Arena *arena, const Folder *folder, bool (*is_checkpoint)(const char *path),
+                   FolderModel *model)
 {
-    for (size_t i = 0; i < entries->count; i++)
-        if (is_index_name(entries->names[i])) add_choice(model, entries->names[i]);
+    for (size_t i = 0; i < folder->count; i++)
+        if (is_index_name(folder->names[i])) add_choice(model, folder->names[i]);
     if (model->count) return;
-    for (size_t i = 0; i < entries->count && i < LOOKED_AT_MAX; i++)
-        if (is_checkpoint_file(arena, folder, entries->names[i], is_checkpoint))
-            add_choice(model, entries->names[i]);
+    for (size_t i = 0; i < folder->count && i < LOOKED_AT_MAX; i++)
+        if (is_checkpoint_file(arena, folder->path, folder->names[i], is_checkpoint))
+            add_choice(model, folder->names[i]);
 }
 
 /* Several usual names are copies of one model, the best first; several others are a question that
  * only the user can answer. */
-bool folder_find(Arena *arena, const char *folder, bool (*is_checkpoint)(const char *path),
+bool folder_find(Arena *arena, const Folder *folder, bool (*is_checkpoint)(const char *path),
                  FolderModel *model, Error *err)
 {
-    Entries entries = {0};
     *model = (FolderModel){0};
-    bool fine = read_entries(arena, folder, &entries, err);
-    for (size_t i = 0; fine && i < countof(usual_names); i++)
-        if (has_entry(&entries, usual_names[i])) add_choice(model, usual_names[i]);
-    if (fine && !model->count) {
-        search(arena, folder, &entries, is_checkpoint, model);
-        if (!model->count) fine = refuse_none(folder, &entries, err);
-        else if (model->count > 1) fine = refuse_several(folder, model, err);
-    }
-    free(entries.names);
-    return fine;
+    for (size_t i = 0; i < countof(usual_names); i++)
+        if (folder_has(folder, usual_names[i])) add_choice(model, usual_names[i]);
+    if (model->count) return true;
+    search(arena, folder, is_checkpoint, model);
+    if (!model->count) return refuse_none(folder, err);
+    return model->count == 1 || refuse_several(folder->path, model, err);
 }

@@ -2,8 +2,7 @@
 #ifndef LOADER_FORMAT_FOLDER_H
 #define LOADER_FORMAT_FOLDER_H
 
-#include "loader/core/error.h"
-#include "loader/core/memory.h"
+#include "loader/format/format.h"
 
 enum { FOLDER_CHOICES_MAX = 16 };    /* names that are kept */
 
@@ -14,10 +13,13 @@ typedef struct FolderModel {
     size_t count;            /* of all that were found; beyond the limit names are not kept */
 } FolderModel;
 
+/* Reads the names of a folder's entries, sorted; names and list in the arena. */
+bool folder_read(Arena *arena, const char *path, Folder *folder, Error *err);
+
 /* False, with an error that says what was looked for and what is there, when there is no model
  * or when several files are equally good. `is_checkpoint` looks into a file; it is asked only
  * when no usual name is there. */
-bool folder_find(Arena *arena, const char *folder, bool (*is_checkpoint)(const char *path),
+bool folder_find(Arena *arena, const Folder *folder, bool (*is_checkpoint)(const char *path),
                  FolderModel *model, Error *err);
 
 #endif

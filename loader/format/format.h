@@ -6,36 +6,47 @@
 #define LOADER_FORMAT_FORMAT_H
 
 #include "loader/core/error.h"
+#include "loader/core/limits.h"
 #include "loader/source/source.h"
 #include "loader/tensor/checkpoint.h"
 
-/* Documented limits, each named in the error it causes. */
-enum {
-    LIMIT_HEADER_BYTES = 100 * 1000 * 1000,   /* a safetensors header, as the crate */
-    LIMIT_PICKLE_BYTES = 1 << 30,             /* one pickle */
-    LIMIT_INDEX_BYTES = 256 << 20,            /* an index.json or a schema */
-    LIMIT_SCHEMA_TENSORS = 4 * 1000 * 1000,   /* of a schema or an index: names cost no data */
-    LIMIT_SHARDS = 100000,
-    LIMIT_INNER_DEPTH = 3                     /* files inside files */
-};
-
 typedef struct OpenContext OpenContext;
+
+/* What a folder holds, as its formats see it. */
+typedef struct Folder {
+    const char *path;            /* as shown to people, without a slash at its end */
+    const char *const *names;    /* of its entries, sorted as people sort; no "." and ".." */
+    size_t count;
+} Folder;
+
+bool folder_has(const Folder *folder, const char *name);
 
 struct OpenContext {
     const char *path;            /* what the user named, for errors */
     const char *folder;          /* where inner files may lie: the file's folder, or NULL (bytes
                                     in memory: has_inner is false for every name) */
     unsigned depth;              /* nesting of inner files so far */
-    /* Opens another file of `folder` by a name taken from a file: refuses separators, "..",
-     * absolute names and nesting beyond LIMIT_INNER_DEPTH. Returns a new reference. */
+    /* Opens another file or folder below `folder` by a name taken from a file; names that
+     * inner_path_is_safe refuses, and nesting beyond LIMIT_INNER_DEPTH, are errors. Returns a new
+     * reference. */
     Checkpoint *(*open_inner)(OpenContext *context, const char *name, Error *err);
-    /* Whether `folder` has a file of that name; false for names that open_inner refuses. */
+    /* The bytes of such a file; the caller unrefs. */
+    ByteSource *(*inner_source)(const OpenContext *context, const char *name, Error *err);
+    /* Whether `folder` has a file or folder of that name; false for names that are refused. */
     bool (*has_inner)(const OpenContext *context, const char *name);
+    /* The entries below `folder` of a subfolder ("" = of itself), sorted, in the arena. */
+    bool (*list_inner)(const OpenContext *context, const char *name, Arena *arena, Folder *folder,
+                       Error *err);
+    /* Opens bytes that lie inside the file (a zip's member, a window) by their content; one level
+     * deeper. `source->name` is what errors call them. */
+    Checkpoint *(*open_bytes)(OpenContext *context, ByteSource *source, Error *err);
 };
 
 /* Whether a name taken from a file may name a file of the same folder: not empty, no separator,
  * not "." or "..", no control characters, at most 255 bytes. */
 bool inner_name_is_safe(const char *name);
+/* The same for a relative path below the folder: every part between '/' is safe. */
+bool inner_path_is_safe(const char *path);
 
 typedef enum Sniff { SNIFF_NO, SNIFF_MAYBE, SNIFF_YES } Sniff;
 
@@ -50,6 +61,16 @@ typedef struct Format {
      * checkpoint_own_source(source_ref())). */
     Checkpoint *(*open)(OpenContext *context, ByteSource *source, Error *err);
 } Format;
+
+/* A kind of folder that is one checkpoint. Asked before single model files are looked for. */
+typedef struct FolderFormat {
+    const char *name;            /* as in reports: "dcp", "deepspeed" */
+    const char *title;           /* for the formats table */
+    /* By names alone; MAYBE: when nothing else is there. */
+    Sniff (*sniff)(const Folder *folder);
+    /* context->folder is the folder; nothing in it was opened yet. */
+    Checkpoint *(*open)(OpenContext *context, const Folder *folder, Error *err);
+} FolderFormat;
 
 extern const Format format_torch_zip, format_torch_legacy, format_safetensors,
     format_sharded, format_schema_json, format_schema_text;

@@ -21,9 +21,11 @@ static const Format *const formats[] = {
 };
 enum { BINARY_FORMATS = 3 };
 
-/* Every OpenContext of this file has these two. */
-static Checkpoint *open_inner(OpenContext *context, const char *name, Error *err);
-static bool has_inner(const OpenContext *context, const char *name);
+/* Folders that are one checkpoint, in the order in which they are asked. */
+static const FolderFormat *const folder_formats[] = {NULL};
+
+static Checkpoint *open_folder(const char *path, unsigned depth, Error *err);
+static OpenContext make_context(const char *shown, const char *folder, unsigned depth);
 
 /* -- Bytes ----------------------------------------------------------------------------- */
 
@@ -60,7 +62,7 @@ static Checkpoint *open_bytes(OpenContext *context, ByteSource *source, Error *e
 /* Without a folder there are no inner files: has_inner and open_inner refuse every name. */
 Checkpoint *checkpoint_open_source(ByteSource *source, Error *err)
 {
-    OpenContext context = {source->name, NULL, 0, open_inner, has_inner};
+    OpenContext context = make_context(source->name, NULL, 0);
     return open_bytes(&context, source, err);
 }
 
@@ -72,7 +74,7 @@ static Checkpoint *open_file(const char *path, const char *shown, unsigned depth
     ByteSource *source = source_open_file(path, err);
     if (!source) return NULL;
     char *folder = path_folder(path);
-    OpenContext context = {shown, folder, depth, open_inner, has_inner};
+    OpenContext context = make_context(shown, folder, depth);
     Checkpoint *checkpoint = open_bytes(&context, source, err);
     free(folder);
     source_unref(source);
@@ -91,6 +93,20 @@ bool inner_name_is_safe(const char *name)
     return !strstr(name, "\xC0\x80");
 }
 
+bool inner_path_is_safe(const char *path)
+{
+    char part[NAME_BYTES_MAX + 1];
+    for (;;) {
+        size_t n = strcspn(path, "/");
+        if (n > NAME_BYTES_MAX) return false;
+        memcpy(part, path, n);
+        part[n] = '\0';
+        if (!inner_name_is_safe(part)) return false;
+        if (!path[n]) return true;
+        path += n + 1;
+    }
+}
+
 /* malloc'd. The root's own slash is not doubled. */
 static char *inner_path(const OpenContext *context, const char *name)
 {
@@ -99,10 +115,31 @@ static char *inner_path(const OpenContext *context, const char *name)
     return path.bytes;
 }
 
+/* Whether there is a folder, and the name may lie below it; the error says that it may not. */
+static bool check_inner(const OpenContext *context, const char *name, Error *err)
+{
+    if (context->folder && inner_path_is_safe(name)) return true;
+    Text shown = {0};
+    fault_quote(name, strlen(name), 120, &shown);
+    fault_file(err, ERR_FORMAT, context->path, "'%s' is no name of a file in its folder",
+               text_string(&shown));
+    text_done(&shown);
+    return false;
+}
+
+/* The depth bounds what an index that names itself can do. */
+static bool check_depth(const OpenContext *context, Error *err)
+{
+    char more[LIMIT_TEXT];
+    if (context->depth + 1 <= limit(LIMIT_INNER_DEPTH)) return true;
+    return fault_file(err, ERR_LIMIT, context->path, "files inside files, to a depth %s",
+                      limit_text(LIMIT_INNER_DEPTH, more));
+}
+
 /* OpenContext.has_inner. Whether the file can be opened is another question, asked later. */
 static bool has_inner(const OpenContext *context, const char *name)
 {
-    if (!context->folder || !inner_name_is_safe(name)) return false;
+    if (!context->folder || !inner_path_is_safe(name)) return false;
     char *path = inner_path(context, name);
     struct stat info;
     bool there = stat(path, &info) == 0;
@@ -110,25 +147,52 @@ static bool has_inner(const OpenContext *context, const char *name)
     return there;
 }
 
-/* OpenContext.open_inner. The depth bounds what an index that names itself can do. */
+/* OpenContext.open_inner */
 static Checkpoint *open_inner(OpenContext *context, const char *name, Error *err)
 {
-    Checkpoint *checkpoint = NULL;
-    if (!context->folder || !inner_name_is_safe(name)) {
-        Text shown = {0};
-        fault_quote(name, strlen(name), 120, &shown);
-        fault_file(err, ERR_FORMAT, context->path, "'%s' is no name of a file in its folder",
-                   text_string(&shown));
-        text_done(&shown);
-    } else if (context->depth + 1 > LIMIT_INNER_DEPTH) {
-        fault_file(err, ERR_LIMIT, context->path, "files inside files inside files: more than %d",
-                   LIMIT_INNER_DEPTH);
-    } else {
-        char *path = inner_path(context, name);
-        checkpoint = open_file(path, path, context->depth + 1, err);
-        free(path);
-    }
+    if (!check_inner(context, name, err) || !check_depth(context, err)) return NULL;
+    char *path = inner_path(context, name);
+    struct stat info;
+    bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    Checkpoint *checkpoint = is_folder ? open_folder(path, context->depth + 1, err)
+                                       : open_file(path, path, context->depth + 1, err);
+    free(path);
     return checkpoint;
+}
+
+/* OpenContext.inner_source */
+static ByteSource *inner_source(const OpenContext *context, const char *name, Error *err)
+{
+    if (!check_inner(context, name, err)) return NULL;
+    char *path = inner_path(context, name);
+    ByteSource *source = source_open_file(path, err);
+    free(path);
+    return source;
+}
+
+/* OpenContext.list_inner */
+static bool list_inner(const OpenContext *context, const char *name, Arena *arena, Folder *folder,
+                       Error *err)
+{
+    if (*name ? !check_inner(context, name, err) : !context->folder) return false;
+    char *path = *name ? inner_path(context, name) : mem_strdup(context->folder);
+    bool fine = folder_read(arena, path, folder, err);
+    free(path);
+    return fine;
+}
+
+/* OpenContext.open_bytes */
+static Checkpoint *open_inner_bytes(OpenContext *context, ByteSource *source, Error *err)
+{
+    if (!check_depth(context, err)) return NULL;
+    OpenContext inner = make_context(source->name, NULL, context->depth + 1);
+    return open_bytes(&inner, source, err);
+}
+
+static OpenContext make_context(const char *shown, const char *folder, unsigned depth)
+{
+    return (OpenContext){shown, folder, depth, open_inner, inner_source, has_inner, list_inner,
+                         open_inner_bytes};
 }
 
 /* -- Paths ----------------------------------------------------------------------------- */
@@ -151,13 +215,14 @@ static bool is_checkpoint(const char *path)
 
 /* Opens the best file of the folder. An index whose shards are all absent gives only names, so
  * another copy of the model is better, where there is one. */
-static Checkpoint *open_choice(const char *folder, const FolderModel *model, Error *err)
+static Checkpoint *open_choice(const char *folder, const FolderModel *model, unsigned depth,
+                               Error *err)
 {
     Checkpoint *names_only = NULL;
     const OpenContext context = {.folder = folder};
     for (size_t i = 0; i < model->count; i++) {
         char *path = inner_path(&context, model->names[i]);
-        Checkpoint *checkpoint = open_file(path, folder, 1, err);
+        Checkpoint *checkpoint = open_file(path, folder, depth + 1, err);
         free(path);
         if (checkpoint && strcmp(checkpoint_format(checkpoint), "schema") == 0) {
             if (names_only) checkpoint_unref(checkpoint);
@@ -173,17 +238,34 @@ static Checkpoint *open_choice(const char *folder, const FolderModel *model, Err
     return names_only;
 }
 
-/* Slashes at the end are dropped, so that paths below are shown without "//". */
-static Checkpoint *open_folder(const char *path, Error *err)
+/* The first kind of folder that says `wanted`; NULL if none. */
+static const FolderFormat *find_folder_format(const Folder *folder, Sniff wanted)
+{
+    for (size_t i = 0; i < countof(folder_formats); i++)
+        if (folder_formats[i] && folder_formats[i]->sniff(folder) == wanted)
+            return folder_formats[i];
+    return NULL;
+}
+
+/* Slashes at the end are dropped, so that paths below are shown without "//". A folder of a known
+ * kind is opened as such; else it holds a model in a file, or may be of a kind after all. */
+static Checkpoint *open_folder(const char *path, unsigned depth, Error *err)
 {
     Arena *arena = arena_new();
     FolderModel model;
+    Folder folder;
     Checkpoint *checkpoint = NULL;
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/') n--;
-    const char *folder = arena_strndup(arena, path, n);
-    if (folder_find(arena, folder, is_checkpoint, &model, err))
-        checkpoint = open_choice(folder, &model, err);
+    const char *name = arena_strndup(arena, path, n);
+    if (folder_read(arena, name, &folder, err)) {
+        OpenContext context = make_context(name, name, depth);
+        const FolderFormat *format = find_folder_format(&folder, SNIFF_YES);
+        if (!format && folder_find(arena, &folder, is_checkpoint, &model, err))
+            checkpoint = open_choice(name, &model, depth, err);
+        else if (!format) format = find_folder_format(&folder, SNIFF_MAYBE);
+        if (format) checkpoint = format->open(&context, &folder, err);
+    }
     arena_free(arena);
     return checkpoint;
 }
@@ -218,7 +300,7 @@ Checkpoint *checkpoint_open(const char *path, Error *err)
         explain_absence(path, err);
         return NULL;
     }
-    return S_ISDIR(info.st_mode) ? open_folder(path, err) : open_file(path, path, 0, err);
+    return S_ISDIR(info.st_mode) ? open_folder(path, 0, err) : open_file(path, path, 0, err);
 }
 
 /* A file may have "::" in its name, so a spec that exists as a whole is not split. Of several

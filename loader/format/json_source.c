@@ -90,7 +90,8 @@ JsonKind json_source_kind(ByteSource *source, const unsigned char *head, size_t 
     if (first == n || head[first] != '{') return JSON_NONE;
     Look look = {.kind = JSON_OTHER, .keys = keys};
     JsonReader *reader = json_reader_new(&events, &look, source->name);
-    uint64_t end = source->size < LIMIT_INDEX_BYTES ? source->size : LIMIT_INDEX_BYTES;
+    uint64_t most = limit(LIMIT_INDEX_BYTES);
+    uint64_t end = source->size < most ? source->size : most;
     bool whole = json_feed_source(reader, source, start, end, err);
     json_reader_free(reader);
     return look.kind != JSON_OTHER || whole ? look.kind : JSON_BROKEN;

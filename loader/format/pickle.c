@@ -44,9 +44,11 @@ static bool check_room(Machine *m, uint64_t n)
     if (n > m->source->size - m->position)
         return machine_fail(m, ERR_FORMAT, "the file ends at byte %" PRIu64
                             " in the middle of the pickle; it is truncated", m->source->size);
-    if (n > LIMIT_PICKLE_BYTES - (m->position - m->start))
-        return machine_fail(m, ERR_LIMIT, "the pickle is longer than the limit of %d bytes",
-                            LIMIT_PICKLE_BYTES);
+    char more[LIMIT_TEXT];
+    uint64_t before = m->position - m->start;
+    if (before > limit(LIMIT_PICKLE_BYTES) || n > limit(LIMIT_PICKLE_BYTES) - before)
+        return machine_fail(m, ERR_LIMIT, "the pickle has %" PRIu64 " bytes or more, %s",
+                            before + n, limit_text(LIMIT_PICKLE_BYTES, more));
     return true;
 }
 
@@ -133,8 +135,10 @@ bool machine_take_line(Machine *m)
 
 bool machine_push(Machine *m, Object *object)
 {
-    if (m->count >= PICKLE_STACK_MAX)
-        return machine_fail(m, ERR_LIMIT, "more than %d items on the stack", PICKLE_STACK_MAX);
+    char more[LIMIT_TEXT];
+    if (m->count >= limit(LIMIT_PICKLE_STACK))
+        return machine_fail(m, ERR_LIMIT, "its stack has %s",
+                            limit_text(LIMIT_PICKLE_STACK, more));
     m->stack = mem_grow(m->stack, &m->room, m->count + 1, sizeof *m->stack);
     m->stack[m->count++] = object;
     return true;
@@ -176,9 +180,10 @@ static bool step(Machine *m)
                          "or is no pickle", m->source->name, byte, m->opcode_at);
     m->opcode = opcode->name;
     m->n = opcode->n;
-    if (arena_bytes(m->arena) > PICKLE_NODE_BYTES_MAX)
-        return machine_fail(m, ERR_LIMIT, "its objects need more than the limit of %d bytes",
-                            PICKLE_NODE_BYTES_MAX);
+    char more[LIMIT_TEXT];
+    if (arena_bytes(m->arena) > limit(LIMIT_PICKLE_NODES))
+        return machine_fail(m, ERR_LIMIT, "its objects need %s",
+                            limit_text(LIMIT_PICKLE_NODES, more));
     return opcode->handler(m);
 }
 

@@ -6,16 +6,14 @@
 #define LOADER_FORMAT_PICKLE_H
 
 #include "loader/core/error.h"
+#include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/source/source.h"
 #include "loader/tensor/object.h"
 
-/* Documented limits; the text of the error names the one that was hit. */
+/* Bounds that are no setting: others stand in core/limits.h. */
 enum {
-    PICKLE_STACK_MAX = 16 << 20,          /* items on the stack */
-    PICKLE_NODE_BYTES_MAX = 1536 << 20,   /* memory of the nodes: some 1.5 million tensors */
     PICKLE_MEMO_SLACK = 1024,             /* memo index at most bytes of pickle + this */
-    PICKLE_GLOBAL_MAX = 4096,             /* bytes of one module or class name */
     PICKLE_DIGITS_MAX = 1000              /* digits of an integer written as text */
 };
 

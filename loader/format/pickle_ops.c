@@ -56,8 +56,10 @@ bool pickle_ext(Machine *m)
 /* MARK.   - → MARK   Marks lie on a stack of their own: the height at which each was set. */
 bool pickle_mark(Machine *m)
 {
-    if (m->mark_count >= PICKLE_STACK_MAX)
-        return machine_fail(m, ERR_LIMIT, "more than %d MARKs", PICKLE_STACK_MAX);
+    char more[LIMIT_TEXT];
+    if (m->mark_count >= limit(LIMIT_PICKLE_STACK))
+        return machine_fail(m, ERR_LIMIT, "its MARKs are %s",
+                            limit_text(LIMIT_PICKLE_STACK, more));
     m->marks = mem_grow(m->marks, &m->mark_room, m->mark_count + 1, sizeof *m->marks);
     m->marks[m->mark_count++] = m->count;
     return true;
@@ -367,9 +369,10 @@ bool pickle_additems(Machine *m)
 /* Every module and class has a short name; a long one is shown in errors and costs memory. */
 static bool is_name(Machine *m, size_t length)
 {
-    if (length <= PICKLE_GLOBAL_MAX) return true;
-    return machine_fail(m, ERR_LIMIT, "a name of %zu bytes is longer than the limit of %d", length,
-                        PICKLE_GLOBAL_MAX);
+    char more[LIMIT_TEXT];
+    if (length <= limit(LIMIT_PICKLE_NAME)) return true;
+    return machine_fail(m, ERR_LIMIT, "a name has %zu bytes, %s", length,
+                        limit_text(LIMIT_PICKLE_NAME, more));
 }
 
 /* Two lines: module and name. What they name is never looked up: a GLOBAL is the pair of names. */

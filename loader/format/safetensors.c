@@ -447,10 +447,11 @@ static bool check_start(ByteSource *source, uint64_t *length, Error *err)
                           source->size, LENGTH_BYTES);
     if (!source_read(source, 0, start, LENGTH_BYTES, err)) return false;
     uint64_t n = *length = read_length(start);
-    if (n > LIMIT_HEADER_BYTES)
+    char more[LIMIT_TEXT];
+    if (n > limit(LIMIT_HEADER_BYTES))
         return fault_file(err, ERR_LIMIT, source->name,
-                          "a header of %" PRIu64 " bytes is beyond the limit of %d of the format",
-                          n, LIMIT_HEADER_BYTES);
+                          "its header would have %" PRIu64 " bytes, %s", n,
+                          limit_text(LIMIT_HEADER_BYTES, more));
     if (n > source->size - LENGTH_BYTES)
         return fault_file(err, ERR_FORMAT, source->name,
                           "the header should be %" PRIu64 " bytes long, but the file ends after "
@@ -507,7 +508,8 @@ static Sniff sniff_safetensors(ByteSource *source, const unsigned char *head, si
 {
     if (n <= LENGTH_BYTES || head[LENGTH_BYTES] != '{') return SNIFF_NO;
     uint64_t length = read_length(head);
-    if (length <= LIMIT_HEADER_BYTES && length <= source->size - LENGTH_BYTES) return SNIFF_YES;
+    if (length <= limit(LIMIT_HEADER_BYTES) && length <= source->size - LENGTH_BYTES)
+        return SNIFF_YES;
     for (int i = 0; i < LENGTH_BYTES; i++)
         if (!head[i] || head[i] >= 0x80) return SNIFF_MAYBE;
     return SNIFF_NO;

@@ -11,9 +11,10 @@
 bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, const char *where,
                 Error *err)
 {
-    if (dict_count(dict) == LIMIT_SCHEMA_TENSORS)
-        return fault_file(err, ERR_LIMIT, file, "more than %d tensors, tenon's limit (%s)",
-                          LIMIT_SCHEMA_TENSORS, where);
+    char more[LIMIT_TEXT];
+    if (dict_count(dict) >= limit(LIMIT_TENSORS))
+        return fault_file(err, ERR_LIMIT, file, "its tensors are %s (%s)",
+                          limit_text(LIMIT_TENSORS, more), where);
     Arena *arena = dict_arena(dict);
     const Tensor made = {
         .name = arena_strdup(arena, tensor->name),

@@ -236,10 +236,10 @@ static bool read_document(Reader *reader)
 
 static Checkpoint *open_schema(OpenContext *context, ByteSource *source, Error *err)
 {
-    if (source->size > LIMIT_INDEX_BYTES) {
-        fault_file(err, ERR_LIMIT, source->name,
-                   "a schema of %" PRIu64 " bytes is beyond the limit of %d", source->size,
-                   LIMIT_INDEX_BYTES);
+    char more[LIMIT_TEXT];
+    if (source->size > limit(LIMIT_INDEX_BYTES)) {
+        fault_file(err, ERR_LIMIT, source->name, "the schema has %" PRIu64 " bytes, %s",
+                   source->size, limit_text(LIMIT_INDEX_BYTES, more));
         return NULL;
     }
     Reader reader = {.source = source, .err = err, .dict = dict_new()};

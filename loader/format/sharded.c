@@ -127,9 +127,10 @@ static bool read_shard(Index *index, const char *text, size_t n)
     uint32_t shard = map_get(&index->shard_index, name);
     if (shard == MAP_NONE) {
         if (!inner_name_is_safe(name)) return refuse_shard_name(index, name);
-        if (index->shard_count == LIMIT_SHARDS)
-            return fault_file(index->err, ERR_LIMIT, index->source->name,
-                              "more than %d shards, tenon's limit", LIMIT_SHARDS);
+        char more[LIMIT_TEXT];
+        if (index->shard_count >= limit(LIMIT_SHARDS))
+            return fault_file(index->err, ERR_LIMIT, index->source->name, "its shards are %s",
+                              limit_text(LIMIT_SHARDS, more));
         shard = (uint32_t)index->shard_count++;
         index->shards = mem_grow(index->shards, &index->shard_room, index->shard_count,
                                  sizeof *index->shards);
@@ -194,9 +195,10 @@ static bool read_key(void *context, const char *text, size_t n)
     Index *index = context;
     if (index->ignored) return true;
     if (index->keys == KEYS_MAP) {
-        if (index->entry_count == LIMIT_SCHEMA_TENSORS)
-            return fault_file(index->err, ERR_LIMIT, index->source->name,
-                              "more than %d tensors, tenon's limit", LIMIT_SCHEMA_TENSORS);
+        char more[LIMIT_TEXT];
+        if (index->entry_count >= limit(LIMIT_TENSORS))
+            return fault_file(index->err, ERR_LIMIT, index->source->name, "its tensors are %s",
+                              limit_text(LIMIT_TENSORS, more));
         index->slot = SLOT_SHARD;
         index->entries = mem_grow(index->entries, &index->entry_room, index->entry_count + 1,
                                   sizeof *index->entries);
@@ -226,10 +228,10 @@ static bool read_index(Index *index)
     ByteSource *source = index->source;
     unsigned char head[3];
     size_t n = source->size < sizeof head ? (size_t)source->size : sizeof head;
-    if (source->size > LIMIT_INDEX_BYTES)
-        return fault_file(index->err, ERR_LIMIT, source->name,
-                          "an index of %" PRIu64 " bytes is beyond the limit of %d", source->size,
-                          LIMIT_INDEX_BYTES);
+    char more[LIMIT_TEXT];
+    if (source->size > limit(LIMIT_INDEX_BYTES))
+        return fault_file(index->err, ERR_LIMIT, source->name, "the index has %" PRIu64
+                          " bytes, %s", source->size, limit_text(LIMIT_INDEX_BYTES, more));
     if (!source_read(source, 0, head, n, index->err)) return false;
     index->json = json_reader_new(&events, index, source->name);
     bool fine = json_feed_source(index->json, source, text_start(head, n), source->size,
@@ -413,9 +415,9 @@ static Checkpoint *make_checkpoint(Index *index, const OpenContext *context, Sta
     for (size_t i = 0; i < index->shard_count; i++) {
         Shard *shard = &index->shards[i];
         file_bytes += checkpoint_file_bytes(shard->checkpoint);
-        for (size_t j = 0; j < checkpoint_warning_count(shard->checkpoint); j++)
+        for (size_t j = 0; j < checkpoint_finding_count(shard->checkpoint); j++)
             checkpoint_warn(checkpoint, "%s: %s", shard->name,
-                            checkpoint_warning(shard->checkpoint, j));
+                            checkpoint_finding(shard->checkpoint, j)->what);
         warn_unlisted(shard, dict, checkpoint);
         checkpoint_own(checkpoint, checkpoint_ref(shard->checkpoint), release_checkpoint);
     }

@@ -32,7 +32,7 @@ void torch_done(TorchFile *file)
 /* A file of 100,000 odd storages says so twenty times, then how often more. */
 void torch_warn(TorchFile *file, const char *format, ...)
 {
-    if (checkpoint_warning_count(file->checkpoint) >= TORCH_WARNINGS_MAX) {
+    if (checkpoint_finding_count(file->checkpoint) >= TORCH_WARNINGS_MAX) {
         file->warnings_left_out++;
         return;
     }
@@ -253,8 +253,9 @@ bool torch_finish(TorchFile *file, Error *err)
 {
     if (!check_tensors(file, err) || !torch_list_containers(file, err)) return false;
     if (file->too_deep)
-        torch_warn(file, "%zu parts lie deeper than %d levels (modules: %d); what they hold is not "
-                   "listed", file->too_deep, TORCH_DEPTH_MAX, TORCH_MODULE_DEPTH_MAX);
+        torch_warn(file, "%zu parts lie deeper than %" PRIu64 " levels (modules: %" PRIu64 "); "
+                   "what they hold is not listed (--limit depth=N, module-depth=N allow more)",
+                   file->too_deep, limit(LIMIT_DEPTH), limit(LIMIT_MODULE_DEPTH));
     if (file->warnings_left_out)
         checkpoint_warn(file->checkpoint, "and %zu more warnings", file->warnings_left_out);
     return true;

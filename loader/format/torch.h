@@ -12,8 +12,6 @@
  * make us do again and again with few bytes (the same part under many names) is paid for out of
  * an allowance; a file that uses it up is refused. */
 enum {
-    TORCH_DEPTH_MAX = 64,            /* containers inside containers */
-    TORCH_MODULE_DEPTH_MAX = 256,    /* modules inside modules */
     TORCH_KEY_MAX = 1024,            /* bytes of a storage's key */
     TORCH_LISTING_MIN = 64 << 20,    /* the allowance, about in bytes, and this much more … */
     TORCH_LISTING_RATIO = 8,         /* … for each byte of the pickle */

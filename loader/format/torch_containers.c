@@ -340,7 +340,7 @@ static bool enter(Lister *lister, Object *node, bool optimizer)
         meet(lister, node, PLACE_APART);
         return list_module(lister, node, optimizer);
     }
-    if (lister->depth >= TORCH_DEPTH_MAX) {
+    if (lister->depth >= limit(LIMIT_DEPTH)) {
         lister->file->too_deep++;
         return true;
     }

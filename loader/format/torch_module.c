@@ -121,7 +121,7 @@ static bool next_module(ModuleWalk *walk)
     const Object *attributes = torch_attributes(module);
     if (!torch_spend(walk->file, attributes ? attributes->list.count : 1, walk->err)) return false;
     if (!torch_is_module(module)) return true;
-    if (walk->depth >= TORCH_MODULE_DEPTH_MAX) {
+    if (walk->depth >= limit(LIMIT_MODULE_DEPTH)) {
         walk->file->too_deep++;
         return true;
     }

@@ -153,11 +153,11 @@ static bool refuse_member(ByteSource *source, const char *name, const char *what
     return false;
 }
 
-/* What must hold of a member before its numbers are used: `limit` is where the directory starts,
+/* What must hold of a member before its numbers are used: `most` is where the directory starts,
  * and header and bytes must end before it. The ratio bounds what inflating can cost: deflate
  * cannot do better, so more is claimed only by a bomb or by damage. */
 static bool check_member(ByteSource *source, const ZipMember *member, uint16_t disk,
-                         uint64_t limit, Error *err)
+                         uint64_t most, Error *err)
 {
     uint64_t end;
     if (member->flags & 1)
@@ -165,14 +165,14 @@ static bool check_member(ByteSource *source, const ZipMember *member, uint16_t d
     if (disk)
         return refuse_member(source, member->name, "lies on another disk of a split archive", err);
     if (!sum_add(member->header, LOCAL_SIZE, &end) || !sum_add(end, member->stored_size, &end) ||
-        end > limit)
+        end > most)
         return refuse_member(source, member->name,
                              "reaches into the directory: the file is damaged", err);
     if (member->method == 0 && member->size != member->stored_size)
         return refuse_member(source, member->name, "is stored, but its two sizes differ", err);
-    if (member->method == 8 && member->size / ZIP_SPOOL_MAX_RATIO > member->stored_size)
-        return refuse_member(source, member->name, "claims to inflate more than deflate can "
-                             "(1100 : 1): a zip bomb, or damaged", err);
+    if (member->method == 8 && member->size / limit(LIMIT_ZIP_RATIO) > member->stored_size)
+        return refuse_member(source, member->name, "claims to inflate more than deflate can: "
+                             "a zip bomb, or damaged (--limit zip-ratio=N allows more)", err);
     return true;
 }
 
@@ -252,10 +252,13 @@ static void find_prefix(ZipDirectory *directory)
 static bool read_entries(ByteSource *source, ZipDirectory *directory, const EndRecord *end,
                          Error *err)
 {
-    if (end->count > ZIP_MEMBERS_MAX || end->size > ZIP_DIRECTORY_MAX)
-        return error_set(err, ERR_LIMIT, "%s: a directory of %" PRIu64 " members and %" PRIu64
-                         " bytes is over the limit (%d members, %d bytes)", source->name,
-                         end->count, end->size, ZIP_MEMBERS_MAX, ZIP_DIRECTORY_MAX);
+    char more[LIMIT_TEXT];
+    if (end->count > limit(LIMIT_ZIP_MEMBERS))
+        return error_set(err, ERR_LIMIT, "%s: the zip has %" PRIu64 " members, %s", source->name,
+                         end->count, limit_text(LIMIT_ZIP_MEMBERS, more));
+    if (end->size > limit(LIMIT_ZIP_DIRECTORY))
+        return error_set(err, ERR_LIMIT, "%s: its directory has %" PRIu64 " bytes, %s",
+                         source->name, end->size, limit_text(LIMIT_ZIP_DIRECTORY, more));
     if (end->count > end->size / ENTRY_SIZE)
         return error_set(err, ERR_FORMAT, "%s: its end record counts %" PRIu64
                          " members, its directory has room for %" PRIu64, source->name, end->count,

@@ -2,6 +2,7 @@
 #ifndef LOADER_SOURCE_ZIP_DIRECTORY_H
 #define LOADER_SOURCE_ZIP_DIRECTORY_H
 
+#include "loader/core/limits.h"
 #include "loader/core/map.h"
 #include "loader/core/memory.h"
 #include "loader/source/source.h"
@@ -15,13 +16,6 @@ typedef struct ZipMember {
     uint16_t method;         /* 0 stored, 8 deflated */
     uint16_t flags;          /* general purpose bits: 0x1 encrypted, 0x8 descriptor, 0x800 UTF-8 */
 } ZipMember;
-
-/* Documented limits; every one is named in the error it causes. */
-enum {
-    ZIP_MEMBERS_MAX = 8 * 1000 * 1000,
-    ZIP_DIRECTORY_MAX = 1 << 30,         /* bytes of the central directory */
-    ZIP_SPOOL_MAX_RATIO = 1100           /* deflate's best is 1032:1 */
-};
 
 typedef struct ZipDirectory {
     Arena *arena;            /* names and members; owned */

@@ -15,14 +15,14 @@ typedef struct Owned {
 
 struct Checkpoint {
     unsigned refs;               /* not atomic: checkpoints are opened and closed by one thread */
-    Arena *arena;                /* objects, names, warnings; owned */
+    Arena *arena;                /* objects, names, findings; owned */
     const char *path, *format;   /* in the arena */
     Object *root;                /* in the arena; NULL: the format has no tree */
     uint64_t file_bytes;         /* on disk, of all files together */
     Container *containers;       /* owned, in the order of the file */
     size_t container_count, container_room;
-    const char **warnings;       /* strings in the arena */
-    size_t warning_count, warning_room;
+    Finding *findings;           /* owned; strings in the arena */
+    size_t finding_count, finding_room;
     Owned *owned;                /* released last, newest first */
     size_t owned_count, owned_room;
 };
@@ -64,7 +64,7 @@ void checkpoint_unref(Checkpoint *checkpoint)
         last->release(last->owner);
     }
     free(checkpoint->containers);
-    free(checkpoint->warnings);
+    free(checkpoint->findings);
     free(checkpoint->owned);
     arena_free(checkpoint->arena);
     free(checkpoint);
@@ -124,28 +124,49 @@ void checkpoint_own_source(Checkpoint *checkpoint, ByteSource *source)
     checkpoint_own(checkpoint, source, release_source);
 }
 
-void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
+/* Appends a finding whose `what` is the text. */
+static void add_finding(Checkpoint *checkpoint, const Finding *finding, const char *format,
+                        va_list args)
 {
     Text line = {0};
-    va_list args;
-    va_start(args, format);
     text_addv(&line, format, args);
-    va_end(args);
-    checkpoint->warnings = mem_grow(checkpoint->warnings, &checkpoint->warning_room,
-                                    checkpoint->warning_count + 1, sizeof *checkpoint->warnings);
-    checkpoint->warnings[checkpoint->warning_count++] =
-        arena_strdup(checkpoint->arena, text_string(&line));
+    checkpoint->findings = mem_grow(checkpoint->findings, &checkpoint->finding_room,
+                                    checkpoint->finding_count + 1, sizeof *checkpoint->findings);
+    Finding *own = &checkpoint->findings[checkpoint->finding_count++];
+    *own = *finding;
+    own->what = arena_strdup(checkpoint->arena, text_string(&line));
+    if (own->tensor) own->tensor = arena_strdup(checkpoint->arena, own->tensor);
+    if (own->remedy) own->remedy = arena_strdup(checkpoint->arena, own->remedy);
     text_done(&line);
 }
 
-size_t checkpoint_warning_count(const Checkpoint *checkpoint)
+void checkpoint_find(Checkpoint *checkpoint, FindingLevel level, const char *kind,
+                     const char *tensor, const char *remedy, const char *format, ...)
 {
-    return checkpoint->warning_count;
+    const Finding finding = {level, kind, tensor, NULL, remedy};
+    va_list args;
+    va_start(args, format);
+    add_finding(checkpoint, &finding, format, args);
+    va_end(args);
 }
 
-const char *checkpoint_warning(const Checkpoint *checkpoint, size_t index)
+void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
 {
-    return checkpoint->warnings[index];
+    const Finding finding = {.level = FINDING_WARNING, .kind = "file"};
+    va_list args;
+    va_start(args, format);
+    add_finding(checkpoint, &finding, format, args);
+    va_end(args);
+}
+
+size_t checkpoint_finding_count(const Checkpoint *checkpoint)
+{
+    return checkpoint->finding_count;
+}
+
+const Finding *checkpoint_finding(const Checkpoint *checkpoint, size_t index)
+{
+    return &checkpoint->findings[index];
 }
 
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,

@@ -31,11 +31,29 @@ void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes);
 void checkpoint_own_source(Checkpoint *checkpoint, ByteSource *source);
 void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner));
 
-/* Something that is odd but not fatal ("CRC of 3 storages is wrong"); one line each. */
+/* Something that is wrong with the file, or only odd, though it could be opened. */
+typedef enum FindingLevel {
+    FINDING_WARNING,         /* odd: most readers take it */
+    FINDING_ERROR            /* wrong: the container contradicts itself or its format */
+} FindingLevel;
+
+typedef struct Finding {
+    FindingLevel level;
+    const char *kind;        /* a word for programs: "crc", "overlap", "nan"; constant */
+    const char *tensor;      /* held name of the tensor or member it is about; NULL: the file */
+    const char *what;        /* what is wrong, one line */
+    const char *remedy;      /* what to do; NULL: `what` says it, or nothing need be done */
+} Finding;
+
+/* `kind` is borrowed, everything else is copied. */
+void checkpoint_find(Checkpoint *checkpoint, FindingLevel level, const char *kind,
+                     const char *tensor, const char *remedy, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+/* A warning of the kind "file", about the whole of it. */
 void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-size_t checkpoint_warning_count(const Checkpoint *checkpoint);
-const char *checkpoint_warning(const Checkpoint *checkpoint, size_t index);
+size_t checkpoint_finding_count(const Checkpoint *checkpoint);
+const Finding *checkpoint_finding(const Checkpoint *checkpoint, size_t index);
 
 /* Takes over one reference of `dict`. */
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,

@@ -23,7 +23,7 @@ typedef enum ObjectKind {
     OBJ_GLOBAL,      /* a class or function by name: `global` */
     OBJ_CALL,        /* REDUCE, NEWOBJ, INST …: `call` */
     OBJ_PERSID,      /* a persistent id: `items[0]` is its value */
-    OBJ_TENSOR       /* a tensor that was recognised: `tensor` */
+    OBJ_TENSOR       /* a CALL that was recognised as a tensor: `tensor`, and its `call` */
 } ObjectKind;
 
 /* How the object would have come to be: callable(*args) · cls.__new__(cls, *args) · the same with
@@ -54,8 +54,8 @@ struct Object {
         struct { const char *text; size_t n; } bytes;         /* STR: a held name; n its length */
         struct { Object **items; size_t count, room; } list;  /* TUPLE … DICT, PERSID */
         struct { const char *module, *name; } global;
-        ObjectCall *call;
-        struct Tensor *tensor;
+        /* CALL, and TENSOR: the call it came from is kept, for whoever writes or audits it. */
+        struct { ObjectCall *call; struct Tensor *tensor; };
     };
 };
 

@@ -45,6 +45,7 @@ typedef struct Tensor {
     const void *identity;       /* the Python object it came from: equal = the same object */
     DType dtype;
     uint8_t rank;
+    uint8_t layout;             /* Layout (layout.h): the order of its dims, where not PyTorch's */
     bool parameter;             /* nn.Parameter, or requires_grad, which is not kept: detached */
 } Tensor;
 

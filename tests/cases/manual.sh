@@ -32,6 +32,16 @@ for command in $($tenon help | awk '$1 == "tenon" && $2 ~ /^[a-z]+$/ { print $2 
 done
 check "every command is in the manual" "$absent"
 
+absent=
+while IFS='"' read -r _ name rest; do
+    number_of=$(grep -oE '[0-9]+' <<< "$rest" | head -1)
+    for unit in G:1000000000 M:1000000 k:1000; do
+        [ $((number_of % ${unit#*:})) -eq 0 ] && number_of=$((number_of / ${unit#*:}))${unit%%:*} && break
+    done
+    grep -qE "^\.It $name Ta $number_of Ta " <<< "$page" || absent+="$name $number_of is not in tenon(1)"$'\n'
+done < <(grep -E '^    X\(LIMIT_' loader/core/limits.h)
+check "every limit is in the manual" "$absent"
+
 for file in repl/tenon.1 scripting/tenon-rules.5; do
     check "$file formats" "$(LC_ALL=C.UTF-8 MANWIDTH=100 man --warnings -E UTF-8 -l $file 2>&1 > /dev/null | head -5)"
 done

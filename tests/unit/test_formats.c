@@ -114,8 +114,8 @@ static void expect_names(const Checkpoint *checkpoint, const char *names)
 
 static void expect_warning(const Checkpoint *checkpoint, const char *words)
 {
-    for (size_t i = 0; i < checkpoint_warning_count(checkpoint); i++)
-        if (strstr(checkpoint_warning(checkpoint, i), words)) return;
+    for (size_t i = 0; i < checkpoint_finding_count(checkpoint); i++)
+        if (strstr(checkpoint_finding(checkpoint, i)->what, words)) return;
     fail_msg("no warning holds \"%s\"", words);
 }
 
@@ -260,7 +260,7 @@ static void test_zeros_and_noise(void **state)
 static void test_safetensors_that_is_damaged(void **state)
 {
     refuse_bytes(state, "\x3C\0\0\0\0\0\0\0{\"test\":", 16, ERR_FORMAT, "cut short");
-    refuse_bytes(state, "\x3C\0\0\0\0\xFF\xFF\xFF{\"test\":", 16, ERR_LIMIT, "beyond the limit");
+    refuse_bytes(state, "\x3C\0\0\0\0\xFF\xFF\xFF{\"test\":", 16, ERR_LIMIT, "more than the limit");
 }
 
 /* -- Folders ---------------------------------------------------------------------------- */
@@ -306,7 +306,7 @@ static void test_folder_of_one_model(void **state)
     Checkpoint *checkpoint = must_open(state, "m/");
     assert_string_equal(checkpoint_format(checkpoint), "safetensors");
     assert_string_equal(checkpoint_path(checkpoint), path_of(state, "m"));
-    assert_int_equal(checkpoint_warning_count(checkpoint), 0);
+    assert_int_equal(checkpoint_finding_count(checkpoint), 0);
     expect_names(checkpoint, "ab");
     checkpoint_unref(checkpoint);
 }
@@ -362,7 +362,7 @@ static void test_sharded(void **state)
     Checkpoint *checkpoint = must_open(state, "model.safetensors.index.json");
     assert_string_equal(checkpoint_format(checkpoint), "safetensors-sharded");
     expect_names(checkpoint, "abcd");
-    assert_int_equal(checkpoint_warning_count(checkpoint), 0);
+    assert_int_equal(checkpoint_finding_count(checkpoint), 0);
     struct stat one, two;
     assert_int_equal(stat(path_of(state, "model-1.safetensors"), &one), 0);
     assert_int_equal(stat(path_of(state, "model-2.safetensors"), &two), 0);
@@ -409,7 +409,7 @@ static void test_shards_of_the_field(void **state)
         Checkpoint *sharded = checkpoint_open(path, &err);
         if (!sharded) fail_msg("%s", err.text);
         assert_string_equal(checkpoint_format(sharded), names[i]);
-        assert_int_equal(checkpoint_warning_count(sharded), 0);
+        assert_int_equal(checkpoint_finding_count(sharded), 0);
         const StateDict *dict = checkpoint_choose(sharded, NULL, &err)->dict;
         assert_int_equal(dict_count(dict), dict_count(expected));
         for (size_t j = 0; j < dict_count(dict); j++)

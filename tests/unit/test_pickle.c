@@ -282,10 +282,10 @@ static void test_name_of_a_global_too_long(void **state)
 {
     Text text = {0};
     text_addc(&text, 'c');
-    for (int i = 0; i < PICKLE_GLOBAL_MAX + 1; i++) text_addc(&text, 'm');
+    for (int i = 0; i < (int)limit(LIMIT_PICKLE_NAME) + 1; i++) text_addc(&text, 'm');
     text_add(&text, "\nn\n.");
     refuses(*state, text.bytes, text.length, ERR_LIMIT,
-            "4097 bytes is longer than the limit of 4096");
+            "4097 bytes, more than the limit of 4096");
     text_done(&text);
 }
 

@@ -244,8 +244,8 @@ static void test_titles_are_skipped_and_told(void **state)
     Error err = {0};
     Checkpoint *checkpoint = open_text("Model's state_dict:\n---\na (1,)\n", &err);
     if (!checkpoint) fail_msg("%s", err.text);
-    assert_int_equal(checkpoint_warning_count(checkpoint), 1);
-    assert_non_null(strstr(checkpoint_warning(checkpoint, 0), "'Model's state_dict:'"));
+    assert_int_equal(checkpoint_finding_count(checkpoint), 1);
+    assert_non_null(strstr(checkpoint_finding(checkpoint, 0)->what, "'Model's state_dict:'"));
     checkpoint_unref(checkpoint);
 }
 

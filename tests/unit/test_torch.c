@@ -64,7 +64,7 @@ static void test_plain_tensor(void **state)
     assert_int_equal(t->storage->dtype, DT_F32);
     assert_ptr_equal(t->identity, object_get(checkpoint_root(c), "w"));
     has_values(c, "w", numbers, 6);
-    assert_int_equal(checkpoint_warning_count(c), 0);
+    assert_int_equal(checkpoint_finding_count(c), 0);
     checkpoint_unref(c);
 }
 
@@ -433,12 +433,12 @@ static void test_record_of_another_size(void **state)
     (void)state;
     Checkpoint *c = opens(&(Made){.numel = 9, .dims = {6}, .strides = {1}, .rank = 1});
     assert_int_equal(tensor_at(c, "", "w")->storage->bytes, 24);
-    assert_int_equal(checkpoint_warning_count(c), 1);
-    assert_non_null(strstr(checkpoint_warning(c, 0), "data/0 has 24 bytes, the pickle claims 36"));
+    assert_int_equal(checkpoint_finding_count(c), 1);
+    assert_non_null(strstr(checkpoint_finding(c, 0)->what, "data/0 has 24 bytes, the pickle claims 36"));
     checkpoint_unref(c);
     c = opens(&(Made){.numel = 2, .dims = {2}, .strides = {1}, .rank = 1});
     assert_int_equal(tensor_at(c, "", "w")->storage->bytes, 8);
-    assert_int_equal(checkpoint_warning_count(c), 1);
+    assert_int_equal(checkpoint_finding_count(c), 1);
     checkpoint_unref(c);
     refuses(&(Made){.numel = 9, .dims = {9}, .strides = {1}, .rank = 1}, ERR_FORMAT,
             "needs 36 bytes, the storage has 24; the file is damaged");
@@ -461,7 +461,7 @@ static void test_storage_of_two_types(void **state)
     Checkpoint *c = open_zip_of(&p, numbers, sizeof numbers, &err);
     assert_non_null(c);
     assert_int_equal(tensor_at(c, "", "b")->dtype, DT_I64);
-    assert_non_null(strstr(checkpoint_warning(c, 0),
+    assert_non_null(strstr(checkpoint_finding(c, 0)->what,
                            "storage '0' is referred to as 6 elements of type f32 and as 3"));
     checkpoint_unref(c);
 }

@@ -51,8 +51,8 @@ static void reads(Checkpoint *checkpoint, const Error *err, const char *warning)
     if (!checkpoint) fail_msg("%s", err->text);
     assert_true(tensor_read(tensor_at(checkpoint, "", "w"), NULL, NULL, got, NULL));
     assert_memory_equal(got, numbers, sizeof got);
-    assert_int_equal(checkpoint_warning_count(checkpoint), warning != NULL);
-    if (warning) assert_non_null(strstr(checkpoint_warning(checkpoint, 0), warning));
+    assert_int_equal(checkpoint_finding_count(checkpoint), warning != NULL);
+    if (warning) assert_non_null(strstr(checkpoint_finding(checkpoint, 0)->what, warning));
     checkpoint_unref(checkpoint);
 }
 

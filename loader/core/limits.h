@@ -1,0 +1,57 @@
+/* Limits: how much of what a file claims is believed. One table, from which the defaults, the
+ * option --limit, its help, the manual and the errors all come.
+ *
+ * They hold for the whole process and are set once, before any file is opened: a parser deep
+ * inside a zip inside a folder obeys the same numbers as the one that the user called. */
+#ifndef LOADER_CORE_LIMITS_H
+#define LOADER_CORE_LIMITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/core/error.h"
+
+/* id, name for --limit, default, what is counted */
+#define LIMITS(X)                                                                                 \
+    X(LIMIT_HEADER_BYTES, "header-bytes", 100000000, "bytes of a safetensors header")             \
+    X(LIMIT_INDEX_BYTES, "index-bytes", 268435456, "bytes of an index, a schema or another text") \
+    X(LIMIT_PICKLE_BYTES, "pickle-bytes", 1073741824, "bytes of one pickle")                      \
+    X(LIMIT_PICKLE_NODES, "pickle-nodes", 1610612736, "bytes of memory for what one pickle makes") \
+    X(LIMIT_PICKLE_STACK, "pickle-stack", 16777216, "items on a pickle's stack, and its MARKs")   \
+    X(LIMIT_PICKLE_NAME, "pickle-name", 4096, "bytes of a module's or a class's name")            \
+    X(LIMIT_TENSORS, "tensors", 16000000, "tensors of one file or folder")                        \
+    X(LIMIT_SHARDS, "shards", 100000, "files of one sharded model")                               \
+    X(LIMIT_INNER_DEPTH, "inner-depth", 3, "files inside files")                                  \
+    X(LIMIT_DEPTH, "depth", 64, "containers inside containers")                                   \
+    X(LIMIT_MODULE_DEPTH, "module-depth", 256, "modules inside modules")                          \
+    X(LIMIT_ZIP_MEMBERS, "zip-members", 8000000, "members of a zip")                              \
+    X(LIMIT_ZIP_DIRECTORY, "zip-directory", 1073741824, "bytes of a zip's directory")             \
+    X(LIMIT_ZIP_RATIO, "zip-ratio", 1100, "how many times its size a member may inflate to")      \
+    X(LIMIT_STRING_BYTES, "string-bytes", 1073741824, "bytes of one text or binary value")        \
+    X(LIMIT_ENTRIES, "entries", 16777216, "entries of one metadata array or table")
+
+#define LIMIT_ENUM(id, ...) id,
+typedef enum LimitId { LIMITS(LIMIT_ENUM) LIMIT_COUNT } LimitId;
+#undef LIMIT_ENUM
+
+typedef struct LimitInfo {
+    const char *name;        /* "header-bytes" */
+    uint64_t value;          /* the default */
+    const char *what;        /* what is counted */
+} LimitInfo;
+
+/* A row of the table. */
+const LimitInfo *limit_info(LimitId id);
+/* The number in force. */
+uint64_t limit(LimitId id);
+/* "NAME=NUMBER", the number with k, M or G (powers of 1000) behind it or not. To be called
+ * before any file is opened, by one thread. */
+bool limit_set(const char *setting, Error *err);
+
+enum { LIMIT_TEXT = 112 };
+/* How every error about a limit ends: "more than the limit of 4096 (--limit pickle-name=N
+ * allows more)". Returns `out`. */
+const char *limit_text(LimitId id, char out[LIMIT_TEXT]);
+
+#endif

@@ -1,0 +1,34 @@
+/* Reads a folder's entries and sorts them. */
+#include "loader/source/directory.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/core/text.h"
+
+static int compare_names(const void *a, const void *b)
+{
+    return natural_compare(*(const char *const *)a, *(const char *const *)b);
+}
+
+bool directory_read(Arena *arena, const char *path, const char *const **names, size_t *count,
+                    Error *err)
+{
+    DIR *dir = opendir(path);
+    if (!dir) return error_errno(err, "%s", path);
+    const struct dirent *entry;
+    const char **list = NULL;
+    size_t n = 0, room = 0;
+    while ((entry = readdir(dir)) && n < DIRECTORY_ENTRIES_MAX) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        list = mem_grow(list, &room, n + 1, sizeof *list);
+        list[n++] = arena_strdup(arena, entry->d_name);
+    }
+    closedir(dir);
+    if (n) qsort(list, n, sizeof *list, compare_names);
+    *names = arena_copy(arena, list, n * sizeof *list);
+    *count = n;
+    free(list);
+    return true;
+}

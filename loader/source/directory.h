@@ -1,0 +1,15 @@
+/* The entries of a folder. A file of its own: <dirent.h> has a DT_UNKNOWN, as dtypes do. */
+#ifndef LOADER_SOURCE_DIRECTORY_H
+#define LOADER_SOURCE_DIRECTORY_H
+
+#include "loader/core/error.h"
+#include "loader/core/memory.h"
+
+enum { DIRECTORY_ENTRIES_MAX = 100000 };   /* further entries are not read */
+
+/* Names without "." and "..", sorted as people sort, so that nothing depends on the order of the
+ * file system. List and names are in the arena. The error names the folder. */
+bool directory_read(Arena *arena, const char *path, const char *const **names, size_t *count,
+                    Error *err);
+
+#endif
