@@ -16,6 +16,7 @@
 #include "loader/align/fold.h"
 #include "loader/core/json.h"
 #include "loader/format/format.h"
+#include "loader/tensor/layout.h"
 #include "loader/tensor/stats.h"
 #include "repl/object_list.h"
 
@@ -115,6 +116,9 @@ static void write_tensor(JsonWriter *json, const Tensor *tensor)
     json_key(json, "storage");
     if (tensor->storage) json_uint(json, tensor->storage->index);
     else json_null(json);
+    if (!tensor->layout) return;
+    json_key(json, "layout");
+    json_string(json, layout_name((Layout)tensor->layout));
 }
 
 /* What a safetensors file says of itself (__metadata__); an empty object for other formats. */

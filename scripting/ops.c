@@ -285,7 +285,7 @@ static bool build_join(OpArgs *args, Op *op)
 static bool build(OpArgs *args, Op *op)
 {
     switch (op->kind) {
-    case OP_T: case OP_COPY: return take_count(args, 0, 0);
+    case OP_T: case OP_TO_TORCH: case OP_COPY: return take_count(args, 0, 0);
     case OP_ZEROS: return take_count(args, 0, 0);       /* FILL_ZEROS is what zeroed memory says */
     case OP_PERMUTE: return take_integers(args, args->first, "axes", op);
     case OP_RESHAPE: return take_integers(args, args->first, "sizes", op);

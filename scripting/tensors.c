@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "loader/tensor/layout.h"
 #include "scripting/script_state.h"
 
 static const char tensor_key = 0;    /* registry: the metatable of tensors */
@@ -87,12 +88,16 @@ static int get_field(lua_State *L)
     if (strcmp(field, "shape") == 0) return push_shape(L, value->expr);
     if (strcmp(field, "dtype") == 0) {
         lua_pushstring(L, dtype_name(value->expr->dtype));
+    } else if (strcmp(field, "layout") == 0) {
+        const char *layout = layout_name((Layout)value->expr->layout);
+        if (*layout) lua_pushstring(L, layout);
+        else lua_pushnil(L);
     } else if (strcmp(field, "name") == 0) {
         if (value->name) push_name(L, value->name);
         else lua_pushnil(L);
     } else {
         return sandbox_raise(L, "tensors have no field or method '%.60s'; they have shape, dtype, "
-                             "name, size(axis) and the ops as methods", field);
+                             "layout, name, size(axis) and the ops as methods", field);
     }
     return 1;
 }

@@ -54,6 +54,7 @@ struct Expr {
     ExprKind kind;           /* says which member of the union counts */
     DType dtype;             /* of the result; DT_UNKNOWN = a schema that does not tell */
     uint8_t rank;            /* of the result */
+    uint8_t layout;          /* Layout (layout.h) of the axes, while no op has moved them */
     bool unknown;            /* shape (and perhaps dtype) not known: a schema source, or FIT;
                                 rank then is 0 unless the node itself tells it */
     const int64_t *dims;     /* [rank]; NULL when unknown */
@@ -93,6 +94,8 @@ const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int6
 const Expr *expr_pick(Arena *arena, const Expr *e, int axis, const int64_t *index, size_t n,
                       Error *err);
 const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n, Error *err);
+/* PyTorch's order of axes, from what e->layout says; e itself where it says nothing. */
+const Expr *expr_to_torch(Arena *arena, const Expr *e, Error *err);
 const Expr *expr_transpose(Arena *arena, const Expr *e, Error *err);     /* rank 2 only */
 const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_t rank,
                          Error *err);                                    /* one dim may be -1 */

@@ -5,6 +5,7 @@
 
 #include "loader/align/expr.h"
 #include "loader/align/expr_node.h"
+#include "loader/tensor/layout.h"
 
 /* ---- nodes ---- */
 
@@ -42,6 +43,15 @@ static bool check_operand(ExprKind kind, const Expr *operand, Error *err)
     return true;
 }
 
+/* The layout of the operands, where the op leaves the axes what they are. */
+static uint8_t kept_layout(ExprKind kind, const Expr *const *from, size_t n)
+{
+    bool keeps = kind == EX_CAT || kind == EX_SLICE || kind == EX_PICK || kind == EX_CAST ||
+                 kind == EX_MUL || kind == EX_SHIFT || kind == EX_ADD || kind == EX_FIT;
+    for (size_t i = 1; keeps && i < n; i++) keeps = from[i]->layout == from[0]->layout;
+    return keeps && n ? from[0]->layout : LAYOUT_NATIVE;
+}
+
 /* Depth is that of the deepest operand and one; nodes are counted as a walk meets them, so that
  * a shared operand counts each time. */
 Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from, size_t n,
@@ -61,6 +71,7 @@ Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from
                   "other, %d in all)", EXPR_DEPTH_MAX, EXPR_NODES_MAX);
         return NULL;
     }
+    node->layout = kept_layout(kind, from, n);
     node->count = (uint32_t)n;
     node->from = n ? arena_copy(arena, from, n * sizeof *from) : NULL;
     return node;
@@ -117,6 +128,7 @@ static const Expr *make_leaf(Arena *arena, ExprKind kind, const Tensor *tensor)
     node->unknown = !tensor->dims;
     node->dims = tensor->dims;
     node->rank = tensor->dims ? tensor->rank : 0;
+    node->layout = tensor->layout;
     node->tensor = tensor;
     return node;
 }
@@ -324,6 +336,22 @@ const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n
     int64_t dims[TENSOR_RANK_MAX];
     for (size_t i = 0; i < n; i++) dims[i] = e->dims[copy[i]];
     return node_shape(arena, node, dims, n, err);
+}
+
+/* Depthwise kernels are M filters for each of I channels; in PyTorch these are I·M groups of one
+ * channel, the filters of a channel side by side. */
+const Expr *expr_to_torch(Arena *arena, const Expr *e, Error *err)
+{
+    const LayoutInfo *layout = layout_info((Layout)e->layout);
+    if (!layout->rank || (!e->unknown && e->rank != layout->rank)) return e;
+    const Expr *turned = expr_permute(arena, e, layout->order, layout->rank, err);
+    if (!turned || e->layout != LAYOUT_HWIM) return turned;
+    if (turned->unknown) {
+        error_set(err, ERR_SHAPE, "to_torch: the shape of a depthwise kernel must be known");
+        return NULL;
+    }
+    const int64_t dims[] = {turned->dims[0] * turned->dims[1], 1, turned->dims[2], turned->dims[3]};
+    return expr_reshape(arena, turned, dims, 4, err);
 }
 
 /* An unknown shape is taken for a matrix's, and the rank noted as 2. */

@@ -131,6 +131,7 @@ void op_show(const Op *op, Text *out)
     text_add(out, op_name(op->kind));
     switch (op->kind) {
     case OP_T:
+    case OP_TO_TORCH:
     case OP_COPY:
     case OP_FUNCTION: return;
     case OP_SPLIT: show_split(op, out); return;

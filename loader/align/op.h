@@ -9,6 +9,8 @@
 /* name as rules spell it, what it takes, what it does: help and the manual come from here */
 #define OPS(X)                                                                                  \
     X(OP_T, "T", "", "transpose of a matrix")                                                   \
+    X(OP_TO_TORCH, "to_torch", "",                                                              \
+      "PyTorch's order of axes, from the layout that the source's format tells (HWIO …)")       \
     X(OP_PERMUTE, "permute", "axis, …", "axes in the given order, as torch.permute")            \
     X(OP_RESHAPE, "reshape", "size, …", "row-major reshape; one size may be -1")                \
     X(OP_SQUEEZE, "squeeze", "axis", "drops an axis of size 1 (all of them without argument)")  \

@@ -149,6 +149,7 @@ static const Expr *apply_each(const Op *op, const OpContext *context, const Expr
     Arena *arena = context->arena;
     switch (op->kind) {
     case OP_T: return expr_transpose(arena, e, err);
+    case OP_TO_TORCH: return expr_to_torch(arena, e, err);
     case OP_PERMUTE: return apply_permute(op, arena, e, err);
     case OP_RESHAPE: return expr_reshape(arena, e, op->list, op->list_count, err);
     case OP_SQUEEZE: return apply_squeeze(op, arena, e, err);

@@ -5,6 +5,7 @@
 
 #include "loader/align/report_parts.h"
 #include "loader/align/shape_diff.h"
+#include "loader/tensor/layout.h"
 
 /* The leaf and what people want to know of it: nothing is lost with any of these. They come and
  * go between versions of a library, since code that can compute them need not save them. */
@@ -97,6 +98,7 @@ ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding)
     if (has_any(binding->name, positions, countof(positions)) &&
         (diff.kind == SHAPES_ONE_AXIS))
         return CAUSE_POSITIONS;
+    if (binding->suggest && strstr(binding->suggest, "to_torch")) return CAUSE_LAYOUT;
     if (align_is_another_size(reporter->alignment)) return CAUSE_SIZE;
     if (diff.kind == SHAPES_ORDER) return CAUSE_ORDER;
     if (diff.kind == SHAPES_ONES || diff.kind == SHAPES_COUNT) return CAUSE_CUT;
@@ -161,6 +163,11 @@ const char *report_cause_text(Reporter *reporter, ShapeCause cause, const Bindin
     case CAUSE_WINDOW:
         return "A table over the offsets of another window size: its first rows would be the "
                "wrong places.";
+    case CAUSE_LAYOUT: {
+        const LayoutInfo *layout = layout_info((Layout)align_offer(binding)->layout);
+        return arena_printf(reporter->arena, "Stored as %s (%s); PyTorch's order is %s.",
+                            layout->name, layout->whose, layout->torch);
+    }
     case CAUSE_ORDER:
         return "The axes stand in another order. Square tensors beside these look the same either "
                "way: check them.";
@@ -186,7 +193,7 @@ const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *b
     case CAUSE_POSITIONS:
         if (show_grid(reporter, from) && show_grid(reporter, to)) return NULL;
         return arena_printf(reporter->arena, "To take the first %lld positions", both);
-    case CAUSE_ORDER: return "To turn them";
+    case CAUSE_LAYOUT: case CAUSE_ORDER: return "To turn them";
     case CAUSE_CUT: return "To cut them so";
     case CAUSE_SIZE: case CAUSE_BUFFER: case CAUSE_WINDOW: return NULL;
     case CAUSE_OTHER: break;

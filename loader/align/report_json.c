@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "loader/align/report.h"
+#include "loader/tensor/layout.h"
 
 /* ---- members of one kind ---- */
 
@@ -164,6 +165,8 @@ static void put_entry(const Binding *binding, bool plan, JsonWriter *writer)
     json_key(writer, "confidence");
     json_float(writer, (double)binding->confidence);
     if (offer) put_shape(writer, "source_shape", offer->unknown ? NULL : offer->dims, offer->rank);
+    if (offer && offer->layout)
+        put_string(writer, "source_layout", layout_name((Layout)offer->layout));
     put_shape(writer, "shape", binding->dims, binding->rank);
     put_dtype(writer, binding->dtype);
     if (binding->reason) put_string(writer, "reason", binding->reason);

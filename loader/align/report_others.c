@@ -91,13 +91,14 @@ static void report_collisions(Reporter *reporter)
 
 /* ---- Rule problem ---- */
 
-/* One note: its origin and first line, further lines below. A text that says "(error)" itself
- * has its own heading. */
+/* One note: its origin and first line, further lines below. A text that says "(error)" or
+ * "(caution)" itself has its own heading. */
 static void add_note(Reporter *reporter, const RuleNote *note)
 {
     const char *text = note->text;
     size_t n = strcspn(text, "\n");
-    bool heading = strstr(text, "(error)") && strstr(text, "(error)") < text + n;
+    const char *kind = strstr(text, note->level == NOTE_ERROR ? "(error)" : "(caution)");
+    bool heading = kind && kind < text + n;
     if (!heading) {
         text_addf(&reporter->page.line, "  Rule problem (%s)   ",
                   note->level == NOTE_ERROR ? "error" : "note");

@@ -55,7 +55,7 @@ const BufferCause *report_buffer(const char *name, unsigned rank);
 
 typedef enum ShapeCause {
     CAUSE_OTHER, CAUSE_SIZE, CAUSE_BUFFER, CAUSE_CLASSES, CAUSE_VOCABULARY, CAUSE_CHANNELS,
-    CAUSE_POSITIONS, CAUSE_WINDOW, CAUSE_ORDER, CAUSE_CUT
+    CAUSE_POSITIONS, CAUSE_WINDOW, CAUSE_LAYOUT, CAUSE_ORDER, CAUSE_CUT
 } ShapeCause;
 
 /* Why the offered shape differs from the target's. */

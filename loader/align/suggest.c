@@ -128,6 +128,7 @@ void suggest_all(Alignment *alignment)
     Suggester suggester = {.alignment = alignment, .arena = alignment->arena};
     map_init(&suggester.missing_names);
     suggest_shapes(alignment);
+    suggest_layouts(alignment);
     list_both(&suggester);
     if (suggester.spare_count) {
         suggest_prefixes(&suggester);

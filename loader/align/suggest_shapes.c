@@ -50,7 +50,7 @@ static bool is_another_size(const Alignment *alignment)
     map_init(&kinds);
     for (size_t i = 0; i < alignment->count; i++) {
         const Binding *binding = &alignment->bindings[i];
-        if (!align_is_misshapen(binding)) continue;
+        if (!align_is_misshapen(binding) || align_offer(binding)->layout) continue;
         ShapeDiff diff = diff_of(binding);
         bool plain = has_suffix(binding->name, "weight") || has_suffix(binding->name, "bias");
         if (!plain || (diff.kind != SHAPES_ONE_AXIS && diff.kind != SHAPES_AXES)) continue;
@@ -110,6 +110,20 @@ static bool needs_rest(const Binding *binding, const ShapeDiff *diff)
            align_offer(binding)->dims[diff->axis] < binding->dims[diff->axis];
 }
 
+/* "to_torch" where the format tells that the axes stand in another order and turning them is, or
+ * begins, the remedy; NULL where it tells nothing. */
+static const char *layout_op(Arena *arena, const Binding *binding)
+{
+    const Expr *offer = align_offer(binding);
+    const Expr *turned = offer->layout ? expr_to_torch(arena, offer, NULL) : NULL;
+    if (!turned || turned == offer) return NULL;
+    ShapeDiff diff = shape_diff(turned->dims, turned->rank, binding->dims, binding->rank);
+    if (diff.kind == SHAPES_EQUAL) return "to_torch";
+    const char *rest =
+        diff.kind == SHAPES_ORDER ? NULL : shape_diff_op(arena, &diff, binding->dims);
+    return rest ? arena_printf(arena, "to_torch, %s", rest) : NULL;
+}
+
 /* The op that a refused value needs; NULL when it was not refused, or nothing helps. */
 static const char *needed_op(Arena *arena, const Binding *binding)
 {
@@ -119,6 +133,8 @@ static const char *needed_op(Arena *arena, const Binding *binding)
         return opaque ? NULL : arena_printf(arena, "cast \"%s\"", dtype_name(binding->dtype));
     }
     if (!align_is_misshapen(binding)) return NULL;
+    const char *turn = layout_op(arena, binding);
+    if (turn) return turn;
     ShapeDiff diff = diff_of(binding);
     if (needs_rest(binding, &diff)) return arena_printf(arena, "fit(%u, zeros)", diff.axis);
     return shape_diff_op(arena, &diff, binding->dims);

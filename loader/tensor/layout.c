@@ -1,7 +1,7 @@
 /* The table of layouts. */
 #include "loader/tensor/layout.h"
 
-#define LAYOUT_ROW(id, name, rank, torch, ops, whose) {name, rank, torch, ops, whose},
+#define LAYOUT_ROW(id, name, rank, torch, whose, ...) {name, rank, torch, whose, {__VA_ARGS__}},
 static const LayoutInfo table[] = {LAYOUTS(LAYOUT_ROW)};
 #undef LAYOUT_ROW
 

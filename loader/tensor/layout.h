@@ -5,15 +5,18 @@
 #ifndef LOADER_TENSOR_LAYOUT_H
 #define LOADER_TENSOR_LAYOUT_H
 
-/* id, name, rank, PyTorch's name for the same, the ops that lead there, whose it is */
-#define LAYOUTS(X)                                                                                 \
-    X(LAYOUT_NATIVE, "", 0, "", "", "PyTorch's order, or nothing is known of it")                  \
-    X(LAYOUT_IO, "IO", 2, "OI", "transpose", "dense kernels of TensorFlow, Keras, Flax, Paddle")   \
-    X(LAYOUT_WIO, "WIO", 3, "OIW", "permute(2,1,0)", "1-D convolutions of TensorFlow, Keras, Flax") \
-    X(LAYOUT_HWIO, "HWIO", 4, "OIHW", "permute(3,2,0,1)", "2-D convolutions of TensorFlow, Keras, Flax") \
-    X(LAYOUT_DHWIO, "DHWIO", 5, "OIDHW", "permute(4,3,0,1,2)", "3-D convolutions of TensorFlow, Keras, Flax") \
-    X(LAYOUT_HWIM, "HWIM", 4, "(I·M)1HW", "permute(2,3,0,1) |> reshape(-1,1,{2},{3})", "depthwise convolutions of TensorFlow, Keras") \
-    X(LAYOUT_HWOI, "HWOI", 4, "IOHW", "permute(3,2,0,1)", "transposed convolutions of TensorFlow, Keras")
+enum { LAYOUT_RANK_MAX = 5 };
+
+/* id, name, rank, PyTorch's name for the same, whose it is, and the axes in PyTorch's order. HWIM
+ * alone is not done then: its first two axes become one, and an axis of size 1 follows. */
+#define LAYOUTS(X) \
+    X(LAYOUT_NATIVE, "", 0, "", "PyTorch's order, or nothing is known of it", 0) \
+    X(LAYOUT_IO, "IO", 2, "OI", "dense kernels of TensorFlow, Keras, Flax, Paddle", 1, 0) \
+    X(LAYOUT_WIO, "WIO", 3, "OIW", "1-D convolutions of TensorFlow, Keras, Flax", 2, 1, 0) \
+    X(LAYOUT_HWIO, "HWIO", 4, "OIHW", "2-D convolutions of TensorFlow, Keras, Flax", 3, 2, 0, 1) \
+    X(LAYOUT_DHWIO, "DHWIO", 5, "OIDHW", "3-D convolutions of TensorFlow, Keras, Flax", 4, 3, 0, 1, 2) \
+    X(LAYOUT_HWIM, "HWIM", 4, "(IM)1HW", "depthwise convolutions of TensorFlow, Keras", 2, 3, 0, 1) \
+    X(LAYOUT_HWOI, "HWOI", 4, "IOHW", "transposed convolutions of TensorFlow, Keras", 3, 2, 0, 1)
 
 #define LAYOUT_ENUM(id, ...) id,
 typedef enum Layout { LAYOUTS(LAYOUT_ENUM) LAYOUT_COUNT } Layout;
@@ -23,8 +26,8 @@ typedef struct LayoutInfo {
     const char *name;        /* "HWIO" */
     unsigned rank;           /* of the tensors it is said of; 0: any */
     const char *torch;       /* "OIHW" */
-    const char *ops;         /* as rules write them; "" where nothing need be done */
     const char *whose;       /* for people */
+    int order[LAYOUT_RANK_MAX];      /* [rank] as permute takes it */
 } LayoutInfo;
 
 const LayoutInfo *layout_info(Layout layout);      /* never NULL */

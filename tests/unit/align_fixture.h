@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "loader/align/align.h"
+#include "loader/tensor/layout.h"
 #include "scripting/script.h"
 
 typedef struct Fixture {
@@ -35,7 +36,7 @@ static inline Storage *make_storage(StateDict *dict, uint64_t bytes)
 }
 
 /* Adds "name 2,3 f16 @": dtype f32 unless given; "?" for an unknown shape, "-" for rank 0;
- * "@" gives it data, "@=" the storage of the tensor before it, "!" makes it opaque. */
+ * "@" gives it data, "@=" the storage of the tensor before it, "!" makes it opaque, "HWIO" and the like tell its layout. */
 static inline void add_tensor(StateDict *dict, const char *line)
 {
     char name[256], shape[64] = "?", dtype[16] = "f32", mark[8] = "";
@@ -56,6 +57,8 @@ static inline void add_tensor(StateDict *dict, const char *line)
         tensor.storage = dict_at(dict, dict_count(dict) - 1)->storage;
     else if (*mark == '@')
         tensor.storage = make_storage(dict, tensor_bytes(&tensor));
+    for (int layout = 1; *mark && layout < LAYOUT_COUNT; layout++)
+        if (strcmp(mark, layout_name((Layout)layout)) == 0) tensor.layout = (uint8_t)layout;
     if (*mark == '!') {
         Encoding *encoding = arena_alloc(dict_arena(dict), sizeof *encoding);
         *encoding = (Encoding){.opaque = true, .note = "sparse"};

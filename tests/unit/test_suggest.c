@@ -49,6 +49,44 @@ static void test_suggested_rules_work(void **state)
     free_fixture(&g);
 }
 
+/* What a format tells of the order of axes beats every guess from sizes, and several ranks share
+ * one op. */
+static void test_layouts_are_turned(void **state)
+{
+    (void)state;
+    const char *source = "h.0.k 3,3,8,16 f32 HWIO\nh.1.k 3,3,8,8 f32 HWIO\nd 3,3,8,1 f32 HWIM\n"
+                         "e 5,2 f32 IO\nf 5,2 f32 IO\ncube 2,2,2,2 f32 HWIO";
+    const char *target = "h.0.k 16,8,3,3\nh.1.k 8,8,3,3\nd 8,1,3,3\ne 2,5\nf 3,5\n"
+                         "cube 2,2,2,2";
+    Fixture f = align_texts(source, target, NULL);
+    assert_suggest(&f, "h.1.k", "rules [[ h.{i}.k -> h.{i}.k |> to_torch ]]");
+    assert_suggest(&f, "d", "rules [[ d -> d |> to_torch ]]");
+    assert_suggest(&f, "e", "rules [[ e -> e |> to_torch ]]");
+    assert_suggest(&f, "f", "rules [[ f -> f |> to_torch, fit(0) ]]");
+    assert_int_equal(align_note_count(f.alignment), 1);
+    assert_non_null(strstr(align_note(f.alignment, 0)->text,
+                           "cube\nstored as HWIO (2-D convolutions of TensorFlow, Keras, Flax)"));
+    free_fixture(&f);
+    f = align_texts(source, target, "rules [[ h.{i}.k -> h.{i}.k |> to_torch; {x:d|e|f|cube} -> {x} |> to_torch ]]"
+                    "rules [[ f -> f |> fit(0, zeros) ]]");
+    assert_int_equal(align_summary(f.alignment)->bind[BIND_LOADED], 6);
+    assert_int_equal(align_note_count(f.alignment), 0);
+    free_fixture(&f);
+}
+
+/* From a format to itself nothing is turned, and nothing said. */
+static void test_equal_layouts_need_no_word(void **state)
+{
+    (void)state;
+    Fixture f = align_texts("e 2,2 f32 IO", "e 2,2 f32 IO", NULL);
+    assert_int_equal(align_note_count(f.alignment), 0);
+    free_fixture(&f);
+    f = align_texts("e 2,2 f32 IO", "e 2,2 f32", "each(function(k, t) assert(t.layout == 'IO') "
+                    "return k, t:to_torch() end)");
+    assert_int_equal(align_note_count(f.alignment), 0);
+    free_fixture(&f);
+}
+
 static void test_module(void **state)
 {
     (void)state;
@@ -274,6 +312,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shape_reasons),
         cmocka_unit_test(test_suggested_rules_work),
+        cmocka_unit_test(test_layouts_are_turned),
+        cmocka_unit_test(test_equal_layouts_need_no_word),
         cmocka_unit_test(test_module), cmocka_unit_test(test_schema_needs_a_rest),
         cmocka_unit_test(test_the_sibling_with_the_numbers),
         cmocka_unit_test(test_keys_without_target_are_spared),
