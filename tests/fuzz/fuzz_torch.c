@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ByteSource *source = source_from_memory(data, size, "fuzz");
-    if (format_torch_zip.sniff(source, data, size) != SNIFF_NO) open_as(&format_torch_zip, source);
+    if (format_zip.sniff(source, data, size) != SNIFF_NO) open_as(&format_zip, source);
     else open_as(&format_torch_legacy, source);
     source_unref(source);
     return 0;
