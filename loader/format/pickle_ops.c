@@ -122,7 +122,7 @@ static bool store(Machine *m, uint64_t index)
 {
     Object *top = peek(m);
     if (!top) return false;
-    if (index > m->position - m->start + PICKLE_MEMO_SLACK)
+    if (index > m->position - m->start - m->skipped + PICKLE_MEMO_SLACK)
         return machine_fail(m, ERR_LIMIT,
                             "memo index %" PRIu64 " is beyond the limit of %d more than "
                             "the pickle has bytes",

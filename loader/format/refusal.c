@@ -93,17 +93,6 @@ static bool explain_torch_tar(ByteSource *source, const unsigned char *head, siz
     return false;
 }
 
-/* PROTO (0x80) and a version: protocols 2 to 5. The format for torch's own legacy stream, which
- * begins alike, was asked before. */
-static bool explain_pickle(ByteSource *source, const unsigned char *head, size_t n, Error *err)
-{
-    if (n < 2 || head[0] != 0x80 || head[1] < 2 || head[1] > 5) return false;
-    fault_file(err, ERR_UNSUPPORTED, source->name,
-               "a plain Python pickle (protocol %d) that torch.save did not write; not supported "
-               "yet: load it in Python and torch.save its tensors", head[1]);
-    return true;
-}
-
 /* A TensorFlow bundle's index ends with the magic number of LevelDB's tables. */
 static bool explain_table(ByteSource *source, Error *err)
 {
@@ -281,7 +270,7 @@ bool refusal_explain(ByteSource *source, const unsigned char *head, size_t n, Er
     size_t blank = text_start(head, n);
     while (blank < n && head[blank] && strchr(" \t\r\n", head[blank])) blank++;
     return explain_torch_tar(source, head, n, err) || explain_magic(source, head, n, err) ||
-           explain_pickle(source, head, n, err) || explain_lfs(source, text, n, err) ||
+           explain_lfs(source, text, n, err) ||
            explain_page(source, text + blank, n - blank, err) ||
            explain_link(source, text, n, err) || explain_json(source, head, n, err) ||
            explain_table(source, err) || explain_zeros(source, head, n, err) ||

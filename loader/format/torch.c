@@ -26,6 +26,7 @@ void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Objec
 void torch_done(TorchFile *file)
 {
     map_done(&file->keys);
+    free(file->far);
     free(file->storages);
 }
 
@@ -89,6 +90,15 @@ static bool read_class(TorchFile *file, const Object *node, Error *err)
     return true;
 }
 
+bool torch_storage_class(TorchFile *file, const Object *node, DType *dtype, unsigned *width,
+                         Error *err)
+{
+    if (!read_class(file, node, err)) return false;
+    *dtype = file->class_dtype;
+    *width = file->class_width;
+    return true;
+}
+
 /* Registers the storage of a key that was not met before, of the class read last. From now on all
  * tensors of that key point to this one record: that is how sharing memory is known. */
 static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool meta,
@@ -100,7 +110,7 @@ static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool m
     storage->meta = meta;
     storage->width = file->class_width;
     storage->storage.dtype = file->class_dtype;
-    storage->storage.index = (uint32_t)file->storage_count;
+    storage->storage.index = file->storages_met++;
     if (!sum_mul(numel, storage->width, &storage->claimed))
         return error_set(err, ERR_FORMAT,
                          "its storage claims %" PRIu64 " elements of %u bytes, more "
@@ -224,7 +234,7 @@ bool torch_interpret(TorchFile *file, Error *err)
     for (Object *node; fine && (node = graph_next(&graph));)
         if (!torch_rebuild(file, node, err)) fine = fault_at(file, &graph, err);
     graph_done(&graph);
-    return fine;
+    return fine && torch_hold_far(file, err);
 }
 
 /* Most often a tensor does not fit since the file is not whole: the remedy says so. */

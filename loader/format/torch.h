@@ -58,6 +58,13 @@ struct TorchFile {
     const Object *use_node;      /* the persistent id that was read last, and what it says */
     TorchStorageUse use;
     const Encoding *encodings[8];    /* by big_endian, conjugate, negate; NULL until used */
+    /* What the pickle was read from, so that arrays in it can be tensors: set by the reader after
+     * torch_init; borrowed until an array needs it. NULL: arrays stay calls. */
+    ByteSource *pickle;
+    bool pickle_kept;            /* the checkpoint has a reference to it */
+    uint32_t storages_met;       /* storages and arrays so far: the number of the next one */
+    Object **far;                /* FAR nodes that were met and are not held yet; owned */
+    size_t far_count, far_room;
     uint64_t listing_left;       /* what is left of the allowance */
     size_t too_deep;             /* containers and modules that were left out */
     size_t warnings_left_out;
@@ -85,10 +92,38 @@ bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *u
 /* Whether the id is a storage's (legacy files have ids of classes too). */
 bool torch_is_storage(const Object *node);
 
+/* The same for torch.storage._load_from_bytes, which plain pickles have (torch_loaded.c). */
+bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error *err);
+/* What a storage class holds, and the bytes of an element (0: not known). */
+bool torch_storage_class(TorchFile *file, const Object *node, DType *dtype, unsigned *width,
+                         Error *err);
+
 /* Looks at one node whose children were looked at. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err);
 /* checkpoint_warn, but no more than TORCH_WARNINGS_MAX times. */
 void torch_warn(TorchFile *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The eight plain encodings are shared; NULL for "raw little-endian". */
+const Encoding *torch_share_encoding(TorchFile *file, const Encoding *encoding);
+
+/* Arrays and scalars of NumPy: looks at one CALL (torch_numpy.c). */
+bool torch_rebuild_numpy(TorchFile *file, Object *node, Error *err);
+
+/* Where bytes lie that a pickle holds (torch_blob.c). */
+typedef struct TorchBlob {
+    ByteSource *source;          /* the checkpoint's */
+    uint64_t offset, bytes;
+} TorchBlob;
+
+/* The bytes that `node` stands for, in whatever form; *found is false when it is none of them, or
+ * the pickle's source is not known. Long text that stands for bytes is believed to stand for
+ * `wanted`, and read errors say when it does not. */
+bool torch_find_blob(TorchFile *file, Object *node, uint64_t wanted, TorchBlob *blob, bool *found,
+                     Error *err);
+/* FAR nodes are noted when they are met, and those that turned out to be no tensor's values are
+ * read into memory. */
+bool torch_note_far(TorchFile *file, Object *node);
+bool torch_hold_far(TorchFile *file, Error *err);
 
 bool torch_list_containers(TorchFile *file, Error *err);
 /* Adds a tensor under a name (borrowed: the dict's or the checkpoint's arena has it); a name

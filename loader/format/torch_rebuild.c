@@ -97,8 +97,13 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
         return refuse(
             b, "it was saved with pickle protocol 0, which turns storages into text; PyTorch "
                "cannot load it either: save it again with protocol 2");
-    if (!torch_is_storage(persid)) return refuse(b, "its storage is no persistent id");
-    if (!torch_use_storage(b->file, persid, &use, b->err)) return false;
+    if (object_is_call(persid, "torch.storage", "_load_from_bytes")) {
+        if (!torch_use_loaded(b->file, (Object *)persid, &use, b->err)) return false;
+    } else if (!torch_is_storage(persid)) {
+        return refuse(b, "its storage is no persistent id");
+    } else if (!torch_use_storage(b->file, persid, &use, b->err)) {
+        return false;
+    }
     if (offset->kind != OBJ_INT || offset->integer < 0)
         return refuse(b, "its storage offset is no integer from 0 on");
     b->tensor.dtype = own == DT_UNKNOWN ? use.dtype : own;
@@ -379,7 +384,7 @@ static bool make(Build *b, const ObjectCall *call)
 }
 
 /* The eight plain encodings are shared; one with a note is its own. */
-static const Encoding *share_encoding(TorchFile *file, const Encoding *encoding)
+const Encoding *torch_share_encoding(TorchFile *file, const Encoding *encoding)
 {
     unsigned index = (encoding->big_endian ? 1u : 0u) | (encoding->conjugate ? 2u : 0u) |
                      (encoding->negate ? 4u : 0u);
@@ -423,15 +428,16 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
 {
     TorchStorageUse use;
     if (torch_is_storage(node)) return torch_use_storage(file, node, &use, err);
+    if (node->kind == OBJ_FAR) return torch_note_far(file, node);
     if (node->kind != OBJ_CALL) return true;
     if (object_is_call(node, "collections", "OrderedDict"))
         return fill_ordered_dict(file, node, err);
     Build b = {
         .file = file, .tensor = {.name = "", .identity = node, .dtype = DT_UNKNOWN}, .err = err};
     if (!make(&b, node->call)) return false;
-    if (b.unknown) return true;
+    if (b.unknown) return torch_rebuild_numpy(file, node, err);
     b.encoding.big_endian = file->big_endian && dtype_size(b.tensor.dtype) > 1;
-    b.tensor.encoding = share_encoding(file, &b.encoding);
+    b.tensor.encoding = torch_share_encoding(file, &b.encoding);
     b.tensor.identity = node;
     node->kind = OBJ_TENSOR;
     node->tensor = arena_copy(file->arena, &b.tensor, sizeof b.tensor);

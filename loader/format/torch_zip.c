@@ -190,12 +190,12 @@ static bool fill(Checkpoint *checkpoint, TorchZip *zip, const char *name, Error 
     if (!pickle) return false;
     uint64_t used, size = pickle->size;
     Object *root = pickle_read(checkpoint_arena(checkpoint), pickle, 0, &used, err);
-    source_unref(pickle);
-    if (!root) return false;
     TorchFile file;
-    torch_init(&file, checkpoint, name, root, size);
-    bool fine = interpret(zip, &file, size, used, err);
-    torch_done(&file);
+    if (root) torch_init(&file, checkpoint, name, root, size);
+    if (root) file.pickle = pickle;
+    bool fine = root && interpret(zip, &file, size, used, err);
+    if (root) torch_done(&file);
+    source_unref(pickle);
     return fine;
 }
 

@@ -159,6 +159,27 @@ static void show_call(const Object *object, Text *out)
     else text_add(out, " object");
 }
 
+/* Left in the file: only how much it is. */
+static void show_far(const Object *object, Text *out)
+{
+    static const char *const names[] = {"bytes", "bytearray", "text", "bytes"};
+    text_addf(out, "%s (%" PRIu64 ")", names[object->call_kind], object->far.n);
+}
+
+/* A storage of torch with its class and size, or ('module', class, file, source): a class of the
+ * oldest files, which carry the text of their Python files. */
+static void show_persid(const Object *object, Text *out)
+{
+    const Object *id = object->list.items[0];
+    Object *const *field = id->list.items;
+    size_t count = id->kind == OBJ_TUPLE ? id->list.count : 0;
+    text_add(out, "storage");
+    if (count < 5 || field[1]->kind != OBJ_GLOBAL || field[4]->kind != OBJ_INT) return;
+    text_addc(out, ' ');
+    name_show(field[1]->global.name, out);
+    text_addf(out, " (%" PRId64 ")", field[4]->integer);
+}
+
 /* One node, never its children: the tree may be deep and have cycles. */
 void object_show(const Object *object, Text *out)
 {
@@ -172,6 +193,7 @@ void object_show(const Object *object, Text *out)
     case OBJ_STR: show_text(object, out); break;
     case OBJ_BYTES: show_sized("bytes", object->bytes.n, out); break;
     case OBJ_BYTEARRAY: show_sized("bytearray", object->bytes.n, out); break;
+    case OBJ_FAR: show_far(object, out); break;
     case OBJ_TUPLE: show_sized("tuple", object->list.count, out); break;
     case OBJ_LIST: show_sized("list", object->list.count, out); break;
     case OBJ_SET: show_sized("set", object->list.count, out); break;
@@ -183,8 +205,7 @@ void object_show(const Object *object, Text *out)
         name_show(object->global.name, out);
         break;
     case OBJ_CALL: show_call(object, out); break;
-    /* torch has persistent ids for storages, and in the oldest files for classes */
-    case OBJ_PERSID: text_add(out, "storage"); break;
+    case OBJ_PERSID: show_persid(object, out); break;
     case OBJ_TENSOR: text_add(out, "tensor"); break;
     }
 }
