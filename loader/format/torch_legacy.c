@@ -8,8 +8,8 @@
  *   pickle: the list of the keys
  *   for each key in that order: i64 number of elements | the elements
  *
- * How long an element is, only the object says. Pickles that are no checkpoints of PyTorch are
  * How long an element is, only the object says. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "loader/format/fault.h"
