@@ -19,12 +19,13 @@ static const Format *const formats[] = {
     &format_zip,
     &format_torch_legacy,
     &format_safetensors,
+    &format_npy,
     &format_pickle,
     &format_sharded,
     &format_schema_json,
     &format_schema_text,
 };
-enum { BINARY_FORMATS = 4 };
+enum { BINARY_FORMATS = 5 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
 static const FolderFormat *const folder_formats[] = {NULL};

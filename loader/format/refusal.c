@@ -38,7 +38,6 @@ static const Magic magics[] = {
     {0, 4, "fmgg", "an old ggml file (from before GGUF); not supported"},
     {0, 4, "tjgg", "an old ggml file (from before GGUF); not supported"},
     {0, 4, "algg", "an old ggml adapter file (from before GGUF); not supported"},
-    {0, 6, "\x93NUMPY", "a NumPy .npy file; not supported yet: torch.save it as a dict of tensors"},
     {0, 8, hdf5_magic, hdf5_text},
     {512, 8, hdf5_magic, hdf5_text},
     {1024, 8, hdf5_magic, hdf5_text},

@@ -96,6 +96,7 @@ static bool read_frombuffer(const Object *args, Array *array)
 static bool read_dims(const Array *array, unsigned width, int64_t *dims, uint64_t *bytes, Error *err)
 {
     size_t rank = array->shape->list.count;
+    bool empty = false;
     *bytes = width;
     if (rank > TENSOR_RANK_MAX)
         return error_set(err, ERR_LIMIT, "%zu dimensions, more than the limit of %d", rank,
@@ -105,9 +106,11 @@ static bool read_dims(const Array *array, unsigned width, int64_t *dims, uint64_
         if (size->kind != OBJ_INT || size->integer < 0)
             return error_set(err, ERR_FORMAT, "its shape[%zu] is no size", i);
         dims[i] = size->integer;
-        if (!sum_mul(*bytes, (uint64_t)dims[i], bytes) || *bytes > INT64_MAX)
+        empty = empty || !dims[i];
+        if (!sum_mul(*bytes, dims[i] ? (uint64_t)dims[i] : 1, bytes) || *bytes > INT64_MAX)
             return error_set(err, ERR_FORMAT, "its shape has more elements than 63 bits can count");
     }
+    if (empty) *bytes = 0;
     return true;
 }
 

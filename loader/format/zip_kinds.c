@@ -10,6 +10,7 @@
 /* In the order in which they are asked. */
 static const ZipKind *const kinds[] = {
     &zip_torch,
+    &zip_npz,
 };
 
 /* --- members by name ------------------------------------------------------------------ */
@@ -109,13 +110,6 @@ static void refuse_zip(const Zip *zip, const char *file, Error *err)
     if (refuse_known(zip, file, err)) return;
     if (!files) {
         fault_file(err, ERR_FORMAT, file, "is a zip with nothing in it");
-        return;
-    }
-    if (zip_count_files(zip, ".npy") == files) {
-        fault_file(err, ERR_UNSUPPORTED, file,
-                   "is a NumPy archive (.npz), which is not read yet; in Python: torch.save({k: "
-                   "torch.from_numpy(v) for k, v in numpy.load('%s').items()}, 'weights.pth')",
-                   file);
         return;
     }
     Text members = {0};
