@@ -73,7 +73,7 @@ typedef struct FolderFormat {
 } FolderFormat;
 
 extern const Format format_zip, format_torch_legacy, format_safetensors;
-extern const Format format_npy, format_pickle;
+extern const Format format_torch_tar, format_npy, format_pickle;
 extern const Format format_sharded, format_schema_json, format_schema_text;
 
 /* Opens whatever `path` is: a file (format by content), or a folder that holds a model (one

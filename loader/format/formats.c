@@ -19,13 +19,14 @@ static const Format *const formats[] = {
     &format_zip,
     &format_torch_legacy,
     &format_safetensors,
+    &format_torch_tar,
     &format_npy,
     &format_pickle,
     &format_sharded,
     &format_schema_json,
     &format_schema_text,
 };
-enum { BINARY_FORMATS = 5 };
+enum { BINARY_FORMATS = 6 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
 static const FolderFormat *const folder_formats[] = {NULL};

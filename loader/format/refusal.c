@@ -74,24 +74,6 @@ static bool explain_magic(ByteSource *source, const unsigned char *head, size_t 
     return false;
 }
 
-/* PyTorch before 0.1.10 wrote tars; one of these four is the first member. A tar's first header
- * is 512 bytes: the member's name at 0, ended by a NUL, and "ustar" at 257. */
-static bool explain_torch_tar(ByteSource *source, const unsigned char *head, size_t n, Error *err)
-{
-    static const char *const members[] = {"sys_info", "pickle", "tensors", "storages"};
-    if (n < 512 || memcmp(head + 257, "ustar", 5) != 0) return false;
-    const char *name = (const char *)head;
-    if (memcmp(name, "./", 2) == 0) name += 2;
-    for (size_t i = 0; i < countof(members); i++)
-        if (memcmp(name, members[i], strlen(members[i]) + 1) == 0) {
-            fault_file(err, ERR_UNSUPPORTED, source->name,
-                       "a checkpoint of PyTorch before 0.1.10 (a tar); not supported yet: load it "
-                       "in PyTorch and save it anew");
-            return true;
-        }
-    return false;
-}
-
 /* A TensorFlow bundle's index ends with the magic number of LevelDB's tables. */
 static bool explain_table(ByteSource *source, Error *err)
 {
@@ -262,13 +244,12 @@ static bool explain_json(ByteSource *source, const unsigned char *head, size_t n
     return kind == JSON_OTHER || kind == JSON_BROKEN;
 }
 
-/* The tar of PyTorch stands before the magic numbers, one of which is any tar's. */
 bool refusal_explain(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     const char *text = (const char *)head;
     size_t blank = text_start(head, n);
     while (blank < n && head[blank] && strchr(" \t\r\n", head[blank])) blank++;
-    return explain_torch_tar(source, head, n, err) || explain_magic(source, head, n, err) ||
+    return explain_magic(source, head, n, err) ||
            explain_lfs(source, text, n, err) ||
            explain_page(source, text + blank, n - blank, err) ||
            explain_link(source, text, n, err) || explain_json(source, head, n, err) ||

@@ -63,15 +63,18 @@ TorchStorage *torch_storage(const TorchFile *file, const char *key)
     return index == MAP_NONE ? NULL : file->storages[index];
 }
 
-/* PERSID of a tuple that begins with 'storage'. The oldest legacy files have ('module', class,
- * source file, source) too, which is of no use here. */
+bool torch_is_id(const Object *node)
+{
+    if (node->kind != OBJ_TUPLE || node->list.count < 1) return false;
+    const Object *tag = node->list.items[0];
+    return tag->kind == OBJ_STR && strcmp(tag->bytes.text, "storage") == 0;
+}
+
+/* PERSID of such a tuple. The oldest legacy files have ('module', class, source file, source)
+ * too, which is of no use here. */
 bool torch_is_storage(const Object *node)
 {
-    if (node->kind != OBJ_PERSID) return false;
-    const Object *id = node->list.items[0];
-    if (id->kind != OBJ_TUPLE || id->list.count < 1) return false;
-    const Object *tag = id->list.items[0];
-    return tag->kind == OBJ_STR && strcmp(tag->bytes.text, "storage") == 0;
+    return node->kind == OBJ_PERSID && torch_is_id(node->list.items[0]);
 }
 
 /* What a storage class holds, told by its name alone: torch.FloatStorage, torch.cuda.HalfStorage,
@@ -125,6 +128,12 @@ static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool m
     return !file->find || file->find(file, storage, err);
 }
 
+bool torch_add_storage(TorchFile *file, const char *key, const Object *class, uint64_t numel,
+                       TorchStorage **out, Error *err)
+{
+    return read_class(file, class, err) && add_storage(file, key, numel, false, out, err);
+}
+
 /* PyTorch writes one class and size for a key; only empty storages may share a key. */
 static void check_again(TorchFile *file, TorchStorage *storage, uint64_t numel)
 {
@@ -167,7 +176,7 @@ static bool read_view(const TorchStorage *storage, const Object *view, unsigned 
  *   4 its number of elements          5 in legacy files: None, or the view
  *
  * It is written in full for each tensor; equal keys mean the same storage. */
-static bool read_use(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err)
+bool torch_use_id(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err)
 {
     if (id->list.count < 5)
         return error_set(err, ERR_FORMAT, "its storage has %zu fields instead of 5",
@@ -196,7 +205,7 @@ static bool read_use(TorchFile *file, const Object *id, TorchStorageUse *use, Er
 bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *use, Error *err)
 {
     if (file->use_node != persid) {
-        if (!read_use(file, persid->list.items[0], &file->use, err)) return false;
+        if (!torch_use_id(file, persid->list.items[0], &file->use, err)) return false;
         file->use_node = persid;
     }
     *use = file->use;

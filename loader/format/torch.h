@@ -48,7 +48,10 @@ struct TorchFile {
     /* Finds the bytes of a storage at its first use: sets source, offset and bytes. NULL: the
      * reader does it after torch_interpret; until then a storage has its claimed length. */
     bool (*find)(TorchFile *file, TorchStorage *storage, Error *err);
-    void *context;               /* for `find` */
+    /* Looks at a persistent id that is no storage's, and may make the node a tensor; or NULL. */
+    bool (*resolve)(TorchFile *file, Object *persid, Error *err);
+    void *context;               /* for `find` and `resolve` */
+    bool tuple_ids;              /* storages stand in the object as plain tuples (imitated tars) */
     NameMap keys;                /* storage key → index of `storages` */
     TorchStorage **storages;     /* in order of first use; owned array, records in the arena */
     size_t storage_count, storage_room;
@@ -85,10 +88,18 @@ TorchStorage *torch_storage(const TorchFile *file, const char *key);
 /* The text of a storage key, which Python 2 wrote as bytes or a number; NULL if it is neither. */
 const char *torch_key_text(Arena *arena, const Object *key);
 
+/* Registers a storage of `class` by its key (held: the checkpoint's arena has it). */
+bool torch_add_storage(TorchFile *file, const char *key, const Object *class, uint64_t numel,
+                       TorchStorage **out, Error *err);
+
 /* --- between the files of this reader ------------------------------------------------- */
 
 /* Reads a persistent id ('storage', class, key, location, numel[, view]) and registers it. */
 bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *use, Error *err);
+/* The same for the id's value, a TUPLE. */
+bool torch_use_id(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err);
+/* Whether a node is a tuple that begins with 'storage'. */
+bool torch_is_id(const Object *node);
 /* Whether the id is a storage's (legacy files have ids of classes too). */
 bool torch_is_storage(const Object *node);
 

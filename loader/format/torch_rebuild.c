@@ -99,6 +99,8 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
                "cannot load it either: save it again with protocol 2");
     if (object_is_call(persid, "torch.storage", "_load_from_bytes")) {
         if (!torch_use_loaded(b->file, (Object *)persid, &use, b->err)) return false;
+    } else if (b->file->tuple_ids && torch_is_id(persid)) {
+        if (!torch_use_id(b->file, persid, &use, b->err)) return false;
     } else if (!torch_is_storage(persid)) {
         return refuse(b, "its storage is no persistent id");
     } else if (!torch_use_storage(b->file, persid, &use, b->err)) {
@@ -428,6 +430,7 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
 {
     TorchStorageUse use;
     if (torch_is_storage(node)) return torch_use_storage(file, node, &use, err);
+    if (node->kind == OBJ_PERSID && file->resolve) return file->resolve(file, node, err);
     if (node->kind == OBJ_FAR) return torch_note_far(file, node);
     if (node->kind != OBJ_CALL) return true;
     if (object_is_call(node, "collections", "OrderedDict"))

@@ -66,7 +66,8 @@ struct Object {
                                                          the values of a tensor lie there */
         struct { Object **items; size_t count, room; } list;  /* TUPLE … DICT, PERSID */
         struct { const char *module, *name; } global;
-        /* CALL, and TENSOR: the call it came from is kept, for whoever writes or audits it. */
+        /* CALL, and TENSOR: the call it came from is kept, for whoever writes or audits it;
+         * NULL where no call made it (a .npy file, a tensor of a tar). */
         struct {
             ObjectCall *call;
             struct Tensor *tensor;
