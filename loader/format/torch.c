@@ -246,10 +246,21 @@ bool torch_interpret(TorchFile *file, Error *err)
     return fine && torch_hold_far(file, err);
 }
 
+/* Parts are tensors that the walk does not come to: they are arguments of the one they make. */
+static bool check_parts(const StateDict *parts, Error *err)
+{
+    for (size_t i = 0; parts && i < dict_count(parts); i++)
+        if (!tensor_check(dict_at(parts, i), err))
+            return error_prefix(err, "its part %s", dict_at(parts, i)->name);
+    return true;
+}
+
 /* Most often a tensor does not fit since the file is not whole: the remedy says so. */
 static bool check_node(const TorchFile *file, const Object *node, Error *err)
 {
-    if (node->kind != OBJ_TENSOR || tensor_check(node->tensor, err)) return true;
+    if (node->kind != OBJ_TENSOR ||
+        (check_parts(node->parts, err) && tensor_check(node->tensor, err)))
+        return true;
     const Storage *storage = node->tensor->storage;
     if (!err || !file->remedy || !storage) return false;
     Error what = *err;

@@ -390,6 +390,14 @@ static bool leave(Lister *lister)
     return !joined || list_joined(lister, &level);
 }
 
+/* What a tensor is made of, under the tensor's path, which is set. */
+static bool list_parts(Lister *lister, const Object *tensor)
+{
+    checkpoint_add_parts(lister->file->checkpoint, text_string(&lister->path),
+                         dict_ref(tensor->parts));
+    return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
+}
+
 /* One child of the innermost place, or its end. Tensors were listed with their place. A child
  * that was not entered (met before, a module, too deep) tells its parent here; one that was
  * entered does it when it is left. */
@@ -402,10 +410,12 @@ static bool next_child(Lister *lister)
     size_t index = level->next;
     level->next += keyed ? 2 : 1;
     Object *child = items->list.items[index + (keyed ? 1 : 0)];
-    if (child->kind == OBJ_TENSOR || !items_of(child)) return true;
+    bool parts = child->kind == OBJ_TENSOR && child->parts;
+    if (!parts && (child->kind == OBJ_TENSOR || !items_of(child))) return true;
     lister->path.length = level->path;
     if (keyed) path_add_key(&lister->path, items->list.items[index]);
     else path_add_index(&lister->path, index);
+    if (parts) return list_parts(lister, child);
     if (!torch_spend(lister->file, lister->path.length - level->path, lister->err) ||
         !pay(lister, child))
         return false;
@@ -419,16 +429,20 @@ static bool next_child(Lister *lister)
     return true;
 }
 
-/* torch.save(tensor) makes a file of one tensor: a container "" with the name "". */
+/* torch.save(tensor) makes a file of one tensor: a container "" with the name "". Its parts
+ * stand under "tensor". */
 static bool list_root(Lister *lister)
 {
     Object *root = lister->file->root;
     if (root->kind == OBJ_TENSOR) {
         StateDict *dict = dict_new();
-        if (torch_list_tensor(lister->file, dict, "", root->tensor, lister->err))
-            return add_container(lister, dict, 0, false);
-        dict_unref(dict);
-        return false;
+        if (!torch_list_tensor(lister->file, dict, "", root->tensor, lister->err)) {
+            dict_unref(dict);
+            return false;
+        }
+        if (!add_container(lister, dict, 0, false)) return false;
+        text_add(&lister->path, root->parts ? "tensor" : "");
+        return !root->parts || list_parts(lister, root);
     }
     return !items_of(root) || (pay(lister, root) && enter(lister, root, false));
 }
