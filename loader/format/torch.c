@@ -267,15 +267,50 @@ static bool check_node(const TorchFile *file, const Object *node, Error *err)
     return error_set(err, what.code, "%s; %s", what.text, file->remedy);
 }
 
+static bool is_own(const Object *class)
+{
+    return has_prefix(class->global.module, "torch.");
+}
+
+/* What an old file carries of its author's program. A module's class comes before its parts. */
+static void note_source(TorchFile *file, const Object *node)
+{
+    const Object *class, *before = NULL;
+    if (!object_source(node, &class, NULL, NULL)) return;
+    file->sources++;
+    if (file->source) object_source(file->source, &before, NULL, NULL);
+    if (!before || (is_own(before) && !is_own(class))) file->source = node;
+}
+
+/* It is shown, and nothing of it is run. */
+static void remark_sources(TorchFile *file)
+{
+    const Object *class, *path, *text;
+    if (!file->source || !object_source(file->source, &class, &path, &text)) return;
+    Text name = {0}, where = {0}, more = {0};
+    object_show(class, &name);
+    fault_quote(path->bytes.text, path->bytes.n, 120, &where);
+    if (file->sources > 1) text_addf(&more, " and %zu more", file->sources - 1);
+    torch_warn(file, "carries the Python source of %.200s ('%s', %zu bytes)%s, which is not run; "
+               "tenon ls --all shows it", text_string(&name), text_string(&where), text->bytes.n,
+               text_string(&more));
+    text_done(&name);
+    text_done(&where);
+    text_done(&more);
+}
+
 /* The second walk; tensors that an object shares are checked once. */
 static bool check_tensors(TorchFile *file, Error *err)
 {
     Graph graph;
     bool fine = true;
     graph_init(&graph, file->root, 0);
-    for (Object *node; fine && (node = graph_next(&graph));)
+    for (Object *node; fine && (node = graph_next(&graph));) {
+        note_source(file, node);
         if (!check_node(file, node, err)) fine = fault_at(file, &graph, err);
+    }
     graph_done(&graph);
+    remark_sources(file);
     return fine;
 }
 

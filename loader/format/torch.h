@@ -68,6 +68,8 @@ struct TorchFile {
     uint32_t storages_met;       /* storages and arrays so far: the number of the next one */
     Object **far;                /* FAR nodes that were met and are not held yet; owned */
     size_t far_count, far_room;
+    size_t sources;              /* classes whose Python text the file carries, as old files do */
+    const Object *source;        /* the outermost of them that is not PyTorch's own; or NULL */
     uint64_t listing_left;       /* what is left of the allowance */
     size_t too_deep;             /* containers and modules that were left out */
     size_t warnings_left_out;

@@ -379,6 +379,14 @@ static bool fill_ordered_dict(TorchFile *file, const Object *node, Error *err)
     return true;
 }
 
+/* Counter({…}), defaultdict(…, {…}): the dict that they were made from is what they hold. */
+static void fill_from_dict(const Object *node, size_t index)
+{
+    const Object *args = node->call->args;
+    const Object *dict = index < args->list.count ? args->list.items[index] : NULL;
+    if (dict && dict->kind == OBJ_DICT && !node->call->map) node->call->map = (Object *)dict;
+}
+
 /* Storages are read where they stand, too: an object may hold one without a tensor. The identity
  * of a tensor is its node, which a file refers to again where Python had the same object. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err)
@@ -390,6 +398,8 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
     if (node->kind != OBJ_CALL) return true;
     if (object_is_call(node, "collections", "OrderedDict"))
         return fill_ordered_dict(file, node, err);
+    if (object_is_call(node, "collections", "Counter")) fill_from_dict(node, 0);
+    if (object_is_call(node, "collections", "defaultdict")) fill_from_dict(node, 1);
     Build b = {
         .file = file, .tensor = {.name = "", .identity = node, .dtype = DT_UNKNOWN}, .err = err};
     if (!make(&b, node->call)) return false;

@@ -113,6 +113,26 @@ bool object_is_call(const Object *object, const char *module, const char *name)
            object_is_global(object->call->callable, module, name);
 }
 
+static bool is_string(const Object *object)
+{
+    return object->kind == OBJ_STR || object->kind == OBJ_BYTES;
+}
+
+bool object_source(const Object *object, const Object **class, const Object **file,
+                   const Object **text)
+{
+    const Object *id = object->kind == OBJ_PERSID ? object->list.items[0] : NULL;
+    if (!id || id->kind != OBJ_TUPLE || (id->list.count != 3 && id->list.count != 4)) return false;
+    Object *const *field = id->list.items + (id->list.count - 3);
+    bool tagged = id->list.count == 3 || is_text(id->list.items[0], "module", 6);
+    if (!tagged || field[0]->kind != OBJ_GLOBAL || !is_string(field[1]) || !is_string(field[2]))
+        return false;
+    if (class) *class = field[0];
+    if (file) *file = field[1];
+    if (text) *text = field[2];
+    return true;
+}
+
 /* -- For people ------------------------------------------------------------------------ */
 
 /* "dict (3)". */
@@ -148,6 +168,7 @@ static void show_real(double value, Text *out)
 static void show_call(const Object *object, Text *out)
 {
     const Object *callable = object->call->callable;
+    if (callable) object_source(callable, &callable, NULL, NULL);
     if (!callable || callable->kind != OBJ_GLOBAL) {
         text_add(out, "object");
         return;
@@ -170,9 +191,14 @@ static void show_far(const Object *object, Text *out)
  * oldest files, which carry the text of their Python files. */
 static void show_persid(const Object *object, Text *out)
 {
-    const Object *id = object->list.items[0];
+    const Object *id = object->list.items[0], *class;
     Object *const *field = id->list.items;
     size_t count = id->kind == OBJ_TUPLE ? id->list.count : 0;
+    if (object_source(object, &class, NULL, NULL)) {
+        text_add(out, "source of ");
+        object_show(class, out);
+        return;
+    }
     text_add(out, "storage");
     if (count < 5 || field[1]->kind != OBJ_GLOBAL || field[4]->kind != OBJ_INT) return;
     text_addc(out, ' ');

@@ -98,6 +98,11 @@ const Object *object_as_sequence(const Object *object);
 bool object_is_global(const Object *object, const char *module, const char *name);
 /* For a CALL of a GLOBAL: "module.name"-style test of its callable. */
 bool object_is_call(const Object *object, const char *module, const char *name);
+/* A class whose Python source the file carries, as torch before 0.4 wrote modules: PERSID of
+ * ('module', class, file, source), in a tar of (class, file, source). Each output may be NULL;
+ * *text is STR or BYTES. False for any other node. */
+bool object_source(const Object *object, const Object **class, const Object **file,
+                   const Object **text);
 /* A short description for people: `int 6`, `str "adam"`, `dict (3)`, `numpy.dtype object`. */
 void object_show(const Object *object, Text *out);
 
