@@ -3,11 +3,11 @@
  * once and cycles end. */
 #include "loader/format/graph.h"
 
-#include "loader/format/fault.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "loader/format/fault.h"
 
 /* Marks a node on the way in, so that a way back to it is not taken. */
 static void enter(Graph *graph, Object *node)

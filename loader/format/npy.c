@@ -74,7 +74,8 @@ static bool take_shape(Literal *l)
     while (!take_char(l, ')')) {
         int64_t size = 0;
         skip_blanks(l);
-        if (l->at == l->end || !is_digit(*l->at)) return refuse(l, "has a shape with no size in it");
+        if (l->at == l->end || !is_digit(*l->at))
+            return refuse(l, "has a shape with no size in it");
         for (; l->at < l->end && is_digit(*l->at); l->at++)
             if (__builtin_mul_overflow(size, 10, &size) ||
                 __builtin_add_overflow(size, *l->at - '0', &size))
@@ -100,8 +101,8 @@ static bool refuse_elements(const Literal *l, const char *descr, size_t n)
     bool records = n && (descr[0] == '[' || descr[0] == '(');
     fault_file(l->err, ERR_UNSUPPORTED, l->file,
                records ? "it holds records (%s); save each field as an array of its own"
-                       : "its elements are of the type '%s', which are no numbers that tenon knows; "
-                         "save them as numbers", text_string(&shown));
+                       : "its elements are of the type '%s', no numbers that tenon knows; save "
+                         "them as numbers", text_string(&shown));
     text_done(&shown);
     return false;
 }

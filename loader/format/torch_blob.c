@@ -61,7 +61,8 @@ static bool decode_near(const Object *text, Text *out)
 }
 
 /* What protocol 0 escaped. */
-static bool copy_near(TorchFile *file, const Object *node, bool encoded, TorchBlob *blob, Error *err)
+static bool copy_near(TorchFile *file, const Object *node, bool encoded, TorchBlob *blob,
+                      Error *err)
 {
     Text bytes = {0};
     bool fine = true;
@@ -78,7 +79,8 @@ static bool copy_near(TorchFile *file, const Object *node, bool encoded, TorchBl
 
 /* Text that stands for bytes. How many is known for certain only by reading it, so a text that is
  * far is believed to be as many as are wanted. */
-static bool find_encoded(TorchFile *file, Object *text, uint64_t wanted, TorchBlob *blob, Error *err)
+static bool find_encoded(TorchFile *file, Object *text, uint64_t wanted, TorchBlob *blob,
+                         Error *err)
 {
     if (text->kind == OBJ_FAR) {
         text->far.taken = true;
@@ -89,12 +91,14 @@ static bool find_encoded(TorchFile *file, Object *text, uint64_t wanted, TorchBl
     uint64_t length = raw_length(text), count = 0;
     for (const char *p = text->bytes.text, *end = p + text->bytes.n; p < end; count++)
         if (utf8_next(&p, end) > 0xFF)
-            return error_set(err, ERR_FORMAT, "its text stands for bytes, but has other characters");
+            return error_set(err, ERR_FORMAT,
+                             "its text stands for bytes, but has other characters");
     if (!count) {
         *blob = (TorchBlob){file->pickle, 0, 0};
         return true;
     }
-    return keep(file, source_latin1(file->pickle, text->bytes.at, length, count, err), 0, blob, err);
+    return keep(file, source_latin1(file->pickle, text->bytes.at, length, count, err), 0, blob,
+                err);
 }
 
 static bool is_text(const Object *node)
@@ -110,7 +114,8 @@ bool torch_find_blob(TorchFile *file, Object *node, uint64_t wanted, TorchBlob *
     if (!*found) return true;
     if (!file->pickle_kept) checkpoint_own_source(file->checkpoint, source_ref(file->pickle));
     file->pickle_kept = true;
-    if (object_is_call(node, "builtins", "bytearray") || object_is_call(node, "builtins", "bytes")) {
+    bool made = object_is_call(node, "builtins", "bytearray");
+    if (made || object_is_call(node, "builtins", "bytes")) {
         *blob = (TorchBlob){file->pickle, 0, 0};
         if (!node->call->args->list.count) return true;
         Object *inner = node->call->args->list.items[0];

@@ -36,7 +36,8 @@ static bool fill_storage(TorchFile *file, const Stream *stream, ByteSource *sour
 {
     if (!torch_is_storage(stream->object) || stream->object->list.items[0]->list.count < 5)
         return error_set(err, ERR_FORMAT, "its storage is a stream of something else");
-    if (!torch_storage_class(file, stream->object->list.items[0]->list.items[1], &storage->storage.dtype,
+    const Object *id = stream->object->list.items[0];
+    if (!torch_storage_class(file, id->list.items[1], &storage->storage.dtype,
                              &storage->width, err))
         return false;
     storage->key = "";

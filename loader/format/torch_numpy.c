@@ -93,7 +93,8 @@ static bool read_frombuffer(const Object *args, Array *array)
 }
 
 /* Dims, and the number of bytes that they need, none of them believed. */
-static bool read_dims(const Array *array, unsigned width, int64_t *dims, uint64_t *bytes, Error *err)
+static bool read_dims(const Array *array, unsigned width, int64_t *dims, uint64_t *bytes,
+                      Error *err)
 {
     size_t rank = array->shape->list.count;
     bool empty = false;
@@ -138,7 +139,8 @@ static bool permute(const Array *array, int64_t *dims, int64_t *strides, unsigne
 }
 
 /* Strides that are not the usual ones: the first index is the fastest, or any order. */
-static bool set_order(TorchFile *file, const Array *array, int64_t *dims, Tensor *tensor, Error *err)
+static bool set_order(TorchFile *file, const Array *array, int64_t *dims, Tensor *tensor,
+                      Error *err)
 {
     int64_t strides[TENSOR_RANK_MAX], step = 1;
     unsigned rank = tensor->rank;
@@ -184,7 +186,7 @@ static bool make_tensor(TorchFile *file, Object *node, const Array *array, DType
     return true;
 }
 
-/* Objects as items of the call; without dimensions there is one, and what it holds stands for it. */
+/* Objects as items of the call; without dimensions there is one, and its content stands for it. */
 static void unfold(Object *node, Object *data)
 {
     const Object *inner = data->list.count == 1 ? data->list.items[0] : NULL;

@@ -84,7 +84,8 @@ static bool find_fields(const Build *b, SparseLayout layout, SparseFields *field
 static bool add_sparse_parts(Build *b, SparseLayout layout, const SparseFields *fields)
 {
     bool columns = layout == SPARSE_CSC || layout == SPARSE_BSC;
-    const char *first = layout == SPARSE_COO ? "indices" : columns ? "ccol_indices" : "crow_indices";
+    const char *compressed = columns ? "ccol_indices" : "crow_indices";
+    const char *first = layout == SPARSE_COO ? "indices" : compressed;
     const char *second = columns ? "row_indices" : "col_indices";
     return add_part(b, first, fields->indices) && add_part(b, second, fields->plain) &&
            add_part(b, "values", fields->values);
@@ -125,19 +126,22 @@ bool build_sparse(Build *b)
         return build_refuse(b, "its sparse data is no (indices, values, size)");
     b->tensor.dtype = fields.values->tensor->dtype;
     if (!build_shape(b, fields.size, NULL) || !add_sparse_parts(b, layout, &fields)) return false;
-    const Sparse sparse = {layout, fields.indices->tensor, fields.plain ? fields.plain->tensor : NULL,
+    const Tensor *plain = fields.plain ? fields.plain->tensor : NULL;
+    const Sparse sparse = {layout, fields.indices->tensor, plain,
                            fields.values->tensor, b->tensor.dims, b->tensor.rank};
     if (!sparse_check(&sparse, b->err)) return false;
     if (!dense_bytes(&b->tensor, &bytes))
         return build_refuse(b, "it has more elements than 63 bits can count");
     if (!torch_spend(b->file, SOURCE_COST, b->err)) return false;
-    b->encoding.note = arena_printf(b->file->arena, "sparse %s, %" PRIu64 " %s stored", names[layout],
+    b->encoding.note = arena_printf(b->file->arena, "sparse %s, %" PRIu64 " %s stored",
+                                    names[layout],
                                     sparse_stored(&sparse),
                                     layout >= SPARSE_BSR ? "blocks" : "values");
     const Encoding *own = sparse.values->encoding;
     if (!dtype_size(b->tensor.dtype) || (own && own->opaque)) build_opaque(b, b->encoding.note);
     else if (bytes > limit(LIMIT_DENSE_BYTES))
-        build_opaque(b, arena_printf(b->file->arena, "%s; all of them would be %" PRIu64 " bytes, %s",
+        build_opaque(b, arena_printf(b->file->arena,
+                                     "%s; all of them would be %" PRIu64 " bytes, %s",
                                      b->encoding.note, bytes, limit_text(LIMIT_DENSE_BYTES, more)));
     else if (sparse.values->storage && sparse.indices->storage)
         set_dense(b, sparse_source(&sparse, bytes, b->file->name));
@@ -184,12 +188,14 @@ static const Object *find_attribute(const Object *state, const char *name)
 /* Whether a value is only a part of a sum over ranks: a placement of the class Partial. */
 static bool has_partial(const Object *spec)
 {
-    const Object *attributes = attributes_of(spec && spec->kind == OBJ_CALL ? spec->call->state : NULL, 0);
+    const Object *state = spec && spec->kind == OBJ_CALL ? spec->call->state : NULL;
+    const Object *attributes = attributes_of(state, 0);
     const Object *list = object_as_sequence(object_get(attributes, "placements"));
     for (size_t i = 0; list && i < list->list.count; i++) {
         const Object *one = list->list.items[i];
         const Object *class = one->kind == OBJ_CALL ? one->call->callable : NULL;
-        if (class && class->kind == OBJ_GLOBAL && strstr(class->global.name, "Partial")) return true;
+        if (class && class->kind == OBJ_GLOBAL && strstr(class->global.name, "Partial"))
+            return true;
     }
     return false;
 }
@@ -242,7 +248,8 @@ bool build_wrapper(Build *b)
     text_addf(&note, "%s, which keeps its values in other tensors", class);
     if (own) {
         text_clear(&note);
-        text_addf(&note, "%s, of which this file has %s ", class, partial ? "one summand" : "the part");
+        const char *what_is_there = partial ? "one summand" : "the part";
+        text_addf(&note, "%s, of which this file has %s ", class, what_is_there);
         show_shape(own->dims, own->rank, &note);
     }
     build_opaque(b, arena_strdup(b->file->arena, text_string(&note)));
@@ -266,7 +273,8 @@ bool build_device(Build *b)
     b->settled = true;
     if (dtype == DT_UNKNOWN || dtype == own->dtype || !own->storage) return true;
     uint64_t bytes;
-    if (!dense_bytes(own, &bytes)) return build_refuse(b, "it has more elements than 63 bits can count");
+    if (!dense_bytes(own, &bytes))
+        return build_refuse(b, "it has more elements than 63 bits can count");
     ByteSource *source = cast_source(own, dtype, b->file->name);
     if (!source) {
         build_opaque(b, "in another type than it is stored in");

@@ -136,7 +136,8 @@ DType build_dtype(const Object *node)
 static bool rebuild_v2(Build *b)
 {
     b->tensor.parameter = is_true(build_arg(b, 4));
-    return read_bits(b, build_arg(b, 6)) && set_data(b, build_arg(b, 0), build_arg(b, 1), DT_UNKNOWN) &&
+    return read_bits(b, build_arg(b, 6)) &&
+           set_data(b, build_arg(b, 0), build_arg(b, 1), DT_UNKNOWN) &&
            build_shape(b, build_arg(b, 2), build_arg(b, 3));
 }
 
@@ -198,7 +199,8 @@ static const char *quantizer_note(Arena *arena, const Object *qparams)
 static bool rebuild_quantized(Build *b)
 {
     build_opaque(b, quantizer_note(b->file->arena, build_arg(b, 4)));
-    return set_data(b, build_arg(b, 0), build_arg(b, 1), DT_UNKNOWN) && build_shape(b, build_arg(b, 2), build_arg(b, 3));
+    return set_data(b, build_arg(b, 0), build_arg(b, 1), DT_UNKNOWN) &&
+           build_shape(b, build_arg(b, 2), build_arg(b, 3));
 }
 
 /* (tensor, …): another name for the tensor that is its first argument. */
@@ -345,7 +347,8 @@ const Encoding *torch_share_encoding(TorchFile *file, const Encoding *encoding)
 {
     unsigned index = (encoding->big_endian ? 1u : 0u) | (encoding->conjugate ? 2u : 0u) |
                      (encoding->negate ? 4u : 0u);
-    if (encoding->opaque || encoding->note) return arena_copy(file->arena, encoding, sizeof *encoding);
+    if (encoding->opaque || encoding->note)
+        return arena_copy(file->arena, encoding, sizeof *encoding);
     if (index && !file->encodings[index])
         file->encodings[index] = arena_copy(file->arena, encoding, sizeof *encoding);
     return file->encodings[index];

@@ -260,7 +260,8 @@ static bool check_piece(const TorchTar *tar, const Tensor *tensor, const TarStor
     Tensor alone = *tensor;
     own.bytes = piece->offset + piece->bytes;
     alone.storage = &own;
-    return tensor_check(&alone, tar->err) || error_prefix(tar->err, "%s: a tensor", tar->file->name);
+    return tensor_check(&alone, tar->err) ||
+           error_prefix(tar->err, "%s: a tensor", tar->file->name);
 }
 
 static bool read_tensor(TorchTar *tar)
@@ -346,7 +347,8 @@ static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
     TorchFile file;
     Object *none = object_new(checkpoint_arena(checkpoint), OBJ_NONE);
     if (!find_members(source, &members))
-        return fault_file(err, ERR_FORMAT, source->name, "is a tar without the members 'pickle' and "
+        return fault_file(err, ERR_FORMAT, source->name,
+                          "is a tar without the members 'pickle' and "
                           "'storages'; unpack it first: tar xf FILE");
     torch_init(&file, checkpoint, source->name, none, members.pickle.size);
     TorchTar tar = {.file = &file, .source = source, .scratch = arena_new(), .err = err};

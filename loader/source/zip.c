@@ -369,7 +369,8 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
 /* -- Heads ----------------------------------------------------------------------------- */
 
 /* From libzip's stream, which is let go in the middle. */
-static bool inflate_head(Zip *zip, const ZipMember *member, unsigned char *out, size_t n, Error *err)
+static bool inflate_head(Zip *zip, const ZipMember *member, unsigned char *out, size_t n,
+                         Error *err)
 {
     if (!start_inflater(zip, err)) return false;
     size_t index = (size_t)(member - zip->directory.members), done = 0;

@@ -16,7 +16,8 @@ typedef struct CastSource {
 } CastSource;
 
 /* Converts `count` elements from number `first` on, which lie in one row. */
-static bool convert_row(const CastSource *cast, uint64_t first, uint64_t count, void *out, Error *err)
+static bool convert_row(const CastSource *cast, uint64_t first, uint64_t count, void *out,
+                        Error *err)
 {
     const Tensor *t = cast->tensor;
     int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX];

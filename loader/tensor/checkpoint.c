@@ -260,7 +260,8 @@ static const Container *find_usual(const Checkpoint *checkpoint, bool *certain)
         const Container *found = checkpoint_find_container(checkpoint, usual_names[i]);
         for (size_t j = 0; !found && j < checkpoint->container_count; j++) {
             const Container *inner = &checkpoint->containers[j];
-            if (!inner->optimizer && !inner->parts && is_above(usual_names[i], inner->path)) found = inner;
+            if (!inner->optimizer && !inner->parts && is_above(usual_names[i], inner->path))
+                found = inner;
         }
         if (!found || found->optimizer || found->parts) continue;
         *certain = i < CERTAIN_NAMES;
@@ -275,7 +276,8 @@ static const Container *find_largest(const Checkpoint *checkpoint, bool optimize
     const Container *best = NULL;
     for (size_t i = 0; i < checkpoint->container_count; i++) {
         const Container *one = &checkpoint->containers[i];
-        if (one->optimizer == optimizer && !one->parts && (!best || is_larger(one, best))) best = one;
+        if (one->optimizer == optimizer && !one->parts && (!best || is_larger(one, best)))
+            best = one;
     }
     return best;
 }
@@ -334,7 +336,8 @@ const Container *checkpoint_choose(const Checkpoint *checkpoint, size_t *rivals,
 {
     bool certain = true;
     const Container *chosen = checkpoint_find_container(checkpoint, "");
-    if (chosen && (chosen->others || chosen->parts || chosen->optimizer || is_joined(checkpoint, chosen)))
+    if (chosen && (chosen->others || chosen->parts || chosen->optimizer ||
+                   is_joined(checkpoint, chosen)))
         chosen = NULL;
     if (!chosen) chosen = find_usual(checkpoint, &certain);
     if (!chosen) {

@@ -59,7 +59,8 @@ static bool check_coo(const Sparse *s, Error *err)
 static bool check_compressed(const Sparse *s, Error *err)
 {
     const Tensor *values = s->values;
-    unsigned batch = s->indices->rank ? s->indices->rank - 1u : 0, block = is_blocked(s->layout) ? 2 : 0;
+    unsigned batch = s->indices->rank ? s->indices->rank - 1u : 0;
+    unsigned block = is_blocked(s->layout) ? 2 : 0;
     bool fine = s->indices->rank && s->plain->rank == batch + 1 && s->rank >= batch + 2 &&
                 values->rank == s->rank - 1 + block &&
                 same_dims(s->indices->dims, batch, s->dims, batch) &&
@@ -148,7 +149,8 @@ static bool place_coo(SparseSource *source, Error *err)
             int64_t index = indices[k * n + i];
             fine = index >= 0 && index < s->dims[k];
             if (!fine)
-                error_set(err, ERR_FORMAT, "its index %" PRId64 " of dim %u lies outside of %" PRId64,
+                error_set(err, ERR_FORMAT,
+                          "its index %" PRId64 " of dim %u lies outside of %" PRId64,
                           index, k, s->dims[k]);
             else to = to * (uint64_t)s->dims[k] + (uint64_t)index;
         }
@@ -175,14 +177,16 @@ static bool place_line(SparseSource *source, const Matrix *m, int64_t line, Erro
     for (int64_t e = m->starts[line]; e < m->starts[line + 1]; e++) {
         int64_t other = m->plain[e];
         if (other < 0 || other >= m->across)
-            return error_set(err, ERR_FORMAT, "its plain index %" PRId64 " lies outside of %" PRId64,
+            return error_set(err, ERR_FORMAT,
+                             "its plain index %" PRId64 " lies outside of %" PRId64,
                              other, m->across);
         uint64_t row = (uint64_t)(by_column ? other : line) * (uint64_t)m->high;
         uint64_t column = (uint64_t)(by_column ? line : other);
         uint64_t entry = m->index * m->n + (uint64_t)e;
         for (uint64_t i = 0; i < (uint64_t)m->high; i++)
             source->runs[source->count++] =
-                (Run){(m->index * rows + row + i) * columns + column, entry * (uint64_t)m->high + i};
+                (Run){(m->index * rows + row + i) * columns + column,
+                      entry * (uint64_t)m->high + i};
     }
     return true;
 }
@@ -191,11 +195,13 @@ static bool place_line(SparseSource *source, const Matrix *m, int64_t line, Erro
 static bool place_matrix(SparseSource *source, const Matrix *m, Error *err)
 {
     if (m->starts[0] != 0 || m->starts[m->lines] != (int64_t)m->n)
-        return error_set(err, ERR_FORMAT, "its compressed indices do not go from 0 to %" PRIu64, m->n);
+        return error_set(err, ERR_FORMAT, "its compressed indices do not go from 0 to %" PRIu64,
+                         m->n);
     for (int64_t line = 0; line < m->lines; line++)
         if (m->starts[line] > m->starts[line + 1] || m->starts[line] < 0 ||
             m->starts[line + 1] > (int64_t)m->n)
-            return error_set(err, ERR_FORMAT, "its compressed indices do not rise at %" PRId64, line);
+            return error_set(err, ERR_FORMAT, "its compressed indices do not rise at %" PRId64,
+                             line);
     for (int64_t line = 0; line < m->lines; line++)
         if (!place_line(source, m, line, err)) return false;
     return true;
