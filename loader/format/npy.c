@@ -107,6 +107,15 @@ static bool refuse_elements(const Literal *l, const char *descr, size_t n)
     return false;
 }
 
+/* Up to and with the last bracket: what stands behind it are the other keys. */
+static size_t bracket_length(const char *from, const char *end)
+{
+    const char *close = from;
+    for (const char *p = from; p < end && *p != ':'; p++)
+        if (*p == ']' || *p == ')') close = p;
+    return (size_t)(close - from) + 1;
+}
+
 /* '<V2' is bfloat16 of ml_dtypes, the only type of two bytes that has no letter. */
 static bool take_descr(Literal *l)
 {
@@ -116,7 +125,7 @@ static bool take_descr(Literal *l)
     const char *from = l->at;
     if (!take_text(l, &text, &n)) {
         if (from < l->end && (*from == '[' || *from == '('))
-            return refuse_elements(l, from, strcspn(from, "\n"));
+            return refuse_elements(l, from, bracket_length(from, l->end));
         return refuse(l, "has a type that is no text");
     }
     const char *kind = n && strchr("<>|=", text[0]) && text[0] ? text + 1 : text;

@@ -16,7 +16,10 @@ DType numpy_dtype(const char *descr, size_t n, bool *big_endian)
     if (!n || n >= sizeof name) return DT_UNKNOWN;
     memcpy(name, descr, n);
     name[n] = '\0';
-    DType found = strcmp(name, "V2") == 0 ? DT_BF16 : strcmp(name, "?") == 0 ? DT_BOOL : DT_UNKNOWN;
+    DType found = strcmp(name, "V2") == 0   ? DT_BF16
+                  : strcmp(name, "f1") == 0 ? DT_F8_E5M2
+                  : strcmp(name, "?") == 0  ? DT_BOOL
+                                            : DT_UNKNOWN;
     for (unsigned i = 0; found == DT_UNKNOWN && i < DTYPE_COUNT; i++) {
         const char *numpy = dtype_info((DType)i)->numpy;
         if (numpy && strcmp(numpy, name) == 0) found = (DType)i;

@@ -30,6 +30,10 @@ static const char hdf5_magic[] = "\x89HDF\r\n\x1a\n";
 static const char hdf5_text[] =
     "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors";
 
+/* The first byte is always this one, the second tells the level. */
+static const char zlib_text[] =
+    "compressed with zlib (joblib?); in Python: save the arrays of joblib.load(FILE) as .npz";
+
 /* What the libraries and specifications of these formats put at that place. Several bytes, so that
  * hardly a file has two of them by chance. */
 static const Magic magics[] = {
@@ -51,6 +55,10 @@ static const Magic magics[] = {
     {0, 4, "\x28\xB5\x2F\xFD", "compressed with Zstandard; unpack it first: unzstd FILE"},
     {0, 3, "BZh", "compressed with bzip2; unpack it first: bunzip2 FILE"},
     {0, 4, "\x04\x22\x4D\x18", "compressed with LZ4; unpack it first: unlz4 FILE"},
+    {0, 2, "\x78\x01", zlib_text},
+    {0, 2, "\x78\x5e", zlib_text},
+    {0, 2, "\x78\x9c", zlib_text},
+    {0, 2, "\x78\xda", zlib_text},
     {0, 6, "7z\xBC\xAF\x27\x1C", "a 7-Zip archive; unpack it first: 7z x FILE"},
     {0, 6, "Rar!\x1a\x07", "a RAR archive; unpack it first: unrar x FILE"},
     {0, 4, "PK\5\6", "an empty zip archive; nothing was saved in it"},

@@ -94,8 +94,27 @@ static const char *entry_name(Arena *arena, const Object *key)
     return copy;
 }
 
-/* The entries of a DICT, as many as half its items, and *count of them different. Keys that
- * differ for Python but not as names (0 and "0") are equal here, which is worth a warning. */
+/* Keys that differ for Python may be equal as names (0 and "0"): text keeps its name, the other
+ * key is written as in a path, [0]. */
+static void name_apart(TorchFile *file, Entry *entry)
+{
+    Text name = {0}, shown = {0};
+    path_add_key(&name, entry->key);
+    name_show(entry->name, &shown);
+    entry->name = arena_strndup(file->arena, text_string(&name), name.length);
+    torch_warn(file, "two keys of one dict are both written '%.80s'; the one that is no text is "
+               "listed as '%.80s'", text_string(&shown), entry->name);
+    text_done(&name);
+    text_done(&shown);
+}
+
+/* Whether a key is text, which Python 2 wrote as bytes. */
+static bool is_text(const Object *key)
+{
+    return key->kind == OBJ_STR || key->kind == OBJ_BYTES;
+}
+
+/* The entries of a DICT, as many as half its items, and *count of them different. */
 static bool list_entries(Lister *lister, const Object *dict, Entry *entries, size_t *count)
 {
     NameMap index;
@@ -106,17 +125,18 @@ static bool list_entries(Lister *lister, const Object *dict, Entry *entries, siz
         Entry entry = {entry_name(lister->file->arena, key), key, dict->list.items[i + 1]};
         fine = torch_spend(lister->file, strlen(entry.name), lister->err);
         uint32_t before = map_get(&index, entry.name);
-        if (before == MAP_NONE) {
-            map_set(&index, entry.name, (uint32_t)*count);
-            entries[(*count)++] = entry;
+        if (before != MAP_NONE && is_text(entries[before].key) != is_text(key)) {
+            Entry *other = is_text(key) ? &entries[before] : &entry;
+            name_apart(lister->file, other);
+            if (is_text(key)) map_set(&index, other->name, before);
+            before = is_text(key) ? MAP_NONE : map_get(&index, entry.name);
+        }
+        if (before != MAP_NONE) {
+            entries[before].value = entry.value;
             continue;
         }
-        if (entries[before].key->kind != key->kind)
-            torch_warn(lister->file,
-                       "two keys of one dict are both shown as '%.80s'; only the last "
-                       "is listed",
-                       entry.name);
-        entries[before].value = entry.value;
+        map_set(&index, entry.name, (uint32_t)*count);
+        entries[(*count)++] = entry;
     }
     map_done(&index);
     return fine;
