@@ -32,6 +32,7 @@ DType build_dtype(const Object *node);
 /* Makers (torch_parts.c); their arguments stand above each. */
 bool build_sparse(Build *b);
 bool build_nested(Build *b);
+bool build_jagged(Build *b);
 bool build_wrapper(Build *b);
 bool build_device(Build *b);
 

@@ -168,6 +168,26 @@ bool build_nested(Build *b)
     return true;
 }
 
+/* ({'values': …, 'offsets': …, 'lengths': …}): the jagged layout, in which one dim differs. */
+bool build_jagged(Build *b)
+{
+    static const char *const names[] = {"values", "offsets", "lengths"};
+    const Object *values = object_get(build_arg(b, 0), names[0]);
+    const Object *offsets = object_get(build_arg(b, 0), names[1]);
+    b->unknown = !values || values->kind != OBJ_TENSOR;
+    if (b->unknown) return true;
+    b->tensor = *values->tensor;
+    for (size_t i = 0; i < countof(names); i++)
+        if (!add_part(b, names[i], object_get(build_arg(b, 0), names[i]))) return false;
+    bool counted = offsets && offsets->kind == OBJ_TENSOR && offsets->tensor->rank == 1 &&
+                   offsets->tensor->dims[0] > 0;
+    build_opaque(b, counted ? arena_printf(b->file->arena,
+                                           "nested: %" PRId64 " tensors of different lengths, one "
+                                           "behind the other", offsets->tensor->dims[0] - 1)
+                            : "nested: tensors of different lengths, one behind the other");
+    return true;
+}
+
 /* An attribute of a Python object: its state is a dict, or such a dict and its slots. */
 static const Object *attributes_of(const Object *state, size_t which)
 {

@@ -243,6 +243,7 @@ static const Rebuilder rebuilders[] = {
     {"_rebuild_sparse_tensor", build_sparse, 2},
     {"_rebuild_sparse_csr_tensor", build_sparse, 2},
     {"_rebuild_nested_tensor", build_nested, 4},
+    {"_rebuild_njt", build_jagged, 1},
     {"_rebuild_wrapper_subclass", build_wrapper, 4},
     {"_rebuild_device_tensor_from_cpu_tensor", build_device, 2},
     {"_rebuild_device_tensor_from_numpy", build_device, 2},

@@ -150,6 +150,13 @@ class Pickled(Case):
         rows = self.listing(self.path("n.pth") + "::n")["tensors"]
         self.assertEqual([t["key"] for t in rows], ["buffer", "sizes", "strides", "offsets"])
 
+    def test_jagged(self):
+        parts = [torch.ones(2, 3), torch.zeros(1, 3)]
+        torch.save({"j": torch.nested.nested_tensor(parts, layout=torch.jagged)}, self.path("j.pth"))
+        self.assertIn("nested: 2 tensors", self.tenon("ls", self.path("j.pth")))
+        rows = self.listing(self.path("j.pth") + "::j")["tensors"]
+        self.assertEqual([(t["key"], t["shape"]) for t in rows], [("values", [3, 3]), ("offsets", [3])])
+
     def test_keys(self):
         keys = collections.OrderedDict([(("a", 1), torch.ones(1)), (("a", 2), torch.ones(2)), (3, torch.ones(3)),
                                         ("3", torch.ones(4)), (None, torch.ones(5)), (2.5, torch.ones(6)),
