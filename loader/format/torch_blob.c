@@ -97,7 +97,7 @@ static bool find_encoded(TorchFile *file, Object *text, uint64_t wanted, TorchBl
         *blob = (TorchBlob){file->pickle, 0, 0};
         return true;
     }
-    return keep(file, source_latin1(file->pickle, text->bytes.at, length, count, err), 0, blob,
+    return keep(file, source_latin1(file->pickle, text->bytes.at, length, count, err), length, blob,
                 err);
 }
 
@@ -112,6 +112,8 @@ bool torch_find_blob(TorchFile *file, Object *node, uint64_t wanted, TorchBlob *
 {
     *found = file->pickle != NULL;
     if (!*found) return true;
+    bool near = node->kind == OBJ_STR || node->kind == OBJ_BYTES;
+    if (!torch_spend(file, near ? node->bytes.n : 1, err)) return false;
     if (!file->pickle_kept) checkpoint_own_source(file->checkpoint, source_ref(file->pickle));
     file->pickle_kept = true;
     bool made = object_is_call(node, "builtins", "bytearray");

@@ -176,6 +176,7 @@ bool build_jagged(Build *b)
     const Object *offsets = object_get(build_arg(b, 0), names[1]);
     b->unknown = !values || values->kind != OBJ_TENSOR;
     if (b->unknown) return true;
+    if (!torch_spend(b->file, object_as_dict(build_arg(b, 0))->list.count, b->err)) return false;
     b->tensor = *values->tensor;
     for (size_t i = 0; i < countof(names); i++)
         if (!add_part(b, names[i], object_get(build_arg(b, 0), names[i]))) return false;
@@ -208,10 +209,11 @@ static const Object *find_attribute(const Object *state, const char *name)
 /* Whether a value is only a part of a sum over ranks: a placement of the class Partial. */
 static bool has_partial(const Object *spec)
 {
+    enum { MESH_DIMS_MAX = 64 };
     const Object *state = spec && spec->kind == OBJ_CALL ? spec->call->state : NULL;
     const Object *attributes = attributes_of(state, 0);
     const Object *list = object_as_sequence(object_get(attributes, "placements"));
-    for (size_t i = 0; list && i < list->list.count; i++) {
+    for (size_t i = 0; list && i < list->list.count && i < MESH_DIMS_MAX; i++) {
         const Object *one = list->list.items[i];
         const Object *class = one->kind == OBJ_CALL ? one->call->callable : NULL;
         if (class && class->kind == OBJ_GLOBAL && strstr(class->global.name, "Partial"))

@@ -1,6 +1,6 @@
 /* At the first read the indices become runs: so many values, from a place in the values to a place
  * in the whole. They are sorted, equal places are added up, and a read copies those that it
- * touches. Memory grows with what is stored, never with the whole. */
+ * touches. Memory grows with what is stored, never with the whole, and only while it is read. */
 #include "loader/tensor/sparse.h"
 
 #include <inttypes.h>
@@ -20,7 +20,7 @@ typedef struct SparseSource {
     ByteSource base;
     char *name;              /* also base.name; owned */
     Sparse sparse;
-    pthread_mutex_t lock;    /* over what follows while it is being made */
+    pthread_mutex_t lock;    /* over what follows */
     bool ready;
     uint64_t run_bytes;      /* of one run */
     Run *runs;               /* [count], sorted, none twice; owned */
@@ -301,6 +301,15 @@ static uint64_t run_length(const Sparse *s)
     return length;
 }
 
+static void unload(SparseSource *source)
+{
+    free(source->runs);
+    free(source->values);
+    source->runs = NULL;
+    source->values = NULL;
+    source->ready = false;
+}
+
 static bool load(SparseSource *source, Error *err)
 {
     const Sparse *s = &source->sparse;
@@ -320,10 +329,7 @@ static bool load(SparseSource *source, Error *err)
         source->ready = true;
         return true;
     }
-    free(source->runs);
-    free(source->values);
-    source->runs = NULL;
-    source->values = NULL;
+    unload(source);
     return false;
 }
 
@@ -339,13 +345,9 @@ static size_t find_run(const SparseSource *source, uint64_t offset)
     return low;
 }
 
-static bool read_sparse(ByteSource *base, uint64_t offset, void *out, size_t n, Error *err)
+/* Copies the range out of what is loaded. */
+static void copy_runs(const SparseSource *source, uint64_t offset, void *out, size_t n)
 {
-    SparseSource *source = (SparseSource *)base;
-    pthread_mutex_lock(&source->lock);
-    bool fine = source->ready || load(source, err);
-    pthread_mutex_unlock(&source->lock);
-    if (!fine) return false;
     memset(out, 0, n);
     uint64_t size = source->run_bytes;
     for (size_t i = find_run(source, offset); i < source->count; i++) {
@@ -356,15 +358,26 @@ static bool read_sparse(ByteSource *base, uint64_t offset, void *out, size_t n, 
         memcpy((unsigned char *)out + (from - offset),
                source->values + source->runs[i].from * size + (from - start), (size_t)(end - from));
     }
-    return true;
+}
+
+/* Whoever reads to the end is done with it: a file may have thousands of such tensors, and only
+ * the one under way should take memory. */
+static bool read_sparse(ByteSource *base, uint64_t offset, void *out, size_t n, Error *err)
+{
+    SparseSource *source = (SparseSource *)base;
+    pthread_mutex_lock(&source->lock);
+    bool fine = source->ready || load(source, err);
+    if (fine) copy_runs(source, offset, out, n);
+    if (fine && offset + n == base->size) unload(source);
+    pthread_mutex_unlock(&source->lock);
+    return fine;
 }
 
 static void close_sparse(ByteSource *base)
 {
     SparseSource *source = (SparseSource *)base;
     pthread_mutex_destroy(&source->lock);
-    free(source->runs);
-    free(source->values);
+    unload(source);
     free(source->name);
     free(source);
 }

@@ -30,8 +30,8 @@ bool sparse_check(const Sparse *sparse, Error *err);
 /* The number of values (or blocks) that are stored. */
 uint64_t sparse_stored(const Sparse *sparse);
 /* The dense values, row-major, little-endian, `bytes` in all. Tensors and dims must outlive it.
- * Indices and values are read at the first read, under LIMIT_SPARSE_BYTES; reads fail when an
- * index lies outside. sparse_check has passed. */
+ * Indices and values are read at the first read, under LIMIT_SPARSE_BYTES, and let go by one that
+ * reaches the end; reads fail when an index lies outside. sparse_check has passed. */
 ByteSource *sparse_source(const Sparse *sparse, uint64_t bytes, const char *name);
 
 #endif
