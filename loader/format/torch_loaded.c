@@ -6,24 +6,41 @@
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
 
+/* Bytes that the five pickles of a stream may take together: PyTorch's take about 300. The same
+ * stream may be named again and again for a few bytes each, so what it makes is paid for. */
+enum { PICKLES_BYTES_MAX = 4096 };
+
 /* The fourth pickle of the stream and the elements behind the fifth. */
 typedef struct Stream {
     Object *object;
     uint64_t numel, at;          /* elements, and the byte at which they begin */
 } Stream;
 
-/* Magic number, version, system, object, keys, then i64 elements. */
-static bool read_stream(Arena *arena, ByteSource *source, Stream *stream, Error *err)
+/* Magic number, version, system, object, keys. */
+static bool read_pickles(Arena *arena, ByteSource *head, Stream *stream, Error *err)
 {
     enum { OBJECT = 3, PICKLES = 5 };
-    unsigned char count[8];
     for (int i = 0; i < PICKLES; i++) {
         uint64_t used;
-        Object *object = pickle_read(arena, source, stream->at, &used, err);
+        Object *object = pickle_read(arena, head, stream->at, &used, err);
         if (!object) return false;
         stream->at += used;
         if (i == OBJECT) stream->object = object;
     }
+    return true;
+}
+
+/* The pickles, then i64 elements. */
+static bool read_stream(TorchFile *file, ByteSource *source, Stream *stream, Error *err)
+{
+    unsigned char count[8];
+    uint64_t n = source->size < PICKLES_BYTES_MAX ? source->size : PICKLES_BYTES_MAX;
+    ByteSource *head = source_window(source, 0, n, NULL, err);
+    if (!head) return false;
+    size_t before = arena_bytes(file->arena);
+    bool fine = read_pickles(file->arena, head, stream, err);
+    source_unref(head);
+    if (!fine || !torch_spend(file, arena_bytes(file->arena) - before, err)) return false;
     if (!source_read(source, stream->at, count, sizeof count, err)) return false;
     stream->at += sizeof count;
     for (size_t i = sizeof count; i-- > 0;) stream->numel = stream->numel << 8 | count[i];
@@ -74,7 +91,7 @@ bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error
     TorchStorage *storage = arena_alloc(file->arena, sizeof *storage);
     Stream stream = {0};
     if (!torch_spend(file, sizeof *storage + TORCH_KEY_MAX, err) ||
-        !read_stream(file->arena, window, &stream, err) ||
+        !read_stream(file, window, &stream, err) ||
         !fill_storage(file, &stream, window, storage, err))
         return false;
     call->loaded = storage;

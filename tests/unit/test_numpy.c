@@ -182,6 +182,51 @@ static void test_python_2_strings(void **state)
     text_done(&p);
 }
 
+/* Protocol 0: the values as an escaped literal, which no place in the file holds raw. */
+static void test_python_2_literals(void **state)
+{
+    (void)state;
+    Error err = {0};
+    Text p = pickle_of("i2", "K\2\x85", BYTES("S'\\x00\\x00\\x01\\x00'\n"));
+    ByteSource *source = source_from_memory(p.bytes, p.length, "x.pkl");
+    Checkpoint *c = checkpoint_open_source(source, &err);
+    if (!c) fail_msg("%s", err.text);
+    counts(tensor_at(c, "", "w"));
+    checkpoint_unref(c);
+    source_unref(source);
+    text_done(&p);
+}
+
+/* One stream named by 200,000 tensors: what it makes is paid for each time. */
+static void test_stream_that_is_repeated(void **state)
+{
+    (void)state;
+    enum { TIMES = 200000 };
+    Text p = {0}, stream = {0};
+    text_addn(&stream, legacy_preamble, sizeof legacy_preamble - 1);
+    text_addn(&stream, BYTES("(U\7storagectorch\nFloatStorage\nU\1kU\3cpuK\0"));
+    for (int i = 0; i < 3000; i++) text_add(&stream, "]");
+    text_add(&stream, "tQ.].");
+    put(&stream, 0, 8);
+    text_addn(&p, BYTES("\x80\2]B"));
+    put(&p, stream.length, 4);
+    text_addn(&p, stream.bytes, stream.length);
+    text_addn(&p, BYTES("q\1ctorch.storage\n_load_from_bytes\nq\2ctorch._utils\n"
+                        "_rebuild_tensor\nq\3("));
+    for (int i = 0; i < TIMES; i++) text_addn(&p, BYTES("h\3(h\2h\1\x85RK\0))tR"));
+    text_add(&p, "e.");
+    text_done(&stream);
+    refuses_bytes(&p, ERR_LIMIT, "the same parts are repeated so often");
+}
+
+static void test_too_many_pickles(void **state)
+{
+    (void)state;
+    Text p = {0};
+    for (int i = 0; i < 10002; i++) text_addn(&p, BYTES("\x80\2N."));
+    refuses_bytes(&p, ERR_LIMIT, "more than the limit of 10000 pickles in a row");
+}
+
 static void test_malformed_arrays(void **state)
 {
     (void)state;
@@ -340,6 +385,9 @@ int main(void)
         TEST(test_several_pickles_in_a_row),
         TEST(test_plain_pickles_of_the_field),
         TEST(test_python_2_strings),
+        TEST(test_python_2_literals),
+        TEST(test_stream_that_is_repeated),
+        TEST(test_too_many_pickles),
         TEST(test_malformed_arrays),
         TEST(test_arrays_that_stay_calls),
         TEST(test_axes_that_are_no_permutation),
