@@ -211,8 +211,8 @@ static void test_stream_that_is_repeated(void **state)
     text_addn(&p, BYTES("\x80\2]B"));
     put(&p, stream.length, 4);
     text_addn(&p, stream.bytes, stream.length);
-    text_addn(&p, BYTES("q\1ctorch.storage\n_load_from_bytes\nq\2ctorch._utils\n"
-                        "_rebuild_tensor\nq\3("));
+    text_addn(&p, BYTES("q\1" "0ctorch.storage\n_load_from_bytes\nq\2" "0ctorch._utils\n"
+                        "_rebuild_tensor\nq\3" "0("));
     for (int i = 0; i < TIMES; i++) text_addn(&p, BYTES("h\3(h\2h\1\x85RK\0))tR"));
     text_add(&p, "e.");
     text_done(&stream);
