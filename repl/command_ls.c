@@ -230,11 +230,13 @@ static void print_padded(const char *text, size_t width, bool right)
 static void print_others(const Listing *listing)
 {
     enum { NAMED = 5 };
-    size_t named = 0, more = 0, state = 0;
+    size_t named = 0, more = 0, state = 0, made = 0;
     for (size_t i = 0; i < checkpoint_container_count(listing->checkpoint); i++) {
         const Container *one = checkpoint_container(listing->checkpoint, i);
         if (one->dict == listing->dict) continue;
-        if (one->optimizer) {
+        if (one->parts) {
+            made++;
+        } else if (one->optimizer) {
             state++;
         } else if (named == NAMED) {
             more++;
@@ -248,7 +250,8 @@ static void print_others(const Listing *listing)
     }
     if (more) printf(" and %zu more", more);
     if (state) printf("%s optimizer state", named ? ", and" : "also holds");
-    if (named || state)
+    if (made) printf("%s the parts of %zu tensors", named || state ? ", and" : "also holds", made);
+    if (named || state || made)
         printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
 

@@ -4,7 +4,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "loader/format/fault.h"
 #include "loader/format/graph.h"
 
 /* Deeper nodes are counted, not shown: every level makes the paths below it longer. */
@@ -70,6 +72,8 @@ static void push_children(Walk *walk, const Object *object, const char *path)
         break;
     case OBJ_DICT: push_pairs(walk, object, path); break;
     case OBJ_CALL:
+        if (object->call->callable && object_source(object->call->callable, NULL, NULL, NULL))
+            push(walk, object->call->callable, arena_printf(walk->arena, "%s<class>", path));
         push(walk, object->call->state, arena_printf(walk->arena, "%s<state>", path));
         if (object->call->list) push_items(walk, object->call->list, path);
         if (object->call->map) push_pairs(walk, object->call->map, path);
@@ -88,6 +92,18 @@ static void show_tensor(const Tensor *tensor, Text *out)
     show_shape(tensor->dims, tensor->rank, out);
 }
 
+/* The class and the file, then the whole text, in as many lines as it has. */
+static void show_source(const Object *object, Text *out)
+{
+    const Object *file, *text;
+    object_source(object, NULL, &file, &text);
+    object_show(object, out);
+    text_add(out, " in ");
+    fault_quote(file->bytes.text, file->bytes.n, 200, out);
+    text_addc(out, '\n');
+    text_addn(out, text->bytes.text, text->bytes.n);
+}
+
 /* Calls visit(path, description) for every node, shared ones once with their content. */
 static void walk_tree(const Checkpoint *checkpoint,
                       void (*visit)(const char *path, const char *what, void *context),
@@ -101,13 +117,15 @@ static void walk_tree(const Checkpoint *checkpoint,
         bool whole = node.depth < DEPTH_MAX;
         walk.depth = node.depth + 1;
         text_clear(&what);
+        bool source = object_source(node.object, NULL, NULL, NULL);
         if (node.object->kind == OBJ_TENSOR) show_tensor(node.object->tensor, &what);
+        else if (source && !node.object->mark) show_source(node.object, &what);
         else object_show(node.object, &what);
         if (node.object->mark) text_add(&what, " (shared, shown above)");
         if (!whole && node.object->kind >= OBJ_TUPLE) text_add(&what, " (not shown any deeper)");
         visit(node.path, text_string(&what), context);
         if (!whole || node.object->mark || node.object->kind == OBJ_TENSOR) continue;
-        push_children(&walk, node.object, node.path);
+        if (!source) push_children(&walk, node.object, node.path);
         if (node.object->kind < OBJ_TUPLE) continue;
         node.object->mark = 1;
         walk.seen = mem_grow(walk.seen, &walk.seen_room, walk.seen_count + 1, sizeof *walk.seen);
@@ -120,13 +138,33 @@ static void walk_tree(const Checkpoint *checkpoint,
     arena_free(walk.arena);
 }
 
-/* One line: "model.fc.weight   tensor f32 10×512". The path is a name and escaped here. */
+/* The lines of a source text, each escaped by itself. */
+static void print_lines(const char *text)
+{
+    Text line = {0}, shown = {0};
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        text_clear(&line);
+        text_clear(&shown);
+        text_addn(&line, text, n);
+        name_show(text_string(&line), &shown);
+        printf("    | %s\n", text_string(&shown));
+        text += n + (text[n] == '\n');
+    }
+    text_done(&line);
+    text_done(&shown);
+}
+
+/* One line: "model.fc.weight   tensor f32 10×512". The path is a name and escaped here; only a
+ * source text has more lines. */
 static void print_node(const char *path, const char *what, void *context)
 {
     (void)context;
     Text shown = {0};
+    size_t n = strcspn(what, "\n");
     name_show(path[0] ? path : "(top level)", &shown);
-    printf("%s   %s\n", text_string(&shown), what);
+    printf("%s   %.*s\n", text_string(&shown), (int)n, what);
+    if (what[n]) print_lines(what + n + 1);
     text_done(&shown);
 }
 

@@ -72,8 +72,9 @@ typedef struct FolderFormat {
     Checkpoint *(*open)(OpenContext *context, const Folder *folder, Error *err);
 } FolderFormat;
 
-extern const Format format_torch_zip, format_torch_legacy, format_safetensors,
-    format_sharded, format_schema_json, format_schema_text;
+extern const Format format_zip, format_torch_legacy, format_safetensors;
+extern const Format format_torch_tar, format_npy, format_pickle;
+extern const Format format_sharded, format_schema_json, format_schema_text;
 
 /* Opens whatever `path` is: a file (format by content), or a folder that holds a model (one
  * model file, or an index with its shards). Errors say what the thing is instead: missing,

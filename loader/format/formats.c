@@ -16,10 +16,17 @@ enum { HEAD_BYTES = 4096, NAME_BYTES_MAX = 255 };
 /* In the order in which they are asked: magic numbers first, structure next, text last. The
  * first BINARY_FORMATS hold values. */
 static const Format *const formats[] = {
-    &format_torch_zip, &format_torch_legacy, &format_safetensors,
-    &format_sharded,   &format_schema_json,  &format_schema_text,
+    &format_zip,
+    &format_torch_legacy,
+    &format_safetensors,
+    &format_torch_tar,
+    &format_npy,
+    &format_pickle,
+    &format_sharded,
+    &format_schema_json,
+    &format_schema_text,
 };
-enum { BINARY_FORMATS = 3 };
+enum { BINARY_FORMATS = 6 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
 static const FolderFormat *const folder_formats[] = {NULL};

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/format/fault.h"
+
 /* Marks a node on the way in, so that a way back to it is not taken. */
 static void enter(Graph *graph, Object *node)
 {
@@ -108,6 +110,33 @@ void graph_place(const Graph *graph, Text *path, Text *key)
     }
 }
 
+/* Tuples and objects may be keys, too, and must not look alike: ('a', 1), Path('x'). Only so deep
+ * and so wide, since nothing bounds what a file nests in a key. */
+enum { KEY_DEPTH = 3, KEY_ITEMS = 16, KEY_TEXT = 200 };
+
+static void show_key(const Object *key, unsigned depth, Text *out)
+{
+    const Object *items = key->kind == OBJ_CALL ? key->call->args : key;
+    bool nested = items && items->kind == OBJ_TUPLE && depth < KEY_DEPTH;
+    if (key->kind == OBJ_STR || key->kind == OBJ_BYTES) {
+        text_addc(out, '\'');
+        fault_quote(key->bytes.text, key->bytes.n, KEY_TEXT, out);
+        text_addc(out, '\'');
+        return;
+    }
+    if (key->kind == OBJ_INT) text_addf(out, "%" PRId64, key->integer);
+    else if (key->kind == OBJ_CALL && nested) object_show(key->call->callable, out);
+    else if (!nested) object_show(key, out);
+    if (!nested) return;
+    text_addc(out, '(');
+    for (size_t i = 0; i < items->list.count && i < KEY_ITEMS; i++) {
+        if (i) text_add(out, ", ");
+        show_key(items->list.items[i], depth + 1, out);
+    }
+    bool alone = items->list.count == 1 && key->kind == OBJ_TUPLE;
+    text_add(out, items->list.count > KEY_ITEMS ? ", …)" : alone ? ",)" : ")");
+}
+
 /* Text and integers may give the same name (0 and "0"); in paths they are told apart. */
 void key_name(const Object *key, Text *out)
 {
@@ -120,7 +149,7 @@ void key_name(const Object *key, Text *out)
         }
         break;
     case OBJ_INT: text_addf(out, "%" PRId64, key->integer); break;
-    default: object_show(key, out);
+    default: show_key(key, 0, out);
     }
 }
 

@@ -45,7 +45,7 @@ static bool check_room(Machine *m, uint64_t n)
         return machine_fail(m, ERR_FORMAT, "the file ends at byte %" PRIu64
                             " in the middle of the pickle; it is truncated", m->source->size);
     char more[LIMIT_TEXT];
-    uint64_t before = m->position - m->start;
+    uint64_t before = m->position - m->start - m->skipped;
     if (before > limit(LIMIT_PICKLE_BYTES) || n > limit(LIMIT_PICKLE_BYTES) - before)
         return machine_fail(m, ERR_LIMIT, "the pickle has %" PRIu64 " bytes or more, %s",
                             before + n, limit_text(LIMIT_PICKLE_BYTES, more));
@@ -100,7 +100,7 @@ bool machine_take_number(Machine *m, unsigned width, uint64_t *number)
 
 /* The check that keeps memory within the file's size: whatever is allocated for an argument has
  * its bytes in the file. */
-bool machine_take_length(Machine *m, unsigned width, bool is_signed, size_t *n)
+bool machine_take_far_length(Machine *m, unsigned width, bool is_signed, size_t *n)
 {
     uint64_t length;
     if (!machine_take_number(m, width, &length)) return false;
@@ -111,7 +111,21 @@ bool machine_take_length(Machine *m, unsigned width, bool is_signed, size_t *n)
         return machine_fail(m, ERR_FORMAT, "claims %" PRIu64 " bytes, the file ends %" PRIu64
                             " bytes later", length, m->source->size - m->position);
     *n = (size_t)length;
-    return check_room(m, length);
+    return true;
+}
+
+bool machine_take_length(Machine *m, unsigned width, bool is_signed, size_t *n)
+{
+    return machine_take_far_length(m, width, is_signed, n) && check_room(m, *n);
+}
+
+/* What lies behind the block is read ahead anew when it is asked for. */
+void machine_skip(Machine *m, size_t n)
+{
+    size_t ahead = m->block_end - m->block_next;
+    m->block_next += n < ahead ? n : ahead;
+    m->position += n;
+    m->skipped += n;
 }
 
 /* Protocol 0 writes arguments as text. The line may go through several blocks. */

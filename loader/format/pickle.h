@@ -14,10 +14,14 @@
 /* Bounds that are no setting: others stand in core/limits.h. */
 enum {
     PICKLE_MEMO_SLACK = 1024,             /* memo index at most bytes of pickle + this */
+    PICKLE_NEAR_MAX = 16 << 10,           /* bytes or text up to this length are in memory */
     PICKLE_DIGITS_MAX = 1000              /* digits of an integer written as text */
 };
 
-/* Parses the pickle that starts at `offset` of `source`, reading ahead in small blocks; *used
+/* Bytes and text longer than PICKLE_NEAR_MAX become FAR nodes: the values of NumPy arrays, which
+ * stay in the file. They count against no limit. What is near tells where it lies, too.
+ *
+ * Parses the pickle that starts at `offset` of `source`, reading ahead in small blocks; *used
  * (may be NULL) receives its length up to and with STOP (more may follow). Nodes go to
  * `arena`; memory is bounded by a multiple of the bytes read. Errors name the source, the
  * opcode and its byte.
@@ -27,5 +31,8 @@ enum {
  * replaces the state of the first. */
 Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
                     Error *err);
+/* Reads what a FAR node left in the file (`source` is what pickle_read was given) into the arena,
+ * under the limit on a pickle's bytes; it is a STR, BYTES or BYTEARRAY then. */
+bool pickle_hold(Arena *arena, ByteSource *source, Object *far, Error *err);
 
 #endif

@@ -19,6 +19,7 @@ typedef struct Machine {
     ByteSource *source;              /* borrowed */
     uint64_t start;                  /* where the pickle starts in the source */
     uint64_t position;               /* of the next byte that an opcode will see */
+    uint64_t skipped;                /* bytes before it that were left in the file */
     unsigned char *block;            /* [PICKLE_BLOCK] read ahead; owned */
     size_t block_next, block_end;    /* what of it is still to be seen */
     const char *opcode;              /* name of the current one, for errors */
@@ -127,6 +128,10 @@ bool machine_take_number(Machine *m, unsigned width, uint64_t *number);
 /* A length of `width` bytes, checked against what is left of the source and of the limit. The
  * 4-byte lengths of LONG4 and BINSTRING are signed; negative ones are refused. */
 bool machine_take_length(Machine *m, unsigned width, bool is_signed, size_t *n);
+/* The same for what may stay in the file: not checked against the limit. */
+bool machine_take_far_length(Machine *m, unsigned width, bool is_signed, size_t *n);
+/* Passes over n bytes, which machine_take_far_length has found to be there. */
+void machine_skip(Machine *m, size_t n);
 /* Text up to a newline, which is consumed, into m->line. */
 bool machine_take_line(Machine *m);
 

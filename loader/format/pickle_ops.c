@@ -122,7 +122,7 @@ static bool store(Machine *m, uint64_t index)
 {
     Object *top = peek(m);
     if (!top) return false;
-    if (index > m->position - m->start + PICKLE_MEMO_SLACK)
+    if (index > m->position - m->start - m->skipped + PICKLE_MEMO_SLACK)
         return machine_fail(m, ERR_LIMIT,
                             "memo index %" PRIu64 " is beyond the limit of %d more than "
                             "the pickle has bytes",
@@ -375,6 +375,17 @@ static bool is_name(Machine *m, size_t length)
                         limit_text(LIMIT_PICKLE_NAME, more));
 }
 
+/* joblib puts the bytes of an array between the opcodes, behind the object that describes it. */
+static bool is_read(Machine *m, const Object *global)
+{
+    bool wrapper = strstr(global->global.module, "joblib.numpy_pickle") &&
+                   has_suffix(global->global.name, "ArrayWrapper");
+    return !wrapper ||
+           machine_fail(m, ERR_UNSUPPORTED, "it was written by joblib, which puts arrays between "
+                        "the opcodes; in Python: numpy.savez('weights.npz', **joblib.load(FILE)), "
+                        "or pickle.dump(joblib.load(FILE), …)");
+}
+
 /* Two lines: module and name. What they name is never looked up: a GLOBAL is the pair of names. */
 static Object *take_global(Machine *m)
 {
@@ -390,7 +401,7 @@ static Object *take_global(Machine *m)
 bool pickle_global(Machine *m)
 {
     Object *object = take_global(m);
-    return object && machine_push(m, object);
+    return object && is_read(m, object) && machine_push(m, object);
 }
 
 /* STACK_GLOBAL.   module name → module.name   Protocol 4 and later: both are STRs. */
@@ -404,7 +415,7 @@ bool pickle_stack_global(Machine *m)
     Object *object = machine_node(m, OBJ_GLOBAL, 0);
     object->global.module = module->bytes.text;
     object->global.name = name->bytes.text;
-    return machine_push(m, object);
+    return is_read(m, object) && machine_push(m, object);
 }
 
 /* In Python this is where the function would run. Here it is written down: a CALL node. */

@@ -3,6 +3,7 @@
  * Each reads what stands behind the opcode, given above its handler, and pushes one node. Numbers
  * are little-endian. What CPython's Lib/pickletools.py calls a "stringnl" is a line of text here:
  * protocol 0 writes nothing else. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,12 +176,25 @@ static bool is_python_text(const char *bytes, size_t n)
 /* A node with its n bytes right behind it, and a NUL. Reads them from the pickle. */
 static Object *take_text(Machine *m, ObjectKind kind, size_t n)
 {
+    uint64_t at = m->position;
     Object *object = machine_node(m, kind, n + 1);
     char *text = (char *)(object + 1);
     if (!machine_take(m, text, n)) return NULL;
+    object->bytes.at = at;
     object->bytes.text = text;
     object->bytes.n = n;
     return object;
+}
+
+/* Passes over what is too long to be anything but values: text or bytes of n bytes. */
+static bool push_far(Machine *m, FarKind kind, size_t n)
+{
+    Object *object = machine_node(m, OBJ_FAR, 0);
+    object->call_kind = (uint8_t)kind;
+    object->far.at = m->position;
+    object->far.n = n;
+    machine_skip(m, n);
+    return machine_push(m, object);
 }
 
 /* Names hold a NUL as C0 80; nearly no text has one. */
@@ -195,7 +209,8 @@ static void hold_text(Machine *m, Object *object)
 bool pickle_unicode(Machine *m)
 {
     size_t n;
-    if (!machine_take_length(m, m->n, false, &n)) return false;
+    if (!machine_take_far_length(m, m->n, false, &n)) return false;
+    if (n > PICKLE_NEAR_MAX) return push_far(m, FAR_TEXT, n);
     Object *object = take_text(m, OBJ_STR, n);
     if (!object) return false;
     if (!is_python_text(object->bytes.text, n))
@@ -216,7 +231,8 @@ static bool push_python2(Machine *m, Object *object)
 bool pickle_string(Machine *m)
 {
     size_t n;
-    if (!machine_take_length(m, m->n, true, &n)) return false;
+    if (!machine_take_far_length(m, m->n, true, &n)) return false;
+    if (n > PICKLE_NEAR_MAX) return push_far(m, FAR_PYTHON2, n);
     Object *object = take_text(m, OBJ_STR, n);
     return object && push_python2(m, object);
 }
@@ -225,7 +241,9 @@ bool pickle_string(Machine *m)
 static bool take_blob(Machine *m, ObjectKind kind)
 {
     size_t n;
-    if (!machine_take_length(m, m->n, false, &n)) return false;
+    if (!machine_take_far_length(m, m->n, false, &n)) return false;
+    if (n > PICKLE_NEAR_MAX)
+        return push_far(m, kind == OBJ_BYTES ? FAR_BYTES : FAR_BYTEARRAY, n);
     Object *object = take_text(m, kind, n);
     return object && machine_push(m, object);
 }
@@ -240,6 +258,32 @@ bool pickle_bytes(Machine *m)
 bool pickle_bytearray(Machine *m)
 {
     return take_blob(m, OBJ_BYTEARRAY);
+}
+
+/* See pickle.h. The node becomes what it would have been, had it been short. */
+bool pickle_hold(Arena *arena, ByteSource *source, Object *far, Error *err)
+{
+    uint64_t at = far->far.at;
+    size_t n = (size_t)far->far.n;
+    FarKind kind = (FarKind)far->call_kind;
+    char more[LIMIT_TEXT];
+    uint64_t room = limit(LIMIT_PICKLE_NODES), there = arena_bytes(arena);
+    if (there > room || n > (room - there) / 2)
+        return error_set(err, ERR_LIMIT, "%zu bytes of text or data at byte %" PRIu64 " need %s", n,
+                         at, limit_text(LIMIT_PICKLE_NODES, more));
+    char *text = arena_alloc(arena, n + 1);
+    if (!source_read(source, at, text, n, err)) return false;
+    bool is_text = kind >= FAR_TEXT && is_python_text(text, n);
+    if (kind == FAR_TEXT && !is_text)
+        return error_set(err, ERR_FORMAT, "its text at byte %" PRIu64 " is not UTF-8", at);
+    far->kind = (uint8_t)(is_text                 ? OBJ_STR
+                          : kind == FAR_BYTEARRAY ? OBJ_BYTEARRAY
+                                                  : OBJ_BYTES);
+    bool has_nul = is_text && memchr(text, '\0', n);
+    far->bytes.text = has_nul ? name_hold(arena, text, n) : text;
+    far->bytes.n = has_nul ? strlen(far->bytes.text) : n;
+    far->bytes.at = at;
+    return true;
 }
 
 /* The digit's value, -1 for any other character. 0x20 turns capitals into small letters. */

@@ -30,6 +30,10 @@ static const char hdf5_magic[] = "\x89HDF\r\n\x1a\n";
 static const char hdf5_text[] =
     "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors";
 
+/* The first byte is always this one, the second tells the level. */
+static const char zlib_text[] =
+    "compressed with zlib (joblib?); in Python: save the arrays of joblib.load(FILE) as .npz";
+
 /* What the libraries and specifications of these formats put at that place. Several bytes, so that
  * hardly a file has two of them by chance. */
 static const Magic magics[] = {
@@ -38,7 +42,6 @@ static const Magic magics[] = {
     {0, 4, "fmgg", "an old ggml file (from before GGUF); not supported"},
     {0, 4, "tjgg", "an old ggml file (from before GGUF); not supported"},
     {0, 4, "algg", "an old ggml adapter file (from before GGUF); not supported"},
-    {0, 6, "\x93NUMPY", "a NumPy .npy file; not supported yet: torch.save it as a dict of tensors"},
     {0, 8, hdf5_magic, hdf5_text},
     {512, 8, hdf5_magic, hdf5_text},
     {1024, 8, hdf5_magic, hdf5_text},
@@ -52,6 +55,10 @@ static const Magic magics[] = {
     {0, 4, "\x28\xB5\x2F\xFD", "compressed with Zstandard; unpack it first: unzstd FILE"},
     {0, 3, "BZh", "compressed with bzip2; unpack it first: bunzip2 FILE"},
     {0, 4, "\x04\x22\x4D\x18", "compressed with LZ4; unpack it first: unlz4 FILE"},
+    {0, 2, "\x78\x01", zlib_text},
+    {0, 2, "\x78\x5e", zlib_text},
+    {0, 2, "\x78\x9c", zlib_text},
+    {0, 2, "\x78\xda", zlib_text},
     {0, 6, "7z\xBC\xAF\x27\x1C", "a 7-Zip archive; unpack it first: 7z x FILE"},
     {0, 6, "Rar!\x1a\x07", "a RAR archive; unpack it first: unrar x FILE"},
     {0, 4, "PK\5\6", "an empty zip archive; nothing was saved in it"},
@@ -73,35 +80,6 @@ static bool explain_magic(ByteSource *source, const unsigned char *head, size_t 
         return true;
     }
     return false;
-}
-
-/* PyTorch before 0.1.10 wrote tars; one of these four is the first member. A tar's first header
- * is 512 bytes: the member's name at 0, ended by a NUL, and "ustar" at 257. */
-static bool explain_torch_tar(ByteSource *source, const unsigned char *head, size_t n, Error *err)
-{
-    static const char *const members[] = {"sys_info", "pickle", "tensors", "storages"};
-    if (n < 512 || memcmp(head + 257, "ustar", 5) != 0) return false;
-    const char *name = (const char *)head;
-    if (memcmp(name, "./", 2) == 0) name += 2;
-    for (size_t i = 0; i < countof(members); i++)
-        if (memcmp(name, members[i], strlen(members[i]) + 1) == 0) {
-            fault_file(err, ERR_UNSUPPORTED, source->name,
-                       "a checkpoint of PyTorch before 0.1.10 (a tar); not supported yet: load it "
-                       "in PyTorch and save it anew");
-            return true;
-        }
-    return false;
-}
-
-/* PROTO (0x80) and a version: protocols 2 to 5. The format for torch's own legacy stream, which
- * begins alike, was asked before. */
-static bool explain_pickle(ByteSource *source, const unsigned char *head, size_t n, Error *err)
-{
-    if (n < 2 || head[0] != 0x80 || head[1] < 2 || head[1] > 5) return false;
-    fault_file(err, ERR_UNSUPPORTED, source->name,
-               "a plain Python pickle (protocol %d) that torch.save did not write; not supported "
-               "yet: load it in Python and torch.save its tensors", head[1]);
-    return true;
 }
 
 /* A TensorFlow bundle's index ends with the magic number of LevelDB's tables. */
@@ -274,14 +252,13 @@ static bool explain_json(ByteSource *source, const unsigned char *head, size_t n
     return kind == JSON_OTHER || kind == JSON_BROKEN;
 }
 
-/* The tar of PyTorch stands before the magic numbers, one of which is any tar's. */
 bool refusal_explain(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
     const char *text = (const char *)head;
     size_t blank = text_start(head, n);
     while (blank < n && head[blank] && strchr(" \t\r\n", head[blank])) blank++;
-    return explain_torch_tar(source, head, n, err) || explain_magic(source, head, n, err) ||
-           explain_pickle(source, head, n, err) || explain_lfs(source, text, n, err) ||
+    return explain_magic(source, head, n, err) ||
+           explain_lfs(source, text, n, err) ||
            explain_page(source, text + blank, n - blank, err) ||
            explain_link(source, text, n, err) || explain_json(source, head, n, err) ||
            explain_table(source, err) || explain_zeros(source, head, n, err) ||

@@ -26,6 +26,7 @@ void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Objec
 void torch_done(TorchFile *file)
 {
     map_done(&file->keys);
+    free(file->far);
     free(file->storages);
 }
 
@@ -62,15 +63,18 @@ TorchStorage *torch_storage(const TorchFile *file, const char *key)
     return index == MAP_NONE ? NULL : file->storages[index];
 }
 
-/* PERSID of a tuple that begins with 'storage'. The oldest legacy files have ('module', class,
- * source file, source) too, which is of no use here. */
+bool torch_is_id(const Object *node)
+{
+    if (node->kind != OBJ_TUPLE || node->list.count < 1) return false;
+    const Object *tag = node->list.items[0];
+    return tag->kind == OBJ_STR && strcmp(tag->bytes.text, "storage") == 0;
+}
+
+/* PERSID of such a tuple. The oldest legacy files have ('module', class, source file, source)
+ * too, which is of no use here. */
 bool torch_is_storage(const Object *node)
 {
-    if (node->kind != OBJ_PERSID) return false;
-    const Object *id = node->list.items[0];
-    if (id->kind != OBJ_TUPLE || id->list.count < 1) return false;
-    const Object *tag = id->list.items[0];
-    return tag->kind == OBJ_STR && strcmp(tag->bytes.text, "storage") == 0;
+    return node->kind == OBJ_PERSID && torch_is_id(node->list.items[0]);
 }
 
 /* What a storage class holds, told by its name alone: torch.FloatStorage, torch.cuda.HalfStorage,
@@ -89,6 +93,15 @@ static bool read_class(TorchFile *file, const Object *node, Error *err)
     return true;
 }
 
+bool torch_storage_class(TorchFile *file, const Object *node, DType *dtype, unsigned *width,
+                         Error *err)
+{
+    if (!read_class(file, node, err)) return false;
+    *dtype = file->class_dtype;
+    *width = file->class_width;
+    return true;
+}
+
 /* Registers the storage of a key that was not met before, of the class read last. From now on all
  * tensors of that key point to this one record: that is how sharing memory is known. */
 static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool meta,
@@ -100,7 +113,7 @@ static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool m
     storage->meta = meta;
     storage->width = file->class_width;
     storage->storage.dtype = file->class_dtype;
-    storage->storage.index = (uint32_t)file->storage_count;
+    storage->storage.index = file->storages_met++;
     if (!sum_mul(numel, storage->width, &storage->claimed))
         return error_set(err, ERR_FORMAT,
                          "its storage claims %" PRIu64 " elements of %u bytes, more "
@@ -113,6 +126,12 @@ static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool m
     file->storages[file->storage_count++] = storage;
     *out = storage;
     return !file->find || file->find(file, storage, err);
+}
+
+bool torch_add_storage(TorchFile *file, const char *key, const Object *class, uint64_t numel,
+                       TorchStorage **out, Error *err)
+{
+    return read_class(file, class, err) && add_storage(file, key, numel, false, out, err);
 }
 
 /* PyTorch writes one class and size for a key; only empty storages may share a key. */
@@ -157,7 +176,7 @@ static bool read_view(const TorchStorage *storage, const Object *view, unsigned 
  *   4 its number of elements          5 in legacy files: None, or the view
  *
  * It is written in full for each tensor; equal keys mean the same storage. */
-static bool read_use(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err)
+bool torch_use_id(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err)
 {
     if (id->list.count < 5)
         return error_set(err, ERR_FORMAT, "its storage has %zu fields instead of 5",
@@ -186,7 +205,7 @@ static bool read_use(TorchFile *file, const Object *id, TorchStorageUse *use, Er
 bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *use, Error *err)
 {
     if (file->use_node != persid) {
-        if (!read_use(file, persid->list.items[0], &file->use, err)) return false;
+        if (!torch_use_id(file, persid->list.items[0], &file->use, err)) return false;
         file->use_node = persid;
     }
     *use = file->use;
@@ -224,17 +243,60 @@ bool torch_interpret(TorchFile *file, Error *err)
     for (Object *node; fine && (node = graph_next(&graph));)
         if (!torch_rebuild(file, node, err)) fine = fault_at(file, &graph, err);
     graph_done(&graph);
-    return fine;
+    return fine && torch_hold_far(file, err);
+}
+
+/* Parts are tensors that the walk does not come to: they are arguments of the one they make. */
+static bool check_parts(const StateDict *parts, Error *err)
+{
+    for (size_t i = 0; parts && i < dict_count(parts); i++)
+        if (!tensor_check(dict_at(parts, i), err))
+            return error_prefix(err, "its part %s", dict_at(parts, i)->name);
+    return true;
 }
 
 /* Most often a tensor does not fit since the file is not whole: the remedy says so. */
 static bool check_node(const TorchFile *file, const Object *node, Error *err)
 {
-    if (node->kind != OBJ_TENSOR || tensor_check(node->tensor, err)) return true;
+    if (node->kind != OBJ_TENSOR ||
+        (check_parts(node->parts, err) && tensor_check(node->tensor, err)))
+        return true;
     const Storage *storage = node->tensor->storage;
     if (!err || !file->remedy || !storage) return false;
     Error what = *err;
     return error_set(err, what.code, "%s; %s", what.text, file->remedy);
+}
+
+static bool is_own(const Object *class)
+{
+    return has_prefix(class->global.module, "torch.");
+}
+
+/* What an old file carries of its author's program. A module's class comes before its parts. */
+static void note_source(TorchFile *file, const Object *node)
+{
+    const Object *class, *before = NULL;
+    if (!object_source(node, &class, NULL, NULL)) return;
+    file->sources++;
+    if (file->source) object_source(file->source, &before, NULL, NULL);
+    if (!before || (is_own(before) && !is_own(class))) file->source = node;
+}
+
+/* It is shown, and nothing of it is run. */
+static void remark_sources(TorchFile *file)
+{
+    const Object *class, *path, *text;
+    if (!file->source || !object_source(file->source, &class, &path, &text)) return;
+    Text name = {0}, where = {0}, more = {0};
+    object_show(class, &name);
+    fault_quote(path->bytes.text, path->bytes.n, 120, &where);
+    if (file->sources > 1) text_addf(&more, " and %zu more", file->sources - 1);
+    torch_warn(file, "carries the Python source of %.200s ('%s', %zu bytes)%s, which is not run; "
+               "tenon ls --all shows it", text_string(&name), text_string(&where), text->bytes.n,
+               text_string(&more));
+    text_done(&name);
+    text_done(&where);
+    text_done(&more);
 }
 
 /* The second walk; tensors that an object shares are checked once. */
@@ -243,9 +305,12 @@ static bool check_tensors(TorchFile *file, Error *err)
     Graph graph;
     bool fine = true;
     graph_init(&graph, file->root, 0);
-    for (Object *node; fine && (node = graph_next(&graph));)
+    for (Object *node; fine && (node = graph_next(&graph));) {
+        note_source(file, node);
         if (!check_node(file, node, err)) fine = fault_at(file, &graph, err);
+    }
     graph_done(&graph);
+    remark_sources(file);
     return fine;
 }
 

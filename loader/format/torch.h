@@ -48,7 +48,10 @@ struct TorchFile {
     /* Finds the bytes of a storage at its first use: sets source, offset and bytes. NULL: the
      * reader does it after torch_interpret; until then a storage has its claimed length. */
     bool (*find)(TorchFile *file, TorchStorage *storage, Error *err);
-    void *context;               /* for `find` */
+    /* Looks at a persistent id that is no storage's, and may make the node a tensor; or NULL. */
+    bool (*resolve)(TorchFile *file, Object *persid, Error *err);
+    void *context;               /* for `find` and `resolve` */
+    bool tuple_ids;              /* storages stand in the object as plain tuples (imitated tars) */
     NameMap keys;                /* storage key → index of `storages` */
     TorchStorage **storages;     /* in order of first use; owned array, records in the arena */
     size_t storage_count, storage_room;
@@ -58,6 +61,15 @@ struct TorchFile {
     const Object *use_node;      /* the persistent id that was read last, and what it says */
     TorchStorageUse use;
     const Encoding *encodings[8];    /* by big_endian, conjugate, negate; NULL until used */
+    /* What the pickle was read from, so that arrays in it can be tensors: set by the reader after
+     * torch_init; borrowed until an array needs it. NULL: arrays stay calls. */
+    ByteSource *pickle;
+    bool pickle_kept;            /* the checkpoint has a reference to it */
+    uint32_t storages_met;       /* storages and arrays so far: the number of the next one */
+    Object **far;                /* FAR nodes that were met and are not held yet; owned */
+    size_t far_count, far_room;
+    size_t sources;              /* classes whose Python text the file carries, as old files do */
+    const Object *source;        /* the outermost of them that is not PyTorch's own; or NULL */
     uint64_t listing_left;       /* what is left of the allowance */
     size_t too_deep;             /* containers and modules that were left out */
     size_t warnings_left_out;
@@ -78,17 +90,53 @@ TorchStorage *torch_storage(const TorchFile *file, const char *key);
 /* The text of a storage key, which Python 2 wrote as bytes or a number; NULL if it is neither. */
 const char *torch_key_text(Arena *arena, const Object *key);
 
+/* Registers a storage of `class` by its key (held: the checkpoint's arena has it). */
+bool torch_add_storage(TorchFile *file, const char *key, const Object *class, uint64_t numel,
+                       TorchStorage **out, Error *err);
+
 /* --- between the files of this reader ------------------------------------------------- */
 
 /* Reads a persistent id ('storage', class, key, location, numel[, view]) and registers it. */
 bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *use, Error *err);
+/* The same for the id's value, a TUPLE. */
+bool torch_use_id(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err);
+/* Whether a node is a tuple that begins with 'storage'. */
+bool torch_is_id(const Object *node);
 /* Whether the id is a storage's (legacy files have ids of classes too). */
 bool torch_is_storage(const Object *node);
+
+/* The same for torch.storage._load_from_bytes, which plain pickles have (torch_loaded.c). */
+bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error *err);
+/* What a storage class holds, and the bytes of an element (0: not known). */
+bool torch_storage_class(TorchFile *file, const Object *node, DType *dtype, unsigned *width,
+                         Error *err);
 
 /* Looks at one node whose children were looked at. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err);
 /* checkpoint_warn, but no more than TORCH_WARNINGS_MAX times. */
 void torch_warn(TorchFile *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The eight plain encodings are shared; NULL for "raw little-endian". */
+const Encoding *torch_share_encoding(TorchFile *file, const Encoding *encoding);
+
+/* Arrays and scalars of NumPy: looks at one CALL (torch_numpy.c). */
+bool torch_rebuild_numpy(TorchFile *file, Object *node, Error *err);
+
+/* Where bytes lie that a pickle holds (torch_blob.c). */
+typedef struct TorchBlob {
+    ByteSource *source;          /* the checkpoint's */
+    uint64_t offset, bytes;
+} TorchBlob;
+
+/* The bytes that `node` stands for, in whatever form; *found is false when it is none of them, or
+ * the pickle's source is not known. Long text that stands for bytes is believed to stand for
+ * `wanted`, and read errors say when it does not. */
+bool torch_find_blob(TorchFile *file, Object *node, uint64_t wanted, TorchBlob *blob, bool *found,
+                     Error *err);
+/* FAR nodes are noted when they are met, and those that turned out to be no tensor's values are
+ * read into memory. */
+bool torch_note_far(TorchFile *file, Object *node);
+bool torch_hold_far(TorchFile *file, Error *err);
 
 bool torch_list_containers(TorchFile *file, Error *err);
 /* Adds a tensor under a name (borrowed: the dict's or the checkpoint's arena has it); a name

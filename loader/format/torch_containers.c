@@ -94,8 +94,27 @@ static const char *entry_name(Arena *arena, const Object *key)
     return copy;
 }
 
-/* The entries of a DICT, as many as half its items, and *count of them different. Keys that
- * differ for Python but not as names (0 and "0") are equal here, which is worth a warning. */
+/* Keys that differ for Python may be equal as names (0 and "0"): text keeps its name, the other
+ * key is written as in a path, [0]. */
+static void name_apart(TorchFile *file, Entry *entry)
+{
+    Text name = {0}, shown = {0};
+    path_add_key(&name, entry->key);
+    name_show(entry->name, &shown);
+    entry->name = arena_strndup(file->arena, text_string(&name), name.length);
+    torch_warn(file, "two keys of one dict are both written '%.80s'; the one that is no text is "
+               "listed as '%.80s'", text_string(&shown), entry->name);
+    text_done(&name);
+    text_done(&shown);
+}
+
+/* Whether a key is text, which Python 2 wrote as bytes. */
+static bool is_text(const Object *key)
+{
+    return key->kind == OBJ_STR || key->kind == OBJ_BYTES;
+}
+
+/* The entries of a DICT, as many as half its items, and *count of them different. */
 static bool list_entries(Lister *lister, const Object *dict, Entry *entries, size_t *count)
 {
     NameMap index;
@@ -106,17 +125,18 @@ static bool list_entries(Lister *lister, const Object *dict, Entry *entries, siz
         Entry entry = {entry_name(lister->file->arena, key), key, dict->list.items[i + 1]};
         fine = torch_spend(lister->file, strlen(entry.name), lister->err);
         uint32_t before = map_get(&index, entry.name);
-        if (before == MAP_NONE) {
-            map_set(&index, entry.name, (uint32_t)*count);
-            entries[(*count)++] = entry;
+        if (before != MAP_NONE && is_text(entries[before].key) != is_text(key)) {
+            Entry *other = is_text(key) ? &entries[before] : &entry;
+            name_apart(lister->file, other);
+            if (is_text(key)) map_set(&index, other->name, before);
+            before = is_text(key) ? MAP_NONE : map_get(&index, entry.name);
+        }
+        if (before != MAP_NONE) {
+            entries[before].value = entry.value;
             continue;
         }
-        if (entries[before].key->kind != key->kind)
-            torch_warn(lister->file,
-                       "two keys of one dict are both shown as '%.80s'; only the last "
-                       "is listed",
-                       entry.name);
-        entries[before].value = entry.value;
+        map_set(&index, entry.name, (uint32_t)*count);
+        entries[(*count)++] = entry;
     }
     map_done(&index);
     return fine;
@@ -390,6 +410,14 @@ static bool leave(Lister *lister)
     return !joined || list_joined(lister, &level);
 }
 
+/* What a tensor is made of, under the tensor's path, which is set. */
+static bool list_parts(Lister *lister, const Object *tensor)
+{
+    checkpoint_add_parts(lister->file->checkpoint, text_string(&lister->path),
+                         dict_ref(tensor->parts));
+    return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
+}
+
 /* One child of the innermost place, or its end. Tensors were listed with their place. A child
  * that was not entered (met before, a module, too deep) tells its parent here; one that was
  * entered does it when it is left. */
@@ -402,10 +430,12 @@ static bool next_child(Lister *lister)
     size_t index = level->next;
     level->next += keyed ? 2 : 1;
     Object *child = items->list.items[index + (keyed ? 1 : 0)];
-    if (child->kind == OBJ_TENSOR || !items_of(child)) return true;
+    bool parts = child->kind == OBJ_TENSOR && child->parts;
+    if (!parts && (child->kind == OBJ_TENSOR || !items_of(child))) return true;
     lister->path.length = level->path;
     if (keyed) path_add_key(&lister->path, items->list.items[index]);
     else path_add_index(&lister->path, index);
+    if (parts) return list_parts(lister, child);
     if (!torch_spend(lister->file, lister->path.length - level->path, lister->err) ||
         !pay(lister, child))
         return false;
@@ -419,16 +449,20 @@ static bool next_child(Lister *lister)
     return true;
 }
 
-/* torch.save(tensor) makes a file of one tensor: a container "" with the name "". */
+/* torch.save(tensor) makes a file of one tensor: a container "" with the name "". Its parts
+ * stand under "tensor". */
 static bool list_root(Lister *lister)
 {
     Object *root = lister->file->root;
     if (root->kind == OBJ_TENSOR) {
         StateDict *dict = dict_new();
-        if (torch_list_tensor(lister->file, dict, "", root->tensor, lister->err))
-            return add_container(lister, dict, 0, false);
-        dict_unref(dict);
-        return false;
+        if (!torch_list_tensor(lister->file, dict, "", root->tensor, lister->err)) {
+            dict_unref(dict);
+            return false;
+        }
+        if (!add_container(lister, dict, 0, false)) return false;
+        text_add(&lister->path, root->parts ? "tensor" : "");
+        return !root->parts || list_parts(lister, root);
     }
     return !items_of(root) || (pay(lister, root) && enter(lister, root, false));
 }

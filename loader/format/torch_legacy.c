@@ -8,8 +8,7 @@
  *   pickle: the list of the keys
  *   for each key in that order: i64 number of elements | the elements
  *
- * How long an element is, only the object says. Pickles that are no checkpoints of PyTorch are
- * told apart by their first bytes, and refused. */
+ * How long an element is, only the object says. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -17,8 +16,8 @@
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
 
-/* The second pickle; bytes looked at to tell what the file is. */
-enum { PROTOCOL_VERSION = 1001, HEAD_BYTES = 512 };
+/* The second pickle; bytes of a key that an error shows. */
+enum { PROTOCOL_VERSION = 1001, KEY_SHOWN = 128 };
 
 /* 0x1950a86a20f9469cfc6c as LONG1 has it, lowest byte first, and as LONG has it, in decimal. */
 static const unsigned char magic_number[10] = {0x6C, 0xFC, 0x9C, 0x46, 0xF9,
@@ -39,32 +38,10 @@ static bool is_stream(const unsigned char *head, size_t n)
            memcmp(head + 2, magic_number, sizeof magic_number) == 0;
 }
 
-/* Protocol 2 and later says so; what Python 2 wrote begins with a container or a class. */
-static bool is_pickle(const unsigned char *head, size_t n)
-{
-    static const char *const starts[] = {"(dp", "(lp", "ccollections\n", "ccopy_reg\n", "cnumpy"};
-    if (n >= 3 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5) return true;
-    for (size_t i = 0; i < countof(starts); i++)
-        if (n >= strlen(starts[i]) && memcmp(head, starts[i], strlen(starts[i])) == 0) return true;
-    return false;
-}
-
 static Sniff sniff_legacy(ByteSource *source, const unsigned char *head, size_t n)
 {
     (void)source;
-    if (is_stream(head, n)) return SNIFF_YES;
-    return is_pickle(head, n) ? SNIFF_MAYBE : SNIFF_NO;
-}
-
-/* A pickle without the magic number is opened only when no other format knows the file. */
-static bool check_kind(const unsigned char *head, size_t n, const char *file, Error *err)
-{
-    if (is_stream(head, n)) return true;
-    return fault_file(
-        err, ERR_UNSUPPORTED, file,
-        "is a plain pickle that torch.save did not write (detectron2 .pkl, Paddle "
-        ".pdparams and the like), which is not read yet; load it in Python and torch.save "
-        "its arrays as tensors");
+    return is_stream(head, n) ? SNIFF_YES : SNIFF_NO;
 }
 
 /* --- the pickles ---------------------------------------------------------------------- */
@@ -105,7 +82,7 @@ static bool fault_storage(const TorchFile *file, const TorchStorage *storage, Er
                           ErrorCode code, const char *what)
 {
     Text key = {0};
-    fault_quote(storage->key, strlen(storage->key), HEAD_BYTES / 4, &key);
+    fault_quote(storage->key, strlen(storage->key), KEY_SHOWN, &key);
     fault_file(err, code, file->name, "storage '%s' %s", text_string(&key), what);
     text_done(&key);
     return false;
@@ -180,17 +157,14 @@ static bool place_storages(TorchFile *file, const Object *keys, ByteSource *sour
  * only its references say how long an element of each is. */
 static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
 {
-    unsigned char head[HEAD_BYTES];
-    size_t n = source->size < sizeof head ? (size_t)source->size : sizeof head;
     uint64_t at = 0;
-    if (!source_read(source, 0, head, n, err) || !check_kind(head, n, source->name, err) ||
-        !read_preamble(source, &at, err))
-        return false;
+    if (!read_preamble(source, &at, err)) return false;
     uint64_t start = at;
     Object *root = next_pickle(checkpoint_arena(checkpoint), source, &at, err);
     if (!root) return false;
     TorchFile file;
     torch_init(&file, checkpoint, source->name, root, at - start);
+    file.pickle = source;
     file.remedy = "the file is damaged or was cut short; fetch it again";
     Arena *arena = arena_new();
     bool fine = torch_interpret(&file, err);

@@ -8,32 +8,22 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "loader/format/torch.h"
-
-/* A tensor that is being made out of a call. */
-typedef struct Build {
-    TorchFile *file;         /* borrowed */
-    const Object *args;      /* a TUPLE; at least as many as the table says */
-    Tensor tensor;           /* as far as it is made; dims and strides in the file's arena */
-    Encoding encoding;       /* its own; shared and attached at the end */
-    bool unknown;            /* not a tensor after all: the call stays as it is */
-    Error *err;              /* the caller's */
-} Build;
+#include "loader/format/torch_build.h"
 
 /* NULL when there are fewer: arguments were added over the years. */
-static const Object *arg(const Build *b, size_t index)
+const Object *build_arg(const Build *b, size_t index)
 {
     return index < b->args->list.count ? b->args->list.items[index] : NULL;
 }
 
 /* The caller puts file and tensor before it; always false. */
-static bool refuse(Build *b, const char *what)
+bool build_refuse(Build *b, const char *what)
 {
     return error_set(b->err, ERR_FORMAT, "%s", what);
 }
 
 /* Shown, never loaded; the note says why. */
-static void set_opaque(Build *b, const char *note)
+void build_opaque(Build *b, const char *note)
 {
     b->encoding.opaque = true;
     b->encoding.note = note;
@@ -71,7 +61,7 @@ static bool are_standard(const int64_t *dims, const int64_t *strides, unsigned r
 
 /* The tensor's dims and, where they say more than "contiguous", its strides, in elements. NULL for
  * `stride`: the function has none. */
-static bool set_shape(Build *b, const Object *size, const Object *stride)
+bool build_shape(Build *b, const Object *size, const Object *stride)
 {
     int64_t dims[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
     unsigned rank = 0, stride_rank = 0;
@@ -94,18 +84,25 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
     TorchStorageUse use;
     uint64_t bytes;
     if (persid->kind == OBJ_PERSID && persid->list.items[0]->kind == OBJ_STR)
-        return refuse(
+        return build_refuse(
             b, "it was saved with pickle protocol 0, which turns storages into text; PyTorch "
                "cannot load it either: save it again with protocol 2");
-    if (!torch_is_storage(persid)) return refuse(b, "its storage is no persistent id");
-    if (!torch_use_storage(b->file, persid, &use, b->err)) return false;
+    if (object_is_call(persid, "torch.storage", "_load_from_bytes")) {
+        if (!torch_use_loaded(b->file, (Object *)persid, &use, b->err)) return false;
+    } else if (b->file->tuple_ids && torch_is_id(persid)) {
+        if (!torch_use_id(b->file, persid, &use, b->err)) return false;
+    } else if (!torch_is_storage(persid)) {
+        return build_refuse(b, "its storage is no persistent id");
+    } else if (!torch_use_storage(b->file, persid, &use, b->err)) {
+        return false;
+    }
     if (offset->kind != OBJ_INT || offset->integer < 0)
-        return refuse(b, "its storage offset is no integer from 0 on");
+        return build_refuse(b, "its storage offset is no integer from 0 on");
     b->tensor.dtype = own == DT_UNKNOWN ? use.dtype : own;
     unsigned width = dtype_size(b->tensor.dtype);
     if (!sum_mul((uint64_t)offset->integer, width ? width : 1, &bytes) ||
         !sum_add(bytes, use.offset, &b->tensor.offset))
-        return refuse(b, "its storage offset is beyond what 64 bits can address");
+        return build_refuse(b, "its storage offset is beyond what 64 bits can address");
     b->tensor.storage = use.storage->absent ? NULL : &use.storage->storage;
     return true;
 }
@@ -128,7 +125,7 @@ static bool read_bits(Build *b, const Object *metadata)
 }
 
 /* torch.float8_e4m3fn and the like. */
-static DType read_dtype(const Object *node)
+DType build_dtype(const Object *node)
 {
     if (!node || node->kind != OBJ_GLOBAL || strcmp(node->global.module, "torch") != 0)
         return DT_UNKNOWN;
@@ -138,9 +135,10 @@ static DType read_dtype(const Object *node)
 /* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]): also v1. */
 static bool rebuild_v2(Build *b)
 {
-    b->tensor.parameter = is_true(arg(b, 4));
-    return read_bits(b, arg(b, 6)) && set_data(b, arg(b, 0), arg(b, 1), DT_UNKNOWN) &&
-           set_shape(b, arg(b, 2), arg(b, 3));
+    b->tensor.parameter = is_true(build_arg(b, 4));
+    return read_bits(b, build_arg(b, 6)) &&
+           set_data(b, build_arg(b, 0), build_arg(b, 1), DT_UNKNOWN) &&
+           build_shape(b, build_arg(b, 2), build_arg(b, 3));
 }
 
 /* torch counts the bytes of packed 4-bit types, two values each; a Tensor counts values. */
@@ -149,7 +147,7 @@ static bool unpack_shape(Build *b)
     Tensor *t = &b->tensor;
     if (dtype_info(t->dtype)->bits != 4) return true;
     if (!t->rank || t->strides || t->dims[t->rank - 1] > INT64_MAX / 2) {
-        set_opaque(b, "packed 4-bit values that do not lie one after the other");
+        build_opaque(b, "packed 4-bit values that do not lie one after the other");
         return true;
     }
     int64_t *dims = arena_copy(b->file->arena, t->dims, t->rank * sizeof *dims);
@@ -161,15 +159,15 @@ static bool unpack_shape(Build *b)
 /* (untyped storage, offset, size, stride, requires_grad, hooks, dtype[, metadata]) */
 static bool rebuild_v3(Build *b)
 {
-    DType dtype = read_dtype(arg(b, 6));
-    b->tensor.parameter = is_true(arg(b, 4));
-    if (!read_bits(b, arg(b, 7)) || !set_data(b, arg(b, 0), arg(b, 1), dtype) ||
-        !set_shape(b, arg(b, 2), arg(b, 3)))
+    DType dtype = build_dtype(build_arg(b, 6));
+    b->tensor.parameter = is_true(build_arg(b, 4));
+    if (!read_bits(b, build_arg(b, 7)) || !set_data(b, build_arg(b, 0), build_arg(b, 1), dtype) ||
+        !build_shape(b, build_arg(b, 2), build_arg(b, 3)))
         return false;
     if (dtype != DT_UNKNOWN) return unpack_shape(b);
     Text what = {0};
-    object_show(arg(b, 6), &what);
-    set_opaque(b, arena_printf(b->file->arena, "elements of type %s", text_string(&what)));
+    object_show(build_arg(b, 6), &what);
+    build_opaque(b, arena_printf(b->file->arena, "elements of type %s", text_string(&what)));
     text_done(&what);
     b->tensor.dtype = DT_UNKNOWN;
     return true;
@@ -178,21 +176,8 @@ static bool rebuild_v3(Build *b)
 /* (dtype, size, stride, requires_grad): no data. */
 static bool rebuild_meta(Build *b)
 {
-    b->tensor.dtype = read_dtype(arg(b, 0));
-    return set_shape(b, arg(b, 1), arg(b, 2));
-}
-
-/* (class, dtype, size, stride, offset, layout, device, requires_grad): the class knows where
- * its data is (DTensor and others). */
-static bool rebuild_wrapper(Build *b)
-{
-    Text what = {0};
-    object_show(arg(b, 0), &what);
-    set_opaque(b, arena_printf(b->file->arena, "%s, which keeps its values in other tensors",
-                               text_string(&what)));
-    text_done(&what);
-    b->tensor.dtype = read_dtype(arg(b, 1));
-    return set_shape(b, arg(b, 2), arg(b, 3));
+    b->tensor.dtype = build_dtype(build_arg(b, 0));
+    return build_shape(b, build_arg(b, 1), build_arg(b, 2));
 }
 
 /* (torch.per_tensor_affine, scale, zero point), or (torch.per_channel_affine, scales, zero points,
@@ -213,45 +198,20 @@ static const char *quantizer_note(Arena *arena, const Object *qparams)
 /* (storage, offset, size, stride, qparams, requires_grad, hooks) */
 static bool rebuild_quantized(Build *b)
 {
-    set_opaque(b, quantizer_note(b->file->arena, arg(b, 4)));
-    return set_data(b, arg(b, 0), arg(b, 1), DT_UNKNOWN) && set_shape(b, arg(b, 2), arg(b, 3));
-}
-
-/* (layout, data): COO (indices, values, size[, coalesced]); compressed layouts (compressed
- * indices, plain indices, values, size). The values are the last tensor before the size. */
-static bool rebuild_sparse(Build *b)
-{
-    enum { SPARSE_PARTS = 5 };
-    const Object *data = object_as_sequence(arg(b, 1)), *values = NULL, *size = NULL;
-    for (size_t i = 0; data && !size && i < data->list.count && i < SPARSE_PARTS; i++) {
-        if (data->list.items[i]->kind == OBJ_TENSOR) values = data->list.items[i];
-        else if (values) size = data->list.items[i];
-    }
-    if (!size) return refuse(b, "its sparse data is no (indices, values, size)");
-    uint64_t stored = values->tensor->rank ? (uint64_t)values->tensor->dims[0] : 1;
-    set_opaque(b, arena_printf(b->file->arena, "sparse, %" PRIu64 " values stored", stored));
-    b->tensor.dtype = values->tensor->dtype;
-    return set_shape(b, size, NULL);
-}
-
-/* (buffer, sizes, strides, offsets): tensors of different shapes in one buffer. */
-static bool rebuild_nested(Build *b)
-{
-    const Object *buffer = arg(b, 0);
-    b->unknown = buffer->kind != OBJ_TENSOR;
-    if (b->unknown) return true;
-    b->tensor = *buffer->tensor;
-    set_opaque(b, "nested tensor: several shapes in one buffer");
-    return true;
+    build_opaque(b, quantizer_note(b->file->arena, build_arg(b, 4)));
+    return set_data(b, build_arg(b, 0), build_arg(b, 1), DT_UNKNOWN) &&
+           build_shape(b, build_arg(b, 2), build_arg(b, 3));
 }
 
 /* (tensor, …): another name for the tensor that is its first argument. */
 static bool rebuild_same(Build *b)
 {
-    const Object *inner = arg(b, 0);
+    const Object *inner = build_arg(b, 0);
     b->unknown = inner->kind != OBJ_TENSOR;
     if (b->unknown) return true;
     b->tensor = *inner->tensor;
+    b->parts = inner->parts;
+    b->settled = true;
     if (b->tensor.encoding) b->encoding = *b->tensor.encoding;
     return true;
 }
@@ -280,11 +240,13 @@ static const Rebuilder rebuilders[] = {
     {"_rebuild_parameter_with_state", rebuild_parameter, 1},
     {"_rebuild_meta_tensor_no_storage", rebuild_meta, 3},
     {"_rebuild_qtensor", rebuild_quantized, 5},
-    {"_rebuild_sparse_tensor", rebuild_sparse, 2},
-    {"_rebuild_sparse_csr_tensor", rebuild_sparse, 2},
-    {"_rebuild_nested_tensor", rebuild_nested, 4},
-    {"_rebuild_wrapper_subclass", rebuild_wrapper, 4},
-    {"_rebuild_device_tensor_from_cpu_tensor", rebuild_same, 1},
+    {"_rebuild_sparse_tensor", build_sparse, 2},
+    {"_rebuild_sparse_csr_tensor", build_sparse, 2},
+    {"_rebuild_nested_tensor", build_nested, 4},
+    {"_rebuild_njt", build_jagged, 1},
+    {"_rebuild_wrapper_subclass", build_wrapper, 4},
+    {"_rebuild_device_tensor_from_cpu_tensor", build_device, 2},
+    {"_rebuild_device_tensor_from_numpy", build_device, 2},
     {"_rebuild_xla_tensor", rebuild_same, 1},
 };
 
@@ -321,6 +283,7 @@ static bool rebuild_typed(Build *b, const Object *args)
 {
     b->unknown = args->list.count < 3;
     if (b->unknown) return true;
+    b->type_state = args->list.count > 3 ? args->list.items[3] : NULL;
     if (!run(b, find_rebuilder(args->list.items[0]), args->list.items[2])) return false;
     const Object *type = args->list.items[1];
     if (type->kind == OBJ_GLOBAL && strcmp(type->global.name, "Parameter") == 0)
@@ -335,7 +298,7 @@ static bool rebuild_old_tensor(Build *b, const Object *state)
                  !torch_is_storage(state->list.items[0]);
     if (b->unknown) return true;
     Object *const *field = state->list.items;
-    return set_data(b, field[0], field[1], DT_UNKNOWN) && set_shape(b, field[2], field[3]);
+    return set_data(b, field[0], field[1], DT_UNKNOWN) && build_shape(b, field[2], field[3]);
 }
 
 /* Parameter(data), copyreg.__newobj__(Parameter, data), or Parameter() with BUILD (data, …):
@@ -350,6 +313,8 @@ static bool rebuild_old_parameter(Build *b, const Object *call_args, const Objec
     b->unknown = !data || data->kind != OBJ_TENSOR;
     if (b->unknown) return true;
     b->tensor = *data->tensor;
+    b->parts = data->parts;
+    b->settled = true;
     if (b->tensor.encoding) b->encoding = *b->tensor.encoding;
     b->tensor.parameter = true;
     return true;
@@ -379,11 +344,12 @@ static bool make(Build *b, const ObjectCall *call)
 }
 
 /* The eight plain encodings are shared; one with a note is its own. */
-static const Encoding *share_encoding(TorchFile *file, const Encoding *encoding)
+const Encoding *torch_share_encoding(TorchFile *file, const Encoding *encoding)
 {
     unsigned index = (encoding->big_endian ? 1u : 0u) | (encoding->conjugate ? 2u : 0u) |
                      (encoding->negate ? 4u : 0u);
-    if (encoding->opaque) return arena_copy(file->arena, encoding, sizeof *encoding);
+    if (encoding->opaque || encoding->note)
+        return arena_copy(file->arena, encoding, sizeof *encoding);
     if (index && !file->encodings[index])
         file->encodings[index] = arena_copy(file->arena, encoding, sizeof *encoding);
     return file->encodings[index];
@@ -417,23 +383,37 @@ static bool fill_ordered_dict(TorchFile *file, const Object *node, Error *err)
     return true;
 }
 
+/* Counter({…}), defaultdict(…, {…}): the dict that they were made from is what they hold. */
+static void fill_from_dict(const Object *node, size_t index)
+{
+    const Object *args = node->call->args;
+    const Object *dict = index < args->list.count ? args->list.items[index] : NULL;
+    if (dict && dict->kind == OBJ_DICT && !node->call->map) node->call->map = (Object *)dict;
+}
+
 /* Storages are read where they stand, too: an object may hold one without a tensor. The identity
  * of a tensor is its node, which a file refers to again where Python had the same object. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err)
 {
     TorchStorageUse use;
     if (torch_is_storage(node)) return torch_use_storage(file, node, &use, err);
+    if (node->kind == OBJ_PERSID && file->resolve) return file->resolve(file, node, err);
+    if (node->kind == OBJ_FAR) return torch_note_far(file, node);
     if (node->kind != OBJ_CALL) return true;
     if (object_is_call(node, "collections", "OrderedDict"))
         return fill_ordered_dict(file, node, err);
+    if (object_is_call(node, "collections", "Counter")) fill_from_dict(node, 0);
+    if (object_is_call(node, "collections", "defaultdict")) fill_from_dict(node, 1);
     Build b = {
         .file = file, .tensor = {.name = "", .identity = node, .dtype = DT_UNKNOWN}, .err = err};
     if (!make(&b, node->call)) return false;
-    if (b.unknown) return true;
-    b.encoding.big_endian = file->big_endian && dtype_size(b.tensor.dtype) > 1;
-    b.tensor.encoding = share_encoding(file, &b.encoding);
+    if (b.unknown) return torch_rebuild_numpy(file, node, err);
+    if (!b.settled)
+        b.encoding.big_endian = file->big_endian && dtype_size(b.tensor.dtype) > 1;
+    b.tensor.encoding = torch_share_encoding(file, &b.encoding);
     b.tensor.identity = node;
     node->kind = OBJ_TENSOR;
+    node->parts = b.parts;
     node->tensor = arena_copy(file->arena, &b.tensor, sizeof b.tensor);
     return true;
 }

@@ -6,8 +6,7 @@
  *   archive/version        "3\n"; or .data/version
  *   archive/byteorder      "little" or "big"; absent in older files
  *
- * "archive" is whatever the file was called when it was saved. Other zips that hold models are
- * told apart by their members and refused with what to do about them. */
+ * "archive" is whatever the file was called when it was saved. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 #include "loader/format/fault.h"
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
-#include "loader/source/zip.h"
+#include "loader/format/zip_kind.h"
 
 /* What PyTorch accepts in the record "version" (caffe2/serialize/versions.h; torch.save writes 3);
  * bytes of "version" and "byteorder" that are read. */
@@ -29,135 +28,7 @@ typedef struct TorchZip {
     Text first_mismatch;     /* what the first of them was; owned */
 } TorchZip;
 
-/* A local header at byte 0, as torch.load asks for: it takes a zip behind other bytes for a legacy
- * stream. Whether PyTorch wrote it is seen when it is opened. */
-static Sniff sniff_zip(ByteSource *source, const unsigned char *head, size_t n)
-{
-    (void)source;
-    return n >= 4 && memcmp(head, "PK\3\4", 4) == 0 ? SNIFF_YES : SNIFF_NO;
-}
-
-/* --- which kind of zip ---------------------------------------------------------------- */
-
-/* The part of a name behind its first folder, or the whole when there is none. */
-static const char *without_folder(const char *name)
-{
-    const char *slash = strchr(name, '/');
-    return slash ? slash + 1 : name;
-}
-
-/* In whatever folder: the archive's name is not known while its kind is not. */
-static bool has_member(const Zip *zip, const char *name)
-{
-    for (size_t i = 0; i < zip_count(zip); i++)
-        if (strcmp(without_folder(zip_member(zip, i)->name), name) == 0) return true;
-    return false;
-}
-
-static bool is_folder(const ZipMember *member)
-{
-    return has_suffix(member->name, "/");
-}
-
-/* Files whose name ends so, less what a Mac puts into the zips that it makes. */
-static size_t count_members(const Zip *zip, const char *suffix)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < zip_count(zip); i++) {
-        const ZipMember *member = zip_member(zip, i);
-        if (!is_folder(member) && !has_prefix(member->name, "__MACOSX/") &&
-            has_suffix(member->name, suffix))
-            count++;
-    }
-    return count;
-}
-
-/* A zip that holds a model in another way. */
-typedef struct KnownZip {
-    const char *member;      /* tells the kind, behind the first folder */
-    const char *what;        /* what the file is, and what to do; %s is its name */
-} KnownZip;
-
-static const KnownZip known_zips[] = {
-    {"constants.pkl", "is TorchScript (torch.jit.save), which is not read yet; in Python: "
-                      "torch.save(torch.jit.load('%s', 'cpu').state_dict(), 'weights.pth')"},
-    {"archive_format", "is a torch.export archive (.pt2), which is not read yet; in Python: "
-                       "torch.save(torch.export.load('%s').state_dict, 'weights.pth')"},
-    {"serialized_exported_program.json",
-     "is a torch.export archive, which is not read yet; in Python: "
-     "torch.save(torch.export.load('%s').state_dict, 'weights.pth')"},
-    {".data/extern_modules", "is a torch.package archive, which is not read; load the model with "
-                             "torch.package.PackageImporter('%s') and torch.save its state_dict()"},
-    {"model.json", "is TorchScript of PyTorch 1.0 to 1.3, which is not read yet; in Python: "
-                   "torch.save(torch.jit.load('%s', 'cpu').state_dict(), 'weights.pth')"},
-    {"model.weights.h5", "is a Keras model (.keras), which is not read yet; in Python: "
-                         "keras.models.load_model('%s') and save its weights as .npz"},
-};
-
-/* The text is no format for printf: it is cut at its %s, where the file's name goes. */
-static bool refuse_known(const Zip *zip, const char *file, Error *err)
-{
-    for (size_t i = 0; i < countof(known_zips); i++) {
-        if (!has_member(zip, known_zips[i].member)) continue;
-        const char *slot = strstr(known_zips[i].what, "%s");
-        fault_file(err, ERR_UNSUPPORTED, file, "%.*s%s%s", (int)(slot - known_zips[i].what),
-                   known_zips[i].what, file, slot + 2);
-        return true;
-    }
-    return false;
-}
-
-static void list_members(const Zip *zip, Text *out)
-{
-    enum { SHOWN = 4, NAME_SHOWN = 80 };
-    for (size_t i = 0; i < zip_count(zip) && i < SHOWN; i++) {
-        const char *name = zip_member(zip, i)->name;
-        if (i) text_add(out, ", ");
-        fault_quote(name, strlen(name), NAME_SHOWN, out);
-    }
-    if (zip_count(zip) > SHOWN) text_addf(out, " and %zu more", zip_count(zip) - SHOWN);
-}
-
-/* Says what a zip without data.pkl is. Always false. */
-static bool refuse_zip(const Zip *zip, const char *file, Error *err)
-{
-    size_t files = count_members(zip, "");
-    if (refuse_known(zip, file, err)) return false;
-    if (!files) return fault_file(err, ERR_FORMAT, file, "is a zip with nothing in it");
-    if (count_members(zip, ".npy") == files)
-        return fault_file(
-            err, ERR_UNSUPPORTED, file,
-            "is a NumPy archive (.npz), which is not read yet; in Python: torch.save({k: "
-            "torch.from_numpy(v) for k, v in numpy.load('%s').items()}, 'weights.pth')",
-            file);
-    Text members = {0};
-    list_members(zip, &members);
-    bool models = files == 1 || count_members(zip, ".pth") || count_members(zip, ".pt") ||
-                  count_members(zip, ".safetensors");
-    if (models)
-        fault_file(
-            err, ERR_UNSUPPORTED, file,
-            "is a zip with other files in it (%s); unpack it (unzip) and open the one you mean",
-            text_string(&members));
-    else
-        fault_file(err, ERR_UNSUPPORTED, file,
-                   "is a zip, but none that PyTorch wrote: it has no data.pkl, but %s",
-                   text_string(&members));
-    text_done(&members);
-    return false;
-}
-
 /* --- the archive's folder ------------------------------------------------------------- */
-
-/* A member by its name in a folder; NULL if none. */
-static const ZipMember *find_in(const Zip *zip, const char *prefix, const char *name)
-{
-    Text path = {0};
-    text_addf(&path, "%s%s", prefix, name);
-    const ZipMember *member = zip_find(zip, text_string(&path));
-    text_done(&path);
-    return member;
-}
 
 /* Looks through all members for data.pkl, as PyTorch does not: re-zipping by hand puts other
  * entries first. NULL, with an error, when there is none or more than one. */
@@ -179,7 +50,6 @@ static const char *search_prefix(const Zip *zip, Arena *arena, const char *file,
         }
         found = arena_strndup(arena, path, folder);
     }
-    if (!found) refuse_zip(zip, file, err);
     return found;
 }
 
@@ -190,7 +60,7 @@ static const char *find_prefix(const Zip *zip, Checkpoint *checkpoint, const cha
     const char *first = zip_count(zip) ? zip_member(zip, 0)->name : "";
     const char *slash = strchr(first, '/');
     const char *prefix = arena_strndup(arena, first, slash ? (size_t)(slash - first) + 1 : 0);
-    if (*prefix && find_in(zip, prefix, "data.pkl")) return prefix;
+    if (*prefix && zip_find_in(zip, prefix, "data.pkl")) return prefix;
     prefix = search_prefix(zip, arena, file, err);
     if (prefix)
         checkpoint_warn(checkpoint, "the first entry of the zip is not the archive's; PyTorch will "
@@ -202,7 +72,7 @@ static const char *find_prefix(const Zip *zip, Checkpoint *checkpoint, const cha
 static bool read_record(TorchZip *zip, const char *name, char out[SMALL_RECORD_MAX + 1],
                         bool *found, Error *err)
 {
-    const ZipMember *member = find_in(zip->zip, zip->prefix, name);
+    const ZipMember *member = zip_find_in(zip->zip, zip->prefix, name);
     *found = member != NULL;
     if (!member) return true;
     size_t n = member->size < SMALL_RECORD_MAX ? (size_t)member->size : SMALL_RECORD_MAX;
@@ -266,7 +136,7 @@ static bool find_record(TorchFile *file, TorchStorage *storage, Error *err)
     TorchZip *zip = file->context;
     Text name = {0};
     text_addf(&name, "data/%s", storage->key);
-    const ZipMember *member = find_in(zip->zip, zip->prefix, text_string(&name));
+    const ZipMember *member = zip_find_in(zip->zip, zip->prefix, text_string(&name));
     text_done(&name);
     storage->absent = !member && storage->meta;
     if (!member && (storage->absent || !storage->numel)) return true;
@@ -311,39 +181,48 @@ static bool interpret(TorchZip *zip, TorchFile *file, uint64_t pickle_size, uint
     return fine && torch_finish(file, err);
 }
 
-/* TorchScript has a data.pkl too, and is told by its constants.pkl, as torch.load does. */
 static bool fill(Checkpoint *checkpoint, TorchZip *zip, const char *name, Error *err)
 {
     zip->prefix = find_prefix(zip->zip, checkpoint, name, err);
     if (!zip->prefix) return false;
-    if (find_in(zip->zip, zip->prefix, "constants.pkl")) return refuse_zip(zip->zip, name, err);
-    ByteSource *pickle = zip_open_member(zip->zip, find_in(zip->zip, zip->prefix, "data.pkl"), err);
+    const ZipMember *member = zip_find_in(zip->zip, zip->prefix, "data.pkl");
+    ByteSource *pickle = zip_open_member(zip->zip, member, err);
     if (!pickle) return false;
     uint64_t used, size = pickle->size;
     Object *root = pickle_read(checkpoint_arena(checkpoint), pickle, 0, &used, err);
-    source_unref(pickle);
-    if (!root) return false;
     TorchFile file;
-    torch_init(&file, checkpoint, name, root, size);
-    bool fine = interpret(zip, &file, size, used, err);
-    torch_done(&file);
+    if (root) torch_init(&file, checkpoint, name, root, size);
+    if (root) file.pickle = pickle;
+    bool fine = root && interpret(zip, &file, size, used, err);
+    if (root) torch_done(&file);
+    source_unref(pickle);
     return fine;
 }
 
-static Checkpoint *open_zip(OpenContext *context, ByteSource *source, Error *err)
+static Checkpoint *open_torch(OpenContext *context, ByteSource *source, Zip *archive, Error *err)
 {
-    TorchZip zip = {.zip = zip_open_archive(source, err)};
-    if (!zip.zip) return NULL;
+    TorchZip zip = {.zip = archive};
     Checkpoint *checkpoint = checkpoint_new(context->path, "torch-zip");
     checkpoint_own_source(checkpoint, source_ref(source));
     checkpoint_set_file_bytes(checkpoint, source->size);
     bool fine = fill(checkpoint, &zip, source->name, err);
-    zip_unref(zip.zip);      /* the storages that were found keep it */
     text_done(&zip.first_mismatch);
     if (fine) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;
 }
 
-const Format format_torch_zip = {"torch-zip", "PyTorch zip (torch.save, 1.6 and later)", sniff_zip,
-                                 open_zip};
+/* At any depth: re-zipping by hand adds folders. TorchScript has a data.pkl too, and is told by its
+ * constants.pkl, as torch.load does. */
+static bool is_torch(const Zip *zip)
+{
+    bool found = false;
+    for (size_t i = 0; i < zip_count(zip) && !found; i++) {
+        const ZipMember *member = zip_member(zip, i);
+        found = zip_is_file(member) && (has_suffix(member->name, "/data.pkl") ||
+                                        strcmp(member->name, "data.pkl") == 0);
+    }
+    return found && !zip_has_member(zip, "constants.pkl");
+}
+
+const ZipKind zip_torch = {"torch-zip", is_torch, open_torch};

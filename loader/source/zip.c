@@ -365,3 +365,40 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
     atomic_init(&source->base.refs, 1);
     return &source->base;
 }
+
+/* -- Heads ----------------------------------------------------------------------------- */
+
+/* From libzip's stream, which is let go in the middle. */
+static bool inflate_head(Zip *zip, const ZipMember *member, unsigned char *out, size_t n,
+                         Error *err)
+{
+    if (!start_inflater(zip, err)) return false;
+    size_t index = (size_t)(member - zip->directory.members), done = 0;
+    zip_file_t *from = zip_fopen_index(zip->inflater, index, 0);
+    zip_int64_t got = from ? 1 : 0;
+    while (from && done < n && (got = zip_fread(from, out + done, n - done)) > 0)
+        done += (size_t)got;
+    if (done < n) {
+        Text name = {0};
+        name_show(member->name, &name);
+        error_set(err, ERR_FORMAT, "%s::%s: cannot be inflated: %s", zip->source->name,
+                  text_string(&name), !from    ? zip_strerror(zip->inflater)
+                                      : got < 0 ? zip_file_strerror(from)
+                                                : "it ends too early");
+        text_done(&name);
+    }
+    if (from) zip_fclose(from);
+    return done == n;
+}
+
+bool zip_read_head(Zip *zip, const ZipMember *member, void *out, size_t n, Error *err)
+{
+    uint64_t offset;
+    if (!member->method)
+        return zip_data_offset(zip, member, &offset, err) &&
+               source_read(zip->source, offset, out, n, err);
+    pthread_mutex_lock(&zip->lock);
+    bool fine = inflate_head(zip, member, out, n, err);
+    pthread_mutex_unlock(&zip->lock);
+    return fine;
+}

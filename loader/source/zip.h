@@ -33,6 +33,9 @@ const char *zip_prefix(const Zip *zip);
  * nothing). Deflated: inflated once, at the first read, into memory when small, else into an
  * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error. */
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err);
+/* The first n bytes of a member, of which no more than these are inflated. The caller asks for no
+ * more than it has. */
+bool zip_read_head(Zip *zip, const ZipMember *member, void *out, size_t n, Error *err);
 /* Where a stored member's bytes start in the zip's source (reads its local header). */
 bool zip_data_offset(Zip *zip, const ZipMember *member, uint64_t *offset, Error *err);
 

@@ -176,7 +176,13 @@ void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDic
         mem_grow(checkpoint->containers, &checkpoint->container_room,
                  checkpoint->container_count + 1, sizeof *checkpoint->containers);
     checkpoint->containers[checkpoint->container_count++] =
-        (Container){arena_strdup(checkpoint->arena, path), dict, others, optimizer};
+        (Container){arena_strdup(checkpoint->arena, path), dict, others, optimizer, false};
+}
+
+void checkpoint_add_parts(Checkpoint *checkpoint, const char *path, StateDict *dict)
+{
+    checkpoint_add_container(checkpoint, path, dict, 0, false);
+    checkpoint->containers[checkpoint->container_count - 1].parts = true;
 }
 
 size_t checkpoint_container_count(const Checkpoint *checkpoint)
@@ -215,7 +221,7 @@ static bool is_joined(const Checkpoint *checkpoint, const Container *outer)
     const Container *inner = NULL;
     for (size_t i = 0; !inner && i < checkpoint->container_count; i++) {
         const Container *one = &checkpoint->containers[i];
-        if (is_above(outer->path, one->path) && dict_count(one->dict)) inner = one;
+        if (is_above(outer->path, one->path) && dict_count(one->dict) && !one->parts) inner = one;
     }
     if (!inner) return false;
     const Tensor *first = dict_at(inner->dict, 0);
@@ -254,9 +260,10 @@ static const Container *find_usual(const Checkpoint *checkpoint, bool *certain)
         const Container *found = checkpoint_find_container(checkpoint, usual_names[i]);
         for (size_t j = 0; !found && j < checkpoint->container_count; j++) {
             const Container *inner = &checkpoint->containers[j];
-            if (!inner->optimizer && is_above(usual_names[i], inner->path)) found = inner;
+            if (!inner->optimizer && !inner->parts && is_above(usual_names[i], inner->path))
+                found = inner;
         }
-        if (!found || found->optimizer) continue;
+        if (!found || found->optimizer || found->parts) continue;
         *certain = i < CERTAIN_NAMES;
         return found;
     }
@@ -269,7 +276,8 @@ static const Container *find_largest(const Checkpoint *checkpoint, bool optimize
     const Container *best = NULL;
     for (size_t i = 0; i < checkpoint->container_count; i++) {
         const Container *one = &checkpoint->containers[i];
-        if (one->optimizer == optimizer && (!best || is_larger(one, best))) best = one;
+        if (one->optimizer == optimizer && !one->parts && (!best || is_larger(one, best)))
+            best = one;
     }
     return best;
 }
@@ -281,7 +289,7 @@ static size_t count_rivals(const Checkpoint *checkpoint, const Container *chosen
     size_t rivals = 0;
     for (size_t i = 0; i < checkpoint->container_count; i++) {
         const Container *one = &checkpoint->containers[i];
-        if (one == chosen || one->optimizer || is_above(one->path, chosen->path) ||
+        if (one == chosen || one->optimizer || one->parts || is_above(one->path, chosen->path) ||
             is_above(chosen->path, one->path))
             continue;
         bool similar = !certain && dict_count(one->dict) * 2 >= dict_count(chosen->dict);
@@ -328,7 +336,8 @@ const Container *checkpoint_choose(const Checkpoint *checkpoint, size_t *rivals,
 {
     bool certain = true;
     const Container *chosen = checkpoint_find_container(checkpoint, "");
-    if (chosen && (chosen->others || chosen->optimizer || is_joined(checkpoint, chosen)))
+    if (chosen && (chosen->others || chosen->parts || chosen->optimizer ||
+                   is_joined(checkpoint, chosen)))
         chosen = NULL;
     if (!chosen) chosen = find_usual(checkpoint, &certain);
     if (!chosen) {

@@ -13,6 +13,7 @@ typedef struct Container {
     StateDict *dict;         /* owned by the checkpoint */
     size_t others;           /* entries that are no tensors (epoch, lr …) */
     bool optimizer;          /* looks like optimizer state: never chosen by itself */
+    bool parts;              /* what one tensor is made of (indices, values): never chosen */
 } Container;
 
 Checkpoint *checkpoint_new(const char *path, const char *format);  /* "torch-zip"… copied */
@@ -58,6 +59,8 @@ const Finding *checkpoint_finding(const Checkpoint *checkpoint, size_t index);
 /* Takes over one reference of `dict`. */
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,
                               size_t others, bool optimizer);
+/* What one tensor, which stands at `path`, is made of. Takes over one reference of `dict`. */
+void checkpoint_add_parts(Checkpoint *checkpoint, const char *path, StateDict *dict);
 size_t checkpoint_container_count(const Checkpoint *checkpoint);
 const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index);
 /* Exact path; NULL if none. */

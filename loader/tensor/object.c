@@ -113,6 +113,26 @@ bool object_is_call(const Object *object, const char *module, const char *name)
            object_is_global(object->call->callable, module, name);
 }
 
+static bool is_string(const Object *object)
+{
+    return object->kind == OBJ_STR || object->kind == OBJ_BYTES;
+}
+
+bool object_source(const Object *object, const Object **class, const Object **file,
+                   const Object **text)
+{
+    const Object *id = object->kind == OBJ_PERSID ? object->list.items[0] : NULL;
+    if (!id || id->kind != OBJ_TUPLE || (id->list.count != 3 && id->list.count != 4)) return false;
+    Object *const *field = id->list.items + (id->list.count - 3);
+    bool tagged = id->list.count == 3 || is_text(id->list.items[0], "module", 6);
+    if (!tagged || field[0]->kind != OBJ_GLOBAL || !is_string(field[1]) || !is_string(field[2]))
+        return false;
+    if (class) *class = field[0];
+    if (file) *file = field[1];
+    if (text) *text = field[2];
+    return true;
+}
+
 /* -- For people ------------------------------------------------------------------------ */
 
 /* "dict (3)". */
@@ -148,6 +168,7 @@ static void show_real(double value, Text *out)
 static void show_call(const Object *object, Text *out)
 {
     const Object *callable = object->call->callable;
+    if (callable) object_source(callable, &callable, NULL, NULL);
     if (!callable || callable->kind != OBJ_GLOBAL) {
         text_add(out, "object");
         return;
@@ -157,6 +178,32 @@ static void show_call(const Object *object, Text *out)
     name_show(callable->global.name, out);
     if (object->call->map) show_sized("", object->call->map->list.count / 2, out);
     else text_add(out, " object");
+}
+
+/* Left in the file: only how much it is. */
+static void show_far(const Object *object, Text *out)
+{
+    static const char *const names[] = {"bytes", "bytearray", "text", "bytes"};
+    text_addf(out, "%s (%" PRIu64 ")", names[object->call_kind], object->far.n);
+}
+
+/* A storage of torch with its class and size, or ('module', class, file, source): a class of the
+ * oldest files, which carry the text of their Python files. */
+static void show_persid(const Object *object, Text *out)
+{
+    const Object *id = object->list.items[0], *class;
+    Object *const *field = id->list.items;
+    size_t count = id->kind == OBJ_TUPLE ? id->list.count : 0;
+    if (object_source(object, &class, NULL, NULL)) {
+        text_add(out, "source of ");
+        object_show(class, out);
+        return;
+    }
+    text_add(out, "storage");
+    if (count < 5 || field[1]->kind != OBJ_GLOBAL || field[4]->kind != OBJ_INT) return;
+    text_addc(out, ' ');
+    name_show(field[1]->global.name, out);
+    text_addf(out, " (%" PRId64 ")", field[4]->integer);
 }
 
 /* One node, never its children: the tree may be deep and have cycles. */
@@ -172,6 +219,7 @@ void object_show(const Object *object, Text *out)
     case OBJ_STR: show_text(object, out); break;
     case OBJ_BYTES: show_sized("bytes", object->bytes.n, out); break;
     case OBJ_BYTEARRAY: show_sized("bytearray", object->bytes.n, out); break;
+    case OBJ_FAR: show_far(object, out); break;
     case OBJ_TUPLE: show_sized("tuple", object->list.count, out); break;
     case OBJ_LIST: show_sized("list", object->list.count, out); break;
     case OBJ_SET: show_sized("set", object->list.count, out); break;
@@ -183,8 +231,7 @@ void object_show(const Object *object, Text *out)
         name_show(object->global.name, out);
         break;
     case OBJ_CALL: show_call(object, out); break;
-    /* torch has persistent ids for storages, and in the oldest files for classes */
-    case OBJ_PERSID: text_add(out, "storage"); break;
+    case OBJ_PERSID: show_persid(object, out); break;
     case OBJ_TENSOR: text_add(out, "tensor"); break;
     }
 }

@@ -18,6 +18,7 @@ typedef enum ObjectKind {
     OBJ_BIGINT,      /* beyond i64: `bytes`, two's complement, little-endian */
     OBJ_FLOAT, OBJ_STR,
     OBJ_BYTES, OBJ_BYTEARRAY,
+    OBJ_FAR,         /* bytes or text so long that they were left in the file: `far` */
     OBJ_TUPLE, OBJ_LIST, OBJ_SET, OBJ_FROZENSET,
     OBJ_DICT,        /* items are key, value, key, value … */
     OBJ_GLOBAL,      /* a class or function by name: `global` */
@@ -30,8 +31,14 @@ typedef enum ObjectKind {
  * **kwargs · a class called as Python 2 did. */
 typedef enum CallKind { CALL_REDUCE, CALL_NEWOBJ, CALL_NEWOBJ_EX, CALL_INST } CallKind;
 
+/* What a FAR node would be, were it in memory: its `call_kind`. A Python 2 str is text or bytes,
+ * which only its content tells. */
+typedef enum FarKind { FAR_BYTES, FAR_BYTEARRAY, FAR_TEXT, FAR_PYTHON2 } FarKind;
+
 typedef struct Object Object;
 struct Tensor;
+struct StateDict;
+struct TorchStorage;
 
 typedef struct ObjectCall {
     Object *callable;        /* usually a GLOBAL */
@@ -44,18 +51,32 @@ typedef struct ObjectCall {
 
 struct Object {
     uint8_t kind;            /* ObjectKind */
-    uint8_t call_kind;       /* CallKind, for CALL */
+    uint8_t call_kind;       /* CallKind, for CALL; FarKind, for FAR */
     uint8_t mark;            /* for walks: whoever walks leaves it 0 */
     uint32_t line;           /* byte offset in the pickle at which the node was made, saturated */
     union {
-        bool boolean;
-        int64_t integer;
-        double number;
-        struct { const char *text; size_t n; } bytes;         /* STR: a held name; n its length */
+        struct {
+            union { bool boolean; int64_t integer; double number; };
+            ObjectCall *origin;  /* BOOL, INT, FLOAT: the NumPy scalar that it was, or NULL */
+        };
+        /* STR: a held name; n its length. `at`: where the same bytes lie raw in the pickle's
+         * source (text: as UTF-8); 0 where they are escaped in it, or come from elsewhere. */
+        struct { const char *text; size_t n; uint64_t at; } bytes;
+        struct { uint64_t at, n; bool taken; } far;   /* place in the pickle's source; whether
+                                                         the values of a tensor lie there */
         struct { Object **items; size_t count, room; } list;  /* TUPLE … DICT, PERSID */
         struct { const char *module, *name; } global;
-        /* CALL, and TENSOR: the call it came from is kept, for whoever writes or audits it. */
-        struct { ObjectCall *call; struct Tensor *tensor; };
+        /* CALL, and TENSOR: the call it came from is kept, for whoever writes or audits it;
+         * NULL where no call made it (a .npy file, a tensor of a tar). */
+        struct {
+            ObjectCall *call;
+            struct Tensor *tensor;
+            union {
+                struct StateDict *parts;       /* TENSOR: what it is made of (indices and values
+                                                  …), or NULL; the checkpoint's */
+                struct TorchStorage *loaded;   /* CALL: the storage that it was found to be */
+            };
+        };
     };
 };
 
@@ -77,6 +98,11 @@ const Object *object_as_sequence(const Object *object);
 bool object_is_global(const Object *object, const char *module, const char *name);
 /* For a CALL of a GLOBAL: "module.name"-style test of its callable. */
 bool object_is_call(const Object *object, const char *module, const char *name);
+/* A class whose Python source the file carries, as torch before 0.4 wrote modules: PERSID of
+ * ('module', class, file, source), in a tar of (class, file, source). Each output may be NULL;
+ * *text is STR or BYTES. False for any other node. */
+bool object_source(const Object *object, const Object **class, const Object **file,
+                   const Object **text);
 /* A short description for people: `int 6`, `str "adam"`, `dict (3)`, `numpy.dtype object`. */
 void object_show(const Object *object, Text *out);
 

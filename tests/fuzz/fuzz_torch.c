@@ -1,44 +1,15 @@
-/* Any bytes as a file of PyTorch, zip or legacy: opened, or refused with an error; of what
- * opens, every tensor can be asked for values. */
-#include <stdlib.h>
-
-#include "loader/format/format.h"
-
-enum { READ_MAX = 1 << 16 };
-
-static void read_all(const StateDict *dict)
-{
-    static const int64_t zeros[TENSOR_RANK_MAX];
-    for (size_t i = 0; i < dict_count(dict); i++) {
-        const Tensor *tensor = dict_at(dict, i);
-        int64_t one[TENSOR_RANK_MAX];
-        bool whole = tensor_bytes(tensor) <= READ_MAX;
-        for (unsigned k = 0; k < tensor->rank; k++) one[k] = tensor->dims[k] ? 1 : 0;
-        void *values = mem_alloc(whole ? (size_t)tensor_bytes(tensor) : 16);
-        tensor_read(tensor, whole ? NULL : zeros, whole ? NULL : one, values, NULL);
-        free(values);
-    }
-}
-
-static void open_as(const Format *format, ByteSource *source)
-{
-    Error err = {0};
-    OpenContext context = {.path = "fuzz"};
-    Checkpoint *checkpoint = format->open(&context, source, &err);
-    if (!checkpoint && err.code == ERR_NONE) abort();
-    if (!checkpoint) return;
-    checkpoint_choose(checkpoint, NULL, NULL);
-    for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++)
-        read_all(checkpoint_container(checkpoint, i)->dict);
-    checkpoint_unref(checkpoint);
-}
+/* Any bytes as a file of PyTorch, zip or legacy, or as a plain pickle: opened, or refused with an
+ * error; of what opens, every tensor can be asked for values. */
+#include "tests/fuzz/open.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ByteSource *source = source_from_memory(data, size, "fuzz");
-    if (format_torch_zip.sniff(source, data, size) != SNIFF_NO) open_as(&format_torch_zip, source);
-    else open_as(&format_torch_legacy, source);
+    if (format_zip.sniff(source, data, size) != SNIFF_NO) open_as(&format_zip, source);
+    else if (format_torch_legacy.sniff(source, data, size) != SNIFF_NO)
+        open_as(&format_torch_legacy, source);
+    else open_as(&format_pickle, source);
     source_unref(source);
     return 0;
 }

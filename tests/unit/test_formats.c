@@ -193,13 +193,10 @@ static void test_other_formats(void **state)
     } cases[] = {
         {"GGUF\3\0\0\0", 8, "a GGUF file"},
         {"lmgg\0\0\0\0", 8, "an old ggml file"},
-        {"\x93NUMPY\1\0", 8, "a NumPy .npy file"},
         {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file"},
         {"\x12\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 17, "an MXNet .params file"},
         {"PYTORCH1\0", 9, "PyTorch 1.0 preview"},
         {"\0\0\0\0PTMF", 8, "PyTorch Lite"},
-        {"\x80\2}q\0.", 6, "a plain Python pickle (protocol 2)"},
-        {"\x80\4\x95\0\0\0\0\0\0\0\0}.", 13, "a plain Python pickle (protocol 4)"},
         {"\x81\xA6params\x82", 9, "MessagePack"},
         {"\x08\x07\x12\x07pytorch\x1A\x00", 13, "an ONNX model"},
         {"\n\4PNet\xA2\6\0", 9, "a Caffe model"},
@@ -235,8 +232,8 @@ static void test_tars(void **state)
     char tar[1024] = "weights/net.pth";
     memcpy(tar + 257, "ustar", 6);
     refuse_bytes(state, tar, sizeof tar, ERR_UNSUPPORTED, "a tar archive; unpack it first");
-    memcpy(tar, "sys_info", 9);
-    refuse_bytes(state, tar, sizeof tar, ERR_UNSUPPORTED, "PyTorch before 0.1.10");
+    memcpy(tar, "sys_info", 9);      /* one member makes no checkpoint */
+    refuse_bytes(state, tar, sizeof tar, ERR_UNSUPPORTED, "a tar archive; unpack it first");
 }
 
 static void test_zip_that_was_cut(void **state)

@@ -175,12 +175,21 @@ static void test_text_longer_than_the_read_ahead(void **state)
     Fixture *f = *state;
     enum { LENGTH = 100000 };
     Text text = {0};
+    ByteSource *source;
     text_addn(&text, BYTES("X\xA0\x86\x01\0"));
     for (int i = 0; i < LENGTH; i++) text_addc(&text, (char)('a' + i % 26));
     text_addn(&text, BYTES("K\x01\x86."));
     const Object *pair = is_list(f, text.bytes, text.length, OBJ_TUPLE, 2);
-    assert_int_equal(pair->list.items[0]->bytes.n, LENGTH);
-    assert_memory_equal(pair->list.items[0]->bytes.text, text.bytes + 5, LENGTH);
+    Object *far = pair->list.items[0];
+    assert_int_equal(far->kind, OBJ_FAR);
+    assert_int_equal(far->far.at, 5);
+    assert_int_equal(far->far.n, LENGTH);
+    source = source_from_memory(text.bytes, text.length, "x.pkl");
+    assert_true(pickle_hold(f->arena, source, far, &f->err));
+    source_unref(source);
+    assert_int_equal(far->kind, OBJ_STR);
+    assert_int_equal(far->bytes.n, LENGTH);
+    assert_memory_equal(far->bytes.text, text.bytes + 5, LENGTH);
     assert_int_equal(pair->list.items[1]->integer, 1);
     text_done(&text);
 }

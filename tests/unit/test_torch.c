@@ -257,8 +257,9 @@ static void test_quantized_sparse_and_meta_are_shown(void **state)
                         "G\x3F\xE0\x00\x00\x00\x00\x00\x00K\x03\x87\x89}tR"));
     text_add(&p, "U\x01sctorch._utils\n_rebuild_sparse_tensor\nctorch.serialization\n_get_layout\n"
                  "U\x10torch.sparse_coo\x85R");
-    put_tensor(&p, &six);
-    put_tensor(&p, &six);
+    put_tensor(&p, &(Made){.class = "torch\nLongStorage", .numel = 3, .rank = 2, .dims = {1, 3},
+                           .strides = {3, 1}});
+    put_tensor(&p, &(Made){.numel = 6, .rank = 1, .dims = {3}, .strides = {1}});
     text_add(
         &p,
         "K\x09\x85\x87\x86RU\x01mctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat16\n"
@@ -269,9 +270,9 @@ static void test_quantized_sparse_and_meta_are_shown(void **state)
     assert_int_equal(q->dtype, DT_QINT8);
     assert_true(q->encoding->opaque);
     assert_string_equal(q->encoding->note, "quantized per tensor, scale 0.5, zero point 3");
-    assert_true(s->encoding->opaque);
+    assert_false(s->encoding->opaque);
     assert_int_equal(s->dims[0], 9);
-    assert_string_equal(s->encoding->note, "sparse, 6 values stored");
+    assert_string_equal(s->encoding->note, "sparse COO, 3 values stored");
     assert_null(m->storage);
     assert_int_equal(m->dtype, DT_F16);
     checkpoint_unref(c);
@@ -398,7 +399,8 @@ static void test_malformed_arguments(void **state)
         {"ctorch._utils\n_rebuild_tensor\n((U\x07storagetQNNNtR",
          "its storage has 1 fields instead of 5"},
         {"(U\x07storageNNNNtQ", "the key of its storage is no text"},
-        {"ctorch._utils\n_rebuild_sparse_tensor\nN]\x86R", "its sparse data is no"},
+        {"ctorch._utils\n_rebuild_sparse_tensor\nN]\x86R", "its layout is no sparse one"},
+        {"ctorch._utils\n_rebuild_sparse_tensor\nK\x01]\x86R", "its sparse data is no"},
         {"ctorch._utils\n_rebuild_meta_tensor_no_storage\nNNN\x87R", "its size is no tuple"},
         {"ctorch._utils\n_rebuild_meta_tensor_no_storage\nNN\x85)\x87R",
          "its size[0] is no 64-bit integer"},

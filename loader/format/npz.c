@@ -1,0 +1,76 @@
+/* Npz: several arrays of NumPy in a zip (numpy.savez): a member NAME.npy for each, stored, or
+ * deflated by savez_compressed. Names may have slashes. A stored array's values stay in the file.
+ * An array of objects is a pickle, and what it holds is found under the array's name. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/format/npy.h"
+#include "loader/format/zip_kind.h"
+
+/* What a member is worth in the allowance for listing: about its entry in the directory. */
+enum { MEMBER_BYTES = 128 };
+
+static bool is_array(const ZipMember *member)
+{
+    return zip_is_file(member) && has_suffix(member->name, ".npy");
+}
+
+static bool matches_npz(const Zip *zip)
+{
+    size_t files = zip_count_files(zip, "");
+    return files && zip_count_files(zip, ".npy") == files;
+}
+
+/* One array, as an entry of the dict. The header alone is inflated now. */
+static bool add_member(TorchFile *file, Zip *zip, const ZipMember *member, Object *dict, Error *err)
+{
+    ByteSource *source = zip_open_member(zip, member, err);
+    if (!source) return false;
+    checkpoint_own_source(file->checkpoint, source);
+    size_t n = source->size < NPY_HEAD_MAX ? (size_t)source->size : NPY_HEAD_MAX;
+    unsigned char *head = mem_alloc(n);
+    Npy npy;
+    bool fine = zip_read_head(zip, member, head, n, err) &&
+                npy_read_header(head, n, source->size, source->name, &npy, err);
+    free(head);
+    if (!fine) return false;
+    file->name = source->name;
+    Object *node = npy_make_node(file, &npy, source, err);
+    if (!node) return false;
+    const char *name = arena_strndup(file->arena, member->name, strlen(member->name) - 4);
+    Object *key = object_str(file->arena, name);
+    key->mark = 1;
+    object_push(file->arena, dict, key);
+    object_push(file->arena, dict, node);
+    return true;
+}
+
+static bool fill(Checkpoint *checkpoint, Zip *zip, const char *name, Error *err)
+{
+    TorchFile file;
+    Object *dict = object_new(checkpoint_arena(checkpoint), OBJ_DICT);
+    torch_init(&file, checkpoint, name, dict, zip_count(zip) * MEMBER_BYTES);
+    bool fine = true;
+    for (size_t i = 0; fine && i < zip_count(zip); i++)
+        if (is_array(zip_member(zip, i)))
+            fine = add_member(&file, zip, zip_member(zip, i), dict, err);
+    dict->mark = 1;
+    file.root = dict;
+    file.name = name;
+    fine = fine && torch_finish(&file, err);
+    torch_done(&file);
+    return fine;
+}
+
+static Checkpoint *open_npz(OpenContext *context, ByteSource *source, Zip *zip, Error *err)
+{
+    Checkpoint *checkpoint = checkpoint_new(context->path, "npz");
+    checkpoint_own_source(checkpoint, source_ref(source));
+    checkpoint_set_file_bytes(checkpoint, source->size);
+    if (fill(checkpoint, zip, source->name, err)) return checkpoint;
+    checkpoint_unref(checkpoint);
+    return NULL;
+}
+
+const ZipKind zip_npz = {"npz", matches_npz, open_npz};
