@@ -151,9 +151,10 @@ static void check_again(TorchFile *file, TorchStorage *storage, uint64_t numel)
 }
 
 /* view_metadata of old legacy files: (key, offset, size), in elements of the storage. Such a view
- * is a storage of its own in Python; here it moves where the tensor begins. *offset in bytes. */
+ * is a storage of its own in Python; here it moves where the tensor begins, and bounds where it
+ * ends. */
 static bool read_view(const TorchStorage *storage, const Object *view, unsigned width,
-                      uint64_t *offset, Error *err)
+                      TorchStorageUse *use, Error *err)
 {
     if (view->kind == OBJ_NONE) return true;
     const Object *const *items = (const Object *const *)view->list.items;
@@ -166,7 +167,8 @@ static bool read_view(const TorchStorage *storage, const Object *view, unsigned 
                          "its view of elements %" PRIu64 " to %" PRIu64
                          " lies outside of a storage of %" PRIu64,
                          from, from + size, storage->numel);
-    *offset = from * width;
+    use->offset = from * width;
+    use->end = use->offset + size * width;
     return true;
 }
 
@@ -197,8 +199,8 @@ bool torch_use_id(TorchFile *file, const Object *id, TorchStorageUse *use, Error
     TorchStorage *storage = torch_storage(file, key);
     if (storage) check_again(file, storage, numel);
     else if (!add_storage(file, key, numel, meta, &storage, err)) return false;
-    *use = (TorchStorageUse){storage, file->class_dtype, 0};
-    return id->list.count < 6 || read_view(storage, field[5], file->class_width, &use->offset, err);
+    *use = (TorchStorageUse){storage, file->class_dtype, 0, 0};
+    return id->list.count < 6 || read_view(storage, field[5], file->class_width, use, err);
 }
 
 /* A tensor asks right after the walk did: the last answer is kept. */

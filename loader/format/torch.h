@@ -35,6 +35,7 @@ typedef struct TorchStorageUse {
     const TorchStorage *storage;
     DType dtype;             /* of the class in this reference */
     uint64_t offset;         /* bytes from the start of the storage (legacy views) */
+    uint64_t end;            /* of the view in the storage, in bytes; 0: it is no view */
 } TorchStorageUse;
 
 typedef struct TorchFile TorchFile;

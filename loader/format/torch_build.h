@@ -12,6 +12,7 @@ typedef struct Build {
     Tensor tensor;               /* as far as it is made; dims and strides in the file's arena */
     Encoding encoding;           /* its own; shared and attached at the end */
     StateDict *parts;            /* what it is made of, or NULL; the checkpoint's */
+    uint64_t view_end;           /* of the view that it lies in, in the storage; 0: in no view */
     bool settled;                /* the encoding says the byte order, not the file */
     bool unknown;                /* not a tensor after all: the call stays as it is */
     Error *err;                  /* the caller's */

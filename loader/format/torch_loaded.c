@@ -76,7 +76,7 @@ bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error
 {
     const Object *args = call->call->args;
     if (call->loaded) {
-        *use = (TorchStorageUse){call->loaded, call->loaded->storage.dtype, 0};
+        *use = (TorchStorageUse){call->loaded, call->loaded->storage.dtype, 0, 0};
         return true;
     }
     TorchBlob blob;
@@ -95,6 +95,6 @@ bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error
         !fill_storage(file, &stream, window, storage, err))
         return false;
     call->loaded = storage;
-    *use = (TorchStorageUse){storage, storage->storage.dtype, 0};
+    *use = (TorchStorageUse){storage, storage->storage.dtype, 0, 0};
     return true;
 }

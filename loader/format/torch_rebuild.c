@@ -103,6 +103,7 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
     if (!sum_mul((uint64_t)offset->integer, width ? width : 1, &bytes) ||
         !sum_add(bytes, use.offset, &b->tensor.offset))
         return build_refuse(b, "its storage offset is beyond what 64 bits can address");
+    b->view_end = use.end;
     b->tensor.storage = use.storage->absent ? NULL : &use.storage->storage;
     return true;
 }
@@ -355,6 +356,17 @@ const Encoding *torch_share_encoding(TorchFile *file, const Encoding *encoding)
     return file->encodings[index];
 }
 
+/* A view ends before its storage does. An empty one may begin at 0. */
+static bool stays_in_view(const Build *b)
+{
+    if (!b->view_end || !b->tensor.storage) return true;
+    Storage view = *b->tensor.storage;
+    Tensor alone = b->tensor;
+    view.bytes = b->view_end < view.bytes ? b->view_end : view.bytes;
+    alone.storage = &view;
+    return tensor_check(&alone, b->err) || error_prefix(b->err, "in its view of a storage");
+}
+
 /* What an entry takes of the allowance: its place in the new dict. */
 enum { PAIR_COST = 2 * sizeof(Object *) };
 
@@ -408,6 +420,7 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
         .file = file, .tensor = {.name = "", .identity = node, .dtype = DT_UNKNOWN}, .err = err};
     if (!make(&b, node->call)) return false;
     if (b.unknown) return torch_rebuild_numpy(file, node, err);
+    if (!stays_in_view(&b)) return false;
     if (!b.settled)
         b.encoding.big_endian = file->big_endian && dtype_size(b.tensor.dtype) > 1;
     b.tensor.encoding = torch_share_encoding(file, &b.encoding);

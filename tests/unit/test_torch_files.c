@@ -291,6 +291,22 @@ static void test_stream_with_a_view(void **state)
     checkpoint_unref(c);
 }
 
+/* The storage goes on behind the view, but what lies there is another tensor's. */
+static void test_tensor_beyond_its_view(void **state)
+{
+    (void)state;
+    Error err = {0};
+    Text p = {0}, file = {0};
+    text_add(&p, "}U\x01v");
+    put_tensor(&p, &(Made){.numel = 4, .offset = 1, .dims = {2}, .strides = {1}, .rank = 1,
+                           .view = "(U\x02v0I0\nK\x02t"});
+    text_addc(&p, 's');
+    make_legacy(&file, &p, "]U\x01" "0a");
+    put_values(&file, 4, numbers, sizeof numbers);
+    text_done(&p);
+    refused(open_and_free(&file, &err), &err, ERR_FORMAT, "in its view of a storage");
+}
+
 static void test_view_outside_of_its_storage(void **state)
 {
     (void)state;
@@ -453,6 +469,7 @@ int main(void)
         TEST(test_plain_stream),
         TEST(test_streams_of_other_protocols),
         TEST(test_stream_with_a_view),
+        TEST(test_tensor_beyond_its_view),
         TEST(test_view_outside_of_its_storage),
         TEST(test_python_2_keys),
         TEST(test_class_with_its_source),
