@@ -75,8 +75,9 @@ static bool fill_storage(TorchFile *file, const Stream *stream, ByteSource *sour
 bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error *err)
 {
     const Object *args = call->call->args;
-    if (call->loaded) {
-        *use = (TorchStorageUse){call->loaded, call->loaded->storage.dtype, 0, 0};
+    const TorchStorage *known = call->loaded;
+    if (known) {
+        *use = (TorchStorageUse){known, known->storage.dtype, 0, 0};
         return true;
     }
     TorchBlob blob;

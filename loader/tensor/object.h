@@ -38,7 +38,6 @@ typedef enum FarKind { FAR_BYTES, FAR_BYTEARRAY, FAR_TEXT, FAR_PYTHON2 } FarKind
 typedef struct Object Object;
 struct Tensor;
 struct StateDict;
-struct TorchStorage;
 
 typedef struct ObjectCall {
     Object *callable;        /* usually a GLOBAL */
@@ -74,7 +73,8 @@ struct Object {
             union {
                 struct StateDict *parts;       /* TENSOR: what it is made of (indices and values
                                                   …), or NULL; the checkpoint's */
-                struct TorchStorage *loaded;   /* CALL: the storage that it was found to be */
+                void *loaded;                  /* CALL: what its reader found it to be, or NULL;
+                                                  the reader's own, in the arena */
             };
         };
     };
