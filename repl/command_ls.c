@@ -127,8 +127,8 @@ static void write_tensor(JsonWriter *json, const Tensor *tensor)
     }
 }
 
-/* What a safetensors file (__metadata__) or a GGUF file (its keys) says of itself; an empty object for
- * other formats. */
+/* What a safetensors file (__metadata__) or a GGUF file (its keys) says of itself; an empty
+ * object for other formats. */
 static void write_metadata(JsonWriter *json, const StateDict *dict)
 {
     json_key(json, "metadata");

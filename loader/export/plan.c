@@ -222,9 +222,9 @@ static int compare_keys(const void *a, const void *b)
 }
 
 /* The source's `__metadata__`, with "format": "pt" where it says no format: without that,
- * transformers does not load a file. What other formats say of themselves (GGUF's keys, of which long
- * ones are only counted) means nothing there. The crate keeps metadata in a hash map, so the order of
- * several entries is nobody's; sorted, it is the same every time. */
+ * transformers does not load a file. What other formats say of themselves (GGUF's keys, of which
+ * long ones are only counted) means nothing there. The crate keeps metadata in a hash map, so the
+ * order of several entries is nobody's; sorted, it is the same every time. */
 static void add_metadata(Plan *plan)
 {
     const StateDict *source = align_source_dict(plan->alignment);

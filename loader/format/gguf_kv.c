@@ -252,8 +252,9 @@ static bool read_array(GgufFile *file, Value *value, const char *what)
     char more[LIMIT_TEXT];
     if (!gguf_take_u32(file, &type, what) || !gguf_take_u64(file, &count, what)) return false;
     if (type == VALUE_ARRAY)
-        return fault_file(file->err, ERR_UNSUPPORTED, file->source->name, "%s is an array of arrays "
-                          "(byte %" PRIu64 "), which GGML does not read either", what, where);
+        return fault_file(file->err, ERR_UNSUPPORTED, file->source->name, "%s is an array of "
+                          "arrays (byte %" PRIu64 "), which GGML does not read either", what,
+                          where);
     if (type >= VALUE_COUNT)
         return fault_file(file->err, ERR_FORMAT, file->source->name, "%s is an array of type "
                           "%" PRIu32 ", which GGUF does not have (byte %" PRIu64 ")", what, type,
@@ -355,9 +356,9 @@ static bool check_count(GgufFile *file, uint64_t count, uint64_t each, LimitId i
         return fault_file(file->err, ERR_LIMIT, file->source->name, "it claims %" PRIu64 " %s, %s",
                           count, what, limit_text(id, more));
     if (count <= left / each) return true;
-    return fault_file(file->err, ERR_FORMAT, file->source->name, "it claims %" PRIu64 " %s, but only "
-                      "%" PRIu64 " bytes follow; it is cut short, or no GGUF file", count, what,
-                      left);
+    return fault_file(file->err, ERR_FORMAT, file->source->name, "it claims %" PRIu64 " %s, but "
+                      "only %" PRIu64 " bytes follow; it is cut short, or no GGUF file", count,
+                      what, left);
 }
 
 /* A version below 65536 read the wrong way round has only zeros in its lower half. */

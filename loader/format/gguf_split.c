@@ -54,8 +54,8 @@ static bool check_name(const GgufFile *file, const char *name, PartName *part)
                           split->count);
     if (!parse_name(name, part))
         return fault_file(file->err, ERR_NOT_FOUND, file->source->name,
-                          "it is part %" PRId64 " of %" PRId64 " of a split model, but its name does "
-                          "not tell those of the others; name it …-%05" PRId64 "-of-%05" PRId64
+                          "it is part %" PRId64 " of %" PRId64 " of a split model, but its name "
+                          "does not tell those of the others; name it …-%05" PRId64 "-of-%05" PRId64
                           ".gguf", split->number + 1, split->count, split->number + 1,
                           split->count);
     if (part->number == split->number + 1 && part->count == split->count) return true;

@@ -1,5 +1,5 @@
-/* Blocks of GGML's iq types, 256 elements each (iq4_nl: 32), as ggml-common.h lays them out. Fields in
- * their order, d a half float; the points are numbers of a grid, 8 coordinates each (iq3: 4):
+/* Blocks of GGML's iq types, 256 elements each (iq4_nl: 32), as ggml-common.h lays them out. Fields
+ * in their order, d a half float; the points are numbers of a grid, 8 coordinates each (iq3: 4):
  *
  *   iq2_xxs d q[8]({u8 point[4], u32: 4 × 7 bits of signs, 4 of scale})
  *   iq2_xs  d q[32](u16: 9 bits of point, 7 of signs) scales[8]

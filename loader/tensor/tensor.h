@@ -31,8 +31,8 @@ typedef struct Tensor Tensor;
 typedef struct Quantizer {
     double scale;                /* of the whole tensor; where `scales` is NULL */
     int64_t zero_point;
-    /* [dims[axis]] each, one per index of `axis`: f64 and i64, or both f32; NULL: one for all. Borrowed
-     * from the arena of the dict; checked by tensor_check. */
+    /* [dims[axis]] each, one per index of `axis`: f64 and i64, or both f32; NULL: one for all. In
+     * the arena that the tensor is in; tensor_check sees that they are there. */
     const Tensor *scales, *zero_points;
     int axis;
 } Quantizer;
@@ -80,11 +80,12 @@ bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_r
  * with the numbers; the caller puts file and tensor before it. */
 bool tensor_check(const Tensor *tensor, Error *err);
 
-/* Reads the box [from, from+size) of the tensor, row-major, decoded (byte order, conj, neg)
- * in the tensor's dtype, into `out` (product of sizes elements). NULL from/size = all of it.
+/* Reads the box [from, from+size) of the tensor, row-major, decoded (byte order, conj, neg) in
+ * the tensor's dtype, into `out` (product of sizes elements). NULL from/size = all of it.
  * Booleans come as 0 or 1, whatever byte is stored. Bytes are read in runs as long as strides
  * allow; no value is kept. Packed and blocked types come as they are stored and can only be read
- * in whole blocks (values.h reads any box of them as numbers). Errors begin with "tensor 'NAME': ". */
+ * in whole blocks (values.h reads any box of them as numbers). Errors begin with "tensor 'NAME':
+ * ". */
 bool tensor_read(const Tensor *tensor, const int64_t *from, const int64_t *size, void *out,
                  Error *err);
 /* The same, scattered: index i of the box lies out_strides[0]·i[0] + … elements behind `out`.

@@ -1,5 +1,5 @@
-/* A box is walked in pieces. Of each, the blocks that it touches are read as they are stored, turned
- * into f32 where they belong if the piece cuts none of them, and beside if it does. */
+/* A box is walked in pieces. Of each, the blocks that it touches are read as they are stored,
+ * turned into f32 where they belong if the piece cuts none of them, and beside if it does. */
 #include "loader/tensor/values.h"
 
 #include <stdlib.h>
@@ -33,7 +33,8 @@ DType tensor_value_dtype(const Tensor *tensor, const char **why)
     const char *problem = NULL, *ignored;
     const DTypeInfo *info = dtype_info(tensor->dtype);
     if (!why) why = &ignored;
-    if (encoding && encoding->opaque) problem = encoding->note ? encoding->note : "no plain numbers";
+    if (encoding && encoding->opaque)
+        problem = encoding->note ? encoding->note : "no plain numbers";
     else if (info->kind == CLASS_OTHER) problem = "of no known dtype";
     else if (dtype_of_values(tensor->dtype) == DT_UNKNOWN)
         problem = "packed, 6 bits a value, in a way that no format defines";
