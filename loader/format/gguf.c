@@ -214,7 +214,7 @@ static bool check_overlaps(GgufFile *file, Places *places, uint64_t *end)
 {
     const Place *before = NULL;
     *end = 0;
-    qsort(places->items, places->count, sizeof *places->items, compare_places);
+    if (places->count) qsort(places->items, places->count, sizeof *places->items, compare_places);
     for (size_t i = 0; i < places->count; i++) {
         const Place *place = &places->items[i];
         if (!place->bytes) continue;
