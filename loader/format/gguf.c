@@ -42,6 +42,7 @@ typedef struct Places {
     size_t long_names, high_ranks;   /* how many GGML would refuse */
 } Places;
 
+/* NULL: a number that is not GGML's, or not any more. */
 static const DTypeInfo *find_type(uint32_t number, DType *dtype)
 {
     for (size_t i = 0; i < countof(plain_types); i++)
@@ -54,6 +55,7 @@ static const DTypeInfo *find_type(uint32_t number, DType *dtype)
     }
 }
 
+/* A type that was removed gets another remedy than one that may be new. */
 static bool refuse_type(GgufFile *file, const char *name, uint32_t number)
 {
     for (size_t i = 0; i < countof(removed_types); i++)
@@ -118,7 +120,8 @@ static bool measure(GgufFile *file, const Tensor *tensor, uint64_t *bytes)
                         "more bytes than 64 bits can count");
 }
 
-/* One entry of the list. */
+/* One entry of the list. Its storage gets its place when the start of the values is known; each
+ * tensor has one of its own, since no two share bytes. */
 static bool read_tensor(GgufFile *file, Places *places)
 {
     uint32_t number;
@@ -252,6 +255,7 @@ static void find_oddities(GgufFile *file, const Places *places, uint64_t end)
                         file->source->size - last, last);
 }
 
+/* Overlaps last: their check sorts, and what comes before speaks of the list's order. */
 static bool place_tensors(GgufFile *file, Places *places)
 {
     uint64_t end;
@@ -266,6 +270,7 @@ static bool place_tensors(GgufFile *file, Places *places)
     return true;
 }
 
+/* The list is believed one entry at a time: its count has been held against the file's size. */
 bool gguf_read_tensors(GgufFile *file)
 {
     Places places = {0};

@@ -44,6 +44,7 @@ typedef struct Value {
 
 /* -- Bytes ----------------------------------------------------------------------------- */
 
+/* The one thing that every read may find. `what` is what the bytes would have been. */
 static bool refuse_end(GgufFile *file, uint64_t n, const char *what)
 {
     return fault_file(file->err, ERR_FORMAT, file->source->name,
@@ -104,6 +105,7 @@ bool gguf_take_u64(GgufFile *file, uint64_t *out, const char *what)
     return take_number(file, 8, out, what);
 }
 
+/* The limit before the size of the file: a length that is absurd is a lie, not a cut. */
 bool gguf_take_length(GgufFile *file, uint64_t *out, const char *what)
 {
     char more[LIMIT_TEXT];
@@ -115,6 +117,8 @@ bool gguf_take_length(GgufFile *file, uint64_t *out, const char *what)
     return *out <= file->source->size - file->at || refuse_end(file, *out, what);
 }
 
+/* Any bytes are taken for a name: GGML does not ask for UTF-8 either, and a name that is shown is
+ * escaped. */
 bool gguf_take_name(GgufFile *file, const char **out, const char *what)
 {
     uint64_t n;
@@ -199,6 +203,7 @@ static bool read_text(GgufFile *file, size_t n, Text *out, const char *what)
     return ok;
 }
 
+/* A long one costs no memory, as long arrays do not. */
 static bool read_string(GgufFile *file, Text *out, const char *what)
 {
     uint64_t n;
@@ -272,6 +277,7 @@ static bool read_array(GgufFile *file, Value *value, const char *what)
     return true;
 }
 
+/* By its type, which must be one that GGUF has: the length of any other is not known. */
 static bool read_value(GgufFile *file, uint32_t type, Value *value, const char *what)
 {
     if (type == VALUE_STRING) return read_string(file, value->text, what);
@@ -313,18 +319,23 @@ static bool heed_key(GgufFile *file, const char *key, uint32_t type, const Value
     return true;
 }
 
-/* "key 'general.name'", for errors about its value. */
-static const char *describe(Arena *arena, const char *key)
+/* Texts that one key after the other is written into, so that millions of them cost no more. */
+typedef struct Scratch {
+    Text value;
+    Text what;               /* "key 'general.name'", for errors about its value */
+} Scratch;
+
+static const char *describe(const char *key, Text *what)
 {
-    Text shown = {0};
-    fault_quote(key, strlen(key), 120, &shown);
-    const char *what = arena_printf(arena, "key '%s'", text_string(&shown));
-    text_done(&shown);
-    return what;
+    text_clear(what);
+    text_add(what, "key '");
+    fault_quote(key, strlen(key), 120, what);
+    text_addc(what, '\'');
+    return text_string(what);
 }
 
-/* The arena is for as long as the keys are read; `text` is used again and again. */
-static bool read_key(GgufFile *file, Arena *arena, NameMap *seen, Text *text)
+/* GGML refuses a key that stands twice, and so do we: which of the two counts differs by reader. */
+static bool read_key(GgufFile *file, NameMap *seen, Scratch *scratch)
 {
     const char *key = NULL;
     uint32_t type;
@@ -333,17 +344,17 @@ static bool read_key(GgufFile *file, Arena *arena, NameMap *seen, Text *text)
     if (!*key)
         return fault_file(file->err, ERR_FORMAT, file->source->name,
                           "a key is empty (byte %" PRIu64 ")", where);
-    const char *what = describe(arena, key);
+    const char *what = describe(key, &scratch->what);
     if (map_set(seen, key, 0) != MAP_NONE)
         return fault_file(file->err, ERR_FORMAT, file->source->name,
                           "%s stands twice (byte %" PRIu64 "): readers would disagree about it",
                           what, where);
-    text_clear(text);
-    Value value = {.text = text};
+    text_clear(&scratch->value);
+    Value value = {.text = &scratch->value};
     if (!gguf_take_u32(file, &type, what) || !read_value(file, type, &value, what) ||
         !heed_key(file, key, type, &value))
         return false;
-    if (file->keep_keys) dict_add_metadata(file->dict, key, text_string(text));
+    if (file->keep_keys) dict_add_metadata(file->dict, key, text_string(value.text));
     return true;
 }
 
@@ -382,23 +393,23 @@ static bool read_version(GgufFile *file)
                       "GGUF version %" PRIu32 "; versions 2 and 3 are read", version);
 }
 
+/* Both counts are checked first: what follows is walked as often as they say. */
 bool gguf_read_keys(GgufFile *file)
 {
     NameMap seen;
-    Text text = {0};
+    Scratch scratch = {0};
     file->alignment = ALIGNMENT_DEFAULT;
     if (!read_version(file) || !gguf_take_u64(file, &file->tensor_count, "its header") ||
         !gguf_take_u64(file, &file->key_count, "its header") ||
         !check_count(file, file->key_count, KEY_BYTES_MIN, LIMIT_ENTRIES, "keys") ||
         !check_count(file, file->tensor_count, TENSOR_BYTES_MIN, LIMIT_TENSORS, "tensors"))
         return false;
-    Arena *arena = arena_new();
     map_init(&seen);
     bool ok = true;
-    for (uint64_t i = 0; ok && i < file->key_count; i++) ok = read_key(file, arena, &seen, &text);
+    for (uint64_t i = 0; ok && i < file->key_count; i++) ok = read_key(file, &seen, &scratch);
     map_done(&seen);
-    text_done(&text);
-    arena_free(arena);
+    text_done(&scratch.value);
+    text_done(&scratch.what);
     return ok;
 }
 

@@ -16,6 +16,7 @@ typedef struct PartName {
     int64_t number, count;       /* number from 1 */
 } PartName;
 
+/* Exactly DIGITS of them, as gguf-split writes; a model of 100,000 parts has no such names. */
 static bool read_digits(const char *text, int64_t *out)
 {
     *out = 0;
@@ -38,6 +39,7 @@ static bool parse_name(const char *name, PartName *part)
            strcmp(tail + 15, ".gguf") == 0;
 }
 
+/* The same name with another number. */
 static const char *part_name(Arena *arena, const char *name, const PartName *part, int64_t number)
 {
     return arena_printf(arena, "%.*s-%05" PRId64 "-of-%05" PRId64 ".gguf", (int)part->stem, name,
@@ -127,6 +129,7 @@ static bool read_parts(OpenContext *context, const GgufFile *first, Arena *arena
                       dict_count(first->dict), first->split.tensors);
 }
 
+/* Nothing of another part is opened before all of them are known to be there. */
 bool gguf_open_parts(OpenContext *context, GgufFile *first)
 {
     const char *name = path_base(first->source->name);

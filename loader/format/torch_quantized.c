@@ -12,6 +12,7 @@
 
 #include "loader/format/torch.h"
 
+/* Python's 1 is as good a scale as 1.0. */
 static bool read_number(const Object *node, double *out)
 {
     *out = node->kind == OBJ_FLOAT ? node->number : (double)node->integer;
@@ -72,6 +73,7 @@ static bool read_channels(TorchFile *file, Object *const *field, Quantizer *quan
     return quantizer->scales && quantizer->zero_points;
 }
 
+/* The parts, for people. */
 static const char *describe(Arena *arena, const Quantizer *quantizer)
 {
     if (!quantizer->scales)
@@ -95,6 +97,7 @@ static bool is_readable(const Tensor *tensor)
     return !tensor->offset && !tensor->strides && count % info->block == 0;
 }
 
+/* What cannot be understood is shown, as everything in a pickle, and never loaded. */
 bool torch_quantizer(TorchFile *file, const Object *qparams, const Tensor *tensor,
                      Encoding *encoding, Error *err)
 {

@@ -23,6 +23,7 @@ static inline float float_of(uint32_t bits)
  *
  * Of 16 bytes the low nibbles are the first half of the block, the high ones the second. */
 
+/* Nibbles count from -8. */
 static inline void read_q4_0(const unsigned char *restrict block, float *restrict out)
 {
     float d = dequant_half(block);
@@ -31,6 +32,7 @@ static inline void read_q4_0(const unsigned char *restrict block, float *restric
     for (int i = 0; i < 16; i++) out[i + 16] = d * (float)((q[i] >> 4) - 8);
 }
 
+/* Nibbles count from 0, and a minimum is added. */
 static inline void read_q4_1(const unsigned char *restrict block, float *restrict out)
 {
     float d = dequant_half(block), m = dequant_half(block + 2);
@@ -217,6 +219,7 @@ static inline void read_q6_k(const unsigned char *restrict block, float *restric
     }
 }
 
+/* The scale is an f32; the sums behind the quants are for dot products. */
 static inline void read_q8_k(const unsigned char *restrict block, float *restrict out)
 {
     float d = float_of(dequant_u16(block) | dequant_u16(block + 2) << 16);
@@ -241,6 +244,7 @@ static inline void read_tq1_0(const unsigned char *restrict block, float *restri
     read_base3(block + 48, 4, 4, d, out + 240);
 }
 
+/* Two halves of 128, 32 bytes each; the lowest two bits of these are the first 32 elements. */
 static inline void read_tq2_0(const unsigned char *restrict block, float *restrict out)
 {
     float d = dequant_half(block + 64);
@@ -369,10 +373,10 @@ bool dequant_swap(DType dtype, unsigned char *blocks, size_t n)
     const Swap *swap = find_swap(dtype);
     const unsigned bytes = dtype_info(dtype)->block_bytes;
     if (!swap) return false;
-    for (unsigned char *end = blocks + n * bytes; blocks < end; blocks += bytes)
-        for (unsigned f = 0; f < 2; f++)
+    for (size_t block = 0; block < n; block++)
+        for (unsigned f = 0; f < countof(swap->fields); f++)
             for (unsigned i = 0; i < swap->fields[f].count; i++)
-                swap_field(blocks + swap->fields[f].at + i * swap->fields[f].width,
+                swap_field(blocks + block * bytes + swap->fields[f].at + i * swap->fields[f].width,
                            swap->fields[f].width);
     return true;
 }

@@ -91,6 +91,7 @@ static bool hash_stored(const Tensor *tensor, unsigned char *buffer, size_t room
 {
     const Storage *storage = tensor->storage;
     uint64_t at = storage->offset + tensor->offset, left = tensor_bytes(tensor);
+    if (!storage->source) return error_set(err, ERR_NOT_FOUND, "has no values");
     while (left) {
         size_t n = left < room ? (size_t)left : room;
         if (!source_read(storage->source, at, buffer, n, err)) return false;

@@ -27,6 +27,7 @@ typedef struct Work {
     Error *err;
 } Work;
 
+/* PyTorch's quantized types are integers until a Quantizer says more. */
 DType tensor_value_dtype(const Tensor *tensor, const char **why)
 {
     const Encoding *encoding = tensor->encoding;
@@ -45,6 +46,7 @@ DType tensor_value_dtype(const Tensor *tensor, const char **why)
     return problem ? DT_UNKNOWN : dtype_of_values(tensor->dtype);
 }
 
+/* Grows to the largest piece, and stays: contents need not be kept. */
 static void *make_room(void *array, size_t *room, size_t want, size_t size)
 {
     if (want <= *room) return array;
@@ -126,7 +128,8 @@ static void widen_integers(DType dtype, const unsigned char *raw, int32_t *out, 
     dtype_convert(plain, raw, DT_I32, out, n);
 }
 
-/* A piece of what has an integer per element. */
+/* A piece of what has an integer per element: read by any strides, since elements are whole
+ * bytes. */
 static bool read_integers(Work *work, const int64_t *from, const int64_t *size, float *out)
 {
     const Tensor *tensor = work->tensor;
