@@ -31,7 +31,7 @@ typedef struct GgufFile {
     Error *err;                  /* the caller's */
     bool big_endian;
     uint64_t at;                 /* the next byte of the header */
-    unsigned char *window;       /* [GGUF_WINDOW] bytes of the file, owned */
+    unsigned char *window;       /* bytes of the file, GGUF_WINDOW at most; owned */
     uint64_t window_at;          /* where they begin */
     size_t window_bytes;         /* how many they are */
     uint64_t tensor_count, key_count;

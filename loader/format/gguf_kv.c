@@ -63,7 +63,8 @@ bool gguf_take(GgufFile *file, void *out, size_t n, const char *what)
     } else {
         if (file->at < file->window_at ||
             file->at + n > file->window_at + file->window_bytes) {
-            if (!file->window) file->window = mem_alloc(GGUF_WINDOW);
+            uint64_t all = file->source->size < GGUF_WINDOW ? file->source->size : GGUF_WINDOW;
+            if (!file->window) file->window = mem_realloc(NULL, (size_t)all);
             file->window_at = file->at;
             file->window_bytes = left < GGUF_WINDOW ? (size_t)left : GGUF_WINDOW;
             if (!source_read(file->source, file->at, file->window, file->window_bytes, file->err))

@@ -5,7 +5,7 @@
 #include "loader/format/format.h"
 #include "loader/tensor/values.h"
 
-enum { NUMBERS_MAX = 1 << 16 };
+enum { NUMBERS_MAX = 1 << 12 };
 
 /* A box that no shape can make larger than NUMBERS_MAX. */
 static void read_box(const Tensor *tensor, const int64_t *from, const int64_t *size, void *values)
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!checkpoint && err.code == ERR_NONE) abort();
     if (checkpoint) {
         const StateDict *dict = checkpoint_find_container(checkpoint, "")->dict;
-        double *values = mem_alloc(NUMBERS_MAX * sizeof *values);
+        double *values = mem_realloc(NULL, NUMBERS_MAX * sizeof *values);
         for (size_t i = 0; i < dict_count(dict); i++) read_tensor(dict_at(dict, i), values);
         free(values);
     }
