@@ -107,7 +107,8 @@ void dequant_iq3_s(const unsigned char *block, float *out)
     for (int i = 0; i < 64; i++, out += 4) {
         unsigned point = block[2 + i] | (unsigned)(high[i / 8] >> i % 8 & 1) << 8;
         float scale = d * (float)(1 + 2 * (scales[i / 16] >> i / 8 % 2 * 4 & 15));
-        put_iq3(dequant_grid_iq3_s[point], signs[i / 2] >> i % 2 * 4, levels, scale, out);
+        put_iq3(dequant_grid_iq3_s[point], (unsigned)signs[i / 2] >> i % 2 * 4, levels, scale,
+                out);
     }
 }
 
@@ -130,7 +131,7 @@ void dequant_iq1_m(const unsigned char *block, float *out)
                               (unsigned char)(scales[5] >> 4 | (scales[7] & 0xF0))};
     float d = dequant_half(whole);
     for (int i = 0; i < 32; i++, out += 8) {
-        unsigned high = block[32 + i / 2] >> i % 2 * 4;
+        unsigned high = (unsigned)block[32 + i / 2] >> i % 2 * 4;
         uint32_t three = dequant_u16(scales + i / 8 * 2) >> i / 2 % 4 * 3 & 7;
         put_iq1(block[i] | (high & 7) << 8, high & 8, d * (float)(2 * three + 1), out);
     }
