@@ -27,7 +27,9 @@ OPT     = -O2 -g
 SAN     =
 PACKAGES_C := $(call find,--cflags,$(LUA)) $(foreach p,libzip yajl ncursesw libcrypto,$(call find,--cflags,$(p)))
 PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip yajl ncursesw libcrypto zlib,$(call find,--libs,$(p)))
-CFLAGS  = -std=c11 -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I. $(WARN) $(OPT) $(SAN) $(PACKAGES_C)
+# Products and sums round apart, wherever there is an instruction for both: dequantized numbers
+# are to be the same everywhere.
+CFLAGS  = -std=c11 -ffp-contract=off -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I. $(WARN) $(OPT) $(SAN) $(PACKAGES_C)
 LDLIBS  = $(PACKAGES_L) -lm -lpthread
 
 FLOORS  = loader/core loader/source loader/tensor loader/format loader/align loader/export \

@@ -18,6 +18,7 @@
 #include "loader/format/format.h"
 #include "loader/tensor/layout.h"
 #include "loader/tensor/stats.h"
+#include "loader/tensor/values.h"
 #include "repl/object_list.h"
 
 /* What is listed: one container of one checkpoint. */
@@ -116,12 +117,18 @@ static void write_tensor(JsonWriter *json, const Tensor *tensor)
     json_key(json, "storage");
     if (tensor->storage) json_uint(json, tensor->storage->index);
     else json_null(json);
-    if (!tensor->layout) return;
-    json_key(json, "layout");
-    json_string(json, layout_name((Layout)tensor->layout));
+    if (tensor->layout) {
+        json_key(json, "layout");
+        json_string(json, layout_name((Layout)tensor->layout));
+    }
+    if (tensor->encoding && tensor->encoding->note) {
+        json_key(json, "note");
+        json_string(json, tensor->encoding->note);
+    }
 }
 
-/* What a safetensors file says of itself (__metadata__); an empty object for other formats. */
+/* What a safetensors file (__metadata__) or a GGUF file (its keys) says of itself; an empty
+ * object for other formats. */
 static void write_metadata(JsonWriter *json, const StateDict *dict)
 {
     json_key(json, "metadata");
@@ -151,11 +158,10 @@ static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
 }
 
 /* Statistics of one tensor; false, with the error set, when its bytes cannot be read. What has no
- * numbers to read (a schema, quantized values) has zeros everywhere. */
+ * numbers to read (a schema, sparse values) has zeros everywhere. */
 static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stats, Error *err)
 {
-    if (!tensor->storage || !dtype_size(tensor->dtype) ||
-        (tensor->encoding && tensor->encoding->opaque)) {
+    if (!tensor->storage || tensor_value_dtype(tensor, NULL) == DT_UNKNOWN) {
         *stats = (Stats){0};
         return true;
     }

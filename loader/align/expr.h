@@ -127,6 +127,9 @@ const Expr *expr_fit_to(Arena *arena, const Expr *e, const Tensor *target, char 
  * NULL: such a tensor can be copied byte for byte. NULL also where its stored bytes are not
  * its values: big-endian, conj, neg, opaque. */
 const Tensor *expr_as_source(const Expr *e);
+/* Whether elements that are no whole bytes can be filled as they are, in runs of whole blocks; true
+ * for all others. What is not can still be cast. */
+bool expr_is_copy(const Expr *e);
 /* Whether every leaf has bytes (no schema behind it). *which (may be NULL) receives the first
  * that has not. */
 bool expr_has_data(const Expr *e, const Tensor **which);

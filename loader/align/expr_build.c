@@ -25,22 +25,12 @@ ShapeName shape_name(const Expr *e)
     return name;
 }
 
-/* Packed elements (4 and 6 bits) can only be looked at in other shapes. */
-static bool takes_packed(ExprKind kind)
-{
-    return kind == EX_SOURCE || kind == EX_TARGET || kind == EX_RESHAPE || kind == EX_SLICE;
-}
-
 /* What may stand under a node of that kind. A cast is built over a FIT's operand instead, see
  * expr_cast. */
-static bool check_operand(ExprKind kind, const Expr *operand, Error *err)
+static bool check_operand(const Expr *operand, Error *err)
 {
-    if (operand->kind == EX_FIT)
-        return error_set(err, ERR_RULE, "fit: must be the last step, its shape is the target's");
-    if (!takes_packed(kind) && dtype_info(operand->dtype)->bits % 8)
-        return error_set(err, ERR_UNSUPPORTED, "%s values are packed; they can only be copied",
-                         dtype_name(operand->dtype));
-    return true;
+    return operand->kind != EX_FIT ||
+           error_set(err, ERR_RULE, "fit: must be the last step, its shape is the target's");
 }
 
 /* The layout of the operands, where the op leaves the axes what they are. */
@@ -60,7 +50,7 @@ Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from
     Expr *node = arena_alloc(arena, sizeof *node);
     *node = (Expr){.kind = kind, .dtype = dtype, .depth = 1, .nodes = 1};
     for (size_t i = 0; i < n; i++) {
-        if (!check_operand(kind, from[i], err)) return NULL;
+        if (!check_operand(from[i], err)) return NULL;
         if (from[i]->depth >= node->depth) node->depth = from[i]->depth + 1;
         node->unknown = node->unknown || from[i]->unknown;
         node->nodes += from[i]->nodes;
@@ -77,10 +67,11 @@ Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from
     return node;
 }
 
-/* Sizes of 0 count as 1 here, as in tensor_check(): strides over the shape then cannot wrap. */
+/* Sizes of 0 count as 1 here, as in tensor_check(): strides over the shape then cannot wrap. So do
+ * elements that are no whole bytes: as the f32 that they may become. */
 Expr *node_shape(Arena *arena, Expr *node, const int64_t *dims, size_t rank, Error *err)
 {
-    uint64_t bytes = dtype_size(node->dtype) ? dtype_size(node->dtype) : 1;
+    uint64_t bytes = dtype_size(node->dtype) ? dtype_size(node->dtype) : 4;
     if (rank > TENSOR_RANK_MAX) {
         error_set(err, ERR_LIMIT, "more than %d dimensions", TENSOR_RANK_MAX);
         return NULL;

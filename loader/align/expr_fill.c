@@ -14,6 +14,7 @@
 #include "loader/align/fill.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/strided.h"
+#include "loader/tensor/values.h"
 
 enum { PIECE = 1 << 19 };
 
@@ -22,6 +23,8 @@ typedef struct Place {
     /* [rank] each: the box in the node's result, and how far its axes lie apart in `out` */
     int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
     unsigned char *out;          /* the box's first element; borrowed */
+    DType dtype;                 /* of the elements in `out`: the node's; but below the cast of what
+                                    is quantized or packed, what its leaves are read as */
 } Place;
 
 static bool fill_place(const Expr *e, const Place *place, Error *err);
@@ -55,7 +58,7 @@ static bool fill_cat(const Expr *e, const Place *place, Error *err)
             Place part = *place;
             part.from[axis] = low - start;
             part.size[axis] = high - low;
-            part.out = element_at(place, dtype_size(e->dtype), axis, low - first);
+            part.out = element_at(place, dtype_size(place->dtype), axis, low - first);
             if (!fill_place(e->from[i], &part, err)) return false;
         }
         start = next;
@@ -78,7 +81,7 @@ static bool fill_stack(const Expr *e, const Place *place, Error *err)
     drop_axis(part.size, axis, e->rank);
     drop_axis(part.strides, axis, e->rank);
     for (int64_t i = 0; i < place->size[axis]; i++) {
-        part.out = element_at(place, dtype_size(e->dtype), axis, i);
+        part.out = element_at(place, dtype_size(place->dtype), axis, i);
         if (!fill_place(e->from[place->from[axis] + i], &part, err)) return false;
     }
     return true;
@@ -102,7 +105,7 @@ static bool fill_pick(const Expr *e, const Place *place, Error *err)
         for (run = 1; i + run < place->size[axis] && index[i + run] == index[i] + run;) run++;
         part.from[axis] = index[i];
         part.size[axis] = run;
-        part.out = element_at(place, dtype_size(e->dtype), axis, i);
+        part.out = element_at(place, dtype_size(place->dtype), axis, i);
         if (!fill_place(e->from[0], &part, err)) return false;
     }
     return true;
@@ -111,7 +114,7 @@ static bool fill_pick(const Expr *e, const Place *place, Error *err)
 /* The same elements and the same memory in the operand's order of axes. */
 static Place permute_place(const Expr *e, const Place *place)
 {
-    Place part = {.out = place->out};
+    Place part = {.out = place->out, .dtype = place->dtype};
     for (unsigned i = 0; i < e->rank; i++) {
         part.from[e->order[i]] = place->from[i];
         part.size[e->order[i]] = place->size[i];
@@ -126,7 +129,7 @@ static bool fill_repeat(const Expr *e, const Place *place, Error *err)
 {
     int axis = e->repeat.axis;
     Place part = *place;
-    size_t element = dtype_size(e->dtype);
+    size_t element = dtype_size(place->dtype);
     part.from[axis] = 0;
     part.size[axis] = 1;
     if (!fill_place(e->from[0], &part, err)) return false;
@@ -145,12 +148,13 @@ static bool fill_repeat(const Expr *e, const Place *place, Error *err)
 /* Elements first … first+n of e in row-major order: boxes that grow until an axis is whole, and
  * shrink again at the other end. Elements 2 … 9 of 3×4 are three boxes: the end of row 0 (1×2),
  * row 1 (1×4), the start of row 2 (1×2). */
-static bool fill_range(const Expr *e, uint64_t first, uint64_t n, unsigned char *out, Error *err)
+static bool fill_range(const Expr *e, uint64_t first, uint64_t n, DType dtype, unsigned char *out,
+                       Error *err)
 {
     int64_t inner[TENSOR_RANK_MAX];
     contiguous_strides(e->dims, e->rank, inner);
     while (n) {
-        Place part = {.out = out};
+        Place part = {.out = out, .dtype = dtype};
         uint64_t left = first, count = 1;
         unsigned axis = 0;   /* the outermost along which whole sub-boxes are still wanted */
         for (unsigned i = 0; i < e->rank; i++) {
@@ -172,7 +176,7 @@ static bool fill_range(const Expr *e, uint64_t first, uint64_t n, unsigned char 
         if (!fill_place(e, &part, err)) return false;
         first += count;
         n -= count;
-        out += count * dtype_size(e->dtype);
+        out += count * dtype_size(dtype);
     }
     return true;
 }
@@ -184,7 +188,7 @@ static bool fill_range(const Expr *e, uint64_t first, uint64_t n, unsigned char 
 static bool fill_reshape(const Expr *e, const Place *place, Error *err)
 {
     int64_t inner[TENSOR_RANK_MAX], index[TENSOR_RANK_MAX] = {0};
-    size_t element = dtype_size(e->dtype);
+    size_t element = dtype_size(place->dtype);
     contiguous_strides(e->dims, e->rank, inner);
     unsigned outer = e->rank;   /* the axes before it enumerate the ranges */
     uint64_t run = 1, first = 0, last = 0, count = count_place(place, e->rank);
@@ -195,14 +199,14 @@ static bool fill_reshape(const Expr *e, const Place *place, Error *err)
     }
     if (run < count && last < 4 * count) {
         unsigned char *range = mem_realloc(NULL, (size_t)(last + 1) * element);
-        bool ok = fill_range(e->from[0], first, last + 1, range, err);
+        bool ok = fill_range(e->from[0], first, last + 1, place->dtype, range, err);
         if (ok) strided_move(place->size, e->rank, element, range, inner, place->out, NULL);
         free(range);
         return ok;
     }
     unsigned char *out = place->out;
     for (;; out += run * element) {
-        if (!fill_range(e->from[0], first, run, out, err)) return false;
+        if (!fill_range(e->from[0], first, run, place->dtype, out, err)) return false;
         unsigned i = outer;
         while (i > 0 && ++index[i - 1] == place->size[i - 1]) {
             index[--i] = 0;
@@ -270,15 +274,17 @@ static bool fill_add(const Expr *e, const Place *place, Error *err)
     return ok;
 }
 
-/* The operand's elements are held beside the output, so at most PIECE of them. Both dtypes are
- * whole bytes: packed ones have been refused by the constructor. */
+/* The operand's elements are held beside the output, so at most PIECE of them; what is quantized
+ * comes as f32, which may be all that is wanted. */
 static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Error *err)
 {
     size_t n = count_place(place, e->rank);
     Place stored = *place;
-    stored.out = mem_realloc(NULL, n * dtype_size(operand->dtype));
+    stored.dtype = dtype_of_values(operand->dtype);
+    if (stored.dtype == e->dtype) return fill_place(operand, &stored, err);
+    stored.out = mem_realloc(NULL, n * dtype_size(stored.dtype));
     bool ok = fill_place(operand, &stored, err);
-    if (ok && !dtype_convert(operand->dtype, stored.out, e->dtype, place->out, n))
+    if (ok && !dtype_convert(stored.dtype, stored.out, e->dtype, place->out, n))
         ok = error_set(err, ERR_INTERNAL, "cast: %s cannot become %s",
                        dtype_name(operand->dtype), dtype_name(e->dtype));
     free(stored.out);
@@ -368,13 +374,13 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
         place = permute_place(operand, &place);
         operand = operand->from[0];
     }
-    size_t element = dtype_size(e->dtype);
+    size_t element = dtype_size(place.dtype);
     bool packed = strided_is_packed(place.size, e->rank, place.strides), ok = true;
     BoxWalk walk;
     if (!box_first(&walk, place.size, e->rank, PIECE)) return true;
     unsigned char *held = packed ? NULL : mem_realloc(NULL, (size_t)box_count(&walk) * element);
     do {
-        Place piece = {.out = held};
+        Place piece = {.out = held, .dtype = place.dtype};
         int64_t offset = 0;
         for (unsigned i = 0; i < e->rank; i++) {
             piece.from[i] = place.from[i] + walk.from[i];
@@ -393,15 +399,22 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
 }
 
 /* The place is not empty. A view comes first: most expressions are one, and go straight from
- * storage to their place. */
+ * storage to their place. Numbers of what is quantized are made where the tensor itself is read,
+ * whose blocks and channels no view keeps together. */
 static bool fill_place(const Expr *e, const Place *place, Error *err)
 {
     View view;
     if (e->unknown)
         return error_set(err, ERR_INTERNAL, "values wanted of an expression of unknown shape");
-    if (view_of(e, &view))
+    if (place->dtype != e->dtype && (e->kind == EX_SOURCE || e->kind == EX_TARGET))
+        return tensor_read_values(e->tensor, place->from, place->size, place->out, place->strides,
+                                  err);
+    if (place->dtype == e->dtype && view_of(e, &view))
         return tensor_read_strided(&view.tensor, place->from, place->size, place->out,
                                    place->strides, err);
+    if (!dtype_size(place->dtype))
+        return error_set(err, ERR_UNSUPPORTED, "%s values are packed and can only be copied in "
+                         "whole blocks; cast them first", dtype_name(place->dtype));
     switch (e->kind) {
     case EX_CAT: return fill_cat(e, place, err);
     case EX_STACK: return fill_stack(e, place, err);
@@ -419,7 +432,7 @@ static bool fill_place(const Expr *e, const Place *place, Error *err)
 /* A wrong box is a mistake of the caller, not of a file: hence ERR_INTERNAL. */
 bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err)
 {
-    Place place = {.out = out};
+    Place place = {.out = out, .dtype = e->dtype};
     bool empty = false;
     if (e->unknown) return fill_place(e, &place, err);   /* refuses */
     for (unsigned i = 0; i < e->rank; i++) {

@@ -9,12 +9,10 @@
 #include "loader/align/expr_node.h"
 #include "loader/align/fill.h"
 
-/* dtype_convert() of no elements says whether it is defined; an unknown source may turn out so.
- * 16 bytes hold an element of any dtype. */
+/* An unknown source may turn out to be one that can be cast. */
 static bool is_castable(DType from, DType to)
 {
-    unsigned char in[16] = {0}, out[16];
-    return to != DT_UNKNOWN && (from == DT_UNKNOWN || dtype_convert(from, in, to, out, 0));
+    return to != DT_UNKNOWN && (from == DT_UNKNOWN || dtype_casts(from, to));
 }
 
 /* A cast even to the same type: whoever wants that one left out asks expr_cast(). `rounding`

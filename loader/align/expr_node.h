@@ -12,8 +12,8 @@ typedef struct ShapeName {
 ShapeName shape_name(const Expr *e);
 
 /* A node over the operands, which are copied; its shape is still to be set unless an operand is
- * unknown, which makes the node unknown. NULL when it would be too deep, too big, stand on a
- * FIT, or take apart packed elements. */
+ * unknown, which makes the node unknown. NULL when it would be too deep, too big, or stand on
+ * a FIT. */
 Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from, size_t n,
                Error *err);
 /* Gives it its shape, copied. Returns the node, or NULL when it is too large for 63 bits. */

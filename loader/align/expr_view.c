@@ -20,16 +20,16 @@ static bool view_leaf(const Expr *e, View *view)
     return true;
 }
 
-/* Packed elements can only be cut where a byte begins. Rows 2 … of 5×6 nibbles begin 12
- * elements, 48 bits on: byte 6. */
+/* Packed and blocked elements can only be cut where a block begins. Rows 2 … of 5×6 nibbles begin
+ * 12 elements on: byte 6. */
 static bool view_slice(const Expr *e, View *view)
 {
     int axis = e->slice.axis;
+    const DTypeInfo *info = dtype_info(e->dtype);
     uint64_t skipped = (uint64_t)e->slice.from * (uint64_t)view->strides[axis];
-    uint64_t bits = skipped * dtype_info(e->dtype)->bits;
-    if (bits % 8) return false;
+    if (!info->block || skipped % info->block) return false;
     view->dims[axis] = e->dims[axis];
-    view->tensor.offset += bits / 8;
+    view->tensor.offset += skipped / info->block * info->block_bytes;
     return true;
 }
 
@@ -74,7 +74,7 @@ static bool view_reshape(const Expr *e, View *view)
 }
 
 /* From the leaf outwards. The recursion is as deep as the expression (EXPR_DEPTH_MAX). When it
- * fails `view` holds nothing of use. */
+ * fails `view` holds nothing of use. Strides over packed elements would count parts of bytes. */
 bool view_of(const Expr *e, View *view)
 {
     switch (e->kind) {
@@ -83,9 +83,19 @@ bool view_of(const Expr *e, View *view)
     case EX_SLICE: return view_of(e->from[0], view) && view_slice(e, view);
     case EX_RESHAPE: return view_of(e->from[0], view) && view_reshape(e, view);
     case EX_PERMUTE:
-        if (!view_of(e->from[0], view)) return false;
+        if (!dtype_size(e->dtype) || !view_of(e->from[0], view)) return false;
         view_permute(e, view);
         return true;
     default: return false;
     }
+}
+
+/* Of packed elements whatever is no longer one run of blocks, or lost its quantizer's axis, is no
+ * copy; of all others any view is. */
+bool expr_is_copy(const Expr *e)
+{
+    View view;
+    if (dtype_size(e->dtype)) return true;
+    return dtype_info(e->dtype)->block && view_of(e, &view) && tensor_is_contiguous(&view.tensor) &&
+           tensor_count(&view.tensor) % dtype_info(e->dtype)->block == 0;
 }

@@ -130,7 +130,9 @@ static const char *needed_op(Arena *arena, const Binding *binding)
     if (binding->status == BIND_DTYPE) {
         const Tensor *tensor = binding->source_count ? binding->sources[0] : NULL;
         bool opaque = tensor && tensor->encoding && tensor->encoding->opaque;
-        return opaque ? NULL : arena_printf(arena, "cast \"%s\"", dtype_name(binding->dtype));
+        const Expr *offer = align_offer(binding);
+        if (opaque || !offer || !dtype_casts(offer->dtype, binding->dtype)) return NULL;
+        return arena_printf(arena, "cast \"%s\"", dtype_name(binding->dtype));
     }
     if (!align_is_misshapen(binding)) return NULL;
     const char *turn = layout_op(arena, binding);

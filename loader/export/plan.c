@@ -116,7 +116,11 @@ static bool check_values(const Plan *plan, const Binding *binding, const Expr *v
         return blame(plan, binding, empty, err);
     }
     expr_leaves(value, find_opaque, &opaque);
-    if (!opaque) return true;
+    if (!opaque && expr_is_copy(value)) return true;
+    if (!opaque)
+        return error_set(err, ERR_UNSUPPORTED, "%s cannot be written: %s values are packed and can "
+                         "only be copied in whole blocks; cast them first (cast \"f32\")",
+                         show(plan->arena, binding->name), dtype_name(value->dtype));
     error_set(err, ERR_UNSUPPORTED, "%s cannot be written: %s is %s; drop it with a rule",
               show(plan->arena, binding->name), show(plan->arena, opaque->name),
               opaque->encoding && opaque->encoding->note ? opaque->encoding->note
@@ -218,12 +222,15 @@ static int compare_keys(const void *a, const void *b)
 }
 
 /* The source's `__metadata__`, with "format": "pt" where it says no format: without that,
- * transformers does not load a file. The crate keeps metadata in a hash map, so the order of
- * several entries is nobody's; sorted, it is the same every time. */
+ * transformers does not load a file. What other formats say of themselves (GGUF's keys, of which
+ * long ones are only counted) means nothing there. The crate keeps metadata in a hash map, so the
+ * order of several entries is nobody's; sorted, it is the same every time. */
 static void add_metadata(Plan *plan)
 {
     const StateDict *source = align_source_dict(plan->alignment);
-    size_t count = source ? dict_metadata_count(source) : 0;
+    const Checkpoint *checkpoint = align_source(plan->alignment);
+    bool same = checkpoint && has_prefix(checkpoint_format(checkpoint), "safetensors");
+    size_t count = source && same ? dict_metadata_count(source) : 0;
     MetadataItem *items = arena_alloc(plan->arena, (count + 1) * sizeof *items);
     bool has_format = false;
     for (size_t i = 0; i < count; i++) {

@@ -50,9 +50,10 @@ static bool check(const Plan *plan, const ExportOptions *options, Error *err)
     for (size_t i = 0; i < plan->count; i++) {
         const PlanEntry *entry = &plan->entries[i];
         if (!check_name(entry, err)) return false;
+        const DTypeInfo *info = dtype_info(entry->dtype);
+        bool torch = info->torch && info->kind != CLASS_QUANT;   /* what the .pth writer holds */
         if (dtype_place(entry->dtype) == countof(dtype_order))
-            return writer_refuse_dtype(entry, ".safetensors",
-                                       dtype_info(entry->dtype)->torch ? ".pth" : NULL, err);
+            return writer_refuse_dtype(entry, ".safetensors", torch ? ".pth" : NULL, err);
     }
     return true;
 }

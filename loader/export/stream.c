@@ -143,7 +143,8 @@ static bool compute_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc,
     for (unsigned i = 0; i < entry->rank; i++)
         if (entry->dims[i] == 0) return true;
     if (!stream->buffer) stream->buffer = mem_alloc(stream->room);
-    start_boxes(&boxes, entry, (uint64_t)stream->room * 8 / dtype_info(entry->dtype)->bits);
+    const DTypeInfo *info = dtype_info(entry->dtype);
+    start_boxes(&boxes, entry, (uint64_t)stream->room / info->block_bytes * info->block);
     do {
         if (!compute_box(stream, &boxes, crc, err)) return false;
     } while (next_box(&boxes));

@@ -66,7 +66,7 @@ static uint64_t element_bytes(DType dtype)
 static bool check_entry(const PlanEntry *entry, Error *err)
 {
     const DTypeInfo *info = dtype_info(entry->dtype);
-    if (!info->torch || info->kind == CLASS_OTHER) {
+    if (!info->torch || info->kind == CLASS_QUANT || info->kind == CLASS_OTHER) {
         if (entry->dtype != DT_F4_E2M1)
             return writer_refuse_dtype(entry, ".pth", info->safetensors ? ".safetensors" : NULL,
                                        err);

@@ -52,8 +52,7 @@ const Writer *writer_choose(const char *path, const ExportOptions *options, Erro
     return NULL;
 }
 
-/* The closest dtype that every format holds; NULL for packed and quantized ones, which nothing
- * converts. */
+/* The closest dtype that every format holds; NULL where nothing converts. */
 static const char *plain_dtype(DType dtype)
 {
     switch (dtype_info(dtype)->kind) {
@@ -61,6 +60,7 @@ static const char *plain_dtype(DType dtype)
     case CLASS_INT: return "i64";
     case CLASS_UINT: return "u8";
     case CLASS_FLOAT: return "f32";
+    case CLASS_QUANT: return dtype_of_values(dtype) == DT_F32 ? "f16" : NULL;
     default: return NULL;
     }
 }
@@ -70,6 +70,8 @@ bool writer_refuse_dtype(const PlanEntry *entry, const char *format, const char 
     const char *plain = plain_dtype(entry->dtype);
     Text remedy = {0};
     if (plain) text_addf(&remedy, "cast it in a rule (|> cast(\"%s\"))", plain);
+    if (plain && dtype_info(entry->dtype)->kind == CLASS_QUANT)
+        text_addf(&remedy, ", or all of them: -e 'rules [[ ** -> ** |> cast(\"%s\") ]]'", plain);
     if (plain && other) text_add(&remedy, ", or ");
     if (other) text_addf(&remedy, "write %s", other);
     if (!plain && !other) text_add(&remedy, "drop it with a rule");

@@ -21,15 +21,16 @@ static const Format *const formats[] = {
     &format_safetensors,
     &format_torch_tar,
     &format_npy,
+    &format_gguf,
     &format_pickle,
     &format_sharded,
     &format_schema_json,
     &format_schema_text,
 };
-enum { BINARY_FORMATS = 6 };
+enum { BINARY_FORMATS = 7 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
-static const FolderFormat *const folder_formats[] = {NULL};
+static const FolderFormat *const folder_formats[] = {&folder_gguf_split, NULL};
 
 static Checkpoint *open_folder(const char *path, unsigned depth, Error *err);
 static OpenContext make_context(const char *shown, const char *folder, unsigned depth);

@@ -35,6 +35,7 @@ DType numpy_class_dtype(const char *module, const char *name)
     bool known = strcmp(module, "numpy") == 0 || has_prefix(module, "ml_dtypes") ||
                  has_prefix(module, "jaxlib") || has_prefix(module, "tensorflow");
     DType found = known ? dtype_from_name(name) : DT_UNKNOWN;
-    bool whole = dtype_info(found)->bits >= 8 && dtype_info(found)->kind != CLASS_OTHER;
-    return whole ? found : DT_UNKNOWN;
+    DTypeClass kind = dtype_info(found)->kind;
+    bool plain = dtype_size(found) && kind != CLASS_QUANT && kind != CLASS_OTHER;
+    return plain ? found : DT_UNKNOWN;
 }

@@ -34,14 +34,18 @@ static const char hdf5_text[] =
 static const char zlib_text[] =
     "compressed with zlib (joblib?); in Python: save the arrays of joblib.load(FILE) as .npz";
 
+static const char ggml_text[] =
+    "an old ggml file (from before GGUF); convert the model again, or this file with llama.cpp's "
+    "convert_llama_ggml_to_gguf.py";
+
 /* What the libraries and specifications of these formats put at that place. Several bytes, so that
  * hardly a file has two of them by chance. */
 static const Magic magics[] = {
-    {0, 4, "GGUF", "a GGUF file; not supported yet: get the model's safetensors instead"},
-    {0, 4, "lmgg", "an old ggml file (from before GGUF); not supported"},
-    {0, 4, "fmgg", "an old ggml file (from before GGUF); not supported"},
-    {0, 4, "tjgg", "an old ggml file (from before GGUF); not supported"},
-    {0, 4, "algg", "an old ggml adapter file (from before GGUF); not supported"},
+    {0, 4, "lmgg", ggml_text},
+    {0, 4, "fmgg", ggml_text},
+    {0, 4, "tjgg", ggml_text},
+    {0, 4, "algg", "an old ggml adapter file (from before GGUF); convert the adapter itself with "
+                   "llama.cpp's convert_lora_to_gguf.py"},
     {0, 8, hdf5_magic, hdf5_text},
     {512, 8, hdf5_magic, hdf5_text},
     {1024, 8, hdf5_magic, hdf5_text},

@@ -112,6 +112,10 @@ bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error
 bool torch_storage_class(TorchFile *file, const Object *node, DType *dtype, unsigned *width,
                          Error *err);
 
+/* How a quantized tensor's integers become numbers: its encoding gets the quantizer and a note;
+ * what is not understood makes it opaque. False only when a limit was hit. */
+bool torch_quantizer(TorchFile *file, const Object *qparams, const Tensor *tensor,
+                     Encoding *encoding, Error *err);
 /* Looks at one node whose children were looked at. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err);
 /* checkpoint_warn, but no more than TORCH_WARNINGS_MAX times. */

@@ -181,27 +181,12 @@ static bool rebuild_meta(Build *b)
     return build_shape(b, build_arg(b, 1), build_arg(b, 2));
 }
 
-/* (torch.per_tensor_affine, scale, zero point), or (torch.per_channel_affine, scales, zero points,
- * dim). A value is scale · (stored - zero point). */
-static const char *quantizer_note(Arena *arena, const Object *qparams)
-{
-    if (qparams->kind != OBJ_TUPLE || qparams->list.count < 3) return "quantized";
-    Object *const *field = qparams->list.items;
-    const Object *last = field[qparams->list.count - 1];
-    if (field[1]->kind == OBJ_FLOAT && field[2]->kind == OBJ_INT)
-        return arena_printf(arena, "quantized per tensor, scale %.6g, zero point %" PRId64,
-                            field[1]->number, field[2]->integer);
-    if (qparams->list.count == 4 && last->kind == OBJ_INT)
-        return arena_printf(arena, "quantized per channel of dim %" PRId64, last->integer);
-    return "quantized";
-}
-
 /* (storage, offset, size, stride, qparams, requires_grad, hooks) */
 static bool rebuild_quantized(Build *b)
 {
-    build_opaque(b, quantizer_note(b->file->arena, build_arg(b, 4)));
     return set_data(b, build_arg(b, 0), build_arg(b, 1), DT_UNKNOWN) &&
-           build_shape(b, build_arg(b, 2), build_arg(b, 3));
+           build_shape(b, build_arg(b, 2), build_arg(b, 3)) &&
+           torch_quantizer(b->file, build_arg(b, 4), &b->tensor, &b->encoding, b->err);
 }
 
 /* (tensor, …): another name for the tensor that is its first argument. */

@@ -145,10 +145,18 @@ static inline float decode_e8m0(uint8_t code)
 
 /* -- Names and sizes ------------------------------------------------------------------- */
 
+/* How many elements of so many bits fill whole bytes: 1, 2 (4 bits) or 4 (6 and 2 bits). */
+#define PER_BLOCK(bits) ((bits) == 0 ? 0 : (bits) % 8 == 0 ? 1 : (bits) == 4 ? 2 : 4)
+
 static const DTypeInfo infos[DTYPE_COUNT] = {
-#define DTYPE_ROW(id, name, bits, kind, torch, storage, safetensors, numpy) \
-    [id] = {name, bits, kind, torch, storage, safetensors, numpy},
+#define DTYPE_ROW(id, name, bits, kind, torch, storage, safetensors, numpy)  \
+    [id] = {name, bits, kind, torch, storage, safetensors, numpy, PER_BLOCK(bits), \
+            PER_BLOCK(bits) * (bits) / 8},
     DTYPES(DTYPE_ROW)
+#undef DTYPE_ROW
+#define DTYPE_ROW(id, name, number, elements, bytes) \
+    [id] = {name, 0, CLASS_QUANT, NULL, NULL, NULL, NULL, elements, bytes},
+    BLOCK_DTYPES(DTYPE_ROW)
 #undef DTYPE_ROW
 };
 
@@ -199,20 +207,24 @@ DType dtype_from_safetensors(const char *name)
     return DT_UNKNOWN;
 }
 
-/* Packed types are counted in bits, which must fill whole bytes in the end. */
 bool dtype_bytes(DType dtype, uint64_t count, uint64_t *bytes)
 {
-    uint64_t size = dtype_size(dtype), bits;
-    if (size) return sum_mul(count, size, bytes);
-    if (!dtype_info(dtype)->bits || !sum_mul(count, dtype_info(dtype)->bits, &bits)) return false;
-    *bytes = bits / 8;
-    return bits % 8 == 0;
+    const DTypeInfo *info = dtype_info(dtype);
+    return info->block && count % info->block == 0 &&
+           sum_mul(count / info->block, info->block_bytes, bytes);
 }
 
 unsigned dtype_size(DType dtype)
 {
-    unsigned bits = dtype_info(dtype)->bits;
-    return bits % 8 ? 0 : bits / 8;
+    const DTypeInfo *info = dtype_info(dtype);
+    return info->block == 1 ? info->block_bytes : 0;
+}
+
+DType dtype_of_values(DType dtype)
+{
+    const DTypeInfo *info = dtype_info(dtype);
+    if (info->kind == CLASS_OTHER || info->bits == 6) return DT_UNKNOWN;
+    return info->kind == CLASS_QUANT ? DT_F32 : dtype;
 }
 
 /* Unsigned to signed loses nothing when it becomes wider; signed to unsigned may always lose
@@ -222,6 +234,9 @@ bool dtype_casts_silently(DType from, DType to)
     const DTypeInfo *a = dtype_info(from), *b = dtype_info(to);
     if (from == to) return true;
     if (a->kind == CLASS_FLOAT) return b->kind == CLASS_FLOAT;
+    if (from == DT_I4) return b->kind == CLASS_INT;
+    if (from == DT_U4) return b->kind == CLASS_INT || b->kind == CLASS_UINT;
+    if (a->kind == CLASS_QUANT) return b->kind == CLASS_FLOAT && dtype_of_values(from) == DT_F32;
     if (b->kind != CLASS_INT && b->kind != CLASS_UINT) return false;
     if (a->kind == CLASS_BOOL) return true;
     if (a->kind == CLASS_INT) return b->kind == CLASS_INT && b->bits > a->bits;
@@ -435,6 +450,18 @@ bool dtype_convert(DType from, const void *in, DType to, void *out, size_t n)
     if (to_part != DT_UNKNOWN) convert_to_complex(from, in, to_part, out, n);
     else convert_real(from, in, to, out, n);
     return true;
+}
+
+/* dtype_convert of no elements says whether it is defined; 16 bytes hold an element of any type. */
+bool dtype_casts(DType from, DType to)
+{
+    unsigned char in[16] = {0}, out[16];
+    DTypeClass kind = dtype_info(to)->kind;
+    if (dtype_info(from)->kind != CLASS_QUANT || from == to)
+        return dtype_convert(from, in, to, out, 0);
+    if (dtype_of_values(from) == DT_UNKNOWN) return false;
+    bool whole = from == DT_I4 || from == DT_U4;
+    return kind == CLASS_FLOAT || (whole && (kind == CLASS_INT || kind == CLASS_UINT));
 }
 
 /* What has no numbers gives zeros: the callers have asked before. */

@@ -10,6 +10,7 @@
 
 #include "loader/core/memory.h"
 #include "loader/tensor/box.h"
+#include "loader/tensor/values.h"
 
 enum {
     BOX_BYTES = 4 << 20,   /* read at a time */
@@ -84,13 +85,49 @@ static void count_box(Stats *stats, double *m2, DType dtype, const unsigned char
     }
 }
 
+/* The CRC of what is stored, where elements are no whole bytes: such tensors lie in one run. */
+static bool hash_stored(const Tensor *tensor, unsigned char *buffer, size_t room, uint32_t *crc,
+                        Error *err)
+{
+    const Storage *storage = tensor->storage;
+    uint64_t at = storage->offset + tensor->offset, left = tensor_bytes(tensor);
+    if (!storage->source) return error_set(err, ERR_NOT_FOUND, "has no values");
+    while (left) {
+        size_t n = left < room ? (size_t)left : room;
+        if (!source_read(storage->source, at, buffer, n, err)) return false;
+        *crc = (uint32_t)crc32(*crc, buffer, (unsigned)n);
+        at += n;
+        left -= n;
+    }
+    return true;
+}
+
+/* A box of elements as they are stored, hashed, and then of the numbers that they mean, counted.
+ * These are mostly the same; `bytes` has room for either. */
+static bool read_box(const Tensor *tensor, const BoxWalk *walk, unsigned char *bytes, Stats *stats,
+                     double *m2, Error *err)
+{
+    uint64_t count = box_count(walk);
+    unsigned size = dtype_size(tensor->dtype);
+    DType dtype = tensor_value_dtype(tensor, NULL);
+    if (size) {
+        if (!tensor_read(tensor, walk->from, walk->size, bytes, err)) return false;
+        stats->crc = (uint32_t)crc32(stats->crc, bytes, (unsigned)(count * size));
+    }
+    if (dtype != tensor->dtype &&
+        !tensor_read_values(tensor, walk->from, walk->size, bytes, NULL, err))
+        return false;
+    count_box(stats, m2, dtype, bytes, count);
+    return true;
+}
+
 /* Boxes come in row-major order, so the running CRC is that of the packed values. */
 bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err)
 {
-    unsigned size = dtype_size(tensor->dtype);
+    DType dtype = tensor_value_dtype(tensor, NULL);
     /* crc32 of nothing is the value to start from */
     *stats = (Stats){.crc = (uint32_t)crc32(0, NULL, 0)};
-    if (!size || !tensor->storage || (tensor->encoding && tensor->encoding->opaque))
+    if (dtype == DT_UNKNOWN || !tensor->storage)
         return error_set(err, ERR_UNSUPPORTED, "%s values cannot be read as numbers",
                          dtype_name(tensor->dtype));
     uint64_t all = tensor_bytes(tensor);
@@ -99,17 +136,15 @@ bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err)
                          " of its storage; more than %" PRIu64 " are not counted", all,
                          tensor->storage->bytes, EXPANDED_MAX);
     BoxWalk walk;
-    if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / size)) return true;
-    unsigned char *bytes = mem_alloc((size_t)box_count(&walk) * size);
+    if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / dtype_size(dtype))) return true;
+    /* an element as it is stored is no larger than its value */
+    size_t room = (size_t)box_count(&walk) * dtype_size(dtype);
+    unsigned char *bytes = mem_alloc(room);
     double m2 = 0;   /* see merge_batch */
-    bool ok;
-    do {
-        uint64_t count = box_count(&walk);
-        ok = tensor_read(tensor, walk.from, walk.size, bytes, err);
-        if (!ok) break;
-        stats->crc = (uint32_t)crc32(stats->crc, bytes, (unsigned)(count * size));
-        count_box(stats, &m2, tensor->dtype, bytes, count);
-    } while (box_next(&walk));
+    bool ok = dtype_size(tensor->dtype) || hash_stored(tensor, bytes, room, &stats->crc, err);
+    if (ok)
+        do ok = read_box(tensor, &walk, bytes, stats, &m2, err);
+        while (ok && box_next(&walk));
     free(bytes);
     if (stats->finite) stats->std = sqrt(m2 / (double)stats->finite);
     return ok;

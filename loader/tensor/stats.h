@@ -10,10 +10,12 @@ typedef struct Stats {
     uint64_t nan, inf, zeros;    /* how many are NaN, infinite of either sign, 0 of either sign */
     double min, max, mean, std;  /* over the finite ones, in f64; std is the population's (÷ n);
                                     undefined when finite is 0 */
-    uint32_t crc;                /* CRC-32 of the values, row-major, little-endian, packed */
+    uint32_t crc;                /* CRC-32 of the elements, row-major, little-endian, packed; of
+                                    quantized ones as they are stored, not of their numbers */
 } Stats;
 
-/* Reads every value once, in boxes of a few MB. Complex tensors count by their components.
+/* Reads every value once, in boxes of a few MB; quantized and packed ones count as the numbers that
+ * they mean (values.h). Complex tensors count by their components.
  * Fails where the values cannot be read as numbers, and on read errors. */
 bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err);
 

@@ -10,6 +10,7 @@
 
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
+#include "loader/tensor/dequant.h"
 #include "loader/tensor/strided.h"
 
 _Static_assert((int)TENSOR_RANK_MAX == (int)STRIDED_RANK_MAX, "boxes of every tensor");
@@ -80,10 +81,11 @@ static bool refuse(const Tensor *tensor, Error *err, const char *format, ...)
 }
 
 /* Dims and strides are no less than 0, and the sizes, zeros aside, multiply to what 63 bits can
- * count in bytes: later arithmetic over them cannot wrap. */
+ * count in bytes: later arithmetic over them cannot wrap. Packed and blocked elements count four
+ * bytes each, which is what they are read as. */
 static bool check_shape(const Tensor *tensor, Error *err)
 {
-    uint64_t bytes = dtype_size(tensor->dtype) ? dtype_size(tensor->dtype) : 1;
+    uint64_t bytes = dtype_size(tensor->dtype) ? dtype_size(tensor->dtype) : 4;
     for (unsigned i = 0; i < tensor->rank; i++) {
         int64_t dim = tensor->dims[i];
         if (dim < 0) return refuse(tensor, err, "has a negative size in dim %u", i);
@@ -93,6 +95,34 @@ static bool check_shape(const Tensor *tensor, Error *err)
             return refuse(tensor, err, "has stride %" PRId64 " in dim %u, which is negative",
                           tensor->strides[i], i);
     }
+    return true;
+}
+
+/* Packed: bytes that belong to several elements cannot be strided over. */
+static bool check_blocks(const Tensor *tensor, Error *err)
+{
+    unsigned block = dtype_info(tensor->dtype)->block;
+    if (tensor_is_contiguous(tensor) && tensor_count(tensor) % block == 0) return true;
+    if (dtype_info(tensor->dtype)->bits)
+        return refuse(tensor, err, "is packed, but does not fill whole bytes one after the other");
+    return refuse(tensor, err, "does not fill whole blocks of %u elements one after the other",
+                  block);
+}
+
+/* A scale and a zero point for every index of an axis that is there. */
+static bool check_quantizer(const Tensor *tensor, Error *err)
+{
+    const Quantizer *quantizer = tensor->encoding ? tensor->encoding->quantizer : NULL;
+    if (!quantizer || !quantizer->scales) return true;
+    if (quantizer->axis < 0 || quantizer->axis >= tensor->rank)
+        return refuse(tensor, err, "is quantized along dim %d, which is not there",
+                      quantizer->axis);
+    const Tensor *parts[] = {quantizer->scales, quantizer->zero_points};
+    for (size_t i = 0; i < countof(parts); i++)
+        if (!parts[i] || !parts[i]->dims || parts[i]->rank != 1 || !parts[i]->storage ||
+            parts[i]->dims[0] != tensor->dims[quantizer->axis])
+            return refuse(tensor, err, "is quantized along dim %d, but has no %s for each index",
+                          quantizer->axis, i ? "zero point" : "scale");
     return true;
 }
 
@@ -124,11 +154,11 @@ bool tensor_check(const Tensor *tensor, Error *err)
     if (!tensor->dims) return true;
     if (!check_shape(tensor, err)) return false;
     bool opaque = tensor->encoding && tensor->encoding->opaque;
-    if (!tensor->storage || opaque || !dtype_info(tensor->dtype)->bits) return true;
+    unsigned block = dtype_info(tensor->dtype)->block;
+    if (!tensor->storage || opaque || !block) return true;
+    if (!check_quantizer(tensor, err)) return false;
     if (tensor_count(tensor) == 0) return true;
-    unsigned bits = dtype_info(tensor->dtype)->bits;
-    if (bits % 8 && (!tensor_is_contiguous(tensor) || tensor_count(tensor) * bits % 8))
-        return refuse(tensor, err, "is packed, but does not fill whole bytes one after the other");
+    if (block > 1 && !check_blocks(tensor, err)) return false;
     if (!find_end(tensor, &end))
         return refuse(tensor, err, "at byte %" PRIu64 " ends beyond what 64 bits can address",
                       tensor->offset);
@@ -290,10 +320,14 @@ static bool needs_decoding(const Tensor *tensor)
 static bool decode(const Tensor *tensor, unsigned char *bytes, size_t n, Error *err)
 {
     const Encoding none = {0}, *e = tensor->encoding ? tensor->encoding : &none;
-    bool complex = dtype_info(tensor->dtype)->kind == CLASS_COMPLEX;
+    const DTypeInfo *info = dtype_info(tensor->dtype);
+    bool complex = info->kind == CLASS_COMPLEX;
     size_t width = dtype_size(tensor->dtype);
     size_t component = complex ? width / 2 : width;
     if (e->big_endian && component > 1) swap_components(bytes, n, component);
+    if (e->big_endian && !width && !dequant_swap(tensor->dtype, bytes, n / info->block_bytes))
+        return error_set(err, ERR_UNSUPPORTED, "%s values of big-endian files are not read: how "
+                         "their blocks are turned round is nowhere defined", info->name);
     if (e->conjugate && complex) flip_signs(bytes, n, component, 1, 2);
     if (e->negate && !negate(tensor->dtype, bytes, n, err)) return false;
     if (tensor->dtype == DT_BOOL)
@@ -301,20 +335,22 @@ static bool decode(const Tensor *tensor, unsigned char *bytes, size_t n, Error *
     return true;
 }
 
-/* Types of less than a byte: only runs that start and end with a byte. */
+/* Packed and blocked elements that do not end with their row: only runs that start and end with
+ * a block. */
 static bool read_packed(const Tensor *tensor, const StridedAxis *axes, unsigned count,
                         uint64_t first, void *out, Error *err)
 {
-    unsigned bits = dtype_info(tensor->dtype)->bits;
+    const DTypeInfo *info = dtype_info(tensor->dtype);
     uint64_t n = count ? (uint64_t)axes[0].size : 1;
-    if (count > 1 || (count && (axes[0].in != 1 || axes[0].out != 1)) || first * bits % 8 ||
-        n * bits % 8)
+    if (count > 1 || (count && (axes[0].in != 1 || axes[0].out != 1)) || first % info->block ||
+        n % info->block)
         return error_set(err, ERR_UNSUPPORTED,
-                         "%s values are packed and can only be copied in whole bytes",
-                         dtype_name(tensor->dtype));
+                         "%s values are packed and can only be copied in whole %s", info->name,
+                         info->bits ? "bytes" : "blocks");
     const Storage *storage = tensor->storage;
-    return source_read(storage->source, storage->offset + tensor->offset + first * bits / 8, out,
-                       (size_t)(n * bits / 8), err);
+    return source_read(storage->source, storage->offset + tensor->offset +
+                       first / info->block * info->block_bytes, out,
+                       (size_t)(n / info->block * info->block_bytes), err);
 }
 
 /* What a read needs, and that the box lies inside. An empty box needs no bytes. */
@@ -324,7 +360,7 @@ static bool check_readable(const Tensor *tensor, const int64_t *from, const int6
     if (tensor->encoding && tensor->encoding->opaque)
         return error_set(err, ERR_UNSUPPORTED, "cannot be read as plain numbers (%s)",
                          tensor->encoding->note ? tensor->encoding->note : "unknown layout");
-    if (!tensor->dims || !dtype_info(tensor->dtype)->bits)
+    if (!tensor->dims || !dtype_info(tensor->dtype)->block)
         return error_set(err, ERR_NOT_FOUND, "has no values: shape or dtype is unknown");
     for (unsigned i = 0; i < tensor->rank; i++)
         if (from[i] < 0 || size[i] < 0 || from[i] > tensor->dims[i] - size[i])
@@ -336,40 +372,92 @@ static bool check_readable(const Tensor *tensor, const int64_t *from, const int6
     return true;
 }
 
+/* Whether the box consists of whole blocks along the rows: then the blocks are elements, of which
+ * the last axis has the fewer. Strides of `out` must be those of whole blocks too. */
+static bool is_blocked(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                       const int64_t *out_strides)
+{
+    int64_t block = dtype_info(tensor->dtype)->block;
+    unsigned last = tensor->rank - 1u;
+    if (!tensor->rank || tensor->dims[last] % block || from[last] % block || size[last] % block)
+        return false;
+    for (unsigned i = 0; out_strides && i < last; i++)
+        if (out_strides[i] % block) return false;
+    return !out_strides || out_strides[last] == 1;
+}
+
+/* The same box with blocks for elements. */
+typedef struct BlockGrid {
+    int64_t dims[TENSOR_RANK_MAX], from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX],
+        out_strides[TENSOR_RANK_MAX];
+} BlockGrid;
+
+static void make_grid(BlockGrid *grid, const Tensor *tensor, const int64_t *from,
+                      const int64_t *size, const int64_t *out_strides)
+{
+    int64_t block = dtype_info(tensor->dtype)->block;
+    unsigned last = tensor->rank - 1u;
+    for (unsigned i = 0; i <= last; i++) {
+        int64_t unit = i == last ? block : 1;
+        grid->dims[i] = tensor->dims[i] / unit;
+        grid->from[i] = from[i] / unit;
+        grid->size[i] = size[i] / unit;
+        if (out_strides) grid->out_strides[i] = i == last ? 1 : out_strides[i] / block;
+    }
+}
+
 /* Everything but decoding; `out` is strided. The box is not empty. */
 static bool read_box(const Tensor *tensor, const int64_t *from, const int64_t *size,
                      unsigned char *out, const int64_t *out_strides, Error *err)
 {
     int64_t packed[TENSOR_RANK_MAX];
-    const int64_t *strides = tensor->strides;
-    if (!strides) {
-        contiguous_strides(tensor->dims, tensor->rank, packed);
+    const int64_t *strides = tensor->strides, *dims = tensor->dims;
+    BlockGrid grid;
+    const DTypeInfo *info = dtype_info(tensor->dtype);
+    bool blocked = info->block > 1 && is_blocked(tensor, from, size, out_strides);
+    if (blocked) {
+        make_grid(&grid, tensor, from, size, out_strides);
+        dims = grid.dims;
+        from = grid.from;
+        size = grid.size;
+        if (out_strides) out_strides = grid.out_strides;
+    }
+    if (!strides || info->block > 1) {   /* blocks lie one after the other */
+        contiguous_strides(dims, tensor->rank, packed);
         strides = packed;
     }
     uint64_t first = 0;
     for (unsigned i = 0; i < tensor->rank; i++) first += (uint64_t)from[i] * (uint64_t)strides[i];
     StridedAxis axes[TENSOR_RANK_MAX];
     unsigned count = strided_axes(size, tensor->rank, strides, out_strides, axes);
-    if (!dtype_size(tensor->dtype)) return read_packed(tensor, axes, count, first, out, err);
+    if (info->block > 1 && !blocked) return read_packed(tensor, axes, count, first, out, err);
     /* tensor_check() has made sure that none of these sums wraps. */
-    Reader reader = {tensor->storage->source, dtype_size(tensor->dtype), NULL, 0, err};
+    Reader reader = {tensor->storage->source, info->block_bytes, NULL, 0, err};
     uint64_t at = tensor->storage->offset + tensor->offset + first * reader.element;
     bool ok = read_axes(&reader, axes, count, at, out);
     free(reader.scratch);
     return ok;
 }
 
-/* Decoding works on packed bytes; a scattered box that needs it is read beside and moved. */
+/* Decoding works on packed bytes; a scattered box that needs it is read beside and moved. Blocks
+ * that need it come packed, or not at all. */
 static bool read_decoded(const Tensor *tensor, const int64_t *from, const int64_t *size,
                          void *out, const int64_t *out_strides, Error *err)
 {
-    size_t bytes = dtype_size(tensor->dtype);
-    for (unsigned i = 0; i < tensor->rank; i++) bytes *= (size_t)size[i];
-    if (!needs_decoding(tensor)) return read_box(tensor, from, size, out, out_strides, err);
+    uint64_t bytes = 1;
+    for (unsigned i = 0; i < tensor->rank; i++) bytes *= (uint64_t)size[i];
+    bool whole = dtype_bytes(tensor->dtype, bytes, &bytes);
+    if (!needs_decoding(tensor) || !whole)
+        return read_box(tensor, from, size, out, out_strides, err);
     if (strided_is_packed(size, tensor->rank, out_strides))
-        return read_box(tensor, from, size, out, NULL, err) && decode(tensor, out, bytes, err);
-    unsigned char *box = mem_realloc(NULL, bytes);
-    bool ok = read_box(tensor, from, size, box, NULL, err) && decode(tensor, box, bytes, err);
+        return read_box(tensor, from, size, out, NULL, err) &&
+               decode(tensor, out, (size_t)bytes, err);
+    if (!dtype_size(tensor->dtype))
+        return error_set(err, ERR_UNSUPPORTED, "%s values are packed and can only be copied in "
+                         "whole blocks", dtype_name(tensor->dtype));
+    unsigned char *box = mem_realloc(NULL, (size_t)bytes);
+    bool ok = read_box(tensor, from, size, box, NULL, err) &&
+              decode(tensor, box, (size_t)bytes, err);
     if (ok)
         strided_move(size, tensor->rank, dtype_size(tensor->dtype), box, NULL, out, out_strides);
     free(box);

@@ -25,17 +25,30 @@ typedef struct Storage {
     uint32_t index;       /* its number in the checkpoint, in order of first use */
 } Storage;
 
+typedef struct Tensor Tensor;
+
+/* How integers that PyTorch quantized become numbers: scale · (integer - zero point). */
+typedef struct Quantizer {
+    double scale;                /* of the whole tensor; where `scales` is NULL */
+    int64_t zero_point;
+    /* [dims[axis]] each, one per index of `axis`: f64 and i64, or both f32; NULL: one for all. In
+     * the arena that the tensor is in; tensor_check sees that they are there. */
+    const Tensor *scales, *zero_points;
+    int axis;
+} Quantizer;
+
 /* How stored bytes become elements, where it is not "little-endian, one after the other". */
 typedef struct Encoding {
     bool big_endian;      /* elements (of complex: components) are stored big-endian */
     bool conjugate;       /* the imaginary parts are to be negated on reading */
     bool negate;          /* the values are to be negated on reading */
-    bool opaque;          /* the elements cannot be read as numbers (sparse, quantized …):
-                             shown, never loaded */
+    bool opaque;          /* the elements cannot be read as numbers (sparse, nested …): shown,
+                             never loaded */
     const char *note;     /* for people: "quantized per tensor, scale 0.1, zero point 3" */
+    const Quantizer *quantizer;  /* values.h applies it; NULL: none. Elements are the integers */
 } Encoding;
 
-typedef struct Tensor {
+struct Tensor {
     const char *name;           /* held name; its key in the StateDict */
     const int64_t *dims;        /* [rank], row-major; NULL = shape unknown (schemas only) */
     const int64_t *strides;     /* [rank], in elements; NULL = contiguous */
@@ -47,7 +60,7 @@ typedef struct Tensor {
     uint8_t rank;
     uint8_t layout;             /* Layout (layout.h): the order of its dims, where not PyTorch's */
     bool parameter;             /* nn.Parameter, or requires_grad, which is not kept: detached */
-} Tensor;
+};
 
 /* Number of elements; 1 for rank 0; 0 when the shape is unknown. The reader of the file has
  * checked that it does not overflow. */
@@ -62,15 +75,17 @@ bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_r
 
 /* What every reader must ask before it believes a tensor: rank, sizes and strides that are not
  * negative, bytes (zero sizes counted as 1) within 63 bits, and the last element inside the
- * storage, unless it is opaque. The error says which of them failed, with the numbers; the
- * caller puts file and tensor before it. */
+ * storage, unless it is opaque. Packed and blocked elements must lie one after the other and fill
+ * whole blocks; a quantizer must have a number for each index. The error says which of them failed,
+ * with the numbers; the caller puts file and tensor before it. */
 bool tensor_check(const Tensor *tensor, Error *err);
 
-/* Reads the box [from, from+size) of the tensor, row-major, decoded (byte order, conj, neg)
- * in the tensor's dtype, into `out` (product of sizes elements). NULL from/size = all of it.
+/* Reads the box [from, from+size) of the tensor, row-major, decoded (byte order, conj, neg) in
+ * the tensor's dtype, into `out` (product of sizes elements). NULL from/size = all of it.
  * Booleans come as 0 or 1, whatever byte is stored. Bytes are read in runs as long as strides
- * allow; no value is kept. Types of less than a byte can only be read in runs of whole bytes.
- * Errors begin with "tensor 'NAME': ". */
+ * allow; no value is kept. Packed and blocked types come as they are stored and can only be read
+ * in whole blocks (values.h reads any box of them as numbers). Errors begin with "tensor 'NAME':
+ * ". */
 bool tensor_read(const Tensor *tensor, const int64_t *from, const int64_t *size, void *out,
                  Error *err);
 /* The same, scattered: index i of the box lies out_strides[0]·i[0] + … elements behind `out`.

@@ -185,6 +185,54 @@ print(time.perf_counter() - start)
            ("tenon align without rules", statistics.median(plain), 0)], "Python")
 
 
+def dequantize(folder):
+    """A GGUF file of Q8_0 to a safetensors of f16, against gguf-py."""
+    try:
+        import gguf
+        import numpy
+    except ImportError:
+        print("\ndequantize: skipped, no gguf package")
+        return
+    source, out = os.path.join(folder, "q8.gguf"), os.path.join(folder, "out.safetensors")
+    writer = gguf.GGUFWriter(source, "llama")
+    kind, rows = gguf.GGMLQuantizationType.Q8_0, 4096
+    block = gguf.quants.quantize(numpy.random.default_rng(0).standard_normal(
+        (rows, 4096)).astype(numpy.float32), kind)
+    for i in range(max(1, MB * 1000 * 1000 // block.nbytes)):
+        writer.add_tensor(f"blk.{i}.weight", block, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    code = """
+import os, resource, sys, time
+import gguf, numpy, safetensors.numpy
+start = time.perf_counter()
+reader = gguf.GGUFReader(sys.argv[1])
+safetensors.numpy.save_file({t.name: gguf.quants.dequantize(t.data, t.tensor_type).astype(numpy.float16)
+                             for t in reader.tensors}, sys.argv[2])
+fd = os.open(sys.argv[2], os.O_RDWR)
+os.fsync(fd)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    ours, theirs, peak, most = [], [], 0, 0
+    for _ in range(RUNS):
+        fresh(out)
+        seconds, memory, _ = run(TENON, "align", "-q", source, "-e",
+                                 'rules [[ ** -> ** |> cast("f16") ]]', "-o", out)
+        ours.append(seconds)
+        peak = max(peak, memory)
+        fresh(out)
+        seconds, memory = run(sys.executable, "-c", code, source, out)[2].split()
+        theirs.append(float(seconds))
+        most = max(most, int(memory))
+    table(f"dequantize: {os.path.getsize(source) / 1e9:.2f} GB of Q8_0 to f16",
+          [("gguf-py, safetensors save_file", statistics.median(theirs), most),
+           ("tenon align, cast(\"f16\")", statistics.median(ours), peak)], "gguf-py")
+    fresh(source)
+    fresh(out)
+
+
 def main():
     torch.manual_seed(0)
     folder = tempfile.mkdtemp(prefix="tenon-bench-", dir=os.environ.get("BENCH_DIR"))
@@ -194,6 +242,7 @@ def main():
             export(folder, ext)
         header(folder)
         rules(folder)
+        dequantize(folder)
     finally:
         shutil.rmtree(folder)
 

@@ -5,8 +5,20 @@
 #include <stdlib.h>
 
 #include "loader/format/format.h"
+#include "loader/tensor/values.h"
 
 enum { READ_MAX = 1 << 16 };
+
+/* The same as numbers, where they are quantized or packed. */
+static inline void read_numbers(const Tensor *tensor)
+{
+    if (dtype_info(tensor->dtype)->kind != CLASS_QUANT) return;
+    Error err = {0};
+    float *numbers = mem_realloc(NULL, ((size_t)tensor_count(tensor) + 1) * sizeof *numbers);
+    if (!tensor_read_values(tensor, NULL, NULL, numbers, NULL, &err) && err.code == ERR_NONE)
+        abort();
+    free(numbers);
+}
 
 static inline void read_all(const StateDict *dict)
 {
@@ -19,6 +31,7 @@ static inline void read_all(const StateDict *dict)
         void *values = mem_alloc(whole ? (size_t)tensor_bytes(tensor) : 16);
         tensor_read(tensor, whole ? NULL : zeros, whole ? NULL : one, values, NULL);
         free(values);
+        if (tensor->dims && tensor_count(tensor) <= READ_MAX) read_numbers(tensor);
     }
 }
 

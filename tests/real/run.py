@@ -16,7 +16,7 @@ TENON = os.path.abspath(os.environ.get("TENON", os.path.join(ROOT, "tenon")))
 REAL = os.path.join(os.environ.get("TENON_SHARED", os.path.join(ROOT, "..", "shared")), "real")
 
 # Formats of later issues: refused today, by name.
-LATER = re.compile(r"\.(onnx|h5|caffemodel|params|msgpack|gguf|jit|index)$")
+LATER = re.compile(r"\.(onnx|h5|caffemodel|params|msgpack|jit|index)$")
 
 
 def tenon(*args):
@@ -135,7 +135,7 @@ def main():
     for name, (kind, torch) in sorted(table.items()):
         path = os.path.join(REAL, name)
         listing = rows(os.path.join(REAL, "listing", name + ".tsv"))
-        reads = kind in ("torch-zip", "torch-legacy", "safetensors", "npz") or kind.startswith(("npy", "torch tar"))
+        reads = kind in ("torch-zip", "torch-legacy", "safetensors", "npz") or kind.startswith(("npy", "torch tar", "gguf"))
         if LATER.search(name):
             reads = False
         number += 1

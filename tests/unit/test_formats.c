@@ -191,7 +191,7 @@ static void test_other_formats(void **state)
         size_t n;
         const char *words;
     } cases[] = {
-        {"GGUF\3\0\0\0", 8, "a GGUF file"},
+        {"GGUF\1\0\0\0", 8, "GGUF version 1, of August 2023"},
         {"lmgg\0\0\0\0", 8, "an old ggml file"},
         {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file"},
         {"\x12\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 17, "an MXNet .params file"},

@@ -268,7 +268,7 @@ static void test_quantized_sparse_and_meta_are_shown(void **state)
     if (!c) fail_msg("%s", err.text);
     const Tensor *q = tensor_at(c, "", "q"), *s = tensor_at(c, "", "s"), *m = tensor_at(c, "", "m");
     assert_int_equal(q->dtype, DT_QINT8);
-    assert_true(q->encoding->opaque);
+    assert_false(q->encoding->opaque);
     assert_string_equal(q->encoding->note, "quantized per tensor, scale 0.5, zero point 3");
     assert_false(s->encoding->opaque);
     assert_int_equal(s->dims[0], 9);

@@ -1,0 +1,18 @@
+/* Values: tensors as the numbers that they mean, also where these are stored quantized or packed,
+ * box by box: blocks that a box cuts through are read whole, and cut. */
+#ifndef LOADER_TENSOR_VALUES_H
+#define LOADER_TENSOR_VALUES_H
+
+#include "loader/tensor/tensor.h"
+
+/* The dtype of what tensor_read_values gives: f32 for quantized and packed tensors, for all others
+ * their own. DT_UNKNOWN, and the reason in *why (may be NULL) as "is …", when there are none. */
+DType tensor_value_dtype(const Tensor *tensor, const char **why);
+
+/* As tensor_read_strided (tensor.h), but in tensor_value_dtype: `out` holds elements of that type,
+ * and out_strides (NULL = packed) count them. What PyTorch quantized comes as its dequantize()
+ * has it, what GGML did as gguf.quants.dequantize. Working memory is bounded, whatever the box. */
+bool tensor_read_values(const Tensor *tensor, const int64_t *from, const int64_t *size, void *out,
+                        const int64_t *out_strides, Error *err);
+
+#endif

@@ -1,0 +1,59 @@
+/* Any bytes as a GGUF file: opened, or refused with an error; of what opens, the first and the last
+ * row of each tensor, and a column, can be read as numbers or are refused with an error. */
+#include <stdlib.h>
+
+#include "loader/format/format.h"
+#include "loader/tensor/values.h"
+
+enum { NUMBERS_MAX = 1 << 12 };
+
+/* A box that no shape can make larger than NUMBERS_MAX. */
+static void read_box(const Tensor *tensor, const int64_t *from, const int64_t *size, void *values)
+{
+    Error err = {0};
+    uint64_t count = 1;
+    for (unsigned i = 0; i < tensor->rank; i++)
+        if (!sum_mul(count, (uint64_t)size[i], &count) || count > NUMBERS_MAX) return;
+    if (!tensor_read_values(tensor, from, size, values, NULL, &err) && err.code == ERR_NONE) abort();
+}
+
+static void read_tensor(const Tensor *tensor, void *values)
+{
+    int64_t from[TENSOR_RANK_MAX] = {0}, size[TENSOR_RANK_MAX], last[TENSOR_RANK_MAX];
+    uint64_t end = tensor->storage->offset + tensor->storage->bytes;
+    if (end > tensor->storage->source->size || tensor_bytes(tensor) != tensor->storage->bytes)
+        abort();
+    for (unsigned i = 0; i < tensor->rank; i++) {
+        if (tensor->dims[i] < 0) abort();
+        if (tensor->dims[i] == 0) return;
+        size[i] = 1;
+        last[i] = tensor->dims[i] - 1;
+    }
+    read_box(tensor, last, size, values);
+    if (tensor->rank) size[tensor->rank - 1] = tensor->dims[tensor->rank - 1];
+    read_box(tensor, from, size, values);
+    if (tensor->rank < 2) return;
+    size[tensor->rank - 1] = 1;
+    size[0] = tensor->dims[0];
+    from[tensor->rank - 1] = tensor->dims[tensor->rank - 1] / 2;
+    read_box(tensor, from, size, values);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    Error err = {0};
+    OpenContext context = {.path = "fuzz"};
+    ByteSource *source = source_from_memory(data, size, "fuzz");
+    Checkpoint *checkpoint = format_gguf.open(&context, source, &err);
+    if (!checkpoint && err.code == ERR_NONE) abort();
+    if (checkpoint) {
+        const StateDict *dict = checkpoint_find_container(checkpoint, "")->dict;
+        double *values = mem_realloc(NULL, NUMBERS_MAX * sizeof *values);
+        for (size_t i = 0; i < dict_count(dict); i++) read_tensor(dict_at(dict, i), values);
+        free(values);
+    }
+    checkpoint_unref(checkpoint);
+    source_unref(source);
+    return 0;
+}
