@@ -340,3 +340,14 @@ bool has_suffix(const char *text, const char *suffix)
     size_t n = strlen(text), m = strlen(suffix);
     return m <= n && memcmp(text + n - m, suffix, m) == 0;
 }
+
+bool parse_digits(const char *text, size_t n, uint64_t *out)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!is_digit(text[i]) || !sum_mul(value, 10, &value) ||
+            !sum_add(value, (uint64_t)(text[i] - '0'), &value))
+            return false;
+    *out = value;
+    return n > 0;
+}

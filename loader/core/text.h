@@ -64,6 +64,8 @@ static inline bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
+/* n digits and nothing else, as a number of 64 bits; false otherwise. */
+bool parse_digits(const char *text, size_t n, uint64_t *out);
 /* The last part of a path, borrowed; a folder's closing slash is no part. */
 const char *path_base(const char *path);
 /* The folder a path lies in: "." for a bare name, "/" at the root. free() it. */

@@ -74,8 +74,9 @@ typedef struct FolderFormat {
 
 extern const Format format_zip, format_torch_legacy, format_safetensors;
 extern const Format format_torch_tar, format_npy, format_pickle, format_gguf;
+extern const Format format_onnx, format_caffe, format_tensorflow;
 extern const Format format_sharded, format_schema_json, format_schema_text;
-extern const FolderFormat folder_gguf_split;
+extern const FolderFormat folder_gguf_split, folder_tensorflow;
 
 /* Opens whatever `path` is: a file (format by content), or a folder that holds a model (one
  * model file, or an index with its shards). Errors say what the thing is instead: missing,

@@ -22,15 +22,18 @@ static const Format *const formats[] = {
     &format_torch_tar,
     &format_npy,
     &format_gguf,
+    &format_tensorflow,
+    &format_onnx,
+    &format_caffe,
     &format_pickle,
     &format_sharded,
     &format_schema_json,
     &format_schema_text,
 };
-enum { BINARY_FORMATS = 7 };
+enum { BINARY_FORMATS = 10 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
-static const FolderFormat *const folder_formats[] = {&folder_gguf_split, NULL};
+static const FolderFormat *const folder_formats[] = {&folder_gguf_split, &folder_tensorflow};
 
 static Checkpoint *open_folder(const char *path, unsigned depth, Error *err);
 static OpenContext make_context(const char *shown, const char *folder, unsigned depth);
@@ -250,8 +253,7 @@ static Checkpoint *open_choice(const char *folder, const FolderModel *model, uns
 static const FolderFormat *find_folder_format(const Folder *folder, Sniff wanted)
 {
     for (size_t i = 0; i < countof(folder_formats); i++)
-        if (folder_formats[i] && folder_formats[i]->sniff(folder) == wanted)
-            return folder_formats[i];
+        if (folder_formats[i]->sniff(folder) == wanted) return folder_formats[i];
     return NULL;
 }
 

@@ -118,26 +118,14 @@ static bool read_boolean(void *context, bool value)
     return header->slot == SLOT_IGNORED || refuse_type(header);
 }
 
-/* Digits only: the crate takes neither 1.0 nor -0 nor 1e3 for a size. */
-static bool parse_u64(const char *text, size_t n, uint64_t *out)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] < '0' || text[i] > '9') return false;
-        if (!sum_mul(value, 10, &value) || !sum_add(value, (uint64_t)(text[i] - '0'), &value))
-            return false;
-    }
-    *out = value;
-    return n > 0;
-}
-
-/* A size or an offset. Sizes are kept as i64, as PyTorch has them. */
+/* A size or an offset, digits only: the crate takes neither 1.0 nor -0 nor 1e3. Sizes are kept as
+ * i64, as PyTorch has them. */
 static bool read_number(void *context, const char *text, size_t n)
 {
     Header *header = context;
     if (header->slot == SLOT_IGNORED) return true;
     uint64_t value;
-    if ((header->slot != SLOT_SIZE && header->slot != SLOT_OFFSET) || !parse_u64(text, n, &value))
+    if ((header->slot != SLOT_SIZE && header->slot != SLOT_OFFSET) || !parse_digits(text, n, &value))
         return refuse_type(header);
     if (header->slot == SLOT_OFFSET) {
         if (header->entry.offset_count == 2)

@@ -13,6 +13,12 @@ typedef struct Owned {
     void (*release)(void *owner);
 } Owned;
 
+/* A check that reads values. */
+typedef struct Check {
+    CheckpointCheck *check;
+    void *context;               /* borrowed */
+} Check;
+
 struct Checkpoint {
     unsigned refs;               /* not atomic: checkpoints are opened and closed by one thread */
     Arena *arena;                /* objects, names, findings; owned */
@@ -23,6 +29,8 @@ struct Checkpoint {
     size_t container_count, container_room;
     Finding *findings;           /* owned; strings in the arena */
     size_t finding_count, finding_room;
+    Check *checks;               /* that were not run yet; owned */
+    size_t check_count, check_room;
     Owned *owned;                /* released last, newest first */
     size_t owned_count, owned_room;
 };
@@ -65,6 +73,7 @@ void checkpoint_unref(Checkpoint *checkpoint)
     }
     free(checkpoint->containers);
     free(checkpoint->findings);
+    free(checkpoint->checks);
     free(checkpoint->owned);
     arena_free(checkpoint->arena);
     free(checkpoint);
@@ -167,6 +176,22 @@ size_t checkpoint_finding_count(const Checkpoint *checkpoint)
 const Finding *checkpoint_finding(const Checkpoint *checkpoint, size_t index)
 {
     return &checkpoint->findings[index];
+}
+
+void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *context)
+{
+    checkpoint->checks = mem_grow(checkpoint->checks, &checkpoint->check_room,
+                                  checkpoint->check_count + 1, sizeof *checkpoint->checks);
+    checkpoint->checks[checkpoint->check_count++] = (Check){check, context};
+}
+
+bool checkpoint_run_checks(Checkpoint *checkpoint, Error *err)
+{
+    bool fine = true;
+    for (size_t i = 0; fine && i < checkpoint->check_count; i++)
+        fine = checkpoint->checks[i].check(checkpoint, checkpoint->checks[i].context, err);
+    checkpoint->check_count = 0;
+    return fine;
 }
 
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,
