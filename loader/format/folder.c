@@ -33,8 +33,7 @@ static const struct { const char *entry, *text; } other_folders[] = {
     {".metadata", "a checkpoint of torch.distributed (DCP); not supported yet"},
     {"latest", "a DeepSpeed checkpoint; not supported yet (zero_to_fp32.py in it makes one file)"},
     {"latest_checkpointed_iteration.txt", "a Megatron checkpoint; not supported yet"},
-    {"saved_model.pb", "a TensorFlow SavedModel; not supported yet"},
-    {"checkpoint", "a folder of TensorFlow checkpoints; not supported yet"},
+    {"checkpoint", "a folder of TensorFlow checkpoints whose .index files are not there"},
     {"model_index.json", "a pipeline of several models; name one of its folders (unet, vae …)"},
     {"snapshots", "a folder of the Hugging Face cache; name a folder in its 'snapshots'"},
 };

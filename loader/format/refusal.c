@@ -10,6 +10,7 @@
 
 #include "loader/format/fault.h"
 #include "loader/format/json_source.h"
+#include "loader/format/refusal_proto.h"
 
 enum { BYTES_SHOWN = 16 };   /* of a file that nobody knows */
 
@@ -86,21 +87,6 @@ static bool explain_magic(ByteSource *source, const unsigned char *head, size_t 
     return false;
 }
 
-/* A TensorFlow bundle's index ends with the magic number of LevelDB's tables. */
-static bool explain_table(ByteSource *source, Error *err)
-{
-    static const unsigned char magic[] = {0x57, 0xFB, 0x80, 0x8B, 0x24, 0x75, 0x47, 0xDB};
-    unsigned char tail[sizeof magic];
-    if (source->size < sizeof magic ||
-        !source_read(source, source->size - sizeof magic, tail, sizeof tail, NULL) ||
-        memcmp(tail, magic, sizeof magic) != 0)
-        return false;
-    fault_file(err, ERR_UNSUPPORTED, source->name,
-               "the index of a TensorFlow checkpoint; not supported yet: save its variables as "
-               "safetensors");
-    return true;
-}
-
 /* -- Binary formats without a magic number --------------------------------------------- */
 
 /* ASCII without control characters. */
@@ -126,34 +112,10 @@ static bool looks_like_msgpack(const unsigned char *head, size_t n)
            is_printable(head + at + 1, length);
 }
 
-/* The two protocol buffers below begin with tags, field · 8 + type: 0x08 is field 1, a number;
- * 0x0A field 1, length and bytes; 0x12 field 2, length and bytes; A2 06 field 100, the same.
- *
- * ModelProto: ir_version (field 1, a small number), then producer_name (field 2, text). */
-static bool looks_like_onnx(const unsigned char *head, size_t n)
-{
-    return n >= 5 && head[0] == 0x08 && head[1] > 0 && head[1] < 0x20 && head[2] == 0x12 &&
-           head[3] > 0 && head[3] < 0x60 && (size_t)head[3] + 4 <= n &&
-           is_printable(head + 4, head[3]);
-}
-
-/* NetParameter: name (field 1, text), then a layer (field 100, or 2 in the old form). */
-static bool looks_like_caffe(const unsigned char *head, size_t n)
-{
-    if (n < 3 || head[0] != 0x0A || !head[1] || head[1] > 0x60) return false;
-    size_t next = (size_t)head[1] + 2;
-    return next + 1 < n && is_printable(head + 2, head[1]) &&
-           ((head[next] == 0xA2 && head[next + 1] == 0x06) || head[next] == 0x12 ||
-            head[next] == 0x1A || head[next] == 0x22);
-}
-
 /* Signs of a few bytes only, so the answer says "looks like". */
 static bool explain_binary(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
-    const char *what = looks_like_msgpack(head, n) ? "MessagePack (Flax?)"
-                       : looks_like_onnx(head, n)  ? "an ONNX model"
-                       : looks_like_caffe(head, n) ? "a Caffe model"
-                                                   : NULL;
+    const char *what = looks_like_msgpack(head, n) ? "MessagePack (Flax?)" : NULL;
     if (!what) return false;
     fault_file(err, ERR_UNSUPPORTED, source->name,
                "it looks like %s; not supported yet: save its weights as safetensors", what);
@@ -265,13 +227,30 @@ bool refusal_explain(ByteSource *source, const unsigned char *head, size_t n, Er
            explain_lfs(source, text, n, err) ||
            explain_page(source, text + blank, n - blank, err) ||
            explain_link(source, text, n, err) || explain_json(source, head, n, err) ||
-           explain_table(source, err) || explain_zeros(source, head, n, err) ||
+           refusal_explain_text_proto(source, head, n, err) ||
+           explain_zeros(source, head, n, err) || refusal_explain_proto(source, err) ||
            explain_binary(source, head, n, err);
+}
+
+/* "P.data-00000-of-00001" has no magic number: only the name tells that it is a shard. */
+static bool explain_shard(ByteSource *source, Error *err)
+{
+    static const char shape[] = ".data-#####-of-#####";
+    size_t n = strlen(source->name), m = sizeof shape - 1;
+    if (n < m) return false;
+    for (size_t i = 0; i < m; i++) {
+        char c = source->name[n - m + i];
+        if (shape[i] == '#' ? !is_digit(c) : c != shape[i]) return false;
+    }
+    fault_file(err, ERR_UNSUPPORTED, source->name,
+               "the values of a TensorFlow checkpoint, without their names; open its .index");
+    return true;
 }
 
 /* The bytes in hexadecimal and as text: enough to ask somebody what the file is. */
 bool refusal_unknown(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
+    if (explain_shard(source, err)) return false;
     Text hex = {0}, plain = {0};
     size_t shown = n < BYTES_SHOWN ? n : BYTES_SHOWN;
     for (size_t i = 0; i < shown; i++) {

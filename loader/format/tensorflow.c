@@ -278,11 +278,11 @@ static size_t count_indexes(const Folder *folder, Arena *arena, const char **las
  * `checkpoint` names the latest. */
 static Checkpoint *open_tensorflow_folder(OpenContext *context, const Folder *folder, Error *err)
 {
-    if (folder_has(folder, "saved_model.pb")) {
+    if (folder_has(folder, "saved_model.pb") || folder_has(folder, "variables")) {
         if (context->has_inner(context, "variables/variables.index"))
             return open_prefix(context, "variables/variables", err);
         fault_file(err, ERR_NOT_FOUND, folder->path, "a TensorFlow SavedModel without "
-                   "variables/variables.index: its weights are not in it, or inside its graph");
+                   "variables/variables.index: its weights are not there, or inside its graph");
         return NULL;
     }
     Arena *arena = arena_new();
@@ -311,7 +311,7 @@ static Sniff sniff_folder(const Folder *folder)
     Arena *arena = arena_new();
     size_t count = count_indexes(folder, arena, &last);
     arena_free(arena);
-    if (!count) return SNIFF_NO;
+    if (!count) return folder_has(folder, "variables") ? SNIFF_MAYBE : SNIFF_NO;
     return folder_has(folder, "checkpoint") ? SNIFF_YES : SNIFF_MAYBE;
 }
 

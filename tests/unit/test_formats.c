@@ -198,9 +198,10 @@ static void test_other_formats(void **state)
         {"PYTORCH1\0", 9, "PyTorch 1.0 preview"},
         {"\0\0\0\0PTMF", 8, "PyTorch Lite"},
         {"\x81\xA6params\x82", 9, "MessagePack"},
-        {"\x08\x07\x12\x07pytorch\x1A\x00", 13, "an ONNX model"},
-        {"\n\4PNet\xA2\6\0", 9, "a Caffe model"},
-        {"12345678\x57\xFB\x80\x8B\x24\x75\x47\xDB", 16, "the index of a TensorFlow checkpoint"},
+        {"\x08\x90\x4E\x12\x0Fnet.caffemodel\0\x1A\0", 22, "the state of a Caffe solver"},
+        {"\x08\x01\x10\x03\x18\x01\x20\x01\x2A\x04\0\0\0\0", 14, "a single Caffe blob"},
+        {"\x08\x01\x12\x02\x0A\0", 6, "the graph of a TensorFlow SavedModel"},
+        {"\x0A\x03\x0A\x01x\x0A\x03\x0A\x01y\x22\0", 12, "a TensorFlow graph"},
         {"PK\5\6\0\0\0\0", 8, "an empty zip"},
         {"\xFF\xFE"
          "a\0",
@@ -279,7 +280,6 @@ static void test_folders_of_other_kinds(void **state)
         const char *entry, *words;
     } cases[] = {{".metadata", "DCP"},
                  {"latest", "DeepSpeed"},
-                 {"saved_model.pb", "SavedModel"},
                  {"model_index.json", "name one of its folders"},
                  {"snapshots", "Hugging Face cache"},
                  {"latest_checkpointed_iteration.txt", "Megatron"}};
