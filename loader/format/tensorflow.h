@@ -78,7 +78,7 @@ typedef enum VariableKind {
 
 typedef struct TrackedName {
     const char *name;        /* full_name of the variable; "" when it has none; in the arena */
-    bool state;              /* the graph says that it belongs to an optimizer */
+    VariableKind kind;       /* MODEL or STATE as the graph says; NONE: it does not say */
 } TrackedName;
 
 /* What the object graph says of keys. */

@@ -1,148 +1,14 @@
-/* Readable names: from the object graph of a TensorFlow 2 checkpoint, else from its keys.
- *
- * The graph is a string tensor under _CHECKPOINTABLE_OBJECT_GRAPH (varint64 length · u32 masked CRC
- * of the lengths · bytes), whose text is a TrackableObjectGraph (field = number):
- *
- *   nodes 1 {children 1 {node_id 1, local_name 2} · attributes 2 {name 1, full_name 2,
- *            checkpoint_key 3} · slot_variables 3 {original 1, slot_name 2, slot_variable 3}} */
-#include <inttypes.h>
-#include <stdlib.h>
+/* Readable names: from the object graph of a TensorFlow 2 checkpoint (tensorflow_graph.c), else from
+ * the keys themselves; and what their form says of a tensor. */
 #include <string.h>
 #include <strings.h>
 
-#include "loader/core/limits.h"
 #include "loader/core/text.h"
 #include "loader/format/tensorflow.h"
 #include "loader/tensor/layout.h"
 
 static const char graph_key[] = "_CHECKPOINTABLE_OBJECT_GRAPH";
 static const char value_suffix[] = "/.ATTRIBUTES/VARIABLE_VALUE";
-
-/* -- The object graph ------------------------------------------------------------------ */
-
-typedef struct GraphReader {
-    ProtoReader reader;
-    Arena *arena;            /* for names; borrowed */
-    TrackedNames *names;     /* being filled */
-    bool *state;             /* [node_count] nodes that belong to an optimizer; owned */
-    size_t node_count;
-} GraphReader;
-
-/* An id out of range is passed over: it marks nothing. */
-static bool mark_reference(GraphReader *graph, ProtoSpan reference, uint32_t id_field)
-{
-    ProtoField field;
-    while (reference.at < reference.end) {
-        if (!proto_next(&graph->reader, &reference, &field)) return false;
-        if (proto_is(&field, id_field, PROTO_VARINT) && field.value < graph->node_count)
-            graph->state[field.value] = true;
-    }
-    return true;
-}
-
-/* A node with slot variables is an optimizer: those, and its own children (iter, learning_rate), are
- * its state. */
-static bool mark_state(GraphReader *graph, ProtoSpan node)
-{
-    ProtoSpan rest = node;
-    ProtoField field;
-    bool optimizer = false;
-    while (!optimizer && rest.at < rest.end) {
-        if (!proto_next(&graph->reader, &rest, &field)) return false;
-        optimizer = proto_is(&field, 3, PROTO_BYTES);
-    }
-    while (optimizer && node.at < node.end) {
-        if (!proto_next(&graph->reader, &node, &field)) return false;
-        if (proto_is(&field, 1, PROTO_BYTES) && !mark_reference(graph, field.bytes, 1))
-            return false;
-        if (proto_is(&field, 3, PROTO_BYTES) && !mark_reference(graph, field.bytes, 3))
-            return false;
-    }
-    return true;
-}
-
-/* SerializedTensor. The first of several with one key counts. */
-static bool read_attribute(GraphReader *graph, ProtoSpan span, bool state)
-{
-    const char *texts[2] = {"", ""};     /* full_name, checkpoint_key */
-    ProtoField field;
-    while (span.at < span.end) {
-        if (!proto_next(&graph->reader, &span, &field)) return false;
-        if (field.type != PROTO_BYTES || field.number < 2 || field.number > 3) continue;
-        const char *text = proto_text(&graph->reader, &field, PROTO_NAME_MAX, graph->arena);
-        if (!text) return false;
-        texts[field.number - 2] = text;
-    }
-    TrackedNames *names = graph->names;
-    if (!*texts[1] || map_get(&names->keys, texts[1]) != MAP_NONE) return true;
-    names->names = mem_grow(names->names, &names->room, names->count + 1, sizeof *names->names);
-    names->names[names->count] = (TrackedName){texts[0], state};
-    map_set(&names->keys, texts[1], (uint32_t)names->count++);
-    return true;
-}
-
-static bool read_attributes(GraphReader *graph, ProtoSpan node, bool state)
-{
-    ProtoField field;
-    while (node.at < node.end) {
-        if (!proto_next(&graph->reader, &node, &field)) return false;
-        if (proto_is(&field, 2, PROTO_BYTES) && !read_attribute(graph, field.bytes, state))
-            return false;
-    }
-    return true;
-}
-
-/* Three passes: how many nodes there are, which are an optimizer's, and their attributes. */
-static bool read_graph(GraphReader *graph, ProtoSpan whole)
-{
-    for (int pass = 0; pass < 3; pass++) {
-        ProtoSpan span = whole;
-        ProtoField field;
-        size_t id = 0;
-        while (span.at < span.end) {
-            if (!proto_next(&graph->reader, &span, &field)) return false;
-            if (!proto_is(&field, 1, PROTO_BYTES)) continue;
-            if (pass == 1 && !mark_state(graph, field.bytes)) return false;
-            if (pass == 2 && !read_attributes(graph, field.bytes, graph->state[id])) return false;
-            id++;
-        }
-        if (pass == 0) {
-            graph->node_count = id;
-            graph->state = mem_alloc(id + 1);
-        }
-    }
-    return true;
-}
-
-bool tracked_read(ByteSource *shard, uint64_t offset, uint64_t size, Arena *arena,
-                  TrackedNames *names, Error *err)
-{
-    enum { CRC_BYTES = 4 };
-    GraphReader graph = {.arena = arena, .names = names};
-    ProtoSpan span = {offset, offset + size};
-    uint64_t length;
-    char more[LIMIT_TEXT];
-    proto_init(&graph.reader, shard, err);
-    bool fine = proto_varint(&graph.reader, &span, &length);
-    if (fine && (span.end - span.at < CRC_BYTES || length != span.end - span.at - CRC_BYTES))
-        fine = proto_fail(&graph.reader, ERR_FORMAT, offset,
-                          "the object graph claims %" PRIu64 " bytes, its entry has %" PRIu64,
-                          length, size);
-    if (fine && length > limit(LIMIT_INDEX_BYTES))
-        fine = proto_fail(&graph.reader, ERR_LIMIT, offset, "the object graph has %" PRIu64
-                          " bytes, %s", length, limit_text(LIMIT_INDEX_BYTES, more));
-    span.at += CRC_BYTES;
-    fine = fine && read_graph(&graph, span);
-    proto_done(&graph.reader);
-    free(graph.state);
-    return fine;
-}
-
-void tracked_done(TrackedNames *names)
-{
-    map_done(&names->keys);
-    free(names->names);
-}
 
 /* -- Names by their form --------------------------------------------------------------- */
 
@@ -154,8 +20,10 @@ static const char *const slot_names[] = {
 static const char *const counter_names[] = {"global_step", "beta1_power", "beta2_power",
                                             "save_counter", "train_step", "current_loss_scale",
                                             "good_steps"};
-/* First parts under which Keras keeps what is no model. */
+/* First parts under which Keras keeps what is no model, and one that is one all the same: Keras 3 files
+ * a weight under the optimizer when that is the shorter way to it. */
 static const char *const state_roots[] = {"optimizer/", "keras_api/metrics/", "save_counter/"};
+static const char trained_root[] = "optimizer/_trainable_variables/";
 
 static const char *last_part(const char *name)
 {
@@ -179,6 +47,7 @@ static bool is_state(const char *key)
 {
     const char *leaf = last_part(key);
     if (strstr(key, "/.OPTIMIZER_SLOT/")) return true;
+    if (has_prefix(key, trained_root)) return false;
     for (size_t i = 0; i < countof(state_roots); i++)
         if (has_prefix(key, state_roots[i])) return true;
     for (size_t i = 0; i < countof(slot_names); i++)
@@ -212,9 +81,9 @@ const char *variable_name(const TrackedNames *names, const char *key, Arena *are
     uint32_t at = map_get(&names->keys, key);
     const TrackedName *tracked = at == MAP_NONE ? NULL : &names->names[at];
     const char *name = tracked && *tracked->name ? tracked->name : path_name(key, arena);
-    *kind = strcmp(key, graph_key) == 0                  ? VARIABLE_NONE
-            : (tracked && tracked->state) || is_state(key) ? VARIABLE_STATE
-                                                           : VARIABLE_MODEL;
+    *kind = is_state(key) ? VARIABLE_STATE : VARIABLE_MODEL;
+    if (tracked && tracked->kind != VARIABLE_NONE) *kind = tracked->kind;
+    if (strcmp(key, graph_key) == 0) *kind = VARIABLE_NONE;
     if (*kind != VARIABLE_MODEL || !has_suffix(name, ema)) return name;
     *kind = VARIABLE_EMA;
     return arena_strndup(arena, name, strlen(name) - (sizeof ema - 1));

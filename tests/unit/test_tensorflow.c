@@ -281,6 +281,7 @@ static Text graph_text(void)
     one = variable_node("Adam/dense/kernel/m", "s/.ATTRIBUTES/VARIABLE_VALUE");
     put_message(&graph, 1, &one);
     put_reference(&optimizer, 1, 1, 5);
+    put_reference(&optimizer, 1, 1, 1);          /* a weight that it trains */
     put_reference(&optimizer, 3, 3, 3);
     put_reference(&optimizer, 3, 3, 999);
     put_message(&graph, 1, &optimizer);
