@@ -82,6 +82,7 @@ typedef struct BlobParts {
     ProtoValues floats, doubles;
 } BlobParts;
 
+/* Gradients (diff, double_diff), which some writers leave in, are passed over. */
 static bool read_blob_field(Net *net, const ProtoField *field, BlobParts *parts)
 {
     if (field->number >= 1 && field->number <= LEGACY_RANK && field->type == PROTO_VARINT) {
@@ -186,6 +187,7 @@ static void divide_by_factor(Net *net, const Blob *factor, Tensor *tensor)
     tensor->storage = storage;
 }
 
+/* Layers without words keep their index; so does a blob whose word is taken. */
 static void add_named(Net *net, const Layer *layer, const Blob *blobs, size_t index)
 {
     Tensor tensor = blobs[index].tensor;
@@ -211,6 +213,7 @@ typedef struct Generation {
 
 static const Generation v0 = {1, 2, 50}, v1 = {4, 5, 6}, v2 = {1, 2, 7};
 
+/* By the text of V0 and V2, or by the number of V1. */
 static const LayerType *find_type(const char *name, uint64_t number)
 {
     for (size_t i = 0; i < countof(layer_types); i++)
@@ -248,8 +251,8 @@ static bool read_layer(Net *net, ProtoSpan span, const Generation *generation, L
     return true;
 }
 
-/* A layer's name stands before the index of each of its blobs, of which one may have few bytes: what
- * names cost is paid for out of an allowance that the file's own size fills. */
+/* A layer's name stands before the index of each of its blobs, of which one may have few bytes:
+ * what names cost is paid for out of an allowance that the file's own size fills. */
 static bool pay_for_names(Net *net, const Layer *layer)
 {
     uint64_t cost;
@@ -276,6 +279,7 @@ static void number_layer(Net *net, Layer *layer)
     layer->name = arena_printf(net->arena, "%s#%" PRIu32, layer->name, count);
 }
 
+/* All blobs of a layer before any of them is named: BatchNorm needs its third for its first. */
 static bool list_layer(Net *net, ProtoSpan span, const Generation *generation)
 {
     Layer layer = {.name = ""};

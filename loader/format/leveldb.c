@@ -77,6 +77,7 @@ bool level_is_table(ByteSource *source)
 
 /* -- Blocks ---------------------------------------------------------------------------- */
 
+/* Replaces the stored bytes, of which n are Snappy, by their content. */
 static bool decompress(const Table *table, Block *block, size_t n)
 {
     size_t length;
@@ -198,6 +199,7 @@ static bool walk_entries(Table *table, const Block *block, ByteSource *source)
     return fine;
 }
 
+/* What was compressed becomes a source of its own; positions in it are those of the content. */
 static bool read_data(Table *table, Handle handle)
 {
     Block block;
@@ -242,6 +244,7 @@ static bool read_index(Table *table, Handle handle)
     return fine;
 }
 
+/* The metaindex (filters, statistics) is not needed, and not read. */
 bool level_read(ByteSource *source, LevelEntry *each, void *context, Error *err)
 {
     Table table = {.source = source, .each = each, .context = context, .err = err};

@@ -131,6 +131,8 @@ static const char *find_name(Model *model, const EntryList *list, const char *ra
     return map_get(&list->listed, name) == MAP_NONE ? name : NULL;
 }
 
+/* Lists a tensor under a name of its own. One graph may not use a name twice: its nodes could not
+ * say which they mean. */
 static bool add_entry(Model *model, EntryList *list, Tensor *tensor, size_t graph)
 {
     char more[LIMIT_TEXT];
@@ -157,7 +159,7 @@ static bool add_entry(Model *model, EntryList *list, Tensor *tensor, size_t grap
     return true;
 }
 
-/* An attribute `value` of a Constant, of whatever kind; texts are no weights and are passed over. */
+/* An attribute `value` of a Constant, of whatever kind; texts are no weights: passed over. */
 static bool read_constant(Model *model, ProtoSpan attribute, const char *output, size_t graph)
 {
     ProtoSpan span = attribute;
@@ -187,6 +189,7 @@ static bool is_short(const char *name)
     return *name && strlen(name) <= PREFIX_MAX;
 }
 
+/* A graph beyond the depth that is read is counted, and told about at the end. */
 static bool push_graph(Model *model, const ProtoField *field, uint32_t nodes, unsigned depth,
                        const char *prefix)
 {
@@ -299,6 +302,7 @@ static bool meet_node(Model *model, ProtoSpan span, size_t graph)
     return fine;
 }
 
+/* Functions have nodes, and no tensors of their own. */
 static bool meet_graph(Model *model, size_t graph)
 {
     ProtoSpan span = model->graphs[graph].span;
@@ -355,6 +359,7 @@ static bool use_node(Model *model, ProtoSpan span, char *name)
     return true;
 }
 
+/* Reads every node once more; what came of the first look is that all names are known. */
 static bool use_tensors(Model *model)
 {
     char *name = mem_alloc(PROTO_NAME_MAX + 1);
@@ -373,6 +378,7 @@ static bool use_tensors(Model *model)
 
 /* -- The model ------------------------------------------------------------------------- */
 
+/* A field at the top. Graphs wait until the end: they may stand before what describes them. */
 static bool read_field(Model *model, const ProtoField *field)
 {
     ProtoReader *reader = &model->file.reader;
@@ -441,6 +447,7 @@ static void add_containers(Model *model)
     checkpoint_add_container(checkpoint, "constants", constants, 0, false);
 }
 
+/* What is no fault, but should be known. */
 static void report_oddities(Model *model)
 {
     Checkpoint *checkpoint = model->file.checkpoint;

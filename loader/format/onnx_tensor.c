@@ -111,6 +111,7 @@ static bool read_external(OnnxFile *file, ProtoSpan pair, Parts *parts)
     return true;
 }
 
+/* Fields for numbers are only noted: which of them is asked for, the data_type decides. */
 static bool read_part(OnnxFile *file, const ProtoField *field, Parts *parts)
 {
     switch (field->number) {
@@ -137,6 +138,8 @@ static bool read_part(OnnxFile *file, const ProtoField *field, Parts *parts)
     return field->number != 13 || read_external(file, field->bytes, parts);
 }
 
+/* First pass over a tensor. Its name may stand behind its values, so nothing is refused by name
+ * before the end. */
 static bool read_parts(OnnxFile *file, ProtoSpan message, Parts *parts)
 {
     *parts = (Parts){.name = ""};
@@ -158,6 +161,7 @@ static void set_storage(OnnxFile *file, Tensor *tensor, ByteSource *source, uint
     tensor->storage = storage;
 }
 
+/* "shape [2,3] f32 needs 24 bytes, raw_data has 8". */
 static bool refuse_bytes(const OnnxFile *file, const Tensor *tensor, uint64_t need, uint64_t have,
                          const char *what)
 {
@@ -238,7 +242,8 @@ static bool place_external(OnnxFile *file, const Parts *parts, uint64_t need, Te
     ByteSource *source = open_location(file, tensor->name, parts->location);
     if (!source) return false;
     if (parts->has_length && parts->length != need)
-        return refuse_bytes(file, tensor, need, parts->length, "the length of its external data is");
+        return refuse_bytes(file, tensor, need, parts->length,
+                            "the length of its external data is");
     if (parts->offset > source->size || need > source->size - parts->offset) {
         Text shown = {0};
         fault_quote(parts->location, strlen(parts->location), 120, &shown);
@@ -253,7 +258,7 @@ static bool place_external(OnnxFile *file, const Parts *parts, uint64_t need, Te
     return true;
 }
 
-/* Whole bytes of that many elements, the last one filled up; false when 64 bits cannot count them. */
+/* Whole bytes of that many elements, the last one filled up; false when they are beyond 64 bits. */
 static bool count_bytes(const Tensor *tensor, uint64_t *need)
 {
     uint64_t bits;
@@ -270,6 +275,7 @@ static void set_opaque(OnnxFile *file, Tensor *tensor, const char *note)
     tensor->encoding = encoding;
 }
 
+/* In exactly one way: two would be a question which of them other readers take. */
 static bool place_values(OnnxFile *file, ProtoSpan message, const Parts *parts,
                          const DataType *type, Tensor *tensor)
 {
@@ -297,6 +303,7 @@ static bool place_values(OnnxFile *file, ProtoSpan message, const Parts *parts,
 
 /* -- Tensors --------------------------------------------------------------------------- */
 
+/* tensor_check with file and tensor in front of what it says. */
 static bool check_tensor(OnnxFile *file, const Tensor *tensor)
 {
     Error inner;
@@ -334,6 +341,7 @@ bool onnx_read_tensor(OnnxFile *file, ProtoSpan message, Tensor *tensor)
                   tensor_count(tensor), parts.strings);
 }
 
+/* The name is that of the values; what they are and where they go is not read. */
 bool onnx_read_sparse(OnnxFile *file, ProtoSpan message, Tensor *tensor)
 {
     ProtoDims dims = {.rank = 0};
@@ -355,6 +363,7 @@ bool onnx_read_sparse(OnnxFile *file, ProtoSpan message, Tensor *tensor)
     return set_shape(file, &dims, tensor);
 }
 
+/* Counted first, since a list has no other shape than its length. */
 bool onnx_read_numbers(OnnxFile *file, ProtoSpan attribute, uint32_t number, Tensor *tensor)
 {
     bool floats = number == 2 || number == 7, list = number >= 7;

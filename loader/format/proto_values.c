@@ -46,6 +46,7 @@ static void add_mark(ProtoValues *values, uint64_t at)
     values->marks[values->mark_count++] = at;
 }
 
+/* A run costs more than the few bytes of a field that begins one, so their number is limited. */
 static bool add_run(ProtoReader *reader, ProtoValues *values, const ProtoField *field, unsigned gap)
 {
     char more[LIMIT_TEXT];
@@ -75,6 +76,7 @@ static bool add_single(ProtoReader *reader, ProtoValues *values, const ProtoFiel
     return true;
 }
 
+/* Counting means reading: nothing tells how many varints some bytes are. */
 static bool add_packed_varints(ProtoReader *reader, ProtoValues *values, ProtoRun *run)
 {
     ProtoSpan span = {run->at, run->end};
@@ -112,6 +114,7 @@ bool proto_values_add(ProtoReader *reader, ProtoValues *values, const ProtoField
     return true;
 }
 
+/* One number in a field of its own lies in the file as a packed run of one would. */
 bool proto_values_plain(const ProtoValues *values, uint64_t *at)
 {
     if (!values->stored || values->run_count != 1) return false;

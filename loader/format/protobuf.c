@@ -10,8 +10,10 @@
 #include "loader/core/text.h"
 #include "loader/format/fault.h"
 
+/* Bytes of the longest varint; the highest number that a field may have. */
 enum { VARINT_MAX = 10, FIELD_NUMBER_MAX = (1 << 29) - 1 };
 
+/* The block comes with the first read: sniffing asks many files for their first bytes only. */
 void proto_init(ProtoReader *reader, ByteSource *source, Error *err)
 {
     *reader = (ProtoReader){.source = source, .err = err};
@@ -28,6 +30,7 @@ ProtoSpan proto_whole(const ProtoReader *reader)
     return (ProtoSpan){0, reader->source->size};
 }
 
+/* Without an `err`, which is how sniffing asks, the text is built for nobody; that is rare. */
 bool proto_fail(const ProtoReader *reader, ErrorCode code, uint64_t where, const char *format, ...)
 {
     Text text = {0};
@@ -126,6 +129,8 @@ static bool take_bytes(ProtoReader *reader, ProtoSpan *message, ProtoField *fiel
     return true;
 }
 
+/* The tag is a varint, so that a number beyond 29 bits can be spelled; it is refused here, and every
+ * comparison of numbers behind it is safe. */
 bool proto_next(ProtoReader *reader, ProtoSpan *message, ProtoField *field)
 {
     *field = (ProtoField){.where = message->at};
@@ -157,6 +162,7 @@ bool proto_is(const ProtoField *field, uint32_t number, ProtoType type)
     return field->number == number && field->type == type;
 }
 
+/* The limit is asked before memory is: the length lies in the file, but the file may be large. */
 const char *proto_text(ProtoReader *reader, const ProtoField *field, size_t most, Arena *arena)
 {
     uint64_t n = field->bytes.end - field->bytes.at;
@@ -183,6 +189,7 @@ bool proto_word(ProtoReader *reader, const ProtoField *field, char *out, size_t 
     return true;
 }
 
+/* Sizes are kept as they come; a negative one is for tensor_check to refuse, with its name. */
 static bool add_size(ProtoReader *reader, uint64_t where, uint64_t value, ProtoDims *dims)
 {
     if (dims->rank == PROTO_RANK_MAX)

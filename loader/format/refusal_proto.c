@@ -1,5 +1,5 @@
-/* Messages that are told by the set of fields at their top. All of it must parse, so that hardly any
- * other file passes for one. */
+/* Messages that are told by the set of fields at their top. All of it must parse, so that hardly
+ * any other file passes for one. */
 #include "loader/format/refusal_proto.h"
 
 #include <stdint.h>
@@ -23,6 +23,7 @@ static uint32_t bit(unsigned number)
     return (uint32_t)1 << number;
 }
 
+/* False for what is no message, or has fields that none of those known here has. */
 static bool read_outline(ProtoReader *reader, Outline *outline)
 {
     ProtoSpan span = proto_whole(reader);
@@ -48,7 +49,8 @@ static bool is_set(uint32_t set, uint32_t allowed, uint32_t needed)
 }
 
 /* SolverState {iter 1, learned_net 2, history 3, current_step 4}: shows which model it is of. */
-static bool explain_solver(ProtoReader *reader, const Outline *outline, const char *file, Error *err)
+static bool explain_solver(ProtoReader *reader, const Outline *outline, const char *file,
+                           Error *err)
 {
     if (!is_set(outline->numbers, bit(1) | bit(4), bit(1)) ||
         !is_set(outline->bytes, bit(2) | bit(3), bit(3)) || outline->others)
@@ -82,8 +84,8 @@ bool refusal_explain_proto(ByteSource *source, Error *err)
         else if (!outline.others && outline.first_bytes > 1 &&
                  is_set(outline.numbers, bit(3), 0) &&
                  is_set(outline.bytes, bit(1) | bit(2) | bit(4) | bit(5), bit(1) | bit(4)))
-            what = "a TensorFlow graph (GraphDef); not supported: save its weights as a checkpoint, "
-                   "or convert it to ONNX";
+            what = "a TensorFlow graph (GraphDef); not supported: save its weights as a "
+                   "checkpoint, or convert it to ONNX";
     }
     proto_done(&reader);
     if (what && !explained)

@@ -1,5 +1,5 @@
-/* Refusals of what lies beside the models that protobuf.h serves: solver states, lone blobs, graphs,
- * topologies as text, shards. */
+/* Refusals of what lies beside the models that protobuf.h serves: solver states, lone blobs,
+ * graphs, topologies as text, shards. */
 #ifndef LOADER_FORMAT_REFUSAL_PROTO_H
 #define LOADER_FORMAT_REFUSAL_PROTO_H
 

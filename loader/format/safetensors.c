@@ -125,7 +125,8 @@ static bool read_number(void *context, const char *text, size_t n)
     Header *header = context;
     if (header->slot == SLOT_IGNORED) return true;
     uint64_t value;
-    if ((header->slot != SLOT_SIZE && header->slot != SLOT_OFFSET) || !parse_digits(text, n, &value))
+    if ((header->slot != SLOT_SIZE && header->slot != SLOT_OFFSET) ||
+        !parse_digits(text, n, &value))
         return refuse_type(header);
     if (header->slot == SLOT_OFFSET) {
         if (header->entry.offset_count == 2)

@@ -32,6 +32,7 @@ typedef struct StoredCrcs {
     size_t count;
 } StoredCrcs;
 
+/* Streamed: a tensor may be larger than memory. */
 static bool compute_crc(const StoredCrc *stored, unsigned char *block, uint32_t *crc, Error *err)
 {
     *crc = 0;
@@ -155,6 +156,7 @@ static void report_strays(const Bundle *bundle)
                         strays);
 }
 
+/* Parts without a tensor are not offered. */
 static void add_containers(Bundle *bundle, const Listing *listing)
 {
     checkpoint_add_container(bundle->checkpoint, "", dict_ref(listing->raw), 0, false);
@@ -221,6 +223,7 @@ const Format format_tensorflow = {"tensorflow", "TensorFlow checkpoint (.index)"
 
 /* -- Folders --------------------------------------------------------------------------- */
 
+/* An index below the folder, with its shards beside it. */
 static Checkpoint *open_prefix(OpenContext *context, const char *prefix, Error *err)
 {
     Text name = {0};

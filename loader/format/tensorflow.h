@@ -5,7 +5,8 @@
  *
  *   BundleHeaderProto  num_shards 1 · endianness 2 (1: big) · version 3
  *   BundleEntryProto   dtype 1 · shape 2 {dim 2 {size 1}, unknown_rank 3} · shard_id 3 · offset 4 ·
- *                      size 5 · crc32c 6 (fixed32, masked) · slices 7 {extent 1 {start 1, length 2}}
+ *                      size 5 · crc32c 6 (fixed32, masked) ·
+ *                      slices 7 {extent 1 {start 1, length 2}}
  *
  * An entry with slices is a variable in pieces: it has the shape, and each piece is an entry of its
  * own, whose key is 0, the name, and the slice in an encoding that sorts (OrderedCode). */
@@ -59,12 +60,16 @@ void bundle_done(Bundle *bundle);
 bool bundle_tensor(Bundle *bundle, BundleEntry *entry, Tensor *tensor);
 /* Whether the entry is a piece of a variable, which is listed as a whole. */
 bool bundle_is_slice(const BundleEntry *entry);
-/* The shard's source, opened at first use; NULL, with an error that names it, when it is missing. */
+/* The shard's source, opened at first use; NULL, with an error that names it, when it is absent. */
 ByteSource *bundle_shard(Bundle *bundle, const BundleEntry *entry);
+/* Whether the bytes of an entry lie inside of its shard; the error calls them `name`. */
+bool bundle_check_inside(const Bundle *bundle, const BundleEntry *entry, const char *name,
+                         const ByteSource *shard);
 /* The values of a variable in pieces, as one source; NULL with an error, or without one (*why set)
- * when the pieces are there but cannot be put together. */
+ * when the pieces contradict each other, or are too many rows. */
 ByteSource *bundle_join(Bundle *bundle, const BundleEntry *entry, unsigned width,
                         const char **why);
+extern const char bundle_too_many_rows[];
 
 /* --- names ------------------------------------------------------------------------------ */
 

@@ -25,6 +25,7 @@ static const DType dtypes[] = {
     [29] = DT_I4,   [30] = DT_U4,
 };
 
+/* Names the index and the key; always false. */
 static bool refuse(const Bundle *bundle, const char *key, ErrorCode code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 static bool refuse(const Bundle *bundle, const char *key, ErrorCode code, const char *format, ...)
@@ -132,6 +133,7 @@ static bool read_slices(Bundle *bundle, ProtoReader *reader, ProtoSpan value, Bu
     return true;
 }
 
+/* Slices are counted before they are read: they come one by one, and need an array. */
 static bool read_entry(Bundle *bundle, ProtoReader *reader, ProtoSpan value, BundleEntry *entry)
 {
     ProtoSpan rest = value;
@@ -183,6 +185,7 @@ static bool add_entry(void *context, const char *key, size_t n, ProtoReader *rea
     return true;
 }
 
+/* Shards are opened when a tensor asks for one: an index may count more than it uses. */
 bool bundle_read_index(Bundle *bundle, ByteSource *source)
 {
     bundle->names_left = KEYS_MIN + KEYS_RATIO * source->size;
@@ -201,6 +204,7 @@ void bundle_done(Bundle *bundle)
     map_done(&bundle->index);
 }
 
+/* Their keys begin with a NUL, which a held name spells C0 80; names of variables do not. */
 bool bundle_is_slice(const BundleEntry *entry)
 {
     return has_prefix(entry->key, "\xC0\x80");
@@ -208,6 +212,7 @@ bool bundle_is_slice(const BundleEntry *entry)
 
 /* -- Shards ---------------------------------------------------------------------------- */
 
+/* The name is made of numbers and of the index's own name, so it needs no other confinement. */
 ByteSource *bundle_shard(Bundle *bundle, const BundleEntry *entry)
 {
     if (entry->shard >= bundle->shard_count) {
@@ -241,8 +246,19 @@ ByteSource *bundle_shard(Bundle *bundle, const BundleEntry *entry)
     return source;
 }
 
+bool bundle_check_inside(const Bundle *bundle, const BundleEntry *entry, const char *name,
+                         const ByteSource *shard)
+{
+    if (entry->offset <= shard->size && entry->size <= shard->size - entry->offset) return true;
+    return refuse(bundle, name, ERR_FORMAT,
+                  "needs %" PRIu64 " bytes at %" PRIu64 " of %s, which has %" PRIu64
+                  ": cut short, or of another checkpoint", entry->size, entry->offset,
+                  path_base(shard->name), shard->size);
+}
+
 /* -- Tensors --------------------------------------------------------------------------- */
 
+/* Shown, but not read as numbers; the note says why. */
 static void set_opaque(Bundle *bundle, Tensor *tensor, const char *note)
 {
     Encoding *encoding = arena_alloc(bundle->arena, sizeof *encoding);
@@ -250,6 +266,7 @@ static void set_opaque(Bundle *bundle, Tensor *tensor, const char *note)
     tensor->encoding = encoding;
 }
 
+/* A storage of its own for every entry: bundles share nothing. */
 static void set_storage(Bundle *bundle, Tensor *tensor, ByteSource *source, uint64_t offset,
                         uint64_t size)
 {
@@ -286,7 +303,8 @@ static bool place_slices(Bundle *bundle, const BundleEntry *entry, Tensor *tenso
     if (!why) return false;
     set_opaque(bundle, tensor, arena_printf(bundle->arena, "in %zu pieces, %s",
                                             entry->slice_count, why));
-    checkpoint_find(bundle->checkpoint, FINDING_WARNING, "slices", tensor->name, NULL,
+    FindingLevel level = why == bundle_too_many_rows || !width ? FINDING_WARNING : FINDING_ERROR;
+    checkpoint_find(bundle->checkpoint, level, "slices", tensor->name, NULL,
                     "a variable in %zu pieces that was not put together: %s", entry->slice_count,
                     why);
     return true;
@@ -298,12 +316,7 @@ static bool place_bytes(Bundle *bundle, const BundleEntry *entry, Tensor *tensor
     ByteSource *shard = bundle_shard(bundle, entry);
     unsigned width = stored_size(tensor->dtype);
     uint64_t need = entry->size;
-    if (!shard) return false;
-    if (entry->offset > shard->size || entry->size > shard->size - entry->offset)
-        return refuse(bundle, entry->key, ERR_FORMAT,
-                      "needs %" PRIu64 " bytes at %" PRIu64 " of %s, which has %" PRIu64
-                      ": cut short, or of another checkpoint", entry->size, entry->offset,
-                      path_base(shard->name), shard->size);
+    if (!shard || !bundle_check_inside(bundle, entry, entry->key, shard)) return false;
     if (width && (!sum_mul(tensor_count(tensor), width, &need) || need != entry->size))
         return refuse(bundle, entry->key, ERR_FORMAT,
                       "its shape needs %" PRIu64 " bytes, its entry has %" PRIu64, need,
@@ -314,6 +327,7 @@ static bool place_bytes(Bundle *bundle, const BundleEntry *entry, Tensor *tensor
     return true;
 }
 
+/* The shape before its product is used, the bytes last. */
 bool bundle_tensor(Bundle *bundle, BundleEntry *entry, Tensor *tensor)
 {
     *tensor = (Tensor){.name = entry->key};

@@ -1,5 +1,5 @@
-/* The object graph of a TensorFlow 2 checkpoint: which variables there are, what they are called, and
- * which of them a training loop keeps for itself.
+/* The object graph of a TensorFlow 2 checkpoint: which variables there are, what they are called,
+ * and which of them a training loop keeps for itself.
  *
  * It is a string tensor under _CHECKPOINTABLE_OBJECT_GRAPH (varint64 length · u32 masked CRC of the
  * lengths · bytes), whose text is a TrackableObjectGraph (field = number):
@@ -7,9 +7,9 @@
  *   nodes 1 {children 1 {node_id 1, local_name 2} · attributes 2 {name 1, full_name 2,
  *            checkpoint_key 3} · slot_variables 3 {original 1, slot_name 2, slot_variable 3}}
  *
- * A variable may have several owners: Keras 3 shows an optimizer the weights of its model, and files
- * them under whichever way to them is shorter. So what can be reached from the root without passing
- * an optimizer is the model; what else an optimizer holds is its state. */
+ * A variable may have several owners: Keras 3 shows an optimizer the weights of its model, and
+ * files them under whichever way to them is shorter. So what can be reached from the root without
+ * passing an optimizer is the model; what else an optimizer holds is its state. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

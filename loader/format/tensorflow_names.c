@@ -1,5 +1,5 @@
-/* Readable names: from the object graph of a TensorFlow 2 checkpoint (tensorflow_graph.c), else from
- * the keys themselves; and what their form says of a tensor. */
+/* Readable names: from the object graph of a TensorFlow 2 checkpoint (tensorflow_graph.c), else
+ * from the keys themselves; and what their form says of a tensor. */
 #include <string.h>
 #include <strings.h>
 
@@ -20,8 +20,8 @@ static const char *const slot_names[] = {
 static const char *const counter_names[] = {"global_step", "beta1_power", "beta2_power",
                                             "save_counter", "train_step", "current_loss_scale",
                                             "good_steps"};
-/* First parts under which Keras keeps what is no model, and one that is one all the same: Keras 3 files
- * a weight under the optimizer when that is the shorter way to it. */
+/* First parts under which Keras keeps what is no model, and one that is one all the same: Keras 3
+ * files a weight under the optimizer when that is the shorter way to it. */
 static const char *const state_roots[] = {"optimizer/", "keras_api/metrics/", "save_counter/"};
 static const char trained_root[] = "optimizer/_trainable_variables/";
 
@@ -107,9 +107,9 @@ static bool is_any(const char *leaf, const char *const *words)
     return false;
 }
 
-/* A kernel of rank 4 is a convolution's; which kind, the layer's name tells where Keras or slim gave
- * it. Rank 3 may as well be an attention's, so the name must say that it is a convolution. Embeddings
- * and whatever has other names are left alone. */
+/* A kernel of rank 4 is a convolution's; which kind, the layer's name tells where Keras or slim
+ * gave it. Rank 3 may as well be an attention's, so the name must say that it is a convolution.
+ * Embeddings and whatever has other names are left alone. */
 uint8_t variable_layout(const char *name, unsigned rank)
 {
     static const char *const depthwise[] = {"depthwise_kernel", "depthwise_weights", NULL};

@@ -31,6 +31,8 @@ typedef struct Join {
     size_t count, room;
 } Join;
 
+const char bundle_too_many_rows[] = "cut into more rows than are put together";
+
 /* -- Keys ------------------------------------------------------------------------------ */
 
 static void add_number(Text *out, uint64_t value)
@@ -160,13 +162,9 @@ static bool add_piece(Bundle *bundle, Join *join, const BundleEntry *whole,
         return false;
     }
     ByteSource *shard = bundle_shard(bundle, entry);
-    if (!shard) return false;
-    if (entry->offset > shard->size || bytes > shard->size - entry->offset) {
-        *why = "of which one lies beyond the end of its shard";
-        return false;
-    }
+    if (!shard || !bundle_check_inside(bundle, entry, whole->key, shard)) return false;
     if (!add_runs(join, whole, from, size, width, (SourcePiece){shard, entry->offset, bytes}))
-        *why = "cut into more rows than are put together";
+        *why = bundle_too_many_rows;
     return !*why;
 }
 

@@ -57,7 +57,7 @@ size_t checkpoint_finding_count(const Checkpoint *checkpoint);
 const Finding *checkpoint_finding(const Checkpoint *checkpoint, size_t index);
 
 /* What a format can check only by reading values (their CRCs): registered while opening, run on
- * demand. It reports with checkpoint_find; false, with the error set, when values cannot be read. */
+ * demand. It reports with checkpoint_find; false, with the error, when values cannot be read. */
 typedef bool CheckpointCheck(Checkpoint *checkpoint, void *context, Error *err);
 /* `context` lives as long as the checkpoint. */
 void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *context);
