@@ -308,8 +308,8 @@ static bool meet_graph(Model *model, size_t graph)
     ProtoSpan span = model->graphs[graph].span;
     uint32_t nodes = model->graphs[graph].nodes;
     ProtoField field;
-    Tensor tensor;
     while (span.at < span.end) {
+        Tensor tensor = {0};
         if (!proto_next(&model->file.reader, &span, &field)) return false;
         if (field.type != PROTO_BYTES) continue;
         bool fine = true;

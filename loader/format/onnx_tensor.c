@@ -323,6 +323,7 @@ bool onnx_read_tensor(OnnxFile *file, ProtoSpan message, Tensor *tensor)
 {
     Parts parts;
     if (!read_parts(file, message, &parts)) return false;
+    if (!*parts.name && tensor->name) parts.name = tensor->name;
     *tensor = (Tensor){.name = parts.name};
     if (parts.has_segment)
         return refuse(file, parts.name, ERR_UNSUPPORTED, "is stored in segments, which no reader "
@@ -346,7 +347,6 @@ bool onnx_read_sparse(OnnxFile *file, ProtoSpan message, Tensor *tensor)
 {
     ProtoDims dims = {.rank = 0};
     ProtoField field;
-    *tensor = (Tensor){.name = ""};
     bool has_values = false;
     while (message.at < message.end) {
         if (!proto_next(&file->reader, &message, &field)) return false;

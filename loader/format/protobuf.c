@@ -129,8 +129,8 @@ static bool take_bytes(ProtoReader *reader, ProtoSpan *message, ProtoField *fiel
     return true;
 }
 
-/* The tag is a varint, so that a number beyond 29 bits can be spelled; it is refused here, and every
- * comparison of numbers behind it is safe. */
+/* The tag is a varint, so that a number beyond 29 bits can be spelled. It is refused here, and the
+ * readers of messages compare numbers that fit. */
 bool proto_next(ProtoReader *reader, ProtoSpan *message, ProtoField *field)
 {
     *field = (ProtoField){.where = message->at};
@@ -162,7 +162,7 @@ bool proto_is(const ProtoField *field, uint32_t number, ProtoType type)
     return field->number == number && field->type == type;
 }
 
-/* The limit is asked before memory is: the length lies in the file, but the file may be large. */
+/* The limit is asked before memory is: the length lies in the file, but that may be large. */
 const char *proto_text(ProtoReader *reader, const ProtoField *field, size_t most, Arena *arena)
 {
     uint64_t n = field->bytes.end - field->bytes.at;

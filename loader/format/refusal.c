@@ -54,6 +54,8 @@ static const Magic magics[] = {
     {0, 16, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "an MXNet .params file; not supported yet: "
                                                             "save its arrays as safetensors"},
     {0, 8, "PYTORCH1", "an archive of the PyTorch 1.0 preview; load it there and save it anew"},
+    {4, 4, "ORTM", "an ONNX Runtime file (.ort); open the .onnx it was made from"},
+    {4, 4, "TFL3", "a TensorFlow Lite file (.tflite); open the checkpoint it was made from"},
     {4, 4, "PTMF", "a PyTorch Lite file (.ptl); open the checkpoint it was made from"},
     {0, 2, "\x1f\x8b", "compressed with gzip; unpack it first: gunzip FILE"},
     {0, 6, "\xFD" "7zXZ\0", "compressed with xz; unpack it first: unxz FILE"},

@@ -284,8 +284,10 @@ static Checkpoint *open_tensorflow_folder(OpenContext *context, const Folder *fo
     if (folder_has(folder, "saved_model.pb") || folder_has(folder, "variables")) {
         if (context->has_inner(context, "variables/variables.index"))
             return open_prefix(context, "variables/variables", err);
-        fault_file(err, ERR_NOT_FOUND, folder->path, "a TensorFlow SavedModel without "
-                   "variables/variables.index: its weights are not there, or inside its graph");
+        fault_file(err, ERR_NOT_FOUND, folder->path, "%s has no variables/variables.index: its "
+                   "weights are not there, or inside its graph",
+                   folder_has(folder, "saved_model.pb") ? "a TensorFlow SavedModel, which"
+                                                        : "a folder that");
         return NULL;
     }
     Arena *arena = arena_new();

@@ -197,6 +197,8 @@ static void test_other_formats(void **state)
         {"\x12\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 17, "an MXNet .params file"},
         {"PYTORCH1\0", 9, "PyTorch 1.0 preview"},
         {"\0\0\0\0PTMF", 8, "PyTorch Lite"},
+        {"\x18\0\0\0ORTM", 8, "an ONNX Runtime file"},
+        {"\x1C\0\0\0TFL3", 8, "a TensorFlow Lite file"},
         {"\x81\xA6params\x82", 9, "MessagePack"},
         {"\x08\x90\x4E\x12\x0Fnet.caffemodel\0\x1A\0", 22, "the state of a Caffe solver"},
         {"\x08\x01\x10\x03\x18\x01\x20\x01\x2A\x04\0\0\0\0", 14, "a single Caffe blob"},

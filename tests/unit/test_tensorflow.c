@@ -601,7 +601,7 @@ static void test_a_saved_model(void **state)
     write_file(state, "empty/saved_model.pb", &graph);
     char path[512];
     snprintf(path, sizeof path, "%s/empty", (char *)*state);
-    refuse_path(path, ERR_NOT_FOUND, "a TensorFlow SavedModel without variables/variables.index");
+    refuse_path(path, ERR_NOT_FOUND, "a TensorFlow SavedModel, which has no variables/variables.index");
 }
 
 /* The state file holds the path of another machine; only its last part is used. */
