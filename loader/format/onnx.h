@@ -35,9 +35,9 @@ typedef struct OnnxFile {
 } OnnxFile;
 
 /* Reads a TensorProto: its name (where it has none the one in *tensor, if any), dims, dtype, and a
- * storage: a window of the file where the values lie there as they are, a decoding source where they
- * do not, a window of another file where they are external. Everything is checked; errors name the
- * tensor. */
+ * storage: a window of the file where the values lie there as they are, a decoding source where
+ * they do not, a window of another file where they are external. Everything is checked; errors name
+ * the tensor. */
 bool onnx_read_tensor(OnnxFile *file, ProtoSpan message, Tensor *tensor);
 /* The same for a SparseTensorProto: an opaque tensor of the whole's shape. */
 bool onnx_read_sparse(OnnxFile *file, ProtoSpan message, Tensor *tensor);

@@ -47,8 +47,10 @@ static bool compute_crc(const StoredCrc *stored, unsigned char *block, uint32_t 
 }
 
 /* CheckpointCheck: reads every value once. */
-static bool check_crcs(Checkpoint *checkpoint, void *context, Error *err)
+static bool check_crcs(Checkpoint *checkpoint, void *context, const struct CheckRun *run,
+                       Error *err)
 {
+    (void)run;
     const StoredCrcs *stored = context;
     unsigned char *block = mem_alloc(CHECK_BLOCK);
     bool fine = true;

@@ -13,9 +13,9 @@ typedef struct Owned {
     void (*release)(void *owner);
 } Owned;
 
-/* A check that reads values. */
+/* Something to run when the whole file is to be checked. */
 typedef struct Check {
-    CheckpointCheck *check;
+    CheckpointCheck *run;
     void *context;               /* borrowed */
 } Check;
 
@@ -29,7 +29,7 @@ struct Checkpoint {
     size_t container_count, container_room;
     Finding *findings;           /* owned; strings in the arena */
     size_t finding_count, finding_room;
-    Check *checks;               /* that were not run yet; owned */
+    Check *checks;               /* owned; emptied by running them */
     size_t check_count, check_room;
     Owned *owned;                /* released last, newest first */
     size_t owned_count, owned_room;
@@ -185,12 +185,17 @@ void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *
     checkpoint->checks[checkpoint->check_count++] = (Check){check, context};
 }
 
-bool checkpoint_run_checks(Checkpoint *checkpoint, Error *err)
+/* Taken off before they run, so that a check that fails is not run again. */
+bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, Error *err)
 {
+    Check *checks = checkpoint->checks;
+    size_t count = checkpoint->check_count;
     bool fine = true;
-    for (size_t i = 0; fine && i < checkpoint->check_count; i++)
-        fine = checkpoint->checks[i].check(checkpoint, checkpoint->checks[i].context, err);
-    checkpoint->check_count = 0;
+    checkpoint->checks = NULL;
+    checkpoint->check_count = checkpoint->check_room = 0;
+    for (size_t i = 0; fine && i < count; i++)
+        fine = checks[i].run(checkpoint, checks[i].context, run, err);
+    free(checks);
     return fine;
 }
 

@@ -56,13 +56,16 @@ void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
 size_t checkpoint_finding_count(const Checkpoint *checkpoint);
 const Finding *checkpoint_finding(const Checkpoint *checkpoint, size_t index);
 
-/* What a format can check only by reading values (their CRCs): registered while opening, run on
- * demand. It reports with checkpoint_find; false, with the error, when values cannot be read. */
-typedef bool CheckpointCheck(Checkpoint *checkpoint, void *context, Error *err);
+/* What a format can check only by reading all of a file (CRCs, gaps): registered while opening, run
+ * on demand. It reports with checkpoint_find; false, with the error set, when it could not go on.
+ * `run` is whatever the caller of checkpoint_run_checks hands on to its checks; may be NULL. */
+struct CheckRun;
+typedef bool CheckpointCheck(Checkpoint *checkpoint, void *context, const struct CheckRun *run,
+                             Error *err);
 /* `context` lives as long as the checkpoint. */
 void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *context);
-/* Runs all of them, once each; a second call does nothing. */
-bool checkpoint_run_checks(Checkpoint *checkpoint, Error *err);
+/* Runs all of them, once each, in their order; a second call does nothing. */
+bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, Error *err);
 
 /* Takes over one reference of `dict`. */
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,

@@ -57,7 +57,7 @@ static inline void fuzz_open(const Format *format, const uint8_t *data, size_t s
     if (!checkpoint && err.code == ERR_NONE) abort();
     for (size_t i = 0; checkpoint && i < checkpoint_container_count(checkpoint); i++)
         fuzz_read_all(checkpoint_container(checkpoint, i)->dict);
-    if (checkpoint) checkpoint_run_checks(checkpoint, &err);
+    if (checkpoint) checkpoint_run_checks(checkpoint, NULL, &err);
     checkpoint_unref(checkpoint);
     source_unref(source);
 }

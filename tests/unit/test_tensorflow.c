@@ -378,7 +378,7 @@ static void test_crcs_are_checked_on_demand(void **state)
     Error err = {0};
     assert_int_equal(checkpoint_finding_count(checkpoint), 0);
     for (int times = 0; times < 2; times++) {
-        assert_true(checkpoint_run_checks(checkpoint, &err));
+        assert_true(checkpoint_run_checks(checkpoint, NULL, &err));
         assert_int_equal(checkpoint_finding_count(checkpoint), 1);
     }
     const Finding *finding = checkpoint_finding(checkpoint, 0);
