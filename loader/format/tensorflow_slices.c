@@ -61,8 +61,9 @@ static void add_signed(Text *out, int64_t value)
     for (uint64_t rest = size; rest; rest >>= 1) bits++;
     unsigned n = bits / 7 + 1;
     unsigned char bytes[10], sign = value < 0 ? 0xFF : 0;
-    for (unsigned i = 0; i < 10; i++)
-        bytes[9 - i] = i < 8 ? (unsigned char)((uint64_t)value >> 8 * i & 0xFF) : sign;
+    bytes[0] = bytes[1] = sign;
+    for (unsigned i = 0; i < 8; i++)
+        bytes[9 - i] = (unsigned char)((uint64_t)value >> 8 * i & 0xFF);
     for (unsigned i = 0; i < n; i++)
         bytes[10 - n + i / 8] ^= (unsigned char)(0x80 >> i % 8);
     text_addn(out, bytes + 10 - n, n);
