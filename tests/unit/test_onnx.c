@@ -580,7 +580,7 @@ static void test_too_many_tensors(void **state)
     Error err;
     Text graph = {0};
     for (int i = 0; i < 4; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "w%d", i);
         Text tensor = raw_tensor(name, 1, -1);
         put_message(&graph, 5, &tensor);

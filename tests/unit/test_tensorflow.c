@@ -834,7 +834,7 @@ static void test_keys_are_paid_for(void **state)
     Text key = {0};
     for (int i = 0; i < 60000; i++) text_addc(&key, 'k');
     for (int i = 0; i < 2000; i++) {
-        char end[8];
+        char end[16];
         snprintf(end, sizeof end, "%05d", i);
         Text name = {0}, entry = bundle_entry(FLOAT, one, 1, 0, 4);
         text_addn(&name, key.bytes, key.length);
