@@ -310,7 +310,8 @@ static bool place_slices(Bundle *bundle, const BundleEntry *entry, Tensor *tenso
     return true;
 }
 
-/* The bytes that the entry says, inside of its shard, as many as the shape needs. */
+/* The bytes that the entry says, inside of its shard, as many as the shape needs. Texts are listed
+ * without values, as in a schema: nothing could hold them. */
 static bool place_bytes(Bundle *bundle, const BundleEntry *entry, Tensor *tensor)
 {
     ByteSource *shard = bundle_shard(bundle, entry);
@@ -321,7 +322,8 @@ static bool place_bytes(Bundle *bundle, const BundleEntry *entry, Tensor *tensor
         return refuse(bundle, entry->key, ERR_FORMAT,
                       "its shape needs %" PRIu64 " bytes, its entry has %" PRIu64, need,
                       entry->size);
-    set_storage(bundle, tensor, shard, entry->offset, entry->size);
+    if (tensor->dtype != DT_STRING)
+        set_storage(bundle, tensor, shard, entry->offset, entry->size);
     if (tensor->dtype == DT_I4 || tensor->dtype == DT_U4)
         set_opaque(bundle, tensor, "4-bit integers, one a byte");
     return true;

@@ -156,6 +156,7 @@ static void test_entries_and_their_values(void **state)
         assert_tensor(step, DT_I32, "scalar", s, 4);
         assert_tensor(tensor_in(checkpoint, "", "layer/conv/weights"), DT_F32, "2×3", w, 24);
         assert_int_equal(tensor_in(checkpoint, "", "words")->dtype, DT_STRING);
+        assert_null(tensor_in(checkpoint, "", "words")->storage);
         assert_true(tensor_in(checkpoint, "", "nibbles")->encoding->opaque);
         assert_string_equal(tensor_in(checkpoint, "", "table")->encoding->note,
                             "TensorFlow's type 20");
