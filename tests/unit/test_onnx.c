@@ -462,7 +462,7 @@ static void test_shapes_that_are_absurd(void **state)
     tensor = tensor_proto("w", FLOAT, INT64_MAX, INT64_MAX);
     refuse_tensor(&tensor, ERR_FORMAT, "more bytes than 63 bits can count");
     tensor = tensor_proto("w", INT4, INT64_MAX, -1);
-    refuse_tensor(&tensor, ERR_FORMAT, "more bytes than 64 bits can count");
+    refuse_tensor(&tensor, ERR_FORMAT, "more bytes than 63 bits can count");
     tensor = tensor_proto("w", FLOAT, 0, INT64_MAX / 2);
     refuse_tensor(&tensor, ERR_FORMAT, "more bytes than 63 bits can count");
     tensor = (Text){0};

@@ -795,7 +795,8 @@ static void test_sizes_that_do_not_fit(void **state)
     refuse_entry(state, bundle_entry(FLOAT, two, 1, UINT64_MAX, 8), ERR_FORMAT, "cut short");
     refuse_entry(state, bundle_entry(FLOAT, negative, 1, 0, 4), ERR_FORMAT, "negative size");
     refuse_entry(state, bundle_entry(FLOAT, huge, 2, 0, 4), ERR_FORMAT, "63 bits can count");
-    refuse_entry(state, bundle_entry(INT4, huge, 1, 0, 4), ERR_FORMAT, "its entry has 4");
+    refuse_entry(state, bundle_entry(INT4, huge, 1, 0, 4), ERR_FORMAT, "63 bits can count");
+    refuse_entry(state, bundle_entry(INT4, far, 1, 0, 4), ERR_FORMAT, "its entry has 4");
     int64_t many[33];
     for (int i = 0; i < 33; i++) many[i] = 1;
     refuse_entry(state, bundle_entry(FLOAT, many, 33, 0, 4), ERR_LIMIT, "32 dimensions");
