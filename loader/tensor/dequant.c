@@ -287,6 +287,11 @@ static inline void read_u2(const unsigned char *restrict block, float *restrict 
     for (int i = 0; i < 4; i++) out[i] = (float)(block[0] >> 2 * i & 3);
 }
 
+static inline void read_i2(const unsigned char *restrict block, float *restrict out)
+{
+    for (int i = 0; i < 4; i++) out[i] = (float)(((block[0] >> 2 * i & 3) ^ 2) - 2);
+}
+
 static inline void read_i8(const unsigned char *restrict block, float *restrict out)
 {
     out[0] = (float)(int8_t)block[0];
@@ -316,7 +321,8 @@ static inline void read_i32(const unsigned char *restrict block, float *restrict
     X(DT_IQ2_XS, dequant_iq2_xs) X(DT_IQ2_S, dequant_iq2_s) X(DT_IQ3_XXS, dequant_iq3_xxs)     \
     X(DT_IQ3_S, dequant_iq3_s) X(DT_IQ4_NL, dequant_iq4_nl) X(DT_IQ4_XS, dequant_iq4_xs)       \
     X(DT_U4, read_u4) X(DT_I4, read_i4) X(DT_F4_E2M1, read_f4) X(DT_QUINT4X2, read_u4)         \
-    X(DT_QUINT2X4, read_u2) X(DT_QINT8, read_i8) X(DT_QUINT8, read_u8) X(DT_QINT32, read_i32)
+    X(DT_U2, read_u2) X(DT_I2, read_i2) X(DT_QUINT2X4, read_u2)                                \
+    X(DT_QINT8, read_i8) X(DT_QUINT8, read_u8) X(DT_QINT32, read_i32)
 
 void dequant_blocks(DType dtype, const unsigned char *blocks, size_t n, float *out)
 {

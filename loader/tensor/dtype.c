@@ -234,8 +234,8 @@ bool dtype_casts_silently(DType from, DType to)
     const DTypeInfo *a = dtype_info(from), *b = dtype_info(to);
     if (from == to) return true;
     if (a->kind == CLASS_FLOAT) return b->kind == CLASS_FLOAT;
-    if (from == DT_I4) return b->kind == CLASS_INT;
-    if (from == DT_U4) return b->kind == CLASS_INT || b->kind == CLASS_UINT;
+    if (from == DT_I4 || from == DT_I2) return b->kind == CLASS_INT;
+    if (from == DT_U4 || from == DT_U2) return b->kind == CLASS_INT || b->kind == CLASS_UINT;
     if (a->kind == CLASS_QUANT) return b->kind == CLASS_FLOAT && dtype_of_values(from) == DT_F32;
     if (b->kind != CLASS_INT && b->kind != CLASS_UINT) return false;
     if (a->kind == CLASS_BOOL) return true;
@@ -460,7 +460,7 @@ bool dtype_casts(DType from, DType to)
     if (dtype_info(from)->kind != CLASS_QUANT || from == to)
         return dtype_convert(from, in, to, out, 0);
     if (dtype_of_values(from) == DT_UNKNOWN) return false;
-    bool whole = from == DT_I4 || from == DT_U4;
+    bool whole = from == DT_I4 || from == DT_U4 || from == DT_I2 || from == DT_U2;
     return kind == CLASS_FLOAT || (whole && (kind == CLASS_INT || kind == CLASS_UINT));
 }
 

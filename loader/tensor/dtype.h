@@ -34,13 +34,13 @@ typedef enum DTypeClass {
     X(DT_I16, "i16", 16, CLASS_INT, "int16", "ShortStorage", "I16", "i2")                      \
     X(DT_I8, "i8", 8, CLASS_INT, "int8", "CharStorage", "I8", "i1")                            \
     X(DT_I4, "i4", 4, CLASS_QUANT, "int4", NULL, NULL, NULL)                                   \
-    X(DT_I2, "i2", 2, CLASS_OTHER, "int2", NULL, NULL, NULL)                                   \
+    X(DT_I2, "i2", 2, CLASS_QUANT, "int2", NULL, NULL, NULL)                                   \
     X(DT_U64, "u64", 64, CLASS_UINT, "uint64", NULL, "U64", "u8")                              \
     X(DT_U32, "u32", 32, CLASS_UINT, "uint32", NULL, "U32", "u4")                              \
     X(DT_U16, "u16", 16, CLASS_UINT, "uint16", NULL, "U16", "u2")                              \
     X(DT_U8, "u8", 8, CLASS_UINT, "uint8", "ByteStorage", "U8", "u1")                          \
     X(DT_U4, "u4", 4, CLASS_QUANT, "uint4", NULL, NULL, NULL)                                  \
-    X(DT_U2, "u2", 2, CLASS_OTHER, "uint2", NULL, NULL, NULL)                                  \
+    X(DT_U2, "u2", 2, CLASS_QUANT, "uint2", NULL, NULL, NULL)                                  \
     X(DT_BOOL, "bool", 8, CLASS_BOOL, "bool", "BoolStorage", "BOOL", "b1")                     \
     X(DT_C32, "c32", 32, CLASS_COMPLEX, "complex32", NULL, NULL, NULL)                         \
     X(DT_C64, "c64", 64, CLASS_COMPLEX, "complex64", "ComplexFloatStorage", "C64", "c8")       \

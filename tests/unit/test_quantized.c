@@ -130,6 +130,8 @@ static void test_blocks_by_hand(void **state)
     expect_block(DT_Q2_0, block, 18, (float[]){-2, 0, 2, 4, -2}, 5);
     expect_block(DT_I4, "\x8F", 1, (float[]){-1, -8}, 2);
     expect_block(DT_U4, "\x8F", 1, (float[]){15, 8}, 2);
+    expect_block(DT_I2, "\xE4", 1, (float[]){0, 1, -2, -1}, 4);
+    expect_block(DT_U2, "\xE4", 1, (float[]){0, 1, 2, 3}, 4);
     expect_block(DT_F4_E2M1, "\xA7", 1, (float[]){6, -1}, 2);
     expect_block(DT_QUINT2X4, "\xE4", 1, (float[]){0, 1, 2, 3}, 4);
 }
