@@ -23,11 +23,14 @@ static const Format *const formats[] = {
     &format_npy,
     &format_gguf,
     &format_pickle,
+    &format_mxnet,
+    &format_flax,
+    &format_hdf5,
     &format_sharded,
     &format_schema_json,
     &format_schema_text,
 };
-enum { BINARY_FORMATS = 7 };
+enum { BINARY_FORMATS = 10 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
 static const FolderFormat *const folder_formats[] = {&folder_gguf_split, NULL};

@@ -25,11 +25,6 @@ typedef struct Magic {
 /* The way out that several errors share. */
 static const char download[] = "delete it and download the file again";
 
-/* HDF5 may stand behind a block of the user's own. */
-static const char hdf5_magic[] = "\x89HDF\r\n\x1a\n";
-static const char hdf5_text[] =
-    "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors";
-
 /* The first byte is always this one, the second tells the level. */
 static const char zlib_text[] =
     "compressed with zlib (joblib?); in Python: save the arrays of joblib.load(FILE) as .npz";
@@ -46,12 +41,6 @@ static const Magic magics[] = {
     {0, 4, "tjgg", ggml_text},
     {0, 4, "algg", "an old ggml adapter file (from before GGUF); convert the adapter itself with "
                    "llama.cpp's convert_lora_to_gguf.py"},
-    {0, 8, hdf5_magic, hdf5_text},
-    {512, 8, hdf5_magic, hdf5_text},
-    {1024, 8, hdf5_magic, hdf5_text},
-    {2048, 8, hdf5_magic, hdf5_text},
-    {0, 16, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "an MXNet .params file; not supported yet: "
-                                                            "save its arrays as safetensors"},
     {0, 8, "PYTORCH1", "an archive of the PyTorch 1.0 preview; load it there and save it anew"},
     {4, 4, "PTMF", "a PyTorch Lite file (.ptl); open the checkpoint it was made from"},
     {0, 2, "\x1f\x8b", "compressed with gzip; unpack it first: gunzip FILE"},
@@ -111,21 +100,6 @@ static bool is_printable(const unsigned char *p, size_t n)
     return true;
 }
 
-/* A MessagePack map whose first key is a short string, as Flax writes it: 0x81..8F (a map of 1 to
- * 15), DE u16 or DF u32 (a longer one), then 0xA0 + length and the text. */
-static bool looks_like_msgpack(const unsigned char *head, size_t n)
-{
-    size_t at = 0;
-    if (n < 8) return false;
-    if (head[0] > 0x80 && head[0] <= 0x8F) at = 1;
-    else if (head[0] == 0xDE) at = 3;
-    else if (head[0] == 0xDF) at = 5;
-    else return false;
-    size_t length = head[at] & 0x1F;
-    return (head[at] & 0xE0) == 0xA0 && length && at + 1 + length <= n &&
-           is_printable(head + at + 1, length);
-}
-
 /* The two protocol buffers below begin with tags, field · 8 + type: 0x08 is field 1, a number;
  * 0x0A field 1, length and bytes; 0x12 field 2, length and bytes; A2 06 field 100, the same.
  *
@@ -150,8 +124,7 @@ static bool looks_like_caffe(const unsigned char *head, size_t n)
 /* Signs of a few bytes only, so the answer says "looks like". */
 static bool explain_binary(ByteSource *source, const unsigned char *head, size_t n, Error *err)
 {
-    const char *what = looks_like_msgpack(head, n) ? "MessagePack (Flax?)"
-                       : looks_like_onnx(head, n)  ? "an ONNX model"
+    const char *what = looks_like_onnx(head, n)    ? "an ONNX model"
                        : looks_like_caffe(head, n) ? "a Caffe model"
                                                    : NULL;
     if (!what) return false;

@@ -16,7 +16,7 @@ TENON = os.path.abspath(os.environ.get("TENON", os.path.join(ROOT, "tenon")))
 REAL = os.path.join(os.environ.get("TENON_SHARED", os.path.join(ROOT, "..", "shared")), "real")
 
 # Formats of later issues: refused today, by name.
-LATER = re.compile(r"\.(onnx|h5|caffemodel|params|msgpack|jit|index)$")
+LATER = re.compile(r"\.(onnx|caffemodel|jit|index)$")
 
 
 def tenon(*args):
@@ -139,6 +139,11 @@ def main():
         if LATER.search(name):
             reads = False
         number += 1
+        if kind == "hdf5":
+            reads = True
+            if "built without libhdf5" in tenon("ls", path).stderr:
+                print(f"ok {number} - {name} # SKIP this tenon was built without libhdf5")
+                continue
         if reads:
             problem = compare(path, listing)
         else:

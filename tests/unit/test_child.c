@@ -77,6 +77,7 @@ static void test_may_do_nothing_else(void **state)
     size_t n;
     int far = fcntl(0, F_DUPFD, 10);
     run(try_everything, NULL, out, &n);
+    /* A sanitizer does without seccomp, so sockets fail for want of descriptors alone. */
     if (far >= 0) close(far);
     assert_int_equal(n, 7);
     assert_memory_equal(out, "-------", 7);
@@ -160,6 +161,7 @@ static void test_hang_ends_with_its_time(void **state)
     close(fd);
 }
 
+#if !defined(__SANITIZE_ADDRESS__)
 static void hoard(void *context)
 {
     (void)context;
@@ -173,6 +175,7 @@ static void hoard(void *context)
     }
     child_write("yes", 3);
 }
+#endif
 
 static void test_memory_is_limited(void **state)
 {
