@@ -129,6 +129,7 @@ static bool read_record(Hdf5 *hdf5, unsigned char kind, Reply *reply, bool *ende
     case 'A': return object && read_attribute(hdf5, object, reply);
     case 'D':
         return object && object->dataset && !object->dims && read_details(hdf5, object, reply);
+    case 'F': return object && (object->broken = true);
     case 'Z': *ended = true; return true;
     case 'E': {
         Text text = {0};

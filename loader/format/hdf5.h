@@ -29,7 +29,8 @@ typedef enum Hdf5Place {
 typedef struct Hdf5Object {
     const char *path;            /* "model_weights/conv1/kernel:0", "" for the root; held name */
     const Hdf5Attribute *attributes;     /* text only; in the order of their names */
-    bool broken;                 /* libhdf5 cannot open it: damaged, or newer than the library */
+    bool broken;                 /* libhdf5 cannot open it, or not all of it: damaged, or newer than
+                                    the library */
     bool dataset;                /* else a group; what follows is of datasets */
     bool big_endian;
     Hdf5Place place;

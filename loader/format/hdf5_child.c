@@ -412,10 +412,10 @@ static herr_t push_link(hid_t group, const char *name, const H5L_info_t *info, v
 }
 
 /* Links in the order of their names: the last one is pushed first. */
-static void push_links(Walk *walk, hid_t group, const char *path)
+static bool push_links(Walk *walk, hid_t group, const char *path)
 {
     walk->group = path;
-    H5Literate(group, H5_INDEX_NAME, H5_ITER_DEC, NULL, push_link, walk);
+    return H5Literate(group, H5_INDEX_NAME, H5_ITER_DEC, NULL, push_link, walk) >= 0;
 }
 
 static bool is_met(Walk *walk, haddr_t address)
@@ -437,9 +437,10 @@ static void send_object(Walk *walk, hid_t file, const char *path)
     send_record('O', &record);
     text_done(&record);
     if (object < 0) return;
-    H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, send_named, NULL);
+    bool whole = H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, send_named, NULL) >= 0;
     if (kind == H5I_DATASET) send_dataset(object);
-    else push_links(walk, object, path);
+    else whole = push_links(walk, object, path) && whole;
+    if (!whole) send_record('F', NULL);
     H5Oclose(object);
 }
 

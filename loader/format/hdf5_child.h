@@ -10,6 +10,7 @@
  *   'D'  u8 big-endian | u8 place | u64 offset | u64 bytes in the file | u8 rank | rank × u64 size
  *        | u8 n, dtype by its name in dtype.h | note            the details of the dataset
  *   'V'  values, as they are in the file                       of the dataset that was asked for
+ *   'F'                                                        not all of the object could be read
  *   'E'  text                                                  why file or values cannot be read
  *   'Z'                                                        the end; what follows is ignored
  *

@@ -394,6 +394,30 @@ static const char *find_kind(const Hdf5 *hdf5, const char **root)
     return has_variables(hdf5) ? "keras-weights" : "hdf5";
 }
 
+/* How many objects libhdf5 could not open, or not all of; *first is the path of the first. */
+static size_t count_broken(const Hdf5 *hdf5, const char **first)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < hdf5->count; i++)
+        if (hdf5->objects[i].broken && !count++) *first = hdf5->objects[i].path;
+    return count;
+}
+
+/* Nothing was found; the damage of the file, if there is any, is the likelier reason. */
+static bool refuse_empty(Keras *keras, bool legacy)
+{
+    const char *first = NULL, *file = keras->hdf5->file->name;
+    size_t broken = count_broken(keras->hdf5, &first);
+    if (broken)
+        return fault_file(keras->err, ERR_FORMAT, file,
+                          "HDF5: libhdf5 cannot open %zu of the %zu objects in it, and no weights "
+                          "are in the others; the file is damaged: fetch it again", broken,
+                          keras->hdf5->count);
+    return fault_file(keras->err, ERR_NOT_FOUND, file,
+                      "HDF5: there are no weights in it: %zu groups and datasets, none of "
+                      "numbers%s", keras->hdf5->count, legacy ? " that a layer names" : "");
+}
+
 static bool fill(Keras *keras, const char *kind, const char *root)
 {
     StateDict *dict = dict_new(), *optimizer = dict_new();
@@ -402,10 +426,7 @@ static bool fill(Keras *keras, const char *kind, const char *root)
     dict_set_ordered(dict, legacy);
     bool fine = legacy ? list_legacy(keras, root, dict)
                        : list_datasets(keras, variables, dict, optimizer, &others);
-    if (fine && !dict_count(dict) && !dict_count(optimizer))
-        fine = fault_file(keras->err, ERR_NOT_FOUND, keras->hdf5->file->name,
-                          "HDF5: there are no weights in it: %zu groups and datasets, none of "
-                          "numbers%s", keras->hdf5->count, legacy ? " that a layer names" : "");
+    if (fine && !dict_count(dict) && !dict_count(optimizer)) fine = refuse_empty(keras, legacy);
     if (fine && dict_count(dict))
         checkpoint_add_container(keras->checkpoint, "", dict_ref(dict), 0, false);
     if (fine && others)
@@ -418,13 +439,11 @@ static bool fill(Keras *keras, const char *kind, const char *root)
     return fine;
 }
 
-/* What libhdf5 could not open is left out, and said. */
+/* They are left out, and said. */
 static void find_broken(const Hdf5 *hdf5, Checkpoint *checkpoint)
 {
     const char *first = NULL;
-    size_t count = 0;
-    for (size_t i = 0; i < hdf5->count; i++)
-        if (hdf5->objects[i].broken && !count++) first = hdf5->objects[i].path;
+    size_t count = count_broken(hdf5, &first);
     if (!count) return;
     Text shown = {0};
     fault_quote(first, strlen(first), 120, &shown);

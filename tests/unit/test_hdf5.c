@@ -205,6 +205,23 @@ static void test_weights_that_are_all_missing(void **state)
     refuse(&answer, ERR_NOT_FOUND, "there are no weights in it");
 }
 
+static void test_objects_that_could_not_be_read(void **state)
+{
+    (void)state;
+    Text answer = {0};
+    add_object(&answer, 0, "");
+    add_record(&answer, 'F', NULL);
+    add_record(&answer, 'Z', NULL);
+    refuse(&answer, ERR_FORMAT, "libhdf5 cannot open 1 of the 1 objects in it, and no weights");
+    add_object(&answer, 0, "");
+    add_record(&answer, 'F', NULL);
+    add_dataset(&answer, "w", 0, 1);
+    add_record(&answer, 'Z', NULL);
+    Checkpoint *checkpoint = believe(&answer);
+    expect_finding(checkpoint, "damaged", "cannot open 1 of the objects in it: ''");
+    checkpoint_unref(checkpoint);
+}
+
 static void test_what_follows_the_end_is_ignored(void **state)
 {
     (void)state;
@@ -582,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_layers_and_weights_that_are_missing),
         cmocka_unit_test(test_weight_that_is_named_twice),
         cmocka_unit_test(test_weights_that_are_all_missing),
+        cmocka_unit_test(test_objects_that_could_not_be_read),
         cmocka_unit_test(test_what_follows_the_end_is_ignored),
         cmocka_unit_test(test_answer_cut_anywhere),
         cmocka_unit_test(test_values_outside_of_the_file),
