@@ -411,7 +411,7 @@ static void test_long_keys_above_many_arrays(void **state)
     for (int i = 0; i < 4000; i++) text_addc(&file, 'k');
     text_addn(&file, "\xDE\x75\x30", 3);
     for (int i = 0; i < 30000; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "%d", i);
         add_text(&file, key);
         add_array(&file, "int8", 0, NULL, 1);
