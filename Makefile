@@ -7,6 +7,7 @@
 #   make check-asan the suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz       every fuzz target for FUZZ_SECONDS (30) with libFuzzer
 #   make bench      speed and memory, as ratios in one run
+#   make HDF5=no    any of these without libhdf5, which only Keras files need
 #   make install    PREFIX=/usr/local DESTDIR=        (and make uninstall)
 
 VERSION = 0.1.0
@@ -22,6 +23,10 @@ FUZZ_SECONDS = 30
 # The first of several names that pkg-config knows: systems differ in how they call Lua.
 find    = $(shell for p in $(2); do pkg-config --exists $$p 2>/dev/null && pkg-config $(1) $$p && break; done)
 LUA     = lua5.4 lua-5.4 lua54 lua
+# libhdf5 is optional: make HDF5=no builds without it, and then Keras files are refused.
+HDF5    = $(if $(call find,--libs,hdf5 hdf5-serial),yes,no)
+HDF5_C := $(if $(filter no,$(HDF5)),,-DHAVE_HDF5 $(call find,--cflags,hdf5 hdf5-serial))
+HDF5_L := $(if $(filter no,$(HDF5)),,$(call find,--libs,hdf5 hdf5-serial))
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Werror
 OPT     = -O2 -g
 SAN     =
@@ -30,7 +35,7 @@ PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip yajl ncursesw libcry
 # Products and sums round apart, wherever there is an instruction for both: dequantized numbers
 # are to be the same everywhere.
 CFLAGS  = -std=c11 -ffp-contract=off -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I. $(WARN) $(OPT) $(SAN) $(PACKAGES_C)
-LDLIBS  = $(PACKAGES_L) -lm -lpthread
+LDLIBS  = $(PACKAGES_L) $(HDF5_L) -lm -lpthread
 
 FLOORS  = loader/core loader/source loader/tensor loader/format loader/align loader/export \
           scripting viewer repl
@@ -54,6 +59,18 @@ $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The one file that knows libhdf5; its folder of objects remembers whether it was there.
+$(O)/hdf5-$(if $(HDF5_C),yes,no):
+	@mkdir -p $(@D)
+	@rm -f $(O)/hdf5-yes $(O)/hdf5-no
+	@touch $@
+$(O)/loader/format/hdf5_child.o: CFLAGS += $(HDF5_C)
+$(O)/loader/format/hdf5_child.o: $(O)/hdf5-$(if $(HDF5_C),yes,no)
+
+# A tenon that was built without libhdf5, for a test of what it says then.
+$(O)/tenon-without-hdf5: loader/format/hdf5_child.c $(O)/repl/main.o $(O)/libtenon.a
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(PACKAGES_L) -lm -lpthread
 
 # The bundled rule packs, as one C table inside the binary.
 PACKS := $(sort $(wildcard scripting/rules/*.lua))
@@ -92,6 +109,7 @@ SUITE = O=$(O) TENON=$(BIN) tests/run.sh
 .PHONY: suite $(UNIT) $(FUZZ)
 suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) floors tests/floors.sh
+	-@$(SUITE) hdf5 tests/hdf5.sh
 	-@$(SUITE) cases tests/cases/run.sh $(sort $(wildcard tests/cases/*.case))
 	-@$(SUITE) readme tests/cases/run.sh README.md
 	-@$(SUITE) manual tests/cases/manual.sh

@@ -39,5 +39,8 @@ clean 0 align $data/pretrain.pth $data/net.pth -r $data/fix.lua -o "$out/a.pth"
 clean 0 align $data/pretrain.pth $data/net.pth -r $data/fix.lua -o "$out/a.safetensors" --sha256
 clean 2 align $data/pretrain.pth -e 'while true do end'
 clean 2 ls $data/fix.lua
+# Without libhdf5 it is refused.
+"./$tenon" ls tests/data/keras/legacy.h5 > /dev/null 2>&1
+clean $? ls --stats tests/data/keras/legacy.h5
 echo "1..$number"
 [ $failures -eq 0 ]

@@ -25,7 +25,12 @@ static const char *const usual_names[] = {
     "diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.bin.index.json", "diffusion_pytorch_model.bin",
     "adapter_model.safetensors", "adapter_model.bin",
+    "flax_model.msgpack", "diffusion_flax_model.msgpack", "tf_model.h5", "model.weights.h5",
 };
+
+static const char orbax_text[] =
+    "an Orbax checkpoint (OCDBT or zarr), which is not read; in Python: restore it with "
+    "orbax.checkpoint and write flax.serialization.to_bytes(tree) to a .msgpack file";
 
 /* Folders that hold something else, by a file or folder in them. In this order: a DeepSpeed
  * folder may well have a "checkpoint" in it. */
@@ -34,6 +39,9 @@ static const struct { const char *entry, *text; } other_folders[] = {
     {"latest", "a DeepSpeed checkpoint; not supported yet (zero_to_fp32.py in it makes one file)"},
     {"latest_checkpointed_iteration.txt", "a Megatron checkpoint; not supported yet"},
     {"checkpoint", "a folder of TensorFlow checkpoints whose .index files are not there"},
+    {"manifest.ocdbt", orbax_text},
+    {"_CHECKPOINT_METADATA", orbax_text},
+    {"_METADATA", orbax_text},
     {"model_index.json", "a pipeline of several models; name one of its folders (unet, vae …)"},
     {"snapshots", "a folder of the Hugging Face cache; name a folder in its 'snapshots'"},
 };

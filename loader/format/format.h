@@ -75,6 +75,7 @@ typedef struct FolderFormat {
 extern const Format format_zip, format_torch_legacy, format_safetensors;
 extern const Format format_torch_tar, format_npy, format_pickle, format_gguf;
 extern const Format format_onnx, format_caffe, format_tensorflow;
+extern const Format format_mxnet, format_flax, format_hdf5;
 extern const Format format_sharded, format_schema_json, format_schema_text;
 extern const FolderFormat folder_gguf_split, folder_tensorflow;
 

@@ -14,7 +14,7 @@
 enum { HEAD_BYTES = 4096, NAME_BYTES_MAX = 255 };
 
 /* In the order in which they are asked: magic numbers first, structure next, text last. The
- * first BINARY_FORMATS hold values. */
+ * last three are text and hold none. */
 static const Format *const formats[] = {
     &format_zip,
     &format_torch_legacy,
@@ -26,11 +26,14 @@ static const Format *const formats[] = {
     &format_onnx,
     &format_caffe,
     &format_pickle,
+    &format_mxnet,
+    &format_flax,
+    &format_hdf5,
     &format_sharded,
     &format_schema_json,
     &format_schema_text,
 };
-enum { BINARY_FORMATS = 10 };
+enum { BINARY_FORMATS = countof(formats) - 3 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
 static const FolderFormat *const folder_formats[] = {&folder_gguf_split, &folder_tensorflow};

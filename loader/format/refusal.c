@@ -26,11 +26,6 @@ typedef struct Magic {
 /* The way out that several errors share. */
 static const char download[] = "delete it and download the file again";
 
-/* HDF5 may stand behind a block of the user's own. */
-static const char hdf5_magic[] = "\x89HDF\r\n\x1a\n";
-static const char hdf5_text[] =
-    "an HDF5 file (Keras .h5?); not supported yet: save its weights as safetensors";
-
 /* The first byte is always this one, the second tells the level. */
 static const char zlib_text[] =
     "compressed with zlib (joblib?); in Python: save the arrays of joblib.load(FILE) as .npz";
@@ -47,12 +42,6 @@ static const Magic magics[] = {
     {0, 4, "tjgg", ggml_text},
     {0, 4, "algg", "an old ggml adapter file (from before GGUF); convert the adapter itself with "
                    "llama.cpp's convert_lora_to_gguf.py"},
-    {0, 8, hdf5_magic, hdf5_text},
-    {512, 8, hdf5_magic, hdf5_text},
-    {1024, 8, hdf5_magic, hdf5_text},
-    {2048, 8, hdf5_magic, hdf5_text},
-    {0, 16, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "an MXNet .params file; not supported yet: "
-                                                            "save its arrays as safetensors"},
     {0, 8, "PYTORCH1", "an archive of the PyTorch 1.0 preview; load it there and save it anew"},
     {4, 4, "ORTM", "an ONNX Runtime file (.ort); open the .onnx it was made from"},
     {4, 4, "TFL3", "a TensorFlow Lite file (.tflite); open the checkpoint it was made from"},
@@ -96,31 +85,6 @@ static bool is_printable(const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (p[i] < 0x20 || p[i] > 0x7E) return false;
-    return true;
-}
-
-/* A MessagePack map whose first key is a short string, as Flax writes it: 0x81..8F (a map of 1 to
- * 15), DE u16 or DF u32 (a longer one), then 0xA0 + length and the text. */
-static bool looks_like_msgpack(const unsigned char *head, size_t n)
-{
-    size_t at = 0;
-    if (n < 8) return false;
-    if (head[0] > 0x80 && head[0] <= 0x8F) at = 1;
-    else if (head[0] == 0xDE) at = 3;
-    else if (head[0] == 0xDF) at = 5;
-    else return false;
-    size_t length = head[at] & 0x1F;
-    return (head[at] & 0xE0) == 0xA0 && length && at + 1 + length <= n &&
-           is_printable(head + at + 1, length);
-}
-
-/* Signs of a few bytes only, so the answer says "looks like". */
-static bool explain_binary(ByteSource *source, const unsigned char *head, size_t n, Error *err)
-{
-    const char *what = looks_like_msgpack(head, n) ? "MessagePack (Flax?)" : NULL;
-    if (!what) return false;
-    fault_file(err, ERR_UNSUPPORTED, source->name,
-               "it looks like %s; not supported yet: save its weights as safetensors", what);
     return true;
 }
 
@@ -230,8 +194,7 @@ bool refusal_explain(ByteSource *source, const unsigned char *head, size_t n, Er
            explain_page(source, text + blank, n - blank, err) ||
            explain_link(source, text, n, err) || explain_json(source, head, n, err) ||
            refusal_explain_text_proto(source, head, n, err) ||
-           explain_zeros(source, head, n, err) || refusal_explain_proto(source, err) ||
-           explain_binary(source, head, n, err);
+           explain_zeros(source, head, n, err) || refusal_explain_proto(source, err);
 }
 
 /* "P.data-00000-of-00001" has no magic number: only the name tells that it is a shard. */

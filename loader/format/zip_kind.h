@@ -16,7 +16,7 @@ typedef struct ZipKind {
     Checkpoint *(*open)(OpenContext *context, ByteSource *source, Zip *zip, Error *err);
 } ZipKind;
 
-extern const ZipKind zip_torch, zip_npz;
+extern const ZipKind zip_torch, zip_npz, zip_keras;
 
 /* For `matches` and `open`. Whether there is a member of that name, at the top or in whatever first
  * folder: the archive's own folder is not known while its kind is not. */

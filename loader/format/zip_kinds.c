@@ -11,6 +11,7 @@
 static const ZipKind *const kinds[] = {
     &zip_torch,
     &zip_npz,
+    &zip_keras,
 };
 
 /* --- members by name ------------------------------------------------------------------ */
@@ -75,8 +76,6 @@ static const KnownZip known_zips[] = {
                              "torch.package.PackageImporter('%s') and torch.save its state_dict()"},
     {"model.json", "is TorchScript of PyTorch 1.0 to 1.3, which is not read yet; in Python: "
                    "torch.save(torch.jit.load('%s', 'cpu').state_dict(), 'weights.pth')"},
-    {"model.weights.h5", "is a Keras model (.keras), which is not read yet; in Python: "
-                         "keras.models.load_model('%s') and save its weights as .npz"},
 };
 
 /* The text is no format for printf: it is cut at its %s, where the file's name goes. */

@@ -16,7 +16,7 @@ TENON = os.path.abspath(os.environ.get("TENON", os.path.join(ROOT, "tenon")))
 REAL = os.path.join(os.environ.get("TENON_SHARED", os.path.join(ROOT, "..", "shared")), "real")
 
 # Formats of later issues: refused today, by name.
-LATER = re.compile(r"\.(h5|params|msgpack|jit)$")
+LATER = re.compile(r"\.jit$")
 # Formats whose first container has the file's own names; the others repeat it, or are no weights.
 RAW = ("onnx", "caffemodel", "tf-checkpoint(V2)")
 
@@ -141,6 +141,11 @@ def main():
         if LATER.search(name):
             reads = False
         number += 1
+        if kind == "hdf5":
+            reads = True
+            if "built without libhdf5" in tenon("ls", path).stderr:
+                print(f"ok {number} - {name} # SKIP this tenon was built without libhdf5")
+                continue
         if reads:
             problem = compare(path, listing, kind in RAW)
         else:

@@ -161,7 +161,6 @@ static void test_zips_that_are_something_else(void **state)
         {{"serialized_exported_program.json", "version", NULL}, "torch.export"},
         {{"p/.data/extern_modules", "p/.data/version", NULL}, "PackageImporter('x.pth')"},
         {{"m/model.json", "m/tensors/0", NULL}, "TorchScript of PyTorch 1.0"},
-        {{"metadata.json", "config.json", "model.weights.h5"}, "Keras"},
         {{"net.pth", NULL, NULL}, "other files in it (net.pth); unpack it"},
         {{"data", "policy.pth", NULL}, "other files in it (data, policy.pth); unpack it"},
         {{"word/document.xml", "word/styles.xml", NULL}, "none that PyTorch wrote"},
