@@ -46,7 +46,7 @@ static const Tensor *find_tensor(const Chunk *chunk, const Checkpoint *checkpoin
 {
     const Container *top = checkpoint_find_container(checkpoint, "");
     const Tensor *tensor = top ? dict_find(top->dict, "") : NULL;
-    if (!tensor || !tensor->storage) {
+    if (!tensor || !tensor->storage || !tensor->storage->source) {
         error_set(err, ERR_FORMAT, "%s: at byte %" PRIu64 " there should be a chunk of a tensor, "
                   "and is none", chunk->file->name, chunk->offset);
         return NULL;

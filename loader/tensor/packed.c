@@ -97,7 +97,8 @@ ByteSource *packed_source(const Tensor *tensor, DType dtype, const char *name, v
     static const ByteSourceOps ops = {read_packed, NULL, close_packed};
     uint64_t bytes;
     unsigned char none[16] = {0}, made[16];
-    bool fine = tensor->dims && dtype_size(tensor->dtype) && dtype_size(dtype) &&
+    bool bytes_there = !tensor_count(tensor) || (tensor->storage && tensor->storage->source);
+    bool fine = tensor->dims && bytes_there && dtype_size(tensor->dtype) && dtype_size(dtype) &&
                 !(tensor->encoding && tensor->encoding->opaque) &&
                 dtype_convert(tensor->dtype, none, dtype, made, 1) &&
                 dtype_bytes(dtype, tensor_count(tensor), &bytes);
