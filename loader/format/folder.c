@@ -14,6 +14,7 @@
 /* Documented limits: a folder beyond them is no model's. */
 enum {
     LOOKED_AT_MAX = 1000,    /* files that are opened to see what they are */
+    VARIANT_MAX = 40,        /* bytes of a variant's name */
     NAMES_SHOWN = 8          /* in an error */
 };
 
@@ -32,18 +33,22 @@ static const char orbax_text[] =
     "an Orbax checkpoint (OCDBT or zarr), which is not read; in Python: restore it with "
     "orbax.checkpoint and write flax.serialization.to_bytes(tree) to a .msgpack file";
 
-/* Folders that hold something else, by a file or folder in them. In this order: a DeepSpeed
- * folder may well have a "checkpoint" in it. */
+/* What training leaves beside the weights (transformers' Trainer, accelerate, DeepSpeed, Lightning,
+ * Megatron): PREFIX, digits and underscores, SUFFIX. Never a model, whatever such a file holds. */
+static const struct { const char *prefix, *suffix; } state_names[] = {
+    {"optimizer", ".pt"},      {"optimizer", ".bin"},     {"optimizer_", ""},
+    {"scheduler", ".pt"},      {"scheduler", ".bin"},     {"scaler", ".pt"},
+    {"rng_state", ".pth"},     {"random_states_", ".pkl"}, {"training_args", ".bin"},
+    {"sampler", ".bin"},       {"dl_state_dict", ".bin"}, {"custom_checkpoint_", ".pkl"},
+    {"global_step", ""},       {"meta.pt", ""},           {"common.pt", ""},
+};
+
+/* Folders that hold something else, by a file or folder in them. */
 static const struct { const char *entry, *text; } other_folders[] = {
-    {".metadata", "a checkpoint of torch.distributed (DCP); not supported yet"},
-    {"latest", "a DeepSpeed checkpoint; not supported yet (zero_to_fp32.py in it makes one file)"},
-    {"latest_checkpointed_iteration.txt", "a Megatron checkpoint; not supported yet"},
     {"checkpoint", "a folder of TensorFlow checkpoints whose .index files are not there"},
     {"manifest.ocdbt", orbax_text},
     {"_CHECKPOINT_METADATA", orbax_text},
     {"_METADATA", orbax_text},
-    {"model_index.json", "a pipeline of several models; name one of its folders (unet, vae …)"},
-    {"snapshots", "a folder of the Hugging Face cache; name a folder in its 'snapshots'"},
 };
 
 bool folder_read(Arena *arena, const char *path, Folder *folder, Error *err)
@@ -57,6 +62,40 @@ bool folder_has(const Folder *folder, const char *name)
     for (size_t i = 0; i < folder->count; i++)
         if (strcmp(folder->names[i], name) == 0) return true;
     return false;
+}
+
+bool folder_has_model(const Folder *folder)
+{
+    for (size_t i = 0; i < countof(usual_names); i++)
+        if (folder_has(folder, usual_names[i])) return true;
+    return false;
+}
+
+static bool is_state(const char *name)
+{
+    for (size_t i = 0; i < countof(state_names); i++) {
+        if (!has_prefix(name, state_names[i].prefix)) continue;
+        const char *rest = name + strlen(state_names[i].prefix);
+        rest += strspn(rest, "0123456789_");
+        if (strcmp(rest, state_names[i].suffix) == 0) return true;
+    }
+    return false;
+}
+
+/* Whether a name is a usual one with a variant before its last extension; a plain word. */
+static bool match_variant(const char *name, const char *usual, char variant[VARIANT_MAX + 1])
+{
+    const char *dot = strrchr(usual, '.');
+    size_t head = (size_t)(dot - usual) + 1, n = strlen(name), tail = strlen(dot);
+    if (n <= head + tail || strncmp(name, usual, head) != 0 || strcmp(name + n - tail, dot) != 0)
+        return false;
+    size_t length = n - head - tail;
+    if (length > VARIANT_MAX || memchr(name + head, '.', length) ||
+        strstr(name, "-of-"))
+        return false;
+    memcpy(variant, name + head, length);
+    variant[length] = '\0';
+    return true;
 }
 
 /* Counts all of them, keeps the first FOLDER_CHOICES_MAX. */
@@ -130,8 +169,23 @@ static void search(Arena *arena, const Folder *folder, bool (*is_checkpoint)(con
         if (is_index_name(folder->names[i])) add_choice(model, folder->names[i]);
     if (model->count) return;
     for (size_t i = 0; i < folder->count && i < LOOKED_AT_MAX; i++)
-        if (is_checkpoint_file(arena, folder->path, folder->names[i], is_checkpoint))
+        if (!is_state(folder->names[i]) &&
+            is_checkpoint_file(arena, folder->path, folder->names[i], is_checkpoint))
             add_choice(model, folder->names[i]);
+}
+
+/* The names of one variant ("fp16" of model.fp16.safetensors) are copies of one model, the best
+ * first; of several variants all are named. */
+static void search_variants(const Folder *folder, FolderModel *model)
+{
+    char variant[VARIANT_MAX + 1], first[VARIANT_MAX + 1] = "";
+    for (size_t i = 0; i < countof(usual_names); i++)
+        for (size_t j = 0; j < folder->count; j++) {
+            if (!match_variant(folder->names[j], usual_names[i], variant)) continue;
+            if (!first[0]) memcpy(first, variant, sizeof first);
+            if (strcmp(first, variant) != 0) model->several = true;
+            add_choice(model, folder->names[j]);
+        }
 }
 
 /* Several usual names are copies of one model, the best first; several others are a question that
@@ -143,7 +197,36 @@ bool folder_find(Arena *arena, const Folder *folder, bool (*is_checkpoint)(const
     for (size_t i = 0; i < countof(usual_names); i++)
         if (folder_has(folder, usual_names[i])) add_choice(model, usual_names[i]);
     if (model->count) return true;
+    search_variants(folder, model);
+    if (model->count) return !model->several || refuse_several(folder->path, model, err);
     search(arena, folder, is_checkpoint, model);
     if (!model->count) return refuse_none(folder, err);
     return model->count == 1 || refuse_several(folder->path, model, err);
+}
+
+/* Without opening anything. */
+bool folder_looks_like_model(const Folder *folder)
+{
+    FolderModel model = {0};
+    if (folder_has_model(folder)) return true;
+    search_variants(folder, &model);
+    for (size_t i = 0; i < folder->count && !model.count; i++)
+        if (is_index_name(folder->names[i]) || has_suffix(folder->names[i], ".safetensors"))
+            add_choice(&model, folder->names[i]);
+    return model.count > 0;
+}
+
+void folder_note_state(const Folder *folder, Checkpoint *checkpoint)
+{
+    const char **names = mem_alloc((folder->count + 1) * sizeof *names);
+    size_t count = 0;
+    Text text = {0};
+    for (size_t i = 0; i < folder->count; i++)
+        if (is_state(folder->names[i])) names[count++] = folder->names[i];
+    list_names(names, count, &text);
+    if (count)
+        checkpoint_warn(checkpoint, "beside the weights, to be opened by name: %s",
+                        text_string(&text));
+    text_done(&text);
+    free(names);
 }

@@ -11,6 +11,7 @@ enum { FOLDER_CHOICES_MAX = 16 };    /* names that are kept */
 typedef struct FolderModel {
     const char *names[FOLDER_CHOICES_MAX];   /* in the arena */
     size_t count;            /* of all that were found; beyond the limit names are not kept */
+    bool several;            /* they are no copies of one model, but variants of it (fp16 …) */
 } FolderModel;
 
 /* Reads the names of a folder's entries, sorted; names and list in the arena. */
@@ -21,5 +22,11 @@ bool folder_read(Arena *arena, const char *path, Folder *folder, Error *err);
  * when no usual name is there. */
 bool folder_find(Arena *arena, const Folder *folder, bool (*is_checkpoint)(const char *path),
                  FolderModel *model, Error *err);
+
+/* Whether folder_find would probably find a model, by names alone. */
+bool folder_looks_like_model(const Folder *folder);
+/* Says which files of training state (optimizer, scheduler, generators …) lie beside the model;
+ * they are never taken for it. */
+void folder_note_state(const Folder *folder, Checkpoint *checkpoint);
 
 #endif

@@ -20,6 +20,8 @@ typedef struct Folder {
 } Folder;
 
 bool folder_has(const Folder *folder, const char *name);
+/* Whether a file in it has a name that libraries give to a model's weights. */
+bool folder_has_model(const Folder *folder);
 
 struct OpenContext {
     const char *path;            /* what the user named, for errors */
@@ -78,6 +80,9 @@ extern const Format format_onnx, format_caffe, format_tensorflow;
 extern const Format format_mxnet, format_flax, format_hdf5;
 extern const Format format_sharded, format_schema_json, format_schema_text;
 extern const FolderFormat folder_gguf_split, folder_tensorflow;
+
+extern const FolderFormat format_dcp, format_dcp_safetensors, format_deepspeed, format_pipeline,
+    format_cache, format_megatron, format_meta, format_accelerate, format_fsdp, format_run;
 
 /* Opens whatever `path` is: a file (format by content), or a folder that holds a model (one
  * model file, or an index with its shards). Errors say what the thing is instead: missing,

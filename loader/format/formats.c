@@ -36,7 +36,11 @@ static const Format *const formats[] = {
 enum { BINARY_FORMATS = countof(formats) - 3 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
-static const FolderFormat *const folder_formats[] = {&folder_gguf_split, &folder_tensorflow};
+static const FolderFormat *const folder_formats[] = {
+    &format_dcp,        &format_dcp_safetensors, &format_deepspeed, &format_pipeline,
+    &format_cache,      &format_megatron,        &format_meta,      &format_accelerate,
+    &format_fsdp,       &folder_gguf_split,      &folder_tensorflow, &format_run,
+};
 
 static Checkpoint *open_folder(const char *path, unsigned depth, Error *err);
 static OpenContext make_context(const char *shown, const char *folder, unsigned depth);
@@ -229,14 +233,14 @@ static bool is_checkpoint(const char *path)
 
 /* Opens the best file of the folder. An index whose shards are all absent gives only names, so
  * another copy of the model is better, where there is one. */
-static Checkpoint *open_choice(const char *folder, const FolderModel *model, unsigned depth,
+static Checkpoint *open_choice(const Folder *folder, const FolderModel *model, unsigned depth,
                                Error *err)
 {
     Checkpoint *names_only = NULL;
-    const OpenContext context = {.folder = folder};
+    const OpenContext context = {.folder = folder->path};
     for (size_t i = 0; i < model->count; i++) {
         char *path = inner_path(&context, model->names[i]);
-        Checkpoint *checkpoint = open_file(path, folder, depth + 1, err);
+        Checkpoint *checkpoint = open_file(path, folder->path, depth, err);
         free(path);
         if (checkpoint && strcmp(checkpoint_format(checkpoint), "schema") == 0) {
             if (names_only) checkpoint_unref(checkpoint);
@@ -246,6 +250,7 @@ static Checkpoint *open_choice(const char *folder, const FolderModel *model, uns
         if (checkpoint && model->count > 1)
             checkpoint_warn(checkpoint, "the folder holds %zu copies of a model; %s was taken",
                             model->count, model->names[i]);
+        if (checkpoint) folder_note_state(folder, checkpoint);
         checkpoint_unref(names_only);
         return checkpoint;
     }
@@ -275,7 +280,7 @@ static Checkpoint *open_folder(const char *path, unsigned depth, Error *err)
         OpenContext context = make_context(name, name, depth);
         const FolderFormat *format = find_folder_format(&folder, SNIFF_YES);
         if (!format && folder_find(arena, &folder, is_checkpoint, &model, err))
-            checkpoint = open_choice(name, &model, depth, err);
+            checkpoint = open_choice(&folder, &model, depth, err);
         else if (!format) format = find_folder_format(&folder, SNIFF_MAYBE);
         if (format) checkpoint = format->open(&context, &folder, err);
     }

@@ -14,6 +14,7 @@
 #include "loader/format/fault.h"
 #include "loader/format/format.h"
 #include "loader/format/json_source.h"
+#include "loader/format/parts.h"
 #include "loader/format/schema.h"
 
 enum { NAMES_SHOWN = 3 };    /* of shards or tensors in a message; the rest is counted */
@@ -30,10 +31,8 @@ typedef enum Keys { KEYS_ROOT, KEYS_METADATA, KEYS_MAP } Keys;
 /* One file that weight_map names. */
 typedef struct Shard {
     const char *name;        /* in the arena */
-    Checkpoint *checkpoint;  /* a reference; NULL until opened */
+    Part part;               /* its checkpoint is NULL until opened */
     const StateDict *dict;   /* its weights; borrowed from the checkpoint */
-    const Storage **storages;    /* old index → the union's record; owned */
-    size_t storage_count;    /* one more than the highest index of its storages */
 } Shard;
 
 /* One pair of weight_map. */
@@ -57,6 +56,7 @@ typedef struct Index {
     Shard *shards;           /* owned, in order of first use */
     size_t shard_count, shard_room;
     NameMap shard_index;     /* name → index of shards */
+    NameMap held;            /* tensor → the shard that has it; empty until asked for */
 } Index;
 
 /* -- The index's JSON ------------------------------------------------------------------ */
@@ -308,85 +308,128 @@ static Checkpoint *make_schema(const Index *index, const OpenContext *context)
 
 /* -- The union ------------------------------------------------------------------------- */
 
-/* Opens a shard and makes room to renumber its storages. Errors tell of the shard, and so begin
- * with the index that led to it. */
+/* Opens a shard. Errors tell of the shard, and so begin with the index that led to it. */
 static bool open_shard(Index *index, OpenContext *context, Shard *shard)
 {
-    shard->checkpoint = context->open_inner(context, shard->name, index->err);
-    if (!shard->checkpoint) return error_prefix(index->err, "%s", index->source->name);
-    const char *format = checkpoint_format(shard->checkpoint);
+    Checkpoint *checkpoint = context->open_inner(context, shard->name, index->err);
+    if (!checkpoint) return error_prefix(index->err, "%s", index->source->name);
+    part_init(&shard->part, checkpoint);
+    const char *format = checkpoint_format(checkpoint);
     if (strcmp(format, "safetensors") != 0 && !has_prefix(format, "torch-"))
         return fault_file(index->err, ERR_FORMAT, index->source->name,
                           "shard '%s' is no safetensors or torch file, but: %s", shard->name,
                           format);
-    const Container *weights = checkpoint_choose(shard->checkpoint, NULL, index->err);
+    const Container *weights = checkpoint_choose(checkpoint, NULL, index->err);
     if (!weights) return error_prefix(index->err, "%s", index->source->name);
     shard->dict = weights->dict;
-    for (size_t i = 0; i < dict_count(shard->dict); i++) {
-        const Storage *storage = dict_at(shard->dict, i)->storage;
-        if (storage && storage->index >= shard->storage_count)
-            shard->storage_count = (size_t)storage->index + 1;
-    }
-    shard->storages = mem_alloc(shard->storage_count * sizeof *shard->storages);
     return true;
 }
 
-/* The union's record of a storage: storages are numbered through all shards. */
-static const Storage *join_storage(Shard *shard, const Storage *storage, Arena *arena,
-                                   uint32_t *count)
+/* The first few of some names, and how many there are. */
+typedef struct Names {
+    Text text;               /* owned */
+    size_t count;
+    const char *first;       /* borrowed; NULL: none */
+} Names;
+
+static void add_name(Names *names, const char *name)
 {
-    if (!storage) return NULL;
-    const Storage **slot = &shard->storages[storage->index];
-    if (!*slot) {
-        Storage *copy = arena_copy(arena, storage, sizeof *storage);
-        copy->index = (*count)++;
-        *slot = copy;
-    }
-    return *slot;
+    if (!names->count) names->first = name;
+    if (names->count++ >= NAMES_SHOWN) return;
+    if (names->count > 1) text_add(&names->text, ", ");
+    fault_quote(name, strlen(name), 80, &names->text);
 }
 
-/* Fills the union. *bytes counts each storage once, by the first tensor that shows it, as
- * transformers counts total_size. */
-static bool join_tensors(Index *index, StateDict *dict, uint64_t *bytes)
+/* A finding about the index, if there are such names: "SHARD: 2 tensor(s) WHAT: a, b". */
+static void tell_names(Names *names, Checkpoint *checkpoint, FindingLevel level, const char *shard,
+                       const char *what, const char *remedy)
 {
-    uint32_t storages = 0;
-    const char *file = index->source->name;
-    for (size_t i = 0; i < index->entry_count; i++) {
-        const Entry *entry = &index->entries[i];
-        Shard *shard = &index->shards[entry->shard];
-        const Tensor *found = dict_find(shard->dict, entry->tensor);
-        if (!found)
-            return fault_tensor(index->err, ERR_FORMAT, file, entry->tensor,
-                                "weight_map places it in %s, which does not hold it; the index "
-                                "and its shards are not of the same model", shard->name);
-        Tensor tensor = *found;
-        uint32_t before = storages;
-        tensor.storage = join_storage(shard, found->storage, dict_arena(dict), &storages);
-        if (storages != before) *bytes += tensor_bytes(found);
-        if (!dict_add(dict, &tensor))
-            return fault_tensor(index->err, ERR_FORMAT, file, entry->tensor,
-                                "stands twice in weight_map");
+    if (names->count)
+        checkpoint_find(checkpoint, level, "index", names->count == 1 ? names->first : NULL,
+                        remedy, "%s: %zu tensor(s) %s: %s%s", shard, names->count, what,
+                        text_string(&names->text), names->count > NAMES_SHOWN ? " …" : "");
+    text_done(&names->text);
+}
+
+/* A tensor that weight_map misplaces, in another shard; NULL if none has it. What all shards hold
+ * is noted when it is first asked, so that a wrong index of a million names takes no longer. */
+static Shard *find_elsewhere(Index *index, const char *tensor)
+{
+    if (!index->held.count)
+        for (size_t i = 0; i < index->shard_count; i++)
+            for (size_t j = 0; j < dict_count(index->shards[i].dict); j++)
+                map_set(&index->held, dict_at(index->shards[i].dict, j)->name, (uint32_t)i);
+    uint32_t shard = map_get(&index->held, tensor);
+    return shard == MAP_NONE ? NULL : &index->shards[shard];
+}
+
+/* The union while it is made. */
+typedef struct Union {
+    Checkpoint *checkpoint;
+    StateDict *dict;         /* handed over to the checkpoint at the end */
+    Parts parts;
+    uint64_t bytes;          /* each storage counted once, by the first tensor that shows it, as
+                                transformers counts total_size */
+    Names lost, moved;       /* tensors that are in no shard; in another one than the map says */
+} Union;
+
+/* One pair of weight_map. */
+static bool join_tensor(Index *index, Union *whole, const Entry *entry)
+{
+    Shard *shard = &index->shards[entry->shard];
+    const Tensor *found = dict_find(shard->dict, entry->tensor);
+    if (!found && (shard = find_elsewhere(index, entry->tensor))) {
+        found = dict_find(shard->dict, entry->tensor);
+        add_name(&whole->moved, entry->tensor);
     }
-    return true;
+    if (!found) {
+        add_name(&whole->lost, entry->tensor);
+        return true;
+    }
+    uint32_t before = whole->parts.storages;
+    const Tensor tensor = part_tensor(&whole->parts, &shard->part, found, dict_arena(whole->dict));
+    if (whole->parts.storages != before) whole->bytes += tensor_bytes(found);
+    return dict_add(whole->dict, &tensor) ||
+           fault_tensor(index->err, ERR_FORMAT, index->source->name, entry->tensor,
+                        "stands twice in weight_map");
+}
+
+/* An index of which no shard has a tensor is another model's. */
+static bool join_tensors(Index *index, Union *whole)
+{
+    for (size_t i = 0; i < index->entry_count; i++)
+        if (!join_tensor(index, whole, &index->entries[i])) return false;
+    if (dict_count(whole->dict)) return true;
+    return fault_tensor(index->err, ERR_FORMAT, index->source->name, index->entries[0].tensor,
+                        "weight_map places it in %s, which does not hold it, nor any other; the "
+                        "index and its shards are not of the same model",
+                        index->shards[index->entries[0].shard].name);
 }
 
 /* Tensors that lie in a shard and that weight_map does not place there. */
-static void warn_unlisted(const Shard *shard, const StateDict *dict, Checkpoint *checkpoint)
+static void find_unlisted(const Shard *shard, const StateDict *dict, Checkpoint *checkpoint)
 {
-    size_t count = 0;
-    Text names = {0};
+    Names names = {0};
     for (size_t i = 0; i < dict_count(shard->dict); i++) {
         const Tensor *tensor = dict_at(shard->dict, i), *listed = dict_find(dict, tensor->name);
-        if (listed && listed->name == tensor->name) continue;
-        if (count++ >= NAMES_SHOWN) continue;
-        if (count > 1) text_add(&names, ", ");
-        fault_quote(tensor->name, strlen(tensor->name), 80, &names);
+        if (!listed || listed->name != tensor->name) add_name(&names, tensor->name);
     }
-    if (count)
-        checkpoint_warn(checkpoint,
-                        "%s: %zu tensor(s) are not in the index and were left out: %s%s",
-                        shard->name, count, text_string(&names), count > NAMES_SHOWN ? " …" : "");
-    text_done(&names);
+    tell_names(&names, checkpoint, FINDING_WARNING, shard->name,
+               "are not in the index and were left out", NULL);
+}
+
+/* Readers of the field take `format` of the first shard for all of them. */
+static void compare_metadata(const Index *index, Checkpoint *checkpoint)
+{
+    const char *first = dict_metadata_find(index->shards[0].dict, "format");
+    for (size_t i = 1; i < index->shard_count; i++) {
+        const char *other = dict_metadata_find(index->shards[i].dict, "format");
+        if (!first == !other && (!first || strcmp(first, other) == 0)) continue;
+        checkpoint_find(checkpoint, FINDING_WARNING, "metadata", NULL, NULL,
+                        "%s: its metadata 'format' is not that of %s; the shards were written "
+                        "apart", index->shards[i].name, index->shards[0].name);
+        return;
+    }
 }
 
 /* Whether the names are in the alphabet's order, which says nothing about definition. */
@@ -397,40 +440,41 @@ static bool is_sorted(const Index *index)
     return true;
 }
 
-/* For checkpoint_own, which knows no types. */
-static void release_checkpoint(void *checkpoint)
+/* What the index and its shards say of each other. */
+static void find_odd(Index *index, Union *whole)
 {
-    checkpoint_unref(checkpoint);
+    static const char *const remedy = "fetch the index and all shards of one revision";
+    Checkpoint *checkpoint = whole->checkpoint;
+    tell_names(&whole->lost, checkpoint, FINDING_ERROR, path_base(index->source->name),
+               "in weight_map are in no shard and were left out", remedy);
+    tell_names(&whole->moved, checkpoint, FINDING_ERROR, path_base(index->source->name),
+               "lie in another shard than weight_map says", remedy);
+    for (size_t i = 0; i < index->shard_count; i++) {
+        part_findings(&index->shards[i].part, index->shards[i].name, checkpoint);
+        find_unlisted(&index->shards[i], whole->dict, checkpoint);
+    }
+    compare_metadata(index, checkpoint);
+    if (index->has_total && index->total != (double)whole->bytes &&
+        index->total != (double)dict_bytes(whole->dict))
+        checkpoint_find(checkpoint, FINDING_WARNING, "index", NULL, NULL,
+                        "the index says total_size %.0f, its tensors have %" PRIu64 " bytes",
+                        index->total, whole->bytes);
 }
 
-/* Hands the shards over to the checkpoint around `dict`, and says what is odd about them. */
-static Checkpoint *make_checkpoint(Index *index, const OpenContext *context, StateDict *dict,
-                                   uint64_t bytes)
+/* Hands the shards and the dict over to the checkpoint. */
+static void finish_union(Index *index, Union *whole, bool torch)
 {
     const StateDict *first = index->shards[0].dict;
-    bool torch = has_prefix(checkpoint_format(index->shards[0].checkpoint), "torch-");
-    Checkpoint *checkpoint =
-        checkpoint_new(context->path, torch ? "torch-sharded" : "safetensors-sharded");
     uint64_t file_bytes = 0;
     for (size_t i = 0; i < index->shard_count; i++) {
-        Shard *shard = &index->shards[i];
-        file_bytes += checkpoint_file_bytes(shard->checkpoint);
-        for (size_t j = 0; j < checkpoint_finding_count(shard->checkpoint); j++)
-            checkpoint_warn(checkpoint, "%s: %s", shard->name,
-                            checkpoint_finding(shard->checkpoint, j)->what);
-        warn_unlisted(shard, dict, checkpoint);
-        checkpoint_own(checkpoint, checkpoint_ref(shard->checkpoint), release_checkpoint);
+        file_bytes += checkpoint_file_bytes(index->shards[i].part.checkpoint);
+        part_keep(&index->shards[i].part, whole->checkpoint);
     }
-    if (index->has_total && index->total != (double)bytes &&
-        index->total != (double)dict_bytes(dict))
-        checkpoint_warn(checkpoint, "the index says total_size %.0f, its tensors have %" PRIu64
-                        " bytes", index->total, bytes);
     for (size_t i = 0; i < dict_metadata_count(first); i++)
-        dict_add_metadata(dict, dict_metadata(first, i).key, dict_metadata(first, i).value);
-    dict_set_ordered(dict, torch && !is_sorted(index));
-    checkpoint_set_file_bytes(checkpoint, file_bytes);
-    checkpoint_add_container(checkpoint, "", dict, 0, false);
-    return checkpoint;
+        dict_add_metadata(whole->dict, dict_metadata(first, i).key, dict_metadata(first, i).value);
+    dict_set_ordered(whole->dict, torch && !is_sorted(index));
+    checkpoint_set_file_bytes(whole->checkpoint, file_bytes);
+    checkpoint_add_container(whole->checkpoint, "", whole->dict, 0, false);
 }
 
 /* All shards are open at once: the union's tensors read from them. */
@@ -438,10 +482,19 @@ static Checkpoint *open_shards(Index *index, OpenContext *context)
 {
     for (size_t i = 0; i < index->shard_count; i++)
         if (!open_shard(index, context, &index->shards[i])) return NULL;
-    StateDict *dict = dict_new();
-    uint64_t bytes = 0;
-    if (join_tensors(index, dict, &bytes)) return make_checkpoint(index, context, dict, bytes);
-    dict_unref(dict);
+    bool torch = has_prefix(checkpoint_format(index->shards[0].part.checkpoint), "torch-");
+    Union whole = {.dict = dict_new()};
+    whole.checkpoint =
+        checkpoint_new(context->path, torch ? "torch-sharded" : "safetensors-sharded");
+    if (join_tensors(index, &whole)) {
+        find_odd(index, &whole);
+        finish_union(index, &whole, torch);
+        return whole.checkpoint;
+    }
+    text_done(&whole.lost.text);
+    text_done(&whole.moved.text);
+    dict_unref(whole.dict);
+    checkpoint_unref(whole.checkpoint);
     return NULL;
 }
 
@@ -470,11 +523,9 @@ static Checkpoint *open_sharded(OpenContext *context, ByteSource *source, Error 
 {
     Index index = {.source = source, .err = err, .arena = arena_new()};
     Checkpoint *checkpoint = open_indexed(&index, context);
-    for (size_t i = 0; i < index.shard_count; i++) {
-        checkpoint_unref(index.shards[i].checkpoint);
-        free(index.shards[i].storages);
-    }
+    for (size_t i = 0; i < index.shard_count; i++) part_done(&index.shards[i].part);
     map_done(&index.shard_index);
+    map_done(&index.held);
     free(index.shards);
     free(index.entries);
     arena_free(index.arena);

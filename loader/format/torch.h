@@ -95,6 +95,11 @@ const char *torch_key_text(Arena *arena, const Object *key);
 bool torch_add_storage(TorchFile *file, const char *key, const Object *class, uint64_t numel,
                        TorchStorage **out, Error *err);
 
+/* Sizes, strides or offsets: a tuple, a list or a torch.Size; `out` has TENSOR_RANK_MAX places. The
+ * error speaks of "its WHAT". */
+bool torch_read_sizes(const Object *from, const char *what, int64_t *out, unsigned *rank,
+                      Error *err);
+
 /* --- between the files of this reader ------------------------------------------------- */
 
 /* Reads a persistent id ('storage', class, key, location, numel[, view]) and registers it. */

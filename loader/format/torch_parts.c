@@ -6,8 +6,8 @@
 
 #include "loader/format/graph.h"
 #include "loader/format/torch_build.h"
-#include "loader/tensor/cast_source.h"
 #include "loader/tensor/sparse.h"
+#include "loader/tensor/packed.h"
 
 /* About what a source takes in memory. */
 enum { SOURCE_COST = 512 };
@@ -297,7 +297,7 @@ bool build_device(Build *b)
     uint64_t bytes;
     if (!dense_bytes(own, &bytes))
         return build_refuse(b, "it has more elements than 63 bits can count");
-    ByteSource *source = cast_source(own, dtype, b->file->name);
+    ByteSource *source = packed_source(own, dtype, b->file->name, NULL, NULL, NULL);
     if (!source) {
         build_opaque(b, "in another type than it is stored in");
         return true;

@@ -29,19 +29,20 @@ void build_opaque(Build *b, const char *note)
     b->encoding.note = note;
 }
 
-/* Sizes or strides: a tuple, a list, or torch.Size of one. */
-static bool read_sizes(Build *b, const Object *from, const char *what, int64_t *out, unsigned *rank)
+/* A tuple, a list, or torch.Size of one. */
+bool torch_read_sizes(const Object *from, const char *what, int64_t *out, unsigned *rank,
+                      Error *err)
 {
     if (object_is_call(from, "torch", "Size") && from->call->args->list.count)
         from = from->call->args->list.items[0];
     const Object *list = object_as_sequence(from);
-    if (!list) return error_set(b->err, ERR_FORMAT, "its %s is no tuple", what);
+    if (!list) return error_set(err, ERR_FORMAT, "its %s is no tuple", what);
     if (list->list.count > TENSOR_RANK_MAX)
-        return error_set(b->err, ERR_LIMIT, "%zu dimensions, more than the limit of %d",
+        return error_set(err, ERR_LIMIT, "%zu dimensions, more than the limit of %d",
                          list->list.count, TENSOR_RANK_MAX);
     for (size_t i = 0; i < list->list.count; i++) {
         if (list->list.items[i]->kind != OBJ_INT)
-            return error_set(b->err, ERR_FORMAT, "its %s[%zu] is no 64-bit integer", what, i);
+            return error_set(err, ERR_FORMAT, "its %s[%zu] is no 64-bit integer", what, i);
         out[i] = list->list.items[i]->integer;
     }
     *rank = (unsigned)list->list.count;
@@ -65,11 +66,11 @@ bool build_shape(Build *b, const Object *size, const Object *stride)
 {
     int64_t dims[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
     unsigned rank = 0, stride_rank = 0;
-    if (!read_sizes(b, size, "size", dims, &rank)) return false;
+    if (!torch_read_sizes(size, "size", dims, &rank, b->err)) return false;
     b->tensor.rank = (uint8_t)rank;
     b->tensor.dims = arena_copy(b->file->arena, dims, rank * sizeof *dims);
     if (!stride) return true;
-    if (!read_sizes(b, stride, "stride", strides, &stride_rank)) return false;
+    if (!torch_read_sizes(stride, "stride", strides, &stride_rank, b->err)) return false;
     if (rank != stride_rank)
         return error_set(b->err, ERR_FORMAT, "it has %u sizes, but %u strides", rank, stride_rank);
     if (!are_standard(dims, strides, rank))

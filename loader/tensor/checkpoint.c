@@ -244,21 +244,18 @@ static bool is_above(const char *outer, const char *inner)
     return n == 0 || inner[n] == '.' || inner[n] == '[';
 }
 
-/* A container that was joined from the dicts below it repeats their tensors; the first dict
- * below it tells, since all of them are repeated. */
+/* A container that was joined from the dicts below it repeats their tensors under longer names: its
+ * first tensor is the first one of one of them. */
 static bool is_joined(const Checkpoint *checkpoint, const Container *outer)
 {
-    const Container *inner = NULL;
-    for (size_t i = 0; !inner && i < checkpoint->container_count; i++) {
-        const Container *one = &checkpoint->containers[i];
-        if (is_above(outer->path, one->path) && dict_count(one->dict) && !one->parts) inner = one;
-    }
-    if (!inner) return false;
-    const Tensor *first = dict_at(inner->dict, 0);
-    for (size_t i = 0; i < dict_count(outer->dict); i++) {
-        const Tensor *tensor = dict_at(outer->dict, i);
-        if (first->identity && tensor->identity == first->identity)
-            return strcmp(tensor->name, first->name) != 0;
+    const Tensor *first = dict_count(outer->dict) ? dict_at(outer->dict, 0) : NULL;
+    if (!first || !first->identity) return false;
+    for (size_t i = 0; i < checkpoint->container_count; i++) {
+        const Container *inner = &checkpoint->containers[i];
+        if (inner->parts || !is_above(outer->path, inner->path) || !dict_count(inner->dict))
+            continue;
+        const Tensor *one = dict_at(inner->dict, 0);
+        if (one->identity == first->identity && strcmp(one->name, first->name) != 0) return true;
     }
     return false;
 }

@@ -3,6 +3,7 @@
 #include "loader/tensor/dict.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct StateDict {
     unsigned refs;               /* not atomic, as a checkpoint's */
@@ -116,6 +117,14 @@ size_t dict_metadata_count(const StateDict *dict)
 MetadataItem dict_metadata(const StateDict *dict, size_t index)
 {
     return dict->metadata[index];
+}
+
+/* Linear: there are a handful, and of long ones one is asked for. */
+const char *dict_metadata_find(const StateDict *dict, const char *key)
+{
+    for (size_t i = 0; i < dict_metadata_count(dict); i++)
+        if (strcmp(dict_metadata(dict, i).key, key) == 0) return dict_metadata(dict, i).value;
+    return NULL;
 }
 
 void dict_add_metadata(StateDict *dict, const char *key, const char *value)

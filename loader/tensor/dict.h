@@ -37,6 +37,7 @@ void dict_set_ordered(StateDict *dict, bool ordered);
 /* `__metadata__` of a safetensors file; empty elsewhere. In file order. */
 size_t dict_metadata_count(const StateDict *dict);
 MetadataItem dict_metadata(const StateDict *dict, size_t index);
+const char *dict_metadata_find(const StateDict *dict, const char *key);    /* NULL if none */
 void dict_add_metadata(StateDict *dict, const char *key, const char *value);   /* copied */
 /* PyTorch's `_metadata` (a dict: module name to {'version': n}); NULL when there is none. */
 const Object *dict_torch_metadata(const StateDict *dict);

@@ -6,95 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "loader/core/text.h"
-#include "loader/format/format.h"
-
-/* A folder of its own for every test; state is its path. */
-static int make_folder(void **state)
-{
-    const char *base = getenv("TMPDIR");
-    Text path = {0};
-    text_addf(&path, "%s/tenon-formats-XXXXXX", base && *base ? base : "/tmp");
-    *state = mkdtemp(path.bytes);
-    return *state ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    Text command = {0};
-    text_addf(&command, "rm -rf '%s'", (const char *)*state);
-    int status = system(text_string(&command));
-    text_done(&command);
-    free(*state);
-    return status;
-}
-
-/* "FOLDER/NAME"; the text of one call at a time. */
-static const char *path_of(void **state, const char *name)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", (const char *)*state, name);
-    return path;
-}
-
-static void write_n(void **state, const char *name, const void *bytes, size_t n)
-{
-    FILE *file = fopen(path_of(state, name), "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, n, file), n);
-    fclose(file);
-}
-
-static void write_text(void **state, const char *name, const char *text)
-{
-    write_n(state, name, text, strlen(text));
-}
+#include "tests/unit/scratch_folder.h"
 
 static void make_subfolder(void **state, const char *name)
 {
     assert_int_equal(mkdir(path_of(state, name), 0777), 0);
 }
 
-/* A safetensors file of u8 tensors of one element each; `names` are one letter a tensor. */
-static void write_model(void **state, const char *name, const char *names)
-{
-    Text header = {0}, file = {0};
-    text_add(&header, "{\"__metadata__\":{\"format\":\"pt\"}");
-    for (int i = 0; names[i]; i++)
-        text_addf(&header, ",\"%c\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%d,%d]}",
-                  names[i], i, i + 1);
-    text_add(&header, "}");
-    for (int i = 0; i < 8; i++) text_addc(&file, (char)(header.length >> 8 * i & 0xFF));
-    text_addn(&file, header.bytes, header.length);
-    text_add(&file, names);
-    write_n(state, name, file.bytes, file.length);
-    text_done(&header);
-    text_done(&file);
-}
-
-static Checkpoint *must_open(void **state, const char *name)
-{
-    Error err = {0};
-    Checkpoint *checkpoint = checkpoint_open(path_of(state, name), &err);
-    if (!checkpoint) fail_msg("%s", err.text);
-    return checkpoint;
-}
-
-static void refuse(void **state, const char *name, ErrorCode code, const char *words)
-{
-    Error err = {0};
-    Checkpoint *checkpoint = checkpoint_open(path_of(state, name), &err);
-    if (checkpoint) fail_msg("%s was opened as %s", name, checkpoint_format(checkpoint));
-    assert_error_has(err, words);
-    assert_int_equal(err.code, code);
-    assert_true(has_prefix(err.text, *state));
-}
-
 static void refuse_bytes(void **state, const void *bytes, size_t n, ErrorCode code,
                          const char *words)
 {
     write_n(state, "file.pth", bytes, n);
-    refuse(state, "file.pth", code, words);
+    must_refuse(state, "file.pth", code, words);
 }
 
 static void refuse_text(void **state, const char *text, ErrorCode code, const char *words)
@@ -123,11 +46,11 @@ static void expect_warning(const Checkpoint *checkpoint, const char *words)
 
 static void test_missing(void **state)
 {
-    refuse(state, "nothing.pth", ERR_NOT_FOUND, "nothing.pth: there is no such file or folder");
+    must_refuse(state, "nothing.pth", ERR_NOT_FOUND, "nothing.pth: there is no such file or folder");
     write_text(state, "file", "x");
-    refuse(state, "file/inside", ERR_NOT_FOUND, "there is no such file or folder");
+    must_refuse(state, "file/inside", ERR_NOT_FOUND, "there is no such file or folder");
     assert_int_equal(symlink("../blobs/123", path_of(state, "model.bin")), 0);
-    refuse(state, "model.bin", ERR_NOT_FOUND,
+    must_refuse(state, "model.bin", ERR_NOT_FOUND,
            "a symbolic link to '../blobs/123', which is not there");
     Error err = {0};
     assert_null(checkpoint_open("https://example.org/x.pth", &err));
@@ -139,13 +62,13 @@ static void test_permission(void **state)
     if (geteuid() == 0) skip(); /* root may read everything */
     write_text(state, "file.pth", "x");
     assert_int_equal(chmod(path_of(state, "file.pth"), 0), 0);
-    refuse(state, "file.pth", ERR_IO, "Permission denied");
+    must_refuse(state, "file.pth", ERR_IO, "Permission denied");
 }
 
 static void test_pipe_does_not_hang(void **state)
 {
     assert_int_equal(mkfifo(path_of(state, "pipe"), 0600), 0);
-    refuse(state, "pipe", ERR_FORMAT, "is a pipe or a device");
+    must_refuse(state, "pipe", ERR_FORMAT, "is a pipe or a device");
 }
 
 static void test_empty_file(void **state)
@@ -266,23 +189,19 @@ static void test_safetensors_that_is_damaged(void **state)
 static void test_folder_without_model(void **state)
 {
     make_subfolder(state, "empty");
-    refuse(state, "empty", ERR_NOT_FOUND, "a folder without a model");
-    refuse(state, "empty", ERR_NOT_FOUND, "it is empty");
+    must_refuse(state, "empty", ERR_NOT_FOUND, "a folder without a model");
+    must_refuse(state, "empty", ERR_NOT_FOUND, "it is empty");
     make_subfolder(state, "docs");
     write_text(state, "docs/config.json", "{}");
     write_text(state, "docs/README.md", "a (1, 2)\n");
-    refuse(state, "docs", ERR_NOT_FOUND, "there are: README.md, config.json");
+    must_refuse(state, "docs", ERR_NOT_FOUND, "there are: README.md, config.json");
 }
 
 static void test_folders_of_other_kinds(void **state)
 {
     static const struct {
         const char *entry, *words;
-    } cases[] = {{".metadata", "DCP"},
-                 {"latest", "DeepSpeed"},
-                 {"model_index.json", "name one of its folders"},
-                 {"snapshots", "Hugging Face cache"},
-                 {"latest_checkpointed_iteration.txt", "Megatron"}};
+    } cases[] = {{"checkpoint", "whose .index files are not there"}};
     for (size_t i = 0; i < countof(cases); i++) {
         char name[80];
         snprintf(name, sizeof name, "f%zu", i);
@@ -290,7 +209,7 @@ static void test_folders_of_other_kinds(void **state)
         snprintf(name, sizeof name, "f%zu/%s", i, cases[i].entry);
         write_text(state, name, "x");
         snprintf(name, sizeof name, "f%zu", i);
-        refuse(state, name, ERR_UNSUPPORTED, cases[i].words);
+        must_refuse(state, name, ERR_UNSUPPORTED, cases[i].words);
     }
 }
 
@@ -303,7 +222,8 @@ static void test_folder_of_one_model(void **state)
     Checkpoint *checkpoint = must_open(state, "m/");
     assert_string_equal(checkpoint_format(checkpoint), "safetensors");
     assert_string_equal(checkpoint_path(checkpoint), path_of(state, "m"));
-    assert_int_equal(checkpoint_finding_count(checkpoint), 0);
+    assert_int_equal(checkpoint_finding_count(checkpoint), 1);
+    expect_warning(checkpoint, "beside the weights, to be opened by name: optimizer.pt");
     expect_names(checkpoint, "ab");
     checkpoint_unref(checkpoint);
 }
@@ -326,7 +246,7 @@ static void test_folder_of_a_single_file(void **state)
     expect_names(checkpoint, "e");
     checkpoint_unref(checkpoint);
     write_model(state, "last.ckpt", "e");
-    refuse(state, "", ERR_NOT_FOUND,
+    must_refuse(state, "", ERR_NOT_FOUND,
            "2 files in it may be meant; name one of them: epoch=3.ckpt, last.ckpt");
 }
 
@@ -334,7 +254,7 @@ static void test_folder_of_shards_without_index(void **state)
 {
     write_model(state, "model-00001-of-00002.safetensors", "a");
     write_model(state, "model-00002-of-00002.safetensors", "b");
-    refuse(state, "", ERR_NOT_FOUND, "they look like shards: fetch their index.json too");
+    must_refuse(state, "", ERR_NOT_FOUND, "they look like shards: fetch their index.json too");
 }
 
 /* A damaged best choice is not passed over in silence. */
@@ -342,7 +262,7 @@ static void test_folder_with_damaged_model(void **state)
 {
     write_text(state, "model.safetensors", "version https://git-lfs.github.com/spec/v1\n");
     write_model(state, "pytorch_model.bin", "b");
-    refuse(state, "", ERR_FORMAT, "model.safetensors: a Git-LFS pointer");
+    must_refuse(state, "", ERR_FORMAT, "model.safetensors: a Git-LFS pointer");
 }
 
 /* -- Sharded models --------------------------------------------------------------------- */
@@ -416,13 +336,46 @@ static void test_shards_of_the_field(void **state)
     checkpoint_unref(whole);
 }
 
+/* In another shard it is read from there; in none it is left out. Either way it is told. */
 static void test_shard_lacks_a_tensor(void **state)
 {
     write_text(state, "model.safetensors.index.json", index_of_two);
     write_model(state, "model-1.safetensors", "a");
     write_model(state, "model-2.safetensors", "bd");
-    refuse(state, "model.safetensors.index.json", ERR_FORMAT,
-           "tensor 'c': weight_map places it in model-1.safetensors, which does not hold it");
+    Checkpoint *checkpoint = must_open(state, "model.safetensors.index.json");
+    expect_names(checkpoint, "abd");
+    must_find(checkpoint, FINDING_ERROR, "index", "model.safetensors.index.json: 1 tensor(s) in "
+              "weight_map are in no shard and were left out: c");
+    checkpoint_unref(checkpoint);
+    write_model(state, "model-2.safetensors", "bdc");
+    checkpoint = must_open(state, "model.safetensors.index.json");
+    expect_names(checkpoint, "abcd");
+    must_find(checkpoint, FINDING_ERROR, "index", "lie in another shard than weight_map says: c");
+    assert_string_equal(checkpoint_finding(checkpoint, 0)->tensor, "c");
+    checkpoint_unref(checkpoint);
+}
+
+static void test_shards_of_another_model(void **state)
+{
+    write_text(state, "model.safetensors.index.json", index_of_two);
+    write_model(state, "model-1.safetensors", "x");
+    write_model(state, "model-2.safetensors", "y");
+    must_refuse(state, "model.safetensors.index.json", ERR_FORMAT,
+                "which does not hold it, nor any other");
+}
+
+/* `format` says for whom the tensors were written; of shards of one model it is one. */
+static void test_shards_of_different_metadata(void **state)
+{
+    write_text(state, "model.safetensors.index.json", index_of_two);
+    write_model(state, "model-1.safetensors", "ac");
+    static const char header[] =
+        "\x72\0\0\0\0\0\0\0{\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+        "\"d\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}         bd";
+    write_n(state, "model-2.safetensors", header, sizeof header - 1);
+    Checkpoint *checkpoint = must_open(state, "model.safetensors.index.json");
+    must_find(checkpoint, FINDING_WARNING, "metadata", "its metadata 'format' is not that of");
+    checkpoint_unref(checkpoint);
 }
 
 static void test_shard_has_more(void **state)
@@ -445,7 +398,7 @@ static void test_total_size_is_wrong(void **state)
                "{\"metadata\":{\"total_size\":5.0},\"weight_map\":{\"a\":\"x.safetensors\"}}");
     write_model(state, "x.safetensors", "a");
     Checkpoint *checkpoint = must_open(state, "i.json");
-    expect_warning(checkpoint, "total_size 5, its tensors have 1 bytes");
+    must_find(checkpoint, FINDING_WARNING, "index", "total_size 5, its tensors have 1 bytes");
     checkpoint_unref(checkpoint);
 }
 
@@ -462,7 +415,7 @@ static void test_shards_are_absent(void **state)
     expect_names(checkpoint, "b");
     checkpoint_unref(checkpoint);
     write_model(state, "model-2.safetensors", "bd");
-    refuse(state, "model.safetensors.index.json", ERR_NOT_FOUND,
+    must_refuse(state, "model.safetensors.index.json", ERR_NOT_FOUND,
            "1 of 2 shards are not in its folder: model-1.safetensors; fetch them too");
 }
 
@@ -471,7 +424,7 @@ static void test_shard_is_damaged(void **state)
     write_text(state, "model.safetensors.index.json", index_of_two);
     write_model(state, "model-1.safetensors", "ac");
     write_text(state, "model-2.safetensors", "version https://git-lfs.github.com/spec/v1\n");
-    refuse(state, "model.safetensors.index.json", ERR_FORMAT,
+    must_refuse(state, "model.safetensors.index.json", ERR_FORMAT,
            "model-2.safetensors: a Git-LFS pointer");
 }
 
@@ -479,10 +432,10 @@ static void test_shard_names_are_not_trusted(void **state)
 {
     write_text(state, "model.safetensors.index.json",
                "{\"weight_map\":{\"a\":\"../up.safetensors\"}}");
-    refuse(state, "model.safetensors.index.json", ERR_FORMAT,
+    must_refuse(state, "model.safetensors.index.json", ERR_FORMAT,
            "'../up.safetensors' is no name of a shard");
     write_text(state, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"x.bin\"}}");
-    refuse(state, "model.safetensors.index.json", ERR_FORMAT,
+    must_refuse(state, "model.safetensors.index.json", ERR_FORMAT,
            "shard 'x.bin' does not end in .safetensors");
 }
 
@@ -490,10 +443,10 @@ static void test_shard_names_are_not_trusted(void **state)
 static void test_index_in_an_index(void **state)
 {
     write_text(state, "loop.json", "{\"weight_map\":{\"a\":\"loop.json\"}}");
-    refuse(state, "loop.json", ERR_LIMIT, "files inside files");
+    must_refuse(state, "loop.json", ERR_LIMIT, "files inside files");
     write_text(state, "outer.json", "{\"weight_map\":{\"a\":\"inner.json\"}}");
     write_text(state, "inner.json", "{\"tensors\":[{\"key\":\"a\",\"shape\":[1]}]}");
-    refuse(state, "outer.json", ERR_FORMAT, "is no safetensors or torch file, but: schema");
+    must_refuse(state, "outer.json", ERR_FORMAT, "is no safetensors or torch file, but: schema");
 }
 
 /* -- FILE::PATH ------------------------------------------------------------------------- */
@@ -552,6 +505,8 @@ static void test_spec(void **state)
     X(test_sharded)                                                                                \
     X(test_shards_of_the_field)                                                                    \
     X(test_shard_lacks_a_tensor)                                                                   \
+    X(test_shards_of_another_model)                                                                \
+    X(test_shards_of_different_metadata)                                                           \
     X(test_shard_has_more)                                                                         \
     X(test_total_size_is_wrong)                                                                    \
     X(test_shards_are_absent)                                                                      \

@@ -1,6 +1,6 @@
 /* Tensors that are made of others: sparse layouts and their dense values, with what can be wrong
  * with indices; casts; and PyTorch's own files of them (tests/data/pickled/make_pickled.py). */
-#include "loader/tensor/cast_source.h"
+#include "loader/tensor/packed.h"
 #include "loader/tensor/sparse.h"
 #include "tests/unit/values.h"
 
@@ -192,7 +192,7 @@ static void test_casts_read_any_range(void **state)
     for (int i = 0; i < COUNT; i++) values[i] = (float)(i % 256);
     Part part;
     make_part(&part, DT_F32, DIMS(100, 100), values);
-    ByteSource *source = cast_source(&part.tensor, DT_BF16, "x");
+    ByteSource *source = packed_source(&part.tensor, DT_BF16, "x", NULL, NULL, NULL);
     unsigned char whole[2 * COUNT], some[777];
     assert_int_equal(source->size, sizeof whole);
     assert_true(source_read(source, 0, whole, sizeof whole, NULL));
@@ -204,8 +204,8 @@ static void test_casts_read_any_range(void **state)
     assert_true(source_read(source, 333, some, sizeof some, NULL));
     assert_memory_equal(some, whole + 333, sizeof some);
     source_unref(source);
-    assert_null(cast_source(&part.tensor, DT_QINT8, "x"));
-    assert_null(cast_source(&part.tensor, DT_F4_E2M1, "x"));
+    assert_null(packed_source(&part.tensor, DT_QINT8, "x", NULL, NULL, NULL));
+    assert_null(packed_source(&part.tensor, DT_F4_E2M1, "x", NULL, NULL, NULL));
     drop_part(&part);
 }
 
