@@ -419,6 +419,7 @@ static Checkpoint *make_checkpoint(Index *index, const OpenContext *context, Sta
             checkpoint_warn(checkpoint, "%s: %s", shard->name,
                             checkpoint_finding(shard->checkpoint, j)->what);
         warn_unlisted(shard, dict, checkpoint);
+        checkpoint_add_inner_checks(checkpoint, shard->checkpoint, shard->name);
         checkpoint_own(checkpoint, checkpoint_ref(shard->checkpoint), release_checkpoint);
     }
     if (index->has_total && index->total != (double)bytes &&

@@ -185,6 +185,11 @@ void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *
     checkpoint->checks[checkpoint->check_count++] = (Check){check, context};
 }
 
+bool checkpoint_has_checks(const Checkpoint *checkpoint)
+{
+    return checkpoint->check_count > 0;
+}
+
 /* Taken off before they run, so that a check that fails is not run again. */
 bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, Error *err)
 {
@@ -197,6 +202,35 @@ bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, E
         fine = checks[i].run(checkpoint, checks[i].context, run, err);
     free(checks);
     return fine;
+}
+
+/* The inner file of add_inner_checks; in the outer checkpoint's arena. */
+typedef struct InnerChecks {
+    Checkpoint *inner;           /* borrowed */
+    const char *name;            /* held name */
+} InnerChecks;
+
+static bool run_inner(Checkpoint *outer, void *context, const struct CheckRun *run, Error *err)
+{
+    const InnerChecks *checks = context;
+    size_t before = checks->inner->finding_count;
+    Text name = {0};
+    name_show(checks->name, &name);
+    bool fine = checkpoint_run_checks(checks->inner, run, err);
+    for (size_t i = before; i < checks->inner->finding_count; i++) {
+        const Finding *one = &checks->inner->findings[i];
+        checkpoint_find(outer, one->level, one->kind, one->tensor, one->remedy, "%s: %s",
+                        text_string(&name), one->what);
+    }
+    text_done(&name);
+    return fine;
+}
+
+void checkpoint_add_inner_checks(Checkpoint *outer, Checkpoint *inner, const char *name)
+{
+    if (!inner->check_count) return;
+    const InnerChecks checks = {inner, arena_strdup(outer->arena, name)};
+    checkpoint_add_check(outer, run_inner, arena_copy(outer->arena, &checks, sizeof checks));
 }
 
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,
