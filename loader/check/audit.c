@@ -264,17 +264,24 @@ static void add_quoted(Text *out, const char *word)
     text_addc(out, '\'');
 }
 
-const char *audit_remedy(const Audit *audit, const char *what, const char *code)
+const char *audit_command(const Audit *audit, const char *what, const char *options)
 {
     Text line = {0};
     text_addf(&line, "%s: tenon align ", what);
     add_quoted(&line, audit->file);
-    text_add(&line, " -e '");
-    text_add(&line, code);
-    text_add(&line, "' -o OUT");
+    text_addf(&line, " %s-o OUT", options);
     const char *copy = arena_strdup(check_report_arena(audit->report), text_string(&line));
     text_done(&line);
     return copy;
+}
+
+const char *audit_remedy(const Audit *audit, const char *what, const char *code)
+{
+    Text options = {0};
+    text_addf(&options, "-e '%s' ", code);
+    const char *line = audit_command(audit, what, text_string(&options));
+    text_done(&options);
+    return line;
 }
 
 void audit_add_ranges(const SweepRanges *ranges, uint64_t all, Text *out)

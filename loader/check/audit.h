@@ -54,6 +54,8 @@ bool audit_is_judged(const Audit *audit, const Part *part, size_t i);
 /* "WHAT: tenon align FILE -e 'CODE' -o OUT": a remedy, in the report's arena. The code may hold
  * CHECK_KEYS. */
 const char *audit_remedy(const Audit *audit, const char *what, const char *code);
+/* The same with other options, each with a blank behind it. */
+const char *audit_command(const Audit *audit, const char *what, const char *options);
 /* "rows 0-9, 14 and 31-40 of 64": indexes in words, appended. */
 void audit_add_ranges(const SweepRanges *ranges, uint64_t all, Text *out);
 

@@ -124,8 +124,8 @@ static void check_optimizer(const Audit *audit)
     show_bytes(state, bytes);
     if (tensors)
         check_report_add(audit->report, FINDING_NOTE, "optimizer", "optimizer state", NULL,
-                         "tenon align FILE -o OUT writes the weights alone",
-                         "%s in %zu tensors are optimizer state", bytes, tensors);
+                         audit_command(audit, "to keep the weights alone", ""),
+                         "%s in %zu tensor%s", bytes, tensors, tensors == 1 ? "" : "s");
 }
 
 void check_names(const Audit *audit)

@@ -38,7 +38,7 @@ static void check_storage(const Audit *audit, const uint32_t *views, size_t coun
         show_bytes(storage->bytes - used, saved);
         check_report_add_all(audit->report, FINDING_WARNING, "large-storage",
                              "tensors that drag a large storage along", names, n,
-                             "rewrite it: tenon align FILE --compact -o OUT",
+                             audit_command(audit, "rewrite it", "--compact "),
                              "%s of a storage of %s; --compact saves %s", some, all, saved);
     }
     free(names);

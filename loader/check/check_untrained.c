@@ -12,7 +12,6 @@
  *   BERT, GPT, ViT           normal (cut at ±2 or nowhere), 0.02; bias 0 */
 #include "loader/check/checks.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -147,9 +146,9 @@ static void report_start(const Audit *audit, const Subject *subject, const Start
                      "layers as they are before training", subject->name,
                      "it was made anew, hardly trained, or not loaded when this was saved: take it "
                      "from a checkpoint that has it, or train it",
-                     "%s %s (%s: %" PRIu64 " values)",
-                     start->uniform ? "uniform within" : "normal with deviation", start->what, sure,
-                     n);
+                     "%s %s (%s)",
+                     start->uniform ? "uniform within" : "normal with deviation", start->what,
+                     sure);
 }
 
 void check_untrained(const Audit *audit)

@@ -8,8 +8,8 @@
 #include "loader/core/text.h"
 
 /* Values from which on a tensor is a weight that can be judged; rows from which on one is a table of
- * embeddings. */
-enum { VALUES_MIN = 16, EMBEDDING_ROWS = 256, TAIL_MIN = 2 };
+ * embeddings; equal rows that make padding; outputs, fewer of which may well leave inputs alone. */
+enum { VALUES_MIN = 16, EMBEDDING_ROWS = 256, TAIL_MIN = 2, OUTPUTS_MIN = 8 };
 
 /* How many times the typical size a value must have to be called an outlier; the share of dead
  * channels that is no accident; of numbers that a type can hardly tell apart. */
@@ -29,8 +29,7 @@ static bool is_matrix(const Subject *subject)
 static void check_finite(const Audit *audit, const Subject *subject)
 {
     const Measure *m = &subject->sweep->measure;
-    uint64_t inf = subject->role == ROLE_BUFFER || m->nan == 0 ? 0 : m->inf;
-    if (subject->role != ROLE_BUFFER) inf = m->inf;
+    uint64_t inf = subject->role == ROLE_BUFFER ? 0 : m->inf;
     if (!m->nan && !inf) return;
     Text what = {0};
     if (m->nan) text_addf(&what, "%" PRIu64 " NaN", m->nan);
@@ -136,7 +135,7 @@ static void check_rows(const Audit *audit, const Subject *subject)
         report_dead(audit, subject, "dead-rows", "outputs without any weight",
                     "these outputs are their bias alone: pruned, or never reached by training",
                     "row", sweep->rows, (uint64_t)tensor->dims[0]);
-    if (sweep->columns && !is_embedding(subject))
+    if (sweep->columns && !is_embedding(subject) && tensor->dims[0] >= OUTPUTS_MIN)
         report_dead(audit, subject, "dead-columns", "inputs without any weight",
                     "these inputs are ignored: pruned, or nothing ever came in on them", "channel",
                     sweep->columns, (uint64_t)tensor->dims[1]);
