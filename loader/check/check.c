@@ -91,7 +91,7 @@ static void count(const Audit *audit, CheckTotals *totals)
 /* Everything, in the order in which findings of one level stand in the report. */
 static bool run_all(Audit *audit, Course *course, Error *err)
 {
-    bool crc = checkpoint_has_checks(audit->checkpoint);
+    bool crc = checkpoint_wants_crc(audit->checkpoint);
     if (!audit_sweep(audit, crc, step, course, err)) return false;
     if (!check_container(audit, course, err)) return false;
     take_findings(audit->checkpoint, audit->report);

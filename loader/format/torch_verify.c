@@ -125,13 +125,18 @@ static void check_place(const TorchVerify *torch, Layout *layout, const ZipExten
     if (layout->promised) check_promise(torch, layout, extent);
 }
 
-/* In the order in which the pickle refers to them. */
+/* For qsort: by key as a number, which torch.save counts up as the pickle refers to storages. */
+static int by_key(const void *a, const void *b)
+{
+    return natural_compare(((const ZipUse *)a)->member->name, ((const ZipUse *)b)->member->name);
+}
+
 static bool check_layout(const TorchVerify *torch, Error *err)
 {
     char version[RECORD_MAX + 1], alignment[RECORD_MAX + 1];
     Layout layout = {.alignment = ALIGNMENT};
     size_t used;
-    const ZipUse *uses = zip_verify_uses(torch->verify, &used);
+    bool fine = true;
     read_small(torch, ".format_version", version);
     read_small(torch, ".storage_alignment", alignment);
     layout.promised = strtoul(version, NULL, 10) >= 1;
@@ -141,12 +146,17 @@ static bool check_layout(const TorchVerify *torch, Error *err)
                         rewrite, "its record '.storage_alignment' is no alignment");
         layout.promised = false;
     }
-    for (size_t i = 0; i < used; i++) {
+    const ZipUse *given = zip_verify_uses(torch->verify, &used);
+    ZipUse *uses = mem_alloc((used + 1) * sizeof *uses);
+    if (used) memcpy(uses, given, used * sizeof *uses);
+    qsort(uses, used, sizeof *uses, by_key);
+    for (size_t i = 0; fine && i < used; i++) {
         ZipExtent extent;
-        if (!zip_extent(zip_verify_zip(torch->verify), uses[i].member, &extent, err)) return false;
-        if (!(extent.odd & ZIP_ODD_HEADER)) check_place(torch, &layout, &extent);
+        fine = zip_extent(zip_verify_zip(torch->verify), uses[i].member, &extent, err);
+        if (fine && !(extent.odd & ZIP_ODD_HEADER)) check_place(torch, &layout, &extent);
     }
-    return true;
+    free(uses);
+    return fine;
 }
 
 /* A CheckpointCheck. */

@@ -263,5 +263,6 @@ ZipVerify *zip_verify_new(Checkpoint *checkpoint, Zip *zip)
     *verify = (ZipVerify){.checkpoint = checkpoint, .zip = zip_ref(zip)};
     checkpoint_own(checkpoint, verify, release);
     checkpoint_add_check(checkpoint, check_zip, verify);
+    checkpoint_want_crc(checkpoint);
     return verify;
 }

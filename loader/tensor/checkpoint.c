@@ -31,6 +31,7 @@ struct Checkpoint {
     size_t finding_count, finding_room;
     Check *checks;               /* owned; emptied by running them */
     size_t check_count, check_room;
+    bool wants_crc;              /* one of them does */
     Owned *owned;                /* released last, newest first */
     size_t owned_count, owned_room;
 };
@@ -185,9 +186,14 @@ void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *
     checkpoint->checks[checkpoint->check_count++] = (Check){check, context};
 }
 
-bool checkpoint_has_checks(const Checkpoint *checkpoint)
+void checkpoint_want_crc(Checkpoint *checkpoint)
 {
-    return checkpoint->check_count > 0;
+    checkpoint->wants_crc = true;
+}
+
+bool checkpoint_wants_crc(const Checkpoint *checkpoint)
+{
+    return checkpoint->wants_crc;
 }
 
 /* Taken off before they run, so that a check that fails is not run again. */
@@ -229,6 +235,7 @@ static bool run_inner(Checkpoint *outer, void *context, const struct CheckRun *r
 void checkpoint_add_inner_checks(Checkpoint *outer, Checkpoint *inner, const char *name)
 {
     if (!inner->check_count) return;
+    if (inner->wants_crc) outer->wants_crc = true;
     const InnerChecks checks = {inner, arena_strdup(outer->arena, name)};
     checkpoint_add_check(outer, run_inner, arena_copy(outer->arena, &checks, sizeof checks));
 }

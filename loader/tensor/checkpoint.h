@@ -65,8 +65,10 @@ typedef bool CheckpointCheck(Checkpoint *checkpoint, void *context, const struct
                              Error *err);
 /* `context` lives as long as the checkpoint. */
 void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *context);
-/* Whether there are checks that have not run yet: who sweeps values may then hash them for it. */
-bool checkpoint_has_checks(const Checkpoint *checkpoint);
+/* One of the checks will ask for CRC-32s (check_run_crc): who reads values anyway may compute those
+ * of their bytes for it. */
+void checkpoint_want_crc(Checkpoint *checkpoint);
+bool checkpoint_wants_crc(const Checkpoint *checkpoint);
 /* Runs all of them, once each, in their order; a second call does nothing. */
 bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, Error *err);
 /* The checks of an inner file (a shard) become checks of the outer one; what they find is said with
