@@ -156,14 +156,20 @@ static bool is_pattern(const char *text)
     return *text && !text[strspn(text, plain)] && !strstr(text, "--");
 }
 
-/* Puts the names in. NULL where they cannot stand in a rule. */
+/* Puts the names in, wherever they are asked for. NULL where they cannot stand in a rule. */
 static const char *fill_remedy(CheckReport *report, const CheckFinding *finding)
 {
-    const char *slot = finding->remedy ? strchr(finding->remedy, CHECK_KEYS) : NULL;
-    if (!slot) return finding->remedy;
+    const char *at = finding->remedy;
+    if (!at || !strchr(at, CHECK_KEYS)) return at;
     if (!finding->tensor || !is_pattern(finding->tensor)) return NULL;
-    return arena_printf(report->arena, "%.*s%s%s", (int)(slot - finding->remedy),
-                        finding->remedy, finding->tensor, slot + 1);
+    Text text = {0};
+    for (; *at; at++) {
+        if (*at == CHECK_KEYS) text_add(&text, finding->tensor);
+        else text_addc(&text, *at);
+    }
+    const char *copy = arena_strdup(report->arena, text_string(&text));
+    text_done(&text);
+    return copy;
 }
 
 static void keep(CheckReport *report, const CheckFinding *finding)
