@@ -59,7 +59,8 @@ static int compare_content(const void *a, const void *b, void *context)
     uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
     const Subject *x = &subjects[i], *y = &subjects[k];
     if (x->sweep->hash != y->sweep->hash) return x->sweep->hash < y->sweep->hash ? -1 : 1;
-    if (x->tensor->dtype != y->tensor->dtype) return x->tensor->dtype < y->tensor->dtype ? -1 : 1;
+    DType a_type = x->tensor->dtype, b_type = y->tensor->dtype;
+    if (a_type != b_type) return a_type < b_type ? -1 : 1;
     return (i > k) - (i < k);
 }
 

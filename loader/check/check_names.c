@@ -95,7 +95,7 @@ static void check_name(const Audit *audit, const Subject *subject)
     for (const char *p = name; *p; p++) control = control || (unsigned char)*p < 0x20 || *p == 0x7F;
     if (control)
         check_report_add(audit->report, FINDING_WARNING, "odd-name", "names with odd characters",
-                         subject->name, "rename it by a rule; as \"…\" with \\xHH it can be written",
+                         subject->name, "rename it by a rule, in which \"\\x0a\" means a byte",
                          "control characters in a name");
     else if (!name_is_text(name))
         check_report_add(audit->report, FINDING_WARNING, "odd-name", "names with odd characters",

@@ -64,8 +64,8 @@ static bool is_norm(const Norm *norm)
     if (norm->mean && norm->variance) return true;
     const Subject *weight = norm->weight;
     return weight && weight->tensor->rank == 1 && weight->sweep &&
-           (role_has_word(weight->tensor->name, "norm") || role_has_word(weight->tensor->name, "bn") ||
-            role_has_word(weight->tensor->name, "ln"));
+           (role_has_word(weight->name, "norm") || role_has_word(weight->name, "bn") ||
+            role_has_word(weight->name, "ln"));
 }
 
 static bool is_fresh_batchnorm(const Norm *norm)

@@ -32,7 +32,8 @@ static bool is_rival(const Part *chosen, const Part *other)
 }
 
 /* Floats that were read without trouble on both sides. */
-static const Subject *find_counterpart(const Audit *audit, const Part *other, const Subject *subject)
+static const Subject *find_counterpart(const Audit *audit, const Part *other,
+                                       const Subject *subject)
 {
     const Tensor *tensor = dict_find(other->container->dict, subject->tensor->name);
     size_t i = other->from + dict_index(other->container->dict, tensor);

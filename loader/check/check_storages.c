@@ -13,7 +13,8 @@ static int compare_storages(const void *a, const void *b, void *context)
 {
     const Subject *subjects = context;
     uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
-    uintptr_t x = (uintptr_t)subjects[i].tensor->storage, y = (uintptr_t)subjects[k].tensor->storage;
+    uintptr_t x = (uintptr_t)subjects[i].tensor->storage;
+    uintptr_t y = (uintptr_t)subjects[k].tensor->storage;
     if (x != y) return x < y ? -1 : 1;
     return (i > k) - (i < k);
 }

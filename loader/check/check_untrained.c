@@ -52,8 +52,8 @@ static bool fits_uniform(const Measure *m, double bound, double slack)
            fabs(measure_kurtosis(m) - 1.8) <= ERRORS * 1.5 / root + slack;
 }
 
-/* Standard errors: of the deviation 1/√(2n), of the mean 1/√n, of the kurtosis √(24/n). A cut at two
- * deviations (trunc_normal_ of older code) would show in all of them and is not looked for. */
+/* Standard errors: of the deviation 1/√(2n), of the mean 1/√n, of the kurtosis √(24/n). A cut at
+ * two deviations (trunc_normal_ of older code) would show in all of them and is not looked for. */
 static bool fits_normal(const Measure *m, double scale, double slack)
 {
     double n = (double)m->count;

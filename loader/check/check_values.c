@@ -7,8 +7,8 @@
 
 #include "loader/core/text.h"
 
-/* Values from which on a tensor is a weight that can be judged; rows from which on one is a table of
- * embeddings; equal rows that make padding; outputs, fewer of which may well leave inputs alone. */
+/* Values from which on a tensor is a weight that can be judged; rows from which on one is a table
+ * of embeddings; equal rows that make padding; outputs, fewer of which may leave inputs alone. */
 enum { VALUES_MIN = 16, EMBEDDING_ROWS = 256, TAIL_MIN = 2, OUTPUTS_MIN = 8 };
 
 /* How many times the typical size a value must have to be called an outlier; the share of dead
@@ -92,7 +92,7 @@ static void report_dead(const Audit *audit, const Subject *subject, const char *
 {
     bool many = ranges->count >= 2 && (double)ranges->count >= DEAD_SHARE * (double)all;
     Text what = {0};
-    text_addf(&what, "%s ", axis);
+    text_addf(&what, "%s%s ", axis, ranges->count == 1 ? "" : "s");
     audit_add_ranges(ranges, all, &what);
     text_add(&what, ranges->count == 1 ? " is zero" : " are zero");
     check_report_add(audit->report, many ? FINDING_WARNING : FINDING_NOTE, kind, head,
@@ -176,15 +176,24 @@ static void check_type_limits(const Audit *audit, const Subject *subject)
                          share * 100, dtype_name(dtype));
 }
 
+/* Of optimizer state too. First, since nothing else that is said of a tensor counts then. */
+static void check_all_finite(const Audit *audit)
+{
+    for (size_t i = 0; i < audit->count; i++) {
+        const Subject *subject = &audit->subjects[i];
+        if (subject->sweep && subject->sweep->numbers && subject->first == i)
+            check_finite(audit, subject);
+    }
+}
+
 void check_values(const Audit *audit)
 {
+    check_all_finite(audit);
     for (size_t p = 0; p < audit->part_count; p++) {
         const Part *part = &audit->parts[p];
         for (size_t i = part->from; i < part->to; i++) {
             const Subject *subject = &audit->subjects[i];
-            if (!subject->sweep || !subject->sweep->numbers || subject->first != i) continue;
-            check_finite(audit, subject);
-            if (part->container->optimizer || !subject->sweep->measure.count) continue;
+            if (!audit_is_judged(audit, part, i) || !subject->sweep->measure.count) continue;
             if (check_zeros(audit, subject)) continue;
             check_constant(audit, subject);
             check_rows(audit, subject);

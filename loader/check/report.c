@@ -147,8 +147,8 @@ static const char *fold_list(CheckReport *report, const char *const *names, size
     return copy;
 }
 
-/* Whether folded names mean themselves as a pattern, inside rules [[ … ]] inside a shell's quotes. A
- * part other than the chosen one ("ema::x") is no key of what would be aligned. */
+/* Whether folded names mean themselves as a pattern, inside rules [[ … ]] inside a shell's quotes.
+ * A part other than the chosen one ("ema::x") is no key of what would be aligned. */
 static bool is_pattern(const char *text)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -1,6 +1,6 @@
-/* The crate's writer pads the header to 8 bytes and lays tensors out by dtype, widest first, so that
- * every element is aligned; and the bindings of PyTorch write {"format":"pt"}, which transformers
- * asks for. A reader needs neither. */
+/* The crate's writer pads the header to 8 bytes and lays tensors out by dtype, widest first, so
+ * that every element is aligned; and the bindings of PyTorch write {"format":"pt"}, which
+ * transformers asks for. A reader needs neither. */
 #include "loader/format/safetensors_verify.h"
 
 #include <inttypes.h>

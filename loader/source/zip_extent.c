@@ -39,7 +39,8 @@ static unsigned compare_header(const unsigned char *local, const ZipMember *memb
 
 /* The name and the extra fields behind the header. Only a zip64 field may stand before PyTorch's
  * padding ("FB", then 'Z's), for the layout that it promises. */
-static bool compare_rest(ByteSource *source, uint64_t at, size_t name, ZipExtent *extent, Error *err)
+static bool compare_rest(ByteSource *source, uint64_t at, size_t name, ZipExtent *extent,
+                         Error *err)
 {
     size_t n = name + extent->extra;
     unsigned char *bytes = mem_alloc(n + 1);
