@@ -57,10 +57,10 @@ static int compare_content(const void *a, const void *b, void *context)
 {
     const Subject *subjects = context;
     uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
-    const Subject *x = &subjects[i], *y = &subjects[k];
-    if (x->sweep->hash != y->sweep->hash) return x->sweep->hash < y->sweep->hash ? -1 : 1;
-    DType a_type = x->tensor->dtype, b_type = y->tensor->dtype;
-    if (a_type != b_type) return a_type < b_type ? -1 : 1;
+    uint64_t x = subjects[i].sweep->hash, y = subjects[k].sweep->hash;
+    if (x != y) return x < y ? -1 : 1;
+    DType first = subjects[i].tensor->dtype, second = subjects[k].tensor->dtype;
+    if (first != second) return first < second ? -1 : 1;
     return (i > k) - (i < k);
 }
 

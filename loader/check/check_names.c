@@ -80,7 +80,7 @@ static void check_case(const Audit *audit, const Part *part)
             continue;
         }
         const char *names[] = {audit->subjects[before].name, subject->name};
-        check_report_add_all(audit->report, FINDING_NOTE, "case", "names that differ only in case",
+        check_report_add_all(audit->report, FINDING_NOTE, "key-case", "names that differ only in case",
                              names, 2, NULL, "tools that store a tensor as a file may keep one of "
                              "them only");
     }

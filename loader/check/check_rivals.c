@@ -106,7 +106,7 @@ static void report_rival(const Audit *audit, const Part *other, const Distance *
                                       audit->file, *other->container->path ? text_string(&name)
                                                                            : text_string(&mine));
     double length = sqrt(distance->a2), both = sqrt(distance->a2 * distance->b2);
-    if (!distance->difference2)
+    if (distance->difference2 <= 0)
         check_report_add(report, FINDING_NOTE, "rival", "parts that could be meant as well", NULL,
                          remedy, "%s has the names, shapes and values of %s", text_string(&name),
                          text_string(&mine));

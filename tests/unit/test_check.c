@@ -336,7 +336,7 @@ static void test_names(void **state)
     add_constant(&maker, "a.total_ops", 5, 1, 0);
     add_constant(&maker, "total_params", 5, 1, 0);
     finds(&maker, "warning odd-name: b\n.weight | "
-                  "warning profiler: a.total_ops, total_params | note case: {A,a}.weight");
+                  "warning profiler: a.total_ops, total_params | note key-case: {A,a}.weight");
 }
 
 static void test_average_inside(void **state)
