@@ -80,7 +80,7 @@ static size_t read_number(const char *text, uint64_t *number)
     return n;
 }
 
-/* Whether two names differ in one number only, and by how much: "layers.12.fc" and "layers.8.fc". */
+/* Whether two names differ in one number only, and by how much ("layers.12.fc", "layers.8.fc"). */
 static bool same_but_number(const char *a, const char *b, int64_t *apart)
 {
     bool differs = false;

@@ -80,9 +80,9 @@ static void check_case(const Audit *audit, const Part *part)
             continue;
         }
         const char *names[] = {audit->subjects[before].name, subject->name};
-        check_report_add_all(audit->report, FINDING_NOTE, "key-case", "names that differ only in case",
-                             names, 2, NULL, "tools that store a tensor as a file may keep one of "
-                             "them only");
+        check_report_add_all(audit->report, FINDING_NOTE, "key-case",
+                             "names that differ only in case", names, 2, NULL,
+                             "tools that store a tensor as a file may keep one of them only");
     }
     map_done(&seen);
     arena_free(arena);
