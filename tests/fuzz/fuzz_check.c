@@ -1,4 +1,4 @@
-/* Any bytes as a zip of PyTorch or a safetensors file, checked as a whole: headers, CRCs, layout and
+/* Any bytes as a zip with a model or a safetensors file, checked as a whole: headers, CRCs, layout and
  * every value. Whatever is wrong becomes a finding; only stopping would fail. */
 #include <stdlib.h>
 
@@ -20,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Error err = {0};
     OpenContext context = {.path = "fuzz"};
     ByteSource *source = source_from_memory(data, size, "fuzz");
-    bool zip = format_torch_zip.sniff(source, data, size) != SNIFF_NO;
-    Checkpoint *checkpoint = zip ? format_torch_zip.open(&context, source, &err)
+    bool zip = format_zip.sniff(source, data, size) != SNIFF_NO;
+    Checkpoint *checkpoint = zip ? format_zip.open(&context, source, &err)
                                  : format_safetensors.open(&context, source, &err);
     if (checkpoint) {
         CheckTotals totals;
