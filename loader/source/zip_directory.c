@@ -277,7 +277,7 @@ static bool read_entries(ByteSource *source, ZipDirectory *directory, const EndR
 
 bool zip_directory_read(ByteSource *source, ZipDirectory *directory, Error *err)
 {
-    EndRecord end;
+    EndRecord end = {0};
     *directory = (ZipDirectory){.arena = arena_new()};
     if (!find_end(source, &end, err) || !read_entries(source, directory, &end, err)) {
         zip_directory_done(directory);
