@@ -42,7 +42,7 @@ bool check_run_crc(const CheckRun *run, ByteSource *source, uint32_t *crc, Error
             *crc = (uint32_t)crc32_combine(*crc, piece, (z_off_t)size);
         } else {
             if (run && run->unknown) size = run->unknown(run, source, at, size);
-            if (!buffer) buffer = mem_alloc(STEP);
+            if (!buffer) buffer = mem_alloc(source->size < STEP ? (size_t)source->size : STEP);
             fine = read_piece(run, source, at, size, buffer, crc, err);
         }
         at += size;
