@@ -28,7 +28,8 @@ static bool is_raw(const Tensor *tensor)
     const Encoding *e = tensor->encoding;
     return tensor->storage && tensor->storage->source && tensor->dtype != DT_BOOL &&
            tensor_is_contiguous(tensor) &&
-           !(e && (e->big_endian || e->conjugate || e->negate || e->opaque));
+           dtype_info(tensor->dtype)->kind != CLASS_OTHER &&
+           !(e && (e->big_endian || e->conjugate || e->negate || e->opaque || e->quantizer));
 }
 
 CrcBook *crc_book_new(const Audit *audit)

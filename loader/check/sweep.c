@@ -13,6 +13,7 @@
 
 #include "loader/core/memory.h"
 #include "loader/tensor/box.h"
+#include "loader/tensor/values.h"
 
 enum {
     BOX_BYTES = 1 << 20,         /* read at a time */
@@ -28,7 +29,8 @@ typedef struct Work {
     const Tensor *tensor;        /* borrowed */
     Sweep *sweep;                /* being filled */
     SweepWish wish;
-    DType part;                  /* of a component; the tensor's dtype where it is not complex */
+    DType dtype;                 /* of the values: the tensor's, or f32 where it is quantized */
+    DType part;                  /* of a component; `dtype` where it is not complex */
     size_t width, element;       /* bytes of a component, and of an element */
     uint64_t row;                /* elements of a row (an index of axis 0); 0: no rows to look at */
     uint64_t at;                 /* elements seen so far */
@@ -229,17 +231,19 @@ static DType component_of(DType dtype)
     }
 }
 
-/* Whether there is anything to read, and an end to it. */
-static bool check_readable(const Tensor *tensor, Error *err)
+/* Whether there is anything to read, and an end to it; as what, in *dtype. */
+static bool check_readable(const Tensor *tensor, DType *dtype, Error *err)
 {
+    const char *why = NULL;
     if (!tensor->storage || !tensor->dims)
         return error_set(err, ERR_NOT_FOUND, "has no values");
     if (tensor->encoding && tensor->encoding->opaque)
         return error_set(err, ERR_UNSUPPORTED, "%s", tensor->encoding->note
                          ? tensor->encoding->note : "cannot be read as plain values");
-    if (!dtype_size(tensor->dtype))
-        return error_set(err, ERR_UNSUPPORTED, "values of %s are packed",
-                         dtype_name(tensor->dtype));
+    *dtype = tensor_value_dtype(tensor, &why);
+    if (!dtype_size(*dtype))
+        return error_set(err, ERR_UNSUPPORTED, "%s %s", dtype_name(tensor->dtype),
+                         why ? why : "is not read as numbers");
     uint64_t all = tensor_bytes(tensor);
     if (all > EXPANDED_MAX && all > tensor->storage->bytes)
         return error_set(err, ERR_LIMIT, "its %" PRIu64 " bytes of values repeat the %" PRIu64
@@ -252,10 +256,10 @@ static bool check_readable(const Tensor *tensor, Error *err)
 static void begin(Work *work)
 {
     const Tensor *tensor = work->tensor;
-    DTypeClass kind = dtype_info(tensor->dtype)->kind;
+    DTypeClass kind = dtype_info(work->dtype)->kind;
     Sweep *sweep = work->sweep;
-    work->part = component_of(tensor->dtype);
-    work->element = dtype_size(tensor->dtype);
+    work->part = component_of(work->dtype);
+    work->element = dtype_size(work->dtype);
     work->width = dtype_size(work->part);
     sweep->numbers = kind != CLASS_OTHER;
     sweep->whole = work->wish.whole;
@@ -285,19 +289,20 @@ bool sweep_tensor(const Tensor *tensor, SweepWish wish, SweepStep *step, void *c
     Work work = {.tensor = tensor, .sweep = sweep, .wish = wish};
     BoxWalk walk;
     *sweep = (Sweep){.crc = wish.crc ? (uint32_t)crc32(0, NULL, 0) : 0};
-    if (!check_readable(tensor, err)) return false;
-    if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / dtype_size(tensor->dtype))) {
-        sweep->numbers = dtype_info(tensor->dtype)->kind != CLASS_OTHER;
+    if (!check_readable(tensor, &work.dtype, err)) return false;
+    if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / dtype_size(work.dtype))) {
+        sweep->numbers = dtype_info(work.dtype)->kind != CLASS_OTHER;
         return true;
     }
     begin(&work);
     unsigned char *box = mem_alloc((size_t)box_count(&walk) * work.element);
+    double stored = (double)tensor_bytes(tensor) / (double)tensor_count(tensor);
     bool ok;
     do {
         uint64_t count = box_count(&walk);
-        ok = tensor_read(tensor, walk.from, walk.size, box, err);
+        ok = tensor_read_values(tensor, walk.from, walk.size, box, NULL, err);
         if (ok) see_box(&work, box, count);
-        ok = ok && (!step || step(context, count * work.element, err));
+        ok = ok && (!step || step(context, (uint64_t)((double)count * stored), err));
     } while (ok && box_next(&walk));
     if (ok && work.row) {
         find_columns(&work);

@@ -17,7 +17,7 @@ typedef struct SweepRanges {
 
 typedef struct Sweep {
     Measure measure;             /* of the values as numbers; complex ones by component */
-    uint64_t hash;               /* of the packed values: equal content, equal hash */
+    uint64_t hash;               /* of the packed values, quantized ones as their numbers: equal content, equal hash */
     uint32_t crc;                /* CRC-32 of the same; 0 when it was not asked for */
     bool numbers;                /* the values are numbers: measure, rows and columns hold */
     bool whole;                  /* every value is a whole number (only where asked for) */
@@ -31,7 +31,8 @@ typedef struct SweepWish {
     bool crc, whole;
 } SweepWish;
 
-/* Called after each piece with its size in bytes; false stops the sweep (ERR_CANCELLED). */
+/* Called after each piece with its size in bytes, as stored; false, with an error (ERR_CANCELLED):
+ * stop. */
 typedef bool SweepStep(void *context, uint64_t bytes, Error *err);
 
 /* Reads every value once. Errors begin with the tensor's name. What cannot be read as elements
