@@ -17,7 +17,8 @@ typedef struct SweepRanges {
 
 typedef struct Sweep {
     Measure measure;             /* of the values as numbers; complex ones by component */
-    uint64_t hash;               /* of the packed values, quantized ones as their numbers: equal content, equal hash */
+    uint64_t hash;               /* of the packed values, quantized ones as their numbers: equal
+                                    content, equal hash */
     uint32_t crc;                /* CRC-32 of the same; 0 when it was not asked for */
     bool numbers;                /* the values are numbers: measure, rows and columns hold */
     bool whole;                  /* every value is a whole number (only where asked for) */

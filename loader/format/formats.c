@@ -241,8 +241,9 @@ static Checkpoint *open_choice(const char *folder, const FolderModel *model, uns
             continue;
         }
         if (checkpoint && model->count > 1)
-            checkpoint_warn(checkpoint, "the folder holds %zu copies of a model; %s was taken",
-                            model->count, model->names[i]);
+            checkpoint_find(checkpoint, FINDING_NOTE, "copies", NULL, NULL,
+                            "the folder holds %zu copies of a model; %s was taken", model->count,
+                            model->names[i]);
         checkpoint_unref(names_only);
         return checkpoint;
     }

@@ -415,9 +415,11 @@ static Checkpoint *make_checkpoint(Index *index, const OpenContext *context, Sta
     for (size_t i = 0; i < index->shard_count; i++) {
         Shard *shard = &index->shards[i];
         file_bytes += checkpoint_file_bytes(shard->checkpoint);
-        for (size_t j = 0; j < checkpoint_finding_count(shard->checkpoint); j++)
-            checkpoint_warn(checkpoint, "%s: %s", shard->name,
-                            checkpoint_finding(shard->checkpoint, j)->what);
+        for (size_t j = 0; j < checkpoint_finding_count(shard->checkpoint); j++) {
+            const Finding *one = checkpoint_finding(shard->checkpoint, j);
+            checkpoint_find(checkpoint, one->level, one->kind, one->tensor, one->remedy, "%s: %s",
+                            shard->name, one->what);
+        }
         warn_unlisted(shard, dict, checkpoint);
         checkpoint_add_inner_checks(checkpoint, shard->checkpoint, shard->name);
         checkpoint_own(checkpoint, checkpoint_ref(shard->checkpoint), release_checkpoint);
