@@ -30,6 +30,7 @@ static const char *const level_names[] = {
 
 /* -- JSON: one object, on whose fields and order programs rely -------------------------- */
 
+/* NULL is null: about the file as a whole, or nothing to be done. */
 static void write_text(JsonWriter *json, const char *key, const char *text)
 {
     json_key(json, key);
@@ -60,6 +61,7 @@ static void write_number(JsonWriter *json, const char *key, uint64_t number)
     json_uint(json, number);
 }
 
+/* `exit` is in it, as in the JSON of align: the file may outlive the status. */
 static void print_json(const Run *run)
 {
     Text out = {0};
@@ -149,6 +151,7 @@ static bool is_container_sound(const CheckReport *report)
     return true;
 }
 
+/* The counterpart: what has a head is about weights. */
 static bool are_weights_sound(const CheckReport *report)
 {
     for (size_t i = 0; i < check_report_count(report); i++) {
@@ -186,6 +189,7 @@ static void add_summary(Page *page, const Run *run)
     text_done(&counts);
 }
 
+/* A head line, a section for each kind, and what was looked at; cut to 20 lines without -v. */
 static void print_text(const Run *run)
 {
     Text out = {0};
@@ -232,6 +236,7 @@ static int judge(const Run *run)
     return warned && run->invocation->set[OPT_STRICT] ? EXIT_DIFFERS : EXIT_COMPLETE;
 }
 
+/* The bar is drawn where standard error is a terminal, and wiped before the report. */
 static bool check(Run *run, Error *err)
 {
     Arena *arena = arena_new();

@@ -36,6 +36,8 @@ static int compare_views(const void *a, const void *b, void *context)
     return (i > k) - (i < k);
 }
 
+/* Views without bytes are nobody's copy. Strides are compared only where there are gaps or turned
+ * axes: a contiguous tensor may have them or not. */
 static bool same_view(const Subject *subjects, uint32_t i, uint32_t k)
 {
     const Tensor *x = subjects[i].tensor, *y = subjects[k].tensor;
@@ -48,6 +50,7 @@ static bool same_view(const Subject *subjects, uint32_t i, uint32_t k)
            memcmp(x->strides, y->strides, x->rank * sizeof *x->strides) == 0;
 }
 
+/* Sorting by views instead of comparing all pairs: a file may have a million tensors. */
 static void find_firsts(Audit *audit)
 {
     uint32_t *order = mem_alloc((audit->count + 1) * sizeof *order);
@@ -69,6 +72,7 @@ static const char *subject_name(const Audit *audit, const Part *part, const Tens
                         tensor->name);
 }
 
+/* There is room: audit_init has counted. */
 static void add_part(Audit *audit, const Container *container)
 {
     Part *part = &audit->parts[audit->part_count++];
@@ -167,6 +171,9 @@ static void note_unread(Crew *crew, Subject *subject, const Error *why)
     pthread_mutex_unlock(&crew->lock);
 }
 
+/* What each thread does until nothing is left: it takes a tensor, reads all of it, takes the next.
+ * Each writes only to the sweep and the subject that it took. Bools are normalised on reading, so a
+ * CRC of them would say nothing about the file. */
 static void *work(void *context)
 {
     Crew *crew = context;
@@ -184,6 +191,7 @@ static void *work(void *context)
     return NULL;
 }
 
+/* An estimate: views of one storage are counted each. */
 uint64_t audit_bytes(const Audit *audit)
 {
     uint64_t bytes = 0;
@@ -240,6 +248,7 @@ bool audit_sweep(Audit *audit, bool crc, SweepStep *step, void *context, Error *
 
 /* -- For checks ------------------------------------------------------------------------ */
 
+/* Optimizer state has the shapes of weights and none of their habits. */
 bool audit_is_judged(const Audit *audit, const Part *part, size_t i)
 {
     const Subject *subject = &audit->subjects[i];
@@ -264,6 +273,7 @@ static void add_quoted(Text *out, const char *word)
     text_addc(out, '\'');
 }
 
+/* A line that a shell takes as it stands, but for OUT, which the user must choose. */
 const char *audit_command(const Audit *audit, const char *what, const char *options)
 {
     Text line = {0};
@@ -284,6 +294,7 @@ const char *audit_remedy(const Audit *audit, const char *what, const char *code)
     return line;
 }
 
+/* Few enough to be read; the counts tell the rest. */
 void audit_add_ranges(const SweepRanges *ranges, uint64_t all, Text *out)
 {
     enum { SHOWN = 6 };

@@ -25,6 +25,7 @@ static bool step(void *context, uint64_t bytes, Error *err)
     return error_set(err, ERR_CANCELLED, "%s: stopped", options->file);
 }
 
+/* CheckRun's three questions, each answered by the course. */
 static bool run_step(const CheckRun *run, uint64_t bytes, Error *err)
 {
     return step(run->context, bytes, err);
@@ -64,7 +65,8 @@ static bool check_container(const Audit *audit, Course *course, Error *err)
     return true;
 }
 
-/* What formats have found, when opening and just now. */
+/* What formats have found, when opening and just now. It has no head, by which the report tells it
+ * from what was found in weights. */
 static void take_findings(const Checkpoint *checkpoint, CheckReport *report)
 {
     for (size_t i = 0; i < checkpoint_finding_count(checkpoint); i++) {
@@ -74,6 +76,7 @@ static void take_findings(const Checkpoint *checkpoint, CheckReport *report)
     }
 }
 
+/* Names are counted as the user sees them, bytes as they lie in the file. */
 static void count(const Audit *audit, CheckTotals *totals)
 {
     *totals = (CheckTotals){.tensors = audit->count};
@@ -107,6 +110,7 @@ static bool run_all(Audit *audit, Course *course, Error *err)
     return true;
 }
 
+/* A file without tensors still has a container: an empty part stands for its weights. */
 CheckReport *check_run(Checkpoint *checkpoint, const CheckOptions *options, CheckTotals *totals,
                        Error *err)
 {

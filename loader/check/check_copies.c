@@ -22,6 +22,8 @@ static int compare_firsts(const void *a, const void *b, void *context)
     return (i > k) - (i < k);
 }
 
+/* Sorted by their first, the names of one storage stand together. Tensors without elements share
+ * an empty storage by chance. */
 static void check_tied(const Audit *audit, const Part *part)
 {
     size_t count = part->to - part->from;
@@ -44,7 +46,8 @@ static void check_tied(const Audit *audit, const Part *part)
 
 /* -- Copies ---------------------------------------------------------------------------- */
 
-/* A learned tensor that is neither constant nor tiny. */
+/* A learned tensor that is neither constant nor tiny. Buffers that are computed are equal in every
+ * layer, biases may all be 0, and norms all 1: they tell nothing. */
 static bool is_telling(const Audit *audit, const Part *part, size_t i)
 {
     const Subject *subject = &audit->subjects[i];
@@ -53,6 +56,7 @@ static bool is_telling(const Audit *audit, const Part *part, size_t i)
     return m->count >= VALUES_MIN && m->min < m->max;
 }
 
+/* For qsort_r over subjects' numbers: equal contents together, in the order of the file. */
 static int compare_content(const void *a, const void *b, void *context)
 {
     const Subject *subjects = context;
@@ -64,6 +68,7 @@ static int compare_content(const void *a, const void *b, void *context)
     return (i > k) - (i < k);
 }
 
+/* The hash alone could meet by chance among a million tensors; with the sums it cannot. */
 static bool same_content(const Subject *x, const Subject *y)
 {
     return x->sweep->hash == y->sweep->hash && x->tensor->dtype == y->tensor->dtype &&
@@ -100,7 +105,9 @@ static bool same_but_number(const char *a, const char *b, int64_t *apart)
     return differs && *a == *b;
 }
 
-/* One that has the same content as an earlier one. */
+/* One that has the same content as an earlier one. Of two places in a stack of layers that is a
+ * fault; of others (embedding and head) it is a tie that the format could not keep. How far apart
+ * the layers are is said, and not which they are, so that whole blocks fold into one finding. */
 static void report_copy(const Audit *audit, const Subject *original, const Subject *copy)
 {
     int64_t apart;
@@ -121,6 +128,7 @@ static void report_copy(const Audit *audit, const Subject *original, const Subje
                          "%s of equal values that do not share storage", bytes);
 }
 
+/* Every copy is compared with the first of its kind, so that k equal layers are k - 1 remarks. */
 static void check_equals(const Audit *audit, const Part *part)
 {
     uint32_t *order = mem_alloc((part->to - part->from + 1) * sizeof *order);
@@ -137,6 +145,7 @@ static void check_equals(const Audit *audit, const Part *part)
     free(order);
 }
 
+/* Each part by itself: between model and ema equal values are to be expected. */
 void check_copies(const Audit *audit)
 {
     for (size_t p = 0; p < audit->part_count; p++) {

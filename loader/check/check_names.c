@@ -8,9 +8,10 @@
 #include "loader/core/map.h"
 #include "loader/core/text.h"
 
-enum { NAME_BYTES_SANE = 1024 };
+enum { NAME_BYTES_SANE = 1024 };     /* the longest of real models have about 200 */
 
-/* thop's profiler leaves its counters in every module that it looked at. */
+/* thop's profiler registers total_ops and total_params as buffers of every module that it looks at,
+ * and a state dict saved afterwards has them. All are one remark: there are hundreds in a model. */
 static void check_counters(const Audit *audit, const Part *part)
 {
     const char **names = mem_alloc((part->to - part->from + 1) * sizeof *names);
@@ -38,7 +39,8 @@ static size_t average_prefix(const char *name)
     return role_has_word(part, "ema") || role_has_word(part, "swa") ? n : 0;
 }
 
-/* A running average in the same dict as what it averages. */
+/* A running average in the same dict as what it averages (model_ema.* of latent diffusion). A dict
+ * that is nothing but an average is what it is, and is not remarked on. */
 static void check_averages(const Audit *audit, const Part *part)
 {
     const char **names = mem_alloc((part->to - part->from + 1) * sizeof *names);
@@ -67,6 +69,7 @@ static const char *lower(Arena *arena, const char *name)
     return copy;
 }
 
+/* Linear: folded names are looked up, not compared with each other. */
 static void check_case(const Audit *audit, const Part *part)
 {
     Arena *arena = arena_new();
@@ -88,6 +91,8 @@ static void check_case(const Audit *audit, const Part *part)
     arena_free(arena);
 }
 
+/* C0 80 is how a NUL is held in a name (text.h). Such names are kept and can be renamed; they are
+ * only a trap for whatever prints or splits them. */
 static void check_name(const Audit *audit, const Subject *subject)
 {
     const char *name = subject->tensor->name;
@@ -106,7 +111,8 @@ static void check_name(const Audit *audit, const Subject *subject)
                          subject->name, NULL, "%zu bytes", strlen(name));
 }
 
-/* Training state beside the weights, which a release does not need. */
+/* Training state beside the weights, which a release does not need. Adam keeps two numbers for each
+ * weight, so it is often most of the file. */
 static void check_optimizer(const Audit *audit)
 {
     uint64_t state = 0;
@@ -128,6 +134,7 @@ static void check_optimizer(const Audit *audit)
                          "%s in %zu tensor%s", bytes, tensors, tensors == 1 ? "" : "s");
 }
 
+/* Optimizer state has names of its own, which nobody chose. */
 void check_names(const Audit *audit)
 {
     for (size_t p = 0; p < audit->part_count; p++) {

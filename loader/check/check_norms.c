@@ -14,6 +14,7 @@ typedef struct Norm {
     const Subject *weight, *bias, *mean, *variance, *batches;
 } Norm;
 
+/* Whether every value is this one: nothing is below it, and nothing above. */
 static bool is_all(const Subject *subject, double value)
 {
     if (!subject || !subject->sweep) return false;
@@ -21,6 +22,7 @@ static bool is_all(const Subject *subject, double value)
     return measure_finite(m) == m->count && m->count && m->min >= value && m->max <= value;
 }
 
+/* Where a part of a norm is noted; NULL for roles that no norm has. */
 static const Subject **slot_of(Norm *norm, Role role)
 {
     switch (role) {
@@ -33,7 +35,8 @@ static const Subject **slot_of(Norm *norm, Role role)
     }
 }
 
-/* Groups the subjects of a part by module. */
+/* Groups the subjects of a part by module, which is their name without its last part. Modules that
+ * are no norms (a Linear has weight and bias too) are among them; is_norm tells. */
 static size_t find_norms(const Audit *audit, const Part *part, Norm *norms)
 {
     Arena *arena = arena_new();
@@ -68,6 +71,7 @@ static bool is_norm(const Norm *norm)
             role_has_word(weight->name, "ln"));
 }
 
+/* As nn.BatchNorm makes it. One batch in train() mode moves both. */
 static bool is_fresh_batchnorm(const Norm *norm)
 {
     return is_all(norm->mean, 0) && is_all(norm->variance, 1);
@@ -91,6 +95,8 @@ static void check_variance(const Audit *audit, const Norm *norm)
                          m->zeros, m->count);
 }
 
+/* Files of PyTorch before 0.4.1 have no counter, and tools that convert them add one of 0: the
+ * statistics are good all the same, so that is a note. */
 static void check_batchnorm(const Audit *audit, const Norm *norm)
 {
     check_variance(audit, norm);
@@ -109,7 +115,8 @@ static void check_batchnorm(const Audit *audit, const Norm *norm)
                          "it is 0 though the statistics moved: converted from a file without it");
 }
 
-/* All scales 1 and all shifts 0 in a whole model, whose statistics moved or which has none. */
+/* All scales 1 and all shifts 0 in a whole model, whose statistics moved or which has none. One
+ * norm that moved clears all; batch norms that are fresh altogether were told of above. */
 static void check_affine(const Audit *audit, const Norm *norms, size_t count)
 {
     const char **names = mem_alloc((count + 1) * sizeof *names);
@@ -130,6 +137,7 @@ static void check_affine(const Audit *audit, const Norm *norms, size_t count)
     free(names);
 }
 
+/* Each part by itself: model and ema have the same module names. */
 void check_norms(const Audit *audit)
 {
     for (size_t p = 0; p < audit->part_count; p++) {

@@ -17,7 +17,8 @@ typedef struct Distance {
     uint64_t values;
 } Distance;
 
-/* Whether two parts are two copies of one model. */
+/* Whether two parts are two copies of one model: each name of the one is in the other with the same
+ * shape. The counts are compared first, which settles nearly every case. */
 static bool is_rival(const Part *chosen, const Part *other)
 {
     const StateDict *a = chosen->container->dict, *b = other->container->dict;
@@ -43,6 +44,8 @@ static const Subject *find_counterpart(const Audit *audit, const Part *other,
     return floats && subject->sweep && found->sweep ? found : NULL;
 }
 
+/* Pairs with a NaN on either side are left out: they are told of elsewhere, and would make every
+ * sum NaN. */
 static void add_values(Distance *distance, const double *a, const double *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -57,6 +60,7 @@ static void add_values(Distance *distance, const double *a, const double *b, siz
     distance->values += n;
 }
 
+/* The two may have different types: a model in bf16 beside its average in f32. */
 static void add_box(Distance *distance, const Tensor *x, const unsigned char *a, const Tensor *y,
                     const unsigned char *b, uint64_t count)
 {
@@ -72,7 +76,7 @@ static void add_box(Distance *distance, const Tensor *x, const unsigned char *a,
     }
 }
 
-/* Equal contents need not be read again. */
+/* Both are read box by box, in the same boxes. */
 static bool compare(const Tensor *x, const Tensor *y, Distance *distance, SweepStep *step,
                     void *context, Error *err)
 {
@@ -95,6 +99,7 @@ static bool compare(const Tensor *x, const Tensor *y, Distance *distance, SweepS
     return ok;
 }
 
+/* Relative to the chosen one: |a - b| / |a| over all values of all tensors together. */
 static void report_rival(const Audit *audit, const Part *other, const Distance *distance)
 {
     const Container *chosen = audit->parts[0].container;

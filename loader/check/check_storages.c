@@ -19,7 +19,9 @@ static int compare_storages(const void *a, const void *b, void *context)
     return (i > k) - (i < k);
 }
 
-/* Half of the storage, and more than a trifle, belongs to no tensor that is listed. */
+/* Half of the storage, and more than a trifle, belongs to no tensor that is listed. Views that
+ * overlap are counted in full, which errs towards silence; the same view under two names is counted
+ * once. */
 static void check_storage(const Audit *audit, const uint32_t *views, size_t count)
 {
     const Storage *storage = audit->subjects[views[0]].tensor->storage;
@@ -45,6 +47,8 @@ static void check_storage(const Audit *audit, const uint32_t *views, size_t coun
     free(names);
 }
 
+/* Over all parts: a storage of which model has one half and ema the other is well used. What opaque
+ * tensors need of theirs is not known. */
 void check_storages(const Audit *audit)
 {
     uint32_t *order = mem_alloc((audit->count + 1) * sizeof *order);

@@ -43,7 +43,8 @@ static bool counts(const Subject *subject)
            subject->role != ROLE_INTEGERS && subject->role != ROLE_COUNTER;
 }
 
-/* The type that nearly all tensors have; DT_UNKNOWN when there is none. */
+/* The type that nearly all tensors have; DT_UNKNOWN when there is none. By tensors, not by values:
+ * one large embedding must not outvote all layers. */
 static DType find_rule(const Audit *audit, const Part *part)
 {
     size_t tensors[DTYPE_COUNT] = {0}, all = 0;
@@ -67,6 +68,8 @@ static bool is_on_purpose(const Subject *subject, DType rule)
            (half && (subject->tensor->dtype == DT_F32 || role_is_kept_wide(subject->name)));
 }
 
+/* What is kept wide on purpose is one note; what is not is a remark each, with the cast that would
+ * undo it. */
 static void check_islands(const Audit *audit, const Part *part)
 {
     DType rule = find_rule(audit, part);

@@ -17,6 +17,7 @@ static const double OUTLIER = 1e4, DEAD_SHARE = 0.05, TINY_SHARE = 0.01;
 /* The largest number of f16. */
 static const double F16_MAX = 65504;
 
+/* Weights proper: what has rows and columns. Vectors are biases, scales, tables of anything. */
 static bool is_matrix(const Subject *subject)
 {
     return subject->tensor->rank >= 2 &&
@@ -63,6 +64,7 @@ static bool check_zeros(const Audit *audit, const Subject *subject)
     return true;
 }
 
+/* Only what is called a weight or a bias: tables and buffers may well be constant. */
 static void check_constant(const Audit *audit, const Subject *subject)
 {
     const Measure *m = &subject->sweep->measure;
@@ -86,6 +88,8 @@ static bool is_embedding(const Subject *subject)
                                   tensor->dims[0] > 4 * tensor->dims[1]));
 }
 
+/* Some dead channels are in most trained networks, above all behind a ReLU; many of them are no
+ * accident. */
 static void report_dead(const Audit *audit, const Subject *subject, const char *kind,
                         const char *head, const char *remedy, const char *axis,
                         const SweepRanges *ranges, uint64_t all)
@@ -108,6 +112,8 @@ static uint64_t padding_rows(const Subject *subject)
     return is_embedding(subject) && sweep->tail >= TAIL_MIN && sweep->tail < rows ? sweep->tail : 0;
 }
 
+/* Said as a note: such rows are made on purpose, but who loads them into a model with the right
+ * vocabulary wants to know their number. */
 static void check_padding(const Audit *audit, const Subject *subject, uint64_t padding)
 {
     uint64_t rows = (uint64_t)subject->tensor->dims[0];
@@ -122,6 +128,7 @@ static bool is_only_padding(const SweepRanges *rows, uint64_t padding)
     return rows->count == padding && rows->ranges == 1;
 }
 
+/* A single zero row in a table of embeddings is its padding_idx. */
 static void check_rows(const Audit *audit, const Subject *subject)
 {
     const Sweep *sweep = subject->sweep;
@@ -156,6 +163,8 @@ static void check_outliers(const Audit *audit, const Subject *subject)
                      typical);
 }
 
+/* Small weights of f16 are below its least normal number as a rule, and lose nothing that matters:
+ * subnormals are told of in f32 and bf16 only. */
 static void check_type_limits(const Audit *audit, const Subject *subject)
 {
     const Measure *m = &subject->sweep->measure;
@@ -186,6 +195,7 @@ static void check_all_finite(const Audit *audit)
     }
 }
 
+/* A tensor of zeros would be dead in every other way too: that is said once. */
 void check_values(const Audit *audit)
 {
     check_all_finite(audit);

@@ -32,6 +32,7 @@ static bool is_raw(const Tensor *tensor)
            !(e && (e->big_endian || e->conjugate || e->negate || e->opaque || e->quantizer));
 }
 
+/* Tensors without bytes would only be in the way of the search. */
 CrcBook *crc_book_new(const Audit *audit)
 {
     CrcBook *book = mem_alloc(sizeof *book);
@@ -68,6 +69,7 @@ static size_t find(const CrcBook *book, const ByteSource *source, uint64_t from)
     return low;
 }
 
+/* Of several that begin there the longest that fits is taken, so that the fewest steps remain. */
 bool crc_book_known(const CrcBook *book, const ByteSource *source, uint64_t from, uint64_t *size,
                     uint32_t *crc)
 {
@@ -82,6 +84,7 @@ bool crc_book_known(const CrcBook *book, const ByteSource *source, uint64_t from
     return false;
 }
 
+/* Up to the next entry that could be used: one that reaches beyond the end could not. */
 uint64_t crc_book_unknown(const CrcBook *book, const ByteSource *source, uint64_t from,
                           uint64_t size)
 {

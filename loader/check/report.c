@@ -26,6 +26,7 @@ struct CheckReport {
     size_t finding_count;
 };
 
+/* The maps are empty as zeros. */
 CheckReport *check_report_new(void)
 {
     CheckReport *report = mem_alloc(sizeof *report);
@@ -71,6 +72,7 @@ static bool is_known(CheckReport *report, const CheckFinding *finding)
     return known;
 }
 
+/* Kinds keep the order in which they came up: whoever adds first is told first. */
 static void add_remark(CheckReport *report, const CheckFinding *finding)
 {
     Text class = {0};
@@ -108,6 +110,7 @@ void check_report_add(CheckReport *report, FindingLevel level, const char *kind,
     if (!is_known(report, &finding)) add_remark(report, &finding);
 }
 
+/* Lists are taken as they are: who makes one has seen to it that it is made once. */
 void check_report_add_all(CheckReport *report, FindingLevel level, const char *kind,
                           const char *head, const char *const *tensors, size_t count,
                           const char *remedy, const char *format, ...)
@@ -180,6 +183,7 @@ static void keep(CheckReport *report, const CheckFinding *finding)
 }
 
 /* The remarks of one kind and level about single tensors. */
+/* They share a line when their class is the same and their names fold; else each has its own. */
 static void fold_group(CheckReport *report, const Remark *remarks, size_t n)
 {
     const char **names = mem_alloc(n * sizeof *names);
@@ -211,11 +215,13 @@ static void fold_single(CheckReport *report, const Remark *remark)
     keep(report, &finding);
 }
 
+/* Lists and the file as a whole are not folded with others. */
 static bool is_about_one(const Remark *remark)
 {
     return remark->finding.tensor != NULL;
 }
 
+/* A finding for each remark at most, so the array is as long as there are remarks. */
 void check_report_fold(CheckReport *report)
 {
     const Remark *remarks = report->remarks;

@@ -43,6 +43,7 @@ static const char *const wide_words[] = {
     "pos", "correction", "table", "num", "anchors", "sinks", "layernorm", "groupnorm",
     "batchnorm", "dt", "log", "d"};
 
+/* TensorFlow and Keras part by slashes. A separator at the end parts nothing. */
 const char *role_leaf(const char *name)
 {
     const char *leaf = name;
@@ -63,6 +64,7 @@ static bool is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* Borders are whatever is no letter: dots, underscores, digits, the ends. */
 bool role_has_word(const char *name, const char *word)
 {
     size_t n = strlen(word);
@@ -78,6 +80,8 @@ static bool is_recurrent(const char *leaf, const char *word)
     return has_prefix(leaf, word) && (strstr(leaf, "_ih_l") || strstr(leaf, "_hh_l"));
 }
 
+/* Recurrent layers first, whose names end in numbers; then words that make a buffer of whatever
+ * else the part says ("masked_bias"). */
 Role role_of(const char *name)
 {
     const char *leaf = role_leaf(name);
@@ -93,6 +97,7 @@ Role role_of(const char *name)
     return ROLE_OTHER;
 }
 
+/* "norm" counts inside words as well: LayerNorm, rmsnorm, normed. */
 bool role_is_kept_wide(const char *name)
 {
     for (size_t i = 0; i < countof(wide_words); i++)

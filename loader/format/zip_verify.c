@@ -20,6 +20,7 @@ struct ZipVerify {
     size_t use_count, use_room;
 };
 
+/* For checkpoint_own, which knows no types. */
 static void release(void *context)
 {
     ZipVerify *verify = context;
@@ -51,6 +52,7 @@ const ZipUse *zip_verify_uses(const ZipVerify *verify, size_t *count)
     return verify->uses;
 }
 
+/* A made-up zip has eight million members, each with a fault. */
 void zip_verify_find(ZipVerify *verify, size_t *counter, FindingLevel level, const char *kind,
                      const ZipMember *member, const char *remedy, const char *what)
 {
@@ -80,6 +82,7 @@ static void add_hole(Holes *holes, uint64_t from, uint64_t to)
     holes->bytes += to - from;
 }
 
+/* One finding for all: a file that was padded by another tool has a hole before each member. */
 static void report_holes(ZipVerify *verify, const Holes *holes)
 {
     if (holes->count == 1)
@@ -93,6 +96,7 @@ static void report_holes(ZipVerify *verify, const Holes *holes)
                         holes->first);
 }
 
+/* How a scanner is shown another pickle than PyTorch loads. */
 static void report_odd(ZipVerify *verify, size_t *counter, const ZipExtent *extent)
 {
     Text what = {0};
@@ -225,6 +229,7 @@ static void report_absent(ZipVerify *verify, const Crcs *crcs)
                         crcs->absent, crcs->absent + crcs->there);
 }
 
+/* In the order of the directory. `use` says for each member whether a storage looks into it. */
 static bool check_contents(ZipVerify *verify, const CheckRun *run, Error *err)
 {
     size_t count = zip_count(verify->zip);
@@ -257,6 +262,7 @@ static bool check_zip(Checkpoint *checkpoint, void *context, const CheckRun *run
     return fine && check_contents(verify, run, err);
 }
 
+/* Owned before it is registered: the check must not outlive what it looks at. */
 ZipVerify *zip_verify_new(Checkpoint *checkpoint, Zip *zip)
 {
     ZipVerify *verify = mem_alloc(sizeof *verify);

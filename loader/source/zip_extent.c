@@ -24,6 +24,7 @@ static bool differs(uint64_t here, uint64_t there, bool described)
     return here != there && here != 0xFFFFFFFF && !(described && here == 0);
 }
 
+/* Bit 3 may be set here and not in the directory, or the other way round; many tools do so. */
 static unsigned compare_header(const unsigned char *local, const ZipMember *member)
 {
     unsigned flags = (unsigned)little(local + 6, 2), odd = 0;
@@ -94,6 +95,7 @@ static bool read_descriptor(ByteSource *source, ZipExtent *extent, Error *err)
     return true;
 }
 
+/* A header that is not there leaves nothing to compare; its place is still taken. */
 bool zip_extent(Zip *zip, const ZipMember *member, ZipExtent *extent, Error *err)
 {
     ByteSource *source = zip_source(zip);
