@@ -37,8 +37,8 @@ PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip yajl ncursesw libcry
 CFLAGS  = -std=c11 -ffp-contract=off -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I. $(WARN) $(OPT) $(SAN) $(PACKAGES_C)
 LDLIBS  = $(PACKAGES_L) $(HDF5_L) -lm -lpthread
 
-FLOORS  = loader/core loader/source loader/tensor loader/format loader/align loader/export \
-          scripting viewer repl
+FLOORS  = loader/core loader/source loader/tensor loader/format loader/check loader/align \
+          loader/export scripting viewer repl
 SOURCES := $(foreach floor,$(FLOORS),$(wildcard $(floor)/*.c))
 LIBRARY := $(filter-out $(O)/repl/main.o,$(SOURCES:%.c=$(O)/%.o)) $(O)/scripting/bundled.o
 UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))

@@ -32,6 +32,8 @@ const Command commands[] = {
      command_align},
     {"align", "SOURCE [TARGET]", 1, 2, FOR_ALIGN,
      "apply rules, report, and with -o write the aligned checkpoint", command_align},
+    {"check", "CHECKPOINT", 1, 1, FOR_CHECK,
+     "what is wrong with a file, and what is suspicious in its weights", command_check},
     {"help", "[COMMAND]", 0, 1, 0, "this text, or a command's", command_help},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
 

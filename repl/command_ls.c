@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/align/fold.h"
+#include "loader/core/fold.h"
 #include "loader/core/json.h"
 #include "loader/format/format.h"
 #include "loader/tensor/layout.h"

@@ -3,7 +3,7 @@
 # boundary library has one file, and no file or function outgrows its budget.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-floors="loader/core loader/source loader/tensor loader/format loader/align loader/export scripting viewer repl"
+floors="loader/core loader/source loader/tensor loader/format loader/check loader/align loader/export scripting viewer repl"
 number=0
 failures=0
 

@@ -35,6 +35,8 @@ clean 0 ls $data/pretrain.pth --stats
 clean 0 ls --json tests/data/dtypes/legacy.pth
 clean 0 ls --tree tests/data/kinds/sharded-safetensors
 clean 1 diff $data/pretrain.pth $data/net.pth
+clean 0 check tests/data/check/sick.pth --json
+clean 1 check tests/data/check/damaged.pth
 clean 0 align $data/pretrain.pth $data/net.pth -r $data/fix.lua -o "$out/a.pth"
 clean 0 align $data/pretrain.pth $data/net.pth -r $data/fix.lua -o "$out/a.safetensors" --sha256
 clean 2 align $data/pretrain.pth -e 'while true do end'

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/align/fold.h"
+#include "loader/core/fold.h"
 #include "viewer/view_parts.h"
 
 /* The pane has five lines at most: more steps than these would not be seen, and folding more names

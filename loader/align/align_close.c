@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/align/align_parts.h"
-#include "loader/align/fold.h"
+#include "loader/core/fold.h"
 
 /* ---- sources ---- */
 

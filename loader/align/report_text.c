@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/align/fold.h"
 #include "loader/align/report_parts.h"
+#include "loader/core/fold.h"
 #include "loader/core/map.h"
 
 /* ---- what the sections share ---- */

@@ -248,8 +248,9 @@ static Checkpoint *open_choice(const Folder *folder, const FolderModel *model, u
             continue;
         }
         if (checkpoint && model->count > 1)
-            checkpoint_warn(checkpoint, "the folder holds %zu copies of a model; %s was taken",
-                            model->count, model->names[i]);
+            checkpoint_find(checkpoint, FINDING_NOTE, "copies", NULL, NULL,
+                            "the folder holds %zu copies of a model; %s was taken", model->count,
+                            model->names[i]);
         if (checkpoint) folder_note_state(folder, checkpoint);
         checkpoint_unref(names_only);
         return checkpoint;

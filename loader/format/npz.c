@@ -7,6 +7,7 @@
 
 #include "loader/format/npy.h"
 #include "loader/format/zip_kind.h"
+#include "loader/format/zip_verify.h"
 
 /* What a member is worth in the allowance for listing: about its entry in the directory. */
 enum { MEMBER_BYTES = 128 };
@@ -23,11 +24,14 @@ static bool matches_npz(const Zip *zip)
 }
 
 /* One array, as an entry of the dict. The header alone is inflated now. */
-static bool add_member(TorchFile *file, Zip *zip, const ZipMember *member, Object *dict, Error *err)
+static bool add_member(TorchFile *file, ZipVerify *verify, const ZipMember *member, Object *dict,
+                       Error *err)
 {
+    Zip *zip = zip_verify_zip(verify);
     ByteSource *source = zip_open_member(zip, member, err);
     if (!source) return false;
     checkpoint_own_source(file->checkpoint, source);
+    zip_verify_use(verify, member, source);
     size_t n = source->size < NPY_HEAD_MAX ? (size_t)source->size : NPY_HEAD_MAX;
     unsigned char *head = mem_alloc(n);
     Npy npy;
@@ -51,10 +55,11 @@ static bool fill(Checkpoint *checkpoint, Zip *zip, const char *name, Error *err)
     TorchFile file;
     Object *dict = object_new(checkpoint_arena(checkpoint), OBJ_DICT);
     torch_init(&file, checkpoint, name, dict, zip_count(zip) * MEMBER_BYTES);
+    ZipVerify *verify = zip_verify_new(checkpoint, zip);
     bool fine = true;
     for (size_t i = 0; fine && i < zip_count(zip); i++)
         if (is_array(zip_member(zip, i)))
-            fine = add_member(&file, zip, zip_member(zip, i), dict, err);
+            fine = add_member(&file, verify, zip_member(zip, i), dict, err);
     dict->mark = 1;
     file.root = dict;
     file.name = name;

@@ -100,6 +100,7 @@ void part_findings(const Part *part, const char *name, Checkpoint *whole)
     }
     if (count > FINDINGS_REPEATED)
         checkpoint_warn(whole, "%s: and %zu more findings", name, count - FINDINGS_REPEATED);
+    checkpoint_add_inner_checks(whole, part->checkpoint, name);
 }
 
 /* A part's dict with storages of the whole; metadata and order are kept. Names and dims stay the

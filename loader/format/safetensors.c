@@ -25,6 +25,7 @@
 #include "loader/format/fault.h"
 #include "loader/format/format.h"
 #include "loader/format/json_source.h"
+#include "loader/format/safetensors_verify.h"
 
 enum { LENGTH_BYTES = 8 };   /* of N, a u64, little-endian */
 
@@ -483,6 +484,7 @@ static Checkpoint *open_safetensors(OpenContext *context, ByteSource *source, Er
         checkpoint_own_source(checkpoint, source_ref(source));
         checkpoint_set_file_bytes(checkpoint, source->size);
         checkpoint_add_container(checkpoint, "", dict, 0, false);
+        safetensors_verify(checkpoint, dict, header.data);
     } else {
         dict_unref(dict);
     }

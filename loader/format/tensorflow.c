@@ -11,6 +11,7 @@
 #include "loader/format/fault.h"
 #include "loader/format/leveldb.h"
 #include "loader/format/tensorflow.h"
+#include "loader/tensor/check_run.h"
 
 /* Bytes read at a time; of the file `checkpoint`. */
 enum { CHECK_BLOCK = 1 << 20, STATE_FILE_MAX = 1 << 20 };
@@ -33,7 +34,8 @@ typedef struct StoredCrcs {
 } StoredCrcs;
 
 /* Streamed: a tensor may be larger than memory. */
-static bool compute_crc(const StoredCrc *stored, unsigned char *block, uint32_t *crc, Error *err)
+static bool compute_crc(const StoredCrc *stored, unsigned char *block, const CheckRun *run,
+                        uint32_t *crc, Error *err)
 {
     *crc = 0;
     for (uint64_t done = 0; done < stored->size;) {
@@ -42,6 +44,7 @@ static bool compute_crc(const StoredCrc *stored, unsigned char *block, uint32_t 
         if (!source_read(stored->source, stored->offset + done, block, n, err)) return false;
         *crc = crc32c_add(*crc, block, n);
         done += n;
+        if (!check_run_step(run, n, err)) return false;
     }
     return true;
 }
@@ -50,13 +53,12 @@ static bool compute_crc(const StoredCrc *stored, unsigned char *block, uint32_t 
 static bool check_crcs(Checkpoint *checkpoint, void *context, const struct CheckRun *run,
                        Error *err)
 {
-    (void)run;
     const StoredCrcs *stored = context;
     unsigned char *block = mem_alloc(CHECK_BLOCK);
     bool fine = true;
     for (size_t i = 0; fine && i < stored->count; i++) {
         uint32_t crc;
-        fine = compute_crc(&stored->crcs[i], block, &crc, err);
+        fine = compute_crc(&stored->crcs[i], block, run, &crc, err);
         if (fine && crc != stored->crcs[i].crc)
             checkpoint_find(checkpoint, FINDING_ERROR, "crc", stored->crcs[i].tensor,
                             "the shard is damaged, or of another checkpoint: fetch it again",

@@ -293,9 +293,10 @@ static void remark_sources(TorchFile *file)
     object_show(class, &name);
     fault_quote(path->bytes.text, path->bytes.n, 120, &where);
     if (file->sources > 1) text_addf(&more, " and %zu more", file->sources - 1);
-    torch_warn(file, "carries the Python source of %.200s ('%s', %zu bytes)%s, which is not run; "
-               "tenon ls --all shows it", text_string(&name), text_string(&where), text->bytes.n,
-               text_string(&more));
+    checkpoint_find(file->checkpoint, FINDING_NOTE, "source", NULL, NULL,
+                    "carries the Python source of %.200s ('%s', %zu bytes)%s, which is not run; "
+                    "tenon ls --all shows it", text_string(&name), text_string(&where),
+                    text->bytes.n, text_string(&more));
     text_done(&name);
     text_done(&where);
     text_done(&more);

@@ -15,6 +15,7 @@
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
 #include "loader/format/zip_kind.h"
+#include "loader/format/zip_verify.h"
 
 /* What PyTorch accepts in the record "version" (caffe2/serialize/versions.h; torch.save writes 3);
  * bytes of "version" and "byteorder" that are read. */
@@ -23,6 +24,7 @@ enum { VERSION_MIN = 1, VERSION_MAX = 10, SMALL_RECORD_MAX = 64 };
 /* What the reader needs beside TorchFile; its `context` for find_record. */
 typedef struct TorchZip {
     Zip *zip;                /* a reference */
+    ZipVerify *verify;       /* the checkpoint's */
     const char *prefix;      /* "archive/"; in the checkpoint's arena */
     size_t mismatched;       /* records of another size than the pickle claims */
     Text first_mismatch;     /* what the first of them was; owned */
@@ -158,6 +160,7 @@ static bool find_record(TorchFile *file, TorchStorage *storage, Error *err)
     storage->storage.source = zip_open_member(zip->zip, member, err);
     if (!storage->storage.source) return false;
     checkpoint_own_source(file->checkpoint, storage->storage.source);
+    zip_verify_use(zip->verify, member, storage->storage.source);
     return true;
 }
 
@@ -185,6 +188,8 @@ static bool fill(Checkpoint *checkpoint, TorchZip *zip, const char *name, Error 
 {
     zip->prefix = find_prefix(zip->zip, checkpoint, name, err);
     if (!zip->prefix) return false;
+    zip->verify = zip_verify_new(checkpoint, zip->zip);
+    torch_verify(zip->verify, zip->prefix);
     const ZipMember *member = zip_find_in(zip->zip, zip->prefix, "data.pkl");
     ByteSource *pickle = zip_open_member(zip->zip, member, err);
     if (!pickle) return false;

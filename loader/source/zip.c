@@ -160,6 +160,21 @@ const char *zip_prefix(const Zip *zip)
     return zip->directory.prefix;
 }
 
+ByteSource *zip_source(const Zip *zip)
+{
+    return zip->source;
+}
+
+uint64_t zip_end(const Zip *zip)
+{
+    return zip->directory.end;
+}
+
+const ZipDirectory *zip_directory(const Zip *zip)
+{
+    return &zip->directory;
+}
+
 /* -- Stored members --------------------------------------------------------------------
  *
  * Local file header (APPNOTE.TXT 4.3.7); only its length matters here:

@@ -29,6 +29,13 @@ const ZipMember *zip_find(const Zip *zip, const char *name);
 /* The directory component that all members share ("archive/"), "" when there is none. */
 const char *zip_prefix(const Zip *zip);
 
+/* The whole file; borrowed. */
+ByteSource *zip_source(const Zip *zip);
+/* The byte behind the end record and its comment: the size of the source, or less. */
+uint64_t zip_end(const Zip *zip);
+/* Its directory, for whoever looks at the file as a whole; borrowed. */
+const ZipDirectory *zip_directory(const Zip *zip);
+
 /* A member's content. Stored: a window whose start is found at the first read (opening costs
  * nothing). Deflated: inflated once, at the first read, into memory when small, else into an
  * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error. */

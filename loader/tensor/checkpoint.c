@@ -31,6 +31,7 @@ struct Checkpoint {
     size_t finding_count, finding_room;
     Check *checks;               /* owned; emptied by running them */
     size_t check_count, check_room;
+    bool wants_crc;              /* one of them does */
     Owned *owned;                /* released last, newest first */
     size_t owned_count, owned_room;
 };
@@ -185,6 +186,16 @@ void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *
     checkpoint->checks[checkpoint->check_count++] = (Check){check, context};
 }
 
+void checkpoint_want_crc(Checkpoint *checkpoint)
+{
+    checkpoint->wants_crc = true;
+}
+
+bool checkpoint_wants_crc(const Checkpoint *checkpoint)
+{
+    return checkpoint->wants_crc;
+}
+
 /* Taken off before they run, so that a check that fails is not run again. */
 bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, Error *err)
 {
@@ -197,6 +208,36 @@ bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, E
         fine = checks[i].run(checkpoint, checks[i].context, run, err);
     free(checks);
     return fine;
+}
+
+/* The inner file of add_inner_checks; in the outer checkpoint's arena. */
+typedef struct InnerChecks {
+    Checkpoint *inner;           /* borrowed */
+    const char *name;            /* held name */
+} InnerChecks;
+
+static bool run_inner(Checkpoint *outer, void *context, const struct CheckRun *run, Error *err)
+{
+    const InnerChecks *checks = context;
+    size_t before = checks->inner->finding_count;
+    Text name = {0};
+    name_show(checks->name, &name);
+    bool fine = checkpoint_run_checks(checks->inner, run, err);
+    for (size_t i = before; i < checks->inner->finding_count; i++) {
+        const Finding *one = &checks->inner->findings[i];
+        checkpoint_find(outer, one->level, one->kind, one->tensor, one->remedy, "%s: %s",
+                        text_string(&name), one->what);
+    }
+    text_done(&name);
+    return fine;
+}
+
+void checkpoint_add_inner_checks(Checkpoint *outer, Checkpoint *inner, const char *name)
+{
+    if (!inner->check_count) return;
+    if (inner->wants_crc) outer->wants_crc = true;
+    const InnerChecks checks = {inner, arena_strdup(outer->arena, name)};
+    checkpoint_add_check(outer, run_inner, arena_copy(outer->arena, &checks, sizeof checks));
 }
 
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,

@@ -34,6 +34,7 @@ void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *o
 
 /* Something that is wrong with the file, or only odd, though it could be opened. */
 typedef enum FindingLevel {
+    FINDING_NOTE,            /* nothing is wrong; good to know */
     FINDING_WARNING,         /* odd: most readers take it */
     FINDING_ERROR            /* wrong: the container contradicts itself or its format */
 } FindingLevel;
@@ -57,15 +58,22 @@ size_t checkpoint_finding_count(const Checkpoint *checkpoint);
 const Finding *checkpoint_finding(const Checkpoint *checkpoint, size_t index);
 
 /* What a format can check only by reading all of a file (CRCs, gaps): registered while opening, run
- * on demand. It reports with checkpoint_find; false, with the error set, when it could not go on.
- * `run` is whatever the caller of checkpoint_run_checks hands on to its checks; may be NULL. */
+ * on demand. It reports with checkpoint_find; false, with the error set, when it could not go on
+ * or was cancelled. `run` is check_run.h's, for its reads. */
 struct CheckRun;
 typedef bool CheckpointCheck(Checkpoint *checkpoint, void *context, const struct CheckRun *run,
                              Error *err);
 /* `context` lives as long as the checkpoint. */
 void checkpoint_add_check(Checkpoint *checkpoint, CheckpointCheck *check, void *context);
+/* One of the checks will ask for CRC-32s (check_run_crc): who reads values anyway may compute those
+ * of their bytes for it. */
+void checkpoint_want_crc(Checkpoint *checkpoint);
+bool checkpoint_wants_crc(const Checkpoint *checkpoint);
 /* Runs all of them, once each, in their order; a second call does nothing. */
 bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, Error *err);
+/* The checks of an inner file (a shard) become checks of the outer one; what they find is said with
+ * "NAME: " before it. `inner` must live as long as `outer`; `name` is copied. */
+void checkpoint_add_inner_checks(Checkpoint *outer, Checkpoint *inner, const char *name);
 
 /* Takes over one reference of `dict`. */
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,

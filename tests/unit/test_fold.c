@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "loader/align/fold.h"
+#include "loader/core/fold.h"
 #include "loader/core/map.h"
 
 enum { NAMES_MAX = 4096 };

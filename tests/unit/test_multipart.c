@@ -178,7 +178,7 @@ static void test_variants(void **state)
     write_model(state, "v/pytorch_model.fp16.bin", "b");
     Checkpoint *c = must_open(state, "v");
     has_letters(c, "", "a");
-    must_find(c, FINDING_WARNING, "file", "2 copies of a model; model.fp16.safetensors was taken");
+    must_find(c, FINDING_NOTE, "copies", "2 copies of a model; model.fp16.safetensors was taken");
     checkpoint_unref(c);
     write_model(state, "v/model.int8.safetensors", "c");
     must_refuse(state, "v", ERR_NOT_FOUND, "3 files in it may be meant");

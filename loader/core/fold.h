@@ -1,7 +1,7 @@
 /* Folding: many keys in one line, exactly. `layers.{0-31}.attn.{k,q,v}.weight` never names a
  * key that is not there: expand(fold(keys)) == keys, as a set. */
-#ifndef LOADER_ALIGN_FOLD_H
-#define LOADER_ALIGN_FOLD_H
+#ifndef LOADER_CORE_FOLD_H
+#define LOADER_CORE_FOLD_H
 
 #include "loader/core/memory.h"
 #include "loader/core/text.h"

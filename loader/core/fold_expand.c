@@ -1,7 +1,7 @@
 /* Folding, the way back: the names that a folded text stands for.
  *
  *   a.{0-1}.{k,q}  →  a.0.k  a.0.q  a.1.k  a.1.q */
-#include "loader/align/fold.h"
+#include "loader/core/fold.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  *
  *   a.0.q  a.0.k  a.1.q  a.1.k   →  a.0.{k,q}  a.1.{k,q}   →  a.{0-1}.{k,q}
  *   a.0.q  a.0.k  a.1.q          →  a.0.{k,q}  a.1.q       (a.{0-1}.{k,q} would name a.1.k) */
-#include "loader/align/fold.h"
+#include "loader/core/fold.h"
 
 #include <stdlib.h>
 #include <string.h>

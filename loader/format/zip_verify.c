@@ -1,0 +1,274 @@
+/* The members are looked at in the order of the file: headers and gaps first, then contents. */
+#include "loader/format/zip_verify.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "loader/core/map.h"
+#include "loader/core/text.h"
+#include "loader/tensor/check_run.h"
+
+enum { FINDINGS_MAX = 1000 };    /* of one kind; more of them are counted only */
+
+static const char rewrite[] = "load it with torch.load and save it again, if you trust it";
+static const char fetch[] = "the file was damaged or changed: fetch it again";
+
+struct ZipVerify {
+    Checkpoint *checkpoint;      /* which owns this */
+    Zip *zip;                    /* a reference */
+    ZipUse *uses;                /* owned */
+    size_t use_count, use_room;
+};
+
+/* For checkpoint_own, which knows no types. */
+static void release(void *context)
+{
+    ZipVerify *verify = context;
+    zip_unref(verify->zip);
+    free(verify->uses);
+    free(verify);
+}
+
+void zip_verify_use(ZipVerify *verify, const ZipMember *member, ByteSource *source)
+{
+    verify->uses = mem_grow(verify->uses, &verify->use_room, verify->use_count + 1,
+                            sizeof *verify->uses);
+    verify->uses[verify->use_count++] = (ZipUse){member, source};
+}
+
+Checkpoint *zip_verify_checkpoint(ZipVerify *verify)
+{
+    return verify->checkpoint;
+}
+
+Zip *zip_verify_zip(ZipVerify *verify)
+{
+    return verify->zip;
+}
+
+const ZipUse *zip_verify_uses(const ZipVerify *verify, size_t *count)
+{
+    *count = verify->use_count;
+    return verify->uses;
+}
+
+/* A made-up zip has eight million members, each with a fault. */
+void zip_verify_find(ZipVerify *verify, size_t *counter, FindingLevel level, const char *kind,
+                     const ZipMember *member, const char *remedy, const char *what)
+{
+    size_t n = (*counter)++;
+    if (n < FINDINGS_MAX)
+        checkpoint_find(verify->checkpoint, level, kind, member ? member->name : NULL, remedy,
+                        "%s", what);
+    else if (n == FINDINGS_MAX)
+        checkpoint_find(verify->checkpoint, level, kind, NULL, remedy, "and more of them");
+}
+
+/* -- Headers and gaps ------------------------------------------------------------------ */
+
+/* Bytes between members that no entry refers to. */
+typedef struct Holes {
+    size_t count;
+    uint64_t bytes, first, size; /* of all; place and size of the first */
+} Holes;
+
+static void add_hole(Holes *holes, uint64_t from, uint64_t to)
+{
+    if (to <= from) return;
+    if (!holes->count++) {
+        holes->first = from;
+        holes->size = to - from;
+    }
+    holes->bytes += to - from;
+}
+
+/* One finding for all: a file that was padded by another tool has a hole before each member. */
+static void report_holes(ZipVerify *verify, const Holes *holes)
+{
+    if (holes->count == 1)
+        checkpoint_find(verify->checkpoint, FINDING_WARNING, "hole", NULL, rewrite,
+                        "%" PRIu64 " bytes at byte %" PRIu64 " belong to no member", holes->size,
+                        holes->first);
+    else if (holes->count)
+        checkpoint_find(verify->checkpoint, FINDING_WARNING, "hole", NULL, rewrite,
+                        "%" PRIu64 " bytes in %zu places belong to no member, the first %" PRIu64
+                        " of them at byte %" PRIu64, holes->bytes, holes->count, holes->size,
+                        holes->first);
+}
+
+/* How a scanner is shown another pickle than PyTorch loads. */
+static void report_odd(ZipVerify *verify, size_t *counter, const ZipExtent *extent)
+{
+    Text what = {0};
+    text_add(&what, "its local header contradicts the directory: ");
+    zip_odd_show(extent->odd, &what);
+    text_add(&what, "; readers disagree about what is in the file");
+    zip_verify_find(verify, counter, FINDING_ERROR, "local-header", extent->member, fetch,
+                    text_string(&what));
+    text_done(&what);
+}
+
+/* For qsort over pointers to members: in the order of their places in the file. */
+static int by_header(const void *a, const void *b)
+{
+    const ZipMember *x = *(const ZipMember *const *)a, *y = *(const ZipMember *const *)b;
+    return (x->header > y->header) - (x->header < y->header);
+}
+
+/* Each member must end where the next one starts, the last where the directory does. */
+static bool check_extents(ZipVerify *verify, const ZipMember **order, Error *err)
+{
+    const ZipDirectory *directory = zip_directory(verify->zip);
+    size_t odd = 0, overlaps = 0, count = zip_count(verify->zip);
+    uint64_t end = 0;
+    Holes holes = {0};
+    for (size_t i = 0; i < count; i++) {
+        ZipExtent extent;
+        if (!zip_extent(verify->zip, order[i], &extent, err)) return false;
+        if (extent.odd) report_odd(verify, &odd, &extent);
+        if (order[i]->header < end)
+            zip_verify_find(verify, &overlaps, FINDING_ERROR, "overlap", order[i], fetch,
+                            "it begins inside the member before it");
+        add_hole(&holes, end, order[i]->header);
+        if (extent.end > end) end = extent.end;
+    }
+    if (end > directory->start)
+        zip_verify_find(verify, &overlaps, FINDING_ERROR, "overlap", order[count - 1], fetch,
+                        "it reaches into the directory");
+    add_hole(&holes, end, directory->start);
+    add_hole(&holes, directory->start + directory->size, directory->records);
+    report_holes(verify, &holes);
+    uint64_t behind = zip_source(verify->zip)->size - directory->end;
+    if (behind)
+        checkpoint_find(verify->checkpoint, FINDING_WARNING, "trailing", NULL, rewrite,
+                        "%" PRIu64 " bytes follow the end of the zip; nothing refers to them",
+                        behind);
+    return true;
+}
+
+/* ASCII only, as miniz, the reader in PyTorch, folds. */
+static void check_case(ZipVerify *verify)
+{
+    Arena *arena = arena_new();
+    NameMap seen = {0};
+    size_t counter = 0;
+    for (size_t i = 0; i < zip_count(verify->zip); i++) {
+        const ZipMember *member = zip_member(verify->zip, i);
+        char *folded = arena_strdup(arena, member->name);
+        for (char *p = folded; *p; p++)
+            if (*p >= 'A' && *p <= 'Z') *p = (char)(*p + ('a' - 'A'));
+        if (map_set(&seen, folded, (uint32_t)i) != MAP_NONE)
+            zip_verify_find(verify, &counter, FINDING_ERROR, "case", member, rewrite,
+                            "its name differs from another one only in case; PyTorch may read "
+                            "either");
+    }
+    map_done(&seen);
+    arena_free(arena);
+}
+
+/* -- Contents -------------------------------------------------------------------------- */
+
+/* How the CRCs came out. */
+typedef struct Crcs {
+    size_t wrong, unread;        /* counters of findings */
+    size_t absent, there;        /* claims of 0 where there is content, and others */
+} Crcs;
+
+/* The source that a member is read through already, or a new reference to one of its own. */
+static ByteSource *open_content(const ZipVerify *verify, const uint32_t *use, size_t index,
+                                Error *err)
+{
+    if (use[index] != MAP_NONE) return source_ref(verify->uses[use[index]].source);
+    return zip_open_member(verify->zip, zip_member(verify->zip, index), err);
+}
+
+/* False only when the user asked to stop. A claim of 0 means that none was computed. */
+static bool check_member(ZipVerify *verify, const uint32_t *use, size_t index, Crcs *crcs,
+                         const CheckRun *run, Error *err)
+{
+    const ZipMember *member = zip_member(verify->zip, index);
+    Error why = {0};
+    uint32_t crc = 0;
+    if (!member->size) return true;
+    if (!member->crc) {
+        crcs->absent++;
+        return true;
+    }
+    crcs->there++;
+    ByteSource *source = open_content(verify, use, index, &why);
+    bool fine = source && check_run_crc(run, source, &crc, &why);
+    source_unref(source);
+    if (!fine && why.code == ERR_CANCELLED) {
+        if (err) *err = why;
+        return false;
+    }
+    if (!fine) {
+        zip_verify_find(verify, &crcs->unread, FINDING_ERROR, "unreadable", member, fetch,
+                        why.text);
+    } else if (crc != member->crc) {
+        Text what = {0};
+        text_addf(&what, "its bytes have the CRC-32 %08" PRIx32 ", the directory says %08" PRIx32,
+                  crc, member->crc);
+        zip_verify_find(verify, &crcs->wrong, FINDING_ERROR, "crc", member, fetch,
+                        text_string(&what));
+        text_done(&what);
+    }
+    return true;
+}
+
+/* All members without a CRC: set_crc32_options(False) wrote the file. Some of them: odd. */
+static void report_absent(ZipVerify *verify, const Crcs *crcs)
+{
+    if (!crcs->absent) return;
+    if (!crcs->there)
+        checkpoint_find(verify->checkpoint, FINDING_NOTE, "crc-absent", NULL, NULL,
+                        "no CRC was computed when it was written, so damage cannot be seen");
+    else
+        checkpoint_find(verify->checkpoint, FINDING_WARNING, "crc-absent", NULL, rewrite,
+                        "%zu of %zu members have no CRC, so damage to them cannot be seen",
+                        crcs->absent, crcs->absent + crcs->there);
+}
+
+/* In the order of the directory. `use` says for each member whether a storage looks into it. */
+static bool check_contents(ZipVerify *verify, const CheckRun *run, Error *err)
+{
+    size_t count = zip_count(verify->zip);
+    uint32_t *use = mem_alloc((count + 1) * sizeof *use);
+    Crcs crcs = {0};
+    bool go_on = true;
+    for (size_t i = 0; i < count; i++) use[i] = MAP_NONE;
+    for (size_t i = 0; i < verify->use_count; i++)
+        use[verify->uses[i].member - zip_member(verify->zip, 0)] = (uint32_t)i;
+    for (size_t i = 0; go_on && i < count; i++)
+        go_on = check_member(verify, use, i, &crcs, run, err);
+    free(use);
+    if (go_on) report_absent(verify, &crcs);
+    return go_on;
+}
+
+/* A CheckpointCheck. */
+static bool check_zip(Checkpoint *checkpoint, void *context, const CheckRun *run, Error *err)
+{
+    (void)checkpoint;
+    ZipVerify *verify = context;
+    size_t count = zip_count(verify->zip);
+    if (!count) return true;
+    const ZipMember **order = mem_alloc(count * sizeof *order);
+    for (size_t i = 0; i < count; i++) order[i] = zip_member(verify->zip, i);
+    qsort(order, count, sizeof *order, by_header);
+    bool fine = check_extents(verify, order, err);
+    free(order);
+    check_case(verify);
+    return fine && check_contents(verify, run, err);
+}
+
+/* Owned before it is registered: the check must not outlive what it looks at. */
+ZipVerify *zip_verify_new(Checkpoint *checkpoint, Zip *zip)
+{
+    ZipVerify *verify = mem_alloc(sizeof *verify);
+    *verify = (ZipVerify){.checkpoint = checkpoint, .zip = zip_ref(zip)};
+    checkpoint_own(checkpoint, verify, release);
+    checkpoint_add_check(checkpoint, check_zip, verify);
+    checkpoint_want_crc(checkpoint);
+    return verify;
+}
