@@ -29,9 +29,15 @@ const ZipMember *zip_find(const Zip *zip, const char *name);
 /* The directory component that all members share ("archive/"), "" when there is none. */
 const char *zip_prefix(const Zip *zip);
 
+/* The whole file; borrowed. */
+ByteSource *zip_source(const Zip *zip);
+/* The byte behind the end record and its comment: the size of the source, or less. */
+uint64_t zip_end(const Zip *zip);
+
 /* A member's content. Stored: a window whose start is found at the first read (opening costs
  * nothing). Deflated: inflated once, at the first read, into memory when small, else into an
- * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error. */
+ * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error (a claimed
+ * CRC of 0 means "not computed"). */
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err);
 /* The first n bytes of a member, of which no more than these are inflated. The caller asks for no
  * more than it has. */

@@ -22,6 +22,7 @@ static const uint32_t END_MAGIC = 0x06054b50, LOCATOR_MAGIC = 0x07064b50, END64_
 typedef struct EndRecord {
     uint64_t count, size, offset;   /* entries; bytes and place of the central directory */
     uint64_t at;                    /* where the record itself stands */
+    uint64_t behind;                /* the byte behind the last record and its comment */
 } EndRecord;
 
 /* n bytes, the lowest first. */
@@ -74,7 +75,8 @@ static bool read_end64(ByteSource *source, EndRecord *end, Error *err)
         !source_read(source, at, record, sizeof record, NULL) || u32(record) != END64_MAGIC)
         return error_set(err, ERR_FORMAT, "%s: its zip64 end record is not where the locator says "
                          "(byte %" PRIu64 "); the file is damaged", source->name, at);
-    EndRecord wide = {little(record + 32, 8), little(record + 40, 8), little(record + 48, 8), at};
+    EndRecord wide = {little(record + 32, 8), little(record + 40, 8), little(record + 48, 8), at,
+                      end->behind};
     if ((end->count != 0xFFFF && end->count != wide.count) ||
         (end->size != 0xFFFFFFFF && end->size != wide.size) ||
         (end->offset != 0xFFFFFFFF && end->offset != wide.offset))
@@ -99,8 +101,9 @@ static bool find_end(ByteSource *source, EndRecord *end, Error *err)
     bool found = false, ok = source_read(source, source->size - window, tail, (size_t)window, err);
     for (uint64_t i = window; ok && !found && i-- > 0;) {
         if (window - i < END_SIZE || u32(tail + i) != END_MAGIC) continue;
-        *end = (EndRecord){u16(tail + i + 10), u32(tail + i + 12), u32(tail + i + 16),
-                           source->size - window + i};
+        uint64_t at = source->size - window + i, behind = at + END_SIZE + u16(tail + i + 20);
+        *end = (EndRecord){u16(tail + i + 10), u32(tail + i + 12), u32(tail + i + 16), at,
+                           behind < source->size ? behind : source->size};
         bool one_disk = u16(tail + i + 4) == u16(tail + i + 6);
         if (!read_end64(source, end, err)) ok = false;
         else found = one_disk && is_plausible(source, end);
@@ -281,6 +284,7 @@ bool zip_directory_read(ByteSource *source, ZipDirectory *directory, Error *err)
         return false;
     }
     find_prefix(directory);
+    directory->end = end.behind;
     return true;
 }
 

@@ -23,6 +23,7 @@ typedef struct ZipDirectory {
     size_t count;            /* members read so far; all of them once it is complete */
     NameMap index;           /* name → index of members */
     const char *prefix;      /* shared first component with its '/', or "" */
+    uint64_t end;            /* the byte behind the end record and its comment */
 } ZipDirectory;
 
 /* Fills an empty ZipDirectory; on failure it is empty again. */
