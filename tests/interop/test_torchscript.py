@@ -1,6 +1,8 @@
 """PyTorch writes zips that are no torch.save: TorchScript, torch.export, torch.package, a .pth in
 a zip. tenon reads the names, dtypes, shapes and values that PyTorch itself gives."""
+import json
 import os
+import sys
 import unittest
 import warnings
 import zipfile
@@ -64,6 +66,45 @@ class Held(nn.Module):
 
     def forward(self, x):
         return x + self.row[0] + self.inside["k"].sum() + self.numbers[0] + self.pair[0].sum()
+
+
+class Pair(torch.Tensor):
+    """A subclass of Tensor that keeps its values in two others; torch.export pickles it."""
+    @staticmethod
+    def __new__(cls, high, low, size=None, stride=None):
+        return torch.Tensor._make_wrapper_subclass(cls, high.shape, dtype=high.dtype)
+
+    def __init__(self, high, low, size=None, stride=None):
+        self.high, self.low = high, low
+
+    def __tensor_flatten__(self):
+        return ["high", "low"], None
+
+    @staticmethod
+    def __tensor_unflatten__(parts, context, size, stride):
+        return Pair(parts["high"], parts["low"])
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args, kwargs):
+        if function in (torch.ops.aten.detach.default, torch.ops.aten.clone.default):
+            return Pair(function(args[0].high), function(args[0].low))
+        plain = [one.high if isinstance(one, Pair) else one for one in args]
+        return function(*plain, **(kwargs or {}))
+
+
+# pickle looks a class up where it says that it lies.
+Pair.__module__ = "__main__"
+sys.modules["__main__"].Pair = Pair
+
+
+class Paired(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair = nn.Parameter(Pair(torch.ones(3, 3), torch.zeros(3, 3)), requires_grad=False)
+        self.plain = nn.Parameter(torch.randn(3))
+
+    def forward(self, x):
+        return x @ self.plain
 
 
 class Zips(Case):
@@ -209,6 +250,15 @@ class Zips(Case):
         self.same(self.listing(path + "::constants"), constants)
         self.same(self.listing(path + "::sample_inputs::[0]"),
                   {"[0]": program.example_inputs[0][0]})
+
+    def test_torch_export_of_a_tensor_subclass(self):
+        model, path = Paired(), self.path("paired.pt2")
+        program = self.quietly(torch.export.export, model, (torch.ones(2, 3),))
+        self.quietly(torch.export.save, program, path)
+        got = {one["key"]: one for one in json.loads(self.tenon("ls", "--json", path))["tensors"]}
+        self.assertEqual(got["pair"]["shape"], [3, 3])
+        self.assertIn("keeps its values in other tensors", self.tenon("ls", path))
+        self.assertEqual(got["plain"]["bytes"], 12)
 
     def test_torch_export_of_several_models(self):
         from torch.export.pt2_archive._package import package_pt2
