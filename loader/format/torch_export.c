@@ -107,7 +107,9 @@ static bool open_pickled(Export *export, const char *record, Tensor *tensor)
     Checkpoint *inner =
         source ? export->context->open_bytes(export->context, source, export->err) : NULL;
     source_unref(source);
-    if (!inner) return false;
+    if (!inner ||
+        !zip_count_inner(inner, record, &export->total, archive->file, export->err))
+        return false;
     const Container *one = checkpoint_choose(inner, NULL, NULL);
     bool fine = one && dict_count(one->dict) == 1;
     if (fine) {
@@ -120,7 +122,6 @@ static bool open_pickled(Export *export, const char *record, Tensor *tensor)
         }
     }
     checkpoint_keep(archive->checkpoint, inner, record);
-    if (!zip_count_inner(inner, &export->total, archive->file, export->err)) return false;
     return fine || error_set(export->err, ERR_FORMAT, "its pickle is not one tensor");
 }
 
@@ -237,8 +238,10 @@ static bool adopt_file(Export *export, const char *record, const char *path, boo
         source ? export->context->open_bytes(export->context, source, &reason) : NULL;
     source_unref(source);
     if (inner) {
+        if (!zip_count_inner(inner, path, &export->total, archive->file, export->err))
+            return false;
         checkpoint_adopt(archive->checkpoint, inner, path);
-        return zip_count_inner(inner, &export->total, archive->file, export->err);
+        return true;
     }
     if (needed && export->err) *export->err = reason;
     if (!needed)

@@ -55,8 +55,8 @@ static bool read_pickles(TorchArchive *archive, Error *err)
         Checkpoint *inner = open_pickle(archive, record, &reason);
         if (inner) {
             read++;
+            if (!zip_count_inner(inner, record, &tensors, archive->file, err)) return false;
             checkpoint_adopt(archive->checkpoint, inner, record);
-            if (!zip_count_inner(inner, &tensors, archive->file, err)) return false;
             continue;
         }
         if (!failed++) first = reason;

@@ -388,11 +388,13 @@ static void fill_from_dict(const Object *node, size_t index)
     if (dict && dict->kind == OBJ_DICT && !node->call->map) node->call->map = (Object *)dict;
 }
 
-/* The helpers of TorchScript's pickles. 1.0 and 1.1 had them as classes of __main__. */
-static bool is_jit_helper(const Object *global)
+/* The helpers of TorchScript's pickles. 1.0 and 1.1, whose pickles come with a table, had them as
+ * classes of __main__, where elsewhere the user's own are. */
+static bool is_jit_helper(const TorchFile *file, const Object *global)
 {
-    return global->kind == OBJ_GLOBAL && (strcmp(global->global.module, "torch.jit._pickle") == 0 ||
-                                          strcmp(global->global.module, "__main__") == 0);
+    if (global->kind != OBJ_GLOBAL) return false;
+    return strcmp(global->global.module, "torch.jit._pickle") == 0 ||
+           (file->table && strcmp(global->global.module, "__main__") == 0);
 }
 
 /* build_tensor_from_id(i): tensor i of the table that lies beside the pickle. */
@@ -417,7 +419,7 @@ static bool unwrap_helper(TorchFile *file, Object *node, bool *done, Error *err)
         "restore_type_tag", "build_intlist", "build_tensorlist", "build_doublelist",
         "build_boollist", "IntList", "TensorList", "DoubleList", "BoolList"};
     const ObjectCall *call = node->call;
-    *done = is_jit_helper(call->callable) && call->args->kind == OBJ_TUPLE &&
+    *done = is_jit_helper(file, call->callable) && call->args->kind == OBJ_TUPLE &&
             call->args->list.count;
     if (!*done) return true;
     const char *name = call->callable->global.name;

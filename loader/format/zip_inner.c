@@ -49,8 +49,9 @@ static bool adopt_all(OpenContext *context, Zip *zip, Checkpoint *checkpoint, Tr
         Checkpoint *inner = open_member(context, zip, member, &reason);
         if (inner) {
             tried->opened++;
+            if (!zip_count_inner(inner, member->name, &tried->tensors, context->path, err))
+                return false;
             checkpoint_adopt(checkpoint, inner, member->name);
-            if (!zip_count_inner(inner, &tried->tensors, context->path, err)) return false;
         } else if (promises(member->name)) {
             if (tried->first.code == ERR_NONE) tried->first = reason;
             checkpoint_find(checkpoint, FINDING_WARNING, "inner-file", member->name, NULL, "%s",

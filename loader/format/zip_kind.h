@@ -19,9 +19,11 @@ typedef struct ZipKind {
 extern const ZipKind zip_script, zip_script_old, zip_torch, zip_export, zip_package, zip_npz,
     zip_inner;
 
-/* A checkpoint that was found in a zip counts against LIMIT_TENSORS with all others: each file may
- * do only so much, but there may be thousands. False, with an error, when *total is too much. */
-bool zip_count_inner(const Checkpoint *inner, uint64_t *total, const char *file, Error *err);
+/* A checkpoint that was found in a zip, and will be adopted as `name`, counts against LIMIT_TENSORS
+ * with all others: each file may do only so much, but there may be thousands. False, with an error,
+ * when *total is too much; the checkpoint is let go then. */
+bool zip_count_inner(Checkpoint *inner, const char *name, uint64_t *total, const char *file,
+                     Error *err);
 
 /* For `matches` and `open`. Whether there is a member of that name, at the top or in whatever first
  * folder: the archive's own folder is not known while its kind is not. */

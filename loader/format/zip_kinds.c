@@ -76,13 +76,20 @@ const ZipMember *zip_find_in(const Zip *zip, const char *folder, const char *nam
     return member;
 }
 
-bool zip_count_inner(const Checkpoint *inner, uint64_t *total, const char *file, Error *err)
+/* A container takes about as much memory as 16 tensors, and its path, which is copied, as one for
+ * each 64 bytes. */
+bool zip_count_inner(Checkpoint *inner, const char *name, uint64_t *total, const char *file,
+                     Error *err)
 {
-    enum { CONTAINER_COST = 16 };    /* about as much memory as so many tensors */
+    enum { CONTAINER_COST = 16, PATH_BYTES = 64 };
     char more[LIMIT_TEXT];
-    for (size_t i = 0; i < checkpoint_container_count(inner); i++)
-        *total += dict_count(checkpoint_container(inner, i)->dict) + CONTAINER_COST;
+    for (size_t i = 0; i < checkpoint_container_count(inner); i++) {
+        const Container *one = checkpoint_container(inner, i);
+        *total += dict_count(one->dict) + CONTAINER_COST +
+                  (strlen(name) + strlen(one->path)) / PATH_BYTES;
+    }
     if (*total <= limit(LIMIT_TENSORS)) return true;
+    checkpoint_unref(inner);
     return fault_file(err, ERR_LIMIT, file, "the files in it hold more tensors, %s",
                       limit_text(LIMIT_TENSORS, more));
 }

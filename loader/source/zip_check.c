@@ -37,7 +37,7 @@ static void quote(const char *name, Text *out)
     Text shown = {0};
     name_show(name, &shown);
     text_addc(out, '\'');
-    text_addn(out, text_string(&shown), shown.length < NAME_SHOWN ? shown.length : NAME_SHOWN);
+    text_addn(out, text_string(&shown), text_cut(&shown, NAME_SHOWN));
     text_add(out, shown.length > NAME_SHOWN ? "…'" : "'");
     text_done(&shown);
 }

@@ -222,12 +222,14 @@ static void release_checkpoint(void *checkpoint)
 
 void checkpoint_keep(Checkpoint *checkpoint, Checkpoint *inner, const char *path)
 {
+    enum { PATH_SHOWN = 160 };   /* a name of a file may have 64 KiB, and there may be many */
     Text shown = {0};
     name_show(path, &shown);
     for (size_t i = 0; i < inner->finding_count; i++) {
         const Finding *one = &inner->findings[i];
-        checkpoint_find(checkpoint, one->level, one->kind, one->tensor, one->remedy, "%s%s%s",
-                        text_string(&shown), *path ? ": " : "", one->what);
+        checkpoint_find(checkpoint, one->level, one->kind, one->tensor, one->remedy, "%.*s%s%s",
+                        (int)text_cut(&shown, PATH_SHOWN), text_string(&shown),
+                        *path ? ": " : "", one->what);
     }
     text_done(&shown);
     checkpoint_own(checkpoint, inner, release_checkpoint);

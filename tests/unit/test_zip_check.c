@@ -201,6 +201,23 @@ static void test_local_name_beyond_the_file(void **state)
     finds(&file, FINDING_ERROR, "local-header", "a/note", "its name reaches beyond the file");
 }
 
+/* A long name is shown in part, and never half a character of it. */
+static void test_long_name_is_cut(void **state)
+{
+    (void)state;
+    Text file = {0}, name = {0};
+    text_add(&name, "a/-");
+    for (int i = 0; i < 100; i++) text_add(&name, "é");
+    make(&file, "a/", NULL, &(Record){name.bytes, BYTES("x")}, 1);
+    file.bytes[header_of(&file, name.bytes, false) + AT_NAME] = 'b';
+    Checkpoint *c = opens(&file);
+    const char *what = checkpoint_finding(c, 0)->what, *cut = strstr(what, "…'");
+    assert_non_null(cut);
+    assert_true(utf8_valid(what, strlen(what)));
+    checkpoint_unref(c);
+    text_done(&name);
+}
+
 static void test_local_method_differs(void **state)
 {
     (void)state;
@@ -543,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_local_name_differs),
         cmocka_unit_test(test_local_name_is_longer),
         cmocka_unit_test(test_local_name_beyond_the_file),
+        cmocka_unit_test(test_long_name_is_cut),
         cmocka_unit_test(test_local_method_differs),
         cmocka_unit_test(test_local_size_differs),
         cmocka_unit_test(test_local_size_in_spite_of_a_descriptor),
