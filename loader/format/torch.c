@@ -343,9 +343,9 @@ bool torch_finish(TorchFile *file, Error *err)
 {
     if (!torch_check(file, err) || !torch_list_containers(file, err)) return false;
     torch_conclude(file);
-    if (checkpoint_container_count(file->checkpoint)) return true;
+    if (checkpoint_container_count(file->checkpoint) || !torch_is_dict(file->root)) return true;
     const Object *dict = object_as_dict(file->root);
-    checkpoint_add_container(file->checkpoint, "", dict_new(), dict ? dict->list.count / 2 : 1,
+    checkpoint_add_container(file->checkpoint, "", dict_new(), dict ? dict->list.count / 2 : 0,
                              false);
     return true;
 }

@@ -85,8 +85,8 @@ void torch_done(TorchFile *file);
 
 /* Turns every node that makes a tensor into a TENSOR node and collects the storages. */
 bool torch_interpret(TorchFile *file, Error *err);
-/* Checks every tensor against its storage, then lists the containers in the checkpoint; a file
- * without any tensor gets an empty one at "". */
+/* Checks every tensor against its storage, then lists the containers in the checkpoint; a dict
+ * without any tensor gives an empty one at "". */
 bool torch_finish(TorchFile *file, Error *err);
 /* The two halves of it, for files whose containers are found otherwise; the second one says what
  * was left out. */
