@@ -5,6 +5,7 @@
 #   make check      installs what the tests need, builds, runs the whole suite
 #   make interop    the same against real PyTorch and safetensors (in a virtual environment)
 #   make check-asan the suite under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make check-big  files of more than 4 GiB (sparse, but see tests/README.md)
 #   make fuzz       every fuzz target for FUZZ_SECONDS (30) with libFuzzer
 #   make bench      speed and memory, as ratios in one run
 #   make HDF5=no    any of these without libhdf5, which only Keras files need
@@ -129,6 +130,11 @@ check-asan:
 	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' suite
 	@O=build-asan tests/run.sh --total
 
+check-big: all
+	@rm -f build/big/results
+	@O=build/big TENON=tenon tests/run.sh big $(PYTHON) tests/big/zips.py
+	@O=build/big tests/run.sh --total
+
 interop:
 	@.ci/packages interop
 	@$(MAKE) --no-print-directory all
@@ -162,5 +168,5 @@ uninstall:
 clean:
 	rm -rf build build-asan build-fuzz tenon
 
-.PHONY: all demo check check-asan interop fuzz bench install uninstall clean
+.PHONY: all demo check check-asan check-big interop fuzz bench install uninstall clean
 .SECONDARY:

@@ -261,6 +261,16 @@ static void print_others(const Listing *listing)
         printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
 
+/* What a file without tensors holds instead. */
+static void print_root(const Checkpoint *checkpoint)
+{
+    Text there = {0};
+    checkpoint_show_root(checkpoint, &there);
+    if (there.length)
+        printf("note: there are no tensors in it; it holds %s\n", text_string(&there));
+    text_done(&there);
+}
+
 /* One line on the whole, one on other places, one for each warning, and an empty one. */
 static void print_heading(const Listing *listing)
 {
@@ -271,6 +281,7 @@ static void print_heading(const Listing *listing)
     if (listing->container[0]) printf("   %s", listing->container);
     printf("   %zu tensors   %s values   %s\n", dict_count(listing->dict), values, bytes);
     print_others(listing);
+    if (!dict_count(listing->dict)) print_root(listing->checkpoint);
     for (size_t i = 0; i < checkpoint_finding_count(listing->checkpoint); i++)
         printf("note: %s\n", checkpoint_finding(listing->checkpoint, i)->what);
     putchar('\n');

@@ -97,7 +97,7 @@ static bool choose_target(Session *session, Error *err)
         if (!container)
             return error_set(err, ERR_NOT_FOUND, "%s: no dict of tensors at '%s'; tenon ls --all "
                              "shows what it holds", session->target_file, session->target_inside);
-    } else if (!(container = checkpoint_choose(session->target_checkpoint, NULL, err))) {
+    } else if (!(container = checkpoint_choose_weights(session->target_checkpoint, NULL, err))) {
         return false;
     }
     session->target = container->dict;

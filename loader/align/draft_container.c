@@ -147,7 +147,8 @@ bool draft_ready(Draft *draft, Error *err)
     if (draft->container) return true;
     const char *path = draft->path ? draft->path : draft->inside;
     const Container *container =
-        path ? find_at(draft, path, err) : checkpoint_choose(draft->source, &draft->rivals, err);
+        path ? find_at(draft, path, err)
+             : checkpoint_choose_weights(draft->source, &draft->rivals, err);
     return container && take_container(draft, container, err);
 }
 

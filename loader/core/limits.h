@@ -28,6 +28,7 @@
     X(LIMIT_ZIP_MEMBERS, "zip-members", 8000000, "members of a zip")                              \
     X(LIMIT_ZIP_DIRECTORY, "zip-directory", 1073741824, "bytes of a zip's directory")             \
     X(LIMIT_ZIP_RATIO, "zip-ratio", 1100, "how many times its size a member may inflate to")      \
+    X(LIMIT_INFLATE_BYTES, "inflate-bytes", 17179869184, "bytes that a member inflates to") \
     X(LIMIT_STRING_BYTES, "string-bytes", 1073741824, "bytes of one text or binary value")        \
     X(LIMIT_ENTRIES, "entries", 16777216, "entries of one metadata array or table")               \
     X(LIMIT_SPARSE_BYTES, "sparse-bytes", 1073741824, "bytes of memory for one sparse tensor")    \

@@ -64,6 +64,13 @@ void text_addf(Text *text, const char *format, ...)
     va_end(args);
 }
 
+size_t text_cut(const Text *text, size_t limit)
+{
+    if (text->length <= limit) return text->length;
+    while (limit && ((unsigned char)text->bytes[limit] & 0xC0) == 0x80) limit--;
+    return limit;
+}
+
 const char *text_string(const Text *text)
 {
     return text->bytes ? text->bytes : "";

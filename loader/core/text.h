@@ -28,6 +28,8 @@ void text_addf(Text *text, const char *format, ...) __attribute__((format(printf
 void text_addv(Text *text, const char *format, va_list args);
 /* The bytes as a string, "" while empty; borrowed until the next change. */
 const char *text_string(const Text *text);
+/* How many bytes to show where `limit` are allowed: no more, and no part of a character. */
+size_t text_cut(const Text *text, size_t limit);
 
 /* Decodes one character at *p (p < end). Returns its code point and moves *p behind it;
  * 3-byte surrogates decode as such; a byte that is no UTF-8 gives 0xDC00 + byte (Python's

@@ -31,10 +31,11 @@ void torch_done(TorchFile *file)
 }
 
 /* A file of 100,000 odd storages says so twenty times, then how often more. */
-void torch_warn(TorchFile *file, const char *format, ...)
+void torch_find(TorchFile *file, FindingLevel level, const char *kind, const char *name,
+                const char *remedy, const char *format, ...)
 {
-    if (checkpoint_finding_count(file->checkpoint) >= TORCH_WARNINGS_MAX) {
-        file->warnings_left_out++;
+    if (checkpoint_finding_count(file->checkpoint) >= TORCH_FINDINGS_MAX) {
+        file->findings_left_out++;
         return;
     }
     Text line = {0};
@@ -42,7 +43,18 @@ void torch_warn(TorchFile *file, const char *format, ...)
     va_start(args, format);
     text_addv(&line, format, args);
     va_end(args);
-    checkpoint_warn(file->checkpoint, "%s", text_string(&line));
+    checkpoint_find(file->checkpoint, level, kind, name, remedy, "%s", text_string(&line));
+    text_done(&line);
+}
+
+void torch_warn(TorchFile *file, const char *format, ...)
+{
+    Text line = {0};
+    va_list args;
+    va_start(args, format);
+    text_addv(&line, format, args);
+    va_end(args);
+    torch_find(file, FINDING_WARNING, "file", NULL, NULL, "%s", text_string(&line));
     text_done(&line);
 }
 
@@ -142,7 +154,7 @@ static void check_again(TorchFile *file, TorchStorage *storage, uint64_t numel)
     storage->retyped = true;
     Text key = {0};
     name_show(storage->key, &key);
-    torch_warn(file,
+    torch_find(file, FINDING_ERROR, "storage-type", storage->key, NULL,
                "storage '%s' is referred to as %" PRIu64 " elements of type %s and as %" PRIu64
                " of type %s",
                text_string(&key), storage->numel, dtype_name(storage->storage.dtype), numel,
@@ -303,7 +315,7 @@ static void remark_sources(TorchFile *file)
 }
 
 /* The second walk; tensors that an object shares are checked once. */
-static bool check_tensors(TorchFile *file, Error *err)
+bool torch_check(TorchFile *file, Error *err)
 {
     Graph graph;
     bool fine = true;
@@ -317,14 +329,24 @@ static bool check_tensors(TorchFile *file, Error *err)
     return fine;
 }
 
-bool torch_finish(TorchFile *file, Error *err)
+void torch_conclude(TorchFile *file)
 {
-    if (!check_tensors(file, err) || !torch_list_containers(file, err)) return false;
     if (file->too_deep)
-        torch_warn(file, "%zu parts lie deeper than %" PRIu64 " levels (modules: %" PRIu64 "); "
+        torch_find(file, FINDING_WARNING, "depth", NULL, NULL,
+                   "%zu parts lie deeper than %" PRIu64 " levels (modules: %" PRIu64 "); "
                    "what they hold is not listed (--limit depth=N, module-depth=N allow more)",
                    file->too_deep, limit(LIMIT_DEPTH), limit(LIMIT_MODULE_DEPTH));
-    if (file->warnings_left_out)
-        checkpoint_warn(file->checkpoint, "and %zu more warnings", file->warnings_left_out);
+    if (file->findings_left_out)
+        checkpoint_warn(file->checkpoint, "and %zu more findings", file->findings_left_out);
+}
+
+bool torch_finish(TorchFile *file, Error *err)
+{
+    if (!torch_check(file, err) || !torch_list_containers(file, err)) return false;
+    torch_conclude(file);
+    if (checkpoint_container_count(file->checkpoint) || !torch_is_dict(file->root)) return true;
+    const Object *dict = object_as_dict(file->root);
+    checkpoint_add_container(file->checkpoint, "", dict_new(), dict ? dict->list.count / 2 : 0,
+                             false);
     return true;
 }

@@ -15,7 +15,7 @@ enum {
     TORCH_KEY_MAX = 1024,            /* bytes of a storage's key */
     TORCH_LISTING_MIN = 64 << 20,    /* the allowance, about in bytes, and this much more … */
     TORCH_LISTING_RATIO = 8,         /* … for each byte of the pickle */
-    TORCH_WARNINGS_MAX = 20          /* further ones are counted */
+    TORCH_FINDINGS_MAX = 20          /* further ones are counted */
 };
 
 /* A storage as the first persistent id with its key tells it. */
@@ -73,7 +73,9 @@ struct TorchFile {
     const Object *source;        /* the outermost of them that is not PyTorch's own; or NULL */
     uint64_t listing_left;       /* what is left of the allowance */
     size_t too_deep;             /* containers and modules that were left out */
-    size_t warnings_left_out;
+    size_t findings_left_out;
+    const Tensor *table;         /* what TorchScript before 1.4 refers to by number, or NULL */
+    size_t table_count;
     const char *remedy;          /* put behind errors of tensors without bytes, or NULL */
 };
 
@@ -83,8 +85,13 @@ void torch_done(TorchFile *file);
 
 /* Turns every node that makes a tensor into a TENSOR node and collects the storages. */
 bool torch_interpret(TorchFile *file, Error *err);
-/* Checks every tensor against its storage, then lists the containers in the checkpoint. */
+/* Checks every tensor against its storage, then lists the containers in the checkpoint; a dict
+ * without any tensor gives an empty one at "". */
 bool torch_finish(TorchFile *file, Error *err);
+/* The two halves of it, for files whose containers are found otherwise; the second one says what
+ * was left out. */
+bool torch_check(TorchFile *file, Error *err);
+void torch_conclude(TorchFile *file);
 
 /* A storage by its key; NULL if none. */
 TorchStorage *torch_storage(const TorchFile *file, const char *key);
@@ -123,8 +130,13 @@ bool torch_quantizer(TorchFile *file, const Object *qparams, const Tensor *tenso
                      Encoding *encoding, Error *err);
 /* Looks at one node whose children were looked at. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err);
-/* checkpoint_warn, but no more than TORCH_WARNINGS_MAX times. */
+/* A remark (a warning of the kind "file") about the whole. */
 void torch_warn(TorchFile *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* checkpoint_find, but no more than TORCH_FINDINGS_MAX times; `name`, and what is formatted, are
+ * held names or ours. */
+void torch_find(TorchFile *file, FindingLevel level, const char *kind, const char *name,
+                const char *remedy, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
 
 /* The eight plain encodings are shared; NULL for "raw little-endian". */
 const Encoding *torch_share_encoding(TorchFile *file, const Encoding *encoding);

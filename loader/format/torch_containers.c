@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/format/fault.h"
 #include "loader/format/graph.h"
 #include "loader/format/torch.h"
 

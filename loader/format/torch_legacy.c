@@ -88,6 +88,16 @@ static bool fault_storage(const TorchFile *file, const TorchStorage *storage, Er
     return false;
 }
 
+static void note_size(TorchFile *file, const TorchStorage *storage, uint64_t numel, uint64_t at)
+{
+    Text key = {0};
+    fault_quote(storage->key, strlen(storage->key), KEY_SHOWN, &key);
+    torch_find(file, FINDING_ERROR, "storage-size", storage->key, NULL,
+               "storage '%s' has %" PRIu64 " elements at byte %" PRIu64 ", the pickle claims %"
+               PRIu64, text_string(&key), numel, at, storage->numel);
+    text_done(&key);
+}
+
 /* One storage at *at. A file that was cut short leaves the last ones with fewer bytes, or none;
  * whether a tensor needs them is asked later. */
 static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *source, uint64_t *at,
@@ -110,10 +120,7 @@ static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *so
     if (numel > INT64_MAX || !sum_mul(numel, storage->width, &bytes))
         return fault_storage(file, storage, err, ERR_FORMAT,
                              "has a size that 63 bits cannot count");
-    if (numel != storage->numel)
-        torch_warn(file, "storage '%.80s' has %" PRIu64 " elements at byte %" PRIu64
-                   ", the pickle claims %" PRIu64, storage->key, numel, *at - sizeof header,
-                   storage->numel);
+    if (numel != storage->numel) note_size(file, storage, numel, *at - sizeof header);
     uint64_t left = source->size - *at, there = bytes < left ? bytes : left;
     storage->storage.offset = *at;
     storage->storage.bytes = there < storage->claimed ? there : storage->claimed;
@@ -146,7 +153,8 @@ static bool place_storages(TorchFile *file, const Object *keys, ByteSource *sour
             return fault_storage(file, file->storages[i], err, ERR_FORMAT,
                                  "is referred to, but not in the file's list of storages");
     if (at < source->size)
-        torch_warn(file, "%" PRIu64 " bytes follow the last storage; nothing refers to them",
+        torch_find(file, FINDING_WARNING, "trailing", NULL, NULL,
+                   "%" PRIu64 " bytes follow the last storage; nothing refers to them",
                    source->size - at);
     return true;
 }

@@ -389,6 +389,56 @@ static void fill_from_dict(const Object *node, size_t index)
     if (dict && dict->kind == OBJ_DICT && !node->call->map) node->call->map = (Object *)dict;
 }
 
+/* The helpers of TorchScript's pickles. 1.0 and 1.1, whose pickles come with a table, had them as
+ * classes of __main__, where elsewhere the user's own are. */
+static bool is_jit_helper(const TorchFile *file, const Object *global)
+{
+    if (global->kind != OBJ_GLOBAL) return false;
+    return strcmp(global->global.module, "torch.jit._pickle") == 0 ||
+           (file->table && strcmp(global->global.module, "__main__") == 0);
+}
+
+/* build_tensor_from_id(i): tensor i of the table that lies beside the pickle. */
+static bool take_from_table(TorchFile *file, Object *node, const Object *id, Error *err)
+{
+    if (id->kind != OBJ_INT || id->integer < 0 || (uint64_t)id->integer >= file->table_count)
+        return error_set(err, ERR_FORMAT,
+                         "it is tensor %" PRId64 " of a table that has %zu",
+                         id->kind == OBJ_INT ? id->integer : -1, file->table_count);
+    Tensor *tensor = arena_copy(file->arena, &file->table[id->integer], sizeof *tensor);
+    tensor->identity = node;
+    node->kind = OBJ_TENSOR;
+    node->tensor = tensor;
+    return true;
+}
+
+/* build_intlist([…]), restore_type_tag(container, 'Dict[str, Tensor]'): the call becomes what it
+ * is around. The items are shared, which nobody will change any more. */
+static bool unwrap_helper(TorchFile *file, Object *node, bool *done, Error *err)
+{
+    static const char *const wrappers[] = {
+        "restore_type_tag", "build_intlist", "build_tensorlist", "build_doublelist",
+        "build_boollist", "IntList", "TensorList", "DoubleList", "BoolList"};
+    const ObjectCall *call = node->call;
+    *done = is_jit_helper(file, call->callable) && call->args->kind == OBJ_TUPLE &&
+            call->args->list.count;
+    if (!*done) return true;
+    const char *name = call->callable->global.name;
+    const Object *inner = call->args->list.items[0];
+    if (strcmp(name, "build_tensor_from_id") == 0 || strcmp(name, "TensorID") == 0)
+        return take_from_table(file, node, inner, err);
+    *done = inner->kind == OBJ_LIST || inner->kind == OBJ_DICT || inner->kind == OBJ_TUPLE;
+    for (size_t i = 0; *done && i < countof(wrappers); i++)
+        if (strcmp(name, wrappers[i]) == 0) {
+            uint8_t mark = node->mark;
+            *node = *inner;
+            node->mark = mark;
+            return true;
+        }
+    *done = false;
+    return true;
+}
+
 /* Storages are read where they stand, too: an object may hold one without a tensor. The identity
  * of a tensor is its node, which a file refers to again where Python had the same object. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err)
@@ -402,6 +452,9 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
         return fill_ordered_dict(file, node, err);
     if (object_is_call(node, "collections", "Counter")) fill_from_dict(node, 0);
     if (object_is_call(node, "collections", "defaultdict")) fill_from_dict(node, 1);
+    bool unwrapped;
+    if (!unwrap_helper(file, node, &unwrapped, err)) return false;
+    if (unwrapped) return true;
     Build b = {
         .file = file, .tensor = {.name = "", .identity = node, .dtype = DT_UNKNOWN}, .err = err};
     if (!make(&b, node->call)) return false;

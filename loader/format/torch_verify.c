@@ -77,7 +77,7 @@ typedef struct Layout {
     bool broken;                 /* and a storage that is not where it promises; said once */
     uint64_t alignment;          /* that the file states */
     uint64_t behind;             /* where the storage before ends; 0: there was none */
-    size_t deflated, unaligned, loose;   /* counters of findings */
+    size_t unaligned, loose;     /* counters of findings */
 } Layout;
 
 /* Where the next storage must lie; see the top of this file. */
@@ -111,14 +111,11 @@ static void check_promise(const TorchVerify *torch, Layout *layout, const ZipExt
 static void check_place(const TorchVerify *torch, Layout *layout, const ZipExtent *extent)
 {
     const ZipMember *member = extent->member;
-    if (member->method) {
-        zip_verify_find(torch->verify, &layout->deflated, FINDING_WARNING, "deflated", member,
-                        rewrite, "compressed: torch.load(mmap=True) reads garbage from it");
-    } else if (member->size && extent->data % ELEMENT_MAX) {
+    if (!member->method && member->size && extent->data % ELEMENT_MAX) {
         zip_verify_find(torch->verify, &layout->unaligned, FINDING_WARNING, "unaligned", member,
                         rewrite, "not aligned: with torch.load(mmap=True) its elements straddle "
                         "words, which some operations refuse");
-    } else if (member->size && extent->data % ALIGNMENT) {
+    } else if (!member->method && member->size && extent->data % ALIGNMENT) {
         zip_verify_find(torch->verify, &layout->loose, FINDING_NOTE, "unaligned", member, NULL,
                         "aligned to less than the 64 bytes that PyTorch writes");
     }

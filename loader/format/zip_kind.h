@@ -16,11 +16,20 @@ typedef struct ZipKind {
     Checkpoint *(*open)(OpenContext *context, ByteSource *source, Zip *zip, Error *err);
 } ZipKind;
 
-extern const ZipKind zip_torch, zip_npz, zip_keras;
+extern const ZipKind zip_script, zip_script_old, zip_torch, zip_export, zip_package, zip_npz,
+    zip_keras, zip_inner;
+
+/* A checkpoint that was found in a zip, and will be adopted as `name`, counts against LIMIT_TENSORS
+ * with all others: each file may do only so much, but there may be thousands. False, with an error,
+ * when *total is too much; the checkpoint is let go then. */
+bool zip_count_inner(Checkpoint *inner, const char *name, uint64_t *total, const char *file,
+                     Error *err);
 
 /* For `matches` and `open`. Whether there is a member of that name, at the top or in whatever first
  * folder: the archive's own folder is not known while its kind is not. */
 bool zip_has_member(const Zip *zip, const char *name);
+/* The same for a file at whatever depth: re-zipping by hand adds folders. */
+bool zip_has_file(const Zip *zip, const char *name);
 /* Files, that is members that are no folders, whose name ends so ("" = all), less what a Mac puts
  * into the zips that it makes (__MACOSX/…). */
 size_t zip_count_files(const Zip *zip, const char *suffix);

@@ -1,17 +1,25 @@
 /* Zips: the one place that knows which kinds of checkpoint come as a zip file. The directory is
  * read once; the members' names decide, then the kind opens what is in it.
  *
- * A zip of no known kind is refused with what it holds, and with what to do about it. */
+ * A zip of no known kind may hold checkpoints as files; what holds none is refused. */
 #include <string.h>
 
 #include "loader/format/fault.h"
 #include "loader/format/zip_kind.h"
+#include "loader/source/zip_check.h"
 
-/* In the order in which they are asked. */
+/* Bytes of a member's name that are shown. */
+enum { NAME_SHOWN = 80 };
+
+/* In the order in which they are asked. What is left may hold checkpoints as files (zip_inner). */
 static const ZipKind *const kinds[] = {
+    &zip_package,
+    &zip_export,
+    &zip_script,
     &zip_torch,
     &zip_npz,
     &zip_keras,
+    &zip_script_old,
 };
 
 /* --- members by name ------------------------------------------------------------------ */
@@ -37,6 +45,19 @@ bool zip_is_file(const ZipMember *member)
     return !has_suffix(member->name, "/") && !has_prefix(member->name, "__MACOSX/");
 }
 
+bool zip_has_file(const Zip *zip, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < zip_count(zip); i++) {
+        const ZipMember *member = zip_member(zip, i);
+        size_t path = strlen(member->name);
+        if (zip_is_file(member) && has_suffix(member->name, name) &&
+            (path == n || member->name[path - n - 1] == '/'))
+            return true;
+    }
+    return false;
+}
+
 size_t zip_count_files(const Zip *zip, const char *suffix)
 {
     size_t count = 0;
@@ -56,75 +77,22 @@ const ZipMember *zip_find_in(const Zip *zip, const char *folder, const char *nam
     return member;
 }
 
-/* --- what is refused ------------------------------------------------------------------ */
-
-/* A zip that holds a model in a way that is not read. */
-typedef struct KnownZip {
-    const char *member;      /* tells the kind, at the top or in the first folder */
-    const char *what;        /* what the file is, and what to do; %s is its name */
-} KnownZip;
-
-static const KnownZip known_zips[] = {
-    {"constants.pkl", "is TorchScript (torch.jit.save), which is not read yet; in Python: "
-                      "torch.save(torch.jit.load('%s', 'cpu').state_dict(), 'weights.pth')"},
-    {"archive_format", "is a torch.export archive (.pt2), which is not read yet; in Python: "
-                       "torch.save(torch.export.load('%s').state_dict, 'weights.pth')"},
-    {"serialized_exported_program.json",
-     "is a torch.export archive, which is not read yet; in Python: "
-     "torch.save(torch.export.load('%s').state_dict, 'weights.pth')"},
-    {".data/extern_modules", "is a torch.package archive, which is not read; load the model with "
-                             "torch.package.PackageImporter('%s') and torch.save its state_dict()"},
-    {"model.json", "is TorchScript of PyTorch 1.0 to 1.3, which is not read yet; in Python: "
-                   "torch.save(torch.jit.load('%s', 'cpu').state_dict(), 'weights.pth')"},
-};
-
-/* The text is no format for printf: it is cut at its %s, where the file's name goes. */
-static bool refuse_known(const Zip *zip, const char *file, Error *err)
+/* A container takes about as much memory as 16 tensors, and its path, which is copied, as one for
+ * each 64 bytes. */
+bool zip_count_inner(Checkpoint *inner, const char *name, uint64_t *total, const char *file,
+                     Error *err)
 {
-    for (size_t i = 0; i < countof(known_zips); i++) {
-        if (!zip_has_member(zip, known_zips[i].member)) continue;
-        const char *slot = strstr(known_zips[i].what, "%s");
-        fault_file(err, ERR_UNSUPPORTED, file, "%.*s%s%s", (int)(slot - known_zips[i].what),
-                   known_zips[i].what, file, slot + 2);
-        return true;
+    enum { CONTAINER_COST = 16, PATH_BYTES = 64 };
+    char more[LIMIT_TEXT];
+    for (size_t i = 0; i < checkpoint_container_count(inner); i++) {
+        const Container *one = checkpoint_container(inner, i);
+        *total += dict_count(one->dict) + CONTAINER_COST +
+                  (strlen(name) + strlen(one->path)) / PATH_BYTES;
     }
-    return false;
-}
-
-static void list_members(const Zip *zip, Text *out)
-{
-    enum { SHOWN = 4, NAME_SHOWN = 80 };
-    for (size_t i = 0; i < zip_count(zip) && i < SHOWN; i++) {
-        const char *name = zip_member(zip, i)->name;
-        if (i) text_add(out, ", ");
-        fault_quote(name, strlen(name), NAME_SHOWN, out);
-    }
-    if (zip_count(zip) > SHOWN) text_addf(out, " and %zu more", zip_count(zip) - SHOWN);
-}
-
-/* Says what a zip of no kind that is read is. */
-static void refuse_zip(const Zip *zip, const char *file, Error *err)
-{
-    size_t files = zip_count_files(zip, "");
-    if (refuse_known(zip, file, err)) return;
-    if (!files) {
-        fault_file(err, ERR_FORMAT, file, "is a zip with nothing in it");
-        return;
-    }
-    Text members = {0};
-    list_members(zip, &members);
-    bool models = files == 1 || zip_count_files(zip, ".pth") || zip_count_files(zip, ".pt") ||
-                  zip_count_files(zip, ".safetensors");
-    if (models)
-        fault_file(
-            err, ERR_UNSUPPORTED, file,
-            "is a zip with other files in it (%s); unpack it (unzip) and open the one you mean",
-            text_string(&members));
-    else
-        fault_file(err, ERR_UNSUPPORTED, file,
-                   "is a zip, but none that PyTorch wrote: it has no data.pkl, but %s",
-                   text_string(&members));
-    text_done(&members);
+    if (*total <= limit(LIMIT_TENSORS)) return true;
+    checkpoint_unref(inner);
+    return fault_file(err, ERR_LIMIT, file, "the files in it hold more tensors, %s",
+                      limit_text(LIMIT_TENSORS, more));
 }
 
 /* --- the format ----------------------------------------------------------------------- */
@@ -137,6 +105,32 @@ static Sniff sniff_zip(ByteSource *source, const unsigned char *head, size_t n)
     return n >= 4 && memcmp(head, "PK\3\4", 4) == 0 ? SNIFF_YES : SNIFF_NO;
 }
 
+/* For zip_check: oddities become findings; of each file at most so many. */
+enum { ODDITIES_MAX = 20 };
+
+typedef struct Oddities {
+    Checkpoint *checkpoint;
+    size_t count;
+} Oddities;
+
+static const char rewrite[] = "load it with torch.load and save it again, if you trust it";
+static const char fetch[] = "the file was damaged or changed: fetch it again";
+
+static void note_oddity(void *context, const ZipOddity *oddity)
+{
+    Oddities *oddities = context;
+    if (oddities->count++ >= ODDITIES_MAX) return;
+    Text member = {0};
+    if (oddity->member) {
+        fault_quote(oddity->member, strlen(oddity->member), NAME_SHOWN, &member);
+        text_add(&member, ": ");
+    }
+    checkpoint_find(oddities->checkpoint, oddity->wrong ? FINDING_ERROR : FINDING_WARNING,
+                    oddity->kind, oddity->member, oddity->wrong ? fetch : rewrite, "%s%s",
+                    text_string(&member), oddity->what);
+    text_done(&member);
+}
+
 static Checkpoint *open_zip(OpenContext *context, ByteSource *source, Error *err)
 {
     Zip *zip = zip_open_archive(source, err);
@@ -144,9 +138,14 @@ static Checkpoint *open_zip(OpenContext *context, ByteSource *source, Error *err
     const ZipKind *kind = NULL;
     for (size_t i = 0; i < countof(kinds) && !kind; i++)
         if (kinds[i]->matches(zip)) kind = kinds[i];
-    Checkpoint *checkpoint = NULL;
-    if (kind) checkpoint = kind->open(context, source, zip, err);
-    else refuse_zip(zip, source->name, err);
+    if (!kind) kind = &zip_inner;
+    Checkpoint *checkpoint = kind->open(context, source, zip, err);
+    Oddities oddities = {.checkpoint = checkpoint};
+    bool caseless = has_prefix(kind->name, "torch-");    /* PyTorch's reader is */
+    if (checkpoint) zip_check(zip, caseless, note_oddity, &oddities);
+    if (oddities.count > ODDITIES_MAX)
+        checkpoint_warn(checkpoint, "and %zu more findings about the zip",
+                        oddities.count - ODDITIES_MAX);
     zip_unref(zip);          /* the member sources that were made keep it */
     return checkpoint;
 }

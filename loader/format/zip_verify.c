@@ -8,7 +8,8 @@
 #include "loader/core/text.h"
 #include "loader/tensor/check_run.h"
 
-enum { FINDINGS_MAX = 1000 };    /* of one kind; more of them are counted only */
+/* Of one kind; more of them are counted only. Opening finds no more than KNOWN_MAX. */
+enum { FINDINGS_MAX = 1000, KNOWN_MAX = 50 };
 
 static const char rewrite[] = "load it with torch.load and save it again, if you trust it";
 static const char fetch[] = "the file was damaged or changed: fetch it again";
@@ -52,14 +53,16 @@ const ZipUse *zip_verify_uses(const ZipVerify *verify, size_t *count)
     return verify->uses;
 }
 
-/* A made-up zip has eight million members, each with a fault. */
+/* What opening the file found already (zip_check.h) is not said twice. A made-up zip has eight
+ * million members, each with a fault. */
 void zip_verify_find(ZipVerify *verify, size_t *counter, FindingLevel level, const char *kind,
                      const ZipMember *member, const char *remedy, const char *what)
 {
+    const char *name = member ? member->name : NULL;
+    if (*counter < KNOWN_MAX && checkpoint_has_finding(verify->checkpoint, kind, name)) return;
     size_t n = (*counter)++;
     if (n < FINDINGS_MAX)
-        checkpoint_find(verify->checkpoint, level, kind, member ? member->name : NULL, remedy,
-                        "%s", what);
+        checkpoint_find(verify->checkpoint, level, kind, name, remedy, "%s", what);
     else if (n == FINDINGS_MAX)
         checkpoint_find(verify->checkpoint, level, kind, NULL, remedy, "and more of them");
 }
@@ -139,31 +142,11 @@ static bool check_extents(ZipVerify *verify, const ZipMember **order, Error *err
     add_hole(&holes, directory->start + directory->size, directory->records);
     report_holes(verify, &holes);
     uint64_t behind = zip_source(verify->zip)->size - directory->end;
-    if (behind)
+    if (behind && !checkpoint_has_finding(verify->checkpoint, "trailing", NULL))
         checkpoint_find(verify->checkpoint, FINDING_WARNING, "trailing", NULL, rewrite,
                         "%" PRIu64 " bytes follow the end of the zip; nothing refers to them",
                         behind);
     return true;
-}
-
-/* ASCII only, as miniz, the reader in PyTorch, folds. */
-static void check_case(ZipVerify *verify)
-{
-    Arena *arena = arena_new();
-    NameMap seen = {0};
-    size_t counter = 0;
-    for (size_t i = 0; i < zip_count(verify->zip); i++) {
-        const ZipMember *member = zip_member(verify->zip, i);
-        char *folded = arena_strdup(arena, member->name);
-        for (char *p = folded; *p; p++)
-            if (*p >= 'A' && *p <= 'Z') *p = (char)(*p + ('a' - 'A'));
-        if (map_set(&seen, folded, (uint32_t)i) != MAP_NONE)
-            zip_verify_find(verify, &counter, FINDING_ERROR, "case", member, rewrite,
-                            "its name differs from another one only in case; PyTorch may read "
-                            "either");
-    }
-    map_done(&seen);
-    arena_free(arena);
 }
 
 /* -- Contents -------------------------------------------------------------------------- */
@@ -258,7 +241,6 @@ static bool check_zip(Checkpoint *checkpoint, void *context, const CheckRun *run
     qsort(order, count, sizeof *order, by_header);
     bool fine = check_extents(verify, order, err);
     free(order);
-    check_case(verify);
     return fine && check_contents(verify, run, err);
 }
 

@@ -260,6 +260,14 @@ static ByteSource *spool_source(FILE *file, uint64_t size, const char *name)
     return &spool->base;
 }
 
+/* PyTorch can be told to compute no CRCs, and writes 0 then; libzip, which cannot, has delivered
+ * all bytes by the time it finds that out. */
+static bool is_crc_unknown(zip_file_t *from, const MemberSource *member)
+{
+    return member->member->crc == 0 &&
+           zip_error_code_zip(zip_file_get_error(from)) == ZIP_ER_CRC;
+}
+
 /* Reads a member to its end, where libzip checks the CRC, into memory or a file. It stops at
  * the first byte beyond the size that the directory claims: no more is written than the limit
  * on the ratio has allowed for. */
@@ -270,6 +278,7 @@ static bool inflate_into(zip_file_t *from, const MemberSource *member, char *mem
     uint64_t done = 0;
     for (;;) {
         zip_int64_t got = zip_fread(from, step, sizeof step);
+        if (got < 0 && is_crc_unknown(from, member) && done == member->base.size) break;
         if (got < 0)
             return error_set(err, ERR_FORMAT, "%s: cannot be inflated: %s", member->name,
                              zip_file_strerror(from));
@@ -369,6 +378,13 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
     if (member->method != 0 && member->method != 8) {
         error_set(err, ERR_UNSUPPORTED, "%s: is compressed with method %u; only stored and "
                   "deflated members can be read", text_string(&name), member->method);
+        text_done(&name);
+        return NULL;
+    }
+    char more[LIMIT_TEXT];
+    if (member->method && member->size > limit(LIMIT_INFLATE_BYTES)) {
+        error_set(err, ERR_LIMIT, "%s: inflates to %" PRIu64 " bytes, %s", text_string(&name),
+                  member->size, limit_text(LIMIT_INFLATE_BYTES, more));
         text_done(&name);
         return NULL;
     }

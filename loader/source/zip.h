@@ -38,7 +38,8 @@ const ZipDirectory *zip_directory(const Zip *zip);
 
 /* A member's content. Stored: a window whose start is found at the first read (opening costs
  * nothing). Deflated: inflated once, at the first read, into memory when small, else into an
- * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error. */
+ * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error (a claimed
+ * CRC of 0 means "not computed"). */
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err);
 /* The first n bytes of a member, of which no more than these are inflated. The caller asks for no
  * more than it has. */

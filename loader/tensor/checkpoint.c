@@ -169,6 +169,17 @@ void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
     va_end(args);
 }
 
+bool checkpoint_has_finding(const Checkpoint *checkpoint, const char *kind, const char *tensor)
+{
+    for (size_t i = 0; i < checkpoint->finding_count; i++) {
+        const Finding *one = &checkpoint->findings[i];
+        bool same = one->tensor && tensor ? strcmp(one->tensor, tensor) == 0
+                                          : one->tensor == tensor;
+        if (same && strcmp(one->kind, kind) == 0) return true;
+    }
+    return false;
+}
+
 size_t checkpoint_finding_count(const Checkpoint *checkpoint)
 {
     return checkpoint->finding_count;
@@ -256,6 +267,44 @@ void checkpoint_add_parts(Checkpoint *checkpoint, const char *path, StateDict *d
     checkpoint->containers[checkpoint->container_count - 1].parts = true;
 }
 
+static void release_checkpoint(void *checkpoint)
+{
+    checkpoint_unref(checkpoint);
+}
+
+void checkpoint_keep(Checkpoint *checkpoint, Checkpoint *inner, const char *path)
+{
+    enum { PATH_SHOWN = 160 };   /* a name of a file may have 64 KiB, and there may be many */
+    Text shown = {0};
+    name_show(path, &shown);
+    for (size_t i = 0; i < inner->finding_count; i++) {
+        const Finding *one = &inner->findings[i];
+        checkpoint_find(checkpoint, one->level, one->kind, one->tensor, one->remedy, "%.*s%s%s",
+                        (int)text_cut(&shown, PATH_SHOWN), text_string(&shown),
+                        *path ? ": " : "", one->what);
+    }
+    text_done(&shown);
+    checkpoint_own(checkpoint, inner, release_checkpoint);
+}
+
+/* Dicts are shared, not copied: their tensors keep the storages, which the inner checkpoint owns. A
+ * file without tensors is offered only where nothing else can be. */
+void checkpoint_adopt(Checkpoint *checkpoint, Checkpoint *inner, const char *path)
+{
+    Text name = {0};
+    for (size_t i = 0; i < inner->container_count; i++) {
+        const Container *one = &inner->containers[i];
+        if (*path && !dict_count(one->dict)) continue;
+        text_clear(&name);
+        text_addf(&name, "%s%s%s", path, *path && *one->path ? "::" : "", one->path);
+        checkpoint_add_container(checkpoint, text_string(&name), dict_ref(one->dict), one->others,
+                                 one->optimizer);
+        checkpoint->containers[checkpoint->container_count - 1].parts = one->parts;
+    }
+    text_done(&name);
+    checkpoint_keep(checkpoint, inner, path);
+}
+
 size_t checkpoint_container_count(const Checkpoint *checkpoint)
 {
     return checkpoint->container_count;
@@ -277,12 +326,12 @@ const Container *checkpoint_find_container(const Checkpoint *checkpoint, const c
 /* -- Which container holds the weights ------------------------------------------------- */
 
 /* Whether `outer` is a place above `inner` in the object tree: a prefix of its path that ends
- * with a step of it ("model" is above "model.x" and "model[0]", not above "model_ema"). */
+ * with a step of it ("model" is above "model.x", "model[0]" and "model::x", not "model_ema"). */
 static bool is_above(const char *outer, const char *inner)
 {
     size_t n = strlen(outer);
     if (strncmp(outer, inner, n) != 0 || inner[n] == '\0') return false;
-    return n == 0 || inner[n] == '.' || inner[n] == '[';
+    return n == 0 || inner[n] == '.' || inner[n] == '[' || inner[n] == ':';
 }
 
 /* A container that was joined from the dicts below it repeats their tensors under longer names: its
@@ -366,8 +415,7 @@ static size_t count_rivals(const Checkpoint *checkpoint, const Container *chosen
     return rivals;
 }
 
-/* What to say of a file without a dict of tensors: the top of its tree. */
-static void list_root(const Checkpoint *checkpoint, Text *out)
+void checkpoint_show_root(const Checkpoint *checkpoint, Text *out)
 {
     enum { SHOWN = 8 };
     const Object *root = checkpoint->root, *dict = object_as_dict(root);
@@ -391,7 +439,7 @@ static void list_root(const Checkpoint *checkpoint, Text *out)
 static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
 {
     Text there = {0};
-    list_root(checkpoint, &there);
+    checkpoint_show_root(checkpoint, &there);
     error_set(err, ERR_NOT_FOUND, "%s: there are no tensors in it%s%s", checkpoint->path,
               there.length ? "; it holds " : "", text_string(&there));
     text_done(&there);
@@ -404,16 +452,25 @@ const Container *checkpoint_choose(const Checkpoint *checkpoint, size_t *rivals,
 {
     bool certain = true;
     const Container *chosen = checkpoint_find_container(checkpoint, "");
-    if (chosen && (chosen->others || chosen->parts || chosen->optimizer ||
-                   is_joined(checkpoint, chosen)))
+    if (chosen && (!dict_count(chosen->dict) || chosen->others || chosen->parts ||
+                   chosen->optimizer || is_joined(checkpoint, chosen)))
         chosen = NULL;
     if (!chosen) chosen = find_usual(checkpoint, &certain);
     if (!chosen) {
         chosen = find_largest(checkpoint, false);
         certain = false;
     }
-    if (!chosen) chosen = find_largest(checkpoint, true);   /* a file of optimizer state alone */
+    if (!chosen || !dict_count(chosen->dict)) {             /* a file of optimizer state alone */
+        const Container *state = find_largest(checkpoint, true);
+        if (state) chosen = state;
+    }
     if (!chosen) return refuse_empty(checkpoint, err);
-    if (rivals) *rivals = count_rivals(checkpoint, chosen, certain);
+    if (rivals) *rivals = dict_count(chosen->dict) ? count_rivals(checkpoint, chosen, certain) : 0;
     return chosen;
+}
+
+const Container *checkpoint_choose_weights(const Checkpoint *checkpoint, size_t *rivals, Error *err)
+{
+    const Container *chosen = checkpoint_choose(checkpoint, rivals, err);
+    return chosen && !dict_count(chosen->dict) ? refuse_empty(checkpoint, err) : chosen;
 }

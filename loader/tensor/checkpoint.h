@@ -54,6 +54,8 @@ void checkpoint_find(Checkpoint *checkpoint, FindingLevel level, const char *kin
 /* A warning of the kind "file", about the whole of it. */
 void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Whether there is one of that kind about that tensor or member (NULL: about the file). */
+bool checkpoint_has_finding(const Checkpoint *checkpoint, const char *kind, const char *tensor);
 size_t checkpoint_finding_count(const Checkpoint *checkpoint);
 const Finding *checkpoint_finding(const Checkpoint *checkpoint, size_t index);
 
@@ -80,6 +82,12 @@ void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDic
                               size_t others, bool optimizer);
 /* What one tensor, which stands at `path`, is made of. Takes over one reference of `dict`. */
 void checkpoint_add_parts(Checkpoint *checkpoint, const char *path, StateDict *dict);
+/* Takes over one reference of a checkpoint that was found inside: its containers are offered here,
+ * below `path` (a file's name, "policy.pth" and "policy.pth::state") or, when that is "", as they
+ * are; its findings become findings here. */
+void checkpoint_adopt(Checkpoint *checkpoint, Checkpoint *inner, const char *path);
+/* The same without the containers, for whoever takes tensors out of them. */
+void checkpoint_keep(Checkpoint *checkpoint, Checkpoint *inner, const char *path);
 size_t checkpoint_container_count(const Checkpoint *checkpoint);
 const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index);
 /* Exact path; NULL if none. */
@@ -88,8 +96,14 @@ const Container *checkpoint_find_container(const Checkpoint *checkpoint, const c
 /* The container that holds the weights: the root itself when it is a dict of tensors, else the
  * conventional names in their order (checkpoint.c lists them). `rivals` (may be NULL) receives the
  * number of others that are equally good (`model` beside `ema`: same names and shapes), which
- * a writer must not decide alone. NULL, with an error that lists what is there, when there
- * is no dict of tensors. */
+ * a writer must not decide alone. A container without tensors is chosen when there is no other;
+ * NULL, with an error that lists what is there, when there is none at all. */
 const Container *checkpoint_choose(const Checkpoint *checkpoint, size_t *rivals, Error *err);
+/* The same for those who need tensors: an empty container is such an error too. */
+const Container *checkpoint_choose_weights(const Checkpoint *checkpoint, size_t *rivals,
+                                           Error *err);
+/* The top of the object tree, for people: "epoch = int 3, model = dict (4)"; nothing for formats
+ * without a tree. */
+void checkpoint_show_root(const Checkpoint *checkpoint, Text *out);
 
 #endif

@@ -18,11 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Error err = {0};
-    OpenContext context = {.path = "fuzz"};
     ByteSource *source = source_from_memory(data, size, "fuzz");
-    bool zip = format_zip.sniff(source, data, size) != SNIFF_NO;
-    Checkpoint *checkpoint = zip ? format_zip.open(&context, source, &err)
-                                 : format_safetensors.open(&context, source, &err);
+    Checkpoint *checkpoint = checkpoint_open_source(source, &err);
     if (checkpoint) {
         CheckTotals totals;
         const CheckOptions options = {.file = "fuzz", .others = true, .progress = go_on,

@@ -16,7 +16,6 @@ TENON = os.path.abspath(os.environ.get("TENON", os.path.join(ROOT, "tenon")))
 REAL = os.path.join(os.environ.get("TENON_SHARED", os.path.join(ROOT, "..", "shared")), "real")
 
 # Formats of later issues: refused today, by name.
-LATER = re.compile(r"\.jit$")
 # Formats whose first container has the file's own names; the others repeat it, or are no weights.
 RAW = ("onnx", "caffemodel", "tf-checkpoint(V2)")
 
@@ -47,12 +46,13 @@ def steps(path):
 
 def canonical(key):
     """A listing's key with its levels joined by '/': list elements, and modules pickled whole,
-    whose attributes hold what their state dict names."""
+    whose attributes hold what their state dict names. Those of TorchScript do so themselves."""
+    script = key.startswith("<")
     key = re.sub(r"\[(-?\d+)\]", r"/\1", re.sub(r"<[^>]*>", "", key))
     if re.search(r"/_(parameters|buffers|modules)/", "/" + key):
         key = re.sub(r"(?<=/)_(parameters|buffers|modules)/", "", "/" + key)[1:]
         return "module:" + key
-    return key.lstrip("/")
+    return "script:" + key.lstrip("/") if script else key.lstrip("/")
 
 
 def joined(container, key, seen):
@@ -60,7 +60,9 @@ def joined(container, key, seen):
     levels = [part for _, part in steps(container)]
     name = re.sub(r"^\[(\d+)\]$", r"\1", key)
     plain = "/".join(levels + ([name] if name else []))
-    return seen.get(plain) or seen.get("module:" + "/".join(levels + name.split(".")))
+    script = "script:" + name.replace(".", "/") if container in ("", "attributes") else None
+    return (seen.get(plain) or seen.get("module:" + "/".join(levels + name.split("."))) or
+            seen.get(script))
 
 
 def close(text, value):
@@ -83,7 +85,10 @@ def compare(path, listing, raw=False):
         got = tenon("ls", "--stats", "--json", spec)
         if got.returncode:
             return got.stderr.strip()
-        for tensor in json.loads(got.stdout)["tensors"]:
+        inner = json.loads(got.stdout)
+        if inner["format"] == "torch-script" and container["path"] == "constants":
+            continue                    # no part of the module, and of no listing
+        for tensor in inner["tensors"]:
             name = joined(container["path"], tensor["key"], seen)
             if name:
                 found[name[0]] = tensor
@@ -137,9 +142,7 @@ def main():
     for name, (kind, torch) in sorted(table.items()):
         path = os.path.join(REAL, name)
         listing = rows(os.path.join(REAL, "listing", name + ".tsv"))
-        reads = kind in ("torch-zip", "torch-legacy", "safetensors", "npz") + RAW or kind.startswith(("npy", "torch tar", "gguf"))
-        if LATER.search(name):
-            reads = False
+        reads = kind in ("torch-zip", "torch-zip TorchScript", "torch-legacy", "safetensors", "npz") + RAW or kind.startswith(("npy", "torch tar", "gguf"))
         number += 1
         if kind == "hdf5":
             reads = True

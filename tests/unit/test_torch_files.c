@@ -154,15 +154,6 @@ static void test_zips_that_are_something_else(void **state)
     (void)state;
     static const struct { const char *members[3], *part;
     } cases[] = {
-        {{"m/constants.pkl", "m/data.pkl", "m/version"},
-         "torch.jit.load('x.pth', 'cpu').state_dict()"},
-        {{"m/archive_format", "m/models/model.json", NULL},
-         "torch.export.load('x.pth').state_dict"},
-        {{"serialized_exported_program.json", "version", NULL}, "torch.export"},
-        {{"p/.data/extern_modules", "p/.data/version", NULL}, "PackageImporter('x.pth')"},
-        {{"m/model.json", "m/tensors/0", NULL}, "TorchScript of PyTorch 1.0"},
-        {{"net.pth", NULL, NULL}, "other files in it (net.pth); unpack it"},
-        {{"data", "policy.pth", NULL}, "other files in it (data, policy.pth); unpack it"},
         {{"word/document.xml", "word/styles.xml", NULL}, "none that PyTorch wrote"},
         {{"empty/", NULL, NULL}, "nothing in it"},
     };

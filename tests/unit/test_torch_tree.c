@@ -46,8 +46,13 @@ static void test_bare_tensor(void **state)
 static void test_no_tensors(void **state)
 {
     (void)state;
+    Error err = {0};
     Checkpoint *c = open_tree("}U\x01" "aK\x01s");
-    assert_int_equal(checkpoint_container_count(c), 0);
+    has_keys(c, "", "");
+    assert_int_equal(container(c, "")->others, 1);
+    assert_ptr_equal(checkpoint_choose(c, NULL, NULL), container(c, ""));
+    assert_null(checkpoint_choose_weights(c, NULL, &err));
+    assert_error_has(err, "there are no tensors in it; it holds a = int 1");
     checkpoint_unref(c);
     c = open_tree("N");
     assert_int_equal(checkpoint_container_count(c), 0);
