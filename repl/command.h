@@ -30,6 +30,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_ALL = 0xFF };
     X(OPT_TREE, "--tree", NULL, NULL, FOR_LS, "as a folded tree of modules")                    \
     X(OPT_STATS, "--stats", NULL, NULL, FOR_LS, "min max mean std nan inf zeros of every tensor") \
     X(OPT_EVERYTHING, "--all", NULL, NULL, FOR_LS, "every object in the file, not only tensors")\
+    X(OPT_GLOBALS, "--globals", NULL, NULL, FOR_LS, "every class and function that its pickles name, judged") \
     X(OPT_LIMIT, "--limit", NULL, "NAME=N", FOR_ALL, "believe more of a file, or less (tenon(1), LIMITS)") \
     X(OPT_JSON, "--json", NULL, NULL, FOR_ALL, "one JSON object on standard output")            \
     X(OPT_QUIET, "--quiet", "-q", NULL, FOR_ALL, "only what was asked for; no report")          \
@@ -73,6 +74,7 @@ bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
 void invocation_done(Invocation *invocation);
 
 int command_ls(const Invocation *invocation);
+int command_globals(const Invocation *invocation); /* ls --globals */
 int command_align(const Invocation *invocation);   /* diff as well: align with no rules */
 int command_view(const Invocation *invocation);
 int command_help(const Invocation *invocation);
