@@ -20,8 +20,9 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_ALL = 0xFF };
     X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW, "a rules file; may be repeated")\
     X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW, "rules on the command line; may be repeated") \
     X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN, "write the aligned checkpoint here")         \
-    X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN, "the output's format: pth or safetensors (default: OUT's suffix)") \
+    X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN, "the output's format: pth, safetensors or npz (default: OUT's suffix)") \
     X(OPT_UNDER, "--under", NULL, "KEY", FOR_ALIGN, "nest the state dict under KEY (.pth)")     \
+    X(OPT_WHOLE, "--whole", NULL, NULL, FOR_ALIGN, "carry the rest of the source along (.pth)")  \
     X(OPT_OMIT_KEPT, "--omit-kept", NULL, NULL, FOR_ALIGN, "leave out kept tensors that have no data") \
     X(OPT_COMPACT, "--compact", NULL, NULL, FOR_ALIGN, "rewrite views as storages of their own")\
     X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN, "replace OUT when it is there already")      \

@@ -244,6 +244,17 @@ static void add_metadata(Plan *plan)
     plan->metadata = items;
 }
 
+/* The container is the alignment's own; its dict may be a copy with rules behind it, its path is
+ * not. */
+static bool add_whole(Plan *plan, Error *err)
+{
+    const Checkpoint *source = align_source(plan->alignment);
+    const Container *container =
+        source ? checkpoint_find_container(source, align_container(plan->alignment)) : NULL;
+    plan->whole = whole_new(plan->arena, source, container, err);
+    return plan->whole != NULL;
+}
+
 Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
 {
     Plan *plan = mem_alloc(sizeof *plan);
@@ -252,6 +263,10 @@ Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
     plan->compact = options && options->compact;
     if (!refuse_conflicts(plan, err) || !refuse_open(plan, err) || !refuse_rest(plan, err) ||
         !add_entries(plan, options, err)) {
+        plan_free(plan);
+        return NULL;
+    }
+    if (options && options->whole && !add_whole(plan, err)) {
         plan_free(plan);
         return NULL;
     }

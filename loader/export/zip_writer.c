@@ -64,9 +64,10 @@ ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix)
 {
     ZipWriter *writer = mem_alloc(sizeof *writer);
     Text name = {0};
-    text_addf(&name, "%s/", prefix);
+    text_addf(&name, "%s%s", prefix, prefix[0] ? "/" : "");
     writer->file = file;
-    writer->prefix = name.bytes;
+    writer->prefix = mem_strdup(text_string(&name));
+    text_done(&name);
     return writer;
 }
 

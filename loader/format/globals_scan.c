@@ -507,8 +507,8 @@ static bool scan_folder(GlobalScan *scan, const char *path, unsigned depth, Erro
         const char *inner = arena_printf(scan->arena, "%s/%s", path, names[i]);
         struct stat info;
         Error own = {0};
-        if (lstat(inner, &info) != 0 || (S_ISDIR(info.st_mode) && depth >= limit(LIMIT_INNER_DEPTH)))
-            continue;
+        if (lstat(inner, &info) != 0) continue;
+        if (S_ISDIR(info.st_mode) && depth >= limit(LIMIT_INNER_DEPTH)) continue;
         if (S_ISDIR(info.st_mode)) {
             if (!scan_folder(scan, inner, depth + 1, &own)) return error_set(err, own.code, "%s",
                                                                              own.text);

@@ -506,7 +506,9 @@ bool pickle_build(Machine *m)
 /* A persistent id stands for an object outside of the pickle: torch's are its storages. */
 static bool push_persid(Machine *m, Object *id)
 {
-    return machine_push(m, node_of(m, OBJ_PERSID, &id, 1));
+    Object *persid = node_of(m, OBJ_PERSID, &id, 1);
+    persid->persid.storage = NULL;   /* it lies where a list has its room */
+    return machine_push(m, persid);
 }
 
 /* BINPERSID.   id → PERSID */
