@@ -91,9 +91,9 @@ static void start_record(Copier *copier, WholePart *part, const Object *node)
     } else {
         whole_part_start(copier->arena, part, node);
     }
-    if (part->note || !part->kept) {
+    if (part->kept && part->note) {
         whole_show(node, &what);
-        add_note(copier, text_string(&what), part->kept ? part->note : NULL);
+        add_note(copier, text_string(&what), part->note);
     }
     text_done(&what);
 }
@@ -128,18 +128,32 @@ static Object *copy_of(const Copier *copier, const Object *node)
     return NULL;
 }
 
+/* Something is missing where `key` or `index` leads: said at every such place, since one object
+ * may stand in many. The path is the holder's. */
+static void note_missing(Copier *copier, const Object *node, const Object *key, size_t index)
+{
+    Text what = {0};
+    size_t length = copier->path.length;
+    whole_show(node, &what);
+    if (key) path_add_key(&copier->path, key);
+    else path_add_index(&copier->path, index);
+    add_note(copier, text_string(&what), NULL);
+    copier->path.length = length;
+    copier->path.bytes[length] = '\0';
+    text_done(&what);
+}
+
 static void fill_pairs(Copier *copier, Object *dict, const Object *pairs)
 {
     for (size_t i = 0; i + 1 < pairs->list.count; i += 2) {
-        Object *key = copy_of(copier, pairs->list.items[i]);
-        Object *value = copy_of(copier, pairs->list.items[i + 1]);
-        if (!key || !value) continue;
-        if (!whole_can_be_key(key)) {
-            add_note(copier, "an entry whose key PyTorch's list has no type for", NULL);
-            continue;
+        const Object *from = pairs->list.items[i];
+        Object *key = copy_of(copier, from), *value = copy_of(copier, pairs->list.items[i + 1]);
+        if (key && value && whole_can_be_key(key)) {
+            object_push(copier->arena, dict, key);
+            object_push(copier->arena, dict, value);
+        } else {
+            note_missing(copier, value ? from : pairs->list.items[i + 1], from, 0);
         }
-        object_push(copier->arena, dict, key);
-        object_push(copier->arena, dict, value);
     }
 }
 
@@ -150,8 +164,9 @@ static bool fill_items(Copier *copier, Object *list, const Object *items, bool a
     for (size_t i = 0; i < items->list.count; i++) {
         Object *item = copy_of(copier, items->list.items[i]);
         if (!item && all) return false;
-        if (!item && list->kind == OBJ_SET) continue;
-        if (list->kind == OBJ_SET && !whole_can_be_key(item)) continue;
+        bool out = !item || (list->kind == OBJ_SET && !whole_can_be_key(item));
+        if (out) note_missing(copier, items->list.items[i], NULL, i);
+        if (out && list->kind == OBJ_SET) continue;
         object_push(copier->arena, list, item ? item : object_new(copier->arena, OBJ_NONE));
     }
     return true;
@@ -168,11 +183,7 @@ static void leave(Copier *copier, WholePart *part)
         fill_pairs(copier, call ? to->call->map : to, part->pairs);
     }
     if (part->items && !fill_items(copier, call ? to->call->args : to, part->items, call)) {
-        Text what = {0};
-        whole_show(part->from, &what);
-        add_note(copier, text_string(&what), NULL);
-        text_done(&what);
-        part->kept = false;
+        part->kept = false;      /* its holders say so */
         *to = (Object){.kind = OBJ_NONE};    /* for a cycle that has it already */
         return;
     }
