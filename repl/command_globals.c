@@ -140,6 +140,11 @@ static void print_json(const GlobalScan *scan, const char *path)
 
 /* --- text ----------------------------------------------------------------------------- */
 
+/* Of the columns; reason is 0 when nothing is dangerous. */
+typedef struct Widths {
+    size_t name, reason;
+} Widths;
+
 /* A name or text of the file, fit for a terminal. */
 static void print_shown(const char *text)
 {
@@ -186,13 +191,14 @@ static void print_place(const GlobalPlace *place)
 }
 
 /* Verdict, name, what it can do, what is done with it; below, where it stands first. */
-static void print_use(const GlobalUse *use, size_t width, bool verbose)
+static void print_use(const GlobalUse *use, const Widths *widths, bool verbose)
 {
     Text name = {0};
     show_name(use, &name);
-    printf("%-9s  %s%*s   %s", global_word(use->verdict), text_string(&name),
-           (int)(name.length < width ? width - name.length : 0), "",
-           use->verdict == GLOBAL_DANGEROUS ? use->reason : "");
+    printf("%-9s  %s%*s", global_word(use->verdict), text_string(&name),
+           (int)(name.length < widths->name ? widths->name - name.length : 0), "");
+    if (widths->reason)
+        printf("   %-*s", (int)widths->reason, use->verdict == GLOBAL_DANGEROUS ? use->reason : "");
     print_uses(use);
     text_done(&name);
     size_t shown = verbose ? GLOBAL_PLACES : 1;
@@ -245,7 +251,7 @@ static void print_errors(const GlobalScan *scan)
         if (!pickle->error || ++errors > SHOWN) continue;
         printf("error: ");
         print_shown(pickle->error);
-        printf(" (%zu names were seen)\n", pickle->names);
+        printf(" (%zu name%s before it)\n", pickle->names, pickle->names == 1 ? "" : "s");
     }
     if (errors > SHOWN) printf("and %zu more errors\n", errors - SHOWN);
     if (scan->cut) printf("note: only the first %d pickles were read\n", SCAN_PICKLES_MAX);
@@ -256,8 +262,8 @@ static void print_heading(const GlobalScan *scan, const char *path)
     size_t counts[3] = {0};
     for (size_t i = 0; i < scan->use_count; i++) counts[scan->uses[i].verdict]++;
     print_shown(path);
-    printf("   %zu names in %zu pickle%s", scan->use_count, scan->pickle_count,
-           scan->pickle_count == 1 ? "" : "s");
+    printf("   %zu name%s in %zu pickle%s", scan->use_count, scan->use_count == 1 ? "" : "s",
+           scan->pickle_count, scan->pickle_count == 1 ? "" : "s");
     if (scan->use_count)
         printf("   %zu dangerous, %zu unknown, %zu allowed", counts[GLOBAL_DANGEROUS],
                counts[GLOBAL_UNKNOWN], counts[GLOBAL_ALLOWED]);
@@ -266,14 +272,18 @@ static void print_heading(const GlobalScan *scan, const char *path)
 
 static void print_text(const GlobalScan *scan, const Invocation *invocation, const char *path)
 {
+    enum { NAME_WIDE = 60 };     /* wider ones push their row */
     Text name = {0};
-    size_t width = 0;
+    Widths widths = {0};
     bool quiet = invocation->set[OPT_QUIET];
     for (size_t i = 0; i < scan->use_count; i++) {
         text_clear(&name);
         show_name(&scan->uses[i], &name);
         if (quiet) printf("%s %s\n", global_word(scan->uses[i].verdict), text_string(&name));
-        if (name.length > width && name.length <= 60) width = name.length;
+        if (name.length > widths.name && name.length <= NAME_WIDE) widths.name = name.length;
+        size_t reason = strlen(scan->uses[i].reason);
+        if (scan->uses[i].verdict == GLOBAL_DANGEROUS && reason > widths.reason)
+            widths.reason = reason;
     }
     text_done(&name);
     if (quiet) return;
@@ -282,7 +292,7 @@ static void print_text(const GlobalScan *scan, const Invocation *invocation, con
     print_errors(scan);
     if (scan->use_count) putchar('\n');
     for (size_t i = 0; i < scan->use_count; i++)
-        print_use(&scan->uses[i], width, invocation->set[OPT_VERBOSE]);
+        print_use(&scan->uses[i], &widths, invocation->set[OPT_VERBOSE]);
 }
 
 /* A part of a file has no pickle of its own: FILE::PATH means the file. */
