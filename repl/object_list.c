@@ -74,17 +74,13 @@ static bool has_source(const ObjectCall *call)
 }
 
 /* A call's arguments and state have no path of their own in the tree; <args>, <kwargs>, <state>
- * and <class> name them. What was put into it is reached as in a list or dict. NULL behind the last;
- * the child's step is added to the path. */
+ * and <class> name them. What was put into it is reached as in a list or dict. NULL behind the
+ * last; the child's step is added to the path. */
 static Object *call_child(const Object *node, size_t next, Text *path)
 {
     const ObjectCall *call = node->call;
     size_t list = call->list ? call->list->list.count : 0;
     size_t map = call->map ? call->map->list.count / 2 : 0;
-    if (has_source(call) && next-- == 0) {
-        text_add(path, "<class>");
-        return call->callable;
-    }
     if (call->state && next-- == 0) {
         text_add(path, "<state>");
         return call->state;
@@ -103,11 +99,13 @@ static Object *call_child(const Object *node, size_t next, Text *path)
         text_add(path, "<kwargs>");
         return call->kwargs;
     }
-    if (args_of(node) && next == 0) {
+    if (args_of(node) && next-- == 0) {
         text_add(path, "<args>");
         return call->args;
     }
-    return NULL;
+    if (!has_source(call) || next) return NULL;
+    text_add(path, "<class>");
+    return call->callable;
 }
 
 static Object *child_of(const Object *node, size_t next, Text *path)
@@ -135,7 +133,8 @@ static size_t count_children(const Object *node)
     case OBJ_PERSID: return object_source(node, NULL, NULL, NULL) ? 0 : 1;
     case OBJ_CALL: {
         const ObjectCall *call = node->call;
-        return has_source(call) + (call->state != NULL) + (call->list ? call->list->list.count : 0) +
+        return (size_t)has_source(call) + (call->state != NULL) +
+               (call->list ? call->list->list.count : 0) +
                (call->map ? call->map->list.count / 2 : 0) + (call->kwargs != NULL) +
                (args_of(node) != NULL);
     }

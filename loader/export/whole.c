@@ -215,6 +215,13 @@ static const Object *child_at(const WholePart *part, size_t next, const Object *
     return NULL;
 }
 
+/* NumPy's scalars were read as the numbers that they equal; weights_only refuses the scalars. */
+static bool was_scalar(const Object *leaf)
+{
+    bool number = leaf->kind == OBJ_BOOL || leaf->kind == OBJ_INT || leaf->kind == OBJ_FLOAT;
+    return number && leaf->origin;
+}
+
 /* One step of the walk. */
 static void step(Copier *copier)
 {
@@ -231,10 +238,11 @@ static void step(Copier *copier)
         copier->depth--;
         return;
     }
-    if (is_leaf(child)) return;
+    if (is_leaf(child) && !was_scalar(child)) return;
     if (key) path_add_key(&copier->path, key);
     else if (index != SIZE_MAX) path_add_index(&copier->path, index);
-    enter(copier, child);
+    if (is_leaf(child)) add_note(copier, "a NumPy scalar", "a Python number");
+    else enter(copier, child);
 }
 
 static void copy_tree(Copier *copier, const Object *root)

@@ -428,6 +428,7 @@ void whole_part_start(Arena *arena, WholePart *part, const Object *node)
         part->to = (Object *)node;
         part->kept = is_storage(node);
         break;
+    case OBJ_FAR: break;             /* the values of a tensor, and of nothing else */
     case OBJ_CALL: start_call(arena, part, node); break;
     case OBJ_TENSOR: start_tensor(arena, part, node); break;
     default:

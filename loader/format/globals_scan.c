@@ -131,14 +131,11 @@ static void add_names(GlobalScan *scan, const PickleLog *log, Object *root, cons
     free(paths);
 }
 
-/* The text of a bytes object that protocol 2 wrote as Latin-1. NULL: it is something else. */
-static ByteSource *blob_source(const Object *blob, const char *name)
+/* Latin-1 text as the bytes that it stands for in protocol 2. NULL: it stands for none. */
+static ByteSource *latin_source(const char *text, size_t n, const char *name)
 {
-    if (blob->bytes.n > BLOB_MAX) return NULL;
-    if (blob->kind != OBJ_STR)
-        return source_from_memory(blob->bytes.text, blob->bytes.n, name);
     Text bytes = {0};
-    const char *p = blob->bytes.text, *end = p + blob->bytes.n;
+    const char *p = text, *end = p + n;
     bool latin = true;
     while (latin && p < end) {
         uint32_t code = utf8_next(&p, end);
@@ -151,15 +148,37 @@ static ByteSource *blob_source(const Object *blob, const char *name)
     return source;
 }
 
+/* What was left in the file: bytes are a part of it; text is read and turned into bytes. */
+static ByteSource *far_source(ByteSource *pickle, const Object *far, const char *name)
+{
+    ByteSource *window = source_window(pickle, far->far.at, far->far.n, name, NULL);
+    if (far->call_kind != FAR_TEXT || !window) return window;
+    size_t n;
+    char *text = source_slurp(window, BLOB_MAX, &n, NULL);
+    ByteSource *bytes = text ? latin_source(text, n, name) : NULL;
+    free(text);
+    source_unref(window);
+    return bytes;
+}
+
+/* The bytes of a blob as a source of their own; NULL: it has none. */
+static ByteSource *blob_source(ByteSource *pickle, const Object *blob, const char *name)
+{
+    if (blob->kind == OBJ_FAR) return far_source(pickle, blob, name);
+    if (blob->kind == OBJ_STR) return latin_source(blob->bytes.text, blob->bytes.n, name);
+    return source_from_memory(blob->bytes.text, blob->bytes.n, name);
+}
+
 /* Pickles and zips in the bytes that a pickle holds. */
-static void scan_blobs(Scanner *scanner, const PickleLog *log, const char *member)
+static void scan_blobs(Scanner *scanner, const PickleLog *log, ByteSource *pickle,
+                       const char *member)
 {
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
     for (size_t i = 0; i < log->blob_count; i++) {
         const Object *blob = log->blobs[i];
         const char *name = arena_printf(scanner->scan->arena, "%s%sbytes at %" PRIu32, member,
                                         member[0] ? " > " : "", blob->line);
-        ByteSource *source = blob_source(blob, name);
+        ByteSource *source = blob_source(pickle, blob, name);
         if (source) scan_bytes(&inner, source, name, false);
         source_unref(source);
     }
@@ -212,7 +231,7 @@ static bool read_one(Scanner *scanner, ByteSource *source, uint64_t at, const ch
             .refusal_byte = log.check.byte};
         file_of(scanner)->pickles++;
         add_names(scan, &log, root, member);
-        scan_blobs(scanner, &log, member);
+        scan_blobs(scanner, &log, source, member);
     } else if (counts) {
         scan->cut = true;
     }

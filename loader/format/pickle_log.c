@@ -235,12 +235,28 @@ static bool looks_like_pickle(const char *bytes, size_t n)
     return (b[0] == 'c' || b[0] == '(') && memchr(b, '\n', n) && memchr(b, '.', n);
 }
 
-/* pickle.loads(b"…") and its like: what is inside is looked at later, like a file. */
-static void note_blob(PickleLog *log, const Object *blob)
+/* What was left in the file tells by its first bytes; an error of reading them comes again when the
+ * rest is read. */
+static bool far_looks_like_pickle(const Machine *m, const Object *far)
 {
-    if (blob->kind != OBJ_BYTES && blob->kind != OBJ_BYTEARRAY && blob->kind != OBJ_STR) return;
+    char head[64];
+    size_t n = far->far.n < sizeof head ? (size_t)far->far.n : sizeof head;
+    return source_read(m->source, far->far.at, head, n, NULL) && looks_like_pickle(head, n);
+}
+
+/* pickle.loads(b"…") and its like: what is inside is looked at later, like a file. */
+static void note_blob(PickleLog *log, const Machine *m, const Object *blob)
+{
     if (log->blob_count >= PICKLE_BLOBS_MAX) return;
-    if (!looks_like_pickle(blob->bytes.text, blob->bytes.n)) return;
+    switch ((ObjectKind)blob->kind) {
+    case OBJ_FAR:
+        if (!far_looks_like_pickle(m, blob)) return;
+        break;
+    case OBJ_BYTES: case OBJ_BYTEARRAY: case OBJ_STR:
+        if (!looks_like_pickle(blob->bytes.text, blob->bytes.n)) return;
+        break;
+    default: return;
+    }
     log->blobs = mem_grow(log->blobs, &log->blob_room, log->blob_count + 1, sizeof *log->blobs);
     log->blobs[log->blob_count++] = blob;
 }
@@ -279,7 +295,7 @@ static void after(PickleWatch *watch, const struct Machine *m, unsigned opcode)
     case 0x81: case 0x92: use(log, m, top->call->callable, USE_MADE); break;
     case 'C': case 'B': case 0x8E: case 0x96: case 'T': case 'U': case 'S': case 'X': case 0x8C:
     case 0x8D: case 'V':
-        note_blob(log, top);
+        note_blob(log, m, top);
         return;
     default: return;
     }

@@ -117,6 +117,10 @@ static const char *type_name(const Object *value)
     case OBJ_STR: return "str";
     case OBJ_BYTES: return "bytes";
     case OBJ_BYTEARRAY: return "bytearray";
+    case OBJ_FAR:
+        return value->call_kind == FAR_BYTES       ? "bytes"
+               : value->call_kind == FAR_BYTEARRAY ? "bytearray"
+                                                   : "str";
     case OBJ_TUPLE: return "tuple";
     case OBJ_LIST: return "list";
     case OBJ_SET: return "set";

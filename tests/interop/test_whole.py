@@ -10,6 +10,7 @@ import sys
 import types
 import unittest
 
+import numpy
 import torch
 
 from oracle import Case, raw
@@ -217,6 +218,29 @@ class Whole(Case):
         self.assertEqual(told["args"], "a dict of its attributes")
         self.assertEqual(told["ema"], "its state dict")
         self.assertEqual(told["list[1]"], None)
+
+    def test_numpy(self):
+        """Arrays become tensors and scalars Python numbers, which weights_only takes."""
+        long = numpy.arange(10000, dtype="<i4")
+        value = {"state_dict": {"w": torch.ones(2)}, "array": numpy.arange(6.).reshape(2, 3),
+                 "fortran": numpy.asfortranarray(numpy.arange(6).reshape(2, 3)),
+                 "big": numpy.arange(3, dtype=">f4"), "long": long, "again": long,
+                 "bool": numpy.array([True, False]), "none": numpy.zeros((0, 2)),
+                 "losses": [numpy.float64(0.5), numpy.float32(0.25)], "epoch": numpy.int64(7),
+                 "done": numpy.bool_(True)}
+        for legacy in (False, True):
+            got, lost = self.carry(value, legacy=legacy)
+            for key in ("array", "fortran", "big", "long", "bool", "none"):
+                self.assertEqual(got[key].numpy().tolist(), value[key].tolist(), key)
+                self.assertEqual(got[key].numpy().dtype, value[key].dtype.newbyteorder("="), key)
+            self.assertIs(got["again"], got["long"])
+            self.assertEqual(got["losses"], [0.5, 0.25])
+            self.assertIs(type(got["losses"][0]), float)
+            self.assertEqual((type(got["epoch"]), got["epoch"]), (int, 7))
+            self.assertIs(got["done"], True)
+            self.assertEqual({loss["path"]: loss["became"] for loss in lost},
+                             {key: "a Python number" for key in
+                              ("losses[0]", "losses[1]", "epoch", "done")})
 
     def test_a_module_pickled_whole(self):
         net, _ = training()
