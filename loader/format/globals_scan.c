@@ -9,12 +9,14 @@
 
 #include "loader/core/limits.h"
 #include "loader/format/graph.h"
+#include "loader/format/pickle_blob.h"
 #include "loader/format/pickle_log.h"
 #include "loader/source/directory.h"
 #include "loader/source/zip.h"
 
-/* Bytes looked at to tell what something is; pickles of a legacy stream; a tar's blocks. */
-enum { HEAD_BYTES = 512, LEGACY_PICKLES = 5, TAR_BLOCK = 512, BLOB_MAX = 64 << 20 };
+/* Bytes looked at to tell what something is; pickles of a legacy stream; a tar's blocks; bytes of
+ * a zip without a directory that are searched. */
+enum { HEAD_BYTES = 512, LEGACY_PICKLES = 5, TAR_BLOCK = 512, SWEPT = 16 << 20 };
 
 /* What is being scanned: one file, or something in it. */
 typedef struct Scanner {
@@ -131,44 +133,6 @@ static void add_names(GlobalScan *scan, const PickleLog *log, Object *root, cons
     free(paths);
 }
 
-/* Latin-1 text as the bytes that it stands for in protocol 2. NULL: it stands for none. */
-static ByteSource *latin_source(const char *text, size_t n, const char *name)
-{
-    Text bytes = {0};
-    const char *p = text, *end = p + n;
-    bool latin = true;
-    while (latin && p < end) {
-        uint32_t code = utf8_next(&p, end);
-        latin = code < 256;
-        text_addc(&bytes, (char)code);
-    }
-    ByteSource *source =
-        latin ? source_from_memory(text_string(&bytes), bytes.length, name) : NULL;
-    text_done(&bytes);
-    return source;
-}
-
-/* What was left in the file: bytes are a part of it; text is read and turned into bytes. */
-static ByteSource *far_source(ByteSource *pickle, const Object *far, const char *name)
-{
-    ByteSource *window = source_window(pickle, far->far.at, far->far.n, name, NULL);
-    if (far->call_kind != FAR_TEXT || !window) return window;
-    size_t n;
-    char *text = source_slurp(window, BLOB_MAX, &n, NULL);
-    ByteSource *bytes = text ? latin_source(text, n, name) : NULL;
-    free(text);
-    source_unref(window);
-    return bytes;
-}
-
-/* The bytes of a blob as a source of their own; NULL: it has none. */
-static ByteSource *blob_source(ByteSource *pickle, const Object *blob, const char *name)
-{
-    if (blob->kind == OBJ_FAR) return far_source(pickle, blob, name);
-    if (blob->kind == OBJ_STR) return latin_source(blob->bytes.text, blob->bytes.n, name);
-    return source_from_memory(blob->bytes.text, blob->bytes.n, name);
-}
-
 /* Pickles and zips in the bytes that a pickle holds. */
 static void scan_blobs(Scanner *scanner, const PickleLog *log, ByteSource *pickle,
                        const char *member)
@@ -178,7 +142,7 @@ static void scan_blobs(Scanner *scanner, const PickleLog *log, ByteSource *pickl
         const Object *blob = log->blobs[i];
         const char *name = arena_printf(scanner->scan->arena, "%s%sbytes at %" PRIu32, member,
                                         member[0] ? " > " : "", blob->line);
-        ByteSource *source = blob_source(pickle, blob, name);
+        ByteSource *source = pickle_blob_source(pickle, blob, name);
         if (source) scan_bytes(&inner, source, name, false);
         source_unref(source);
     }
@@ -344,6 +308,42 @@ static void judge_zip(Scanner *scanner, const Zip *zip, size_t first)
     file->refusal = "data.pkl cannot be read";
 }
 
+/* A local header at `at`: its name when the member is stored and called a pickle, and where the
+ * bytes begin. NULL: neither. */
+static const char *read_local_header(Scanner *scanner, ByteSource *source, uint64_t at,
+                                     uint64_t *data)
+{
+    unsigned char head[30];
+    char name[HEAD_BYTES];
+    if (source->size - at < sizeof head || !source_read(source, at, head, sizeof head, NULL))
+        return NULL;
+    size_t n = head[26] | (size_t)head[27] << 8, extra = head[28] | (size_t)head[29] << 8;
+    at += sizeof head;
+    if (head[8] || head[9] || n >= sizeof name || source->size - at < n + extra) return NULL;
+    if (!source_read(source, at, name, n, NULL)) return NULL;
+    *data = at + n + extra;
+    const char *held = name_hold(scanner->scan->arena, name, n);
+    return is_named_pickle(held) ? held : NULL;
+}
+
+/* A zip without a directory that can be read (cut off, or made so): the pickles behind the local
+ * headers in its beginning. A pickle knows where it ends. */
+static void scan_headers(Scanner *scanner, ByteSource *source, const char *member)
+{
+    Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
+    size_t n = source->size < SWEPT ? (size_t)source->size : SWEPT;
+    unsigned char *bytes = mem_alloc(n + 1);
+    if (source_read(source, 0, bytes, n, NULL)) {
+        for (unsigned char *p = bytes; (p = memmem(p, (size_t)(bytes + n - p), "PK\3\4", 4)); p++) {
+            uint64_t data;
+            const char *name = read_local_header(scanner, source, (uint64_t)(p - bytes), &data);
+            if (name && data < source->size)
+                scan_stream(&inner, source, data, member_name(scanner, member, name), true);
+        }
+    }
+    free(bytes);
+}
+
 /* Deflated members are inflated when they are looked at: their sum is bounded, so that zips in zips
  * cannot multiply it. */
 static bool may_inflate(Scanner *scanner, const ZipMember *member, Error *err)
@@ -362,6 +362,7 @@ static void scan_zip(Scanner *scanner, ByteSource *source, const char *member)
     Zip *zip = zip_open_archive(source, &err);
     if (!zip) {
         note_error(scanner, err.text);
+        scan_headers(scanner, source, member);
         return;
     }
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};

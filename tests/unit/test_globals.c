@@ -389,6 +389,17 @@ static void test_a_broken_zip_says_so(void **state)
     assert_non_null(scan.files[0].error);
     assert_int_equal(scan.pickle_count, 0);
     scan_done(&scan);
+    /* cut before its directory: what stands in front is seen */
+    Text file = {0};
+    const Record records[] = {{"a/data.pkl", EVIL}, {"a/data/0", EVIL}, {"a/more.pkl", EVIL}};
+    make_zip(&file, records, countof(records));
+    for (size_t cut = 1; cut < file.length - 60; cut++) {
+        scan_bytes_of(&scan, file.bytes, file.length - cut);
+        if (file.length - cut > 70) assert_non_null(find(&scan, "os", "system"));
+        assert_non_null(scan.files[0].error);
+        scan_done(&scan);
+    }
+    text_done(&file);
 }
 
 static void test_arrays_of_objects(void **state)
