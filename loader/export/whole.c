@@ -251,8 +251,17 @@ static void copy_tree(Copier *copier, const Object *root)
     while (copier->depth) step(copier);
 }
 
+/* Whether the container was put together from dicts inside of its node, under joined names. */
+static bool is_joined(const Container *container)
+{
+    const Object *dict = object_as_dict(container->node);
+    for (size_t i = 1; dict && i < dict->list.count; i += 2)
+        if (dict->list.items[i]->kind == OBJ_TENSOR) return false;
+    return dict && !whole_is_module(container->node);
+}
+
 const Whole *whole_new(Arena *arena, const Checkpoint *source, const Container *container,
-                       Error *err)
+                       bool unchanged, Error *err)
 {
     Whole *whole = arena_alloc(arena, sizeof *whole);
     const Object *root = source ? checkpoint_root(source) : NULL;
@@ -264,9 +273,11 @@ const Whole *whole_new(Arena *arena, const Checkpoint *source, const Container *
     }
     Copier copier = {.arena = arena, .whole = whole, .source = source,
                      .container = container->node, .others = container->others};
+    bool as_it_was = unchanged && is_joined(container);
+    if (as_it_was) copier.container = NULL;
     copy_tree(&copier, root);
     whole->root = is_leaf(root) ? (Object *)root : copy_of(&copier, root);
-    bool placed = whole->slot && whole->root;
+    bool placed = (whole->slot || as_it_was) && whole->root;
     free(copier.records);
     free(copier.frames);
     identity_done(&copier.known);

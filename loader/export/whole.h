@@ -17,7 +17,7 @@ typedef struct Whole {
      * `tensor` is the source's. Nodes lie in the arena or are the source's own. */
     Object *root;
     Object *slot;            /* where the state dict goes: an OrderedDict, whose map has the entries
-                                that were beside the tensors */
+                                that were beside the tensors; NULL: the tree has it all */
     ReportLoss *notes;       /* what was not carried as it is; in the arena, in the tree's order */
     size_t note_count, note_room;
     size_t notes_left_out;   /* beyond WHOLE_NOTES_MAX */
@@ -25,8 +25,10 @@ typedef struct Whole {
 
 /* Copies the tree of a checkpoint around the node that `container` lists. NULL, with an error, when
  * the state dict stands in something that cannot be carried. A checkpoint without a tree, or a
- * container without a node in it, gives a Whole of the slot alone. */
+ * container without a node in it, gives a Whole of the slot alone. `unchanged`: every tensor of the
+ * container is written as it is under its own name; dicts that were only joined for the listing
+ * (an optimizer's state) then stay what they were. */
 const Whole *whole_new(Arena *arena, const Checkpoint *source, const Container *container,
-                       Error *err);
+                       bool unchanged, Error *err);
 
 #endif

@@ -219,6 +219,15 @@ class Whole(Case):
         self.assertEqual(told["ema"], "its state dict")
         self.assertEqual(told["list[1]"], None)
 
+    def test_an_optimizer_alone(self):
+        """Its state is listed joined, 0.exp_avg …, but stays a dict of dicts."""
+        _, value = training()
+        got, lost = self.carry(value["optimizer"], part="state")
+        self.assertEqual(lost, [])
+        self.same(got, value["optimizer"])
+        got, lost = self.carry(value["optimizer"], "rules [[ 0.** -> first.** ]]", part="state")
+        self.assertIn("first.exp_avg", got["state"])
+
     def test_numpy(self):
         """Arrays become tensors and scalars Python numbers, which weights_only takes."""
         long = numpy.arange(10000, dtype="<i4")
