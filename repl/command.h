@@ -20,8 +20,9 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16, FO
     X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW, "a rules file; may be repeated")\
     X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW, "rules on the command line; may be repeated") \
     X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN, "write the aligned checkpoint here")         \
-    X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN, "the output's format: pth or safetensors (default: OUT's suffix)") \
+    X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN, "the output's format: pth, safetensors or npz (default: OUT's suffix)") \
     X(OPT_UNDER, "--under", NULL, "KEY", FOR_ALIGN, "nest the state dict under KEY (.pth)")     \
+    X(OPT_WHOLE, "--whole", NULL, NULL, FOR_ALIGN, "carry the rest of the source along (.pth)")  \
     X(OPT_OMIT_KEPT, "--omit-kept", NULL, NULL, FOR_ALIGN, "leave out kept tensors that have no data") \
     X(OPT_COMPACT, "--compact", NULL, NULL, FOR_ALIGN, "rewrite views as storages of their own")\
     X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN, "replace OUT when it is there already")      \
@@ -31,6 +32,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16, FO
     X(OPT_STATS, "--stats", NULL, NULL, FOR_LS, "min max mean std nan inf zeros of every tensor") \
     X(OPT_EVERYTHING, "--all", NULL, NULL, FOR_LS, "every object in the file, not only tensors")\
     X(OPT_STRICT, "--strict", NULL, NULL, FOR_CHECK, "warnings count as errors")                \
+    X(OPT_GLOBALS, "--globals", NULL, NULL, FOR_LS, "every class and function that its pickles name, judged") \
     X(OPT_LIMIT, "--limit", NULL, "NAME=N", FOR_ALL, "believe more of a file, or less (tenon(1), LIMITS)") \
     X(OPT_JSON, "--json", NULL, NULL, FOR_ALL, "one JSON object on standard output")            \
     X(OPT_QUIET, "--quiet", "-q", NULL, FOR_ALL, "only what was asked for; no report")          \
@@ -74,6 +76,7 @@ bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
 void invocation_done(Invocation *invocation);
 
 int command_ls(const Invocation *invocation);
+int command_globals(const Invocation *invocation); /* ls --globals */
 int command_align(const Invocation *invocation);   /* diff as well: align with no rules */
 int command_check(const Invocation *invocation);
 int command_view(const Invocation *invocation);

@@ -15,6 +15,7 @@ typedef struct Run {
     const Invocation *invocation;    /* borrowed */
     Session *session;            /* owned by command_align */
     Alignment *alignment;        /* a reference; NULL until it is made */
+    Plan *plan;                  /* owned; NULL until something is to be written */
     const char *out;             /* the output's path; NULL = report only */
     bool failed;                 /* a rule script stopped with an error */
     ExportResult result;         /* of the output, when it is written */
@@ -44,9 +45,10 @@ static bool write_output(Run *run, Error *err)
 {
     const Invocation *invocation = run->invocation;
     PlanOptions plan_options = {.omit_kept = invocation->set[OPT_OMIT_KEPT],
-                                .compact = invocation->set[OPT_COMPACT]};
-    Plan *plan = plan_new(run->alignment, &plan_options, err);
-    if (!plan) return false;
+                                .compact = invocation->set[OPT_COMPACT],
+                                .whole = invocation->set[OPT_WHOLE]};
+    run->plan = plan_new(run->alignment, &plan_options, err);
+    if (!run->plan) return false;
     Progress progress;
     progress_start(&progress, run->out, isatty(STDERR_FILENO) && !invocation->set[OPT_QUIET]);
     ExportOptions options = {.format = invocation->value[OPT_TO],
@@ -56,9 +58,8 @@ static bool write_output(Run *run, Error *err)
                              .sha256 = invocation->set[OPT_SHA256],
                              .progress = progress_step,
                              .progress_context = &progress};
-    run->written = export_write(plan, run->out, &options, &run->result, err);
+    run->written = export_write(run->plan, run->out, &options, &run->result, err);
     progress_end(&progress);
-    plan_free(plan);
     return run->written;
 }
 
@@ -69,8 +70,10 @@ static void print_report(const Run *run, int status)
     const Invocation *invocation = run->invocation;
     const Session *session = run->session;
     Checkpoint *target = session_target_checkpoint(session);
+    const Whole *whole = run->plan ? run->plan->whole : NULL;
     ReportOutput output = {run->out, run->result.format, run->result.tensors, run->result.bytes,
-                           run->result.sha256[0] ? run->result.sha256 : NULL};
+                           run->result.sha256[0] ? run->result.sha256 : NULL, whole != NULL,
+                           whole ? whole->notes : NULL, whole ? whole->note_count : 0};
     ReportOptions options = {.source_path = session_source_path(session),
                              .target_path = session_target_path(session),
                              .target_format = target ? checkpoint_format(target) : NULL,
@@ -89,8 +92,8 @@ static void print_report(const Run *run, int status)
     text_done(&out);
     bool talk = !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET];
     if (run->written && run->result.cloned && talk)
-        printf("note: %zu tied tensors are written as copies; safetensors cannot share memory\n",
-               run->result.cloned);
+        printf("note: %zu tied tensors are written as copies; %s cannot share memory\n",
+               run->result.cloned, run->result.format);
 }
 
 /* The ledger's own reason for status 2, for standard error. A collision outweighs notes: it is told
@@ -152,6 +155,7 @@ static int finish(Run *run, Error *err)
     print_report(run, status);
     fflush(stdout);
     if (trouble) complain(err);
+    plan_free(run->plan);
     align_unref(run->alignment);
     return status;
 }

@@ -5,7 +5,8 @@
  *   --quiet      names alone
  *   --json       everything, also what only programs want (strides, offsets, storages)
  *
- * --all shows the objects of the file instead, or in JSON beside the tensors. */
+ * --all shows the objects of the file instead, or in JSON beside the tensors; --globals, which
+ * needs no checkpoint, is in command_globals.c. */
 #include "repl/command.h"
 
 #include <inttypes.h>
@@ -473,6 +474,7 @@ static bool print_listing(const Listing *listing, Arena *arena, Error *err)
 /* tenon ls CHECKPOINT */
 int command_ls(const Invocation *invocation)
 {
+    if (invocation->set[OPT_GLOBALS]) return command_globals(invocation);
     Error err = {0};
     Arena *arena = arena_new();
     Listing listing = {.invocation = invocation};

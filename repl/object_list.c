@@ -1,95 +1,288 @@
 /* A walk over the object tree from the top, with a stack of its own. loader/format/graph.h walks
- * children before parents; a listing needs the parent first, and a path for every node. */
+ * children before parents; a listing needs the parent first, and a path for every node. One path
+ * is kept and grows and shrinks with the walk: a file can give a million nodes long paths. */
 #include "repl/object_list.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/limits.h"
+#include "loader/export/identity_map.h"
 #include "loader/format/fault.h"
 #include "loader/format/graph.h"
 
-/* Deeper nodes are counted, not shown: every level makes the paths below it longer. */
-enum { DEPTH_MAX = 64 };
+/* Bytes of a path that are shown: a key may have a million, and stand above a million nodes. */
+enum { PATH_SHOWN = 1000 };
 
-/* A node that waits to be shown. */
-typedef struct Node {
-    Object *object;          /* borrowed from the checkpoint */
-    const char *path;        /* in the arena of the walk */
-    unsigned depth;          /* the root's is 0 */
-} Node;
+/* Object.mark of a node: where the walk is with it. */
+enum { MARK_OPEN = 1, MARK_DONE = 2 };
 
-/* The nodes still to be shown, last first; and those that were shown, to unmark them. */
+/* A node whose children are being shown. */
+typedef struct Frame {
+    Object *node;            /* borrowed from the checkpoint */
+    size_t next;             /* the next child */
+    size_t path;             /* length of the node's path */
+    uint32_t place;          /* its number in the walk's places */
+} Frame;
+
+/* Where a node is shown, from which its path can be told again: kept for nodes that may be met
+ * again, whose paths together may be far longer than the file. */
+typedef struct Place {
+    Object *node;
+    uint32_t parent;         /* its place; IDENTITY_NONE: the root */
+    size_t child;            /* which of the parent's children it is */
+} Place;
+
+/* What is said of one node. */
+typedef struct Shown {
+    const char *path;
+    const Object *object;
+    const char *same_as;     /* where it was shown; NULL: here */
+    bool cycle;              /* it contains itself: it is being shown */
+    bool deeper;             /* it has parts that lie too deep to be shown */
+} Shown;
+
+typedef void Visit(const Shown *shown, void *context);
+
 typedef struct Walk {
-    Arena *arena;            /* paths; owned */
-    Node *stack;             /* owned */
-    size_t waiting, room;    /* nodes on the stack; room for */
-    unsigned depth;          /* of the nodes that are pushed */
-    Object **seen;           /* nodes whose mark is set; owned */
-    size_t seen_count, seen_room;
+    Frame *frames;           /* owned */
+    size_t depth, room;
+    Text path;               /* owned */
+    Place *places;           /* of the nodes whose mark is set; owned */
+    size_t place_count, place_room;
+    IdentityMap numbers;     /* node with a mark → its place */
+    uint64_t shown, more;    /* nodes that were shown, and that were not */
+    uint64_t deeper;         /* nodes with parts too deep */
+    Visit *visit;
+    void *context;
 } Walk;
 
-/* NULL is passed over: calls lack most of their parts. */
-static void push(Walk *walk, Object *object, const char *path)
+/* --- children ------------------------------------------------------------------------- */
+
+static const Object *args_of(const Object *call)
 {
-    if (!object) return;
-    walk->stack = mem_grow(walk->stack, &walk->room, walk->waiting + 1, sizeof *walk->stack);
-    walk->stack[walk->waiting++] = (Node){object, path, walk->depth};
+    const Object *args = call->call->args;
+    return args && args->list.count ? args : NULL;
 }
 
-/* The path one key deeper; in the arena, since nodes wait with it on the stack. */
-static const char *path_of_key(Walk *walk, const char *path, const Object *key)
+/* The class of a call, where the file carries the text of its Python file. */
+static bool has_source(const ObjectCall *call)
 {
-    Text joined = {0};
-    text_add(&joined, path);
-    path_add_key(&joined, key);
-    const char *kept = arena_strdup(walk->arena, text_string(&joined));
-    text_done(&joined);
-    return kept;
+    return call->callable && object_source(call->callable, NULL, NULL, NULL);
 }
 
-/* From the last to the first, so that the first is shown first: the stack turns them round. */
-static void push_items(Walk *walk, const Object *list, const char *path)
+/* A call's arguments and state have no path of their own in the tree; <args>, <kwargs>, <state>
+ * and <class> name them. What was put into it is reached as in a list or dict. NULL behind the
+ * last; the child's step is added to the path. */
+static Object *call_child(const Object *node, size_t next, Text *path)
 {
-    for (size_t i = list->list.count; i-- > 0;)
-        push(walk, list->list.items[i], arena_printf(walk->arena, "%s[%zu]", path, i));
+    const ObjectCall *call = node->call;
+    size_t list = call->list ? call->list->list.count : 0;
+    size_t map = call->map ? call->map->list.count / 2 : 0;
+    if (call->state && next-- == 0) {
+        text_add(path, "<state>");
+        return call->state;
+    }
+    if (next < list) {
+        path_add_index(path, next);
+        return call->list->list.items[next];
+    }
+    next -= list;
+    if (next < map) {
+        path_add_key(path, call->map->list.items[2 * next]);
+        return call->map->list.items[2 * next + 1];
+    }
+    next -= map;
+    if (call->kwargs && next-- == 0) {
+        text_add(path, "<kwargs>");
+        return call->kwargs;
+    }
+    if (args_of(node) && next-- == 0) {
+        text_add(path, "<args>");
+        return call->args;
+    }
+    if (!has_source(call) || next) return NULL;
+    text_add(path, "<class>");
+    return call->callable;
 }
 
-/* A dict's items are key, value, key, value …; a path goes through the key to the value. */
-static void push_pairs(Walk *walk, const Object *dict, const char *path)
+static Object *child_of(const Object *node, size_t next, Text *path)
 {
-    for (size_t i = dict->list.count / 2; i-- > 0;)
-        push(walk, dict->list.items[2 * i + 1], path_of_key(walk, path, dict->list.items[2 * i]));
-}
-
-/* A call's arguments and state have no path of their own in the tree; <args>, <kwargs> and
- * <state> name them. What was put into it is reached as in a list or dict. */
-static void push_children(Walk *walk, const Object *object, const char *path)
-{
-    switch ((ObjectKind)object->kind) {
+    switch ((ObjectKind)node->kind) {
     case OBJ_TUPLE: case OBJ_LIST: case OBJ_SET: case OBJ_FROZENSET: case OBJ_PERSID:
-        push_items(walk, object, path);
-        break;
-    case OBJ_DICT: push_pairs(walk, object, path); break;
-    case OBJ_CALL:
-        if (object->call->callable && object_source(object->call->callable, NULL, NULL, NULL))
-            push(walk, object->call->callable, arena_printf(walk->arena, "%s<class>", path));
-        push(walk, object->call->state, arena_printf(walk->arena, "%s<state>", path));
-        if (object->call->list) push_items(walk, object->call->list, path);
-        if (object->call->map) push_pairs(walk, object->call->map, path);
-        push(walk, object->call->kwargs, arena_printf(walk->arena, "%s<kwargs>", path));
-        if (object->call->args && object->call->args->list.count)
-            push(walk, object->call->args, arena_printf(walk->arena, "%s<args>", path));
-        break;
-    default: break;
+        if (next >= node->list.count) return NULL;
+        path_add_index(path, next);
+        return node->list.items[next];
+    case OBJ_DICT:
+        if (next >= node->list.count / 2) return NULL;
+        path_add_key(path, node->list.items[2 * next]);
+        return node->list.items[2 * next + 1];
+    case OBJ_CALL: return call_child(node, next, path);
+    default: return NULL;
     }
 }
 
-/* "tensor f32 64×3×7×7": no values, which a listing must not read. */
+/* How many children there are: of a node with more parts than can be counted, the parts. */
+static size_t count_children(const Object *node)
+{
+    switch ((ObjectKind)node->kind) {
+    case OBJ_TUPLE: case OBJ_LIST: case OBJ_SET: case OBJ_FROZENSET: return node->list.count;
+    case OBJ_DICT: return node->list.count / 2;
+    case OBJ_PERSID: return object_source(node, NULL, NULL, NULL) ? 0 : 1;
+    case OBJ_CALL: {
+        const ObjectCall *call = node->call;
+        return (size_t)has_source(call) + (call->state != NULL) +
+               (call->list ? call->list->list.count : 0) +
+               (call->map ? call->map->list.count / 2 : 0) + (call->kwargs != NULL) +
+               (args_of(node) != NULL);
+    }
+    default: return 0;
+    }
+}
+
+/* Nodes that a file can share so that it matters: what changes, and tensors. The empty tuple,
+ * numbers and text are one object in many places of every file. */
+static bool can_be_shared(const Object *node)
+{
+    switch ((ObjectKind)node->kind) {
+    case OBJ_NONE: case OBJ_BOOL: case OBJ_INT: case OBJ_BIGINT: case OBJ_FLOAT: case OBJ_STR:
+    case OBJ_BYTES: case OBJ_FAR: case OBJ_GLOBAL: return false;
+    case OBJ_TUPLE: return node->list.count > 0;
+    default: return true;
+    }
+}
+
+/* --- the walk ------------------------------------------------------------------------- */
+
+static void cut_path(Walk *walk, size_t length)
+{
+    walk->path.length = length;
+    if (walk->path.bytes) walk->path.bytes[length] = '\0';
+}
+
+/* A path as it is shown: cut when it is too long; borrowed from either text. */
+static const char *short_path(const Text *path, Text *scratch)
+{
+    const char *start = text_string(path), *end = start;
+    if (path->length <= PATH_SHOWN) return start;
+    while (end - start < PATH_SHOWN) utf8_next(&end, start + path->length);
+    text_clear(scratch);
+    text_addn(scratch, start, (size_t)(end - start));
+    text_add(scratch, "…");
+    return text_string(scratch);
+}
+
+/* The path of a place, step by step from the root; no place is deeper than the frames were. */
+static void tell_path(const Walk *walk, uint32_t place, Text *path)
+{
+    Text steps = {0};        /* numbers of the places on the way, the last one first */
+    for (; place != IDENTITY_NONE; place = walk->places[place].parent)
+        text_addn(&steps, &place, sizeof place);
+    for (size_t n = steps.length / sizeof place; n-- > 0;) {
+        memcpy(&place, steps.bytes + n * sizeof place, sizeof place);
+        const Place *one = &walk->places[place];
+        if (one->parent != IDENTITY_NONE)
+            child_of(walk->places[one->parent].node, one->child, path);
+    }
+    text_done(&steps);
+}
+
+/* Remembers where a node is shown, for when it is met again. */
+static uint32_t remember(Walk *walk, Object *node)
+{
+    const Frame *frame = walk->depth ? &walk->frames[walk->depth - 1] : NULL;
+    walk->places = mem_grow(walk->places, &walk->place_room, walk->place_count + 1,
+                            sizeof *walk->places);
+    uint32_t number = (uint32_t)walk->place_count++;
+    walk->places[number] = (Place){node, frame ? frame->place : (uint32_t)IDENTITY_NONE,
+                                   frame ? frame->next - 1 : 0};
+    identity_set(&walk->numbers, node, number);
+    node->mark = MARK_DONE;
+    return number;
+}
+
+/* What is said of a node. */
+static void show(Walk *walk, const Object *node, bool deeper)
+{
+    Text path = {0}, own = {0}, other = {0};
+    Shown shown = {.path = short_path(&walk->path, &own), .object = node, .deeper = deeper,
+                   .cycle = node->mark == MARK_OPEN};
+    if (node->mark) {
+        tell_path(walk, identity_get(&walk->numbers, node), &path);
+        shown.same_as = short_path(&path, &other);
+    }
+    walk->visit(&shown, walk->context);
+    text_done(&path);
+    text_done(&own);
+    text_done(&other);
+}
+
+/* Shows a node, and makes a frame for one with children that was not shown before. */
+static void enter(Walk *walk, Object *node)
+{
+    if (walk->shown >= limit(LIMIT_OBJECTS)) {
+        walk->more++;
+        return;
+    }
+    size_t children = node->mark ? 0 : count_children(node);
+    bool deeper = children && walk->depth >= limit(LIMIT_DEPTH);
+    walk->deeper += deeper;
+    walk->shown++;
+    show(walk, node, deeper);
+    if (node->mark || !can_be_shared(node)) return;
+    uint32_t place = remember(walk, node);
+    if (!children || deeper) return;
+    node->mark = MARK_OPEN;
+    walk->frames = mem_grow(walk->frames, &walk->room, walk->depth + 1, sizeof *walk->frames);
+    walk->frames[walk->depth++] = (Frame){node, 0, walk->path.length, place};
+}
+
+static void step(Walk *walk)
+{
+    Frame *frame = &walk->frames[walk->depth - 1];
+    cut_path(walk, frame->path);
+    Object *child = child_of(frame->node, frame->next++, &walk->path);
+    if (child) {
+        enter(walk, child);
+        return;
+    }
+    frame->node->mark = MARK_DONE;
+    walk->depth--;
+}
+
+/* Calls visit for every node; counts what is not shown. The marks are 0 again at the end. */
+static void walk_tree(const Checkpoint *checkpoint, Visit *visit, void *context,
+                      uint64_t *deeper, uint64_t *more)
+{
+    Walk walk = {.visit = visit, .context = context};
+    Object *root = (Object *)checkpoint_root(checkpoint);
+    if (root) enter(&walk, root);
+    while (walk.depth) step(&walk);
+    for (size_t i = 0; i < walk.place_count; i++) walk.places[i].node->mark = 0;
+    *deeper = walk.deeper;
+    *more = walk.more;
+    text_done(&walk.path);
+    identity_done(&walk.numbers);
+    free(walk.frames);
+    free(walk.places);
+}
+
+/* --- for people ----------------------------------------------------------------------- */
+
+/* "tensor f32 64×3×7×7, storage 4 from byte 256": no values, which a listing must not read. */
 static void show_tensor(const Tensor *tensor, Text *out)
 {
     text_addf(out, "tensor %s ", dtype_name(tensor->dtype));
     show_shape(tensor->dims, tensor->rank, out);
+    if (tensor->parameter) text_add(out, ", parameter");
+    if (tensor->storage) text_addf(out, ", storage %" PRIu32, tensor->storage->index);
+    else text_add(out, ", no data");
+    if (tensor->offset) text_addf(out, " from byte %" PRIu64, tensor->offset);
+    if (tensor->strides && !tensor_is_contiguous(tensor)) text_add(out, ", strided");
+    if (tensor->encoding && tensor->encoding->note)
+        text_addf(out, ", %s", tensor->encoding->note);
 }
 
 /* The class and the file, then the whole text, in as many lines as it has. */
@@ -104,38 +297,13 @@ static void show_source(const Object *object, Text *out)
     text_addn(out, text->bytes.text, text->bytes.n);
 }
 
-/* Calls visit(path, description) for every node, shared ones once with their content. */
-static void walk_tree(const Checkpoint *checkpoint,
-                      void (*visit)(const char *path, const char *what, void *context),
-                      void *context)
+static void show_object(const Shown *shown, Text *out)
 {
-    Walk walk = {.arena = arena_new()};
-    Text what = {0};
-    push(&walk, (Object *)checkpoint_root(checkpoint), "");
-    while (walk.waiting) {
-        Node node = walk.stack[--walk.waiting];
-        bool whole = node.depth < DEPTH_MAX;
-        walk.depth = node.depth + 1;
-        text_clear(&what);
-        bool source = object_source(node.object, NULL, NULL, NULL);
-        if (node.object->kind == OBJ_TENSOR) show_tensor(node.object->tensor, &what);
-        else if (source && !node.object->mark) show_source(node.object, &what);
-        else object_show(node.object, &what);
-        if (node.object->mark) text_add(&what, " (shared, shown above)");
-        if (!whole && node.object->kind >= OBJ_TUPLE) text_add(&what, " (not shown any deeper)");
-        visit(node.path, text_string(&what), context);
-        if (!whole || node.object->mark || node.object->kind == OBJ_TENSOR) continue;
-        if (!source) push_children(&walk, node.object, node.path);
-        if (node.object->kind < OBJ_TUPLE) continue;
-        node.object->mark = 1;
-        walk.seen = mem_grow(walk.seen, &walk.seen_room, walk.seen_count + 1, sizeof *walk.seen);
-        walk.seen[walk.seen_count++] = node.object;
-    }
-    for (size_t i = 0; i < walk.seen_count; i++) walk.seen[i]->mark = 0;
-    text_done(&what);
-    free(walk.stack);
-    free(walk.seen);
-    arena_free(walk.arena);
+    const Object *object = shown->object;
+    bool source = object_source(object, NULL, NULL, NULL);
+    if (object->kind == OBJ_TENSOR) show_tensor(object->tensor, out);
+    else if (source && !shown->same_as) show_source(object, out);
+    else object_show(object, out);
 }
 
 /* The lines of a source text, each escaped by itself. */
@@ -155,40 +323,127 @@ static void print_lines(const char *text)
     text_done(&shown);
 }
 
-/* One line: "model.fc.weight   tensor f32 10×512". The path is a name and escaped here; only a
+/* One line: "model.fc.weight   tensor f32 10×512, storage 4". Paths are names, escaped here; only a
  * source text has more lines. */
-static void print_node(const char *path, const char *what, void *context)
+static void print_node(const Shown *shown, void *context)
 {
+    Text what = {0};
     (void)context;
-    Text shown = {0};
-    size_t n = strcspn(what, "\n");
-    name_show(path[0] ? path : "(top level)", &shown);
-    printf("%s   %.*s\n", text_string(&shown), (int)n, what);
-    if (what[n]) print_lines(what + n + 1);
-    text_done(&shown);
+    name_show(shown->path[0] ? shown->path : "(top level)", &what);
+    printf("%s   ", text_string(&what));
+    text_clear(&what);
+    show_object(shown, &what);
+    size_t line = strcspn(text_string(&what), "\n");
+    if (text_string(&what)[line]) {
+        printf("%.*s\n", (int)line, what.bytes);
+        print_lines(what.bytes + line + 1);
+        text_done(&what);
+        return;
+    }
+    if (shown->same_as) {
+        text_add(&what, " = same as ");
+        name_show(shown->same_as[0] ? shown->same_as : "(top level)", &what);
+        if (shown->cycle) text_add(&what, ", which it is inside of");
+    }
+    if (shown->deeper) text_add(&what, " (its parts lie too deep)");
+    puts(text_string(&what));
+    text_done(&what);
 }
 
 /* For people: names escaped. JSON escapes by itself. */
 void object_list_print(const Checkpoint *checkpoint)
 {
-    walk_tree(checkpoint, print_node, NULL);
+    uint64_t deeper, more;
+    walk_tree(checkpoint, print_node, NULL, &deeper, &more);
+    if (deeper)
+        printf("the parts of %" PRIu64 " objects are not shown: they lie deeper than the limit of %"
+               PRIu64 " (--limit depth=N allows more)\n", deeper, limit(LIMIT_DEPTH));
+    if (more)
+        printf("%" PRIu64 " objects more, and what is in them, are not shown: the limit is %" PRIu64
+               " (--limit objects=N allows more)\n", more, limit(LIMIT_OBJECTS));
 }
 
-static void write_node(const char *path, const char *what, void *context)
+/* --- for programs --------------------------------------------------------------------- */
+
+static const char *kind_word(const Object *object)
+{
+    static const char *const words[] = {
+        [OBJ_NONE] = "none", [OBJ_BOOL] = "bool", [OBJ_INT] = "int", [OBJ_BIGINT] = "int",
+        [OBJ_FLOAT] = "float", [OBJ_STR] = "str", [OBJ_BYTES] = "bytes",
+        [OBJ_BYTEARRAY] = "bytearray", [OBJ_TUPLE] = "tuple", [OBJ_LIST] = "list",
+        [OBJ_SET] = "set", [OBJ_FROZENSET] = "frozenset", [OBJ_DICT] = "dict",
+        [OBJ_GLOBAL] = "global", [OBJ_CALL] = "object", [OBJ_PERSID] = "storage",
+        [OBJ_TENSOR] = "tensor"};
+    const char *word = object->kind < countof(words) ? words[object->kind] : NULL;
+    return word ? word : "bytes";
+}
+
+/* The value itself, where JSON can hold it. */
+static void write_data(JsonWriter *json, const Object *object)
+{
+    switch ((ObjectKind)object->kind) {
+    case OBJ_BOOL: json_key(json, "data"); json_bool(json, object->boolean); break;
+    case OBJ_INT: json_key(json, "data"); json_int(json, object->integer); break;
+    case OBJ_FLOAT: json_key(json, "data"); json_float(json, object->number); break;
+    case OBJ_STR: json_key(json, "data"); json_string(json, object->bytes.text); break;
+    default: break;
+    }
+}
+
+static void write_tensor(JsonWriter *json, const Tensor *tensor)
+{
+    json_key(json, "dtype");
+    if (tensor->dtype == DT_UNKNOWN) json_null(json);
+    else json_string(json, dtype_name(tensor->dtype));
+    json_key(json, "shape");
+    json_shape(json, tensor->dims, tensor->rank);
+    json_key(json, "storage");
+    if (tensor->storage) json_uint(json, tensor->storage->index);
+    else json_null(json);
+    json_key(json, "offset");
+    json_uint(json, tensor->offset);
+}
+
+static void write_node(const Shown *shown, void *context)
 {
     JsonWriter *json = context;
+    Text what = {0};
+    show_object(shown, &what);
     json_map(json);
     json_key(json, "path");
-    json_string(json, path);
+    json_string(json, shown->path);
     json_key(json, "value");
-    json_string(json, what);
+    json_string(json, text_string(&what));
+    json_key(json, "kind");
+    json_string(json, kind_word(shown->object));
+    write_data(json, shown->object);
+    if (shown->object->kind == OBJ_TENSOR) write_tensor(json, shown->object->tensor);
+    if (shown->same_as) {
+        json_key(json, "same_as");
+        json_string(json, shown->same_as);
+        json_key(json, "cycle");
+        json_bool(json, shown->cycle);
+    }
+    if (shown->deeper) {
+        json_key(json, "deeper");
+        json_bool(json, true);
+    }
     json_end(json);
+    text_done(&what);
 }
 
 void object_list_json(const Checkpoint *checkpoint, JsonWriter *json)
 {
+    uint64_t deeper, more;
     json_key(json, "objects");
     json_list(json);
-    walk_tree(checkpoint, write_node, json);
+    walk_tree(checkpoint, write_node, json, &deeper, &more);
+    json_end(json);
+    json_key(json, "objects_cut");
+    json_map(json);
+    json_key(json, "deeper");
+    json_uint(json, deeper);
+    json_key(json, "more");
+    json_uint(json, more);
     json_end(json);
 }

@@ -5,9 +5,12 @@
 #include "loader/core/json.h"
 #include "loader/tensor/checkpoint.h"
 
-/* Every node once, depth first; a node that the file shares is named again, not repeated. */
+/* Every node once, depth first; a node that the file shares is named again, with the path where it
+ * was shown ("= same as …"), and so is one that contains itself. What lies deeper than LIMIT_DEPTH,
+ * or behind the first LIMIT_OBJECTS nodes, is not shown; a last line says how much. */
 void object_list_print(const Checkpoint *checkpoint);
-/* The key "objects" with a list of {"path","value"}. */
+/* The key "objects" with a list of objects (tenon(1), JSON), and "objects_cut" with the numbers
+ * of nodes that were not shown: {"deeper","more"}. */
 void object_list_json(const Checkpoint *checkpoint, JsonWriter *json);
 
 #endif

@@ -6,11 +6,21 @@
 #include "loader/align/align.h"
 #include "loader/core/json.h"
 
+/* Something of the source beside the state dict that a whole output holds otherwise, or not. */
+typedef struct ReportLoss {
+    const char *path;            /* where it stood in the source */
+    const char *what;            /* "argparse.Namespace object" */
+    const char *became;          /* "a dict of its attributes"; NULL: it is left out */
+} ReportLoss;
+
 typedef struct ReportOutput {
     const char *path, *format;   /* what was written */
     size_t tensors;              /* written */
     uint64_t bytes;              /* of the file */
     const char *sha256;          /* NULL: not asked for */
+    bool whole;                  /* the rest of the source is in it; the next members count */
+    const ReportLoss *losses;    /* [loss_count] */
+    size_t loss_count;
 } ReportOutput;
 
 typedef struct ReportOptions {

@@ -239,6 +239,21 @@ static void put_problems(const Alignment *alignment, JsonWriter *writer)
     json_end(writer);
 }
 
+/* What --whole could not carry as it was. */
+static void put_losses(const ReportOutput *output, JsonWriter *writer)
+{
+    json_key(writer, "not_carried");
+    json_list(writer);
+    for (size_t i = 0; i < output->loss_count; i++) {
+        json_map(writer);
+        put_string(writer, "path", output->losses[i].path);
+        put_string(writer, "what", output->losses[i].what);
+        put_string(writer, "became", output->losses[i].became);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
 /* null when nothing was written, for whatever reason; "exit" tells. */
 static void put_output(const ReportOutput *output, JsonWriter *writer)
 {
@@ -253,6 +268,7 @@ static void put_output(const ReportOutput *output, JsonWriter *writer)
     put_count(writer, "tensors", output->tensors);
     put_count(writer, "bytes", output->bytes);
     put_string(writer, "sha256", output->sha256);
+    if (output->whole) put_losses(output, writer);
     json_end(writer);
 }
 

@@ -194,10 +194,12 @@ static void report_objects(Reporter *reporter)
         show_value(reporter, value, &list);
     }
     if (count) {
+        const ReportOutput *output = reporter->options->output;
+        bool whole = output && output->whole;
         page_section(&reporter->page, false);
         if (count > OBJECTS_MAX) text_addf(&list, ", and %zu more", count - OBJECTS_MAX);
-        page_line(&reporter->page, LINE_HEAD, "  Not a tensor (%zu)   %s: not carried over", count,
-                  text_string(&list));
+        page_line(&reporter->page, LINE_HEAD, "  Not a tensor (%zu)   %s: %s", count,
+                  text_string(&list), whole ? "carried along" : "not carried over");
     }
     text_done(&list);
 }

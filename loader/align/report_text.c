@@ -216,6 +216,25 @@ static void add_counts(Reporter *reporter)
 
 /* ---- the last line ---- */
 
+/* What --whole holds otherwise than the source, or not at all. */
+static void put_losses(Reporter *reporter, Text *out)
+{
+    const ReportOutput *output = reporter->options->output;
+    size_t shown = reporter->options->verbose ? SIZE_MAX : PAGE_LINES;
+    text_addf(out, "with the rest of the source");
+    if (!output->loss_count) text_add(out, ", all of it\n");
+    else text_addf(out, ", but for %zu part%s:\n", output->loss_count,
+                   output->loss_count == 1 ? "" : "s");
+    for (size_t i = 0; i < output->loss_count && i < shown; i++) {
+        const ReportLoss *loss = &output->losses[i];
+        const char *path = report_name(reporter, loss->path[0] ? loss->path : "(top level)");
+        text_addf(out, "  %s: %s, %s%s\n", path, report_name(reporter, loss->what),
+                  loss->became ? "now " : "left out", loss->became ? loss->became : "");
+    }
+    if (output->loss_count > shown)
+        text_addf(out, "  and %zu more (-v lists them)\n", output->loss_count - shown);
+}
+
 /* The last line: what was written, or that nothing was. The sum is there when it was asked for. */
 static void add_result(Reporter *reporter, Text *out)
 {
@@ -229,6 +248,7 @@ static void add_result(Reporter *reporter, Text *out)
     text_addf(out, "\nwritten %s  %zu tensors  %s\n", report_name(reporter, output->path),
               output->tensors, bytes);
     if (output->sha256) text_addf(out, "sha256 %s\n", output->sha256);
+    if (output->whole) put_losses(reporter, out);
 }
 
 /* The head and the counts are sections that must be seen; the last line is written past the

@@ -34,7 +34,8 @@
     X(LIMIT_SPARSE_BYTES, "sparse-bytes", 1073741824, "bytes of memory for one sparse tensor")    \
     X(LIMIT_DENSE_BYTES, "dense-bytes", 17179869184, "bytes of a sparse tensor written out")        \
     X(LIMIT_CHILD_MEMORY, "child-memory", 2147483648, "bytes of memory for a child that reads HDF5") \
-    X(LIMIT_CHILD_SECONDS, "child-seconds", 30, "seconds that such a child may take, and for each GB")
+    X(LIMIT_CHILD_SECONDS, "child-seconds", 30, "seconds that such a child may take, and for each GB") \
+    X(LIMIT_OBJECTS, "objects", 1000000, "objects that ls --all lists")
 
 #define LIMIT_ENUM(id, ...) id,
 typedef enum LimitId { LIMITS(LIMIT_ENUM) LIMIT_COUNT } LimitId;

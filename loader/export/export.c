@@ -77,6 +77,9 @@ bool export_write(const Plan *plan, const char *path, const ExportOptions *optio
     *result = (ExportResult){.tensors = plan->count};
     if (!writer) return false;
     result->format = writer->format;
+    if (plan->whole && !writer->objects)
+        return error_set(err, ERR_USAGE, "%s: --whole carries more than tensors, and %s holds "
+                         "nothing else; write .pth", path, writer->format);
     if (!protect_source(plan, path, err)) return false;
     if (!writer->check(plan, options, err)) return error_prefix(err, "%s", path);
     return write_to(writer, plan, path, options, result, err);

@@ -13,7 +13,7 @@
  * itself always. On any error nothing is left behind under either name. */
 bool export_write(const Plan *plan, const char *path, const ExportOptions *options,
                   ExportResult *result, Error *err);
-/* "pth" or "safetensors" for .pth .pt .bin .ckpt .pth.tar .safetensors, else NULL. */
+/* "pth", "safetensors" or "npz" for .pth .pt .bin .ckpt .pth.tar .safetensors .npz, else NULL. */
 const char *export_format_of(const char *path);
 
 #endif

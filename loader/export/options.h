@@ -10,7 +10,7 @@
 typedef bool (*ExportProgress)(void *context, uint64_t done, uint64_t total);
 
 typedef struct ExportOptions {
-    const char *format;          /* "pth" or "safetensors"; NULL: by the suffix of the path */
+    const char *format;          /* "pth", "safetensors", "npz"; NULL: by the path's suffix */
     const char *under;           /* nest the state dict under this key (pth only); NULL = flat */
     bool compact;                /* as PlanOptions.compact; either will do */
     bool force;                  /* an existing file is replaced (never the source) */

@@ -91,8 +91,9 @@ bool pickle_put_known(PickleWriter *writer, const void *identity)
 }
 
 /* LONG1 or LONG4: the shortest two's complement, little-endian. */
-static void put_long(PickleWriter *writer, const unsigned char *bytes, size_t n)
+void pickle_put_long(PickleWriter *writer, const void *number, size_t n)
 {
+    const unsigned char *bytes = number;
     while (n > 1 && ((bytes[n - 1] == 0 && bytes[n - 2] < 0x80) ||
                      (bytes[n - 1] == 0xFF && bytes[n - 2] >= 0x80)))
         n--;
@@ -119,7 +120,7 @@ void pickle_put_int(PickleWriter *writer, int64_t value)
     } else {
         unsigned char bytes[8];
         for (unsigned i = 0; i < 8; i++) bytes[i] = (unsigned char)((uint64_t)value >> (8 * i));
-        put_long(writer, bytes, sizeof bytes);
+        pickle_put_long(writer, bytes, sizeof bytes);
     }
 }
 
@@ -194,7 +195,7 @@ void pickle_put_global(PickleWriter *writer, const char *module, const char *nam
 }
 
 /* Closes a tuple of n items that stand on the stack (behind a MARK when there are over 3). */
-static void put_tuple_end(PickleWriter *writer, size_t n, const void *identity)
+void pickle_put_tuple(PickleWriter *writer, size_t n, const void *identity)
 {
     if (n == 0) {
         pickle_put_op(writer, PICKLE_EMPTY_TUPLE);   /* () exists once and is never numbered */
@@ -208,7 +209,7 @@ void pickle_put_int_tuple(PickleWriter *writer, const int64_t *values, size_t n)
 {
     if (n > 3) pickle_put_op(writer, PICKLE_MARK);
     for (size_t i = 0; i < n; i++) pickle_put_int(writer, values[i]);
-    put_tuple_end(writer, n, NULL);
+    pickle_put_tuple(writer, n, NULL);
 }
 
 void pickle_put_ordered_dict(PickleWriter *writer, const void *identity)
@@ -322,7 +323,7 @@ static void put_container(PickleWriter *writer, const Object *object)
         size_t n = object->list.count;
         if (n > 3) pickle_put_op(writer, PICKLE_MARK);
         for (size_t i = 0; i < n; i++) pickle_put_object(writer, object->list.items[i]);
-        put_tuple_end(writer, n, object);
+        pickle_put_tuple(writer, n, object);
     } else if (object->kind == OBJ_LIST) {
         pickle_put_op(writer, PICKLE_EMPTY_LIST);
         pickle_put_memo(writer, object);
@@ -345,7 +346,7 @@ void pickle_put_object(PickleWriter *writer, const Object *object)
     case OBJ_BOOL: pickle_put_op(writer, object->boolean ? PICKLE_TRUE : PICKLE_FALSE); break;
     case OBJ_INT: pickle_put_int(writer, object->integer); break;
     case OBJ_BIGINT:
-        put_long(writer, (const unsigned char *)object->bytes.text, object->bytes.n);
+        pickle_put_long(writer, object->bytes.text, object->bytes.n);
         break;
     case OBJ_FLOAT: pickle_put_float(writer, object->number); break;
     case OBJ_STR: case OBJ_BYTES:

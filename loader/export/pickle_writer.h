@@ -52,6 +52,11 @@ void pickle_put_new_str(PickleWriter *writer, const char *name, const void *iden
 void pickle_put_global(PickleWriter *writer, const char *module, const char *name);
 /* The tuple of n ints, as shapes and strides are. */
 void pickle_put_int_tuple(PickleWriter *writer, const int64_t *values, size_t n);
+/* Makes a tuple of the n items on top of the stack (with a MARK below them when n is over 3), and
+ * numbers it. */
+void pickle_put_tuple(PickleWriter *writer, size_t n, const void *identity);
+/* An integer of any length: two's complement, little-endian. */
+void pickle_put_long(PickleWriter *writer, const void *bytes, size_t n);
 /* collections.OrderedDict(), numbered under `identity`, its items still to come. */
 void pickle_put_ordered_dict(PickleWriter *writer, const void *identity);
 

@@ -244,6 +244,29 @@ static void add_metadata(Plan *plan)
     plan->metadata = items;
 }
 
+/* Whether the output has the source's tensors, all of them, each under its name as it is. */
+static bool is_unchanged(const Plan *plan)
+{
+    const StateDict *source = align_source_dict(plan->alignment);
+    bool same = source && dict_count(source) == plan->count;
+    for (size_t i = 0; same && i < plan->count; i++) {
+        const Tensor *tensor = plan_unchanged(&plan->entries[i]);
+        same = tensor && strcmp(tensor->name, plan->entries[i].name) == 0;
+    }
+    return same;
+}
+
+/* The container is the alignment's own; its dict may be a copy with rules behind it, its path is
+ * not. */
+static bool add_whole(Plan *plan, Error *err)
+{
+    const Checkpoint *source = align_source(plan->alignment);
+    const Container *container =
+        source ? checkpoint_find_container(source, align_container(plan->alignment)) : NULL;
+    plan->whole = whole_new(plan->arena, source, container, is_unchanged(plan), err);
+    return plan->whole != NULL;
+}
+
 Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
 {
     Plan *plan = mem_alloc(sizeof *plan);
@@ -252,6 +275,10 @@ Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
     plan->compact = options && options->compact;
     if (!refuse_conflicts(plan, err) || !refuse_open(plan, err) || !refuse_rest(plan, err) ||
         !add_entries(plan, options, err)) {
+        plan_free(plan);
+        return NULL;
+    }
+    if (options && options->whole && !add_whole(plan, err)) {
         plan_free(plan);
         return NULL;
     }

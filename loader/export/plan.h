@@ -4,6 +4,7 @@
 #define LOADER_EXPORT_PLAN_H
 
 #include "loader/align/align.h"
+#include "loader/export/whole.h"
 
 /* One tensor of the output. Names, dims and expressions are borrowed from alignment or arena. */
 typedef struct PlanEntry {
@@ -24,11 +25,13 @@ typedef struct Plan {
     const MetadataItem *metadata;    /* for `__metadata__`; sorted by key */
     size_t metadata_count;
     bool compact;                /* PlanOptions.compact */
+    const Whole *whole;          /* the rest of the source; NULL without PlanOptions.whole */
 } Plan;
 
 typedef struct PlanOptions {
     bool omit_kept;              /* leave out kept tensors that have no data */
     bool compact;                /* views become storages of their own */
+    bool whole;                  /* the rest of the source goes into the output */
 } PlanOptions;
 
 /* Lists the outputs in target order. Refuses what has no value, naming the first and the way

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const Writer *const writers[] = {&torch_writer, &safetensors_writer};
+static const Writer *const writers[] = {&torch_writer, &safetensors_writer, &npz_writer};
 
 /* Whether a word stands in a list that is separated by spaces. */
 static bool has_word(const char *words, const char *word, size_t n)
@@ -44,11 +44,12 @@ const Writer *writer_choose(const char *path, const ExportOptions *options, Erro
     const Writer *writer = options->format ? find_by_name(options->format) : writer_by_suffix(path);
     if (writer) return writer;
     if (options->format)
-        error_set(err, ERR_USAGE, "%s: no writer for format '%s'; there are pth and safetensors",
+        error_set(err, ERR_USAGE, "%s: no writer for format '%s'; there are pth, safetensors "
+                  "and npz",
                   path, options->format);
     else
         error_set(err, ERR_USAGE, "%s: the suffix says no format that can be written (.pth .pt "
-                  ".bin .ckpt .safetensors); name one of them, or say --to pth", path);
+                  ".bin .ckpt .safetensors .npz); name one of them, or say --to pth", path);
     return NULL;
 }
 

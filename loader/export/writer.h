@@ -10,6 +10,7 @@ typedef struct Writer {
     const char *name;            /* as --to says it: "pth" */
     const char *format;          /* as reports say it: "torch-zip" */
     const char *suffixes;        /* with their dots, separated by spaces */
+    bool objects;                /* it holds more than tensors: --whole */
     /* Refuses what the format cannot hold, before any file is made: names the entry and the
      * remedy. */
     bool (*check)(const Plan *plan, const ExportOptions *options, Error *err);
@@ -18,7 +19,7 @@ typedef struct Writer {
                   const ExportOptions *options, ExportResult *result, Error *err);
 } Writer;
 
-extern const Writer torch_writer, safetensors_writer;
+extern const Writer torch_writer, safetensors_writer, npz_writer;
 
 /* By the last suffix of a path, or by the last two (".pth.tar"); NULL when none fits. */
 const Writer *writer_by_suffix(const char *path);

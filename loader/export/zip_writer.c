@@ -64,9 +64,10 @@ ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix)
 {
     ZipWriter *writer = mem_alloc(sizeof *writer);
     Text name = {0};
-    text_addf(&name, "%s/", prefix);
+    text_addf(&name, "%s%s", prefix, prefix[0] ? "/" : "");
     writer->file = file;
-    writer->prefix = name.bytes;
+    writer->prefix = mem_strdup(text_string(&name));
+    text_done(&name);
     return writer;
 }
 
@@ -226,9 +227,11 @@ static void put_directory_entry(const ZipWriter *writer, const Record *record, T
     text_done(&zip64);
 }
 
-/* Both ends are always written, the zip64 one first, small as the file may be. */
-static void put_end(uint64_t count, uint64_t start, uint64_t end, Text *out)
+/* Both ends are always written, the zip64 one first, small as the file may be; only an empty zip
+ * has none of the kind, since NumPy knows it by its first bytes. */
+static void put_zip64_end(uint64_t count, uint64_t start, uint64_t end, Text *out)
 {
+    if (!count) return;
     put32(out, 0x06064B50);
     put64(out, 44);
     put16(out, 0x031E);                  /* made by: Unix, 3.0 */
@@ -243,6 +246,11 @@ static void put_end(uint64_t count, uint64_t start, uint64_t end, Text *out)
     put32(out, 0);
     put64(out, end);
     put32(out, 1);
+}
+
+static void put_end(uint64_t count, uint64_t start, uint64_t end, Text *out)
+{
+    put_zip64_end(count, start, end, out);
     put32(out, 0x06054B50);
     put32(out, 0);
     put16(out, (unsigned)at_most(count, FULL16));

@@ -17,7 +17,8 @@ typedef struct ZipWriter ZipWriter;
 
 enum { ZIP_ALIGNMENT = 64 };
 
-/* Writes into `file`, which stays the caller's. `prefix` is the archive name, copied. */
+/* Writes into `file`, which stays the caller's. `prefix` is the archive name, copied; "" for
+ * members without a folder. */
 ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix);
 void zip_writer_free(ZipWriter *writer);     /* NULL is fine */
 

@@ -137,6 +137,17 @@ static void show_key(const Object *key, unsigned depth, Text *out)
     text_add(out, items->list.count > KEY_ITEMS ? ", …)" : alone ? ",)" : ")");
 }
 
+void graph_path(const Graph *graph, Text *path)
+{
+    for (size_t i = 0; i + 1 < graph->depth; i++) {
+        if (!has_step(graph, i)) continue;
+        const GraphFrame *frame = &graph->frames[i];
+        size_t at = frame->next;
+        if (frame->node->kind == OBJ_DICT) path_add_key(path, frame->node->list.items[at - 2]);
+        else path_add_index(path, at - 1);
+    }
+}
+
 /* Text and integers may give the same name (0 and "0"); in paths they are told apart. */
 void key_name(const Object *key, Text *out)
 {

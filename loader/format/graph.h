@@ -28,6 +28,8 @@ Object *graph_next(Graph *graph);
 /* Where the node that graph_next returned stands: the key that leads to it (*key is a held name,
  * "[3]" in a sequence, "" at the root), and the path of what holds it. */
 void graph_place(const Graph *graph, Text *path, Text *key);
+/* The same as one path. */
+void graph_path(const Graph *graph, Text *path);
 
 /* Appends a key as a name: text as it is, 3, True, None; whatever else as object_show has it. */
 void key_name(const Object *key, Text *out);

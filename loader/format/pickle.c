@@ -41,9 +41,11 @@ bool machine_fail(Machine *m, ErrorCode code, const char *format, ...)
 /* Whether n more bytes are there, and the pickle may be that long. */
 static bool check_room(Machine *m, uint64_t n)
 {
-    if (n > m->source->size - m->position)
+    if (n > m->source->size - m->position) {
+        m->lost = true;
         return machine_fail(m, ERR_FORMAT, "the file ends at byte %" PRIu64
                             " in the middle of the pickle; it is truncated", m->source->size);
+    }
     char more[LIMIT_TEXT];
     uint64_t before = m->position - m->start - m->skipped;
     if (before > limit(LIMIT_PICKLE_BYTES) || n > limit(LIMIT_PICKLE_BYTES) - before)
@@ -107,9 +109,11 @@ bool machine_take_far_length(Machine *m, unsigned width, bool is_signed, size_t 
     if (is_signed && width == 4 && length > INT32_MAX)
         return machine_fail(m, ERR_FORMAT, "its length is negative (%d)",
                             (int)(int32_t)(uint32_t)length);
-    if (length > m->source->size - m->position)
+    if (length > m->source->size - m->position) {
+        m->lost = true;
         return machine_fail(m, ERR_FORMAT, "claims %" PRIu64 " bytes, the file ends %" PRIu64
                             " bytes later", length, m->source->size - m->position);
+    }
     *n = (size_t)length;
     return true;
 }
@@ -188,17 +192,22 @@ static bool step(Machine *m)
     m->opcode_at = m->position;
     if (!machine_take(m, &byte, 1)) return false;
     const Opcode *opcode = &opcodes[byte];
-    if (!opcode->name)
+    m->opcode = opcode->name;
+    m->n = opcode->n;
+    if (m->watch) m->watch->before(m->watch, m, byte);
+    if (!opcode->name) {
+        m->lost = true;
         return error_set(m->err, ERR_FORMAT,
                          "%s: byte 0x%02x at %" PRIu64 " is no pickle opcode; the file is damaged "
                          "or is no pickle", m->source->name, byte, m->opcode_at);
-    m->opcode = opcode->name;
-    m->n = opcode->n;
+    }
     char more[LIMIT_TEXT];
     if (arena_bytes(m->arena) > limit(LIMIT_PICKLE_NODES))
         return machine_fail(m, ERR_LIMIT, "its objects need %s",
                             limit_text(LIMIT_PICKLE_NODES, more));
-    return opcode->handler(m);
+    if (!opcode->handler(m)) return false;
+    if (m->watch) m->watch->after(m->watch, m, byte);
+    return true;
 }
 
 /* The stack exists from the start, so that STOP can put the result into its first item. */
@@ -225,20 +234,38 @@ static void done(Machine *m)
     free(m->memo);
 }
 
-/* Every opcode takes at least one byte, so the loop ends with the source at the latest. */
-Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
-                    Error *err)
+/* A watched machine goes on behind what it could not do; the first error is kept. Limits and lost
+ * bytes end it. */
+static bool go_on(Machine *m, Error *first)
 {
+    if (!first->text[0]) *first = *m->err;
+    return m->watch && !m->lost && m->err->code == ERR_FORMAT;
+}
+
+/* Every opcode takes at least one byte, so the loop ends with the source at the latest. */
+Object *pickle_read_watched(Arena *arena, ByteSource *source, uint64_t offset,
+                            PickleWatch *watch, uint64_t *used, Error *err)
+{
+    Error own = {0}, first = {0};
     if (offset > source->size) {
         error_set(err, ERR_FORMAT, "%s: a pickle should start at byte %" PRIu64
                   ", the file ends at %" PRIu64, source->name, offset, source->size);
         return NULL;
     }
-    Machine m = {.arena = arena, .source = source, .start = offset, .position = offset, .err = err};
+    Machine m = {.arena = arena, .source = source, .start = offset, .position = offset,
+                 .watch = watch, .err = &own};
     init(&m);
-    while (!m.stopped && step(&m)) continue;
-    Object *result = m.stopped ? m.stack[0] : NULL;
+    while (!m.stopped && (step(&m) || go_on(&m, &first))) continue;
+    bool fine = m.stopped && !first.text[0];
+    Object *result = fine ? m.stack[0] : NULL;
     if (used) *used = m.position - offset;
+    if (!fine && err) *err = first;
     done(&m);
     return result;
+}
+
+Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
+                    Error *err)
+{
+    return pickle_read_watched(arena, source, offset, NULL, used, err);
 }

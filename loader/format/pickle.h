@@ -15,6 +15,8 @@
 enum {
     PICKLE_MEMO_SLACK = 1024,             /* memo index at most bytes of pickle + this */
     PICKLE_NEAR_MAX = 16 << 10,           /* bytes or text up to this length are in memory */
+    PICKLE_MEMO_WATCHED = 1 << 20,        /* the same for a watched machine, which a hostile
+                                             pickle would make lose track */
     PICKLE_DIGITS_MAX = 1000              /* digits of an integer written as text */
 };
 
@@ -34,5 +36,23 @@ Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t 
 /* Reads what a FAR node left in the file (`source` is what pickle_read was given) into the arena,
  * under the limit on a pickle's bytes; it is a STR, BYTES or BYTEARRAY then. */
 bool pickle_hold(Arena *arena, ByteSource *source, Object *far, Error *err);
+
+struct Machine;
+
+/* Somebody who looks over the machine's shoulder (pickle_log.h). Both are told the opcode's byte;
+ * what lies on the stack is in pickle_machine.h. */
+typedef struct PickleWatch {
+    /* Before the opcode takes its argument. */
+    void (*before)(struct PickleWatch *watch, const struct Machine *machine, unsigned opcode);
+    /* When it was carried out. */
+    void (*after)(struct PickleWatch *watch, const struct Machine *machine, unsigned opcode);
+} PickleWatch;
+
+/* The same, watched. Python lets a pickle change things that are no containers of its own
+ * (SETITEM to sys.modules, BUILD of a function): a watched machine passes over them and goes on.
+ * It goes on, too, behind an opcode that could not be carried out, up to STOP or to bytes that
+ * are no pickle: *err then has the first error, and the result is NULL. */
+Object *pickle_read_watched(Arena *arena, ByteSource *source, uint64_t offset,
+                            PickleWatch *watch, uint64_t *used, Error *err);
 
 #endif

@@ -14,7 +14,7 @@
  * and offsets are nearly all of a checkpoint's integers). */
 enum { PICKLE_BLOCK = 16 << 10, PICKLE_INTS = 4096 };
 
-typedef struct Machine {
+struct Machine {
     Arena *arena;                    /* for the nodes; borrowed */
     ByteSource *source;              /* borrowed */
     uint64_t start;                  /* where the pickle starts in the source */
@@ -37,8 +37,13 @@ typedef struct Machine {
     Object *none, *yes, *no, *empty; /* shared nodes; `empty` is the tuple */
     Object **ints;                   /* [PICKLE_INTS] 0, 1, 2 …; NULL until used; owned */
     bool stopped;                    /* STOP was met: stack[0] is the result */
+    unsigned protocol;               /* of the last PROTO; 0 while there was none */
+    PickleWatch *watch;              /* borrowed; NULL: nobody watches */
+    bool lost;                       /* the bytes are no opcodes, or at their end */
     Error *err;                      /* the caller's; set by whoever returns false */
-} Machine;
+};
+
+typedef struct Machine Machine;
 
 typedef bool PickleHandler(Machine *m);
 

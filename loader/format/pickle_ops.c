@@ -16,6 +16,7 @@ bool pickle_proto(Machine *m)
 {
     uint64_t version;
     if (!machine_take_number(m, m->n, &version)) return false;
+    m->protocol = (unsigned)version;
     if (version <= PROTOCOL_MAX) return true;
     return machine_fail(m, ERR_UNSUPPORTED,
                         "protocol %" PRIu64 " is newer than %d, the newest known", version,
@@ -122,11 +123,12 @@ static bool store(Machine *m, uint64_t index)
 {
     Object *top = peek(m);
     if (!top) return false;
-    if (index > m->position - m->start - m->skipped + PICKLE_MEMO_SLACK)
+    int slack = m->watch ? PICKLE_MEMO_WATCHED : PICKLE_MEMO_SLACK;
+    if (index > m->position - m->start - m->skipped + (uint64_t)slack)
         return machine_fail(m, ERR_LIMIT,
                             "memo index %" PRIu64 " is beyond the limit of %d more than "
                             "the pickle has bytes",
-                            index, PICKLE_MEMO_SLACK);
+                            index, slack);
     if (index >= m->memo_size) {
         size_t size = (size_t)index + 1;
         m->memo = mem_grow(m->memo, &m->memo_room, size, sizeof *m->memo);
@@ -221,9 +223,10 @@ static void extend(Machine *m, Object *list, Object *const *items, size_t count)
     list->list.count = want;
 }
 
-/* APPEND to what is no list, BUILD of what is no object; always false. */
+/* APPEND to what is no list, BUILD of what is no object: false, unless somebody watches. */
 static bool refuse_target(Machine *m, const Object *target)
 {
+    if (m->watch) return true;       /* Python may know how: see pickle_read_watched */
     Text what = {0};
     object_show(target, &what);
     machine_fail(m, ERR_FORMAT, "cannot be done to %s", text_string(&what));
@@ -503,7 +506,9 @@ bool pickle_build(Machine *m)
 /* A persistent id stands for an object outside of the pickle: torch's are its storages. */
 static bool push_persid(Machine *m, Object *id)
 {
-    return machine_push(m, node_of(m, OBJ_PERSID, &id, 1));
+    Object *persid = node_of(m, OBJ_PERSID, &id, 1);
+    persid->persid.storage = NULL;   /* it lies where a list has its room */
+    return machine_push(m, persid);
 }
 
 /* BINPERSID.   id → PERSID */

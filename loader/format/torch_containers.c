@@ -185,7 +185,8 @@ static const Object *torch_metadata(const Object *node)
 }
 
 /* Takes over `dict`; one without tensors is no container. */
-static bool add_container(Lister *lister, StateDict *dict, size_t others, bool optimizer)
+static bool add_container(Lister *lister, const Object *node, StateDict *dict, size_t others,
+                          bool optimizer)
 {
     if (!dict_count(dict)) {
         dict_unref(dict);
@@ -193,6 +194,7 @@ static bool add_container(Lister *lister, StateDict *dict, size_t others, bool o
     }
     checkpoint_add_container(lister->file->checkpoint, text_string(&lister->path), dict, others,
                              optimizer);
+    checkpoint_set_container_node(lister->file->checkpoint, node);
     return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
 }
 
@@ -204,7 +206,7 @@ static bool list_place(Lister *lister, const Object *node, const Object *items, 
     if (object_as_dict(node)) dict_set_torch_metadata(dict, torch_metadata(node));
     bool fine = items->kind == OBJ_DICT ? list_dict(lister, items, dict, &others)
                                         : list_sequence(lister, items, dict, &others);
-    if (fine) return add_container(lister, dict, others, optimizer);
+    if (fine) return add_container(lister, node, dict, others, optimizer);
     dict_unref(dict);
     return false;
 }
@@ -214,7 +216,7 @@ static bool list_module(Lister *lister, const Object *node, bool optimizer)
 {
     StateDict *dict = dict_new();
     if (torch_list_module(lister->file, node, dict, lister->err))
-        return add_container(lister, dict, 0, optimizer);
+        return add_container(lister, node, dict, 0, optimizer);
     dict_unref(dict);
     return false;
 }
@@ -281,7 +283,8 @@ static bool list_joined(Lister *lister, const Level *outer)
     while (fine && join.depth) fine = join_next(&join);
     free(join.levels);
     text_done(&join.name);
-    if (fine) return add_container(lister, join.dict, join.others, outer->optimizer);
+    if (fine)
+        return add_container(lister, outer->node, join.dict, join.others, outer->optimizer);
     dict_unref(join.dict);
     return false;
 }
@@ -461,7 +464,7 @@ static bool list_root(Lister *lister)
             dict_unref(dict);
             return false;
         }
-        if (!add_container(lister, dict, 0, false)) return false;
+        if (!add_container(lister, root, dict, 0, false)) return false;
         text_add(&lister->path, root->parts ? "tensor" : "");
         return !root->parts || list_parts(lister, root);
     }

@@ -444,7 +444,11 @@ static bool unwrap_helper(TorchFile *file, Object *node, bool *done, Error *err)
 bool torch_rebuild(TorchFile *file, Object *node, Error *err)
 {
     TorchStorageUse use;
-    if (torch_is_storage(node)) return torch_use_storage(file, node, &use, err);
+    if (torch_is_storage(node)) {
+        if (!torch_use_storage(file, node, &use, err)) return false;
+        if (!use.offset && !use.storage->absent) node->persid.storage = &use.storage->storage;
+        return true;
+    }
     if (node->kind == OBJ_PERSID && file->resolve) return file->resolve(file, node, err);
     if (node->kind == OBJ_FAR) return torch_note_far(file, node);
     if (node->kind != OBJ_CALL) return true;

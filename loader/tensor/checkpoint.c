@@ -258,7 +258,13 @@ void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDic
         mem_grow(checkpoint->containers, &checkpoint->container_room,
                  checkpoint->container_count + 1, sizeof *checkpoint->containers);
     checkpoint->containers[checkpoint->container_count++] =
-        (Container){arena_strdup(checkpoint->arena, path), dict, others, optimizer, false};
+        (Container){.path = arena_strdup(checkpoint->arena, path), .dict = dict,
+                    .others = others, .optimizer = optimizer};
+}
+
+void checkpoint_set_container_node(Checkpoint *checkpoint, const Object *node)
+{
+    checkpoint->containers[checkpoint->container_count - 1].node = node;
 }
 
 void checkpoint_add_parts(Checkpoint *checkpoint, const char *path, StateDict *dict)

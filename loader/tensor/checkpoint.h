@@ -14,6 +14,7 @@ typedef struct Container {
     size_t others;           /* entries that are no tensors (epoch, lr …) */
     bool optimizer;          /* looks like optimizer state: never chosen by itself */
     bool parts;              /* what one tensor is made of (indices, values): never chosen */
+    const Object *node;      /* what of the object tree it lists; NULL: nothing of its own */
 } Container;
 
 Checkpoint *checkpoint_new(const char *path, const char *format);  /* "torch-zip"… copied */
@@ -88,6 +89,8 @@ void checkpoint_add_parts(Checkpoint *checkpoint, const char *path, StateDict *d
 void checkpoint_adopt(Checkpoint *checkpoint, Checkpoint *inner, const char *path);
 /* The same without the containers, for whoever takes tensors out of them. */
 void checkpoint_keep(Checkpoint *checkpoint, Checkpoint *inner, const char *path);
+/* Says which node of the object tree the container that was added last lists. */
+void checkpoint_set_container_node(Checkpoint *checkpoint, const Object *node);
 size_t checkpoint_container_count(const Checkpoint *checkpoint);
 const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index);
 /* Exact path; NULL if none. */

@@ -38,6 +38,7 @@ typedef enum FarKind { FAR_BYTES, FAR_BYTEARRAY, FAR_TEXT, FAR_PYTHON2 } FarKind
 typedef struct Object Object;
 struct Tensor;
 struct StateDict;
+struct Storage;
 
 typedef struct ObjectCall {
     Object *callable;        /* usually a GLOBAL */
@@ -64,6 +65,8 @@ struct Object {
         struct { uint64_t at, n; bool taken; } far;   /* place in the pickle's source; whether
                                                          the values of a tensor lie there */
         struct { Object **items; size_t count, room; } list;  /* TUPLE … DICT, PERSID */
+        /* PERSID, over `list`: where its bytes are, once the reader knows them; else NULL. */
+        struct { Object **id; size_t id_count; const struct Storage *storage; } persid;
         struct { const char *module, *name; } global;
         /* CALL, and TENSOR: the call it came from is kept, for whoever writes or audits it;
          * NULL where no call made it (a .npy file, a tensor of a tar). */

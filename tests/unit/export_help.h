@@ -141,7 +141,7 @@ static void expect_same_file(const char *path, const char *golden)
 }
 
 /* The whole way: source, edit, file; the same bytes as the golden one. */
-static ExportResult expect_golden(const char *source, Edit *edit, const char *golden,
+static inline ExportResult expect_golden(const char *source, Edit *edit, const char *golden,
                                   const ExportOptions *options)
 {
     char from[300], wanted[300];
@@ -173,7 +173,7 @@ static void run_rules_with(Draft *draft, const char *text, size_t n, const Op *o
     if (!draft_rules(draft, &block, NULL, NULL, &err)) fail_msg("%s", err.text);
 }
 
-static void run_rules(Draft *draft, const char *text)
+static inline void run_rules(Draft *draft, const char *text)
 {
     run_rules_with(draft, text, 0, NULL);
 }

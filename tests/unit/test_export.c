@@ -275,11 +275,11 @@ static void expect_no_export(const char *source, const char *path, const ExportO
 
 static void test_refused_outputs(void **state)
 {
-    const ExportOptions force = {.force = true}, npz = {.format = "npz"};
+    const ExportOptions force = {.force = true}, gguf = {.format = "gguf"};
     (void)state;
     const char *out = in_folder("out.pth");
-    expect_no_export(GOLDEN "only.pth", in_folder("out.npz"), NULL, ERR_USAGE, ".safetensors");
-    expect_no_export(GOLDEN "only.pth", out, &npz, ERR_USAGE, "npz");
+    expect_no_export(GOLDEN "only.pth", in_folder("out.gguf"), NULL, ERR_USAGE, ".safetensors");
+    expect_no_export(GOLDEN "only.pth", out, &gguf, ERR_USAGE, "gguf");
     write_text(out, "mine");
     expect_no_export(GOLDEN "only.pth", out, NULL, ERR_EXISTS, "--force");
 
@@ -362,7 +362,7 @@ static void test_formats(void **state)
     assert_string_equal(export_format_of("a.pth.tar"), "pth");
     assert_string_equal(export_format_of("a.pth.safetensors"), "safetensors");
     assert_null(export_format_of("a.tar"));
-    assert_null(export_format_of("a.npz"));
+    assert_string_equal(export_format_of("a.npz"), "npz");
     assert_null(export_format_of("folder.pth/a"));
 }
 
