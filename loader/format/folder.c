@@ -225,7 +225,8 @@ void folder_note_state(const Folder *folder, Checkpoint *checkpoint)
         if (is_state(folder->names[i])) names[count++] = folder->names[i];
     list_names(names, count, &text);
     if (count)
-        checkpoint_warn(checkpoint, "beside the weights, to be opened by name: %s",
+        checkpoint_find(checkpoint, FINDING_NOTE, "beside", NULL, NULL,
+                        "beside the weights, to be opened by name: %s",
                         text_string(&text));
     text_done(&text);
     free(names);

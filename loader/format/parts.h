@@ -34,7 +34,8 @@ Tensor part_tensor(Parts *parts, Part *part, const Tensor *tensor, Arena *arena)
 /* The same for every tensor of an object tree of the part, in place. */
 void part_tree(Parts *parts, Part *part, Object *root, Arena *arena);
 
-/* Repeats the part's findings with "NAME: " before them; of many the rest is counted. */
+/* Repeats the part's findings with "NAME: " before them; of many the rest is counted. Its checks
+ * become checks of the whole, which must keep it. */
 void part_findings(const Part *part, const char *name, Checkpoint *whole);
 
 /* Adds the part as containers of the whole: the one that holds its weights as NAME, all others as

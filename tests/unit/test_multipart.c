@@ -122,7 +122,7 @@ static void test_accelerate(void **state)
     assert_string_equal(checkpoint_format(c), "accelerate");
     has_letters(c, "model", "ab");
     has_letters(c, "model_1", "c");
-    must_find(c, FINDING_WARNING, "file", "to be opened by name: optimizer_1.bin");
+    must_find(c, FINDING_NOTE, "beside", "to be opened by name: optimizer_1.bin");
     checkpoint_unref(c);
 }
 
@@ -132,7 +132,7 @@ static void test_fsdp(void **state)
     write_text(state, "optimizer_0/.metadata", "");
     Checkpoint *c = must_open(state, ".");
     assert_string_equal(checkpoint_format(c), "dcp");
-    must_find(c, FINDING_WARNING, "file", "optimizer_0");
+    must_find(c, FINDING_NOTE, "beside", "optimizer_0");
     checkpoint_unref(c);
     write_model(state, "local/pytorch_model_fsdp_rank0.bin", "f");
     write_model(state, "local/pytorch_model_fsdp_rank1.bin", "f");
@@ -205,7 +205,7 @@ static void test_deepspeed_beside_a_model(void **state)
     write_model(state, "run/model.safetensors", "a");
     Checkpoint *c = must_open(state, "run");
     has_letters(c, "", "a");
-    must_find(c, FINDING_WARNING, "file", "to be opened by name: global_step10");
+    must_find(c, FINDING_NOTE, "beside", "to be opened by name: global_step10");
     checkpoint_unref(c);
 }
 
