@@ -115,6 +115,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) readme tests/cases/run.sh README.md
 	-@$(SUITE) manual tests/cases/manual.sh
 	-@$(SUITE) real $(PYTHON) tests/real/run.py
+	-@$(SUITE) pairs $(PYTHON) tests/real/pairs.py
 	-@$(SUITE) tmux tests/screens/tmux.sh
 	-@if [ -z "$(SAN)" ]; then $(SUITE) valgrind tests/valgrind.sh; fi
 $(UNIT): %: $(O)/tests/%

@@ -38,7 +38,8 @@ def containers(path):
             name = re.sub(r"^\[(\d+)\]$", r"\1", key)
             names["/".join(levels + [name])] = key
             names["/".join(levels + name.split("."))] = key
-            names["module:" + "/".join(levels + name.split("."))] = key
+            for kind in ("module:", "script:"):
+                names[kind + "/".join(levels + name.split("."))] = key
         out[container["path"]] = names
     return out
 
