@@ -68,7 +68,8 @@ static GlobalUse *find_use(GlobalScan *scan, const PickleName *name)
                               sizeof *scan->uses);
         GlobalUse use = {.module = arena_strdup(scan->arena, name->module),
                          .name = arena_strdup(scan->arena, name->name),
-                         .way = name->way, .opcode = name->opcode};
+                         .way = name->way ? arena_strdup(scan->arena, name->way) : NULL,
+                         .opcode = name->opcode};
         use.verdict = global_judge(use.module, use.name, &use.reason);
         if (use.way && use.verdict == GLOBAL_ALLOWED) use.verdict = GLOBAL_UNKNOWN;
         scan->uses[scan->use_count++] = use;
