@@ -257,7 +257,8 @@ static void print_others(const Listing *listing)
     }
     if (more) printf(" and %zu more", more);
     if (state) printf("%s optimizer state", named ? ", and" : "also holds");
-    if (made) printf("%s the parts of %zu tensors", named || state ? ", and" : "also holds", made);
+    if (made) printf("%s the parts of %zu tensor%s", named || state ? ", and" : "also holds", made,
+               made == 1 ? "" : "s");
     if (named || state || made)
         printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
@@ -280,7 +281,9 @@ static void print_heading(const Listing *listing)
     show_count(dict_values(listing->dict), values);
     printf("%s   %s", listing->path, checkpoint_format(listing->checkpoint));
     if (listing->container[0]) printf("   %s", listing->container);
-    printf("   %zu tensors   %s values   %s\n", dict_count(listing->dict), values, bytes);
+    printf("   %zu tensor%s   %s value%s   %s\n", dict_count(listing->dict),
+           dict_count(listing->dict) == 1 ? "" : "s", values,
+           dict_values(listing->dict) == 1 ? "" : "s", bytes);
     print_others(listing);
     if (!dict_count(listing->dict)) print_root(listing->checkpoint);
     for (size_t i = 0; i < checkpoint_finding_count(listing->checkpoint); i++)
