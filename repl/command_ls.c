@@ -458,7 +458,8 @@ static bool list_objects_only(Listing *listing, Error *err)
     return true;
 }
 
-/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. */
+/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. A format
+ * without a tree of objects has nothing but its tensors to list under --all. */
 static bool print_listing(const Listing *listing, Arena *arena, Error *err)
 {
     const bool *set = listing->invocation->set;
@@ -469,7 +470,8 @@ static bool print_listing(const Listing *listing, Arena *arena, Error *err)
     }
     print_heading(listing);
     if (set[OPT_TREE]) print_tree(listing, arena);
-    else if (set[OPT_EVERYTHING]) object_list_print(listing->checkpoint);
+    else if (set[OPT_EVERYTHING] && checkpoint_root(listing->checkpoint))
+        object_list_print(listing->checkpoint);
     else return print_rows(listing, err);
     return true;
 }
