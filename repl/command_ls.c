@@ -279,7 +279,10 @@ static void print_heading(const Listing *listing)
     char bytes[32], values[32];
     show_bytes(dict_bytes(listing->dict), bytes);
     show_count(dict_values(listing->dict), values);
-    printf("%s   %s", listing->path, checkpoint_format(listing->checkpoint));
+    Text path = {0};
+    name_show(listing->path, &path);
+    printf("%s   %s", text_string(&path), checkpoint_format(listing->checkpoint));
+    text_done(&path);
     if (listing->container[0]) printf("   %s", listing->container);
     printf("   %zu tensor%s   %s value%s   %s\n", dict_count(listing->dict),
            dict_count(listing->dict) == 1 ? "" : "s", values,

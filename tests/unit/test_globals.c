@@ -621,6 +621,7 @@ int main(void)
         TEST(test_odd_names),
         TEST(test_many_names),
         TEST(test_members_of_zips),
+        TEST(test_source_text_is_no_pickle),
         TEST(test_a_broken_zip_says_so),
         TEST(test_arrays_of_objects),
         TEST(test_members_of_tars),
