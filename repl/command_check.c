@@ -194,7 +194,8 @@ static void print_text(const Run *run)
 {
     Text out = {0};
     Page page = {.arena = arena_new()};
-    text_addf(&page.line, "%s   %s", run->path, checkpoint_format(run->checkpoint));
+    name_show(run->path, &page.line);
+    text_addf(&page.line, "   %s", checkpoint_format(run->checkpoint));
     if (run->chosen && run->chosen->path[0]) {
         text_add(&page.line, "   ");
         name_show(run->chosen->path, &page.line);

@@ -207,7 +207,9 @@ static void print_use(const GlobalUse *use, const Widths *widths, bool verbose)
         else printf("  ");
         print_place(&use->places[i]);
     }
-    if (use->place_count > shown) printf(", and in %zu more pickles", use->place_count - shown);
+    if (use->place_count > shown)
+        printf(", and in %zu more pickle%s", use->place_count - shown,
+               use->place_count - shown == 1 ? "" : "s");
     putchar('\n');
 }
 

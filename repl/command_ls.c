@@ -257,7 +257,8 @@ static void print_others(const Listing *listing)
     }
     if (more) printf(" and %zu more", more);
     if (state) printf("%s optimizer state", named ? ", and" : "also holds");
-    if (made) printf("%s the parts of %zu tensors", named || state ? ", and" : "also holds", made);
+    if (made) printf("%s the parts of %zu tensor%s", named || state ? ", and" : "also holds", made,
+               made == 1 ? "" : "s");
     if (named || state || made)
         printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
@@ -278,9 +279,14 @@ static void print_heading(const Listing *listing)
     char bytes[32], values[32];
     show_bytes(dict_bytes(listing->dict), bytes);
     show_count(dict_values(listing->dict), values);
-    printf("%s   %s", listing->path, checkpoint_format(listing->checkpoint));
+    Text path = {0};
+    name_show(listing->path, &path);
+    printf("%s   %s", text_string(&path), checkpoint_format(listing->checkpoint));
+    text_done(&path);
     if (listing->container[0]) printf("   %s", listing->container);
-    printf("   %zu tensors   %s values   %s\n", dict_count(listing->dict), values, bytes);
+    printf("   %zu tensor%s   %s value%s   %s\n", dict_count(listing->dict),
+           dict_count(listing->dict) == 1 ? "" : "s", values,
+           dict_values(listing->dict) == 1 ? "" : "s", bytes);
     print_others(listing);
     if (!dict_count(listing->dict)) print_root(listing->checkpoint);
     for (size_t i = 0; i < checkpoint_finding_count(listing->checkpoint); i++)
@@ -455,7 +461,8 @@ static bool list_objects_only(Listing *listing, Error *err)
     return true;
 }
 
-/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. */
+/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. A format
+ * without a tree of objects has nothing but its tensors to list under --all. */
 static bool print_listing(const Listing *listing, Arena *arena, Error *err)
 {
     const bool *set = listing->invocation->set;
@@ -466,7 +473,8 @@ static bool print_listing(const Listing *listing, Arena *arena, Error *err)
     }
     print_heading(listing);
     if (set[OPT_TREE]) print_tree(listing, arena);
-    else if (set[OPT_EVERYTHING]) object_list_print(listing->checkpoint);
+    else if (set[OPT_EVERYTHING] && checkpoint_root(listing->checkpoint))
+        object_list_print(listing->checkpoint);
     else return print_rows(listing, err);
     return true;
 }

@@ -360,6 +360,25 @@ static OpValue *push_op(lua_State *L, OpKind kind)
     return value;
 }
 
+/* An op by itself does nothing; who writes it on a line of its own means all tensors. At the prompt
+ * it is shown, like any value. */
+static bool is_thrown_away(lua_State *L, OpKind kind)
+{
+    Script *script = script_of(L);
+    Origin origin;
+    const Chunk *chunk;
+    place_find(script, L, &origin, &chunk);
+    if (!chunk || strcmp(chunk->name, ":") == 0) return false;
+    if (chunk->text == script->taken_text && origin.line == script->taken_line &&
+        (int)kind == script->taken_kind)
+        return false;
+    if (bare_call(chunk, origin.line, op_name(kind))) return true;
+    script->taken_text = chunk->text;
+    script->taken_line = origin.line;
+    script->taken_kind = (int)kind;
+    return false;
+}
+
 /* split(3): a new op; the bare one stays as it is, being a global that is used again. Its
  * arguments begin at 2, since __call passes the op itself first. */
 static int call_op(lua_State *L)
@@ -372,6 +391,13 @@ static int call_op(lua_State *L)
     Op op;
     if (!op_build(L, bare->op.kind, 2, lua_gettop(L), &op, &err))
         return sandbox_raise(L, "%s", err.text);
+    if (is_thrown_away(L, op.kind)) {
+        Text *shown = &script_of(L)->scratch;
+        text_clear(shown);
+        op_show(&op, shown);
+        return sandbox_raise(L, "%s does nothing by itself; for all tensors: "
+                             "rules [[ ** -> ** |> %s ]]", text_string(shown), text_string(shown));
+    }
     OpValue *value = push_op(L, bare->op.kind);
     value->op = op;
     value->called = true;

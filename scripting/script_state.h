@@ -40,6 +40,8 @@ struct Script {
     Error error;                 /* the last one raised for a statement: its code counts */
     const char **scope;          /* capture names that are set at present; borrowed */
     size_t scope_count, scope_room;
+    const char *taken_text;      /* of the chunk with the last call of an op whose value was */
+    int taken_line, taken_kind;  /* taken, and that call: a loop asks again and again */
     RuleHost host;
 };
 
@@ -83,6 +85,10 @@ void place_find(Script *script, lua_State *L, Origin *origin, const Chunk **chun
 /* The origin of the first line of a text that was passed at `call`: exact for a literal. */
 Origin place_of_text(const Call *call, const char *text, size_t n);
 const Chunk *place_chunk(const Script *script, const char *shown);
+
+/* bare.c: whether a statement that begins with this name stands on the line: NAME(…) whose value
+ * nothing takes. */
+bool bare_call(const Chunk *chunk, int line, const char *name);
 
 /* arguments.c: what statements are given. All set an error that names the statement. */
 

@@ -76,19 +76,27 @@ static void take_findings(const Checkpoint *checkpoint, CheckReport *report)
     }
 }
 
-/* Names are counted as the user sees them, bytes as they lie in the file. */
+/* One tensor, under a name of its own. */
+static void count_subject(const Audit *audit, size_t i, CheckTotals *totals)
+{
+    const Subject *subject = &audit->subjects[i];
+    totals->tensors++;
+    if (!subject->sweep) {
+        totals->unread++;
+    } else if (subject->first == i) {
+        totals->values += tensor_count(subject->tensor);
+        totals->bytes += tensor_bytes(subject->tensor);
+    }
+}
+
+/* Names are counted as the user sees them, bytes as they lie in the file. What a part repeats of
+ * parts before it (dicts that were offered joined) is counted once. */
 static void count(const Audit *audit, CheckTotals *totals)
 {
-    *totals = (CheckTotals){.tensors = audit->count};
-    for (size_t i = 0; i < audit->count; i++) {
-        const Subject *subject = &audit->subjects[i];
-        if (!subject->sweep) {
-            totals->unread++;
-        } else if (subject->first == i) {
-            totals->values += tensor_count(subject->tensor);
-            totals->bytes += tensor_bytes(subject->tensor);
-        }
-    }
+    *totals = (CheckTotals){0};
+    for (size_t p = 0; p < audit->part_count; p++)
+        for (size_t i = audit->parts[p].from; i < audit->parts[p].to; i++)
+            if (audit->subjects[i].first >= audit->parts[p].from) count_subject(audit, i, totals);
 }
 
 /* Everything, in the order in which findings of one level stand in the report. */

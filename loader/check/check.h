@@ -17,7 +17,7 @@ typedef struct CheckOptions {
 
 /* What was looked at. */
 typedef struct CheckTotals {
-    size_t tensors;              /* names, in all parts that were looked at */
+    size_t tensors;              /* names; of a part, those that no part before it has */
     size_t unread;               /* of them: values that were not, or could not be, read */
     uint64_t values, bytes;      /* read; bytes under several names count once */
 } CheckTotals;

@@ -168,6 +168,13 @@ static bool is_magic(const Object *root)
            memcmp(root->bytes.text, magic, sizeof magic) == 0;
 }
 
+/* Source text that begins with the letter of an opcode ("class Net(Module):" is a GLOBAL to a
+ * pickle) and breaks off at once: what it names can be no module. */
+static bool is_text(const PickleLog *log, const Object *root)
+{
+    return !root && log->count == 1 && strpbrk(log->names[0].module, " (:") != NULL;
+}
+
 /* Reads the pickle at `at`. `certain`: it is one, whatever comes of it; else it counts only when
  * it is whole or names something. Returns whether it counted. */
 static bool read_one(Scanner *scanner, ByteSource *source, uint64_t at, const char *member,
@@ -182,7 +189,8 @@ static bool read_one(Scanner *scanner, ByteSource *source, uint64_t at, const ch
     const Text *refusal = &log.check.refusal;
     *reading = (Reading){log.count, reading->used, root != NULL, is_magic(root), NULL,
                          log.check.protocol};
-    bool counts = certain || (root && reading->used > 2 && log.check.protocol >= 0) || log.count;
+    bool counts = certain || (root && reading->used > 2 && log.check.protocol >= 0) ||
+                  (log.count && !is_text(&log, root));
     if (refusal->length) reading->refusal = arena_strdup(scan->arena, text_string(refusal));
     else if (!root) reading->refusal = arena_strdup(scan->arena, err.text);
     if (counts && scan->pickle_count < SCAN_PICKLES_MAX) {
@@ -345,6 +353,18 @@ static void scan_headers(Scanner *scanner, ByteSource *source, const char *membe
     free(bytes);
 }
 
+/* The .distcp files of torch.distributed.checkpoint are zips one behind the other, which have no
+ * directory in common, and which torch.load never sees. They are all there when the sweep saw all,
+ * and when the last of them ends where the file does. */
+static bool is_row_of_zips(const Scanner *scanner, ByteSource *source)
+{
+    const ScannedFile *file = file_of(scanner);
+    char end[22];
+    return scanner->depth == 0 && has_suffix(file->path, ".distcp") && file->pickles &&
+           source->size <= SWEPT && source_read(source, source->size - sizeof end, end, 4, NULL) &&
+           memcmp(end, "PK\5\6", 4) == 0;
+}
+
 /* Deflated members are inflated when they are looked at: their sum is bounded, so that zips in zips
  * cannot multiply it. */
 static bool may_inflate(Scanner *scanner, const ZipMember *member, Error *err)
@@ -362,8 +382,8 @@ static void scan_zip(Scanner *scanner, ByteSource *source, const char *member)
     Error err = {0};
     Zip *zip = zip_open_archive(source, &err);
     if (!zip) {
-        note_error(scanner, err.text);
         scan_headers(scanner, source, member);
+        if (!is_row_of_zips(scanner, source)) note_error(scanner, err.text);
         return;
     }
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};

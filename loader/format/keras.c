@@ -430,8 +430,8 @@ static bool fill(Keras *keras, const char *kind, const char *root)
     if (fine && dict_count(dict))
         checkpoint_add_container(keras->checkpoint, "", dict_ref(dict), 0, false);
     if (fine && others)
-        checkpoint_warn(keras->checkpoint, "%zu dataset%s without numbers left out", others,
-                        others > 1 ? "s" : "");
+        checkpoint_find(keras->checkpoint, FINDING_NOTE, "object", NULL, NULL,
+                        "%zu dataset%s without numbers left out", others, others > 1 ? "s" : "");
     if (fine && dict_count(optimizer))
         checkpoint_add_container(keras->checkpoint, "optimizer", dict_ref(optimizer), 0, true);
     dict_unref(dict);

@@ -29,6 +29,15 @@ static bool is_framed(const unsigned char *head, size_t n, uint64_t size)
     return length <= size - 11;
 }
 
+/* Of a pickle that was cut off the frame reaches behind the end; what stands in a frame begins like
+ * a container, a class or NumPy's memo of them. */
+static bool looks_cut(const unsigned char *head, size_t n, uint64_t size)
+{
+    return n >= 12 && head[0] == 0x80 && (head[1] == 4 || head[1] == 5) && head[2] == 0x95 &&
+           head[8] == 0 && head[9] == 0 && head[10] == 0 && !is_framed(head, n, size) &&
+           head[11] && strchr("}](c)\x8C", head[11]);
+}
+
 static bool begins_pickle(const unsigned char *head, size_t n, uint64_t size)
 {
     if (n < 4 || head[0] != 0x80 || head[1] < 2 || head[1] > 5) return false;
@@ -48,7 +57,7 @@ static bool looks_like_old(const unsigned char *head, size_t n)
 static Sniff sniff_pickle(ByteSource *source, const unsigned char *head, size_t n)
 {
     if (begins_pickle(head, n, source->size)) return SNIFF_YES;
-    return looks_like_old(head, n) ? SNIFF_MAYBE : SNIFF_NO;
+    return looks_like_old(head, n) || looks_cut(head, n, source->size) ? SNIFF_MAYBE : SNIFF_NO;
 }
 
 /* --- the pickles ---------------------------------------------------------------------- */

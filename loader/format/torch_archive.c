@@ -304,6 +304,7 @@ char *torch_archive_text(const TorchArchive *archive, const char *record, size_t
     }
     char *text = source ? source_slurp(source, (size_t)limit(LIMIT_INDEX_BYTES), n, err) : NULL;
     source_unref(source);
+    if (text) zip_verify_read(archive->verify, member);
     return text;
 }
 

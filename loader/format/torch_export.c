@@ -107,6 +107,7 @@ static bool open_pickled(Export *export, const char *record, Tensor *tensor)
     Checkpoint *inner =
         source ? export->context->open_bytes(export->context, source, export->err) : NULL;
     source_unref(source);
+    zip_verify_read(archive->verify, member);
     if (!inner ||
         !zip_count_inner(inner, record, &export->total, archive->file, export->err))
         return false;
@@ -237,6 +238,7 @@ static bool adopt_file(Export *export, const char *record, const char *path, boo
     Checkpoint *inner =
         source ? export->context->open_bytes(export->context, source, &reason) : NULL;
     source_unref(source);
+    if (member) zip_verify_read(archive->verify, member);
     if (inner) {
         if (!zip_count_inner(inner, path, &export->total, archive->file, export->err))
             return false;

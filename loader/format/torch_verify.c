@@ -31,10 +31,12 @@ typedef struct TorchVerify {
 static void check_unreferenced(const TorchVerify *torch)
 {
     Zip *zip = zip_verify_zip(torch->verify);
-    size_t count = zip_count(zip), used, counter = 0;
+    size_t count = zip_count(zip), used, read, counter = 0;
     const ZipUse *uses = zip_verify_uses(torch->verify, &used);
+    const ZipMember *const *reads = zip_verify_reads(torch->verify, &read);
     bool *is_used = mem_alloc((count + 1) * sizeof *is_used);
     for (size_t i = 0; i < used; i++) is_used[uses[i].member - zip_member(zip, 0)] = true;
+    for (size_t i = 0; i < read; i++) is_used[reads[i] - zip_member(zip, 0)] = true;
     Text folder = {0};
     text_addf(&folder, "%sdata/", torch->prefix);
     for (size_t i = 0; i < count; i++) {

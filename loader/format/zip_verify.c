@@ -19,6 +19,8 @@ struct ZipVerify {
     Zip *zip;                    /* a reference */
     ZipUse *uses;                /* owned */
     size_t use_count, use_room;
+    const ZipMember **reads;     /* owned; the members are the zip's */
+    size_t read_count, read_room;
 };
 
 /* For checkpoint_own, which knows no types. */
@@ -27,6 +29,7 @@ static void release(void *context)
     ZipVerify *verify = context;
     zip_unref(verify->zip);
     free(verify->uses);
+    free(verify->reads);
     free(verify);
 }
 
@@ -35,6 +38,14 @@ void zip_verify_use(ZipVerify *verify, const ZipMember *member, ByteSource *sour
     verify->uses = mem_grow(verify->uses, &verify->use_room, verify->use_count + 1,
                             sizeof *verify->uses);
     verify->uses[verify->use_count++] = (ZipUse){member, source};
+}
+
+void zip_verify_read(ZipVerify *verify, const ZipMember *member)
+{
+    if (!verify) return;
+    verify->reads = mem_grow(verify->reads, &verify->read_room, verify->read_count + 1,
+                             sizeof *verify->reads);
+    verify->reads[verify->read_count++] = member;
 }
 
 Checkpoint *zip_verify_checkpoint(ZipVerify *verify)
@@ -51,6 +62,12 @@ const ZipUse *zip_verify_uses(const ZipVerify *verify, size_t *count)
 {
     *count = verify->use_count;
     return verify->uses;
+}
+
+const ZipMember *const *zip_verify_reads(const ZipVerify *verify, size_t *count)
+{
+    *count = verify->read_count;
+    return verify->reads;
 }
 
 /* What opening the file found already (zip_check.h) is not said twice. A made-up zip has eight

@@ -20,6 +20,9 @@ ZipVerify *zip_verify_new(Checkpoint *checkpoint, Zip *zip);
 /* Notes that the checkpoint reads a member through this source (which it owns): what was read for
  * tensors is then not read again. */
 void zip_verify_use(ZipVerify *verify, const ZipMember *member, ByteSource *source);
+/* Notes that a member was read for something else than a tensor's bytes: a config, a file inside.
+ * It is then no storage that nothing refers to. NULL for `verify`: nothing is checked. */
+void zip_verify_read(ZipVerify *verify, const ZipMember *member);
 
 /* Adds what holds for archives of PyTorch's own writer below `prefix` ("archive/", borrowed from
  * the checkpoint's arena): storages that nothing refers to, alignment, compression, and the layout
@@ -32,6 +35,8 @@ Checkpoint *zip_verify_checkpoint(ZipVerify *verify);
 Zip *zip_verify_zip(ZipVerify *verify);
 /* In the order of zip_verify_use. */
 const ZipUse *zip_verify_uses(const ZipVerify *verify, size_t *count);
+/* In the order of zip_verify_read. */
+const ZipMember *const *zip_verify_reads(const ZipVerify *verify, size_t *count);
 /* checkpoint_find about a member, at most so many times a kind that nobody would read more. The
  * kinds are counted by the caller's counter. */
 void zip_verify_find(ZipVerify *verify, size_t *counter, FindingLevel level, const char *kind,

@@ -55,6 +55,7 @@ static void test_dangers(void **state)
         {"numpy.f2py.crackfortran", "getlincoef"}, {"torch", "os.system"}, {"torch.os", "system"},
         {"numpy", "__builtins__"}, {"collections", "OrderedDict.__getattribute__"},
         {"os", ""}, {"trace", "Trace.run"}, {"commands", "getoutput"},
+        {"torch.jit._pickle", "build_intlist.__globals__"}, {"torch.jit", "_pickle.other"},
     };
     for (size_t i = 0; i < countof(dangerous); i++)
         if (judge(dangerous[i][0], dangerous[i][1]) != GLOBAL_DANGEROUS)
@@ -65,6 +66,7 @@ static void test_dangers(void **state)
         {"numpy.core.multiarray", "scalar"}, {"pathlib", "PosixPath"}, {"", ""},
         {"torch.nn.modules.linear", "Linear"}, {"copyreg", "_reconstructor"},
         {"torch.distributed.checkpoint.metadata", "Metadata"},
+        {"torch.jit._pickle", "build_intlist"}, {"torch.jit._pickle", "restore_type_tag"},
     };
     for (size_t i = 0; i < countof(unknown); i++)
         if (judge(unknown[i][0], unknown[i][1]) != GLOBAL_UNKNOWN)
@@ -381,6 +383,21 @@ static void test_members_of_zips(void **state)
     text_done(&inner);
 }
 
+/* Text may begin with the letter of an opcode; a pickle that breaks off is something else. */
+static void test_source_text_is_no_pickle(void **state)
+{
+    (void)state;
+    GlobalScan scan;
+    const Record text[] = {{"a/data.pkl", BYTES("\x80\x02}.")},
+                           {"a/code/net.py", BYTES("class Net(Module):\n  scale : Tensor\n")},
+                           {"a/bad.py", BYTES("cos\nsystem\n(S'true'\ntR ")}};
+    scan_zip_of(&scan, text, countof(text));
+    assert_int_equal(scan.use_count, 1);
+    assert_string_equal(find(&scan, "os", "system")->places[0].member, "a/bad.py");
+    assert_int_equal(scan.pickle_count, 2);
+    scan_done(&scan);
+}
+
 static void test_a_broken_zip_says_so(void **state)
 {
     (void)state;
@@ -604,6 +621,7 @@ int main(void)
         TEST(test_odd_names),
         TEST(test_many_names),
         TEST(test_members_of_zips),
+        TEST(test_source_text_is_no_pickle),
         TEST(test_a_broken_zip_says_so),
         TEST(test_arrays_of_objects),
         TEST(test_members_of_tars),

@@ -429,6 +429,21 @@ static void collisions_are_recorded_or_settled(void **state)
 
 #define RUN(name) cmocka_unit_test(name)
 
+static void an_op_by_itself_is_an_error(void **state)
+{
+    (void)state;
+    const char *const help = "rules [[ ** -> ** |> cast(\"f16\") ]]";
+    fails("a", "cast \"f16\"", "fix.lua:1: ", help);
+    fails("a", "strip 'x' --[[ [=[ ]]\n;cast('f16')", "fix.lua:2: ", help);
+    fails("a", "local s = '\\'='\n-- =\nif s then\n cast 'f16' end", "fix.lua:4: ", help);
+    fails("a 2,2", "do local t = {}\n  split(3) end", "fix.lua:2: ", "|> split(3) ]]");
+    leaves("a", "half =\n cast 'f16'\nops = {cast 'f16',\n split(3),\n [1] = stack(0)}", "a");
+    leaves("a", "local function f()\n return -- cast 'f16'\n cast 'f16' end f()", "a");
+    leaves("a", "for i = 1, 9 do x = i and cast 'f16' end\n--[[\n]] rules [[ a -> b |> cast 'f16' ]]",
+           "b");
+    leaves("a", "function cast(x) return x end\ncast 'f16'", "a");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +467,7 @@ int main(void)
         RUN(vectors_get_zeros_and_the_report_says_so),
         RUN(missing_targets_are_initialised),
         RUN(collisions_are_recorded_or_settled),
+        RUN(an_op_by_itself_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
