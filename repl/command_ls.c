@@ -314,13 +314,20 @@ typedef struct Row {
     char bytes[32];              /* "?" where shape or dtype is unknown */
 } Row;
 
+/* "3×3×64×128", and behind it the order of the axes where that is not PyTorch's. */
+static void show_sizes(const Tensor *tensor, Text *out)
+{
+    show_shape(tensor->dims, tensor->rank, out);
+    if (tensor->layout) text_addf(out, " %s", layout_name((Layout)tensor->layout));
+}
+
 /* Names are escaped here: they may hold what moves a cursor. */
 static void fill_row(Row *row, const Tensor *tensor)
 {
     text_clear(&row->name);
     text_clear(&row->shape);
     name_show(tensor->name, &row->name);
-    show_shape(tensor->dims, tensor->rank, &row->shape);
+    show_sizes(tensor, &row->shape);
     row->dtype = dtype_name(tensor->dtype);
     if (tensor->dims && tensor->dtype != DT_UNKNOWN) show_bytes(tensor_bytes(tensor), row->bytes);
     else snprintf(row->bytes, sizeof row->bytes, "?");
@@ -419,7 +426,7 @@ static void print_tree(const Listing *listing, Arena *arena)
         const Tensor *tensor = dict_at(listing->dict, i);
         text_clear(&kind);
         text_addf(&kind, "%s  ", dtype_name(tensor->dtype));
-        show_shape(tensor->dims, tensor->rank, &kind);
+        show_sizes(tensor, &kind);
         names[i] = tensor->name;
         classes[i] = map_get(&kinds, text_string(&kind));
         if (classes[i] != MAP_NONE) continue;
@@ -432,7 +439,7 @@ static void print_tree(const Listing *listing, Arena *arena)
     for (size_t i = 0; i < lines; i++) {
         const Tensor *first = dict_at(listing->dict, folded[i].members[0]);
         text_clear(&kind);
-        show_shape(first->dims, first->rank, &kind);
+        show_sizes(first, &kind);
         Text shown = {0};
         name_show(folded[i].text, &shown);
         print_branch(text_string(&shown), before);

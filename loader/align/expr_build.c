@@ -329,8 +329,7 @@ const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n
     return node_shape(arena, node, dims, n, err);
 }
 
-/* Depthwise kernels are M filters for each of I channels; in PyTorch these are I·M groups of one
- * channel, the filters of a channel side by side. */
+/* Of depthwise kernels the filters of a channel come to lie side by side. */
 const Expr *expr_to_torch(Arena *arena, const Expr *e, Error *err)
 {
     const LayoutInfo *layout = layout_info((Layout)e->layout);
@@ -341,8 +340,9 @@ const Expr *expr_to_torch(Arena *arena, const Expr *e, Error *err)
         error_set(err, ERR_SHAPE, "to_torch: the shape of a depthwise kernel must be known");
         return NULL;
     }
-    const int64_t dims[] = {turned->dims[0] * turned->dims[1], 1, turned->dims[2], turned->dims[3]};
-    return expr_reshape(arena, turned, dims, 4, err);
+    int64_t dims[LAYOUT_RANK_MAX];
+    layout_turn(LAYOUT_HWIM, e->dims, dims);
+    return expr_reshape(arena, turned, dims, layout->rank, err);
 }
 
 /* An unknown shape is taken for a matrix's, and the rank noted as 2. */

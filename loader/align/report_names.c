@@ -11,6 +11,7 @@
 #include "loader/align/family.h"
 #include "loader/align/report_parts.h"
 #include "loader/core/map.h"
+#include "loader/tensor/layout.h"
 
 enum {
     UNUSED_COLUMN = 41, MISSING_COLUMN = 49, COLUMN_MAX = 76, LINE_WIDTH_MAX = 120,
@@ -358,6 +359,25 @@ static const Tensor *layer_tensor(Reporter *reporter, const UnusedList *list, co
     return best == MAP_NONE ? tensor : list->items[best]->tensor;
 }
 
+/* A kernel whose axes stand in another framework's order: that order, and whether a target has the
+ * shape in PyTorch's. NULL for all others. */
+static const char *comment_on_layout(Reporter *reporter, const Tensor *tensor,
+                                     const NameMap *shapes)
+{
+    const LayoutInfo *layout = layout_info((Layout)tensor->layout);
+    int64_t dims[LAYOUT_RANK_MAX];
+    if (!layout->rank || !tensor->dims || tensor->rank != layout->rank) return NULL;
+    layout_turn((Layout)tensor->layout, tensor->dims, dims);
+    const char *turned = report_shape(reporter, dims, layout->rank);
+    uint32_t missing = map_get(shapes, turned);
+    if (missing == MAP_NONE) missing = 0;
+    return arena_printf(reporter->arena, "%s %s, for PyTorch %s%s",
+                        report_shape(reporter, tensor->dims, tensor->rank), layout->name, turned,
+                        missing ? arena_printf(reporter->arena, "; so %s %u of the missing",
+                                               missing == 1 ? "is" : "are", missing)
+                                : "; no target that is missing has this shape");
+}
+
 /* Why nobody wants it. The shape of the layer speaks, except where no target has the tensor's
  * own shape: then that. */
 static const char *comment_on(Reporter *reporter, const SourceUse *use, const Tensor *layer,
@@ -366,6 +386,8 @@ static const char *comment_on(Reporter *reporter, const SourceUse *use, const Te
     const BufferCause *buffer = report_buffer(use->tensor->name, use->tensor->rank);
     if (buffer && buffer == report_buffer("num_batches_tracked", 0)) return counters;
     if (buffer) return buffer->what;
+    const char *turned = comment_on_layout(reporter, use->tensor, shapes);
+    if (turned) return turned;
     const char *own = report_shape(reporter, use->tensor->dims, use->tensor->rank);
     const char *shape = report_shape(reporter, layer->dims, layer->rank);
     uint32_t missing = map_get(shapes, shape);

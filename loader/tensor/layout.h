@@ -5,6 +5,8 @@
 #ifndef LOADER_TENSOR_LAYOUT_H
 #define LOADER_TENSOR_LAYOUT_H
 
+#include <stdint.h>
+
 enum { LAYOUT_RANK_MAX = 5 };
 
 /* id, name, rank, PyTorch's name for the same, whose it is, and the axes in PyTorch's order. HWIM
@@ -32,5 +34,7 @@ typedef struct LayoutInfo {
 
 const LayoutInfo *layout_info(Layout layout);      /* never NULL */
 const char *layout_name(Layout layout);
+/* The sizes in PyTorch's order, as many as there are in `dims`, which has layout_info's rank. */
+void layout_turn(Layout layout, const int64_t *dims, int64_t *out);
 
 #endif
