@@ -209,9 +209,16 @@ int command_help(const Invocation *invocation)
     return EXIT_COMPLETE;
 }
 
-/* The one place where an error of the command line becomes text. */
+/* The one place where an error of the command line becomes text. A name in it may be the user's
+ * own, as the shell gave it, and hold what moves a cursor. */
 int complain(const Error *err)
 {
-    fprintf(stderr, "tenon: %s\n", err->text);
+    fputs("tenon: ", stderr);
+    for (const char *p = err->text; *p; p++) {
+        const unsigned char c = (unsigned char)*p;
+        if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7F) fprintf(stderr, "\\x%02x", c);
+        else fputc(c, stderr);
+    }
+    fputc('\n', stderr);
     return err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
 }
