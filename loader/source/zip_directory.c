@@ -220,13 +220,19 @@ static int by_header(const void *a, const void *b)
     return (x->header > y->header) - (x->header < y->header);
 }
 
-/* Two members over the same bytes are how small files inflate to terabytes. The extent of each
- * is a lower bound, without name and extra, so no sound file is refused. */
-static bool check_overlaps(ByteSource *source, const ZipDirectory *directory, Error *err)
+const ZipMember **zip_directory_order(const ZipDirectory *directory)
 {
     const ZipMember **order = mem_alloc(directory->count * sizeof *order);
     for (size_t i = 0; i < directory->count; i++) order[i] = &directory->members[i];
     qsort(order, directory->count, sizeof *order, by_header);
+    return order;
+}
+
+/* Two members over the same bytes are how small files inflate to terabytes. The extent of each
+ * is a lower bound, without name and extra, so no sound file is refused. */
+static bool check_overlaps(ByteSource *source, const ZipDirectory *directory, Error *err)
+{
+    const ZipMember **order = zip_directory_order(directory);
     bool ok = true;
     for (size_t i = 1; ok && i < directory->count; i++) {
         uint64_t end = order[i - 1]->header + LOCAL_SIZE + order[i - 1]->stored_size;

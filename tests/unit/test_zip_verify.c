@@ -275,6 +275,44 @@ static void test_descriptor_that_is_not_there(void **state)
     sound_finds(&sound, "error local-header: a/data/1");
 }
 
+/* A member that opening does not look into; its local header, from byte `at` on, says otherwise. */
+static void note_finds(size_t at, const char *bytes, size_t n, const char *expected)
+{
+    Sound sound;
+    begin(&sound);
+    Text file = {0};
+    Piece pieces[PIECES + 1];
+    memcpy(pieces, sound.pieces, sizeof sound.pieces);
+    pieces[PIECES] = (Piece){.name = "a/note", .bytes = "x", .n = 1};
+    make_file(&file, pieces, countof(pieces), 0, 0, 0);
+    char *name = memmem(file.bytes, file.length, "a/note", 6);
+    memcpy(name - 30 + at, bytes, n);
+    finds_in(&file, expected);
+    text_done(&file);
+    text_done(&sound.pickle);
+}
+
+static void test_no_local_header(void **state)
+{
+    (void)state;
+    note_finds(0, "PKxx", 4, "error local-header: a/note | error unreadable: a/note | "
+                             "warning hole: -");
+}
+
+static void test_data_beyond_the_file(void **state)
+{
+    (void)state;
+    note_finds(28, "\xFF\xFF", 2, "error local-header: a/note | error unreadable: a/note | "
+                              "warning hole: -");
+}
+
+/* Opening takes a CRC of 0 for one that was not computed; a stream's reader would not. */
+static void test_no_local_crc(void **state)
+{
+    (void)state;
+    note_finds(14, "\0\0\0\0", 4, "error local-header: a/note");
+}
+
 /* The pickle comes first, as torch.load wants a local header at the start of the file. */
 static void test_holes(void **state)
 {
@@ -394,6 +432,9 @@ int main(void)
         cmocka_unit_test(test_encrypted_locally),
         cmocka_unit_test(test_descriptor_that_differs),
         cmocka_unit_test(test_descriptor_that_is_not_there),
+        cmocka_unit_test(test_no_local_header),
+        cmocka_unit_test(test_data_beyond_the_file),
+        cmocka_unit_test(test_no_local_crc),
         cmocka_unit_test(test_holes),
         cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_names_that_differ_in_case),
