@@ -218,7 +218,7 @@ static bool is_crc_unknown(zip_file_t *from, const MemberSource *member)
 }
 
 /* Reads a member to its end, where libzip checks the CRC. It stops at the first byte beyond the
- * size that the directory claims: no more is written than the limit on the ratio has allowed for. */
+ * size that the directory claims: no more is written than the limit on the ratio allowed for. */
 static bool inflate_into(zip_file_t *from, const MemberSource *member, Spool *spool, Error *err)
 {
     char step[STEP];
