@@ -4,7 +4,7 @@
 
 #include <zlib.h>
 
-#include "loader/check/check.h"
+#include "tests/unit/check_maker.h"
 #include "tests/unit/torch_maker.h"
 
 /* What a member says, where it is not what it should be. */
@@ -87,39 +87,17 @@ static void make_file(Text *file, const Piece *pieces, size_t count, size_t befo
     uint64_t start = file->length;
     text_addn(file, directory.bytes, directory.length);
     while (behind--) text_addc(file, '?');
-    put(file, 0x06054b50, 4);
-    put(file, 0, 4);
-    put(file, count, 2);
-    put(file, count, 2);
-    put(file, directory.length, 4);
-    put(file, start, 4);
-    put(file, 0, 2);
+    put_end_record(file, count, directory.length, start);
     while (tail--) text_addc(file, '?');
     text_done(&directory);
 }
 
-/* "level kind: member" of what is found. */
 static void finds_in(const Text *file, const char *expected)
 {
     Error err = {0};
-    CheckTotals totals;
     Checkpoint *checkpoint = open_bytes(file, &err);
     if (!checkpoint) fail_msg("%s", err.text);
-    Text got = {0};
-    const CheckOptions options = {.file = "x.pth", .others = true,
-                                  .chosen = checkpoint_choose(checkpoint, NULL, NULL)};
-    CheckReport *report = check_run(checkpoint, &options, &totals, &err);
-    if (!report) fail_msg("%s", err.text);
-    static const char *const levels[] = {"note", "warning", "error"};
-    for (size_t i = 0; i < check_report_count(report); i++) {
-        const CheckFinding *one = check_report_at(report, i);
-        text_addf(&got, "%s%s %s: %s", i ? " | " : "", levels[one->level], one->kind,
-                  one->tensor ? one->tensor : "-");
-    }
-    assert_string_equal(text_string(&got), expected);
-    text_done(&got);
-    check_report_free(report);
-    checkpoint_unref(checkpoint);
+    finds_in_checkpoint(checkpoint, "x.pth", expected);
 }
 
 /* A sound file of torch.save: two storages, one of which two tensors share in parts. */
