@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/little.h"
+
 /* NEAR: bytes that are read at once, in which all but the longest names have room. */
 enum { LOCAL_SIZE = 30, NEAR = 512, DESCRIPTOR_MAX = 24, DESCRIBED = 8, ENCRYPTED = 1 };
 
@@ -24,13 +26,6 @@ typedef struct Look {
     unsigned char near[NEAR];    /* the header and what follows it */
     size_t read;                 /* bytes of it that are there */
 } Look;
-
-static uint64_t little(const unsigned char *p, unsigned n)
-{
-    uint64_t value = 0;
-    while (n--) value = value << 8 | p[n];
-    return value;
-}
 
 void zip_name_quote(const char *name, Text *out)
 {
@@ -68,9 +63,10 @@ static void compare_numbers(Look *look)
 {
     const ZipMember *member = look->member;
     const unsigned char *local = look->near;
-    unsigned flags = (unsigned)little(local + 6, 2), method = (unsigned)little(local + 8, 2);
-    uint64_t crc = little(local + 14, 4), stored = little(local + 18, 4);
-    uint64_t size = little(local + 22, 4);
+    unsigned flags = (unsigned)little_read(local + 6, 2);
+    unsigned method = (unsigned)little_read(local + 8, 2);
+    uint64_t crc = little_read(local + 14, 4), stored = little_read(local + 18, 4);
+    uint64_t size = little_read(local + 22, 4);
     bool described = flags & DESCRIBED;
     if ((flags & ENCRYPTED) && !(member->flags & ENCRYPTED))
         note(look, ZIP_ODD_ENCRYPTED, "it says that the data are encrypted");
@@ -120,8 +116,9 @@ static bool compare_name(Look *look, size_t n, Error *err)
 static bool fits(const unsigned char *p, unsigned width, const ZipMember *member)
 {
     uint64_t mask = width == 8 ? UINT64_MAX : 0xFFFFFFFF;
-    return little(p, 4) == member->crc && little(p + 4, width) == (member->stored_size & mask) &&
-           little(p + 4 + width, width) == (member->size & mask);
+    return little_read(p, 4) == member->crc &&
+           little_read(p + 4, width) == (member->stored_size & mask) &&
+           little_read(p + 4 + width, width) == (member->size & mask);
 }
 
 /* The wide forms are asked first: where they fit, the narrow ones do by chance only. */
@@ -163,7 +160,8 @@ static bool look_at(Look *look, Error *err)
         note(look, ZIP_ODD_HEADER, "there is none at byte %" PRIu64, member->header);
         return true;
     }
-    size_t name = (size_t)little(look->near + 26, 2), extra = (size_t)little(look->near + 28, 2);
+    size_t name = (size_t)little_read(look->near + 26, 2);
+    size_t extra = (size_t)little_read(look->near + 28, 2);
     extent->data += name + extra;
     compare_numbers(look);
     if (!compare_name(look, name, err)) return false;
@@ -172,7 +170,7 @@ static bool look_at(Look *look, Error *err)
         return true;
     }
     extent->end = extent->data + member->stored_size;
-    bool described = little(look->near + 6, 2) & DESCRIBED;
+    bool described = little_read(look->near + 6, 2) & DESCRIBED;
     return !described || !(look->asked & ZIP_ODD_DESCRIPTOR) || read_descriptor(look, err);
 }
 
