@@ -4,7 +4,6 @@
  * have been seen alive. */
 #include "loader/check/sweep.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +20,6 @@ enum {
     ROW_MAX = 1 << 20,           /* bytes of a row that is compared with the one before it */
     COLUMNS_MAX = 1 << 18        /* elements of a row in which columns are looked for */
 };
-
-/* Bytes of values that repeat a smaller storage: a stride of 0 lets 4 stored bytes claim 2^62. */
-static const uint64_t EXPANDED_MAX = (uint64_t)4 << 30;
 
 typedef struct Work {
     const Tensor *tensor;        /* borrowed */
@@ -220,17 +216,6 @@ static void see_numbers(Work *work, const unsigned char *bytes, uint64_t count)
 
 /* -- The whole ------------------------------------------------------------------------- */
 
-/* Complex elements are two components of half the size. */
-static DType component_of(DType dtype)
-{
-    switch (dtype) {
-    case DT_C128: return DT_F64;
-    case DT_C64: return DT_F32;
-    case DT_C32: return DT_F16;
-    default: return dtype;
-    }
-}
-
 /* Whether there is anything to read, and an end to it; as what, in *dtype. */
 static bool check_readable(const Tensor *tensor, DType *dtype, Error *err)
 {
@@ -244,12 +229,7 @@ static bool check_readable(const Tensor *tensor, DType *dtype, Error *err)
     if (!dtype_size(*dtype))
         return error_set(err, ERR_UNSUPPORTED, "%s %s", dtype_name(tensor->dtype),
                          why ? why : "is not read as numbers");
-    uint64_t all = tensor_bytes(tensor);
-    if (all > EXPANDED_MAX && all > tensor->storage->bytes)
-        return error_set(err, ERR_LIMIT, "its %" PRIu64 " bytes of values repeat the %" PRIu64
-                         " of its storage; more than %" PRIu64 " are not read", all,
-                         tensor->storage->bytes, EXPANDED_MAX);
-    return true;
+    return tensor_check_repeats(tensor, err);
 }
 
 /* What will be looked for in a tensor of this shape. */
@@ -258,7 +238,7 @@ static void begin(Work *work)
     const Tensor *tensor = work->tensor;
     DTypeClass kind = dtype_info(work->dtype)->kind;
     Sweep *sweep = work->sweep;
-    work->part = component_of(work->dtype);
+    work->part = dtype_component(work->dtype);
     work->element = dtype_size(work->dtype);
     work->width = dtype_size(work->part);
     sweep->numbers = kind != CLASS_OTHER;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "loader/core/limits.h"
+#include "loader/core/little.h"
 #include "loader/format/graph.h"
 #include "loader/format/pickle_blob.h"
 #include "loader/format/pickle_log.h"
@@ -456,9 +457,9 @@ static void scan_tar(Scanner *scanner, ByteSource *source, const char *member)
 static void scan_npy(Scanner *scanner, ByteSource *source, const unsigned char *head, size_t n,
                      const char *member)
 {
-    size_t start = n > 12 && head[6] > 1 ? 12 : 10, length = 0;
+    size_t start = n > 12 && head[6] > 1 ? 12 : 10;
     if (n < 12) return;
-    for (size_t i = start; i-- > 8;) length = length << 8 | head[i];
+    size_t length = (size_t)little_read(head + 8, start - 8);
     size_t shown = length < n - start ? length : n - start;
     for (size_t i = 0; i + 1 < shown; i++) {
         const unsigned char *p = head + start + i;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/little.h"
 #include "loader/format/fault.h"
 #include "loader/format/hdf5_child.h"
 #include "loader/source/child.h"
@@ -30,12 +31,11 @@ typedef struct Reply {
 /* An unsigned number, little-endian; 0 and no longer good when the record ends too early. */
 static uint64_t take(Reply *reply, size_t width)
 {
-    uint64_t value = 0;
     if ((size_t)(reply->end - reply->at) < width) {
         reply->good = false;
         return 0;
     }
-    for (size_t i = width; i-- > 0;) value = value << 8 | reply->at[i];
+    uint64_t value = little_read(reply->at, width);
     reply->at += width;
     return value;
 }

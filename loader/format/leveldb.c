@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loader/core/limits.h"
+#include "loader/core/little.h"
 #include "loader/core/text.h"
 #include "loader/format/crc32c.h"
 #include "loader/format/fault.h"
@@ -61,12 +62,6 @@ static bool take_varint(Cursor *cursor, uint64_t *value)
     return false;
 }
 
-static uint32_t read_u32(const unsigned char *bytes)
-{
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-           (uint32_t)bytes[3] << 24;
-}
-
 bool level_is_table(ByteSource *source)
 {
     unsigned char tail[sizeof magic];
@@ -100,7 +95,7 @@ static bool decompress(const Table *table, Block *block, size_t n)
 static bool cut_restarts(const Table *table, Block *block)
 {
     if (block->size < 4) return refuse(table, block->at, "a block has no restarts");
-    uint64_t restarts = ((uint64_t)read_u32(block->bytes + block->size - 4) + 1) * 4;
+    uint64_t restarts = (little_read(block->bytes + block->size - 4, 4) + 1) * 4;
     if (restarts > block->size)
         return refuse(table, block->at, "the restarts of a block are more than it has bytes");
     block->size -= (size_t)restarts;
@@ -126,7 +121,8 @@ static bool read_block(const Table *table, Handle handle, Block *block)
     block->bytes = mem_alloc(n + TRAILER_BYTES);
     if (!source_read(table->source, handle.offset, block->bytes, n + TRAILER_BYTES, table->err))
         return false;
-    if (crc32c_add(0, block->bytes, n + 1) != crc32c_unmask(read_u32(block->bytes + n + 1)))
+    uint32_t crc = (uint32_t)little_read(block->bytes + n + 1, 4);
+    if (crc32c_add(0, block->bytes, n + 1) != crc32c_unmask(crc))
         return refuse(table, handle.offset, "a block does not have the CRC that is stored for it: "
                                             "the file is damaged; fetch it again");
     unsigned compression = block->bytes[n];

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "loader/format/fault.h"
+#include "loader/core/little.h"
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
 #include "loader/tensor/layout.h"
@@ -23,10 +24,7 @@ enum { PICKLES_MAX = 10000 };
  * ones, what can stand behind PROTO: a container, a class, a number, text. */
 static bool is_framed(const unsigned char *head, size_t n, uint64_t size)
 {
-    uint64_t length = 0;
-    if (n < 11 || head[2] != 0x95) return false;
-    for (size_t i = 11; i-- > 3;) length = length << 8 | head[i];
-    return length <= size - 11;
+    return n >= 11 && head[2] == 0x95 && little_read(head + 3, 8) <= size - 11;
 }
 
 /* Of a pickle that was cut off the frame reaches behind the end; what stands in a frame begins like

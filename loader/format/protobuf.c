@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/little.h"
 #include "loader/core/text.h"
 #include "loader/format/fault.h"
 
@@ -107,7 +108,7 @@ static bool take_fixed(ProtoReader *reader, ProtoSpan *message, ProtoField *fiel
                           "field %" PRIu32 " needs %u bytes, its message ends %" PRIu64
                           " bytes later", field->number, width, message->end - message->at);
     if (!proto_read(reader, message->at, bytes, width)) return false;
-    for (unsigned i = width; i-- > 0;) field->value = field->value << 8 | bytes[i];
+    field->value = little_read(bytes, width);
     message->at += width;
     return true;
 }

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "loader/format/fault.h"
+#include "loader/core/little.h"
 #include "loader/format/format.h"
 #include "loader/format/json_source.h"
 #include "loader/format/safetensors_verify.h"
@@ -419,14 +420,6 @@ static bool check_spans(Header *header)
 
 /* -- Opening --------------------------------------------------------------------------- */
 
-/* N: little-endian, so the last byte is the highest. */
-static uint64_t read_length(const unsigned char *bytes)
-{
-    uint64_t n = 0;
-    for (int i = LENGTH_BYTES; i-- > 0;) n = n << 8 | bytes[i];
-    return n;
-}
-
 /* The eight bytes at the start, and the one behind them; *length becomes N. */
 static bool check_start(ByteSource *source, uint64_t *length, Error *err)
 {
@@ -436,7 +429,7 @@ static bool check_start(ByteSource *source, uint64_t *length, Error *err)
                           "only %" PRIu64 " bytes; a safetensors file has at least %d",
                           source->size, LENGTH_BYTES);
     if (!source_read(source, 0, start, LENGTH_BYTES, err)) return false;
-    uint64_t n = *length = read_length(start);
+    uint64_t n = *length = little_read(start, LENGTH_BYTES);
     char more[LIMIT_TEXT];
     if (n > limit(LIMIT_HEADER_BYTES))
         return fault_file(err, ERR_LIMIT, source->name,
@@ -498,7 +491,7 @@ static Checkpoint *open_safetensors(OpenContext *context, ByteSource *source, Er
 static Sniff sniff_safetensors(ByteSource *source, const unsigned char *head, size_t n)
 {
     if (n <= LENGTH_BYTES || head[LENGTH_BYTES] != '{') return SNIFF_NO;
-    uint64_t length = read_length(head);
+    uint64_t length = little_read(head, LENGTH_BYTES);
     if (length <= limit(LIMIT_HEADER_BYTES) && length <= source->size - LENGTH_BYTES)
         return SNIFF_YES;
     for (int i = 0; i < LENGTH_BYTES; i++)

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "loader/core/little.h"
 #include "loader/core/memory.h"
 
 /* A varint of up to 32 bits; returns the bytes it takes, 0 when it is none. */
@@ -25,14 +26,6 @@ bool snappy_length(const unsigned char *in, size_t n, size_t *length)
     return used && claimed / 64 <= (n - used) / 3 + 1;
 }
 
-/* `width` bytes, little-endian; the caller has checked that they are there. */
-static size_t take_number(const unsigned char *in, unsigned width)
-{
-    size_t value = 0;
-    for (unsigned i = width; i-- > 0;) value = value << 8 | in[i];
-    return value;
-}
-
 /* One element: its bytes go to out[*made]; *at moves behind it. */
 static bool decode_element(const unsigned char *in, size_t n, size_t *at, unsigned char *out,
                            size_t length, size_t *made)
@@ -42,7 +35,7 @@ static bool decode_element(const unsigned char *in, size_t n, size_t *at, unsign
     unsigned extra = kind == 0 ? (size > 60 ? (unsigned)(size - 60) : 0)
                                : kind == 3 ? 4 : kind;
     if (extra > n - *at) return false;
-    size_t number = take_number(in + *at, extra);
+    size_t number = (size_t)little_read(in + *at, extra);
     *at += extra;
     if (kind == 0) {
         if (extra) size = number + 1;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "loader/format/fault.h"
+#include "loader/core/little.h"
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
 
@@ -104,7 +105,7 @@ static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *so
                           Error *err)
 {
     unsigned char header[8];
-    uint64_t numel = 0, bytes;
+    uint64_t numel, bytes;
     storage->storage.source = source;
     storage->storage.bytes = 0;
     if (source->size - *at < sizeof header) {
@@ -112,7 +113,7 @@ static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *so
         return true;
     }
     if (!source_read(source, *at, header, sizeof header, err)) return false;
-    for (size_t i = sizeof header; i-- > 0;) numel = numel << 8 | header[i];
+    numel = little_read(header, sizeof header);
     *at += sizeof header;
     if (!storage->width)
         return fault_storage(file, storage, err, ERR_UNSUPPORTED,

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "loader/format/pickle.h"
+#include "loader/core/little.h"
 #include "loader/format/torch.h"
 
 /* Bytes that the five pickles of a stream may take together: PyTorch's take about 300. The same
@@ -43,7 +44,7 @@ static bool read_stream(TorchFile *file, ByteSource *source, Stream *stream, Err
     if (!fine || !torch_spend(file, arena_bytes(file->arena) - before, err)) return false;
     if (!source_read(source, stream->at, count, sizeof count, err)) return false;
     stream->at += sizeof count;
-    for (size_t i = sizeof count; i-- > 0;) stream->numel = stream->numel << 8 | count[i];
+    stream->numel = little_read(count, sizeof count);
     return true;
 }
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "loader/format/fault.h"
+#include "loader/core/little.h"
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
 
@@ -139,10 +140,9 @@ static Object *next_pickle(TorchTar *tar)
 static bool next_number(TorchTar *tar, unsigned width, int64_t *number)
 {
     unsigned char bytes[8];
-    uint64_t value = 0;
     if (tar->end - tar->at < width) return refuse(tar, "a member ends in the middle of a number");
     if (!source_read(tar->source, tar->at, bytes, width, tar->err)) return false;
-    for (unsigned i = width; i-- > 0;) value = value << 8 | bytes[i];
+    uint64_t value = little_read(bytes, width);
     tar->at += width;
     *number = width == 4 ? (int32_t)(uint32_t)value : (int64_t)value;
     return true;

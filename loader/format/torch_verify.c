@@ -93,35 +93,35 @@ static uint64_t promised_place(const Layout *layout, const ZipMember *member)
     return (at + layout->alignment - 1) / layout->alignment * layout->alignment;
 }
 
-static void check_promise(const TorchVerify *torch, Layout *layout, const ZipExtent *extent)
+static void check_promise(const TorchVerify *torch, Layout *layout, const ZipMember *member,
+                          uint64_t data)
 {
-    const ZipMember *member = extent->member;
     bool wide = member->size >= 0xFFFFFFFF || member->header >= 0xFFFFFFFF;
     unsigned descriptor = !member->size ? 0 : wide ? 24 : 16;
-    uint64_t place = layout->behind ? promised_place(layout, member) : extent->data;
-    if (place != extent->data && !layout->broken) {
+    uint64_t place = layout->behind ? promised_place(layout, member) : data;
+    if (place != data && !layout->broken) {
         layout->broken = true;
         checkpoint_find(zip_verify_checkpoint(torch->verify), FINDING_ERROR, "layout",
                         member->name, rewrite,
                         ".format_version promises that it lies at byte %" PRIu64 "; it lies at %"
                         PRIu64 ": torch.load with calculate_storage_offsets reads other bytes",
-                        place, extent->data);
+                        place, data);
     }
-    layout->behind = extent->data + member->size + descriptor;
+    layout->behind = data + member->size + descriptor;
 }
 
-static void check_place(const TorchVerify *torch, Layout *layout, const ZipExtent *extent)
+static void check_place(const TorchVerify *torch, Layout *layout, const ZipMember *member,
+                        uint64_t data)
 {
-    const ZipMember *member = extent->member;
-    if (!member->method && member->size && extent->data % ELEMENT_MAX) {
+    if (!member->method && member->size && data % ELEMENT_MAX) {
         zip_verify_find(torch->verify, &layout->unaligned, FINDING_WARNING, "unaligned", member,
                         rewrite, "not aligned: with torch.load(mmap=True) its elements straddle "
                         "words, which some operations refuse");
-    } else if (!member->method && member->size && extent->data % ALIGNMENT) {
+    } else if (!member->method && member->size && data % ALIGNMENT) {
         zip_verify_find(torch->verify, &layout->loose, FINDING_NOTE, "unaligned", member, NULL,
                         "aligned to less than the 64 bytes that PyTorch writes");
     }
-    if (layout->promised) check_promise(torch, layout, extent);
+    if (layout->promised) check_promise(torch, layout, member, data);
 }
 
 /* For qsort: by key as a number, which torch.save counts up as the pickle refers to storages. */
@@ -151,8 +151,9 @@ static bool check_layout(const TorchVerify *torch, Error *err)
     qsort(uses, used, sizeof *uses, by_key);
     for (size_t i = 0; fine && i < used; i++) {
         ZipExtent extent;
-        fine = zip_extent(zip_verify_zip(torch->verify), uses[i].member, &extent, err);
-        if (fine && !(extent.odd & ZIP_ODD_HEADER)) check_place(torch, &layout, &extent);
+        fine = zip_extent(zip_verify_zip(torch->verify), uses[i].member, 0, &extent, NULL, err);
+        if (fine && !(extent.odd & (ZIP_ODD_HEADER | ZIP_ODD_BEYOND)))
+            check_place(torch, &layout, uses[i].member, extent.data);
     }
     free(uses);
     return fine;

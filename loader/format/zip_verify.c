@@ -116,25 +116,6 @@ static void report_holes(ZipVerify *verify, const Holes *holes)
                         holes->first);
 }
 
-/* How a scanner is shown another pickle than PyTorch loads. */
-static void report_odd(ZipVerify *verify, size_t *counter, const ZipExtent *extent)
-{
-    Text what = {0};
-    text_add(&what, "its local header contradicts the directory: ");
-    zip_odd_show(extent->odd, &what);
-    text_add(&what, "; readers disagree about what is in the file");
-    zip_verify_find(verify, counter, FINDING_ERROR, "local-header", extent->member, fetch,
-                    text_string(&what));
-    text_done(&what);
-}
-
-/* For qsort over pointers to members: in the order of their places in the file. */
-static int by_header(const void *a, const void *b)
-{
-    const ZipMember *x = *(const ZipMember *const *)a, *y = *(const ZipMember *const *)b;
-    return (x->header > y->header) - (x->header < y->header);
-}
-
 /* Each member must end where the next one starts, the last where the directory does. */
 static bool check_extents(ZipVerify *verify, const ZipMember **order, Error *err)
 {
@@ -144,8 +125,13 @@ static bool check_extents(ZipVerify *verify, const ZipMember **order, Error *err
     Holes holes = {0};
     for (size_t i = 0; i < count; i++) {
         ZipExtent extent;
-        if (!zip_extent(verify->zip, order[i], &extent, err)) return false;
-        if (extent.odd) report_odd(verify, &odd, &extent);
+        Text what = {0};
+        bool fine = zip_extent(verify->zip, order[i], ZIP_ODD_ALL, &extent, &what, err);
+        if (what.length)
+            zip_verify_find(verify, &odd, FINDING_ERROR, "local-header", order[i], fetch,
+                            text_string(&what));
+        text_done(&what);
+        if (!fine) return false;
         if (order[i]->header < end)
             zip_verify_find(verify, &overlaps, FINDING_ERROR, "overlap", order[i], fetch,
                             "it begins inside the member before it");
@@ -251,11 +237,8 @@ static bool check_zip(Checkpoint *checkpoint, void *context, const CheckRun *run
 {
     (void)checkpoint;
     ZipVerify *verify = context;
-    size_t count = zip_count(verify->zip);
-    if (!count) return true;
-    const ZipMember **order = mem_alloc(count * sizeof *order);
-    for (size_t i = 0; i < count; i++) order[i] = zip_member(verify->zip, i);
-    qsort(order, count, sizeof *order, by_header);
+    if (!zip_count(verify->zip)) return true;
+    const ZipMember **order = zip_directory_order(zip_directory(verify->zip));
     bool fine = check_extents(verify, order, err);
     free(order);
     return fine && check_contents(verify, run, err);

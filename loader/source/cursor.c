@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "loader/core/little.h"
+
 void cursor_init(Cursor *cursor, ByteSource *source, uint64_t at)
 {
     cursor->source = source;
@@ -58,7 +60,7 @@ bool cursor_little(Cursor *cursor, size_t width, uint64_t *out, Error *err)
 {
     unsigned char bytes[sizeof *out];
     if (!cursor_read(cursor, bytes, width, err)) return false;
-    for (*out = 0; width-- > 0;) *out = *out << 8 | bytes[width];
+    *out = little_read(bytes, width);
     return true;
 }
 

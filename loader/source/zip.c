@@ -4,21 +4,19 @@
 #include "loader/source/zip.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <zip.h>
 
 #include "loader/core/text.h"
+#include "loader/source/spool.h"
 #include "loader/source/zip_directory.h"
 
-/* Bytes: of a local header; of the largest member that is inflated into memory; of one step. */
-enum { LOCAL_SIZE = 30, SPOOL_IN_MEMORY = 1 << 20, SPOOL_STEP = 1 << 16 };
+/* Bytes: of a local header; of one step of inflating. */
+enum { LOCAL_SIZE = 30, STEP = 1 << 16 };
 
 struct Zip {
     atomic_uint refs;            /* one for the opener, one for each member source */
@@ -211,55 +209,6 @@ static ByteSource *open_stored(MemberSource *member, Error *err)
 
 /* -- Deflated members ------------------------------------------------------------------ */
 
-/* An unlinked file that nobody else sees; gone with the descriptor. */
-static FILE *open_spool(Error *err)
-{
-    FILE *file = tmpfile();
-    if (!file) error_errno(err, "cannot make a temporary file to inflate into (set TMPDIR)");
-    return file;
-}
-
-/* The inflated copy of a member that is too large for memory. */
-typedef struct SpoolSource {
-    ByteSource base;
-    char *name;
-    FILE *file;                  /* written through stdio, read with pread; owned */
-} SpoolSource;
-
-/* As read_file in source.c: pread leaves no position behind, so threads may read at once. */
-static bool read_spool(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
-{
-    int fd = fileno(((SpoolSource *)source)->file);
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, (char *)out + done, n - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return error_errno(err, "%s: cannot read its inflated copy", source->name);
-        done += (size_t)got;
-    }
-    return true;
-}
-
-static void close_spool(ByteSource *source)
-{
-    SpoolSource *spool = (SpoolSource *)source;
-    fclose(spool->file);
-    free(spool->name);
-    free(spool);
-}
-
-static const ByteSourceOps spool_ops = {read_spool, NULL, close_spool};
-
-/* Takes over the file. */
-static ByteSource *spool_source(FILE *file, uint64_t size, const char *name)
-{
-    SpoolSource *spool = mem_alloc(sizeof *spool);
-    spool->name = mem_strdup(name);
-    spool->file = file;
-    spool->base = (ByteSource){.ops = &spool_ops, .name = spool->name, .size = size};
-    atomic_init(&spool->base.refs, 1);
-    return &spool->base;
-}
-
 /* PyTorch can be told to compute no CRCs, and writes 0 then; libzip, which cannot, has delivered
  * all bytes by the time it finds that out. */
 static bool is_crc_unknown(zip_file_t *from, const MemberSource *member)
@@ -268,13 +217,11 @@ static bool is_crc_unknown(zip_file_t *from, const MemberSource *member)
            zip_error_code_zip(zip_file_get_error(from)) == ZIP_ER_CRC;
 }
 
-/* Reads a member to its end, where libzip checks the CRC, into memory or a file. It stops at
- * the first byte beyond the size that the directory claims: no more is written than the limit
- * on the ratio has allowed for. */
-static bool inflate_into(zip_file_t *from, const MemberSource *member, char *memory, FILE *file,
-                         Error *err)
+/* Reads a member to its end, where libzip checks the CRC. It stops at the first byte beyond the
+ * size that the directory claims: no more is written than the limit on the ratio allowed for. */
+static bool inflate_into(zip_file_t *from, const MemberSource *member, Spool *spool, Error *err)
 {
-    char step[SPOOL_STEP];
+    char step[STEP];
     uint64_t done = 0;
     for (;;) {
         zip_int64_t got = zip_fread(from, step, sizeof step);
@@ -286,9 +233,7 @@ static bool inflate_into(zip_file_t *from, const MemberSource *member, char *mem
         if ((uint64_t)got > member->base.size - done)
             return error_set(err, ERR_FORMAT, "%s: inflates to more than the %" PRIu64
                              " bytes that the directory claims", member->name, member->base.size);
-        if (memory) memcpy(memory + done, step, (size_t)got);
-        else if (fwrite(step, 1, (size_t)got, file) != (size_t)got)
-            return error_errno(err, "%s: cannot keep its inflated copy (set TMPDIR)", member->name);
+        if (!spool_add(spool, step, (size_t)got, err)) return false;
         done += (uint64_t)got;
     }
     if (done == member->base.size) return true;
@@ -296,24 +241,13 @@ static bool inflate_into(zip_file_t *from, const MemberSource *member, char *mem
                      PRIu64, member->name, done, member->base.size);
 }
 
-/* Small members stay in memory: a temporary file for each record of 40 bytes would be absurd.
- * fflush: pread sees only what has left stdio's buffer. */
+/* Small members stay in memory: a temporary file for each record of 40 bytes would be absurd. */
 static ByteSource *inflate_member(MemberSource *member, zip_file_t *from, Error *err)
 {
-    ByteSource *source = NULL;
-    if (member->base.size <= SPOOL_IN_MEMORY) {
-        char *memory = mem_alloc((size_t)member->base.size);
-        if (inflate_into(from, member, memory, NULL, err))
-            source = source_from_memory(memory, (size_t)member->base.size, member->name);
-        free(memory);
-        return source;
-    }
-    FILE *file = open_spool(err);
-    if (!file) return NULL;
-    if (inflate_into(from, member, NULL, file, err) && fflush(file) == 0)
-        source = spool_source(file, member->base.size, member->name);
-    if (!source) fclose(file);
-    return source;
+    Spool *spool = spool_new(member->base.size, false, member->name, err);
+    if (spool && inflate_into(from, member, spool, err)) return spool_finish(spool, err);
+    spool_free(spool);
+    return NULL;
 }
 
 /* Our members and libzip's entries have the same numbers: both are in directory order. */
@@ -350,7 +284,7 @@ static bool read_member(ByteSource *source, uint64_t offset, void *out, size_t n
     return inner && source_read(inner, offset, out, n, err);
 }
 
-/* False for inflated members, whose copies cannot be located. */
+/* False for inflated members that are small: their copies are in memory. */
 static bool locate_member(ByteSource *source, uint64_t offset, uint64_t n, int *fd,
                           uint64_t *where)
 {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/little.h"
 #include "loader/core/text.h"
 
 /* Bytes of each record without its variable parts; the longest comment that 16 bits can count. */
@@ -25,22 +26,14 @@ typedef struct EndRecord {
     uint64_t behind;                /* the byte behind the last record and its comment */
 } EndRecord;
 
-/* n bytes, the lowest first. */
-static uint64_t little(const unsigned char *p, unsigned n)
-{
-    uint64_t value = 0;
-    while (n--) value = value << 8 | p[n];
-    return value;
-}
-
 static uint32_t u16(const unsigned char *p)
 {
-    return (uint32_t)little(p, 2);
+    return (uint32_t)little_read(p, 2);
 }
 
 static uint32_t u32(const unsigned char *p)
 {
-    return (uint32_t)little(p, 4);
+    return (uint32_t)little_read(p, 4);
 }
 
 /* A plausible end record: the directory it names lies before it and starts like one. The bytes
@@ -70,12 +63,13 @@ static bool read_end64(ByteSource *source, EndRecord *end, Error *err)
     if (end->at < LOCATOR_SIZE) return true;
     if (!source_read(source, end->at - LOCATOR_SIZE, locator, sizeof locator, err)) return false;
     if (u32(locator) != LOCATOR_MAGIC) return true;
-    uint64_t at = little(locator + 8, 8);
+    uint64_t at = little_read(locator + 8, 8);
     if (at > end->at || end->at - at < END64_SIZE + LOCATOR_SIZE ||
         !source_read(source, at, record, sizeof record, NULL) || u32(record) != END64_MAGIC)
         return error_set(err, ERR_FORMAT, "%s: its zip64 end record is not where the locator says "
                          "(byte %" PRIu64 "); the file is damaged", source->name, at);
-    EndRecord wide = {little(record + 32, 8), little(record + 40, 8), little(record + 48, 8), at,
+    EndRecord wide = {little_read(record + 32, 8), little_read(record + 40, 8),
+                      little_read(record + 48, 8), at,
                       end->behind};
     if ((end->count != 0xFFFF && end->count != wide.count) ||
         (end->size != 0xFFFFFFFF && end->size != wide.size) ||
@@ -136,7 +130,7 @@ static bool read_extra(const unsigned char *extra, size_t n, ZipMember *member)
             for (size_t k = 0; k < countof(wide); k++) {
                 if (*wide[k] != 0xFFFFFFFF) continue;
                 if (end - at < 8) return false;
-                *wide[k] = little(extra + at, 8);
+                *wide[k] = little_read(extra + at, 8);
                 at += 8;
             }
             return true;
@@ -220,13 +214,19 @@ static int by_header(const void *a, const void *b)
     return (x->header > y->header) - (x->header < y->header);
 }
 
-/* Two members over the same bytes are how small files inflate to terabytes. The extent of each
- * is a lower bound, without name and extra, so no sound file is refused. */
-static bool check_overlaps(ByteSource *source, const ZipDirectory *directory, Error *err)
+const ZipMember **zip_directory_order(const ZipDirectory *directory)
 {
     const ZipMember **order = mem_alloc(directory->count * sizeof *order);
     for (size_t i = 0; i < directory->count; i++) order[i] = &directory->members[i];
     qsort(order, directory->count, sizeof *order, by_header);
+    return order;
+}
+
+/* Two members over the same bytes are how small files inflate to terabytes. The extent of each
+ * is a lower bound, without name and extra, so no sound file is refused. */
+static bool check_overlaps(ByteSource *source, const ZipDirectory *directory, Error *err)
+{
+    const ZipMember **order = zip_directory_order(directory);
     bool ok = true;
     for (size_t i = 1; ok && i < directory->count; i++) {
         uint64_t end = order[i - 1]->header + LOCAL_SIZE + order[i - 1]->stored_size;

@@ -31,5 +31,7 @@ typedef struct ZipDirectory {
 /* Fills an empty ZipDirectory; on failure it is empty again. */
 bool zip_directory_read(ByteSource *source, ZipDirectory *directory, Error *err);
 void zip_directory_done(ZipDirectory *directory);
+/* The members in the order of their places in the file; the array is the caller's, to be freed. */
+const ZipMember **zip_directory_order(const ZipDirectory *directory);
 
 #endif

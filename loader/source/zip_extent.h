@@ -10,23 +10,30 @@
 enum {
     ZIP_ODD_HEADER = 1,          /* there is no local header where the directory says */
     ZIP_ODD_NAME = 2, ZIP_ODD_METHOD = 4, ZIP_ODD_SIZE = 8, ZIP_ODD_CRC = 16,
-    ZIP_ODD_ENCRYPTED = 32,      /* said to be encrypted here only */
-    ZIP_ODD_DESCRIPTOR = 64      /* the descriptor that is announced is not there, or differs */
+    ZIP_ODD_NO_CRC = 32,         /* one of the two says 0: no CRC was computed */
+    ZIP_ODD_ENCRYPTED = 64,      /* said to be encrypted here only */
+    ZIP_ODD_BEYOND = 128,        /* with this header the data end behind the file */
+    ZIP_ODD_DESCRIPTOR = 256,    /* the descriptor that is announced is not there, or differs */
+    ZIP_ODD_ALL = 511
 };
 
 typedef struct ZipExtent {
-    const ZipMember *member;     /* borrowed from the zip */
-    uint64_t data;               /* where its bytes start in the file */
-    uint64_t end;                /* behind them and their descriptor */
-    uint16_t extra;              /* bytes of the local header's extra fields */
+    uint64_t data;               /* where the member's bytes start in the file */
+    uint64_t end;                /* behind them and the descriptor, if it was asked for */
     unsigned descriptor;         /* bytes of the descriptor: 0, 12, 16, 20 or 24 */
-    bool padded;                 /* the extra is PyTorch's padding ("FB"), zip64 aside, alone */
-    unsigned odd;                /* ZIP_ODD_ bits; with HEADER the rest is guessed */
+    unsigned odd;                /* ZIP_ODD_ bits; with HEADER `data` and `end` are guessed, with
+                                    BEYOND `end` is */
 } ZipExtent;
 
-/* Reads the local header and the descriptor. The error is the source's. */
-bool zip_extent(Zip *zip, const ZipMember *member, ZipExtent *extent, Error *err);
-/* "another name, another size": the odd bits in words, appended. */
-void zip_odd_show(unsigned odd, Text *out);
+/* Reads the local header and, if ZIP_ODD_DESCRIPTOR is asked for, the descriptor. What is odd of
+ * the ZIP_ODD_ bits `asked` is also said in words, one line that is appended to `what` (borrowed).
+ * The error is the source's. */
+bool zip_extent(Zip *zip, const ZipMember *member, unsigned asked, ZipExtent *extent, Text *what,
+                Error *err);
+
+enum { ZIP_NAME_SHOWN = 80 };            /* bytes of a name in what is said of a zip */
+
+/* At most that much of a held name, between quotes, for people. */
+void zip_name_quote(const char *name, Text *out);
 
 #endif

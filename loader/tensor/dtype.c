@@ -220,6 +220,13 @@ unsigned dtype_size(DType dtype)
     return info->block == 1 ? info->block_bytes : 0;
 }
 
+DType dtype_component(DType dtype)
+{
+    if (dtype == DT_C32) return DT_F16;
+    if (dtype == DT_C64) return DT_F32;
+    return dtype == DT_C128 ? DT_F64 : dtype;
+}
+
 DType dtype_of_values(DType dtype)
 {
     const DTypeInfo *info = dtype_info(dtype);
@@ -404,14 +411,6 @@ static void convert_real(DType from, const unsigned char *in, DType to, unsigned
     }
 }
 
-/* The type of the two components; DT_UNKNOWN for what is not complex. */
-static DType component_of(DType dtype)
-{
-    if (dtype == DT_C32) return DT_F16;
-    if (dtype == DT_C64) return DT_F32;
-    return dtype == DT_C128 ? DT_F64 : DT_UNKNOWN;
-}
-
 /* Real numbers become complex ones without imaginary part. */
 static void convert_to_complex(DType from, const unsigned char *in, DType part,
                                unsigned char *out, size_t n)
@@ -433,21 +432,20 @@ static void convert_to_complex(DType from, const unsigned char *in, DType part,
  * elements are converted as twice as many components. */
 bool dtype_convert(DType from, const void *in, DType to, void *out, size_t n)
 {
-    DType from_part = component_of(from), to_part = component_of(to);
+    DType from_part = dtype_component(from), to_part = dtype_component(to);
     uint64_t bytes;
     if (from == to && from != DT_BOOL) {
         if (!dtype_bytes(from, n, &bytes)) return false;
         if (bytes) memcpy(out, in, (size_t)bytes);
         return true;
     }
-    if (from_part != DT_UNKNOWN) {
-        if (to_part == DT_UNKNOWN) return false;
+    if (from_part != from) {
+        if (to_part == to) return false;
         convert_real(from_part, in, to_part, out, 2 * n);
         return true;
     }
-    if (hub_of(from) == HUB_NONE || hub_of(to_part != DT_UNKNOWN ? to_part : to) == HUB_NONE)
-        return false;
-    if (to_part != DT_UNKNOWN) convert_to_complex(from, in, to_part, out, n);
+    if (hub_of(from) == HUB_NONE || hub_of(to_part) == HUB_NONE) return false;
+    if (to_part != to) convert_to_complex(from, in, to_part, out, n);
     else convert_real(from, in, to, out, n);
     return true;
 }
@@ -468,14 +466,14 @@ bool dtype_casts(DType from, DType to)
 void dtype_to_doubles(DType from, const void *in, double *out, size_t n)
 {
     const unsigned char *at = in;
-    DType part = component_of(from), real = part != DT_UNKNOWN ? part : from;
+    DType real = dtype_component(from);
     size_t size = dtype_size(from), real_size = dtype_size(real);
     unsigned char parts[CHUNK * sizeof(double)];
     if (hub_of(real) == HUB_NONE) {
         memset(out, 0, n * sizeof *out);
         return;
     }
-    if (part == DT_UNKNOWN) {
+    if (real == from) {
         convert_real(from, at, DT_F64, (unsigned char *)out, n);
         return;
     }

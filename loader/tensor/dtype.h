@@ -115,6 +115,8 @@ unsigned dtype_size(DType dtype);
 /* What values of that type are read as (values.h): itself; f32 for quantized and packed ones;
  * DT_UNKNOWN where they cannot be read (f6, whose packing no format defines; strings). */
 DType dtype_of_values(DType dtype);
+/* What an element of a complex type has two of; all other types are their own component. */
+DType dtype_component(DType dtype);
 
 /* The default cast policy (tenon-rules(5), "POLICY"): float to float, quantized to float, int to
  * wider int, bool to int. Equal types fit too. */

@@ -240,18 +240,12 @@ static int compare_runs(const void *a, const void *b)
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-/* What the components of an element are, which are added one by one. */
-static DType component(DType dtype, uint64_t *count)
-{
-    if (dtype_info(dtype)->kind != CLASS_COMPLEX) return dtype;
-    *count *= 2;
-    return dtype == DT_C128 ? DT_F64 : dtype == DT_C64 ? DT_F32 : DT_F16;
-}
-
-/* to[i] += from[i], rounded after each step as PyTorch does; integers wrap, truth is "or". */
+/* to[i] += from[i], rounded after each step as PyTorch does; integers wrap, truth is "or". The
+ * components of complex numbers are added one by one. */
 static void add_values(DType dtype, unsigned char *to, const unsigned char *from, uint64_t count)
 {
-    dtype = component(dtype, &count);
+    if (dtype_info(dtype)->kind == CLASS_COMPLEX) count *= 2;
+    dtype = dtype_component(dtype);
     unsigned width = dtype_size(dtype);
     DTypeClass kind = dtype_info(dtype)->kind;
     for (uint64_t i = 0; i < count; i++, to += width, from += width) {

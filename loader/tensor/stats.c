@@ -2,7 +2,6 @@
  * each batch is merged into the running moments. Memory does not depend on the tensor's size. */
 #include "loader/tensor/stats.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -16,9 +15,6 @@ enum {
     BOX_BYTES = 4 << 20,   /* read at a time */
     BATCH = 4096           /* numbers at a time: 32 KiB of doubles, on the stack */
 };
-
-/* Bytes of values that repeat a smaller storage: a stride of 0 lets 4 stored bytes claim 2^62. */
-static const uint64_t EXPANDED_MAX = (uint64_t)4 << 30;
 
 /* Running moments over batches (Chan, Golub, LeVeque 1979): *m2 is the sum of the squared
  * distances from the mean so far, and std is sqrt(m2 / n). A plain sum of squares would lose
@@ -56,27 +52,14 @@ static void count_batch(Stats *stats, double *m2, double *values, size_t n)
     merge_batch(stats, m2, values, kept);
 }
 
-/* Complex elements are two components of half the size. */
-static DType component(DType dtype, unsigned *per_element)
-{
-    *per_element = dtype_info(dtype)->kind == CLASS_COMPLEX ? 2 : 1;
-    switch (dtype) {
-    case DT_C128: return DT_F64;
-    case DT_C64: return DT_F32;
-    case DT_C32: return DT_F16;
-    default: return dtype;
-    }
-}
-
-/* `count` elements, read as numbers of their component's type. */
+/* `count` elements, read as numbers of their component's type: complex ones are two each. */
 static void count_box(Stats *stats, double *m2, DType dtype, const unsigned char *bytes,
                       uint64_t count)
 {
     double values[BATCH];
-    unsigned per_element, size;
-    DType part = component(dtype, &per_element);
-    size = dtype_size(part);
-    for (uint64_t left = count * per_element; left;) {
+    DType part = dtype_component(dtype);
+    unsigned size = dtype_size(part);
+    for (uint64_t left = count * (dtype_size(dtype) / size); left;) {
         size_t n = left < BATCH ? (size_t)left : BATCH;
         dtype_to_doubles(part, bytes, values, n);
         count_batch(stats, m2, values, n);
@@ -130,11 +113,7 @@ bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err)
     if (dtype == DT_UNKNOWN || !tensor->storage)
         return error_set(err, ERR_UNSUPPORTED, "%s values cannot be read as numbers",
                          dtype_name(tensor->dtype));
-    uint64_t all = tensor_bytes(tensor);
-    if (all > EXPANDED_MAX && all > tensor->storage->bytes)
-        return error_set(err, ERR_LIMIT, "its %" PRIu64 " bytes of values repeat the %" PRIu64
-                         " of its storage; more than %" PRIu64 " are not counted", all,
-                         tensor->storage->bytes, EXPANDED_MAX);
+    if (!tensor_check_repeats(tensor, err)) return false;
     BoxWalk walk;
     if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / dtype_size(dtype))) return true;
     /* an element as it is stored is no larger than its value */

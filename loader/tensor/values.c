@@ -2,6 +2,7 @@
  * turned into f32 where they belong if the piece cuts none of them, and beside if it does. */
 #include "loader/tensor/values.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -279,4 +280,14 @@ bool tensor_read_values(const Tensor *tensor, const int64_t *from, const int64_t
     free(work.scales);
     free(work.zero_points);
     return ok;
+}
+
+bool tensor_check_repeats(const Tensor *tensor, Error *err)
+{
+    const uint64_t most = (uint64_t)4 << 30;
+    uint64_t all = tensor_bytes(tensor);
+    if (all <= most || all <= tensor->storage->bytes) return true;
+    return error_set(err, ERR_LIMIT, "its %" PRIu64 " bytes of values repeat the %" PRIu64
+                     " of its storage; more than %" PRIu64 " are not read", all,
+                     tensor->storage->bytes, most);
 }

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                   .inner_source = find_second, .open_bytes = open_any}};
     Error err = {0};
     split_input(&parts, data, size);
-    read_all(dcp_open(&parts.context, parts.first, &err), &err);
+    read_opened(dcp_open(&parts.context, parts.first, &err), &err, NULL);
     unref_parts(&parts);
     return 0;
 }

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     TwoParts parts = {.context = {.path = "fuzz", .folder = "fuzz", .open_inner = open_part}};
     Error err = {0};
     split_input(&parts, data, size);
-    read_all(format_deepspeed.open(&parts.context, &folder, &err), &err);
+    read_opened(format_deepspeed.open(&parts.context, &folder, &err), &err, NULL);
     unref_parts(&parts);
     return 0;
 }

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                   .open_inner = open_second}};
     Error err = {0};
     split_input(&parts, data, size);
-    read_all(format_sharded.open(&parts.context, parts.first, &err), &err);
+    read_opened(format_sharded.open(&parts.context, parts.first, &err), &err, NULL);
     unref_parts(&parts);
     return 0;
 }

@@ -3,13 +3,10 @@
  *
  * "PK…" is a zip as it is. Else the first byte chooses a kind, whose records are the pieces of the
  * rest, cut at FF FE: so the fuzzer need not learn to write directories. */
-#include <stdlib.h>
-#include <string.h>
+#include "tests/fuzz/open.h"
+#include "tests/unit/zip_maker.h"
 
-#include "loader/core/text.h"
-#include "loader/format/format.h"
-
-enum { READ_MAX = 1 << 16, PIECES = 5, KINDS = 5 };
+enum { PIECES = 5, KINDS = 5 };
 
 static const char *const names[KINDS][PIECES] = {
     {"m/data.pkl", "m/constants.pkl", "m/code/__torch__.py", "m/data/0", "m/constants/0"},
@@ -20,72 +17,25 @@ static const char *const names[KINDS][PIECES] = {
     {"a.pth", "b.bin", "c", "d/e.safetensors", "model.json"},
 };
 
-static void put(Text *out, uint64_t value, int bytes)
+/* A zip of the pieces; those that are not there have no record. */
+static void make_pieces(Text *out, const char *const *record, const uint8_t *data, size_t size)
 {
-    for (; bytes--; value >>= 8) text_addc(out, (char)(value & 0xFF));
-}
-
-static void put_headers(Text *out, bool directory, const char *name, size_t n, uint64_t header)
-{
-    put(out, directory ? 0x02014b50 : 0x04034b50, 4);
-    put(out, 0, directory ? 12 : 10);
-    put(out, 0, 4);
-    put(out, n, 4);
-    put(out, n, 4);
-    put(out, strlen(name), 2);
-    put(out, 0, directory ? 12 : 2);
-    if (directory) put(out, header, 4);
-    text_add(out, name);
-}
-
-/* A stored zip of the pieces; those that are not there have no record. */
-static void make_zip(Text *out, const char *const *record, const uint8_t *data, size_t size)
-{
-    Text directory = {0};
+    Record records[PIECES];
     size_t count = 0;
     for (size_t at = 0; count < PIECES && at < size; count++) {
         size_t end = at;
         while (end < size && !(data[end] == 0xFF && end + 1 < size && data[end + 1] == 0xFE)) end++;
-        put_headers(&directory, true, record[count], end - at, out->length);
-        put_headers(out, false, record[count], end - at, 0);
-        text_addn(out, data + at, end - at);
+        records[count] = (Record){record[count], data + at, end - at};
         at = end + 2;
     }
-    uint64_t start = out->length;
-    text_addn(out, text_string(&directory), directory.length);
-    put(out, 0x06054b50, 4);
-    put(out, 0, 4);
-    put(out, count, 2);
-    put(out, count, 2);
-    put(out, directory.length, 4);
-    put(out, start, 4);
-    put(out, 0, 2);
-    text_done(&directory);
-}
-
-static void read_all(const StateDict *dict)
-{
-    for (size_t i = 0; i < dict_count(dict); i++) {
-        const Tensor *tensor = dict_at(dict, i);
-        if (tensor_bytes(tensor) > READ_MAX) continue;
-        void *values = mem_alloc((size_t)tensor_bytes(tensor));
-        tensor_read(tensor, NULL, NULL, values, NULL);
-        free(values);
-    }
+    make_zip(out, records, count);
 }
 
 static void try_open(const void *bytes, size_t size)
 {
-    Error err = {0};
     ByteSource *source = source_from_memory(bytes, size, "fuzz");
-    Checkpoint *checkpoint = checkpoint_open_source(source, &err);
+    open_as(&format_zip, source);
     source_unref(source);
-    if (!checkpoint && err.code == ERR_NONE) abort();
-    if (!checkpoint) return;
-    checkpoint_choose(checkpoint, NULL, NULL);
-    for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++)
-        read_all(checkpoint_container(checkpoint, i)->dict);
-    checkpoint_unref(checkpoint);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -97,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     Text zip = {0};
-    make_zip(&zip, names[data[0] % KINDS], data + 1, size - 1);
+    make_pieces(&zip, names[data[0] % KINDS], data + 1, size - 1);
     try_open(zip.bytes, zip.length);
     text_done(&zip);
     return 0;

@@ -20,7 +20,10 @@ static inline void read_numbers(const Tensor *tensor)
     free(numbers);
 }
 
-static inline void read_all(const StateDict *dict)
+/* What else must hold of a tensor; `read`: its values, or one of them if they are many, were. */
+typedef void TensorSeen(const Tensor *tensor, bool read);
+
+static inline void read_all(const StateDict *dict, TensorSeen *seen)
 {
     static const int64_t zeros[TENSOR_RANK_MAX];
     for (size_t i = 0; i < dict_count(dict); i++) {
@@ -29,25 +32,43 @@ static inline void read_all(const StateDict *dict)
         bool whole = tensor_bytes(tensor) <= READ_MAX;
         for (unsigned k = 0; k < tensor->rank; k++) one[k] = tensor->dims[k] ? 1 : 0;
         void *values = mem_alloc(whole ? (size_t)tensor_bytes(tensor) : 16);
-        tensor_read(tensor, whole ? NULL : zeros, whole ? NULL : one, values, NULL);
+        bool read = tensor_read(tensor, whole ? NULL : zeros, whole ? NULL : one, values, NULL);
         free(values);
+        if (seen) seen(tensor, read);
         if (tensor->dims && tensor_count(tensor) <= READ_MAX) read_numbers(tensor);
     }
 }
 
-/* What is refused must have an error. Zips may hold files, which a bare context cannot open. */
+/* Opened, or refused with an error; of what opens, every tensor is asked for values, and `seen` (may
+ * be NULL) of each. The checkpoint is let go. */
+static inline void read_opened(Checkpoint *checkpoint, const Error *err, TensorSeen *seen)
+{
+    if (!checkpoint && err->code == ERR_NONE) abort();
+    if (!checkpoint) return;
+    checkpoint_choose(checkpoint, NULL, NULL);
+    for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++)
+        read_all(checkpoint_container(checkpoint, i)->dict, seen);
+    checkpoint_unref(checkpoint);
+}
+
+/* Zips may hold files, which a bare context cannot open. */
 static inline void open_as(const Format *format, ByteSource *source)
 {
     Error err = {0};
     OpenContext context = {.path = "fuzz"};
-    Checkpoint *checkpoint = format == &format_zip ? checkpoint_open_source(source, &err)
-                                                   : format->open(&context, source, &err);
-    if (!checkpoint && err.code == ERR_NONE) abort();
-    if (!checkpoint) return;
-    checkpoint_choose(checkpoint, NULL, NULL);
-    for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++)
-        read_all(checkpoint_container(checkpoint, i)->dict);
-    checkpoint_unref(checkpoint);
+    read_opened(format == &format_zip ? checkpoint_open_source(source, &err)
+                                      : format->open(&context, source, &err), &err, NULL);
+}
+
+/* Any bytes as a file of a format that needs no context. */
+static inline void open_bytes_as(const Format *format, const uint8_t *data, size_t size,
+                                 TensorSeen *seen)
+{
+    Error err = {0};
+    OpenContext context = {.path = "fuzz"};
+    ByteSource *source = source_from_memory(data, size, "fuzz");
+    read_opened(format->open(&context, source, &err), &err, seen);
+    source_unref(source);
 }
 
 #endif

@@ -1,13 +1,8 @@
-/* For fuzz targets that take two files: the first two bytes are the length of the first. Also
- * reading whatever was opened, as all targets of formats do. */
+/* For fuzz targets that take two files: the first two bytes are the length of the first. */
 #ifndef TESTS_FUZZ_TWO_PARTS_H
 #define TESTS_FUZZ_TWO_PARTS_H
 
-#include <stdlib.h>
-
-#include "loader/format/format.h"
-
-enum { READ_MAX = 1 << 16 };
+#include "tests/fuzz/open.h"
 
 /* The two files of an input, as contexts hand them out. */
 typedef struct TwoParts {
@@ -34,31 +29,6 @@ static inline Checkpoint *open_any(OpenContext *context, ByteSource *source, Err
 {
     (void)context;
     return checkpoint_open_source(source, err);
-}
-
-static inline void read_dict(const StateDict *dict)
-{
-    static const int64_t zeros[TENSOR_RANK_MAX];
-    for (size_t i = 0; i < dict_count(dict); i++) {
-        const Tensor *tensor = dict_at(dict, i);
-        int64_t one[TENSOR_RANK_MAX];
-        bool whole = tensor_bytes(tensor) <= READ_MAX;
-        for (unsigned k = 0; k < tensor->rank; k++) one[k] = tensor->dims[k] ? 1 : 0;
-        void *values = mem_alloc(whole ? (size_t)tensor_bytes(tensor) + 16 : 16);
-        tensor_read(tensor, whole ? NULL : zeros, whole ? NULL : one, values, NULL);
-        free(values);
-    }
-}
-
-/* Opened, or refused with an error; of what opens, every tensor can be asked for values. */
-static inline void read_all(Checkpoint *checkpoint, const Error *err)
-{
-    if (!checkpoint && err->code == ERR_NONE) abort();
-    if (!checkpoint) return;
-    checkpoint_choose(checkpoint, NULL, NULL);
-    for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++)
-        read_dict(checkpoint_container(checkpoint, i)->dict);
-    checkpoint_unref(checkpoint);
 }
 
 #endif

@@ -103,14 +103,15 @@ static inline void add_uniform(Maker *maker, const char *name, double bound, int
 }
 
 /* "level kind: tensor | level kind: tensor", of the checkpoint, which is let go. */
-static inline void finds(Maker *maker, const char *expected)
+static inline void finds_in_checkpoint(Checkpoint *checkpoint, const char *file,
+                                       const char *expected)
 {
     Error err = {0};
     CheckTotals totals;
     Text got = {0};
-    const CheckOptions options = {.file = "made.pth", .others = true,
-                                  .chosen = checkpoint_choose(maker->checkpoint, NULL, NULL)};
-    CheckReport *report = check_run(maker->checkpoint, &options, &totals, &err);
+    const CheckOptions options = {.file = file, .others = true,
+                                  .chosen = checkpoint_choose(checkpoint, NULL, NULL)};
+    CheckReport *report = check_run(checkpoint, &options, &totals, &err);
     if (!report) fail_msg("check_run: %s", err.text);
     static const char *const levels[] = {"note", "warning", "error"};
     for (size_t i = 0; i < check_report_count(report); i++) {
@@ -121,7 +122,12 @@ static inline void finds(Maker *maker, const char *expected)
     assert_string_equal(text_string(&got), expected);
     text_done(&got);
     check_report_free(report);
-    checkpoint_unref(maker->checkpoint);
+    checkpoint_unref(checkpoint);
+}
+
+static inline void finds(Maker *maker, const char *expected)
+{
+    finds_in_checkpoint(maker->checkpoint, "made.pth", expected);
     *maker = (Maker){0};
 }
 

@@ -1,12 +1,10 @@
 /* Flax's MessagePack: files that flax wrote, every kind of item, and one case for each way to be
  * malformed. */
-#include "test.h"
+#include "tests/unit/open_as.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "loader/core/text.h"
-#include "loader/format/format.h"
 #include "loader/format/kernels.h"
 #include "loader/format/msgpack.h"
 
@@ -46,23 +44,13 @@ static void add_good(Text *file)
 
 static Checkpoint *open_n(const char *bytes, size_t n, Error *err)
 {
-    OpenContext context = {.path = "x.msgpack"};
-    ByteSource *source = source_from_memory(bytes, n, "x.msgpack");
-    Checkpoint *checkpoint = format_flax.open(&context, source, err);
-    source_unref(source);
-    return checkpoint;
+    return open_as(&format_flax, "x.msgpack", bytes, n, err);
 }
 
 /* Frees the file. */
 static void refuse(Text *file, ErrorCode code, const char *words)
 {
-    Error err = {0};
-    Checkpoint *checkpoint = open_n(file->bytes, file->length, &err);
-    text_done(file);
-    if (checkpoint) fail_msg("it was opened; \"%s\" was expected", words);
-    assert_error_has(err, words);
-    assert_int_equal(err.code, code);
-    assert_true(has_prefix(err.text, "x.msgpack: "));
+    refuse_as(&format_flax, "x.msgpack", file, code, words);
 }
 
 static void refuse_bytes(const char *bytes, size_t n, ErrorCode code, const char *words)
@@ -102,15 +90,6 @@ static const Tensor *find(const Checkpoint *checkpoint, const char *path, const 
     const Tensor *tensor = dict_find(part(checkpoint, path), name);
     if (!tensor) fail_msg("there is no '%s' in '%s'", name, path);
     return tensor;
-}
-
-static void expect_finding(const Checkpoint *checkpoint, const char *kind, const char *words)
-{
-    for (size_t i = 0; i < checkpoint_finding_count(checkpoint); i++) {
-        const Finding *finding = checkpoint_finding(checkpoint, i);
-        if (strcmp(finding->kind, kind) == 0 && strstr(finding->what, words)) return;
-    }
-    fail_msg("no finding %s holds \"%s\"", kind, words);
 }
 
 /* Values that count upwards from `first`. */

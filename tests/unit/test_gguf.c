@@ -1,14 +1,12 @@
 /* GGUF: what good files say (written by the gguf package: tests/data/gguf), and one case for each way
  * to be malformed. */
-#include "tests/unit/test.h"
+#include "tests/unit/open_as.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "loader/core/text.h"
-#include "loader/format/format.h"
 #include "loader/tensor/values.h"
 #include "tests/unit/crc_list.h"
 
@@ -75,11 +73,7 @@ static void put_data(Text *file, size_t n)
 
 static Checkpoint *open_n(const char *bytes, size_t n, Error *err)
 {
-    OpenContext context = {.path = "x.gguf"};
-    ByteSource *source = source_from_memory(bytes, n, "x.gguf");
-    Checkpoint *checkpoint = format_gguf.open(&context, source, err);
-    source_unref(source);
-    return checkpoint;
+    return open_as(&format_gguf, "x.gguf", bytes, n, err);
 }
 
 /* Opens and frees the text. */
@@ -92,11 +86,7 @@ static Checkpoint *open_text(Text *file, Error *err)
 
 static void refuse(Text *file, ErrorCode code, const char *words)
 {
-    Error err = {0};
-    assert_null(open_text(file, &err));
-    assert_error_has(err, words);
-    assert_int_equal(err.code, code);
-    assert_true(has_prefix(err.text, "x.gguf: "));
+    refuse_as(&format_gguf, "x.gguf", file, code, words);
 }
 
 static const StateDict *dict_of(const Checkpoint *checkpoint)

@@ -1,12 +1,11 @@
 /* HDF5: the parent's reading of what a child writes, one case for each way in which it could lie;
  * and files that the library opens in its own process, good ones and damaged ones. */
-#include "test.h"
+#include "tests/unit/open_as.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "loader/core/text.h"
 #include "loader/format/hdf5.h"
 #include "loader/format/hdf5_child.h"
 #include "loader/format/keras.h"
@@ -112,15 +111,6 @@ static const StateDict *weights(const Checkpoint *checkpoint)
     const Container *container = checkpoint_find_container(checkpoint, "");
     assert_non_null(container);
     return container->dict;
-}
-
-static void expect_finding(const Checkpoint *checkpoint, const char *kind, const char *words)
-{
-    for (size_t i = 0; i < checkpoint_finding_count(checkpoint); i++) {
-        const Finding *finding = checkpoint_finding(checkpoint, i);
-        if (strcmp(finding->kind, kind) == 0 && strstr(finding->what, words)) return;
-    }
-    fail_msg("no finding %s holds \"%s\"", kind, words);
 }
 
 /* -- Answers that are believed --------------------------------------------------------- */

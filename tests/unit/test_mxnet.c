@@ -1,10 +1,7 @@
 /* MXNet's .params: every generation value by value, and one case for each way to be malformed. */
-#include "test.h"
+#include "tests/unit/open_as.h"
 
 #include <stdlib.h>
-
-#include "loader/core/text.h"
-#include "loader/format/format.h"
 
 static void add_little(Text *file, uint64_t value, unsigned width)
 {
@@ -49,23 +46,13 @@ static void add_good(Text *file)
 
 static Checkpoint *open_n(const char *bytes, size_t n, Error *err)
 {
-    OpenContext context = {.path = "x.params"};
-    ByteSource *source = source_from_memory(bytes, n, "x.params");
-    Checkpoint *checkpoint = format_mxnet.open(&context, source, err);
-    source_unref(source);
-    return checkpoint;
+    return open_as(&format_mxnet, "x.params", bytes, n, err);
 }
 
 /* Frees the file. */
 static void refuse(Text *file, ErrorCode code, const char *words)
 {
-    Error err = {0};
-    Checkpoint *checkpoint = open_n(file->bytes, file->length, &err);
-    text_done(file);
-    if (checkpoint) fail_msg("it was opened; \"%s\" was expected", words);
-    assert_error_has(err, words);
-    assert_int_equal(err.code, code);
-    assert_true(has_prefix(err.text, "x.params: "));
+    refuse_as(&format_mxnet, "x.params", file, code, words);
 }
 
 static Checkpoint *must_open(const char *path)
@@ -106,15 +93,6 @@ static void expect(const Checkpoint *checkpoint, const char *name, DType dtype, 
 }
 
 static const double weight[] = {-3, -2.5, -2, -1.5, -1, -.5, 0, .5, 1, 1.5, 2, 2.5};
-
-static void expect_finding(const Checkpoint *checkpoint, const char *kind, const char *words)
-{
-    for (size_t i = 0; i < checkpoint_finding_count(checkpoint); i++) {
-        const Finding *finding = checkpoint_finding(checkpoint, i);
-        if (strcmp(finding->kind, kind) == 0 && strstr(finding->what, words)) return;
-    }
-    fail_msg("no finding %s holds \"%s\"", kind, words);
-}
 
 /* -- Good files ------------------------------------------------------------------------ */
 

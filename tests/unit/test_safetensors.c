@@ -1,12 +1,9 @@
 /* safetensors: what a good file says, and one case for each way to be malformed that the
  * format's own reader knows (safetensors/src/tensor.rs), plus those that only its specification
  * forbids. */
-#include "test.h"
+#include "tests/unit/open_as.h"
 
 #include <stdlib.h>
-
-#include "loader/core/text.h"
-#include "loader/format/format.h"
 
 /* Length, header and `data` bytes that count upwards. */
 static void build_n(Text *file, uint64_t length, const char *header, size_t n, size_t data)
@@ -18,11 +15,7 @@ static void build_n(Text *file, uint64_t length, const char *header, size_t n, s
 
 static Checkpoint *open_file(const Text *file, Error *err)
 {
-    OpenContext context = {.path = "x.safetensors"};
-    ByteSource *source = source_from_memory(file->bytes, file->length, "x.safetensors");
-    Checkpoint *checkpoint = format_safetensors.open(&context, source, err);
-    source_unref(source);
-    return checkpoint;
+    return open_as(&format_safetensors, "x.safetensors", file->bytes, file->length, err);
 }
 
 static Checkpoint *open_header(const char *header, size_t data, Error *err)

@@ -7,9 +7,9 @@
 #include <zip.h>
 #include <zlib.h>
 
-#include "loader/core/text.h"
 #include "loader/source/zip.h"
 #include "tests/unit/test.h"
+#include "tests/unit/zip_maker.h"
 
 /* A zip under construction: the file so far and its directory. */
 typedef struct Maker {
@@ -24,11 +24,6 @@ typedef struct Member {
     uint32_t stored_size, size, crc;
     uint16_t method, flags, extra;
 } Member;
-
-static void put(Text *out, uint64_t value, int n)
-{
-    for (; n--; value >>= 8) text_addc(out, (char)(value & 0xFF));
-}
 
 static void add_entry(Maker *maker, const Member *m, uint32_t header)
 {
@@ -73,22 +68,11 @@ static void add_stored(Maker *maker, const char *name, const char *content)
     add_member(maker, &(Member){name, content, n, n, crc, 0, 0, 5});
 }
 
-static void add_end(Maker *maker, uint64_t count, uint64_t size, uint64_t offset)
-{
-    put(&maker->file, 0x06054b50, 4);
-    put(&maker->file, 0, 4);
-    put(&maker->file, count, 2);
-    put(&maker->file, count, 2);
-    put(&maker->file, size, 4);
-    put(&maker->file, offset, 4);
-    put(&maker->file, 0, 2);
-}
-
 static void finish(Maker *maker)
 {
     uint64_t offset = maker->file.length;
     text_addn(&maker->file, maker->directory.bytes, maker->directory.length);
-    add_end(maker, maker->count, maker->directory.length, offset);
+    put_end_record(&maker->file, maker->count, maker->directory.length, offset);
 }
 
 /* Opens what was made and forgets the maker. */
@@ -287,7 +271,7 @@ static void test_counting_more_members_than_there_are(void **state)
     add_stored(&maker, "a", "x");
     uint64_t offset = maker.file.length;
     text_addn(&maker.file, maker.directory.bytes, maker.directory.length);
-    add_end(&maker, 9, maker.directory.length, offset);
+    put_end_record(&maker.file, 9, maker.directory.length, offset);
     refuses(&maker, "counts 9 members");
 }
 
@@ -321,7 +305,7 @@ static void test_end_records_that_disagree(void **state)
     put(&maker.file, 0, 4);
     put(&maker.file, at, 8);
     put(&maker.file, 1, 4);
-    add_end(&maker, 1, maker.directory.length, offset);
+    put_end_record(&maker.file, 1, maker.directory.length, offset);
     refuses(&maker, "two end records disagree");
 }
 

@@ -4,7 +4,7 @@
 
 #include <zlib.h>
 
-#include "loader/check/check.h"
+#include "tests/unit/check_maker.h"
 #include "tests/unit/torch_maker.h"
 
 /* What a member says, where it is not what it should be. */
@@ -87,39 +87,17 @@ static void make_file(Text *file, const Piece *pieces, size_t count, size_t befo
     uint64_t start = file->length;
     text_addn(file, directory.bytes, directory.length);
     while (behind--) text_addc(file, '?');
-    put(file, 0x06054b50, 4);
-    put(file, 0, 4);
-    put(file, count, 2);
-    put(file, count, 2);
-    put(file, directory.length, 4);
-    put(file, start, 4);
-    put(file, 0, 2);
+    put_end_record(file, count, directory.length, start);
     while (tail--) text_addc(file, '?');
     text_done(&directory);
 }
 
-/* "level kind: member" of what is found. */
 static void finds_in(const Text *file, const char *expected)
 {
     Error err = {0};
-    CheckTotals totals;
     Checkpoint *checkpoint = open_bytes(file, &err);
     if (!checkpoint) fail_msg("%s", err.text);
-    Text got = {0};
-    const CheckOptions options = {.file = "x.pth", .others = true,
-                                  .chosen = checkpoint_choose(checkpoint, NULL, NULL)};
-    CheckReport *report = check_run(checkpoint, &options, &totals, &err);
-    if (!report) fail_msg("%s", err.text);
-    static const char *const levels[] = {"note", "warning", "error"};
-    for (size_t i = 0; i < check_report_count(report); i++) {
-        const CheckFinding *one = check_report_at(report, i);
-        text_addf(&got, "%s%s %s: %s", i ? " | " : "", levels[one->level], one->kind,
-                  one->tensor ? one->tensor : "-");
-    }
-    assert_string_equal(text_string(&got), expected);
-    text_done(&got);
-    check_report_free(report);
-    checkpoint_unref(checkpoint);
+    finds_in_checkpoint(checkpoint, "x.pth", expected);
 }
 
 /* A sound file of torch.save: two storages, one of which two tensors share in parts. */
@@ -275,6 +253,44 @@ static void test_descriptor_that_is_not_there(void **state)
     sound_finds(&sound, "error local-header: a/data/1");
 }
 
+/* A member that opening does not look into; its local header, from byte `at` on, says otherwise. */
+static void note_finds(size_t at, const char *bytes, size_t n, const char *expected)
+{
+    Sound sound;
+    begin(&sound);
+    Text file = {0};
+    Piece pieces[PIECES + 1];
+    memcpy(pieces, sound.pieces, sizeof sound.pieces);
+    pieces[PIECES] = (Piece){.name = "a/note", .bytes = "x", .n = 1};
+    make_file(&file, pieces, countof(pieces), 0, 0, 0);
+    char *name = memmem(file.bytes, file.length, "a/note", 6);
+    memcpy(name - 30 + at, bytes, n);
+    finds_in(&file, expected);
+    text_done(&file);
+    text_done(&sound.pickle);
+}
+
+static void test_no_local_header(void **state)
+{
+    (void)state;
+    note_finds(0, "PKxx", 4, "error local-header: a/note | error unreadable: a/note | "
+                             "warning hole: -");
+}
+
+static void test_data_beyond_the_file(void **state)
+{
+    (void)state;
+    note_finds(28, "\xFF\xFF", 2, "error local-header: a/note | error unreadable: a/note | "
+                              "warning hole: -");
+}
+
+/* Opening takes a CRC of 0 for one that was not computed; a stream's reader would not. */
+static void test_no_local_crc(void **state)
+{
+    (void)state;
+    note_finds(14, "\0\0\0\0", 4, "error local-header: a/note");
+}
+
 /* The pickle comes first, as torch.load wants a local header at the start of the file. */
 static void test_holes(void **state)
 {
@@ -394,6 +410,9 @@ int main(void)
         cmocka_unit_test(test_encrypted_locally),
         cmocka_unit_test(test_descriptor_that_differs),
         cmocka_unit_test(test_descriptor_that_is_not_there),
+        cmocka_unit_test(test_no_local_header),
+        cmocka_unit_test(test_data_beyond_the_file),
+        cmocka_unit_test(test_no_local_crc),
         cmocka_unit_test(test_holes),
         cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_names_that_differ_in_case),

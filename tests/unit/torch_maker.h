@@ -1,6 +1,7 @@
 /* For tests: PyTorch checkpoints assembled opcode by opcode, without PyTorch.
  *
- * The pickle functions append to a Text; make_zip and make_legacy put a file around it. */
+ * The pickle functions append to a Text; make_zip (zip_maker.h) and make_legacy put a file around
+ * it. */
 #ifndef TESTS_UNIT_TORCH_MAKER_H
 #define TESTS_UNIT_TORCH_MAKER_H
 
@@ -10,14 +11,7 @@
 #include "loader/format/format.h"
 #include "loader/format/torch.h"
 #include "tests/unit/test.h"
-
-/* A string literal as bytes and length, without its closing NUL. */
-#define BYTES(literal) (literal), sizeof(literal) - 1
-
-static inline void put(Text *out, uint64_t value, int bytes)
-{
-    for (; bytes--; value >>= 8) text_addc(out, (char)(value & 0xFF));
-}
+#include "tests/unit/zip_maker.h"
 
 static inline void put_text(Text *p, const char *text)
 {
@@ -85,46 +79,6 @@ static inline void put_floats(Text *p, const char *key, int64_t n)
 
 /* --- files ---------------------------------------------------------------------------- */
 
-typedef struct Record {
-    const char *name;
-    const void *bytes;
-    size_t n;
-} Record;
-
-static inline void put_member(Text *file, Text *directory, const Record *record)
-{
-    Text *const both[] = {file, directory};
-    uint64_t header = file->length;
-    for (int i = 0; i < 2; i++) {
-        put(both[i], i ? 0x02014b50 : 0x04034b50, 4);
-        put(both[i], 0, i ? 12 : 10);
-        put(both[i], 0, 4);
-        put(both[i], record->n, 4);
-        put(both[i], record->n, 4);
-        put(both[i], strlen(record->name), 2);
-        put(both[i], 0, i ? 12 : 2);
-        if (i) put(both[i], header, 4);
-        text_add(both[i], record->name);
-    }
-    text_addn(file, record->bytes, record->n);
-}
-
-static inline void make_zip(Text *file, const Record *records, size_t count)
-{
-    Text directory = {0};
-    for (size_t i = 0; i < count; i++) put_member(file, &directory, &records[i]);
-    uint64_t start = file->length;
-    text_addn(file, directory.bytes, directory.length);
-    put(file, 0x06054b50, 4);
-    put(file, 0, 4);
-    put(file, count, 2);
-    put(file, count, 2);
-    put(file, directory.length, 4);
-    put(file, start, 4);
-    put(file, 0, 2);
-    text_done(&directory);
-}
-
 static const char legacy_preamble[] = "\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19."
                                       "\x80\x02M\xE9\x03.\x80\x02}.";
 
@@ -144,6 +98,39 @@ static inline Checkpoint *open_bytes(const Text *file, Error *err)
     return checkpoint;
 }
 
+static inline Checkpoint *open_records(const Record *records, size_t count, Error *err)
+{
+    Text file = {0};
+    make_zip(&file, records, count);
+    Checkpoint *checkpoint = open_bytes(&file, err);
+    text_done(&file);
+    return checkpoint;
+}
+
+/* What open_bytes gave: nothing, and an error that says so. */
+static inline void is_refused(const Checkpoint *checkpoint, const Error *err, const char *part)
+{
+    if (checkpoint) fail_msg("was opened; expected: %s", part);
+    assert_error_has(*err, "x.pth");
+    assert_error_has(*err, part);
+}
+
+static inline Checkpoint *open_fixture(const char *path)
+{
+    Error err = {0};
+    Checkpoint *checkpoint = checkpoint_open(path, &err);
+    if (!checkpoint) fail_msg("%s", err.text);
+    return checkpoint;
+}
+
+/* One in which nothing is found. */
+static inline Checkpoint *open_sound(const char *path)
+{
+    Checkpoint *checkpoint = open_fixture(path);
+    assert_int_equal(checkpoint_finding_count(checkpoint), 0);
+    return checkpoint;
+}
+
 /* A zip with this pickle (STOP is added) and one storage "0" of n bytes, opened. */
 static inline Checkpoint *open_zip_of(Text *pickle, const void *storage, size_t n, Error *err)
 {
@@ -151,10 +138,7 @@ static inline Checkpoint *open_zip_of(Text *pickle, const void *storage, size_t 
     const Record records[] = {{"a/data.pkl", pickle->bytes, pickle->length},
                               {"a/data/0", storage, n},
                               {"a/version", BYTES("3\n")}};
-    Text file = {0};
-    make_zip(&file, records, countof(records));
-    Checkpoint *checkpoint = open_bytes(&file, err);
-    text_done(&file);
+    Checkpoint *checkpoint = open_records(records, countof(records), err);
     text_done(pickle);
     return checkpoint;
 }

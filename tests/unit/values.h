@@ -6,14 +6,6 @@
 
 #include "tests/unit/torch_maker.h"
 
-static inline Checkpoint *open_fixture(const char *path)
-{
-    Error err = {0};
-    Checkpoint *checkpoint = checkpoint_open(path, &err);
-    if (!checkpoint) fail_msg("%s", err.text);
-    return checkpoint;
-}
-
 /* Every component as a double; free() it. *count receives their number. */
 static inline double *read_values(const Tensor *tensor, size_t *count)
 {
