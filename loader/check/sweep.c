@@ -11,6 +11,7 @@
 
 #include <zlib.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"
@@ -21,9 +22,6 @@ enum {
     ROW_MAX = 1 << 20,           /* bytes of a row that is compared with the one before it */
     COLUMNS_MAX = 1 << 18        /* elements of a row in which columns are looked for */
 };
-
-/* Bytes of values that repeat a smaller storage: a stride of 0 lets 4 stored bytes claim 2^62. */
-static const uint64_t EXPANDED_MAX = (uint64_t)4 << 30;
 
 typedef struct Work {
     const Tensor *tensor;        /* borrowed */
@@ -244,11 +242,12 @@ static bool check_readable(const Tensor *tensor, DType *dtype, Error *err)
     if (!dtype_size(*dtype))
         return error_set(err, ERR_UNSUPPORTED, "%s %s", dtype_name(tensor->dtype),
                          why ? why : "is not read as numbers");
+    char more[LIMIT_TEXT];
     uint64_t all = tensor_bytes(tensor);
-    if (all > EXPANDED_MAX && all > tensor->storage->bytes)
+    if (all > limit(LIMIT_EXPANDED_BYTES) && all > tensor->storage->bytes)
         return error_set(err, ERR_LIMIT, "its %" PRIu64 " bytes of values repeat the %" PRIu64
-                         " of its storage; more than %" PRIu64 " are not read", all,
-                         tensor->storage->bytes, EXPANDED_MAX);
+                         " of its storage, %s", all, tensor->storage->bytes,
+                         limit_text(LIMIT_EXPANDED_BYTES, more));
     return true;
 }
 

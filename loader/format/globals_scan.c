@@ -139,6 +139,8 @@ static void scan_blobs(Scanner *scanner, const PickleLog *log, ByteSource *pickl
                        const char *member)
 {
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
+    char more[LIMIT_TEXT];
+    Error err = {0};
     for (size_t i = 0; i < log->blob_count; i++) {
         const Object *blob = log->blobs[i];
         const char *name = arena_printf(scanner->scan->arena, "%s%sbytes at %" PRIu32, member,
@@ -146,7 +148,16 @@ static void scan_blobs(Scanner *scanner, const PickleLog *log, ByteSource *pickl
         ByteSource *source = pickle_blob_source(pickle, blob, name);
         if (source) scan_bytes(&inner, source, name, false);
         source_unref(source);
+        if (!pickle_blob_too_long(blob)) continue;
+        error_set(&err, ERR_LIMIT, "%s: its text was not scanned, %s", name,
+                  limit_text(LIMIT_BLOB_BYTES, more));
+        note_error(scanner, err.text);
     }
+    if (!log->blobs_left_out) return;
+    error_set(&err, ERR_LIMIT, "%s: %zu byte strings that may be pickles were not scanned, %s",
+              member[0] ? member : pickle->name, log->blobs_left_out,
+              limit_text(LIMIT_BLOBS, more));
+    note_error(scanner, err.text);
 }
 
 /* What reading one pickle gave. */
@@ -193,7 +204,7 @@ static bool read_one(Scanner *scanner, ByteSource *source, uint64_t at, const ch
                   (log.count && !is_text(&log, root));
     if (refusal->length) reading->refusal = arena_strdup(scan->arena, text_string(refusal));
     else if (!root) reading->refusal = arena_strdup(scan->arena, err.text);
-    if (counts && scan->pickle_count < SCAN_PICKLES_MAX) {
+    if (counts && scan->pickle_count < limit(LIMIT_SCANNED)) {
         scan->pickles = mem_grow(scan->pickles, &scan->pickle_room, scan->pickle_count + 1,
                                  sizeof *scan->pickles);
         scan->pickles[scan->pickle_count++] = (ScannedPickle){

@@ -14,8 +14,7 @@
 #include "loader/source/source.h"
 
 enum {
-    GLOBAL_PLACES = 8,           /* places of a name that are kept; further ones are counted */
-    SCAN_PICKLES_MAX = 100000    /* pickles of a scan; further ones are not read */
+    GLOBAL_PLACES = 8            /* places of a name that are kept; further ones are counted */
 };
 
 /* Where a name stands first in one pickle. */
@@ -74,7 +73,7 @@ typedef struct GlobalScan {
     size_t file_count, file_room;
     NameMap index;           /* of uses */
     uint64_t inflated;       /* bytes of deflated members that were looked into so far */
-    bool cut;                /* more pickles than SCAN_PICKLES_MAX */
+    bool cut;                /* more pickles than LIMIT_SCANNED */
 } GlobalScan;
 
 void scan_init(GlobalScan *scan);

@@ -8,6 +8,7 @@
 
 #include <zlib.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"
@@ -16,9 +17,6 @@ enum {
     BOX_BYTES = 4 << 20,   /* read at a time */
     BATCH = 4096           /* numbers at a time: 32 KiB of doubles, on the stack */
 };
-
-/* Bytes of values that repeat a smaller storage: a stride of 0 lets 4 stored bytes claim 2^62. */
-static const uint64_t EXPANDED_MAX = (uint64_t)4 << 30;
 
 /* Running moments over batches (Chan, Golub, LeVeque 1979): *m2 is the sum of the squared
  * distances from the mean so far, and std is sqrt(m2 / n). A plain sum of squares would lose
@@ -130,11 +128,12 @@ bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err)
     if (dtype == DT_UNKNOWN || !tensor->storage)
         return error_set(err, ERR_UNSUPPORTED, "%s values cannot be read as numbers",
                          dtype_name(tensor->dtype));
+    char more[LIMIT_TEXT];
     uint64_t all = tensor_bytes(tensor);
-    if (all > EXPANDED_MAX && all > tensor->storage->bytes)
+    if (all > limit(LIMIT_EXPANDED_BYTES) && all > tensor->storage->bytes)
         return error_set(err, ERR_LIMIT, "its %" PRIu64 " bytes of values repeat the %" PRIu64
-                         " of its storage; more than %" PRIu64 " are not counted", all,
-                         tensor->storage->bytes, EXPANDED_MAX);
+                         " of its storage, %s", all, tensor->storage->bytes,
+                         limit_text(LIMIT_EXPANDED_BYTES, more));
     BoxWalk walk;
     if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / dtype_size(dtype))) return true;
     /* an element as it is stored is no larger than its value */
