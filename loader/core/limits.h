@@ -24,7 +24,7 @@
     X(LIMIT_PICKLE_NAME, "pickle-name", 4096, "bytes of a module's or a class's name")            \
     X(LIMIT_PICKLE_MEMO, "pickle-memo", 1024, "memo numbers beyond the bytes of a pickle")        \
     X(LIMIT_PICKLES, "pickles", 10000, "pickles in a row that are opened")                        \
-    X(LIMIT_SCANNED, "scanned-pickles", 100000, "pickles that tenon globals reads")               \
+    X(LIMIT_SCANNED, "scanned-pickles", 100000, "pickles that ls --globals reads")               \
     X(LIMIT_BLOBS, "nested-pickles", 4096, "byte strings of one pickle that are scanned as files") \
     X(LIMIT_BLOB_BYTES, "nested-bytes", 67108864, "bytes of text that is scanned as a file")      \
     X(LIMIT_TENSORS, "tensors", 16000000, "tensors of one file or folder")                        \

@@ -197,6 +197,7 @@ static bool read_one(Scanner *scanner, ByteSource *source, uint64_t at, const ch
     Error err = {0};
     pickle_log_init(&log, arena);
     Object *root = pickle_read_watched(arena, source, at, &log.watch, &reading->used, &err);
+    scan->read += reading->used;
     const Text *refusal = &log.check.refusal;
     *reading = (Reading){log.count, reading->used, root != NULL, is_magic(root), NULL,
                          log.check.protocol};
@@ -347,15 +348,28 @@ static const char *read_local_header(Scanner *scanner, ByteSource *source, uint6
 }
 
 /* A zip without a directory that can be read (cut off, or made so): the pickles behind the local
- * headers in its beginning. A pickle knows where it ends. */
+ * headers in its beginning. A pickle knows where it ends; but thousands of headers may lead into one
+ * long pickle, so that what is read because of them is bounded. */
 static void scan_headers(Scanner *scanner, ByteSource *source, const char *member)
 {
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
+    GlobalScan *scan = scanner->scan;
+    uint64_t before = scan->read, most = limit_allowance(source->size);
     size_t n = source->size < SWEPT ? (size_t)source->size : SWEPT;
     unsigned char *bytes = mem_alloc(n + 1);
+    Error err = {0};
+    char more[LIMIT_TEXT];
     if (source_read(source, 0, bytes, n, NULL)) {
         for (unsigned char *p = bytes; (p = memmem(p, (size_t)(bytes + n - p), "PK\3\4", 4)); p++) {
             uint64_t data;
+            if (scan->read - before > most) {
+                error_set(&err, ERR_LIMIT, "%s: its local headers lead into the same pickles so "
+                          "often that the bytes read, besides %" PRIu64 " for each of the file, "
+                          "are %s", source->name, limit(LIMIT_LISTING_RATIO),
+                          limit_text(LIMIT_LISTING_BYTES, more));
+                note_error(scanner, err.text);
+                break;
+            }
             const char *name = read_local_header(scanner, source, (uint64_t)(p - bytes), &data);
             if (name && data < source->size)
                 scan_stream(&inner, source, data, member_name(scanner, member, name), true);

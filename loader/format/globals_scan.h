@@ -72,6 +72,7 @@ typedef struct GlobalScan {
     ScannedFile *files;      /* owned; one, or those of a folder */
     size_t file_count, file_room;
     NameMap index;           /* of uses */
+    uint64_t read;           /* bytes of pickles that were read so far, each as often as it was */
     uint64_t inflated;       /* bytes of deflated members that were looked into so far */
     bool cut;                /* more pickles than LIMIT_SCANNED */
 } GlobalScan;

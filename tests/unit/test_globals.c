@@ -289,6 +289,52 @@ static void test_pickles_inside_of_pickles(void **state)
     scan_done(&scan);
 }
 
+/* Decoys in front of it do not hide a nested pickle without a word. */
+static void test_decoys_before_a_nested_pickle(void **state)
+{
+    (void)state;
+    Text pickle = {0};
+    GlobalScan scan;
+    text_addn(&pickle, BYTES("\x80\x04("));
+    for (unsigned i = 0; i < limit(LIMIT_BLOBS); i++)
+        text_addn(&pickle, BYTES("C\x04\x80\x04N."));
+    text_addn(&pickle, BYTES("C\x0E" "cos\nsystem\n)R." "l."));
+    scan_bytes_of(&scan, pickle.bytes, pickle.length);
+    assert_null(find(&scan, "os", "system"));
+    assert_non_null(strstr(scan.files[0].error, "1 byte strings that may be pickles were not "
+                                                "scanned, more than the limit of 4096 (--limit "
+                                                "nested-pickles=N"));
+    scan_done(&scan);
+    assert_true(limit_set("nested-pickles=5k", NULL));
+    scan_bytes_of(&scan, pickle.bytes, pickle.length);
+    assert_non_null(find(&scan, "os", "system"));
+    scan_done(&scan);
+    assert_true(limit_set("nested-pickles=4096", NULL));
+    text_done(&pickle);
+}
+
+/* Nor is text that is too long to be looked at left out without a word. */
+static void test_nested_text_that_is_too_long(void **state)
+{
+    (void)state;
+    enum { LENGTH = 20000 };     /* more than is kept in memory */
+    Text pickle = {0};
+    GlobalScan scan;
+    text_addn(&pickle, BYTES("\x80\x02X"));
+    put(&pickle, LENGTH, 4);
+    text_addn(&pickle, BYTES("cos\nsystem\n)R."));
+    while (pickle.length < 2 + 1 + 4 + LENGTH) text_addc(&pickle, ' ');
+    text_addc(&pickle, '.');
+    assert_true(limit_set("nested-bytes=10k", NULL));
+    scan_bytes_of(&scan, pickle.bytes, pickle.length);
+    assert_non_null(strstr(scan.files[0].error, "--limit nested-bytes=N"));
+    scan_done(&scan);
+    assert_true(limit_set("nested-bytes=67108864", NULL));
+    expect_name(&scan, pickle.bytes, pickle.length, "os", "system", 0);
+    scan_done(&scan);
+    text_done(&pickle);
+}
+
 static void test_nesting_has_an_end(void **state)
 {
     (void)state;
@@ -617,6 +663,8 @@ int main(void)
         TEST(test_a_chain_of_getattr_without_end),
         TEST(test_second_pickle_and_two_protos),
         TEST(test_pickles_inside_of_pickles),
+        TEST(test_decoys_before_a_nested_pickle),
+        TEST(test_nested_text_that_is_too_long),
         TEST(test_nesting_has_an_end),
         TEST(test_odd_names),
         TEST(test_many_names),
