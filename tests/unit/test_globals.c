@@ -335,6 +335,36 @@ static void test_nested_text_that_is_too_long(void **state)
     text_done(&pickle);
 }
 
+/* A zip without a directory of which every local header leads into the same pickle. */
+static void test_headers_that_share_a_pickle(void **state)
+{
+    (void)state;
+    enum { HEADERS = 50, HEADER = 30 + 5 };
+    Text file = {0};
+    GlobalScan scan;
+    for (unsigned i = 0; i < HEADERS; i++) {
+        text_addn(&file, BYTES("PK\3\4"));
+        for (int zeros = 0; zeros < 22; zeros++) text_addc(&file, '\0');
+        put(&file, 5, 2);
+        put(&file, (HEADERS - 1 - i) * HEADER, 2);
+        text_add(&file, "d.pkl");
+    }
+    text_addn(&file, BYTES("\x80\x02" "cos\nsystem\n"));
+    for (int i = 0; i < 5000; i++) text_add(&file, "N0");
+    text_addc(&file, '.');
+    assert_true(limit_set("listing-bytes=0", NULL));
+    scan_bytes_of(&scan, file.bytes, file.length);
+    assert_non_null(find(&scan, "os", "system"));
+    assert_in_range(scan.pickle_count, 2, 12);
+    assert_in_range(scan.read, file.length, 10 * file.length);
+    scan_done(&scan);
+    assert_true(limit_set("listing-bytes=67108864", NULL));
+    scan_bytes_of(&scan, file.bytes, file.length);
+    assert_true(scan.pickle_count >= HEADERS);
+    scan_done(&scan);
+    text_done(&file);
+}
+
 static void test_nesting_has_an_end(void **state)
 {
     (void)state;
@@ -665,6 +695,7 @@ int main(void)
         TEST(test_pickles_inside_of_pickles),
         TEST(test_decoys_before_a_nested_pickle),
         TEST(test_nested_text_that_is_too_long),
+        TEST(test_headers_that_share_a_pickle),
         TEST(test_nesting_has_an_end),
         TEST(test_odd_names),
         TEST(test_many_names),
