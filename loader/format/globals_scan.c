@@ -348,8 +348,8 @@ static const char *read_local_header(Scanner *scanner, ByteSource *source, uint6
 }
 
 /* A zip without a directory that can be read (cut off, or made so): the pickles behind the local
- * headers in its beginning. A pickle knows where it ends; but thousands of headers may lead into one
- * long pickle, so that what is read because of them is bounded. */
+ * headers in its beginning. A pickle knows where it ends; but thousands of headers may lead into
+ * one long pickle, so that what is read because of them is bounded. */
 static void scan_headers(Scanner *scanner, ByteSource *source, const char *member)
 {
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};

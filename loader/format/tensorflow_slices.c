@@ -120,10 +120,11 @@ static bool add_runs(Join *join, const BundleEntry *whole, const int64_t *from,
     unsigned cut = find_cut(whole, size);
     int64_t strides[TENSOR_RANK_MAX], at[TENSOR_RANK_MAX] = {0};
     contiguous_strides(whole->dims, whole->rank, strides);
+    const uint64_t most = limit(LIMIT_PIECE_RUNS);
     uint64_t runs = 1, first = 0, length = piece.size;
     for (unsigned i = 0; i + 1 < cut; i++)
-        if (!sum_mul(runs, (uint64_t)size[i], &runs) || runs > limit(LIMIT_PIECE_RUNS)) return false;
-    if (join->count + runs > limit(LIMIT_PIECE_RUNS)) return false;
+        if (!sum_mul(runs, (uint64_t)size[i], &runs) || runs > most) return false;
+    if (join->count + runs > most) return false;
     length /= runs;
     for (unsigned i = 0; i < whole->rank; i++)
         first += (uint64_t)from[i] * (uint64_t)strides[i];
