@@ -34,6 +34,7 @@
     X(LIMIT_PIECE_PAIRS, "piece-pairs", 67108864, "pieces of a tensor compared with each other")  \
     X(LIMIT_PIECE_RUNS, "piece-runs", 1048576, "runs of bytes that a TensorFlow variable is in")  \
     X(LIMIT_SHARDS, "shards", 100000, "files of one sharded model")                               \
+    X(LIMIT_FOLDER_FILES, "folder-files", 100000, "files of one folder")                          \
     X(LIMIT_INNER_DEPTH, "inner-depth", 3, "files inside files")                                  \
     X(LIMIT_DEPTH, "depth", 64, "containers inside containers")                                   \
     X(LIMIT_MODULE_DEPTH, "module-depth", 256, "modules inside modules")                          \

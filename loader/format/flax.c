@@ -24,8 +24,9 @@
 #include "loader/format/msgpack.h"
 #include "loader/source/pieces.h"
 
-/* Documented limits. A key high in the tree stands in every name below it, so what names take is
- * paid for out of an allowance, which grows with the file. */
+/* Fixed: keys are attributes of Python classes, dtypes words of NumPy. A key high in the tree stands
+ * in every name below it, so what names take is paid for out of an allowance, which grows with the
+ * file (LIMIT_LISTING_BYTES). */
 enum {
     KEY_MAX = 4096,              /* bytes of a key */
     DTYPE_MAX = 64,              /* bytes of a dtype's name */

@@ -563,26 +563,35 @@ void scan_source(GlobalScan *scan, ByteSource *source)
 }
 
 /* Files in a folder, and in the folders below it as deep as files may lie inside files. What is no
- * regular file is passed over. */
+ * regular file is passed over; what could not be looked at says so. */
 static bool scan_folder(GlobalScan *scan, const char *path, unsigned depth, Error *err)
 {
     const char *const *names;
     size_t count;
+    char more[LIMIT_TEXT];
     if (!directory_read(scan->arena, path, &names, &count, err)) return false;
     for (size_t i = 0; i < count; i++) {
         const char *inner = arena_printf(scan->arena, "%s/%s", path, names[i]);
         struct stat info;
         Error own = {0};
+        Scanner scanner;
         if (lstat(inner, &info) != 0) continue;
-        if (S_ISDIR(info.st_mode) && depth >= limit(LIMIT_INNER_DEPTH)) continue;
-        if (S_ISDIR(info.st_mode)) {
-            if (!scan_folder(scan, inner, depth + 1, &own)) return error_set(err, own.code, "%s",
-                                                                             own.text);
+        if (S_ISDIR(info.st_mode) && depth < limit(LIMIT_INNER_DEPTH)) {
+            if (!scan_folder(scan, inner, depth + 1, err)) return false;
             continue;
         }
-        ByteSource *source = stat(inner, &info) == 0 && S_ISREG(info.st_mode)
-                                 ? source_open_file(inner, &own) : NULL;
-        if (source) scan_one(scan, source, inner);
+        ByteSource *source = NULL;
+        if (S_ISDIR(info.st_mode))
+            error_set(&own, ERR_LIMIT, "%s: folders inside folders, to a depth %s", inner,
+                      limit_text(LIMIT_INNER_DEPTH, more));
+        else if (stat(inner, &info) == 0 && S_ISREG(info.st_mode))
+            source = source_open_file(inner, &own);
+        if (source) {
+            scan_one(scan, source, inner);
+        } else if (own.text[0]) {
+            start_file(scan, &scanner, inner);
+            note_error(&scanner, own.text);
+        }
         source_unref(source);
     }
     return true;

@@ -603,6 +603,31 @@ static void test_folders(void **state)
     scan_done(&scan);
 }
 
+/* What is not looked at is not left out without a word. */
+static void test_folders_that_are_too_much(void **state)
+{
+    (void)state;
+    GlobalScan scan;
+    Error err = {0};
+    size_t deep = 0;
+    scan_init(&scan);
+    assert_true(limit_set("inner-depth=0", &err));
+    assert_true(scan_path(&scan, "tests/data", &err));
+    for (size_t i = 0; i < scan.file_count; i++)
+        deep += scan.files[i].error &&
+                strstr(scan.files[i].error, "folders inside folders, to a depth more than") != NULL;
+    assert_true(deep > 5);
+    scan_done(&scan);
+    assert_true(limit_set("inner-depth=3", &err));
+    scan_init(&scan);
+    assert_true(limit_set("folder-files=2", &err));
+    assert_false(scan_path(&scan, "tests/data/kinds", &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_non_null(strstr(err.text, "limit of 2 (--limit folder-files=N"));
+    scan_done(&scan);
+    assert_true(limit_set("folder-files=100k", &err));
+}
+
 /* --- weights_only --------------------------------------------------------------------- */
 
 /* What torch would say of the pickle; "" when it loads. */
@@ -707,6 +732,7 @@ int main(void)
         TEST(test_every_pickle_of_a_legacy_stream),
         TEST(test_files_without_pickles),
         TEST(test_folders),
+        TEST(test_folders_that_are_too_much),
         TEST(test_what_weights_only_takes),
         TEST(test_what_weights_only_refuses),
         TEST(test_protocols_are_warned_of),
