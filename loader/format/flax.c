@@ -24,8 +24,9 @@
 #include "loader/format/msgpack.h"
 #include "loader/source/pieces.h"
 
-/* Fixed: keys are attributes of Python classes, dtypes words of NumPy. A key high in the tree stands
- * in every name below it, so what names take is paid for out of an allowance, which grows with the
+/* Fixed: keys are attributes of Python classes, dtypes words of NumPy. A key high in the tree is
+ * a part of
+ * every name below it, so what names take is paid for out of an allowance, which grows with the
  * file (LIMIT_LISTING_BYTES). */
 enum {
     KEY_MAX = 4096,              /* bytes of a key */
