@@ -114,6 +114,8 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) cases tests/cases/run.sh $(sort $(wildcard tests/cases/*.case))
 	-@$(SUITE) readme tests/cases/run.sh README.md
 	-@$(SUITE) manual tests/cases/manual.sh
+	-@$(SUITE) bombs tests/cases/bombs.sh
+	-@$(SUITE) hostile tests/cases/hostile.sh
 	-@$(SUITE) real $(PYTHON) tests/real/run.py
 	-@$(SUITE) pairs $(PYTHON) tests/real/pairs.py
 	-@$(SUITE) tmux tests/screens/tmux.sh

@@ -246,6 +246,7 @@ static void print_errors(const GlobalScan *scan)
 {
     enum { SHOWN = 20 };
     size_t errors = 0;
+    char more[LIMIT_TEXT];
     for (size_t i = 0; i < scan->pickle_count; i++) {
         const ScannedPickle *pickle = &scan->pickles[i];
         if (pickle->left_out)
@@ -256,7 +257,8 @@ static void print_errors(const GlobalScan *scan)
         printf(" (%zu name%s before it)\n", pickle->names, pickle->names == 1 ? "" : "s");
     }
     if (errors > SHOWN) printf("and %zu more errors\n", errors - SHOWN);
-    if (scan->cut) printf("note: only the first %d pickles were read\n", SCAN_PICKLES_MAX);
+    if (scan->cut) printf("note: pickles, %s; the rest was not read\n",
+                          limit_text(LIMIT_SCANNED, more));
 }
 
 static void print_heading(const GlobalScan *scan, const char *path)

@@ -10,6 +10,7 @@
 
 #include <zlib.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"

@@ -28,6 +28,15 @@ uint64_t limit(LimitId id)
     return in_force[id];
 }
 
+uint64_t limit_allowance(uint64_t bytes)
+{
+    uint64_t more, all;
+    if (sum_mul(bytes, limit(LIMIT_LISTING_RATIO), &more) &&
+        sum_add(more, limit(LIMIT_LISTING_BYTES), &all))
+        return all;
+    return UINT64_MAX;
+}
+
 /* Digits and at most one unit behind them. */
 static bool read_amount(const char *text, uint64_t *out)
 {

@@ -22,9 +22,6 @@
 
 enum { TYPE_MAX = 64, ROLES = 5, FACTOR = 2, LEGACY_RANK = 4, SNIFF_FIELDS = 1 << 20 };
 
-/* Documented limits: what the names of blobs may take, and this much more a byte of the file. */
-enum { NAMES_MIN = 64 << 20, NAMES_RATIO = 8 };
-
 /* What the blobs of a layer are: the words of PyTorch; NULL: no tensor of its own. */
 typedef struct LayerType {
     const char *name;        /* in LayerParameter, and in V0LayerParameter (small letters) */
@@ -260,9 +257,11 @@ static bool pay_for_names(Net *net, const Layer *layer)
         net->names_left -= cost;
         return true;
     }
+    char more[LIMIT_TEXT];
     return fault_file(net->reader.err, ERR_LIMIT, net->reader.source->name,
-                      "the names of its blobs take more than the limit of %d bytes and %d for each "
-                      "byte of the file", NAMES_MIN, NAMES_RATIO);
+                      "the bytes of its blobs' names, besides %" PRIu64 " for each byte of the "
+                      "file, are %s", limit(LIMIT_LISTING_RATIO),
+                      limit_text(LIMIT_LISTING_BYTES, more));
 }
 
 /* Layers of one name are one layer to Caffe (of training and of testing), so that the later one
@@ -326,7 +325,7 @@ static Checkpoint *open_caffe(OpenContext *context, ByteSource *source, Error *e
     Checkpoint *checkpoint = checkpoint_new(context->path, "caffe");
     Net net = {.checkpoint = checkpoint, .arena = checkpoint_arena(checkpoint),
                .raw = dict_new(), .named = dict_new(),
-               .names_left = NAMES_MIN + NAMES_RATIO * source->size};
+               .names_left = limit_allowance(source->size)};
     proto_init(&net.reader, source, err);
     checkpoint_own_source(checkpoint, source_ref(source));
     checkpoint_set_file_bytes(checkpoint, source->size);

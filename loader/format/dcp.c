@@ -20,7 +20,8 @@
 #include "loader/source/boxes.h"
 
 enum {
-    OBJECTS_MAX = 1000,      /* objects that are opened to be shown; the rest are only named */
+    OBJECTS_MAX = 1000,      /* objects that are opened to be shown; the rest are only named, and
+                                no tensor depends on it */
     NAMES_SHOWN = 3          /* of files in an error */
 };
 

@@ -4,10 +4,6 @@
 
 #include "loader/format/format.h"
 
-/* Documented limits of what .metadata may make us do with few bytes: an allowance, about in bytes,
- * and so much more for each byte of it. */
-enum { DCP_ALLOWANCE = 64 << 20, DCP_ALLOWANCE_RATIO = 16 };
-
 /* Where a chunk or an object lies: one complete torch.save file in a window of another. */
 typedef struct DcpPlace {
     const char *file;        /* relative_path, a held name; not trusted */

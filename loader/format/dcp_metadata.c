@@ -39,9 +39,11 @@ static bool spend(Reader *reader, uint64_t bytes)
         reader->left -= bytes;
         return true;
     }
+    char more[LIMIT_TEXT];
     return fault_file(reader->err, ERR_LIMIT, reader->file, "the same parts are repeated so often "
-                      "that reading them takes more than the limit of %d bytes and %d for each "
-                      "byte of the file", DCP_ALLOWANCE, DCP_ALLOWANCE_RATIO);
+                      "that the bytes that reading them takes, besides %" PRIu64 " for each byte "
+                      "of the file, are %s", 2 * limit(LIMIT_LISTING_RATIO),
+                      limit_text(LIMIT_LISTING_BYTES, more));
 }
 
 /* An instance of a class of torch.distributed of that name. */
@@ -280,7 +282,7 @@ bool dcp_metadata_read(Arena *arena, ByteSource *source, DcpMetadata *metadata, 
     *metadata = (DcpMetadata){0};
     const Object *root = pickle_read(arena, source, 0, NULL, err);
     if (!root) return false;
-    reader.left = DCP_ALLOWANCE + DCP_ALLOWANCE_RATIO * source->size;
+    reader.left = limit_allowance(2 * source->size);   /* a chunk has few bytes, but many records */
     map_init(&reader.places);
     bool fine = read_entries(&reader, root, metadata);
     map_done(&reader.places);

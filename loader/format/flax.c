@@ -24,13 +24,12 @@
 #include "loader/format/msgpack.h"
 #include "loader/source/pieces.h"
 
-/* Documented limits. A key high in the tree stands in every name below it, so what names take is
- * paid for out of an allowance, which grows with the file. */
+/* Fixed: keys are attributes of Python classes, dtypes words of NumPy. A key high in the tree is
+ * a part of every name below it, so what names take is paid for out of an allowance, which grows
+ * with the file (LIMIT_LISTING_BYTES). */
 enum {
     KEY_MAX = 4096,              /* bytes of a key */
     DTYPE_MAX = 64,              /* bytes of a dtype's name */
-    LISTING_MIN = 64 << 20,      /* the allowance, in bytes, and this much more … */
-    LISTING_RATIO = 8,           /* … for each byte of the file */
     TOP_COST = 1024,             /* about the bytes of a container with a few arrays */
     SNIFF_ITEMS = 1000           /* looked at before a file is not taken for Flax's */
 };
@@ -102,9 +101,11 @@ static bool spend(Reader *reader, uint64_t bytes)
         reader->listing_left -= bytes;
         return true;
     }
+    char more[LIMIT_TEXT];
     return fault_file(reader->err, ERR_LIMIT, reader->source->name,
-                      "Flax: long keys with many arrays below them take more than the limit of %d "
-                      "bytes and %d for each byte of the file", LISTING_MIN, LISTING_RATIO);
+                      "Flax: the bytes that long keys with many arrays below them take, besides "
+                      "%" PRIu64 " for each byte of the file, are %s", limit(LIMIT_LISTING_RATIO),
+                      limit_text(LIMIT_LISTING_BYTES, more));
 }
 
 /* -- Arrays ---------------------------------------------------------------------------- */
@@ -346,6 +347,14 @@ static bool is_optimizer_key(const char *key)
     return strstr(key, "optimizer") || has_prefix(key, "opt_state") || strcmp(key, "optim") == 0;
 }
 
+static bool check_tops(Reader *reader)
+{
+    char more[LIMIT_TEXT];
+    if (reader->top_count < limit(LIMIT_CONTAINERS)) return true;
+    return fault_file(reader->err, ERR_LIMIT, reader->source->name, "Flax: dicts of tensors, %s",
+                      limit_text(LIMIT_CONTAINERS, more));
+}
+
 /* Called with the key as the name. */
 static void add_top(Reader *reader, const char *key)
 {
@@ -418,7 +427,7 @@ static bool read_key(Reader *reader, Level *level, bool *chunked)
     if (level->prefix) text_addc(&reader->name, '.');
     text_add(&reader->name, key);
     if (reader->depth == 1) {
-        if (!spend(reader, TOP_COST)) return false;
+        if (!spend(reader, TOP_COST) || !check_tops(reader)) return false;
         add_top(reader, key);
     }
     return true;
@@ -492,10 +501,7 @@ static Checkpoint *open_flax(OpenContext *context, ByteSource *source, Error *er
     Reader *reader = mem_alloc(sizeof *reader);
     *reader = (Reader){.source = source, .checkpoint = checkpoint, .all = dict_new(), .err = err,
                        .arena = checkpoint_arena(checkpoint)};
-    uint64_t more;
-    if (!sum_mul(source->size, LISTING_RATIO, &more) ||
-        !sum_add(LISTING_MIN, more, &reader->listing_left))
-        reader->listing_left = UINT64_MAX;
+    reader->listing_left = limit_allowance(source->size);
     msg_init(&reader->msg, source, 0, source->size);
     bool fine = read_file(reader);
     dict_unref(reader->all);

@@ -11,7 +11,7 @@
 #include "loader/format/fault.h"
 #include "loader/source/directory.h"
 
-/* Documented limits: a folder beyond them is no model's. */
+/* Fixed: a folder beyond them is no model's, and its file can be named. */
 enum {
     LOOKED_AT_MAX = 1000,    /* files that are opened to see what they are */
     VARIANT_MAX = 40,        /* bytes of a variant's name */

@@ -5,14 +5,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "loader/core/limits.h"
 #include "loader/core/little.h"
 #include "loader/format/graph.h"
 #include "loader/format/pickle_blob.h"
 #include "loader/format/pickle_log.h"
-#include "loader/source/directory.h"
 #include "loader/source/zip.h"
 
 /* Bytes looked at to tell what something is; pickles of a legacy stream; a tar's blocks; bytes of
@@ -140,6 +138,8 @@ static void scan_blobs(Scanner *scanner, const PickleLog *log, ByteSource *pickl
                        const char *member)
 {
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
+    char more[LIMIT_TEXT];
+    Error err = {0};
     for (size_t i = 0; i < log->blob_count; i++) {
         const Object *blob = log->blobs[i];
         const char *name = arena_printf(scanner->scan->arena, "%s%sbytes at %" PRIu32, member,
@@ -147,7 +147,16 @@ static void scan_blobs(Scanner *scanner, const PickleLog *log, ByteSource *pickl
         ByteSource *source = pickle_blob_source(pickle, blob, name);
         if (source) scan_bytes(&inner, source, name, false);
         source_unref(source);
+        if (!pickle_blob_too_long(blob)) continue;
+        error_set(&err, ERR_LIMIT, "%s: its text was not scanned, %s", name,
+                  limit_text(LIMIT_BLOB_BYTES, more));
+        note_error(scanner, err.text);
     }
+    if (!log->blobs_left_out) return;
+    error_set(&err, ERR_LIMIT, "%s: %zu byte strings that may be pickles were not scanned, %s",
+              member[0] ? member : pickle->name, log->blobs_left_out,
+              limit_text(LIMIT_BLOBS, more));
+    note_error(scanner, err.text);
 }
 
 /* What reading one pickle gave. */
@@ -187,6 +196,7 @@ static bool read_one(Scanner *scanner, ByteSource *source, uint64_t at, const ch
     Error err = {0};
     pickle_log_init(&log, arena);
     Object *root = pickle_read_watched(arena, source, at, &log.watch, &reading->used, &err);
+    scan->read += reading->used;
     const Text *refusal = &log.check.refusal;
     *reading = (Reading){log.count, reading->used, root != NULL, is_magic(root), NULL,
                          log.check.protocol};
@@ -194,7 +204,7 @@ static bool read_one(Scanner *scanner, ByteSource *source, uint64_t at, const ch
                   (log.count && !is_text(&log, root));
     if (refusal->length) reading->refusal = arena_strdup(scan->arena, text_string(refusal));
     else if (!root) reading->refusal = arena_strdup(scan->arena, err.text);
-    if (counts && scan->pickle_count < SCAN_PICKLES_MAX) {
+    if (counts && scan->pickle_count < limit(LIMIT_SCANNED)) {
         scan->pickles = mem_grow(scan->pickles, &scan->pickle_room, scan->pickle_count + 1,
                                  sizeof *scan->pickles);
         scan->pickles[scan->pickle_count++] = (ScannedPickle){
@@ -337,15 +347,28 @@ static const char *read_local_header(Scanner *scanner, ByteSource *source, uint6
 }
 
 /* A zip without a directory that can be read (cut off, or made so): the pickles behind the local
- * headers in its beginning. A pickle knows where it ends. */
+ * headers in its beginning. A pickle knows where it ends; but thousands of headers may lead into
+ * one long pickle, so that what is read because of them is bounded. */
 static void scan_headers(Scanner *scanner, ByteSource *source, const char *member)
 {
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
+    GlobalScan *scan = scanner->scan;
+    uint64_t before = scan->read, most = limit_allowance(source->size);
     size_t n = source->size < SWEPT ? (size_t)source->size : SWEPT;
     unsigned char *bytes = mem_alloc(n + 1);
+    Error err = {0};
+    char more[LIMIT_TEXT];
     if (source_read(source, 0, bytes, n, NULL)) {
         for (unsigned char *p = bytes; (p = memmem(p, (size_t)(bytes + n - p), "PK\3\4", 4)); p++) {
             uint64_t data;
+            if (scan->read - before > most) {
+                error_set(&err, ERR_LIMIT, "%s: its local headers lead into the same pickles so "
+                          "often that the bytes read, besides %" PRIu64 " for each of the file, "
+                          "are %s", source->name, limit(LIMIT_LISTING_RATIO),
+                          limit_text(LIMIT_LISTING_BYTES, more));
+                note_error(scanner, err.text);
+                break;
+            }
             const char *name = read_local_header(scanner, source, (uint64_t)(p - bytes), &data);
             if (name && data < source->size)
                 scan_stream(&inner, source, data, member_name(scanner, member, name), true);
@@ -515,7 +538,7 @@ static int compare_uses(const void *a, const void *b)
     return module ? module : strcmp(one->name, two->name);
 }
 
-static void sort_uses(GlobalScan *scan)
+void scan_sort(GlobalScan *scan)
 {
     if (scan->use_count) qsort(scan->uses, scan->use_count, sizeof *scan->uses, compare_uses);
     map_done(&scan->index);      /* its numbers hold no longer; a scan is sorted once */
@@ -523,7 +546,7 @@ static void sort_uses(GlobalScan *scan)
 }
 
 /* What holds no pickle and is no zip is nobody's to refuse. */
-static void scan_one(GlobalScan *scan, ByteSource *source, const char *path)
+void scan_file(GlobalScan *scan, ByteSource *source, const char *path)
 {
     Scanner scanner;
     start_file(scan, &scanner, path);
@@ -532,52 +555,17 @@ static void scan_one(GlobalScan *scan, ByteSource *source, const char *path)
     if (!file->pickles && file->torch == SCAN_NO_TORCH) file->refusal = NULL;
 }
 
+void scan_unread(GlobalScan *scan, const char *path, const char *text)
+{
+    Scanner scanner;
+    start_file(scan, &scanner, path);
+    note_error(&scanner, text);
+}
+
 void scan_source(GlobalScan *scan, ByteSource *source)
 {
-    scan_one(scan, source, source->name);
-    sort_uses(scan);
-}
-
-/* Files in a folder, and in the folders below it as deep as files may lie inside files. What is no
- * regular file is passed over. */
-static bool scan_folder(GlobalScan *scan, const char *path, unsigned depth, Error *err)
-{
-    const char *const *names;
-    size_t count;
-    if (!directory_read(scan->arena, path, &names, &count, err)) return false;
-    for (size_t i = 0; i < count; i++) {
-        const char *inner = arena_printf(scan->arena, "%s/%s", path, names[i]);
-        struct stat info;
-        Error own = {0};
-        if (lstat(inner, &info) != 0) continue;
-        if (S_ISDIR(info.st_mode) && depth >= limit(LIMIT_INNER_DEPTH)) continue;
-        if (S_ISDIR(info.st_mode)) {
-            if (!scan_folder(scan, inner, depth + 1, &own)) return error_set(err, own.code, "%s",
-                                                                             own.text);
-            continue;
-        }
-        ByteSource *source = stat(inner, &info) == 0 && S_ISREG(info.st_mode)
-                                 ? source_open_file(inner, &own) : NULL;
-        if (source) scan_one(scan, source, inner);
-        source_unref(source);
-    }
-    return true;
-}
-
-bool scan_path(GlobalScan *scan, const char *path, Error *err)
-{
-    struct stat info;
-    bool fine = true;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-        fine = scan_folder(scan, path, 0, err);
-    } else {
-        ByteSource *source = source_open_file(path, err);
-        fine = source != NULL;
-        if (source) scan_one(scan, source, path);
-        source_unref(source);
-    }
-    sort_uses(scan);
-    return fine;
+    scan_file(scan, source, source->name);
+    scan_sort(scan);
 }
 
 GlobalVerdict scan_worst(const GlobalScan *scan)

@@ -14,8 +14,7 @@
 #include "loader/source/source.h"
 
 enum {
-    GLOBAL_PLACES = 8,           /* places of a name that are kept; further ones are counted */
-    SCAN_PICKLES_MAX = 100000    /* pickles of a scan; further ones are not read */
+    GLOBAL_PLACES = 8            /* places of a name that are kept; further ones are counted */
 };
 
 /* Where a name stands first in one pickle. */
@@ -73,8 +72,9 @@ typedef struct GlobalScan {
     ScannedFile *files;      /* owned; one, or those of a folder */
     size_t file_count, file_room;
     NameMap index;           /* of uses */
+    uint64_t read;           /* bytes of pickles that were read so far, each as often as it was */
     uint64_t inflated;       /* bytes of deflated members that were looked into so far */
-    bool cut;                /* more pickles than SCAN_PICKLES_MAX */
+    bool cut;                /* more pickles than LIMIT_SCANNED */
 } GlobalScan;
 
 void scan_init(GlobalScan *scan);
@@ -86,5 +86,14 @@ bool scan_path(GlobalScan *scan, const char *path, Error *err);
 void scan_source(GlobalScan *scan, ByteSource *source);
 /* The worst verdict of all names; GLOBAL_ALLOWED when there are none. */
 GlobalVerdict scan_worst(const GlobalScan *scan);
+
+/* --- between the files of this module ------------------------------------------------- */
+
+/* One file of the scan, called `path`. */
+void scan_file(GlobalScan *scan, ByteSource *source, const char *path);
+/* A file that could not be looked at, and why. */
+void scan_unread(GlobalScan *scan, const char *path, const char *text);
+/* The order of `uses`; once, at the end. */
+void scan_sort(GlobalScan *scan);
 
 #endif

@@ -21,6 +21,7 @@
 #include "loader/format/folder.h"
 #include "loader/format/parts.h"
 
+/* Fixed: pipelines have a dozen parts, and a tag is a folder's name. */
 enum { INDEX_VALUES_MAX = 100000, TAG_BYTES_MAX = 255, NAMES_SHOWN = 8 };
 
 /* A part: what it is called, and where it lies in the folder. */

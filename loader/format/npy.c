@@ -257,7 +257,7 @@ static Object *read_objects(TorchFile *file, const Npy *npy, ByteSource *source,
     file->root = root;
     file->pickle = source;
     file->pickle_kept = true;
-    file->listing_left += TORCH_LISTING_RATIO * used;
+    file->listing_left += limit_allowance(used) - limit_allowance(0);
     return torch_interpret(file, err) ? root : NULL;
 }
 

@@ -13,7 +13,7 @@
 
 #include "loader/format/torch.h"
 
-/* Documented limit: only a header of records, which are refused, is longer. */
+/* Fixed: only a header of records, which are refused, is longer. */
 enum { NPY_HEADER_MAX = 65536, NPY_HEAD_MAX = NPY_HEADER_MAX + 12 };
 
 typedef struct Npy {

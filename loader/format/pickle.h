@@ -13,11 +13,12 @@
 
 /* Bounds that are no setting: others stand in core/limits.h. */
 enum {
-    PICKLE_MEMO_SLACK = 1024,             /* memo index at most bytes of pickle + this */
     PICKLE_NEAR_MAX = 16 << 10,           /* bytes or text up to this length are in memory */
-    PICKLE_MEMO_WATCHED = 1 << 20,        /* the same for a watched machine, which a hostile
+    PICKLE_MEMO_WATCHED = 1 << 20,        /* LIMIT_PICKLE_MEMO of a watched machine, which a hostile
                                              pickle would make lose track */
-    PICKLE_DIGITS_MAX = 1000              /* digits of an integer written as text */
+    PICKLE_DIGITS_MAX = 1000              /* digits of an integer written as text: turning
+                                           * them takes the square of their number; fixed, as
+                                           * Python's own limit is, and there are none so long */
 };
 
 /* Bytes and text longer than PICKLE_NEAR_MAX become FAR nodes: the values of NumPy arrays, which

@@ -3,9 +3,8 @@
 
 #include <stdlib.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/text.h"
-
-enum { BLOB_MAX = 64 << 20 };    /* bytes of text in the file that are turned into bytes */
 
 /* Latin-1 text as the bytes that it stands for in protocol 2. NULL: it stands for none. */
 static ByteSource *latin_source(const char *text, size_t n, const char *name)
@@ -30,11 +29,17 @@ static ByteSource *far_source(ByteSource *pickle, const Object *far, const char 
     ByteSource *window = source_window(pickle, far->far.at, far->far.n, name, NULL);
     if (far->call_kind != FAR_TEXT || !window) return window;
     size_t n;
-    char *text = source_slurp(window, BLOB_MAX, &n, NULL);
+    char *text = source_slurp(window, limit(LIMIT_BLOB_BYTES), &n, NULL);
     ByteSource *bytes = text ? latin_source(text, n, name) : NULL;
     free(text);
     source_unref(window);
     return bytes;
+}
+
+bool pickle_blob_too_long(const Object *blob)
+{
+    return blob->kind == OBJ_FAR && blob->call_kind == FAR_TEXT &&
+           blob->far.n > limit(LIMIT_BLOB_BYTES);
 }
 
 ByteSource *pickle_blob_source(ByteSource *pickle, const Object *blob, const char *name)

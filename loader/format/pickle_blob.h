@@ -9,5 +9,7 @@
  * reference is the caller's; NULL when the node holds no bytes (text beyond Latin-1, or too much of
  * it), or they cannot be read. */
 ByteSource *pickle_blob_source(ByteSource *pickle, const Object *blob, const char *name);
+/* Whether that is because it holds more text than LIMIT_BLOB_BYTES. */
+bool pickle_blob_too_long(const Object *blob);
 
 #endif

@@ -15,9 +15,6 @@
 #include "loader/format/torch.h"
 #include "loader/tensor/layout.h"
 
-/* Documented limit: pickles in one file. */
-enum { PICKLES_MAX = 10000 };
-
 /* --- what it is, by its first bytes --------------------------------------------------- */
 
 /* Protocol 4 and later put a frame around everything that is longer than a few bytes; of the older
@@ -85,9 +82,9 @@ static Object *read_all(Arena *arena, ByteSource *source, uint64_t *at, Error *e
             object_push(arena, all, first);
         }
         object_push(arena, all, next);
-        if (all->list.count > PICKLES_MAX) {
-            fault_file(err, ERR_LIMIT, source->name, "more than the limit of %d pickles in a row",
-                       PICKLES_MAX);
+        if (all->list.count > limit(LIMIT_PICKLES)) {
+            fault_file(err, ERR_LIMIT, source->name, "pickles in a row, %s",
+                       limit_text(LIMIT_PICKLES, more));
             return NULL;
         }
         if (arena_bytes(arena) <= limit(LIMIT_PICKLE_NODES)) continue;

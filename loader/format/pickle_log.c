@@ -247,7 +247,6 @@ static bool far_looks_like_pickle(const Machine *m, const Object *far)
 /* pickle.loads(b"…") and its like: what is inside is looked at later, like a file. */
 static void note_blob(PickleLog *log, const Machine *m, const Object *blob)
 {
-    if (log->blob_count >= PICKLE_BLOBS_MAX) return;
     switch ((ObjectKind)blob->kind) {
     case OBJ_FAR:
         if (!far_looks_like_pickle(m, blob)) return;
@@ -256,6 +255,10 @@ static void note_blob(PickleLog *log, const Machine *m, const Object *blob)
         if (!looks_like_pickle(blob->bytes.text, blob->bytes.n)) return;
         break;
     default: return;
+    }
+    if (log->blob_count >= limit(LIMIT_BLOBS)) {
+        log->blobs_left_out++;
+        return;
     }
     log->blobs = mem_grow(log->blobs, &log->blob_room, log->blob_count + 1, sizeof *log->blobs);
     log->blobs[log->blob_count++] = blob;

@@ -10,9 +10,8 @@
 #include "loader/format/pickle.h"
 #include "loader/format/weights_only.h"
 
-/* Different names of one pickle, and texts that may be pickles again, that are kept; further
- * names are counted. */
-enum { PICKLE_LOG_MAX = 65536, PICKLE_BLOBS_MAX = 4096 };
+/* Different names of one pickle that are kept; further ones are counted. */
+enum { PICKLE_LOG_MAX = 65536 };
 
 /* What is done with a name, as bits. */
 #define GLOBAL_USES(X)                                                     \
@@ -47,6 +46,7 @@ typedef struct PickleLog {
     const Object **blobs;        /* bytes, or Latin-1 text, that begin as a pickle or a zip does, or
                                     name something; owned array, nodes in the pickle's arena */
     size_t blob_count, blob_room;
+    size_t blobs_left_out;       /* beyond LIMIT_BLOBS */
     WeightsOnly check;           /* torch's opinion of the same pickle */
 } PickleLog;
 

@@ -123,12 +123,15 @@ static bool store(Machine *m, uint64_t index)
 {
     Object *top = peek(m);
     if (!top) return false;
-    int slack = m->watch ? PICKLE_MEMO_WATCHED : PICKLE_MEMO_SLACK;
-    if (index > m->position - m->start - m->skipped + (uint64_t)slack)
+    char more[LIMIT_TEXT];
+    uint64_t bytes = m->position - m->start - m->skipped, slack = limit(LIMIT_PICKLE_MEMO);
+    bool watched = m->watch && slack < PICKLE_MEMO_WATCHED;
+    if (watched) slack = PICKLE_MEMO_WATCHED;
+    if (index > bytes && index - bytes > slack)
         return machine_fail(m, ERR_LIMIT,
-                            "memo index %" PRIu64 " is beyond the limit of %d more than "
-                            "the pickle has bytes",
-                            index, slack);
+                            "memo index %" PRIu64 " is beyond the bytes of the pickle by "
+                            "%s", index,
+                            watched ? "more than a million" : limit_text(LIMIT_PICKLE_MEMO, more));
     if (index >= m->memo_size) {
         size_t size = (size_t)index + 1;
         m->memo = mem_grow(m->memo, &m->memo_room, size, sizeof *m->memo);

@@ -8,10 +8,6 @@
 #include "loader/format/leveldb.h"
 #include "loader/format/tensorflow.h"
 
-/* Documented limits: what kept keys may take, and this much more for each byte of the index. Keys
- * share their beginnings in the file, so that they are longer here than there. */
-enum { KEYS_MIN = 64 << 20, KEYS_RATIO = 8 };
-
 /* DataType of types.proto that have values here. Quantized types are their integers: scale and zero
  * point are variables of their own, if they are anywhere. */
 static const DType dtypes[] = {
@@ -171,8 +167,9 @@ static bool add_entry(void *context, const char *key, size_t n, ProtoReader *rea
     uint64_t cost = 2 * n + sizeof(BundleEntry);
     if (cost > bundle->names_left)
         return fault_file(bundle->err, ERR_LIMIT, bundle->file,
-                          "its keys take more than the limit of %d bytes and %d for each byte of "
-                          "the index", KEYS_MIN, KEYS_RATIO);
+                          "the bytes of its keys, besides %" PRIu64 " for each byte of the index, "
+                          "are %s", limit(LIMIT_LISTING_RATIO),
+                          limit_text(LIMIT_LISTING_BYTES, more));
     bundle->names_left -= cost;
     BundleEntry *entry = arena_alloc(bundle->arena, sizeof *entry);
     entry->key = name_hold(bundle->arena, key, n);
@@ -188,7 +185,8 @@ static bool add_entry(void *context, const char *key, size_t n, ProtoReader *rea
 /* Shards are opened when a tensor asks for one: an index may count more than it uses. */
 bool bundle_read_index(Bundle *bundle, ByteSource *source)
 {
-    bundle->names_left = KEYS_MIN + KEYS_RATIO * source->size;
+    /* keys share their beginnings in the file, so that they are longer here than there */
+    bundle->names_left = limit_allowance(source->size);
     if (!level_read(source, add_entry, bundle, bundle->err)) return false;
     if (!bundle->has_header)
         return fault_file(bundle->err, ERR_FORMAT, bundle->file,

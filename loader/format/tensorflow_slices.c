@@ -17,8 +17,6 @@
 #include "loader/format/tensorflow.h"
 #include "loader/source/pieces.h"
 
-enum { RUNS_MAX = 1 << 20 };     /* runs of bytes that one variable is put together from */
-
 /* A run of bytes of the whole. */
 typedef struct Run {
     uint64_t to;             /* where it goes */
@@ -31,7 +29,8 @@ typedef struct Join {
     size_t count, room;
 } Join;
 
-const char bundle_too_many_rows[] = "cut into more rows than are put together";
+const char bundle_too_many_rows[] =
+    "cut into more rows than are put together (--limit piece-runs=N allows more)";
 
 /* -- Keys ------------------------------------------------------------------------------ */
 
@@ -121,10 +120,11 @@ static bool add_runs(Join *join, const BundleEntry *whole, const int64_t *from,
     unsigned cut = find_cut(whole, size);
     int64_t strides[TENSOR_RANK_MAX], at[TENSOR_RANK_MAX] = {0};
     contiguous_strides(whole->dims, whole->rank, strides);
+    const uint64_t most = limit(LIMIT_PIECE_RUNS);
     uint64_t runs = 1, first = 0, length = piece.size;
     for (unsigned i = 0; i + 1 < cut; i++)
-        if (!sum_mul(runs, (uint64_t)size[i], &runs) || runs > RUNS_MAX) return false;
-    if (join->count + runs > RUNS_MAX) return false;
+        if (!sum_mul(runs, (uint64_t)size[i], &runs) || runs > most) return false;
+    if (join->count + runs > most) return false;
     length /= runs;
     for (unsigned i = 0; i < whole->rank; i++)
         first += (uint64_t)from[i] * (uint64_t)strides[i];

@@ -17,7 +17,7 @@ void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Objec
 {
     *file = (TorchFile){.checkpoint = checkpoint, .name = name, .root = root};
     file->arena = checkpoint_arena(checkpoint);
-    file->listing_left = TORCH_LISTING_MIN + TORCH_LISTING_RATIO * pickle_bytes;
+    file->listing_left = limit_allowance(pickle_bytes);
     map_init(&file->keys);
     checkpoint_set_root(checkpoint, root);
 }

@@ -12,10 +12,8 @@
  * make us do again and again with few bytes (the same part under many names) is paid for out of
  * an allowance; a file that uses it up is refused. */
 enum {
-    TORCH_KEY_MAX = 1024,            /* bytes of a storage's key */
-    TORCH_LISTING_MIN = 64 << 20,    /* the allowance, about in bytes, and this much more … */
-    TORCH_LISTING_RATIO = 8,         /* … for each byte of the pickle */
-    TORCH_FINDINGS_MAX = 20          /* further ones are counted */
+    TORCH_KEY_MAX = 1024,        /* bytes of a storage's key; torch writes its number */
+    TORCH_FINDINGS_MAX = 20      /* further ones are counted */
 };
 
 /* A storage as the first persistent id with its key tells it. */

@@ -7,6 +7,7 @@
  *   {'epoch': 3, 'model': OrderedDict(w=T, b=T), 'ema': {'enc': {w: T}, 'dec': {w: T}}}
  *
  * gives model (w, b), ema.enc (w), ema.dec (w), and ema, joined (enc.w, dec.w). */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,9 +56,10 @@ bool torch_spend(TorchFile *file, uint64_t bytes, Error *err)
         file->listing_left -= bytes;
         return true;
     }
-    return error_set(err, ERR_LIMIT, "the same parts are repeated so often that listing them takes "
-                     "more than the limit of %d bytes and %d for each byte of the pickle",
-                     TORCH_LISTING_MIN, TORCH_LISTING_RATIO);
+    char more[LIMIT_TEXT];
+    return error_set(err, ERR_LIMIT, "the same parts are repeated so often that the bytes that "
+                     "listing them takes, besides %" PRIu64 " for each byte of the pickle, are %s",
+                     limit(LIMIT_LISTING_RATIO), limit_text(LIMIT_LISTING_BYTES, more));
 }
 
 bool torch_is_dict(const Object *node)
@@ -191,6 +193,12 @@ static bool add_container(Lister *lister, const Object *node, StateDict *dict, s
     if (!dict_count(dict)) {
         dict_unref(dict);
         return true;
+    }
+    if (checkpoint_container_count(lister->file->checkpoint) >= limit(LIMIT_CONTAINERS)) {
+        char more[LIMIT_TEXT];
+        dict_unref(dict);
+        return error_set(lister->err, ERR_LIMIT, "dicts of tensors, %s",
+                         limit_text(LIMIT_CONTAINERS, more));
     }
     checkpoint_add_container(lister->file->checkpoint, text_string(&lister->path), dict, others,
                              optimizer);

@@ -22,6 +22,7 @@
 #include "loader/format/pickle.h"
 #include "loader/format/torch.h"
 
+/* Fixed: PyTorch wrote four members. */
 enum { TAR_BLOCK = 512, TAR_MEMBERS_MAX = 64 };
 
 typedef struct Member {

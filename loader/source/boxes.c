@@ -4,9 +4,11 @@
 #include "loader/source/boxes.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
 
@@ -211,6 +213,14 @@ static bool refuse_box(Check *check, BoxFault fault, const SourceBox *box, const
     return false;
 }
 
+static bool refuse_many(Check *check, const SourceBox *box)
+{
+    char more[LIMIT_TEXT], what[LIMIT_TEXT + 80];
+    snprintf(what, sizeof what, "is one of parts of which pairs must be compared, %s",
+             limit_text(LIMIT_PIECE_PAIRS, more));
+    return refuse_box(check, BOXES_TOO_MANY, box, what, NULL);
+}
+
 static bool is_empty(const SourceBox *box, unsigned rank)
 {
     for (unsigned k = 0; k < rank; k++)
@@ -288,9 +298,7 @@ static bool check_overlap(Check *check, Start *starts)
         int64_t end = box->from[axis] + box->size[axis];
         for (size_t j = i + 1; j < check->count && starts[j].from < end; j++) {
             const SourceBox *other = &check->boxes[starts[j].box];
-            if (++pairs > BOXES_PAIRS_MAX)
-                return refuse_box(check, BOXES_TOO_MANY, box, "is one of more parts than can be "
-                                  "compared with each other", NULL);
+            if (++pairs > limit(LIMIT_PIECE_PAIRS)) return refuse_many(check, box);
             if (!is_empty(other, check->rank) && boxes_meet(box, other, check->rank))
                 return refuse_box(check, BOXES_OVERLAP, box, "overlaps the part ", other);
         }

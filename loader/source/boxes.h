@@ -21,11 +21,8 @@ typedef enum BoxFault {
     BOXES_OUTSIDE,           /* a part, or its source, ends too early or reaches too far */
     BOXES_OVERLAP,           /* an element is in two parts */
     BOXES_HOLE,              /* an element is in none */
-    BOXES_TOO_MANY           /* finding that out would take more than BOXES_PAIRS_MAX steps */
+    BOXES_TOO_MANY           /* finding that out would take more than LIMIT_PIECE_PAIRS steps */
 } BoxFault;
-
-/* Pairs of parts that are compared at most: enough for a million slabs, or a grid of 300×300. */
-enum { BOXES_PAIRS_MAX = 64 << 20 };
 
 /* The elements of a whole of dims[rank], row-major, `element` bytes each. NULL, with an error that
  * says which indices, and *fault (may be NULL), unless the parts fit. Their order is of no

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/text.h"
 
 static int compare_names(const void *a, const void *b)
@@ -18,14 +19,20 @@ bool directory_read(Arena *arena, const char *path, const char *const **names, s
     DIR *dir = opendir(path);
     if (!dir) return error_errno(err, "%s", path);
     const struct dirent *entry;
+    char more[LIMIT_TEXT];
     const char **list = NULL;
     size_t n = 0, room = 0;
-    while ((entry = readdir(dir)) && n < DIRECTORY_ENTRIES_MAX) {
+    while ((entry = readdir(dir)) && n <= limit(LIMIT_FOLDER_FILES)) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         list = mem_grow(list, &room, n + 1, sizeof *list);
         list[n++] = arena_strdup(arena, entry->d_name);
     }
     closedir(dir);
+    if (n > limit(LIMIT_FOLDER_FILES)) {
+        free(list);
+        return error_set(err, ERR_LIMIT, "%s: files in a folder, %s", path,
+                         limit_text(LIMIT_FOLDER_FILES, more));
+    }
     if (n) qsort(list, n, sizeof *list, compare_names);
     *names = arena_copy(arena, list, n * sizeof *list);
     *count = n;

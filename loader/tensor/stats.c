@@ -7,6 +7,7 @@
 
 #include <zlib.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
 #include "loader/tensor/box.h"
@@ -284,10 +285,10 @@ bool tensor_read_values(const Tensor *tensor, const int64_t *from, const int64_t
 
 bool tensor_check_repeats(const Tensor *tensor, Error *err)
 {
-    const uint64_t most = (uint64_t)4 << 30;
+    char more[LIMIT_TEXT];
     uint64_t all = tensor_bytes(tensor);
-    if (all <= most || all <= tensor->storage->bytes) return true;
+    if (all <= limit(LIMIT_EXPANDED_BYTES) || all <= tensor->storage->bytes) return true;
     return error_set(err, ERR_LIMIT, "its %" PRIu64 " bytes of values repeat the %" PRIu64
-                     " of its storage; more than %" PRIu64 " are not read", all,
-                     tensor->storage->bytes, most);
+                     " of its storage, %s", all, tensor->storage->bytes,
+                     limit_text(LIMIT_EXPANDED_BYTES, more));
 }

@@ -302,7 +302,7 @@ static void test_names_are_paid_for(void **state)
         put_message(&layer, 7, &one);
     }
     put_message(&net, 100, &layer);
-    refuse_net(&net, ERR_LIMIT, "the names of its blobs take more than the limit");
+    refuse_net(&net, ERR_LIMIT, "the bytes of its blobs' names");
 }
 
 static void test_too_many_blobs(void **state)

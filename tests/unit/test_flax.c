@@ -398,6 +398,30 @@ static void test_long_keys_above_many_arrays(void **state)
     refuse(&file, ERR_LIMIT, "long keys with many arrays below them");
 }
 
+static void test_number_of_dicts_is_limited(void **state)
+{
+    (void)state;
+    Text file = {0}, again = {0};
+    Error err = {0};
+    for (int i = 0; i < 2; i++) {
+        Text *one = i ? &again : &file;
+        text_addc(one, '\x83');
+        for (char key[] = "a"; *key <= 'c'; ++*key) {
+            add_text(one, key);
+            text_addc(one, '\x81');
+            add_text(one, "w");
+            add_array(one, "int8", 0, NULL, 1);
+        }
+    }
+    assert_true(limit_set("containers=2", &err));
+    refuse(&file, ERR_LIMIT, "dicts of tensors, more than the limit of 2 (--limit containers=N");
+    assert_true(limit_set("containers=3", &err));
+    Checkpoint *checkpoint = must_open(&again);
+    assert_non_null(find(checkpoint, "c", "w"));
+    checkpoint_unref(checkpoint);
+    assert_true(limit_set("containers=1M", &err));
+}
+
 static void test_names_that_stand_twice(void **state)
 {
     (void)state;
@@ -507,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_key_that_is_a_map),
         cmocka_unit_test(test_key_of_megabytes),
         cmocka_unit_test(test_long_keys_above_many_arrays),
+        cmocka_unit_test(test_number_of_dicts_is_limited),
         cmocka_unit_test(test_names_that_stand_twice),
         cmocka_unit_test(test_bytes_behind_the_map),
         cmocka_unit_test(test_chunks_that_do_not_fit),

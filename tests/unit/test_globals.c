@@ -289,6 +289,82 @@ static void test_pickles_inside_of_pickles(void **state)
     scan_done(&scan);
 }
 
+/* Decoys in front of it do not hide a nested pickle without a word. */
+static void test_decoys_before_a_nested_pickle(void **state)
+{
+    (void)state;
+    Text pickle = {0};
+    GlobalScan scan;
+    text_addn(&pickle, BYTES("\x80\x04("));
+    for (unsigned i = 0; i < limit(LIMIT_BLOBS); i++)
+        text_addn(&pickle, BYTES("C\x04\x80\x04N."));
+    text_addn(&pickle, BYTES("C\x0E" "cos\nsystem\n)R." "l."));
+    scan_bytes_of(&scan, pickle.bytes, pickle.length);
+    assert_null(find(&scan, "os", "system"));
+    assert_non_null(strstr(scan.files[0].error, "1 byte strings that may be pickles were not "
+                                                "scanned, more than the limit of 4096 (--limit "
+                                                "nested-pickles=N"));
+    scan_done(&scan);
+    assert_true(limit_set("nested-pickles=5k", NULL));
+    scan_bytes_of(&scan, pickle.bytes, pickle.length);
+    assert_non_null(find(&scan, "os", "system"));
+    scan_done(&scan);
+    assert_true(limit_set("nested-pickles=4096", NULL));
+    text_done(&pickle);
+}
+
+/* Nor is text that is too long to be looked at left out without a word. */
+static void test_nested_text_that_is_too_long(void **state)
+{
+    (void)state;
+    enum { LENGTH = 20000 };     /* more than is kept in memory */
+    Text pickle = {0};
+    GlobalScan scan;
+    text_addn(&pickle, BYTES("\x80\x02X"));
+    put(&pickle, LENGTH, 4);
+    text_addn(&pickle, BYTES("cos\nsystem\n)R."));
+    while (pickle.length < 2 + 1 + 4 + LENGTH) text_addc(&pickle, ' ');
+    text_addc(&pickle, '.');
+    assert_true(limit_set("nested-bytes=10k", NULL));
+    scan_bytes_of(&scan, pickle.bytes, pickle.length);
+    assert_non_null(strstr(scan.files[0].error, "--limit nested-bytes=N"));
+    scan_done(&scan);
+    assert_true(limit_set("nested-bytes=67108864", NULL));
+    expect_name(&scan, pickle.bytes, pickle.length, "os", "system", 0);
+    scan_done(&scan);
+    text_done(&pickle);
+}
+
+/* A zip without a directory of which every local header leads into the same pickle. */
+static void test_headers_that_share_a_pickle(void **state)
+{
+    (void)state;
+    enum { HEADERS = 50, HEADER = 30 + 5 };
+    Text file = {0};
+    GlobalScan scan;
+    for (unsigned i = 0; i < HEADERS; i++) {
+        text_addn(&file, BYTES("PK\3\4"));
+        for (int zeros = 0; zeros < 22; zeros++) text_addc(&file, '\0');
+        put(&file, 5, 2);
+        put(&file, (HEADERS - 1 - i) * HEADER, 2);
+        text_add(&file, "d.pkl");
+    }
+    text_addn(&file, BYTES("\x80\x02" "cos\nsystem\n"));
+    for (int i = 0; i < 5000; i++) text_add(&file, "N0");
+    text_addc(&file, '.');
+    assert_true(limit_set("listing-bytes=0", NULL));
+    scan_bytes_of(&scan, file.bytes, file.length);
+    assert_non_null(find(&scan, "os", "system"));
+    assert_in_range(scan.pickle_count, 2, 12);
+    assert_in_range(scan.read, file.length, 10 * file.length);
+    scan_done(&scan);
+    assert_true(limit_set("listing-bytes=67108864", NULL));
+    scan_bytes_of(&scan, file.bytes, file.length);
+    assert_true(scan.pickle_count >= HEADERS);
+    scan_done(&scan);
+    text_done(&file);
+}
+
 static void test_nesting_has_an_end(void **state)
 {
     (void)state;
@@ -527,6 +603,31 @@ static void test_folders(void **state)
     scan_done(&scan);
 }
 
+/* What is not looked at is not left out without a word. */
+static void test_folders_that_are_too_much(void **state)
+{
+    (void)state;
+    GlobalScan scan;
+    Error err = {0};
+    size_t deep = 0;
+    scan_init(&scan);
+    assert_true(limit_set("inner-depth=0", &err));
+    assert_true(scan_path(&scan, "tests/data", &err));
+    for (size_t i = 0; i < scan.file_count; i++)
+        deep += scan.files[i].error &&
+                strstr(scan.files[i].error, "folders inside folders, to a depth more than") != NULL;
+    assert_true(deep > 5);
+    scan_done(&scan);
+    assert_true(limit_set("inner-depth=3", &err));
+    scan_init(&scan);
+    assert_true(limit_set("folder-files=2", &err));
+    assert_false(scan_path(&scan, "tests/data/kinds", &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_non_null(strstr(err.text, "limit of 2 (--limit folder-files=N"));
+    scan_done(&scan);
+    assert_true(limit_set("folder-files=100k", &err));
+}
+
 /* --- weights_only --------------------------------------------------------------------- */
 
 /* What torch would say of the pickle; "" when it loads. */
@@ -617,6 +718,9 @@ int main(void)
         TEST(test_a_chain_of_getattr_without_end),
         TEST(test_second_pickle_and_two_protos),
         TEST(test_pickles_inside_of_pickles),
+        TEST(test_decoys_before_a_nested_pickle),
+        TEST(test_nested_text_that_is_too_long),
+        TEST(test_headers_that_share_a_pickle),
         TEST(test_nesting_has_an_end),
         TEST(test_odd_names),
         TEST(test_many_names),
@@ -628,6 +732,7 @@ int main(void)
         TEST(test_every_pickle_of_a_legacy_stream),
         TEST(test_files_without_pickles),
         TEST(test_folders),
+        TEST(test_folders_that_are_too_much),
         TEST(test_what_weights_only_takes),
         TEST(test_what_weights_only_refuses),
         TEST(test_protocols_are_warned_of),

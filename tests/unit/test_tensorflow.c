@@ -845,7 +845,7 @@ static void test_keys_are_paid_for(void **state)
         text_done(&name);
     }
     text_done(&key);
-    refuse_bundle(state, &maker, ERR_LIMIT, "its keys take more than the limit");
+    refuse_bundle(state, &maker, ERR_LIMIT, "the bytes of its keys");
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)

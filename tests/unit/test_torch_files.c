@@ -85,6 +85,49 @@ static void test_two_archives_in_one_zip(void **state)
             "there is a data.pkl in two folders, 'other/' and 'net/'");
 }
 
+/* What looks like a path is the name of a record, of which only the zip is asked. */
+static void test_storage_keys_are_no_paths(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"../../etc/passwd", "/etc/passwd", "a//b", "\xC3\xA9\x1B[2J",
+                                       "140245072983168.storage"};
+    for (size_t i = 0; i < countof(keys); i++) {
+        Text p = {0}, name = {0};
+        Error err = {0};
+        text_add(&p, "}U\x01w");
+        put_floats(&p, keys[i], 4);
+        text_add(&p, "s.");
+        text_addf(&name, "a/data/%s", keys[i]);
+        const Record records[] = {{"a/data.pkl", p.bytes, p.length},
+                                  {"a/version", BYTES("3")},
+                                  {name.bytes, numbers, sizeof numbers}};
+        reads(open_records(records, 3, &err), &err, NULL);
+        refused(open_records(records, 2, &err), &err, ERR_FORMAT, "which is not in the file");
+        assert_null(strchr(err.text, '\x1B'));
+        text_done(&p);
+        text_done(&name);
+    }
+}
+
+/* As torch.load does, which takes it for a legacy stream. */
+static void test_bytes_before_the_archive(void **state)
+{
+    (void)state;
+    Text p = {0}, zip = {0}, file = {0};
+    Error err = {0};
+    put_plain(&p);
+    const Record records[] = {{"a/data.pkl", p.bytes, p.length},
+                              {"a/version", BYTES("3")},
+                              {"a/data/0", numbers, sizeof numbers}};
+    make_zip(&zip, records, 3);
+    text_add(&file, "junk");
+    text_addn(&file, zip.bytes, zip.length);
+    refused(open_bytes(&file, &err), &err, ERR_FORMAT, "no format that tenon knows");
+    text_done(&p);
+    text_done(&zip);
+    text_done(&file);
+}
+
 static void test_version(void **state)
 {
     (void)state;
@@ -438,6 +481,8 @@ int main(void)
         TEST(test_plain_zip),
         TEST(test_zip_that_was_zipped_again),
         TEST(test_two_archives_in_one_zip),
+        TEST(test_storage_keys_are_no_paths),
+        TEST(test_bytes_before_the_archive),
         TEST(test_version),
         TEST(test_byteorder),
         TEST(test_bytes_behind_the_pickle),

@@ -2,6 +2,7 @@
  * and trees that are too deep, cyclic or repeat themselves. */
 #include <stdio.h>
 
+#include "loader/core/limits.h"
 #include "tests/unit/torch_maker.h"
 
 static const float numbers[4] = {1, 2, 3, 4};
@@ -355,6 +356,35 @@ static void test_many_small_containers(void **state)
     assert_int_equal(err.code, ERR_LIMIT);
 }
 
+static void test_number_of_dicts_is_limited(void **state)
+{
+    (void)state;
+    static const char tree[] = "}(U\x01" "a}U\x01w@sU\x01" "b}U\x01w@sU\x01" "c}U\x01w@su";
+    Text p = {0}, again = {0};
+    Error err = {0};
+    put_tree(&p, tree);
+    put_tree(&again, tree);
+    assert_true(limit_set("containers=2", &err));
+    assert_null(open_pickle(&p, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_non_null(strstr(err.text, "limit of 2 (--limit containers=N"));
+    assert_true(limit_set("containers=1M", &err));
+    checkpoint_unref(opens(&again));
+}
+
+static void test_listing_is_limited(void **state)
+{
+    (void)state;
+    Text p = {0};
+    Error err = {0};
+    put_tree(&p, "}U\x01w@s");
+    assert_true(limit_set("listing-bytes=0", &err) && limit_set("listing-ratio=0", &err));
+    assert_null(open_pickle(&p, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_non_null(strstr(err.text, "(--limit listing-bytes=N"));
+    assert_true(limit_set("listing-bytes=67108864", &err) && limit_set("listing-ratio=8", &err));
+}
+
 static void test_a_million_levels(void **state)
 {
     (void)state;
@@ -429,6 +459,8 @@ int main(void)
         TEST(test_dicts_that_multiply),
         TEST(test_repetitions_are_paid_for),
         TEST(test_many_small_containers),
+        TEST(test_number_of_dicts_is_limited),
+        TEST(test_listing_is_limited),
         TEST(test_a_million_levels),
         TEST(test_a_bad_tensor_a_million_levels_down),
         TEST(test_many_tensors_in_linear_time),

@@ -256,6 +256,27 @@ static void test_encrypted_by_the_local_header_alone(void **state)
     finds(&file, FINDING_ERROR, "local-header", "a/data.pkl", "says that the data are encrypted");
 }
 
+static void test_archive_of_several_disks(void **state)
+{
+    (void)state;
+    for (size_t at = 4; at <= 6; at += 2) {      /* this disk; that of the directory */
+        Text file = {0};
+        Error err = {0};
+        make(&file, "a/", NULL, NULL, 0);
+        poke(&file, file.length - 22 + at, 1, 2);
+        assert_null(open_bytes(&file, &err));
+        assert_error_has(err, "no end record");
+        text_done(&file);
+    }
+    Text file = {0};
+    Error err = {0};
+    make(&file, "a/", NULL, NULL, 0);
+    poke(&file, header_of(&file, "a/data/0", true) + 34, 1, 2);
+    assert_null(open_bytes(&file, &err));
+    assert_error_has(err, "member 'a/data/0' lies on another disk");
+    text_done(&file);
+}
+
 static void test_encrypted_by_the_directory_alone(void **state)
 {
     (void)state;
@@ -565,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_local_size_differs),
         cmocka_unit_test(test_local_size_in_spite_of_a_descriptor),
         cmocka_unit_test(test_encrypted_by_the_local_header_alone),
+        cmocka_unit_test(test_archive_of_several_disks),
         cmocka_unit_test(test_encrypted_by_the_directory_alone),
         cmocka_unit_test(test_local_crc_differs),
         cmocka_unit_test(test_data_that_overlap),
