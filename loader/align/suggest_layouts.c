@@ -18,7 +18,7 @@ static bool is_doubtful(const Alignment *alignment, const Binding *binding)
     return target && target->layout != value->layout;
 }
 
-/* The rule for one of them: for its family, when it was taken from the same name. */
+/* The rule for one of them, and for those that differ from it in numbers alone. */
 static const char *turning_rule(Alignment *alignment, const char *name)
 {
     FamilyName family = {0};

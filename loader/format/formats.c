@@ -47,12 +47,17 @@ static OpenContext make_context(const char *shown, const char *folder, unsigned 
 
 /* -- Bytes ----------------------------------------------------------------------------- */
 
-/* The first format that says `wanted` of the bytes; NULL if none. */
-static const Format *find_format(ByteSource *source, Sniff wanted, const unsigned char *head,
-                                 size_t n)
+/* The first format that is sure of the bytes; NULL if none, and then *possible is the first that
+ * thinks it possible, or NULL. Each is asked once: some read more than the head. */
+static const Format *find_format(ByteSource *source, const unsigned char *head, size_t n,
+                                 const Format **possible)
 {
-    for (size_t i = 0; i < countof(formats); i++)
-        if (formats[i]->sniff(source, head, n) == wanted) return formats[i];
+    *possible = NULL;
+    for (size_t i = 0; i < countof(formats); i++) {
+        Sniff answer = formats[i]->sniff(source, head, n);
+        if (answer == SNIFF_YES) return formats[i];
+        if (answer == SNIFF_MAYBE && !*possible) *possible = formats[i];
+    }
     return NULL;
 }
 
@@ -69,9 +74,9 @@ static Checkpoint *open_bytes(OpenContext *context, ByteSource *source, Error *e
         return NULL;
     }
     if (!source_read(source, 0, head, n, err)) return NULL;
-    const Format *format = find_format(source, SNIFF_YES, head, n);
+    const Format *possible, *format = find_format(source, head, n, &possible);
     if (!format && refusal_explain(source, head, n, err)) return NULL;
-    if (!format) format = find_format(source, SNIFF_MAYBE, head, n);
+    if (!format) format = possible;
     if (format) return format->open(context, source, err);
     refusal_unknown(source, head, n, err);
     return NULL;
