@@ -100,9 +100,13 @@ static void print_report(const Run *run, int status)
  * where there is one, and of several the first. */
 static void explain_trouble(const Alignment *alignment, Error *err)
 {
-    for (size_t i = 0; i < align_note_count(alignment); i++)
-        if (align_note(alignment, i)->level == NOTE_ERROR)
-            error_set(err, ERR_RULE, "%s", align_note(alignment, i)->text);
+    for (size_t i = 0; i < align_note_count(alignment); i++) {
+        const RuleNote *note = align_note(alignment, i);
+        if (note->level != NOTE_ERROR) continue;
+        error_set(err, ERR_RULE, "%s", note->text);
+        bool placed = !note->origin.file || has_prefix(note->text, note->origin.file);
+        if (!placed) error_prefix(err, "%s:%d", note->origin.file, note->origin.line);
+    }
     if (!align_collision_count(alignment)) return;
     const Collision *first = align_collision(alignment, 0);
     Text name = {0};

@@ -25,7 +25,9 @@
     X(policy, "{shape=, dtype=, missing=, unused=, reuse=, collide=}",                         \
       "what becomes of differences")                                                           \
     X(expect, "{missing=, unused=, shape=, dtype=, loaded=}",                                  \
-      "makes expected differences silent")
+      "makes expected differences silent")                                                     \
+    X(optimizer, "{from=, ids=, params=, new=, groups=, order=}",                              \
+      "the state of the source's optimizer follows the weights (written with --whole)")
 
 /* The same columns; the functions behind these are registered by facts_open. What a fact takes
  * stands as it is written behind the name: src["key"], count("pattern"), json "file". */

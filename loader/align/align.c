@@ -91,6 +91,7 @@ Alignment *align_finish(Draft *draft, Error *err)
     list_uses(alignment);
     bind_all(alignment);
     close_uses(alignment);
+    close_optimizer(alignment);
     suggest_all(alignment);
     close_expect(alignment);
     close_summary(alignment);
@@ -217,6 +218,11 @@ StateDict *align_target(const Alignment *alignment)
 const Policy *align_policy(const Alignment *alignment)
 {
     return &alignment->policy;
+}
+
+const struct OptimizerMove *align_optimizer(const Alignment *alignment)
+{
+    return alignment->optimizer;
 }
 
 bool align_is_another_size(const Alignment *alignment)

@@ -113,6 +113,8 @@ const char *align_container(const Alignment *alignment);
 size_t align_rivals(const Alignment *alignment);
 StateDict *align_target(const Alignment *alignment);                /* NULL without a target */
 const Policy *align_policy(const Alignment *alignment);
+/* What the optimizer statement comes to (optimizer.h); NULL without one, or when it is in error. */
+const struct OptimizerMove *align_optimizer(const Alignment *alignment);
 /* Whether the shapes differ as those of one architecture in two sizes do: no rule helps. */
 bool align_is_another_size(const Alignment *alignment);
 const Origin *align_step_origin(const Step *step);

@@ -1,6 +1,6 @@
 /* The inside of an Alignment, for the files that make one: align.c (the object), align_bind.c
  * (every target's state), align_tie.c (targets that share memory), align_close.c (sources,
- * expect, sums), suggest.c (what would help). */
+ * expect, sums), optimizer.c (what follows the weights), suggest.c (what would help). */
 #ifndef LOADER_ALIGN_ALIGN_PARTS_H
 #define LOADER_ALIGN_ALIGN_PARTS_H
 
@@ -26,6 +26,7 @@ struct Alignment {
     Summary summary;
     size_t rule_errors;          /* error notes that stood before expect was looked at */
     bool unexpected;             /* expect{} was not met */
+    const struct OptimizerMove *optimizer;   /* what optimizer{…} comes to; NULL: there is none */
     bool another_size;           /* shapes differ as those of another architecture size do */
 };
 
@@ -39,6 +40,10 @@ void tie_fills(Alignment *alignment);
 
 /* What became of every source tensor. */
 void close_uses(Alignment *alignment);
+
+/* What the draft's optimizer statement comes to; an error of it becomes a note. After
+ * close_uses. */
+void close_optimizer(Alignment *alignment);
 
 /* Whether expect{} was met; what it covers. After suggest_all. */
 void close_expect(Alignment *alignment);

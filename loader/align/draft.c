@@ -130,6 +130,16 @@ Policy *draft_policy(Draft *draft)
     return &draft->policy;
 }
 
+void draft_set_optimizer(Draft *draft, const OptimizerRule *rule)
+{
+    draft->optimizer = arena_copy(draft->arena, rule, sizeof *rule);
+}
+
+const OptimizerRule *draft_optimizer(const Draft *draft)
+{
+    return draft->optimizer;
+}
+
 /* Patterns stay where they are; the list of them is copied. */
 static const Pattern **copy_patterns(Draft *draft, const Pattern **patterns, size_t n)
 {

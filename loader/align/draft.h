@@ -90,6 +90,25 @@ typedef struct KeepTarget {
     uint64_t hits;           /* targets it kept */
 } KeepTarget;
 
+/* How an optimizer's numbers get their names: by the names in the file, else by order; or one way
+ * only. */
+typedef enum OptimizerIds { IDS_EITHER, IDS_ORDER, IDS_NAMES } OptimizerIds;
+
+/* `optimizer{…}`: its state follows the weights (optimizer.h). */
+typedef struct OptimizerRule {
+    Origin origin;
+    const char *from;        /* where it stands in the source: "optimizer", "optimizer_states[0]" */
+    OptimizerIds ids;
+    bool complete;           /* new="error": every parameter must get its state */
+    bool one_group;          /* all parameters in one group, with the first one's options */
+    const char *const *params;   /* [param_count] the source's parameters in the optimizer's order;
+                                    NULL = that of definition */
+    size_t param_count;
+    const char *const *order;    /* [order_count] the target's parameters in their order; NULL =
+                                    as the target has them */
+    size_t order_count;
+} OptimizerRule;
+
 typedef struct Draft Draft;
 
 /* `source` and `target` stay borrowed. `inside` is FILE::PATH's PATH or NULL. `target` may be
@@ -144,6 +163,9 @@ void draft_fill(Draft *draft, const FillRule *fill);             /* copied */
 void draft_keep_target(Draft *draft, Origin origin, const Pattern *pattern);
 Policy *draft_policy(Draft *draft);                              /* to be changed in place */
 void draft_expect(Draft *draft, const Expect *expect);           /* copied; adds up */
+/* Copied; a second one replaces the first. */
+void draft_set_optimizer(Draft *draft, const OptimizerRule *rule);
+const OptimizerRule *draft_optimizer(const Draft *draft);        /* NULL: none */
 void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

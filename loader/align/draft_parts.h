@@ -32,6 +32,7 @@ struct Draft {
     size_t keep_count, keep_room;
     Expect *expects;             /* expect{}, each on its own */
     size_t expect_count, expect_room;
+    const OptimizerRule *optimizer;  /* NULL: none */
     Policy policy;               /* as the last policy{} left it */
 };
 

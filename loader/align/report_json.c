@@ -3,10 +3,10 @@
  *
  *   {"version":1, "tool":…, "source":{…}, "target":{…}|null, "rules":[{"file":…}], "summary":{…},
  *    "entries":[…], "source_entries":[…], "ties":[], "collisions":[…], "rule_notes":[…],
- *    "optimizer":null, "output":{…}|null, "exit":0} */
+ *    "optimizer":{…}|null, "output":{…}|null, "exit":0} */
 #include <stdlib.h>
 
-#include "loader/align/report.h"
+#include "loader/align/report_parts.h"
 #include "loader/tensor/layout.h"
 
 /* ---- members of one kind ---- */
@@ -272,8 +272,7 @@ static void put_output(const ReportOutput *output, JsonWriter *writer)
     json_end(writer);
 }
 
-/* One object and a newline. "ties" and "optimizer" have their place in the layout and stand
- * empty. */
+/* One object and a newline. "ties" has its place in the layout and stands empty. */
 void report_json(const Alignment *alignment, const ReportOptions *options, Text *out)
 {
     JsonWriter *writer = json_writer_new(out, false);
@@ -285,8 +284,7 @@ void report_json(const Alignment *alignment, const ReportOptions *options, Text 
     json_list(writer);
     json_end(writer);
     put_problems(alignment, writer);
-    json_key(writer, "optimizer");
-    json_null(writer);
+    report_json_optimizer(alignment, writer);
     put_output(options->output, writer);
     json_key(writer, "exit");
     json_int(writer, options->exit);

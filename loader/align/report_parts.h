@@ -36,6 +36,9 @@ void report_missing(Reporter *reporter);
 void report_unused(Reporter *reporter);
 void report_rules(Reporter *reporter);    /* Ambiguous, Collision, Rule problem */
 void report_others(Reporter *reporter);   /* Not a tensor, Kept, Filled */
+void report_optimizer(Reporter *reporter);
+/* The member "optimizer" of the JSON. */
+void report_json_optimizer(const Alignment *alignment, JsonWriter *writer);
 
 /* Whether the report has said in "Shape differs" what is to be said about it. */
 bool report_is_misshapen(const Binding *binding);

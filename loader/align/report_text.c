@@ -267,6 +267,7 @@ void report_text(const Alignment *alignment, const ReportOptions *options, Text 
     report_unused(&reporter);
     report_rules(&reporter);
     report_others(&reporter);
+    report_optimizer(&reporter);
     page_write(&reporter.page, options->verbose, result ? 2 : 0, out);
     if (result) add_result(&reporter, out);
     arena_free(reporter.arena);

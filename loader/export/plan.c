@@ -263,7 +263,8 @@ static bool add_whole(Plan *plan, Error *err)
     const Checkpoint *source = align_source(plan->alignment);
     const Container *container =
         source ? checkpoint_find_container(source, align_container(plan->alignment)) : NULL;
-    plan->whole = whole_new(plan->arena, source, container, is_unchanged(plan), err);
+    plan->whole = whole_new(plan->arena, source, container, is_unchanged(plan),
+                            align_optimizer(plan->alignment), err);
     return plan->whole != NULL;
 }
 

@@ -26,6 +26,7 @@ typedef struct Put {
     TorchLayout *layout;     /* borrowed */
     PickleWriter *pickle;    /* the layout's */
     const Whole *whole;
+    IdentityMap computed;        /* TENSOR → index of whole->values; owned */
     Frame *frames;           /* owned */
     size_t depth, room;
 } Put;
@@ -110,9 +111,11 @@ static void put_tensor(Put *put, Object *node)
     const void *identity = tensor->identity ? tensor->identity : node;
     if (pickle_put_known(put->pickle, identity)) return;
     PlanEntry *entry = arena_alloc(put->layout->arena, sizeof *entry);
-    *entry = (PlanEntry){.name = tensor->name, .expr = expr_source(put->layout->arena, tensor),
-                         .dims = tensor->dims, .dtype = tensor->dtype, .rank = tensor->rank,
-                         .alias = -1};
+    uint32_t computed = identity_get(&put->computed, node);
+    const Expr *expr = computed == IDENTITY_NONE ? expr_source(put->layout->arena, tensor)
+                                                 : put->whole->values[computed].expr;
+    *entry = (PlanEntry){.name = tensor->name, .expr = expr, .dims = tensor->dims,
+                         .dtype = tensor->dtype, .rank = tensor->rank, .alias = -1};
     if (parameter) pickle_put_global(put->pickle, "torch._utils", "_rebuild_parameter");
     layout_put_tensor(put->layout, entry, requires_grad && !parameter,
                       parameter ? NULL : identity);
@@ -299,7 +302,10 @@ static bool put_tree(Put *put, Object *object, Error *err)
 bool layout_put_whole(TorchLayout *layout, const Whole *whole, Error *err)
 {
     Put put = {.layout = layout, .pickle = layout->pickle, .whole = whole};
+    for (size_t i = 0; i < whole->value_count; i++)
+        identity_set(&put.computed, whole->values[i].node, (uint32_t)i);
     bool fine = put_tree(&put, whole->root, err);
+    identity_done(&put.computed);
     free(put.frames);
     return fine;
 }

@@ -25,6 +25,8 @@ typedef struct Copier {
     const Checkpoint *source;
     const Object *container; /* the node that becomes the slot */
     size_t others;           /* its entries that are no tensors */
+    const Object *optimizer; /* the node that something else stands for; NULL: none */
+    Object *moved;           /* what does */
     IdentityMap known;       /* node → record */
     WholePart *records;      /* owned */
     size_t count, room;
@@ -78,6 +80,11 @@ static void start_record(Copier *copier, WholePart *part, const Object *node)
 {
     Text what = {0};
     part->from = node;
+    if (node == copier->optimizer) {
+        part->alias = copier->moved;
+        part->kept = true;
+        return;
+    }
     if (node == copier->container) {
         whole_part_slot(copier->arena, part, node);
         copier->whole->slot = part->to;
@@ -261,7 +268,7 @@ static bool is_joined(const Container *container)
 }
 
 const Whole *whole_new(Arena *arena, const Checkpoint *source, const Container *container,
-                       bool unchanged, Error *err)
+                       bool unchanged, const OptimizerMove *optimizer, Error *err)
 {
     Whole *whole = arena_alloc(arena, sizeof *whole);
     const Object *root = source ? checkpoint_root(source) : NULL;
@@ -273,6 +280,10 @@ const Whole *whole_new(Arena *arena, const Checkpoint *source, const Container *
     }
     Copier copier = {.arena = arena, .whole = whole, .source = source,
                      .container = container->node, .others = container->others};
+    if (optimizer) {
+        copier.optimizer = optimizer->node;
+        copier.moved = whole_optimizer(arena, optimizer, &whole->values, &whole->value_count);
+    }
     bool as_it_was = unchanged && is_joined(container);
     if (as_it_was) copier.container = NULL;
     copy_tree(&copier, root);

@@ -9,6 +9,7 @@
 #define LOADER_EXPORT_WHOLE_H
 
 #include "loader/align/report.h"
+#include "loader/export/whole_optimizer.h"
 
 enum { WHOLE_NOTES_MAX = 10000 };    /* further ones are counted */
 
@@ -18,6 +19,8 @@ typedef struct Whole {
     Object *root;
     Object *slot;            /* where the state dict goes: an OrderedDict, whose map has the entries
                                 that were beside the tensors; NULL: the tree has it all */
+    WholeValue *values;      /* [value_count]: tensors of the tree that are computed */
+    size_t value_count;
     ReportLoss *notes;       /* what was not carried as it is; in the arena, in the tree's order */
     size_t note_count, note_room;
     size_t notes_left_out;   /* beyond WHOLE_NOTES_MAX */
@@ -26,9 +29,10 @@ typedef struct Whole {
 /* Copies the tree of a checkpoint around the node that `container` lists. NULL, with an error, when
  * the state dict stands in something that cannot be carried. A checkpoint without a tree, or a
  * container without a node in it, gives a Whole of the slot alone. `unchanged`: every tensor of the
- * container is written as it is under its own name; dicts that were only joined for the listing
- * (an optimizer's state) then stay what they were. */
+ * container is written as it is under its own name; dicts that were only joined for the listing (an
+ * optimizer's state) then stay what they were. `optimizer` (may be NULL): what stands in the place
+ * of the source's. */
 const Whole *whole_new(Arena *arena, const Checkpoint *source, const Container *container,
-                       bool unchanged, Error *err);
+                       bool unchanged, const OptimizerMove *optimizer, Error *err);
 
 #endif

@@ -206,3 +206,39 @@ void path_add_index(Text *path, size_t index)
 {
     text_addf(path, "[%zu]", index);
 }
+
+/* The child of a dict or sequence at `index` of its items, with its step on the path; NULL: no
+ * more. `index` counts keys of dicts twice, as the items do. */
+static const Object *child_on_path(const Object *node, size_t *index, Text *path)
+{
+    const Object *dict = object_as_dict(node), *list = dict ? NULL : object_as_sequence(node);
+    if (dict && *index + 1 < dict->list.count) {
+        path_add_key(path, dict->list.items[*index]);
+        *index += 2;
+        return dict->list.items[*index - 1];
+    }
+    if (list && *index < list->list.count) {
+        path_add_index(path, *index);
+        return list->list.items[(*index)++];
+    }
+    return NULL;
+}
+
+const Object *path_find(const Object *root, const char *path)
+{
+    Text here = {0};
+    const Object *node = root;
+    while (node && path[here.length]) {
+        size_t length = here.length, index = 0;
+        const Object *next = NULL, *child;
+        while (!next && (child = child_on_path(node, &index, &here))) {
+            bool leads = here.length > length && has_prefix(path, text_string(&here)) &&
+                         strchr(".[", path[here.length]);
+            if (leads) next = child;
+            if (!leads) here.bytes[here.length = length] = '\0';
+        }
+        node = next;
+    }
+    text_done(&here);
+    return node;
+}

@@ -43,5 +43,7 @@ void key_name(const Object *key, Text *out);
  * brackets and quotes, \ before " and \. So text and integers never share a path. */
 void path_add_key(Text *path, const Object *key);
 void path_add_index(Text *path, size_t index);
+/* The node at a path, below dicts and sequences; "" is the root. NULL: nothing stands there. */
+const Object *path_find(const Object *root, const char *path);
 
 #endif
