@@ -6,6 +6,9 @@
 #ifndef LOADER_ALIGN_EXPR_H
 #define LOADER_ALIGN_EXPR_H
 
+#include <limits.h>
+
+#include "loader/align/resample.h"
 #include "loader/core/json.h"
 #include "loader/core/value.h"
 #include "loader/tensor/dict.h"
@@ -27,7 +30,14 @@
     X(EX_MEAN, "mean", "the mean over an axis, which stays with size 1")                      \
     X(EX_REPEAT, "repeat", "an axis of size 1 repeated")                                      \
     X(EX_FILL, "fill", "made up: zeros, a constant, an initialisation")                       \
-    X(EX_FIT, "fit", "the overlap with a target that is not known yet")
+    X(EX_FIT, "fit", "the overlap with a target that is not known yet")                       \
+    X(EX_SUM, "sum", "the sum over an axis, which stays with size 1")                         \
+    X(EX_NORM, "norm", "the L2 norm over all axes but one, which stay with size 1")           \
+    X(EX_MATMUL, "matmul", "the product of two matrices")                                     \
+    X(EX_PRODUCT, "product", "two tensors multiplied element by element")                     \
+    X(EX_QUOTIENT, "quotient", "two tensors divided element by element")                      \
+    X(EX_SQRT, "sqrt", "the square root of every element")                                    \
+    X(EX_RESIZE, "resize", "an axis resampled by a constant matrix")
 
 #define EXPR_ENUM(kind, name, meaning) kind,
 typedef enum ExprKind { EXPR_KINDS(EXPR_ENUM) EXPR_KIND_COUNT } ExprKind;
@@ -64,7 +74,8 @@ struct Expr {
     const Expr *const *from; /* operands */
     union {
         const Tensor *tensor;                                   /* SOURCE TARGET */
-        int axis;                                               /* CAT STACK MEAN */
+        int axis;                                               /* CAT STACK MEAN SUM NORM,
+                                   which may have AXIS_NONE */
         struct { int axis; int64_t from, to; } slice;           /* while the shape is unknown: as
                                    given, and INT64_MIN where only the shape would tell */
         struct { int axis; const int64_t *index; int64_t count; } pick;
@@ -75,12 +86,20 @@ struct Expr {
         double constant;                                        /* MUL SHIFT */
         Fill fill;
         struct { int axis; FitRest rest; double std; uint64_t seed; } fit;
+        struct {
+            int axis;
+            ResampleHow how;
+            uint8_t count;       /* 1, or 2: the axis is a grid, row-major */
+            int64_t in[2], out[2];   /* its sides before and after */
+        } resize;
     };
 };
 
 /* Plans nest one JSON list a level, and JSON_DEPTH holds for plans too. The limit on nodes keeps
  * x+x+… over shared nodes from being walked forever. */
 enum { EXPR_DEPTH_MAX = 100, EXPR_NODES_MAX = 1 << 20 };
+
+enum { AXIS_NONE = INT_MIN };    /* expr_norm: over everything */
 
 /* Constructors. `axis` may be negative, counted from the end. All return NULL with an error
  * that says the shapes: "split(3): dim 0 has 100, not divisible by 3". An operand of unknown
@@ -104,8 +123,23 @@ const Expr *expr_cast(Arena *arena, const Expr *e, DType dtype, Error *err);
  * chain (a later step takes the cast off again). */
 const Expr *expr_mul(Arena *arena, const Expr *e, double constant, Error *err);
 const Expr *expr_shift(Arena *arena, const Expr *e, double constant, Error *err);
-const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err);  /* equal shapes */
+/* Of two tensors. The shapes are equal, but for axes of size 1, which are repeated, and for a
+ * scalar, which goes with every shape; no other axes are put before or behind. */
+const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err);
+const Expr *expr_product(Arena *arena, const Expr *a, const Expr *b, Error *err);
+const Expr *expr_quotient(Arena *arena, const Expr *a, const Expr *b, Error *err);
+const Expr *expr_sqrt(Arena *arena, const Expr *e, Error *err);
+/* n×k and k×m give n×m; the sums are made in double. */
+const Expr *expr_matmul(Arena *arena, const Expr *a, const Expr *b, Error *err);
+/* Reductions; the sums are made in double. The axes that they run over stay, with size 1. */
 const Expr *expr_mean(Arena *arena, const Expr *e, int axis, Error *err);
+const Expr *expr_sum(Arena *arena, const Expr *e, int axis, Error *err);
+/* L2, over all axes but `axis`; over all with AXIS_NONE. */
+const Expr *expr_norm(Arena *arena, const Expr *e, int axis, Error *err);
+/* The axis, of in[0]·in[1] indices (count 2: a grid in row-major order) or in[0] (count 1), gets
+ * out[0]·out[1] or out[0], each the sum of all old ones weighted as resample_matrix says. */
+const Expr *expr_resize(Arena *arena, const Expr *e, int axis, ResampleHow how,
+                        const int64_t *in, const int64_t *out, size_t count, Error *err);
 const Expr *expr_repeat(Arena *arena, const Expr *e, int axis, int64_t times, Error *err);
 const Expr *expr_fill_with(Arena *arena, const Fill *fill, DType dtype, const int64_t *dims,
                            size_t rank, Error *err);

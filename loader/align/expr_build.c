@@ -37,7 +37,8 @@ static bool check_operand(const Expr *operand, Error *err)
 static uint8_t kept_layout(ExprKind kind, const Expr *const *from, size_t n)
 {
     bool keeps = kind == EX_CAT || kind == EX_SLICE || kind == EX_PICK || kind == EX_CAST ||
-                 kind == EX_MUL || kind == EX_SHIFT || kind == EX_ADD || kind == EX_FIT;
+                 kind == EX_MUL || kind == EX_SHIFT || kind == EX_ADD || kind == EX_FIT ||
+                 kind == EX_PRODUCT || kind == EX_QUOTIENT || kind == EX_SQRT;
     for (size_t i = 1; keeps && i < n; i++) keeps = from[i]->layout == from[0]->layout;
     return keeps && n ? from[0]->layout : LAYOUT_NATIVE;
 }
@@ -237,6 +238,9 @@ const Expr *expr_stack(Arena *arena, int axis, const Expr *const *parts, size_t 
 const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int64_t to, Error *err)
 {
     int64_t first = from, end = to;
+    const Expr *exact = node_unrounded(e);
+    if (exact)
+        return node_round(arena, expr_slice(arena, exact, axis, from, to, err), e->dtype, err);
     if (!node_axis("slice", e, &axis, 0, err)) return NULL;
     if (!e->unknown) {
         int64_t n = e->dims[axis];
@@ -265,6 +269,9 @@ const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int6
 const Expr *expr_pick(Arena *arena, const Expr *e, int axis, const int64_t *index, size_t n,
                       Error *err)
 {
+    const Expr *exact = node_unrounded(e);
+    if (exact)
+        return node_round(arena, expr_pick(arena, exact, axis, index, n, err), e->dtype, err);
     if (!node_axis("pick", e, &axis, 0, err)) return NULL;
     int64_t size = e->unknown ? 0 : e->dims[axis];
     int64_t *chosen = arena_copy(arena, index, n * sizeof *index);
@@ -308,6 +315,9 @@ const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n
 {
     int copy[TENSOR_RANK_MAX];
     bool same = true;
+    const Expr *exact = node_unrounded(e);
+    if (exact)
+        return node_round(arena, expr_permute(arena, exact, order, n, err), e->dtype, err);
     if (n > TENSOR_RANK_MAX || (!e->unknown && n != e->rank) || !copy_order(order, n, copy)) {
         error_set(err, ERR_SHAPE, "permute: %zu ax%s not those of %s, each once", n,
                   n == 1 ? "is is" : "es are", shape_name(e).text);
@@ -390,6 +400,9 @@ const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_
 {
     int64_t copy[TENSOR_RANK_MAX];
     bool open = false, fits = rank <= TENSOR_RANK_MAX;
+    const Expr *exact = node_unrounded(e);
+    if (exact)
+        return node_round(arena, expr_reshape(arena, exact, dims, rank, err), e->dtype, err);
     if (fits && rank) memcpy(copy, dims, rank * sizeof *dims);
     if (!fits || !infer_dims(e, copy, rank, &open)) {
         Text text = {0};
@@ -410,6 +423,9 @@ const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_
  * times along 0: 3×768. Once is the operand itself. */
 const Expr *expr_repeat(Arena *arena, const Expr *e, int axis, int64_t times, Error *err)
 {
+    const Expr *exact = node_unrounded(e);
+    if (exact)
+        return node_round(arena, expr_repeat(arena, exact, axis, times, err), e->dtype, err);
     if (!node_axis("repeat", e, &axis, 0, err)) return NULL;
     if (times < 0 || (!e->unknown && e->dims[axis] != 1)) {
         error_set(err, ERR_SHAPE, "repeat: dim %d of %s is not 1", axis, shape_name(e).text);

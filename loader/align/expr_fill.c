@@ -5,34 +5,20 @@
  * another order) and need no memory. A chain of slices, permutations and reshapes over one
  * tensor is read as a view of its storage. Nodes that compute work on packed pieces of at most
  * PIECE elements, cut along the operand's own axes, so that reading stays in storage order. */
-#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/align/expr.h"
+#include "loader/align/expr_place.h"
 #include "loader/align/expr_view.h"
 #include "loader/align/fill.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/strided.h"
 #include "loader/tensor/values.h"
 
-enum { PIECE = 1 << 19 };
-
-/* A part of a node's result, and where it goes; strides in elements. */
-typedef struct Place {
-    /* [rank] each: the box in the node's result, and how far its axes lie apart in `out` */
-    int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
-    unsigned char *out;          /* the box's first element; borrowed */
-    DType dtype;                 /* of the elements in `out`: the node's; but below the cast of what
-                                    is quantized or packed, what its leaves are read as */
-} Place;
-
-static bool fill_place(const Expr *e, const Place *place, Error *err);
-
 /* ---- nodes that move data ---- */
 
-/* Elements of a place; there are as many as fit in memory. */
-static size_t count_place(const Place *place, unsigned rank)
+size_t place_count(const Place *place, unsigned rank)
 {
     size_t count = 1;
     for (unsigned i = 0; i < rank; i++) count *= (size_t)place->size[i];
@@ -59,7 +45,7 @@ static bool fill_cat(const Expr *e, const Place *place, Error *err)
             part.from[axis] = low - start;
             part.size[axis] = high - low;
             part.out = element_at(place, dtype_size(place->dtype), axis, low - first);
-            if (!fill_place(e->from[i], &part, err)) return false;
+            if (!place_fill(e->from[i], &part, err)) return false;
         }
         start = next;
     }
@@ -82,7 +68,7 @@ static bool fill_stack(const Expr *e, const Place *place, Error *err)
     drop_axis(part.strides, axis, e->rank);
     for (int64_t i = 0; i < place->size[axis]; i++) {
         part.out = element_at(place, dtype_size(place->dtype), axis, i);
-        if (!fill_place(e->from[place->from[axis] + i], &part, err)) return false;
+        if (!place_fill(e->from[place->from[axis] + i], &part, err)) return false;
     }
     return true;
 }
@@ -92,7 +78,7 @@ static bool fill_slice(const Expr *e, const Place *place, Error *err)
 {
     Place part = *place;
     part.from[e->slice.axis] += e->slice.from;
-    return fill_place(e->from[0], &part, err);
+    return place_fill(e->from[0], &part, err);
 }
 
 /* Neighbouring indices that go up by one are a run of the operand. */
@@ -106,7 +92,7 @@ static bool fill_pick(const Expr *e, const Place *place, Error *err)
         part.from[axis] = index[i];
         part.size[axis] = run;
         part.out = element_at(place, dtype_size(place->dtype), axis, i);
-        if (!fill_place(e->from[0], &part, err)) return false;
+        if (!place_fill(e->from[0], &part, err)) return false;
     }
     return true;
 }
@@ -132,7 +118,7 @@ static bool fill_repeat(const Expr *e, const Place *place, Error *err)
     size_t element = dtype_size(place->dtype);
     part.from[axis] = 0;
     part.size[axis] = 1;
-    if (!fill_place(e->from[0], &part, err)) return false;
+    if (!place_fill(e->from[0], &part, err)) return false;
     if (place->size[axis] == 1) return true;
     int64_t same[TENSOR_RANK_MAX];
     memcpy(same, place->strides, e->rank * sizeof *same);
@@ -173,7 +159,7 @@ static bool fill_range(const Expr *e, uint64_t first, uint64_t n, DType dtype, u
             count *= (uint64_t)part.size[i];
         }
         contiguous_strides(part.size, e->rank, part.strides);
-        if (!fill_place(e, &part, err)) return false;
+        if (!place_fill(e, &part, err)) return false;
         first += count;
         n -= count;
         out += count * dtype_size(dtype);
@@ -191,7 +177,7 @@ static bool fill_reshape(const Expr *e, const Place *place, Error *err)
     size_t element = dtype_size(place->dtype);
     contiguous_strides(e->dims, e->rank, inner);
     unsigned outer = e->rank;   /* the axes before it enumerate the ranges */
-    uint64_t run = 1, first = 0, last = 0, count = count_place(place, e->rank);
+    uint64_t run = 1, first = 0, last = 0, count = place_count(place, e->rank);
     while (outer > 0 && run == (uint64_t)inner[outer - 1]) run *= (uint64_t)place->size[--outer];
     for (unsigned i = 0; i < e->rank; i++) {
         first += (uint64_t)place->from[i] * (uint64_t)inner[i];
@@ -219,57 +205,64 @@ static bool fill_reshape(const Expr *e, const Place *place, Error *err)
 
 /* ---- nodes that compute ---- */
 
-/* x·c or x+c in the type itself, f32 or f64; bytes need not be aligned. */
-static void compute_constant(const Expr *e, unsigned char *out, size_t n)
+/* One element of f32 arithmetic. */
+static float compute_narrow(ExprKind kind, float a, float b)
 {
-    bool multiply = e->kind == EX_MUL;
-    float narrow = (float)e->constant, x;
-    double wide = e->constant, y;
-    if (e->dtype == DT_F32)
-        for (size_t i = 0; i < n; i++) {
-            memcpy(&x, out + i * sizeof x, sizeof x);
-            x = multiply ? x * narrow : x + narrow;
-            memcpy(out + i * sizeof x, &x, sizeof x);
-        }
-    else
-        for (size_t i = 0; i < n; i++) {
-            memcpy(&y, out + i * sizeof y, sizeof y);
-            y = multiply ? y * wide : y + wide;
-            memcpy(out + i * sizeof y, &y, sizeof y);
-        }
+    switch (kind) {
+    case EX_MUL:
+    case EX_PRODUCT: return a * b;
+    case EX_SHIFT:
+    case EX_ADD: return a + b;
+    case EX_QUOTIENT: return a / b;
+    default: return sqrtf(a);
+    }
 }
 
-/* out += other, in the type itself. */
-static void compute_sum(DType dtype, const unsigned char *other, unsigned char *out, size_t n)
+static double compute_wide(ExprKind kind, double a, double b)
 {
-    float a, b;
-    double c, d;
-    if (dtype == DT_F32)
+    switch (kind) {
+    case EX_MUL:
+    case EX_PRODUCT: return a * b;
+    case EX_SHIFT:
+    case EX_ADD: return a + b;
+    case EX_QUOTIENT: return a / b;
+    default: return sqrt(a);
+    }
+}
+
+/* out = out OP other, or out OP the node's constant without `other`, in the type itself, f32 or
+ * f64; bytes need not be aligned. */
+static void compute(const Expr *e, const unsigned char *other, unsigned char *out, size_t n)
+{
+    const ExprKind kind = e->kind;
+    float a, b = (float)e->constant;
+    double c, d = e->constant;
+    if (e->dtype == DT_F32)
         for (size_t i = 0; i < n; i++) {
             memcpy(&a, out + i * sizeof a, sizeof a);
-            memcpy(&b, other + i * sizeof b, sizeof b);
-            a = a + b;
+            if (other) memcpy(&b, other + i * sizeof b, sizeof b);
+            a = compute_narrow(kind, a, b);
             memcpy(out + i * sizeof a, &a, sizeof a);
         }
     else
         for (size_t i = 0; i < n; i++) {
             memcpy(&c, out + i * sizeof c, sizeof c);
-            memcpy(&d, other + i * sizeof d, sizeof d);
-            c = c + d;
+            if (other) memcpy(&d, other + i * sizeof d, sizeof d);
+            c = compute_wide(kind, c, d);
             memcpy(out + i * sizeof c, &c, sizeof c);
         }
 }
 
 /* The deeper operand first: what is held meanwhile then grows with the logarithm of the tree. */
-static bool fill_add(const Expr *e, const Place *place, Error *err)
+static bool fill_pair(const Expr *e, const Place *place, Error *err)
 {
-    size_t n = count_place(place, e->rank), bytes = n * dtype_size(e->dtype);
+    size_t n = place_count(place, e->rank), bytes = n * dtype_size(e->dtype);
     bool swap = e->from[1]->nodes > e->from[0]->nodes;
-    if (!fill_place(e->from[swap], place, err)) return false;
     Place other = *place;
     other.out = mem_realloc(NULL, bytes);
-    bool ok = fill_place(e->from[!swap], &other, err);
-    if (ok) compute_sum(e->dtype, other.out, place->out, n);
+    bool ok = place_fill(e->from[swap], swap ? &other : place, err) &&
+              place_fill(e->from[!swap], swap ? place : &other, err);
+    if (ok) compute(e, other.out, place->out, n);
     free(other.out);
     return ok;
 }
@@ -278,12 +271,12 @@ static bool fill_add(const Expr *e, const Place *place, Error *err)
  * comes as f32, which may be all that is wanted. */
 static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Error *err)
 {
-    size_t n = count_place(place, e->rank);
+    size_t n = place_count(place, e->rank);
     Place stored = *place;
     stored.dtype = dtype_of_values(operand->dtype);
-    if (stored.dtype == e->dtype) return fill_place(operand, &stored, err);
+    if (stored.dtype == e->dtype) return place_fill(operand, &stored, err);
     stored.out = mem_realloc(NULL, n * dtype_size(stored.dtype));
-    bool ok = fill_place(operand, &stored, err);
+    bool ok = place_fill(operand, &stored, err);
     if (ok && !dtype_convert(stored.dtype, stored.out, e->dtype, place->out, n))
         ok = error_set(err, ERR_INTERNAL, "cast: %s cannot become %s",
                        dtype_name(operand->dtype), dtype_name(e->dtype));
@@ -291,45 +284,11 @@ static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Er
     return ok;
 }
 
-/* Sums in double, in the order of the axis, whatever the box. Pieces of the operand are (outer,
- * rows, inner) in row-major order, the sums (outer, inner): that is what the index of `sums`
- * says. */
-static bool fill_mean(const Expr *e, const Place *place, Error *err)
-{
-    const Expr *operand = e->from[0];
-    int64_t length = operand->dims[e->axis];
-    size_t n = count_place(place, e->rank), inner = 1;
-    int64_t step = (int64_t)(PIECE / n) + 1;   /* indices of the axis read at a time */
-    if (step > length) step = length;
-    for (unsigned i = (unsigned)e->axis + 1; i < e->rank; i++) inner *= (size_t)place->size[i];
-    Place part = *place;
-    part.out = mem_realloc(NULL, n * (size_t)step * dtype_size(e->dtype));
-    double *values = mem_realloc(NULL, n * (size_t)step * sizeof *values);
-    double *sums = mem_alloc(n * sizeof *sums);
-    bool ok = true;
-    for (int64_t i = 0; ok && i < length; i += step) {
-        part.from[e->axis] = i;
-        part.size[e->axis] = step < length - i ? step : length - i;
-        contiguous_strides(part.size, e->rank, part.strides);
-        ok = fill_place(operand, &part, err);
-        size_t rows = (size_t)part.size[e->axis];
-        if (ok) dtype_to_doubles(e->dtype, part.out, values, n * rows);
-        for (size_t k = 0; ok && k < n * rows; k++)
-            sums[k / (inner * rows) * inner + k % inner] += values[k];
-    }
-    for (size_t k = 0; k < n; k++) sums[k] /= (double)length;
-    if (ok) dtype_convert(DT_F64, sums, e->dtype, place->out, n);
-    free(part.out);
-    free(values);
-    free(sums);
-    return ok;
-}
-
 /* Row by row: rows are where the generator's counter runs on without a gap. */
 static void fill_made_up(const Expr *e, const Place *place)
 {
     int64_t inner[TENSOR_RANK_MAX], index[TENSOR_RANK_MAX] = {0};
-    size_t n = count_place(place, e->rank), last = e->rank ? e->rank - 1u : 0;
+    size_t n = place_count(place, e->rank), last = e->rank ? e->rank - 1u : 0;
     size_t row = e->rank ? (size_t)place->size[last] : 1, element = dtype_size(e->dtype);
     contiguous_strides(e->dims, e->rank, inner);
     double *values = mem_realloc(NULL, row * sizeof *values);
@@ -351,13 +310,18 @@ static bool fill_piece(const Expr *e, const Expr *operand, const Place *place, E
 {
     switch (e->kind) {
     case EX_CAST: return fill_cast(e, operand, place, err);
-    case EX_ADD: return fill_add(e, place, err);
-    case EX_MEAN: return fill_mean(e, place, err);
+    case EX_ADD:
+    case EX_PRODUCT:
+    case EX_QUOTIENT: return fill_pair(e, place, err);
+    case EX_MEAN:
+    case EX_SUM:
+    case EX_NORM: return fill_reduction(e, place, err);
+    case EX_MATMUL: return fill_matmul(e, place, err);
     case EX_RESHAPE: return fill_reshape(e, place, err);
     case EX_FILL: fill_made_up(e, place); return true;
     default:
-        if (!fill_place(operand, place, err)) return false;
-        compute_constant(e, place->out, count_place(place, e->rank));
+        if (!place_fill(operand, place, err)) return false;
+        compute(e, NULL, place->out, place_count(place, e->rank));
         return true;
     }
 }
@@ -368,7 +332,8 @@ static bool fill_piece(const Expr *e, const Expr *operand, const Place *place, E
 static bool fill_pieces(const Expr *e, const Place *given, Error *err)
 {
     const Expr *operand = e->count == 1 ? e->from[0] : NULL;
-    bool unary = e->kind == EX_CAST || e->kind == EX_MUL || e->kind == EX_SHIFT;
+    bool unary = e->kind == EX_CAST || e->kind == EX_MUL || e->kind == EX_SHIFT ||
+                 e->kind == EX_SQRT;
     Place place = *given;
     while (unary && operand->kind == EX_PERMUTE) {   /* element by element: any order will do */
         place = permute_place(operand, &place);
@@ -401,7 +366,7 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
 /* The place is not empty. A view comes first: most expressions are one, and go straight from
  * storage to their place. Numbers of what is quantized are made where the tensor itself is read,
  * whose blocks and channels no view keeps together. */
-static bool fill_place(const Expr *e, const Place *place, Error *err)
+bool place_fill(const Expr *e, const Place *place, Error *err)
 {
     View view;
     if (e->unknown)
@@ -423,8 +388,9 @@ static bool fill_place(const Expr *e, const Place *place, Error *err)
     case EX_REPEAT: return fill_repeat(e, place, err);
     case EX_PERMUTE: {
         Place part = permute_place(e, place);
-        return fill_place(e->from[0], &part, err);
+        return place_fill(e->from[0], &part, err);
     }
+    case EX_RESIZE: return fill_resize(e, place, err);
     default: return fill_pieces(e, place, err);
     }
 }
@@ -434,7 +400,7 @@ bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *ou
 {
     Place place = {.out = out, .dtype = e->dtype};
     bool empty = false;
-    if (e->unknown) return fill_place(e, &place, err);   /* refuses */
+    if (e->unknown) return place_fill(e, &place, err);   /* refuses */
     for (unsigned i = 0; i < e->rank; i++) {
         place.from[i] = from ? from[i] : 0;
         place.size[i] = size ? size[i] : e->dims[i];
@@ -443,5 +409,5 @@ bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *ou
         empty = empty || place.size[i] == 0;
     }
     contiguous_strides(place.size, e->rank, place.strides);
-    return empty || fill_place(e, &place, err);
+    return empty || place_fill(e, &place, err);
 }

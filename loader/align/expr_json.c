@@ -98,7 +98,18 @@ static void write_arguments(const Expr *e, JsonWriter *writer)
     case EX_TARGET: json_string(writer, e->tensor->name); break;
     case EX_CAT:
     case EX_STACK:
+    case EX_SUM:
     case EX_MEAN: json_int(writer, e->axis); break;
+    case EX_NORM:
+        if (e->axis == AXIS_NONE) json_null(writer);
+        else json_int(writer, e->axis);
+        break;
+    case EX_RESIZE:
+        json_int(writer, e->resize.axis);
+        json_string(writer, resample_name(e->resize.how));
+        json_shape(writer, e->resize.in, e->resize.count);
+        json_shape(writer, e->resize.out, e->resize.count);
+        break;
     case EX_SLICE:
         json_int(writer, e->slice.axis);
         write_bound(writer, e->slice.from);

@@ -52,9 +52,8 @@ static bool is_small_float(DType dtype)
     return dtype_info(dtype)->kind == CLASS_FLOAT && dtype != DT_F32 && dtype != DT_F64;
 }
 
-/* The operand as f32 or f64, for computing with; a rounding at its end comes off. NULL for
- * anything but floats: 3 in i64 times 0.5 has no answer that everybody expects. */
-static const Expr *take_operand(Arena *arena, const char *what, const Expr *e, Error *err)
+/* Only floats: 3 in i64 times 0.5 has no answer that everybody expects. */
+const Expr *node_float(Arena *arena, const char *what, const Expr *e, Error *err)
 {
     if (e->dtype != DT_UNKNOWN && dtype_info(e->dtype)->kind != CLASS_FLOAT) {
         error_set(err, ERR_SHAPE,
@@ -63,12 +62,11 @@ static const Expr *take_operand(Arena *arena, const char *what, const Expr *e, E
         return NULL;
     }
     if (!is_small_float(e->dtype)) return e;
-    if (e->kind == EX_CAST && e->rounding) return e->from[0];
+    if (node_unrounded(e)) return node_unrounded(e);
     return make_cast(arena, e, DT_F32, false, err);
 }
 
-/* Rounds the result of f32 arithmetic to the type it began with. f32 and f64 need none. */
-static const Expr *round_result(Arena *arena, const Expr *result, DType dtype, Error *err)
+const Expr *node_round(Arena *arena, const Expr *result, DType dtype, Error *err)
 {
     if (!result || !is_small_float(dtype)) return result;
     return make_cast(arena, result, dtype, true, err);
@@ -79,13 +77,13 @@ static const Expr *round_result(Arena *arena, const Expr *result, DType dtype, E
 static const Expr *compute(Arena *arena, const char *what, ExprKind kind, const Expr *e,
                            double constant, Error *err)
 {
-    const Expr *operand = take_operand(arena, what, e, err);
+    const Expr *operand = node_float(arena, what, e, err);
     if (!operand) return NULL;
     Expr *node = node_new(arena, kind, operand->dtype, &operand, 1, err);
     if (!node) return NULL;
     node->constant = constant;
     if (!e->unknown && !node_shape(arena, node, e->dims, e->rank, err)) return NULL;
-    return round_result(arena, node, e->dtype, err);
+    return node_round(arena, node, e->dtype, err);
 }
 
 const Expr *expr_mul(Arena *arena, const Expr *e, double constant, Error *err)
@@ -98,40 +96,133 @@ const Expr *expr_shift(Arena *arena, const Expr *e, double constant, Error *err)
     return compute(arena, "add", EX_SHIFT, e, constant, err);
 }
 
-/* Where one side is unknown it is taken to agree; node_new makes the sum unknown as well. */
-const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err)
+/* A scalar gets as many axes of size 1 as the other side has, and every axis of size 1 the other
+ * side's size. Unknown shapes are taken to agree. */
+static bool broadcast(Arena *arena, const Expr *like, const Expr **e, Error *err)
 {
-    bool known = !a->unknown && !b->unknown;
+    int64_t ones[TENSOR_RANK_MAX];
+    for (int i = 0; i < TENSOR_RANK_MAX; i++) ones[i] = 1;
+    if (like->unknown || (*e)->unknown) return true;
+    if ((*e)->rank == 0 && like->rank) *e = expr_reshape(arena, *e, ones, like->rank, err);
+    if (*e && (*e)->rank != like->rank) return true;
+    for (int i = 0; *e && i < like->rank; i++)
+        if ((*e)->dims[i] == 1 && like->dims[i] != 1)
+            *e = expr_repeat(arena, *e, i, like->dims[i], err);
+    return *e != NULL;
+}
+
+/* A node over two operands of one dtype and, after repeats, of one shape; where one side is unknown
+ * node_new makes the result unknown as well. */
+static const Expr *combine(Arena *arena, const char *what, ExprKind kind, const Expr *a,
+                           const Expr *b, Error *err)
+{
     bool same = a->dtype == b->dtype || a->dtype == DT_UNKNOWN || b->dtype == DT_UNKNOWN;
-    if (!same || (known && !same_dims(a->dims, a->rank, b->dims, b->rank))) {
-        error_set(err, ERR_SHAPE, "add: %s and %s differ%s", shape_name(a).text,
+    DType dtype = a->dtype == DT_UNKNOWN ? b->dtype : a->dtype;
+    const Expr *parts[2] = {a, b};
+    if (!broadcast(arena, b, &parts[0], err) || !broadcast(arena, a, &parts[1], err)) return NULL;
+    bool known = !a->unknown && !b->unknown;
+    if (!same || (known && !same_dims(parts[0]->dims, parts[0]->rank, parts[1]->dims,
+                                      parts[1]->rank))) {
+        error_set(err, ERR_SHAPE, "%s: %s and %s differ%s", what, shape_name(a).text,
                   shape_name(b).text, same ? "" : "; cast one of them");
         return NULL;
     }
-    const Expr *parts[2] = {take_operand(arena, "add", a, err), NULL};
-    if (parts[0]) parts[1] = take_operand(arena, "add", b, err);
+    for (int i = 0; i < 2; i++) {
+        parts[i] = node_float(arena, what, parts[i], err);
+        if (!parts[i]) return NULL;
+    }
+    Expr *node = node_new(arena, kind, is_small_float(dtype) ? DT_F32 : dtype, parts, 2, err);
+    if (!node || (known && !node_shape(arena, node, parts[0]->dims, parts[0]->rank, err)))
+        return NULL;
+    return node_round(arena, node, dtype, err);
+}
+
+const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err)
+{
+    return combine(arena, "add", EX_ADD, a, b, err);
+}
+
+const Expr *expr_product(Arena *arena, const Expr *a, const Expr *b, Error *err)
+{
+    return combine(arena, "product", EX_PRODUCT, a, b, err);
+}
+
+const Expr *expr_quotient(Arena *arena, const Expr *a, const Expr *b, Error *err)
+{
+    return combine(arena, "quotient", EX_QUOTIENT, a, b, err);
+}
+
+/* 0 stays 0, what is below becomes NaN, as everywhere. */
+const Expr *expr_sqrt(Arena *arena, const Expr *e, Error *err)
+{
+    return compute(arena, "sqrt", EX_SQRT, e, 0, err);
+}
+
+/* LoRA's B·A: 4096×16 and 16×4096. */
+const Expr *expr_matmul(Arena *arena, const Expr *a, const Expr *b, Error *err)
+{
+    bool same = a->dtype == b->dtype || a->dtype == DT_UNKNOWN || b->dtype == DT_UNKNOWN;
+    bool known = !a->unknown && !b->unknown;
+    bool matrices = (a->unknown || a->rank == 2) && (b->unknown || b->rank == 2);
+    if (!same || !matrices || (known && a->dims[1] != b->dims[0])) {
+        error_set(err, ERR_SHAPE, "matmul: %s and %s %s", shape_name(a).text, shape_name(b).text,
+                  !same ? "differ; cast one of them" : !matrices ? "are not two matrices"
+                        : "have no products: the second size of one is the first of the other");
+        return NULL;
+    }
+    const Expr *parts[2] = {node_float(arena, "matmul", a, err), NULL};
+    if (parts[0]) parts[1] = node_float(arena, "matmul", b, err);
     if (!parts[1]) return NULL;
     DType dtype = a->dtype == DT_UNKNOWN ? b->dtype : a->dtype;
-    Expr *node = node_new(arena, EX_ADD, is_small_float(dtype) ? DT_F32 : dtype, parts, 2, err);
-    if (!node || (known && !node_shape(arena, node, a->dims, a->rank, err))) return NULL;
-    return round_result(arena, node, dtype, err);
+    Expr *node = node_new(arena, EX_MATMUL, is_small_float(dtype) ? DT_F32 : dtype, parts, 2, err);
+    if (!node) return NULL;
+    node->rank = 2;
+    if (known && !node_shape(arena, node, (const int64_t[]){a->dims[0], b->dims[1]}, 2, err))
+        return NULL;
+    return node_round(arena, node, dtype, err);
 }
 
 /* The axis stays with size 1, so that repeat can widen it again: 100×8 over 0 gives 1×8. */
-const Expr *expr_mean(Arena *arena, const Expr *e, int axis, Error *err)
+static const Expr *reduce(Arena *arena, const char *what, ExprKind kind, const Expr *e, int axis,
+                          Error *err)
 {
-    if (!node_axis("mean", e, &axis, 0, err)) return NULL;
-    if (!e->unknown && e->dims[axis] == 0) {
+    if (!node_axis(what, e, &axis, 0, err)) return NULL;
+    if (kind == EX_MEAN && !e->unknown && e->dims[axis] == 0) {
         error_set(err, ERR_SHAPE, "mean: dim %d of %s is empty", axis, shape_name(e).text);
         return NULL;
     }
-    const Expr *operand = take_operand(arena, "mean", e, err);
+    const Expr *operand = node_float(arena, what, e, err);
     if (!operand) return NULL;
-    Expr *node = node_new(arena, EX_MEAN, operand->dtype, &operand, 1, err);
+    Expr *node = node_new(arena, kind, operand->dtype, &operand, 1, err);
     if (!node) return NULL;
     node->axis = axis;
     if (!e->unknown && !node_resize(arena, node, e, axis, 1, err)) return NULL;
-    return round_result(arena, node, e->dtype, err);
+    return node_round(arena, node, e->dtype, err);
+}
+
+const Expr *expr_mean(Arena *arena, const Expr *e, int axis, Error *err)
+{
+    return reduce(arena, "mean", EX_MEAN, e, axis, err);
+}
+
+const Expr *expr_sum(Arena *arena, const Expr *e, int axis, Error *err)
+{
+    return reduce(arena, "sum", EX_SUM, e, axis, err);
+}
+
+/* A weight of 64×3×7×7 and axis 0: 64×1×1×1, torch.norm_except_dim(w, 2, 0). */
+const Expr *expr_norm(Arena *arena, const Expr *e, int axis, Error *err)
+{
+    if (axis != AXIS_NONE && !node_axis("norm", e, &axis, 0, err)) return NULL;
+    const Expr *operand = node_float(arena, "norm", e, err);
+    if (!operand) return NULL;
+    Expr *node = node_new(arena, EX_NORM, operand->dtype, &operand, 1, err);
+    if (!node) return NULL;
+    node->axis = axis;
+    int64_t dims[TENSOR_RANK_MAX];
+    for (int i = 0; i < e->rank; i++) dims[i] = i == axis ? e->dims[i] : 1;
+    if (!e->unknown && !node_shape(arena, node, dims, e->rank, err)) return NULL;
+    return node_round(arena, node, e->dtype, err);
 }
 
 /* Whether a constant keeps its value in that dtype, rounding to a float excepted. 0.1 may go

@@ -23,5 +23,17 @@ Expr *node_resize(Arena *arena, Expr *node, const Expr *like, int axis, int64_t 
 /* Makes a negative axis positive; `what` starts the error. Any axis is fine while the shape is
  * unknown. `room` is 1 where an axis may be put behind the last. */
 bool node_axis(const char *what, const Expr *e, int *axis, int room, Error *err);
+/* The operand as f32 or f64, for computing with; a rounding at its end comes off. NULL for
+ * anything but floats. */
+const Expr *node_float(Arena *arena, const char *what, const Expr *e, Error *err);
+/* Rounds the result of f32 arithmetic to the type it began with. f32 and f64 need none; a result
+ * of NULL stays NULL. */
+const Expr *node_round(Arena *arena, const Expr *result, DType dtype, Error *err);
+/* What a rounding at the end of arithmetic stands on; NULL for anything else. An op that moves data
+ * is put below such a rounding, which then still is the end of the chain. */
+static inline const Expr *node_unrounded(const Expr *e)
+{
+    return e->kind == EX_CAST && e->rounding ? e->from[0] : NULL;
+}
 
 #endif

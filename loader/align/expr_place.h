@@ -1,0 +1,35 @@
+/* Place: a part of an expression's result that is being made, and where it goes. What the files
+ * that work out values share; for expr_*.c only. */
+#ifndef LOADER_ALIGN_EXPR_PLACE_H
+#define LOADER_ALIGN_EXPR_PLACE_H
+
+#include "loader/align/expr.h"
+
+/* Elements that a node works on at a time, about: what bounds its memory. */
+enum { PIECE = 1 << 19 };
+
+/* Strides in elements. */
+typedef struct Place {
+    /* [rank] each: the box in the node's result, and how far its axes lie apart in `out` */
+    int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX];
+    unsigned char *out;          /* the box's first element; borrowed */
+    DType dtype;                 /* of the elements in `out`: the node's; but below the cast of what
+                                    is quantized or packed, what its leaves are read as */
+} Place;
+
+/* Makes the values of a place that is not empty. */
+bool place_fill(const Expr *e, const Place *place, Error *err);
+/* Elements of a place; there are as many as fit in memory. */
+size_t place_count(const Place *place, unsigned rank);
+/* Values of a box of `e`, packed, as doubles; `held` has room for as many elements of e's dtype.
+ * Sets the strides. */
+bool place_doubles(const Expr *e, Place *place, unsigned char *held, double *out, Error *err);
+
+/* The nodes that compute, each over a packed place of bounded size. Sums run in the order of the
+ * operand, so that a value is the same whatever the box it is asked in. */
+bool fill_reduction(const Expr *e, const Place *place, Error *err);  /* MEAN SUM NORM */
+bool fill_matmul(const Expr *e, const Place *place, Error *err);
+/* Any place: it cuts it itself, since it needs its whole axis. */
+bool fill_resize(const Expr *e, const Place *place, Error *err);
+
+#endif
