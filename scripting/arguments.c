@@ -146,6 +146,37 @@ bool take_flag(Call *call, int index, const char *field, bool *flag, Error *err)
     return error_set(err, ERR_RULE, "%s: %s must be true or false", call->name, field);
 }
 
+/* 2.0 is a whole number as well, "2" is none. */
+bool take_whole(Call *call, const char *field, int64_t *number, Error *err)
+{
+    int whole = 0;
+    lua_pushstring(call->L, field);
+    if (lua_rawget(call->L, 1) == LUA_TNIL) return true;
+    *number = lua_type(call->L, -1) == LUA_TNUMBER ? lua_tointegerx(call->L, -1, &whole) : -1;
+    if (*number >= 0 && whole) return true;
+    return error_set(err, ERR_RULE, "%s: %s must be a whole number, got %s", call->name, field,
+                     type_name(call->L, -1));
+}
+
+/* The words are listed where none of them was given. */
+bool take_word(Call *call, const char *field, const char *const *words, size_t n, int *choice,
+                 Error *err)
+{
+    lua_pushstring(call->L, field);
+    if (lua_rawget(call->L, 1) == LUA_TNIL) return true;
+    const char *word = lua_type(call->L, -1) == LUA_TSTRING ? lua_tostring(call->L, -1) : NULL;
+    for (size_t i = 0; word && i < n; i++) {
+        if (strcmp(word, words[i]) != 0) continue;
+        *choice = (int)i;
+        return true;
+    }
+    Text list = {0};
+    for (size_t i = 0; i < n; i++) text_addf(&list, "%s\"%s\"", i ? ", " : "", words[i]);
+    error_set(err, ERR_RULE, "%s: %s must be one of %s", call->name, field, text_string(&list));
+    text_done(&list);
+    return false;
+}
+
 /* Linear: no statement knows more than a handful of fields. */
 static bool is_known(const char *field, const char *const *known, size_t n)
 {

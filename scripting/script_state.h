@@ -100,6 +100,12 @@ bool take_names(Call *call, int first, const char *const **names, size_t *n, Err
 bool take_list(Call *call, int index, const char *const **names, size_t *n, Error *err);
 /* A boolean field of the options table at `index`; false when it is absent. */
 bool take_flag(Call *call, int index, const char *field, bool *flag, Error *err);
+/* A number field of the table at 1, 0 or more; *number stays as it is when it is absent. */
+bool take_whole(Call *call, const char *field, int64_t *number, Error *err);
+/* A text field of the table at 1 that is one of `n` words; *choice becomes its index, and stays as
+ * it is when the field is absent. */
+bool take_word(Call *call, const char *field, const char *const *words, size_t n, int *choice,
+                 Error *err);
 /* Whether all text fields of a table are among `known` (`n` of them). */
 bool check_fields(Call *call, int index, const char *const *known, size_t n, Error *err);
 bool check_count(Call *call, int most, Error *err);

@@ -1,5 +1,5 @@
 /* The functions behind the statements of words.h; statements.c holds those on names and rule
- * text, statements_values.c those that take Lua values. */
+ * text, statements_values.c those that take Lua values, statements_match.c match{…}. */
 #ifndef SCRIPTING_STATEMENTS_H
 #define SCRIPTING_STATEMENTS_H
 
@@ -10,6 +10,8 @@
 STATEMENTS(STATEMENT_FUNCTION)
 #undef STATEMENT_FUNCTION
 
+/* A pattern over target keys, in the draft's arena, where the ledger finds it later. */
+const Pattern *compile_pattern(Call *call, const char *text, Error *err);
 /* Runs compiled rules over the draft. */
 bool apply_rules(Call *call, const RuleBlock *block, Error *err);
 

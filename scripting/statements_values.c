@@ -188,8 +188,8 @@ static bool charge_pattern(Call *call, Error *err)
            error_set(err, ERR_LIMIT, "over the limit");
 }
 
-/* A pattern over target keys, in the draft's arena, where the ledger finds it later. */
-static const Pattern *compile_pattern(Call *call, const char *text, Error *err)
+/* Charged before it is compiled: it will be tried on every target. */
+const Pattern *compile_pattern(Call *call, const char *text, Error *err)
 {
     if (!charge_pattern(call, err)) return NULL;
     Arena *arena = draft_arena(call->script->draft);
@@ -340,13 +340,7 @@ static bool take_patterns(Call *call, const char *field, const Pattern ***patter
 static bool take_loaded(Call *call, int64_t *loaded, Error *err)
 {
     *loaded = -1;
-    lua_pushliteral(call->L, "loaded");
-    if (lua_rawget(call->L, 1) == LUA_TNIL) return true;
-    int whole;
-    *loaded = lua_tointegerx(call->L, -1, &whole);
-    return (whole && *loaded >= 0) ||
-           error_set(err, ERR_RULE, "expect: loaded must be a whole number, got %s",
-                     type_name(call->L, -1));
+    return take_whole(call, "loaded", loaded, err);
 }
 
 /* Lists or single patterns; several statements add up in the draft. */

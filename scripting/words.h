@@ -20,6 +20,8 @@
     X(rule, "source, name, op, …", "one rule from Lua values")                                 \
     X(each, "function(key, tensor) … end",                                                     \
       "calls a function for every key: nil leaves it, false drops it, text renames it")        \
+    X(match, "{\"suffix\" | \"order\" | \"shape\", once=, boundary=, name=, shape=, within=, …}",   \
+      "pairs keys with targets by the end of their names, their order, or their shapes")       \
     X(fill, "\"pattern\", op", "makes up target tensors that are missing or of another shape") \
     X(keep_target, "\"pattern\", …", "keeps the target's own values")                          \
     X(policy, "{shape=, dtype=, missing=, unused=, reuse=, collide=}",                         \

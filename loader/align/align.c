@@ -89,6 +89,7 @@ Alignment *align_finish(Draft *draft, Error *err)
     map_init(&alignment->names);
     list_bindings(alignment);
     list_uses(alignment);
+    match_all(alignment);
     bind_all(alignment);
     close_uses(alignment);
     close_optimizer(alignment);
@@ -111,6 +112,8 @@ void align_unref(Alignment *alignment)
     if (!alignment || atomic_fetch_sub(&alignment->refs, 1) != 1) return;
     map_done(&alignment->names);
     free(alignment->bindings);
+    free(alignment->matches);
+    free(alignment->match_of_key);
     free(alignment->uses);
     free(alignment->use_start);
     free(alignment->use_list);

@@ -1,10 +1,12 @@
-/* Binding: every target gets its state. In this order: keep_target, the key of the same name,
- * fill, a storage shared with a target that got its value, policy{missing=…}. */
+/* Binding: every target gets its state. In this order: keep_target, the key of the same name (or
+ * the one that match{} found), fill, a storage shared with a target that got its value,
+ * policy{missing=…}. */
 #include "loader/align/align_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/align/draft_parts.h"
 #include "loader/align/shape_diff.h"
 
 typedef struct Binder {
@@ -244,6 +246,59 @@ static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
     if (binding->status == BIND_LOADED || !binding->target) take_shape(binding, key->expr);
 }
 
+/* ---- match{} ---- */
+
+/* The key is for several targets, and reuse="error" lets none have it. */
+static void bind_ambiguous(Binder *binder, Binding *binding, const DraftKey *key)
+{
+    set_sources(binder, binding, key->expr);
+    binding->step = key->step;
+    binding->status = BIND_AMBIGUOUS;
+    binding->own = own_value(binder, binding->target);
+    binding->reason = "its source fits several targets";
+}
+
+/* "reshape(3,8)", as rules would have said it. */
+static const char *show_reshape(Binder *binder, const Tensor *target)
+{
+    Text text = {0};
+    text_add(&text, "reshape(");
+    for (unsigned i = 0; i < target->rank; i++)
+        text_addf(&text, "%s%lld", i ? "," : "", (long long)target->dims[i]);
+    text_addc(&text, ')');
+    const char *shown = arena_strdup(binder->arena, text_string(&text));
+    text_done(&text);
+    return shown;
+}
+
+/* The key gets the target's name, as by a rule, and its shape where the elements alone count. A
+ * source whose shape is not known goes as it is. */
+static void bind_match(Binder *binder, Binding *binding, const DraftKey *key, const Match *match)
+{
+    static const How hows[] = {HOW_SUFFIX, HOW_ORDER, HOW_SHAPE};
+    DraftKey made = *key;
+    const char *ops = NULL;
+    const Tensor *target = binding->target;
+    if (match->ambiguous && key->expr) {
+        bind_ambiguous(binder, binding, key);
+        return;
+    }
+    if (match->rule->shape == MATCH_SAME_COUNT && key->expr && !key->expr->unknown &&
+        target->dims &&
+        !same_dims(key->expr->dims, key->expr->rank, target->dims, target->rank)) {
+        const Expr *shaped =
+            expr_reshape(binder->arena, key->expr, target->dims, target->rank, NULL);
+        if (shaped) made.expr = shaped;
+        if (shaped) ops = show_reshape(binder, target);
+    }
+    if (ops || strcmp(key->name, binding->name) != 0)
+        made.step = step_new(binder->alignment->draft, match->rule->origin, match->rule->what,
+                             key->name, binding->name, ops, &key->step, 1);
+    bind_key(binder, binding, &made);
+    if (binding->how == HOW_EXACT || binding->how == HOW_RULE)
+        binding->how = hows[match->rule->kind];
+}
+
 /* ---- fills ---- */
 
 /* Gives the target a made-up value; one that cannot be filled keeps its state and says why. */
@@ -329,12 +384,15 @@ static bool keep_by_rule(Binder *binder, Binding *binding, const DraftKey *key)
 
 /* The first part of the order above, for one target; ties and policy follow when all of them are
  * bound. A fill() also mends a target that was refused for its shape, never one that fits. */
-static void bind_target(Binder *binder, Binding *binding)
+static void bind_target(Binder *binder, size_t index)
 {
-    const DraftKey *key = draft_find(binder->alignment->draft, binding->name);
+    Binding *binding = &binder->alignment->bindings[index];
+    const Match *match = binder->alignment->matches ? &binder->alignment->matches[index] : NULL;
+    const DraftKey *key = match_key(binder->alignment, index);
     if (keep_by_rule(binder, binding, key)) return;
     binder->misshapen = false;
-    if (key) bind_key(binder, binding, key);
+    if (key && match && match->rule) bind_match(binder, binding, key, match);
+    else if (key) bind_key(binder, binding, key);
     if (!key || binder->misshapen) fill_by_rule(binder, binding);
 }
 
@@ -379,7 +437,7 @@ void bind_all(Alignment *alignment)
     binder.stamps = mem_alloc((alignment->use_count + 1) * sizeof *binder.stamps);
     for (size_t i = 0; i < alignment->count; i++) {
         if (alignment->target)
-            bind_target(&binder, &alignment->bindings[i]);
+            bind_target(&binder, i);
         else
             bind_key(&binder, &alignment->bindings[i], draft_at(alignment->draft, i));
     }

@@ -88,7 +88,7 @@ static void mark_offered(Alignment *alignment, unsigned char *seen)
     Living living = {.alignment = alignment, .seen = seen};
     for (size_t i = 0; i < draft_count(alignment->draft); i++) {
         living.key = draft_at(alignment->draft, i);
-        living.binding = align_find(alignment, living.key->name);
+        living.binding = match_target(alignment, i);
         if (living.binding && takes_sources(living.binding) && !living.key->collision) continue;
         if (!living.key->collision) {
             expr_leaves(living.key->expr, see_leaf, &living);

@@ -1,12 +1,20 @@
 /* The inside of an Alignment, for the files that make one: align.c (the object), align_bind.c
- * (every target's state), align_tie.c (targets that share memory), align_close.c (sources,
- * expect, sums), optimizer.c (what follows the weights), suggest.c (what would help). */
+ * (every target's state), align_match.c (which key a target gets), align_tie.c (targets that
+ * share memory), align_close.c (sources, expect, sums), optimizer.c (what follows the weights),
+ * suggest.c (what would help). */
 #ifndef LOADER_ALIGN_ALIGN_PARTS_H
 #define LOADER_ALIGN_ALIGN_PARTS_H
 
 #include <stdatomic.h>
 
 #include "loader/align/align.h"
+
+/* What match{} decided for a target. */
+typedef struct Match {
+    uint32_t key;                /* index of a key of the draft; MAP_NONE = it gets none */
+    const MatchRule *rule;       /* what paired them; NULL: they have the same name */
+    bool ambiguous;              /* the key is for several targets, and none may have it */
+} Match;
 
 struct Alignment {
     atomic_uint refs;            /* holders; the last one frees */
@@ -16,6 +24,9 @@ struct Alignment {
     StateDict *source;           /* of the chosen container; lives as long as the checkpoint */
     StateDict *target;           /* one reference; NULL without a target */
     Policy policy;               /* the draft's, as it was when it was closed */
+    Match *matches;              /* owned, [count]; NULL: names alone bind */
+    uint32_t *match_of_key;      /* owned, [keys of the draft], with matches: the first target,
+                                    in target order, that the key was paired with */
     Binding *bindings;           /* owned, [count] */
     size_t count;
     NameMap names;               /* target key → index of bindings */
@@ -29,6 +40,13 @@ struct Alignment {
     const struct OptimizerMove *optimizer;   /* what optimizer{…} comes to; NULL: there is none */
     bool another_size;           /* shapes differ as those of another architecture size do */
 };
+
+/* Carries out match{…}, in the order of the script. */
+void match_all(Alignment *alignment);
+/* The key that the index-th target gets; NULL = none. */
+const DraftKey *match_key(const Alignment *alignment, size_t index);
+/* The target that the index-th key goes to, or the first of several; NULL = none. */
+const Binding *match_target(const Alignment *alignment, size_t key);
 
 /* Sets status, value and reason of every binding; the names map is there already. */
 void bind_all(Alignment *alignment);

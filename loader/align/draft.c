@@ -35,6 +35,7 @@ void draft_free(Draft *draft)
     free(draft->fills);
     free(draft->keeps);
     free(draft->expects);
+    later_done(&draft->later);
     arena_free(draft->arena);
     free(draft);
 }
@@ -138,6 +139,11 @@ void draft_set_optimizer(Draft *draft, const OptimizerRule *rule)
 const OptimizerRule *draft_optimizer(const Draft *draft)
 {
     return draft->optimizer;
+}
+
+Later *draft_later(Draft *draft)
+{
+    return &draft->later;
 }
 
 /* Patterns stay where they are; the list of them is copied. */

@@ -7,6 +7,7 @@
 #ifndef LOADER_ALIGN_DRAFT_H
 #define LOADER_ALIGN_DRAFT_H
 
+#include "loader/align/later.h"
 #include "loader/align/rule.h"
 #include "loader/tensor/checkpoint.h"
 
@@ -166,6 +167,7 @@ void draft_expect(Draft *draft, const Expect *expect);           /* copied; adds
 /* Copied; a second one replaces the first. */
 void draft_set_optimizer(Draft *draft, const OptimizerRule *rule);
 const OptimizerRule *draft_optimizer(const Draft *draft);        /* NULL: none */
+Later *draft_later(Draft *draft);                                /* to be added to */
 void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

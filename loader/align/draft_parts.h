@@ -34,6 +34,7 @@ struct Draft {
     size_t expect_count, expect_room;
     const OptimizerRule *optimizer;  /* NULL: none */
     Policy policy;               /* as the last policy{} left it */
+    Later later;                 /* match{} and what else waits for the end */
 };
 
 /* The value behind a key: of a collision, that of the last comer. */

@@ -116,7 +116,7 @@ static void list_both(Suggester *suggester)
     suggester->spares = mem_alloc((keys + 1) * sizeof *suggester->spares);
     for (size_t i = 0; suggester->missing_count && i < keys; i++) {
         const DraftKey *key = draft_at(alignment->draft, i);
-        if (key->expr && !key->collision && !align_find(alignment, key->name))
+        if (key->expr && !key->collision && !match_target(alignment, i))
             suggester->spares[suggester->spare_count++] = (SpareKey){.key = key};
     }
 }

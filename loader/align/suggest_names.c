@@ -123,7 +123,7 @@ static bool breaks_others(const Suggester *suggester, const Vote *vote)
     for (size_t i = 0; i < draft_count(draft); i++) {
         const DraftKey *key = draft_at(draft, i);
         if (strncmp(key->name, vote->from, vote->from_length) != 0) continue;
-        const Binding *binding = align_find(suggester->alignment, key->name);
+        const Binding *binding = match_target(suggester->alignment, i);
         if (binding && binding->status == BIND_LOADED) return true;
     }
     return false;

@@ -247,7 +247,9 @@ void suggest_shapes(Alignment *alignment)
     alignment->another_size = is_another_size(alignment);
     for (size_t i = 0; i < alignment->count; i++) {
         const Binding *binding = &alignment->bindings[i];
+        const DraftKey *key = match_key(alignment, i);
         if (alignment->another_size && binding->status != BIND_DTYPE) continue;
+        if (key && strcmp(key->name, binding->name) != 0) continue;   /* match{}: another name */
         ops[i] = needed_op(alignment->arena, binding);
         count += ops[i] != NULL;
     }

@@ -1,0 +1,53 @@
+/* Later: the statements of a rule script whose effect is at the end, when every key has its
+ * name. The Draft records them in the order of the script; align_finish carries them out. */
+#ifndef LOADER_ALIGN_LATER_H
+#define LOADER_ALIGN_LATER_H
+
+#include "loader/align/rule.h"
+
+typedef enum MatchKind { MATCH_SUFFIX, MATCH_ORDER, MATCH_SHAPE } MatchKind;
+
+/* Whether the shapes of a key and a target count when they are paired. */
+typedef enum MatchShape {
+    MATCH_ANY_SHAPE,         /* no: the ledger looks at them afterwards */
+    MATCH_SAME_SHAPE,        /* they must be equal; an unknown one fits anything */
+    MATCH_SAME_COUNT         /* as many elements; the key is reshaped */
+} MatchShape;
+
+/* What a key is for that several targets choose. */
+typedef enum MatchReuse {
+    MATCH_REUSE_POLICY,      /* as policy{reuse=…} says in the end */
+    MATCH_REUSE_ERROR,       /* if several of them have its shape: all of those are ambiguous */
+    MATCH_REUSE_ALL,         /* all of them take it */
+    MATCH_REUSE_ONCE         /* the first in the order of the alphabet takes it, whatever its
+                                shape; the others get nothing */
+} MatchReuse;
+
+/* `match{…}`: pairs keys with targets by something else than equal names. A target that gets
+ * no key is missing, also where a key has its name, unless `rest`. */
+typedef struct MatchRule {
+    Origin origin;
+    const char *what;        /* the statement, short: `match{"suffix"}` */
+    MatchKind kind;
+    MatchShape shape;        /* of SUFFIX: keys of another shape are no candidates; of ORDER */
+    MatchReuse reuse;        /* of SUFFIX */
+    bool segments;           /* of SUFFIX: a suffix begins behind a dot (or is the whole name) */
+    bool name;               /* of ORDER: names must agree, too */
+    bool all;                /* of ORDER: the first pair that does not agree is an error */
+    bool rest;               /* keys that have their target's name go there first */
+    const Pattern *within[2];   /* of SHAPE: over whole names of keys and of targets; equal
+                                captures make a group; NULL = all is one group */
+    int64_t count;           /* how many pairs there have to be; -1: not said */
+} MatchRule;
+
+/* All of them; zeros are none. Lists are owned, growing. */
+typedef struct Later {
+    MatchRule *matches;
+    size_t match_count, match_room;
+} Later;
+
+void later_done(Later *later);
+/* The record is copied; what it points to must live as long as the draft. */
+void later_match(Later *later, const MatchRule *rule);
+
+#endif
