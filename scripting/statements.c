@@ -128,8 +128,8 @@ bool run_seg(Call *call, Error *err)
     return draft_seg(call->script->draft, call->origin, names, n, err);
 }
 
-/* Rule text is charged for what matching it may cost: its lines times the keys. */
-static bool charge_lines(Call *call, size_t lines)
+/* What matching may cost: lines times keys. */
+bool charge_lines(Call *call, size_t lines)
 {
     if (!draft_ready(call->script->draft, &(Error){0})) return true;   /* the statement says it */
     grow_limits(call->script);

@@ -1,5 +1,6 @@
 /* The functions behind the statements of words.h; statements.c holds those on names and rule
- * text, statements_values.c those that take Lua values, statements_match.c match{…}. */
+ * text, statements_values.c those that take Lua values, statements_match.c
+ * match{…}, statements_resub.c resub. */
 #ifndef SCRIPTING_STATEMENTS_H
 #define SCRIPTING_STATEMENTS_H
 
@@ -12,6 +13,8 @@ STATEMENTS(STATEMENT_FUNCTION)
 
 /* A pattern over target keys, in the draft's arena, where the ledger finds it later. */
 const Pattern *compile_pattern(Call *call, const char *text, Error *err);
+/* Charges for so many lines of rule text over every key; false when the limit is reached. */
+bool charge_lines(Call *call, size_t lines);
 /* Runs compiled rules over the draft. */
 bool apply_rules(Call *call, const RuleBlock *block, Error *err);
 

@@ -15,6 +15,8 @@
     X(prefix, "\"prefix\"", "puts a prefix before every key")                                  \
     X(seg, "\"segment\", …", "takes segments out of the keys, wherever they stand")            \
     X(sub, "[[ run -> run … ]]", "replaces runs of segments in every key, line after line")    \
+    X(resub, "\"regex\", \"replacement\" | {{\"regex\", \"replacement\"}, …, count=}",       \
+      "replaces what a regular expression finds in every key, as Python's re.sub")             \
     X(rules, "[[ pattern -> name |> ops … ]]",                                                 \
       "each key goes to the first line that fits; nothing on the right drops it")              \
     X(rule, "source, name, op, …", "one rule from Lua values")                                 \

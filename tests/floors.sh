@@ -67,6 +67,7 @@ one_file() {   # HEADER (a regular expression), WHERE (likewise), WHAT
 one_file 'n?curses[^>]*' '^viewer/terminal|^$' curses
 one_file 'zip\.h' '^loader/source/zip|^$' libzip
 one_file 'hdf5\.h' '^loader/format/hdf5_child|^$' libhdf5
+one_file 'pcre2\.h' '^loader/align/regex|^$' PCRE2
 one_file 'sys/mman\.h' '^loader/source/|^$' mmap
 one_file 'curl/curl\.h' '^loader/source/|^$' curl
 check "yajl stays in loader/core" \

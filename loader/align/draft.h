@@ -144,6 +144,13 @@ bool draft_keep(Draft *draft, Origin origin, const char *prefix, Error *err);
 bool draft_prefix(Draft *draft, Origin origin, const char *prefix, Error *err);
 bool draft_seg(Draft *draft, Origin origin, const char *const *segments, size_t n, Error *err);
 bool draft_sub(Draft *draft, const SubBlock *block, Error *err);
+/* One pair of re.sub, see regex.h. */
+typedef struct Resub {
+    const char *pattern, *replacement;
+    uint64_t count;              /* of matches in a name; 0 = all */
+} Resub;
+/* Each over every key, in order: the second sees what the first has made. */
+bool draft_resub(Draft *draft, Origin origin, const Resub *pairs, size_t n, Error *err);
 /* `call` runs Lua functions that stand as ops (OpContext.call). */
 bool draft_rules(Draft *draft, const RuleBlock *block,
                  bool (*call)(void *host, const Op *op, const OpContext *context,
