@@ -1,4 +1,4 @@
-/* The statement match{…}: how keys and targets are paired where their names differ. */
+/* The statements match{…}, which pairs keys and targets where their names differ, and tie. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -171,5 +171,36 @@ bool run_match(Call *call, Error *err)
         return error_set(err, ERR_RULE, "match: there is no target to match with");
     rule.what = show_match(call, &rule);
     later_match(draft_later(draft), &rule);
+    return true;
+}
+
+/* ---- tie ---- */
+
+/* One name from what the other's pattern captures. Expressions that need Lua are refused: Lua is
+ * gone when they would be asked. */
+static const Template *compile_name(Call *call, const char *text, const Pattern *from, Error *err)
+{
+    const TemplateScope scope = {.sources = &from, .source_count = 1};
+    const Template *name = template_compile(draft_arena(call->script->draft), text, strlen(text),
+                                            &scope, NULL, err);
+    if (!name) error_prefix(err, "tie: %s", text);
+    return name;
+}
+
+/* Either name must follow from the other. */
+bool run_tie(Call *call, Error *err)
+{
+    TieRule rule = {.origin = call->origin};
+    const char *alias = check_count(call, 2, err) ? take_name(call, 1, err) : NULL;
+    const char *owner = alias ? take_name(call, 2, err) : NULL;
+    if (!owner) return false;
+    if (strcmp(alias, owner) == 0)
+        return error_set(err, ERR_RULE, "tie: the two names are the same");
+    if (!(rule.alias = compile_pattern(call, alias, err)) ||
+        !(rule.owner = compile_pattern(call, owner, err)) ||
+        !(rule.alias_name = compile_name(call, alias, rule.owner, err)) ||
+        !(rule.owner_name = compile_name(call, owner, rule.alias, err)))
+        return false;
+    later_tie(draft_later(call->script->draft), &rule);
     return true;
 }

@@ -24,6 +24,7 @@
       "calls a function for every key: nil leaves it, false drops it, text renames it")        \
     X(match, "{\"suffix\" | \"order\" | \"shape\", once=, boundary=, name=, shape=, within=, …}",   \
       "pairs keys with targets by the end of their names, their order, or their shapes")       \
+    X(tie, "\"name\", \"name\"", "makes two names one tensor: the first shares the second's values")   \
     X(fill, "\"pattern\", op", "makes up target tensors that are missing or of another shape") \
     X(keep_target, "\"pattern\", …", "keeps the target's own values")                          \
     X(policy, "{shape=, dtype=, missing=, unused=, reuse=, collide=}",                         \

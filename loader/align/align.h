@@ -57,7 +57,8 @@ typedef struct Binding {
     uint8_t rank;
     const char *reason;          /* "dim 0", "f16 → f32", "100 of 200 rows"…; NULL = none */
     const char *suggest;         /* a rule line that would settle it; NULL = none */
-    const Tensor *tied_to;       /* TIED: the target it shares storage with */
+    const struct Binding *tied_to;   /* TIED, and FILLED or KEPT like another one: the binding
+                                    that it shares storage with; NULL = none */
 } Binding;
 
 /* What became of one tensor of the source. */

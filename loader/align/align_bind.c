@@ -442,10 +442,13 @@ void bind_all(Alignment *alignment)
             bind_key(&binder, &alignment->bindings[i], draft_at(alignment->draft, i));
     }
     if (alignment->target) {
+        tie_by_rules(alignment);
         tie_missing(alignment);
         settle_missing(&binder);
         tie_fills(alignment);
     }
+    tie_by_rules(alignment);
+    tie_notes(alignment);
     note_idle(&binder);
     free(binder.leaves);
     free(binder.stamps);

@@ -89,7 +89,8 @@ static void mark_offered(Alignment *alignment, unsigned char *seen)
     for (size_t i = 0; i < draft_count(alignment->draft); i++) {
         living.key = draft_at(alignment->draft, i);
         living.binding = match_target(alignment, i);
-        if (living.binding && takes_sources(living.binding) && !living.key->collision) continue;
+        bool loaded = living.binding && living.binding->status == BIND_LOADED;
+        if (loaded && !living.key->collision) continue;
         if (!living.key->collision) {
             expr_leaves(living.key->expr, see_leaf, &living);
             continue;

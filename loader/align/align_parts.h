@@ -55,6 +55,10 @@ void bind_all(Alignment *alignment);
  * filled ones that share a storage take the same fill. */
 void tie_missing(Alignment *alignment);
 void tie_fills(Alignment *alignment);
+/* Carries out tie(…). Called again when policy has given values to what was missing. */
+void tie_by_rules(Alignment *alignment);
+/* Says what tie(…) could not do. */
+void tie_notes(Alignment *alignment);
 
 /* What became of every source tensor. */
 void close_uses(Alignment *alignment);
@@ -69,6 +73,16 @@ void close_summary(Alignment *alignment);
 
 /* Nearest names and suggested rules, for what is open. */
 void suggest_all(Alignment *alignment);
+
+/* The binding whose value it shares in the end: itself when it is not tied. */
+static inline const Binding *tie_root(const Binding *binding)
+{
+    while (binding->tied_to) binding = binding->tied_to;
+    return binding;
+}
+
+/* Whether two tensors are the same elements of one storage. */
+bool tie_same_view(const Tensor *a, const Tensor *b);
 
 /* Whether a whole-key pattern fits, when nobody asks for captures. */
 bool name_fits(const Pattern *pattern, const char *name);

@@ -29,7 +29,7 @@ static int compare_bindings(const void *a, const void *b)
 }
 
 /* Equal shapes and strides too: a transposed view of the storage is another tensor. */
-static bool same_view(const Tensor *a, const Tensor *b)
+bool tie_same_view(const Tensor *a, const Tensor *b)
 {
     if (compare_place(a, b) || a->dtype != b->dtype) return false;
     if (!same_dims(a->dims, a->rank, b->dims, b->rank)) return false;
@@ -53,7 +53,7 @@ static void tie_to(Binding *binding, const Binding *other)
     binding->origin = other->origin;
     binding->op = other->op;
     binding->cast = other->cast;
-    binding->tied_to = other->target;
+    binding->tied_to = other;
     binding->reason = NULL;
 }
 
@@ -85,7 +85,7 @@ static const Binding *find_partner(Binding *const *given, size_t count, const Te
             high = middle;
     }
     for (; low < count && compare_place(given[low]->target, wanted) == 0; low++)
-        if (same_view(given[low]->target, wanted)) return given[low];
+        if (tie_same_view(given[low]->target, wanted)) return given[low];
     return NULL;
 }
 
@@ -112,11 +112,12 @@ void tie_fills(Alignment *alignment)
 {
     size_t count;
     Binding **filled = list_by_storage(alignment, BIND_FILLED, BIND_FILLED, &count);
-    for (size_t i = 1; i < count; i++)
-        if (same_view(filled[i - 1]->target, filled[i]->target)) {
-            tie_to(filled[i], filled[i - 1]);
-            filled[i]->tied_to = filled[i - 1]->tied_to ? filled[i - 1]->tied_to
-                                                        : filled[i - 1]->target;
-        }
+    for (size_t i = 1; i < count; i++) {
+        const Binding *first = tie_root(filled[i - 1]);
+        if (!tie_same_view(filled[i - 1]->target, filled[i]->target)) continue;
+        if (first == tie_root(filled[i])) continue;      /* tie() has done it */
+        tie_to(filled[i], filled[i - 1]);
+        filled[i]->tied_to = first;
+    }
     free(filled);
 }

@@ -186,7 +186,7 @@ bool draft_close(Draft *draft, Error *err)
 {
     if (!draft_ready(draft, err)) return false;
     if (draft->policy.collide == COLLIDE_LAST) settle_collisions(draft);
-    return true;
+    return draft->target || tie_keys(draft, err);
 }
 
 size_t draft_collision_count(const Draft *draft)

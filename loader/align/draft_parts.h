@@ -1,6 +1,6 @@
 /* The inside of a Draft, for the files that make one: draft.c (the object, what it hands out),
  * draft_container.c (where its keys come from), draft_edit.c (one statement's changes and the
- * collisions they end in), draft_statements.c (strip, keep …), draft_rules.c and
+ * collisions they end in), draft_tie.c (tie), draft_statements.c (strip, keep …), draft_rules.c and
  * draft_gather.c (rules blocks). */
 #ifndef LOADER_ALIGN_DRAFT_PARTS_H
 #define LOADER_ALIGN_DRAFT_PARTS_H
@@ -85,6 +85,9 @@ void edit_abandon(Edit *edit);
 /* `before` holds n steps, NULLs among them are left out. Strings are borrowed. */
 const Step *step_new(Draft *draft, Origin origin, const char *what, const char *from,
                      const char *to, const char *ops, const Step *const *before, size_t n);
+
+/* Without a target: the aliases that tie(…) names become keys. */
+bool tie_keys(Draft *draft, Error *err);
 
 /* Turns the collisions into what collide="last" says. */
 void settle_collisions(Draft *draft);

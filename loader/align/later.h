@@ -40,14 +40,26 @@ typedef struct MatchRule {
     int64_t count;           /* how many pairs there have to be; -1: not said */
 } MatchRule;
 
+/* `tie("lm_head.weight", "model.embed_tokens.weight")`: two names of one tensor. */
+typedef struct TieRule {
+    Origin origin;
+    const Pattern *alias, *owner;          /* over whole names */
+    const Template *alias_name;            /* from what the owner's pattern captures */
+    const Template *owner_name;            /* from what the alias's captures */
+    uint64_t hits;                         /* pairs that were found */
+} TieRule;
+
 /* All of them; zeros are none. Lists are owned, growing. */
 typedef struct Later {
     MatchRule *matches;
     size_t match_count, match_room;
+    TieRule *ties;
+    size_t tie_count, tie_room;
 } Later;
 
 void later_done(Later *later);
 /* The record is copied; what it points to must live as long as the draft. */
 void later_match(Later *later, const MatchRule *rule);
+void later_tie(Later *later, const TieRule *rule);
 
 #endif

@@ -318,8 +318,8 @@ static bool refuse_match(int code, Error *err)
     PCRE2_UCHAR message[128];
     if (code == PCRE2_ERROR_MATCHLIMIT || code == PCRE2_ERROR_DEPTHLIMIT ||
         code == PCRE2_ERROR_HEAPLIMIT)
-        return error_set(err, ERR_LIMIT, "takes too long: a pattern that can be matched in too many "
-                         "ways, as (a*)*b can");
+        return error_set(err, ERR_LIMIT, "takes too long: a pattern that can be matched in too "
+                         "many ways, as (a|aa)+b can");
     if (pcre2_get_error_message(code, message, sizeof message) < 0) *message = '\0';
     return error_set(err, ERR_RULE, "%s", (const char *)message);
 }
