@@ -26,7 +26,7 @@ typedef struct Run {
 static bool settle_container(const Run *run, Error *err)
 {
     if (!run->out || !align_rivals(run->alignment)) return true;
-    const Checkpoint *source = session_source(run->session);
+    const Checkpoint *source = align_source(run->alignment);
     Text list = {0};
     for (size_t i = 0; i < checkpoint_container_count(source); i++) {
         const Container *one = checkpoint_container(source, i);

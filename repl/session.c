@@ -31,6 +31,8 @@ struct Session {
     Arena *arena;                /* paths and names; owned */
     /* FILE::PATH as the user gave it, FILE, and PATH or NULL; for the target NULL without one. */
     const char *source_path, *source_file, *source_inside;
+    Error unopened;              /* of a folder that no format knows, for want of a source(…);
+                                    code 0: the source was opened */
     char *source_folder;         /* owned; where the source lies: scripts may read JSON there */
     const char *target_path, *target_file, *target_inside;
     Checkpoint *source, *target_checkpoint;      /* references; no target: NULL */
@@ -105,32 +107,114 @@ static bool choose_target(Session *session, Error *err)
     return true;
 }
 
+/* One text; what it printed is kept, also when it failed. */
+static bool run_text(Session *session, Script *script, const char *text, size_t n,
+                     const char *name, Error *err)
+{
+    bool ok = script_run(script, text, n, name, err);
+    text_add(&session->output, script_output(script));
+    return ok;
+}
+
+/* Everything in its order, and last `extra`; stops at the first that fails. Lines made by hand
+ * have no file: errors call it ":", which is how they were typed. */
+static bool run_rules(Session *session, Script *script, const char *extra, Error *err)
+{
+    text_clear(&session->output);
+    for (size_t i = 0; i < session->rule_count; i++) {
+        RulesText *rules = &session->rules[i];
+        if (!run_text(session, script, rules->text, rules->length, rules->name, err)) return false;
+    }
+    for (size_t i = 0; i < session->line_count; i++)
+        if (!run_text(session, script, session->lines[i], strlen(session->lines[i]), ":", err))
+            return false;
+    if (!extra) return true;
+    text_clear(&session->output);   /* the line alone is asked */
+    return run_text(session, script, extra, strlen(extra), ":", err);
+}
+
+/* A source without a tensor, for rules that are run without one. */
+static Checkpoint *open_nothing(void)
+{
+    Checkpoint *nothing = checkpoint_new("", "schema");
+    checkpoint_add_container(nothing, "", dict_new(), 0, false);
+    return nothing;
+}
+
+/* What alias() says of a name, when the rules are run over nothing: NULL for names that are there,
+ * or that it says nothing of. The names must be known before the source is, so an error in the
+ * rules, which without a source is likely, only ends the search. */
+static const char *find_alias(Session *session, const char *name, Error *err)
+{
+    struct stat status;
+    const char *file, *inside;
+    checkpoint_spec(session->arena, name, &file, &inside);
+    if (!session->rule_count || stat(file, &status) == 0) return NULL;
+    Checkpoint *nothing = open_nothing();
+    Draft *draft = draft_new(nothing, NULL, NULL, session->seed);
+    Script *script = script_new(draft, &(ScriptOptions){.interrupt = interrupt_flag()});
+    Error ignored = {0};
+    run_rules(session, script, NULL, &ignored);
+    script_free(script);
+    text_clear(&session->output);
+    const char *path = later_find_alias(draft_later(draft), session->arena, name, err);
+    draft_free(draft);
+    checkpoint_unref(nothing);
+    return path;
+}
+
+/* Splits FILE::PATH behind what an alias makes of it. */
+static bool split_name(Session *session, const char *name, const char **file, const char **inside,
+                       Error *err)
+{
+    Error refused = {0};
+    const char *aliased = find_alias(session, name, &refused);
+    if (refused.code) {
+        if (err) *err = refused;
+        return false;
+    }
+    checkpoint_spec(session->arena, aliased ? aliased : name, file, inside);
+    return true;
+}
+
 /* The source's part is chosen later, by the draft, since rules may name another. */
 static bool open_both(Session *session, const SessionOptions *options, Error *err)
 {
     session->source_path = arena_strdup(session->arena, options->source);
-    checkpoint_spec(session->arena, options->source, &session->source_file,
-                    &session->source_inside);
-    session->source_folder = path_folder(session->source_file);
-    if (!(session->source = checkpoint_open(session->source_file, err))) return false;
+    if (!split_name(session, options->source, &session->source_file, &session->source_inside, err))
+        return false;
+    struct stat status;
+    bool folder = stat(session->source_file, &status) == 0 && S_ISDIR(status.st_mode);
+    session->source_folder = folder ? mem_strdup(session->source_file)
+                                    : path_folder(session->source_file);
+    session->source = checkpoint_open(session->source_file, &session->unopened);
+    if (!session->source && folder && session->rule_count) {
+        session->source = open_nothing();        /* source(…) may name files in it */
+    } else if (!session->source) {
+        if (err) *err = session->unopened;
+        return false;
+    }
     if (!options->target) return true;
     session->target_path = arena_strdup(session->arena, options->target);
-    checkpoint_spec(session->arena, options->target, &session->target_file,
-                    &session->target_inside);
+    if (!split_name(session, options->target, &session->target_file, &session->target_inside, err))
+        return false;
     session->target_checkpoint = checkpoint_open(session->target_file, err);
     return session->target_checkpoint && choose_target(session, err);
 }
 
-/* In the order in which a person would look for a mistake: source, target, rules. */
+/* Rules are read first, since they may say where the source lies; but mistakes are told in the
+ * order in which a person would look for them: source, target, rules. */
 Session *session_new(const SessionOptions *options, Error *err)
 {
     Session *session = mem_alloc(sizeof *session);
     session->arena = arena_new();
     session->seed = options->seed;
-    bool ok = open_both(session, options, err);
+    Error unread = {0};
+    bool ok = true;
     for (size_t i = 0; ok && i < options->rule_count; i++)
-        ok = add_rules(session, &options->rules[i], err);
-    if (ok) return session;
+        ok = add_rules(session, &options->rules[i], &unread);
+    if (open_both(session, options, err) && ok) return session;
+    if (!ok && err && session->source && (session->target || !options->target)) *err = unread;
     session_free(session);
     return NULL;
 }
@@ -191,32 +275,6 @@ size_t session_rule_files(const Session *session, const char *const **files)
     return session->rule_count;
 }
 
-/* One text; what it printed is kept, also when it failed. */
-static bool run_text(Session *session, Script *script, const char *text, size_t n,
-                     const char *name, Error *err)
-{
-    bool ok = script_run(script, text, n, name, err);
-    text_add(&session->output, script_output(script));
-    return ok;
-}
-
-/* Everything in its order, and last `extra`; stops at the first that fails. Lines made by hand
- * have no file: errors call it ":", which is how they were typed. */
-static bool run_rules(Session *session, Script *script, const char *extra, Error *err)
-{
-    text_clear(&session->output);
-    for (size_t i = 0; i < session->rule_count; i++) {
-        RulesText *rules = &session->rules[i];
-        if (!run_text(session, script, rules->text, rules->length, rules->name, err)) return false;
-    }
-    for (size_t i = 0; i < session->line_count; i++)
-        if (!run_text(session, script, session->lines[i], strlen(session->lines[i]), ":", err))
-            return false;
-    if (!extra) return true;
-    text_clear(&session->output);   /* the line alone is asked */
-    return run_text(session, script, extra, strlen(extra), ":", err);
-}
-
 /* Where an error of a rules file lies, "fix.lua:3: …": its note then has its place as others do.
  * Returns the text behind it. */
 static const char *split_place(const Session *session, const char *text, Origin *origin)
@@ -246,6 +304,12 @@ static Alignment *align(Session *session, const char *extra, bool *failed, Error
     Error problem = {0};
     *failed = !run_rules(session, script, extra, &problem);
     script_free(script);
+    if (session->unopened.code && draft_checkpoint(draft) == session->source) {
+        if (err) *err = session->unopened;
+        *failed = true;
+        draft_free(draft);
+        return NULL;
+    }
     if (*failed) {
         Origin origin = {0};
         const char *text = split_place(session, problem.text, &origin);

@@ -2,8 +2,7 @@
  * print and help, whose text the caller shows.
  *
  * Facts are read when the script asks, not when it began: src has the names of that moment.
- * Nothing here reads a tensor's values. json is the only way to a file, and confined to the
- * folders of the rules file and of the source. */
+ * Nothing here reads a tensor's values. json reads a file where file_resolve lets it. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,56 +214,14 @@ static void push_value(lua_State *L, const Value *value)
     }
 }
 
-/* The file's bytes, when its real path lies inside the folder; NULL with an error otherwise,
- * ERR_NOT_FOUND when there is no such file. Both paths are resolved before they are compared, so
- * that a symbolic link cannot lead out; and a '/' must follow the folder, or "/rules2/a" would
- * pass for a file of "/rules". */
-static char *read_inside(const char *folder, const char *name, size_t *n, Error *err)
+static char *read_json(Script *script, const char *name, size_t name_n, size_t *n, Error *err)
 {
-    char root[PATH_MAX], path[PATH_MAX], joined[PATH_MAX];
-    const int length = snprintf(joined, sizeof joined, "%s/%s", folder, name);
-    if (length < 0 || (size_t)length >= sizeof joined || !realpath(folder, root) ||
-        !realpath(joined, path)) {
-        error_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.500s", name, folder);
-        return NULL;
-    }
-    const size_t inside = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (strncmp(path, root, inside) != 0 || path[inside] != '/') {
-        error_set(err, ERR_USAGE, "'%.200s' leads out of %.500s", name, folder);
-        return NULL;
-    }
+    char path[PATH_MAX];
+    if (!file_resolve(script, name, name_n, path, err)) return NULL;
     ByteSource *source = source_open_file(path, err);
     char *text = source ? source_slurp(source, JSON_BYTES_MAX, n, err) : NULL;
     source_unref(source);
     return text;
-}
-
-/* Tries the folder of the chunk, then the others. */
-static char *read_json(Script *script, const char *name, size_t *n, Error *err)
-{
-    char chunk[PATH_MAX] = ".";
-    const char *path = script->chunks[script->chunk_count - 1].name;
-    const char *slash = strrchr(path, '/');
-    if (slash && (size_t)(slash - path) + 1 < sizeof chunk) {
-        const size_t length = slash == path ? 1 : (size_t)(slash - path);
-        memcpy(chunk, path, length);
-        chunk[length] = '\0';
-    }
-    char *text = read_inside(chunk, name, n, err);
-    for (size_t i = 0; i < countof(script->folders) && !text; i++)
-        if (err->code == ERR_NOT_FOUND && script->folders[i])
-            text = read_inside(script->folders[i], name, n, err);
-    return text;
-}
-
-/* What can be seen in the name alone; symbolic links are looked at when the path is resolved. */
-static bool is_confined(const char *name, size_t n, Error *err)
-{
-    const bool climbs = strcmp(name, "..") == 0 || has_prefix(name, "../") ||
-                        has_suffix(name, "/..") || strstr(name, "/../");
-    if (n && strlen(name) == n && *name != '/' && !climbs && !strstr(name, "://")) return true;
-    return error_set(err, ERR_USAGE, "'%.200s' must be a relative path inside the folder of the "
-                     "rules file or of the source", name);
 }
 
 typedef struct Pushing {
@@ -286,7 +243,7 @@ static int load_json(lua_State *L)
     size_t name_n, n = 0;
     const char *name = luaL_checklstring(L, 1, &name_n);
     Error *err = &script->error;
-    char *text = is_confined(name, name_n, err) ? read_json(script, name, &n, err) : NULL;
+    char *text = read_json(script, name, name_n, &n, err);
     Arena *arena = arena_new();
     Pushing pushing = {text ? json_parse(arena, text, n, name, JSON_VALUES_MAX, err) : NULL};
     free(text);

@@ -134,6 +134,13 @@ void tensors_open(lua_State *L);
 void tensor_push(lua_State *L, const Expr *expr, const char *name);
 const Expr *tensor_at(lua_State *L, int index);      /* NULL when it is none */
 
+/* files.c: where scripts may look. */
+
+/* The real path of a file below the folder of the chunk that runs, or of the source, which a link
+ * cannot lead out of; NULL with an error otherwise, which names no statement. `n` is the
+ * length of the name, which may hold NULs. */
+const char *file_resolve(Script *script, const char *name, size_t n, char path[], Error *err);
+
 /* facts.c: src, file, target, count, json, print, help. */
 void facts_open(lua_State *L);
 void print_values(lua_State *L, int first, int last);

@@ -7,6 +7,9 @@
 
 /* name (and run_NAME in statements*.c), arguments, what it does */
 #define STATEMENTS(X)                                                                          \
+    X(alias, "\"prefix\", \"folder\"",                                                          \
+      "checkpoints whose names begin with the prefix are read from the folder; stands first")  \
+    X(source, "\"file\", …", "takes the keys from these files, as 0:key, 1:key …")             \
     X(unwrap, "\"name\", … | {\"name\", …}",                                                   \
       "goes into containers: each that is there; of a table the first that is there")          \
     X(strip, "\"prefix\" | {\"prefix\", …, again=, all=}",                                     \

@@ -36,6 +36,7 @@ void draft_free(Draft *draft)
     free(draft->keeps);
     free(draft->expects);
     later_done(&draft->later);
+    checkpoint_unref(draft->own_source);
     arena_free(draft->arena);
     free(draft);
 }

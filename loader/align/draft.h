@@ -118,6 +118,9 @@ Draft *draft_new(Checkpoint *source, const char *inside, StateDict *target, uint
 void draft_free(Draft *draft);
 Arena *draft_arena(Draft *draft);
 StateDict *draft_target(const Draft *draft);
+/* Another source takes the place of the one that the draft was made with, whole; takes over the
+ * reference, also when it fails: after a statement that has changed keys, or an unwrap. */
+bool draft_set_source(Draft *draft, Checkpoint *source, Error *err);
 
 /* Makes sure a container is chosen (FILE::PATH, else checkpoint_choose) and its keys are there;
  * every statement but unwrap calls it. */

@@ -209,6 +209,20 @@ static void forget_container(Draft *draft)
     draft->names_known = false;
 }
 
+bool draft_set_source(Draft *draft, Checkpoint *source, Error *err)
+{
+    if (draft->changed || draft->path) {
+        checkpoint_unref(source);
+        return error_set(err, ERR_RULE, "source says where the keys come from: it must stand "
+                         "before the statements that change them, and before unwrap");
+    }
+    forget_container(draft);
+    checkpoint_unref(draft->own_source);
+    draft->source = draft->own_source = source;
+    draft->inside = NULL;
+    return true;
+}
+
 /* The names are gone down one after the other, and those that are not there passed over:
  * unwrap("state_dict", "model") comes to state_dict.model, or to either. With first_only the
  * first that is there ends it. The path is kept only when tensors are found at its end. */

@@ -9,7 +9,8 @@
 
 struct Draft {
     Arena *arena;                /* owned */
-    Checkpoint *source;          /* borrowed */
+    Checkpoint *source;          /* borrowed, or `own_source` */
+    Checkpoint *own_source;      /* a reference: what source(…) opened; NULL: it did not run */
     StateDict *target;           /* borrowed; NULL = none */
     const char *inside;          /* FILE::PATH's PATH; NULL = none */
     uint64_t seed;

@@ -2,12 +2,16 @@
 #include "loader/align/later.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "loader/format/format.h"
 
 /* What the records point to lies in the draft's arena. */
 void later_done(Later *later)
 {
     free(later->matches);
     free(later->ties);
+    free(later->aliases);
 }
 
 void later_match(Later *later, const MatchRule *rule)
@@ -22,4 +26,33 @@ void later_tie(Later *later, const TieRule *rule)
     later->ties =
         mem_grow(later->ties, &later->tie_room, later->tie_count + 1, sizeof *later->ties);
     later->ties[later->tie_count++] = *rule;
+}
+
+void later_alias(Later *later, const AliasRule *rule)
+{
+    later->aliases = mem_grow(later->aliases, &later->alias_room, later->alias_count + 1,
+                              sizeof *later->aliases);
+    later->aliases[later->alias_count++] = *rule;
+}
+
+/* Of two prefixes of one length the later statement counts. */
+const char *later_find_alias(const Later *later, Arena *arena, const char *name, Error *err)
+{
+    const AliasRule *best = NULL;
+    for (size_t i = 0; i < later->alias_count; i++) {
+        const AliasRule *alias = &later->aliases[i];
+        if (!has_prefix(name, alias->prefix)) continue;
+        if (!best || strlen(alias->prefix) >= strlen(best->prefix)) best = alias;
+    }
+    if (!best) return NULL;
+    const char *rest = name + strlen(best->prefix);
+    while (*rest == '/') rest++;
+    const char *inside = strstr(rest, "::");
+    const char *path = inside ? arena_strndup(arena, rest, (size_t)(inside - rest)) : rest;
+    if (inner_path_is_safe(path))
+        return arena_printf(arena, "%s%s%s", best->folder,
+                            has_suffix(best->folder, "/") ? "" : "/", rest);
+    error_set(err, ERR_USAGE, "'%.200s': what follows '%.200s' is no path below a folder", name,
+              best->prefix);
+    return NULL;
 }

@@ -49,10 +49,17 @@ typedef struct TieRule {
     uint64_t hits;                         /* pairs that were found */
 } TieRule;
 
+/* `alias("https://host/models/", "/data/models/")`: checkpoints whose names begin so lie there. */
+typedef struct AliasRule {
+    const char *prefix, *folder;
+} AliasRule;
+
 /* All of them; zeros are none. Lists are owned, growing. */
 typedef struct Later {
     MatchRule *matches;
     size_t match_count, match_room;
+    AliasRule *aliases;
+    size_t alias_count, alias_room;
     TieRule *ties;
     size_t tie_count, tie_room;
 } Later;
@@ -61,5 +68,9 @@ void later_done(Later *later);
 /* The record is copied; what it points to must live as long as the draft. */
 void later_match(Later *later, const MatchRule *rule);
 void later_tie(Later *later, const TieRule *rule);
+void later_alias(Later *later, const AliasRule *rule);
+/* Where the checkpoint of that name lies, in the arena: the longest prefix counts. NULL when there
+ * is no alias for it, and with an error when what follows the prefix is no path below a folder. */
+const char *later_find_alias(const Later *later, Arena *arena, const char *name, Error *err);
 
 #endif

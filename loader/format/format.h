@@ -91,6 +91,8 @@ extern const FolderFormat format_dcp, format_dcp_safetensors, format_deepspeed, 
 Checkpoint *checkpoint_open(const char *path, Error *err);
 /* The same for bytes in memory: for tests and fuzzing. No inner files. */
 Checkpoint *checkpoint_open_source(ByteSource *source, Error *err);
+/* Several FILE[::PATH] as one: the weights of the i-th under names "i:NAME". */
+Checkpoint *checkpoint_open_several(const char *const *specs, size_t n, Error *err);
 
 /* Splits "FILE::PATH" at the last "::" whose left side exists, or where the whole does not.
  * Copies into the arena; *inside is NULL when there is none. */
