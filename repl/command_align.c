@@ -7,6 +7,7 @@
 
 #include "loader/align/report.h"
 #include "loader/export/export.h"
+#include "loader/export/groups_file.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
@@ -61,6 +62,21 @@ static bool write_output(Run *run, Error *err)
     run->written = export_write(run->plan, run->out, &options, &run->result, err);
     progress_end(&progress);
     return run->written;
+}
+
+/* The output, and beside it what freeze and group say: these are complete before the output is
+ * begun, and there only when it is. */
+static bool write_all(Run *run, Error *err)
+{
+    const ParamGroups *groups = align_groups(run->alignment);
+    GroupsFiles *files = NULL;
+    if (groups && !(files = groups_files_write(groups, run->out, run->invocation->set[OPT_FORCE],
+                                               err)))
+        return false;
+    bool written = write_output(run, err);
+    if (written && files) return groups_files_commit(files, err);
+    groups_files_discard(files);
+    return written;
 }
 
 /* The report to standard output, as JSON or as text: --quiet leaves out the text only. The status
@@ -152,7 +168,7 @@ static int finish(Run *run, Error *err)
     /* a script that failed has set err already */
     if (trouble && !run->failed) explain_trouble(run->alignment, err);
     if (status == EXIT_COMPLETE && run->out &&
-        !(settle_container(run, err) && write_output(run, err))) {
+        !(settle_container(run, err) && write_all(run, err))) {
         trouble = true;
         status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
     }

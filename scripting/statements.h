@@ -1,7 +1,7 @@
 /* The functions behind the statements of words.h; statements.c holds those on names and rule
  * text, statements_values.c those that take Lua values, statements_match.c
  * match{…} and tie, statements_resub.c resub, statements_source.c source
- * and alias. */
+ * and alias, statements_groups.c freeze, group and buffers. */
 #ifndef SCRIPTING_STATEMENTS_H
 #define SCRIPTING_STATEMENTS_H
 

@@ -30,6 +30,11 @@
     X(tie, "\"name\", \"name\"", "makes two names one tensor: the first shares the second's values")   \
     X(fill, "\"pattern\", op", "makes up target tensors that are missing or of another shape") \
     X(keep_target, "\"pattern\", …", "keeps the target's own values")                          \
+    X(freeze, "\"pattern\", … | {\"pattern\", …, except=, loaded=}",                             \
+      "parameters that are not to be trained: no gradient, in no group")                       \
+    X(group, "\"pattern\", {lr=, …}",                                                          \
+      "parameters that an optimizer gets with options of their own; without pattern the rest") \
+    X(buffers, "\"pattern\", … | {\"pattern\", …, only=}", "tensors that are no parameters")     \
     X(policy, "{shape=, dtype=, missing=, unused=, reuse=, collide=}",                         \
       "what becomes of differences")                                                           \
     X(expect, "{missing=, unused=, shape=, dtype=, loaded=}",                                  \

@@ -92,6 +92,7 @@ Alignment *align_finish(Draft *draft, Error *err)
     match_all(alignment);
     bind_all(alignment);
     close_uses(alignment);
+    close_groups(alignment);
     close_optimizer(alignment);
     suggest_all(alignment);
     close_expect(alignment);
@@ -221,6 +222,11 @@ StateDict *align_target(const Alignment *alignment)
 const Policy *align_policy(const Alignment *alignment)
 {
     return &alignment->policy;
+}
+
+const struct ParamGroups *align_groups(const Alignment *alignment)
+{
+    return alignment->groups;
 }
 
 const struct OptimizerMove *align_optimizer(const Alignment *alignment)

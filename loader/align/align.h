@@ -116,6 +116,8 @@ StateDict *align_target(const Alignment *alignment);                /* NULL with
 const Policy *align_policy(const Alignment *alignment);
 /* What the optimizer statement comes to (optimizer.h); NULL without one, or when it is in error. */
 const struct OptimizerMove *align_optimizer(const Alignment *alignment);
+/* What freeze and group come to (groups.h); NULL without either. */
+const struct ParamGroups *align_groups(const Alignment *alignment);
 /* Whether the shapes differ as those of one architecture in two sizes do: no rule helps. */
 bool align_is_another_size(const Alignment *alignment);
 const Origin *align_step_origin(const Step *step);

@@ -37,6 +37,7 @@ struct Alignment {
     Summary summary;
     size_t rule_errors;          /* error notes that stood before expect was looked at */
     bool unexpected;             /* expect{} was not met */
+    const struct ParamGroups *groups;    /* in the arena; NULL: nothing is said about them */
     const struct OptimizerMove *optimizer;   /* what optimizer{…} comes to; NULL: there is none */
     bool another_size;           /* shapes differ as those of another architecture size do */
 };
@@ -62,6 +63,9 @@ void tie_notes(Alignment *alignment);
 
 /* What became of every source tensor. */
 void close_uses(Alignment *alignment);
+
+/* What freeze and group say of the target's parameters. */
+void close_groups(Alignment *alignment);
 
 /* What the draft's optimizer statement comes to; an error of it becomes a note. After
  * close_uses. */

@@ -12,6 +12,9 @@ void later_done(Later *later)
     free(later->matches);
     free(later->ties);
     free(later->aliases);
+    free(later->freezes);
+    free(later->groups);
+    free(later->buffers);
 }
 
 void later_match(Later *later, const MatchRule *rule)
@@ -55,4 +58,25 @@ const char *later_find_alias(const Later *later, Arena *arena, const char *name,
     error_set(err, ERR_USAGE, "'%.200s': what follows '%.200s' is no path below a folder", name,
               best->prefix);
     return NULL;
+}
+
+void later_freeze(Later *later, const FreezeRule *rule)
+{
+    later->freezes = mem_grow(later->freezes, &later->freeze_room, later->freeze_count + 1,
+                              sizeof *later->freezes);
+    later->freezes[later->freeze_count++] = *rule;
+}
+
+void later_group(Later *later, const GroupRule *rule)
+{
+    later->groups =
+        mem_grow(later->groups, &later->group_room, later->group_count + 1, sizeof *later->groups);
+    later->groups[later->group_count++] = *rule;
+}
+
+void later_buffers(Later *later, const BufferRule *rule)
+{
+    later->buffers = mem_grow(later->buffers, &later->buffer_room, later->buffer_count + 1,
+                              sizeof *later->buffers);
+    later->buffers[later->buffer_count++] = *rule;
 }

@@ -4,6 +4,7 @@
 #define LOADER_ALIGN_LATER_H
 
 #include "loader/align/rule.h"
+#include "loader/core/value.h"
 
 typedef enum MatchKind { MATCH_SUFFIX, MATCH_ORDER, MATCH_SHAPE } MatchKind;
 
@@ -54,10 +55,45 @@ typedef struct AliasRule {
     const char *prefix, *folder;
 } AliasRule;
 
+/* Whole-name patterns of a statement. */
+typedef struct Patterns {
+    const Pattern *const *list;  /* [count] */
+    size_t count;
+} Patterns;
+
+/* `freeze "backbone.**"`: parameters that are not to be trained. */
+typedef struct FreezeRule {
+    Origin origin;
+    Patterns what, except;
+    bool loaded;                 /* only those that got their value from the source */
+    uint64_t hits;
+} FreezeRule;
+
+/* `group("head.**", {lr=1e-2})`: parameters with options of their own for the optimizer. */
+typedef struct GroupRule {
+    Origin origin;
+    Patterns what;               /* none: options of what is in no other group */
+    const Value *options;        /* a MAP: numbers, booleans, texts, lists of numbers */
+    uint64_t hits;
+} GroupRule;
+
+/* `buffers{"**.inv_freq"}`: tensors that are no parameters. */
+typedef struct BufferRule {
+    Origin origin;
+    Patterns what;
+    bool only;                   /* those that are known by their names are parameters, too */
+} BufferRule;
+
 /* All of them; zeros are none. Lists are owned, growing. */
 typedef struct Later {
     MatchRule *matches;
     size_t match_count, match_room;
+    FreezeRule *freezes;
+    size_t freeze_count, freeze_room;
+    GroupRule *groups;
+    size_t group_count, group_room;
+    BufferRule *buffers;
+    size_t buffer_count, buffer_room;
     AliasRule *aliases;
     size_t alias_count, alias_room;
     TieRule *ties;
@@ -68,6 +104,9 @@ void later_done(Later *later);
 /* The record is copied; what it points to must live as long as the draft. */
 void later_match(Later *later, const MatchRule *rule);
 void later_tie(Later *later, const TieRule *rule);
+void later_freeze(Later *later, const FreezeRule *rule);
+void later_group(Later *later, const GroupRule *rule);
+void later_buffers(Later *later, const BufferRule *rule);
 void later_alias(Later *later, const AliasRule *rule);
 /* Where the checkpoint of that name lies, in the arena: the longest prefix counts. NULL when there
  * is no alias for it, and with an error when what follows the prefix is no path below a folder. */

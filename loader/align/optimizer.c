@@ -245,8 +245,16 @@ static bool move_param(Mover *mover, OptimizerParam *param, Error *err)
 
 /* ---- the target's parameters ---- */
 
-/* What one parameter of a model is: the first of those that share memory. */
-static bool *find_tied(const Alignment *alignment)
+/* The lowest index of those that are one; paths are halved on the way. */
+static uint32_t find_first(uint32_t *first, uint32_t i)
+{
+    while (first[i] != i) i = first[i] = first[first[i]];
+    return i;
+}
+
+/* What one parameter of a model is: the first of those that share memory, in the target or by
+ * tie(). */
+bool *optimizer_tied(const Alignment *alignment)
 {
     size_t n = align_count(alignment);
     const Tensor **tensors = mem_alloc((n + 1) * sizeof *tensors);
@@ -259,8 +267,14 @@ static bool *find_tied(const Alignment *alignment)
         tensors[i] = own ? own : &none;
     }
     uint32_t *first = optimizer_aliases(tensors, n);
-    for (size_t i = 0; i < n; i++)
-        tied[i] = first[i] != i || align_binding(alignment, i)->status == BIND_TIED;
+    for (size_t i = 0; i < n; i++) {
+        const Binding *other = align_binding(alignment, i)->tied_to;
+        if (!other) continue;
+        uint32_t a = find_first(first, (uint32_t)i);
+        uint32_t b = find_first(first, (uint32_t)(other - align_binding(alignment, 0)));
+        first[a > b ? a : b] = a < b ? a : b;
+    }
+    for (size_t i = 0; i < n; i++) tied[i] = find_first(first, (uint32_t)i) != i;
     free(first);
     free(tensors);
     return tied;
@@ -297,7 +311,7 @@ static bool list_target(Mover *mover, Error *err)
     const Alignment *alignment = mover->alignment;
     const StateDict *target = align_target(alignment);
     OptimizerMove *move = mover->move;
-    bool *tied = find_tied(alignment);
+    bool *tied = optimizer_tied(alignment);
     move->params = arena_alloc(mover->arena, (align_count(alignment) + 1) * sizeof *move->params);
     for (size_t i = 0; i < align_count(alignment); i++) {
         const Binding *binding = align_binding(alignment, i);

@@ -65,6 +65,8 @@ bool optimizer_read(const Alignment *alignment, const OptimizerRule *rule, Sourc
 /* Whether a state dict's entry is a buffer, which no optimizer has: by its name, or by
  * `buffers`. */
 bool optimizer_is_buffer(const Alignment *alignment, const char *name);
+/* Whether a binding is one parameter with an earlier one. [align_count], owned by the caller. */
+bool *optimizer_tied(const Alignment *alignment);
 /* Whether a member of the state has an element for each of the parameter's, by its key. */
 bool optimizer_is_moment(const Object *key);
 /* For tensors that are the same view of one storage, the index of the first one; else its own. [n],

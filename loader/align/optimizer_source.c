@@ -21,8 +21,15 @@ static const char *const buffer_leaves[] = {"running_mean", "running_var", "num_
 bool optimizer_is_buffer(const Alignment *alignment, const char *name)
 {
     const char *dot = strrchr(name, '.'), *leaf = dot ? dot + 1 : name;
-    (void)alignment;
-    for (size_t i = 0; i < countof(buffer_leaves); i++) {
+    const Later *later = draft_later(alignment->draft);
+    bool only = false;
+    for (size_t i = 0; i < later->buffer_count; i++) {
+        const BufferRule *rule = &later->buffers[i];
+        for (size_t j = 0; j < rule->what.count; j++)
+            if (name_fits(rule->what.list[j], name)) return true;
+        only = only || rule->only;
+    }
+    for (size_t i = 0; !only && i < countof(buffer_leaves); i++) {
         const char *known = buffer_leaves[i];
         size_t n = strlen(leaf), tail = strlen(known) - 1;
         if (*known == '*' ? n >= tail && strcmp(leaf + n - tail, known + 1) == 0

@@ -285,6 +285,7 @@ void report_json(const Alignment *alignment, const ReportOptions *options, Text 
     json_end(writer);
     put_problems(alignment, writer);
     report_json_optimizer(alignment, writer);
+    report_json_groups(alignment, writer);
     put_output(options->output, writer);
     json_key(writer, "exit");
     json_int(writer, options->exit);

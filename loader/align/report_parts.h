@@ -37,6 +37,9 @@ void report_unused(Reporter *reporter);
 void report_rules(Reporter *reporter);    /* Ambiguous, Collision, Rule problem */
 void report_others(Reporter *reporter);   /* Not a tensor, Kept, Filled */
 void report_optimizer(Reporter *reporter);
+void report_groups(Reporter *reporter);
+/* The member "groups" of the JSON; nothing without freeze and group. */
+void report_json_groups(const Alignment *alignment, JsonWriter *writer);
 /* The member "optimizer" of the JSON. */
 void report_json_optimizer(const Alignment *alignment, JsonWriter *writer);
 

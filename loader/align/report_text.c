@@ -247,6 +247,8 @@ static void add_result(Reporter *reporter, Text *out)
     show_bytes(output->bytes, bytes);
     text_addf(out, "\nwritten %s  %zu tensors  %s\n", report_name(reporter, output->path),
               output->tensors, bytes);
+    if (align_groups(reporter->alignment))
+        text_addf(out, "written %s.groups.{json,py}\n", report_name(reporter, output->path));
     if (output->sha256) text_addf(out, "sha256 %s\n", output->sha256);
     if (output->whole) put_losses(reporter, out);
 }
@@ -267,6 +269,7 @@ void report_text(const Alignment *alignment, const ReportOptions *options, Text 
     report_unused(&reporter);
     report_rules(&reporter);
     report_others(&reporter);
+    report_groups(&reporter);
     report_optimizer(&reporter);
     page_write(&reporter.page, options->verbose, result ? 2 : 0, out);
     if (result) add_result(&reporter, out);

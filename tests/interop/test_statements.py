@@ -1,4 +1,5 @@
 """Statements of the rule language against PyTorch: Llama's shards, ties, freezing and groups."""
+import json
 import unittest
 
 import torch
@@ -67,6 +68,101 @@ class Ties(Case):
         made = torch.load(self.path("b.pth"), weights_only=True)
         self.assertEqual(made["head.weight"].data_ptr(), made["emb.weight"].data_ptr())
         self.assertEqual(list(made), ["emb.weight", "head.weight"])
+
+
+def net():
+    """18 convolutions with norms, as many parameters as resnet18, and a head."""
+    layers = []
+    for _ in range(20):
+        layers += [nn.Conv2d(3, 3, 1, bias=False), nn.BatchNorm2d(3)]
+    model = nn.Sequential()
+    for i, layer in enumerate(layers):
+        model.add_module(f"l{i}", layer)
+    model.add_module("pool", nn.Flatten())
+    model.add_module("fc", nn.Linear(3, 10))
+    return model
+
+
+class Groups(Case):
+    """OUT.groups.py is run, and SGD's groups are compared with those made by hand."""
+
+    def groups(self, model, code, out="out.pth"):
+        torch.save(net().state_dict(), self.path("source.pth"))
+        torch.save(model.state_dict(), self.path("target.pth"))
+        self.tenon("align", self.path("source.pth"), self.path("target.pth"), "-e", code, "-o",
+                   self.path(out), "--force")
+        names = {}
+        with open(self.path(out + ".groups.py"), encoding="utf-8") as file:
+            exec(compile(file.read(), "groups.py", "exec"), names)
+        with open(self.path(out + ".groups.json"), encoding="utf-8") as file:
+            return names, json.load(file)
+
+    def same(self, optimizer, wanted):
+        self.assertEqual(len(optimizer.param_groups), len(wanted.param_groups))
+        for got, want in zip(optimizer.param_groups, wanted.param_groups):
+            self.assertEqual([id(one) for one in got["params"]], [id(one) for one in want["params"]])
+            self.assertEqual({key: value for key, value in got.items() if key != "params"},
+                             {key: value for key, value in want.items() if key != "params"})
+
+    def test_g6_two_groups(self):
+        model = net()
+        names, sidecar = self.groups(model, 'group("fc.*", {lr=1e-2}) group{lr=1e-3}')
+        optimizer = torch.optim.SGD(names["param_groups"](model), lr=1, momentum=0.9)
+        head = {id(one) for one in model.fc.parameters()}
+        rest = [one for one in model.parameters() if id(one) not in head]
+        wanted = torch.optim.SGD([{"params": rest, "lr": 1e-3},
+                                  {"params": list(model.fc.parameters()), "lr": 1e-2}],
+                                 lr=1, momentum=0.9)
+        self.same(optimizer, wanted)
+        state = optimizer.state_dict()["param_groups"]
+        self.assertEqual([group["params"] for group in state], [list(range(60)), [60, 61]])
+        self.assertEqual([group["ids"] for group in sidecar["groups"]], [[0, 59], [60, 61]])
+        self.assertEqual([len(group["params"]) for group in sidecar["groups"]], [60, 2])
+
+    def test_feature_extraction(self):
+        model = net()
+        names, sidecar = self.groups(
+            model, 'fill("fc.*", kaiming()) keep_target "fc.*" freeze{"**", loaded=true}\n'
+            'group{lr=1e-2, momentum=0.9, nesterov=true}')
+        optimizer = torch.optim.SGD(names["param_groups"](model))
+        self.same(optimizer, torch.optim.SGD([{"params": list(model.fc.parameters())}], lr=1e-2,
+                                             momentum=0.9, nesterov=True))
+        for name, one in model.named_parameters():
+            self.assertEqual(one.requires_grad, name.startswith("fc."), name)
+        self.assertEqual(len(sidecar["frozen"]), 60)
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        model(torch.randn(4, 3, 1, 1)).pow(2).sum().backward()
+        optimizer.step()
+        for name, one in model.named_parameters():
+            self.assertEqual(torch.equal(one, before[name]), not name.startswith("fc."), name)
+
+    def test_tied_and_odd_names(self):
+        class Odd(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_parameter('a"\\\n]', nn.Parameter(torch.zeros(2)))
+                self.register_parameter("\u00e9\u2028", nn.Parameter(torch.zeros(2)))
+                self.emb, self.head = nn.Embedding(5, 2), nn.Linear(2, 5, bias=False)
+                self.head.weight = self.emb.weight
+                self.register_buffer("inv_freq", torch.zeros(3))
+
+        model = Odd()
+        torch.save(model.state_dict(), self.path("odd.pth"))
+        self.tenon("align", self.path("odd.pth"), "-e",
+                   'buffers "inv_freq" group("emb.*", {lr=1e-2, betas={0.5, 0.75}})', "-o",
+                   self.path("made.pth"))
+        names = {}
+        with open(self.path("made.pth.groups.py"), encoding="utf-8") as file:
+            exec(compile(file.read(), "groups.py", "exec"), names)
+        groups = names["param_groups"](model)
+        self.assertEqual([len(group["params"]) for group in groups], [2, 1])
+        self.assertIs(groups[1]["params"][0], model.emb.weight)
+        self.assertEqual(torch.optim.Adam(groups).param_groups[1]["betas"], (0.5, 0.75))
+
+    def test_another_model_is_refused(self):
+        names, _ = self.groups(net(), 'freeze "l0.*"')
+        with self.assertRaises(KeyError):
+            names["param_groups"](nn.Linear(2, 2))
 
 
 if __name__ == "__main__":
