@@ -124,7 +124,9 @@ bool script_account(Script *script);
 /* ops.c: ops as Lua values. */
 void ops_open(lua_State *L);
 bool op_is(lua_State *L, int index);
-/* Builds an op from the arguments first … last of the stack. */
+/* The op value at `index` as it is; *called: it has its arguments. False for anything else. */
+bool op_look(lua_State *L, int index, Op *op, bool *called);
+/* op_build.c: builds an op from the arguments first … last of the stack. */
 bool op_build(lua_State *L, OpKind kind, int first, int last, Op *op, Error *err);
 /* The op at `index`, an op value or a function; `functions` is the table that keeps those. */
 bool op_take(lua_State *L, int index, int functions, Op *op, Error *err);

@@ -198,12 +198,6 @@ const Pattern *compile_pattern(Call *call, const char *text, Error *err)
     return pattern;
 }
 
-/* The fills stand together in OPS. */
-static bool is_fill(OpKind kind)
-{
-    return kind >= OP_ZEROS && kind <= OP_XAVIER;
-}
-
 /* Several patterns may share an op; functions cannot fill, since they see no tensor there. */
 bool run_fill(Call *call, Error *err)
 {
@@ -215,7 +209,7 @@ bool run_fill(Call *call, Error *err)
     if (!n) return expected(call, 1, "text or a list of texts", err);
     if (!op_is(call->L, 2)) return expected(call, 2, "a fill such as zeros() or kaiming()", err);
     if (!op_take(call->L, 2, 0, &fill.op, err)) return error_prefix(err, "%s", call->name);
-    if (!is_fill(fill.op.kind))
+    if (!op_is_fill(fill.op.kind))
         return error_set(err, ERR_RULE, "fill: %s makes nothing up; fills are zeros, const, "
                          "normal, uniform, kaiming, xavier", op_name(fill.op.kind));
     for (size_t i = 0; i < n; i++) {

@@ -121,7 +121,8 @@ static int get_size(lua_State *L)
 }
 
 /* The tensors an op works on: self, and for stack and cat those that follow the axis, as in
- * t:cat(0, u, v). `first` is where those begin; behind the top there are none. */
+ * t:cat(0, u, v), for matmul all that follow. `first` is where those begin; behind the top there
+ * are none. */
 static size_t take_operands(lua_State *L, const Op *op, int first, const Expr **items)
 {
     size_t n = 0;
@@ -131,27 +132,51 @@ static size_t take_operands(lua_State *L, const Op *op, int first, const Expr **
     return n;
 }
 
-/* t:split(3), t:cat(0, u): every op but the fills is a method of this form. Built and applied by
+/* Raises for the error, or pushes the new tensor. Expressions come from checked constructors:
+ * NULL says that shapes or dtypes do not go together, and *err why. */
+static int finish(lua_State *L, const Expr *expr, const Error *err)
+{
+    if (!expr) return sandbox_raise(L, "%s", err->text);
+    push_result(L, expr);
+    return 1;
+}
+
+/* t:zeros() and t:const(c) are of the tensor's own shape and dtype. Random fills are of a target,
+ * by whose name their numbers go. */
+static int fill_like(lua_State *L, const Expr *expr, const Op *op)
+{
+    Error err = {0};
+    if (op->fill.kind != FILL_ZEROS && op->fill.kind != FILL_CONST)
+        return sandbox_raise(L, "%s: random numbers go by the name of a target: say them in "
+                             "pad(…), fit(…) or a rule without a left side", op_name(op->kind));
+    if (expr->unknown) return sandbox_raise(L, "%s: the shape is not known", op_name(op->kind));
+    return finish(L, expr_fill_with(draft_arena(script_of(L)->draft), &op->fill, expr->dtype,
+                                    expr->dims, expr->rank, &err), &err);
+}
+
+/* t:split(3), t:cat(0, u): every op is a method of this form. Built and applied by
  * the functions that serve rule text, on a value of one list; several results (split, unstack)
  * are returned one by one, so that local q, k, v = t:split(3). */
 static int run_method(lua_State *L)
 {
     const OpKind kind = (OpKind)lua_tointeger(L, lua_upvalueindex(1));
-    const bool joins = kind == OP_CAT || kind == OP_STACK;
+    const bool joins = kind == OP_CAT || kind == OP_STACK || kind == OP_MATMUL;
+    const int taken = kind == OP_MATMUL ? 1 : 2;   /* stack slots before further tensors */
     Arena *arena = draft_arena(script_of(L)->draft);
     const int top = lua_gettop(L);
     Error err;
     Op op;
     check_tensor(L, 1, op_name(kind));
-    if (!op_build(L, kind, 2, joins && top > 2 ? 2 : top, &op, &err))
+    if (!op_build(L, kind, 2, joins && top > taken ? taken : top, &op, &err))
         return sandbox_raise(L, "%s", err.text);
     lua_settop(L, top);
+    if (op_is_fill(kind)) return fill_like(L, check_tensor(L, 1, op_name(kind))->expr, &op);
     const Expr **items = arena_alloc(arena, (size_t)(top + 1) * sizeof *items);
     ExprList list = {.items = items};
-    list.count = take_operands(L, &op, joins ? 3 : top + 1, items);
+    list.count = take_operands(L, &op, joins ? taken + 1 : top + 1, items);
     list.gathered = joins;
     RuleValue value = {&list, 1};
-    const OpContext context = {.arena = arena};
+    const OpContext context = {.arena = arena, .seed = draft_seed(script_of(L)->draft)};
     if (!op_apply(&op, &context, &value, &err)) return sandbox_raise(L, "%s", err.text);
     int results = 0;
     for (size_t i = 0; i < value.count; i++) {
@@ -160,15 +185,6 @@ static int run_method(lua_State *L)
             push_result(L, value.lists[i].items[k]);
     }
     return results;
-}
-
-/* Raises for the error, or pushes the new tensor. Expressions come from checked constructors:
- * NULL says that shapes or dtypes do not go together, and *err why. */
-static int finish(lua_State *L, const Expr *expr, const Error *err)
-{
-    if (!expr) return sandbox_raise(L, "%s", err->text);
-    push_result(L, expr);
-    return 1;
 }
 
 /* a + b and a - b, where either may be a number; sign is that of b. There is no op for n - t: it
@@ -200,17 +216,29 @@ static int subtract(lua_State *L)
     return add_with(L, -1, "-");
 }
 
-/* t * 2 and 2 * t. Element-wise products of two tensors are no rule of any real conversion. */
+/* t * 2, 2 * t, a * b: element by element. */
 static int multiply(lua_State *L)
 {
+    Arena *arena = draft_arena(script_of(L)->draft);
     const int at = lua_type(L, 1) == LUA_TNUMBER ? 2 : 1;
     Error err = {0};
     const Expr *expr = check_tensor(L, at, "*")->expr;
-    if (lua_type(L, 3 - at) != LUA_TNUMBER)
-        return sandbox_raise(L, "*: a tensor is multiplied by a number, not by %s",
-                             type_name(L, 3 - at));
-    return finish(L, expr_mul(draft_arena(script_of(L)->draft), expr, lua_tonumber(L, 3 - at),
-                              &err), &err);
+    if (lua_type(L, 3 - at) == LUA_TNUMBER)
+        return finish(L, expr_mul(arena, expr, lua_tonumber(L, 3 - at), &err), &err);
+    return finish(L, expr_product(arena, expr, check_tensor(L, 3 - at, "*")->expr, &err), &err);
+}
+
+/* t / 2, 1 / t, a / b. */
+static int divide(lua_State *L)
+{
+    Arena *arena = draft_arena(script_of(L)->draft);
+    Error err = {0};
+    const bool swapped = lua_type(L, 1) == LUA_TNUMBER;
+    const Expr *expr = check_tensor(L, swapped ? 2 : 1, "/")->expr;
+    if (swapped || lua_type(L, 2) == LUA_TNUMBER)
+        return finish(L, expr_divide(arena, expr, lua_tonumber(L, swapped ? 1 : 2), swapped, &err),
+                      &err);
+    return finish(L, expr_quotient(arena, expr, check_tensor(L, 2, "/")->expr, &err), &err);
 }
 
 static int negate(lua_State *L)
@@ -236,10 +264,10 @@ static int show_tensor(lua_State *L)
     return 1;
 }
 
-/* Fills and fit speak about a target, which a tensor does not have. */
+/* One tensor is as good as any number of names. */
 static bool is_method(OpKind kind)
 {
-    return kind < OP_ZEROS && kind != OP_FIT;
+    return kind != OP_COPY;
 }
 
 /* Methods stand in a table of their own: the metatable's __index is a function, for clear
@@ -248,7 +276,7 @@ void tensors_open(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
         {"__index", get_field}, {"__add", add}, {"__sub", subtract}, {"__mul", multiply},
-        {"__unm", negate}, {"__tostring", show_tensor}, {NULL, NULL},
+        {"__div", divide}, {"__unm", negate}, {"__tostring", show_tensor}, {NULL, NULL},
     };
     lua_newtable(L);
     luaL_setfuncs(L, metamethods, 0);

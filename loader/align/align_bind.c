@@ -111,7 +111,7 @@ static const Expr *fit_with(Binder *binder, Binding *binding, const Expr *expr, 
     const Expr *fitted = expr_fit_to(binder->arena, expr, binding->target, rows, err);
     if (!fitted) return NULL;
     if (*rows) add_reason(binder, binding, arena_strdup(binder->arena, rows));
-    binding->partial = *rows != '\0';
+    binding->partial = *rows && expr->fit.how <= FIT_PAD;
     return fitted;
 }
 
@@ -206,11 +206,11 @@ static void bind_collision(Binder *binder, Binding *binding, const DraftKey *key
     binding->reason = "collision";
 }
 
-/* Whether a fit waits for its target somewhere down a chain of ops. */
-static bool has_fit(const Expr *expr)
+/* The fit that waits for its target somewhere down a chain of ops, or NULL. */
+static const Expr *find_fit(const Expr *expr)
 {
     while (expr->kind != EX_FIT && expr->count == 1) expr = expr->from[0];
-    return expr->kind == EX_FIT;
+    return expr->kind == EX_FIT ? expr : NULL;
 }
 
 /* A target, or without one a key, and the value that goes by its name. With fit(0) a
@@ -236,8 +236,9 @@ static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
             binding->expr = expr;
             if (!binding->how) binding->how = key->step ? HOW_RULE : HOW_EXACT;
         }
-    } else if (has_fit(expr)) {
-        refuse(binder, binding, BIND_SHAPE, expr, "fit needs a target");
+    } else if (find_fit(expr)) {
+        refuse(binder, binding, BIND_SHAPE, expr,
+               arena_printf(binder->arena, "%s needs a target", fit_name(find_fit(expr)->fit.how)));
     } else {
         binding->status = BIND_LOADED;
         binding->expr = expr;

@@ -50,14 +50,33 @@ typedef enum FillKind {
 
 typedef struct Fill {
     FillKind kind;
-    double a, b;             /* CONST: value; NORMAL: mean, std; UNIFORM: low, high */
+    double a, b;             /* CONST: value; NORMAL: mean, std; UNIFORM: low, high; KAIMING and
+                                XAVIER: a is the gain, 0 the usual one (sqrt(2), 1) */
     bool fan_out;            /* KAIMING: mode "fan_out" (PyTorch's default is fan_in) */
     uint64_t seed;
     const char *key;         /* the target key: part of the generator's state */
 } Fill;
 
 /* What an EX_FIT puts where the source has no rows. */
-typedef enum FitRest { FIT_TARGET, FIT_ZEROS, FIT_MEAN, FIT_NORMAL } FitRest;
+typedef enum FitRest { FIT_TARGET, FIT_ZEROS, FIT_MEAN, FIT_NORMAL, FIT_CONST } FitRest;
+
+/* What an EX_FIT does when its target is known: copies the overlap; the same where the size is said
+ * besides; resamples a grid of positions, patch kernels, a table of relative positions. */
+typedef enum FitHow { FIT_OVERLAP, FIT_PAD, FIT_POSITIONS, FIT_PATCH, FIT_RELATIVE } FitHow;
+
+typedef struct Fit {
+    FitHow how;
+    int axis;                /* OVERLAP PAD */
+    FitRest rest;            /* OVERLAP PAD */
+    double value;            /* of rest NORMAL: the deviation; of CONST: itself */
+    uint64_t seed;           /* of rest NORMAL */
+    int64_t size;            /* PAD: of the axis, as it shall be */
+    int64_t extra;           /* POSITIONS: rows before the grid; RELATIVE: rows behind the table,
+                                -1 = what the sizes tell */
+    int64_t old[2], grid[2]; /* the grid (RELATIVE: the window) before and after, as rules say it;
+                                0 = what the shapes tell */
+    ResampleHow resample;    /* POSITIONS RELATIVE */
+} Fit;
 
 typedef struct Expr Expr;
 struct Expr {
@@ -85,7 +104,7 @@ struct Expr {
         struct { int axis; int64_t times; } repeat;
         double constant;                                        /* MUL SHIFT */
         Fill fill;
-        struct { int axis; FitRest rest; double std; uint64_t seed; } fit;
+        Fit fit;
         struct {
             int axis;
             ResampleHow how;
@@ -129,6 +148,8 @@ const Expr *expr_add(Arena *arena, const Expr *a, const Expr *b, Error *err);
 const Expr *expr_product(Arena *arena, const Expr *a, const Expr *b, Error *err);
 const Expr *expr_quotient(Arena *arena, const Expr *a, const Expr *b, Error *err);
 const Expr *expr_sqrt(Arena *arena, const Expr *e, Error *err);
+/* e / constant, or constant / e: exactly that, not by way of a reciprocal. */
+const Expr *expr_divide(Arena *arena, const Expr *e, double constant, bool swapped, Error *err);
 /* n×k and k×m give n×m; the sums are made in double. */
 const Expr *expr_matmul(Arena *arena, const Expr *a, const Expr *b, Error *err);
 /* Reductions; the sums are made in double. The axes that they run over stay, with size 1. */
@@ -143,14 +164,23 @@ const Expr *expr_resize(Arena *arena, const Expr *e, int axis, ResampleHow how,
 const Expr *expr_repeat(Arena *arena, const Expr *e, int axis, int64_t times, Error *err);
 const Expr *expr_fill_with(Arena *arena, const Fill *fill, DType dtype, const int64_t *dims,
                            size_t rank, Error *err);
-/* Overlap along one axis with a target; resolved by expr_fit_to. It must be the last step, a
- * cast excepted, which is applied before it. std is FIT_NORMAL's, whose seed is 0. */
+/* What waits for its target; resolved by expr_fit_to. It must be the last step, a cast excepted,
+ * which is applied before it. expr_fit is the overlap, and std is FIT_NORMAL's, whose seed is 0. */
 const Expr *expr_fit(Arena *arena, const Expr *e, int axis, FitRest rest, double std,
                      Error *err);
-const Expr *expr_fit_normal(Arena *arena, const Expr *e, int axis, double std, uint64_t seed,
-                            Error *err);
-/* An EX_FIT as CAT/SLICE/TARGET/FILL for that target; other expressions are returned as they
- * are. The result has the source's dtype, which is the FIT's; but where rows of the target are
+const Expr *expr_fit_as(Arena *arena, const Expr *e, const Fit *fit, Error *err);
+const char *fit_name(FitHow how);        /* as rules spell it: "fit", "pos_embed" */
+/* `e` with its axis grown to fit->size, or to the target's, by fit->rest, which only with a target
+ * can be that one's own values. `key` names the stream of normal numbers. */
+const Expr *expr_pad(Arena *arena, const Expr *e, const Fit *fit, const Tensor *target,
+                     const char *key, Error *err);
+/* `e` resampled as fit->how (POSITIONS PATCH RELATIVE) says, to fit->grid or to what dims [rank] of
+ * the target tell; these are NULL when there is none, and else what the result has, or it is an
+ * error. `what` (may be NULL) receives "14×14 → 24×24", "" when nothing was done. */
+const Expr *expr_resample(Arena *arena, const Expr *e, const Fit *fit, const int64_t *dims,
+                          unsigned rank, char what[64], Error *err);
+/* An EX_FIT as CAT/SLICE/TARGET/FILL/RESIZE for that target; other expressions are returned as
+ * they are. The result has the source's dtype, which is the FIT's; but where rows of the target are
  * kept and the default policy casts silently, the target's: these rows must not be rounded to
  * a narrower source. *rows (may be NULL) receives "100 of 200 rows", "" when nothing was cut
  * or added. */

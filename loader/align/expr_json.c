@@ -47,6 +47,7 @@ static void write_fill(const Expr *e, JsonWriter *writer)
     }
     if (fill->kind == FILL_KAIMING_NORMAL || fill->kind == FILL_KAIMING_UNIFORM)
         write_word(writer, "mode", fill->fan_out ? "fan_out" : "fan_in");
+    if (fill_needs_fans(fill->kind) && fill->a != 0) write_number(writer, "gain", fill->a);
     if (fill_needs_fans(fill->kind))
         write_word(writer, "dist", fill_is_uniform(fill->kind) ? "uniform" : "normal");
     write_word(writer, "dtype", dtype_name(e->dtype));
@@ -61,10 +62,12 @@ static void write_fill(const Expr *e, JsonWriter *writer)
 /* Plans hold none (expr_fit_to has resolved them); a report of what was offered may. */
 static void write_fit(const Expr *e, JsonWriter *writer)
 {
-    static const char *const rests[] = {"target", "zeros", "mean", "normal"};
+    static const char *const rests[] = {"target", "zeros", "mean", "normal", "const"};
+    if (e->fit.how != FIT_OVERLAP) json_string(writer, fit_name(e->fit.how));
+    if (e->fit.how > FIT_PAD) return;
     json_int(writer, e->fit.axis);
     json_string(writer, rests[e->fit.rest]);
-    if (e->fit.rest == FIT_NORMAL) json_float(writer, e->fit.std);
+    if (e->fit.rest == FIT_NORMAL || e->fit.rest == FIT_CONST) json_float(writer, e->fit.value);
 }
 
 /* A bound that only the unknown shape would tell is null. */

@@ -225,6 +225,28 @@ const Expr *expr_norm(Arena *arena, const Expr *e, int axis, Error *err)
     return node_round(arena, node, e->dtype, err);
 }
 
+/* The constant stands as a tensor of the same shape, which costs nothing: it is made up. Dividing
+ * by a power of two is multiplying. */
+const Expr *expr_divide(Arena *arena, const Expr *e, double constant, bool swapped, Error *err)
+{
+    int exponent;
+    const double half = frexp(constant, &exponent);
+    if (!swapped && fabs(half) == 0.5) return expr_mul(arena, e, 1 / constant, err);
+    const Expr *operand = node_float(arena, "quotient", e, err);
+    if (!operand) return NULL;
+    if (operand->unknown || operand->dtype == DT_UNKNOWN) {
+        error_set(err, ERR_SHAPE, "quotient: the shape and the dtype must be known");
+        return NULL;
+    }
+    const Fill fill = {.kind = FILL_CONST, .a = constant};
+    const Expr *same = expr_fill_with(arena, &fill, operand->dtype, operand->dims, operand->rank,
+                                      err);
+    if (!same) return NULL;
+    const Expr *quotient = swapped ? expr_quotient(arena, same, operand, err)
+                                   : expr_quotient(arena, operand, same, err);
+    return node_round(arena, quotient, e->dtype, err);
+}
+
 /* Whether a constant keeps its value in that dtype, rounding to a float excepted. 0.1 may go
  * into f16, 0.5 not into i64, and 1e300 not into f32, where it would be infinite. */
 static bool holds_constant(DType dtype, double value)

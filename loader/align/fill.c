@@ -131,7 +131,8 @@ static void find_fans(const int64_t *dims, unsigned rank, double *in, double *ou
     *out = (double)dims[0] * field;
 }
 
-/* Mean and standard deviation, or low and width. Kaiming's gain is sqrt(2), xavier's 1; a
+/* Mean and standard deviation, or low and width. Kaiming's gain is sqrt(2), xavier's 1, unless
+ * another is said; a
  * uniform distribution of deviation s reaches to sqrt(3)·s. */
 static void find_range(const Fill *fill, const int64_t *dims, unsigned rank, double *base,
                        double *scale)
@@ -145,6 +146,7 @@ static void find_range(const Fill *fill, const int64_t *dims, unsigned rank, dou
     double fan = xavier ? in + out : fill->fan_out ? out : in;
     *base = 0;
     *scale = fan > 0 ? sqrt(2 / fan) : 0;
+    if (fan > 0 && fill->a != 0) *scale = fill->a * sqrt((xavier ? 2 : 1) / fan);
     if (!fill_is_uniform(fill->kind)) return;
     *base = -sqrt(3.0) * *scale;
     *scale = -2 * *base;

@@ -71,35 +71,89 @@ static void show_split(const Op *op, Text *out)
     if (!op->list_count || axis) text_addc(out, ')');
 }
 
-/* fit(0), fit(0,mean), fit(0,normal(0.02)). The rest is said unless it is the target's. */
+/* fit(0), fit(0,mean), pad(0,100), pad(0,100,normal(0.02)). The rest is said unless it is what is
+ * meant without a word: the target's for fit, zeros for pad. */
 static void show_fit(const Op *op, Text *out)
 {
+    static const char *const words[] = {
+        [FIT_TARGET] = ",target", [FIT_ZEROS] = ",zeros", [FIT_MEAN] = ",mean",
+        [FIT_NORMAL] = ",normal(", [FIT_CONST] = ",const(",
+    };
     text_addf(out, "(%d", op->axis);
-    if (op->rest == FIT_ZEROS) text_add(out, ",zeros");
-    if (op->rest == FIT_MEAN) text_add(out, ",mean");
-    if (op->rest == FIT_NORMAL) {
-        text_add(out, ",normal(");
+    if (op->kind == OP_PAD) text_addf(out, ",%" PRId64, op->number);
+    if (op->rest != (op->kind == OP_PAD ? FIT_ZEROS : FIT_TARGET)) text_add(out, words[op->rest]);
+    if (op->rest == FIT_NORMAL || op->rest == FIT_CONST) {
         show_number(op->real, out);
         text_addc(out, ')');
     }
     text_addc(out, ')');
 }
 
-/* zeros(), const(0.1), normal(0.02), uniform(-1,1), kaiming{mode="fan_out"}; no defaults. A
+/* ein("(h c) k -> (c h) k",{c=3}). */
+static void show_ein(const Op *op, Text *out)
+{
+    text_addf(out, "(\"%s\"", op->text);
+    for (size_t i = 0; i < op->size_count; i++)
+        text_addf(out, "%s%s=%" PRId64, i ? "," : ",{", op->sizes[i].name, op->sizes[i].size);
+    text_add(out, op->size_count ? "})" : ")");
+}
+
+/* "{prefix=0,new={24,24}}", "()" when nothing is said. */
+static void show_resample(const Op *op, Text *out)
+{
+    const Fit *fit = &op->fit;
+    const char *mark = "{";
+    if (op->kind == OP_POS_EMBED && fit->extra != 1) {
+        text_addf(out, "%sprefix=%" PRId64, mark, fit->extra);
+        mark = ",";
+    }
+    if (op->kind == OP_REL_POS_BIAS && fit->extra >= 0) {
+        text_addf(out, "%sextra=%" PRId64, mark, fit->extra);
+        mark = ",";
+    }
+    if (op->kind == OP_REL_POS_BIAS && fit->resample != RESAMPLE_GEOMETRIC) {
+        text_addf(out, "%smode=\"%s\"", mark,
+                  fit->resample == RESAMPLE_GEOMETRIC_LINEAR ? "linear"
+                                                             : resample_name(fit->resample));
+        mark = ",";
+    }
+    if (fit->old[0]) {
+        text_addf(out, "%sold={%" PRId64 ",%" PRId64 "}", mark, fit->old[0], fit->old[1]);
+        mark = ",";
+    }
+    if (fit->grid[0]) {
+        text_addf(out, "%snew={%" PRId64 ",%" PRId64 "}", mark, fit->grid[0], fit->grid[1]);
+        mark = ",";
+    }
+    text_add(out, *mark == '{' ? "()" : "}");
+}
+
+/* kaiming{mode="fan_out",gain=1}: the members that are no defaults. */
+static void show_fan(const Op *op, Text *out)
+{
+    const Fill *fill = &op->fill;
+    const char *mark = "{";
+    if (op->kind == OP_KAIMING && fill->fan_out) {
+        text_addf(out, "%smode=\"fan_out\"", mark);
+        mark = ",";
+    }
+    if (fill->kind == FILL_KAIMING_UNIFORM || fill->kind == FILL_XAVIER_UNIFORM) {
+        text_addf(out, "%sdist=\"uniform\"", mark);
+        mark = ",";
+    }
+    if (fill->a != 0) {
+        text_addf(out, "%sgain=", mark);
+        show_number(fill->a, out);
+        mark = ",";
+    }
+    text_add(out, *mark == '{' ? "()" : "}");
+}
+
+/* zeros(), const(0.1), normal(0.02), uniform(-1,1); no defaults. A
  * mean of 0 is not said either. */
 static void show_fill(const Op *op, Text *out)
 {
     const Fill *fill = &op->fill;
-    bool uniform = fill->kind == FILL_KAIMING_UNIFORM || fill->kind == FILL_XAVIER_UNIFORM;
-    bool fan_out = op->kind == OP_KAIMING && fill->fan_out;
-    if (op->kind == OP_KAIMING || op->kind == OP_XAVIER) {
-        text_add(out, fan_out || uniform ? "{" : "()");
-        if (fan_out) text_add(out, "mode=\"fan_out\"");
-        if (fan_out && uniform) text_add(out, ",");
-        if (uniform) text_add(out, "dist=\"uniform\"");
-        if (fan_out || uniform) text_addc(out, '}');
-        return;
-    }
     text_addc(out, '(');
     if (op->kind != OP_ZEROS && !(op->kind == OP_NORMAL && fill->a == 0)) {
         show_number(fill->a, out);
@@ -133,25 +187,35 @@ void op_show(const Op *op, Text *out)
     case OP_T:
     case OP_TO_TORCH:
     case OP_COPY:
+    case OP_SQRT:
+    case OP_MATMUL:
+    case OP_CONV_MSRA:
     case OP_FUNCTION: return;
     case OP_SPLIT: show_split(op, out); return;
+    case OP_EIN: show_ein(op, out); return;
+    case OP_POS_EMBED:
+    case OP_PATCH_EMBED:
+    case OP_REL_POS_BIAS: show_resample(op, out); return;
+    case OP_PAD:
     case OP_FIT: show_fit(op, out); return;
     case OP_SLICE:
     case OP_PICK:
+    case OP_TILE:
     case OP_ROLL: show_along(op, out); return;
     case OP_CAST: text_addf(out, "(\"%s\")", dtype_name(op->dtype)); return;
     case OP_ZEROS:
     case OP_CONST:
     case OP_NORMAL:
-    case OP_UNIFORM:
+    case OP_UNIFORM: show_fill(op, out); return;
     case OP_KAIMING:
-    case OP_XAVIER: show_fill(op, out); return;
+    case OP_XAVIER: show_fan(op, out); return;
     default: break;
     }
     text_addc(out, '(');
     if (op->kind == OP_PERMUTE || op->kind == OP_RESHAPE) show_list(op->list, op->list_count, out);
-    else if (op->kind == OP_MUL || op->kind == OP_ADD) show_number(op->real, out);
-    else if (op->kind == OP_ROPE_PAIRS || op->kind == OP_ROPE_HALVES)
+    else if (op->kind == OP_MUL || op->kind == OP_ADD || op->kind == OP_PRIOR_BIAS)
+        show_number(op->real, out);
+    else if (op->kind == OP_ROPE_PAIRS || op->kind == OP_ROPE_HALVES || op->kind == OP_IN_CHANS)
         text_addf(out, "%" PRId64, op->number);
     else if (op->has_axis) text_addf(out, "%d", op->axis);
     text_addc(out, ')');

@@ -32,12 +32,33 @@
     X(OP_CAST, "cast", "dtype", "converts to a dtype")                                          \
     X(OP_MUL, "mul", "c", "times a constant")                                                   \
     X(OP_ADD, "add", "c", "plus a constant")                                                    \
+    X(OP_EIN, "ein", "\"(a b) c -> (b a) c\", {a=}",                                            \
+      "axes taken apart, reordered and joined, as einops.rearrange")                            \
+    X(OP_SWAP_HALVES, "swap_halves", "axis", "the second half of an axis before the first")     \
+    X(OP_PAD, "pad", "axis, size, rest",                                                        \
+      "grows an axis to a size; rest: zeros (default), mean, const(c), normal(s), target")      \
+    X(OP_TILE, "tile", "axis, n", "an axis n times in a row")                                   \
+    X(OP_SUM, "sum", "axis", "the sum over an axis, which stays with size 1")                   \
+    X(OP_MEAN, "mean", "axis", "the mean over an axis, which stays with size 1")                \
+    X(OP_NORM, "norm", "axis",                                                                  \
+      "the L2 norm over all axes but one (over all without argument), which stay with size 1")  \
+    X(OP_SQRT, "sqrt", "", "the square root of every element")                                  \
+    X(OP_MATMUL, "matmul", "", "the product of the matrices of a list")                         \
+    X(OP_IN_CHANS, "in_chans", "n", "a first convolution for n input channels, as timm")        \
+    X(OP_POS_EMBED, "pos_embed", "{prefix=1, old=, new=}",                                      \
+      "position embeddings for the target's grid, as timm (bicubic, antialiased)")              \
+    X(OP_PATCH_EMBED, "patch_embed", "{new=}", "patch kernels of another size, as timm (FlexiViT)") \
+    X(OP_REL_POS_BIAS, "rel_pos_bias", "{mode=, extra=, old=, new=}",                           \
+      "tables of relative positions for the target's window, as BEiT and timm")                 \
     X(OP_ZEROS, "zeros", "", "zeros of the target's shape")                                     \
     X(OP_CONST, "const", "c", "a constant of the target's shape")                               \
     X(OP_NORMAL, "normal", "std | mean, std", "normal numbers of the target's shape")           \
     X(OP_UNIFORM, "uniform", "low, high", "uniform numbers of the target's shape")              \
-    X(OP_KAIMING, "kaiming", "{mode=, dist=}", "PyTorch's kaiming initialisation (fan_in)")     \
-    X(OP_XAVIER, "xavier", "{dist=}", "PyTorch's xavier initialisation")                        \
+    X(OP_KAIMING, "kaiming", "{mode=, dist=, nonlinearity=, a=}",                               \
+      "PyTorch's kaiming initialisation (fan_in, gain sqrt(2))")                                \
+    X(OP_XAVIER, "xavier", "{dist=, gain=}", "PyTorch's xavier initialisation")                 \
+    X(OP_CONV_MSRA, "conv_msra", "", "normal numbers of deviation sqrt(2/(kh kw out))")         \
+    X(OP_PRIOR_BIAS, "prior_bias", "p", "the bias of which a sigmoid makes p: -log((1-p)/p)")   \
     X(OP_COPY, "copy", "", "the same tensor under every name on the right")                     \
     X(OP_FUNCTION, "function", "(t, m)", "a Lua function over symbolic tensors")
 
@@ -45,20 +66,32 @@
 typedef enum OpKind { OPS(OP_ENUM) OP_KIND_COUNT } OpKind;
 #undef OP_ENUM
 
+/* A size that ein is given for a name. */
+typedef struct OpSize {
+    const char *name;
+    int64_t size;
+} OpSize;
+
 typedef struct Op {
     OpKind kind;
     bool has_axis;           /* an axis was given */
     int axis;
-    int64_t number;          /* split n, slice from, roll shift, rope heads */
+    int64_t number;          /* split n, slice from, roll shift, rope heads, pad size, tile n,
+                                in_chans n */
     int64_t to;              /* slice to */
     bool has_number, has_to;
     bool gaps;               /* stack, cat: holes in the gathered indices are allowed */
     const int64_t *list;     /* permute, reshape, split sizes, pick indices */
     size_t list_count;
-    double real, real2;      /* mul, add, the deviation of fit's normal(s); for const, normal
-                                and uniform `fill` is what counts */
+    double real, real2;      /* mul, add, prior_bias p, the number of the rest of fit and pad (c of
+                                const, deviation of normal); for const, normal and uniform `fill`
+                                is what counts */
     DType dtype;             /* cast */
-    FitRest rest;            /* fit */
+    FitRest rest;            /* fit, pad */
+    Fit fit;                 /* pos_embed, patch_embed, rel_pos_bias */
+    const char *text;        /* ein; in the arena of the rule, like the sizes */
+    const OpSize *sizes;     /* ein: [size_count] */
+    size_t size_count;
     Fill fill;               /* zeros … xavier: kind and numbers (seed and key are set later) */
     int function;            /* FUNCTION: the host's reference */
 } Op;
@@ -93,8 +126,13 @@ typedef struct OpContext {
 /* Applies one op in place. stack and cat reduce each list, and the outer list when there are
  * several and every list has length one and was not gathered; split and unstack turn one tensor
  * into a list; copy turns one tensor into as many as there are names; the others apply to each.
- * The ops that fill (zeros … xavier) need an empty left side and are refused here. */
+ * The ops that fill (op_is_fill) need an empty left side and are refused here. */
 bool op_apply(const Op *op, const OpContext *context, RuleValue *value, Error *err);
+
+/* zeros … prior_bias: what makes values up. */
+bool op_is_fill(OpKind kind);
+/* Whether the text of an ein and its sizes can be right at all. */
+bool op_check_ein(const Op *op, Error *err);
 
 /* The value a fill op gives a target, by op->fill. *note (may be NULL) receives what the report
  * should say beyond the op itself ("zeros: …", since kaiming and xavier need two dimensions), or

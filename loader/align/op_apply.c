@@ -7,15 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/align/op.h"
+#include "loader/align/op_parts.h"
 
 enum { PARTS_MAX = 1 << 16 };   /* of one tensor that is split or unstacked */
 
-/* "split(3): " and what is wrong. Always false. The op is spelled as in the rule, which the
- * caller puts before it. */
-static bool refuse(const Op *op, Error *err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static bool refuse(const Op *op, Error *err, const char *format, ...)
+bool op_refuse(const Op *op, Error *err, const char *format, ...)
 {
     Text text = {0};
     va_list args;
@@ -29,13 +25,23 @@ static bool refuse(const Op *op, Error *err, const char *format, ...)
     return false;
 }
 
-/* "squeeze(0): 3×4: " and why. Always false. Only for known shapes. */
-static bool refuse_shape(const Op *op, const Expr *e, const char *why, Error *err)
+const Expr *op_refuse_shape(const Op *op, const Expr *e, const char *why, Error *err)
 {
     Text shape = {0};
-    show_shape(e->dims, e->rank, &shape);
-    refuse(op, err, "%s: %s", text_string(&shape), why);
+    if (e->unknown) text_add(&shape, "unknown shape");
+    else show_shape(e->dims, e->rank, &shape);
+    op_refuse(op, err, "%s: %s", text_string(&shape), why);
     text_done(&shape);
+    return NULL;
+}
+
+bool op_axis(const Op *op, const Expr *e, int *axis, Error *err)
+{
+    *axis = op->axis;
+    if (e->unknown) return true;
+    if (*axis < 0) *axis += e->rank;
+    if (*axis >= 0 && *axis < e->rank) return true;
+    op_refuse_shape(op, e, "there is no such axis", err);
     return false;
 }
 
@@ -48,10 +54,8 @@ static const Expr *apply_squeeze(const Op *op, Arena *arena, const Expr *e, Erro
     size_t rank = 0;
     if (e->unknown) return expr_reshape(arena, e, &open, 1, err);
     int axis = op->axis < 0 ? op->axis + e->rank : op->axis;
-    if (op->has_axis && (axis < 0 || axis >= e->rank || e->dims[axis] != 1)) {
-        refuse_shape(op, e, "that axis is not there, or not of size 1", err);
-        return NULL;
-    }
+    if (op->has_axis && (axis < 0 || axis >= e->rank || e->dims[axis] != 1))
+        return op_refuse_shape(op, e, "that axis is not there, or not of size 1", err);
     for (int i = 0; i < e->rank; i++)
         if (op->has_axis ? i != axis : e->dims[i] != 1) dims[rank++] = e->dims[i];
     return expr_reshape(arena, e, dims, rank, err);
@@ -63,34 +67,12 @@ static const Expr *apply_unsqueeze(const Op *op, Arena *arena, const Expr *e, Er
     int64_t dims[TENSOR_RANK_MAX + 1], open = -1;
     if (e->unknown) return expr_reshape(arena, e, &open, 1, err);
     int axis = op->axis < 0 ? op->axis + e->rank + 1 : op->axis;
-    if (axis < 0 || axis > e->rank) {
-        refuse_shape(op, e, "an axis cannot be put there", err);
-        return NULL;
-    }
+    if (axis < 0 || axis > e->rank)
+        return op_refuse_shape(op, e, "an axis cannot be put there", err);
     memcpy(dims, e->dims, (size_t)axis * sizeof *dims);
     dims[axis] = 1;
     memcpy(dims + axis + 1, e->dims + axis, (size_t)(e->rank - axis) * sizeof *dims);
     return expr_reshape(arena, e, dims, e->rank + 1u, err);
-}
-
-/* As torch.roll: element i comes to stand at i + shift. Two slices in the other order: rolled
- * by 1, {a, b, c, d} is {d} and {a, b, c}. A shift of more than the axis goes round. */
-static const Expr *apply_roll(const Op *op, Arena *arena, const Expr *e, Error *err)
-{
-    int axis = op->axis < 0 && !e->unknown ? op->axis + e->rank : op->axis;
-    int64_t cut = -op->number;   /* the index that becomes the first */
-    if (!e->unknown) {
-        if (axis < 0 || axis >= e->rank) {
-            refuse_shape(op, e, "there is no such axis", err);
-            return NULL;
-        }
-        int64_t n = e->dims[axis];
-        cut = n ? (n - op->number % n) % n : 0;
-    }
-    if (cut == 0) return e;
-    const Expr *parts[2] = {expr_slice(arena, e, axis, cut, INT64_MAX, err), NULL};
-    if (parts[0]) parts[1] = expr_slice(arena, e, axis, 0, cut, err);
-    return parts[1] ? expr_cat(arena, axis, parts, 2, err) : NULL;
 }
 
 /* Rotary embeddings: within each head, rows as (2, d/2) become (d/2, 2), or back. HF keeps the
@@ -103,10 +85,9 @@ static const Expr *apply_rope(const Op *op, Arena *arena, const Expr *e, Error *
     int order[TENSOR_RANK_MAX + 2];
     if (e->unknown) return expr_reshape(arena, e, &open, 1, err);
     if (heads < 1 || e->rank < 1 || e->rank + 2 > TENSOR_RANK_MAX || e->dims[0] % heads ||
-        e->dims[0] / heads % 2) {
-        refuse_shape(op, e, "dim 0 does not divide into that many heads of an even size", err);
-        return NULL;
-    }
+        e->dims[0] / heads % 2)
+        return op_refuse_shape(op, e, "dim 0 does not divide into that many heads of an even size",
+                               err);
     int64_t half = e->dims[0] / heads / 2;
     dims[0] = heads;
     dims[1] = op->kind == OP_ROPE_PAIRS ? 2 : half;
@@ -124,7 +105,7 @@ static const Expr *apply_permute(const Op *op, Arena *arena, const Expr *e, Erro
 {
     int order[TENSOR_RANK_MAX];
     if (op->list_count > TENSOR_RANK_MAX) {
-        refuse(op, err, "more than %d axes", TENSOR_RANK_MAX);
+        op_refuse(op, err, "more than %d axes", TENSOR_RANK_MAX);
         return NULL;
     }
     for (size_t i = 0; i < op->list_count; i++) {
@@ -132,14 +113,6 @@ static const Expr *apply_permute(const Op *op, Arena *arena, const Expr *e, Erro
         order[i] = small ? (int)op->list[i] : TENSOR_RANK_MAX;
     }
     return expr_permute(arena, e, order, op->list_count, err);
-}
-
-/* Only normal numbers need the seed. */
-static const Expr *apply_fit(const Op *op, const OpContext *context, const Expr *e, Error *err)
-{
-    if (op->rest == FIT_NORMAL)
-        return expr_fit_normal(context->arena, e, op->axis, op->real, context->seed, err);
-    return expr_fit(context->arena, e, op->axis, op->rest, 0, err);
 }
 
 /* The ops that turn each tensor into one other. All others have their own way with the lists,
@@ -158,16 +131,28 @@ static const Expr *apply_each(const Op *op, const OpContext *context, const Expr
         return expr_slice(arena, e, op->axis, op->has_number ? op->number : 0,
                           op->has_to ? op->to : INT64_MAX, err);
     case OP_PICK: return expr_pick(arena, e, op->axis, op->list, op->list_count, err);
-    case OP_ROLL: return apply_roll(op, arena, e, err);
+    case OP_ROLL: return op_apply_roll(op, arena, e, err);
     case OP_ROPE_PAIRS:
     case OP_ROPE_HALVES: return apply_rope(op, arena, e, err);
-    case OP_FIT: return apply_fit(op, context, e, err);
+    case OP_FIT: return op_apply_fit(op, context, e, err);
+    case OP_EIN: return op_apply_ein(op, arena, e, err);
+    case OP_SWAP_HALVES: return op_apply_swap_halves(op, arena, e, err);
+    case OP_TILE: return op_apply_tile(op, arena, e, err);
+    case OP_PAD: return op_apply_pad(op, context, e, err);
+    case OP_SUM: return expr_sum(arena, e, op->axis, err);
+    case OP_MEAN: return expr_mean(arena, e, op->axis, err);
+    case OP_NORM: return expr_norm(arena, e, op->has_axis ? op->axis : AXIS_NONE, err);
+    case OP_SQRT: return expr_sqrt(arena, e, err);
+    case OP_IN_CHANS: return op_apply_in_chans(op, arena, e, err);
+    case OP_POS_EMBED:
+    case OP_PATCH_EMBED:
+    case OP_REL_POS_BIAS: return op_apply_resample(op, context, e, err);
     case OP_CAST: return expr_cast(arena, e, op->dtype, err);
     case OP_MUL: return expr_mul(arena, e, op->real, err);
     case OP_ADD: return expr_shift(arena, e, op->real, err);
     default: break;
     }
-    refuse(op, err, "makes values up; nothing may stand left of -> then");
+    op_refuse(op, err, "makes values up; nothing may stand left of -> then");
     return NULL;
 }
 
@@ -194,10 +179,17 @@ static void set_list(Arena *arena, RuleValue *value, const Expr *const *items, s
     value->count = 1;
 }
 
-/* What stack and cat do to one list. One axis for both: with stack it is the new one's. */
+/* What stack, cat and matmul do to one list. With stack the axis is the new one's; three matrices
+ * are multiplied from the left. */
 static const Expr *join(const Op *op, Arena *arena, const Expr *const *items, size_t n, Error *err)
 {
     if (op->kind == OP_CAT) return expr_cat(arena, op->axis, items, n, err);
+    if (op->kind == OP_MATMUL) {
+        const Expr *product = items[0];
+        for (size_t i = 1; product && i < n; i++)
+            product = expr_matmul(arena, product, items[i], err);
+        return product;
+    }
     return expr_stack(arena, op->axis, items, n, err);
 }
 
@@ -235,7 +227,7 @@ static const Expr *take_single(const Op *op, const RuleValue *value, Error *err)
     size_t total = 0;
     for (size_t i = 0; i < value->count; i++) total += value->lists[i].count;
     if (value->count == 1 && total == 1) return value->lists[0].items[0];
-    refuse(op, err, "needs one tensor, has %zu; cat or stack them first", total);
+    op_refuse(op, err, "needs one tensor, has %zu; cat or stack them first", total);
     return NULL;
 }
 
@@ -252,7 +244,7 @@ static bool size_of_target(const Op *op, const OpContext *context, size_t index,
     }
     Text name = {0};
     name_show(context->names[index], &name);
-    refuse(op, err, !target ? "the target has no '%s' to take a size from"
+    op_refuse(op, err, !target ? "the target has no '%s' to take a size from"
                     : !target->dims ? "the shape of the target's '%s' is not known"
                                     : "the target's '%s' has no such axis", text_string(&name));
     text_done(&name);
@@ -271,10 +263,10 @@ static bool find_sizes(const Op *op, const OpContext *context, int axis, const i
         *sizes = NULL;
         *count = (size_t)op->number;
         return (op->number >= 1 && op->number <= PARTS_MAX) ||
-               refuse(op, err, "there must be 1 to %d parts", PARTS_MAX);
+               op_refuse(op, err, "there must be 1 to %d parts", PARTS_MAX);
     }
     if (!context->target || !context->name_count)
-        return refuse(op, err, "takes its sizes from the target, and there is none; write "
+        return op_refuse(op, err, "takes its sizes from the target, and there is none; write "
                                "split{…} with the sizes");
     int64_t *found = arena_alloc(context->arena, context->name_count * sizeof *found);
     for (size_t i = 0; i < context->name_count; i++)
@@ -292,14 +284,14 @@ static bool check_sizes(const Op *op, const Expr *e, int axis, const int64_t *si
     int64_t sum = 0;
     for (size_t i = 0; sizes && i < count; i++)
         if (sizes[i] < 0 || __builtin_add_overflow(sum, sizes[i], &sum))
-            return refuse(op, err, "%" PRId64 " is no size", sizes[i]);
+            return op_refuse(op, err, "%" PRId64 " is no size", sizes[i]);
     if (e->unknown) return true;
     int64_t n = e->dims[axis];
     *each = n / (int64_t)count;
     if (!sizes && n % (int64_t)count)
-        return refuse(op, err, "dim %d has %" PRId64 ", not divisible by %zu", axis, n, count);
+        return op_refuse(op, err, "dim %d has %" PRId64 ", not divisible by %zu", axis, n, count);
     if (sizes && sum != n)
-        return refuse(op, err, "dim %d has %" PRId64 ", the parts add up to %" PRId64, axis, n,
+        return op_refuse(op, err, "dim %d has %" PRId64 ", the parts add up to %" PRId64, axis, n,
                       sum);
     return true;
 }
@@ -316,7 +308,7 @@ static bool apply_split(const Op *op, const OpContext *context, RuleValue *value
     if (!e) return false;
     if (!e->unknown) {
         if (axis < -e->rank || axis >= e->rank)
-            return refuse_shape(op, e, "there is no such axis", err);
+            return op_refuse_shape(op, e, "there is no such axis", err);
         if (axis < 0) axis += e->rank;
     }
     int64_t each = 0, at = 0;
@@ -348,13 +340,13 @@ static bool apply_unstack(const Op *op, const OpContext *context, RuleValue *val
     if (!e) return false;
     if (!e->unknown) {
         if (axis < -e->rank || axis >= e->rank)
-            return refuse_shape(op, e, "there is no such axis", err);
+            return op_refuse_shape(op, e, "there is no such axis", err);
         if (axis < 0) axis += e->rank;
         count = e->dims[axis];
     }
     if (count < 1 || count > PARTS_MAX)
-        return e->unknown ? refuse(op, err, "the shape of the source is not known")
-                          : refuse(op, err, "dim %d has %" PRId64 "; 1 to %d parts can be made",
+        return e->unknown ? op_refuse(op, err, "the shape of the source is not known")
+                          : op_refuse(op, err, "dim %d has %" PRId64 "; 1 to %d parts can be made",
                                    axis, count, PARTS_MAX);
     Op squeeze = {.kind = OP_SQUEEZE, .has_axis = true, .axis = axis};
     const Expr **parts = arena_alloc(arena, (size_t)count * sizeof *parts);
@@ -379,11 +371,17 @@ static bool apply_copy(const Op *op, const OpContext *context, RuleValue *value,
     return true;
 }
 
+bool op_is_fill(OpKind kind)
+{
+    return kind >= OP_ZEROS && kind <= OP_PRIOR_BIAS;
+}
+
 /* In the order of the table; whatever is not named here works on each tensor by itself. */
 bool op_apply(const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
     switch (op->kind) {
     case OP_CAT:
+    case OP_MATMUL:
     case OP_STACK: return reduce(op, context, value, err);
     case OP_SPLIT: return apply_split(op, context, value, err);
     case OP_UNSTACK: return apply_unstack(op, context, value, err);
@@ -403,9 +401,14 @@ const Expr *fill_for_target(Arena *arena, const Op *op, uint64_t seed, const Ten
     Fill fill = op->fill;
     DType dtype = target->dtype == DT_UNKNOWN ? DT_F32 : target->dtype;
     bool fans = op->kind == OP_KAIMING || op->kind == OP_XAVIER;
+    bool kernel = op->kind == OP_CONV_MSRA;
     if (note) *note = NULL;
     if (!target->dims) {
-        refuse(op, err, "the target's shape is not known");
+        op_refuse(op, err, "the target's shape is not known");
+        return NULL;
+    }
+    if (kernel && target->rank < 3) {
+        op_refuse(op, err, "only kernels of convolutions have a height and a width");
         return NULL;
     }
     if (fans && target->rank < 2) {

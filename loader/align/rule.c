@@ -63,13 +63,6 @@ static bool has_op(const Rule *rule, OpKind kind)
     return false;
 }
 
-/* The ops that make a tensor of nothing. */
-static bool is_fill(OpKind kind)
-{
-    return kind == OP_ZEROS || kind == OP_CONST || kind == OP_NORMAL || kind == OP_UNIFORM ||
-           kind == OP_KAIMING || kind == OP_XAVIER;
-}
-
 /* The left side; `&` before a pattern keeps its key. `patterns` receives them as a list, which
  * is what templates need for their scope. */
 static bool compile_sources(Arena *arena, Rule *rule, const char *const *texts, size_t count,
@@ -113,7 +106,7 @@ static bool compile_targets(Arena *arena, Rule *rule, const char *const *texts,
 static bool compile_fills(Arena *arena, Rule *rule, const char *const *texts, Error *err)
 {
     if (!rule->target_count) return error_set(err, ERR_RULE, "nothing stands on either side of ->");
-    if (rule->op_count != 1 || !is_fill(rule->ops[0].kind))
+    if (rule->op_count != 1 || !op_is_fill(rule->ops[0].kind))
         return error_set(err, ERR_RULE, "a rule without a left side fills what is missing: right "
                          "of |> stands one of zeros, const, normal, uniform, kaiming, xavier");
     const Pattern **fills = arena_alloc(arena, rule->target_count * sizeof *fills);

@@ -505,7 +505,8 @@ static void test_fit(void **state)
     const Expr *mean = expr_fit_to(arena, expr_fit(arena, e, 0, FIT_MEAN, 0, NULL), &bare, NULL,
                                    &err);
     check_whole(mean);
-    const Expr *normal = expr_fit_normal(arena, e, 0, 0.02, 9, NULL);
+    const Expr *normal = expr_fit_as(
+        arena, e, &(Fit){.rest = FIT_NORMAL, .value = 0.02, .seed = 9}, NULL);
     normal = expr_fit_to(arena, expr_cast(arena, normal, DT_F32, NULL), &bare, NULL, &err);
     double value;
     fill_values(&(Fill){.kind = FILL_NORMAL, .b = 0.02, .seed = 9, .key = "head.fc.weight"}, NULL,

@@ -99,16 +99,16 @@ static void ops_that_are_wrong_name_themselves(void **state)
         {"cast 'f33'", "\"f33\" is no dtype"},
         {"mul 'x'", "mul: expected a number, got text"},
         {"kaiming{mode='x'}", "\"fan_in\" or"},
-        {"kaiming{gain=1}", "no option 'gain'; it takes mode and dist"},
+        {"kaiming{goin=1}", "no option 'goin'; it takes dist, gain, mode, a, nonlinearity"},
         {"xavier{mode='fan_in'}", "no option 'mode'; it takes dist"},
         {"T(1)", "T: takes 0 arguments"},
         {"slice(40, 1)", "there is no axis 40"},
         {"slice(0.5, 1)", "expected an axis, got a number"},
         {"split{}", "a list of sizes"},
-        {"fit(0, 3)", "target, zeros, mean or normal(s)"},
+        {"fit(0, 3)", "target, zeros, mean, const(c) or normal(s)"},
         {"uniform(1)", "uniform: expected low and high"},
         {"normal(-1)", "must not be negative"},
-        {"mean", "fit(axis, mean)"},
+        {"mean", "mean: takes 1 argument, got 0"},
         {"3", "got a number"},
         {"split(3)(2)", "no function"},
         {"nothing", "op 1 of 'nothing' is nil"},
@@ -181,8 +181,10 @@ static void tensors_refuse_what_does_not_fit(void **state)
 {
     (void)state;
     fails("a f32 2,3", "\nlocal x = src.a + src.a:T()", "fix.lua:2: ", "3");
-    fails("a f32 2,3", "local x = src.a * src.a",
-          "fix.lua:1: *: a tensor is multiplied by a number", NULL);
+    fails("a f32 2,3", "local x = src.a * 'x'", "fix.lua:1: *: expected a tensor, got text", NULL);
+    fails("a f32 2,3", "local x = src.a / {}", "fix.lua:1: /: expected a tensor, got a table", NULL);
+    fails("a f32 2,3", "local x = src.a * src.a:T()", "fix.lua:1: product: 2×3 f32 and 3×2 f32 "
+          "differ", NULL);
     fails("a f32 2,3", "local x = src.a + 'x'", "fix.lua:1: +: expected a tensor, got text", NULL);
     fails("a f32 2,3", "src.a:transpose()",
           "fix.lua:1: tensors have no field or method 'transpose'", NULL);
