@@ -1,6 +1,7 @@
-/* Matrices that resample an axis, in double. Sources: ATen's UpSampleKernel.cpp for the two bicubic
- * ones; timm's resample_patch_embed (the pseudoinverse, after FlexiViT) and
- * resize_rel_pos_bias_table (geometric grids, after BEiT). */
+/* Matrices that resample an axis. Where the bicubic ones look is rounded to float as PyTorch does
+ * it for f32, whose results are 1e-6 away else; everything else is done in double. Sources: ATen's
+ * UpSampleKernel.cpp for the two bicubic ones; timm's resample_patch_embed (the pseudoinverse,
+ * after FlexiViT) and resize_rel_pos_bias_table (geometric grids, after BEiT). */
 #include "loader/align/resample.h"
 
 #include <math.h>
@@ -59,13 +60,14 @@ static double weigh_cubic(double x, double a)
 /* Four taps with a = -0.75; those beyond the border count for the border. */
 static void make_bicubic(int64_t in, int64_t out, double *matrix)
 {
-    double scale = (double)in / (double)out;
+    const float scale = (float)in / (float)out;
     for (int64_t i = 0; i < out; i++) {
-        double at = scale * ((double)i + 0.5) - 0.5, whole = floor(at);
+        const float at = (float)((double)scale * ((double)i + 0.5) - 0.5);
+        const float whole = floorf(at), t = at - whole;
         for (int tap = -1; tap <= 2; tap++) {
             int64_t j = (int64_t)whole + tap;
             j = j < 0 ? 0 : j >= in ? in - 1 : j;
-            matrix[i * in + j] += weigh_cubic(at - whole - tap, -0.75);
+            matrix[i * in + j] += weigh_cubic((double)t - tap, -0.75);
         }
     }
 }
@@ -74,14 +76,18 @@ static void make_bicubic(int64_t in, int64_t out, double *matrix)
  * over. Normalised, since the border cuts windows off. */
 static void make_antialiased(int64_t in, int64_t out, double *matrix)
 {
-    double scale = (double)in / (double)out, wide = scale > 1 ? scale : 1;
+    const float scale = (float)in / (float)out;
+    const float support = scale >= 1 ? 2 * scale : 2, inverse = scale >= 1 ? 1 / scale : 1;
     for (int64_t i = 0; i < out; i++) {
-        double centre = scale * ((double)i + 0.5), sum = 0;
-        double low = centre - 2 * wide + 0.5, high = centre + 2 * wide + 0.5;
+        const float centre = (float)((double)scale * ((double)i + 0.5));
+        const double low = (double)(centre - support) + 0.5;
+        const double high = (double)(centre + support) + 0.5;
         int64_t first = low > 0 ? (int64_t)low : 0, end = (int64_t)high < in ? (int64_t)high : in;
         double *row = matrix + i * in;
+        double sum = 0;
         for (int64_t j = first; j < end; j++) {
-            row[j] = weigh_cubic(((double)j - centre + 0.5) / wide, -0.5);
+            const float x = (float)(((double)((float)j - centre) + 0.5) * (double)inverse);
+            row[j] = weigh_cubic((double)x, -0.5);
             sum += row[j];
         }
         for (int64_t j = first; j < end; j++) row[j] /= sum;

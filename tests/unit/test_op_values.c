@@ -376,7 +376,7 @@ static void functions(void **state)
     gives("a f32 2,2", NULL, "rules [[ a -> x |> function(t) return t:cat(0, t:slice(0,0,1):zeros(), "
           "t:slice(0,1):const(9)) end ]]", "4x2 f32: 0 1 2 3 0 0 9 9");
     gives("a f32 2,2", NULL, "rules [[ a -> x |> function(t) return t:matmul(t:T(), t) end ]]",
-          "2x2 f32: 2 3 10 15");
+          "2x2 f32: 6 10 26 42");
     gives("a f32 4,1", NULL, "rules [[ a -> x |> function(t) return t:ein('(a b) c -> (b a) c', "
           "{a=2}):swap_halves(0):tile(1,2):sum(1) end ]]", "4x1 f32: 2 6 0 4");
     gives("a f32 2", "x f32 3", "rules [[ a -> x |> function(t) return t:fit(0, zeros) end ]]",
