@@ -116,6 +116,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) manual tests/cases/manual.sh
 	-@$(SUITE) bombs tests/cases/bombs.sh
 	-@$(SUITE) hostile tests/cases/hostile.sh
+	-@$(SUITE) limits tests/cases/limits.sh
 	-@$(SUITE) real $(PYTHON) tests/real/run.py
 	-@$(SUITE) pairs $(PYTHON) tests/real/pairs.py
 	-@$(SUITE) tmux tests/screens/tmux.sh

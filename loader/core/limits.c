@@ -70,7 +70,8 @@ bool limit_set(const char *setting, Error *err)
 
 const char *limit_text(LimitId id, char out[LIMIT_TEXT])
 {
-    snprintf(out, LIMIT_TEXT, "more than the limit of %" PRIu64 " (--limit %s=N allows more)",
-             in_force[id], table[id].name);
+    snprintf(out, LIMIT_TEXT, "more than the limit of %" PRIu64 " (--limit %s=N%s allows more)",
+             in_force[id], table[id].name,
+             id == LIMIT_LISTING_BYTES ? " or listing-ratio=N" : "");
     return out;
 }

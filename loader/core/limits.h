@@ -72,9 +72,9 @@ uint64_t limit_allowance(uint64_t bytes);
  * before any file is opened, by one thread. */
 bool limit_set(const char *setting, Error *err);
 
-enum { LIMIT_TEXT = 112 };
+enum { LIMIT_TEXT = 128 };
 /* How every error about a limit ends: "more than the limit of 4096 (--limit pickle-name=N
- * allows more)". Returns `out`. */
+ * allows more)". The two that make up an allowance are named together. Returns `out`. */
 const char *limit_text(LimitId id, char out[LIMIT_TEXT]);
 
 #endif

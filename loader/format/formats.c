@@ -61,6 +61,16 @@ static const Format *find_format(ByteSource *source, const unsigned char *head, 
     return NULL;
 }
 
+/* What was opened, unless a limit kept parts of it out: then none of it is given. */
+static Checkpoint *within_limits(Checkpoint *checkpoint, Error *err)
+{
+    Error most = {0};
+    if (!checkpoint || checkpoint_check_limits(checkpoint, &most)) return checkpoint;
+    fault_file(err, ERR_LIMIT, checkpoint_path(checkpoint), "%s", most.text);
+    checkpoint_unref(checkpoint);
+    return NULL;
+}
+
 /* Who opens a source: the first format that is sure; if none is, whatever the file is known to
  * be instead decides; only then a format that thinks it possible. The other way round a text
  * listing, which thinks any text possible, would have to explain web pages. */
@@ -77,7 +87,7 @@ static Checkpoint *open_bytes(OpenContext *context, ByteSource *source, Error *e
     const Format *possible, *format = find_format(source, head, n, &possible);
     if (!format && refusal_explain(source, head, n, err)) return NULL;
     if (!format) format = possible;
-    if (format) return format->open(context, source, err);
+    if (format) return within_limits(format->open(context, source, err), err);
     refusal_unknown(source, head, n, err);
     return NULL;
 }
@@ -288,7 +298,7 @@ static Checkpoint *open_folder(const char *path, unsigned depth, Error *err)
         if (!format && folder_find(arena, &folder, is_checkpoint, &model, err))
             checkpoint = open_choice(&folder, &model, depth, err);
         else if (!format) format = find_folder_format(&folder, SNIFF_MAYBE);
-        if (format) checkpoint = format->open(&context, &folder, err);
+        if (format) checkpoint = within_limits(format->open(&context, &folder, err), err);
     }
     arena_free(arena);
     return checkpoint;

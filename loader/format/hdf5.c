@@ -235,17 +235,17 @@ static unsigned char *read_answer(Child *child, size_t *n, Error *err)
 static void say_end(const char *file, int ended, Error *err)
 {
     static const char harm[] = "the file is damaged, or made to do harm";
+    static const char memory[] = "or needs more memory (--limit child-memory=N gives it more)";
     if (ended == SIGKILL)
         fault_file(err, ERR_FORMAT, file,
                    "HDF5: libhdf5 did not come to an end with it (--limit child-seconds=N gives it "
                    "more time); %s", harm);
     else if (ended > 0)
-        fault_file(err, ERR_FORMAT, file,
-                   "HDF5: libhdf5 crashed on it (signal %d), in a process of its own; %s", ended,
-                   harm);
+        fault_file(err, ERR_FORMAT, file, "HDF5: libhdf5 crashed on it (signal %d), in a process "
+                   "of its own; %s, %s", ended, harm, memory);
     else
-        fault_file(err, ERR_FORMAT, file, "HDF5: the process that reads it gave up (status %d); %s",
-                   -ended, harm);
+        fault_file(err, ERR_FORMAT, file, "HDF5: the process that reads it gave up (status %d); "
+                   "%s, %s", -ended, harm, memory);
 }
 
 /* The descriptor that the child gets, and where in it the file stands. */
@@ -396,7 +396,9 @@ static ByteSource *fetch(const ValueSource *source, Error *err)
     Hdf5Task task = {.path = source->path, .bytes = source->base.size};
     Child child;
     int fd;
-    uint64_t seconds = limit(LIMIT_CHILD_SECONDS) * (1 + source->base.size / SECOND_BYTES);
+    uint64_t seconds;
+    if (!sum_mul(limit(LIMIT_CHILD_SECONDS), 1 + source->base.size / SECOND_BYTES, &seconds))
+        seconds = UINT64_MAX;
     if (!check_ratio(source, err) || !locate_file(source->file, &fd, &task, err)) return NULL;
     Spool *spool = spool_new(source->base.size, false, source->name, err);
     if (!spool) return NULL;

@@ -2,6 +2,7 @@
  * text beside what it says. */
 #include "loader/format/json_source.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,5 +95,9 @@ JsonKind json_source_kind(ByteSource *source, const unsigned char *head, size_t 
     uint64_t end = source->size < most ? source->size : most;
     bool whole = json_feed_source(reader, source, start, end, err);
     json_reader_free(reader);
+    char more[LIMIT_TEXT];
+    if (!whole && look.kind == JSON_OTHER && end < source->size)     /* not broken, but cut by us */
+        fault_file(err, ERR_LIMIT, source->name, "the JSON has %" PRIu64 " bytes, %s", source->size,
+                   limit_text(LIMIT_INDEX_BYTES, more));
     return look.kind != JSON_OTHER || whole ? look.kind : JSON_BROKEN;
 }

@@ -24,7 +24,7 @@ static char *read_config(Zip *zip, size_t *n, Error *err)
     const ZipMember *member = zip_find_in(zip, zip_prefix(zip), config_name);
     ByteSource *source = member ? zip_open_member(zip, member, err) : NULL;
     if (!source) return NULL;
-    char *text = source_slurp(source, (size_t)limit(LIMIT_INDEX_BYTES), n, err);
+    char *text = source_slurp_limited(source, LIMIT_INDEX_BYTES, n, err);
     source_unref(source);
     return text;
 }

@@ -176,7 +176,7 @@ static bool check_components(OpenContext *context, const Folder *folder, Checkpo
 {
     ByteSource *source = context->inner_source(context, "model_index.json", err);
     size_t n = 0;
-    char *text = source ? source_slurp(source, (size_t)limit(LIMIT_INDEX_BYTES), &n, err) : NULL;
+    char *text = source ? source_slurp_limited(source, LIMIT_INDEX_BYTES, &n, err) : NULL;
     const Value *index =
         text ? json_parse(arena, text, n, source->name, INDEX_VALUES_MAX, err) : NULL;
     for (size_t i = 0; index && index->kind == VALUE_MAP && i < index->list.count; i++) {

@@ -29,7 +29,7 @@ static ByteSource *far_source(ByteSource *pickle, const Object *far, const char 
     ByteSource *window = source_window(pickle, far->far.at, far->far.n, name, NULL);
     if (far->call_kind != FAR_TEXT || !window) return window;
     size_t n;
-    char *text = source_slurp(window, limit(LIMIT_BLOB_BYTES), &n, NULL);
+    char *text = source_slurp_limited(window, LIMIT_BLOB_BYTES, &n, NULL);
     ByteSource *bytes = text ? latin_source(text, n, name) : NULL;
     free(text);
     source_unref(window);

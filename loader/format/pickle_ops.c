@@ -116,6 +116,11 @@ static Object *peek(Machine *m)
 
 /* --- the memo ------------------------------------------------------------------------- */
 
+/* What PICKLE_MEMO_WATCHED is, and how it is raised. */
+static const char watched_memo[] =
+    "more than the 1048576 of a scan (--limit pickle-memo=N allows more)";
+_Static_assert(PICKLE_MEMO_WATCHED == 1048576, "watched_memo says so");
+
 /* The memo is how a pickle names an object again: PUT gives the top a number, GET pushes what has
  * it. Numbers need not be dense, but a pickle can hardly use more of them than it has bytes: the
  * limit keeps "PUT 4000000000" from costing 32 GB. */
@@ -129,9 +134,8 @@ static bool store(Machine *m, uint64_t index)
     if (watched) slack = PICKLE_MEMO_WATCHED;
     if (index > bytes && index - bytes > slack)
         return machine_fail(m, ERR_LIMIT,
-                            "memo index %" PRIu64 " is beyond the bytes of the pickle by "
-                            "%s", index,
-                            watched ? "more than a million" : limit_text(LIMIT_PICKLE_MEMO, more));
+                            "memo index %" PRIu64 " is beyond the bytes of the pickle by %s",
+                            index, watched ? watched_memo : limit_text(LIMIT_PICKLE_MEMO, more));
     if (index >= m->memo_size) {
         size_t size = (size_t)index + 1;
         m->memo = mem_grow(m->memo, &m->memo_room, size, sizeof *m->memo);

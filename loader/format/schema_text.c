@@ -419,7 +419,7 @@ static bool read_listing(Listing *listing, const char *bytes, size_t n, Error *e
 static Checkpoint *open_listing(OpenContext *context, ByteSource *source, Error *err)
 {
     size_t n;
-    char *bytes = source_slurp(source, limit(LIMIT_INDEX_BYTES), &n, err);
+    char *bytes = source_slurp_limited(source, LIMIT_INDEX_BYTES, &n, err);
     if (!bytes) return NULL;
     Listing listing = {.file = source->name, .dict = dict_new()};
     Checkpoint *checkpoint = NULL;

@@ -302,7 +302,7 @@ char *torch_archive_text(const TorchArchive *archive, const char *record, size_t
                    text_string(&path));
         text_done(&path);
     }
-    char *text = source ? source_slurp(source, (size_t)limit(LIMIT_INDEX_BYTES), n, err) : NULL;
+    char *text = source ? source_slurp_limited(source, LIMIT_INDEX_BYTES, n, err) : NULL;
     source_unref(source);
     if (text) zip_verify_read(archive->verify, member);
     return text;

@@ -194,14 +194,9 @@ static bool add_container(Lister *lister, const Object *node, StateDict *dict, s
         dict_unref(dict);
         return true;
     }
-    if (checkpoint_container_count(lister->file->checkpoint) >= limit(LIMIT_CONTAINERS)) {
-        char more[LIMIT_TEXT];
-        dict_unref(dict);
-        return error_set(lister->err, ERR_LIMIT, "dicts of tensors, %s",
-                         limit_text(LIMIT_CONTAINERS, more));
-    }
     checkpoint_add_container(lister->file->checkpoint, text_string(&lister->path), dict, others,
                              optimizer);
+    if (!checkpoint_check_limits(lister->file->checkpoint, lister->err)) return false;
     checkpoint_set_container_node(lister->file->checkpoint, node);
     return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
 }

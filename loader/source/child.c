@@ -40,6 +40,7 @@
 
 enum {
     FAR = 64,                    /* above the descriptors that a child gets */
+    YEAR = 365 * 24 * 3600,      /* seconds; nobody waits longer, and milliseconds are counted */
     CLOSED_ONE_BY_ONE = 65536    /* where the system cannot close a range */
 };
 
@@ -211,8 +212,9 @@ bool child_start(Child *child, int file, void (*run)(void *context), void *conte
         close(ends[0]);
         return false;
     }
+    int64_t given = seconds < YEAR ? (int64_t)seconds : YEAR;
     *child = (Child){.pid = pid, .pipe = ends[0], .what = what, .seconds = seconds,
-                     .deadline = clock_now() + (int64_t)seconds * 1000};
+                     .deadline = clock_now() + given * 1000};
     return true;
 }
 

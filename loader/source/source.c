@@ -237,3 +237,12 @@ char *source_slurp(ByteSource *source, size_t limit, size_t *n, Error *err)
     *n = (size_t)source->size;
     return bytes;
 }
+
+char *source_slurp_limited(ByteSource *source, LimitId id, size_t *n, Error *err)
+{
+    char more[LIMIT_TEXT];
+    if (source->size <= limit(id)) return source_slurp(source, (size_t)source->size, n, err);
+    error_set(err, ERR_LIMIT, "%s: has %" PRIu64 " bytes, %s", source->name, source->size,
+              limit_text(id, more));
+    return NULL;
+}

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "loader/core/error.h"
+#include "loader/core/limits.h"
 
 typedef struct ByteSource ByteSource;
 
@@ -51,5 +52,7 @@ bool source_read(ByteSource *source, uint64_t offset, void *out, size_t n, Error
 bool source_locate(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uint64_t *where);
 /* The whole source in malloc'd memory (one NUL added), when it is at most `limit` bytes. */
 char *source_slurp(ByteSource *source, size_t limit, size_t *n, Error *err);
+/* The same with a limit that the user can set, which the error names. */
+char *source_slurp_limited(ByteSource *source, LimitId id, size_t *n, Error *err);
 
 #endif

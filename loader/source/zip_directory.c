@@ -150,9 +150,16 @@ static bool refuse_member(ByteSource *source, const char *name, const char *what
     return false;
 }
 
+/* The ratio bounds what inflating can cost: deflate cannot do better, so more is claimed only by a
+ * bomb or by damage. */
+static bool can_inflate(const ZipMember *member)
+{
+    uint64_t most;
+    return !sum_mul(member->stored_size + 1, limit(LIMIT_ZIP_RATIO), &most) || member->size < most;
+}
+
 /* What must hold of a member before its numbers are used: `most` is where the directory starts,
- * and header and bytes must end before it. The ratio bounds what inflating can cost: deflate
- * cannot do better, so more is claimed only by a bomb or by damage. */
+ * and header and bytes must end before it. */
 static bool check_member(ByteSource *source, const ZipMember *member, uint16_t disk,
                          uint64_t most, Error *err)
 {
@@ -167,7 +174,7 @@ static bool check_member(ByteSource *source, const ZipMember *member, uint16_t d
                              "reaches into the directory: the file is damaged", err);
     if (member->method == 0 && member->size != member->stored_size)
         return refuse_member(source, member->name, "is stored, but its two sizes differ", err);
-    if (member->method == 8 && member->size / limit(LIMIT_ZIP_RATIO) > member->stored_size)
+    if (member->method == 8 && !can_inflate(member))
         return refuse_member(source, member->name, "claims to inflate more than deflate can: "
                              "a zip bomb, or damaged (--limit zip-ratio=N allows more)", err);
     return true;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/limits.h"
+
 /* Something that lives as long as the checkpoint: a source, a shard's checkpoint. */
 typedef struct Owned {
     void *owner;
@@ -27,6 +29,7 @@ struct Checkpoint {
     uint64_t file_bytes;         /* on disk, of all files together */
     Container *containers;       /* owned, in the order of the file */
     size_t container_count, container_room;
+    bool too_many_containers, too_many_tensors;      /* what was let go */
     Finding *findings;           /* owned; strings in the arena */
     size_t finding_count, finding_room;
     Check *checks;               /* owned; emptied by running them */
@@ -251,15 +254,49 @@ void checkpoint_add_inner_checks(Checkpoint *outer, Checkpoint *inner, const cha
     checkpoint_add_check(outer, run_inner, arena_copy(outer->arena, &checks, sizeof checks));
 }
 
-void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,
-                              size_t others, bool optimizer)
+/* Whether it may be added; marks the checkpoint if not. */
+static bool has_room(Checkpoint *checkpoint, const StateDict *dict)
 {
+    bool many = checkpoint->container_count >= limit(LIMIT_CONTAINERS);
+    bool large = dict_count(dict) > limit(LIMIT_TENSORS);
+    if (many) checkpoint->too_many_containers = true;
+    if (large) checkpoint->too_many_tensors = true;
+    return !many && !large;
+}
+
+/* A mark instead of an error: of some thirty readers only three add more than a few, and whoever
+ * opens the file asks for the mark. False: let go. */
+static bool add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,
+                          size_t others, bool optimizer)
+{
+    if (!has_room(checkpoint, dict)) {
+        dict_unref(dict);
+        return false;
+    }
     checkpoint->containers =
         mem_grow(checkpoint->containers, &checkpoint->container_room,
                  checkpoint->container_count + 1, sizeof *checkpoint->containers);
     checkpoint->containers[checkpoint->container_count++] =
         (Container){.path = arena_strdup(checkpoint->arena, path), .dict = dict,
                     .others = others, .optimizer = optimizer};
+    return true;
+}
+
+void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,
+                              size_t others, bool optimizer)
+{
+    add_container(checkpoint, path, dict, others, optimizer);
+}
+
+bool checkpoint_check_limits(const Checkpoint *checkpoint, Error *err)
+{
+    char more[LIMIT_TEXT];
+    if (checkpoint->too_many_containers)
+        return error_set(err, ERR_LIMIT, "dicts of tensors, %s",
+                         limit_text(LIMIT_CONTAINERS, more));
+    if (checkpoint->too_many_tensors)
+        return error_set(err, ERR_LIMIT, "tensors, %s", limit_text(LIMIT_TENSORS, more));
+    return true;
 }
 
 void checkpoint_set_container_node(Checkpoint *checkpoint, const Object *node)
@@ -269,8 +306,8 @@ void checkpoint_set_container_node(Checkpoint *checkpoint, const Object *node)
 
 void checkpoint_add_parts(Checkpoint *checkpoint, const char *path, StateDict *dict)
 {
-    checkpoint_add_container(checkpoint, path, dict, 0, false);
-    checkpoint->containers[checkpoint->container_count - 1].parts = true;
+    if (add_container(checkpoint, path, dict, 0, false))
+        checkpoint->containers[checkpoint->container_count - 1].parts = true;
 }
 
 static void release_checkpoint(void *checkpoint)
@@ -303,9 +340,9 @@ void checkpoint_adopt(Checkpoint *checkpoint, Checkpoint *inner, const char *pat
         if (*path && !dict_count(one->dict)) continue;
         text_clear(&name);
         text_addf(&name, "%s%s%s", path, *path && *one->path ? "::" : "", one->path);
-        checkpoint_add_container(checkpoint, text_string(&name), dict_ref(one->dict), one->others,
-                                 one->optimizer);
-        checkpoint->containers[checkpoint->container_count - 1].parts = one->parts;
+        if (add_container(checkpoint, text_string(&name), dict_ref(one->dict), one->others,
+                          one->optimizer))
+            checkpoint->containers[checkpoint->container_count - 1].parts = one->parts;
     }
     text_done(&name);
     checkpoint_keep(checkpoint, inner, path);
@@ -441,14 +478,18 @@ void checkpoint_show_root(const Checkpoint *checkpoint, Text *out)
     if (count > SHOWN) text_addf(out, " and %zu more", count - SHOWN);
 }
 
-/* Sets the error, with what the file holds instead; always NULL. */
+/* Sets the error, with what the file holds instead, and what was not looked at; always NULL. */
 static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
 {
-    Text there = {0};
+    Text there = {0}, deeper = {0};
     checkpoint_show_root(checkpoint, &there);
-    error_set(err, ERR_NOT_FOUND, "%s: there are no tensors in it%s%s", checkpoint->path,
-              there.length ? "; it holds " : "", text_string(&there));
+    for (size_t i = 0; i < checkpoint->finding_count; i++)
+        if (strcmp(checkpoint->findings[i].kind, "depth") == 0)
+            text_addf(&deeper, "; %s", checkpoint->findings[i].what);
+    error_set(err, ERR_NOT_FOUND, "%s: there are no tensors in it%s%s%s", checkpoint->path,
+              there.length ? "; it holds " : "", text_string(&there), text_string(&deeper));
     text_done(&there);
+    text_done(&deeper);
     return NULL;
 }
 

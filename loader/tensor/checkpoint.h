@@ -78,7 +78,8 @@ bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, E
  * "NAME: " before it. `inner` must live as long as `outer`; `name` is copied. */
 void checkpoint_add_inner_checks(Checkpoint *outer, Checkpoint *inner, const char *name);
 
-/* Takes over one reference of `dict`. */
+/* Takes over one reference of `dict`. Beyond the limit of containers it is let go, and one of more
+ * tensors than the limit allows too; checkpoint_check_limits says so. */
 void checkpoint_add_container(Checkpoint *checkpoint, const char *path, StateDict *dict,
                               size_t others, bool optimizer);
 /* What one tensor, which stands at `path`, is made of. Takes over one reference of `dict`. */
@@ -91,6 +92,9 @@ void checkpoint_adopt(Checkpoint *checkpoint, Checkpoint *inner, const char *pat
 void checkpoint_keep(Checkpoint *checkpoint, Checkpoint *inner, const char *path);
 /* Says which node of the object tree the container that was added last lists. */
 void checkpoint_set_container_node(Checkpoint *checkpoint, const Object *node);
+/* ERR_LIMIT, without the file's name, when a container was let go. Whoever opens a file asks once
+ * it is open; a reader that adds many may ask earlier. */
+bool checkpoint_check_limits(const Checkpoint *checkpoint, Error *err);
 size_t checkpoint_container_count(const Checkpoint *checkpoint);
 const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index);
 /* Exact path; NULL if none. */

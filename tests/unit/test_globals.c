@@ -167,6 +167,18 @@ static void test_memo_tricks(void **state)
                              "r\xA1\x86\x01\0" "0j\xA0\x86\x01\0j\xA1\x86\x01\0\x93)R."),
                 "os", "system", 36);
     scan_done(&scan);
+    /* further away than a scan follows, unless it is told to */
+    static const char far[] = "\x80\x04\x8C\x02osr\xFF\xFF\xFF\0" "0\x8C\x06systemq\x01"
+                              "0j\xFF\xFF\xFF\0h\x01\x93)R.";
+    scan_bytes_of(&scan, BYTES(far));
+    assert_null(find(&scan, "os", "system"));
+    assert_non_null(strstr(scan.pickles[0].error, "memo index 16777215 is beyond the bytes of the "
+                           "pickle by more than the 1048576 of a scan (--limit pickle-memo=N"));
+    scan_done(&scan);
+    assert_true(limit_set("pickle-memo=17M", NULL));
+    expect_name(&scan, BYTES(far), "os", "system", 30);
+    scan_done(&scan);
+    assert_true(limit_set("pickle-memo=1024", NULL));
 }
 
 static void test_names_before_and_behind_an_error(void **state)
