@@ -15,6 +15,7 @@
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"
 
+/* Fixed: they bound the memory of each thread, and only larger rows are not looked at. */
 enum {
     BOX_BYTES = 1 << 20,         /* read at a time */
     BATCH = 2048,                /* numbers converted at a time */

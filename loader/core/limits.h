@@ -27,6 +27,7 @@
     X(LIMIT_SCANNED, "scanned-pickles", 100000, "pickles that ls --globals reads")               \
     X(LIMIT_BLOBS, "nested-pickles", 4096, "byte strings of one pickle that are scanned as files") \
     X(LIMIT_BLOB_BYTES, "nested-bytes", 67108864, "bytes of text that is scanned as a file")      \
+    X(LIMIT_SEARCHED, "searched-bytes", 16777216, "bytes of a zip without a directory, for pickles") \
     X(LIMIT_TENSORS, "tensors", 16000000, "tensors of one file or folder")                        \
     X(LIMIT_CONTAINERS, "containers", 1000000, "dicts of tensors of one file")                    \
     X(LIMIT_LISTING_BYTES, "listing-bytes", 67108864, "bytes that names and records may take, and") \

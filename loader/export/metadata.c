@@ -21,7 +21,9 @@
 #include "loader/core/map.h"
 #include "loader/export/pickle_writer.h"
 
-enum { MODULE_DEPTH_MAX = 64 };  /* modules nested deeper are not carried */
+/* Modules nested deeper are not carried. Fixed: _metadata holds version numbers that PyTorch asks
+ * of norms, which lie a dozen deep. */
+enum { MODULE_DEPTH_MAX = 64 };
 
 /* One module of the source's `_metadata` and where it goes. */
 typedef struct Module {

@@ -20,7 +20,8 @@
 #include "loader/format/globals.h"
 #include "loader/format/torch.h"
 
-/* Tuples inside of tuples in a key, and its nodes; bytes of LONG1's longest integer. */
+/* Tuples inside of tuples in a key, and its nodes; bytes of LONG1's longest integer. Fixed: no
+ * key of a training script is a tree. */
 enum { KEY_DEPTH = 8, KEY_NODES = 1000, LONG_BYTES = 255 };
 
 /* --- what a call calls ---------------------------------------------------------------- */

@@ -20,6 +20,8 @@
 #include "loader/format/proto_values.h"
 #include "loader/format/scaled.h"
 
+/* Fixed: the longest word for a type has 30 letters, another one is unknown in any case; a network
+ * has no million layers. */
 enum { TYPE_MAX = 64, ROLES = 5, FACTOR = 2, LEGACY_RANK = 4, SNIFF_FIELDS = 1 << 20 };
 
 /* What the blobs of a layer are: the words of PyTorch; NULL: no tensor of its own. */

@@ -17,7 +17,7 @@
 #include "loader/core/map.h"
 #include "loader/format/fault.h"
 
-enum { TAG_BYTES_MAX = 255 };    /* of the file `latest` */
+enum { TAG_BYTES_MAX = 255 };    /* of the file `latest`; fixed: it holds a folder's name */
 
 /* What a file of the folder is, told by its name. */
 typedef enum Kind { KIND_OTHER, KIND_OPTIM, KIND_MODEL, KIND_LAYER, KIND_EXPERT } Kind;

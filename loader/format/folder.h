@@ -4,7 +4,7 @@
 
 #include "loader/format/format.h"
 
-enum { FOLDER_CHOICES_MAX = 16 };    /* names that are kept */
+enum { FOLDER_CHOICES_MAX = 16 };    /* names that are kept, to be shown; others are counted */
 
 /* Names of files in the folder that are its model, the best first: an index before a single
  * file, safetensors before torch. All but the first are other copies of the same weights. */

@@ -15,7 +15,8 @@
 
 #include "loader/format/format.h"
 
-/* The longest key and name, as the format says of keys; GGML's own limit for names is 63. */
+/* The longest key and name. Fixed: the format says it of keys, and GGML's own limit for names is
+ * 63. */
 enum { GGUF_NAME_MAX = 65535, GGUF_WINDOW = 1 << 16 };
 
 /* Which part of a model that was split: its keys split.no, split.count, split.tensors.count. */

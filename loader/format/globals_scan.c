@@ -13,9 +13,8 @@
 #include "loader/format/pickle_log.h"
 #include "loader/source/zip.h"
 
-/* Bytes looked at to tell what something is; pickles of a legacy stream; a tar's blocks; bytes of
- * a zip without a directory that are searched. */
-enum { HEAD_BYTES = 512, LEGACY_PICKLES = 5, TAR_BLOCK = 512, SWEPT = 16 << 20 };
+/* Bytes looked at to tell what something is; pickles of a legacy stream; a tar's blocks. */
+enum { HEAD_BYTES = 512, LEGACY_PICKLES = 5, TAR_BLOCK = 512 };
 
 /* What is being scanned: one file, or something in it. */
 typedef struct Scanner {
@@ -354,10 +353,17 @@ static void scan_headers(Scanner *scanner, ByteSource *source, const char *membe
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
     GlobalScan *scan = scanner->scan;
     uint64_t before = scan->read, most = limit_allowance(source->size);
-    size_t n = source->size < SWEPT ? (size_t)source->size : SWEPT;
+    bool all = source->size <= limit(LIMIT_SEARCHED);
+    size_t n = (size_t)(all ? source->size : limit(LIMIT_SEARCHED));
     unsigned char *bytes = mem_alloc(n + 1);
     Error err = {0};
     char more[LIMIT_TEXT];
+    if (!all) {
+        error_set(&err, ERR_LIMIT, "%s: a zip without a directory, of which only the beginning was "
+                  "searched for pickles: it has %" PRIu64 " bytes, %s", source->name, source->size,
+                  limit_text(LIMIT_SEARCHED, more));
+        note_error(scanner, err.text);
+    }
     if (source_read(source, 0, bytes, n, NULL)) {
         for (unsigned char *p = bytes; (p = memmem(p, (size_t)(bytes + n - p), "PK\3\4", 4)); p++) {
             uint64_t data;
@@ -385,7 +391,8 @@ static bool is_row_of_zips(const Scanner *scanner, ByteSource *source)
     const ScannedFile *file = file_of(scanner);
     char end[22];
     return scanner->depth == 0 && has_suffix(file->path, ".distcp") && file->pickles &&
-           source->size <= SWEPT && source_read(source, source->size - sizeof end, end, 4, NULL) &&
+           source->size <= limit(LIMIT_SEARCHED) &&
+           source_read(source, source->size - sizeof end, end, 4, NULL) &&
            memcmp(end, "PK\5\6", 4) == 0;
 }
 

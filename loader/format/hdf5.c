@@ -131,12 +131,18 @@ static bool read_record(Hdf5 *hdf5, unsigned char kind, Reply *reply, bool *ende
         return object && object->dataset && !object->dims && read_details(hdf5, object, reply);
     case 'F': return object && (object->broken = true);
     case 'Z': *ended = true; return true;
+    case 'L':
     case 'E': {
         Text text = {0};
+        char more[LIMIT_TEXT];
         fault_quote((const char *)reply->at, (size_t)(reply->end - reply->at), 300, &text);
-        fault_file(err, ERR_FORMAT, hdf5->file->name,
-                   "HDF5: %s; the file is damaged or cut short: fetch it again",
-                   text_string(&text));
+        if (kind == 'L')
+            fault_file(err, ERR_LIMIT, hdf5->file->name, "HDF5: the bytes of attribute '%s' are %s",
+                       text_string(&text), limit_text(LIMIT_INDEX_BYTES, more));
+        else
+            fault_file(err, ERR_FORMAT, hdf5->file->name,
+                       "HDF5: %s; the file is damaged or cut short: fetch it again",
+                       text_string(&text));
         text_done(&text);
         return false;
     }

@@ -18,14 +18,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/map.h"
 #include "loader/core/text.h"
 #include "loader/source/child.h"
 #include "loader/tensor/dtype.h"
 
-/* Documented limits: of one text attribute (model_config has some megabytes in large models), and
- * of the values that are asked for at a time. */
-enum { ATTRIBUTE_MAX = 64 << 20, SLAB_MAX = 64 << 20 };
+/* Bytes of values that are asked for at a time, unless a chunk has more; of the longest text. */
+enum { SLAB_BYTES = 64 << 20, TEXT_BYTES = 1 << 30 };
 
 /* -- A driver that reads our descriptor ------------------------------------------------ */
 
@@ -137,14 +137,19 @@ static void add_little(Text *text, uint64_t value, unsigned width)
     for (unsigned i = 0; i < width; i++) text_addc(text, (char)(value >> 8 * i & 0xFF));
 }
 
-static void send_record(char kind, const Text *payload)
+static void send_head(char kind, uint64_t length)
 {
     Text head = {0};
     text_addc(&head, kind);
-    add_little(&head, payload ? payload->length : 0, 4);
+    add_little(&head, length, 4);
     child_write(head.bytes, head.length);
-    if (payload && payload->length) child_write(payload->bytes, payload->length);
     text_done(&head);
+}
+
+static void send_record(char kind, const Text *payload)
+{
+    send_head(kind, payload ? payload->length : 0);
+    if (payload && payload->length) child_write(payload->bytes, payload->length);
 }
 
 /* The innermost of the library's errors says what it stumbled over. */
@@ -281,34 +286,39 @@ static size_t text_length(const char *text, size_t room, bool blanks)
     return n;
 }
 
-/* Text attributes of any length are what Keras says of its layers; others are left out. */
+/* Text attributes are what Keras says of its layers; others are left out. Of one that the parent
+ * could not take it is told the name. A name of a kilobyte is none of Keras's. */
 static void send_attribute(hid_t attribute)
 {
     char name[1024];
+    const uint64_t index = limit(LIMIT_INDEX_BYTES);
+    const size_t most = index < TEXT_BYTES ? (size_t)index : TEXT_BYTES;
     hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
     if (type < 0 || space < 0 || H5Tget_class(type) != H5T_STRING) return;
     hssize_t count = H5Sget_simple_extent_npoints(space);
     bool variable = H5Tis_variable_str(type) > 0;
     size_t width = variable ? sizeof(char *) : H5Tget_size(type);
     ssize_t named = H5Aget_name(attribute, sizeof name, name);
-    if (count < 0 || !width || (uint64_t)count > ATTRIBUTE_MAX / width || named < 0 ||
-        (size_t)named >= sizeof name)
-        return;
-    char *values = calloc(count ? (size_t)count : 1, width);
-    if (!values || (count && H5Aread(attribute, type, values) < 0)) return;
+    if (count < 0 || !width || named < 0 || (size_t)named >= sizeof name) return;
+    bool fits = (uint64_t)count <= most / width;
+    char *values = fits ? calloc(count ? (size_t)count : 1, width) : NULL;
+    if (fits && (!values || (count && H5Aread(attribute, type, values) < 0))) return;
     Text record = {0};
     add_little(&record, strlen(name), 2);
     text_add(&record, name);
     add_little(&record, (uint64_t)count, 4);
-    for (hssize_t i = 0; i < count && record.length <= ATTRIBUTE_MAX; i++) {
+    for (hssize_t i = 0; fits && i < count; i++) {
         const char *one =
             variable ? ((char *const *)(void *)values)[i] : values + (size_t)i * width;
         bool blanks = !variable && H5Tget_strpad(type) == H5T_STR_SPACEPAD;
-        size_t n = one ? text_length(one, variable ? ATTRIBUTE_MAX : width, blanks) : 0;
+        size_t n = one ? text_length(one, variable ? most : width, blanks) : 0;
         add_little(&record, n, 4);
         if (n) text_addn(&record, one, n);
+        fits = record.length <= most;
     }
-    if (record.length <= ATTRIBUTE_MAX) send_record('A', &record);
+    if (!fits) record.length = strlen(name);
+    if (!fits) memcpy(record.bytes, name, record.length);
+    send_record(fits ? 'A' : 'L', &record);
     text_done(&record);
     free(values);
 }
@@ -465,7 +475,7 @@ static void list_objects(hid_t file)
  * would be inflated once more. */
 static hsize_t rows_at_a_time(hid_t dataset, hsize_t rows, uint64_t row_bytes)
 {
-    hsize_t chunk[H5S_MAX_RANK] = {1}, step = row_bytes ? SLAB_MAX / row_bytes : rows;
+    hsize_t chunk[H5S_MAX_RANK] = {1}, step = row_bytes ? SLAB_BYTES / row_bytes : rows;
     hid_t list = H5Dget_create_plist(dataset);
     if (list >= 0 && H5Pget_layout(list) == H5D_CHUNKED) H5Pget_chunk(list, H5S_MAX_RANK, chunk);
     if (!chunk[0]) chunk[0] = 1;
@@ -476,12 +486,8 @@ static hsize_t rows_at_a_time(hid_t dataset, hsize_t rows, uint64_t row_bytes)
 
 static void send_slab(const char *slab, uint64_t n)
 {
-    Text head = {0};
-    text_addc(&head, 'V');
-    add_little(&head, n, 4);
-    child_write(head.bytes, head.length);
+    send_head('V', n);
     child_write(slab, (size_t)n);
-    text_done(&head);
 }
 
 /* Rows by rows. False: the library has the reason. */
@@ -492,7 +498,10 @@ static bool read_rows(hid_t dataset, hid_t type, hid_t space, const hsize_t *dim
     hsize_t step = rows_at_a_time(dataset, dims[0], row_bytes);
     uint64_t bytes = step * row_bytes;
     char *slab = bytes <= UINT32_MAX ? malloc((size_t)bytes) : NULL;
-    if (!slab) return false;
+    if (!slab) {
+        send_error("its rows need more memory (--limit child-memory=N gives it more)", NULL);
+        _exit(0);
+    }
     memcpy(count, dims, sizeof count);
     for (hsize_t row = 0; row < dims[0]; row += step) {
         start[0] = row;
@@ -569,17 +578,7 @@ void hdf5_run(void *context)
     _exit(0);
 }
 
-bool hdf5_is_built(void)
-{
-    return true;
-}
-
 #else
-
-bool hdf5_is_built(void)
-{
-    return false;
-}
 
 /* Nobody calls it then. */
 void hdf5_run(void *context)
@@ -588,3 +587,12 @@ void hdf5_run(void *context)
 }
 
 #endif
+
+bool hdf5_is_built(void)
+{
+#ifdef HAVE_HDF5
+    return true;
+#else
+    return false;
+#endif
+}

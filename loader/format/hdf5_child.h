@@ -11,6 +11,7 @@
  *        | u8 n, dtype by its name in dtype.h | note            the details of the dataset
  *   'V'  values, as they are in the file                       of the dataset that was asked for
  *   'F'                                                        not all of the object could be read
+ *   'L'  name                                                  a text attribute that is too long
  *   'E'  text                                                  why file or values cannot be read
  *   'Z'                                                        the end; what follows is ignored
  *

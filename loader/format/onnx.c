@@ -11,6 +11,8 @@
 #include "loader/format/fault.h"
 #include "loader/tensor/layout.h"
 
+/* Fixed: a model has some twenty fields and as many properties; a longer prefix is replaced by a
+ * number. */
 enum {
     WORD = 64,               /* bytes of the words that are compared: op types, attributes */
     PREFIX_MAX = 200,        /* bytes of a name that goes in front of others */

@@ -8,7 +8,8 @@
 #include "loader/format/globals.h"
 #include "loader/format/pickle_machine.h"
 
-/* Attributes of attributes that are followed; names longer than this are noted up to here. */
+/* Attributes of attributes that are followed; names longer than this are noted up to here. Fixed:
+ * nobody's getattr goes through more than a few, and what was noted is judged by its beginning. */
 enum { REACH_DEPTH = 32, REACH_BYTES = 1024 };
 
 static void before(PickleWatch *watch, const struct Machine *m, unsigned opcode);

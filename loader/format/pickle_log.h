@@ -10,7 +10,8 @@
 #include "loader/format/pickle.h"
 #include "loader/format/weights_only.h"
 
-/* Different names of one pickle that are kept; further ones are counted. */
+/* Different names of one pickle that are kept; further ones are counted, and the count is shown.
+ * Fixed: all of PyTorch has not so many classes, and a list of more serves nobody. */
 enum { PICKLE_LOG_MAX = 65536 };
 
 /* What is done with a name, as bits. */

@@ -20,7 +20,8 @@
 
 enum {
     PROTO_BLOCK = 16 << 10,      /* bytes read ahead */
-    PROTO_NAME_MAX = 1 << 16,    /* bytes of a name */
+    PROTO_NAME_MAX = 1 << 16,    /* bytes of a name; fixed: the longest that are known, paths
+                                    through modules, have some hundreds */
     PROTO_RANK_MAX = 32          /* sizes of one shape: tenon's limit */
 };
 

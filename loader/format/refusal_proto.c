@@ -9,6 +9,7 @@
 #include "loader/format/fault.h"
 #include "loader/format/protobuf.h"
 
+/* Fixed: what is refused needs only to be recognized. */
 enum { FIELDS_MAX = 1 << 20, NUMBER_MAX = 31 };
 
 /* Which fields the top of a message has, as bits by number. */

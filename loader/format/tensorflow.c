@@ -13,8 +13,8 @@
 #include "loader/format/tensorflow.h"
 #include "loader/tensor/check_run.h"
 
-/* Bytes read at a time; of the file `checkpoint`. */
-enum { CHECK_BLOCK = 1 << 20, STATE_FILE_MAX = 1 << 20 };
+/* Bytes read at a time; of the file `checkpoint`, whose first line names the latest. */
+enum { CHECK_BLOCK = 1 << 20, STATE_BYTES = 16 << 10 };
 /* DataType of what holds no plain values. */
 enum { STRING = 7, RESOURCE = 20, VARIANT = 21 };
 
@@ -258,11 +258,12 @@ static const char *find_latest(const OpenContext *context, Arena *arena)
 {
     ByteSource *source = context->has_inner(context, "checkpoint")
                              ? context->inner_source(context, "checkpoint", NULL) : NULL;
-    size_t n;
-    char *text = source ? source_slurp(source, STATE_FILE_MAX, &n, NULL) : NULL;
+    char text[STATE_BYTES + 1];
+    size_t n = source && source->size < STATE_BYTES ? (size_t)source->size : STATE_BYTES;
+    bool fine = source && source_read(source, 0, text, n, NULL);
     source_unref(source);
-    const char *name = text ? parse_state(arena, text) : NULL;
-    free(text);
+    text[fine ? n : 0] = '\0';
+    const char *name = parse_state(arena, text);
     if (!name) return NULL;
     const char *index = arena_printf(arena, "%s.index", name);
     return context->has_inner(context, index) ? name : NULL;

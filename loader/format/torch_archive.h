@@ -14,7 +14,8 @@
 #include "loader/format/zip_kind.h"
 #include "loader/format/zip_verify.h"
 
-enum { TORCH_SMALL_MAX = 64 };   /* bytes of a small record (version, byteorder) that are read */
+/* Bytes of a small record that are read. Fixed: they are numbers and words. */
+enum { TORCH_SMALL_MAX = 64 };
 
 typedef struct TorchArchive {
     Zip *zip;                    /* borrowed */

@@ -209,7 +209,7 @@ static const Object *find_attribute(const Object *state, const char *name)
 /* Whether a value is only a part of a sum over ranks: a placement of the class Partial. */
 static bool has_partial(const Object *spec)
 {
-    enum { MESH_DIMS_MAX = 64 };
+    enum { MESH_DIMS_MAX = 64 };     /* fixed: a mesh of ranks has two or three */
     const Object *state = spec && spec->kind == OBJ_CALL ? spec->call->state : NULL;
     const Object *attributes = attributes_of(state, 0);
     const Object *list = object_as_sequence(object_get(attributes, "placements"));

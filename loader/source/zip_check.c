@@ -12,7 +12,7 @@
 #include "loader/source/zip_extent.h"
 
 /* Members whose local headers are read; bytes of a file in memory that is small enough; of one
- * step. */
+ * step. Fixed: it only bounds what opening costs, for zip_verify reads the headers of all. */
 enum { LOCALS_MAX = 20000, SMALL_FILE = 1 << 20, STEP = 1 << 16 };
 
 typedef struct Check {

@@ -60,6 +60,7 @@ limited pickles=1 2 ls tests/data/numpy/numpy2-several.pkl
 limited scanned-pickles=1 0 ls --globals $kinds/legacy.pth
 limited nested-pickles=1 0 ls --globals "$scratch/nested.pkl"
 limited nested-bytes=10k 0 ls --globals "$scratch/text.pkl"
+limited searched-bytes=99 0 ls --globals tests/data/folders/dcp
 # every format: by its directory where it has one, else by what it lists
 for file in $kinds/plain.safetensors $kinds/zip.pth $kinds/legacy.pth $kinds/module.pt \
     $kinds/sharded-safetensors $kinds/schema.json $kinds/listing.txt tests/data/gguf/types.gguf \
@@ -100,6 +101,8 @@ if grep -q H5Fopen "$tenon"; then
     # a sanitizer's child is not bounded: it reserves more than any limit
     if grep -q __asan_init "$tenon"; then tried+="child-memory "
     else limited child-memory=0 2 ls tests/data/keras/model.h5; fi
+    limited index-bytes=500 2 ls tests/data/keras/model.h5
+    limited index-bytes=2500 2 ls tests/data/keras/model.h5
     limited child-seconds=0 2 ls tests/data/keras/model.h5
 else
     tried+="child-memory child-seconds "

@@ -224,6 +224,18 @@ static void test_what_follows_the_end_is_ignored(void **state)
 
 /* -- Answers that are not -------------------------------------------------------------- */
 
+static void test_attribute_that_is_too_long(void **state)
+{
+    (void)state;
+    Text answer = {0}, name = {0};
+    add_object(&answer, 0, "");
+    text_add(&name, "model\033config");
+    add_record(&answer, 'L', &name);
+    refuse(&answer, ERR_LIMIT, "the bytes of attribute 'model\\x1bconfig' are more than the limit of "
+                               "268435456 (--limit index-bytes=N");
+    text_done(&name);
+}
+
 static void test_answer_cut_anywhere(void **state)
 {
     (void)state;
@@ -591,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_weights_that_are_all_missing),
         cmocka_unit_test(test_objects_that_could_not_be_read),
         cmocka_unit_test(test_what_follows_the_end_is_ignored),
+        cmocka_unit_test(test_attribute_that_is_too_long),
         cmocka_unit_test(test_answer_cut_anywhere),
         cmocka_unit_test(test_values_outside_of_the_file),
         cmocka_unit_test(test_sizes_that_are_negative_or_too_large),
