@@ -75,6 +75,26 @@ bool stream_range(Stream *stream, ByteSource *source, uint64_t offset, uint64_t 
     return true;
 }
 
+/* Memory that was never written is saved as bools too: a byte of 2 is true to one kernel of PyTorch
+ * and neither true nor false to another. */
+bool stream_bools(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
+                  Error *err)
+{
+    if (!stream_flush(stream, err)) return false;
+    if (!stream->buffer) stream->buffer = mem_alloc(stream->room);
+    while (n) {
+        size_t piece = n < stream->room ? (size_t)n : stream->room;
+        if (!source_read(source, offset, stream->buffer, piece, err)) return false;
+        for (size_t i = 0; i < piece; i++) stream->buffer[i] = stream->buffer[i] != 0;
+        if (crc) *crc = (uint32_t)crc32_z(*crc, stream->buffer, piece);
+        if (!atomic_write(stream->file, stream->buffer, piece, err)) return false;
+        if (!report(stream, piece, err)) return false;
+        offset += piece;
+        n -= piece;
+    }
+    return true;
+}
+
 /* A walk over the boxes of a result, in row-major order: whole behind `axis`, `rows` of it at
  * a time, one index at a time before it. */
 typedef struct Boxes {
@@ -154,9 +174,9 @@ static bool compute_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc,
 bool stream_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err)
 {
     const Tensor *tensor = plan_unchanged(entry);
-    if (tensor && tensor->storage && tensor_is_contiguous(tensor))
-        return stream_range(stream, tensor->storage->source,
-                            tensor->storage->offset + tensor->offset, tensor_bytes(tensor), crc,
-                            err);
-    return stream_flush(stream, err) && compute_entry(stream, entry, crc, err);
+    if (!tensor || !tensor->storage || !tensor_is_contiguous(tensor))
+        return stream_flush(stream, err) && compute_entry(stream, entry, crc, err);
+    return (entry->dtype == DT_BOOL ? stream_bools : stream_range)(
+        stream, tensor->storage->source, tensor->storage->offset + tensor->offset,
+        tensor_bytes(tensor), crc, err);
 }

@@ -26,6 +26,9 @@ void stream_done(Stream *stream);
  * into the file before stream_flush. */
 bool stream_range(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
                   Error *err);
+/* Copies n bytes that are bools, each of them as 0 or 1. */
+bool stream_bools(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
+                  Error *err);
 bool stream_flush(Stream *stream, Error *err);
 /* The values of an entry, row-major: copied where they are unchanged and contiguous, else
  * computed in boxes of whole rows that fit the buffer. */

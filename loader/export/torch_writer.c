@@ -66,7 +66,8 @@ static bool write_cell(ZipWriter *zip, Stream *stream, const Cell *cell, Error *
     const Storage *kept = cell->kept;
     snprintf(name, sizeof name, "data/%s", cell->key);
     if (!zip_writer_begin(zip, name, cell->bytes, err)) return false;
-    bool good = kept ? stream_range(stream, kept->source, kept->offset, kept->bytes, &crc, err)
+    bool good = kept ? (cell->dtype == DT_BOOL ? stream_bools : stream_range)(
+                           stream, kept->source, kept->offset, kept->bytes, &crc, err)
                      : stream_entry(stream, cell->entry, &crc, err);
     return good && zip_writer_end(zip, crc, err);
 }

@@ -43,6 +43,34 @@ static void test_conjugate_and_negative(void **state)
     expect_golden("lazy_in.pth", NULL, "lazy.pth", NULL);
 }
 
+/* Bytes that are neither 0 nor 1, in each of the three formats that are written. */
+static void test_bools_are_0_or_1(void **state)
+{
+    static const char header[] = "{\"b\":{\"dtype\":\"BOOL\",\"shape\":[300],"
+                                 "\"data_offsets\":[0,300]}}";
+    static const char *const names[] = {"bools.safetensors", "bools.pth", "bools.npz"};
+    (void)state;
+    FILE *file = fopen(in_folder("odd.safetensors"), "w");
+    for (size_t i = 0; i < 8; i++) fputc(i ? 0 : (int)sizeof header - 1, file);
+    fputs(header, file);
+    for (int i = 0; i < 300; i++) fputc(i & 0xFF, file);
+    assert_int_equal(fclose(file), 0);
+    for (size_t i = 0; i < countof(names); i++) {
+        const ExportOptions options = {.buffer = i ? 0 : 100};      /* also piece by piece */
+        unsigned char values[300];
+        Error err = {0};
+        Alignment *alignment = align_files(in_folder("odd.safetensors"), NULL, NULL);
+        write_plan(alignment, NULL, in_folder(names[i]), &options);
+        align_unref(alignment);
+        Checkpoint *c = open_checkpoint(in_folder(names[i]));
+        const Tensor *b = dict_find(checkpoint_choose(c, NULL, &err)->dict, "b");
+        assert_true(source_read(b->storage->source, b->storage->offset + b->offset, values, 300,
+                                &err));
+        for (size_t j = 0; j < 300; j++) assert_int_equal(values[j], (j & 0xFF) != 0);
+        checkpoint_unref(c);
+    }
+}
+
 static void test_legacy(void **state)
 {
     (void)state;
@@ -413,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trips),     cmocka_unit_test(test_data_parallel),
         cmocka_unit_test(test_parameters),      cmocka_unit_test(test_conjugate_and_negative),
+        cmocka_unit_test(test_bools_are_0_or_1),
         cmocka_unit_test(test_legacy),          cmocka_unit_test(test_under),
         cmocka_unit_test(test_empty),           cmocka_unit_test(test_computed),
         cmocka_unit_test(test_compact),         cmocka_unit_test(test_target),
