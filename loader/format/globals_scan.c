@@ -457,15 +457,16 @@ static bool is_tar(const unsigned char *head, size_t n)
 
 static void scan_tar(Scanner *scanner, ByteSource *source, const char *member)
 {
+    static const unsigned char zeros[TAR_BLOCK];
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
     unsigned char head[TAR_BLOCK];
+    uint64_t at = 0;
+    bool ended = false;
     Error err = {0};
-    for (uint64_t at = 0; source->size - at >= TAR_BLOCK;) {
+    while (source->size - at >= TAR_BLOCK) {
         uint64_t size;
-        if (!source_read(source, at, head, sizeof head, &err)) {
-            note_error(scanner, err.text);
-            break;
-        }
+        if (!source_read(source, at, head, sizeof head, &err)) break;
+        ended = memcmp(head, zeros, sizeof zeros) == 0;
         if (!is_tar(head, sizeof head) || !read_octal(head + 124, 12, &size)) break;
         at += TAR_BLOCK;
         if (size > source->size - at) size = source->size - at;
@@ -476,6 +477,11 @@ static void scan_tar(Scanner *scanner, ByteSource *source, const char *member)
         source_unref(bytes);
         size += (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK;
         at += size < source->size - at ? size : source->size - at;
+    }
+    if (!ended) {
+        error_set(&err, ERR_FORMAT, "%s: a tar that breaks off at byte %" PRIu64 ": it was cut short "
+                  "or is damaged, and what follows was not scanned", source->name, at);
+        note_error(scanner, err.text);
     }
     if (scanner->depth || member[0]) return;
     file_of(scanner)->torch = SCAN_REFUSES;

@@ -30,6 +30,9 @@ static const char download[] = "delete it and download the file again";
 static const char zlib_text[] =
     "compressed with zlib (joblib?); in Python: save the arrays of joblib.load(FILE) as .npz";
 
+static const char tar_text[] =
+    "a tar of PyTorch 0.1 of which members are missing: it was cut short or is damaged; fetch it again";
+
 static const char ggml_text[] =
     "an old ggml file (from before GGUF); convert the model again, or this file with llama.cpp's "
     "convert_llama_ggml_to_gguf.py";
@@ -59,6 +62,9 @@ static const Magic magics[] = {
     {0, 6, "Rar!\x1a\x07", "a RAR archive; unpack it first: unrar x FILE"},
     {0, 4, "PK\5\6", "an empty zip archive; nothing was saved in it"},
     {0, 4, "PK\7\x8", "one part of a split zip archive; join the parts first"},
+    {0, 9, "sys_info\0", tar_text},
+    {0, 9, "storages\0", tar_text},
+    {0, 8, "tensors\0", tar_text},
     {257, 5, "ustar", "a tar archive; unpack it first: tar xf FILE"},
     {0, 2, "\xFF\xFE", "UTF-16 text; save a listing as UTF-8"},
     {0, 2, "\xFE\xFF", "UTF-16 text; save a listing as UTF-8"},

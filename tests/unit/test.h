@@ -19,4 +19,13 @@
             fail_msg("error \"%s\" does not hold \"%s\"", (err).text, (part));      \
     } while (0)
 
+/* The text of an error holds one of these, NULL behind the last: for cuts at every byte, which end
+ * in different parts of a file. */
+static inline void assert_error_has_one(const Error *err, const char *const *parts)
+{
+    for (; *parts; parts++)
+        if (strstr(err->text, *parts)) return;
+    fail_msg("error \"%s\" is none of those that were expected", err->text);
+}
+
 #endif

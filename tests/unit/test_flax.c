@@ -289,6 +289,8 @@ static void test_every_cut(void **state)
         Checkpoint *checkpoint = open_n(file.bytes, n, &err);
         if (checkpoint) fail_msg("opened with %zu of %zu bytes", n, file.length);
         assert_int_equal(err.code, ERR_FORMAT);
+        assert_true(has_prefix(err.text, "x.msgpack: MessagePack: the item at byte "));
+        assert_error_has(err, "the file is damaged or cut short");
     }
     text_done(&file);
 }

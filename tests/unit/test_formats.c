@@ -116,6 +116,9 @@ static void test_other_formats(void **state)
     } cases[] = {
         {"GGUF\1\0\0\0", 8, "GGUF version 1, of August 2023"},
         {"lmgg\0\0\0\0", 8, "an old ggml file"},
+        {"fmgg\0\0\0\0", 8, "an old ggml file"},
+        {"tjgg\0\0\0\0", 8, "an old ggml file"},
+        {"algg\0\0\0\0", 8, "an old ggml adapter file"},
         {"PYTORCH1\0", 9, "PyTorch 1.0 preview"},
         {"\0\0\0\0PTMF", 8, "PyTorch Lite"},
         {"\x18\0\0\0ORTM", 8, "an ONNX Runtime file"},
@@ -157,7 +160,7 @@ static void test_tars(void **state)
     memcpy(tar + 257, "ustar", 6);
     refuse_bytes(state, tar, sizeof tar, ERR_UNSUPPORTED, "a tar archive; unpack it first");
     memcpy(tar, "sys_info", 9);      /* one member makes no checkpoint */
-    refuse_bytes(state, tar, sizeof tar, ERR_UNSUPPORTED, "a tar archive; unpack it first");
+    refuse_bytes(state, tar, sizeof tar, ERR_UNSUPPORTED, "a tar of PyTorch 0.1 of which members");
 }
 
 static void test_zip_that_was_cut(void **state)
@@ -434,6 +437,16 @@ static void test_shard_names_are_not_trusted(void **state)
                "{\"weight_map\":{\"a\":\"../up.safetensors\"}}");
     must_refuse(state, "model.safetensors.index.json", ERR_FORMAT,
            "'../up.safetensors' is no name of a shard");
+    static const char *const away[] = {"/etc/x.safetensors", "..", ".", "",
+                                       "a\\\\..\\\\x.safetensors", "x\\u0000.safetensors",
+                                       "sub/../../x.safetensors", "\\u001b[2J.safetensors"};
+    for (size_t i = 0; i < countof(away); i++) {
+        Text index = {0};
+        text_addf(&index, "{\"weight_map\":{\"a\":\"%s\"}}", away[i]);
+        write_text(state, "model.safetensors.index.json", text_string(&index));
+        must_refuse(state, "model.safetensors.index.json", ERR_FORMAT, "is no name of a shard");
+        text_done(&index);
+    }
     write_text(state, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"x.bin\"}}");
     must_refuse(state, "model.safetensors.index.json", ERR_FORMAT,
            "shard 'x.bin' does not end in .safetensors");

@@ -202,8 +202,9 @@ static void test_every_cut(void **state)
         Error err = {0};
         Checkpoint *checkpoint = open_n(file.bytes, n, &err);
         if (checkpoint) fail_msg("opened with %zu of %zu bytes", n, file.length);
-        assert_true(err.code == ERR_FORMAT);
+        assert_int_equal(err.code, ERR_FORMAT);
         assert_true(has_prefix(err.text, "x.params: "));
+        assert_error_has_one(&err, (const char *const[]){"cut short", "are too few", " left (byte ", NULL});
     }
     text_done(&file);
 }

@@ -216,6 +216,33 @@ static void test_overlapping_members(void **state)
     add_entry(&maker, &(Member){"b", NULL, 10, 10, 0, 0, 0, 0}, 4);
     finish(&maker);
     refuses(&maker, "'b' overlaps");
+    /* one local header under two names, by which a few bytes would be many members */
+    maker = (Maker){0};
+    add_stored(&maker, "a", "0123456789");
+    add_entry(&maker, &(Member){"b", NULL, 10, 10, 0, 0, 0, 0}, 0);
+    finish(&maker);
+    refuses(&maker, "'b' overlaps");
+}
+
+/* An end record is looked for where a comment may be, as miniz does. */
+static void test_more_appended_than_a_comment(void **state)
+{
+    (void)state;
+    for (size_t more = 65535; more <= 65536; more++) {
+        Maker maker = {0};
+        Error err = {0};
+        add_stored(&maker, "a", "content");
+        finish(&maker);
+        for (size_t i = 0; i < more; i++) text_addc(&maker.file, 'j');
+        if (more == 65536) {
+            refuses(&maker, "has more than 64 KiB appended");
+            continue;
+        }
+        Zip *zip = open_made(&maker, &err);
+        assert_non_null(zip);
+        assert_int_equal(zip_count(zip), 1);
+        zip_unref(zip);
+    }
 }
 
 static void test_duplicate_names(void **state)
@@ -446,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_wrong_crc_of_a_deflated_member_is_refused),
         cmocka_unit_test(test_zip_bomb_by_ratio),
         cmocka_unit_test(test_overlapping_members),
+        cmocka_unit_test(test_more_appended_than_a_comment),
         cmocka_unit_test(test_duplicate_names),
         cmocka_unit_test(test_encrypted_member),
         cmocka_unit_test(test_member_reaching_into_the_directory),

@@ -609,7 +609,8 @@ static void test_old_script_nested_too_deep(void **state)
     for (int i = 0; i < 100; i++) text_add(&model, "}]");
     text_add(&model, "}}");
     assert_null(try_old(text_string(&model), NULL, 0, &err));
-    assert_error_has(err, "model.json");
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_error_has(err, "model.json: JSON nested deeper than 128");
     text_done(&model);
 }
 

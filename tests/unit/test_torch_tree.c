@@ -256,6 +256,8 @@ static void test_module_inside_itself(void **state)
     assert_int_equal(dict_count(dict), limit(LIMIT_MODULE_DEPTH));
     assert_string_equal(dict_at(dict, 2)->name, "m.m.w");
     assert_int_equal(checkpoint_finding_count(c), 1);
+    assert_string_equal(checkpoint_finding(c, 0)->kind, "depth");
+    assert_non_null(strstr(checkpoint_finding(c, 0)->what, "(modules: 256)"));
     checkpoint_unref(c);
 }
 
@@ -312,6 +314,7 @@ static void test_dicts_that_multiply(void **state)
     }
     assert_null(open_pickle(&p, &err));
     assert_int_equal(err.code, ERR_LIMIT);
+    assert_error_has(err, "x.pth: the same parts are repeated so often");
 }
 
 /* What few bytes can make us do often: COUNT times something of COUNT items. */
