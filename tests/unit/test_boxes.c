@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/source/boxes.h"
 #include "tests/unit/test.h"
@@ -307,7 +308,40 @@ static void test_sizes_that_overflow(void **state)
 }
 
 /* Twenty thousand parts of which each shares its rows with each: more pairs than are compared. */
-static void test_too_many_pairs(void **state)
+/* A grid of 100×100 is 100 rows of 4950 pairs, whichever axis comes first. */
+static void test_pairs_are_limited(void **state)
+{
+    (void)state;
+    enum { SIDE = 100 };
+    ByteSource *source = source_from_memory("x", 1, "part");
+    SourceBox *boxes = mem_alloc(SIDE * SIDE * sizeof *boxes);
+    int64_t (*from)[2] = mem_alloc(SIDE * SIDE * sizeof *from);
+    const int64_t size[] = {1, 1}, dims[] = {SIDE, SIDE};
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        from[i][0] = i % SIDE;
+        from[i][1] = i / SIDE;
+        boxes[i] = (SourceBox){source, 0, from[i], size};
+    }
+    Error err = {0};
+    BoxFault fault;
+    assert_true(limit_set("piece-pairs=494999", NULL));
+    assert_null(source_boxes(dims, 2, 1, boxes, SIDE * SIDE, "w", &fault, &err));
+    assert_int_equal(fault, BOXES_TOO_MANY);
+    assert_error_has(err, "w: the part [");
+    assert_error_has(err, "pairs must be compared, more than the limit of 494999 (--limit "
+                          "piece-pairs=N");
+    assert_true(limit_set("piece-pairs=495000", NULL));
+    ByteSource *whole = source_boxes(dims, 2, 1, boxes, SIDE * SIDE, "w", &fault, &err);
+    assert_non_null(whole);
+    assert_true(limit_set("piece-pairs=67108864", NULL));
+    source_unref(whole);
+    free(boxes);
+    free(from);
+    source_unref(source);
+}
+
+/* The axis that is cut most tells most parts apart, so that these need few pairs. */
+static void test_many_parts_of_one_axis(void **state)
 {
     (void)state;
     enum { COUNT = 20000 };
@@ -341,7 +375,8 @@ int main(void)
         cmocka_unit_test(test_hole), cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_same_part_twice), cmocka_unit_test(test_scalar_twice),
         cmocka_unit_test(test_outside), cmocka_unit_test(test_source_too_short),
-        cmocka_unit_test(test_sizes_that_overflow), cmocka_unit_test(test_too_many_pairs),
+        cmocka_unit_test(test_sizes_that_overflow), cmocka_unit_test(test_pairs_are_limited),
+        cmocka_unit_test(test_many_parts_of_one_axis),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

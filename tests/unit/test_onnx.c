@@ -521,6 +521,12 @@ static void test_truncation_at_every_byte(void **state)
     put_message(&graph, 1, &product);
     put_message(&graph, 5, &tensor);
     Text file = model(&graph);
+    static const char *const cut_short[] = {
+        "the file is cut short", "is cut off by the end of its message",
+        "cut.onnx: no format that tenon knows",
+        /* which have the same fields at their beginning */
+        "cut.onnx: the graph of a TensorFlow SavedModel", "cut.onnx: the state of a Caffe solver",
+        NULL};
     for (size_t n = 1; n < file.length; n++) {
         Text cut = {0};
         Error err;
@@ -528,7 +534,7 @@ static void test_truncation_at_every_byte(void **state)
         Checkpoint *checkpoint = open_text(&cut, "cut.onnx", &err);
         /* between two fields at the top the rest is a model of its own */
         if (checkpoint) assert_int_equal(dict_count(checkpoint_find_container(checkpoint, "")->dict), 1);
-        else assert_true(has_prefix(err.text, "cut.onnx: "));
+        else assert_error_has_one(&err, cut_short);
         checkpoint_unref(checkpoint);
     }
     text_done(&file);

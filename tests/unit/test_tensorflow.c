@@ -691,13 +691,20 @@ static void test_truncation_at_every_byte(void **state)
     TableMaker maker = start(1);
     add(&maker, "key", bundle_entry(FLOAT, one, 1, 0, 4));
     Text file = table_end(&maker);
+    /* without its footer it is nothing that is known; with it, blocks are not where they should be */
+    static const char *const no_table[] = {"x.index: no format that tenon knows",
+                                           "are all zero: a download or copy that never",
+                                           "x.index: line 1 is no UTF-8 text",
+                                           "does not lie in the file", "CRC", NULL};
     for (size_t n = 1; n < file.length; n++) {
         Text cut = {0}, front = {0};
         Error err;
         text_addn(&cut, file.bytes, n);
         assert_null(open_text(&cut, "x.index", &err));
+        assert_error_has_one(&err, no_table);
         text_addn(&front, file.bytes + n, file.length - n);
         assert_null(open_text(&front, "x.index", &err));
+        assert_error_has_one(&err, no_table);
     }
     text_done(&file);
 }

@@ -446,6 +446,30 @@ static void test_record_of_another_size(void **state)
             "needs 36 bytes, the storage has 24; the file is damaged");
 }
 
+/* Storages without bytes may share the key "0" (FORMATS, appendix B 12). */
+static void test_empty_storages_of_two_types(void **state)
+{
+    (void)state;
+    Error err = {0};
+    Text p = {0};
+    text_addc(&p, '}');
+    put_text(&p, "a");
+    put_floats(&p, "0", 0);
+    text_addc(&p, 's');
+    put_text(&p, "b");
+    put_tensor(
+        &p,
+        &(Made){.class = "torch\nLongStorage", .numel = 0, .dims = {0}, .strides = {1}, .rank = 1});
+    text_addc(&p, 's');
+    Checkpoint *c = open_zip_of(&p, "", 0, &err);
+    if (!c) fail_msg("%s", err.text);
+    assert_int_equal(tensor_at(c, "", "a")->dtype, DT_F32);
+    assert_int_equal(tensor_at(c, "", "b")->dtype, DT_I64);
+    assert_int_equal(tensor_count(tensor_at(c, "", "b")), 0);
+    assert_int_equal(checkpoint_finding_count(c), 0);
+    checkpoint_unref(c);
+}
+
 static void test_storage_of_two_types(void **state)
 {
     (void)state;
@@ -497,6 +521,7 @@ int main(void)
         TEST(test_error_says_where_in_the_tree),
         TEST(test_record_of_another_size),
         TEST(test_storage_of_two_types),
+        TEST(test_empty_storages_of_two_types),
     };
     return cmocka_run_group_tests_name("torch", tests, NULL, NULL);
 }

@@ -464,8 +464,7 @@ static void test_tensor_beyond_its_record(void **state)
     put_floats(&p, "0", 5);
     text_add(&p, "s");
     assert_null(open_zip_of(&p, numbers, sizeof numbers, &err));
-    assert_error_has(err, "x.pth: tensor 'w': ");
-    assert_error_has(err, "cut short");
+    assert_error_has(err, "x.pth: tensor 'w': shape [5] f32 needs 20 bytes, the storage has 16");
 }
 
 static void test_big_endian(void **state)
