@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loader/format/hdf5_child.h"
 #include "tests/unit/scratch_folder.h"
 
 static void make_subfolder(void **state, const char *name)
@@ -40,6 +41,45 @@ static void expect_warning(const Checkpoint *checkpoint, const char *words)
     for (size_t i = 0; i < checkpoint_finding_count(checkpoint); i++)
         if (strstr(checkpoint_finding(checkpoint, i)->what, words)) return;
     fail_msg("no warning holds \"%s\"", words);
+}
+
+/* Every kind of file (FORMATS 0), and of zip, under the name of another. */
+static void test_content_decides_and_never_the_name(void **state)
+{
+    static const struct { const char *file, *name, *format; } cases[] = {
+        {"kinds/plain.safetensors", "x.pth.tar", "safetensors"},
+        {"kinds/plain.safetensors", "x.bin", "safetensors"},
+        {"kinds/zip.pth", "x.safetensors", "torch-zip"},
+        {"kinds/zip.pth", "x.pth.tar", "torch-zip"},
+        {"kinds/legacy.pth", "x.gguf", "torch-legacy"},
+        {"pickled/old.tar", "x.npz", "torch-tar"},
+        {"numpy/numpy2-protocol2.pkl", "x.onnx", "pickle"},
+        {"numpy/numpy2-paddle.pdparams", "x.index", "pickle"},
+        {"gguf/types.gguf", "x.pth", "gguf"},
+        {"numpy/numpy2-f4.npy", "x.h5", "npy"},
+        {"mxnet/v2.params", "x.pt", "mxnet"},
+        {"flax/model.msgpack", "x.npy", "flax"},
+        {"onnx/dense.onnx", "x.caffemodel", "onnx"},
+        {"caffe/tiny.caffemodel", "x.onnx", "caffe"},
+        {"keras/model.h5", "x.zip", "keras-h5"},
+        {"keras/model.keras", "x.pt2", "keras"},
+        {"numpy/numpy2-stored.npz", "x.keras", "npz"},
+        {"zips/script.pt", "x.npz", "torch-script"},
+        {"zips/old.pt", "x.msgpack", "torch-script"},
+        {"zips/export.pt2", "x.params", "torch-export"},
+        {"zips/package.pt", "x.pkl", "torch-package"},
+        {"zips/hub.zip", "x.pt2", "torch-zip"},
+        {"zips/agent.zip", "x.json", "zip"},
+        {"kinds/listing.txt", "x.pkl", "schema"},
+        {"kinds/schema.json", "x.txt", "schema"},
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        if (has_prefix(cases[i].format, "keras") && !hdf5_is_built()) continue;
+        copy_data(state, cases[i].file, cases[i].name);
+        Checkpoint *checkpoint = must_open(state, cases[i].name);
+        assert_string_equal(checkpoint_format(checkpoint), cases[i].format);
+        checkpoint_unref(checkpoint);
+    }
 }
 
 /* -- Things that are no checkpoint ------------------------------------------------------ */
@@ -495,6 +535,7 @@ static void test_spec(void **state)
 }
 
 #define TESTS(X)                                                                                   \
+    X(test_content_decides_and_never_the_name)                                                     \
     X(test_missing)                                                                                \
     X(test_permission)                                                                             \
     X(test_pipe_does_not_hang)                                                                     \

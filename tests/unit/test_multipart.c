@@ -69,6 +69,21 @@ static void test_pipeline_that_is_none(void **state)
     checkpoint_unref(must_open(state, "p"));
 }
 
+/* Folders are what is there: a part that leads out of it is only missing. */
+static void test_pipeline_whose_parts_lie_outside(void **state)
+{
+    write_model(state, "up/model.safetensors", "z");
+    write_model(state, "p/unet/model.safetensors", "a");
+    write_model(state, "p/vae/model.safetensors", "b");
+    write_text(state, "p/model_index.json", "{\"../up\":[\"d\",\"U\"],\"unet\":[\"d\",\"U\"],"
+               "\"/etc\":[\"d\",\"U\"]}");
+    Checkpoint *c = must_open(state, "p");
+    has_keys(c, "", "unet.a vae.b ");
+    must_find(c, FINDING_WARNING, "missing", "names a part '../up', which is not there");
+    must_find(c, FINDING_WARNING, "missing", "names a part '/etc', which is not there");
+    checkpoint_unref(c);
+}
+
 static void test_meta(void **state)
 {
     write_model(state, "m/consolidated.00.pth", "ab");
@@ -212,6 +227,7 @@ static void test_deepspeed_beside_a_model(void **state)
 #define TESTS(X)                                                                                   \
     X(test_pipeline)                                                                               \
     X(test_pipeline_with_a_damaged_part)                                                           \
+    X(test_pipeline_whose_parts_lie_outside)                                                       \
     X(test_pipeline_that_is_none)                                                                  \
     X(test_meta)                                                                                   \
     X(test_megatron)                                                                               \
