@@ -39,6 +39,18 @@ bomb() {     # NAME WORDS [WHAT TO OPEN]
     result "$1 ($(stat -c %s "$1") bytes)" "$said ($status)" "$fine"
 }
 
+# A file that opens: a command whose output has WORDS and whose status is STATUS.
+tells() {    # STATUS WORDS COMMAND…
+    local want=$1 words=$2 said status fine=yes
+    shift 2
+    said=$(ulimit -v $memory; "$tenon" "$@" 2>&1 < /dev/null)
+    status=$?
+    [ $status -eq "$want" ] || fine=no
+    grep -qE -- "$words" <<< "$said" || fine=no
+    grep -qiE 'Cannot allocate|Sanitizer' <<< "$said" && fine=no
+    result "$*" "$said ($status)" "$fine"
+}
+
 n() { printf "\\x$1%.0s" $(seq "$2"); }   # byte $1 (hex), $2 times
 most=$(printf '\\xFF%.0s' 1 2 3 4 5 6 7)'\x0F'      # about 2^60, little-endian
 
@@ -104,6 +116,9 @@ printf '\x80\4]r\xFF\xFF\xFF\xFF.' | bomb memo.pkl 'memo.*--limit pickle-memo=N'
 printf '\x80\4]p99999999999999999999\n.' | bomb memo-text.pkl 'no memo index'
 printf '\x80\4\x95'"$most"']\x94.' | bomb frame.pkl 'no format that tenon knows'
 
+tells 0 'BYTEARRAY8.*the file ends' ls --globals bytearray8.pkl
+tells 0 '--limit pickle-memo=N' ls --globals memo.pkl
+
 # safetensors: the length of the header; sizes
 printf '\xFF\xE0\xF5\5\0\0\0\0{"a":1}' | bomb header.safetensors 'the file ends after 7'
 printf "$most"'{"a":1}' | bomb far.safetensors '--limit header-bytes=N'
@@ -116,6 +131,107 @@ printf '\x5A\0\0\0\0\0\0\0%-90s1234' "$text" | bomb wraps.safetensors 'more than
 { printf '\x89HDF\r\n\x1A\n\0\0\0\0\0\x08\x08\0\4\0\x10\0\0\0\0\0'; n 00 8; n FF 8
   printf "$most"; n FF 8; printf '\0\0\0\0\0\0\0\0'"$most"'\1\0\0\0\0\0\0\0'"$most$most"; } |
     bomb superblock.h5 'truncated file'
+
+# Shapes of 2^60 and more without values: GGUF, MXNet, ONNX, Caffe, Flax, listings, JSON
+printf 'GGUF\3\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0w\1\0\0\0'"$most"'\0\0\0\0' |
+    { cat; n 00 40; } | bomb shape.gguf 'but the file ends at byte'
+{ printf '\x12\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\xC9\xFA\x93\xF9'
+  printf '\0\0\0\0\1\0\0\0'"$most"'\1\0\0\0\0\0\0\0\0\0\0\0'; n 00 30; } |
+    bomb shape.params 'its values need 4611686018427387900 bytes'
+dims='\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x0F'
+printf '\x08\x08\x12\1t\x3A\x15\x2A\x13'"$dims"'\x10\1\x42\1w\x4A\2\0\0' |
+    bomb shape.onnx 'has more bytes than 64 bits can count'
+printf '\x0A\1n\xA2\6\x25\x0A\1c\x12\x0BConvolution\x3A\x13\x3A\x0B\x0A\x09'"${dims#????}"'\x2A\4\0\0\0\0' |
+    bomb shape.caffemodel 'needs 4611686018427387900 bytes, the storage has 4'
+printf '\x81\xA1w\xC7\x15\1\x93\x91\xCF\x0F'"$(n FF 7)"'\xA7float32\xC4\0' |
+    bomb shape.msgpack '1152921504606846975'
+echo 'w (1152921504606846975, 4096)' | bomb listing.txt 'bits can count'
+echo '{"tensors":[{"key":"w","dtype":"f32","shape":[1152921504606846975,4096]}]}' |
+    bomb schema.json 'bits can count'
+
+# Zips, and what only Python writes in a few lines
+mkdir made
+"${PYTHON:-python3}" - << 'END'
+import io, struct, zipfile
+
+MANY = 2**60 - 1
+
+
+def pickle(elements, size, stride, view=b""):
+    """A state dict of one tensor."""
+    number = lambda value: b"L%dL\n" % value
+    return (b"\x80\2}U\1wctorch._utils\n_rebuild_tensor_v2\n((U\7storagectorch\nFloatStorage\n"
+            b"U\0010U\3cpu" + number(elements) + view + b"tQK\0(" + number(size) + b"t("
+            + number(stride) + b"t\x89}tRs.")
+
+
+def save(name, members):
+    with zipfile.ZipFile("made/" + name, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+
+
+def torch(name, content, record=b"1234"):
+    save(name, {"a/data.pkl": content, "a/data/0": record, "a/version": b"3"})
+
+
+torch("elements.pth", pickle(MANY, MANY, 1))
+torch("repeated.pth", pickle(1, MANY, 0))
+torch("strides.pth", pickle(1, 2, MANY))
+torch("sparse.pth", b"\x80\2}U\1wctorch._utils\n_rebuild_sparse_tensor\n(ctorch.serialization\n"
+      b"_get_layout\nU\x10torch.sparse_coo\x85R(" + pickle(0, 0, 1)[6:-2].replace(
+          b"Float", b"Long").replace(b"(L0L\nt(L1L\nt", b"(K\1K\0t(K\0K\1t")
+      + pickle(0, 0, 1)[6:-2] + b"(L%dL\ntttRs." % MANY, b"")
+torch("inflates.pth", pickle(1, 1, 1))
+data = bytearray(open("made/inflates.pth", "rb").read())
+at = data.rindex(b"PK\1\2", 0, data.rindex(b"a/data/0"))
+data[at + 10:at + 12] = struct.pack("<H", 8)
+data[at + 24:at + 28] = struct.pack("<I", 2**32 - 2)
+open("made/inflates.pth", "wb").write(data)
+magic = b"\x80\2\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19.\x80\2M\xE9\3.\x80\2}."
+open("made/stream.pth", "wb").write(magic + pickle(MANY, MANY, 1, b"N") + b"\x80\2]U\0010a."
+                                    + struct.pack("<Q", MANY) + b"1234")
+head = bytearray(b"storages".ljust(124, b"\0") + b"77777777777\0" + b" " * 20
+                 + b"0".ljust(101, b"\0") + b"ustar\0").ljust(512, b"\0")
+head[148:156] = b"%06o\0 " % sum(head)
+open("made/tar.pth", "wb").write(head)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+# a block of TensorFlow's index that Snappy is to make 4 GiB of
+block = b"\xFF\xFF\xFF\xFF\x0F\0a" + b"\1"
+crc = crc32c(block)
+block += struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+open("made/snappy.index", "wb").write(block + (b"\0\0" + b"\0\7").ljust(40, b"\0")
+                                      + b"\x57\xFB\x80\x8B\x24\x75\x47\xDB")
+npy = b"{'descr': '<f4', 'fortran_order': False, 'shape': (%d,), }" % MANY
+save("long.npz", {"a.npy": b"\x93NUMPY\1\0" + struct.pack("<H", len(npy)) + npy})
+save("old.pt", {"m/version": b"3", "m/model.json": b'{"protoVersion":"5","mainModule":{"parameters":'
+                b'[{"isBuffer":false,"tensorId":"0","name":"w"}]},"tensors":[{"dims":["%d"],"offset":'
+                b'"0","strides":["1"],"requiresGrad":true,"dataType":"FLOAT","data":{"key":"tensors/0"'
+                b'},"device":"cpu"}]}' % MANY, "m/tensors/0": b"1234"})
+END
+bomb elements.pth 'needs 4611686018427387900 bytes, the storage has 4' < made/elements.pth
+bomb strides.pth 'reaches to byte 4611686018427387904, the storage has 4' < made/strides.pth
+tells 0 '^w +f32 +1152921504606846975 ' ls made/repeated.pth
+tells 2 '--limit expanded-bytes=N' ls --stats made/repeated.pth
+tells 0 '--limit expanded-bytes=N' check made/repeated.pth
+tells 0 '--limit dense-bytes=N' ls made/sparse.pth
+tells 0 '--limit dense-bytes=N' ls --stats made/sparse.pth
+bomb inflates.pth 'claims to inflate more than deflate can' < made/inflates.pth
+bomb stream.pth 'needs 4611686018427387900 bytes, the storage has 4' < made/stream.pth
+bomb tar.pth 'of which members are missing' < made/tar.pth
+bomb snappy.index 'claims a size that Snappy cannot have made' < made/snappy.index
+bomb long.npz '0 are there' < made/long.npz
+bomb old.pt 'needs 4611686018427387900 bytes' < made/old.pt
 
 # DCP: the metadata of a folder
 printf '\x80\4\x8D'"$most"'.' | bomb lengths/.metadata 'BINUNICODE8' lengths
