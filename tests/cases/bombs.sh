@@ -214,6 +214,15 @@ open("made/snappy.index", "wb").write(block + (b"\0\0" + b"\0\7").ljust(40, b"\0
                                       + b"\x57\xFB\x80\x8B\x24\x75\x47\xDB")
 npy = b"{'descr': '<f4', 'fortran_order': False, 'shape': (%d,), }" % MANY
 save("long.npz", {"a.npy": b"\x93NUMPY\1\0" + struct.pack("<H", len(npy)) + npy})
+save("weights.pt2", {
+    "p/archive_format": b"pt2", "p/models/model.json": b"{}", "p/data/weights/weight_0": b"1234",
+    "p/data/weights/model_weights_config.json":
+        b'{"config":{"w":{"path_name":"weight_0","is_param":true,"use_pickle":false,"tensor_meta":{'
+        b'"dtype":7,"sizes":[%d],"strides":[1],"storage_offset":{"as_int":0},"layout":7}}}}' % MANY})
+open("made/array.pkl", "wb").write(
+    b"\x80\2}U\1wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\1b\x87R(K\1L%dL\n"
+    b"\x85cnumpy\ndtype\nU\2f4K\0K\1\x87R(K\3U\1<NNNJ\xFF\xFF\xFF\xFFJ\xFF\xFF\xFF\xFFK\0tb\x89U\0"
+    b"tbs." % MANY)
 save("old.pt", {"m/version": b"3", "m/model.json": b'{"protoVersion":"5","mainModule":{"parameters":'
                 b'[{"isBuffer":false,"tensorId":"0","name":"w"}]},"tensors":[{"dims":["%d"],"offset":'
                 b'"0","strides":["1"],"requiresGrad":true,"dataType":"FLOAT","data":{"key":"tensors/0"'
@@ -230,6 +239,8 @@ bomb inflates.pth 'claims to inflate more than deflate can' < made/inflates.pth
 bomb stream.pth 'needs 4611686018427387900 bytes, the storage has 4' < made/stream.pth
 bomb tar.pth 'of which members are missing' < made/tar.pth
 bomb snappy.index 'claims a size that Snappy cannot have made' < made/snappy.index
+bomb weights.pt2 'needs 4611686018427387900 bytes' < made/weights.pt2
+bomb array.pkl 'its shape needs 4611686018427387900 bytes, 0 are given' < made/array.pkl
 bomb long.npz '0 are there' < made/long.npz
 bomb old.pt 'needs 4611686018427387900 bytes' < made/old.pt
 
