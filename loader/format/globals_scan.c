@@ -479,8 +479,8 @@ static void scan_tar(Scanner *scanner, ByteSource *source, const char *member)
         at += size < source->size - at ? size : source->size - at;
     }
     if (!ended) {
-        error_set(&err, ERR_FORMAT, "%s: a tar that breaks off at byte %" PRIu64 ": it was cut short "
-                  "or is damaged, and what follows was not scanned", source->name, at);
+        error_set(&err, ERR_FORMAT, "%s: a tar that breaks off at byte %" PRIu64 ": it was cut "
+                  "short or is damaged, and what follows was not scanned", source->name, at);
         note_error(scanner, err.text);
     }
     if (scanner->depth || member[0]) return;

@@ -31,7 +31,8 @@ static const char zlib_text[] =
     "compressed with zlib (joblib?); in Python: save the arrays of joblib.load(FILE) as .npz";
 
 static const char tar_text[] =
-    "a tar of PyTorch 0.1 of which members are missing: it was cut short or is damaged; fetch it again";
+    "a tar of PyTorch 0.1 of which members are missing: it was cut short or is damaged; fetch it "
+    "again";
 
 static const char ggml_text[] =
     "an old ggml file (from before GGUF); convert the model again, or this file with llama.cpp's "
