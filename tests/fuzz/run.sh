@@ -26,8 +26,7 @@ longest() {
     case ${1#fuzz_} in
     rules | script) echo 512 ;;
     deepspeed | gguf) echo 1536 ;;
-    check | dcp | jit | torch | whole) echo 2048 ;;
-    tar) echo 4096 ;;
+    check | dcp | jit | tar | torch | whole) echo 4096 ;;
     *) echo 1024 ;;
     esac
 }
