@@ -149,9 +149,9 @@ fuzz:
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(FUZZ)
 
 # One fuzz target with libFuzzer's own main.
-$(O)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c $(O)/libtenon.a
+$(O)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/no_child.c $(O)/libtenon.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libtenon.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -Wl,--wrap=hdf5_list -o $@ $^ $(LDLIBS)
 
 bench: all
 	@tests/bench/run.sh
@@ -170,7 +170,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/share/tenon
 
 clean:
-	rm -rf build build-asan build-fuzz tenon
+	rm -rf build build-asan build-fuzz build-fuzz-fast tenon
 
 .PHONY: all demo check check-asan check-big interop fuzz bench install uninstall clean
 .SECONDARY:

@@ -45,6 +45,12 @@ bool script_account(Script *script)
     return sandbox_hold(&script->sandbox, grown);
 }
 
+/* For the draft: names are accounted for while a statement makes them. */
+static bool afford(void *host)
+{
+    return script_account(host);
+}
+
 /* The draft is in the middle of a change while it calls back. */
 static bool is_allowed(const Script *script, const char *name, Error *err)
 {
@@ -67,7 +73,9 @@ static int run_statement(lua_State *L)
     if (ok) {
         lua_State *const before = script->current;
         script->current = L;
+        draft_set_afford(script->draft, afford, script);
         ok = statement->run(&call, err);
+        draft_set_afford(script->draft, NULL, NULL);
         script->current = before;
         script_account(script);
         sandbox_mark(&script->sandbox);

@@ -46,6 +46,18 @@ Arena *draft_arena(Draft *draft)
     return draft->arena;
 }
 
+void draft_set_afford(Draft *draft, DraftAfford *afford, void *host)
+{
+    draft->afford = afford;
+    draft->afford_host = host;
+}
+
+bool draft_affords(const Draft *draft, Error *err)
+{
+    if (!draft->afford || draft->afford(draft->afford_host)) return true;
+    return error_set(err, ERR_LIMIT, "the names take more memory than the rules may use");
+}
+
 StateDict *draft_target(const Draft *draft)
 {
     return draft->target;

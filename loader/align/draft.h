@@ -117,6 +117,10 @@ typedef struct Draft Draft;
 Draft *draft_new(Checkpoint *source, const char *inside, StateDict *target, uint64_t seed);
 void draft_free(Draft *draft);
 Arena *draft_arena(Draft *draft);
+/* Asked whenever a statement that renames a key line by line has made a name in the arena; false
+ * ends the statement (ERR_LIMIT). NULL, as at first: it may make any. */
+typedef bool DraftAfford(void *host);
+void draft_set_afford(Draft *draft, DraftAfford *afford, void *host);
 StateDict *draft_target(const Draft *draft);
 /* Another source takes the place of the one that the draft was made with, whole; takes over the
  * reference, also when it fails: after a statement that has changed keys, or an unwrap. */

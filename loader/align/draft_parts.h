@@ -14,6 +14,8 @@ struct Draft {
     StateDict *target;           /* borrowed; NULL = none */
     const char *inside;          /* FILE::PATH's PATH; NULL = none */
     uint64_t seed;
+    DraftAfford *afford;         /* NULL: any name can be afforded */
+    void *afford_host;           /* of `afford`, borrowed */
     const char *path;            /* where unwrap has come to; NULL: there was none */
     const Container *container;  /* NULL until draft_ready */
     size_t rivals;
@@ -44,6 +46,8 @@ static inline const Expr *key_value(const DraftKey *key)
     return key->expr ? key->expr : key->last;
 }
 
+/* Whether the arena may hold what it holds; what a statement asks after every name. */
+bool draft_affords(const Draft *draft, Error *err);
 /* A name for an error: what name_show says, in the arena. */
 const char *show_name(Draft *draft, const char *name);
 /* "module (320), epoch (1)": the first segments of the keys, with counts. */

@@ -50,7 +50,7 @@ static bool apply_pair(Draft *draft, Origin origin, Compiled *pair, DraftKey *ke
     const char *to = arena_strndup(draft->arena, name->bytes, name->length);
     key->step = step_new(draft, origin, pair->what, key->name, to, NULL, &key->step, 1);
     key->name = to;
-    return true;
+    return draft_affords(draft, err);
 }
 
 /* Key by key through all the pairs. */

@@ -303,7 +303,7 @@ static bool apply_line(Draft *draft, const SubRule *rule, DraftKey *key, Text *n
     const char *to = arena_strndup(draft->arena, name->bytes, name->length);
     key->step = step_new(draft, rule->origin, rule->text, key->name, to, NULL, &key->step, 1);
     key->name = to;
-    return true;
+    return draft_affords(draft, err);
 }
 
 /* Lines that fit in no key. `hit` is [block->count]. */

@@ -22,7 +22,12 @@
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
 
-enum { CAPTURES_MAX = 16, STARS_MAX = 16, SOURCES_MAX = 64 };
+enum {
+    CAPTURES_MAX = 16,
+    STARS_MAX = 16,
+    SOURCES_MAX = 64,
+    RULE_NAME_MAX = 65536    /* bytes of a name that a rule makes: {x}{x} doubles it line by line */
+};
 
 typedef struct Capture {
     const char *name;        /* NULL for anonymous ones */
@@ -99,7 +104,8 @@ typedef struct TemplateScope {
  * than the left has are an error. */
 Template *template_compile(Arena *arena, const char *text, size_t n, const TemplateScope *scope,
                            const ExprHost *host, Error *err);
-/* Appends the name, which may come out empty. Errors name the expression and the key. */
+/* Appends the name, which may come out empty. Errors name the expression and the key, but for
+ * more than RULE_NAME_MAX bytes in `out`, which is ERR_LIMIT. */
 bool template_expand(const Template *template, const Captures *captures, Text *out, Error *err);
 const char *template_text(const Template *template);
 size_t template_stars(const Template *template);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/align/pattern.h"
 #include "loader/core/memory.h"
 
 /* A piece of the replacement: literal bytes, then what a group matched. */
@@ -335,8 +336,8 @@ static bool add_replacement(const Regex *regex, const char *name, const PCRE2_SI
         if (piece->group < groups && ends[2 * piece->group] != PCRE2_UNSET)
             text_addn(out, name + ends[2 * piece->group],
                       ends[2 * piece->group + 1] - ends[2 * piece->group]);
-        if (out->length > REGEX_NAME_MAX)
-            return error_set(err, ERR_LIMIT, "makes a name of more than %d bytes", REGEX_NAME_MAX);
+        if (out->length > RULE_NAME_MAX)
+            return error_set(err, ERR_LIMIT, "makes a name of more than %d bytes", RULE_NAME_MAX);
     }
     return true;
 }

@@ -13,8 +13,7 @@
 enum {
     REGEX_STEPS_MAX = 1000000,   /* of one match in one name */
     REGEX_DEPTH_MAX = 10000,     /* of nested groups that are tried */
-    REGEX_HEAP_MAX = 4096,       /* kilobytes of one match */
-    REGEX_NAME_MAX = 65536       /* bytes of a name that a replacement makes */
+    REGEX_HEAP_MAX = 4096        /* kilobytes of one match */
 };
 
 typedef struct Regex Regex;

@@ -334,6 +334,8 @@ bool template_expand(const Template *template, const Captures *captures, Text *o
         else if (part->kind == PART_STAR) expand_star(part, captures, star++, out);
         else if (!expand_part(template, part, captures, out, err))
             return blame(part, captures, err);
+        if (out->length > RULE_NAME_MAX)
+            return error_set(err, ERR_LIMIT, "makes a name of more than %d bytes", RULE_NAME_MAX);
     }
     return true;
 }

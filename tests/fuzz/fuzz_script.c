@@ -21,7 +21,7 @@ static StateDict *make_keys(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const ScriptOptions options = {.instructions = 200000, .memory = 8 << 20};
+    const ScriptOptions options = {.instructions = 20000, .memory = 1 << 20};
     Checkpoint *source = checkpoint_new("fuzz", "schema");
     StateDict *target = make_keys();
     checkpoint_add_container(source, "", make_keys(), 0, false);

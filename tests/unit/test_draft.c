@@ -265,6 +265,21 @@ static void test_sub(void **state)
     case_close(&c);
 }
 
+/* Found by fuzz_rules: each line doubled the name, and forty took all memory. */
+static void test_sub_cannot_double_a_name_forever(void **state)
+{
+    (void)state;
+    Case c = case_open("a.w;b", NULL);
+    Text text = {0};
+    for (int i = 0; i < 40; i++) text_add(&text, "{x:*} -> {x}{x}\n");
+    assert_false(run_sub(&c, text_string(&text)));
+    assert_int_equal(c.err.code, ERR_LIMIT);
+    assert_error_has(c.err, "fix.lua:17: {x:*} -> {x}{x}: makes a name of more than 65536 bytes");
+    assert_string_equal(keys_of(&c), "a.w | b");
+    text_done(&text);
+    case_close(&c);
+}
+
 /* ---- each ---- */
 
 static bool visit(void *context, const DraftKey *key, EachResult *result, Error *err)
@@ -473,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_collisions_meet_again), cmocka_unit_test(test_dropping_a_collision),
         cmocka_unit_test(test_keep), cmocka_unit_test(test_keep_of_nothing_is_an_error),
         cmocka_unit_test(test_prefix), cmocka_unit_test(test_seg), cmocka_unit_test(test_sub),
+        cmocka_unit_test(test_sub_cannot_double_a_name_forever),
         cmocka_unit_test(test_each), cmocka_unit_test(test_unwrap_takes_each_that_is_there),
         cmocka_unit_test(test_unwrap_table_takes_the_first),
         cmocka_unit_test(test_unwrap_one_level_over_the_tensors),

@@ -399,6 +399,26 @@ static void memory_is_bounded(void **state)
     assert_true(has_prefix(got, "bad.lua:3: ") || has_prefix(got, "bad.lua:2: "));
 }
 
+/* One statement, two hundred names of 16 kB: it ends at the limit, not behind it. */
+static void memory_of_names_is_bounded(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "sub(('{x:*} -> {x}{x} ; '):rep(14) .. ('{x:*} -> {x} ; '):rep(200))",
+        "local t = {} for i = 1, 214 do t[i] = {'^', i > 14 and 'x' or '\\\\g<0>'} end "
+        "t[1] = {'a', ('x'):rep(16000)} resub(t)"};
+    for (size_t i = 0; i < countof(texts); i++) {
+        const ScriptOptions options = {.memory = 1 << 20};
+        Bench bench;
+        bench_open(&bench, "a f32 2", NULL, &options);
+        assert_false(bench_run(&bench, texts[i], "bad.lua"));
+        assert_int_equal(bench.err.code, ERR_LIMIT);
+        assert_non_null(strstr(bench.err.text, "memory"));
+        assert_true(arena_bytes(draft_arena(bench.draft)) < 3 << 19);
+        bench_close(&bench);
+    }
+}
+
 static void memory_below_what_lua_needs(void **state)
 {
     (void)state;
@@ -536,6 +556,7 @@ int main(void)
         RUN(all_chunks_share_one_budget),
         RUN(the_user_can_interrupt),
         RUN(memory_is_bounded),
+        RUN(memory_of_names_is_bounded),
         RUN(memory_below_what_lua_needs),
         RUN(messages_are_harmless),
     };

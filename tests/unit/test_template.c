@@ -217,6 +217,21 @@ static void test_counter(void **state)
     assert_string_equal(rewrite_with("w", "w.{e}.{e+1}", "w", "e"), "w.7.8");
 }
 
+/* What a rule makes of a name can be its input again, line by line. */
+static void test_a_name_that_grows_is_refused(void **state)
+{
+    (void)state;
+    char key[RULE_NAME_MAX / 2 + 2];
+    memset(key, 'k', sizeof key);
+    key[RULE_NAME_MAX / 2] = '\0';
+    assert_int_equal(strlen(rewrite("{x:*}", "{x}{x}", key)), RULE_NAME_MAX);
+    assert_string_equal(rewrite("{x:*}", "{x}{x}.", key), "makes a name of more than 65536 bytes");
+    key[RULE_NAME_MAX / 2] = 'k';
+    key[RULE_NAME_MAX / 2 + 1] = '\0';
+    assert_string_equal(rewrite("{x:*}", "{x}{x}", key), "makes a name of more than 65536 bytes");
+    assert_string_equal(rewrite("**", "**.k{heads}a", key), rewrite("**", "**.k32a", key));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +240,7 @@ int main(void)
         TEST(test_other_expressions_go_to_the_host), TEST(test_stars_are_carried_in_order),
         TEST(test_a_vanished_run_takes_its_dot_along), TEST(test_anonymous_carry_over),
         TEST(test_bad_templates), TEST(test_uses), TEST(test_counter),
+        TEST(test_a_name_that_grows_is_refused),
 #undef TEST
     };
     return cmocka_run_group_tests_name("template", tests, NULL, NULL);
