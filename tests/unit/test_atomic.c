@@ -68,10 +68,17 @@ static void expect_no_temporaries(void)
     assert_int_equal(system(command), 0);
 }
 
+/* What atomic_check foretells is what comes, to the letter. */
 static bool write_text(const char *path, bool force, const char *text, Error *err)
 {
+    Error foretold = {0};
+    bool hopeful = atomic_check(path, force, &foretold);
     AtomicFile *file = atomic_open(path, force, err);
-    if (!file) return false;
+    assert_int_equal(hopeful, file != NULL);
+    if (!file) {
+        assert_string_equal(foretold.text, err->text);
+        return false;
+    }
     assert_true(atomic_write(file, text, strlen(text), err));
     return atomic_commit(file, NULL, err);
 }
