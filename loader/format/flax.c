@@ -495,9 +495,7 @@ static bool read_file(Reader *reader)
 
 static Checkpoint *open_flax(OpenContext *context, ByteSource *source, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "flax");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "flax", source);
     Reader *reader = mem_alloc(sizeof *reader);
     *reader = (Reader){.source = source, .checkpoint = checkpoint, .all = dict_new(), .err = err,
                        .arena = checkpoint_arena(checkpoint)};

@@ -299,9 +299,7 @@ static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
 
 static Checkpoint *open_npy(OpenContext *context, ByteSource *source, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "npy");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "npy", source);
     if (fill(checkpoint, source, err)) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;

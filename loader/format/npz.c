@@ -70,9 +70,7 @@ static bool fill(Checkpoint *checkpoint, Zip *zip, const char *name, Error *err)
 
 static Checkpoint *open_npz(OpenContext *context, ByteSource *source, Zip *zip, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "npz");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "npz", source);
     if (fill(checkpoint, zip, source->name, err)) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;

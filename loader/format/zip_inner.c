@@ -109,9 +109,7 @@ static Checkpoint *open_alone(OpenContext *context, ByteSource *source, Zip *zip
         if (zip_is_file(zip_member(zip, i))) member = zip_member(zip, i);
     Checkpoint *inner = open_member(context, zip, member, err);
     if (!inner) return NULL;
-    Checkpoint *checkpoint = checkpoint_new(context->path, checkpoint_format(inner));
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, checkpoint_format(inner), source);
     checkpoint_set_root(checkpoint, (Object *)(uintptr_t)checkpoint_root(inner));
     checkpoint_adopt(checkpoint, inner, "");
     return checkpoint;
@@ -121,9 +119,7 @@ static Checkpoint *open_inner(OpenContext *context, ByteSource *source, Zip *zip
 {
     Tried tried = {.files = zip_count_files(zip, "")};
     if (tried.files == 1) return open_alone(context, source, zip, err);
-    Checkpoint *checkpoint = checkpoint_new(context->path, "zip");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "zip", source);
     if (fill(context, zip, checkpoint, &tried, err)) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;

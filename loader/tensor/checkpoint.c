@@ -115,6 +115,14 @@ void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes)
     checkpoint->file_bytes = bytes;
 }
 
+Checkpoint *checkpoint_of_file(const char *path, const char *format, ByteSource *source)
+{
+    Checkpoint *checkpoint = checkpoint_new(path, format);
+    checkpoint_own_source(checkpoint, source_ref(source));
+    checkpoint_set_file_bytes(checkpoint, source->size);
+    return checkpoint;
+}
+
 /* Released newest first: what came later may borrow from what was there. */
 void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner))
 {

@@ -18,6 +18,8 @@ typedef struct Container {
 } Container;
 
 Checkpoint *checkpoint_new(const char *path, const char *format);  /* "torch-zip"… copied */
+/* The same for what lies in one file: keeps a reference to it, and its size is the file bytes. */
+Checkpoint *checkpoint_of_file(const char *path, const char *format, ByteSource *source);
 Checkpoint *checkpoint_ref(Checkpoint *checkpoint);
 void checkpoint_unref(Checkpoint *checkpoint);                     /* NULL is fine */
 Arena *checkpoint_arena(Checkpoint *checkpoint);
