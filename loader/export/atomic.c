@@ -207,7 +207,8 @@ AtomicFile *atomic_open(const char *path, bool force, Error *err)
     file->force = force;
     file->buffer = mem_alloc(BUFFER);
     file->path = follow_links(path, err);
-    if (!file->path || !check_existing(file->path, path, force, &mode, err) || !create_temporary(file, err)) {
+    if (!file->path || !check_existing(file->path, path, force, &mode, err) ||
+        !create_temporary(file, err)) {
         atomic_discard(file);
         return NULL;
     }

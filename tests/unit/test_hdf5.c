@@ -98,6 +98,11 @@ static void refuse(Text *answer, ErrorCode code, const char *words)
     assert_true(has_prefix(err.text, "x.h5: "));
 }
 
+static void contradicts(Text *answer)
+{
+    refuse(answer, ERR_FORMAT, "contradicts itself");
+}
+
 static Checkpoint *believe(Text *answer)
 {
     Error err = {0};
@@ -262,7 +267,7 @@ static void test_sizes_that_are_negative_or_too_large(void **state)
         add_object(&answer, 1, "w");
         add_details(&answer, 'R', 0, dims[i], "f32");
         add_record(&answer, 'Z', NULL);
-        refuse(&answer, ERR_FORMAT, "contradicts itself");
+        contradicts(&answer);
     }
 }
 
@@ -276,7 +281,7 @@ static void test_too_many_dimensions(void **state)
     for (int i = 0; i < 33 * 8 + 1; i++) text_addc(&payload, (char)0);
     add_record(&answer, 'D', &payload);
     text_done(&payload);
-    refuse(&answer, ERR_FORMAT, "contradicts itself");
+    contradicts(&answer);
 }
 
 static void test_object_twice(void **state)
@@ -293,16 +298,16 @@ static void test_details_of_nothing(void **state)
     (void)state;
     Text answer = {0};
     add_details(&answer, 'W', 0, 1, "f32");
-    refuse(&answer, ERR_FORMAT, "contradicts itself");
+    contradicts(&answer);
     add_object(&answer, 0, "group");
     add_details(&answer, 'W', 0, 1, "f32");
-    refuse(&answer, ERR_FORMAT, "contradicts itself");
+    contradicts(&answer);
     add_object(&answer, 1, "twice");
     add_details(&answer, 'W', 0, 1, "f32");
     add_details(&answer, 'W', 0, 1, "f32");
-    refuse(&answer, ERR_FORMAT, "contradicts itself");
+    contradicts(&answer);
     add_attribute(&answer, "of nothing", 0, NULL);
-    refuse(&answer, ERR_FORMAT, "contradicts itself");
+    contradicts(&answer);
 }
 
 static void test_attribute_that_claims_more(void **state)
@@ -315,7 +320,7 @@ static void test_attribute_that_claims_more(void **state)
     add_little(&payload, 0xFFFFFFFF, 4);
     add_little(&payload, 0, 8);
     add_record(&answer, 'A', &payload);
-    refuse(&answer, ERR_FORMAT, "contradicts itself");
+    contradicts(&answer);
     payload.length = 3;
     add_little(&payload, 1, 4);
     add_little(&payload, 100, 4);
@@ -323,7 +328,7 @@ static void test_attribute_that_claims_more(void **state)
     add_object(&answer, 0, "");
     add_record(&answer, 'A', &payload);
     text_done(&payload);
-    refuse(&answer, ERR_FORMAT, "contradicts itself");
+    contradicts(&answer);
 }
 
 static void test_records_of_no_kind(void **state)
@@ -334,7 +339,7 @@ static void test_records_of_no_kind(void **state)
     refuse(&answer, ERR_FORMAT, "contradicts itself (byte 0");
     add_object(&answer, 1, "w");
     add_details(&answer, '?', 0, 1, "f32");
-    refuse(&answer, ERR_FORMAT, "contradicts itself");
+    contradicts(&answer);
 }
 
 static void test_errors_of_the_library_are_shown_escaped(void **state)
