@@ -28,12 +28,12 @@ typedef struct Listing {
     Checkpoint *checkpoint;      /* a reference; NULL when it could not be opened */
     const char *path;            /* as the user gave it */
     const char *container;       /* its path in the object tree, "" at the root */
-    StateDict *dict;             /* its tensors; borrowed from the checkpoint */
-    size_t rivals;               /* others that could be meant; a listing may go on anyway */
+    StateDict *dict;             /* its tensors; a reference once it is open */
 } Listing;
 
-/* FILE or FILE::PATH: that part, else the one that holds the weights. On failure the checkpoint
- * may be open all the same: --all then lists what is there instead. */
+/* FILE or FILE::PATH: that part, else the one that holds the weights. A file that can be read and
+ * has no tensors is not damaged: an empty listing, as of an empty state dict A part that was named
+ * and is not there is an error, but for --all, which lists what is there instead. */
 static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error *err)
 {
     const char *file, *inside;
@@ -44,17 +44,15 @@ static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error
     const Container *container;
     if (inside) {
         container = checkpoint_find_container(listing->checkpoint, inside);
-        if (!container)
+        if (!container && !listing->invocation->set[OPT_EVERYTHING])
             return error_set(err, ERR_NOT_FOUND, "%s: no dict of tensors at '%s'; tenon ls --all "
                              "shows what it holds", file, inside);
     } else {
-        container = checkpoint_choose(listing->checkpoint, &listing->rivals, err);
+        container = checkpoint_choose(listing->checkpoint, NULL, NULL);
     }
-    if (container) {
-        listing->container = container->path;
-        listing->dict = container->dict;
-    }
-    return container != NULL;
+    listing->container = container ? container->path : "";
+    listing->dict = container ? dict_ref(container->dict) : dict_new();
+    return true;
 }
 
 /* -- JSON: one object, on whose fields and order programs rely -------------------------- */
@@ -263,16 +261,6 @@ static void print_others(const Listing *listing)
         printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
 
-/* What a file without tensors holds instead. */
-static void print_root(const Checkpoint *checkpoint)
-{
-    Text there = {0};
-    checkpoint_show_root(checkpoint, &there);
-    if (there.length)
-        printf("note: there are no tensors in it; it holds %s\n", text_string(&there));
-    text_done(&there);
-}
-
 /* One line on the whole, one on other places, one for each warning, and an empty one. */
 static void print_heading(const Listing *listing)
 {
@@ -282,13 +270,17 @@ static void print_heading(const Listing *listing)
     Text path = {0};
     name_show(listing->path, &path);
     printf("%s   %s", text_string(&path), checkpoint_format(listing->checkpoint));
-    text_done(&path);
     if (listing->container[0]) printf("   %s", listing->container);
     printf("   %zu tensor%s   %s value%s   %s\n", dict_count(listing->dict),
            dict_count(listing->dict) == 1 ? "" : "s", values,
            dict_values(listing->dict) == 1 ? "" : "s", bytes);
     print_others(listing);
-    if (!dict_count(listing->dict)) print_root(listing->checkpoint);
+    if (!dict_count(listing->dict)) {
+        text_clear(&path);
+        checkpoint_show_empty(listing->checkpoint, &path);
+        printf("note: %s\n", text_string(&path));
+    }
+    text_done(&path);
     for (size_t i = 0; i < checkpoint_finding_count(listing->checkpoint); i++)
         printf("note: %s\n", checkpoint_finding(listing->checkpoint, i)->what);
     putchar('\n');
@@ -455,19 +447,6 @@ static void print_tree(const Listing *listing, Arena *arena)
     free(classes);
 }
 
-/* A file without a dict of tensors still has something to show under --all: an empty listing, and
- * the objects. False when --all was not asked for; the error of open_listing is then told. */
-static bool list_objects_only(Listing *listing, Error *err)
-{
-    if (!listing->checkpoint || !listing->invocation->set[OPT_EVERYTHING]) return false;
-    listing->container = "";
-    listing->dict = dict_new();
-    if (listing->invocation->set[OPT_JSON]) print_json(listing, err);
-    else object_list_print(listing->checkpoint);
-    dict_unref(listing->dict);
-    return true;
-}
-
 /* The strongest wish first: JSON, names alone, then a heading and one of three bodies. A format
  * without a tree of objects has nothing but its tensors to list under --all. */
 static bool print_listing(const Listing *listing, Arena *arena, Error *err)
@@ -494,7 +473,8 @@ int command_ls(const Invocation *invocation)
     Arena *arena = arena_new();
     Listing listing = {.invocation = invocation};
     bool ok = open_listing(&listing, arena, invocation->operands[0], &err);
-    ok = ok ? print_listing(&listing, arena, &err) : list_objects_only(&listing, &err);
+    ok = ok && print_listing(&listing, arena, &err);
+    dict_unref(listing.dict);
     checkpoint_unref(listing.checkpoint);
     arena_free(arena);
     return ok ? EXIT_COMPLETE : complain(&err);

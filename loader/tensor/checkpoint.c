@@ -449,14 +449,22 @@ void checkpoint_show_root(const Checkpoint *checkpoint, Text *out)
     if (count > SHOWN) text_addf(out, " and %zu more", count - SHOWN);
 }
 
-/* Sets the error, with what the file holds instead; always NULL. */
-static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
+void checkpoint_show_empty(const Checkpoint *checkpoint, Text *out)
 {
     Text there = {0};
     checkpoint_show_root(checkpoint, &there);
-    error_set(err, ERR_NOT_FOUND, "%s: there are no tensors in it%s%s", checkpoint->path,
-              there.length ? "; it holds " : "", text_string(&there));
+    text_addf(out, "there are no tensors in it%s%s", there.length ? "; it holds " : "",
+              text_string(&there));
     text_done(&there);
+}
+
+/* Sets the error, with what the file holds instead; always NULL. */
+static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
+{
+    Text what = {0};
+    checkpoint_show_empty(checkpoint, &what);
+    error_set(err, ERR_NOT_FOUND, "%s: %s", checkpoint->path, text_string(&what));
+    text_done(&what);
     return NULL;
 }
 

@@ -110,5 +110,7 @@ const Container *checkpoint_choose_weights(const Checkpoint *checkpoint, size_t 
 /* The top of the object tree, for people: "epoch = int 3, model = dict (4)"; nothing for formats
  * without a tree. */
 void checkpoint_show_root(const Checkpoint *checkpoint, Text *out);
+/* What is said of a file without tensors: "there are no tensors in it; it holds int 42". */
+void checkpoint_show_empty(const Checkpoint *checkpoint, Text *out);
 
 #endif
