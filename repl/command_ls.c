@@ -57,11 +57,21 @@ static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error
 
 /* -- JSON: one object, on whose fields and order programs rely -------------------------- */
 
-/* Without a finite value there is no minimum, and so on: null. */
-static void write_stats(JsonWriter *json, const Stats *stats)
+/* Schemas, tensors on the meta device and sparse ones have no numbers to count. */
+static bool has_numbers(const Tensor *tensor)
+{
+    return tensor->storage && tensor_value_dtype(tensor, NULL) != DT_UNKNOWN;
+}
+
+/* Null for what has no numbers. Without a finite value there is no minimum, and so on: null. */
+static void write_stats(JsonWriter *json, const Tensor *tensor, const Stats *stats)
 {
     bool numbers = stats->finite > 0;
     json_key(json, "stats");
+    if (!has_numbers(tensor)) {
+        json_null(json);
+        return;
+    }
     json_map(json);
     static const char *const names[] = {"min", "max", "mean", "std"};
     const double values[] = {stats->min, stats->max, stats->mean, stats->std};
@@ -156,14 +166,12 @@ static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
     json_end(json);
 }
 
-/* Statistics of one tensor; false, with the error set, when its bytes cannot be read. What has no
- * numbers to read (a schema, sparse values) has zeros everywhere. */
+/* Statistics of one tensor, zeros for what has no numbers; false, with the error set, when its bytes
+ * cannot be read. */
 static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stats, Error *err)
 {
-    if (!tensor->storage || tensor_value_dtype(tensor, NULL) == DT_UNKNOWN) {
-        *stats = (Stats){0};
-        return true;
-    }
+    *stats = (Stats){0};
+    if (!has_numbers(tensor)) return true;
     if (tensor_stats(tensor, stats, err)) return true;
     Text name = {0};
     name_show(tensor->name, &name);
@@ -197,7 +205,7 @@ static bool print_json(const Listing *listing, Error *err)
         json_map(json);
         write_tensor(json, tensor);
         if (stats_wanted && (ok = read_stats(listing, tensor, &stats, err)))
-            write_stats(json, &stats);
+            write_stats(json, tensor, &stats);
         json_end(json);
     }
     json_end(json);
@@ -287,8 +295,9 @@ static void print_heading(const Listing *listing)
 }
 
 /* Behind a row, on the same line. Without one finite value there is no minimum to print. */
-static void print_stats(const Stats *stats)
+static void print_stats(const Tensor *tensor, const Stats *stats)
 {
+    if (!has_numbers(tensor)) return;
     if (!stats->finite) {
         printf("   nan %" PRIu64 "  inf %" PRIu64, stats->nan, stats->inf);
         return;
@@ -353,7 +362,7 @@ static bool print_rows(const Listing *listing, Error *err)
         print_padded(text_string(&row.shape), shapes, false);
         print_padded(row.bytes, 12, true);
         if (listing->invocation->set[OPT_STATS] && (ok = read_stats(listing, tensor, &stats, err)))
-            print_stats(&stats);
+            print_stats(tensor, &stats);
         if (tensor->encoding && tensor->encoding->note) printf("   %s", tensor->encoding->note);
         putchar('\n');
     }

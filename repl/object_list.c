@@ -274,15 +274,15 @@ static void walk_tree(const Checkpoint *checkpoint, Visit *visit, void *context,
 /* "tensor f32 64×3×7×7, storage 4 from byte 256": no values, which a listing must not read. */
 static void show_tensor(const Tensor *tensor, Text *out)
 {
+    const Encoding *encoding = tensor->encoding;
     text_addf(out, "tensor %s ", dtype_name(tensor->dtype));
     show_shape(tensor->dims, tensor->rank, out);
     if (tensor->parameter) text_add(out, ", parameter");
     if (tensor->storage) text_addf(out, ", storage %" PRIu32, tensor->storage->index);
-    else text_add(out, ", no data");
+    else if (!encoding || !encoding->note || encoding->opaque) text_add(out, ", no data");
     if (tensor->offset) text_addf(out, " from byte %" PRIu64, tensor->offset);
     if (tensor->strides && !tensor_is_contiguous(tensor)) text_add(out, ", strided");
-    if (tensor->encoding && tensor->encoding->note)
-        text_addf(out, ", %s", tensor->encoding->note);
+    if (encoding && encoding->note) text_addf(out, ", %s", encoding->note);
 }
 
 /* The class and the file, then the whole text, in as many lines as it has. */

@@ -87,6 +87,7 @@ def main():
     torch.save(sparse(), path("sparse.pth"))
     torch.save({"epoch": 3, "model": Block(), "ema": None}, path("module.pth"))
     torch.save(dtensor(), path("dtensor.pth"))
+    torch.save({"w": torch.empty(3, 4, device="meta"), "b": count(2)}, path("meta.pth"))
     for protocol in (2, 4):
         with open(path(f"tensors{protocol}.pkl"), "wb") as out:
             view = count(2, 3)
