@@ -31,6 +31,8 @@ typedef struct Keras {
     bool channels_first;         /* Keras 1 on Theano: convolution kernels are OIHW */
     bool *used;                  /* [hdf5->count]: listed already, or no weight; owned */
     size_t missing;
+    size_t others;               /* datasets without numbers */
+    const Hdf5Object *other;     /* the first of them; NULL: none */
     Error *err;                  /* the caller's */
 } Keras;
 
@@ -350,15 +352,14 @@ static int compare_objects(const void *left, const void *right)
 }
 
 /* Every dataset of numbers under its path; `variables`: those of Keras 3 under their names. */
-static bool list_datasets(Keras *keras, bool variables, StateDict *dict, StateDict *optimizer,
-                          size_t *others)
+static bool list_datasets(Keras *keras, bool variables, StateDict *dict, StateDict *optimizer)
 {
     const Hdf5Object **sorted = mem_alloc((keras->hdf5->count + 1) * sizeof *sorted);
     size_t count = 0;
     for (size_t i = 0; i < keras->hdf5->count; i++) {
         const Hdf5Object *object = &keras->hdf5->objects[i];
         if (hdf5_is_tensor(object)) sorted[count++] = object;
-        else if (object->dataset) ++*others;
+        else if (object->dataset && !keras->others++) keras->other = object;
     }
     qsort(sorted, count, sizeof *sorted, compare_objects);
     bool fine = true;
@@ -418,20 +419,31 @@ static bool refuse_empty(Keras *keras, bool legacy)
                       "numbers%s", keras->hdf5->count, legacy ? " that a layer names" : "");
 }
 
+/* Labels and records beside the weights. */
+static void find_others(const Keras *keras)
+{
+    const char *path = keras->other->path;
+    Text shown = {0};
+    fault_quote(path, strlen(path), 120, &shown);
+    checkpoint_find(keras->checkpoint, FINDING_NOTE, "object", path, NULL,
+                    "%zu dataset%s without numbers left out: '%s'%s%s", keras->others,
+                    keras->others > 1 ? "s" : "", text_string(&shown),
+                    keras->other->dtype == DT_STRING ? " holds text" : "",
+                    keras->others > 1 ? " …" : "");
+    text_done(&shown);
+}
+
 static bool fill(Keras *keras, const char *kind, const char *root)
 {
     StateDict *dict = dict_new(), *optimizer = dict_new();
-    size_t others = 0;
     bool legacy = strcmp(kind, "keras-h5") == 0, variables = strcmp(kind, "keras-weights") == 0;
     dict_set_ordered(dict, legacy);
     bool fine = legacy ? list_legacy(keras, root, dict)
-                       : list_datasets(keras, variables, dict, optimizer, &others);
+                       : list_datasets(keras, variables, dict, optimizer);
     if (fine && !dict_count(dict) && !dict_count(optimizer)) fine = refuse_empty(keras, legacy);
     if (fine && dict_count(dict))
         checkpoint_add_container(keras->checkpoint, "", dict_ref(dict), 0, false);
-    if (fine && others)
-        checkpoint_find(keras->checkpoint, FINDING_NOTE, "object", NULL, NULL,
-                        "%zu dataset%s without numbers left out", others, others > 1 ? "s" : "");
+    if (fine && keras->others) find_others(keras);
     if (fine && dict_count(optimizer))
         checkpoint_add_container(keras->checkpoint, "optimizer", dict_ref(optimizer), 0, true);
     dict_unref(dict);

@@ -98,6 +98,7 @@ static bool refuse_elements(const Literal *l, const char *descr, size_t n)
 {
     Text shown = {0};
     fault_quote(descr, n, 80, &shown);
+    l->npy->foreign = true;
     bool records = n && (descr[0] == '[' || descr[0] == '(');
     fault_file(l->err, ERR_UNSUPPORTED, l->file,
                records ? "it holds records (%s); save each field as an array of its own"

@@ -142,7 +142,7 @@ static void test_datasets_of_anybody(void **state)
     assert_int_equal(dict_at(weights(checkpoint), 2)->storage->offset, 996);
     assert_int_equal(dict_count(weights(checkpoint)), 3);
     expect_finding(checkpoint, "damaged", "cannot open 1 of the objects in it: 'gone'");
-    expect_finding(checkpoint, "object", "1 dataset without numbers left out");
+    expect_finding(checkpoint, "object", "1 dataset without numbers left out: 'words' holds text");
     checkpoint_unref(checkpoint);
 }
 
