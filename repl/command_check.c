@@ -172,12 +172,13 @@ static void add_summary(Page *page, const Run *run)
     char bytes[32];
     const CheckTotals *totals = &run->totals;
     const CheckReport *report = run->report;
+    size_t read = totals->tensors - totals->unread;
     page_section(page, true);
     show_bytes(totals->bytes, bytes);
     if (is_container_sound(report)) page_line(page, LINE_HEAD, "  container ok");
     if (totals->tensors)
-        text_addf(&page->line, "  weights: %zu tensor%s read (%s)", totals->tensors - totals->unread,
-                  totals->tensors - totals->unread == 1 ? "" : "s", bytes);
+        text_addf(&page->line, "  weights: %zu tensor%s read (%s)", read, read == 1 ? "" : "s",
+                  bytes);
     else text_add(&page->line, "  weights: none");
     if (totals->unread) text_addf(&page->line, ", %zu without readable values", totals->unread);
     if (totals->tensors && are_weights_sound(report))

@@ -166,8 +166,8 @@ static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
     json_end(json);
 }
 
-/* Statistics of one tensor, zeros for what has no numbers; false, with the error set, when its bytes
- * cannot be read. */
+/* Statistics of one tensor, zeros for what has no numbers; false, with the error set, when its
+ * bytes cannot be read. */
 static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stats, Error *err)
 {
     *stats = (Stats){0};

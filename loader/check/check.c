@@ -76,8 +76,8 @@ static void take_findings(const Checkpoint *checkpoint, CheckReport *report)
     }
 }
 
-/* A file may well hold a number or a list of texts, but who checks it looks for weights. A part that
- * was named is what the user knows it to be. */
+/* A file may well hold a number or a list of texts, but who checks it looks for weights. A part
+ * that was named is what the user knows it to be. */
 static void note_empty(const Audit *audit, const CheckOptions *options)
 {
     if (!options->others || (options->chosen && dict_count(options->chosen->dict))) return;

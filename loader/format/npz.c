@@ -1,7 +1,7 @@
 /* Npz: several arrays of NumPy in a zip (numpy.savez): a member NAME.npy for each, stored, or
- * deflated by savez_compressed. Names may have slashes. A stored array's values stay in the file.
- * An array of objects is a pickle, and what it holds is found under the array's name. One of text or
- * of records is left out, with a note. */
+ * deflated by savez_compressed. Names may have slashes. A stored array's values stay in the
+ * file. An array of objects is a pickle, and what it holds is found under the array's name. One
+ * of text or of records is left out, with a note. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
