@@ -160,8 +160,10 @@ void parts_add(Parts *parts, Checkpoint *whole, const char *name, Checkpoint *ch
         /* the part's top beside a dict of weights in it: both cannot be called NAME */
         if (one != weights && !one->path[0]) text_add(&path, "[]");
         StateDict *dict = adopt_dict(parts, &part, one->dict, checkpoint_arena(whole));
-        if (one->parts) checkpoint_add_parts(whole, text_string(&path), dict);
-        else
+        if (one->parts) {
+            checkpoint_add_parts(whole, text_string(&path), dict);
+            checkpoint_set_container_node(whole, one->node);
+        } else
             checkpoint_add_container(whole, text_string(&path), dict, one->others,
                                      one->optimizer || optimizer);
         if (one == weights && !one->optimizer && !optimizer) parts_join(parts, whole, name, dict);

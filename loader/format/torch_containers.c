@@ -427,6 +427,7 @@ static bool list_parts(Lister *lister, const Object *tensor)
 {
     checkpoint_add_parts(lister->file->checkpoint, text_string(&lister->path),
                          dict_ref(tensor->parts));
+    checkpoint_set_container_node(lister->file->checkpoint, tensor);
     return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
 }
 

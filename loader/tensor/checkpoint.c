@@ -337,6 +337,15 @@ const Container *checkpoint_find_container(const Checkpoint *checkpoint, const c
     return NULL;
 }
 
+const Container *checkpoint_find_parts(const Checkpoint *checkpoint, const Tensor *tensor)
+{
+    for (size_t i = 0; tensor->identity && i < checkpoint->container_count; i++) {
+        const Container *one = &checkpoint->containers[i];
+        if (one->parts && one->node == tensor->identity) return one;
+    }
+    return NULL;
+}
+
 /* -- Which container holds the weights ------------------------------------------------- */
 
 /* Whether `outer` is a place above `inner` in the object tree: a prefix of its path that ends

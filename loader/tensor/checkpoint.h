@@ -14,7 +14,8 @@ typedef struct Container {
     size_t others;           /* entries that are no tensors (epoch, lr …) */
     bool optimizer;          /* looks like optimizer state: never chosen by itself */
     bool parts;              /* what one tensor is made of (indices, values): never chosen */
-    const Object *node;      /* what of the object tree it lists; NULL: nothing of its own */
+    const Object *node;      /* what of the object tree it lists, for parts the tensor that they are
+                                of; NULL: nothing of its own */
 } Container;
 
 Checkpoint *checkpoint_new(const char *path, const char *format);  /* "torch-zip"… copied */
@@ -97,6 +98,8 @@ size_t checkpoint_container_count(const Checkpoint *checkpoint);
 const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index);
 /* Exact path; NULL if none. */
 const Container *checkpoint_find_container(const Checkpoint *checkpoint, const char *path);
+/* What a sparse or nested tensor is made of; NULL for others. */
+const Container *checkpoint_find_parts(const Checkpoint *checkpoint, const Tensor *tensor);
 
 /* The container that holds the weights: the root itself when it is a dict of tensors, else the
  * conventional names in their order (checkpoint.c lists them). `rivals` (may be NULL) receives the
