@@ -273,8 +273,8 @@ static bool list_legacy(Keras *keras, const char *root, StateDict *dict)
         !list_optimizer(keras))
         return false;
     if (keras->missing > MISSING_MAX)
-        checkpoint_warn(keras->checkpoint, "and %zu more are missing",
-                        keras->missing - MISSING_MAX);
+        checkpoint_find(keras->checkpoint, FINDING_ERROR, "missing", NULL, NULL,
+                        "and %zu more are missing", keras->missing - MISSING_MAX);
     find_unreferenced(keras, root);
     return true;
 }
@@ -466,6 +466,13 @@ static void find_broken(const Hdf5 *hdf5, Checkpoint *checkpoint)
     text_done(&shown);
 }
 
+void keras_find_unconfigured(Checkpoint *checkpoint, const Error *why)
+{
+    checkpoint_find(checkpoint, FINDING_WARNING, "metadata", NULL,
+                    "rules have to say which kernels are to be turned (to_torch, permute)",
+                    "its configuration, which tells the layouts, cannot be read: %s", why->text);
+}
+
 /* The configuration that a legacy file carries. One that cannot be read only costs layouts. */
 static void read_model_config(const Hdf5 *hdf5, Checkpoint *checkpoint, KerasLayers *layers)
 {
@@ -473,7 +480,7 @@ static void read_model_config(const Hdf5 *hdf5, Checkpoint *checkpoint, KerasLay
     const Hdf5Attribute *config = hdf5_attribute(hdf5_find(hdf5, ""), "model_config");
     const char *json = config && config->count == 1 ? config->values[0] : "{}";
     if (!keras_layers_read(layers, hdf5->arena, json, strlen(json), "model_config", &why))
-        checkpoint_warn(checkpoint, "its configuration cannot be read: %s", why.text);
+        keras_find_unconfigured(checkpoint, &why);
 }
 
 Checkpoint *keras_from_hdf5(OpenContext *context, Hdf5 *hdf5, const char *kind, const char *config,
@@ -488,7 +495,7 @@ Checkpoint *keras_from_hdf5(OpenContext *context, Hdf5 *hdf5, const char *kind, 
     find_broken(hdf5, checkpoint);
     if (!config) read_model_config(hdf5, checkpoint, &layers);
     else if (!keras_layers_read(&layers, hdf5->arena, config, config_bytes, "config.json", &why))
-        checkpoint_warn(checkpoint, "its configuration cannot be read: %s", why.text);
+        keras_find_unconfigured(checkpoint, &why);
     Keras keras = {.hdf5 = hdf5, .checkpoint = checkpoint, .layers = &layers, .err = err,
                    .used = mem_alloc(hdf5->count + 1)};
     bool fine = fill(&keras, found, root);

@@ -302,8 +302,9 @@ static Checkpoint *open_tensorflow_folder(OpenContext *context, const Folder *fo
     else
         checkpoint = open_prefix(context, latest ? latest : last, err);
     if (checkpoint && count > 1)
-        checkpoint_warn(checkpoint, "the folder holds %zu checkpoints; %s, the latest, was taken",
-                        count, latest);
+        checkpoint_find(checkpoint, FINDING_NOTE, "copies", NULL,
+                        "for another one, name its .index file",
+                        "the folder holds %zu checkpoints; %s, the latest, was taken", count, latest);
     arena_free(arena);
     return checkpoint;
 }

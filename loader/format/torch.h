@@ -72,6 +72,7 @@ struct TorchFile {
     uint64_t listing_left;       /* what is left of the allowance */
     size_t too_deep;             /* containers and modules that were left out */
     size_t findings_left_out;
+    FindingLevel worst_left_out;
     const Tensor *table;         /* what TorchScript before 1.4 refers to by number, or NULL */
     size_t table_count;
     const char *remedy;          /* put behind errors of tensors without bytes, or NULL */
@@ -128,8 +129,6 @@ bool torch_quantizer(TorchFile *file, const Object *qparams, const Tensor *tenso
                      Encoding *encoding, Error *err);
 /* Looks at one node whose children were looked at. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err);
-/* A remark (a warning of the kind "file") about the whole. */
-void torch_warn(TorchFile *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* checkpoint_find, but no more than TORCH_FINDINGS_MAX times; `name`, and what is formatted, are
  * held names or ours. */
 void torch_find(TorchFile *file, FindingLevel level, const char *kind, const char *name,

@@ -105,8 +105,9 @@ static void name_apart(TorchFile *file, Entry *entry)
     path_add_key(&name, entry->key);
     name_show(entry->name, &shown);
     entry->name = arena_strndup(file->arena, text_string(&name), name.length);
-    torch_warn(file, "two keys of one dict are both written '%.80s'; the one that is no text is "
-               "listed as '%.80s'", text_string(&shown), entry->name);
+    torch_find(file, FINDING_WARNING, "names", entry->name, NULL, "two keys of one dict are both "
+               "written '%.80s'; the one that is no text is listed as '%.80s'",
+               text_string(&shown), entry->name);
     text_done(&name);
     text_done(&shown);
 }

@@ -142,39 +142,21 @@ void checkpoint_own_source(Checkpoint *checkpoint, ByteSource *source)
     checkpoint_own(checkpoint, source, release_source);
 }
 
-/* Appends a finding whose `what` is the text. */
-static void add_finding(Checkpoint *checkpoint, const Finding *finding, const char *format,
-                        va_list args)
-{
-    Text line = {0};
-    text_addv(&line, format, args);
-    checkpoint->findings = mem_grow(checkpoint->findings, &checkpoint->finding_room,
-                                    checkpoint->finding_count + 1, sizeof *checkpoint->findings);
-    Finding *own = &checkpoint->findings[checkpoint->finding_count++];
-    *own = *finding;
-    own->what = arena_strdup(checkpoint->arena, text_string(&line));
-    if (own->tensor) own->tensor = arena_strdup(checkpoint->arena, own->tensor);
-    if (own->remedy) own->remedy = arena_strdup(checkpoint->arena, own->remedy);
-    text_done(&line);
-}
-
 void checkpoint_find(Checkpoint *checkpoint, FindingLevel level, const char *kind,
                      const char *tensor, const char *remedy, const char *format, ...)
 {
-    const Finding finding = {level, kind, tensor, NULL, remedy};
+    Text line = {0};
     va_list args;
     va_start(args, format);
-    add_finding(checkpoint, &finding, format, args);
+    text_addv(&line, format, args);
     va_end(args);
-}
-
-void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
-{
-    const Finding finding = {.level = FINDING_WARNING, .kind = "file"};
-    va_list args;
-    va_start(args, format);
-    add_finding(checkpoint, &finding, format, args);
-    va_end(args);
+    checkpoint->findings = mem_grow(checkpoint->findings, &checkpoint->finding_room,
+                                    checkpoint->finding_count + 1, sizeof *checkpoint->findings);
+    checkpoint->findings[checkpoint->finding_count++] =
+        (Finding){level, kind, tensor ? arena_strdup(checkpoint->arena, tensor) : NULL,
+                  arena_strdup(checkpoint->arena, text_string(&line)),
+                  remedy ? arena_strdup(checkpoint->arena, remedy) : NULL};
+    text_done(&line);
 }
 
 bool checkpoint_has_finding(const Checkpoint *checkpoint, const char *kind, const char *tensor)

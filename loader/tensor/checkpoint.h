@@ -55,9 +55,6 @@ typedef struct Finding {
 void checkpoint_find(Checkpoint *checkpoint, FindingLevel level, const char *kind,
                      const char *tensor, const char *remedy, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
-/* A warning of the kind "file", about the whole of it. */
-void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 /* Whether there is one of that kind about that tensor or member (NULL: about the file). */
 bool checkpoint_has_finding(const Checkpoint *checkpoint, const char *kind, const char *tensor);
 size_t checkpoint_finding_count(const Checkpoint *checkpoint);

@@ -703,7 +703,7 @@ static void test_a_part_alone(void **state)
     start(&file, 0, 2);
     put_key(&file, "split.no", 2, 1, 2);
     put_key(&file, "split.count", 2, 3, 2);
-    find(&file, FINDING_WARNING, "file", "part 2 of 3 of a split model; only this part is listed");
+    find(&file, FINDING_WARNING, "part", "part 2 of 3 of a split model; only this part is listed");
     start(&file, 0, 1);
     put_key(&file, "split.count", 5, (uint64_t)-3, 4);
     refuse(&file, ERR_FORMAT, "'split.count' is no whole number from 0 on");
