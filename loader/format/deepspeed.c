@@ -256,8 +256,8 @@ static void add_remarks(Reader *reader, bool merged)
                             ? " are the part 'module'" : " are not kept whole by this stage");
     else if (optims)
         checkpoint_find(checkpoint, FINDING_NOTE, "part", NULL, NULL, "the weights are as they "
-                        "were saved; the optimizer's states in %zu *_optim_states.pt are not merged",
-                        optims);
+                        "were saved; the optimizer's states in %zu *_optim_states.pt are not "
+                        "merged", optims);
     if (reader->rank_count > 1)
         checkpoint_find(checkpoint, FINDING_NOTE, "part", NULL,
                         "merge them by rules: cat(0) or cat(1)",

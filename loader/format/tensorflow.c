@@ -304,7 +304,8 @@ static Checkpoint *open_tensorflow_folder(OpenContext *context, const Folder *fo
     if (checkpoint && count > 1)
         checkpoint_find(checkpoint, FINDING_NOTE, "copies", NULL,
                         "for another one, name its .index file",
-                        "the folder holds %zu checkpoints; %s, the latest, was taken", count, latest);
+                        "the folder holds %zu checkpoints; %s, the latest, was taken", count,
+                        latest);
     arena_free(arena);
     return checkpoint;
 }

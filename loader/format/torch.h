@@ -170,8 +170,15 @@ bool torch_spend(TorchFile *file, uint64_t bytes, Error *err);
 /* The attributes of an object: the dict that is its state, or that stands in a (dict, slots)
  * pair; NULL when there is none. */
 const Object *torch_attributes(const Object *node);
-/* Whether a node is an nn.Module that was pickled whole, and its state dict. */
+/* Whether a node is an nn.Module that was pickled whole. */
 bool torch_is_module(const Object *node);
-bool torch_list_module(TorchFile *file, const Object *module, StateDict *dict, Error *err);
+/* Tensors of a module that are made of others (sparse ones). */
+typedef struct TorchMade {
+    struct { const Object *tensor; const char *name; } *items;   /* owned; names are the dict's */
+    size_t count, room;
+} TorchMade;
+/* Its state dict; what is made of parts is added to `made`, which the caller frees. */
+bool torch_list_module(TorchFile *file, const Object *module, StateDict *dict, TorchMade *made,
+                       Error *err);
 
 #endif
