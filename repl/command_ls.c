@@ -456,8 +456,7 @@ static void print_tree(const Listing *listing, Arena *arena)
     free(classes);
 }
 
-/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. A format
- * without a tree of objects has nothing but its tensors to list under --all. */
+/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. */
 static bool print_listing(const Listing *listing, Arena *arena, Error *err)
 {
     const bool *set = listing->invocation->set;
@@ -468,8 +467,7 @@ static bool print_listing(const Listing *listing, Arena *arena, Error *err)
     }
     print_heading(listing);
     if (set[OPT_TREE]) print_tree(listing, arena);
-    else if (set[OPT_EVERYTHING] && checkpoint_root(listing->checkpoint))
-        object_list_print(listing->checkpoint);
+    else if (set[OPT_EVERYTHING]) object_list_print(listing->checkpoint);
     else return print_rows(listing, err);
     return true;
 }

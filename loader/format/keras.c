@@ -419,6 +419,25 @@ static bool refuse_empty(Keras *keras, bool legacy)
                       "numbers%s", keras->hdf5->count, legacy ? " that a layer names" : "");
 }
 
+/* What the file says of itself: keras_version, backend, training_config. A long text is counted. */
+static void add_attributes(const Keras *keras, const char *group, StateDict *dict)
+{
+    enum { TEXT_SHOWN = 4096 };
+    const Hdf5Object *object = hdf5_find(keras->hdf5, group);
+    for (const Hdf5Attribute *one = object ? object->attributes : NULL; one; one = one->next) {
+        bool known = one->count != 1;        /* Keras says some at the top and in the group */
+        for (size_t i = 0; !known && i < dict_metadata_count(dict); i++)
+            known = strcmp(dict_metadata(dict, i).key, one->name) == 0;
+        if (known) continue;
+        Text value = {0};
+        size_t n = strlen(one->values[0]);
+        if (n <= TEXT_SHOWN) text_add(&value, one->values[0]);
+        else text_addf(&value, "[%zu bytes of text]", n);
+        dict_add_metadata(dict, one->name, text_string(&value));
+        text_done(&value);
+    }
+}
+
 /* Labels and records beside the weights. */
 static void find_others(const Keras *keras)
 {
@@ -441,6 +460,8 @@ static bool fill(Keras *keras, const char *kind, const char *root)
     bool fine = legacy ? list_legacy(keras, root, dict)
                        : list_datasets(keras, variables, dict, optimizer);
     if (fine && !dict_count(dict) && !dict_count(optimizer)) fine = refuse_empty(keras, legacy);
+    if (fine) add_attributes(keras, "", dict);
+    if (fine && *root) add_attributes(keras, root, dict);
     if (fine && dict_count(dict))
         checkpoint_add_container(keras->checkpoint, "", dict_ref(dict), 0, false);
     if (fine && keras->others) find_others(keras);
