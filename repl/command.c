@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loader/core/limits.h"
 
@@ -36,6 +37,22 @@ const Command commands[] = {
      "what is wrong with a file, and what is suspicious in its weights", command_check},
     {"help", "[COMMAND]", 0, 1, 0, "this text, or a command's", command_help},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
+
+/* Words that are commands of tenon but not of this version: whoever has read of them is told so,
+ * not that there is no such file. A word leaves this list when it joins the table above. */
+static const char *const planned[] = {"apply", "emit", "explain", "fetch", "learn",
+                                      "repl", "reverse", "rules", "run", "undo"};
+
+/* Sets the error where the word is one of them; false then. */
+static bool refuse_planned(const char *word, Error *err)
+{
+    for (size_t i = 0; i < countof(planned); i++)
+        if (strcmp(word, planned[i]) == 0)
+            return error_set(err, ERR_USAGE, "%s: this command is not part of this version%s%s",
+                             word, access(word, F_OK) == 0 ? "; the file of that name is ./" : "",
+                             access(word, F_OK) == 0 ? word : "");
+    return true;
+}
 
 /* The whole word: a checkpoint called "l" is no ls. */
 const Command *command_find(const char *name)
@@ -122,6 +139,7 @@ bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
     *invocation = (Invocation){.command = commands};
     /* Only the first word can be a command; a file of that name is given as ./ls. */
     if (argc > 1 && command_find(argv[1])) invocation->command = command_find(argv[i++]);
+    else if (argc > 1 && !refuse_planned(argv[1], err)) return false;
     for (; i < argc; i++) {
         const char *word = argv[i], *value;
         if (only_operands || word[0] != '-' || !word[1]) {
@@ -200,8 +218,9 @@ int command_help(const Invocation *invocation)
         about = command_find(invocation->operands[0]);
         if (!about) {
             Error err;
-            error_set(&err, ERR_USAGE, "no command '%s'; tenon help lists them",
-                      invocation->operands[0]);
+            if (refuse_planned(invocation->operands[0], &err))
+                error_set(&err, ERR_USAGE, "no command '%s'; tenon help lists them",
+                          invocation->operands[0]);
             return complain(&err);
         }
     }

@@ -8,6 +8,7 @@
 #include "loader/align/report.h"
 #include "loader/export/export.h"
 #include "loader/export/groups_file.h"
+#include "loader/format/format.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
@@ -41,6 +42,30 @@ static bool settle_container(const Run *run, Error *err)
     return false;
 }
 
+/* What the command line says of the output. */
+static ExportOptions export_options(const Invocation *invocation)
+{
+    return (ExportOptions){.format = invocation->value[OPT_TO],
+                           .under = invocation->value[OPT_UNDER],
+                           .compact = invocation->set[OPT_COMPACT],
+                           .force = invocation->set[OPT_FORCE],
+                           .sha256 = invocation->set[OPT_SHA256]};
+}
+
+/* Before anything is read: whoever waited for a large checkpoint must not learn then that its
+ * output has no folder. */
+static bool check_output(const Run *run, Error *err)
+{
+    if (!run->out) return true;
+    const char *file, *inside;
+    Arena *arena = arena_new();
+    ExportOptions options = export_options(run->invocation);
+    checkpoint_spec(arena, run->invocation->operands[0], &file, &inside);
+    bool good = export_check(run->out, file, &options, run->invocation->set[OPT_WHOLE], err);
+    arena_free(arena);
+    return good;
+}
+
 /* Plan, then file. A progress bar goes to standard error, where it cannot mix with the report. */
 static bool write_output(Run *run, Error *err)
 {
@@ -52,13 +77,9 @@ static bool write_output(Run *run, Error *err)
     if (!run->plan) return false;
     Progress progress;
     progress_start(&progress, run->out, isatty(STDERR_FILENO) && !invocation->set[OPT_QUIET]);
-    ExportOptions options = {.format = invocation->value[OPT_TO],
-                             .under = invocation->value[OPT_UNDER],
-                             .compact = invocation->set[OPT_COMPACT],
-                             .force = invocation->set[OPT_FORCE],
-                             .sha256 = invocation->set[OPT_SHA256],
-                             .progress = progress_step,
-                             .progress_context = &progress};
+    ExportOptions options = export_options(invocation);
+    options.progress = progress_step;
+    options.progress_context = &progress;
     run->written = export_write(run->plan, run->out, &options, &run->result, err);
     progress_end(&progress);
     return run->written;
@@ -188,6 +209,7 @@ int command_align(const Invocation *invocation)
     Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
     SessionOptions options = {invocation->operands[0], invocation->operands[1], invocation->rules,
                               invocation->rule_count, invocation->seed};
+    if (!check_output(&run, &err)) return complain(&err);
     if (run.out) interrupt_watch();
     run.session = session_new(&options, &err);
     int status = run.session ? finish(&run, &err) : complain(&err);

@@ -172,13 +172,17 @@ static void add_summary(Page *page, const Run *run)
     char bytes[32];
     const CheckTotals *totals = &run->totals;
     const CheckReport *report = run->report;
+    size_t read = totals->tensors - totals->unread;
     page_section(page, true);
     show_bytes(totals->bytes, bytes);
     if (is_container_sound(report)) page_line(page, LINE_HEAD, "  container ok");
-    text_addf(&page->line, "  weights: %zu tensor%s read (%s)", totals->tensors - totals->unread,
-              totals->tensors - totals->unread == 1 ? "" : "s", bytes);
+    if (totals->tensors)
+        text_addf(&page->line, "  weights: %zu tensor%s read (%s)", read, read == 1 ? "" : "s",
+                  bytes);
+    else text_add(&page->line, "  weights: none");
     if (totals->unread) text_addf(&page->line, ", %zu without readable values", totals->unread);
-    if (are_weights_sound(report)) text_add(&page->line, ", nothing suspicious");
+    if (totals->tensors && are_weights_sound(report))
+        text_add(&page->line, ", nothing suspicious");
     page_end_line(page, LINE_HEAD);
     if (!check_report_count(report)) return;
     Text counts = {0};

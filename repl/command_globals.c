@@ -52,7 +52,13 @@ static void write_file(JsonWriter *json, const ScannedFile *file)
     json_key(json, "protocol_warning");
     if (file->protocol) json_int(json, file->protocol);
     else json_null(json);
-    write_text(json, "error", file->error);
+    write_text(json, "error", file->error_count ? file->errors[0] : NULL);
+    json_key(json, "errors");
+    json_list(json);
+    for (size_t i = 0; i < file->error_count && i < SCAN_ERRORS; i++)
+        json_string(json, file->errors[i]);
+    json_end(json);
+    write_number(json, "error_count", file->error_count);
     json_end(json);
 }
 
@@ -216,7 +222,7 @@ static void print_use(const GlobalUse *use, const Widths *widths, bool verbose)
 /* What torch does with one file, and what could not be read of it. */
 static void print_file(const GlobalScan *scan, const ScannedFile *file)
 {
-    if (!file->pickles && !file->error && scan->file_count > 1) return;
+    if (!file->pickles && !file->error_count && scan->file_count > 1) return;
     if (scan->file_count > 1) {
         print_shown(file->path);
         printf(": ");
@@ -234,11 +240,13 @@ static void print_file(const GlobalScan *scan, const ScannedFile *file)
     if (file->protocol)
         printf("note: torch warns of its pickle protocol %d; torch.save writes 2\n",
                file->protocol);
-    if (file->error) {
+    for (size_t i = 0; i < file->error_count && i < SCAN_ERRORS; i++) {
         printf("error: ");
-        print_shown(file->error);
+        print_shown(file->errors[i]);
         putchar('\n');
     }
+    if (file->error_count > SCAN_ERRORS)
+        printf("and %zu more errors\n", file->error_count - SCAN_ERRORS);
 }
 
 /* Pickles that ended early: their names up to there are listed. */

@@ -28,12 +28,12 @@ typedef struct Listing {
     Checkpoint *checkpoint;      /* a reference; NULL when it could not be opened */
     const char *path;            /* as the user gave it */
     const char *container;       /* its path in the object tree, "" at the root */
-    StateDict *dict;             /* its tensors; borrowed from the checkpoint */
-    size_t rivals;               /* others that could be meant; a listing may go on anyway */
+    StateDict *dict;             /* its tensors; a reference once it is open */
 } Listing;
 
-/* FILE or FILE::PATH: that part, else the one that holds the weights. On failure the checkpoint
- * may be open all the same: --all then lists what is there instead. */
+/* FILE or FILE::PATH: that part, else the one that holds the weights. A file that can be read and
+ * has no tensors is not damaged: an empty listing, as of an empty state dict A part that was named
+ * and is not there is an error, but for --all, which lists what is there instead. */
 static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error *err)
 {
     const char *file, *inside;
@@ -44,26 +44,34 @@ static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error
     const Container *container;
     if (inside) {
         container = checkpoint_find_container(listing->checkpoint, inside);
-        if (!container)
+        if (!container && !listing->invocation->set[OPT_EVERYTHING])
             return error_set(err, ERR_NOT_FOUND, "%s: no dict of tensors at '%s'; tenon ls --all "
                              "shows what it holds", file, inside);
     } else {
-        container = checkpoint_choose(listing->checkpoint, &listing->rivals, err);
+        container = checkpoint_choose(listing->checkpoint, NULL, NULL);
     }
-    if (container) {
-        listing->container = container->path;
-        listing->dict = container->dict;
-    }
-    return container != NULL;
+    listing->container = container ? container->path : "";
+    listing->dict = container ? dict_ref(container->dict) : dict_new();
+    return true;
 }
 
 /* -- JSON: one object, on whose fields and order programs rely -------------------------- */
 
-/* Without a finite value there is no minimum, and so on: null. */
-static void write_stats(JsonWriter *json, const Stats *stats)
+/* Schemas, tensors on the meta device and sparse ones have no numbers to count. */
+static bool has_numbers(const Tensor *tensor)
+{
+    return tensor->storage && tensor_value_dtype(tensor, NULL) != DT_UNKNOWN;
+}
+
+/* Null for what has no numbers. Without a finite value there is no minimum, and so on: null. */
+static void write_stats(JsonWriter *json, const Tensor *tensor, const Stats *stats)
 {
     bool numbers = stats->finite > 0;
     json_key(json, "stats");
+    if (!has_numbers(tensor)) {
+        json_null(json);
+        return;
+    }
     json_map(json);
     static const char *const names[] = {"min", "max", "mean", "std"};
     const double values[] = {stats->min, stats->max, stats->mean, stats->std};
@@ -158,14 +166,12 @@ static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
     json_end(json);
 }
 
-/* Statistics of one tensor; false, with the error set, when its bytes cannot be read. What has no
- * numbers to read (a schema, sparse values) has zeros everywhere. */
+/* Statistics of one tensor, zeros for what has no numbers; false, with the error set, when its
+ * bytes cannot be read. */
 static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stats, Error *err)
 {
-    if (!tensor->storage || tensor_value_dtype(tensor, NULL) == DT_UNKNOWN) {
-        *stats = (Stats){0};
-        return true;
-    }
+    *stats = (Stats){0};
+    if (!has_numbers(tensor)) return true;
     if (tensor_stats(tensor, stats, err)) return true;
     Text name = {0};
     name_show(tensor->name, &name);
@@ -199,7 +205,7 @@ static bool print_json(const Listing *listing, Error *err)
         json_map(json);
         write_tensor(json, tensor);
         if (stats_wanted && (ok = read_stats(listing, tensor, &stats, err)))
-            write_stats(json, &stats);
+            write_stats(json, tensor, &stats);
         json_end(json);
     }
     json_end(json);
@@ -263,16 +269,6 @@ static void print_others(const Listing *listing)
         printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
 
-/* What a file without tensors holds instead. */
-static void print_root(const Checkpoint *checkpoint)
-{
-    Text there = {0};
-    checkpoint_show_root(checkpoint, &there);
-    if (there.length)
-        printf("note: there are no tensors in it; it holds %s\n", text_string(&there));
-    text_done(&there);
-}
-
 /* One line on the whole, one on other places, one for each warning, and an empty one. */
 static void print_heading(const Listing *listing)
 {
@@ -282,21 +278,26 @@ static void print_heading(const Listing *listing)
     Text path = {0};
     name_show(listing->path, &path);
     printf("%s   %s", text_string(&path), checkpoint_format(listing->checkpoint));
-    text_done(&path);
     if (listing->container[0]) printf("   %s", listing->container);
     printf("   %zu tensor%s   %s value%s   %s\n", dict_count(listing->dict),
            dict_count(listing->dict) == 1 ? "" : "s", values,
            dict_values(listing->dict) == 1 ? "" : "s", bytes);
     print_others(listing);
-    if (!dict_count(listing->dict)) print_root(listing->checkpoint);
+    if (!dict_count(listing->dict)) {
+        text_clear(&path);
+        checkpoint_show_empty(listing->checkpoint, &path);
+        printf("note: %s\n", text_string(&path));
+    }
+    text_done(&path);
     for (size_t i = 0; i < checkpoint_finding_count(listing->checkpoint); i++)
         printf("note: %s\n", checkpoint_finding(listing->checkpoint, i)->what);
     putchar('\n');
 }
 
 /* Behind a row, on the same line. Without one finite value there is no minimum to print. */
-static void print_stats(const Stats *stats)
+static void print_stats(const Tensor *tensor, const Stats *stats)
 {
+    if (!has_numbers(tensor)) return;
     if (!stats->finite) {
         printf("   nan %" PRIu64 "  inf %" PRIu64, stats->nan, stats->inf);
         return;
@@ -361,7 +362,7 @@ static bool print_rows(const Listing *listing, Error *err)
         print_padded(text_string(&row.shape), shapes, false);
         print_padded(row.bytes, 12, true);
         if (listing->invocation->set[OPT_STATS] && (ok = read_stats(listing, tensor, &stats, err)))
-            print_stats(&stats);
+            print_stats(tensor, &stats);
         if (tensor->encoding && tensor->encoding->note) printf("   %s", tensor->encoding->note);
         putchar('\n');
     }
@@ -455,21 +456,7 @@ static void print_tree(const Listing *listing, Arena *arena)
     free(classes);
 }
 
-/* A file without a dict of tensors still has something to show under --all: an empty listing, and
- * the objects. False when --all was not asked for; the error of open_listing is then told. */
-static bool list_objects_only(Listing *listing, Error *err)
-{
-    if (!listing->checkpoint || !listing->invocation->set[OPT_EVERYTHING]) return false;
-    listing->container = "";
-    listing->dict = dict_new();
-    if (listing->invocation->set[OPT_JSON]) print_json(listing, err);
-    else object_list_print(listing->checkpoint);
-    dict_unref(listing->dict);
-    return true;
-}
-
-/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. A format
- * without a tree of objects has nothing but its tensors to list under --all. */
+/* The strongest wish first: JSON, names alone, then a heading and one of three bodies. */
 static bool print_listing(const Listing *listing, Arena *arena, Error *err)
 {
     const bool *set = listing->invocation->set;
@@ -480,8 +467,7 @@ static bool print_listing(const Listing *listing, Arena *arena, Error *err)
     }
     print_heading(listing);
     if (set[OPT_TREE]) print_tree(listing, arena);
-    else if (set[OPT_EVERYTHING] && checkpoint_root(listing->checkpoint))
-        object_list_print(listing->checkpoint);
+    else if (set[OPT_EVERYTHING]) object_list_print(listing->checkpoint);
     else return print_rows(listing, err);
     return true;
 }
@@ -494,7 +480,8 @@ int command_ls(const Invocation *invocation)
     Arena *arena = arena_new();
     Listing listing = {.invocation = invocation};
     bool ok = open_listing(&listing, arena, invocation->operands[0], &err);
-    ok = ok ? print_listing(&listing, arena, &err) : list_objects_only(&listing, &err);
+    ok = ok && print_listing(&listing, arena, &err);
+    dict_unref(listing.dict);
     checkpoint_unref(listing.checkpoint);
     arena_free(arena);
     return ok ? EXIT_COMPLETE : complain(&err);

@@ -269,20 +269,80 @@ static void walk_tree(const Checkpoint *checkpoint, Visit *visit, void *context,
     free(walk.places);
 }
 
+/* --- formats without a tree ------------------------------------------------------------ */
+
+/* One line of the flat list; behind the limit it is only counted. */
+static void visit_flat(Walk *walk, const char *path, const Object *object)
+{
+    const Shown shown = {.path = path, .object = object};
+    if (walk->shown++ < limit(LIMIT_OBJECTS)) walk->visit(&shown, walk->context);
+    else walk->more++;
+}
+
+/* The text of "PATH.NAME", or NAME at the top; until the next call. */
+static const char *flat_path(Walk *walk, const char *container, const char *name)
+{
+    text_clear(&walk->path);
+    text_addf(&walk->path, "%s%s%s", container, *container ? "." : "", name);
+    return text_string(&walk->path);
+}
+
+/* What the file says of itself, as text, then its tensors. */
+static void list_flat(Walk *walk, const Container *one)
+{
+    const StateDict *dict = one->dict;
+    for (size_t i = 0; i < dict_metadata_count(dict); i++) {
+        const MetadataItem item = dict_metadata(dict, i);
+        const Object value = {.kind = OBJ_STR, .bytes = {item.value, strlen(item.value), 0}};
+        visit_flat(walk, flat_path(walk, one->path, item.key), &value);
+    }
+    for (size_t i = 0; i < dict_count(dict); i++) {
+        const Tensor *tensor = dict_at(dict, i);
+        const Object value = {.kind = OBJ_TENSOR, .tensor = (Tensor *)(uintptr_t)tensor};
+        visit_flat(walk, flat_path(walk, one->path, tensor->name), &value);
+    }
+}
+
+/* GGUF, safetensors, Keras, Flax, folders of parts …: no objects but metadata and dicts of tensors.
+ * Where one dict has all of them (the path ""), the others are a line each. */
+static void walk_flat(const Checkpoint *checkpoint, Visit *visit, void *context, uint64_t *more)
+{
+    Walk walk = {.visit = visit, .context = context};
+    const Container *all = checkpoint_find_container(checkpoint, "");
+    for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++) {
+        const Container *one = checkpoint_container(checkpoint, i);
+        size_t items = dict_metadata_count(one->dict) + dict_count(one->dict);
+        const Object dict = {.kind = OBJ_DICT, .list = {.count = 2 * items}};
+        visit_flat(&walk, one->path, &dict);
+        if (!all || one == all) list_flat(&walk, one);
+    }
+    *more = walk.more;
+    text_done(&walk.path);
+}
+
+/* What there is to list: the tree, or the list that stands for it. */
+static void walk_any(const Checkpoint *checkpoint, Visit *visit, void *context, uint64_t *deeper,
+                     uint64_t *more)
+{
+    *deeper = 0;
+    if (checkpoint_root(checkpoint)) walk_tree(checkpoint, visit, context, deeper, more);
+    else walk_flat(checkpoint, visit, context, more);
+}
+
 /* --- for people ----------------------------------------------------------------------- */
 
 /* "tensor f32 64×3×7×7, storage 4 from byte 256": no values, which a listing must not read. */
 static void show_tensor(const Tensor *tensor, Text *out)
 {
+    const Encoding *encoding = tensor->encoding;
     text_addf(out, "tensor %s ", dtype_name(tensor->dtype));
     show_shape(tensor->dims, tensor->rank, out);
     if (tensor->parameter) text_add(out, ", parameter");
     if (tensor->storage) text_addf(out, ", storage %" PRIu32, tensor->storage->index);
-    else text_add(out, ", no data");
+    else if (!encoding || !encoding->note || encoding->opaque) text_add(out, ", no data");
     if (tensor->offset) text_addf(out, " from byte %" PRIu64, tensor->offset);
     if (tensor->strides && !tensor_is_contiguous(tensor)) text_add(out, ", strided");
-    if (tensor->encoding && tensor->encoding->note)
-        text_addf(out, ", %s", tensor->encoding->note);
+    if (encoding && encoding->note) text_addf(out, ", %s", encoding->note);
 }
 
 /* The class and the file, then the whole text, in as many lines as it has. */
@@ -354,7 +414,7 @@ static void print_node(const Shown *shown, void *context)
 void object_list_print(const Checkpoint *checkpoint)
 {
     uint64_t deeper, more;
-    walk_tree(checkpoint, print_node, NULL, &deeper, &more);
+    walk_any(checkpoint, print_node, NULL, &deeper, &more);
     if (deeper)
         printf("the parts of %" PRIu64 " objects are not shown: they lie deeper than the limit of %"
                PRIu64 " (--limit depth=N allows more)\n", deeper, limit(LIMIT_DEPTH));
@@ -437,7 +497,7 @@ void object_list_json(const Checkpoint *checkpoint, JsonWriter *json)
     uint64_t deeper, more;
     json_key(json, "objects");
     json_list(json);
-    walk_tree(checkpoint, write_node, json, &deeper, &more);
+    walk_any(checkpoint, write_node, json, &deeper, &more);
     json_end(json);
     json_key(json, "objects_cut");
     json_map(json);

@@ -33,16 +33,16 @@ static void draw_line(const View *view, Screen *screen, int x, int y, int room)
 /* Without a prompt a message and the two keys everyone needs. With one, from the right: help where
  * there is room for it, the preview's counts, and the line in what is left. A preview that is
  * older than the line is dimmed rather than taken away, so that the line does not flicker. */
-void pane_draw_bottom(const View *view, const Layout *layout, Screen *screen)
+void pane_draw_bottom(const View *view, const Panes *panes, Screen *screen)
 {
-    int y = layout->bottom_y, last = layout->columns - 1;
-    screen_fill(screen, 0, y, layout->columns, STYLE_BORDER, "─");
+    int y = panes->bottom_y, last = panes->columns - 1;
+    screen_fill(screen, 0, y, panes->columns, STYLE_BORDER, "─");
     screen_put(screen, 0, y, 1, STYLE_BORDER, "└");
     screen_put(screen, last, y, 1, STYLE_BORDER, "┘");
     const char *help = view->pager.title ? " q closes " : !view->line ? " ? help  q quit "
-                       : layout->columns >= 100 ? " Enter applies  Esc leaves " : "";
+                       : panes->columns >= 100 ? " Enter applies  Esc leaves " : "";
     int end = last - (*help ? 2 : 0);
-    end -= screen_put_right(screen, end, y, layout->columns / 2, STYLE_DIM, help);
+    end -= screen_put_right(screen, end, y, panes->columns / 2, STYLE_DIM, help);
     if (!view->line) {
         int room = end - 3;
         if (!view->message.length || room < 4) return;
@@ -54,7 +54,7 @@ void pane_draw_bottom(const View *view, const Layout *layout, Screen *screen)
     }
     screen_fill(screen, 1, y, end - 1, STYLE_PLAIN, " ");
     if (view->aside.length)
-        end -= 2 + screen_put_right(screen, end - 1, y, layout->columns / 2,
+        end -= 2 + screen_put_right(screen, end - 1, y, panes->columns / 2,
                                     view->aside_old ? STYLE_DIM : STYLE_TITLE,
                                     text_string(&view->aside));
     draw_line(view, screen, 2, y, end - 2);
@@ -105,11 +105,11 @@ static void draw_pager_frame(const Pager *pager, Screen *screen, int y, size_t l
 
 /* Wrapped anew for every frame: pages are short, and the screen may have changed. pager->top is
  * cut to the last page here, since only here the number of lines is known. */
-void pane_draw_pager(View *view, const Layout *layout, Screen *screen)
+void pane_draw_pager(View *view, const Panes *panes, Screen *screen)
 {
     Pager *pager = &view->pager;
     Text text = {0}, line = {0};
-    int y = layout->list_y - 1, last = layout->columns - 1, height = layout->bottom_y - y - 1;
+    int y = panes->list_y - 1, last = panes->columns - 1, height = panes->bottom_y - y - 1;
     size_t lines = wrap_text(screen, pager->text, last - 3, &text), room = (size_t)height;
     if (pager->top + room > lines) pager->top = lines > room ? lines - room : 0;
     draw_pager_frame(pager, screen, y, lines, room);

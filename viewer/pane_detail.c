@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loader/core/fold.h"
+#include "loader/tensor/layout.h"
 #include "viewer/view_parts.h"
 
 /* The pane has five lines at most: more steps than these would not be seen, and folding more names
@@ -40,11 +41,58 @@ static void add_type(Text *out, DType dtype, const int64_t *dims, unsigned rank)
     show_shape(dims, rank, out);
 }
 
-/* The same, with how a quantized or packed tensor is encoded. */
-static void add_tensor(Text *out, const Tensor *tensor)
+/* " HWIO"; nothing in PyTorch's order. */
+static void add_layout(Text *out, unsigned layout)
 {
-    add_type(out, tensor->dtype, tensor->dims, tensor->rank);
-    if (tensor->encoding && tensor->encoding->note) text_addf(out, " (%s)", tensor->encoding->note);
+    if (layout) text_addf(out, " %s", layout_name((Layout)layout));
+}
+
+/* The order of the axes in words, with the sizes as PyTorch would have them. */
+static void describe_layout(Words *words, const Tensor *tensor)
+{
+    if (!tensor->layout) return;
+    const LayoutInfo *info = layout_info((Layout)tensor->layout);
+    Text *out = next_part(words);
+    text_addf(out, "axes %s (%s); PyTorch's %s", info->name, info->whose, info->torch);
+    if (!tensor->dims || tensor->rank != info->rank) return;
+    int64_t dims[TENSOR_RANK_MAX];
+    layout_turn((Layout)tensor->layout, tensor->dims, dims);
+    text_add(out, " is ");
+    show_shape(dims, tensor->rank, out);
+}
+
+/* How the numbers lie in the file, where that is not one after the other: the scale of quantized
+ * ones, GGML's blocks. */
+static void describe_encoding(Words *words, const Tensor *tensor)
+{
+    const DTypeInfo *info = dtype_info(tensor->dtype);
+    if (tensor->encoding && tensor->encoding->note)
+        text_add(next_part(words), tensor->encoding->note);
+    if (info->block > 1 && info->kind == CLASS_QUANT)
+        text_addf(next_part(words), "%u values in a block of %u byte%s", info->block,
+                  info->block_bytes, info->block_bytes == 1 ? "" : "s");
+}
+
+/* "parts indices i64 2×4, values f32 4" of a sparse tensor. */
+static void describe_parts(Words *words, const Checkpoint *checkpoint, const Tensor *tensor)
+{
+    const Container *parts = checkpoint ? checkpoint_find_parts(checkpoint, tensor) : NULL;
+    if (!parts) return;
+    Text *out = next_part(words);
+    for (size_t i = 0; i < dict_count(parts->dict); i++) {
+        const Tensor *part = dict_at(parts->dict, i);
+        text_addf(out, "%s%s ", i ? ", " : "parts ", part->name);
+        add_type(out, part->dtype, part->dims, part->rank);
+    }
+}
+
+/* A line on how a tensor of the source is stored; none for a plain one. */
+static void describe_storing(Words *words, const Alignment *alignment, const Tensor *tensor)
+{
+    describe_layout(words, tensor);
+    describe_encoding(words, tensor);
+    describe_parts(words, align_source(alignment), tensor);
+    end_line(words);
 }
 
 /* "a" or "3 tensors blk.{q,k,v}.weight". Folding needs an arena for its texts, which lives for
@@ -108,6 +156,7 @@ static void describe_source(Words *words, const Binding *binding)
     bool other = binding->source_count == 1 && binding->sources[0]->dtype != binding->dtype;
     if (offered && expr && !expr->unknown) {
         add_type(out, expr->dtype, expr->dims, expr->rank);
+        add_layout(out, expr->layout);
         text_add(out, " from ");
     } else if (other) {
         text_addf(out, "%s ", dtype_name(binding->sources[0]->dtype));
@@ -134,18 +183,20 @@ static void describe_steps(Words *words, const Binding *binding)
     text_done(&ops);
 }
 
-/* Three lines: what and from where; why not; what to do.
+/* Three lines: what and from where; why not; what to do; and how the one source is stored, where
+ * that is not plain.
  *
  *   wants f32 200×8 · offered f32 100×8 from m.fc.weight · rule fix.lua:1 strip "m."
  *   shape: dim 0
  *   try   rules [[ fc.* -> fc.* |> fit(0) ]]
  *
  * A tensor that was loaded, and for which nothing needs to be said, has the first one only. */
-static void describe_binding(Words *words, const Binding *binding)
+static void describe_binding(Words *words, const Alignment *alignment, const Binding *binding)
 {
     Text *out = next_part(words);
     if (is_open(binding)) text_add(out, "wants ");
     add_type(out, binding->dtype, binding->dims, binding->rank);
+    if (binding->target) add_layout(out, binding->target->layout);
     describe_source(words, binding);
     describe_steps(words, binding);
     if (binding->tied_to) text_addf(next_part(words), "tied to %s", binding->tied_to->name);
@@ -159,14 +210,18 @@ static void describe_binding(Words *words, const Binding *binding)
     }
     if (binding->suggest) text_addf(next_part(words), "try   %s", binding->suggest);
     end_line(words);
+    if (binding->source_count == 1) describe_storing(words, alignment, binding->sources[0]);
 }
 
 /* A source tensor: what it is and what became of it, then the targets that took it; where there
  * are none, the target it looks like. */
 static void describe_use(Words *words, const Alignment *alignment, const SourceUse *use)
 {
-    add_tensor(next_part(words), use->tensor);
+    const Tensor *tensor = use->tensor;
     Text *out = next_part(words);
+    add_type(out, tensor->dtype, tensor->dims, tensor->rank);
+    add_layout(out, tensor->layout);
+    out = next_part(words);
     text_add(out, use_word(use->status));
     if (use->reason) text_addf(out, ": %s", use->reason);
     if (use->covered) text_add(next_part(words), "expected");
@@ -183,6 +238,7 @@ static void describe_use(Words *words, const Alignment *alignment, const SourceU
     if (n > STEPS_SHOWN) text_addf(&words->text, " and %zu more", n - STEPS_SHOWN);
     if (!n && use->nearest) text_addf(next_part(words), "perhaps meant for %s", use->nearest);
     end_line(words);
+    describe_storing(words, alignment, tensor);
 }
 
 /* Numbers, and the states found inside with their signs. */
@@ -226,31 +282,31 @@ static void describe(const View *view, uint32_t index, Words *words, Text *title
     if (binding && side == SIDE_SOURCE && binding->source_count == 1)
         use = align_find_use(rows->alignment, binding->sources[0]->name);
     if (use) describe_use(words, rows->alignment, use);
-    else if (binding) describe_binding(words, binding);
+    else if (binding) describe_binding(words, rows->alignment, binding);
     else describe_module(words, rows, index);
 }
 
 /* The border above the detail, with the row's whole path in it. */
-static void draw_frame(const Layout *layout, Screen *screen, const char *title, unsigned style)
+static void draw_frame(const Panes *panes, Screen *screen, const char *title, unsigned style)
 {
-    int y = layout->detail_y, last = layout->columns - 1;
-    screen_fill(screen, 0, y, layout->columns, STYLE_BORDER, "─");
+    int y = panes->detail_y, last = panes->columns - 1;
+    screen_fill(screen, 0, y, panes->columns, STYLE_BORDER, "─");
     screen_put(screen, 0, y, 1, STYLE_BORDER, "├");
-    screen_put(screen, layout->middle_x - 1, y, 1, STYLE_BORDER, "┴");
-    screen_put(screen, layout->middle_x + 3, y, 1, STYLE_BORDER, "┴");
+    screen_put(screen, panes->middle_x - 1, y, 1, STYLE_BORDER, "┴");
+    screen_put(screen, panes->middle_x + 3, y, 1, STYLE_BORDER, "┴");
     screen_put(screen, last, y, 1, STYLE_BORDER, "┤");
     if (!*title) return;
     screen_put(screen, 1, y, 1, style, " ");
-    int used = screen_put_elided(screen, 2, y, layout->columns - 6, style, title);
+    int used = screen_put_elided(screen, 2, y, panes->columns - 6, style, title);
     screen_put(screen, 2 + used, y, 1, style, " ");
 }
 
 /* As many lines as there is room for; a last one that was cut says so. Each line of the text is
  * wrapped by itself and what comes out is one text, whose '\n's are then made ends in place. */
-static void draw_words(const Layout *layout, Screen *screen, const char *text, unsigned style)
+static void draw_words(const Panes *panes, Screen *screen, const char *text, unsigned style)
 {
     Text lines = {0};
-    int width = layout->columns - 4, y = layout->detail_y + 1;
+    int width = panes->columns - 4, y = panes->detail_y + 1;
     while (*text) {
         size_t n = strcspn(text, "\n");
         char *line = mem_strdup(text);
@@ -261,9 +317,9 @@ static void draw_words(const Layout *layout, Screen *screen, const char *text, u
         text += n + (text[n] == '\n');
     }
     char *p = lines.bytes;
-    for (int i = 0; i < layout->detail_height; i++) {
+    for (int i = 0; i < panes->detail_height; i++) {
         screen_put(screen, 0, y + i, 1, STYLE_BORDER, "│");
-        screen_put(screen, layout->columns - 1, y + i, 1, STYLE_BORDER, "│");
+        screen_put(screen, panes->columns - 1, y + i, 1, STYLE_BORDER, "│");
         if (!p || !*p) continue;
         char *end = p + strcspn(p, "\n");
         bool more = *end == '\n';
@@ -271,25 +327,25 @@ static void draw_words(const Layout *layout, Screen *screen, const char *text, u
         screen_put(screen, 2, y + i, width, style, p);
         p = more ? end + 1 : end;
     }
-    if (p && *p && layout->detail_height)
-        screen_put_right(screen, layout->columns - 2, y + layout->detail_height - 1, 4,
+    if (p && *p && panes->detail_height)
+        screen_put_right(screen, panes->columns - 2, y + panes->detail_height - 1, 4,
                          STYLE_DIM, " …");
     text_done(&lines);
 }
 
-void pane_draw_detail(const View *view, const Layout *layout, Screen *screen)
+void pane_draw_detail(const View *view, const Panes *panes, Screen *screen)
 {
     if (view->notice_title) {
-        draw_frame(layout, screen, view->notice_title, view->notice_style);
-        draw_words(layout, screen, text_string(&view->notice), view->notice_style);
+        draw_frame(panes, screen, view->notice_title, view->notice_style);
+        draw_words(panes, screen, text_string(&view->notice), view->notice_style);
         return;
     }
     uint32_t row = view_row(view);
     Words words = {.fresh = true};
     Text title = {0};
     if (row != ROW_NONE) describe(view, row, &words, &title);
-    draw_frame(layout, screen, text_string(&title), STYLE_TITLE);
-    draw_words(layout, screen, text_string(&words.text), STYLE_PLAIN);
+    draw_frame(panes, screen, text_string(&title), STYLE_TITLE);
+    draw_words(panes, screen, text_string(&words.text), STYLE_PLAIN);
     text_done(&words.text);
     text_done(&title);
 }

@@ -52,15 +52,15 @@ static int max_int(int a, int b)
 }
 
 /* Deep modules may not push their names out of the column. */
-static int indent_of(const Layout *layout, const Row *row, Side side)
+static int indent_of(const Panes *panes, const Row *row, Side side)
 {
-    int width = layout->side_width[side];
+    int width = panes->side_width[side];
     int indent = row->depth[side] * (width < NARROW ? 1 : 2);
     return indent < width / 3 ? indent : width / 3;
 }
 
 /* Widens the columns for one row. The 3 is a blank, the fold mark and a blank before a label. */
-static void measure_row(const View *view, const Layout *layout, const Screen *screen,
+static void measure_row(const View *view, const Panes *panes, const Screen *screen,
                         uint32_t index, Side side, Columns *columns)
 {
     Facts facts;
@@ -72,7 +72,7 @@ static void measure_row(const View *view, const Layout *layout, const Screen *sc
         columns->dtype = max_int(columns->dtype, max_int(3, (int)strlen(dtype_name(facts.dtype))));
     text_clear(&text);
     rows_label(view->rows, index, side, &text);
-    int indent = indent_of(layout, &view->rows->rows[index], side);
+    int indent = indent_of(panes, &view->rows->rows[index], side);
     columns->label = max_int(columns->label,
                              3 + indent + screen_columns_of(screen, text_string(&text)));
     text_done(&text);
@@ -80,14 +80,14 @@ static void measure_row(const View *view, const Layout *layout, const Screen *sc
 
 /* Only what is on show is measured; a million rows cost nothing. The shape may have two fifths of
  * the side, the dtype a quarter; the label gets what is left. */
-static Columns measure(const View *view, const Layout *layout, const Screen *screen, Side side)
+static Columns measure(const View *view, const Panes *panes, const Screen *screen, Side side)
 {
     Columns columns = {0};
-    int width = layout->side_width[side];
-    for (int i = 0; i < layout->list_height; i++) {
+    int width = panes->side_width[side];
+    for (int i = 0; i < panes->list_height; i++) {
         size_t at = view->top + (size_t)i;
         if (at >= view->rows->visible_count) break;
-        measure_row(view, layout, screen, view->rows->visible[at], side, &columns);
+        measure_row(view, panes, screen, view->rows->visible[at], side, &columns);
     }
     if (columns.shape > width * 2 / 5) columns.shape = width * 2 / 5;
     /* The detail says the dtype too; a name that is cut says too little. */
@@ -141,18 +141,18 @@ static void draw_label(const View *view, Screen *screen, int x, int y, int room,
 
 /* One side of one row: facts or counts from the right, then fold mark and label in what is left.
  * An empty place stays blank. */
-static void draw_side(const View *view, const Layout *layout, Screen *screen, int y,
+static void draw_side(const View *view, const Panes *panes, Screen *screen, int y,
                       uint32_t index, Side side, Columns columns)
 {
     const Row *row = &view->rows->rows[index];
-    int x = layout->side_x[side], width = layout->side_width[side];
+    int x = panes->side_x[side], width = panes->side_width[side];
     if (!row->side[side].path) return;
     Facts facts = {0};
     bool tensor = find_facts(view->rows, index, side, &facts);
     int room = width - 2;
     if (tensor) room = draw_facts(screen, x, y, width, columns, &facts);
     else if (!row_is_tensor(row)) room = draw_module_counts(screen, x, y, width, row, side);
-    int indent = indent_of(layout, row, side);
+    int indent = indent_of(panes, row, side);
     if (!row_is_tensor(row))
         screen_put(screen, x + 1 + indent, y, 1, STYLE_MODULE,
                    view->rows->open[index] ? "▾" : "▸");
@@ -161,34 +161,34 @@ static void draw_side(const View *view, const Layout *layout, Screen *screen, in
 }
 
 /* The state, and while a line is typed what it would change. */
-static void draw_middle(const View *view, const Layout *layout, Screen *screen, int y,
+static void draw_middle(const View *view, const Panes *panes, Screen *screen, int y,
                         uint32_t index)
 {
     RowState state;
     if (rows_state(view->rows, index, &state)) {
         const RowStateInfo *info = state_info(state);
-        screen_put(screen, layout->middle_x + 1, y, 1, info->style, info->glyph);
+        screen_put(screen, panes->middle_x + 1, y, 1, info->style, info->glyph);
     }
     static const char *const marks[] = {" ", "*", "+", "!"};
     static const Style styles[] = {STYLE_PLAIN, STYLE_MADE, STYLE_RENAMED, STYLE_ERROR};
     uint8_t mark = view->rows->marks ? view->rows->marks[index] : CHANGE_NONE;
     if (mark != CHANGE_NONE)
-        screen_put(screen, layout->middle_x + 2, y, 1, styles[mark], marks[mark]);
+        screen_put(screen, panes->middle_x + 2, y, 1, styles[mark], marks[mark]);
 }
 
 /* The cursor is reversed on the side whose key is shown, and bold on the other. */
-static void draw_row(const View *view, const Layout *layout, Screen *screen, int y, size_t at,
+static void draw_row(const View *view, const Panes *panes, Screen *screen, int y, size_t at,
                      const Columns columns[SIDE_COUNT])
 {
     uint32_t index = view->rows->visible[at];
     for (int side = 0; side < SIDE_COUNT; side++)
-        draw_side(view, layout, screen, y, index, (Side)side, columns[side]);
-    draw_middle(view, layout, screen, y, index);
+        draw_side(view, panes, screen, y, index, (Side)side, columns[side]);
+    draw_middle(view, panes, screen, y, index);
     if (at != view->cursor) return;
     for (int side = 0; side < SIDE_COUNT; side++)
-        screen_add_flags(screen, layout->side_x[side], y, layout->side_width[side],
+        screen_add_flags(screen, panes->side_x[side], y, panes->side_width[side],
                          side == (int)view->side ? STYLE_REVERSED : STYLE_BOLDER);
-    screen_add_flags(screen, layout->middle_x, y, 3, STYLE_REVERSED);
+    screen_add_flags(screen, panes->middle_x, y, 3, STYLE_REVERSED);
 }
 
 /* The word that sets the filter; NULL when there is none. */
@@ -201,46 +201,46 @@ static const char *filter_name(unsigned filter)
 }
 
 /* Titles of the sides, the filter, and how far down the list the cursor is. */
-static void draw_header(const View *view, const Layout *layout, Screen *screen)
+static void draw_header(const View *view, const Panes *panes, Screen *screen)
 {
-    int y = layout->list_y - 1, last = layout->columns - 1;
-    screen_fill(screen, 0, y, layout->columns, STYLE_BORDER, "─");
+    int y = panes->list_y - 1, last = panes->columns - 1;
+    screen_fill(screen, 0, y, panes->columns, STYLE_BORDER, "─");
     screen_put(screen, 0, y, 1, STYLE_BORDER, "┌");
-    screen_put(screen, layout->middle_x - 1, y, 1, STYLE_BORDER, "┬");
-    screen_put(screen, layout->middle_x + 3, y, 1, STYLE_BORDER, "┬");
+    screen_put(screen, panes->middle_x - 1, y, 1, STYLE_BORDER, "┬");
+    screen_put(screen, panes->middle_x + 3, y, 1, STYLE_BORDER, "┬");
     screen_put(screen, last, y, 1, STYLE_BORDER, "┐");
     for (int side = 0; side < SIDE_COUNT; side++)
-        screen_put(screen, layout->side_x[side], y, layout->side_width[side],
+        screen_put(screen, panes->side_x[side], y, panes->side_width[side],
                    side == (int)view->side ? STYLE_TITLE : STYLE_BORDER,
                    side == SIDE_SOURCE ? " source " : " target ");
     const char *filter = filter_name(view->rows->filter);
     if (filter)
-        screen_putf(screen, layout->side_x[SIDE_SOURCE] + 9, y,
-                    layout->side_width[SIDE_SOURCE] - 9, STYLE_KEY, " only %s ", filter);
-    if (view->rows->visible_count <= (size_t)layout->list_height) return;
+        screen_putf(screen, panes->side_x[SIDE_SOURCE] + 9, y,
+                    panes->side_width[SIDE_SOURCE] - 9, STYLE_KEY, " only %s ", filter);
+    if (view->rows->visible_count <= (size_t)panes->list_height) return;
     char place[64];
     snprintf(place, sizeof place, " %zu of %zu ", view->cursor + 1, view->rows->visible_count);
-    screen_put_right(screen, last, y, layout->side_width[SIDE_TARGET] - 9, STYLE_BORDER, place);
+    screen_put_right(screen, last, y, panes->side_width[SIDE_TARGET] - 9, STYLE_BORDER, place);
 }
 
 /* Borders are drawn on every line of the pane, also below the last row. */
-void pane_draw_list(const View *view, const Layout *layout, Screen *screen)
+void pane_draw_list(const View *view, const Panes *panes, Screen *screen)
 {
     Columns columns[SIDE_COUNT];
     for (int side = 0; side < SIDE_COUNT; side++)
-        columns[side] = measure(view, layout, screen, (Side)side);
-    draw_header(view, layout, screen);
-    for (int i = 0; i < layout->list_height; i++) {
-        int y = layout->list_y + i;
-        const int borders[] = {0, layout->middle_x - 1, layout->middle_x + 3,
-                               layout->columns - 1};
+        columns[side] = measure(view, panes, screen, (Side)side);
+    draw_header(view, panes, screen);
+    for (int i = 0; i < panes->list_height; i++) {
+        int y = panes->list_y + i;
+        const int borders[] = {0, panes->middle_x - 1, panes->middle_x + 3,
+                               panes->columns - 1};
         for (size_t k = 0; k < countof(borders); k++)
             screen_put(screen, borders[k], y, 1, STYLE_BORDER, "│");
         size_t at = view->top + (size_t)i;
-        if (at < view->rows->visible_count) draw_row(view, layout, screen, y, at, columns);
+        if (at < view->rows->visible_count) draw_row(view, panes, screen, y, at, columns);
     }
     if (!view->rows->visible_count)
-        screen_put(screen, layout->side_x[SIDE_SOURCE] + 1, layout->list_y,
-                   layout->side_width[SIDE_SOURCE] - 2, STYLE_DIM,
+        screen_put(screen, panes->side_x[SIDE_SOURCE] + 1, panes->list_y,
+                   panes->side_width[SIDE_SOURCE] - 2, STYLE_DIM,
                    view->rows->count ? "none: f filters otherwise" : "no tensors");
 }

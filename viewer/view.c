@@ -10,22 +10,22 @@
 /* The detail shrinks before the list does: on a small screen names matter most. From the top: the
  * title, the counts, the list's border, the list; from the bottom: the bottom line, the detail and
  * its border, which goes with it. An odd column is the target's. */
-Layout layout_of(const Screen *screen)
+Panes panes_of(const Screen *screen)
 {
-    Layout layout = {.columns = screen->columns, .rows = screen->rows};
+    Panes panes = {.columns = screen->columns, .rows = screen->rows};
     int sides = screen->columns - 7;   /* four borders, three columns in the middle */
-    layout.side_width[SIDE_SOURCE] = sides / 2;
-    layout.side_width[SIDE_TARGET] = sides - sides / 2;
-    layout.side_x[SIDE_SOURCE] = 1;
-    layout.middle_x = 2 + layout.side_width[SIDE_SOURCE];
-    layout.side_x[SIDE_TARGET] = layout.middle_x + 4;
-    layout.detail_height = screen->rows >= 36 ? 5 : screen->rows >= 22 ? 4
+    panes.side_width[SIDE_SOURCE] = sides / 2;
+    panes.side_width[SIDE_TARGET] = sides - sides / 2;
+    panes.side_x[SIDE_SOURCE] = 1;
+    panes.middle_x = 2 + panes.side_width[SIDE_SOURCE];
+    panes.side_x[SIDE_TARGET] = panes.middle_x + 4;
+    panes.detail_height = screen->rows >= 36 ? 5 : screen->rows >= 22 ? 4
                            : screen->rows >= 18 ? 3 : screen->rows >= 14;
-    layout.bottom_y = screen->rows - 1;
-    layout.detail_y = layout.bottom_y - layout.detail_height - (layout.detail_height > 0);
-    layout.list_y = 3;
-    layout.list_height = layout.detail_y - layout.list_y;
-    return layout;
+    panes.bottom_y = screen->rows - 1;
+    panes.detail_y = panes.bottom_y - panes.detail_height - (panes.detail_height > 0);
+    panes.list_y = 3;
+    panes.list_height = panes.detail_y - panes.list_y;
+    return panes;
 }
 
 /* After every change of the list or the screen the cursor is on a row, and on show. The last page
@@ -57,18 +57,18 @@ void view_draw(View *view, Screen *screen)
         draw_too_small(screen);
         return;
     }
-    Layout layout = layout_of(screen);
-    view->page = layout.list_height;
+    Panes panes = panes_of(screen);
+    view->page = panes.list_height;
     follow_cursor(view);
     pane_draw_title(view, screen);
     pane_draw_counts(view, screen);
     if (view->pager.title) {
-        pane_draw_pager(view, &layout, screen);
+        pane_draw_pager(view, &panes, screen);
     } else {
-        pane_draw_list(view, &layout, screen);
-        pane_draw_detail(view, &layout, screen);
+        pane_draw_list(view, &panes, screen);
+        pane_draw_detail(view, &panes, screen);
     }
-    pane_draw_bottom(view, &layout, screen);
+    pane_draw_bottom(view, &panes, screen);
 }
 
 void view_done(View *view)
@@ -82,7 +82,7 @@ void view_done(View *view)
 /* One at least, also on a screen too small to show any: a page must move the cursor. */
 int view_page(const Screen *screen)
 {
-    int height = layout_of(screen).list_height;
+    int height = panes_of(screen).list_height;
     return height > 1 ? height : 1;
 }
 
@@ -122,11 +122,11 @@ void view_set_rows(View *view, RowModel *rows)
 /* The middle column counts as the source's. */
 bool view_find(const View *view, const Screen *screen, int x, int y, size_t *visible, Side *side)
 {
-    Layout layout = layout_of(screen);
-    if (view->pager.title || y < layout.list_y || y >= layout.list_y + layout.list_height)
+    Panes panes = panes_of(screen);
+    if (view->pager.title || y < panes.list_y || y >= panes.list_y + panes.list_height)
         return false;
-    *visible = view->top + (size_t)(y - layout.list_y);
-    *side = x <= layout.middle_x ? SIDE_SOURCE : SIDE_TARGET;
+    *visible = view->top + (size_t)(y - panes.list_y);
+    *side = x <= panes.middle_x ? SIDE_SOURCE : SIDE_TARGET;
     return *visible < view->rows->visible_count;
 }
 

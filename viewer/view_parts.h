@@ -4,22 +4,22 @@
 
 #include "viewer/view.h"
 
-typedef struct Layout {
+typedef struct Panes {
     int columns, rows;               /* of the screen, borders included */
     int list_y, list_height;         /* rows only; its border is above list_y */
     int side_x[SIDE_COUNT], side_width[SIDE_COUNT];      /* without borders */
     int middle_x;                    /* three columns */
     int detail_y, detail_height;     /* detail_y is the border above; height 0: no detail */
     int bottom_y;
-} Layout;
+} Panes;
 
-Layout layout_of(const Screen *screen);
+Panes panes_of(const Screen *screen);
 
 void pane_draw_title(const View *view, Screen *screen);
 void pane_draw_counts(const View *view, Screen *screen);
-void pane_draw_list(const View *view, const Layout *layout, Screen *screen);
-void pane_draw_detail(const View *view, const Layout *layout, Screen *screen);
-void pane_draw_bottom(const View *view, const Layout *layout, Screen *screen);
-void pane_draw_pager(View *view, const Layout *layout, Screen *screen);
+void pane_draw_list(const View *view, const Panes *panes, Screen *screen);
+void pane_draw_detail(const View *view, const Panes *panes, Screen *screen);
+void pane_draw_bottom(const View *view, const Panes *panes, Screen *screen);
+void pane_draw_pager(View *view, const Panes *panes, Screen *screen);
 
 #endif

@@ -59,6 +59,8 @@ typedef struct Binding {
     const char *suggest;         /* a rule line that would settle it; NULL = none */
     const struct Binding *tied_to;   /* TIED, and FILLED or KEPT like another one: the binding
                                     that it shares storage with; NULL = none */
+    bool turned;                 /* its format tells that the offer's axes stand in another order,
+                                    and suggest begins by turning them */
 } Binding;
 
 /* What became of one tensor of the source. */

@@ -142,6 +142,34 @@ static bool fits_any_source(const Rule *rule, const char *name)
     return false;
 }
 
+/* {i} takes a number; whoever means any name has to write {i:*}. Where that is all that keeps the
+ * rule from a key, the note says so: false elsewhere. */
+static bool note_numbers(RuleRun *run, const Rule *rule)
+{
+    Draft *draft = run->draft;
+    for (size_t s = 0; s < rule->source_count; s++) {
+        const Pattern *pattern = rule->sources[s].pattern;
+        const Pattern *loose = pattern_loosen(run->scratch, pattern);
+        Captures captures;
+        size_t at = 0, count;
+        while (loose && at < draft->count && !pattern_match(loose, draft->keys[at].name, &captures))
+            at++;
+        if (!loose || at == draft->count) continue;
+        const CaptureInfo *info = pattern_captures(pattern, &count);
+        for (size_t i = 0; i < count; i++) {
+            const Capture *caught = &captures.named[i];
+            bool number = strspn(caught->text, "0123456789") >= caught->length;
+            if (!info[i].numeric || info[i].choices || number) continue;
+            draft_note(draft, NOTE_INFO, rule->origin,
+                       "%s: fits no key: {%s} is an integer; {%s:*} is any name, and fits %s",
+                       show_name(draft, rule->text), info[i].name, info[i].name,
+                       show_name(draft, draft->keys[at].name));
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A rule that never fitted: the keys it would have fitted went to others, or it is misspelled.
  * Only every stride-th key is compared for a near name; `thorough` says whether there is time
  * to count the keys that others took. */
@@ -163,6 +191,8 @@ static void note_idle(RuleRun *run, const Rule *rule, size_t stride, bool thorou
         draft_note(run->draft, NOTE_INFO, rule->origin,
                    "%s: never used; the %zu key%s it fits went to earlier rules", text, fit,
                    fit == 1 ? "" : "s");
+    else if (thorough && note_numbers(run, rule))
+        return;
     else if (nearest)
         draft_note(run->draft, NOTE_INFO, rule->origin, "%s: fits no key; did you mean %s?", text,
                    show_name(run->draft, nearest));

@@ -75,6 +75,8 @@ size_t pattern_stars(const Pattern *pattern);
 const CaptureInfo *pattern_captures(const Pattern *pattern, size_t *count);
 /* The names of its captures, in order of first appearance, anonymous ones left out. */
 size_t pattern_names(const Pattern *pattern, const char *names[CAPTURES_MAX]);
+/* The pattern with every {i} as wide as {i:*}; NULL when it has none. In `arena`. */
+const Pattern *pattern_loosen(Arena *arena, const Pattern *pattern);
 /* For a "did you mean": how many of the pattern's segments a key shares with it, 0 … 1. */
 double pattern_nearness(const Pattern *pattern, const char *key);
 /* Appends a key as rule text that fits this key alone: quoted where it must be. */

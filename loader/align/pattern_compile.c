@@ -401,3 +401,20 @@ Pattern *pattern_compile(Arena *arena, const char *text, size_t n, Error *err)
     text_done(&reader.literal);
     return good ? pattern : NULL;
 }
+
+/* A copy whose numbers are segments. What was worked out beside the nodes stays true: literal ends
+ * are the same, and one byte is the shortest of either. */
+const Pattern *pattern_loosen(Arena *arena, const Pattern *pattern)
+{
+    Node *nodes = arena_copy(arena, pattern->nodes, pattern->node_count * sizeof *nodes);
+    Pattern *loose = arena_copy(arena, pattern, sizeof *loose);
+    bool changed = false;
+    for (size_t i = 0; i < pattern->node_count; i++) {
+        if (nodes[i].kind != NODE_NUMBER) continue;
+        nodes[i].kind = NODE_SEGMENT;
+        loose->captures[nodes[i].capture].numeric = false;
+        changed = true;
+    }
+    loose->nodes = nodes;
+    return changed ? loose : NULL;
+}

@@ -98,8 +98,7 @@ ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding)
     if (has_any(binding->name, positions, countof(positions)) &&
         (diff.kind == SHAPES_ONE_AXIS))
         return CAUSE_POSITIONS;
-    if (offer->layout && binding->suggest && strstr(binding->suggest, "to_torch"))
-        return CAUSE_LAYOUT;
+    if (binding->turned) return CAUSE_LAYOUT;
     if (align_is_another_size(reporter->alignment)) return CAUSE_SIZE;
     if (diff.kind == SHAPES_ORDER) return CAUSE_ORDER;
     if (diff.kind == SHAPES_ONES || diff.kind == SHAPES_COUNT) return CAUSE_CUT;

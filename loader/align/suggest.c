@@ -2,6 +2,7 @@
  *
  * A suggestion is a line that can be put into a script as it stands: `strip "module."`,
  * `rules [[ layers.{i}.* -> blk.{i}.* ]]`, `fill("**.num_batches_tracked", zeros())`. */
+#include "loader/align/family.h"
 #include "loader/align/suggest.h"
 
 #include <stdlib.h>
@@ -28,6 +29,22 @@ void lua_quote(const char *text, size_t n, Text *out)
             text_addc(out, (char)c);
     }
     text_addc(out, '"');
+}
+
+const char *suggest_op(Arena *arena, const char *text, bool family, const char *tail,
+                       const char *op)
+{
+    Text rule = {0};
+    for (int side = 0; side < 2; side++) {
+        if (side) text_add(&rule, " -> ");
+        if (family) family_rule(text, NULL, &rule);
+        else rule_quote(text, strlen(text), &rule);
+        text_add(&rule, tail);
+    }
+    text_addf(&rule, " |> %s", op);
+    const char *line = suggest_line(arena, text_string(&rule));
+    text_done(&rule);
+    return line;
 }
 
 /* Element counts are not enough: a rule that is suggested must load as it is. */

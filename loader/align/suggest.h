@@ -32,6 +32,10 @@ void suggest_families(Suggester *suggester);
 void suggest_pair(Suggester *suggester, SpareKey *spare, Binding *binding, const char *rule);
 /* Whether the key's value would go into the target as it is (unknown shapes fit). */
 bool suggest_fits(const DraftKey *key, const Binding *binding);
+/* The line for a rule that renames nothing: "X -> X |> op". X is a family's text, or a name that is
+ * quoted where it must be; `tail` (".*" or "") stands behind it. */
+const char *suggest_op(Arena *arena, const char *text, bool family, const char *tail,
+                       const char *op);
 /* Text as a Lua string, quotes included. */
 void lua_quote(const char *text, size_t n, Text *out);
 

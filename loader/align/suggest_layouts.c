@@ -2,8 +2,6 @@
  * axes, taken as it is by a target that looks the same either way.
  *
  *   dense/kernel 512×512, stored IO  →  fc.weight 512×512      loaded, and perhaps turned */
-#include <string.h>
-
 #include "loader/align/family.h"
 #include "loader/align/suggest.h"
 #include "loader/tensor/layout.h"
@@ -22,17 +20,10 @@ static bool is_doubtful(const Alignment *alignment, const Binding *binding)
 static const char *turning_rule(Alignment *alignment, const char *name)
 {
     FamilyName family = {0};
-    Text rule = {0};
     family_split(name, &family);
-    for (int side = 0; side < 2; side++) {
-        if (side) text_add(&rule, " -> ");
-        if (family.count) family_rule(text_string(&family.text), NULL, &rule);
-        else rule_quote(name, strlen(name), &rule);
-    }
-    text_add(&rule, " |> to_torch");
-    const char *line = suggest_line(alignment->arena, text_string(&rule));
+    const char *text = family.count ? text_string(&family.text) : name;
+    const char *line = suggest_op(alignment->arena, text, family.count > 0, "", "to_torch");
     family_done(&family);
-    text_done(&rule);
     return line;
 }
 

@@ -125,7 +125,7 @@ static const char *layout_op(Arena *arena, const Binding *binding)
 }
 
 /* The op that a refused value needs; NULL when it was not refused, or nothing helps. */
-static const char *needed_op(Arena *arena, const Binding *binding)
+static const char *needed_op(Arena *arena, Binding *binding)
 {
     if (binding->status == BIND_DTYPE) {
         const Tensor *tensor = binding->source_count ? binding->sources[0] : NULL;
@@ -136,6 +136,7 @@ static const char *needed_op(Arena *arena, const Binding *binding)
     }
     if (!align_is_misshapen(binding)) return NULL;
     const char *turn = layout_op(arena, binding);
+    binding->turned = turn != NULL;
     if (turn) return turn;
     ShapeDiff diff = diff_of(binding);
     if (needs_rest(binding, &diff)) return arena_printf(arena, "fit(%u, zeros)", diff.axis);
@@ -151,19 +152,9 @@ static bool survives(unsigned rank, const char *op)
 /* The rule for all of a unit, made once: members compare it by its address. */
 static const char *unit_rule(Units *units, Unit *unit, const char *tail)
 {
-    if (unit->rule) return unit->rule;
-    Text rule = {0};
-    for (int side = 0; side < 2; side++) {
-        if (side) text_add(&rule, " -> ");
-        if (unit->several)
-            family_rule(unit->family, NULL, &rule);
-        else
-            rule_quote(unit->only, strlen(unit->only), &rule);
-        text_add(&rule, tail);
-    }
-    text_addf(&rule, " |> %s", unit->op);
-    unit->rule = suggest_line(units->arena, text_string(&rule));
-    text_done(&rule);
+    if (!unit->rule)
+        unit->rule = suggest_op(units->arena, unit->several ? unit->family : unit->only,
+                                unit->several, tail, unit->op);
     return unit->rule;
 }
 
@@ -246,7 +237,7 @@ void suggest_shapes(Alignment *alignment)
     const char **ops = mem_alloc((alignment->count + 1) * sizeof *ops);
     alignment->another_size = is_another_size(alignment);
     for (size_t i = 0; i < alignment->count; i++) {
-        const Binding *binding = &alignment->bindings[i];
+        Binding *binding = &alignment->bindings[i];
         const DraftKey *key = match_key(alignment, i);
         if (alignment->another_size && binding->status != BIND_DTYPE) continue;
         if (key && strcmp(key->name, binding->name) != 0) continue;   /* match{}: another name */

@@ -210,15 +210,21 @@ static size_t count_threads(const Audit *audit)
     return processors > 0 && most > (uint64_t)processors ? (size_t)processors : (size_t)most;
 }
 
-/* Schemas and meta tensors have no values, which is no fault; what is only not known how to be read
- * is a note; what should be readable is an error of the file. */
+/* Schemas have no values, which is no fault; that a tensor was on the meta device, or is only not
+ * known how to be read, is a note; what should be readable is an error of the file. */
 void audit_report_unread(const Audit *audit)
 {
     for (size_t i = 0; i < audit->count; i++) {
         const Subject *subject = &audit->subjects[i];
         bool known = subject->problem == ERR_UNSUPPORTED || subject->problem == ERR_LIMIT;
-        if (!subject->why || subject->problem == ERR_NOT_FOUND) continue;
-        if (known)
+        const Encoding *encoding = subject->tensor->encoding;
+        if (!subject->why) continue;
+        if (subject->problem == ERR_NOT_FOUND && encoding && encoding->note)
+            check_report_add(audit->report, FINDING_NOTE, "unread", "values not looked at",
+                             subject->name, "save the model with its weights in memory", "%s",
+                             encoding->note);
+        else if (subject->problem == ERR_NOT_FOUND) continue;
+        else if (known)
             check_report_add(audit->report, FINDING_NOTE, "unread", "values not looked at",
                              subject->name, NULL, "%s", subject->why);
         else

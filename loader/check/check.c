@@ -76,6 +76,18 @@ static void take_findings(const Checkpoint *checkpoint, CheckReport *report)
     }
 }
 
+/* A file may well hold a number or a list of texts, but who checks it looks for weights. A part
+ * that was named is what the user knows it to be. */
+static void note_empty(const Audit *audit, const CheckOptions *options)
+{
+    if (!options->others || (options->chosen && dict_count(options->chosen->dict))) return;
+    Text what = {0};
+    checkpoint_show_empty(audit->checkpoint, &what);
+    check_report_add(audit->report, FINDING_NOTE, "empty", NULL, NULL, NULL, "%s",
+                     text_string(&what));
+    text_done(&what);
+}
+
 /* One tensor, under a name of its own. */
 static void count_subject(const Audit *audit, size_t i, CheckTotals *totals)
 {
@@ -106,6 +118,7 @@ static bool run_all(Audit *audit, Course *course, Error *err)
     if (!audit_sweep(audit, crc, step, course, err)) return false;
     if (!check_container(audit, course, err)) return false;
     take_findings(audit->checkpoint, audit->report);
+    note_empty(audit, course->options);
     audit_report_unread(audit);
     check_values(audit);
     check_norms(audit);

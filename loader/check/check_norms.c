@@ -77,6 +77,25 @@ static bool is_fresh_batchnorm(const Norm *norm)
     return is_all(norm->mean, 0) && is_all(norm->variance, 1);
 }
 
+/* Scale 1 and shift 0, or none. */
+static bool is_plain(const Norm *norm)
+{
+    return (!norm->weight || is_all(norm->weight, 1)) && (!norm->bias || is_all(norm->bias, 0));
+}
+
+/* Whether no batch norm of the part has statistics, and all have a scale or shift that moved:
+ * Caffe's models, as Detectron has them, keep the statistics in there. */
+static bool is_absorbed(const Norm *norms, size_t count)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!norms[i].mean || !norms[i].variance) continue;
+        if (!is_fresh_batchnorm(&norms[i]) || is_plain(&norms[i])) return false;
+        found++;
+    }
+    return found > 1;
+}
+
 /* Variances below zero give NaN; those at zero belong to channels that were always the same. */
 static void check_variance(const Audit *audit, const Norm *norm)
 {
@@ -97,10 +116,18 @@ static void check_variance(const Audit *audit, const Norm *norm)
 
 /* Files of PyTorch before 0.4.1 have no counter, and tools that convert them add one of 0: the
  * statistics are good all the same, so that is a note. */
-static void check_batchnorm(const Audit *audit, const Norm *norm)
+static void check_batchnorm(const Audit *audit, const Norm *norm, bool absorbed)
 {
     check_variance(audit, norm);
     if (!norm->mean || !norm->variance) return;
+    if (absorbed) {
+        check_report_add(audit->report, FINDING_NOTE, "untrained-batchnorm",
+                         "batch norms that never saw a batch", norm->mean->name, NULL,
+                         "running_mean is all 0 and running_var all 1 in the whole model, but "
+                         "scale and shift are not: they have absorbed the statistics, or those are "
+                         "lost");
+        return;
+    }
     if (is_fresh_batchnorm(norm)) {
         check_report_add(audit->report, FINDING_WARNING, "untrained-batchnorm",
                          "batch norms that never saw a batch", norm->mean->name,
@@ -124,8 +151,7 @@ static void check_affine(const Audit *audit, const Norm *norms, size_t count)
     for (size_t i = 0; i < count; i++) {
         const Norm *norm = &norms[i];
         if (!is_norm(norm) || !norm->weight || !norm->weight->sweep) continue;
-        bool fresh = is_all(norm->weight, 1) && (!norm->bias || is_all(norm->bias, 0));
-        if (!fresh || (norm->mean && is_fresh_batchnorm(norm))) moved++;
+        if (!is_plain(norm) || (norm->mean && is_fresh_batchnorm(norm))) moved++;
         else names[found++] = norm->weight->name;
     }
     if (found >= NORMS_MIN && !moved)
@@ -145,8 +171,9 @@ void check_norms(const Audit *audit)
         if (part->repeats || part->container->optimizer) continue;
         Norm *norms = mem_alloc((part->to - part->from + 1) * sizeof *norms);
         size_t count = find_norms(audit, part, norms);
+        bool absorbed = is_absorbed(norms, count);
         for (size_t i = 0; i < count; i++)
-            if (is_norm(&norms[i])) check_batchnorm(audit, &norms[i]);
+            if (is_norm(&norms[i])) check_batchnorm(audit, &norms[i], absorbed);
         check_affine(audit, norms, count);
         free(norms);
     }

@@ -28,6 +28,8 @@ typedef struct Start {
     bool uniform;
     double scale;                /* the bound; the deviation of a normal one */
     bool needs_zero_bias;        /* it is nothing special without a bias of exactly 0 */
+    bool weak;                   /* much training leaves it nearly so: said as a note when nothing
+                                    else in the model looks untrained */
     const char *what;            /* "1/√fan_in, as nn.Linear and nn.Conv start" */
 } Start;
 
@@ -72,22 +74,22 @@ static size_t list_starts(const Subject *subject, Start starts[8])
     if (role_leaf(tensor->name)[0] == 'w' && role_has_word(tensor->name, "weight_ih")) {
         static const double gates[] = {4, 3, 1};
         for (size_t i = 0; i < countof(gates); i++)
-            starts[count++] = (Start){true, sqrt(gates[i] / out), false,
+            starts[count++] = (Start){true, sqrt(gates[i] / out), false, false,
                                       "1/√hidden, as recurrent layers start"};
     } else {
-        starts[count++] = (Start){true, 1 / sqrt(in * area), false,
+        starts[count++] = (Start){true, 1 / sqrt(in * area), false, false,
                                   "1/√fan_in, as nn.Linear and nn.Conv start"};
     }
-    starts[count++] = (Start){true, sqrt(6 / ((in + out) * area)), false,
+    starts[count++] = (Start){true, sqrt(6 / ((in + out) * area)), false, false,
                               "√(6/(fan_in + fan_out)), as xavier_uniform starts"};
-    starts[count++] = (Start){true, sqrt(6 / (in * area)), false,
+    starts[count++] = (Start){true, sqrt(6 / (in * area)), false, false,
                               "√(6/fan_in), as kaiming_uniform starts"};
     if (tensor->rank > 2)
-        starts[count++] = (Start){false, sqrt(2 / (out * area)), false,
+        starts[count++] = (Start){false, sqrt(2 / (out * area)), false, false,
                                   "√(2/fan_out), as kaiming_normal starts"};
     else
-        starts[count++] = (Start){false, 1, false, "1, as nn.Embedding starts"};
-    starts[count++] = (Start){false, 0.02, true, "0.02, as BERT, GPT and ViT start"};
+        starts[count++] = (Start){false, 1, false, true, "1, as nn.Embedding starts"};
+    starts[count++] = (Start){false, 0.02, true, false, "0.02, as BERT, GPT and ViT start"};
     return count;
 }
 
@@ -138,34 +140,54 @@ static const Subject *find_bias(const Audit *audit, const Part *part, const Subj
     return found ? &audit->subjects[part->from + dict_index(part->container->dict, found)] : NULL;
 }
 
-static void report_start(const Audit *audit, const Subject *subject, const Start *start)
+static void report_start(const Audit *audit, const Subject *subject, const Start *start,
+                         FindingLevel level)
 {
     uint64_t n = subject->sweep->measure.count;
     const char *sure = n >= CERTAIN_MIN ? "near certain" : "likely";
-    check_report_add(audit->report, FINDING_WARNING, "untrained",
-                     "layers as they are before training", subject->name,
-                     "it was made anew, hardly trained, or not loaded when this was saved: take it "
-                     "from a checkpoint that has it, or train it",
+    check_report_add(audit->report, level, "untrained", "layers as they are before training",
+                     subject->name,
+                     start->weak ? "a table of which few rows were met looks so too; if all were, "
+                                   "take it from a checkpoint that has it"
+                                 : "it was made anew, hardly trained, or not loaded when this was "
+                                   "saved: take it from a checkpoint that has it, or train it",
                      "%s %s (%s)",
                      start->uniform ? "uniform within" : "normal with deviation", start->what,
-                     sure);
+                     start->weak ? "likely" : sure);
 }
 
+/* The start that the subject still has; false when it has none. */
+static bool find_start(const Audit *audit, const Part *part, size_t i, Start *start)
+{
+    if (!is_candidate(audit, part, i)) return false;
+    const Subject *subject = &audit->subjects[i], *bias = find_bias(audit, part, subject);
+    Start starts[8];
+    size_t count = list_starts(subject, starts);
+    for (size_t k = 0; k < count; k++) {
+        if (!fits(subject, bias, &starts[k])) continue;
+        *start = starts[k];
+        return true;
+    }
+    return false;
+}
+
+/* An embedding moves little by little, and only where its words come up: with deviation 1 after
+ * thousands of steps. What the rest of the model says decides what it is worth. */
 void check_untrained(const Audit *audit)
 {
     for (size_t p = 0; p < audit->part_count; p++) {
         const Part *part = &audit->parts[p];
+        Start start;
+        size_t strong = 0;
         if (part->repeats) continue;
         for (size_t i = part->from; i < part->to; i++) {
-            if (!is_candidate(audit, part, i)) continue;
-            const Subject *subject = &audit->subjects[i], *bias = find_bias(audit, part, subject);
-            Start starts[8];
-            size_t count = list_starts(subject, starts);
-            for (size_t k = 0; k < count; k++)
-                if (fits(subject, bias, &starts[k])) {
-                    report_start(audit, subject, &starts[k]);
-                    break;
-                }
+            if (!find_start(audit, part, i, &start) || start.weak) continue;
+            report_start(audit, &audit->subjects[i], &start, FINDING_WARNING);
+            strong++;
         }
+        for (size_t i = part->from; i < part->to; i++)
+            if (find_start(audit, part, i, &start) && start.weak)
+                report_start(audit, &audit->subjects[i], &start,
+                             strong ? FINDING_WARNING : FINDING_NOTE);
     }
 }

@@ -1,19 +1,25 @@
 /* What is odd about one tensor, told by its own values. */
 #include "loader/check/checks.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #include "loader/core/text.h"
 
-/* Values from which on a tensor is a weight that can be judged; rows from which on one is a table
- * of embeddings; equal rows that make padding; outputs, fewer of which may leave inputs alone. */
-enum { VALUES_MIN = 16, EMBEDDING_ROWS = 256, TAIL_MIN = 2, OUTPUTS_MIN = 8 };
+/* Values from which on a tensor is a weight that can be judged, and one of them an outlier; rows
+ * from which on one is a table of embeddings; equal rows that make padding; outputs, fewer of
+ * which may leave inputs alone. */
+enum { VALUES_MIN = 16, OTHERS_MIN = 64, EMBEDDING_ROWS = 256, TAIL_MIN = 2, OUTPUTS_MIN = 8 };
 
-/* How many times the typical size a value must have to be called an outlier; the share of dead
- * channels that is no accident; of numbers that a type can hardly tell apart. */
-static const double OUTLIER = 1e4, DEAD_SHARE = 0.05, TINY_SHARE = 0.01;
+/* How many times the typical size a value must have to be called an outlier; the share of numbers
+ * that a type can hardly tell apart. */
+static const double OUTLIER = 1e4, TINY_SHARE = 0.01;
+/* The share of dead channels that is no accident. Weight decay takes those behind a dead ReLU to
+ * 1e-8 and less, which is zero once the file is cast to f16: a tenth of a first layer is usual. Of
+ * the depthwise convolutions of trained MobileNets a quarter may be so. */
+static const double DEAD_SHARE = 0.125, DEAD_DEPTHWISE = 0.34;
 /* The largest number of f16. */
 static const double F16_MAX = 65504;
 
@@ -94,7 +100,10 @@ static void report_dead(const Audit *audit, const Subject *subject, const char *
                         const char *head, const char *remedy, const char *axis,
                         const SweepRanges *ranges, uint64_t all)
 {
-    bool many = ranges->count >= 2 && (double)ranges->count >= DEAD_SHARE * (double)all;
+    const Tensor *tensor = subject->tensor;
+    bool depthwise = tensor->rank >= 3 && tensor->dims[1] == 1;
+    double share = depthwise ? DEAD_DEPTHWISE : DEAD_SHARE;
+    bool many = ranges->count >= 2 && (double)ranges->count >= share * (double)all;
     Text what = {0};
     text_addf(&what, "%s%s ", axis, ranges->count == 1 ? "" : "s");
     audit_add_ranges(ranges, all, &what);
@@ -150,17 +159,29 @@ static void check_rows(const Audit *audit, const Subject *subject)
 
 /* -- Sizes ----------------------------------------------------------------------------- */
 
-/* Measured against the mean size, since the deviation grows with the outlier itself. */
+/* Whether the largest value is the largest that f16 has: one that did not fit. */
+static bool is_cut(const Subject *subject)
+{
+    const Measure *m = &subject->sweep->measure;
+    return subject->tensor->dtype == DT_F16 && measure_finite(m) &&
+           (m->max >= F16_MAX || m->min <= -F16_MAX);
+}
+
+/* Measured against the mean size of all others: with it among them, the largest of n values could
+ * never be more than n times the mean. */
 static void check_outliers(const Audit *audit, const Subject *subject)
 {
     const Measure *m = &subject->sweep->measure;
-    double typical = measure_typical(m), most = fmax(fabs(m->min), fabs(m->max));
-    if (!is_matrix(subject) || subject->role == ROLE_BUFFER || !(most > OUTLIER * typical)) return;
+    double n = (double)(measure_finite(m) - m->zeros), most = fmax(fabs(m->min), fabs(m->max));
+    double typical = n > 1 ? fmax(measure_typical(m) * n - most, 0) / (n - 1) : 0;
+    if (!is_matrix(subject) || subject->role == ROLE_BUFFER || n < OTHERS_MIN ||
+        is_cut(subject) || !(most > OUTLIER * typical))
+        return;
     check_report_add(audit->report, FINDING_WARNING, "outlier", "extreme values", subject->name,
                      "a value like this is seldom trained: compare with another checkpoint, and "
                      "with what wrote this one",
-                     "the largest is %.4g, %.3g times the mean size of %.3g", most, most / typical,
-                     typical);
+                     "the largest is %.4g, %.3g times the mean size of %.3g", most,
+                     most / fmax(typical, DBL_MIN), typical);
 }
 
 /* Small weights of f16 are below its least normal number as a rule, and lose nothing that matters:
@@ -170,7 +191,7 @@ static void check_type_limits(const Audit *audit, const Subject *subject)
     const Measure *m = &subject->sweep->measure;
     DType dtype = subject->tensor->dtype;
     if (subject->role == ROLE_BUFFER || !measure_finite(m)) return;
-    if (dtype == DT_F16 && (m->max >= F16_MAX || m->min <= -F16_MAX))
+    if (is_cut(subject))
         check_report_add(audit->report, FINDING_WARNING, "f16-limit",
                          "values at the limit of f16", subject->name,
                          "the value did not fit when it was cast; cast again from the original, to "

@@ -34,7 +34,8 @@ static const Habit habits[] = {
 static const char *const buffer_words[] = {
     "mask", "anchor", "anchors", "freq", "freqs", "grid", "window", "basis", "filterbank", "mel",
     "filters", "triu", "tril", "table_index", "stft", "dft", "sqrt", "alphas", "betas", "cumprod",
-    "schedule", "sigmas", "rope"};
+    "schedule", "sigmas", "rope",
+    "min_val", "max_val"};       /* observers of quantization: infinite until they saw a value */
 
 /* Words of names that are commonly left in f32 beside half-precision weights. */
 static const char *const wide_words[] = {

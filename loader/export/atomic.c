@@ -113,6 +113,18 @@ static char *follow_links(const char *path, Error *err)
     return NULL;
 }
 
+/* Sets the error for errno. */
+static bool blame_folder(const char *shown, const char *folder, Error *err)
+{
+    int number = errno;
+    if (number == ENOENT && folder[0] && access(folder, F_OK) != 0)
+        return error_set(err, ERR_IO, "%s: the folder %s does not exist; create it first", shown,
+                         folder);
+    errno = number;
+    return error_errno(err, "%s: cannot create a file in %s", shown,
+                       folder[0] ? folder : "the current folder");
+}
+
 /* Sets the error, and forgets a name that was never ours: it must not be removed. */
 static void fail_creating(AtomicFile *file, const char *folder, Error *err)
 {
@@ -120,14 +132,8 @@ static void fail_creating(AtomicFile *file, const char *folder, Error *err)
     forget_temporary(file);
     free(file->temporary);
     file->temporary = NULL;
-    if (number == ENOENT && folder[0] && access(folder, F_OK) != 0) {
-        error_set(err, ERR_IO, "%s: the folder %s does not exist; create it first", file->shown,
-                  folder);
-        return;
-    }
     errno = number;
-    error_errno(err, "%s: cannot create a file in %s", file->shown,
-                folder[0] ? folder : "the current folder");
+    blame_folder(file->shown, folder, err);
 }
 
 /* Creates the sibling, exclusively, under a name that nobody can have foreseen. It is in the
@@ -160,21 +166,36 @@ static bool create_temporary(AtomicFile *file, Error *err)
 }
 
 /* Looks at what stands under the final name. *mode receives the mode to keep, or 0. */
-static bool check_existing(const AtomicFile *file, mode_t *mode, Error *err)
+static bool check_existing(const char *path, const char *shown, bool force, mode_t *mode,
+                           Error *err)
 {
     struct stat info;
     *mode = 0;
-    if (stat(file->path, &info) != 0) return true;
+    if (stat(path, &info) != 0) return true;
     if (S_ISDIR(info.st_mode))
-        return error_set(err, ERR_EXISTS, "%s: is a folder; name a file in it", file->shown);
+        return error_set(err, ERR_EXISTS, "%s: is a folder; name a file in it", shown);
     if (!S_ISREG(info.st_mode))
         return error_set(err, ERR_EXISTS, "%s: is a device or a pipe; only regular files can be "
-                         "written", file->shown);
-    if (!file->force)
-        return error_set(err, ERR_EXISTS, "%s: is there already; --force replaces it",
-                         file->shown);
+                         "written", shown);
+    if (!force)
+        return error_set(err, ERR_EXISTS, "%s: is there already; --force replaces it", shown);
     *mode = info.st_mode & 07777;
     return true;
+}
+
+/* A new name is made in the folder, also where a file is replaced: its own mode does not matter. */
+bool atomic_check(const char *path, bool force, Error *err)
+{
+    mode_t mode;
+    char *real = follow_links(path, err);
+    if (!real) return false;
+    char *folder = folder_of(real);
+    bool good = check_existing(real, path, force, &mode, err);
+    if (good && faccessat(AT_FDCWD, folder[0] ? folder : ".", W_OK | X_OK, AT_EACCESS) != 0)
+        good = blame_folder(path, folder, err);
+    free(folder);
+    free(real);
+    return good;
 }
 
 AtomicFile *atomic_open(const char *path, bool force, Error *err)
@@ -186,7 +207,8 @@ AtomicFile *atomic_open(const char *path, bool force, Error *err)
     file->force = force;
     file->buffer = mem_alloc(BUFFER);
     file->path = follow_links(path, err);
-    if (!file->path || !check_existing(file, &mode, err) || !create_temporary(file, err)) {
+    if (!file->path || !check_existing(file->path, path, force, &mode, err) ||
+        !create_temporary(file, err)) {
         atomic_discard(file);
         return NULL;
     }

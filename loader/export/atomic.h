@@ -14,6 +14,8 @@
 
 typedef struct AtomicFile AtomicFile;
 
+/* Whether atomic_open could succeed now, without making anything: the same errors. */
+bool atomic_check(const char *path, bool force, Error *err);
 /* Creates ".NAME.XXXXXX.tmp" beside `path`. Symbolic links are followed: the file they point
  * to is replaced, not the link. Without `force` an existing path is ERR_EXISTS, now and again
  * at the commit. The mode is that of the file to be replaced, else what a new file gets. */

@@ -19,19 +19,31 @@ static bool is_file(const struct stat *info, int fd)
     return fstat(fd, &other) == 0 && other.st_dev == info->st_dev && other.st_ino == info->st_ino;
 }
 
+static bool is_same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+static bool refuse_source(const char *path, Error *err)
+{
+    return error_set(err, ERR_EXISTS, "%s: is the source itself, which is never written over; "
+                     "choose another name", path);
+}
+
 /* The source is never written over, under whatever name it goes (a link, another spelling):
  * files are compared, the checkpoint's own and those that its tensors lie in (shards). Values
  * are still to be read from it while the output is written; with --force a target may be
  * replaced, since its open file stays readable after the rename. */
 static bool protect_source(const Plan *plan, const char *path, Error *err)
 {
-    struct stat info, source;
+    struct stat info;
     const ByteSource *last = NULL;
     const StateDict *dict = align_source_dict(plan->alignment);
     const Checkpoint *checkpoint = align_source(plan->alignment);
     if (stat(path, &info) != 0) return true;
-    bool same = checkpoint && stat(checkpoint_path(checkpoint), &source) == 0 &&
-                source.st_dev == info.st_dev && source.st_ino == info.st_ino;
+    bool same = checkpoint && is_same_file(path, checkpoint_path(checkpoint));
     for (size_t i = 0; !same && dict && i < dict_count(dict); i++) {
         const Storage *storage = dict_at(dict, i)->storage;
         int fd;
@@ -41,9 +53,7 @@ static bool protect_source(const Plan *plan, const char *path, Error *err)
         same = source_locate(storage->source, storage->offset, storage->bytes, &fd, &where) &&
                is_file(&info, fd);
     }
-    if (!same) return true;
-    return error_set(err, ERR_EXISTS, "%s: is the source itself, which is never written over; "
-                     "choose another name", path);
+    return same ? refuse_source(path, err) : true;
 }
 
 /* From the temporary file to the rename. On any error the file is gone. */
@@ -65,6 +75,23 @@ static bool write_to(const Writer *writer, const Plan *plan, const char *path,
     return atomic_commit(file, result->sha256, err);
 }
 
+/* --whole needs a format that holds more than tensors. */
+static bool check_whole(const Writer *writer, const char *path, bool whole, Error *err)
+{
+    if (!whole || writer->objects) return true;
+    return error_set(err, ERR_USAGE, "%s: --whole carries more than tensors, and %s holds nothing "
+                     "else; write .pth", path, writer->format);
+}
+
+bool export_check(const char *path, const char *source, const ExportOptions *options, bool whole,
+                  Error *err)
+{
+    const Writer *writer = writer_choose(path, options, err);
+    if (!writer || !check_whole(writer, path, whole, err)) return false;
+    if (source && is_same_file(path, source)) return refuse_source(path, err);
+    return atomic_check(path, options->force, err);
+}
+
 /* All that can be refused is refused before a file is made. */
 bool export_write(const Plan *plan, const char *path, const ExportOptions *options,
                   ExportResult *result, Error *err)
@@ -77,9 +104,7 @@ bool export_write(const Plan *plan, const char *path, const ExportOptions *optio
     *result = (ExportResult){.tensors = plan->count};
     if (!writer) return false;
     result->format = writer->format;
-    if (plan->whole && !writer->objects)
-        return error_set(err, ERR_USAGE, "%s: --whole carries more than tensors, and %s holds "
-                         "nothing else; write .pth", path, writer->format);
+    if (!check_whole(writer, path, plan->whole != NULL, err)) return false;
     if (!protect_source(plan, path, err)) return false;
     if (!writer->check(plan, options, err)) return error_prefix(err, "%s", path);
     return write_to(writer, plan, path, options, result, err);

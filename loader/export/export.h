@@ -13,6 +13,11 @@
  * itself always. On any error nothing is left behind under either name. */
 bool export_write(const Plan *plan, const char *path, const ExportOptions *options,
                   ExportResult *result, Error *err);
+/* What can be told of a path before anything is read: no such format, a file that is there, no
+ * such folder, one that nothing can be created in, and the source's own file (NULL = none). Said
+ * early it spares the reading; export_write asks again. */
+bool export_check(const char *path, const char *source, const ExportOptions *options, bool whole,
+                  Error *err);
 /* "pth", "safetensors" or "npz" for .pth .pt .bin .ckpt .pth.tar .safetensors .npz, else NULL. */
 const char *export_format_of(const char *path);
 

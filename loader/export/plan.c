@@ -109,10 +109,13 @@ static bool check_values(const Plan *plan, const Binding *binding, const Expr *v
 {
     const Tensor *empty = NULL, *opaque = NULL;
     if (!expr_has_data(value, &empty)) {
-        error_set(err, ERR_SHAPE, "%s has no values: %s %s is a schema without data; give "
-                  "the checkpoint itself, or fill it", show(plan->arena, binding->name),
+        const char *note = empty->encoding ? empty->encoding->note : NULL;
+        error_set(err, ERR_SHAPE, "%s has no values: %s %s %s; give %s, or drop it with a rule",
+                  show(plan->arena, binding->name),
                   empty == binding->target ? "the target's" : "the source's",
-                  show(plan->arena, empty->name));
+                  show(plan->arena, empty->name),
+                  note ? arena_printf(plan->arena, "has %s", note) : "is a schema without data",
+                  note ? "a checkpoint with its weights in it" : "the checkpoint itself");
         return blame(plan, binding, empty, err);
     }
     expr_leaves(value, find_opaque, &opaque);

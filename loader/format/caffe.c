@@ -324,13 +324,11 @@ static bool read_net(Net *net)
 
 static Checkpoint *open_caffe(OpenContext *context, ByteSource *source, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "caffe");
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "caffe", source);
     Net net = {.checkpoint = checkpoint, .arena = checkpoint_arena(checkpoint),
                .raw = dict_new(), .named = dict_new(),
                .names_left = limit_allowance(source->size)};
     proto_init(&net.reader, source, err);
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
     bool fine = read_net(&net);
     if (fine && dict_count(net.raw)) {
         checkpoint_add_container(checkpoint, "", dict_ref(net.raw), 0, false);

@@ -333,8 +333,10 @@ static void say_what_is_odd(Reader *reader, size_t odd)
 {
     Checkpoint *checkpoint = reader->checkpoint;
     if (reader->absent)
-        checkpoint_warn(checkpoint, "none of its %zu data files is there: only names, dtypes and "
-                        "shapes are known", reader->file_count);
+        checkpoint_find(checkpoint, FINDING_WARNING, "missing", NULL,
+                        "to read values, fetch the .distcp files too",
+                        "none of its %zu data files is there: only names, dtypes and shapes are "
+                        "known", reader->file_count);
     if (odd)
         checkpoint_find(checkpoint, FINDING_WARNING, "path", NULL, NULL, "planner_data puts %zu "
                         "entries where another stands; they have their flat names", odd);
@@ -347,8 +349,8 @@ static void say_what_is_odd(Reader *reader, size_t odd)
         text_done(&name);
     }
     if (reader->opened == OBJECTS_MAX)
-        checkpoint_warn(checkpoint, "it has more than %d objects; only the first ones are shown",
-                        OBJECTS_MAX);
+        checkpoint_find(checkpoint, FINDING_NOTE, "object", NULL, NULL,
+                        "it has more than %d objects; only the first ones are shown", OBJECTS_MAX);
 }
 
 static bool fill(Reader *reader, uint64_t metadata_bytes)

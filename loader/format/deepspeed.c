@@ -250,17 +250,19 @@ static void add_remarks(Reader *reader, bool merged)
     size_t optims = 0;
     for (size_t i = 0; i < reader->count; i++) optims += reader->files[i].kind == KIND_OPTIM;
     if (merged)
-        checkpoint_warn(checkpoint, "merged from the partitions of %zu ranks, in the optimizer's "
-                        "precision; the 16-bit weights%s", optims,
+        checkpoint_find(checkpoint, FINDING_NOTE, "part", NULL, NULL, "merged from the partitions "
+                        "of %zu ranks, in the optimizer's precision; the 16-bit weights%s", optims,
                         checkpoint_find_container(checkpoint, "module")
                             ? " are the part 'module'" : " are not kept whole by this stage");
     else if (optims)
-        checkpoint_warn(checkpoint, "the weights are as they were saved; the optimizer's states in "
-                        "%zu *_optim_states.pt are not merged", optims);
+        checkpoint_find(checkpoint, FINDING_NOTE, "part", NULL, NULL, "the weights are as they "
+                        "were saved; the optimizer's states in %zu *_optim_states.pt are not "
+                        "merged", optims);
     if (reader->rank_count > 1)
-        checkpoint_warn(checkpoint, "%zu model-parallel ranks, each a part of its own; how their "
-                        "tensors were cut is not said, so rules must merge them",
-                        reader->rank_count);
+        checkpoint_find(checkpoint, FINDING_NOTE, "part", NULL,
+                        "merge them by rules: cat(0) or cat(1)",
+                        "%zu model-parallel ranks, each a part of its own; how their tensors were "
+                        "cut is not said", reader->rank_count);
 }
 
 /* Experts and layers have partitions that belong to other groups of ranks, so they are taken as

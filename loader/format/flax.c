@@ -29,6 +29,7 @@
  * with the file (LIMIT_LISTING_BYTES). */
 enum {
     KEY_MAX = 4096,              /* bytes of a key */
+    PLAIN_MAX = 4096,            /* bytes of a text beside the arrays that is kept */
     DTYPE_MAX = 64,              /* bytes of a dtype's name */
     TOP_COST = 1024,             /* about the bytes of a container with a few arrays */
     SNIFF_ITEMS = 1000           /* looked at before a file is not taken for Flax's */
@@ -385,6 +386,31 @@ static bool enter(Reader *reader, const MsgItem *item)
     return true;
 }
 
+/* A step, a name, a rate beside the arrays: kept as text under the name, where it is short. */
+static bool add_plain(Reader *reader, const MsgItem *item)
+{
+    Text value = {0};
+    bool fine = true;
+    switch (item->kind) {
+    case MSG_UINT: text_addf(&value, "%" PRIu64, item->n); break;
+    case MSG_INT: text_addf(&value, "%" PRId64, (int64_t)item->n); break;
+    case MSG_STR:
+        if (item->n > PLAIN_MAX) break;
+        const char *text = msg_text(&reader->msg, item, PLAIN_MAX, reader->arena, reader->err);
+        fine = text != NULL;
+        if (text) text_add(&value, text);
+        break;
+    default: break;
+    }
+    if (value.length) {
+        fine = spend(reader, reader->name.length + value.length + 1);
+        if (fine)
+            dict_add_metadata(reader->all, text_string(&reader->name), text_string(&value));
+    }
+    text_done(&value);
+    return fine;
+}
+
 static bool read_value(Reader *reader)
 {
     MsgItem item;
@@ -395,7 +421,7 @@ static bool read_value(Reader *reader)
         return read_array(reader, &item, &array) &&
                add_array(reader, &array, reader->source, array.offset);
     if (reader->depth > 1) reader->tops[reader->top_count - 1].others++;
-    return true;
+    return add_plain(reader, &item);
 }
 
 /* The key of the next pair becomes part of the name. *chunked: it was the mark of an array in
@@ -495,9 +521,7 @@ static bool read_file(Reader *reader)
 
 static Checkpoint *open_flax(OpenContext *context, ByteSource *source, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "flax");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "flax", source);
     Reader *reader = mem_alloc(sizeof *reader);
     *reader = (Reader){.source = source, .checkpoint = checkpoint, .all = dict_new(), .err = err,
                        .arena = checkpoint_arena(checkpoint)};

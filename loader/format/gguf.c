@@ -288,8 +288,10 @@ static bool read_file(GgufFile *file)
 {
     if (!gguf_read_keys(file)) return false;
     if (file->split.count > 1)
-        checkpoint_warn(file->checkpoint, "part %" PRId64 " of %" PRId64 " of a split model; only "
-                        "this part is listed", file->split.number + 1, file->split.count);
+        checkpoint_find(file->checkpoint, FINDING_WARNING, "part", NULL,
+                        "open it in its folder, beside the other parts",
+                        "part %" PRId64 " of %" PRId64 " of a split model; only this part is "
+                        "listed", file->split.number + 1, file->split.count);
     checkpoint_own_source(file->checkpoint, source_ref(file->source));
     checkpoint_set_file_bytes(file->checkpoint, file->source->size);
     return gguf_read_tensors(file);

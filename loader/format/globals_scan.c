@@ -25,57 +25,24 @@ typedef struct Scanner {
 
 static void scan_bytes(Scanner *scanner, ByteSource *source, const char *member, bool certain);
 
-void scan_init(GlobalScan *scan)
-{
-    *scan = (GlobalScan){.arena = arena_new()};
-    map_init(&scan->index);
-}
-
-void scan_done(GlobalScan *scan)
-{
-    free(scan->uses);
-    free(scan->pickles);
-    free(scan->files);
-    map_done(&scan->index);
-    arena_free(scan->arena);
-}
-
 static ScannedFile *file_of(const Scanner *scanner)
 {
     return &scanner->scan->files[scanner->file];
 }
 
-/* The first error of a file is kept. */
+/* A file of a hundred members can be wrong in a hundred ways: the first are kept, all are
+ * counted. */
 static void note_error(Scanner *scanner, const char *text)
 {
     ScannedFile *file = file_of(scanner);
-    if (!file->error) file->error = arena_strdup(scanner->scan->arena, text);
+    Arena *arena = scanner->scan->arena;
+    if (!file->errors) file->errors = arena_alloc(arena, SCAN_ERRORS * sizeof *file->errors);
+    if (file->error_count < SCAN_ERRORS)
+        file->errors[file->error_count] = arena_strdup(arena, text);
+    file->error_count++;
 }
 
 /* --- one pickle ----------------------------------------------------------------------- */
-
-/* The record of a name over all pickles. */
-static GlobalUse *find_use(GlobalScan *scan, const PickleName *name)
-{
-    Text key = {0};
-    text_addf(&key, "%s\n%s\n%s", name->module, name->name, name->way ? name->way : "");
-    uint32_t at = map_get(&scan->index, text_string(&key));
-    if (at == MAP_NONE) {
-        at = (uint32_t)scan->use_count;
-        scan->uses = mem_grow(scan->uses, &scan->use_room, scan->use_count + 1,
-                              sizeof *scan->uses);
-        GlobalUse use = {.module = arena_strdup(scan->arena, name->module),
-                         .name = arena_strdup(scan->arena, name->name),
-                         .way = name->way ? arena_strdup(scan->arena, name->way) : NULL,
-                         .opcode = name->opcode};
-        use.verdict = global_judge(use.module, use.name, &use.reason);
-        if (use.way && use.verdict == GLOBAL_ALLOWED) use.verdict = GLOBAL_UNKNOWN;
-        scan->uses[scan->use_count++] = use;
-        map_set(&scan->index, arena_strdup(scan->arena, text_string(&key)), at);
-    }
-    text_done(&key);
-    return &scan->uses[at];
-}
 
 /* A node and the name that it is the first of. */
 typedef struct NodeName {
@@ -120,7 +87,7 @@ static void add_names(GlobalScan *scan, const PickleLog *log, Object *root, cons
     for (size_t i = 0; i < log->count; i++) paths[nodes[i].name] = nodes[i].path;
     for (size_t i = 0; i < log->count; i++) {
         const PickleName *name = &log->names[i];
-        GlobalUse *use = find_use(scan, name);
+        GlobalUse *use = scan_find_use(scan, name);
         use->count += name->count;
         use->calls += name->calls;
         use->uses |= name->uses;
@@ -383,19 +350,6 @@ static void scan_headers(Scanner *scanner, ByteSource *source, const char *membe
     free(bytes);
 }
 
-/* The .distcp files of torch.distributed.checkpoint are zips one behind the other, which have no
- * directory in common, and which torch.load never sees. They are all there when the sweep saw all,
- * and when the last of them ends where the file does. */
-static bool is_row_of_zips(const Scanner *scanner, ByteSource *source)
-{
-    const ScannedFile *file = file_of(scanner);
-    char end[22];
-    return scanner->depth == 0 && has_suffix(file->path, ".distcp") && file->pickles &&
-           source->size <= limit(LIMIT_SEARCHED) &&
-           source_read(source, source->size - sizeof end, end, 4, NULL) &&
-           memcmp(end, "PK\5\6", 4) == 0;
-}
-
 /* Deflated members are inflated when they are looked at: their sum is bounded, so that zips in zips
  * cannot multiply it. */
 static bool may_inflate(Scanner *scanner, const ZipMember *member, Error *err)
@@ -408,13 +362,56 @@ static bool may_inflate(Scanner *scanner, const ZipMember *member, Error *err)
                      limit_text(LIMIT_STRING_BYTES, more));
 }
 
+/* Bytes [from, to) of a container, called `what`. */
+static void scan_piece(Scanner *scanner, ByteSource *source, uint64_t from, uint64_t to,
+                       const char *what, const char *member)
+{
+    Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
+    Error err = {0};
+    const char *name = member_name(
+        scanner, member, arena_printf(scanner->scan->arena, "%s at byte %" PRIu64, what, from));
+    ByteSource *piece = source_window(source, from, to - from, name, &err);
+    if (piece) scan_bytes(&inner, piece, name, false);
+    else note_error(scanner, err.text);
+    source_unref(piece);
+}
+
+/* The .distcp files of torch.distributed.checkpoint, which torch.load never sees. False: the source
+ * is no row of zips. */
+static bool scan_row(Scanner *scanner, ByteSource *source, const char *member)
+{
+    GlobalScan *scan = scanner->scan;
+    uint64_t *starts;
+    size_t most = (size_t)limit(LIMIT_SCANNED);
+    size_t count = zip_directory_row(source, most, &starts);
+    for (size_t i = count; i-- > 0 && !scan->cut;)
+        scan_piece(scanner, source, starts[i], i ? starts[i - 1] : source->size, "zip", member);
+    if (count && starts[count - 1]) scan->cut = true;
+    if (count && !scanner->depth)
+        file_of(scanner)->refusal = "PytorchStreamReader failed reading zip archive: invalid "
+                                    "header or archive is corrupted";
+    free(starts);
+    return count != 0;
+}
+
+/* Bytes that this zip leaves over are a zip to another reader, who looks from the other end. */
+static void scan_rest(Scanner *scanner, ByteSource *source, const Zip *zip, const char *member)
+{
+    const ZipDirectory *directory = zip_directory(zip);
+    bool full = directory->start + directory->size == directory->records;
+    if (full && directory->end == source->size) return;
+    if (!scan_row(scanner, source, member) && directory->end < source->size)
+        scan_piece(scanner, source, directory->end, source->size, "bytes", member);
+}
+
 static void scan_zip(Scanner *scanner, ByteSource *source, const char *member)
 {
     Error err = {0};
     Zip *zip = zip_open_archive(source, &err);
     if (!zip) {
+        if (scan_row(scanner, source, member)) return;
         scan_headers(scanner, source, member);
-        if (!is_row_of_zips(scanner, source)) note_error(scanner, err.text);
+        note_error(scanner, err.text);
         return;
     }
     Scanner inner = {scanner->scan, scanner->file, scanner->depth + 1};
@@ -431,6 +428,7 @@ static void scan_zip(Scanner *scanner, ByteSource *source, const char *member)
         source_unref(bytes);
     }
     if (scanner->depth == 0 && !member[0]) judge_zip(scanner, zip, first);
+    scan_rest(scanner, source, zip, member);
     zip_unref(zip);
 }
 
@@ -542,22 +540,6 @@ static void start_file(GlobalScan *scan, Scanner *scanner, const char *path)
     *scanner = (Scanner){scan, scan->file_count++, 0};
 }
 
-/* Dangerous ones first, equals by name. */
-static int compare_uses(const void *a, const void *b)
-{
-    const GlobalUse *one = a, *two = b;
-    if (one->verdict != two->verdict) return one->verdict < two->verdict ? 1 : -1;
-    int module = strcmp(one->module, two->module);
-    return module ? module : strcmp(one->name, two->name);
-}
-
-void scan_sort(GlobalScan *scan)
-{
-    if (scan->use_count) qsort(scan->uses, scan->use_count, sizeof *scan->uses, compare_uses);
-    map_done(&scan->index);      /* its numbers hold no longer; a scan is sorted once */
-    map_init(&scan->index);
-}
-
 /* What holds no pickle and is no zip is nobody's to refuse. */
 void scan_file(GlobalScan *scan, ByteSource *source, const char *path)
 {
@@ -579,9 +561,4 @@ void scan_source(GlobalScan *scan, ByteSource *source)
 {
     scan_file(scan, source, source->name);
     scan_sort(scan);
-}
-
-GlobalVerdict scan_worst(const GlobalScan *scan)
-{
-    return scan->use_count ? scan->uses[0].verdict : GLOBAL_ALLOWED;
 }

@@ -14,7 +14,8 @@
 #include "loader/source/source.h"
 
 enum {
-    GLOBAL_PLACES = 8            /* places of a name that are kept; further ones are counted */
+    GLOBAL_PLACES = 8,           /* places of a name that are kept; further ones are counted */
+    SCAN_ERRORS = 20             /* the same for errors of a file */
 };
 
 /* Where a name stands first in one pickle. */
@@ -56,7 +57,9 @@ typedef enum ScanTorch {
 /* One file. */
 typedef struct ScannedFile {
     const char *path;        /* as errors call it */
-    const char *error;       /* it, or a part of it, could not be read; or NULL */
+    const char **errors;     /* [error_count or SCAN_ERRORS]: it, or parts of it, could not be read;
+                                in the arena, in the order in which they were met */
+    size_t error_count;
     ScanTorch torch;         /* what torch.load(weights_only=True) does */
     const char *refusal;     /* the reason it gives; NULL: it loads */
     int protocol;            /* other than 2, of which torch warns; else 0 */
@@ -93,6 +96,9 @@ GlobalVerdict scan_worst(const GlobalScan *scan);
 void scan_file(GlobalScan *scan, ByteSource *source, const char *path);
 /* A file that could not be looked at, and why. */
 void scan_unread(GlobalScan *scan, const char *path, const char *text);
+/* The record of a name over all pickles, made when it is the first of it. */
+struct PickleName;
+GlobalUse *scan_find_use(GlobalScan *scan, const struct PickleName *name);
 /* The order of `uses`; once, at the end. */
 void scan_sort(GlobalScan *scan);
 

@@ -31,6 +31,8 @@ typedef struct Keras {
     bool channels_first;         /* Keras 1 on Theano: convolution kernels are OIHW */
     bool *used;                  /* [hdf5->count]: listed already, or no weight; owned */
     size_t missing;
+    size_t others;               /* datasets without numbers */
+    const Hdf5Object *other;     /* the first of them; NULL: none */
     Error *err;                  /* the caller's */
 } Keras;
 
@@ -271,8 +273,8 @@ static bool list_legacy(Keras *keras, const char *root, StateDict *dict)
         !list_optimizer(keras))
         return false;
     if (keras->missing > MISSING_MAX)
-        checkpoint_warn(keras->checkpoint, "and %zu more are missing",
-                        keras->missing - MISSING_MAX);
+        checkpoint_find(keras->checkpoint, FINDING_ERROR, "missing", NULL, NULL,
+                        "and %zu more are missing", keras->missing - MISSING_MAX);
     find_unreferenced(keras, root);
     return true;
 }
@@ -350,15 +352,14 @@ static int compare_objects(const void *left, const void *right)
 }
 
 /* Every dataset of numbers under its path; `variables`: those of Keras 3 under their names. */
-static bool list_datasets(Keras *keras, bool variables, StateDict *dict, StateDict *optimizer,
-                          size_t *others)
+static bool list_datasets(Keras *keras, bool variables, StateDict *dict, StateDict *optimizer)
 {
     const Hdf5Object **sorted = mem_alloc((keras->hdf5->count + 1) * sizeof *sorted);
     size_t count = 0;
     for (size_t i = 0; i < keras->hdf5->count; i++) {
         const Hdf5Object *object = &keras->hdf5->objects[i];
         if (hdf5_is_tensor(object)) sorted[count++] = object;
-        else if (object->dataset) ++*others;
+        else if (object->dataset && !keras->others++) keras->other = object;
     }
     qsort(sorted, count, sizeof *sorted, compare_objects);
     bool fine = true;
@@ -418,20 +419,52 @@ static bool refuse_empty(Keras *keras, bool legacy)
                       "numbers%s", keras->hdf5->count, legacy ? " that a layer names" : "");
 }
 
+/* What the file says of itself: keras_version, backend, training_config. A long text is counted. */
+static void add_attributes(const Keras *keras, const char *group, StateDict *dict)
+{
+    enum { TEXT_SHOWN = 4096 };
+    const Hdf5Object *object = hdf5_find(keras->hdf5, group);
+    for (const Hdf5Attribute *one = object ? object->attributes : NULL; one; one = one->next) {
+        bool known = one->count != 1;        /* Keras says some at the top and in the group */
+        for (size_t i = 0; !known && i < dict_metadata_count(dict); i++)
+            known = strcmp(dict_metadata(dict, i).key, one->name) == 0;
+        if (known) continue;
+        Text value = {0};
+        size_t n = strlen(one->values[0]);
+        if (n <= TEXT_SHOWN) text_add(&value, one->values[0]);
+        else text_addf(&value, "[%zu bytes of text]", n);
+        dict_add_metadata(dict, one->name, text_string(&value));
+        text_done(&value);
+    }
+}
+
+/* Labels and records beside the weights. */
+static void find_others(const Keras *keras)
+{
+    const char *path = keras->other->path;
+    Text shown = {0};
+    fault_quote(path, strlen(path), 120, &shown);
+    checkpoint_find(keras->checkpoint, FINDING_NOTE, "object", path, NULL,
+                    "%zu dataset%s without numbers left out: '%s'%s%s", keras->others,
+                    keras->others > 1 ? "s" : "", text_string(&shown),
+                    keras->other->dtype == DT_STRING ? " holds text" : "",
+                    keras->others > 1 ? " …" : "");
+    text_done(&shown);
+}
+
 static bool fill(Keras *keras, const char *kind, const char *root)
 {
     StateDict *dict = dict_new(), *optimizer = dict_new();
-    size_t others = 0;
     bool legacy = strcmp(kind, "keras-h5") == 0, variables = strcmp(kind, "keras-weights") == 0;
     dict_set_ordered(dict, legacy);
     bool fine = legacy ? list_legacy(keras, root, dict)
-                       : list_datasets(keras, variables, dict, optimizer, &others);
+                       : list_datasets(keras, variables, dict, optimizer);
     if (fine && !dict_count(dict) && !dict_count(optimizer)) fine = refuse_empty(keras, legacy);
+    if (fine) add_attributes(keras, "", dict);
+    if (fine && *root) add_attributes(keras, root, dict);
     if (fine && dict_count(dict))
         checkpoint_add_container(keras->checkpoint, "", dict_ref(dict), 0, false);
-    if (fine && others)
-        checkpoint_find(keras->checkpoint, FINDING_NOTE, "object", NULL, NULL,
-                        "%zu dataset%s without numbers left out", others, others > 1 ? "s" : "");
+    if (fine && keras->others) find_others(keras);
     if (fine && dict_count(optimizer))
         checkpoint_add_container(keras->checkpoint, "optimizer", dict_ref(optimizer), 0, true);
     dict_unref(dict);
@@ -454,6 +487,13 @@ static void find_broken(const Hdf5 *hdf5, Checkpoint *checkpoint)
     text_done(&shown);
 }
 
+void keras_find_unconfigured(Checkpoint *checkpoint, const Error *why)
+{
+    checkpoint_find(checkpoint, FINDING_WARNING, "metadata", NULL,
+                    "rules have to say which kernels are to be turned (to_torch, permute)",
+                    "its configuration, which tells the layouts, cannot be read: %s", why->text);
+}
+
 /* The configuration that a legacy file carries. One that cannot be read only costs layouts. */
 static void read_model_config(const Hdf5 *hdf5, Checkpoint *checkpoint, KerasLayers *layers)
 {
@@ -461,7 +501,7 @@ static void read_model_config(const Hdf5 *hdf5, Checkpoint *checkpoint, KerasLay
     const Hdf5Attribute *config = hdf5_attribute(hdf5_find(hdf5, ""), "model_config");
     const char *json = config && config->count == 1 ? config->values[0] : "{}";
     if (!keras_layers_read(layers, hdf5->arena, json, strlen(json), "model_config", &why))
-        checkpoint_warn(checkpoint, "its configuration cannot be read: %s", why.text);
+        keras_find_unconfigured(checkpoint, &why);
 }
 
 Checkpoint *keras_from_hdf5(OpenContext *context, Hdf5 *hdf5, const char *kind, const char *config,
@@ -476,7 +516,7 @@ Checkpoint *keras_from_hdf5(OpenContext *context, Hdf5 *hdf5, const char *kind, 
     find_broken(hdf5, checkpoint);
     if (!config) read_model_config(hdf5, checkpoint, &layers);
     else if (!keras_layers_read(&layers, hdf5->arena, config, config_bytes, "config.json", &why))
-        checkpoint_warn(checkpoint, "its configuration cannot be read: %s", why.text);
+        keras_find_unconfigured(checkpoint, &why);
     Keras keras = {.hdf5 = hdf5, .checkpoint = checkpoint, .layers = &layers, .err = err,
                    .used = mem_alloc(hdf5->count + 1)};
     bool fine = fill(&keras, found, root);

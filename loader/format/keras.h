@@ -9,5 +9,7 @@
  * when there are no weights, or a tensor is impossible. */
 Checkpoint *keras_from_hdf5(OpenContext *context, Hdf5 *hdf5, const char *kind, const char *config,
                             size_t config_bytes, Error *err);
+/* A configuration that cannot be read only costs layouts: a finding. */
+void keras_find_unconfigured(Checkpoint *checkpoint, const Error *why);
 
 #endif

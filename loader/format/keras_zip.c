@@ -52,7 +52,7 @@ static Checkpoint *open_keras(OpenContext *context, ByteSource *source, Zip *zip
             checkpoint_own_source(checkpoint, source_ref(source));
             checkpoint_set_file_bytes(checkpoint, source->size);
             if (!config)
-                checkpoint_warn(checkpoint, "its configuration cannot be read: %s", why.text);
+                keras_find_unconfigured(checkpoint, &why);
         }
         free(config);
     }

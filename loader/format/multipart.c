@@ -321,18 +321,19 @@ const FolderFormat format_megatron = {"megatron", "Megatron-LM (iter_*/mp_rank_*
 typedef struct Series {
     const char *prefix, *suffix;
     size_t least;            /* so many of them make such a folder */
-    const char *note;        /* what to say of the parts; NULL: nothing */
+    const char *note, *remedy;   /* what to say of the parts, and to do; NULL: nothing */
 } Series;
 
 static const Series meta_series = {
     "consolidated.", ".pth", 2,
-    "each part is one model-parallel rank; how its tensors were cut is not said, so rules must "
-    "merge them"};
-static const Series fsdp_folders = {"pytorch_model_fsdp_", "", 1, NULL};
+    "each part is one model-parallel rank; how its tensors were cut is not said",
+    "merge them by rules: cat(0) or cat(1)"};
+static const Series fsdp_folders = {"pytorch_model_fsdp_", "", 1, NULL, NULL};
 static const Series fsdp_ranks = {
     "pytorch_model_fsdp_rank", ".bin", 1,
     "each part is one rank's share of flattened parameters (flat_param); the shapes that they were "
-    "flattened from are not in the files, so rules must say them"};
+    "flattened from are not in the files",
+    "say them in rules: reshape"};
 
 static Checkpoint *open_series(OpenContext *context, const Folder *folder, const char *format,
                                const Series *series, Error *err)
@@ -341,7 +342,8 @@ static Checkpoint *open_series(OpenContext *context, const Folder *folder, const
     pick_numbered(&pieces, folder, series->prefix, series->suffix);
     Checkpoint *whole = open_pieces(context, folder, format, &pieces, false, err);
     if (whole && pieces.count > 1) find_gaps(whole, folder, series->prefix, series->suffix);
-    if (whole && series->note) checkpoint_warn(whole, "%s", series->note);
+    if (whole && series->note)
+        checkpoint_find(whole, FINDING_NOTE, "part", NULL, series->remedy, "%s", series->note);
     if (whole && pieces.count == 1) folder_note_state(folder, whole);
     free_pieces(&pieces);
     return whole;

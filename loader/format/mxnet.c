@@ -347,9 +347,7 @@ static bool read_file(Reader *reader)
 
 static Checkpoint *open_mxnet(OpenContext *context, ByteSource *source, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "mxnet");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "mxnet", source);
     StateDict *dict = dict_new();
     Reader *reader = mem_alloc(sizeof *reader);
     *reader = (Reader){.source = source, .checkpoint = checkpoint, .dict = dict,

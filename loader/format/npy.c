@@ -98,6 +98,7 @@ static bool refuse_elements(const Literal *l, const char *descr, size_t n)
 {
     Text shown = {0};
     fault_quote(descr, n, 80, &shown);
+    l->npy->foreign = true;
     bool records = n && (descr[0] == '[' || descr[0] == '(');
     fault_file(l->err, ERR_UNSUPPORTED, l->file,
                records ? "it holds records (%s); save each field as an array of its own"
@@ -299,9 +300,7 @@ static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
 
 static Checkpoint *open_npy(OpenContext *context, ByteSource *source, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "npy");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "npy", source);
     if (fill(checkpoint, source, err)) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;

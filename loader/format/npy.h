@@ -21,6 +21,7 @@ typedef struct Npy {
     bool big_endian;
     bool objects;            /* a pickle stands where the elements should */
     bool fortran;            /* the first index is the fastest */
+    bool foreign;            /* why it was refused: elements that are no numbers */
     int64_t dims[TENSOR_RANK_MAX];
     unsigned rank;
     uint64_t offset;         /* of the elements in the file */

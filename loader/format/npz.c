@@ -1,10 +1,12 @@
 /* Npz: several arrays of NumPy in a zip (numpy.savez): a member NAME.npy for each, stored, or
- * deflated by savez_compressed. Names may have slashes. A stored array's values stay in the file.
- * An array of objects is a pickle, and what it holds is found under the array's name. */
+ * deflated by savez_compressed. Names may have slashes. A stored array's values stay in the
+ * file. An array of objects is a pickle, and what it holds is found under the array's name. One
+ * of text or of records is left out, with a note. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/format/fault.h"
 #include "loader/format/npy.h"
 #include "loader/format/zip_kind.h"
 #include "loader/format/zip_verify.h"
@@ -23,6 +25,19 @@ static bool matches_npz(const Zip *zip)
     return files && zip_count_files(zip, ".npy") == files;
 }
 
+/* Labels beside the weights are usual; `why` begins with the member's name. */
+static void leave_out(TorchFile *file, const ZipMember *member, const ByteSource *source,
+                      const Error *why)
+{
+    Text shown = {0};
+    const char *reason = why->text;
+    if (has_prefix(reason, source->name)) reason += strlen(source->name) + strlen(": ");
+    fault_quote(member->name, strlen(member->name), 120, &shown);
+    torch_find(file, FINDING_NOTE, "object", member->name, NULL, "'%s' is left out: %s",
+               text_string(&shown), reason);
+    text_done(&shown);
+}
+
 /* One array, as an entry of the dict. The header alone is inflated now. */
 static bool add_member(TorchFile *file, ZipVerify *verify, const ZipMember *member, Object *dict,
                        Error *err)
@@ -34,10 +49,16 @@ static bool add_member(TorchFile *file, ZipVerify *verify, const ZipMember *memb
     zip_verify_use(verify, member, source);
     size_t n = source->size < NPY_HEAD_MAX ? (size_t)source->size : NPY_HEAD_MAX;
     unsigned char *head = mem_alloc(n);
-    Npy npy;
-    bool fine = zip_read_head(zip, member, head, n, err) &&
-                npy_read_header(head, n, source->size, source->name, &npy, err);
+    Npy npy = {0};
+    Error why = {0};
+    bool fine = zip_read_head(zip, member, head, n, &why) &&
+                npy_read_header(head, n, source->size, source->name, &npy, &why);
     free(head);
+    if (!fine && npy.foreign) {
+        leave_out(file, member, source, &why);
+        return true;
+    }
+    if (!fine && err) *err = why;
     if (!fine) return false;
     file->name = source->name;
     Object *node = npy_make_node(file, &npy, source, err);
@@ -70,9 +91,7 @@ static bool fill(Checkpoint *checkpoint, Zip *zip, const char *name, Error *err)
 
 static Checkpoint *open_npz(OpenContext *context, ByteSource *source, Zip *zip, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "npz");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "npz", source);
     if (fill(checkpoint, zip, source->name, err)) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;

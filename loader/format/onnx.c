@@ -466,12 +466,10 @@ static void report_oddities(Model *model)
 static Checkpoint *open_onnx(OpenContext *context, ByteSource *source, Error *err)
 {
     Model model = {.dict = dict_new()};
-    Checkpoint *checkpoint = checkpoint_new(context->path, "onnx");
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "onnx", source);
     model.file = (OnnxFile){.context = context, .checkpoint = checkpoint,
                             .arena = checkpoint_arena(checkpoint)};
     proto_init(&model.file.reader, source, err);
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
     bool fine = read_model(&model);
     if (fine) {
         add_containers(&model);

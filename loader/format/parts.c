@@ -93,13 +93,18 @@ void part_tree(Parts *parts, Part *part, Object *root, Arena *arena)
 void part_findings(const Part *part, const char *name, Checkpoint *whole)
 {
     size_t count = checkpoint_finding_count(part->checkpoint);
+    FindingLevel worst = FINDING_NOTE;
     for (size_t i = 0; i < count && i < FINDINGS_REPEATED; i++) {
         const Finding *one = checkpoint_finding(part->checkpoint, i);
         checkpoint_find(whole, one->level, one->kind, one->tensor, one->remedy, "%s: %s", name,
                         one->what);
     }
+    for (size_t i = FINDINGS_REPEATED; i < count; i++)
+        if (checkpoint_finding(part->checkpoint, i)->level > worst)
+            worst = checkpoint_finding(part->checkpoint, i)->level;
     if (count > FINDINGS_REPEATED)
-        checkpoint_warn(whole, "%s: and %zu more findings", name, count - FINDINGS_REPEATED);
+        checkpoint_find(whole, worst, "more", NULL, NULL, "%s: and %zu more findings", name,
+                        count - FINDINGS_REPEATED);
     checkpoint_add_inner_checks(whole, part->checkpoint, name);
 }
 
@@ -160,14 +165,18 @@ void parts_add(Parts *parts, Checkpoint *whole, const char *name, Checkpoint *ch
         /* the part's top beside a dict of weights in it: both cannot be called NAME */
         if (one != weights && !one->path[0]) text_add(&path, "[]");
         StateDict *dict = adopt_dict(parts, &part, one->dict, checkpoint_arena(whole));
-        if (one->parts) checkpoint_add_parts(whole, text_string(&path), dict);
-        else
+        if (one->parts) {
+            checkpoint_add_parts(whole, text_string(&path), dict);
+            checkpoint_set_container_node(whole, one->node);
+        } else
             checkpoint_add_container(whole, text_string(&path), dict, one->others,
                                      one->optimizer || optimizer);
         if (one == weights && !one->optimizer && !optimizer) parts_join(parts, whole, name, dict);
         text_done(&path);
     }
-    if (!weights) checkpoint_warn(whole, "%s: there are no tensors in it", name);
+    if (!weights)
+        checkpoint_find(whole, FINDING_NOTE, "empty", name, NULL, "%s: there are no tensors in it",
+                        name);
     part_findings(&part, name, whole);
     checkpoint_set_file_bytes(whole, checkpoint_file_bytes(whole) +
                                          checkpoint_file_bytes(checkpoint));

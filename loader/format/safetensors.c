@@ -473,9 +473,7 @@ static Checkpoint *open_safetensors(OpenContext *context, ByteSource *source, Er
                      .data = LENGTH_BYTES + length};
     Checkpoint *checkpoint = NULL;
     if (parse_header(&header) && check_spans(&header)) {
-        checkpoint = checkpoint_new(context->path, "safetensors");
-        checkpoint_own_source(checkpoint, source_ref(source));
-        checkpoint_set_file_bytes(checkpoint, source->size);
+        checkpoint = checkpoint_of_file(context->path, "safetensors", source);
         checkpoint_add_container(checkpoint, "", dict, 0, false);
         safetensors_verify(checkpoint, dict, header.data);
     } else {

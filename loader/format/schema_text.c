@@ -426,7 +426,7 @@ static Checkpoint *open_listing(OpenContext *context, ByteSource *source, Error 
     if (read_listing(&listing, bytes, n, err)) {
         checkpoint = schema_checkpoint(context, dict_ref(listing.dict));
         if (listing.title_count)
-            checkpoint_warn(checkpoint,
+            checkpoint_find(checkpoint, FINDING_NOTE, "object", NULL, NULL,
                             "%zu line(s) at the top name no tensor and were skipped: %s",
                             listing.title_count, text_string(&listing.titles));
     }

@@ -301,7 +301,8 @@ static Checkpoint *make_schema(const Index *index, const OpenContext *context)
     }
     dict_set_ordered(dict, false);
     Checkpoint *checkpoint = schema_checkpoint(context, dict);
-    checkpoint_warn(checkpoint, "none of the %zu shards is there: only the names are known",
+    checkpoint_find(checkpoint, FINDING_WARNING, "missing", NULL, "fetch the shards too",
+                    "none of the %zu shards is there: only the names are known",
                     index->shard_count);
     return checkpoint;
 }

@@ -174,14 +174,12 @@ static void add_containers(Bundle *bundle, const Listing *listing)
 static Checkpoint *open_bundle(OpenContext *context, ByteSource *source, const char *prefix,
                                Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "tensorflow");
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "tensorflow", source);
     Bundle bundle = {.context = context, .checkpoint = checkpoint, .file = source->name,
                      .arena = checkpoint_arena(checkpoint), .err = err};
     TrackedNames names = {0};
     Listing listing = {dict_new(), {dict_new(), dict_new(), dict_new()}};
     bundle.prefix = arena_strdup(bundle.arena, prefix);
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
     bool fine = bundle_read_index(&bundle, source);
     if (fine) read_names(&bundle, &names);
     fine = fine && list_entries(&bundle, &names, &listing);
@@ -305,8 +303,10 @@ static Checkpoint *open_tensorflow_folder(OpenContext *context, const Folder *fo
     else
         checkpoint = open_prefix(context, latest ? latest : last, err);
     if (checkpoint && count > 1)
-        checkpoint_warn(checkpoint, "the folder holds %zu checkpoints; %s, the latest, was taken",
-                        count, latest);
+        checkpoint_find(checkpoint, FINDING_NOTE, "copies", NULL,
+                        "for another one, name its .index file",
+                        "the folder holds %zu checkpoints; %s, the latest, was taken", count,
+                        latest);
     arena_free(arena);
     return checkpoint;
 }

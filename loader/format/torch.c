@@ -36,6 +36,7 @@ void torch_find(TorchFile *file, FindingLevel level, const char *kind, const cha
 {
     if (checkpoint_finding_count(file->checkpoint) >= TORCH_FINDINGS_MAX) {
         file->findings_left_out++;
+        if (level > file->worst_left_out) file->worst_left_out = level;
         return;
     }
     Text line = {0};
@@ -44,17 +45,6 @@ void torch_find(TorchFile *file, FindingLevel level, const char *kind, const cha
     text_addv(&line, format, args);
     va_end(args);
     checkpoint_find(file->checkpoint, level, kind, name, remedy, "%s", text_string(&line));
-    text_done(&line);
-}
-
-void torch_warn(TorchFile *file, const char *format, ...)
-{
-    Text line = {0};
-    va_list args;
-    va_start(args, format);
-    text_addv(&line, format, args);
-    va_end(args);
-    torch_find(file, FINDING_WARNING, "file", NULL, NULL, "%s", text_string(&line));
     text_done(&line);
 }
 
@@ -337,7 +327,8 @@ void torch_conclude(TorchFile *file)
                    "what they hold is not listed (--limit depth=N, module-depth=N allow more)",
                    file->too_deep, limit(LIMIT_DEPTH), limit(LIMIT_MODULE_DEPTH));
     if (file->findings_left_out)
-        checkpoint_warn(file->checkpoint, "and %zu more findings", file->findings_left_out);
+        checkpoint_find(file->checkpoint, file->worst_left_out, "more", NULL, NULL,
+                        "and %zu more findings", file->findings_left_out);
 }
 
 bool torch_finish(TorchFile *file, Error *err)

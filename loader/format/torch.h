@@ -72,6 +72,7 @@ struct TorchFile {
     uint64_t listing_left;       /* what is left of the allowance */
     size_t too_deep;             /* containers and modules that were left out */
     size_t findings_left_out;
+    FindingLevel worst_left_out;
     const Tensor *table;         /* what TorchScript before 1.4 refers to by number, or NULL */
     size_t table_count;
     const char *remedy;          /* put behind errors of tensors without bytes, or NULL */
@@ -128,8 +129,6 @@ bool torch_quantizer(TorchFile *file, const Object *qparams, const Tensor *tenso
                      Encoding *encoding, Error *err);
 /* Looks at one node whose children were looked at. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err);
-/* A remark (a warning of the kind "file") about the whole. */
-void torch_warn(TorchFile *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* checkpoint_find, but no more than TORCH_FINDINGS_MAX times; `name`, and what is formatted, are
  * held names or ours. */
 void torch_find(TorchFile *file, FindingLevel level, const char *kind, const char *name,
@@ -171,8 +170,15 @@ bool torch_spend(TorchFile *file, uint64_t bytes, Error *err);
 /* The attributes of an object: the dict that is its state, or that stands in a (dict, slots)
  * pair; NULL when there is none. */
 const Object *torch_attributes(const Object *node);
-/* Whether a node is an nn.Module that was pickled whole, and its state dict. */
+/* Whether a node is an nn.Module that was pickled whole. */
 bool torch_is_module(const Object *node);
-bool torch_list_module(TorchFile *file, const Object *module, StateDict *dict, Error *err);
+/* Tensors of a module that are made of others (sparse ones). */
+typedef struct TorchMade {
+    struct { const Object *tensor; const char *name; } *items;   /* owned; names are the dict's */
+    size_t count, room;
+} TorchMade;
+/* Its state dict; what is made of parts is added to `made`, which the caller frees. */
+bool torch_list_module(TorchFile *file, const Object *module, StateDict *dict, TorchMade *made,
+                       Error *err);
 
 #endif

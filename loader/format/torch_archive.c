@@ -20,9 +20,7 @@ static const char save_again[] = "write it anew: tenon align FILE -o NEW.pth";
 Checkpoint *torch_archive_new(TorchArchive *archive, OpenContext *context, ByteSource *source,
                               Zip *zip, const char *format)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, format);
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, format, source);
     *archive = (TorchArchive){.zip = zip, .file = source->name, .checkpoint = checkpoint};
     return checkpoint;
 }

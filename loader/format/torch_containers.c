@@ -105,8 +105,9 @@ static void name_apart(TorchFile *file, Entry *entry)
     path_add_key(&name, entry->key);
     name_show(entry->name, &shown);
     entry->name = arena_strndup(file->arena, text_string(&name), name.length);
-    torch_warn(file, "two keys of one dict are both written '%.80s'; the one that is no text is "
-               "listed as '%.80s'", text_string(&shown), entry->name);
+    torch_find(file, FINDING_WARNING, "names", entry->name, NULL, "two keys of one dict are both "
+               "written '%.80s'; the one that is no text is listed as '%.80s'",
+               text_string(&shown), entry->name);
     text_done(&name);
     text_done(&shown);
 }
@@ -214,14 +215,40 @@ static bool list_place(Lister *lister, const Object *node, const Object *items, 
     return false;
 }
 
+/* What a tensor is made of, under the tensor's path, which is set. */
+static bool list_parts(Lister *lister, const Object *tensor)
+{
+    checkpoint_add_parts(lister->file->checkpoint, text_string(&lister->path),
+                         dict_ref(tensor->parts));
+    checkpoint_set_container_node(lister->file->checkpoint, tensor);
+    return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
+}
+
+/* The same for the tensors of a module, called as if its state dict had been saved. */
+static bool list_made(Lister *lister, const TorchMade *made)
+{
+    size_t length = lister->path.length;
+    bool fine = true;
+    for (size_t i = 0; fine && i < made->count; i++) {
+        path_add_key(&lister->path, object_str(lister->file->arena, made->items[i].name));
+        fine = list_parts(lister, made->items[i].tensor);
+        lister->path.length = length;
+        lister->path.bytes[length] = '\0';
+    }
+    return fine;
+}
+
 /* A container of a module's state dict (torch_module.c). */
 static bool list_module(Lister *lister, const Object *node, bool optimizer)
 {
     StateDict *dict = dict_new();
-    if (torch_list_module(lister->file, node, dict, lister->err))
-        return add_container(lister, node, dict, 0, optimizer);
+    TorchMade made = {0};
+    bool fine = torch_list_module(lister->file, node, dict, &made, lister->err);
+    fine = fine && add_container(lister, node, dict_ref(dict), 0, optimizer) &&
+           list_made(lister, &made);
+    free(made.items);
     dict_unref(dict);
-    return false;
+    return fine;
 }
 
 /* --- dicts of dicts, joined ----------------------------------------------------------- */
@@ -415,14 +442,6 @@ static bool leave(Lister *lister)
     tell_parent(lister, state);
     bool joined = state == PLACE_JOINS && !level.tensors && level.dicts >= 2;
     return !joined || list_joined(lister, &level);
-}
-
-/* What a tensor is made of, under the tensor's path, which is set. */
-static bool list_parts(Lister *lister, const Object *tensor)
-{
-    checkpoint_add_parts(lister->file->checkpoint, text_string(&lister->path),
-                         dict_ref(tensor->parts));
-    return torch_spend(lister->file, lister->path.length + CONTAINER_COST, lister->err);
 }
 
 /* One child of the innermost place, or its end. Tensors were listed with their place. A child

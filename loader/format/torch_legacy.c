@@ -186,9 +186,7 @@ static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
 
 static Checkpoint *open_legacy(OpenContext *context, ByteSource *source, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "torch-legacy");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "torch-legacy", source);
     if (fill(checkpoint, source, err)) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;

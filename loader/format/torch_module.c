@@ -19,6 +19,7 @@ typedef struct ModuleLevel {
 typedef struct ModuleWalk {
     TorchFile *file;         /* borrowed */
     StateDict *dict;         /* being filled; borrowed */
+    TorchMade *made;         /* the same */
     ModuleLevel *levels;     /* owned */
     size_t depth, room;      /* modules under way; room for */
     Text name;               /* the prefix, and behind it the name under way; owned */
@@ -71,6 +72,13 @@ static void cut_name(ModuleWalk *walk, size_t length)
     if (walk->name.bytes) walk->name.bytes[length] = '\0';
 }
 
+static void note_made(TorchMade *made, const Object *tensor, const char *name)
+{
+    made->items = mem_grow(made->items, &made->room, made->count + 1, sizeof *made->items);
+    made->items[made->count].tensor = tensor;
+    made->items[made->count++].name = name;
+}
+
 /* The tensors of _parameters or _buffers, less those in `except`; None is no tensor. */
 static bool list_group(ModuleWalk *walk, const Object *group, const Object *except)
 {
@@ -86,6 +94,7 @@ static bool list_group(ModuleWalk *walk, const Object *group, const Object *exce
         bool fine = torch_list_tensor(walk->file, walk->dict, name, value->tensor, walk->err);
         cut_name(walk, prefix);
         if (!fine) return false;
+        if (value->parts) note_made(walk->made, value, name);
     }
     return true;
 }
@@ -130,9 +139,10 @@ static bool next_module(ModuleWalk *walk)
     return enter(walk, module);
 }
 
-bool torch_list_module(TorchFile *file, const Object *module, StateDict *dict, Error *err)
+bool torch_list_module(TorchFile *file, const Object *module, StateDict *dict, TorchMade *made,
+                       Error *err)
 {
-    ModuleWalk walk = {.file = file, .dict = dict, .err = err};
+    ModuleWalk walk = {.file = file, .dict = dict, .made = made, .err = err};
     bool fine = enter(&walk, module);
     while (fine && walk.depth) fine = next_module(&walk);
     free(walk.levels);

@@ -466,6 +466,7 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
     if (!stays_in_view(&b)) return false;
     if (!b.settled)
         b.encoding.big_endian = file->big_endian && dtype_size(b.tensor.dtype) > 1;
+    if (!b.tensor.storage && !b.encoding.note) b.encoding.note = "no data (device meta)";
     b.tensor.encoding = torch_share_encoding(file, &b.encoding);
     b.tensor.identity = node;
     node->kind = OBJ_TENSOR;

@@ -376,9 +376,7 @@ static bool fill(Checkpoint *checkpoint, ByteSource *source, Error *err)
 
 static Checkpoint *open_tar(OpenContext *context, ByteSource *source, Error *err)
 {
-    Checkpoint *checkpoint = checkpoint_new(context->path, "torch-tar");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "torch-tar", source);
     if (fill(checkpoint, source, err)) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;

@@ -32,10 +32,13 @@ static Checkpoint *open_member(OpenContext *context, Zip *zip, const ZipMember *
 {
     ByteSource *source = zip_open_member(zip, member, err);
     Checkpoint *inner = source ? context->open_bytes(context, source, err) : NULL;
-    source_unref(source);
-    if (!inner || strcmp(checkpoint_format(inner), "schema") != 0) return inner;
-    error_set(err, ERR_UNSUPPORTED, "it is a listing, not a checkpoint");
+    bool listing = inner && strcmp(checkpoint_format(inner), "schema") == 0;
+    if (!listing) source_unref(source);
+    if (!listing) return inner;
+    fault_file(err, ERR_UNSUPPORTED, source->name,
+               "is a listing of tensors, which is not looked for in a zip; unzip it");
     checkpoint_unref(inner);
+    source_unref(source);
     return NULL;
 }
 
@@ -101,17 +104,23 @@ static bool fill(OpenContext *context, Zip *zip, Checkpoint *checkpoint, Tried *
     return true;
 }
 
-/* The only file of the zip, as it is; reports call it by its own format. */
+/* The only file of the zip, as it is; reports call it by its own format. Why a text, or a page,
+ * is no checkpoint need not be told: nobody took it for one. */
 static Checkpoint *open_alone(OpenContext *context, ByteSource *source, Zip *zip, Error *err)
 {
     const ZipMember *member = NULL;
     for (size_t i = 0; !member && i < zip_count(zip); i++)
         if (zip_is_file(zip_member(zip, i))) member = zip_member(zip, i);
-    Checkpoint *inner = open_member(context, zip, member, err);
-    if (!inner) return NULL;
-    Checkpoint *checkpoint = checkpoint_new(context->path, checkpoint_format(inner));
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Error reason = {0};
+    Checkpoint *inner = open_member(context, zip, member, &reason);
+    if (!inner) {
+        Tried tried = {.files = 1};
+        bool told = promises(member->name) || reason.code != ERR_FORMAT;
+        if (told) tried.first = reason;
+        refuse_all(zip, context->path, &tried, err);
+        return NULL;
+    }
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, checkpoint_format(inner), source);
     checkpoint_set_root(checkpoint, (Object *)(uintptr_t)checkpoint_root(inner));
     checkpoint_adopt(checkpoint, inner, "");
     return checkpoint;
@@ -121,9 +130,7 @@ static Checkpoint *open_inner(OpenContext *context, ByteSource *source, Zip *zip
 {
     Tried tried = {.files = zip_count_files(zip, "")};
     if (tried.files == 1) return open_alone(context, source, zip, err);
-    Checkpoint *checkpoint = checkpoint_new(context->path, "zip");
-    checkpoint_own_source(checkpoint, source_ref(source));
-    checkpoint_set_file_bytes(checkpoint, source->size);
+    Checkpoint *checkpoint = checkpoint_of_file(context->path, "zip", source);
     if (fill(context, zip, checkpoint, &tried, err)) return checkpoint;
     checkpoint_unref(checkpoint);
     return NULL;

@@ -111,6 +111,7 @@ enum { ODDITIES_MAX = 20 };
 typedef struct Oddities {
     Checkpoint *checkpoint;
     size_t count;
+    bool worse;              /* one of those that are not said is an error */
 } Oddities;
 
 static const char rewrite[] = "load it with torch.load and save it again, if you trust it";
@@ -119,7 +120,10 @@ static const char fetch[] = "the file was damaged or changed: fetch it again";
 static void note_oddity(void *context, const ZipOddity *oddity)
 {
     Oddities *oddities = context;
-    if (oddities->count++ >= ODDITIES_MAX) return;
+    if (oddities->count++ >= ODDITIES_MAX) {
+        oddities->worse = oddities->worse || oddity->wrong;
+        return;
+    }
     Text member = {0};
     if (oddity->member) {
         fault_quote(oddity->member, strlen(oddity->member), NAME_SHOWN, &member);
@@ -144,7 +148,8 @@ static Checkpoint *open_zip(OpenContext *context, ByteSource *source, Error *err
     bool caseless = has_prefix(kind->name, "torch-");    /* PyTorch's reader is */
     if (checkpoint) zip_check(zip, caseless, note_oddity, &oddities);
     if (oddities.count > ODDITIES_MAX)
-        checkpoint_warn(checkpoint, "and %zu more findings about the zip",
+        checkpoint_find(checkpoint, oddities.worse ? FINDING_ERROR : FINDING_WARNING, "more", NULL,
+                        NULL, "and %zu more findings about the zip",
                         oddities.count - ODDITIES_MAX);
     zip_unref(zip);          /* the member sources that were made keep it */
     return checkpoint;

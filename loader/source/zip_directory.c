@@ -111,6 +111,43 @@ static bool find_end(ByteSource *source, EndRecord *end, Error *err)
     return ok && found;
 }
 
+/* Where the zip begins whose end record, without a comment, ends at byte `end`: it counts its bytes
+ * from its own beginning, so the numbers of its last records tell. The zip64 record stands right
+ * before the locator, whose own number is of no use here. */
+static bool find_begin(ByteSource *source, uint64_t end, uint64_t *start)
+{
+    enum { WIDE = END64_SIZE + LOCATOR_SIZE };
+    unsigned char record[WIDE + END_SIZE] = {0}, magic[4];
+    size_t n = end < sizeof record ? (size_t)end : sizeof record;
+    const unsigned char *tail = record + WIDE;       /* the end record; before it the wide ones */
+    if (n < END_SIZE || !source_read(source, end - n, record + sizeof record - n, n, NULL) ||
+        u32(tail) != END_MAGIC || u16(tail + 20))
+        return false;
+    uint64_t at = end - END_SIZE, size = u32(tail + 12), offset = u32(tail + 16);
+    if (n == sizeof record && u32(record) == END64_MAGIC &&
+        u32(record + END64_SIZE) == LOCATOR_MAGIC) {
+        at -= WIDE;
+        size = little_read(record + 40, 8);
+        offset = little_read(record + 48, 8);
+    }
+    if (size > at || offset > at - size) return false;
+    *start = at - size - offset;
+    return source_read(source, *start, magic, 4, NULL) && memcmp(magic, "PK\3\4", 4) == 0;
+}
+
+size_t zip_directory_row(ByteSource *source, size_t most, uint64_t **starts)
+{
+    uint64_t end = source->size;
+    size_t count = 0, room = 0;
+    *starts = NULL;
+    while (end && count < most) {
+        *starts = mem_grow(*starts, &room, count + 1, sizeof **starts);
+        if (!find_begin(source, end, &(*starts)[count]) || (*starts)[count] >= end) break;
+        end = (*starts)[count++];
+    }
+    return end && count < most ? 0 : count;
+}
+
 /* -- Entries --------------------------------------------------------------------------- */
 
 /* Takes sizes and offset from the zip64 extra field where the entry's own are saturated. An

@@ -33,5 +33,10 @@ bool zip_directory_read(ByteSource *source, ZipDirectory *directory, Error *err)
 void zip_directory_done(ZipDirectory *directory);
 /* The members in the order of their places in the file; the array is the caller's, to be freed. */
 const ZipMember **zip_directory_order(const ZipDirectory *directory);
+/* Torch's distributed checkpoints are zips one behind the other in a file. Where they begin,
+ * from the last to the first, and how many there are, or the last `most` of them; 0 when they do
+ * not fill the file. Only their beginnings and ends are looked at. The array is the caller's, to
+ * be freed. */
+size_t zip_directory_row(ByteSource *source, size_t most, uint64_t **starts);
 
 #endif

@@ -118,6 +118,14 @@ void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes)
     checkpoint->file_bytes = bytes;
 }
 
+Checkpoint *checkpoint_of_file(const char *path, const char *format, ByteSource *source)
+{
+    Checkpoint *checkpoint = checkpoint_new(path, format);
+    checkpoint_own_source(checkpoint, source_ref(source));
+    checkpoint_set_file_bytes(checkpoint, source->size);
+    return checkpoint;
+}
+
 /* Released newest first: what came later may borrow from what was there. */
 void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner))
 {
@@ -137,39 +145,21 @@ void checkpoint_own_source(Checkpoint *checkpoint, ByteSource *source)
     checkpoint_own(checkpoint, source, release_source);
 }
 
-/* Appends a finding whose `what` is the text. */
-static void add_finding(Checkpoint *checkpoint, const Finding *finding, const char *format,
-                        va_list args)
-{
-    Text line = {0};
-    text_addv(&line, format, args);
-    checkpoint->findings = mem_grow(checkpoint->findings, &checkpoint->finding_room,
-                                    checkpoint->finding_count + 1, sizeof *checkpoint->findings);
-    Finding *own = &checkpoint->findings[checkpoint->finding_count++];
-    *own = *finding;
-    own->what = arena_strdup(checkpoint->arena, text_string(&line));
-    if (own->tensor) own->tensor = arena_strdup(checkpoint->arena, own->tensor);
-    if (own->remedy) own->remedy = arena_strdup(checkpoint->arena, own->remedy);
-    text_done(&line);
-}
-
 void checkpoint_find(Checkpoint *checkpoint, FindingLevel level, const char *kind,
                      const char *tensor, const char *remedy, const char *format, ...)
 {
-    const Finding finding = {level, kind, tensor, NULL, remedy};
+    Text line = {0};
     va_list args;
     va_start(args, format);
-    add_finding(checkpoint, &finding, format, args);
+    text_addv(&line, format, args);
     va_end(args);
-}
-
-void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
-{
-    const Finding finding = {.level = FINDING_WARNING, .kind = "file"};
-    va_list args;
-    va_start(args, format);
-    add_finding(checkpoint, &finding, format, args);
-    va_end(args);
+    checkpoint->findings = mem_grow(checkpoint->findings, &checkpoint->finding_room,
+                                    checkpoint->finding_count + 1, sizeof *checkpoint->findings);
+    checkpoint->findings[checkpoint->finding_count++] =
+        (Finding){level, kind, tensor ? arena_strdup(checkpoint->arena, tensor) : NULL,
+                  arena_strdup(checkpoint->arena, text_string(&line)),
+                  remedy ? arena_strdup(checkpoint->arena, remedy) : NULL};
+    text_done(&line);
 }
 
 bool checkpoint_has_finding(const Checkpoint *checkpoint, const char *kind, const char *tensor)
@@ -366,6 +356,15 @@ const Container *checkpoint_find_container(const Checkpoint *checkpoint, const c
     return NULL;
 }
 
+const Container *checkpoint_find_parts(const Checkpoint *checkpoint, const Tensor *tensor)
+{
+    for (size_t i = 0; tensor->identity && i < checkpoint->container_count; i++) {
+        const Container *one = &checkpoint->containers[i];
+        if (one->parts && one->node == tensor->identity) return one;
+    }
+    return NULL;
+}
+
 /* -- Which container holds the weights ------------------------------------------------- */
 
 /* Whether `outer` is a place above `inner` in the object tree: a prefix of its path that ends
@@ -478,18 +477,25 @@ void checkpoint_show_root(const Checkpoint *checkpoint, Text *out)
     if (count > SHOWN) text_addf(out, " and %zu more", count - SHOWN);
 }
 
+void checkpoint_show_empty(const Checkpoint *checkpoint, Text *out)
+{
+    Text there = {0};
+    checkpoint_show_root(checkpoint, &there);
+    text_addf(out, "there are no tensors in it%s%s", there.length ? "; it holds " : "",
+              text_string(&there));
+    text_done(&there);
+    for (size_t i = 0; i < checkpoint->finding_count; i++)
+        if (strcmp(checkpoint->findings[i].kind, "depth") == 0)
+            text_addf(out, "; %s", checkpoint->findings[i].what);
+}
+
 /* Sets the error, with what the file holds instead, and what was not looked at; always NULL. */
 static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
 {
-    Text there = {0}, deeper = {0};
-    checkpoint_show_root(checkpoint, &there);
-    for (size_t i = 0; i < checkpoint->finding_count; i++)
-        if (strcmp(checkpoint->findings[i].kind, "depth") == 0)
-            text_addf(&deeper, "; %s", checkpoint->findings[i].what);
-    error_set(err, ERR_NOT_FOUND, "%s: there are no tensors in it%s%s%s", checkpoint->path,
-              there.length ? "; it holds " : "", text_string(&there), text_string(&deeper));
-    text_done(&there);
-    text_done(&deeper);
+    Text what = {0};
+    checkpoint_show_empty(checkpoint, &what);
+    error_set(err, ERR_NOT_FOUND, "%s: %s", checkpoint->path, text_string(&what));
+    text_done(&what);
     return NULL;
 }
 

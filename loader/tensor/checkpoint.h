@@ -14,10 +14,13 @@ typedef struct Container {
     size_t others;           /* entries that are no tensors (epoch, lr …) */
     bool optimizer;          /* looks like optimizer state: never chosen by itself */
     bool parts;              /* what one tensor is made of (indices, values): never chosen */
-    const Object *node;      /* what of the object tree it lists; NULL: nothing of its own */
+    const Object *node;      /* what of the object tree it lists, for parts the tensor that they are
+                                of; NULL: nothing of its own */
 } Container;
 
 Checkpoint *checkpoint_new(const char *path, const char *format);  /* "torch-zip"… copied */
+/* The same for what lies in one file: keeps a reference to it, and its size is the file bytes. */
+Checkpoint *checkpoint_of_file(const char *path, const char *format, ByteSource *source);
 Checkpoint *checkpoint_ref(Checkpoint *checkpoint);
 void checkpoint_unref(Checkpoint *checkpoint);                     /* NULL is fine */
 Arena *checkpoint_arena(Checkpoint *checkpoint);
@@ -52,9 +55,6 @@ typedef struct Finding {
 void checkpoint_find(Checkpoint *checkpoint, FindingLevel level, const char *kind,
                      const char *tensor, const char *remedy, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
-/* A warning of the kind "file", about the whole of it. */
-void checkpoint_warn(Checkpoint *checkpoint, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 /* Whether there is one of that kind about that tensor or member (NULL: about the file). */
 bool checkpoint_has_finding(const Checkpoint *checkpoint, const char *kind, const char *tensor);
 size_t checkpoint_finding_count(const Checkpoint *checkpoint);
@@ -99,6 +99,8 @@ size_t checkpoint_container_count(const Checkpoint *checkpoint);
 const Container *checkpoint_container(const Checkpoint *checkpoint, size_t index);
 /* Exact path; NULL if none. */
 const Container *checkpoint_find_container(const Checkpoint *checkpoint, const char *path);
+/* What a sparse or nested tensor is made of; NULL for others. */
+const Container *checkpoint_find_parts(const Checkpoint *checkpoint, const Tensor *tensor);
 
 /* The container that holds the weights: the root itself when it is a dict of tensors, else the
  * conventional names in their order (checkpoint.c lists them). `rivals` (may be NULL) receives the
@@ -112,5 +114,7 @@ const Container *checkpoint_choose_weights(const Checkpoint *checkpoint, size_t 
 /* The top of the object tree, for people: "epoch = int 3, model = dict (4)"; nothing for formats
  * without a tree. */
 void checkpoint_show_root(const Checkpoint *checkpoint, Text *out);
+/* What is said of a file without tensors: "there are no tensors in it; it holds int 42". */
+void checkpoint_show_empty(const Checkpoint *checkpoint, Text *out);
 
 #endif

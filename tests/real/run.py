@@ -93,7 +93,7 @@ def compare(path, listing, raw=False):
             if name:
                 found[name[0]] = tensor
             else:
-                extra.append((container["path"], tensor["key"], tensor["stats"]["crc32"]))
+                extra.append((container["path"], tensor["key"], (tensor["stats"] or {}).get("crc32")))
     missing = [key for key in listing if key not in found]
     if missing:
         return f"missing {missing[:3]} of {len(listing)}"
@@ -104,7 +104,7 @@ def compare(path, listing, raw=False):
         return f"not in the listing: {strangers[:3]}"
     for key, (dtype, dims, numbers, crc) in listing.items():
         tensor = found[key]
-        stats = tensor["stats"]
+        stats = tensor["stats"] or {"crc32": None}      # no numbers: text, sparse, on meta
         if tensor["dtype"] != dtype or tensor["shape"] != dims:
             return f"{key}: {tensor['dtype']} {tensor['shape']} instead of {dtype} {dims}"
         if crc not in ("-", stats["crc32"]):

@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_EXPORT_HELP_H
 #define TESTS_UNIT_EXPORT_HELP_H
 
-#include "tests/unit/test.h"
+#include "tests/unit/own_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,35 +15,13 @@
 
 #define GOLDEN "tests/data/golden/"
 
-static char folder[256];
 static Checkpoint *targets[16];      /* alive to the end, as a session keeps its target */
 static size_t target_count;
 
-static int enter_folder(void **state)
+static int leave_folder(void **state)
 {
-    (void)state;
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/tenon-export.XXXXXX", base ? base : "/tmp");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    char command[300];
-    (void)state;
     while (target_count) checkpoint_unref(targets[--target_count]);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-/* Valid until eight others were asked for. */
-static const char *in_folder(const char *name)
-{
-    static char paths[8][600];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
+    return remove_folder(state);
 }
 
 static Checkpoint *open_checkpoint(const char *path)

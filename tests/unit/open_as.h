@@ -30,6 +30,16 @@ static inline void refuse_as(const Format *format, const char *name, Text *file,
     assert_true(has_prefix(err.text, name) && has_prefix(err.text + strlen(name), ": "));
 }
 
+/* A fixture, which must open, as that format. */
+static inline Checkpoint *open_path_as(const char *format, const char *path)
+{
+    Error err = {0};
+    Checkpoint *checkpoint = checkpoint_open(path, &err);
+    if (!checkpoint) fail_msg("%s", err.text);
+    assert_string_equal(checkpoint_format(checkpoint), format);
+    return checkpoint;
+}
+
 /* One of the findings is of that kind and holds the words. */
 static inline void expect_finding(const Checkpoint *checkpoint, const char *kind,
                                   const char *words)

@@ -1,5 +1,5 @@
 /* Atomic files: whole or not there, whatever stands in the way. */
-#include "tests/unit/test.h"
+#include "tests/unit/own_folder.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -15,33 +15,6 @@
 
 #include "loader/core/memory.h"
 #include "loader/export/atomic.h"
-
-static char folder[256];
-
-static int enter_folder(void **state)
-{
-    (void)state;
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/tenon-atomic.XXXXXX", base ? base : "/tmp");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    char command[300];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-static const char *in_folder(const char *name)
-{
-    static char paths[8][600];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
 
 static void put_file(const char *path, const char *text)
 {
@@ -68,10 +41,17 @@ static void expect_no_temporaries(void)
     assert_int_equal(system(command), 0);
 }
 
+/* What atomic_check foretells is what comes, to the letter. */
 static bool write_text(const char *path, bool force, const char *text, Error *err)
 {
+    Error foretold = {0};
+    bool hopeful = atomic_check(path, force, &foretold);
     AtomicFile *file = atomic_open(path, force, err);
-    if (!file) return false;
+    assert_int_equal(hopeful, file != NULL);
+    if (!file) {
+        assert_string_equal(foretold.text, err->text);
+        return false;
+    }
     assert_true(atomic_write(file, text, strlen(text), err));
     return atomic_commit(file, NULL, err);
 }

@@ -122,8 +122,36 @@ static void test_outlier(void **state)
     add_values(&maker, "a.weight", values, 128, 128);
     values[77] = 20;
     add_values(&maker, "b.weight", values, 128, 128);
+    values[77] = 1e6F;
+    add_values(&maker, "c.weight", values, 16, 16);      /* 256 values: no mean hides it */
+    add_values(&maker, "few.weight", values + 70, 2, 16);
     free(values);
-    finds(&maker, "warning outlier: a.weight");
+    finds(&maker, "warning outlier: a.weight | warning outlier: c.weight");
+}
+
+/* Infinite by design until they observed something; in weights it is a fault. */
+static void test_observers_that_saw_nothing(void **state)
+{
+    (void)state;
+    Maker maker = {0};
+    add_constant(&maker, "post_process.min_val", INFINITY, 1, 0);
+    add_constant(&maker, "post_process.max_val", -INFINITY, 1, 0);
+    add_constant(&maker, "post_process.scale", INFINITY, 1, 0);
+    finds(&maker, "warning nan: post_process.scale");
+}
+
+/* What weight decay and casts leave of the first layers of healthy networks is a note. */
+static void test_share_of_dead_rows(void **state)
+{
+    (void)state;
+    Maker maker = {0};
+    float *values = trained_values(32 * 16, 1);
+    memset(values, 0, 3 * 16 * sizeof *values);
+    add_values(&maker, "few.weight", values, 32, 16);
+    memset(values, 0, 4 * 16 * sizeof *values);
+    add_values(&maker, "many.weight", values, 32, 16);
+    free(values);
+    finds(&maker, "warning dead-rows: many.weight | note dead-rows: few.weight");
 }
 
 static void test_limit_of_f16(void **state)
@@ -171,6 +199,24 @@ static void test_batchnorm_that_never_saw_a_batch(void **state)
     add_batchnorm(&maker, "bn2", 0.5F, 2, 10);
     add_batchnorm(&maker, "bn3", 0, 2, 10);
     finds(&maker, "warning untrained-batchnorm: bn1.running_mean");
+}
+
+/* Statistics of 0 and 1 everywhere, beside scales that moved: Caffe's models are so. One that is not
+ * makes the others suspicious. */
+static void test_statistics_that_were_absorbed(void **state)
+{
+    (void)state;
+    const float scale[] = {1, 2, 3, 4};
+    for (int moved = 0; moved < 2; moved++) {
+        Maker maker = {0};
+        add_batchnorm(&maker, "bn1", 0, 1, 0);
+        add_values(&maker, "bn1.weight", scale, 4, 0);
+        add_batchnorm(&maker, "bn2", 0, 1, 0);
+        add_values(&maker, "bn2.weight", scale, 4, 0);
+        if (moved) add_batchnorm(&maker, "bn3", 0.5F, 2, 10);
+        finds(&maker, moved ? "warning untrained-batchnorm: bn{1-2}.running_mean"
+                            : "note untrained-batchnorm: bn{1-2}.running_mean");
+    }
 }
 
 static void test_batches_that_were_not_counted(void **state)
@@ -432,7 +478,7 @@ static void test_no_tensors(void **state)
     (void)state;
     Maker maker = {0};
     begin_part(&maker, "", false);
-    finds(&maker, "");
+    finds(&maker, "note empty: -");
 }
 
 int main(void)
@@ -447,9 +493,12 @@ int main(void)
         cmocka_unit_test(test_zeros_of_one_output),
         cmocka_unit_test(test_padding_rows),
         cmocka_unit_test(test_outlier),
+        cmocka_unit_test(test_share_of_dead_rows),
+        cmocka_unit_test(test_observers_that_saw_nothing),
         cmocka_unit_test(test_limit_of_f16),
         cmocka_unit_test(test_subnormals),
         cmocka_unit_test(test_batchnorm_that_never_saw_a_batch),
+        cmocka_unit_test(test_statistics_that_were_absorbed),
         cmocka_unit_test(test_batches_that_were_not_counted),
         cmocka_unit_test(test_variances),
         cmocka_unit_test(test_norms_that_never_moved),

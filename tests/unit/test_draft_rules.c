@@ -72,6 +72,23 @@ static void test_rules_that_never_fit_are_notes(void **state)
     case_close(&c);
 }
 
+static void test_a_number_that_was_meant_to_be_a_name(void **state)
+{
+    (void)state;
+    Case c = case_open("enc/layer_0/kernel;dec/layer_1/bias;x.7.w", NULL);
+    assert_true(run_rules(&c, "{l}/**/kernel -> {l}.**\n{a}/{b}/bias -> {a}.{b}\n"
+                              "{m}.{i}.w -> m.{i}\n{n}.{i}.v -> n.{i}"));
+    assert_string_equal(notes_of(&c),
+                        "{l}/**/kernel -> {l}.**: fits no key: {l} is an integer; {l:*} is any "
+                        "name, and fits enc/layer_0/kernel\n"
+                        "{a}/{b}/bias -> {a}.{b}: fits no key: {a} is an integer; {a:*} is any "
+                        "name, and fits dec/layer_1/bias\n"
+                        "{m}.{i}.w -> m.{i}: fits no key: {m} is an integer; {m:*} is any name, "
+                        "and fits x.7.w\n"
+                        "{n}.{i}.v -> n.{i}: fits no key; did you mean x.7.w?\n");
+    case_close(&c);
+}
+
 static void test_two_keys_that_become_one_name(void **state)
 {
     (void)state;
@@ -428,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_near_names_are_not_hit), cmocka_unit_test(test_drop),
         cmocka_unit_test(test_keep_mark_leaves_the_key),
         cmocka_unit_test(test_rules_that_never_fit_are_notes),
+        cmocka_unit_test(test_a_number_that_was_meant_to_be_a_name),
         cmocka_unit_test(test_two_keys_that_become_one_name),
         cmocka_unit_test(test_results_must_be_names), cmocka_unit_test(test_split),
         cmocka_unit_test(test_several_names_need_a_splitting_op_or_copy),

@@ -451,5 +451,5 @@ int main(void)
         cmocka_unit_test(test_archive_names),   cmocka_unit_test(test_formats),
         cmocka_unit_test(test_zip64),
     };
-    return cmocka_run_group_tests(tests, enter_folder, remove_folder);
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

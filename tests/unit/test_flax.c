@@ -69,15 +69,6 @@ static Checkpoint *must_open(Text *file)
     return checkpoint;
 }
 
-static Checkpoint *must_open_file(const char *path)
-{
-    Error err = {0};
-    Checkpoint *checkpoint = checkpoint_open(path, &err);
-    if (!checkpoint) fail_msg("%s", err.text);
-    assert_string_equal(checkpoint_format(checkpoint), "flax");
-    return checkpoint;
-}
-
 static const StateDict *part(const Checkpoint *checkpoint, const char *path)
 {
     const Container *container = checkpoint_find_container(checkpoint, path);
@@ -111,7 +102,7 @@ static void test_a_model(void **state)
 {
     (void)state;
     Error err = {0};
-    Checkpoint *checkpoint = must_open_file("tests/data/flax/model.msgpack");
+    Checkpoint *checkpoint = open_path_as("flax", "tests/data/flax/model.msgpack");
     assert_string_equal(checkpoint_choose(checkpoint, NULL, &err)->path, "");
     assert_int_equal(dict_count(part(checkpoint, "")), 17);
     assert_int_equal(dict_count(part(checkpoint, "params")), 15);
@@ -133,7 +124,7 @@ static void test_a_model(void **state)
 static void test_a_training_state(void **state)
 {
     (void)state;
-    Checkpoint *checkpoint = must_open_file("tests/data/flax/state.msgpack");
+    Checkpoint *checkpoint = open_path_as("flax", "tests/data/flax/state.msgpack");
     const StateDict *all = part(checkpoint, "");
     assert_null(dict_find(all, "opt_state.0.count"));
     assert_non_null(dict_find(all, "params.odd.key.w"));
@@ -152,7 +143,7 @@ static void test_a_training_state(void **state)
 static void test_arrays_in_chunks_are_one(void **state)
 {
     (void)state;
-    Checkpoint *checkpoint = must_open_file("tests/data/flax/chunks.msgpack");
+    Checkpoint *checkpoint = open_path_as("flax", "tests/data/flax/chunks.msgpack");
     const Tensor *big = find(checkpoint, "", "params.big");
     assert_int_equal(big->rank, 3);
     assert_int_equal(big->dims[1], 5);

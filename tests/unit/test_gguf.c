@@ -114,14 +114,6 @@ static void find(Text *file, FindingLevel level, const char *kind, const char *w
     checkpoint_unref(checkpoint);
 }
 
-static Checkpoint *must_open(const char *path)
-{
-    Error err = {0};
-    Checkpoint *checkpoint = checkpoint_open(path, &err);
-    if (!checkpoint) fail_msg("%s", err.text);
-    return checkpoint;
-}
-
 /* -- Good files ------------------------------------------------------------------------ */
 
 static void test_keys_of_every_type(void **state)
@@ -135,7 +127,7 @@ static void test_keys_of_every_type(void **state)
         {"a.few", "[1, 2, 3]"}, {"a.words", "[\"eins\", \"zwei\"]"},
         {"tokenizer.ggml.tokens", "[500 strings]"}, {"tokenizer.ggml.scores", "[100 f32]"},
     };
-    Checkpoint *checkpoint = must_open("tests/data/gguf/keys.gguf");
+    Checkpoint *checkpoint = open_path_as("gguf", "tests/data/gguf/keys.gguf");
     assert_string_equal(checkpoint_format(checkpoint), "gguf");
     assert_int_equal(dict_count(dict_of(checkpoint)), 0);
     assert_int_equal(dict_metadata_count(dict_of(checkpoint)), countof(expected));
@@ -178,7 +170,7 @@ static void test_shapes_are_turned_round(void **state)
 static void test_big_endian(void **state)
 {
     (void)state;
-    Checkpoint *checkpoint = must_open("tests/data/gguf/big.gguf");
+    Checkpoint *checkpoint = open_path_as("gguf", "tests/data/gguf/big.gguf");
     const StateDict *dict = dict_of(checkpoint);
     assert_int_equal(dict_count(dict), 10);
     for (size_t i = 0; i < 7; i++) {
@@ -632,7 +624,7 @@ static void test_long_names(void **state)
 
 static void check_whole(const char *path)
 {
-    Checkpoint *checkpoint = must_open(path);
+    Checkpoint *checkpoint = open_path_as("gguf", path);
     const StateDict *dict = dict_of(checkpoint);
     assert_int_equal(dict_count(dict), 5);
     for (size_t i = 0; i < 5; i++) {
@@ -711,7 +703,7 @@ static void test_a_part_alone(void **state)
     start(&file, 0, 2);
     put_key(&file, "split.no", 2, 1, 2);
     put_key(&file, "split.count", 2, 3, 2);
-    find(&file, FINDING_WARNING, "file", "part 2 of 3 of a split model; only this part is listed");
+    find(&file, FINDING_WARNING, "part", "part 2 of 3 of a split model; only this part is listed");
     start(&file, 0, 1);
     put_key(&file, "split.count", 5, (uint64_t)-3, 4);
     refuse(&file, ERR_FORMAT, "'split.count' is no whole number from 0 on");

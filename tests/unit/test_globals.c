@@ -313,7 +313,7 @@ static void test_decoys_before_a_nested_pickle(void **state)
     text_addn(&pickle, BYTES("C\x0E" "cos\nsystem\n)R." "l."));
     scan_bytes_of(&scan, pickle.bytes, pickle.length);
     assert_null(find(&scan, "os", "system"));
-    assert_non_null(strstr(scan.files[0].error, "1 byte strings that may be pickles were not "
+    assert_non_null(strstr(scan.files[0].errors[0], "1 byte strings that may be pickles were not "
                                                 "scanned, more than the limit of 4096 (--limit "
                                                 "nested-pickles=N"));
     scan_done(&scan);
@@ -339,7 +339,7 @@ static void test_nested_text_that_is_too_long(void **state)
     text_addc(&pickle, '.');
     assert_true(limit_set("nested-bytes=10k", NULL));
     scan_bytes_of(&scan, pickle.bytes, pickle.length);
-    assert_non_null(strstr(scan.files[0].error, "--limit nested-bytes=N"));
+    assert_non_null(strstr(scan.files[0].errors[0], "--limit nested-bytes=N"));
     scan_done(&scan);
     assert_true(limit_set("nested-bytes=67108864", NULL));
     expect_name(&scan, pickle.bytes, pickle.length, "os", "system", 0);
@@ -394,7 +394,7 @@ static void test_nesting_has_an_end(void **state)
     }
     scan_bytes_of(&scan, outer.bytes, outer.length);
     assert_null(find(&scan, "os", "system"));
-    assert_non_null(strstr(scan.files[0].error, "--limit inner-depth=N"));
+    assert_non_null(strstr(scan.files[0].errors[0], "--limit inner-depth=N"));
     scan_done(&scan);
     text_done(&inner);
     text_done(&outer);
@@ -491,7 +491,7 @@ static void test_a_broken_zip_says_so(void **state)
     (void)state;
     GlobalScan scan;
     scan_bytes_of(&scan, BYTES("PK\3\4 and nothing else"));
-    assert_non_null(scan.files[0].error);
+    assert_true(scan.files[0].error_count > 0);
     assert_int_equal(scan.pickle_count, 0);
     scan_done(&scan);
     /* cut before its directory: what stands in front is seen */
@@ -501,9 +501,85 @@ static void test_a_broken_zip_says_so(void **state)
     for (size_t cut = 1; cut < file.length - 60; cut++) {
         scan_bytes_of(&scan, file.bytes, file.length - cut);
         if (file.length - cut > 70) assert_non_null(find(&scan, "os", "system"));
-        assert_non_null(scan.files[0].error);
+        assert_true(scan.files[0].error_count > 0);
         scan_done(&scan);
     }
+    text_done(&file);
+}
+
+/* As in .distcp files: each zip counts from its own beginning; the first two lie
+ * where no end record can be looked for. */
+static void test_zips_in_a_row(void **state)
+{
+    (void)state;
+    enum { LONG = 17 << 20 };
+    GlobalScan scan;
+    Text file = {0};
+    char *numbers = mem_alloc(LONG);
+    const Record first[] = {{"a/data.pkl", BYTES("\x80\x02}.")}}, second[] = {{"a/data.pkl", EVIL}};
+    const Record third[] = {{"a/data.pkl", BYTES("\x80\x02N.")}, {"a/data/0", numbers, LONG}};
+    for (int i = 0; i < 3; i++) {
+        Text one = {0};
+        make_zip(&one, i == 0 ? first : i == 1 ? second : third, i == 2 ? 2 : 1);
+        text_addn(&file, one.bytes, one.length);
+        text_done(&one);
+    }
+    scan_bytes_of(&scan, file.bytes, file.length);
+    assert_int_equal(scan.files[0].error_count, 0);
+    assert_int_equal(scan.pickle_count, 3);
+    assert_non_null(strstr(find(&scan, "os", "system")->places[0].member, " > a/data.pkl"));
+    assert_true(has_prefix(find(&scan, "os", "system")->places[0].member, "zip at byte 1"));
+    assert_int_equal(scan.files[0].torch, SCAN_NO_TORCH);
+    scan_done(&scan);
+    /* something that is no zip stands in front of them: no row, and the beginning is searched */
+    scan_bytes_of(&scan, file.bytes + 1, file.length - 1);
+    assert_int_equal(scan.use_count, 0);
+    scan_done(&scan);
+    free(numbers);
+    text_done(&file);
+}
+
+/* The last end record names the first zip's directory: both are looked into. */
+static void test_zips_of_one_size_in_a_row(void **state)
+{
+    (void)state;
+    GlobalScan scan;
+    Text file = {0};
+    const Record evil = {"a/data.pkl", EVIL};
+    char *same = mem_alloc(evil.n);
+    memcpy(same, "\x80\x02N.", 4);
+    const Record good = {"a/data.pkl", same, evil.n};
+    for (int i = 0; i < 2; i++) {
+        Text zip = {0};
+        make_zip(&zip, i ? &evil : &good, 1);
+        text_addn(&file, zip.bytes, zip.length);
+        text_done(&zip);
+    }
+    scan_bytes_of(&scan, file.bytes, file.length);
+    assert_non_null(find(&scan, "os", "system"));
+    scan_done(&scan);
+    free(same);
+    text_done(&file);
+}
+
+static void test_every_error_of_a_file_is_kept(void **state)
+{
+    (void)state;
+    enum { MEMBERS = SCAN_ERRORS + 5 };
+    GlobalScan scan;
+    Text file = {0};
+    char names[MEMBERS][8];
+    Record records[MEMBERS];
+    for (int i = 0; i < MEMBERS; i++) {
+        snprintf(names[i], sizeof names[i], "m%02d.zip", i);
+        records[i] = (Record){names[i], BYTES("PK\3\4 and nothing else")};
+    }
+    make_zip(&file, records, MEMBERS);
+    scan_bytes_of(&scan, file.bytes, file.length);
+    assert_int_equal(scan.files[0].error_count, MEMBERS);
+    assert_non_null(strstr(scan.files[0].errors[0], "m00.zip"));
+    assert_non_null(strstr(scan.files[0].errors[SCAN_ERRORS - 1], "m19.zip"));
+    scan_done(&scan);
     text_done(&file);
 }
 
@@ -639,8 +715,8 @@ static void test_folders_that_are_too_much(void **state)
     assert_true(limit_set("inner-depth=0", &err));
     assert_true(scan_path(&scan, "tests/data", &err));
     for (size_t i = 0; i < scan.file_count; i++)
-        deep += scan.files[i].error &&
-                strstr(scan.files[i].error, "folders inside folders, to a depth more than") != NULL;
+        deep += scan.files[i].error_count &&
+                strstr(scan.files[i].errors[0], "folders inside folders, to a depth more than") != NULL;
     assert_true(deep > 5);
     scan_done(&scan);
     assert_true(limit_set("inner-depth=3", &err));
@@ -752,6 +828,9 @@ int main(void)
         TEST(test_members_of_zips),
         TEST(test_source_text_is_no_pickle),
         TEST(test_a_broken_zip_says_so),
+        cmocka_unit_test(test_zips_in_a_row),
+        cmocka_unit_test(test_zips_of_one_size_in_a_row),
+        cmocka_unit_test(test_every_error_of_a_file_is_kept),
         TEST(test_arrays_of_objects),
         TEST(test_members_of_tars),
         TEST(test_every_pickle_of_a_legacy_stream),

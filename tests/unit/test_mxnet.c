@@ -55,15 +55,6 @@ static void refuse(Text *file, ErrorCode code, const char *words)
     refuse_as(&format_mxnet, "x.params", file, code, words);
 }
 
-static Checkpoint *must_open(const char *path)
-{
-    Error err = {0};
-    Checkpoint *checkpoint = checkpoint_open(path, &err);
-    if (!checkpoint) fail_msg("%s", err.text);
-    assert_string_equal(checkpoint_format(checkpoint), "mxnet");
-    return checkpoint;
-}
-
 static const Tensor *find(const Checkpoint *checkpoint, const char *name)
 {
     const Tensor *tensor = dict_find(checkpoint_find_container(checkpoint, "")->dict, name);
@@ -99,7 +90,7 @@ static const double weight[] = {-3, -2.5, -2, -1.5, -1, -.5, 0, .5, 1, 1.5, 2, 2
 static void test_before_v1(void **state)
 {
     (void)state;
-    Checkpoint *checkpoint = must_open("tests/data/mxnet/v0.params");
+    Checkpoint *checkpoint = open_path_as("mxnet", "tests/data/mxnet/v0.params");
     expect(checkpoint, "arg:fc_weight", DT_F32, "4x3", weight);
     expect(checkpoint, "arg:fc_bias", DT_F32, "4", (double[]){1, 2, 3, 4});
     expect_finding(checkpoint, "empty", "'aux:none' has no values");
@@ -109,7 +100,7 @@ static void test_before_v1(void **state)
 static void test_v1(void **state)
 {
     (void)state;
-    Checkpoint *checkpoint = must_open("tests/data/mxnet/v1.params");
+    Checkpoint *checkpoint = open_path_as("mxnet", "tests/data/mxnet/v1.params");
     expect(checkpoint, "arg:fc_weight", DT_F32, "4x3", weight);
     expect(checkpoint, "arg:wide", DT_F64, "2", (double[]){1.5, -2});
     expect(checkpoint, "aux:bytes", DT_U8, "3", (double[]){1, 2, 255});
@@ -119,7 +110,7 @@ static void test_v1(void **state)
 static void test_v2(void **state)
 {
     (void)state;
-    Checkpoint *checkpoint = must_open("tests/data/mxnet/v2.params");
+    Checkpoint *checkpoint = open_path_as("mxnet", "tests/data/mxnet/v2.params");
     expect(checkpoint, "arg:conv0_weight", DT_F32, "2x1x3x2", weight);
     expect(checkpoint, "arg:bn_gamma", DT_F16, "4", (double[]){1, 2, 3, 4});
     expect(checkpoint, "int", DT_I32, "2", (double[]){-1, 7});
@@ -134,7 +125,7 @@ static void test_v2(void **state)
 static void test_v3(void **state)
 {
     (void)state;
-    Checkpoint *checkpoint = must_open("tests/data/mxnet/v3.params");
+    Checkpoint *checkpoint = open_path_as("mxnet", "tests/data/mxnet/v3.params");
     expect(checkpoint, "features.0.scale", DT_F32, "", (double[]){2.5});
     expect(checkpoint, "mask", DT_BOOL, "3", (double[]){1, 0, 1});
     expect(checkpoint, "short", DT_I16, "2", (double[]){-300, 300});
@@ -148,7 +139,7 @@ static void test_v3(void **state)
 static void test_list_has_numbers_for_names(void **state)
 {
     (void)state;
-    Checkpoint *checkpoint = must_open("tests/data/mxnet/list.params");
+    Checkpoint *checkpoint = open_path_as("mxnet", "tests/data/mxnet/list.params");
     expect(checkpoint, "[0]", DT_F32, "2", (double[]){1, 2});
     expect(checkpoint, "[1]", DT_F32, "1", (double[]){3});
     checkpoint_unref(checkpoint);
@@ -159,7 +150,7 @@ static void test_sparse_is_shown_with_its_parts(void **state)
     (void)state;
     Error err = {0};
     char raw[256];
-    Checkpoint *checkpoint = must_open("tests/data/mxnet/sparse.params");
+    Checkpoint *checkpoint = open_path_as("mxnet", "tests/data/mxnet/sparse.params");
     const Tensor *whole = find(checkpoint, "embedding");
     assert_int_equal(whole->dims[0], 5);
     assert_true(whole->encoding->opaque);

@@ -264,6 +264,32 @@ static void test_npz_with_a_damaged_member(void **state)
     refuses_bytes(&zip, ERR_FORMAT, "x.bin::b.npy: is no .npy");
 }
 
+/* Text and records beside the weights are left out and named; other damage still refuses. */
+static void test_npz_with_members_without_numbers(void **state)
+{
+    (void)state;
+    Checkpoint *c = open_fixture(DATA "labels.npz");
+    assert_int_equal(dict_count(container(c, "")->dict), 1);
+    counts(tensor_at(c, "", "w"));
+    assert_int_equal(checkpoint_finding_count(c), 2);
+    const Finding *one = checkpoint_finding(c, 0);
+    assert_int_equal(one->level, FINDING_NOTE);
+    assert_string_equal(one->kind, "object");
+    assert_string_equal(one->tensor, "names.npy");
+    assert_string_equal(one->what, "'names.npy' is left out: its elements are of the type '<U3', no "
+                        "numbers that tenon knows; save them as numbers");
+    assert_non_null(strstr(checkpoint_finding(c, 1)->what, "'ages.npy' is left out: it holds records"));
+    checkpoint_unref(c);
+    Text text = npy_of("{'descr': '<U1', 'fortran_order': False, 'shape': (1, ), }", "\0\0\0\0", 4);
+    Text late = npy_of("{'descr': '<i2', 'fortran_order': False, 'shape': (9, ), }", "\0\0", 2);
+    const Record records[] = {{"a.npy", text.bytes, text.length}, {"b.npy", late.bytes, late.length}};
+    Text zip = {0};
+    make_zip(&zip, records, 2);
+    text_done(&text);
+    text_done(&late);
+    refuses_bytes(&zip, ERR_FORMAT, "x.bin::b.npy: its array i16 9 needs 18 bytes");
+}
+
 #define TEST(test) cmocka_unit_test(test)
 
 int main(void)
@@ -285,6 +311,7 @@ int main(void)
         TEST(test_object_array_without_its_pickle),
         TEST(test_cut_everywhere),
         TEST(test_npz_with_a_damaged_member),
+        TEST(test_npz_with_members_without_numbers),
     };
     return cmocka_run_group_tests_name("npy", tests, NULL, NULL);
 }

@@ -123,5 +123,5 @@ int main(void)
         cmocka_unit_test(test_headers), cmocka_unit_test(test_values_are_row_major),
         cmocka_unit_test(test_what_numpy_lacks),
         cmocka_unit_test(test_no_tensors)};
-    return cmocka_run_group_tests(tests, enter_folder, remove_folder);
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

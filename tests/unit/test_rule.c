@@ -1,24 +1,7 @@
 /* Rule text as tenon-rules(5) has it, sentence by sentence; `sub` lines; the conversions that
  * people use, each with the keys of its models. */
-#include "tests/unit/test.h"
-
 #include "tests/unit/rule_host.h"
-
-static Arena *arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
+#include "tests/unit/pattern_maker.h"
 
 static RuleBlock parse(const char *text)
 {

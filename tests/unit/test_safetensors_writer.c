@@ -169,5 +169,5 @@ int main(void)
         cmocka_unit_test(test_metadata),    cmocka_unit_test(test_sorted_metadata),
         cmocka_unit_test(test_packed),      cmocka_unit_test(test_refusals),
     };
-    return cmocka_run_group_tests(tests, enter_folder, remove_folder);
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

@@ -258,6 +258,22 @@ static void test_module_pickled_whole(void **state)
     checkpoint_unref(c);
 }
 
+/* Parts stand where those of a saved state dict would, and know the tensor that they make. */
+static void test_sparse_buffers_of_a_module(void **state)
+{
+    (void)state;
+    Checkpoint *c = open_fixture(DATA "made.pth");
+    has_keys(c, "net", "w adjacent inner.csr ");
+    has_keys(c, "net.adjacent", "indices values ");
+    has_keys(c, "net[\"inner.csr\"]", "crow_indices col_indices values ");
+    assert_int_equal(checkpoint_container_count(c), 3);
+    assert_ptr_equal(checkpoint_find_parts(c, tensor_at(c, "net", "inner.csr")),
+                     container(c, "net[\"inner.csr\"]"));
+    assert_null(checkpoint_find_parts(c, tensor_at(c, "net", "w")));
+    assert_ptr_equal(checkpoint_choose(c, NULL, NULL), container(c, "net"));
+    checkpoint_unref(c);
+}
+
 static void test_tensors_that_pickle_dumped(void **state)
 {
     (void)state;
@@ -299,6 +315,7 @@ int main(void)
         TEST(test_layouts_of_pytorch),
         TEST(test_distributed_tensors),
         TEST(test_module_pickled_whole),
+        TEST(test_sparse_buffers_of_a_module),
         TEST(test_tensors_that_pickle_dumped),
         TEST(test_keys_of_all_kinds),
     };

@@ -1,31 +1,5 @@
 /* Templates: the right-hand sides of rules, as tenon-rules(5) has them. */
-#include "tests/unit/test.h"
-
-#include "loader/align/pattern.h"
-
-static Arena *arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
-
-static Pattern *compile(const char *text)
-{
-    Error err = {0};
-    Pattern *pattern = pattern_compile(arena, text, strlen(text), &err);
-    if (!pattern) fail_msg("%s: %s", text, err.text);
-    return pattern;
-}
+#include "tests/unit/pattern_maker.h"
 
 static int compile_expression(void *host, const char *text, size_t n, Error *err)
 {

@@ -275,6 +275,7 @@ static void test_quantized_sparse_and_meta_are_shown(void **state)
     assert_string_equal(s->encoding->note, "sparse COO, 3 values stored");
     assert_null(m->storage);
     assert_int_equal(m->dtype, DT_F16);
+    assert_string_equal(m->encoding->note, "no data (device meta)");
     checkpoint_unref(c);
 }
 

@@ -508,6 +508,26 @@ static void test_broken_file_in_a_zip_of_several(void **state)
     text_done(&saved);
 }
 
+/* Nobody took the only text for a checkpoint: the zip is refused, not the text as a listing. */
+static void test_zip_of_one_text(void **state)
+{
+    (void)state;
+    static const struct { Record record; const char *words; } cases[] = {
+        {{"notes.txt", BYTES("hello world")},
+         "x.pth: is a zip, but none that PyTorch wrote, and no file in it is a checkpoint: notes.txt"},
+        {{"empty", "", 0}, "no file in it is a checkpoint: empty"},
+        {{"a.html", BYTES("<html><body>")}, "no file in it is a checkpoint: a.html"},
+        {{"keys.txt", BYTES("w torch.Size([2, 3])\n")},
+         "x.pth::keys.txt: is a listing of tensors, which is not looked for in a zip; unzip it"},
+        {{"net.pth", BYTES("")}, "x.pth::net.pth: the file is empty"},
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        Error err = {0};
+        assert_null(open_records(&cases[i].record, 1, &err));
+        assert_error_has(err, cases[i].words);
+    }
+}
+
 /* Each level is a file inside a file. */
 static void test_zips_in_zips(void **state)
 {
@@ -605,6 +625,7 @@ int main(void)
         cmocka_unit_test(test_fixture_of_torch_hub),
         cmocka_unit_test(test_fixture_of_stable_baselines),
         cmocka_unit_test(test_broken_file_in_a_zip_of_several),
+        cmocka_unit_test(test_zip_of_one_text),
         cmocka_unit_test(test_zips_in_zips),
         cmocka_unit_test(test_too_many_tensors_in_all_files),
         cmocka_unit_test(test_files_whose_names_differ_in_case),

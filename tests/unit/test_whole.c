@@ -402,5 +402,5 @@ int main(void)
         TEST(test_a_source_without_a_tree),
         TEST(test_formats_that_hold_tensors_alone),
     };
-    return cmocka_run_group_tests(tests, enter_folder, remove_folder);
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

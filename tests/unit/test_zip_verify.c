@@ -253,16 +253,23 @@ static void test_descriptor_that_is_not_there(void **state)
     sound_finds(&sound, "error local-header: a/data/1");
 }
 
+/* A sound file with one member more. */
+static Text make_with(Sound *sound, const Piece *piece)
+{
+    Text file = {0};
+    Piece pieces[PIECES + 1];
+    begin(sound);
+    memcpy(pieces, sound->pieces, sizeof sound->pieces);
+    pieces[PIECES] = *piece;
+    make_file(&file, pieces, countof(pieces), 0, 0, 0);
+    return file;
+}
+
 /* A member that opening does not look into; its local header, from byte `at` on, says otherwise. */
 static void note_finds(size_t at, const char *bytes, size_t n, const char *expected)
 {
     Sound sound;
-    begin(&sound);
-    Text file = {0};
-    Piece pieces[PIECES + 1];
-    memcpy(pieces, sound.pieces, sizeof sound.pieces);
-    pieces[PIECES] = (Piece){.name = "a/note", .bytes = "x", .n = 1};
-    make_file(&file, pieces, countof(pieces), 0, 0, 0);
+    Text file = make_with(&sound, &(Piece){.name = "a/note", .bytes = "x", .n = 1});
     char *name = memmem(file.bytes, file.length, "a/note", 6);
     memcpy(name - 30 + at, bytes, n);
     finds_in(&file, expected);
@@ -342,12 +349,7 @@ static void test_names_that_differ_in_case(void **state)
 {
     (void)state;
     Sound sound;
-    begin(&sound);
-    Text file = {0};
-    Piece pieces[PIECES + 1];
-    memcpy(pieces, sound.pieces, sizeof sound.pieces);
-    pieces[PIECES] = (Piece){.name = "a/DATA.pkl", .bytes = "x", .n = 1};
-    make_file(&file, pieces, countof(pieces), 0, 0, 0);
+    Text file = make_with(&sound, &(Piece){.name = "a/DATA.pkl", .bytes = "x", .n = 1});
     finds_in(&file, "error case: a/DATA.pkl");
     text_done(&file);
     text_done(&sound.pickle);
@@ -357,12 +359,7 @@ static void test_storage_that_nothing_refers_to(void **state)
 {
     (void)state;
     Sound sound;
-    begin(&sound);
-    Text file = {0};
-    Piece pieces[PIECES + 1];
-    memcpy(pieces, sound.pieces, sizeof sound.pieces);
-    pieces[PIECES] = (Piece){.name = "a/data/7", .bytes = "xyz", .n = 3};
-    make_file(&file, pieces, countof(pieces), 0, 0, 0);
+    Text file = make_with(&sound, &(Piece){.name = "a/data/7", .bytes = "xyz", .n = 3});
     finds_in(&file, "warning unreferenced: a/data/7");
     text_done(&file);
     text_done(&sound.pickle);
@@ -376,11 +373,7 @@ static void test_alignment(void **state)
     sound.pieces[FORMAT].bytes = "0";
     sound.pieces[SECOND].align = false;
     sound.pieces[SECOND].gap = 1;
-    Text file = {0};
-    make_file(&file, sound.pieces, PIECES, 0, 0, 0);
-    finds_in(&file, "warning hole: - | warning unaligned: a/data/1");
-    text_done(&file);
-    text_done(&sound.pickle);
+    sound_finds(&sound, "warning hole: - | warning unaligned: a/data/1");
 }
 
 static void test_layout_that_is_not_kept(void **state)

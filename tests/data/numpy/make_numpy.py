@@ -64,6 +64,8 @@ def main():
                "extra": np.array({"deep": count("f4", 2)}, dtype=object)}
     np.savez(path("stored.npz"), **members)
     np.savez_compressed(path("deflated.npz"), **members)
+    np.savez(path("labels.npz"), w=count("f4", 2, 3), names=np.array(["cat", "dog"]),
+             ages=np.zeros(2, [("weight", "f4"), ("age", "i4")]))
     with open(path("several.pkl"), "wb") as out:
         pickle.dump({"w": count("f4", 2, 3)}, out)
         pickle.dump([count("i4", 3), "text"], out, 2)

@@ -47,6 +47,17 @@ class Block(torch.nn.Module):
         self.loose = count(5)
 
 
+class Graph(torch.nn.Module):
+    """A module with sparse buffers, one of them in a module of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(count(2))
+        self.register_buffer("adjacent", sparse()["coo"])
+        self.inner = torch.nn.Module()
+        self.inner.register_buffer("csr", sparse()["csr"])
+
+
 def dtensor():
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
@@ -86,7 +97,9 @@ def main():
     torch.manual_seed(0)
     torch.save(sparse(), path("sparse.pth"))
     torch.save({"epoch": 3, "model": Block(), "ema": None}, path("module.pth"))
+    torch.save({"net": Graph()}, path("made.pth"))
     torch.save(dtensor(), path("dtensor.pth"))
+    torch.save({"w": torch.empty(3, 4, device="meta"), "b": count(2)}, path("meta.pth"))
     for protocol in (2, 4):
         with open(path(f"tensors{protocol}.pkl"), "wb") as out:
             view = count(2, 3)
