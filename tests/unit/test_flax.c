@@ -98,6 +98,33 @@ static void expect_counted(const Tensor *tensor, double first)
 
 /* -- What flax wrote ------------------------------------------------------------------- */
 
+/* A step and a name beside the arrays are metadata; other kinds, and long texts, are not. */
+static void test_plain_values_are_metadata(void **state)
+{
+    (void)state;
+    Text file = {0};
+    text_addc(&file, (char)0x85);
+    add_text(&file, "w");
+    add_array(&file, "float32", 1, (const unsigned[]){2}, 8);
+    add_text(&file, "step");
+    text_addc(&file, 7);
+    add_text(&file, "less");
+    text_addc(&file, (char)0xFB);
+    add_text(&file, "name");
+    add_text(&file, "tiny");
+    add_text(&file, "on");
+    text_addc(&file, (char)0xC3);
+    Checkpoint *checkpoint = must_open(&file);
+    const StateDict *dict = checkpoint_find_container(checkpoint, "")->dict;
+    assert_int_equal(dict_metadata_count(dict), 3);
+    static const MetadataItem wanted[] = {{"step", "7"}, {"less", "-5"}, {"name", "tiny"}};
+    for (size_t i = 0; i < countof(wanted); i++) {
+        assert_string_equal(dict_metadata(dict, i).key, wanted[i].key);
+        assert_string_equal(dict_metadata(dict, i).value, wanted[i].value);
+    }
+    checkpoint_unref(checkpoint);
+}
+
 static void test_a_model(void **state)
 {
     (void)state;
@@ -504,6 +531,7 @@ static void test_what_is_taken_for_flax(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_values_are_metadata),
         cmocka_unit_test(test_a_model),
         cmocka_unit_test(test_a_training_state),
         cmocka_unit_test(test_arrays_in_chunks_are_one),

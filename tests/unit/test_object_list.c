@@ -45,6 +45,41 @@ static void test_values(void **state)
                           "\"data\":5}],\"objects_cut\":{\"deeper\":0,\"more\":0}}");
 }
 
+/* What has no objects: metadata as text, then the tensors of the dict that holds all; of other dicts
+ * their size. The limit counts the same. */
+static void test_formats_without_objects(void **state)
+{
+    (void)state;
+    Error err = {0};
+    Checkpoint *checkpoint = checkpoint_new("x", "gguf");
+    StateDict *all = dict_new(), *part = dict_new();
+    const Tensor tensor = {.name = "w", .dtype = DT_F32};
+    dict_add_metadata(all, "general.name", "tiny");
+    assert_true(dict_add(all, &tensor));
+    checkpoint_add_container(checkpoint, "", all, 0, false);
+    checkpoint_add_container(checkpoint, "part", part, 0, false);
+    static const char *const wanted[] = {
+        "{\"objects\":[{\"path\":\"\",\"value\":\"dict (2)\",\"kind\":\"dict\"},{\"path\":"
+        "\"general.name\",\"value\":\"str \\\"tiny\\\"\",\"kind\":\"str\",\"data\":\"tiny\"},"
+        "{\"path\":\"w\",\"value\":\"tensor f32 ",
+        "{\"path\":\"part\",\"value\":\"dict (0)\",\"kind\":\"dict\"}],\"objects_cut\":{"
+        "\"deeper\":0,\"more\":0}}",
+        "\"objects_cut\":{\"deeper\":0,\"more\":3}}"};
+    for (size_t i = 0; i < countof(wanted); i++) {
+        if (i == 2) assert_true(limit_set("objects=1", &err));
+        Text out = {0};
+        JsonWriter *json = json_writer_new(&out, false);
+        json_map(json);
+        object_list_json(checkpoint, json);
+        json_end(json);
+        json_writer_free(json);
+        if (!strstr(out.bytes, wanted[i])) fail_msg("%s\nlacks\n%s", out.bytes, wanted[i]);
+        text_done(&out);
+    }
+    assert_true(limit_set("objects=1000000", &err));
+    checkpoint_unref(checkpoint);
+}
+
 static void test_paths(void **state)
 {
     (void)state;
@@ -139,7 +174,8 @@ static void test_tensors_say_where_they_lie(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_formats_without_objects),
+        cmocka_unit_test(test_paths),
         cmocka_unit_test(test_shared_and_cyclic_nodes), cmocka_unit_test(test_deep_trees),
         cmocka_unit_test(test_long_names_above_many_items),
         cmocka_unit_test(test_the_limit_of_objects),
