@@ -484,9 +484,6 @@ void checkpoint_show_empty(const Checkpoint *checkpoint, Text *out)
     text_addf(out, "there are no tensors in it%s%s", there.length ? "; it holds " : "",
               text_string(&there));
     text_done(&there);
-    for (size_t i = 0; i < checkpoint->finding_count; i++)
-        if (strcmp(checkpoint->findings[i].kind, "depth") == 0)
-            text_addf(out, "; %s", checkpoint->findings[i].what);
 }
 
 /* Sets the error, with what the file holds instead, and what was not looked at; always NULL. */
@@ -494,6 +491,9 @@ static const Container *refuse_empty(const Checkpoint *checkpoint, Error *err)
 {
     Text what = {0};
     checkpoint_show_empty(checkpoint, &what);
+    for (size_t i = 0; i < checkpoint->finding_count; i++)
+        if (strcmp(checkpoint->findings[i].kind, "depth") == 0)
+            text_addf(&what, "; %s", checkpoint->findings[i].what);
     error_set(err, ERR_NOT_FOUND, "%s: %s", checkpoint->path, text_string(&what));
     text_done(&what);
     return NULL;
