@@ -3,6 +3,7 @@ import json
 import unittest
 
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from oracle import Case
@@ -163,6 +164,48 @@ class Groups(Case):
         names, _ = self.groups(net(), 'freeze "l0.*"')
         with self.assertRaises(KeyError):
             names["param_groups"](nn.Linear(2, 2))
+
+
+class Meta(Case):
+    def setUp(self):
+        super().setUp()
+        self.args = {"lr": 0.1, "sizes": [1, 2, (3, None)], "name": "\u00e9", "big": 1 << 40}
+        torch.save({"state_dict": {"a": torch.arange(3.0)}, "epoch": 6, "best": 0.25,
+                    "args": self.args, "odd": torch.zeros(2)}, self.path("source.pth"))
+
+    def convert(self, code, out, *args, status=0):
+        return self.tenon("align", self.path("source.pth"), "-e", code, "-o", self.path(out), *args,
+                          status=status)
+
+    def test_pth(self):
+        self.convert('meta.keep("epoch", "args", "args.lr") meta{arch="net", ids={1, 2}, fine=true}',
+                     "out.pth")
+        made = torch.load(self.path("out.pth"), weights_only=True)
+        self.assertEqual(list(made["state_dict"]), ["a"])
+        self.assertTrue(torch.equal(made.pop("state_dict")["a"], torch.arange(3.0)))
+        self.assertEqual(made, {"epoch": 6, "args": self.args, "lr": 0.1, "arch": "net",
+                                "ids": [1, 2], "fine": True})
+        self.convert('meta.keep "epoch"', "under.pth", "--under", "model")
+        made = torch.load(self.path("under.pth"), weights_only=True)
+        self.assertEqual(list(made), ["model", "epoch"])
+
+    def test_whole(self):
+        self.convert("meta{epoch=7, arch='net'}", "whole.pth", "--whole")
+        made = torch.load(self.path("whole.pth"), weights_only=True)
+        self.assertEqual((made["epoch"], made["arch"], made["best"]), (7, "net", 0.25))
+        torch.save({"a": torch.ones(1)}, self.path("flat.pth"))
+        self.tenon("align", self.path("flat.pth"), "-e", "meta{epoch=7}", "--whole", "-o",
+                   self.path("nested.pth"))
+        made = torch.load(self.path("nested.pth"), weights_only=True)
+        self.assertEqual((list(made), list(made["state_dict"])), (["state_dict", "epoch"], ["a"]))
+
+    def test_safetensors(self):
+        self.convert('meta.keep("epoch", "best") meta{format="np", note="x"}', "out.safetensors")
+        with safe_open(self.path("out.safetensors"), "pt") as file:
+            self.assertEqual(file.metadata(), {"epoch": "6", "best": "0.25", "format": "np",
+                                               "note": "x"})
+        self.convert('meta.keep "args"', "args.safetensors", status=2)
+        self.convert("meta{a=1}", "a.npz", status=2)
 
 
 if __name__ == "__main__":
