@@ -68,8 +68,8 @@ static bool take_entry(Call *call, MetaRule *rule, Error *err)
     rule->key = take_name(call, -2, err);
     rule->object = lua_type(L, -1) == LUA_TTABLE ? make_list(call) : make_plain(call, -1);
     return (rule->object && *rule->key) ||
-           error_set(err, ERR_RULE, "meta: '%.60s' must be text, a number, true, false, or a list of "
-                     "these, got %s", rule->key, type_name(L, -1));
+           error_set(err, ERR_RULE, "meta: '%.60s' must be text, a number, true, false, or a "
+                     "list of these, got %s", rule->key, type_name(L, -1));
 }
 
 /* In the order of the alphabet, since a Lua table has none. */

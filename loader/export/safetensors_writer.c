@@ -56,8 +56,8 @@ static bool check_meta(const Plan *plan, Error *err)
         if (good) continue;
         Text shown = {0};
         name_show(rule->key, &shown);
-        error_set(err, ERR_UNSUPPORTED, "meta: '%s' is no text or number, and nothing else can stand "
-                  "in the metadata of .safetensors; write .pth", text_string(&shown));
+        error_set(err, ERR_UNSUPPORTED, "meta: '%s' is no text or number, and nothing else can "
+                  "stand in the metadata of .safetensors; write .pth", text_string(&shown));
         text_done(&shown);
         return false;
     }
