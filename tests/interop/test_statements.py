@@ -166,6 +166,95 @@ class Groups(Case):
             names["param_groups"](nn.Linear(2, 2))
 
 
+def suffix_pairs(source, target, segments):
+    """Pet's and maskrcnn-benchmark's choice (detectron2's with segments), as their matrix makes it."""
+    ours, theirs = sorted(target), sorted(source)
+
+    def fits(a, b):
+        return a == b or a.endswith("." + b) if segments else a.endswith(b)
+
+    sizes = torch.tensor([[len(j) if fits(i, j) else 0 for j in theirs] for i in ours])
+    best, index = sizes.max(1)
+    return [(ours[i], theirs[j]) for i, j in enumerate(index.tolist()) if best[i]]
+
+
+class Match(Case):
+    """Random state dicts, paired by the systems' own loops and by match{…}."""
+
+    def random_dicts(self, generator):
+        segments = ["conv1", "conv", "fc", "layer1", "preconv1", "weight", "bias", "rpn", "body"]
+
+        def name():
+            n = int(torch.randint(1, 5, (1,), generator=generator))
+            return ".".join(segments[int(i)] for i in torch.randint(len(segments), (n,),
+                                                                    generator=generator))
+
+        def dict_of(n):
+            return {name(): torch.zeros(int(torch.randint(1, 3, (1,), generator=generator)))
+                    for _ in range(n)}
+
+        return dict_of(6), dict_of(14)
+
+    def pairs(self, source, target, code, status=0):
+        torch.save(source, self.path("source.pth"))
+        torch.save(target, self.path("target.pth"))
+        report = json.loads(self.tenon("align", "--json", self.path("source.pth"),
+                                       self.path("target.pth"), "-e", code, status=status))
+        return {one["target"]: one["sources"][0] for one in report["entries"]
+                if one["status"] == "loaded"}, report
+
+    def test_suffixes(self):
+        keep = ' policy{shape="skip", missing="keep"}'
+        generator = torch.Generator().manual_seed(5)
+        refused = 0
+        for _ in range(40):
+            source, target = self.random_dicts(generator)
+            same = lambda pair: source[pair[1]].shape == target[pair[0]].shape
+            chosen = suffix_pairs(source, target, False)
+            got, _ = self.pairs(source, target,
+                                'match{"suffix", boundary="character", reuse="all"}' + keep)
+            self.assertEqual(got, dict(filter(same, chosen)))
+            once = {}
+            for ours, theirs in chosen:
+                once.setdefault(theirs, ours)
+            got, _ = self.pairs(source, target,
+                                'match{"suffix", boundary="character", once=true}' + keep)
+            self.assertEqual(got, dict(filter(same, ((b, a) for a, b in once.items()))))
+            chosen = list(filter(same, suffix_pairs(source, target, True)))
+            twice = len({b for _, b in chosen}) < len(chosen)
+            refused += twice
+            got, report = self.pairs(source, target, 'match{"suffix"}' + keep, 2 if twice else 0)
+            if not twice:
+                self.assertEqual(got, dict(chosen))
+            else:
+                self.assertIn("fits at least two targets", json.dumps(report["rule_notes"]))
+        self.assertTrue(3 < refused < 37, refused)
+
+    def test_zip(self):
+        generator = torch.Generator().manual_seed(6)
+        for _ in range(20):
+            source, _ = self.random_dicts(generator)
+            other, _ = self.random_dicts(generator)
+            target = dict(list(source.items())[:3] + list(other.items()))
+            wanted = {b: b for (a, x), (b, y) in zip(source.items(), target.items())
+                      if a == b and x.shape == y.shape}
+            got, report = self.pairs(source, target, 'match{"order", name=true, shape=true} '
+                                     'policy{missing="keep"}')
+            self.assertEqual(got, wanted)
+            self.assertEqual({one["how"] for one in report["entries"]} - {"order", "policy"}, set())
+
+    def test_remap(self):
+        source = {"a": torch.arange(24.0).reshape(6, 4), "b": torch.arange(6.0)}
+        target = {"x": torch.zeros(6, 4, 1, 1), "y": torch.zeros(6)}
+        torch.save(source, self.path("source.pth"))
+        torch.save(target, self.path("target.pth"))
+        self.tenon("align", self.path("source.pth"), self.path("target.pth"), "-e",
+                   'match{"order", shape="count", all=true}', "-o", self.path("out.pth"))
+        made = torch.load(self.path("out.pth"), weights_only=True)
+        self.assertTrue(torch.equal(made["x"], source["a"].reshape(6, 4, 1, 1)))
+        self.assertTrue(torch.equal(made["y"], source["b"]))
+
+
 class Meta(Case):
     def setUp(self):
         super().setUp()
