@@ -72,6 +72,16 @@ static bool take_entry(Call *call, MetaRule *rule, Error *err)
                      "list of these, got %s", rule->key, type_name(L, -1));
 }
 
+/* Charged for looking through what is there. */
+static bool add_rule(Call *call, const MetaRule *rule, Error *err)
+{
+    Later *later = draft_later(call->script->draft);
+    if (!sandbox_spend(&call->script->sandbox, later->meta_count))
+        return error_set(err, ERR_LIMIT, "over the limit");
+    later_meta(later, rule);
+    return true;
+}
+
 /* In the order of the alphabet, since a Lua table has none. */
 bool run_meta(Call *call, Error *err)
 {
@@ -86,8 +96,9 @@ bool run_meta(Call *call, Error *err)
         if (!take_entry(call, &rules[count++], err)) return false;
     if (!n) return error_set(err, ERR_RULE, "meta: nothing is given, as in {format=\"pt\"}");
     qsort(rules, n, sizeof *rules, compare_rules);
-    for (size_t i = 0; i < n; i++) later_meta(draft_later(draft), &rules[i]);
-    return true;
+    bool good = true;
+    for (size_t i = 0; good && i < n; i++) good = add_rule(call, &rules[i], err);
+    return good;
 }
 
 /* ---- meta.keep ---- */
@@ -135,7 +146,8 @@ bool run_meta_keep(Call *call, Error *err)
         if (!is_all_plain(object))
             return error_set(err, ERR_RULE, "%s: '%.60s' holds more than numbers, text, lists and "
                              "dicts; --whole carries it", call->name, paths[i]);
-        later_meta(draft_later(draft), &(MetaRule){call->origin, last_part(paths[i]), object});
+        const MetaRule rule = {call->origin, last_part(paths[i]), object};
+        if (!add_rule(call, &rule, err)) return false;
     }
     return true;
 }

@@ -255,6 +255,67 @@ class Match(Case):
         self.assertTrue(torch.equal(made["y"], source["b"]))
 
 
+class Resume(Case):
+    """An optimizer of one group goes on as one of two, in a model with other names."""
+
+    def test_group_of_the_head(self):
+        torch.manual_seed(3)
+        inputs, wanted = torch.randn(8, 3, 2, 2), torch.randn(8, 10)
+
+        def step(model, optimizer, n):
+            for _ in range(n):
+                optimizer.zero_grad()
+                (model(inputs.mean((2, 3), keepdim=True)) - wanted).pow(2).mean().backward()
+                optimizer.step()
+
+        for make in [lambda params: torch.optim.AdamW(params, lr=1e-3, betas=(0.8, 0.9)),
+                     lambda params: torch.optim.SGD(params, lr=1e-3, momentum=0.9)]:
+            old = net()
+            optimizer = make(old.parameters())
+            step(old, optimizer, 3)
+            torch.save({"model": {"module." + key: value for key, value in
+                                  old.state_dict().items()},
+                        "optimizer": optimizer.state_dict()}, self.path("old.pth"))
+            torch.save(net().state_dict(), self.path("new.pth"))
+            self.tenon("align", self.path("old.pth"), self.path("new.pth"), "--whole", "-e",
+                       'unwrap "model" strip "module." optimizer{} freeze "l0.*"\n'
+                       'group("fc.*", {lr=1e-2}) group{weight_decay=0.5}', "-o",
+                       self.path("out.pth"), "--force")
+            names = {}
+            with open(self.path("out.pth.groups.py"), encoding="utf-8") as file:
+                exec(compile(file.read(), "groups.py", "exec"), names)
+            made = torch.load(self.path("out.pth"), weights_only=True)
+            new = net()
+            new.load_state_dict(made["model"])
+            after = make(names["param_groups"](new))
+            after.load_state_dict(made["optimizer"])
+            self.assertEqual([(len(group["params"]), group["lr"], group["weight_decay"])
+                              for group in after.param_groups],
+                             [(59, 1e-3, 0.5), (2, 1e-2, optimizer.defaults["weight_decay"])])
+            head = {id(one) for one in old.fc.parameters()}
+            rest = [one for name, one in old.named_parameters() if id(one) not in head and
+                    not name.startswith("l0.")]
+            before = make([{"params": rest, "weight_decay": 0.5},
+                           {"params": list(old.fc.parameters()), "lr": 1e-2}])
+            for group in before.param_groups:
+                for one in group["params"]:
+                    before.state[one] = {key: value.clone() if torch.is_tensor(value) else value
+                                         for key, value in optimizer.state[one].items()}
+            old.get_parameter("l0.weight").requires_grad_(False)
+            step(old, before, 2)
+            step(new, after, 2)
+            for (name, a), b in zip(old.state_dict().items(), new.state_dict().values()):
+                self.assertTrue(torch.equal(a, b), name)
+
+    def test_what_contradicts(self):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()},
+                   self.path("old.pth"))
+        self.tenon("align", self.path("old.pth"), "-e",
+                   'unwrap "model" optimizer{groups="one"} group("fc.*", {lr=1})', status=2)
+
+
 class Meta(Case):
     def setUp(self):
         super().setUp()
