@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/align/pattern.h"
 #include "loader/align/regex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool changed;
     if (regex && strlen(lines[2]) < 200 &&
         regex_replace(regex, lines[2], 0, &out, &changed, &err) &&
-        out.length > REGEX_NAME_MAX + strlen(lines[2]))
+        out.length > RULE_NAME_MAX + strlen(lines[2]))
         abort();
     text_done(&out);
     regex_free(regex);
