@@ -21,6 +21,7 @@ static const Statement statements[] = {
 #define STATEMENT_ROW(name, args, help) {#name, run_##name},
     STATEMENTS(STATEMENT_ROW)
 #undef STATEMENT_ROW
+    {"meta.keep", run_meta_keep},
 };
 
 /* A source's size is known when its container is: then default limits grow with it. */
@@ -211,12 +212,40 @@ bool run_rules(Call *call, Error *err)
     return apply_rules(call, &block, err);
 }
 
+/* A table that is called as a statement: the table itself is no argument of it. */
+static int call_table(lua_State *L)
+{
+    lua_remove(L, 1);
+    return run_statement(L);
+}
+
+/* `meta` is a statement with another one in it: a table that can be called. On the stack stands
+ * the closure of meta.keep, the last in the table. */
+static void open_meta(lua_State *L)
+{
+    lua_createtable(L, 0, 1);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "keep");
+    lua_createtable(L, 0, 2);
+    for (size_t i = 0; i < countof(statements); i++) {
+        if (strcmp(statements[i].name, "meta") != 0) continue;
+        lua_pushinteger(L, (lua_Integer)i);
+        lua_pushcclosure(L, call_table, 1);
+    }
+    lua_setfield(L, -2, "__call");
+    lua_pushboolean(L, false);
+    lua_setfield(L, -2, "__metatable");      /* nobody else calls call_table */
+    lua_setmetatable(L, -2);
+    lua_setglobal(L, "meta");
+}
+
 /* Each is a closure over its number in the table. */
 void statements_open(lua_State *L)
 {
     for (size_t i = 0; i < countof(statements); i++) {
         lua_pushinteger(L, (lua_Integer)i);
         lua_pushcclosure(L, run_statement, 1);
-        lua_setglobal(L, statements[i].name);
+        if (strcmp(statements[i].name, "meta.keep") == 0) open_meta(L);
+        else lua_setglobal(L, statements[i].name);
     }
 }

@@ -155,6 +155,9 @@ static const char *show_match(Call *call, const MatchRule *rule)
     return shown;
 }
 
+/* What pairing one name may cost, in lines of rule text: a look-up for each of its suffixes. */
+enum { NAME_COST = 50 };
+
 /* Recorded here, carried out when every key has its name. */
 bool run_match(Call *call, Error *err)
 {
@@ -169,6 +172,7 @@ bool run_match(Call *call, Error *err)
         return false;
     if (!draft_target(draft))
         return error_set(err, ERR_RULE, "match: there is no target to match with");
+    if (!charge_lines(call, NAME_COST)) return error_set(err, ERR_LIMIT, "over the limit");
     rule.what = show_match(call, &rule);
     later_match(draft_later(draft), &rule);
     return true;

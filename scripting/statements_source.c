@@ -5,6 +5,9 @@
 #include "loader/format/format.h"
 #include "scripting/statements.h"
 
+/* Instructions that opening a file counts for: a script can open the same ones over and over. */
+enum { OPEN_COST = 1000000 };
+
 /* Where a file lies: as an alias says, else confined as json is. What stands behind "::" is no part
  * of the file's path. */
 static const char *locate(Call *call, const char *name, Error *err)
@@ -38,6 +41,8 @@ bool run_source(Call *call, Error *err)
     const char **specs = arena_alloc(draft_arena(draft), n * sizeof *specs);
     for (size_t i = 0; i < n; i++)
         if (!(specs[i] = locate(call, names[i], err))) return error_prefix(err, "%s", call->name);
+    if (!sandbox_spend(&call->script->sandbox, n * OPEN_COST))
+        return error_set(err, ERR_LIMIT, "over the limit");
     Checkpoint *source = checkpoint_open_several(specs, n, err);
     return source && draft_set_source(draft, source, err);
 }

@@ -35,6 +35,8 @@
     X(group, "\"pattern\", {lr=, …}",                                                          \
       "parameters that an optimizer gets with options of their own; without pattern the rest") \
     X(buffers, "\"pattern\", … | {\"pattern\", …, only=}", "tensors that are no parameters")     \
+    X(meta, "{key=value, …} | meta.keep(\"key\", …)",                                            \
+      "what an output holds beside its tensors; keep takes it from the source")                \
     X(policy, "{shape=, dtype=, missing=, unused=, reuse=, collide=}",                         \
       "what becomes of differences")                                                           \
     X(expect, "{missing=, unused=, shape=, dtype=, loaded=}",                                  \

@@ -224,6 +224,11 @@ const Policy *align_policy(const Alignment *alignment)
     return &alignment->policy;
 }
 
+const Later *align_later(const Alignment *alignment)
+{
+    return draft_later(alignment->draft);
+}
+
 const struct ParamGroups *align_groups(const Alignment *alignment)
 {
     return alignment->groups;

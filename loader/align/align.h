@@ -118,6 +118,8 @@ StateDict *align_target(const Alignment *alignment);                /* NULL with
 const Policy *align_policy(const Alignment *alignment);
 /* What the optimizer statement comes to (optimizer.h); NULL without one, or when it is in error. */
 const struct OptimizerMove *align_optimizer(const Alignment *alignment);
+/* What statements left for whoever writes: meta. */
+const Later *align_later(const Alignment *alignment);
 /* What freeze and group come to (groups.h); NULL without either. */
 const struct ParamGroups *align_groups(const Alignment *alignment);
 /* Whether the shapes differ as those of one architecture in two sizes do: no rule helps. */

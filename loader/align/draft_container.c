@@ -83,6 +83,15 @@ static const char *list_there(Draft *draft, const char *path)
     return list;
 }
 
+const Object *draft_object(Draft *draft, const char *path, Error *err)
+{
+    const Object *object = find_object(draft, path);
+    if (object) return object;
+    error_set(err, ERR_NOT_FOUND, "there is no '%s' in the source; it holds %s",
+              show_name(draft, path), list_there(draft, ""));
+    return NULL;
+}
+
 /* Which of several is meant only the user knows. Always false. */
 static bool refuse_several(Draft *draft, const char *path, Error *err)
 {

@@ -15,6 +15,7 @@ void later_done(Later *later)
     free(later->freezes);
     free(later->groups);
     free(later->buffers);
+    free(later->metas);
 }
 
 void later_match(Later *later, const MatchRule *rule)
@@ -79,4 +80,23 @@ void later_buffers(Later *later, const BufferRule *rule)
     later->buffers = mem_grow(later->buffers, &later->buffer_room, later->buffer_count + 1,
                               sizeof *later->buffers);
     later->buffers[later->buffer_count++] = *rule;
+}
+
+const MetaRule *later_find_meta(const Later *later, const char *key)
+{
+    for (size_t i = 0; i < later->meta_count; i++)
+        if (strcmp(later->metas[i].key, key) == 0) return &later->metas[i];
+    return NULL;
+}
+
+void later_meta(Later *later, const MetaRule *rule)
+{
+    MetaRule *known = (MetaRule *)later_find_meta(later, rule->key);
+    if (known) {
+        *known = *rule;
+        return;
+    }
+    later->metas =
+        mem_grow(later->metas, &later->meta_room, later->meta_count + 1, sizeof *later->metas);
+    later->metas[later->meta_count++] = *rule;
 }

@@ -5,6 +5,7 @@
 
 #include "loader/align/rule.h"
 #include "loader/core/value.h"
+#include "loader/tensor/object.h"
 
 typedef enum MatchKind { MATCH_SUFFIX, MATCH_ORDER, MATCH_SHAPE } MatchKind;
 
@@ -77,6 +78,14 @@ typedef struct GroupRule {
     uint64_t hits;
 } GroupRule;
 
+/* `meta{format="pt"}`, `meta.keep("epoch")`: what an output holds beside its tensors. */
+typedef struct MetaRule {
+    Origin origin;
+    const char *key;
+    const Object *object;        /* plain data: numbers, text, lists and dicts of these; the
+                                    source's own, or in the draft's arena */
+} MetaRule;
+
 /* `buffers{"**.inv_freq"}`: tensors that are no parameters. */
 typedef struct BufferRule {
     Origin origin;
@@ -94,6 +103,8 @@ typedef struct Later {
     size_t group_count, group_room;
     BufferRule *buffers;
     size_t buffer_count, buffer_room;
+    MetaRule *metas;
+    size_t meta_count, meta_room;
     AliasRule *aliases;
     size_t alias_count, alias_room;
     TieRule *ties;
@@ -107,6 +118,10 @@ void later_tie(Later *later, const TieRule *rule);
 void later_freeze(Later *later, const FreezeRule *rule);
 void later_group(Later *later, const GroupRule *rule);
 void later_buffers(Later *later, const BufferRule *rule);
+/* A later one of the same key takes the place of the earlier one. */
+void later_meta(Later *later, const MetaRule *rule);
+/* The entry of that key; NULL = none. */
+const MetaRule *later_find_meta(const Later *later, const char *key);
 void later_alias(Later *later, const AliasRule *rule);
 /* Where the checkpoint of that name lies, in the arena: the longest prefix counts. NULL when there
  * is no alias for it, and with an error when what follows the prefix is no path below a folder. */

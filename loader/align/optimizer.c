@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loader/align/align_parts.h"
+#include "loader/align/groups.h"
 #include "loader/format/graph.h"
 
 /* One run: what is read and what is made. */
@@ -205,7 +206,8 @@ static bool move_member(Mover *mover, const OptimizerParam *param, const Leaves 
 static const char *find_obstacle(const OptimizerParam *param, const Leaves *leaves)
 {
     const Binding *binding = param->binding;
-    if (binding->status != BIND_LOADED || !binding->expr || binding->partial) {
+    bool loaded = binding->status == BIND_LOADED || binding->status == BIND_TIED;
+    if (!loaded || !binding->expr || binding->partial) {
         if (binding->status == BIND_FILLED) return "filled";
         return binding->partial ? "loaded in part" : "not loaded";
     }
@@ -221,7 +223,8 @@ static const char *find_obstacle(const OptimizerParam *param, const Leaves *leav
 static bool move_param(Mover *mover, OptimizerParam *param, Error *err)
 {
     Leaves leaves = {.mover = mover};
-    const Expr *e = param->binding->status == BIND_LOADED ? param->binding->expr : NULL;
+    BindStatus status = param->binding->status;
+    const Expr *e = status == BIND_LOADED || status == BIND_TIED ? param->binding->expr : NULL;
     if (e) expr_leaves(e, see_leaf, &leaves);
     param->group = leaves.count ? leaves.params[0]->group
                                 : (uint32_t)(mover->source.group_count - 1);
@@ -305,20 +308,61 @@ static bool list_by_order(Mover *mover, size_t params, Error *err)
                      "(without buffers and tied ones)", move->count, params);
 }
 
-/* Buffers and later ones of tied tensors are no parameters. */
-static bool list_target(Mover *mover, Error *err)
+/* Whether freeze has taken the parameter out. Both lists are in target order. */
+static bool skip_frozen(const ParamGroups *groups, const Binding *binding, size_t *next)
+{
+    if (!groups || *next >= groups->frozen_count || groups->frozen[*next] != binding) return false;
+    ++*next;
+    return true;
+}
+
+/* Buffers and later ones of tied tensors are no parameters; those that are frozen are in no
+ * optimizer. */
+static void list_params(Mover *mover)
 {
     const Alignment *alignment = mover->alignment;
-    const StateDict *target = align_target(alignment);
+    const ParamGroups *groups = align_groups(alignment);
     OptimizerMove *move = mover->move;
     bool *tied = optimizer_tied(alignment);
-    move->params = arena_alloc(mover->arena, (align_count(alignment) + 1) * sizeof *move->params);
+    size_t frozen = 0;
     for (size_t i = 0; i < align_count(alignment); i++) {
         const Binding *binding = align_binding(alignment, i);
+        if (skip_frozen(groups, binding, &frozen)) continue;
         if (!tied[i] && !optimizer_is_buffer(alignment, binding->name))
             move->params[move->count++].binding = binding;
     }
     free(tied);
+}
+
+/* Group by group, as group(…) says: the order in which an optimizer made of these groups numbers
+ * its parameters. */
+static void list_by_groups(Mover *mover, const ParamGroups *groups)
+{
+    OptimizerMove *move = mover->move;
+    for (size_t g = 0; g < groups->group_count; g++)
+        for (size_t i = 0; i < groups->groups[g].count; i++)
+            move->params[move->count++].binding = groups->groups[g].params[i];
+}
+
+/* The groups of group(…), if there is such a statement; NULL else. */
+static const ParamGroups *find_groups(const Mover *mover)
+{
+    bool said = align_later(mover->alignment)->group_count > 0;
+    return said ? align_groups(mover->alignment) : NULL;
+}
+
+static bool list_target(Mover *mover, Error *err)
+{
+    const Alignment *alignment = mover->alignment;
+    const StateDict *target = align_target(alignment);
+    const ParamGroups *groups = find_groups(mover);
+    OptimizerMove *move = mover->move;
+    move->params = arena_alloc(mover->arena, (align_count(alignment) + 1) * sizeof *move->params);
+    if (groups && (mover->rule->order || mover->rule->one_group))
+        return error_set(err, ERR_RULE, "optimizer: group(…) says which parameters are in which "
+                         "group and in which order; order={…} and groups=\"one\" cannot");
+    if (groups) list_by_groups(mover, groups);
+    else list_params(mover);
     if (mover->rule->order) {
         size_t params = move->count;
         move->count = 0;
@@ -331,6 +375,30 @@ static bool list_target(Mover *mover, Error *err)
 }
 
 /* ---- the whole ---- */
+
+/* The new groups begin with the options of the group from which their first parameter with a
+ * source comes. A parameter's own is still that of the source here. */
+static void regroup(Mover *mover)
+{
+    const ParamGroups *groups = find_groups(mover);
+    OptimizerMove *move = mover->move;
+    if (!groups) return;
+    const Object **from = arena_alloc(mover->arena, (groups->group_count + 1) * sizeof *from);
+    const Value **options =
+        arena_alloc(mover->arena, (groups->group_count + 1) * sizeof *options);
+    OptimizerParam *param = move->params;
+    for (size_t g = 0; g < groups->group_count; g++) {
+        const ParamGroup *group = &groups->groups[g];
+        from[g] = mover->source.groups[mover->source.group_count - 1];
+        for (size_t i = group->count; i-- > 0;)
+            if (param[i].binding->source_count) from[g] = mover->source.groups[param[i].group];
+        options[g] = group->rule ? group->rule->options : NULL;
+        for (size_t i = 0; i < group->count; i++, param++) param->group = (uint32_t)g;
+    }
+    move->groups = from;
+    move->options = options;
+    move->group_count = groups->group_count;
+}
 
 static bool move_all(Mover *mover, Error *err)
 {
@@ -372,6 +440,7 @@ static const OptimizerMove *make_move(const Alignment *alignment, const Optimize
     move->group_count = rule->one_group ? 1 : mover.source.group_count;
     move->named = mover.source.named;
     bool fine = move_all(&mover, err);
+    if (fine) regroup(&mover);
     free(mover.param_of);
     return fine ? move : NULL;
 }

@@ -36,6 +36,8 @@ typedef struct OptimizerMove {
     const Object *node;          /* the source's: {'state', 'param_groups'} */
     const Object *const *groups; /* [group_count], the source's: where options come from */
     size_t group_count;
+    const Value *const *options; /* [group_count]: what group(…) changes in each, or NULL; NULL
+                                    without such statements */
     OptimizerParam *params;      /* [count] */
     size_t count, carried;       /* carried: with state */
     bool named;                  /* the source numbers parameters by name: so does the output */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loader/align/pattern.h"
+#include "loader/align/pattern.h"
 #include "loader/core/memory.h"
 
 /* A piece of the replacement: literal bytes, then what a group matched. */

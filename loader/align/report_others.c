@@ -182,12 +182,13 @@ static void report_objects(Reporter *reporter)
 {
     const Object *root = checkpoint_root(align_source(reporter->alignment));
     const Object *dict = root ? object_as_dict(root) : NULL;
-    size_t count = 0;
+    size_t count = 0, kept = 0;
     Text list = {0};
     for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
         const Object *key = dict->list.items[i], *value = dict->list.items[i + 1];
         if (key->kind != OBJ_STR || !value) continue;
         if (leads_to_tensors(reporter, key->bytes.text, value)) continue;
+        kept += later_find_meta(align_later(reporter->alignment), key->bytes.text) != NULL;
         if (count++ >= OBJECTS_MAX) continue;
         text_addf(&list, "%s%s = ", list.length ? ", " : "",
                   report_name(reporter, key->bytes.text));
@@ -199,7 +200,10 @@ static void report_objects(Reporter *reporter)
         page_section(&reporter->page, false);
         if (count > OBJECTS_MAX) text_addf(&list, ", and %zu more", count - OBJECTS_MAX);
         page_line(&reporter->page, LINE_HEAD, "  Not a tensor (%zu)   %s: %s", count,
-                  text_string(&list), whole ? "carried along" : "not carried over");
+                  text_string(&list),
+                  whole || kept == count ? "carried along"
+                  : kept ? arena_printf(reporter->arena, "%zu carried along, the others not", kept)
+                         : "not carried over");
     }
     text_done(&list);
 }

@@ -247,10 +247,10 @@ static void add_result(Reporter *reporter, Text *out)
     show_bytes(output->bytes, bytes);
     text_addf(out, "\nwritten %s  %zu tensors  %s\n", report_name(reporter, output->path),
               output->tensors, bytes);
-    if (align_groups(reporter->alignment))
-        text_addf(out, "written %s.groups.{json,py}\n", report_name(reporter, output->path));
     if (output->sha256) text_addf(out, "sha256 %s\n", output->sha256);
     if (output->whole) put_losses(reporter, out);
+    if (align_groups(reporter->alignment))
+        text_addf(out, "written %s.groups.{json,py}\n", report_name(reporter, output->path));
 }
 
 /* The head and the counts are sections that must be seen; the last line is written past the

@@ -29,6 +29,9 @@ static bool check(const Plan *plan, const ExportOptions *options, Error *err)
     if (options->under)
         return error_set(err, ERR_USAGE, "--under nests dicts, and .npz holds one flat list of "
                          "arrays; leave it out, or write .pth");
+    if (align_later(plan->alignment)->meta_count)
+        return error_set(err, ERR_UNSUPPORTED, "meta: .npz holds nothing but arrays; write .pth or "
+                         ".safetensors");
     for (size_t i = 0; i < plan->count; i++) {
         const PlanEntry *entry = &plan->entries[i];
         if (!dtype_info(entry->dtype)->numpy)

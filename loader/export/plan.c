@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loader/core/map.h"
+#include "loader/export/meta.h"
 
 /* `'name'`, fit to be shown. */
 static const char *show(Arena *arena, const char *name)
@@ -224,6 +225,19 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(one->key, two->key);
 }
 
+/* The entries of meta statements that are text or can be. */
+static void add_meta(Plan *plan, const Later *later, MetadataItem *items)
+{
+    for (size_t i = 0; i < later->meta_count; i++) {
+        const MetaRule *rule = &later->metas[i];
+        Text text = {0};
+        if (meta_text(rule->object, &text))
+            items[plan->metadata_count++] =
+                (MetadataItem){rule->key, arena_strdup(plan->arena, text_string(&text))};
+        text_done(&text);
+    }
+}
+
 /* The source's `__metadata__`, with "format": "pt" where it says no format: without that,
  * transformers does not load a file. What other formats say of themselves (GGUF's keys, of which
  * long ones are only counted) means nothing there. The crate keeps metadata in a hash map, so the
@@ -234,14 +248,18 @@ static void add_metadata(Plan *plan)
     const Checkpoint *checkpoint = align_source(plan->alignment);
     bool same = checkpoint && has_prefix(checkpoint_format(checkpoint), "safetensors");
     size_t count = source && same ? dict_metadata_count(source) : 0;
-    MetadataItem *items = arena_alloc(plan->arena, (count + 1) * sizeof *items);
-    bool has_format = false;
+    size_t more = align_later(plan->alignment)->meta_count;
+    MetadataItem *items = arena_alloc(plan->arena, (count + more + 1) * sizeof *items);
+    const Later *later = align_later(plan->alignment);
+    bool has_format = later_find_meta(later, "format") != NULL;
     for (size_t i = 0; i < count; i++) {
         MetadataItem item = dict_metadata(source, i);
         if (!name_is_text(item.key) || !name_is_text(item.value)) continue;
+        if (later_find_meta(later, item.key)) continue;
         has_format = has_format || strcmp(item.key, "format") == 0;
         items[plan->metadata_count++] = item;
     }
+    add_meta(plan, later, items);
     if (!has_format) items[plan->metadata_count++] = (MetadataItem){"format", "pt"};
     qsort(items, plan->metadata_count, sizeof *items, compare_keys);
     plan->metadata = items;
@@ -268,7 +286,8 @@ static bool add_whole(Plan *plan, Error *err)
         source ? checkpoint_find_container(source, align_container(plan->alignment)) : NULL;
     plan->whole = whole_new(plan->arena, source, container, is_unchanged(plan),
                             align_optimizer(plan->alignment), err);
-    return plan->whole != NULL;
+    return plan->whole &&
+           meta_add(plan->arena, align_later(plan->alignment), (Whole *)plan->whole, err);
 }
 
 Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)

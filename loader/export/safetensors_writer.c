@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "loader/core/json.h"
+#include "loader/export/meta.h"
 #include "loader/export/writer.h"
 
 enum { HEADER_MAX = 100 * 1000 * 1000 };   /* the crate reads no bigger one */
@@ -42,11 +43,33 @@ static bool check_name(const PlanEntry *entry, Error *err)
     return plan_entry_prefix(entry, err);
 }
 
+/* Metadata is text: what a meta statement has must be a single value. */
+static bool check_meta(const Plan *plan, Error *err)
+{
+    const Later *later = align_later(plan->alignment);
+    for (size_t i = 0; i < later->meta_count; i++) {
+        const MetaRule *rule = &later->metas[i];
+        Text text = {0};
+        bool good = meta_text(rule->object, &text) && name_is_text(rule->key) &&
+                    name_is_text(text_string(&text));
+        text_done(&text);
+        if (good) continue;
+        Text shown = {0};
+        name_show(rule->key, &shown);
+        error_set(err, ERR_UNSUPPORTED, "meta: '%s' is no text or number, and nothing else can "
+                  "stand in the metadata of .safetensors; write .pth", text_string(&shown));
+        text_done(&shown);
+        return false;
+    }
+    return true;
+}
+
 static bool check(const Plan *plan, const ExportOptions *options, Error *err)
 {
     if (options->under)
         return error_set(err, ERR_USAGE, "--under %s: .safetensors is flat; write .pth",
                          options->under);
+    if (!check_meta(plan, err)) return false;
     for (size_t i = 0; i < plan->count; i++) {
         const PlanEntry *entry = &plan->entries[i];
         if (!check_name(entry, err)) return false;

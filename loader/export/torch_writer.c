@@ -16,6 +16,7 @@
  * torch/_utils.py; caffe2/serialize/inline_container.cc. */
 #include <stdio.h>
 
+#include "loader/export/meta.h"
 #include "loader/export/torch_layout.h"
 #include "loader/export/torch_whole.h"
 #include "loader/export/writer.h"
@@ -36,8 +37,11 @@ static bool lay_out(TorchLayout *layout, const Plan *plan, const ExportOptions *
 {
     bool fine;
     layout_init(layout, plan, plan->compact || options->compact);
-    if (plan->whole) {
-        fine = layout_put_whole(layout, plan->whole, err);
+    const Later *later = align_later(plan->alignment);
+    const Whole *whole = plan->whole;
+    if (!whole && later->meta_count) whole = meta_tree(plan->arena, later, options->under);
+    if (whole) {
+        fine = layout_put_whole(layout, whole, err);
     } else {
         if (options->under) {
             pickle_put_op(layout->pickle, PICKLE_EMPTY_DICT);

@@ -55,6 +55,49 @@ static Object *make_state(Maker *maker)
     return state;
 }
 
+/* A list of numbers is a tuple: betas. */
+static Object *make_value(Maker *maker, const Value *value)
+{
+    Object *object;
+    switch (value->kind) {
+    case VALUE_INT: return object_int(maker->arena, value->integer);
+    case VALUE_STRING: return object_str(maker->arena, value->string);
+    case VALUE_BOOL:
+        object = object_new(maker->arena, OBJ_BOOL);
+        object->boolean = value->boolean;
+        return object;
+    case VALUE_FLOAT:
+        object = object_new(maker->arena, OBJ_FLOAT);
+        object->number = value->number;
+        return object;
+    case VALUE_LIST:
+        object = object_new(maker->arena, OBJ_TUPLE);
+        for (size_t i = 0; i < value->list.count; i++)
+            object_push(maker->arena, object, make_value(maker, value->list.items[i].value));
+        return object;
+    default: return object_new(maker->arena, OBJ_NONE);
+    }
+}
+
+/* What group(…) says takes the place of what the source says. */
+static void put_options(Maker *maker, Object *group, const Value *options)
+{
+    for (size_t i = 0; options && i < options->list.count; i++) {
+        const ValueItem *item = &options->list.items[i];
+        Object *value = make_value(maker, item->value);
+        size_t k = 0;
+        while (k < group->list.count && (group->list.items[k]->kind != OBJ_STR ||
+                                         strcmp(group->list.items[k]->bytes.text, item->key) != 0))
+            k += 2;
+        if (k < group->list.count) {
+            group->list.items[k + 1] = value;
+            continue;
+        }
+        object_push(maker->arena, group, object_str(maker->arena, item->key));
+        object_push(maker->arena, group, value);
+    }
+}
+
 /* The options are the source's; the lists of parameters are new. */
 static Object *make_group(Maker *maker, uint32_t group)
 {
@@ -76,6 +119,7 @@ static Object *make_group(Maker *maker, uint32_t group)
         object_push(maker->arena, to, (Object *)key);
         object_push(maker->arena, to, value);
     }
+    if (maker->move->options) put_options(maker, to, maker->move->options[group]);
     return to;
 }
 

@@ -1,5 +1,6 @@
 /* Any bytes as a rule script, in a sandbox with small limits, over a few keys: it ends, says
- * where it failed, and leaves a draft that can be closed. */
+ * where it failed, and leaves a draft that can be closed. Its folder is not there, so that it opens
+ * no file. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,8 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Draft *draft = draft_new(source, NULL, target, 0);
     Script *script = script_new(draft, &options);
     Error err = {0};
-    if (!script_run(script, (const char *)data, size, "fuzz.lua", &err) &&
-        (strncmp(err.text, "fuzz.lua:", 9) != 0 || strchr(err.text, '\n')))
+    if (!script_run(script, (const char *)data, size, "none/fuzz.lua", &err) &&
+        (strncmp(err.text, "none/fuzz.lua:", 14) != 0 || strchr(err.text, '\n')))
         abort();
     script_free(script);
     align_unref(align_finish(draft, &err));
