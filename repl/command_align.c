@@ -2,6 +2,7 @@
 #include "repl/command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ typedef struct Run {
     bool failed;                 /* a rule script stopped with an error */
     ExportResult result;         /* of the output, when it is written */
     bool written;                /* the output is there, whole */
+    CastLosses *losses;          /* owned; [plan->count]; NULL: nobody wants to know */
 } Run;
 
 /* Rivals (model beside ema) are listed; only writing has to be told which one is meant. */
@@ -75,11 +77,14 @@ static bool write_output(Run *run, Error *err)
                                 .whole = invocation->set[OPT_WHOLE]};
     run->plan = plan_new(run->alignment, &plan_options, err);
     if (!run->plan) return false;
+    if (invocation->set[OPT_VERBOSE] || invocation->set[OPT_JSON])
+        run->losses = mem_alloc((run->plan->count + 1) * sizeof *run->losses);
     Progress progress;
     progress_start(&progress, run->out, isatty(STDERR_FILENO) && !invocation->set[OPT_QUIET]);
     ExportOptions options = export_options(invocation);
     options.progress = progress_step;
     options.progress_context = &progress;
+    options.losses = run->losses;
     run->written = export_write(run->plan, run->out, &options, &run->result, err);
     progress_end(&progress);
     return run->written;
@@ -100,6 +105,18 @@ static bool write_all(Run *run, Error *err)
     return written;
 }
 
+/* What was measured, as a list; the caller frees it. */
+static ReportCast *list_casts(const Run *run, size_t *count)
+{
+    *count = 0;
+    if (!run->losses) return NULL;
+    ReportCast *casts = mem_alloc((run->plan->count * CAST_PAIRS + 1) * sizeof *casts);
+    for (size_t i = 0; i < run->plan->count; i++)
+        for (size_t k = 0; k < run->losses[i].count; k++)
+            casts[(*count)++] = (ReportCast){run->plan->entries[i].name, run->losses[i].pairs[k]};
+    return casts;
+}
+
 /* The report to standard output, as JSON or as text: --quiet leaves out the text only. The status
  * is in the JSON, so it must be settled before. */
 static void print_report(const Run *run, int status)
@@ -108,9 +125,12 @@ static void print_report(const Run *run, int status)
     const Session *session = run->session;
     Checkpoint *target = session_target_checkpoint(session);
     const Whole *whole = run->plan ? run->plan->whole : NULL;
+    size_t cast_count;
+    ReportCast *casts = list_casts(run, &cast_count);
     ReportOutput output = {run->out, run->result.format, run->result.tensors, run->result.bytes,
                            run->result.sha256[0] ? run->result.sha256 : NULL, whole != NULL,
-                           whole ? whole->notes : NULL, whole ? whole->note_count : 0};
+                           whole ? whole->notes : NULL, whole ? whole->note_count : 0, casts,
+                           cast_count};
     ReportOptions options = {.source_path = session_source_path(session),
                              .target_path = session_target_path(session),
                              .target_format = target ? checkpoint_format(target) : NULL,
@@ -127,6 +147,7 @@ static void print_report(const Run *run, int status)
     fwrite(text_string(&out), 1, out.length, stdout);
     if (out.length && out.bytes[out.length - 1] != '\n') putchar('\n');
     text_done(&out);
+    free(casts);
     bool talk = !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET];
     if (run->written && run->result.cloned && talk)
         printf("note: %zu tied tensors are written as copies; %s cannot share memory\n",
@@ -196,6 +217,7 @@ static int finish(Run *run, Error *err)
     print_report(run, status);
     fflush(stdout);
     if (trouble) complain(err);
+    free(run->losses);
     plan_free(run->plan);
     align_unref(run->alignment);
     return status;

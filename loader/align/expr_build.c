@@ -240,9 +240,9 @@ const Expr *expr_stack(Arena *arena, int axis, const Expr *const *parts, size_t 
 const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int64_t to, Error *err)
 {
     int64_t first = from, end = to;
-    const Expr *exact = node_unrounded(e);
-    if (exact)
-        return node_round(arena, expr_slice(arena, exact, axis, from, to, err), e->dtype, err);
+    const Expr *below = node_below_cast(e);
+    if (below)
+        return node_recast(arena, expr_slice(arena, below, axis, from, to, err), e, err);
     if (!node_axis("slice", e, &axis, 0, err)) return NULL;
     if (!e->unknown) {
         int64_t n = e->dims[axis];
@@ -271,9 +271,9 @@ const Expr *expr_slice(Arena *arena, const Expr *e, int axis, int64_t from, int6
 const Expr *expr_pick(Arena *arena, const Expr *e, int axis, const int64_t *index, size_t n,
                       Error *err)
 {
-    const Expr *exact = node_unrounded(e);
-    if (exact)
-        return node_round(arena, expr_pick(arena, exact, axis, index, n, err), e->dtype, err);
+    const Expr *below = node_below_cast(e);
+    if (below)
+        return node_recast(arena, expr_pick(arena, below, axis, index, n, err), e, err);
     if (!node_axis("pick", e, &axis, 0, err)) return NULL;
     int64_t size = e->unknown ? 0 : e->dims[axis];
     int64_t *chosen = arena_copy(arena, index, n * sizeof *index);
@@ -317,9 +317,9 @@ const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n
 {
     int copy[TENSOR_RANK_MAX];
     bool same = true;
-    const Expr *exact = node_unrounded(e);
-    if (exact)
-        return node_round(arena, expr_permute(arena, exact, order, n, err), e->dtype, err);
+    const Expr *below = node_below_cast(e);
+    if (below)
+        return node_recast(arena, expr_permute(arena, below, order, n, err), e, err);
     if (n > TENSOR_RANK_MAX || (!e->unknown && n != e->rank) || !copy_order(order, n, copy)) {
         error_set(err, ERR_SHAPE, "permute: %zu ax%s not those of %s, each once", n,
                   n == 1 ? "is is" : "es are", shape_name(e).text);
@@ -402,9 +402,9 @@ const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_
 {
     int64_t copy[TENSOR_RANK_MAX];
     bool open = false, fits = rank <= TENSOR_RANK_MAX;
-    const Expr *exact = node_unrounded(e);
-    if (exact)
-        return node_round(arena, expr_reshape(arena, exact, dims, rank, err), e->dtype, err);
+    const Expr *below = node_below_cast(e);
+    if (below)
+        return node_recast(arena, expr_reshape(arena, below, dims, rank, err), e, err);
     if (fits && rank) memcpy(copy, dims, rank * sizeof *dims);
     if (!fits || !infer_dims(e, copy, rank, &open)) {
         Text text = {0};
@@ -425,9 +425,9 @@ const Expr *expr_reshape(Arena *arena, const Expr *e, const int64_t *dims, size_
  * times along 0: 3×768. Once is the operand itself. */
 const Expr *expr_repeat(Arena *arena, const Expr *e, int axis, int64_t times, Error *err)
 {
-    const Expr *exact = node_unrounded(e);
-    if (exact)
-        return node_round(arena, expr_repeat(arena, exact, axis, times, err), e->dtype, err);
+    const Expr *below = node_below_cast(e);
+    if (below)
+        return node_recast(arena, expr_repeat(arena, below, axis, times, err), e, err);
     if (!node_axis("repeat", e, &axis, 0, err)) return NULL;
     if (times < 0 || (!e->unknown && e->dims[axis] != 1)) {
         error_set(err, ERR_SHAPE, "repeat: dim %d of %s is not 1", axis, shape_name(e).text);

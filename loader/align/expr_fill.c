@@ -100,7 +100,7 @@ static bool fill_pick(const Expr *e, const Place *place, Error *err)
 /* The same elements and the same memory in the operand's order of axes. */
 static Place permute_place(const Expr *e, const Place *place)
 {
-    Place part = {.out = place->out, .dtype = place->dtype};
+    Place part = {.out = place->out, .dtype = place->dtype, .losses = place->losses};
     for (unsigned i = 0; i < e->rank; i++) {
         part.from[e->order[i]] = place->from[i];
         part.size[e->order[i]] = place->size[i];
@@ -118,6 +118,7 @@ static bool fill_repeat(const Expr *e, const Place *place, Error *err)
     size_t element = dtype_size(place->dtype);
     part.from[axis] = 0;
     part.size[axis] = 1;
+    part.losses = NULL;
     if (!place_fill(e->from[0], &part, err)) return false;
     if (place->size[axis] == 1) return true;
     int64_t same[TENSOR_RANK_MAX];
@@ -280,6 +281,9 @@ static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Er
     if (ok && !dtype_convert(stored.dtype, stored.out, e->dtype, place->out, n))
         ok = error_set(err, ERR_INTERNAL, "cast: %s cannot become %s",
                        dtype_name(operand->dtype), dtype_name(e->dtype));
+    if (ok && place->losses && !e->rounding)
+        cast_loss_add(place->losses, operand->dtype, stored.dtype, stored.out, e->dtype, place->out,
+                      n);
     free(stored.out);
     return ok;
 }
@@ -345,7 +349,7 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
     if (!box_first(&walk, place.size, e->rank, PIECE)) return true;
     unsigned char *held = packed ? NULL : mem_realloc(NULL, (size_t)box_count(&walk) * element);
     do {
-        Place piece = {.out = held, .dtype = place.dtype};
+        Place piece = {.out = held, .dtype = place.dtype, .losses = place.losses};
         int64_t offset = 0;
         for (unsigned i = 0; i < e->rank; i++) {
             piece.from[i] = place.from[i] + walk.from[i];
@@ -396,9 +400,10 @@ bool place_fill(const Expr *e, const Place *place, Error *err)
 }
 
 /* A wrong box is a mistake of the caller, not of a file: hence ERR_INTERNAL. */
-bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err)
+bool expr_fill_measured(const Expr *e, const int64_t *from, const int64_t *size, void *out,
+                        CastLosses *losses, Error *err)
 {
-    Place place = {.out = out, .dtype = e->dtype};
+    Place place = {.out = out, .dtype = e->dtype, .losses = losses};
     bool empty = false;
     if (e->unknown) return place_fill(e, &place, err);   /* refuses */
     for (unsigned i = 0; i < e->rank; i++) {
@@ -410,4 +415,9 @@ bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *ou
     }
     contiguous_strides(place.size, e->rank, place.strides);
     return empty || place_fill(e, &place, err);
+}
+
+bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err)
+{
+    return expr_fill_measured(e, from, size, out, NULL, err);
 }

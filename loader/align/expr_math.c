@@ -25,6 +25,11 @@ static Expr *make_cast(Arena *arena, const Expr *e, DType dtype, bool rounding, 
     return e->unknown ? node : node_shape(arena, node, e->dims, e->rank, err);
 }
 
+const Expr *node_recast(Arena *arena, const Expr *operand, const Expr *like, Error *err)
+{
+    return operand ? make_cast(arena, operand, like->dtype, like->rounding, err) : NULL;
+}
+
 /* A value that has the dtype already stays as it is. */
 const Expr *expr_cast(Arena *arena, const Expr *e, DType dtype, Error *err)
 {

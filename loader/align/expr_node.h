@@ -29,11 +29,19 @@ const Expr *node_float(Arena *arena, const char *what, const Expr *e, Error *err
 /* Rounds the result of f32 arithmetic to the type it began with. f32 and f64 need none; a result
  * of NULL stays NULL. */
 const Expr *node_round(Arena *arena, const Expr *result, DType dtype, Error *err);
-/* What a rounding at the end of arithmetic stands on; NULL for anything else. An op that moves data
- * is put below such a rounding, which then still is the end of the chain. */
+/* What a rounding at the end of arithmetic stands on; NULL for anything else. */
 static inline const Expr *node_unrounded(const Expr *e)
 {
     return e->kind == EX_CAST && e->rounding ? e->from[0] : NULL;
 }
+/* What a cast stands on, so that an op which moves data can be put below it: arithmetic that
+ * follows finds the rounding at its end, and what is written the cast. NULL for anything else, and
+ * where the elements cannot be moved before they are cast. */
+static inline const Expr *node_below_cast(const Expr *e)
+{
+    return e->kind == EX_CAST && dtype_size(e->from[0]->dtype) ? e->from[0] : NULL;
+}
+/* The cast `like` again, over another operand; NULL stays NULL. */
+const Expr *node_recast(Arena *arena, const Expr *operand, const Expr *like, Error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef LOADER_ALIGN_EXPR_PLACE_H
 #define LOADER_ALIGN_EXPR_PLACE_H
 
+#include "loader/align/cast_loss.h"
 #include "loader/align/expr.h"
 
 /* Elements that a node works on at a time, about: what bounds its memory. */
@@ -15,6 +16,7 @@ typedef struct Place {
     unsigned char *out;          /* the box's first element; borrowed */
     DType dtype;                 /* of the elements in `out`: the node's; but below the cast of what
                                     is quantized or packed, what its leaves are read as */
+    CastLosses *losses;          /* of casts, while each value is made once; NULL: not measured */
 } Place;
 
 /* Makes the values of a place that is not empty. */

@@ -9,6 +9,7 @@
 bool place_doubles(const Expr *e, Place *place, unsigned char *held, double *out, Error *err)
 {
     place->out = held;
+    place->losses = NULL;
     place->dtype = e->dtype;
     contiguous_strides(place->size, e->rank, place->strides);
     if (!place_fill(e, place, err)) return false;

@@ -13,6 +13,12 @@ typedef struct ReportLoss {
     const char *became;          /* "a dict of its attributes"; NULL: it is left out */
 } ReportLoss;
 
+/* What the casts of one target from one dtype to another lost. */
+typedef struct ReportCast {
+    const char *target;
+    CastLoss loss;
+} ReportCast;
+
 typedef struct ReportOutput {
     const char *path, *format;   /* what was written */
     size_t tensors;              /* written */
@@ -21,6 +27,8 @@ typedef struct ReportOutput {
     bool whole;                  /* the rest of the source is in it; the next members count */
     const ReportLoss *losses;    /* [loss_count] */
     size_t loss_count;
+    const ReportCast *casts;     /* [cast_count], in the order of the output; NULL: not measured */
+    size_t cast_count;
 } ReportOutput;
 
 typedef struct ReportOptions {

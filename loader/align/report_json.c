@@ -254,6 +254,29 @@ static void put_losses(const ReportOutput *output, JsonWriter *writer)
     json_end(writer);
 }
 
+/* What each cast lost, in figures. "infinite" and "nan" are among the changed, and not in
+ * "max_error". */
+static void put_casts(const ReportOutput *output, JsonWriter *writer)
+{
+    json_key(writer, "casts");
+    json_list(writer);
+    for (size_t i = 0; i < output->cast_count; i++) {
+        const CastLoss *loss = &output->casts[i].loss;
+        json_map(writer);
+        put_string(writer, "target", output->casts[i].target);
+        put_string(writer, "from", dtype_name(loss->from));
+        put_string(writer, "to", dtype_name(loss->to));
+        put_count(writer, "values", loss->values);
+        put_count(writer, "changed", loss->changed);
+        put_count(writer, "infinite", loss->infinite);
+        put_count(writer, "nan", loss->nans);
+        json_key(writer, "max_error");
+        json_float(writer, loss->max_error);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
 /* null when nothing was written, for whatever reason; "exit" tells. */
 static void put_output(const ReportOutput *output, JsonWriter *writer)
 {
@@ -269,6 +292,7 @@ static void put_output(const ReportOutput *output, JsonWriter *writer)
     put_count(writer, "bytes", output->bytes);
     put_string(writer, "sha256", output->sha256);
     if (output->whole) put_losses(output, writer);
+    if (output->casts) put_casts(output, writer);
     json_end(writer);
 }
 

@@ -235,6 +235,58 @@ static void put_losses(Reporter *reporter, Text *out)
         text_addf(out, "  and %zu more (-v lists them)\n", output->loss_count - shown);
 }
 
+/* The casts of one pair of dtypes, in how many tensors. */
+typedef struct CastSum {
+    CastLoss loss;
+    size_t tensors;
+} CastSum;
+
+/* Adds a cast to the sum of its pair; there are few pairs, and one too many is not summed. */
+static void add_cast(CastSum *sums, size_t room, size_t *count, const CastLoss *loss)
+{
+    size_t i = 0;
+    while (i < *count && (sums[i].loss.from != loss->from || sums[i].loss.to != loss->to)) i++;
+    if (i == room) return;
+    if (i == *count) sums[(*count)++] = (CastSum){.tensors = 0};
+    cast_loss_sum(&sums[i].loss, loss);
+    sums[i].tensors++;
+}
+
+/* A line for each tensor whose values a cast has changed, and the sum of each pair of dtypes. */
+static void put_casts(Reporter *reporter, Text *out)
+{
+    const ReportOutput *output = reporter->options->output;
+    CastSum sums[32];
+    size_t count = 0;
+    char text[160];
+    for (size_t i = 0; i < output->cast_count; i++) {
+        const ReportCast *cast = &output->casts[i];
+        add_cast(sums, countof(sums), &count, &cast->loss);
+        if (!cast->loss.changed) continue;
+        cast_loss_show(&cast->loss, text);
+        text_addf(out, "  %s  %s → %s  %s\n", report_name(reporter, cast->target),
+                  dtype_name(cast->loss.from), dtype_name(cast->loss.to), text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        cast_loss_show(&sums[i].loss, text);
+        text_addf(out, "cast %s → %s in %zu tensor%s: %s\n", dtype_name(sums[i].loss.from),
+                  dtype_name(sums[i].loss.to), sums[i].tensors, sums[i].tensors == 1 ? "" : "s",
+                  text);
+    }
+}
+
+/* Where nothing is written nothing is read, and so not measured either. */
+static void say_unmeasured(Reporter *reporter, Text *out)
+{
+    for (size_t i = 0; i < align_count(reporter->alignment); i++) {
+        const Binding *binding = align_binding(reporter->alignment, i);
+        const Expr *expr = binding->status == BIND_LOADED ? binding->expr : NULL;
+        if (!expr || expr->kind != EX_CAST || expr->rounding) continue;
+        text_add(out, "\nwhat casts lose is measured while they are written (-o)\n");
+        return;
+    }
+}
+
 /* The last line: what was written, or that nothing was. The sum is there when it was asked for. */
 static void add_result(Reporter *reporter, Text *out)
 {
@@ -251,6 +303,7 @@ static void add_result(Reporter *reporter, Text *out)
     if (output->whole) put_losses(reporter, out);
     if (align_groups(reporter->alignment))
         text_addf(out, "written %s.groups.{json,py}\n", report_name(reporter, output->path));
+    if (reporter->options->verbose && output->casts) put_casts(reporter, out);
 }
 
 /* The head and the counts are sections that must be seen; the last line is written past the
@@ -272,6 +325,7 @@ void report_text(const Alignment *alignment, const ReportOptions *options, Text 
     report_groups(&reporter);
     report_optimizer(&reporter);
     page_write(&reporter.page, options->verbose, result ? 2 : 0, out);
+    if (options->verbose && !options->output) say_unmeasured(&reporter, out);
     if (result) add_result(&reporter, out);
     arena_free(reporter.arena);
 }

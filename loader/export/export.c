@@ -64,7 +64,7 @@ static bool write_to(const Writer *writer, const Plan *plan, const char *path,
     Stream stream;
     if (!file) return false;
     if (options->sha256) atomic_hash(file);
-    stream_init(&stream, file, options);
+    stream_init(&stream, file, plan, options);
     bool good = writer->write(plan, &stream, path, options, result, err);
     stream_done(&stream);
     result->bytes = atomic_position(file);

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loader/align/cast_loss.h"
+
 /* Called now and then while bytes go out; returning false cancels (ERR_CANCELLED). */
 typedef bool (*ExportProgress)(void *context, uint64_t done, uint64_t total);
 
@@ -18,6 +20,8 @@ typedef struct ExportOptions {
     size_t buffer;               /* bytes; 0 = 16 MiB */
     ExportProgress progress;     /* NULL: none */
     void *progress_context;
+    CastLosses *losses;          /* [count of the plan], zeroed by the caller: receives what the
+                                    casts of each entry lost; NULL: not measured */
 } ExportOptions;
 
 typedef struct ExportResult {

@@ -11,7 +11,7 @@ enum {
     PIECE = 16 << 20             /* bytes that are copied between two calls of progress */
 };
 
-void stream_init(Stream *stream, AtomicFile *file, const ExportOptions *options)
+void stream_init(Stream *stream, AtomicFile *file, const Plan *plan, const ExportOptions *options)
 {
     size_t room = options->buffer ? options->buffer : BUFFER_DEFAULT;
     *stream = (Stream){
@@ -19,6 +19,9 @@ void stream_init(Stream *stream, AtomicFile *file, const ExportOptions *options)
         .room = room < BUFFER_MIN ? BUFFER_MIN : room,
         .progress = options->progress,
         .context = options->progress_context,
+        .entries = plan->entries,
+        .entry_count = plan->count,
+        .losses = options->losses,
     };
 }
 
@@ -140,6 +143,17 @@ static bool next_box(Boxes *boxes)
     return true;
 }
 
+/* Where the losses of an entry are counted. NULL also for one that is not the plan's own: a tensor
+ * of the rest of the checkpoint. Compared as integers, since C orders pointers within an array
+ * only. */
+static CastLosses *find_losses(const Stream *stream, const PlanEntry *entry)
+{
+    const uintptr_t first = (uintptr_t)stream->entries, at = (uintptr_t)entry;
+    if (!stream->losses || at < first) return NULL;
+    const size_t index = (at - first) / sizeof *entry;
+    return index < stream->entry_count ? &stream->losses[index] : NULL;
+}
+
 /* Fills the buffer with one box and sends it off. */
 static bool compute_box(Stream *stream, const Boxes *boxes, uint32_t *crc, Error *err)
 {
@@ -149,7 +163,8 @@ static bool compute_box(Stream *stream, const Boxes *boxes, uint32_t *crc, Error
     if (!dtype_bytes(entry->dtype, count, &bytes))
         return error_set(err, ERR_UNSUPPORTED, "packed %s values do not fill whole bytes where "
                          "they must be cut", dtype_name(entry->dtype));
-    if (!expr_fill(entry->expr, boxes->from, boxes->size, stream->buffer, err))
+    CastLosses *losses = find_losses(stream, entry);
+    if (!expr_fill_measured(entry->expr, boxes->from, boxes->size, stream->buffer, losses, err))
         return plan_entry_prefix(entry, err);
     if (crc) *crc = (uint32_t)crc32_z(*crc, stream->buffer, (size_t)bytes);
     return atomic_write(stream->file, stream->buffer, (size_t)bytes, err) &&

@@ -13,12 +13,15 @@ typedef struct Stream {
     ExportProgress progress;     /* NULL: none */
     void *context;
     uint64_t done, total;        /* bytes of values; the writer sets the total */
+    const PlanEntry *entries;    /* the plan's; borrowed */
+    size_t entry_count;
+    CastLosses *losses;          /* [entry_count]; NULL: not measured */
     /* A range that waits to be copied together with the one that follows it. */
     ByteSource *source;          /* NULL: none waits */
     uint64_t offset, waiting;
 } Stream;
 
-void stream_init(Stream *stream, AtomicFile *file, const ExportOptions *options);
+void stream_init(Stream *stream, AtomicFile *file, const Plan *plan, const ExportOptions *options);
 void stream_done(Stream *stream);
 
 /* Copies n bytes of a source. With *crc, which is carried on as in atomic_copy, at once;
