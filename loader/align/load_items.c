@@ -13,6 +13,13 @@ static const char *call_class(Arena *arena, const Object *node)
     const char *module = callable->global.module, *name = callable->global.name;
     if (has_suffix(module, "multiarray") && strcmp(name, "_reconstruct") == 0)
         return "numpy.ndarray";
+    if (strcmp(module, "_codecs") == 0) return "bytes";      /* as protocol 2 writes them */
+    const Object *args = node->call->args;
+    if (strcmp(name, "_reconstructor") == 0 && args && args->list.count &&
+        args->list.items[0]->kind == OBJ_GLOBAL)
+        callable = args->list.items[0];
+    module = callable->global.module;
+    name = callable->global.name;
     if (strcmp(module, "builtins") == 0 || strcmp(module, "__builtin__") == 0) return name;
     return arena_printf(arena, "%s.%s", module, name);
 }
