@@ -19,6 +19,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16, FO
 #define OPTIONS(X)                                                                              \
     X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW, "a rules file; may be repeated")\
     X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW, "rules on the command line; may be repeated") \
+    X(OPT_PRESET, "--preset", NULL, "NAME", FOR_ALIGN | FOR_VIEW, "what another system does: essmc2, pet, strict …; NAME{option=…}") \
     X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN, "write the aligned checkpoint here")         \
     X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN, "the output's format: pth, safetensors or npz (default: OUT's suffix)") \
     X(OPT_UNDER, "--under", NULL, "KEY", FOR_ALIGN, "nest the state dict under KEY (.pth)")     \

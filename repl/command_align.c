@@ -242,7 +242,10 @@ int command_align(const Invocation *invocation)
     Error err = {0};
     Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
     SessionOptions options = {invocation->operands[0], invocation->operands[1], invocation->rules,
-                              invocation->rule_count, invocation->seed};
+                              invocation->rule_count, invocation->seed,
+                              invocation->value[OPT_CLASS],
+                              invocation->set[OPT_LOG] ? log_preset(invocation->value[OPT_LOG])
+                                                       : NULL};
     if (!check_output(&run, &err)) return complain(&err);
     if (run.out) interrupt_watch();
     if (!invocation->set[OPT_LOG] || log_find(invocation->value[OPT_LOG], &err))

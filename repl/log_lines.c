@@ -6,19 +6,27 @@
 
 #include "loader/align/load.h"
 
-/* What --log takes, and the rule scripts' name of it. */
-static const char *const systems[] = {"torch", "torch-nonstrict", "essmc2", "pet", "fvcore",
-                                      "timm", "mmengine", "detectron2"};
+/* What --log takes, and the preset that says it. */
+static const struct { const char *name, *preset; } systems[] = {
+    {"torch", NULL}, {"torch-nonstrict", NULL}, {"essmc2", "essmc2"}, {"pet", "pet"},
+    {"fvcore", "fvcore"}, {"timm", "timm"}, {"mmengine", "revise"}, {"detectron2", "suffix"}};
+
+const char *log_preset(const char *name)
+{
+    for (size_t i = 0; i < countof(systems); i++)
+        if (strcmp(systems[i].name, name) == 0) return systems[i].preset;
+    return NULL;
+}
 
 bool log_find(const char *name, Error *err)
 {
     Text list = {0};
     for (size_t i = 0; i < countof(systems); i++) {
-        if (strcmp(systems[i], name) == 0) {
+        if (strcmp(systems[i].name, name) == 0) {
             text_done(&list);
             return true;
         }
-        text_addf(&list, "%s%s", i ? ", " : "", systems[i]);
+        text_addf(&list, "%s%s", i ? ", " : "", systems[i].name);
     }
     error_set(err, ERR_USAGE, "--log: '%s' is not known; it is one of %s", name,
               text_string(&list));
@@ -53,6 +61,9 @@ void log_lines(const char *name, const char *model, const Session *session,
                const Alignment *alignment, Text *out, bool *inferred)
 {
     *inferred = false;
+    for (size_t i = 0; i < align_saying_count(alignment); i++)
+        if (strcmp(align_saying(alignment, i)->system, name) == 0)
+            text_addf(out, "%s\n", align_saying(alignment, i)->text);
     if (has_prefix(name, "torch"))
         torch_lines(strcmp(name, "torch") == 0, model, session, alignment, out, inferred);
 }

@@ -6,6 +6,8 @@
 
 /* Whether --log knows the name; else the error lists those there are. */
 bool log_find(const char *name, Error *err);
+/* The preset that speaks for a system; NULL for PyTorch, which needs none. */
+const char *log_preset(const char *name);
 /* What the system called `name` says about the alignment, each message with a newline at its end;
  * nothing when it would be silent. `model` is the name of the model's class, or NULL. *inferred
  * says whether the order of the keys in it was inferred from their names. */

@@ -11,13 +11,14 @@
 #include "loader/align/align.h"
 
 /* One entry of the dict that is loaded, as Python would hold it. */
-typedef struct LoadItem {
+typedef struct LoadItem LoadItem;
+struct LoadItem {
     const char *name;            /* the key, as text */
     const char *key_class;       /* what Python calls the key's type; NULL = text */
     const char *value_class;     /* and the value's; NULL = a tensor */
     const int64_t *dims;         /* [rank] of the tensor; NULL = not known, which fits anything */
     unsigned rank;
-} LoadItem;
+};
 
 /* What the dict is loaded into. */
 typedef struct LoadTarget {
@@ -59,6 +60,8 @@ void load_repr_text(const char *name, Text *out);
  * node is none or does not list its tensors itself. Returns how many. */
 size_t load_items_of_dict(Arena *arena, const StateDict *dict, const Object *node,
                           LoadItem **items);
+/* Whether the node lists the dict's tensors itself, and not in dicts below it, joined by dots. */
+bool load_is_flat(const StateDict *dict, const Object *node);
 /* The source of an alignment as its rules leave it: keys under their last names, and what fill()
  * made. With no rule at all it is the dict in the file, entries that are no tensors included.
  * *metadata receives the source's, which is lost when keys are renamed: a renamed dict is a new

@@ -59,10 +59,11 @@ static LoadItem item_of_tensor(const char *name, const Tensor *tensor)
                       .rank = tensor->rank};
 }
 
-/* Whether the node lists the tensors itself, and not in dicts below it, joined by dots. */
-static bool lists_itself(const StateDict *dict, const Object *items)
+bool load_is_flat(const StateDict *dict, const Object *node)
 {
+    const Object *items = object_as_dict(node);
     size_t tensors = 0;
+    if (!items) return false;
     for (size_t i = 0; i + 1 < items->list.count; i += 2)
         tensors += items->list.items[i + 1]->kind == OBJ_TENSOR;
     return tensors >= dict_count(dict);
@@ -76,7 +77,7 @@ size_t load_items_of_dict(Arena *arena, const StateDict *dict, const Object *nod
     size_t count = 0, room = from ? from->list.count / 2 : 0;
     if (room < dict_count(dict)) room = dict_count(dict);
     LoadItem *items = *out = arena_alloc(arena, (room + 1) * sizeof *items);
-    if (!from || !lists_itself(dict, from)) {
+    if (!load_is_flat(dict, node)) {
         for (; count < dict_count(dict); count++)
             items[count] = item_of_tensor(dict_at(dict, count)->name, dict_at(dict, count));
         return count;

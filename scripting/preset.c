@@ -1,0 +1,144 @@
+/* The statement `preset`: runs a bundled Lua file with its options, in the sandbox of the script
+ * that calls it.
+ *
+ * preset "pet"{once=true} is, to Lua, a call of what preset "pet" returned; and preset "pet" alone
+ * has to run as well. So the first call only remembers the preset, and it runs when its options
+ * come, or at the latest before the next statement, fact or end of the chunk. */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "scripting/bundled.h"
+#include "scripting/preset.h"
+#include "scripting/statements.h"
+
+/* What the presets share; it has no options and is no preset itself. */
+static const char shared_name[] = "shared";
+static const char pending_key = 0;       /* registry: options table of the pending one */
+
+static const BundledRules *find_preset(const char *name)
+{
+    for (size_t i = 0; i < bundled_rules_count; i++)
+        if (bundled_rules[i].kind == BUNDLED_PRESET && strcmp(bundled_rules[i].name, name) == 0)
+            return &bundled_rules[i];
+    return NULL;
+}
+
+/* Lists what there is. */
+static bool refuse_name(const char *name, Error *err)
+{
+    Text list = {0};
+    for (size_t i = 0; i < bundled_rules_count; i++)
+        if (bundled_rules[i].kind == BUNDLED_PRESET &&
+            strcmp(bundled_rules[i].name, shared_name) != 0)
+            text_addf(&list, "%s%s", list.length ? ", " : "", bundled_rules[i].name);
+    error_set(err, ERR_RULE, "preset: '%.60s' is not known; there are %s", name,
+              text_string(&list));
+    text_done(&list);
+    return false;
+}
+
+/* Compiles a bundled file and leaves its function on the stack. Its text becomes a chunk once, so
+ * that errors and steps name a line of it. */
+static void push_chunk(lua_State *L, const BundledRules *file)
+{
+    Script *script = script_of(L);
+    const char *name = lua_pushfstring(L, "preset \"%s\"", file->name);
+    const Chunk *chunk = place_chunk(script, name);
+    if (!chunk) chunk = script_add_chunk(script, file->text, file->n, name);
+    script->running = (size_t)(chunk - script->chunks);
+    lua_pop(L, 1);
+    lua_pushfstring(L, "=%s", chunk->shown);
+    if (sandbox_load(L, "", chunk->text, chunk->n, lua_tostring(L, -1)) != LUA_OK)
+        sandbox_rethrow(L);
+    lua_remove(L, -2);
+}
+
+/* Runs the file with the options on top of the stack, which it takes: first what presets share
+ * is run with the API, and makes of it what the preset is given. */
+static void run_file(lua_State *L, const BundledRules *file, bool dry)
+{
+    Script *script = script_of(L);
+    const size_t before = script->running;
+    draft_say(script->draft, "", file->name);    /* it has been here */
+    const int options = lua_gettop(L);
+    luaL_checkstack(L, 10, "preset");
+    push_chunk(L, find_preset(shared_name));
+    preset_push_api(L, file->name, dry);
+    lua_pushvalue(L, options);
+    lua_call(L, 2, 1);
+    push_chunk(L, file);
+    lua_pushvalue(L, options);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 0);
+    lua_settop(L, options - 1);
+    script->running = before;
+}
+
+/* Raises what the preset raises. */
+void preset_flush(lua_State *L)
+{
+    Script *script = script_of(L);
+    const void *pending = script->pending;
+    if (!pending || script->busy) return;
+    script->pending = NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &pending_key);
+    run_file(L, pending, false);
+}
+
+/* What preset "name" returns: it takes the options. */
+static int take_options(lua_State *L)
+{
+    Script *script = script_of(L);
+    const void *file = lua_touserdata(L, lua_upvalueindex(1));
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (script->pending != file)
+        return sandbox_raise(L, "preset: options must stand right behind its name, as in "
+                             "preset \"essmc2\"{sub_level=\"backbone\"}");
+    script->pending = NULL;
+    lua_settop(L, 1);
+    run_file(L, file, false);
+    return 0;
+}
+
+/* preset "name", preset "name"{options} and preset("name", {options}). */
+bool run_preset(Call *call, Error *err)
+{
+    lua_State *L = call->L;
+    const char *name = check_count(call, 2, err) ? take_name(call, 1, err) : NULL;
+    const BundledRules *file = name ? find_preset(name) : NULL;
+    if (!name) return false;
+    if (!file || strcmp(name, shared_name) == 0) return refuse_name(name, err);
+    if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TTABLE)
+        return expected(call, 2, "{option=…, …}", err);
+    const bool given = lua_type(L, 2) == LUA_TTABLE;
+    if (given) lua_pushvalue(L, 2);
+    else lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &pending_key);
+    call->script->pending = file;
+    call->flush = given;
+    lua_pushlightuserdata(L, (void *)file);
+    lua_pushcclosure(L, take_options, 1);
+    call->results = given ? 0 : 1;
+    return true;
+}
+
+/* Under pcall; the name is a light userdata. */
+static int dry_protected(lua_State *L)
+{
+    const BundledRules *file = lua_touserdata(L, 1);
+    lua_newtable(L);
+    run_file(L, file, true);
+    return 0;
+}
+
+bool script_rehearse(Script *script, const char *preset, Error *err)
+{
+    const BundledRules *file = find_preset(preset);
+    if (!file || !script->L) return true;
+    script->busy = NULL;
+    script->current = script->sandbox.running = script->L;
+    script->running = script->chunk_count ? script->chunk_count - 1 : 0;
+    sandbox_resume(&script->sandbox, script->L);
+    return script_protect(script, dry_protected, (void *)file, false, err);
+}
