@@ -331,7 +331,7 @@ static Alignment *align(Session *session, const char *extra, bool *failed, Error
     Draft *draft = draft_new(session->source, session->source_inside, session->target,
                              session->seed);
     ScriptOptions options = {.json_folder2 = session->source_folder,
-                             .source_path = session->source_path,
+                             .source_path = session->source_file,
                              .model = session->model,
                              .interrupt = interrupt_flag()};
     Script *script = script_new(draft, &options);

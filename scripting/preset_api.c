@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "loader/align/load.h"
+#include "loader/align/regex.h"
 #include "scripting/preset.h"
 #include "scripting/statements.h"
 
@@ -234,9 +235,26 @@ static void take_shape(lua_State *L, int entry, LoadItem *item)
     lua_pop(L, 1);
 }
 
+/* `_metadata` as fvcore leaves it when it strips a prefix: shorter names, the root's alone as it
+ * was. */
+static const Object *strip_metadata(Arena *arena, const Object *metadata, size_t n)
+{
+    const Object *dict = object_as_dict(metadata);
+    Object *made = object_new(arena, OBJ_DICT);
+    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
+        const Object *key = dict->list.items[i];
+        if (key->kind != OBJ_STR) continue;
+        const char *name = key->bytes.text;
+        const size_t length = strlen(name);
+        object_push(arena, made, object_str(arena, name + (length < n ? length : n)));
+        object_push(arena, made, dict->list.items[i + 1]);
+    }
+    return made;
+}
+
 /* load(entries, metadata, model): missing, unexpected, the messages about values, the text that a
  * strict load raises and the one that another raises, each or nil. `metadata` says whether the
- * versions of the source's own `_metadata` still hold. */
+ * versions of the source's own `_metadata` still hold; a text is a prefix that was stripped. */
 static int load(lua_State *L)
 {
     Draft *draft = ready(L);
@@ -260,6 +278,8 @@ static int load(lua_State *L)
     }
     LoadReport report;
     const Object *metadata = lua_toboolean(L, 2) ? dict_torch_metadata(draft_source(draft)) : NULL;
+    if (metadata && lua_type(L, 2) == LUA_TSTRING)
+        metadata = strip_metadata(arena, metadata, lua_rawlen(L, 2));
     load_predict(arena, items, n, metadata, &target, &report);
     script_account(script_of(L));
     push_list(L, report.missing, report.missing_count);
@@ -313,11 +333,78 @@ static int note(lua_State *L)
     return 0;
 }
 
+/* ---- looking things up ---- */
+
+/* value("scheduler", "iteration"): class and value of what lies there in the source's file. */
+static int get_value(lua_State *L)
+{
+    const Object *at = draft_root(script_of(L)->draft);
+    for (int i = 1; i <= lua_gettop(L) && at; i++) at = object_get(at, luaL_checkstring(L, i));
+    if (!at || (lua_gettop(L) == 0 && !object_as_dict(at))) return 0;
+    const char *class = load_class_of(draft_arena(script_of(L)->draft), at);
+    lua_pushstring(L, class ? class : "torch.Tensor");
+    switch ((ObjectKind)at->kind) {
+    case OBJ_BOOL: lua_pushboolean(L, at->boolean); return 2;
+    case OBJ_INT: lua_pushinteger(L, at->integer); return 2;
+    case OBJ_FLOAT: lua_pushnumber(L, at->number); return 2;
+    case OBJ_STR: push_name(L, at->bytes.text); return 2;
+    default: return 1;
+    }
+}
+
+static int repr(lua_State *L)
+{
+    size_t n;
+    const char *text = luaL_checklstring(L, 1, &n);
+    Text *out = &script_of(L)->scratch;
+    sandbox_charge(L, n);
+    text_clear(out);
+    load_repr_text(name_hold(draft_arena(script_of(L)->draft), text, n), out);
+    push_name(L, text_string(out));
+    return 1;
+}
+
+/* resub(names, pattern, replacement): what Python's re.sub makes of each. Nothing is raised while
+ * the regex is there. */
+static int resub(lua_State *L)
+{
+    Script *script = script_of(L);
+    Arena *arena = draft_arena(script->draft);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *pattern = luaL_checkstring(L, 2), *replacement = luaL_checkstring(L, 3);
+    const size_t n = lua_rawlen(L, 1);
+    const char **names = arena_alloc(arena, (n + 1) * sizeof *names);
+    for (size_t i = 0; i < n; i++) {
+        size_t length;
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        const char *name = luaL_checklstring(L, -1, &length);
+        names[i] = name_hold(arena, name, length);
+        lua_pop(L, 1);
+    }
+    Regex *regex = regex_new(pattern, replacement, &script->error);
+    bool ok = regex != NULL;
+    Text out = {0};
+    for (size_t i = 0; ok && i < n; i++) {
+        bool changed = false;
+        text_clear(&out);
+        ok = sandbox_spend(&script->sandbox, 200) &&
+             regex_replace(regex, names[i], 0, &out, &changed, &script->error);
+        if (changed) names[i] = arena_strdup(arena, text_string(&out));
+    }
+    text_done(&out);
+    regex_free(regex);
+    sandbox_check(L);
+    if (!ok) return sandbox_raise(L, "%s", script->error.text);
+    push_list(L, names, n);
+    return 1;
+}
+
 void preset_push_api(lua_State *L, const char *name, bool dry)
 {
     static const luaL_Reg functions[] = {
         {"open", open_dict}, {"target", list_target}, {"assign", assign}, {"keep", keep},
-        {"load", load}, {"say", say}, {NULL, NULL},
+        {"load", load}, {"say", say}, {"value", get_value}, {"repr", repr}, {"resub", resub},
+        {NULL, NULL},
     };
     const Script *script = script_of(L);
     lua_newtable(L);

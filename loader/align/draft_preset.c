@@ -67,11 +67,16 @@ static size_t list_keys(Draft *draft, LoadItem **items)
     return draft->count;
 }
 
+const Object *draft_root(Draft *draft)
+{
+    return draft_object(draft, draft->inside ? draft->inside : "");
+}
+
 /* Goes down; the node and path it came to. A path that no user can write (a key with a dot in it)
  * still finds its container by the node. */
 static const Object *go_down(Draft *draft, const char *const *names, size_t n, const char **path)
 {
-    const Object *at = draft_object(draft, draft->inside ? draft->inside : "");
+    const Object *at = draft_root(draft);
     *path = draft->inside ? draft->inside : "";
     for (size_t i = 0; i < n && at; i++) {
         const Object *below = object_get(at, names[i]);

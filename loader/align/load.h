@@ -50,6 +50,9 @@ bool load_error_text(const LoadReport *report, const char *model, bool strict, T
  * `_IncompatibleKeys(missing_keys=[…], unexpected_keys=[…])`. */
 void load_result_text(const LoadReport *report, Text *out);
 
+/* What Python calls the type of a node: "int", "collections.OrderedDict"; NULL for a tensor of
+ * PyTorch. */
+const char *load_class_of(Arena *arena, const Object *node);
 /* "torch.Size([64, 3])", and "(64, 3)", "(64,)", "()" as Python prints a tuple. */
 void load_size_text(const int64_t *dims, unsigned rank, Text *out);
 void load_tuple_text(const int64_t *dims, unsigned rank, Text *out);

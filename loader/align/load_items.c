@@ -24,8 +24,7 @@ static const char *call_class(Arena *arena, const Object *node)
     return arena_printf(arena, "%s.%s", module, name);
 }
 
-/* What Python calls the type of a node; NULL for a tensor of PyTorch. */
-static const char *class_of(Arena *arena, const Object *node)
+const char *load_class_of(Arena *arena, const Object *node)
 {
     switch ((ObjectKind)node->kind) {
     case OBJ_NONE: return "NoneType";
@@ -86,14 +85,14 @@ size_t load_items_of_dict(Arena *arena, const StateDict *dict, const Object *nod
     map_init(&names);
     for (size_t i = 0; i + 1 < from->list.count; i += 2) {
         const Object *key = from->list.items[i], *value = from->list.items[i + 1];
-        LoadItem item = {.name = "?", .key_class = class_of(arena, key)};
+        LoadItem item = {.name = "?", .key_class = load_class_of(arena, key)};
         if (key->kind == OBJ_STR) item = (LoadItem){.name = key->bytes.text};
-        if (value->kind == OBJ_TENSOR && !class_of(arena, value)) {
+        if (value->kind == OBJ_TENSOR && !load_class_of(arena, value)) {
             LoadItem tensor = item_of_tensor(item.name, value->tensor);
             item.dims = tensor.dims;
             item.rank = tensor.rank;
         } else {
-            item.value_class = class_of(arena, value);
+            item.value_class = load_class_of(arena, value);
         }
         uint32_t before = item.key_class ? MAP_NONE : map_get(&names, item.name);
         if (before == MAP_NONE && !item.key_class) map_set(&names, item.name, (uint32_t)count);

@@ -163,6 +163,36 @@ local function is_mended(entry, wanted)
   return a and b and #a + #b == 1 and ((a[1] or b[1]) == 1)
 end
 
+function p.repr(text) return api.repr(text) end
+function p.resub(names, pattern, replacement) return api.resub(names, pattern, replacement) end
+
+-- What lies at a path of the file: what Python calls its type, and the value where it is a number, a
+-- text or a truth; nothing where there is none.
+function p.value(...) return api.value(...) end
+-- Whether the whole file is a dict that can be looked into.
+function p.is_file() return api.value() ~= nil end
+
+function p.sorted(dict)
+  local names = table.move(dict.names, 1, #dict.names, 1, {})
+  table.sort(names)
+  return names
+end
+
+local function width(text) return utf8.len(text, 1, -1, true) or #text end
+
+function p.widest(names)
+  local widest = 0
+  for _, name in ipairs(names) do widest = math.max(widest, width(name)) end
+  return widest
+end
+
+function p.pad(text, to) return text .. (" "):rep(to - width(text)) end
+
+-- The first name for which the test is true.
+function p.first(dict, test)
+  for name in dict:each() do if test(name) then return name end end
+end
+
 -- Gives the entries their names for good. Keys that are not among them are dropped or, with aside,
 -- left unused; rest says why. `refused` names entries that the system did not take.
 function p.apply(entries, how)
