@@ -54,25 +54,54 @@ static void push_chunk(lua_State *L, const BundledRules *file)
     lua_remove(L, -2);
 }
 
-/* Runs the file with the options on top of the stack, which it takes: first what presets share
- * is run with the API, and makes of it what the preset is given. */
+/* Runs what stands at the first two arguments: what presets share with the API, which makes of it
+ * what the preset is given. Arguments: the options and the preset's file. */
+static int run_protected(lua_State *L)
+{
+    const BundledRules *file = lua_touserdata(L, 2);
+    push_chunk(L, find_preset(shared_name));
+    preset_push_api(L, file->name, lua_toboolean(L, 3));
+    lua_pushvalue(L, 1);
+    lua_call(L, 2, 1);
+    push_chunk(L, file);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+/* Once a script: presets look at every key of both sides, and more than once. */
+static void grant_more(Script *script)
+{
+    enum { INSTRUCTIONS_PER_KEY = 5000 };
+    const StateDict *target = draft_target(script->draft);
+    const uint64_t keys = draft_count(script->draft) + (target ? dict_count(target) : 0);
+    if (script->granted || !keys) return;
+    script->granted = true;
+    script->sandbox.limit += keys * INSTRUCTIONS_PER_KEY;
+    script->sandbox.left += keys * INSTRUCTIONS_PER_KEY;
+}
+
+/* Runs the file with the options on top of the stack, which it takes. Our own code may make tables
+ * as long as the checkpoint is; a script that catches the error may not. */
 static void run_file(lua_State *L, const BundledRules *file, bool dry)
 {
     Script *script = script_of(L);
     const size_t before = script->running;
     draft_say(script->draft, "", file->name);    /* it has been here */
-    const int options = lua_gettop(L);
     luaL_checkstack(L, 10, "preset");
-    push_chunk(L, find_preset(shared_name));
-    preset_push_api(L, file->name, dry);
-    lua_pushvalue(L, options);
-    lua_call(L, 2, 1);
-    push_chunk(L, file);
-    lua_pushvalue(L, options);
-    lua_pushvalue(L, -3);
-    lua_call(L, 2, 0);
-    lua_settop(L, options - 1);
+    lua_pushcfunction(L, run_protected);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, (void *)file);
+    lua_pushboolean(L, dry);
+    grant_more(script);
+    script->sandbox.trusted = true;
+    lua_gc(L, LUA_GCSTOP);       /* what it makes lives to its end; a full heap still collects */
+    const int status = lua_pcall(L, 3, 0, 0);
+    lua_gc(L, LUA_GCRESTART);
+    script->sandbox.trusted = false;
     script->running = before;
+    if (status != LUA_OK) sandbox_rethrow(L);
 }
 
 /* Raises what the preset raises. */

@@ -33,6 +33,7 @@ struct Script {
     Chunk *chunks;               /* owned */
     size_t chunk_count, chunk_room;
     size_t running;              /* the chunk that runs: the last one, or a preset's */
+    bool granted;                /* a preset has got its instructions for a big source */
     const void *pending;         /* the preset that still waits for its options; NULL: none */
     const char *source_path, *model;   /* owned; what presets are told; NULL: nothing */
     const char *busy;            /* the statement that calls back into Lua; none may begin */

@@ -81,6 +81,9 @@ if target and o.remap then
   if renamed > 0 then
     p.trap("remap goes by order alone: %s loaded under another name than its own", p.plural(renamed, "tensor is", "tensors are"))
   end
+  if #dict.names > #target.names then
+    p.trap("remap ends with the shorter dict: %s forgotten", p.plural(#dict.names - #target.names, "key is", "keys are"))
+  end
   dict = made
 end
 
@@ -99,5 +102,5 @@ end
 p.apply(dict:list(), {
   aside = true, rest = "not in what timm loads", keep = strict and forgiven or nil,
   policy = { shape = "error", dtype = "force", missing = strict and "error" or "keep",
-             unused = strict and "error" or "warn", collide = "last" },
+             unused = strict and not o.remap and "error" or "warn", collide = "last" },
 })
