@@ -9,7 +9,8 @@
 /* What --log takes, and the preset that says it. */
 static const struct { const char *name, *preset; } systems[] = {
     {"torch", NULL}, {"torch-nonstrict", NULL}, {"essmc2", "essmc2"}, {"pet", "pet"},
-    {"fvcore", "fvcore"}, {"timm", "timm"}, {"mmengine", "revise"}, {"detectron2", "suffix"}};
+    {"fvcore", "fvcore"}, {"timm", "timm"}, {"mmengine", "revise"}, {"detectron2", "suffix"},
+    {"maskrcnn", "maskrcnn"}};
 
 const char *log_preset(const char *name)
 {

@@ -3,7 +3,7 @@
 local o, p = ...
 p.options {}
 local source, target = p.open(), p.target()
-local taken, names, shapes, shift = {}, 0, {}, nil
+local taken, names, shapes, refused, shift = {}, 0, {}, {}, nil
 for i = 1, math.min(#source.names, #target.names) do
   local name, wanted = source.names[i], target.names[i]
   local entry = source.get[name]
@@ -12,6 +12,8 @@ for i = 1, math.min(#source.names, #target.names) do
     shift = shift or i
   elseif entry.class or not p.same(entry.shape, target.get[wanted].shape) then
     shapes[#shapes + 1] = name
+    refused[name] = true
+    taken[#taken + 1] = entry
   else
     taken[#taken + 1] = entry
   end
@@ -28,6 +30,6 @@ if #source.names ~= #target.names then
   p.trap("the walk ends with the shorter dict: %d keys here, %d in the model", #source.names, #target.names)
 end
 p.apply(taken, {
-  aside = true, rest = "position, name and shape do not agree",
-  policy = { dtype = "force", missing = "keep" },
+  aside = true, refused = refused, rest = "position, name and shape do not agree",
+  policy = { shape = "skip", dtype = "force", missing = "keep" },
 })
