@@ -17,6 +17,7 @@ for file in "$@"; do
                   exit 1 ;;
     esac
     case $file in
+    */presets/shared.lua) kind=SHARED ;;
     */presets/*) kind=PRESET ;;
     *) kind=PACK ;;
     esac

@@ -12,14 +12,12 @@
 #include "scripting/preset.h"
 #include "scripting/statements.h"
 
-/* What the presets share; it has no options and is no preset itself. */
-static const char shared_name[] = "shared";
 static const char pending_key = 0;       /* registry: options table of the pending one */
 
-static const BundledRules *find_preset(const char *name)
+static const BundledRules *find_file(BundledKind kind, const char *name)
 {
     for (size_t i = 0; i < bundled_rules_count; i++)
-        if (bundled_rules[i].kind == BUNDLED_PRESET && strcmp(bundled_rules[i].name, name) == 0)
+        if (bundled_rules[i].kind == kind && strcmp(bundled_rules[i].name, name) == 0)
             return &bundled_rules[i];
     return NULL;
 }
@@ -29,8 +27,7 @@ static bool refuse_name(const char *name, Error *err)
 {
     Text list = {0};
     for (size_t i = 0; i < bundled_rules_count; i++)
-        if (bundled_rules[i].kind == BUNDLED_PRESET &&
-            strcmp(bundled_rules[i].name, shared_name) != 0)
+        if (bundled_rules[i].kind == BUNDLED_PRESET)
             text_addf(&list, "%s%s", list.length ? ", " : "", bundled_rules[i].name);
     error_set(err, ERR_RULE, "preset: '%.60s' is not known; there are %s", name,
               text_string(&list));
@@ -59,7 +56,7 @@ static void push_chunk(lua_State *L, const BundledRules *file)
 static int run_protected(lua_State *L)
 {
     const BundledRules *file = lua_touserdata(L, 2);
-    push_chunk(L, find_preset(shared_name));
+    push_chunk(L, find_file(BUNDLED_SHARED, "shared"));
     preset_push_api(L, file->name, lua_toboolean(L, 3));
     lua_pushvalue(L, 1);
     lua_call(L, 2, 1);
@@ -101,7 +98,14 @@ static void run_file(lua_State *L, const BundledRules *file, bool dry)
     lua_gc(L, LUA_GCRESTART);
     script->sandbox.trusted = false;
     script->running = before;
-    if (status != LUA_OK) sandbox_rethrow(L);
+    if (status == LUA_OK) return;
+    /* the place is the script's, which the caller adds, and not one in our own file */
+    const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (!message) sandbox_rethrow(L);
+    message = message_bare(script, message);
+    if (has_prefix(message, "preset ")) lua_pushstring(L, message);
+    else lua_pushfstring(L, "preset \"%s\": %s", file->name, message);
+    sandbox_rethrow(L);
 }
 
 /* Raises what the preset raises. */
@@ -135,9 +139,9 @@ bool run_preset(Call *call, Error *err)
 {
     lua_State *L = call->L;
     const char *name = check_count(call, 2, err) ? take_name(call, 1, err) : NULL;
-    const BundledRules *file = name ? find_preset(name) : NULL;
+    const BundledRules *file = name ? find_file(BUNDLED_PRESET, name) : NULL;
     if (!name) return false;
-    if (!file || strcmp(name, shared_name) == 0) return refuse_name(name, err);
+    if (!file) return refuse_name(name, err);
     if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TTABLE)
         return expected(call, 2, "{option=…, …}", err);
     const bool given = lua_type(L, 2) == LUA_TTABLE;
@@ -163,7 +167,7 @@ static int dry_protected(lua_State *L)
 
 bool script_rehearse(Script *script, const char *preset, Error *err)
 {
-    const BundledRules *file = find_preset(preset);
+    const BundledRules *file = find_file(BUNDLED_PRESET, preset);
     if (!file || !script->L) return true;
     script->busy = NULL;
     script->current = script->sandbox.running = script->L;

@@ -1,5 +1,6 @@
 /* Presets: what other systems do to a checkpoint when they load it, as Lua files of
- * scripting/presets. preset.c runs them; preset_api.c is what they are given beyond the language. */
+ * scripting/presets. preset.c runs them; preset_api.c is what they are given beside
+ * the language. */
 #ifndef SCRIPTING_PRESET_H
 #define SCRIPTING_PRESET_H
 

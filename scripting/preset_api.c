@@ -74,7 +74,8 @@ static int open_dict(lua_State *L)
     LoadItem *items;
     size_t count;
     const char *path;
-    if (!draft_open(script->draft, n ? names : NULL, (size_t)n, &items, &count, &path, &script->error))
+    if (!draft_open(script->draft, n ? names : NULL, (size_t)n, &items, &count, &path,
+                    &script->error))
         return sandbox_raise(L, "%s", script->error.text);
     script_account(script);
     sandbox_charge(L, 20 * count + 100);
@@ -169,7 +170,8 @@ static int assign(lua_State *L)
             return sandbox_raise(L, "assign: element %d is no key with a name", (int)i + 1);
         lua_settop(L, at - 1);
     }
-    if (!draft_assign(draft, find_place(L), what, list, n, lua_toboolean(L, 2), rest, &script->error))
+    if (!draft_assign(draft, find_place(L), what, list, n, lua_toboolean(L, 2), rest,
+                      &script->error))
         return sandbox_raise(L, "%s", script->error.text);
     script_account(script);
     return 0;
@@ -340,7 +342,8 @@ static int get_value(lua_State *L)
 {
     const Object *at = draft_root(script_of(L)->draft);
     for (int i = 1; i <= lua_gettop(L) && at; i++) at = object_get(at, luaL_checkstring(L, i));
-    if (!at || (lua_gettop(L) == 0 && !object_as_dict(at))) return 0;
+    const Object *dict = object_as_dict(at);
+    if (!at || (lua_gettop(L) == 0 && !(dict && dict->list.count))) return 0;
     const char *class = load_class_of(draft_arena(script_of(L)->draft), at);
     lua_pushstring(L, class ? class : "torch.Tensor");
     switch ((ObjectKind)at->kind) {

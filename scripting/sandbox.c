@@ -48,6 +48,7 @@ void sandbox_note_place(Sandbox *sandbox, lua_State *L)
     for (int level = 0; level < 20 && lua_getstack(L, level, &at); level++) {
         lua_getinfo(L, "Sl", &at);
         if (at.currentline <= 0 || strcmp(at.short_src, "expression") == 0) continue;
+        if (strncmp(at.short_src, "preset ", 7) == 0) continue;      /* ours, not the user's */
         snprintf(sandbox->place, sizeof sandbox->place, "%s:%d", at.short_src, at.currentline);
         return;
     }

@@ -201,7 +201,7 @@ struct LoadItem;
 bool draft_open(Draft *draft, const char *const *names, size_t n, struct LoadItem **items,
                 size_t *count, const char **path, Error *err);
 
-/* The object that the source's file, or the PATH of FILE::PATH, holds; NULL where it has no tree. */
+/* The object that the source's file, or the PATH of FILE::PATH, holds; NULL: it has no tree. */
 const Object *draft_root(Draft *draft);
 
 /* A message of another system, for --log; both are copied. */

@@ -72,8 +72,7 @@ const Object *draft_root(Draft *draft)
     return draft_object(draft, draft->inside ? draft->inside : "");
 }
 
-/* Goes down; the node and path it came to. A path that no user can write (a key with a dot in it)
- * still finds its container by the node. */
+/* Goes down; the node and path it came to. */
 static const Object *go_down(Draft *draft, const char *const *names, size_t n, const char **path)
 {
     const Object *at = draft_root(draft);
@@ -86,6 +85,17 @@ static const Object *go_down(Draft *draft, const char *const *names, size_t n, c
                        : arena_strdup(draft->arena, names[i]);
     }
     return at;
+}
+
+/* Whether the container is made of dicts below the node, keys joined by dots: Python sees the
+ * dicts. Trees that do not hold the tensors at all are another matter. */
+static bool is_joined(const StateDict *dict, const Object *node)
+{
+    const Object *items = object_as_dict(node);
+    if (load_is_flat(dict, node)) return false;
+    for (size_t i = 0; i + 1 < items->list.count; i += 2)
+        if (object_as_dict(items->list.items[i + 1])) return true;
+    return false;
 }
 
 bool draft_open(Draft *draft, const char *const *names, size_t n, LoadItem **items,
@@ -102,7 +112,7 @@ bool draft_open(Draft *draft, const char *const *names, size_t n, LoadItem **ite
     }
     const Container *there = object_as_dict(node)
                                  ? checkpoint_find_container(draft->source, *path) : NULL;
-    if (there && !load_is_flat(there->dict, node)) there = NULL;
+    if (there && is_joined(there->dict, node)) there = NULL;
     if (there && names) draft->path = *path;
     if (!draft_ready(draft, err)) return false;
     if (object_as_dict(node)) {

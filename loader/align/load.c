@@ -236,7 +236,7 @@ void load_predict(Arena *arena, const LoadItem *items, size_t count, const Objec
 {
     Walk walk = {.arena = arena, .items = items, .count = count, .report = report};
     *report = (LoadReport){0};
-    load_tree_init(&walk.tree, arena, target);
+    load_tree_init(&walk.tree, arena, target->dict, target->node);
     report->inferred = walk.tree.inferred;
     report->stopped = find_stop(arena, items, count);
     map_init(&walk.names);

@@ -30,7 +30,7 @@ typedef struct LoadTarget {
 /* What came of it. The lists are in PyTorch's order and lie in the arena that was handed in. */
 typedef struct LoadReport {
     const char **missing, **unexpected;  /* keys: [missing_count], [unexpected_count] */
-    const char **errors;         /* [error_count] messages: sizes that differ, values of no tensor */
+    const char **errors;         /* [error_count] messages: other sizes, values of no tensor */
     size_t missing_count, unexpected_count, error_count;
     const char *stopped;         /* what ends the walk at its first step; NULL = nothing did */
     bool inferred;               /* the order of modules was inferred from the keys */

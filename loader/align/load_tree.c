@@ -109,18 +109,18 @@ static void take_others(LoadTree *tree, const Object *node)
     }
 }
 
-void load_tree_init(LoadTree *tree, Arena *arena, const LoadTarget *target)
+void load_tree_init(LoadTree *tree, Arena *arena, const StateDict *dict, const Object *node)
 {
     *tree = (LoadTree){.arena = arena};
     map_init(&tree->index);
     map_init(&tree->names);
     add_node(tree, LOAD_NO_NODE, "", 0);
-    const Object *metadata = dict_torch_metadata(target->dict);
+    const Object *metadata = dict_torch_metadata(dict);
     tree->inferred = !object_as_dict(metadata);
     take_metadata(tree, metadata);
-    for (size_t i = 0; i < dict_count(target->dict); i++)
-        add_local(tree, dict_at(target->dict, i)->name, dict_at(target->dict, i));
-    take_others(tree, target->node);
+    for (size_t i = 0; i < dict_count(dict); i++)
+        add_local(tree, dict_at(dict, i)->name, dict_at(dict, i));
+    take_others(tree, node);
 }
 
 void load_tree_done(LoadTree *tree)

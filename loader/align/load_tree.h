@@ -4,7 +4,7 @@
 #ifndef LOADER_ALIGN_LOAD_TREE_H
 #define LOADER_ALIGN_LOAD_TREE_H
 
-#include "loader/align/load.h"
+#include "loader/tensor/dict.h"
 
 enum { LOAD_NO_NODE = 0xFFFFFFFFu };
 
@@ -37,7 +37,8 @@ typedef struct LoadTree {
     bool inferred;               /* a module had to be inferred from a key */
 } LoadTree;
 
-void load_tree_init(LoadTree *tree, Arena *arena, const LoadTarget *target);
+/* `node` is the dict that `dict` was read from, or NULL; both must outlive the tree. */
+void load_tree_init(LoadTree *tree, Arena *arena, const StateDict *dict, const Object *node);
 void load_tree_done(LoadTree *tree);
 /* The child of that name, of n bytes; LOAD_NO_NODE when there is none. */
 uint32_t load_tree_child(LoadTree *tree, uint32_t node, const char *segment, size_t n);

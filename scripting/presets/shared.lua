@@ -1,7 +1,7 @@
 -- What the presets share: Python's dict, its words for shapes and dtypes, messages.
 -- Run before each preset with the functions of preset_api.c and the options; gives both on.
 local api, options = ...
-local p = { model = api.model, path = options.path or api.path or "", load = api.load }
+local p = { model = api.model, path = options.path or api.path or "?", load = api.load }
 local target = api.target()
 
 -- Options that the preset does not know are slips; `quiet` is everybody's.
