@@ -70,8 +70,9 @@ if target and o.remap then
     end
     local moved = { name = to, at = entry.at, shape = wanted.shape, value = entry.value, class = entry.class }
     if entry.tensor and not p.same(entry.shape, wanted.shape) then
-      moved.value = (entry.value or entry.tensor):reshape(table.unpack(wanted.shape))
-      moved.ops = "reshape(" .. table.concat(wanted.shape, ",") .. ")"
+      local value = entry.value or entry.tensor
+      moved.value = #wanted.shape == 0 and value:squeeze() or value:reshape(table.unpack(wanted.shape))
+      moved.ops = #wanted.shape == 0 and "squeeze()" or "reshape(" .. table.concat(wanted.shape, ",") .. ")"
     end
     if from ~= to then moved.renamed = true end
     made:set(to, moved)
