@@ -100,7 +100,7 @@ const Step *step_new(Draft *draft, Origin origin, const char *what, const char *
 bool tie_keys(Draft *draft, Error *err);
 
 /* The value at a container path of the source's object tree; NULL when there is none. */
-const Object *draft_object(Draft *draft, const char *path);
+const Object *draft_find_object(Draft *draft, const char *path);
 
 /* Turns the collisions into what collide="last" says. */
 void settle_collisions(Draft *draft);

@@ -69,7 +69,7 @@ static size_t list_keys(Draft *draft, LoadItem **items)
 
 const Object *draft_root(Draft *draft)
 {
-    return draft_object(draft, draft->inside ? draft->inside : "");
+    return draft_find_object(draft, draft->inside ? draft->inside : "");
 }
 
 /* Goes down; the node and path it came to. */
