@@ -73,11 +73,12 @@ $(O)/loader/format/hdf5_child.o: $(O)/hdf5-$(if $(HDF5_C),yes,no)
 $(O)/tenon-without-hdf5: loader/format/hdf5_child.c $(O)/repl/main.o $(O)/libtenon.a
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(PACKAGES_L) -lm -lpthread
 
-# The bundled rule packs, as one C table inside the binary.
+# The bundled rule packs and presets, as one C table inside the binary.
 PACKS := $(sort $(wildcard scripting/rules/*.lua))
-$(O)/scripting/bundled.c: $(PACKS) scripting/embed.sh
+PRESETS := $(sort $(wildcard scripting/presets/*.lua))
+$(O)/scripting/bundled.c: $(PACKS) $(PRESETS) scripting/embed.sh
 	@mkdir -p $(@D)
-	$(Q)sh scripting/embed.sh $(PACKS) > $@
+	$(Q)sh scripting/embed.sh $(PACKS) $(PRESETS) > $@
 $(O)/scripting/bundled.o: $(O)/scripting/bundled.c
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 

@@ -112,11 +112,12 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
     invocation->value[id] = value;
     if (id == OPT_SEED) return take_seed(invocation, value, err);
     if (id == OPT_LIMIT) return limit_set(value, err);
-    if (id != OPT_RULES && id != OPT_CODE) return true;
+    if (id != OPT_RULES && id != OPT_CODE && id != OPT_PRESET) return true;
     invocation->rules = mem_grow(invocation->rules, &invocation->rule_room,
                                  invocation->rule_count + 1, sizeof *invocation->rules);
     invocation->rules[invocation->rule_count++] =
-        (RulesArgument){id == OPT_RULES ? RULES_FILE : RULES_CODE, value};
+        (RulesArgument){id == OPT_RULES ? RULES_FILE : id == OPT_CODE ? RULES_CODE : RULES_PRESET,
+                        value};
     return true;
 }
 

@@ -19,6 +19,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16, FO
 #define OPTIONS(X)                                                                              \
     X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW, "a rules file; may be repeated")\
     X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW, "rules on the command line; may be repeated") \
+    X(OPT_PRESET, "--preset", NULL, "NAME", FOR_ALIGN | FOR_VIEW, "what another system does: essmc2, pet, strict …; NAME{option=…}") \
     X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN, "write the aligned checkpoint here")         \
     X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN, "the output's format: pth, safetensors or npz (default: OUT's suffix)") \
     X(OPT_UNDER, "--under", NULL, "KEY", FOR_ALIGN, "nest the state dict under KEY (.pth)")     \
@@ -28,6 +29,8 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16, FO
     X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN, "replace OUT when it is there already")      \
     X(OPT_SHA256, "--sha256", NULL, NULL, FOR_ALIGN, "report the output's SHA-256")             \
     X(OPT_SEED, "--seed", NULL, "N", FOR_ALIGN | FOR_VIEW, "for fills (default 0)")             \
+    X(OPT_LOG, "--log", NULL, "SYSTEM", FOR_ALIGN | FOR_DIFF, "what another system would print: torch, essmc2 …") \
+    X(OPT_CLASS, "--class", NULL, "NAME", FOR_ALIGN | FOR_DIFF, "the model's class, as --log names it") \
     X(OPT_TREE, "--tree", NULL, NULL, FOR_LS, "as a folded tree of modules")                    \
     X(OPT_STATS, "--stats", NULL, NULL, FOR_LS, "min max mean std nan inf zeros of every tensor") \
     X(OPT_EVERYTHING, "--all", NULL, NULL, FOR_LS, "every object in the file, not only tensors")\

@@ -11,6 +11,7 @@
 #include "loader/export/groups_file.h"
 #include "loader/format/format.h"
 #include "repl/interrupt.h"
+#include "repl/log_lines.h"
 #include "repl/progress.h"
 
 /* One run of the command: what was asked, and what came of it so far. */
@@ -117,6 +118,32 @@ static ReportCast *list_casts(const Run *run, size_t *count)
     return casts;
 }
 
+/* Bytes as they are, since scripts compare them; but a key that holds what moves a cursor is
+ * escaped for a terminal. */
+static void print_lines(const Text *lines)
+{
+    const bool terminal = isatty(STDOUT_FILENO);
+    for (size_t i = 0; i < lines->length; i++) {
+        const unsigned char c = (unsigned char)lines->bytes[i];
+        const bool control = (c < ' ' && c != '\n' && c != '\t') || c == 0x7F;
+        if (terminal && control) printf("\\x%02x", c);
+        else putchar(c);
+    }
+}
+
+/* --log: the lines stand alone before the report. That their order was inferred is told beside
+ * them: with --quiet, where nothing else may be on standard output, on standard error. */
+static void print_log(const Run *run, const Text *lines, bool inferred)
+{
+    static const char note[] = "order inferred: the target has no _metadata, so the order of its "
+                               "modules is that of its keys\n";
+    const bool quiet = run->invocation->set[OPT_QUIET];
+    print_lines(lines);
+    if (!inferred) return;
+    fflush(stdout);
+    fputs(note, quiet ? stderr : stdout);
+}
+
 /* The report to standard output, as JSON or as text: --quiet leaves out the text only. The status
  * is in the JSON, so it must be settled before. */
 static void print_report(const Run *run, int status)
@@ -141,13 +168,20 @@ static void print_report(const Run *run, int status)
                              .output = run->written ? &output : NULL,
                              .exit = status};
     options.rule_count = session_rule_files(session, &options.rule_files);
-    Text out = {0};
+    Text out = {0}, lines = {0};
+    bool inferred = false;
+    if (invocation->set[OPT_LOG])
+        log_lines(invocation->value[OPT_LOG], invocation->value[OPT_CLASS], session,
+                  run->alignment, &lines, &inferred);
+    if (invocation->set[OPT_LOG]) options.log = text_string(&lines);
+    if (invocation->set[OPT_LOG] && !invocation->set[OPT_JSON]) print_log(run, &lines, inferred);
     if (invocation->set[OPT_JSON]) report_json(run->alignment, &options, &out);
     else if (!invocation->set[OPT_QUIET]) report_text(run->alignment, &options, &out);
     fwrite(text_string(&out), 1, out.length, stdout);
     if (out.length && out.bytes[out.length - 1] != '\n') putchar('\n');
     text_done(&out);
     free(casts);
+    text_done(&lines);
     bool talk = !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET];
     if (run->written && run->result.cloned && talk)
         printf("note: %zu tied tensors are written as copies; %s cannot share memory\n",
@@ -230,10 +264,14 @@ int command_align(const Invocation *invocation)
     Error err = {0};
     Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
     SessionOptions options = {invocation->operands[0], invocation->operands[1], invocation->rules,
-                              invocation->rule_count, invocation->seed};
+                              invocation->rule_count, invocation->seed,
+                              invocation->value[OPT_CLASS],
+                              invocation->set[OPT_LOG] ? log_preset(invocation->value[OPT_LOG])
+                                                       : NULL};
     if (!check_output(&run, &err)) return complain(&err);
     if (run.out) interrupt_watch();
-    run.session = session_new(&options, &err);
+    if (!invocation->set[OPT_LOG] || log_find(invocation->value[OPT_LOG], &err))
+        run.session = session_new(&options, &err);
     int status = run.session ? finish(&run, &err) : complain(&err);
     session_free(run.session);
     return status;

@@ -45,6 +45,7 @@ struct Session {
     size_t line_count, line_total, line_room;
     size_t saved_count;          /* how many lines were applied when last saved */
     uint64_t seed;               /* for fills */
+    const char *model, *log_preset;  /* as in SessionOptions; in the arena */
     Text output;                 /* what the rules, or the line that was tried, printed */
 };
 
@@ -70,6 +71,22 @@ static bool read_rules(RulesText *rules, Error *err)
     return true;
 }
 
+/* --preset NAME is the statement preset "NAME"; NAME{option=…} has options. Quotes in a name would
+ * end it: the statement refuses such a name, whatever becomes of them. */
+static void take_preset(Session *session, RulesText *rules, const char *text)
+{
+    Text code = {0};
+    const size_t n = strcspn(text, "{");
+    text_add(&code, "preset \"");
+    for (size_t i = 0; i < n; i++)
+        if (text[i] != '"' && text[i] != '\\' && text[i] != '\n') text_addc(&code, text[i]);
+    text_addf(&code, "\"%s", text + n);
+    rules->name = arena_printf(session->arena, "--preset %.*s", (int)n, text);
+    rules->text = mem_strdup(text_string(&code));
+    rules->length = code.length;
+    text_done(&code);
+}
+
 /* One more rules text at the end; none is added when its file cannot be read. */
 static bool add_rules(Session *session, const RulesArgument *argument, Error *err)
 {
@@ -81,6 +98,8 @@ static bool add_rules(Session *session, const RulesArgument *argument, Error *er
         rules->name = "-e";
         rules->text = mem_strdup(argument->text);
         rules->length = strlen(argument->text);
+    } else if (argument->kind == RULES_PRESET) {
+        take_preset(session, rules, argument->text);
     } else {
         rules->name = arena_strdup(session->arena, argument->text);
         if (!read_rules(rules, err)) return false;
@@ -209,6 +228,9 @@ Session *session_new(const SessionOptions *options, Error *err)
     Session *session = mem_alloc(sizeof *session);
     session->arena = arena_new();
     session->seed = options->seed;
+    if (options->model) session->model = arena_strdup(session->arena, options->model);
+    if (options->log_preset)
+        session->log_preset = arena_strdup(session->arena, options->log_preset);
     Error unread = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < options->rule_count; i++)
@@ -275,6 +297,16 @@ size_t session_rule_files(const Session *session, const char *const **files)
     return session->rule_count;
 }
 
+/* Whether one of the rules texts has called that preset: then it has said what there is to say. */
+static bool has_preset_run(const Session *session, const Draft *draft)
+{
+    for (size_t i = 0; i < draft_saying_count(draft); i++)
+        if (strcmp(draft_saying(draft, i)->system, "") == 0 &&
+            strcmp(draft_saying(draft, i)->text, session->log_preset) == 0)
+            return true;
+    return false;
+}
+
 /* Where an error of a rules file lies, "fix.lua:3: …": its note then has its place as others do.
  * Returns the text behind it. */
 static const char *split_place(const Session *session, const char *text, Origin *origin)
@@ -299,10 +331,14 @@ static Alignment *align(Session *session, const char *extra, bool *failed, Error
     Draft *draft = draft_new(session->source, session->source_inside, session->target,
                              session->seed);
     ScriptOptions options = {.json_folder2 = session->source_folder,
+                             .source_path = session->source_file,
+                             .model = session->model,
                              .interrupt = interrupt_flag()};
     Script *script = script_new(draft, &options);
     Error problem = {0};
     *failed = !run_rules(session, script, extra, &problem);
+    if (!*failed && session->log_preset && !has_preset_run(session, draft))
+        *failed = !script_rehearse(script, session->log_preset, &problem);
     script_free(script);
     if (session->unopened.code && draft_checkpoint(draft) == session->source) {
         if (err) *err = session->unopened;

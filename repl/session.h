@@ -8,12 +8,12 @@
 #include "loader/align/align.h"
 #include "loader/core/error.h"
 
-typedef enum RulesKind { RULES_FILE, RULES_CODE } RulesKind;
+typedef enum RulesKind { RULES_FILE, RULES_CODE, RULES_PRESET } RulesKind;
 
-/* One -r or -e of the command line, in order. */
+/* One -r, -e or --preset of the command line, in order. */
 typedef struct RulesArgument {
     RulesKind kind;
-    const char *text;        /* a path, or the code */
+    const char *text;        /* a path, the code, or the preset's name */
 } RulesArgument;
 
 typedef struct SessionOptions {
@@ -22,6 +22,8 @@ typedef struct SessionOptions {
     const RulesArgument *rules;
     size_t rule_count;
     uint64_t seed;
+    const char *model;       /* the class of the model, for what presets say; NULL = not known */
+    const char *log_preset;  /* whose messages are wanted, also where no rule calls it; NULL */
 } SessionOptions;
 
 typedef struct Session Session;

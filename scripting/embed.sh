@@ -4,7 +4,7 @@
 set -eu
 
 cat <<'END'
-/* Made by scripting/embed.sh from scripting/rules; not to be edited. */
+/* Made by scripting/embed.sh from scripting/rules and scripting/presets; not to be edited. */
 #include "scripting/bundled.h"
 
 END
@@ -16,8 +16,13 @@ for file in "$@"; do
     *[!a-z0-9_]*) echo "embed.sh: $file: a pack's name is lower case letters, digits and _" >&2
                   exit 1 ;;
     esac
-    names="$names $name"
-    echo "static const char text_$name[] ="
+    case $file in
+    */presets/shared.lua) kind=SHARED ;;
+    */presets/*) kind=PRESET ;;
+    *) kind=PACK ;;
+    esac
+    names="$names $kind:$name"
+    echo "static const char ${kind}_$name[] ="
     LC_ALL=C od -An -v -tu1 "$file" | LC_ALL=C awk '
         BEGIN { printf "    \"" }
         {
@@ -35,8 +40,9 @@ done
 
 echo "const BundledRules bundled_rules[] = {"
 for name in $names; do
-    echo "    {\"$name\", text_$name, sizeof text_$name - 1},"
+    kind=${name%%:*} name=${name#*:}
+    echo "    {BUNDLED_$kind, \"$name\", ${kind}_$name, sizeof ${kind}_$name - 1},"
 done
-echo "    {0, 0, 0},"
+echo "    {0, 0, 0, 0},"
 echo "};"
 echo "const size_t bundled_rules_count = sizeof bundled_rules / sizeof bundled_rules[0] - 1;"

@@ -38,6 +38,7 @@ static FactKind fact_kind(lua_State *L)
 static Draft *ready_draft(lua_State *L)
 {
     Script *script = script_of(L);
+    preset_flush(L);
     if (!draft_ready(script->draft, &script->error))
         sandbox_raise(L, "%s", script->error.text);
     script_account(script);

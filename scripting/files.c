@@ -39,7 +39,7 @@ static bool is_confined(const char *name, size_t n, Error *err)
 const char *file_resolve(Script *script, const char *name, size_t n, char path[], Error *err)
 {
     char chunk[PATH_MAX] = ".";
-    const char *file = script->chunks[script->chunk_count - 1].name;
+    const char *file = script->chunks[script->running].name;
     const char *slash = strrchr(file, '/');
     if (!is_confined(name, n, err)) return NULL;
     if (slash && (size_t)(slash - file) + 1 < sizeof chunk) {

@@ -174,7 +174,7 @@ static bool refuse_nil(const OpsText *ops, size_t i)
 static int ops_protected(lua_State *L)
 {
     OpsText *ops = lua_touserdata(L, 1);
-    const Chunk *chunk = &ops->script->chunks[ops->script->chunk_count - 1];
+    const Chunk *chunk = &ops->script->chunks[ops->script->running];
     lua_pushfstring(L, "=%s:%d", chunk->shown, ops->line);
     if (sandbox_load(L, "return ", ops->text, ops->n, lua_tostring(L, -1)) != LUA_OK)
         return sandbox_rethrow(L);

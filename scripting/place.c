@@ -19,7 +19,7 @@ void place_find(Script *script, lua_State *L, Origin *origin, const Chunk **chun
 {
     lua_Debug at;
     *chunk = NULL;
-    *origin = (Origin){script->chunks[script->chunk_count - 1].name, 0};
+    *origin = (Origin){script->chunks[script->running].name, 0};
     for (int level = 0; lua_getstack(L, level, &at); level++) {
         lua_getinfo(L, "Sl", &at);
         if (at.currentline <= 0) continue;

@@ -18,6 +18,7 @@ typedef struct Sandbox {
     size_t memory_limit;         /* bytes of Lua heap and of what scripts make in arenas */
     size_t memory;               /* in use now */
     const bool *interrupt;       /* may be NULL; another thread or a signal sets it */
+    bool trusted;                /* bundled code runs: its tables may have any number of keys */
     SandboxStop stop;            /* anything but NONE: no script code may run any more */
     char place[96];              /* "fix.lua:12" where it was stopped or memory was refused */
     lua_State *running;          /* the coroutine that runs, for `place` */

@@ -37,6 +37,8 @@ static void set_limits(Script *script, const ScriptOptions *options)
     script->grows = !options || (!options->instructions && !options->memory);
     sandbox->interrupt = options ? options->interrupt : NULL;
     if (options && options->json_folder) script->folders[0] = mem_strdup(options->json_folder);
+    if (options && options->source_path) script->source_path = mem_strdup(options->source_path);
+    if (options && options->model) script->model = mem_strdup(options->model);
     if (options && options->json_folder2) script->folders[1] = mem_strdup(options->json_folder2);
 }
 
@@ -69,6 +71,8 @@ void script_free(Script *script)
     for (size_t i = 0; i < script->chunk_count; i++) free((char *)script->chunks[i].text);
     for (size_t i = 0; i < countof(script->folders); i++) free(script->folders[i]);
     free(script->chunks);
+    free((char *)script->source_path);
+    free((char *)script->model);
     free(script->scope);
     text_done(&script->output);
     text_done(&script->scratch);
@@ -94,7 +98,7 @@ static char *copy_text(const char *text, size_t n, size_t *length)
 
 /* Texts are kept: a function that an earlier chunk defined may call rules with one of its
  * literals later. */
-static const Chunk *add_chunk(Script *script, const char *text, size_t n, const char *name)
+const Chunk *script_add_chunk(Script *script, const char *text, size_t n, const char *name)
 {
     Arena *arena = draft_arena(script->draft);
     const size_t length = strlen(name);
@@ -139,6 +143,7 @@ static int run_protected(lua_State *L)
     if (status != LUA_OK) return sandbox_rethrow(L);
     const int before = lua_gettop(L);
     lua_call(L, 0, LUA_MULTRET);
+    preset_flush(L);
     if (lua_gettop(L) >= before) print_values(L, before, lua_gettop(L));
     return 0;
 }
@@ -147,7 +152,7 @@ static int run_protected(lua_State *L)
  * the hook, where no script code may. */
 bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err)
 {
-    Running running = {add_chunk(script, text, n, name)};
+    Running running = {script_add_chunk(script, text, n, name)};
     lua_State *L = script->L;
     text_clear(&script->output);
     script->output_cut = false;
@@ -160,6 +165,8 @@ bool script_run(Script *script, const char *text, size_t n, const char *name, Er
         return false;
     }
     script->busy = NULL;
+    script->pending = NULL;
+    script->running = script->chunk_count - 1;
     script->current = script->sandbox.running = L;
     script->error.text[0] = '\0';
     lua_settop(L, 0);

@@ -23,6 +23,8 @@ typedef struct ScriptOptions {
     const char *json_folder;     /* where json "…" may read beside the folder of the rules file
                                     (of the chunk's name; -e and ":": the current one); NULL */
     const char *json_folder2;    /* and another one (the source's); NULL: none */
+    const char *source_path, *model;   /* what presets say of the file and of the model's class, as
+                                          the user gave them; NULL: not known */
     const bool *interrupt;       /* becomes true when the user wants to stop; may be NULL */
 } ScriptOptions;
 
@@ -35,6 +37,9 @@ void script_free(Script *script);                                 /* NULL is fin
  * expression. ERR_LIMIT: the limits are used up, and every later chunk fails as well;
  * ERR_CANCELLED: interrupted. */
 bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err);
+/* Has a preset say what its system would about the keys as they are now, changing nothing: only
+ * its messages stay in the draft. */
+bool script_rehearse(Script *script, const char *preset, Error *err);
 /* Whether the text is a whole chunk (false, with *incomplete set, when more is needed). */
 bool script_parses(const char *text, size_t n, bool *incomplete, Error *err);
 /* What the last chunk printed, its expression's values included; "" if nothing. */

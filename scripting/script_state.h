@@ -30,8 +30,12 @@ struct Script {
     lua_State *current;          /* the one whose statement runs */
     Draft *draft;                /* borrowed */
     char *folders[2];            /* where json may read besides; owned; NULL: none */
-    Chunk *chunks;               /* owned; the last one runs */
+    Chunk *chunks;               /* owned */
     size_t chunk_count, chunk_room;
+    size_t running;              /* the chunk that runs: the last one, or a preset's */
+    bool granted;                /* a preset has got its instructions for a big source */
+    const void *pending;         /* the preset that still waits for its options; NULL: none */
+    const char *source_path, *model;   /* owned; what presets are told; NULL: nothing */
     const char *busy;            /* the statement that calls back into Lua; none may begin */
     bool grows;                  /* limits are defaults, to be raised for a big source */
     size_t arena_seen;           /* bytes of the draft's arena that are accounted for */
@@ -52,6 +56,8 @@ typedef struct Call {
     const char *name;            /* of the statement, for errors */
     Origin origin;
     const Chunk *chunk;          /* NULL: called from code that is no chunk */
+    int results;                 /* values that it left on the stack for the script */
+    bool flush;                  /* a preset has its options and is to run now */
 } Call;
 
 static inline Script *script_of(lua_State *L)
@@ -116,8 +122,16 @@ void push_name(lua_State *L, const char *name);
 void push_held(lua_State *L, const char *name, size_t n);
 const char *type_name(lua_State *L, int index);
 
+/* script.c: a text becomes a chunk, at the end of the list. */
+const Chunk *script_add_chunk(Script *script, const char *text, size_t n, const char *name);
+
+/* preset.c: runs the preset that waits for its options, if there is one. May raise. */
+void preset_flush(lua_State *L);
+
 /* statements.c */
 void statements_open(lua_State *L);
+/* Pushes a statement as a function. */
+void statement_push(lua_State *L, const char *name);
 /* Counts what the draft's arena grew by; false when memory is used up. */
 bool script_account(Script *script);
 

@@ -67,6 +67,7 @@ static int run_statement(lua_State *L)
     const Statement *const statement = &statements[lua_tointeger(L, lua_upvalueindex(1))];
     Script *script = script_of(L);
     Call call = {.script = script, .L = L, .name = statement->name};
+    preset_flush(L);
     Error *err = &script->error;
     sandbox_charge(L, 2 * draft_count(script->draft) + 100);
     place_find(script, L, &call.origin, &call.chunk);
@@ -82,7 +83,8 @@ static int run_statement(lua_State *L)
         sandbox_mark(&script->sandbox);
     }
     sandbox_check(L);
-    if (ok) return 0;
+    if (ok && call.flush) preset_flush(L);
+    if (ok) return call.results;
     if (!message_has_place(script, err->text))
         error_prefix(err, "%s:%d", call.origin.file, call.origin.line);
     message_drop_repeat(err->text);
@@ -237,6 +239,14 @@ static void open_meta(lua_State *L)
     lua_setfield(L, -2, "__metatable");      /* nobody else calls call_table */
     lua_setmetatable(L, -2);
     lua_setglobal(L, "meta");
+}
+
+void statement_push(lua_State *L, const char *name)
+{
+    size_t i = 0;
+    while (strcmp(statements[i].name, name) != 0) i++;
+    lua_pushinteger(L, (lua_Integer)i);
+    lua_pushcclosure(L, run_statement, 1);
 }
 
 /* Each is a closure over its number in the table. */

@@ -39,6 +39,7 @@
       "what an output holds beside its tensors; keep takes it from the source")                \
     X(policy, "{shape=, dtype=, missing=, unused=, reuse=, collide=}",                         \
       "what becomes of differences")                                                           \
+    X(preset, "\"name\"{option=, …}", "does what another system does when it loads a checkpoint") \
     X(expect, "{missing=, unused=, shape=, dtype=, loaded=}",                                  \
       "makes expected differences silent")                                                     \
     X(optimizer, "{from=, ids=, params=, new=, groups=, order=}",                              \

@@ -185,6 +185,16 @@ const RuleNote *align_note(const Alignment *alignment, size_t index)
     return draft_note_at(alignment->draft, index);
 }
 
+size_t align_saying_count(const Alignment *alignment)
+{
+    return draft_saying_count(alignment->draft);
+}
+
+const Saying *align_saying(const Alignment *alignment, size_t index)
+{
+    return draft_saying(alignment->draft, index);
+}
+
 /* Runs lie one after the other: with use_start {0, 1, 1, 4} source 2 went into the bindings
  * use_list[1], [2] and [3], and source 1 nowhere. */
 const uint32_t *align_uses_of(const Alignment *alignment, size_t source, size_t *count)

@@ -126,6 +126,10 @@ const struct ParamGroups *align_groups(const Alignment *alignment);
 bool align_is_another_size(const Alignment *alignment);
 const Origin *align_step_origin(const Step *step);
 
+/* The messages that presets have left, in their order. */
+size_t align_saying_count(const Alignment *alignment);
+const Saying *align_saying(const Alignment *alignment, size_t index);
+
 /* What a written file holds under this name: the value bound to it; where expect covers an open
  * binding, the target's own value; NULL where there is none (open, or kept without data). */
 const Expr *align_value(const Binding *binding);

@@ -213,6 +213,14 @@ static const Expr *find_fit(const Expr *expr)
     return expr->kind == EX_FIT ? expr : NULL;
 }
 
+/* Who gave the key its name and value. Steps of a preset say so in their origin. */
+static How how_of(const DraftKey *key)
+{
+    if (!key->step) return HOW_EXACT;
+    const char *file = key->step->origin.file;
+    return file && has_prefix(file, "preset \"") ? HOW_PRESET : HOW_RULE;
+}
+
 /* A target, or without one a key, and the value that goes by its name. With fit(0) a
  * 100×2048 f16 `fc.weight` for a target of 200×2048 f32 ends as LOADED, partial, and its reason is
  * "100 of 200 rows; f16 → f32, cast". */
@@ -234,7 +242,7 @@ static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
         if (expr) {
             binding->status = BIND_LOADED;
             binding->expr = expr;
-            if (!binding->how) binding->how = key->step ? HOW_RULE : HOW_EXACT;
+            if (!binding->how) binding->how = how_of(key);
         }
     } else if (find_fit(expr)) {
         refuse(binder, binding, BIND_SHAPE, expr,
@@ -242,7 +250,7 @@ static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
     } else {
         binding->status = BIND_LOADED;
         binding->expr = expr;
-        binding->how = key->step ? HOW_RULE : HOW_EXACT;
+        binding->how = how_of(key);
     }
     if (binding->status == BIND_LOADED || !binding->target) take_shape(binding, key->expr);
 }

@@ -113,8 +113,12 @@ void close_uses(Alignment *alignment)
         if (use->status == USE_USED || seen[i]) continue;
         const Step *step = draft_dropped(alignment->draft, i);
         if (!step) continue;
-        use->status = USE_DROPPED;
         use->step = step;
+        if (step->aside) {
+            use->reason = step->what;
+            continue;
+        }
+        use->status = USE_DROPPED;
         if (step->origin.file)
             use->reason = arena_printf(alignment->arena, "dropped by %s:%d", step->origin.file,
                                        step->origin.line);
@@ -247,7 +251,11 @@ void close_expect(Alignment *alignment)
     size_t count;
     const Expect *expects = draft_expects(alignment->draft, &count);
     for (size_t i = 0; i < draft_note_count(alignment->draft); i++)
-        alignment->rule_errors += draft_note_at(alignment->draft, i)->level == NOTE_ERROR;
+        if (draft_note_at(alignment->draft, i)->level == NOTE_ERROR) {
+            const bool differs = draft_note_at(alignment->draft, i)->differs;
+            if (differs) alignment->unexpected = true;
+            else alignment->rule_errors++;
+        }
     for (size_t i = 0; i < count; i++) {
         const Expect *e = &expects[i];
         cover_bindings(alignment, e, BIND_MISSING, e->missing, e->missing_count);

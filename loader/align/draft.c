@@ -32,6 +32,7 @@ void draft_free(Draft *draft)
     free(draft->dropped);
     free(draft->collisions);
     free(draft->notes);
+    free(draft->sayings);
     free(draft->fills);
     free(draft->keeps);
     free(draft->expects);
@@ -189,7 +190,7 @@ void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format
     draft->notes =
         mem_grow(draft->notes, &draft->note_room, draft->note_count + 1, sizeof *draft->notes);
     draft->notes[draft->note_count++] =
-        (RuleNote){level, origin, arena_strdup(draft->arena, text_string(&text))};
+        (RuleNote){level, origin, arena_strdup(draft->arena, text_string(&text)), false};
     text_done(&text);
 }
 

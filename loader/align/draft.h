@@ -20,6 +20,7 @@ typedef struct Step {
     const char *ops;         /* "split(3)[1]"; NULL when no op was applied */
     const struct Step *const *before;
     uint32_t before_count;
+    bool aside;              /* to is NULL: not dropped, but left unused (a preset passed it by) */
 } Step;
 
 typedef struct DraftKey {
@@ -50,6 +51,7 @@ typedef struct RuleNote {
     NoteLevel level;         /* ERROR: nothing is written; exit 2 (1 of expect) */
     Origin origin;
     const char *text;        /* one line or several, safe to print */
+    bool differs;            /* ERROR: the rules are fine and the files differ: exit 1 */
 } RuleNote;
 
 typedef enum ShapePolicy { SHAPE_ERROR, SHAPE_SKIP, SHAPE_FIT } ShapePolicy;
@@ -176,6 +178,42 @@ typedef struct EachResult {
 bool draft_each(Draft *draft, Origin origin,
                 bool (*visit)(void *context, const DraftKey *key, EachResult *result, Error *err),
                 void *context, Error *err);
+
+/* What presets do: all keys at once, each to the names that are given for it. Names that meet are a
+ * collision, as anywhere. */
+typedef struct Assign {
+    size_t key;                  /* index of a key (draft_at) */
+    const char *name;            /* what it becomes; in the arena */
+    const Expr *expr;            /* its value then; NULL = the key's own */
+    const char *ops;             /* how that came about; NULL */
+} Assign;
+/* A key that is in no assignment is dropped, or, with aside, left unused under no name. `what`
+ * stands in the steps; `rest`, when not NULL, in those of such keys. */
+bool draft_assign(Draft *draft, Origin origin, const char *what, const Assign *list, size_t n,
+                  bool aside, const char *rest, Error *err);
+/* The dict that a script which goes down into `names` comes to, each where it is a key of the
+ * dict before it, as Python would see it: its entries, what is no tensor included. The draft then
+ * has the keys of that dict; where it holds no tensors of its own, those it would have chosen.
+ * After a statement that chose or changed keys it is those keys, and nothing is gone down into.
+ * names NULL: the dict that the draft chooses by itself.
+ * *path receives where it came to. */
+struct LoadItem;
+bool draft_open(Draft *draft, const char *const *names, size_t n, struct LoadItem **items,
+                size_t *count, const char **path, Error *err);
+
+/* The object that the source's file, or the PATH of FILE::PATH, holds; NULL: it has no tree. */
+const Object *draft_root(Draft *draft);
+
+/* A message of another system, for --log; both are copied. */
+typedef struct Saying {
+    const char *system;          /* "essmc2"; "": the name of a preset that was called */
+    const char *text;            /* without a newline that is not its own */
+} Saying;
+void draft_say(Draft *draft, const char *system, const char *text);
+size_t draft_saying_count(const Draft *draft);
+const Saying *draft_saying(const Draft *draft, size_t index);
+/* An error note of a system that would have raised: exit 1. */
+void draft_differs(Draft *draft, Origin origin, const char *text);
 
 void draft_fill(Draft *draft, const FillRule *fill);             /* copied */
 void draft_keep_target(Draft *draft, Origin origin, const Pattern *pattern);

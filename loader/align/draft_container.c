@@ -33,7 +33,7 @@ static size_t count_below(const Draft *draft, const char *path, const Container 
  * `models[1].net` is the key "net" in the second element of `models`; where the keys "a" and
  * "a.b" are both there, `a.b` is the latter. Quadratic in the path, which a user types; indexes
  * stop growing before they could overflow. */
-static const Object *find_object(Draft *draft, const char *path)
+const Object *draft_find_object(Draft *draft, const char *path)
 {
     const Object *at = checkpoint_root(draft->source);
     while (at && *path) {
@@ -65,7 +65,7 @@ static const Object *find_object(Draft *draft, const char *path)
 static const char *list_there(Draft *draft, const char *path)
 {
     enum { SHOWN = 12 };
-    const Object *dict = object_as_dict(find_object(draft, path));
+    const Object *dict = object_as_dict(draft_find_object(draft, path));
     Text out = {0};
     size_t count = dict ? dict->list.count / 2 : 0;
     for (size_t i = 0; i < count && i < SHOWN; i++) {
@@ -85,7 +85,7 @@ static const char *list_there(Draft *draft, const char *path)
 
 const Object *draft_object(Draft *draft, const char *path, Error *err)
 {
-    const Object *object = find_object(draft, path);
+    const Object *object = draft_find_object(draft, path);
     if (object) return object;
     error_set(err, ERR_NOT_FOUND, "there is no '%s' in the source; it holds %s",
               show_name(draft, path), list_there(draft, ""));
@@ -122,7 +122,7 @@ static const Container *find_at(Draft *draft, const char *path, Error *err)
         refuse_several(draft, path, err);
         return NULL;
     }
-    bool there = find_object(draft, path) != NULL;
+    bool there = draft_find_object(draft, path) != NULL;
     error_set(err, ERR_NOT_FOUND, "%s: %s '%s'; the file holds %s", checkpoint_path(draft->source),
               there ? "no tensors lie in" : "there is no", show_name(draft, path),
               list_there(draft, ""));
@@ -244,7 +244,7 @@ bool draft_unwrap(Draft *draft, Origin origin, const char *const *names, size_t 
     if (!n) return error_set(err, ERR_RULE, "unwrap needs a name");
     forget_container(draft);
     const char *path = draft->path ? draft->path : draft->inside ? draft->inside : "";
-    const Object *at = find_object(draft, path);
+    const Object *at = draft_find_object(draft, path);
     bool found = false;
     for (size_t i = 0; i < n && !(found && first_only); i++) {
         const char *below = join_path(draft, path, arena_strdup(draft->arena, names[i]));

@@ -18,7 +18,7 @@ const Step *step_new(Draft *draft, Origin origin, const char *what, const char *
     size_t filled = 0;
     for (size_t i = 0; i < n; i++)
         if (before[i]) list[filled++] = before[i];
-    *step = (Step){origin, what, from, to, ops, count ? list : NULL, (uint32_t)count};
+    *step = (Step){origin, what, from, to, ops, count ? list : NULL, (uint32_t)count, false};
     return step;
 }
 
@@ -71,6 +71,15 @@ void edit_drop(Edit *edit, const DraftKey *key, Origin origin, const char *what)
     const Step *step = step_new(edit->draft, origin, what, key->name, NULL, NULL, &key->step, 1);
     edit->drops[edit->drop_count++] = (EditDrop){*key, step};
     edit->changed = true;
+}
+
+void edit_set_aside(Edit *edit, const DraftKey *key, Origin origin, const char *what)
+{
+    edit_drop(edit, key, origin, what);
+    Step *step = arena_copy(edit->draft->arena, edit->drops[edit->drop_count - 1].step,
+                            sizeof *step);
+    step->aside = true;
+    edit->drops[edit->drop_count - 1].step = step;
 }
 
 /* ---- drops ---- */

@@ -1,6 +1,7 @@
 /* The inside of a Draft, for the files that make one: draft.c (the object, what it hands out),
  * draft_container.c (where its keys come from), draft_edit.c (one statement's changes and the
- * collisions they end in), draft_tie.c (tie), draft_statements.c (strip, keep …), draft_rules.c and
+ * collisions they end in), draft_tie.c (tie), draft_preset.c (what presets need),
+ * draft_statements.c (strip, keep …), draft_rules.c and
  * draft_gather.c (rules blocks). */
 #ifndef LOADER_ALIGN_DRAFT_PARTS_H
 #define LOADER_ALIGN_DRAFT_PARTS_H
@@ -31,6 +32,8 @@ struct Draft {
     size_t note_count, note_room;
     FillRule *fills;             /* fill() and rules without a left side */
     size_t fill_count, fill_room;
+    Saying *sayings;             /* of draft_say */
+    size_t saying_count, saying_room;
     KeepTarget *keeps;           /* keep_target */
     size_t keep_count, keep_room;
     Expect *expects;             /* expect{}, each on its own */
@@ -84,6 +87,8 @@ void edit_rename(Edit *edit, const DraftKey *key, const char *to);
 /* A key with its history made by the caller. */
 void edit_add(Edit *edit, DraftKey key, const char *from);
 void edit_drop(Edit *edit, const DraftKey *key, Origin origin, const char *what);
+/* The same for a key that is left unused. */
+void edit_set_aside(Edit *edit, const DraftKey *key, Origin origin, const char *what);
 void edit_finish(Edit *edit);
 void edit_abandon(Edit *edit);
 
@@ -93,6 +98,9 @@ const Step *step_new(Draft *draft, Origin origin, const char *what, const char *
 
 /* Without a target: the aliases that tie(…) names become keys. */
 bool tie_keys(Draft *draft, Error *err);
+
+/* The value at a container path of the source's object tree; NULL when there is none. */
+const Object *draft_find_object(Draft *draft, const char *path);
 
 /* Turns the collisions into what collide="last" says. */
 void settle_collisions(Draft *draft);

@@ -41,6 +41,7 @@ typedef struct ReportOptions {
     bool plan;                   /* JSON entries carry "expr" (plans) */
     bool writing;                /* an output was asked for: say written or nothing written */
     const ReportOutput *output;  /* NULL: nothing was written */
+    const char *log;             /* JSON: what --log printed; NULL = it was not asked for */
     int exit;                    /* the status the program will end with, for the JSON */
 } ReportOptions;
 

@@ -3,7 +3,7 @@
  *
  *   {"version":1, "tool":…, "source":{…}, "target":{…}|null, "rules":[{"file":…}], "summary":{…},
  *    "entries":[…], "source_entries":[…], "ties":[], "collisions":[…], "rule_notes":[…],
- *    "optimizer":{…}|null, "output":{…}|null, "exit":0} */
+ *    "optimizer":{…}|null, "output":{…}|null, ["log":"…",] "exit":0} */
 #include <stdlib.h>
 
 #include "loader/align/report_parts.h"
@@ -311,6 +311,7 @@ void report_json(const Alignment *alignment, const ReportOptions *options, Text 
     report_json_optimizer(alignment, writer);
     report_json_groups(alignment, writer);
     put_output(options->output, writer);
+    if (options->log) put_string(writer, "log", options->log);
     json_key(writer, "exit");
     json_int(writer, options->exit);
     json_end(writer);

@@ -65,7 +65,8 @@ static void run_with(const char *target, const char *rules, int status)
 {
     Error err = {0};
     RulesArgument argument = {RULES_FILE, rules};
-    SessionOptions options = {"old.safetensors", target, &argument, rules != NULL, 0};
+    SessionOptions options = {.source = "old.safetensors", .target = target,
+                              .rules = &argument, .rule_count = rules != NULL};
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
     InteractiveOptions how = {.terminal = &fake.terminal};

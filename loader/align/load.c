@@ -1,0 +1,264 @@
+/* The walk of Module.load_state_dict, in two steps instead of one loop a module: every key of the
+ * dict goes down the tree until a module does not know it, and waits there; then the modules are
+ * passed in their order, and each says what it misses, what does not fit, and who waits. That
+ * gives the same lists, since a key is refused by one module at most. */
+#include "loader/align/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/load_tree.h"
+
+/* Keys that wait at a node, as a list through the items. */
+typedef struct Walk {
+    Arena *arena;
+    const LoadItem *items;       /* [count], borrowed */
+    size_t count;
+    LoadTree tree;
+    NameMap names;               /* key → item */
+    NameMap versions;            /* module → version, of the dict's own `_metadata` */
+    uint32_t *next;              /* [count]: the next item that waits at the same node; owned */
+    bool *extra;                 /* [count]: it waits as that node's own extra state; owned */
+    LoadReport *report;
+    size_t missing_room, unexpected_room, error_room;
+} Walk;
+
+/* ---- lists ---- */
+
+static const char **push(const char **list, size_t *count, size_t *room, const char *text)
+{
+    list = mem_grow(list, room, *count + 1, sizeof *list);
+    list[(*count)++] = text;
+    return list;
+}
+
+static void miss(Walk *walk, const char *key)
+{
+    walk->report->missing = push(walk->report->missing, &walk->report->missing_count,
+                                 &walk->missing_room, key);
+}
+
+static void offend(Walk *walk, const char *key)
+{
+    walk->report->unexpected = push(walk->report->unexpected, &walk->report->unexpected_count,
+                                    &walk->unexpected_room, key);
+}
+
+/* Takes the text over. */
+static void blame(Walk *walk, Text *text)
+{
+    walk->report->errors = push(walk->report->errors, &walk->report->error_count,
+                                &walk->error_room, arena_strdup(walk->arena, text_string(text)));
+    text_done(text);
+}
+
+/* ---- what PyTorch does before it compares ---- */
+
+/* The item that is loaded under a key; NULL when there is none. */
+static const LoadItem *find_item(const Walk *walk, const char *key)
+{
+    uint32_t index = map_get(&walk->names, key);
+    return index == MAP_NONE ? NULL : &walk->items[index];
+}
+
+/* The hook of torch.nn.utils.parametrizations.weight_norm: `a.weight_g` and `a.weight_v`, where
+ * both are there, become `a.parametrizations.weight.original0` and `original1`. */
+static void convert_weight_norm(Walk *walk, const LoadLocal *local, bool *gone)
+{
+    static const char middle[] = "parametrizations.";
+    const LoadNode *node = &walk->tree.nodes[local->node];
+    if (strcmp(local->leaf, "original0") != 0 || node->parent == LOAD_NO_NODE) return;
+    if (strcmp(walk->tree.nodes[node->parent].segment, "parametrizations") != 0) return;
+    if (!load_tree_own(&walk->tree, local->node, "original1") ||
+        load_tree_own(&walk->tree, local->node, "original2"))
+        return;
+    const size_t behind = strlen(node->segment) + 1 + strlen(local->leaf);
+    const int outer = (int)(strlen(local->name) - behind - (sizeof middle - 1));
+    const char *pair[2] = {
+        arena_printf(walk->arena, "%.*s%s_g", outer, local->name, node->segment),
+        arena_printf(walk->arena, "%.*s%s_v", outer, local->name, node->segment)};
+    uint32_t found[2] = {map_get(&walk->names, pair[0]), map_get(&walk->names, pair[1])};
+    if (found[0] == MAP_NONE || found[1] == MAP_NONE) return;
+    const char *to[2] = {local->name, arena_printf(walk->arena, "%.*s1",
+                                                   (int)strlen(local->name) - 1, local->name)};
+    for (int i = 0; i < 2; i++) {
+        gone[found[i]] = true;
+        map_remove(&walk->names, pair[i]);
+        map_set(&walk->names, to[i], found[i]);
+    }
+}
+
+/* Whether the node is a BatchNorm or InstanceNorm that counts its batches: they alone are of
+ * version 2 and have that buffer; without `_metadata` the three buffers tell. */
+static bool is_counting_norm(const Walk *walk, uint32_t node)
+{
+    if (!load_tree_own(&walk->tree, node, "num_batches_tracked")) return false;
+    if (walk->tree.nodes[node].version >= 0) return walk->tree.nodes[node].version >= 2;
+    return load_tree_own(&walk->tree, node, "running_mean") &&
+           load_tree_own(&walk->tree, node, "running_var");
+}
+
+/* Such a module gives itself the counter when the dict was written by a version before 2, or does
+ * not say by which: then it is never missing. */
+static bool is_forgiven(const Walk *walk, const LoadLocal *local)
+{
+    if (strcmp(local->leaf, "num_batches_tracked") != 0) return false;
+    if (!is_counting_norm(walk, local->node)) return false;
+    size_t n = (size_t)(local->leaf - local->name);
+    uint32_t version =
+        map_get(&walk->versions, arena_strndup(walk->arena, local->name, n ? n - 1 : 0));
+    return version == MAP_NONE || version < 2;
+}
+
+/* ---- one module ---- */
+
+/* One element for none is taken, as from before 0.4; the other way round it is not. */
+static bool same_shape(const LoadItem *item, const Tensor *tensor)
+{
+    if (!item->dims || !tensor->dims) return true;
+    if (tensor->rank == 0 && item->rank == 1 && item->dims[0] == 1) return true;
+    return same_dims(item->dims, item->rank, tensor->dims, tensor->rank);
+}
+
+static void compare(Walk *walk, const LoadLocal *local, const LoadItem *item)
+{
+    Text text = {0};
+    if (item->value_class) {
+        text_addf(&text, "While copying the parameter named \"%s\", expected torch.Tensor or "
+                  "Tensor-like object from checkpoint but received <class '%s'>", local->name,
+                  item->value_class);
+        blame(walk, &text);
+    } else if (!same_shape(item, local->tensor)) {
+        text_addf(&text, "size mismatch for %s: copying a param with shape ", local->name);
+        load_size_text(item->dims, item->rank, &text);
+        text_add(&text, " from checkpoint, the shape in current model is ");
+        load_size_text(local->tensor->dims, local->tensor->rank, &text);
+        text_add(&text, ".");
+        blame(walk, &text);
+    }
+}
+
+static bool is_extra(const char *leaf)
+{
+    return strcmp(leaf, "_extra_state") == 0;
+}
+
+/* _load_from_state_dict: parameters and buffers, then the extra state, then who waits; of these an
+ * extra state that the module has no use for comes first. */
+static void visit(Walk *walk, uint32_t node)
+{
+    const LoadTree *tree = &walk->tree;
+    const LoadLocal *extra = NULL;
+    for (uint32_t i = tree->nodes[node].own; i != LOAD_NO_NODE; i = tree->locals[i].next) {
+        const LoadLocal *local = &tree->locals[i];
+        const LoadItem *item = find_item(walk, local->name);
+        if (is_extra(local->leaf)) extra = local;
+        else if (item) compare(walk, local, item);
+        else if (!is_forgiven(walk, local)) miss(walk, local->name);
+    }
+    if (extra && !find_item(walk, extra->name)) miss(walk, extra->name);
+    for (int first = 1; first >= 0; first--)
+        for (uint32_t i = tree->nodes[node].offence; i != LOAD_NO_NODE; i = walk->next[i])
+            if (walk->extra[i] == (first == 1)) offend(walk, walk->items[i].name);
+}
+
+/* ---- the whole ---- */
+
+/* The module that does not know the key; LOAD_NO_NODE when all of them do; *extra says whether it
+ * is the extra state of just that module. The key `fc.weight.x`
+ * of a model with `fc.weight` stops at `fc`, which has no module `weight`. */
+static uint32_t find_offended(Walk *walk, const char *key, bool *extra)
+{
+    uint32_t node = 0;
+    if (map_get(&walk->tree.names, key) != MAP_NONE) return LOAD_NO_NODE;
+    for (const char *at = key;;) {
+        const char *dot = strchr(at, '.');
+        *extra = !dot && is_extra(at);
+        if (!dot) return node;
+        uint32_t next = load_tree_child(&walk->tree, node, at, (size_t)(dot - at));
+        if (next == LOAD_NO_NODE) return node;
+        node = next;
+        at = dot + 1;
+    }
+}
+
+static void send_down(Walk *walk, const bool *gone)
+{
+    for (size_t i = 0; i < walk->count; i++) {
+        walk->next[i] = LOAD_NO_NODE;
+        uint32_t at = gone[i] ? LOAD_NO_NODE
+                              : find_offended(walk, walk->items[i].name, &walk->extra[i]);
+        if (at == LOAD_NO_NODE) continue;
+        LoadNode *node = &walk->tree.nodes[at];
+        if (node->offence == LOAD_NO_NODE) node->offence = (uint32_t)i;
+        else walk->next[node->last_offence] = (uint32_t)i;
+        node->last_offence = (uint32_t)i;
+    }
+}
+
+/* A version beyond what a map holds is a version from 2 on all the same. */
+static void take_versions(Walk *walk, const Object *metadata)
+{
+    const Object *dict = object_as_dict(metadata);
+    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
+        const Object *key = dict->list.items[i];
+        const Object *version = object_get(dict->list.items[i + 1], "version");
+        if (key->kind != OBJ_STR || !version || version->kind != OBJ_INT) continue;
+        map_set(&walk->versions, key->bytes.text,
+                version->integer < 2 ? (uint32_t)(version->integer > 0) : 2);
+    }
+}
+
+/* The first key that is no text ends it: the root asks every key for its prefix. */
+static const char *find_stop(Arena *arena, const LoadItem *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!items[i].key_class) continue;
+        if (strcmp(items[i].key_class, "bytes") == 0)
+            return "startswith first arg must be bytes or a tuple of bytes, not str";
+        return arena_printf(arena, "'%s' object has no attribute 'startswith'",
+                            items[i].key_class);
+    }
+    return NULL;
+}
+
+/* The lists grew on the heap, and go to the caller's arena. */
+static void hand_over(Arena *arena, const char ***list, size_t count)
+{
+    const char **grown = *list;
+    *list = arena_copy(arena, grown ? grown : (const char *[]){NULL},
+                       (count ? count : 1) * sizeof *grown);
+    free(grown);
+}
+
+void load_predict(Arena *arena, const LoadItem *items, size_t count, const Object *metadata,
+                  const LoadTarget *target, LoadReport *report)
+{
+    Walk walk = {.arena = arena, .items = items, .count = count, .report = report};
+    *report = (LoadReport){0};
+    load_tree_init(&walk.tree, arena, target->dict, target->node);
+    report->inferred = walk.tree.inferred;
+    report->stopped = find_stop(arena, items, count);
+    map_init(&walk.names);
+    map_init(&walk.versions);
+    walk.next = mem_alloc((count + 1) * sizeof *walk.next);
+    walk.extra = mem_alloc(count + 1);
+    bool *gone = mem_alloc(count + 1);
+    for (size_t i = 0; i < count; i++) map_set(&walk.names, items[i].name, (uint32_t)i);
+    take_versions(&walk, metadata);
+    for (size_t i = 0; i < walk.tree.local_count; i++)
+        convert_weight_norm(&walk, &walk.tree.locals[i], gone);
+    send_down(&walk, gone);
+    if (!report->stopped)
+        for (uint32_t node = 0; node != LOAD_NO_NODE; node = load_tree_next(&walk.tree, node))
+            visit(&walk, node);
+    hand_over(arena, &report->missing, report->missing_count);
+    hand_over(arena, &report->unexpected, report->unexpected_count);
+    hand_over(arena, &report->errors, report->error_count);
+    free(gone);
+    free(walk.next);
+    free(walk.extra);
+    map_done(&walk.names);
+    map_done(&walk.versions);
+    load_tree_done(&walk.tree);
+}

@@ -1,0 +1,429 @@
+/* What presets are given beyond the rule language: a dict as Python sees it, all keys renamed at
+ * once, PyTorch's own comparison, and messages. scripting/presets/shared.lua makes it handier.
+ *
+ * An entry is a table {name=, at=, tensor=, shape=, class=, key_class=}: `at` and `tensor` where it
+ * is a key of the draft; `shape` (a list) of every tensor whose shape is known; `class` is what
+ * Python calls the type of what is no tensor. */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "loader/align/load.h"
+#include "loader/align/regex.h"
+#include "scripting/preset.h"
+#include "scripting/statements.h"
+
+/* ---- entries ---- */
+
+static void push_dims(lua_State *L, const int64_t *dims, unsigned rank)
+{
+    lua_createtable(L, (int)rank, 0);
+    for (unsigned i = 0; i < rank; i++) {
+        lua_pushinteger(L, dims[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* Raises when the draft has no keys to show; memory lies in its arena, so that it may. */
+static Draft *ready(lua_State *L)
+{
+    Script *script = script_of(L);
+    if (!draft_ready(script->draft, &script->error))
+        sandbox_raise(L, "%s", script->error.text);
+    script_account(script);
+    return script->draft;
+}
+
+static void push_text_field(lua_State *L, const char *field, const char *text)
+{
+    if (!text) return;
+    push_name(L, text);
+    lua_setfield(L, -2, field);
+}
+
+static void push_entry(lua_State *L, Draft *draft, const LoadItem *item)
+{
+    lua_createtable(L, 0, 4);
+    push_text_field(L, "name", item->name);
+    push_text_field(L, "class", item->value_class);
+    push_text_field(L, "key_class", item->key_class);
+    if (item->value_class) return;
+    if (item->dims) {
+        push_dims(L, item->dims, item->rank);
+        lua_setfield(L, -2, "shape");
+    }
+    const DraftKey *key = item->key_class ? NULL : draft_find(draft, item->name);
+    if (!key || !key->expr) return;
+    lua_pushinteger(L, (lua_Integer)(key - draft_at(draft, 0)) + 1);
+    lua_setfield(L, -2, "at");
+    tensor_push(L, key->expr, key->name);
+    lua_setfield(L, -2, "tensor");
+}
+
+/* open("state_dict", …): the entries of the dict that is come to, and its path. */
+static int open_dict(lua_State *L)
+{
+    Script *script = script_of(L);
+    const int n = lua_gettop(L);
+    const char **names = arena_alloc(draft_arena(script->draft), ((size_t)n + 1) * sizeof *names);
+    for (int i = 0; i < n; i++) {
+        size_t length;
+        const char *name = luaL_checklstring(L, i + 1, &length);
+        names[i] = name_hold(draft_arena(script->draft), name, length);
+    }
+    LoadItem *items;
+    size_t count;
+    const char *path;
+    if (!draft_open(script->draft, n ? names : NULL, (size_t)n, &items, &count, &path,
+                    &script->error))
+        return sandbox_raise(L, "%s", script->error.text);
+    script_account(script);
+    sandbox_charge(L, 20 * count + 100);
+    lua_createtable(L, (int)(count < 1u << 24 ? count : 1u << 24), 0);
+    for (size_t i = 0; i < count; i++) {
+        push_entry(L, script->draft, &items[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    push_name(L, path);
+    return 2;
+}
+
+/* target(): the target's tensors as a list of {name=, shape=, dtype=}; nil without a target. */
+static int list_target(lua_State *L)
+{
+    const StateDict *target = draft_target(script_of(L)->draft);
+    if (!target) return 0;
+    sandbox_charge(L, 20 * dict_count(target));
+    lua_createtable(L, (int)dict_count(target), 0);
+    for (size_t i = 0; i < dict_count(target); i++) {
+        const Tensor *tensor = dict_at(target, i);
+        lua_createtable(L, 0, 4);
+        push_text_field(L, "name", tensor->name);
+        if (tensor->dims) {
+            push_dims(L, tensor->dims, tensor->rank);
+            lua_setfield(L, -2, "shape");
+        }
+        if (tensor->dtype != DT_UNKNOWN) push_text_field(L, "dtype", dtype_name(tensor->dtype));
+        lua_pushinteger(L, tensor->storage ? (lua_Integer)tensor->storage->index : -1);
+        lua_setfield(L, -2, "storage");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* A held copy of a text field; NULL when there is none. */
+static const char *get_text(lua_State *L, int table, const char *field)
+{
+    const char *held = NULL;
+    lua_getfield(L, table, field);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        size_t n;
+        const char *text = lua_tolstring(L, -1, &n);
+        held = name_hold(draft_arena(script_of(L)->draft), text, n);
+    }
+    lua_pop(L, 1);
+    return held;
+}
+
+/* ---- what presets do ---- */
+
+/* Where the preset stands, whose file calls what presets share: preset "essmc2", and its line. */
+static Origin find_place(lua_State *L)
+{
+    Origin origin = {NULL, 0};
+    Script *script = script_of(L);
+    const char *name = lua_tostring(L, lua_upvalueindex(1));
+    const char *file = arena_printf(draft_arena(script->draft), "preset \"%s\"", name);
+    const Chunk *chunk = place_chunk(script, file);
+    lua_Debug at;
+    for (int level = 0; chunk && lua_getstack(L, level, &at); level++) {
+        lua_getinfo(L, "Sl", &at);
+        if (strcmp(at.short_src, chunk->shown) != 0) continue;
+        origin.line = at.currentline;
+        break;
+    }
+    origin.file = chunk ? chunk->name : file;
+    return origin;
+}
+
+/* assign(list, aside, rest): each element {at=, name=, value=, ops=}; see draft_assign. */
+static int assign(lua_State *L)
+{
+    Draft *draft = ready(L);
+    Script *script = script_of(L);
+    Arena *arena = draft_arena(draft);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const size_t n = lua_rawlen(L, 1);
+    const char *what = arena_printf(arena, "preset \"%s\"", lua_tostring(L, lua_upvalueindex(1)));
+    const char *rest = lua_isnoneornil(L, 3) ? NULL : arena_strdup(arena, luaL_checkstring(L, 3));
+    Assign *list = arena_alloc(arena, (n + 1) * sizeof *list);
+    sandbox_charge(L, 10 * n + 2 * draft_count(draft));
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        const int at = lua_gettop(L);
+        lua_getfield(L, at, "at");
+        const lua_Integer key = lua_tointeger(L, -1);
+        lua_getfield(L, at, "value");
+        list[i] = (Assign){(size_t)key - 1, get_text(L, at, "name"), tensor_at(L, -1),
+                           get_text(L, at, "ops")};
+        if (key < 1 || (size_t)key > draft_count(draft) || !list[i].name || !*list[i].name)
+            return sandbox_raise(L, "assign: element %d is no key with a name", (int)i + 1);
+        lua_settop(L, at - 1);
+    }
+    if (!draft_assign(draft, find_place(L), what, list, n, lua_toboolean(L, 2), rest,
+                      &script->error))
+        return sandbox_raise(L, "%s", script->error.text);
+    script_account(script);
+    return 0;
+}
+
+/* keep{"name", …}: these targets keep their own values. */
+static int keep(lua_State *L)
+{
+    Draft *draft = ready(L);
+    Script *script = script_of(L);
+    const Origin origin = find_place(L);
+    const size_t n = lua_rawlen(L, 1);
+    sandbox_charge(L, 50 * n);
+    for (size_t i = 0; i < n; i++) {
+        size_t length;
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        const char *name = luaL_checklstring(L, -1, &length);
+        Text quoted = {0};
+        text_addc(&quoted, '"');
+        for (size_t k = 0; k < length; k++) {
+            if (name[k] == '"' || name[k] == '\\') text_addc(&quoted, '\\');
+            if ((unsigned char)name[k] < ' ') text_addf(&quoted, "\\x%02x", name[k]);
+            else text_addc(&quoted, name[k]);
+        }
+        text_addc(&quoted, '"');
+        const char *text = arena_strndup(draft_arena(draft), quoted.bytes, quoted.length);
+        text_done(&quoted);
+        const Pattern *pattern =
+            pattern_compile(draft_arena(draft), text, strlen(text), &script->error);
+        if (!pattern) return sandbox_raise(L, "%s", script->error.text);
+        draft_keep_target(draft, origin, pattern);
+        lua_pop(L, 1);
+    }
+    return 0;
+}
+
+/* ---- PyTorch's comparison ---- */
+
+static void push_list(lua_State *L, const char *const *list, size_t n)
+{
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        push_name(L, list[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* The shape of an entry, or of what `shape` was set to. */
+static void take_shape(lua_State *L, int entry, LoadItem *item)
+{
+    lua_getfield(L, entry, "shape");
+    if (lua_type(L, -1) == LUA_TTABLE) {
+        item->rank = (unsigned)lua_rawlen(L, -1);
+        int64_t *dims = arena_alloc(draft_arena(script_of(L)->draft),
+                                    (item->rank + 1) * sizeof *dims);
+        for (unsigned i = 0; i < item->rank; i++) {
+            lua_rawgeti(L, -1, (lua_Integer)i + 1);
+            dims[i] = lua_tointeger(L, -1);
+            lua_pop(L, 1);
+        }
+        item->dims = dims;
+    }
+    lua_pop(L, 1);
+}
+
+/* `_metadata` as fvcore leaves it when it strips a prefix: shorter names, the root's alone as it
+ * was. */
+static const Object *strip_metadata(Arena *arena, const Object *metadata, size_t n)
+{
+    const Object *dict = object_as_dict(metadata);
+    Object *made = object_new(arena, OBJ_DICT);
+    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
+        const Object *key = dict->list.items[i];
+        if (key->kind != OBJ_STR) continue;
+        const char *name = key->bytes.text;
+        const size_t length = strlen(name);
+        object_push(arena, made, object_str(arena, name + (length < n ? length : n)));
+        object_push(arena, made, dict->list.items[i + 1]);
+    }
+    return made;
+}
+
+/* load(entries, metadata, model): missing, unexpected, the messages about values, the text that a
+ * strict load raises and the one that another raises, each or nil. `metadata` says whether the
+ * versions of the source's own `_metadata` still hold; a text is a prefix that was stripped. */
+static int load(lua_State *L)
+{
+    Draft *draft = ready(L);
+    Arena *arena = draft_arena(draft);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *model = luaL_optstring(L, 3, "Model");
+    const size_t n = lua_rawlen(L, 1);
+    LoadTarget target = {draft_target(draft), NULL};
+    if (!target.dict) return sandbox_raise(L, "load: there is no target");
+    sandbox_charge(L, 30 * (n + dict_count(target.dict)));
+    LoadItem *items = arena_alloc(arena, (n + 1) * sizeof *items);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        const int at = lua_gettop(L);
+        items[i] = (LoadItem){.name = get_text(L, at, "name"),
+                              .key_class = get_text(L, at, "key_class"),
+                              .value_class = get_text(L, at, "class")};
+        if (!items[i].name) return sandbox_raise(L, "load: element %d has no name", (int)i + 1);
+        take_shape(L, at, &items[i]);
+        lua_settop(L, at - 1);
+    }
+    LoadReport report;
+    const Object *metadata = lua_toboolean(L, 2) ? dict_torch_metadata(draft_source(draft)) : NULL;
+    if (metadata && lua_type(L, 2) == LUA_TSTRING)
+        metadata = strip_metadata(arena, metadata, lua_rawlen(L, 2));
+    load_predict(arena, items, n, metadata, &target, &report);
+    script_account(script_of(L));
+    push_list(L, report.missing, report.missing_count);
+    push_list(L, report.unexpected, report.unexpected_count);
+    push_list(L, report.errors, report.error_count);
+    for (int strict = 1; strict >= 0; strict--) {
+        Text *text = &script_of(L)->scratch;
+        text_clear(text);
+        if (load_error_text(&report, model, strict == 1, text)) push_name(L, text_string(text));
+        else lua_pushnil(L);
+    }
+    return 5;
+}
+
+/* ---- messages ---- */
+
+/* say(system, text) */
+static int say(lua_State *L)
+{
+    const char *system = luaL_checkstring(L, 1);
+    size_t n;
+    const char *text = luaL_checklstring(L, 2, &n);
+    sandbox_charge(L, n / 4 + 20);
+    Draft *draft = script_of(L)->draft;
+    draft_say(draft, system, name_hold(draft_arena(draft), text, n));
+    script_account(script_of(L));
+    return 0;
+}
+
+/* trap(text) and fail(text): a note, and a note that makes the exit status 1. */
+static int note(lua_State *L)
+{
+    Script *script = script_of(L);
+    size_t n;
+    const char *text = luaL_checklstring(L, 1, &n);
+    const Origin origin = find_place(L);
+    Text shown = {0};
+    for (const char *at = text; at < text + n;) {        /* lines stay lines */
+        const size_t length = strcspn(at, "\n");
+        char *line = arena_strndup(draft_arena(script->draft), at, length);
+        for (char *c = line; *c; c++)
+            if (*c == '\t') *c = ' ';
+        name_show(line, &shown);
+        at += length + 1;
+        if (at < text + n) text_addc(&shown, '\n');
+    }
+    const char *safe = arena_strdup(draft_arena(script->draft), text_string(&shown));
+    text_done(&shown);
+    if (lua_toboolean(L, lua_upvalueindex(2))) draft_differs(script->draft, origin, safe);
+    else draft_note(script->draft, NOTE_INFO, origin, "%s", safe);
+    return 0;
+}
+
+/* ---- looking things up ---- */
+
+/* value("scheduler", "iteration"): class and value of what lies there in the source's file. */
+static int get_value(lua_State *L)
+{
+    const Object *at = draft_root(script_of(L)->draft);
+    for (int i = 1; i <= lua_gettop(L) && at; i++) at = object_get(at, luaL_checkstring(L, i));
+    const Object *dict = object_as_dict(at);
+    if (!at || (lua_gettop(L) == 0 && !(dict && dict->list.count))) return 0;
+    const char *class = load_class_of(draft_arena(script_of(L)->draft), at);
+    lua_pushstring(L, class ? class : "torch.Tensor");
+    switch ((ObjectKind)at->kind) {
+    case OBJ_BOOL: lua_pushboolean(L, at->boolean); return 2;
+    case OBJ_INT: lua_pushinteger(L, at->integer); return 2;
+    case OBJ_FLOAT: lua_pushnumber(L, at->number); return 2;
+    case OBJ_STR: push_name(L, at->bytes.text); return 2;
+    default: return 1;
+    }
+}
+
+static int repr(lua_State *L)
+{
+    size_t n;
+    const char *text = luaL_checklstring(L, 1, &n);
+    Text *out = &script_of(L)->scratch;
+    sandbox_charge(L, n);
+    text_clear(out);
+    load_repr_text(name_hold(draft_arena(script_of(L)->draft), text, n), out);
+    push_name(L, text_string(out));
+    return 1;
+}
+
+/* resub(names, pattern, replacement): what Python's re.sub makes of each. Nothing is raised while
+ * the regex is there. */
+static int resub(lua_State *L)
+{
+    Script *script = script_of(L);
+    Arena *arena = draft_arena(script->draft);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *pattern = luaL_checkstring(L, 2), *replacement = luaL_checkstring(L, 3);
+    const size_t n = lua_rawlen(L, 1);
+    const char **names = arena_alloc(arena, (n + 1) * sizeof *names);
+    for (size_t i = 0; i < n; i++) {
+        size_t length;
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        const char *name = luaL_checklstring(L, -1, &length);
+        names[i] = name_hold(arena, name, length);
+        lua_pop(L, 1);
+    }
+    Regex *regex = regex_new(pattern, replacement, &script->error);
+    bool ok = regex != NULL;
+    Text out = {0};
+    for (size_t i = 0; ok && i < n; i++) {
+        bool changed = false;
+        text_clear(&out);
+        ok = sandbox_spend(&script->sandbox, 200) &&
+             regex_replace(regex, names[i], 0, &out, &changed, &script->error);
+        if (changed) names[i] = arena_strdup(arena, text_string(&out));
+    }
+    text_done(&out);
+    regex_free(regex);
+    sandbox_check(L);
+    if (!ok) return sandbox_raise(L, "%s", script->error.text);
+    push_list(L, names, n);
+    return 1;
+}
+
+void preset_push_api(lua_State *L, const char *name, bool dry)
+{
+    static const luaL_Reg functions[] = {
+        {"open", open_dict}, {"target", list_target}, {"assign", assign}, {"keep", keep},
+        {"load", load}, {"say", say}, {"value", get_value}, {"repr", repr}, {"resub", resub},
+        {NULL, NULL},
+    };
+    const Script *script = script_of(L);
+    lua_newtable(L);
+    lua_pushstring(L, name);
+    luaL_setfuncs(L, functions, 1);
+    for (int fails = 0; fails < 2; fails++) {
+        lua_pushstring(L, name);
+        lua_pushboolean(L, fails);
+        lua_pushcclosure(L, note, 2);
+        lua_setfield(L, -2, fails ? "fail" : "trap");
+    }
+    statement_push(L, "policy");
+    lua_setfield(L, -2, "policy");
+    push_text_field(L, "preset", name);
+    push_text_field(L, "path", script->source_path);
+    push_text_field(L, "model", script->model);
+    lua_pushboolean(L, dry);
+    lua_setfield(L, -2, "dry");
+}

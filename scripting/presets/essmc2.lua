@@ -1,0 +1,88 @@
+-- EssentialMC2: load_pretrained(model, path, sub_level=…) of essmc2/utils/model.py.
+local o, p = ...
+p.options { sub_level = "string", map_location = "string", path = "string" }
+local function say(text) p.say("essmc2", text) end
+
+if p.model then say(("Load pretrained model [%s] from %s"):format(p.model, p.path)) end
+local source = p.open("state_dict", "model_state")
+if p.tensors(source) == 0 then
+  p.trap("essmc2 goes into state_dict and model_state, where this file has no tensors: nothing is loaded")
+end
+
+-- "module." comes off once; of two keys that become one the later wins.
+local again, first = 0, nil
+local dict = source:map(function(name)
+  local to = name:sub(1, 7) == "module." and name:sub(8) or name
+  if to ~= name and to:sub(1, 7) == "module." then again, first = again + 1, first or to end
+  return to
+end, function(name)
+  p.trap("two keys become '%s' without \"module.\"; the later one in the file wins, silently", name)
+end)
+if again > 0 then
+  p.trap("\"module.\" is taken off once: %s still with it, such as '%s'",
+    p.plural(again, "key begins", "keys begin"), first)
+end
+
+-- The rest vanishes without any message.
+if o.sub_level and o.sub_level ~= "" then
+  local level = o.sub_level
+  if level:sub(-1) ~= "." then level = level .. "." end
+  local all = #dict.names
+  dict = dict:map(function(name)
+    return name:sub(1, #level) == level and name:sub(#level + 1) or nil
+  end)
+  local lost = all - #dict.names
+  if #dict.names == 0 then
+    p.trap("sub_level \"%s\" fits no key: nothing is loaded, and essmc2 says nothing of it", level)
+  elseif lost > 0 then
+    p.trap("sub_level \"%s\": %s outside it, which essmc2 drops without a word", level,
+      p.plural(lost, "key lies", "keys lie"))
+  end
+end
+
+if not p.has_target then
+  p.apply(dict:list(), { rest = "not in what essmc2 loads", policy = { collide = "last" } })
+  return
+end
+
+-- What does not fit goes, and is told; so it is missing afterwards.
+local target, kept, refused, lines, dtypes = p.target(), p.dict(), {}, {}, {}
+for name, entry in dict:each() do kept:set(name, entry) end
+for name, wanted in target:each() do
+  local entry = dict.get[name]
+  if entry and not entry.class then
+    local from, to = p.kind(entry), p.kind(wanted)
+    if not p.same(entry.shape, wanted.shape) then
+      lines[#lines + 1] = ("%s: invalid shape, dst %s vs. src %s"):format(name, p.size(wanted.shape),
+        p.size(entry.shape))
+      refused[name] = true
+    elseif from and to and from ~= to then
+      lines[#lines + 1] = ("%s: invalid dtype, dst %s vs. src %s"):format(name, p.dtype(to), p.dtype(from))
+      dtypes[#dtypes + 1] = name
+      refused[name] = true
+    end
+  end
+end
+if #lines > 0 then say("ignore keys from source: \n" .. table.concat(lines, "\n")) end
+if #dtypes > 0 then
+  p.trap("%s for the dtype alone: %s; policy{dtype=\"cast\"} would load them",
+    p.plural(#dtypes, "tensor is refused", "tensors are refused"), p.some(dtypes))
+end
+
+local left = {}
+for name, entry in kept:each() do if not refused[name] then left[#left + 1] = entry end end
+local missing, unexpected, _, _, raised = p.load(left, false, p.model)
+if raised then p.fail(raised) end
+local parts = {}
+if #unexpected > 0 then
+  parts[#parts + 1] = "unexpected key in source state_dict: " .. table.concat(unexpected, ", ") .. "\n"
+end
+if #missing > 0 then
+  parts[#parts + 1] = "missing key in source state_dict: " .. table.concat(missing, ", ") .. "\n"
+end
+if #parts > 0 and not raised then say(table.concat(parts, "\n")) end
+
+p.apply(dict:list(), {
+  refused = refused, rest = "not in what essmc2 loads",
+  policy = { shape = "skip", dtype = "skip", missing = "keep", collide = "last" },
+})

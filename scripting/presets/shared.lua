@@ -1,0 +1,211 @@
+-- What the presets share: Python's dict, its words for shapes and dtypes, messages.
+-- Run before each preset with the functions of preset_api.c and the options; gives both on.
+local api, options = ...
+local p = { model = api.model, path = options.path or api.path or "?", load = api.load }
+local target = api.target()
+
+-- Options that the preset does not know are slips; `quiet` is everybody's.
+function p.options(known)
+  for name, value in pairs(options) do
+    local want = known[name] or (name == "quiet" and "boolean")
+    if not want then
+      local list = {}
+      for each in pairs(known) do list[#list + 1] = tostring(each) end
+      list[#list + 1] = "quiet"
+      table.sort(list)
+      error(('preset "%s": there is no option \'%s\'; it takes %s'):format(
+        api.preset, tostring(name):sub(1, 60), table.concat(list, ", ")), 0)
+    end
+    if type(value) ~= want then
+      error(('preset "%s": %s must be a %s, got a %s'):format(api.preset, tostring(name), want,
+        type(value)), 0)
+    end
+  end
+end
+
+-- A dict: names in the order in which they came; what is set again keeps its place.
+local Dict = {}
+Dict.__index = Dict
+
+function Dict:set(name, entry)
+  if self.get[name] == nil then self.names[#self.names + 1] = name end
+  self.get[name] = entry
+end
+
+function Dict:has(name) return self.get[name] ~= nil end
+
+-- In order: for name, entry in dict:each() do … end
+function Dict:each()
+  local i = 0
+  return function()
+    i = i + 1
+    local name = self.names[i]
+    if name ~= nil then return name, self.get[name] end
+  end
+end
+
+-- Entries under other names; a name that is nil or false goes. `met` is called with the name, the
+-- entry that was there and the one that replaces it.
+function Dict:map(rename, met)
+  local made = p.dict()
+  for name, entry in self:each() do
+    local to = entry.key_class and name or rename(name, entry)
+    if to then
+      local moved = {}
+      for field, value in pairs(entry) do moved[field] = value end
+      moved.name = to
+      if met and made.get[to] then met(to, made.get[to], moved) end
+      made:set(to, moved)
+    end
+  end
+  return made
+end
+
+function Dict:list()
+  local list = {}
+  for name, entry in self:each() do
+    entry.name = name
+    list[#list + 1] = entry
+  end
+  return list
+end
+
+function p.dict() return setmetatable({ names = {}, get = {} }, Dict) end
+
+local function from_list(list)
+  local dict = p.dict()
+  for _, entry in ipairs(list) do dict:set(entry.name, entry) end
+  return dict
+end
+
+-- The dict of the file that open("a", "b") comes to, see preset_api.c; open("") is the whole file,
+-- open() the dict that tenon takes for the weights.
+function p.open(...)
+  local list, path = api.open(...)
+  return from_list(list), path
+end
+
+-- The target as a dict of {name=, shape=, dtype=, storage=}; an error without one.
+function p.target()
+  if not target then error(('preset "%s" needs a target'):format(api.preset), 0) end
+  return from_list(target)
+end
+p.has_target = target ~= nil
+
+-- How many entries are tensors.
+function p.tensors(dict)
+  local n = 0
+  for _, entry in dict:each() do if not entry.class then n = n + 1 end end
+  return n
+end
+
+-- Shapes that are not known fit anything.
+function p.same(a, b)
+  if not a or not b then return true end
+  if #a ~= #b then return false end
+  for i = 1, #a do if a[i] ~= b[i] then return false end end
+  return true
+end
+
+function p.count(shape)
+  local n = 1
+  for i = 1, #shape do n = n * shape[i] end
+  return n
+end
+
+function p.size(shape) return "torch.Size([" .. table.concat(shape or {}, ", ") .. "])" end
+
+function p.tuple(shape)
+  return "(" .. table.concat(shape or {}, ", ") .. (shape and #shape == 1 and "," or "") .. ")"
+end
+
+local dtypes = {
+  f64 = "float64", f32 = "float32", f16 = "float16", bf16 = "bfloat16", f8_e4m3 = "float8_e4m3fn",
+  f8_e5m2 = "float8_e5m2", f8_e4m3fnuz = "float8_e4m3fnuz", f8_e5m2fnuz = "float8_e5m2fnuz",
+  f8_e8m0 = "float8_e8m0fnu", i64 = "int64", i32 = "int32", i16 = "int16", i8 = "int8",
+  u64 = "uint64", u32 = "uint32", u16 = "uint16", u8 = "uint8", c32 = "complex32",
+  c64 = "complex64", c128 = "complex128",
+}
+function p.dtype(name) return "torch." .. (dtypes[name] or name) end
+
+-- The dtype of an entry; nil where it is not known.
+function p.kind(entry)
+  local kind = entry.dtype or entry.tensor and entry.tensor.dtype
+  return kind ~= "?" and kind ~= "unknown" and kind or nil
+end
+
+-- A message of the system: a line of --log.
+function p.say(system, text) api.say(system, text) end
+
+-- What the system does without a word, or otherwise than one would think.
+function p.trap(format, ...)
+  if not options.quiet and not api.dry then api.trap(format:format(...)) end
+end
+
+-- The system raises: nothing is loaded, and the exit status is 1.
+function p.fail(text)
+  if not api.dry then api.fail(text) end
+end
+
+function p.plural(n, word, words) return n == 1 and "1 " .. word or n .. " " .. (words or word .. "s") end
+
+-- "a, b, c and 4 more"
+function p.some(names)
+  local shown = {}
+  for i = 1, math.min(#names, 3) do shown[i] = names[i] end
+  local text = table.concat(shown, ", ")
+  return #names > 3 and text .. " and " .. (#names - 3) .. " more" or text
+end
+
+-- Whether tenon would load a value that the system refuses: one element for none.
+local function is_mended(entry, wanted)
+  local a, b = entry.shape, wanted and wanted.shape
+  return a and b and #a + #b == 1 and ((a[1] or b[1]) == 1)
+end
+
+function p.repr(text) return api.repr(text) end
+function p.resub(names, pattern, replacement) return api.resub(names, pattern, replacement) end
+
+-- What lies at a path of the file: what Python calls its type, and the value where it is a number, a
+-- text or a truth; nothing where there is none.
+function p.value(...) return api.value(...) end
+-- Whether the whole file is a dict that can be looked into.
+function p.is_file() return api.value() ~= nil end
+
+function p.sorted(dict)
+  local names = table.move(dict.names, 1, #dict.names, 1, {})
+  table.sort(names)
+  return names
+end
+
+local function width(text) return utf8.len(text, 1, -1, true) or #text end
+
+function p.widest(names)
+  local widest = 0
+  for _, name in ipairs(names) do widest = math.max(widest, width(name)) end
+  return widest
+end
+
+function p.pad(text, to) return text .. (" "):rep(to - width(text)) end
+
+-- The first name for which the test is true.
+function p.first(dict, test)
+  for name in dict:each() do if test(name) then return name end end
+end
+
+-- Gives the entries their names for good. Keys that are not among them are dropped or, with aside,
+-- left unused; rest says why. `refused` names entries that the system did not take.
+function p.apply(entries, how)
+  if api.dry then return end
+  local list, wanted = {}, target and p.target()
+  for _, entry in ipairs(entries) do
+    local mended = how.refused and how.refused[entry.name] and wanted and
+      is_mended(entry, wanted.get[entry.name])
+    if entry.at and not mended then list[#list + 1] = entry end
+  end
+  api.assign(list, how.aside or false, how.rest)
+  if how.policy then api.policy(how.policy) end
+  if how.keep then api.keep(how.keep) end
+end
+
+return p

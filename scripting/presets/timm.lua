@@ -1,0 +1,107 @@
+-- timm: load_checkpoint of models/_helpers.py, and of load_pretrained what it does to the classifier.
+local o, p = ...
+p.options {
+  use_ema = "boolean", strict = "boolean", remap = "boolean", path = "string", classifier = "string",
+  label_offset = "number",
+}
+local key = ""
+for _, name in ipairs { "state_dict_ema", "model_ema", "state_dict", "model" } do
+  local class = p.value(name)
+  local ema = name:sub(-4) == "_ema"
+  if key == "" and class and not (ema and (o.use_ema == false or class == "NoneType")) then key = name end
+end
+local source = p.open(key)
+if key:sub(-4) == "_ema" then
+  p.trap("the averaged weights of '%s' are taken; use_ema=false would take the others", key)
+end
+
+-- Each prefix once, in this order.
+local again, first = 0, nil
+local dict = source:map(function(name)
+  for _, prefix in ipairs { "module.", "_orig_mod." } do
+    if name:sub(1, #prefix) == prefix then name = name:sub(#prefix + 1) end
+  end
+  if name:sub(1, 7) == "module." or name:sub(1, 10) == "_orig_mod." then again, first = again + 1, first or name end
+  return name
+end, function(name)
+  p.trap("two keys become '%s' without their wrapper; the later one in the file wins, silently", name)
+end)
+if again > 0 then
+  p.trap("\"module.\" comes off before \"_orig_mod.\", each once: %s, such as '%s'",
+    p.plural(again, "key is still wrapped", "keys are still wrapped"), first)
+end
+p.say("timm", ("Loaded %s from checkpoint '%s'"):format(key, p.path))
+
+local strict = o.strict ~= false
+local target = p.has_target and p.target()
+if target and o.classifier then
+  local weight, bias = o.classifier .. ".weight", o.classifier .. ".bias"
+  local wanted, entry = target.get[weight], dict.get[weight]
+  local offset = math.tointeger(o.label_offset or 0) or 0
+  if wanted and entry and wanted.shape and entry.shape then
+    if wanted.shape[1] ~= entry.shape[1] - offset then
+      dict = dict:map(function(name) return name ~= weight and name ~= bias and name or nil end)
+      strict = false
+      p.trap("the classifier '%s' has %d classes and the model %d: timm leaves it out, and forgives whatever else is missing",
+        o.classifier, entry.shape[1], wanted.shape[1])
+    elseif offset > 0 then
+      for _, name in ipairs { weight, bias } do
+        local cut = dict.get[name]
+        if cut then
+          if cut.tensor then cut.value = cut.tensor:slice(0, offset) end
+          cut.ops = ("slice(0,%d)"):format(offset)
+          cut.shape = { cut.shape[1] - offset, table.unpack(cut.shape, 2) }
+        end
+      end
+    end
+  end
+end
+
+if target and o.remap then
+  local made = p.dict()
+  for i = 1, math.min(#target.names, #dict.names) do
+    local to, from = target.names[i], dict.names[i]
+    local wanted, entry = target.get[to], dict.get[from]
+    if wanted.shape and entry.shape and p.count(wanted.shape) ~= p.count(entry.shape) then
+      p.fail(("AssertionError: Tensor size mismatch %s: %s vs %s: %s. Remap failed."):format(to,
+        p.size(wanted.shape), from, p.size(entry.shape)))
+      p.apply({}, { aside = true, rest = "timm raises", policy = { missing = "keep" } })
+      return
+    end
+    local moved = { name = to, at = entry.at, shape = wanted.shape, value = entry.value, class = entry.class }
+    if entry.tensor and not p.same(entry.shape, wanted.shape) then
+      local value = entry.value or entry.tensor
+      moved.value = #wanted.shape == 0 and value:squeeze() or value:reshape(table.unpack(wanted.shape))
+      moved.ops = #wanted.shape == 0 and "squeeze()" or "reshape(" .. table.concat(wanted.shape, ",") .. ")"
+    end
+    if from ~= to then moved.renamed = true end
+    made:set(to, moved)
+  end
+  local renamed = 0
+  for _, entry in made:each() do if entry.renamed then renamed = renamed + 1 end end
+  if renamed > 0 then
+    p.trap("remap goes by order alone: %s loaded under another name than its own", p.plural(renamed, "tensor is", "tensors are"))
+  end
+  if #dict.names > #target.names then
+    p.trap("remap ends with the shorter dict: %s forgotten", p.plural(#dict.names - #target.names, "key is", "keys are"))
+  end
+  dict = made
+end
+
+if not target then
+  p.apply(dict:list(), { rest = "not in what timm loads", policy = { collide = "last" } })
+  return
+end
+local missing, _, _, raised, raised_always = p.load(dict:list(), false, p.model)
+if strict then raised_always = raised end
+if raised_always then p.fail(raised_always) end
+local is_missing, forgiven = {}, {}
+for _, name in ipairs(missing) do is_missing[name] = true end
+for name in target:each() do
+  if not dict:has(name) and not is_missing[name] then forgiven[#forgiven + 1] = name end
+end
+p.apply(dict:list(), {
+  aside = true, rest = "not in what timm loads", keep = strict and forgiven or nil,
+  policy = { shape = "error", dtype = "force", missing = strict and "error" or "keep",
+             unused = strict and not o.remap and "error" or "warn", collide = "last" },
+})

@@ -1,0 +1,2 @@
+preset "essmc2"{quiet=true}
+policy{shape="skip"}

@@ -1,0 +1,2 @@
+preset "pet"{quiet=true}
+policy{shape="skip"}

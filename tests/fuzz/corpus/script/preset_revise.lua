@@ -1,0 +1,2 @@
+preset "revise"{quiet=true}
+policy{shape="skip"}

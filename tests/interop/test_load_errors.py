@@ -1,0 +1,193 @@
+"""`--log torch` and `--log torch-nonstrict` say what load_state_dict of PyTorch says.
+
+Random models are mutated at random; the text must be equal byte for byte where the target carries
+`_metadata`, and hold the same keys and sizes where it does not."""
+import random
+import re
+import subprocess
+import unittest
+from collections import OrderedDict
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from oracle import TENON, Case
+
+
+class Stateful(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(2))
+
+    def get_extra_state(self):
+        return {"seen": 3}
+
+    def set_extra_state(self, state):
+        pass
+
+
+class Scalars(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.one = nn.Parameter(torch.ones(1))
+        self.register_buffer("hidden", torch.zeros(3), persistent=False)
+        self.register_buffer("shown", torch.zeros(3))
+        self.register_parameter("absent", None)
+
+
+class Counter(nn.Module):
+    """Version 1, with a buffer of the name that BatchNorm forgives."""
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+        self.register_buffer("running_mean", torch.zeros(2))
+        self.register_buffer("running_var", torch.zeros(2))
+
+
+def leaf(rng, plain=False):
+    n = rng.choice([2, 3])
+    makers = [lambda: nn.Linear(n, 3), lambda: nn.Conv2d(n, 2, 1, bias=rng.random() < .5),
+              lambda: nn.BatchNorm2d(n), lambda: nn.BatchNorm1d(n, track_running_stats=False),
+              lambda: nn.InstanceNorm2d(n, affine=True, track_running_stats=True),
+              lambda: nn.LSTM(n, 2, bidirectional=rng.random() < .5), lambda: nn.MultiheadAttention(4, 2),
+              lambda: nn.ReLU(), lambda: nn.Embedding(3, n), lambda: nn.LayerNorm(n),
+              lambda: nn.ParameterList([nn.Parameter(torch.zeros(n)) for _ in range(2)]),
+              lambda: nn.ParameterDict({"a": nn.Parameter(torch.zeros(n))}), Scalars,
+              lambda: torch.nn.utils.parametrizations.weight_norm(nn.Linear(n, 2))]
+    if not plain:                # what only _metadata, or a pickle, can tell
+        makers += [Stateful, Counter]
+    return rng.choice(makers)()
+
+
+def tree(rng, depth=0, plain=False):
+    if depth == 3 or (depth and rng.random() < .35):
+        return leaf(rng, plain)
+    names = rng.sample(["conv1", "bn1", "layer1", "layer10", "head", "module", "encoder", "0", "x'y", "é", "norm"],
+                       rng.randint(1, 4))
+    if rng.random() < .2:
+        return nn.ModuleList([tree(rng, depth + 1, plain) for _ in names])
+    module = nn.Module()
+    if rng.random() < .3:
+        module.cls = nn.Parameter(torch.zeros(rng.randint(1, 3)))
+    for name in names:
+        module.add_module(name, tree(rng, depth + 1, plain))
+    if rng.random() < .15:
+        module.add_module("tied", getattr(module, names[0]))
+    return module
+
+
+def mutate(rng, state):
+    """A copy with other keys, shapes and values; _metadata is kept now and then."""
+    items = list(state.items())
+    for _ in range(rng.randint(0, 6)):
+        if not items:
+            break
+        at = rng.randrange(len(items))
+        key, value = items[at]
+        kind = rng.randrange(9)
+        if kind == 0:
+            del items[at]
+        elif kind == 1:
+            items[at] = (key.replace("weight", "kernel") if "weight" in key else key + "x", value)
+        elif kind == 2:
+            items.insert(at, (key + ".more", value))
+        elif kind == 3:
+            items.insert(at, (key.rsplit(".", 1)[0], torch.zeros(1)))
+        elif kind == 4 and torch.is_tensor(value):
+            items[at] = (key, torch.zeros([size + rng.randint(0, 1) for size in value.shape] or [1]))
+        elif kind == 5:
+            items[at] = (key, torch.zeros(rng.choice([(), (1,), (1, 1), (2, 2)])))
+        elif kind == 6:
+            items.append((rng.choice(["epoch", "a.b.c", "_extra_state", key + "._extra_state", "layer1.", ".", "q\"q"]),
+                          rng.choice([3, "text", None, 1.5, [1], {"a": 1}, torch.zeros(2)])))
+        elif kind == 7:
+            items[at] = (key, rng.choice([3, None, [1, 2], OrderedDict(), b"x"]))
+        elif kind == 8 and key.endswith("original0"):
+            other = key[:-1] + "1"
+            outer = key[:-len("parametrizations.weight.original0")]
+            items = [((outer + "weight_g") if k == key else (outer + "weight_v") if k == other else k, v)
+                     for k, v in items]
+    if rng.random() < .15:
+        rng.shuffle(items)
+    changed = OrderedDict(items)
+    if rng.random() < .6:
+        changed._metadata = OrderedDict((k, dict(v)) for k, v in state._metadata.items())
+        for versions in changed._metadata.values():
+            if rng.random() < .2:
+                versions["version"] = 1
+            elif rng.random() < .1:
+                del versions["version"]
+    return changed
+
+
+def python_says(model, state, strict):
+    try:
+        return str(model.load_state_dict(state, strict=strict)) if not strict else (model.load_state_dict(state), "")[1]
+    except (RuntimeError, AttributeError, TypeError) as error:
+        return str(error)
+
+
+def parts(text):
+    return sorted(re.findall(r'"[^"]*"|size mismatch[^\n]*', text))
+
+
+class Errors(Case):
+    def says(self, source, target, system):
+        got = subprocess.run([TENON, "diff", source, target, "--log", system, "-q", "--class", "Module"],
+                             capture_output=True, check=False)
+        self.assertIn(got.returncode, (0, 1), got.stderr)
+        return got.stdout.decode("utf-8", "surrogateescape")
+
+    def test_byte_for_byte(self):
+        count = 0
+        for seed in range(400):
+            rng = random.Random(seed)
+            model = nn.Module()
+            model.add_module("net", tree(rng))
+            if rng.random() < .5:
+                model = model.net
+            if type(model) is not nn.Module or not any(torch.is_tensor(v) for v in model.state_dict().values()):
+                continue
+            state = mutate(rng, model.state_dict())
+            if not any(torch.is_tensor(v) for v in state.values()):
+                continue
+            source, target = self.path("s.pth"), self.path("t.pth")
+            torch.save(state, source)
+            torch.save(model.state_dict(), target)
+            for system in ("torch", "torch-nonstrict"):
+                want = python_says(model, state, system == "torch")
+                self.assertEqual(self.says(source, target, system), want + "\n" if want else "", f"seed {seed}")
+            count += 1
+        self.assertGreater(count, 250)
+
+    def test_as_sets_without_metadata(self):
+        for seed in range(100):
+            rng = random.Random(1000 + seed)
+            model = nn.Module()
+            model.add_module("net", tree(rng, plain=True))
+            tensors = {k: v for k, v in model.state_dict().items() if torch.is_tensor(v)}
+            if not tensors or len(tensors) != len(model.state_dict()):
+                continue
+            state = OrderedDict((k, v) for k, v in mutate(rng, model.state_dict()).items() if torch.is_tensor(v))
+            if not state:
+                continue
+            source, target = self.path("s.pth"), self.path("t.safetensors")
+            torch.save(dict(state), source)
+            safetensors.torch.save_file({k: v.clone().contiguous() for k, v in tensors.items()}, target)
+            want = python_says(model, dict(state), True)
+            self.assertEqual(parts(self.says(source, target, "torch")), parts(want), f"seed {seed}")
+
+    def test_keys_that_are_no_text(self):
+        model = nn.Sequential(nn.Linear(2, 2))
+        source, target = self.path("s.pth"), self.path("t.pth")
+        torch.save(model.state_dict(), target)
+        for key in (3, 1.5, None, (1,), b"w"):
+            state = {"0.weight": torch.zeros(2, 2), key: torch.zeros(2)}
+            torch.save(state, source)
+            self.assertEqual(self.says(source, target, "torch"), python_says(model, state, True) + "\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
