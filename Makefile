@@ -73,8 +73,8 @@ $(O)/loader/format/hdf5_child.o: $(O)/hdf5-$(if $(HDF5_C),yes,no)
 $(O)/tenon-without-hdf5: loader/format/hdf5_child.c $(O)/repl/main.o $(O)/libtenon.a
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(PACKAGES_L) -lm -lpthread
 
-# The bundled rule packs, as one C table inside the binary.
-PACKS := $(sort $(wildcard scripting/rules/*.lua))
+# The bundled rule packs and presets, as one C table inside the binary.
+PACKS := $(sort $(wildcard scripting/rules/*.lua)) $(sort $(wildcard scripting/presets/*.lua))
 $(O)/scripting/bundled.c: $(PACKS) scripting/embed.sh
 	@mkdir -p $(@D)
 	$(Q)sh scripting/embed.sh $(PACKS) > $@

@@ -1,22 +1,27 @@
 #!/bin/sh
-# Prints a C file that holds the given rule files as strings: the table of bundled.h. Bytes are
-# written as octal escapes where C could read them otherwise; a string is cut at every newline.
+# Prints a C file that holds the given rule files as strings: the table of bundled.h. What lies in a
+# folder called presets is a preset, everything else a pack. Bytes are written as octal escapes where
+# C could read them otherwise; a string is cut at every newline.
 set -eu
 
 cat <<'END'
-/* Made by scripting/embed.sh from scripting/rules; not to be edited. */
+/* Made by scripting/embed.sh from scripting/rules and scripting/presets; not to be edited. */
 #include "scripting/bundled.h"
 
 END
 
-names=
+rows=
 for file in "$@"; do
     name=$(basename "$file" .lua)
     case $name in
     *[!a-z0-9_]*) echo "embed.sh: $file: a pack's name is lower case letters, digits and _" >&2
                   exit 1 ;;
     esac
-    names="$names $name"
+    case $file in
+    */presets/*) kind=BUNDLED_PRESET ;;
+    *) kind=BUNDLED_PACK ;;
+    esac
+    rows="$rows $kind:$name"
     echo "static const char text_$name[] ="
     LC_ALL=C od -An -v -tu1 "$file" | LC_ALL=C awk '
         BEGIN { printf "    \"" }
@@ -34,9 +39,10 @@ for file in "$@"; do
 done
 
 echo "const BundledRules bundled_rules[] = {"
-for name in $names; do
-    echo "    {\"$name\", text_$name, sizeof text_$name - 1},"
+for row in $rows; do
+    name=${row#*:}
+    echo "    {${row%%:*}, \"$name\", text_$name, sizeof text_$name - 1},"
 done
-echo "    {0, 0, 0},"
+echo "    {BUNDLED_PACK, 0, 0, 0},"
 echo "};"
 echo "const size_t bundled_rules_count = sizeof bundled_rules / sizeof bundled_rules[0] - 1;"

@@ -35,6 +35,10 @@ void script_free(Script *script);                                 /* NULL is fin
  * expression. ERR_LIMIT: the limits are used up, and every later chunk fails as well;
  * ERR_CANCELLED: interrupted. */
 bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err);
+/* The same, with one argument for the chunk (its `...`): the table whose fields `options` lists,
+ * "heads=4, reverse=true". NULL: no argument. */
+bool script_run_with(Script *script, const char *text, size_t n, const char *name,
+                     const char *options, Error *err);
 /* Whether the text is a whole chunk (false, with *incomplete set, when more is needed). */
 bool script_parses(const char *text, size_t n, bool *incomplete, Error *err);
 /* What the last chunk printed, its expression's values included; "" if nothing. */
