@@ -109,7 +109,18 @@ static bool take_sources(Reading *reading, char **at, PackTensor *tensors, size_
     return ok;
 }
 
-/* KEY [DTYPE] [SHAPE] [<- KEY [+ KEY] …] */
+/* Whether the word is a layout's name: HWIO. */
+static bool is_layout(const char *word, Layout *layout)
+{
+    for (Layout one = LAYOUT_NATIVE + 1; one < LAYOUT_COUNT; one++) {
+        if (strcmp(layout_name(one), word) != 0) continue;
+        *layout = one;
+        return true;
+    }
+    return false;
+}
+
+/* KEY [DTYPE] [LAYOUT] [SHAPE] [<- KEY [+ KEY] …] */
 static bool take_tensors(Reading *reading, char *at)
 {
     static const int64_t none[1];            /* a scalar has sizes, none of them */
@@ -119,10 +130,13 @@ static bool take_tensors(Reading *reading, char *at)
         tensor.dtype = dtype_from_name(word);
         word = next_word(&at);
     }
+    if (word && is_layout(word, &tensor.layout)) word = next_word(&at);
     if (word && strcmp(word, "<-") != 0) {
         size_t rank;
         if (!take_dims(reading, word, &tensor.dims, &rank)) return false;
         tensor.rank = (uint8_t)rank;
+        if (tensor.layout && layout_info(tensor.layout)->rank != rank)
+            return blame(reading, "another number of axes than its layout has:", word);
         word = next_word(&at);
     }
     const char **names;

@@ -5,7 +5,8 @@
  *
  *   @reverse                      the pack goes back with {reverse=true}, and gives the same bits
  *   @case heads=4                 a test; behind it the options it runs with
- *     a.{q,k}.weight f32 8,4      a tensor before: key (folded as in reports), dtype, shape
+ *     a.{q,k}.weight f32 8,4      a tensor before: key (folded as in reports), dtype, a layout
+ *                                 (HWIO …) if it has one, shape
  *   @gives                        and all there is afterwards, with what it comes from; a key
  *     b.q 8,4 <- a.q.weight       of the same name without `<-`
  *   @same b.q[1,0] = a.q.weight[2,0]     one element that must be that one
@@ -15,6 +16,7 @@
 #define SCRIPTING_PACK_H
 
 #include "loader/core/memory.h"
+#include "loader/tensor/layout.h"
 #include "loader/tensor/tensor.h"
 #include "scripting/bundled.h"
 
@@ -22,6 +24,7 @@
 typedef struct PackTensor {
     const char *name;
     DType dtype;
+    Layout layout;
     const int64_t *dims;
     uint8_t rank;
     const char *const *from;     /* afterwards: the keys it comes from, [from_count] */

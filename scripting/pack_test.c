@@ -77,7 +77,7 @@ static void open_source(Side *side)
 static Tensor make_tensor(const PackTensor *tensor)
 {
     return (Tensor){.name = tensor->name, .dtype = tensor->dtype, .dims = tensor->dims,
-                    .rank = tensor->rank};
+                    .rank = tensor->rank, .layout = (uint8_t)tensor->layout};
 }
 
 /* The tensors before, numbered on through all of them. */

@@ -1,0 +1,31 @@
+-- caffe_to_torch: numbered blobs of Caffe's layers to PyTorch's weight and bias
+--
+-- Axes are in PyTorch's order already. Blob 0 of a layer is its weight, blob 1 its bias; the shapes
+-- of old files (1x1x1xN) lose their axes of size 1 where the layer has no window. A BatchNorm layer
+-- has mean, variance and the factor by which both are to be divided; its Scale layer, whose name is
+-- another, has weight and bias: name both the same with a rule before this pack, or after it.
+-- Source: caffe src/caffe/layers/batch_norm_layer.cpp, scale_layer.cpp
+--
+-- @case
+--   conv1.0 8,3,3,3
+--   conv1.1 f32 1,1,1,8
+--   fc6.0 f32 1,1,5,8
+--   fc6.1 5
+--   scale1.{0,1} 8
+-- @gives
+--   conv1.weight 8,3,3,3 <- conv1.0
+--   conv1.bias 8 <- conv1.1
+--   fc6.weight 5,8 <- fc6.0
+--   fc6.bias 5 <- fc6.1
+--   scale1.{weight,bias} 8 <- scale1.{0,1}
+
+-- Old blobs have four axes: biases lie in the last, matrices in the last two.
+function caffe_weight(t)
+  if #t.shape == 4 and t:size(0) == 1 and t:size(1) == 1 then return t:squeeze(0):squeeze(0) end
+  return t
+end
+
+rules [[
+  {x:*}.0 -> {x}.weight |> caffe_weight
+  {x:*}.1 -> {x}.bias |> reshape(-1)
+]]
