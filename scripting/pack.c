@@ -161,7 +161,7 @@ static bool take_tensors(Reading *reading, char *at)
     return take_sources(reading, &at, added, count);
 }
 
-/* "KEY[1,0]": cuts the key off and reads the indices. */
+/* "KEY[1,0]": cuts the key off and reads the indices, of which a scalar has none. */
 static bool take_element(const Reading *reading, char *word, const char **key,
                          const int64_t **index, size_t *rank)
 {
@@ -170,7 +170,8 @@ static bool take_element(const Reading *reading, char *word, const char **key,
     if (!open || word[n - 1] != ']') return blame(reading, "expected KEY[index,…], not", word);
     word[n - 1] = *open = '\0';
     *key = arena_strdup(reading->arena, word);
-    return take_dims(reading, open + 1, index, rank);
+    *rank = 0;
+    return !open[1] || take_dims(reading, open + 1, index, rank);
 }
 
 /* KEY[1,0] = KEY[2,0] */
