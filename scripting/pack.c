@@ -73,7 +73,8 @@ static size_t unfold(const Reading *reading, const char *text, const char ***nam
 }
 
 /* What stands behind `<-`: keys joined by +, each perhaps folded. Every pattern gives each of the
- * `count` targets its share: of 8 keys for 2 targets four each, in order; of 2 for 6 each to three. */
+ * `count` targets its share: of 8 keys for 2 targets four each, in order; of 2 keys for 6 targets
+ * one to each three. */
 static bool take_sources(Reading *reading, char **at, PackTensor *tensors, size_t count)
 {
     size_t total = 0, room = 0;

@@ -104,6 +104,13 @@ const Expr *fuser_value(const Fuser *fuser, uint32_t key, Error *err)
     return one->expr;
 }
 
+bool fuser_float(const Expr *e, Error *err)
+{
+    if (e->dtype == DT_UNKNOWN || dtype_info(e->dtype)->kind == CLASS_FLOAT) return true;
+    return error_set(err, ERR_SHAPE, "no arithmetic on %s; cast it to a float type first",
+                     dtype_name(e->dtype));
+}
+
 bool fuser_leaf(const char *name, const char *leaf, size_t *parent)
 {
     const size_t n = strlen(name), m = strlen(leaf);

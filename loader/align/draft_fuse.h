@@ -17,8 +17,8 @@ typedef struct NormOptions {
 } NormOptions;
 
 /* `weight_norm`: P.weight_g, P.weight_v and P.parametrizations.weight.original0, original1 become
- * P.weight = v · g / ‖v‖. The axis is the one along which g is as long as v (one number: none); where
- * that contradicts `dim`, or fits none, it is an error that names both. */
+ * P.weight = v · g / ‖v‖. The axis is the one along which g is as long as v (one number:
+ * none); where that contradicts `dim`, or fits none, it is an error that names both. */
 bool draft_weight_norm(Draft *draft, Origin origin, const NormOptions *options, Error *err);
 
 /* `spectral_norm`: P.weight_orig, weight_u, weight_v and P.parametrizations.weight.original, 0._u,
@@ -33,9 +33,9 @@ typedef struct FoldOptions {
     bool transposed;             /* transposed convolutions: their outputs are axis 1 */
 } FoldOptions;
 
-/* `fold_bn`: layer.weight · γ/√(σ²+ε) and layer.bias, which is made where there was none; the keys
- * of the norm are gone. Layers whose norm is not there are left, and counted in a note; none with
- * one is an error. */
+/* `fold_bn`: layer.weight · γ/√(σ²+ε) and layer.bias, which is made where there was none; the
+ * keys of the norm are gone. Layers whose norm is not there are left, and counted in a note;
+ * none with one is an error. */
 bool draft_fold_bn(Draft *draft, Origin origin, const FoldOptions *options, Error *err);
 
 /* An adapter's names: where those that begin with `flat` belong. */
@@ -52,7 +52,7 @@ typedef struct LoraAlpha {
 
 typedef struct LoraOptions {
     double scale;                /* besides alpha / rank: 1 */
-    double alpha;                /* where the file has none for a module; NaN: the rank, that is 1 */
+    double alpha;                /* where the file has none for a module; NaN: the rank */
     int64_t rank;                /* what the configuration says, to be checked; 0: nothing */
     bool rslora;                 /* alpha / √rank */
     bool fan_in_fan_out;         /* matrices of the base are in×out (GPT-2's Conv1D) */
@@ -62,10 +62,10 @@ typedef struct LoraOptions {
     size_t place_count;
 } LoraOptions;
 
-/* `lora`: every pair of an adapter is merged into its base, W + scale · alpha/rank · B·A. The base
- * is a key of the source or, where it has none, the target's own tensor, whose other tensors then
- * stay as they are (policy missing="keep"). What cannot be resolved is an error that names the
- * nearest. */
+/* `lora`: every pair of an adapter is merged into its base, W + scale · alpha/rank · B·A. The
+ * base is a key of the source or, where it has none, the target's own tensor; the target's other
+ * tensors then stay as they are (policy missing="keep"). What cannot be resolved is an error that
+ * names the nearest. */
 bool draft_lora(Draft *draft, Origin origin, const LoraOptions *options, Error *err);
 
 #endif

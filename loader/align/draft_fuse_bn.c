@@ -89,7 +89,7 @@ static bool fuse(Fuser *fuser, const Fold *fold, const FoldOptions *options, Err
     Arena *arena = fuser->draft->arena;
     const int axis = options->transposed ? 1 : 0;
     const Expr *own = fuser_value(fuser, fold->weight, err);
-    if (!own || !check_sizes(fuser, fold, own, axis, err)) return false;
+    if (!own || !fuser_float(own, err) || !check_sizes(fuser, fold, own, axis, err)) return false;
     const DType dtype = own->dtype == DT_F64 ? DT_F64 : DT_F32;
     const Expr *weight = expr_cast(arena, own, dtype, err);
     const Expr *scale = weight ? make_scale(fuser, fold, options->eps, dtype, err) : NULL;

@@ -9,7 +9,7 @@
  *
  * A module is looked for by its own name and by its name with every dot an underscore, alone and
  * behind any path; two that fit are an error. Source: peft tuners/lora/layer.py get_delta_weight,
- * peft utils/save_and_load.py, kohya-ss sd-scripts networks/merge_lora.py, lycoris modules/locon.py. */
+ * peft utils/save_and_load.py, kohya-ss sd-scripts networks/merge_lora.py, lycoris locon.py. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -449,6 +449,7 @@ static bool add_merged(Lora *lora, const Pair *pair, Error *err)
     const Expr *own = base->key == MAP_NONE ? expr_target(arena, base->target)
                                             : fuser_value(fuser, base->key, err);
     if (!own) return false;
+    if (!fuser_float(own, err)) return error_prefix(err, "lora: '%s'", base->name);
     if (own->unknown)
         return error_set(err, ERR_SHAPE, "lora: the shape of '%s' has to be known", base->name);
     const DType dtype = own->dtype == DT_F64 ? DT_F64 : DT_F32;

@@ -39,7 +39,9 @@ uint32_t fuser_find(const Fuser *fuser, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Its value; NULL with an error for one that stands for a collision. */
 const Expr *fuser_value(const Fuser *fuser, uint32_t key, Error *err);
-/* Whether a name ends in a leaf that begins a segment; then how long its parent is, dot included. */
+/* Whether arithmetic may be done on it: floats alone, and what a schema does not tell. */
+bool fuser_float(const Expr *e, Error *err);
+/* Whether a name ends in a leaf that begins a segment; then how long its parent is, dot too. */
 bool fuser_leaf(const char *name, const char *leaf, size_t *parent);
 /* Whether the module, a name's first `parent` bytes with their dot, fits. */
 bool fuser_fits(const Pattern *modules, const char *name, size_t parent, Captures *captures);
