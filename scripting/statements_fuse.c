@@ -30,7 +30,7 @@ static bool take_number(Call *call, int index, const char *field, double *number
 }
 
 /* The same for whole numbers. */
-static bool take_whole(Call *call, int index, const char *field, int *number, Error *err)
+static bool take_integer(Call *call, int index, const char *field, int *number, Error *err)
 {
     double value = NAN;
     if (!take_number(call, index, field, &value, err)) return false;
@@ -80,7 +80,7 @@ static bool take_norm(Call *call, NormOptions *options, Error *err)
     const int table = lua_type(call->L, 1) == LUA_TTABLE ? 1 : 2;
     *options = (NormOptions){.parameter = "weight", .dim = FUSE_DIM_FOUND};
     if (!check_count(call, table, err) || !check_fields(call, table, fields, 2, err) ||
-        !take_whole(call, table, "dim", &options->dim, err))
+        !take_integer(call, table, "dim", &options->dim, err))
         return false;
     if (!lua_isnoneornil(call->L, table) && lua_type(call->L, table) != LUA_TTABLE)
         return expected(call, table, "{dim=…, name=…}", err);
@@ -252,7 +252,7 @@ bool run_lora(Call *call, Error *err)
     if (!check_fields(call, 1, fields, countof(fields), err) || !read_config(call, &options, err) ||
         !take_number(call, 1, "scale", &options.scale, err) ||
         !take_number(call, 1, "alpha", &options.alpha, err) ||
-        !take_whole(call, 1, "rank", &rank, err) ||
+        !take_integer(call, 1, "rank", &rank, err) ||
         !take_choice(call, 1, "rslora", &options.rslora, err) ||
         !take_choice(call, 1, "fan_in_fan_out", &options.fan_in_fan_out, err))
         return false;
