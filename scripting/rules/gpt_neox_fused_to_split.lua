@@ -1,7 +1,8 @@
 -- gpt_neox_fused_to_split: query_key_value of GPT-NeoX, Pythia, BLOOM into q_proj, k_proj, v_proj
 --
--- The rows are interleaved: head by head its q, its k, its v. The number of heads: heads=, else
--- num_attention_heads (n_head) of config.json beside the source.
+-- The rows are interleaved: head by head its q, its k, its v. The number of heads: heads=, or a
+-- global heads, else num_attention_heads (n_head) of config.json beside the source, if its width is
+-- that of the weights.
 -- Source: transformers models/gpt_neox/modeling_gpt_neox.py, models/bloom/modeling_bloom.py
 --
 -- @reverse
@@ -21,10 +22,16 @@
 local o = ... or {}
 local function configured()
   local found, c = pcall(json, "config.json")
-  return found and type(c) == "table" and (c.num_attention_heads or c.n_head) or nil
+  if not found or type(c) ~= "table" then return end
+  for key, t in pairs(src) do
+    if key:find "%.query_key_value%.weight$" or key:find "%.q_proj%.weight$" then
+      local width = c.hidden_size or c.n_embed
+      return t:size(1) == width and (c.num_attention_heads or c.n_head) or nil
+    end
+  end
 end
 
-local heads = o.heads or configured()
+local heads = o.heads or heads or configured()
 if not heads then
   error("the number of heads is not in the file: give heads=, or put config.json beside it", 0)
 end

@@ -1,8 +1,8 @@
 -- llama_hf_to_gguf: Llama and Mistral from Hugging Face's names to GGUF's
 --
 -- The rows of q and k turn from halves to interleaved pairs, as llama.cpp's permute does it. The
--- number of heads: heads= (or head_dim=), else config.json beside the source, else the rotary
--- frequencies in the file. kv_heads follows from k's rows.
+-- number of heads: heads= (or head_dim=, or a global heads), else config.json beside the source, if
+-- it is of this width, else the rotary frequencies in the file. kv_heads follows from k's rows.
 -- Source: llama.cpp convert_hf_to_gguf.py LlamaModel, gguf-py tensor_mapping.py
 --
 -- @reverse
@@ -31,26 +31,27 @@
 local o = ... or {}
 local back = o.reverse
 
-local function configured(name)
+-- The heads out of the configuration beside the source; nil without one, or with another model's.
+local function configured(width)
   local found, c = pcall(json, "config.json")
-  return found and type(c) == "table" and c[name] or nil
+  return found and type(c) == "table" and c.hidden_size == width and c.num_attention_heads or nil
 end
 
 local function rows(name)
   local t = src[name]
-  return t and t.shape[1]
+  return t and t.shape[1], t and t.shape[2]
 end
 
-local q = rows(back and "blk.0.attn_q.weight" or "model.layers.0.self_attn.q_proj.weight")
+local q, width = rows(back and "blk.0.attn_q.weight" or "model.layers.0.self_attn.q_proj.weight")
 local k = rows(back and "blk.0.attn_k.weight" or "model.layers.0.self_attn.k_proj.weight")
 local half = rows "model.layers.0.self_attn.rotary_emb.inv_freq"
 if q then
-  heads = o.heads or (o.head_dim and q // o.head_dim) or configured "num_attention_heads"
-          or (half and q // (2 * half))
-  if not heads then
+  llama_heads = o.heads or (o.head_dim and q // o.head_dim) or heads or configured(width)
+                or (half and q // (2 * half))
+  if not llama_heads then
     error("the number of heads is not in the file: give heads=, or put config.json beside it", 0)
   end
-  kv_heads = o.kv_heads or k and k // (q // heads)
+  llama_kv_heads = o.kv_heads or k and k // (q // llama_heads)
 end
 
 if back then
@@ -59,8 +60,8 @@ if back then
     token_embd.weight  -> model.embed_tokens.weight
     output_norm.weight -> model.norm.weight
     output.weight      -> lm_head.weight
-    blk.{i}.attn_q.weight      -> model.layers.{i}.self_attn.q_proj.weight |> rope_halves(heads)
-    blk.{i}.attn_k.weight      -> model.layers.{i}.self_attn.k_proj.weight |> rope_halves(kv_heads)
+    blk.{i}.attn_q.weight      -> model.layers.{i}.self_attn.q_proj.weight |> rope_halves(llama_heads)
+    blk.{i}.attn_k.weight      -> model.layers.{i}.self_attn.k_proj.weight |> rope_halves(llama_kv_heads)
     blk.{i}.attn_v.weight      -> model.layers.{i}.self_attn.v_proj.weight
     blk.{i}.attn_output.weight -> model.layers.{i}.self_attn.o_proj.weight
     blk.{i}.ffn_{p:gate|up|down}.weight -> model.layers.{i}.mlp.{p}_proj.weight
@@ -73,8 +74,8 @@ else
     model.embed_tokens.weight -> token_embd.weight
     model.norm.weight         -> output_norm.weight
     lm_head.weight            -> output.weight
-    model.layers.{i}.self_attn.q_proj.weight -> blk.{i}.attn_q.weight |> rope_pairs(heads)
-    model.layers.{i}.self_attn.k_proj.weight -> blk.{i}.attn_k.weight |> rope_pairs(kv_heads)
+    model.layers.{i}.self_attn.q_proj.weight -> blk.{i}.attn_q.weight |> rope_pairs(llama_heads)
+    model.layers.{i}.self_attn.k_proj.weight -> blk.{i}.attn_k.weight |> rope_pairs(llama_kv_heads)
     model.layers.{i}.self_attn.v_proj.weight -> blk.{i}.attn_v.weight
     model.layers.{i}.self_attn.o_proj.weight -> blk.{i}.attn_output.weight
     model.layers.{i}.mlp.{p:gate|up|down}_proj.weight -> blk.{i}.ffn_{p}.weight

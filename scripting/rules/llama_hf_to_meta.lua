@@ -1,8 +1,9 @@
 -- llama_hf_to_meta: Llama 1, 2, 3 from Hugging Face's names to Meta's consolidated.00.pth
 --
 -- The rows of q and k turn from halves (Hugging Face) to interleaved pairs (Meta), for which the
--- number of heads has to be known: heads= (or head_dim=), else config.json or params.json beside
--- the source, else the size of the rotary frequencies in the file. kv_heads follows from k's rows.
+-- number of heads has to be known: heads= (or head_dim=, or a global heads), else config.json or
+-- params.json beside the source, if it is of this width, else the size of the rotary frequencies in
+-- the file. kv_heads follows from k's rows.
 -- Source: transformers convert_llama_weights_to_hf.py
 --
 -- @reverse
@@ -44,29 +45,31 @@
 local o = ... or {}
 local back = o.reverse
 
--- A number out of the configuration beside the source; nil without one.
-local function configured(meta, hf)
+-- The heads out of the configuration beside the source; nil without one, or with another model's.
+local function configured(width)
   for _, file in ipairs { "config.json", "params.json" } do
     local found, c = pcall(json, file)
-    if found and type(c) == "table" and (c[hf] or c[meta]) then return c[hf] or c[meta] end
+    if found and type(c) == "table" and (c.hidden_size or c.dim) == width then
+      return c.num_attention_heads or c.n_heads
+    end
   end
 end
 
 local function rows(name)
   local t = src[name]
-  return t and t.shape[1]
+  return t and t.shape[1], t and t.shape[2]
 end
 
-local q = rows(back and "layers.0.attention.wq.weight" or "model.layers.0.self_attn.q_proj.weight")
+local q, width = rows(back and "layers.0.attention.wq.weight" or "model.layers.0.self_attn.q_proj.weight")
 local k = rows(back and "layers.0.attention.wk.weight" or "model.layers.0.self_attn.k_proj.weight")
 local half = rows(back and "rope.freqs" or "model.layers.0.self_attn.rotary_emb.inv_freq")
 if q then
-  heads = o.heads or (o.head_dim and q // o.head_dim) or configured("n_heads", "num_attention_heads")
-          or (half and q // (2 * half))
-  if not heads then
+  llama_heads = o.heads or (o.head_dim and q // o.head_dim) or heads or configured(width)
+                or (half and q // (2 * half))
+  if not llama_heads then
     error("the number of heads is not in the file: give heads=, or put config.json beside it", 0)
   end
-  kv_heads = o.kv_heads or k and k // (q // heads)
+  llama_kv_heads = o.kv_heads or k and k // (q // llama_heads)
 end
 
 if back then
@@ -75,8 +78,8 @@ if back then
     tok_embeddings.weight -> model.embed_tokens.weight
     norm.weight           -> model.norm.weight
     output.weight         -> lm_head.weight
-    layers.{i}.attention.wq.weight       -> model.layers.{i}.self_attn.q_proj.weight |> rope_halves(heads)
-    layers.{i}.attention.wk.weight       -> model.layers.{i}.self_attn.k_proj.weight |> rope_halves(kv_heads)
+    layers.{i}.attention.wq.weight       -> model.layers.{i}.self_attn.q_proj.weight |> rope_halves(llama_heads)
+    layers.{i}.attention.wk.weight       -> model.layers.{i}.self_attn.k_proj.weight |> rope_halves(llama_kv_heads)
     layers.{i}.attention.w{p:v|o}.weight -> model.layers.{i}.self_attn.{p}_proj.weight
     layers.{i}.feed_forward.w1.weight    -> model.layers.{i}.mlp.gate_proj.weight
     layers.{i}.feed_forward.w2.weight    -> model.layers.{i}.mlp.down_proj.weight
@@ -90,8 +93,8 @@ else
     model.embed_tokens.weight -> tok_embeddings.weight
     model.norm.weight         -> norm.weight
     lm_head.weight            -> output.weight
-    model.layers.{i}.self_attn.q_proj.weight       -> layers.{i}.attention.wq.weight |> rope_pairs(heads)
-    model.layers.{i}.self_attn.k_proj.weight       -> layers.{i}.attention.wk.weight |> rope_pairs(kv_heads)
+    model.layers.{i}.self_attn.q_proj.weight       -> layers.{i}.attention.wq.weight |> rope_pairs(llama_heads)
+    model.layers.{i}.self_attn.k_proj.weight       -> layers.{i}.attention.wk.weight |> rope_pairs(llama_kv_heads)
     model.layers.{i}.self_attn.{p:v|o}_proj.weight -> layers.{i}.attention.w{p}.weight
     model.layers.{i}.mlp.gate_proj.weight          -> layers.{i}.feed_forward.w1.weight
     model.layers.{i}.mlp.down_proj.weight          -> layers.{i}.feed_forward.w2.weight
