@@ -74,10 +74,11 @@ $(O)/tenon-without-hdf5: loader/format/hdf5_child.c $(O)/repl/main.o $(O)/libten
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(PACKAGES_L) -lm -lpthread
 
 # The bundled rule packs and presets, as one C table inside the binary.
-PACKS := $(sort $(wildcard scripting/rules/*.lua)) $(sort $(wildcard scripting/presets/*.lua))
-$(O)/scripting/bundled.c: $(PACKS) scripting/embed.sh
+PACKS := $(sort $(wildcard scripting/rules/*.lua))
+PRESETS := $(sort $(wildcard scripting/presets/*.lua))
+$(O)/scripting/bundled.c: $(PACKS) $(PRESETS) scripting/embed.sh
 	@mkdir -p $(@D)
-	$(Q)sh scripting/embed.sh $(PACKS) > $@
+	$(Q)sh scripting/embed.sh $(PACKS) $(PRESETS) > $@
 $(O)/scripting/bundled.o: $(O)/scripting/bundled.c
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 

@@ -12,6 +12,13 @@
 
 enum { RULES_BYTES_MAX = 16 << 20 };     /* of a user's file, as elsewhere */
 
+/* The one behind it that people name: what presets share is none. NULL at the end. */
+static const BundledRules *skip_shared(const BundledRules *rules)
+{
+    while (rules->name && rules->kind == BUNDLED_SHARED) rules++;
+    return rules->name ? rules : NULL;
+}
+
 static const char *kind_word(BundledKind kind)
 {
     return kind == BUNDLED_PACK ? "pack" : "preset";
@@ -63,7 +70,7 @@ static void list_json(Arena *arena)
     JsonWriter *json = begin_json(&out);
     json_key(json, "rules");
     json_list(json);
-    for (const BundledRules *one = bundled_rules; one->name; one++) {
+    for (const BundledRules *one = bundled_rules; (one = skip_shared(one)); one++) {
         json_map(json);
         write_text(json, "name", one->name);
         write_text(json, "kind", kind_word(one->kind));
@@ -81,10 +88,11 @@ static int list_rules(const Invocation *invocation)
     Arena *arena = arena_new();
     size_t width = 0;
     bool back = false;
-    for (const BundledRules *one = bundled_rules; one->name; one++)
+    for (const BundledRules *one = bundled_rules; (one = skip_shared(one)); one++)
         if (strlen(one->name) > width) width = strlen(one->name);
     if (invocation->set[OPT_JSON]) list_json(arena);
-    for (const BundledRules *one = bundled_rules; one->name && !invocation->set[OPT_JSON]; one++) {
+    for (const BundledRules *one = bundled_rules; (one = skip_shared(one)); one++) {
+        if (invocation->set[OPT_JSON]) break;
         const bool turns = pack_reverse_name(arena, one) != NULL;
         printf("%-6s  %-*s %s %s\n", kind_word(one->kind), (int)width, one->name,
                turns ? "<->" : "   ", summary_of(arena, one));
@@ -218,8 +226,8 @@ static int test_rules(const Invocation *invocation)
     }
     for (size_t i = 1; i < invocation->operand_count; i++)
         test_operand(&testing, invocation->operands[i]);
-    for (const BundledRules *one = bundled_rules; one->name && invocation->operand_count < 2; one++)
-        test_text(&testing, one->text, one->n, one->name, false);
+    for (const BundledRules *one = bundled_rules; (one = skip_shared(one)); one++)
+        if (invocation->operand_count < 2) test_text(&testing, one->text, one->n, one->name, false);
     const int status = *interrupt_flag() ? EXIT_INTERRUPTED : testing.trouble ? EXIT_TROUBLE
                        : testing.failed ? EXIT_DIFFERS : EXIT_COMPLETE;
     if (testing.json) {

@@ -1,7 +1,6 @@
 #!/bin/sh
-# Prints a C file that holds the given rule files as strings: the table of bundled.h. What lies in a
-# folder called presets is a preset, everything else a pack. Bytes are written as octal escapes where
-# C could read them otherwise; a string is cut at every newline.
+# Prints a C file that holds the given rule files as strings: the table of bundled.h. Bytes are
+# written as octal escapes where C could read them otherwise; a string is cut at every newline.
 set -eu
 
 cat <<'END'
@@ -10,7 +9,7 @@ cat <<'END'
 
 END
 
-rows=
+names=
 for file in "$@"; do
     name=$(basename "$file" .lua)
     case $name in
@@ -18,11 +17,12 @@ for file in "$@"; do
                   exit 1 ;;
     esac
     case $file in
-    */presets/*) kind=BUNDLED_PRESET ;;
-    *) kind=BUNDLED_PACK ;;
+    */presets/shared.lua) kind=SHARED ;;
+    */presets/*) kind=PRESET ;;
+    *) kind=PACK ;;
     esac
-    rows="$rows $kind:$name"
-    echo "static const char text_$name[] ="
+    names="$names $kind:$name"
+    echo "static const char ${kind}_$name[] ="
     LC_ALL=C od -An -v -tu1 "$file" | LC_ALL=C awk '
         BEGIN { printf "    \"" }
         {
@@ -39,10 +39,10 @@ for file in "$@"; do
 done
 
 echo "const BundledRules bundled_rules[] = {"
-for row in $rows; do
-    name=${row#*:}
-    echo "    {${row%%:*}, \"$name\", text_$name, sizeof text_$name - 1},"
+for name in $names; do
+    kind=${name%%:*} name=${name#*:}
+    echo "    {BUNDLED_$kind, \"$name\", ${kind}_$name, sizeof ${kind}_$name - 1},"
 done
-echo "    {BUNDLED_PACK, 0, 0, 0},"
+echo "    {0, 0, 0, 0},"
 echo "};"
 echo "const size_t bundled_rules_count = sizeof bundled_rules / sizeof bundled_rules[0] - 1;"

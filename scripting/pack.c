@@ -303,7 +303,7 @@ static const BundledRules *refuse_name(const char *name, Error *err)
     const BundledRules *nearest = NULL;
     size_t best = 2;
     for (const BundledRules *one = bundled_rules; one->name; one++) {
-        if (likeness(name, one->name) <= best) continue;
+        if (one->kind == BUNDLED_SHARED || likeness(name, one->name) <= best) continue;
         best = likeness(name, one->name);
         nearest = one;
     }
@@ -319,7 +319,7 @@ const BundledRules *pack_find(const char *name, bool *reverse, Error *err)
     Arena *arena = arena_new();
     if (reverse) *reverse = false;
     for (const BundledRules *one = bundled_rules; one->name && !found; one++)
-        if (strcmp(one->name, name) == 0) found = one;
+        if (one->kind != BUNDLED_SHARED && strcmp(one->name, name) == 0) found = one;
     for (const BundledRules *one = bundled_rules; one->name && !found; one++) {
         const char *turned = pack_reverse_name(arena, one);
         if (!turned || strcmp(turned, name) != 0) continue;

@@ -1,5 +1,8 @@
 /* Pack: a rule file with its own test in its head, and the bundled ones by name.
  *
+ * It gets its options as the one argument of the chunk, a table or nothing: `local o = ... or {}`
+ * (script_run_with), so that the bare text runs as well.
+ *
  * The head is the comment at the top of the file. Its first line says what the file is, "-- NAME:
  * what it does"; lines that begin with @ are read by `tenon rules test` (tenon-rules(5), PACKS):
  *
