@@ -35,6 +35,8 @@ const Command commands[] = {
      "apply rules, report, and with -o write the aligned checkpoint", command_align},
     {"check", "CHECKPOINT", 1, 1, FOR_CHECK,
      "what is wrong with a file, and what is suspicious in its weights", command_check},
+    {"rules", "[list | show NAME | test NAME...]", 0, OPERANDS_MAX, 0,
+     "the bundled rule packs and presets: their list, text and tests", command_rules},
     {"help", "[COMMAND]", 0, 1, 0, "this text, or a command's", command_help},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
@@ -121,7 +123,7 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
     return true;
 }
 
-/* A word that is no option. Two is the most any command takes, which is the room there is. */
+/* A word that is no option. No command takes more than there is room for. */
 static bool take_operand(Invocation *invocation, const char *word, Error *err)
 {
     if (invocation->operand_count == invocation->command->most)

@@ -50,10 +50,12 @@ typedef enum OptionId { OPTIONS(OPTION_ENUM) OPTION_COUNT } OptionId;
 
 typedef struct Command Command;
 
+enum { OPERANDS_MAX = 64 };              /* what tenon rules test takes at most */
+
 /* A parsed command line. Strings are argv's. */
 typedef struct Invocation {
     const Command *command;              /* a row of the table; never NULL */
-    const char *operands[2];             /* NULL where there are fewer */
+    const char *operands[OPERANDS_MAX];  /* NULL where there are fewer */
     size_t operand_count;
     bool set[OPTION_COUNT];              /* by OptionId: it was given */
     const char *value[OPTION_COUNT];     /* the last one given */
@@ -83,6 +85,7 @@ int command_globals(const Invocation *invocation); /* ls --globals */
 int command_align(const Invocation *invocation);   /* diff as well: align with no rules */
 int command_check(const Invocation *invocation);
 int command_view(const Invocation *invocation);
+int command_rules(const Invocation *invocation);
 int command_help(const Invocation *invocation);
 /* Prints the help of one command, or of all (NULL), to standard output. */
 void print_help(const Command *command);

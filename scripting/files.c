@@ -35,6 +35,16 @@ static bool is_confined(const char *name, size_t n, Error *err)
                      "rules file or of the source", name);
 }
 
+const char *file_beside(Script *script, const char *name, char path[], Error *err)
+{
+    const char *found = NULL;
+    error_set(err, ERR_NOT_FOUND, "there is no '%.200s'", name);
+    for (size_t i = 0; i < countof(script->folders) && !found; i++)
+        if (err->code == ERR_NOT_FOUND && script->folders[i])
+            found = resolve_inside(script->folders[i], name, path, err);
+    return found;
+}
+
 /* Tries the folder of the chunk, then the others. */
 const char *file_resolve(Script *script, const char *name, size_t n, char path[], Error *err)
 {
@@ -48,8 +58,5 @@ const char *file_resolve(Script *script, const char *name, size_t n, char path[]
         chunk[length] = '\0';
     }
     const char *found = resolve_inside(chunk, name, path, err);
-    for (size_t i = 0; i < countof(script->folders) && !found; i++)
-        if (err->code == ERR_NOT_FOUND && script->folders[i])
-            found = resolve_inside(script->folders[i], name, path, err);
-    return found;
+    return found || err->code != ERR_NOT_FOUND ? found : file_beside(script, name, path, err);
 }

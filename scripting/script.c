@@ -124,13 +124,27 @@ static size_t skip_shebang(const Chunk *chunk)
 /* What script_run hands through lua_pcall, which takes no context but Lua values. */
 typedef struct Running {
     const Chunk *chunk;      /* owned by the script */
+    const char *options;     /* the fields of the chunk's argument, as Lua; NULL: none */
 } Running;
+
+/* Pushes the table of options: a chunk of its own, which sees the globals as any other does. Raises
+ * what is wrong with them. */
+static void push_options(lua_State *L, const char *options)
+{
+    lua_pushfstring(L, "{%s}", options);
+    size_t n;
+    const char *table = lua_tolstring(L, -1, &n);
+    if (sandbox_load(L, "return ", table, n, "=options") != LUA_OK) sandbox_rethrow(L);
+    lua_call(L, 0, 1);
+    lua_remove(L, -2);
+}
 
 /* Runs under pcall; an error of the compiler is raised on. At the prompt a text is tried as an
  * expression first and as it stands, so that #src is a length there and no line for the system. */
 static int run_protected(lua_State *L)
 {
-    const Chunk *chunk = ((const Running *)lua_touserdata(L, 1))->chunk;
+    const Running *running = lua_touserdata(L, 1);
+    const Chunk *chunk = running->chunk;
     const size_t skip = skip_shebang(chunk);
     lua_settop(L, 0);
     lua_pushfstring(L, "=%s", chunk->shown);
@@ -142,7 +156,8 @@ static int run_protected(lua_State *L)
         status = sandbox_load(L, "", chunk->text + skip, chunk->n - skip, name);
     if (status != LUA_OK) return sandbox_rethrow(L);
     const int before = lua_gettop(L);
-    lua_call(L, 0, LUA_MULTRET);
+    if (running->options) push_options(L, running->options);
+    lua_call(L, running->options ? 1 : 0, LUA_MULTRET);
     preset_flush(L);
     if (lua_gettop(L) >= before) print_values(L, before, lua_gettop(L));
     return 0;
@@ -150,9 +165,10 @@ static int run_protected(lua_State *L)
 
 /* Every chunk has its own output; globals stay. The message handler is C: it also runs inside
  * the hook, where no script code may. */
-bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err)
+bool script_run_with(Script *script, const char *text, size_t n, const char *name,
+                     const char *options, Error *err)
 {
-    Running running = {script_add_chunk(script, text, n, name)};
+    Running running = {script_add_chunk(script, text, n, name), options};
     lua_State *L = script->L;
     text_clear(&script->output);
     script->output_cut = false;
@@ -182,6 +198,11 @@ bool script_run(Script *script, const char *text, size_t n, const char *name, Er
     if (script->locale) uselocale(before);
     lua_settop(L, 0);
     return status == LUA_OK;
+}
+
+bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err)
+{
+    return script_run_with(script, text, n, name, NULL, err);
 }
 
 const char *script_output(const Script *script)

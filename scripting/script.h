@@ -37,6 +37,10 @@ void script_free(Script *script);                                 /* NULL is fin
  * expression. ERR_LIMIT: the limits are used up, and every later chunk fails as well;
  * ERR_CANCELLED: interrupted. */
 bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err);
+/* The same, with one argument for the chunk (its `...`): the table whose fields `options` lists,
+ * "heads=4, reverse=true". NULL: no argument. */
+bool script_run_with(Script *script, const char *text, size_t n, const char *name,
+                     const char *options, Error *err);
 /* Has a preset say what its system would about the keys as they are now, changing nothing: only
  * its messages stay in the draft. */
 bool script_rehearse(Script *script, const char *preset, Error *err);

@@ -156,6 +156,8 @@ const Expr *tensor_at(lua_State *L, int index);      /* NULL when it is none */
  * cannot lead out of; NULL with an error otherwise, which names no statement. `n` is the
  * length of the name, which may hold NULs. */
 const char *file_resolve(Script *script, const char *name, size_t n, char path[], Error *err);
+/* The same for a name of our own, and beside the source alone; ERR_NOT_FOUND where it is not. */
+const char *file_beside(Script *script, const char *name, char path[], Error *err);
 
 /* facts.c: src, file, target, count, json, print, help. */
 void facts_open(lua_State *L);

@@ -28,6 +28,14 @@
     X(match, "{\"suffix\" | \"order\" | \"shape\", once=, boundary=, name=, shape=, within=, …}",   \
       "pairs keys with targets by the end of their names, their order, or their shapes")       \
     X(tie, "\"name\", \"name\"", "makes two names one tensor: the first shares the second's values")   \
+    X(weight_norm, "\"modules\", {dim=, name=}",                                               \
+      "makes the weight of weight_g and weight_v, or of their parametrization")                \
+    X(spectral_norm, "\"modules\", {dim=, name=}",                                             \
+      "makes the weight of weight_orig, weight_u and weight_v, or of their parametrization")   \
+    X(fold_bn, "\"layers\", \"norms\", {eps=, transposed=}",                                   \
+      "puts batch norms into the layers before them")                                          \
+    X(lora, "{scale=, alpha=, rank=, rslora=, fan_in_fan_out=, places=}",                      \
+      "merges an adapter into its base, of the source or of the target")                       \
     X(fill, "\"pattern\", op", "makes up target tensors that are missing or of another shape") \
     X(keep_target, "\"pattern\", …", "keeps the target's own values")                          \
     X(freeze, "\"pattern\", … | {\"pattern\", …, except=, loaded=}",                             \

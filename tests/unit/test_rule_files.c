@@ -1,12 +1,10 @@
 /* The rule files of tests/data/rules: every target gets exactly the true sources, what is left
  * over has the state it should, and where tensors are rearranged their values are right. The
- * same for the whole key sets in ../shared/rules, where that folder is there. And the bundled
- * packs: each turns the keys in its head into what stands beside them. */
+ * same for the whole key sets in ../shared/rules, where that folder is there. */
 #include <unistd.h>
 
 #include "loader/core/json.h"
 #include "loader/source/source.h"
-#include "scripting/bundled.h"
 #include "tests/unit/scripts.h"
 
 static const char data_folder[] = "tests/data/rules", whole_folder[] = "../shared/rules";
@@ -287,40 +285,11 @@ static void the_whole_key_sets_as_well(void **state)
     for (size_t i = 0; i < countof(files); i++) check_file(&files[i], whole_folder, true);
 }
 
-/* ---- bundled packs ---- */
-
-static void packs_do_what_their_heads_say(void **state)
-{
-    (void)state;
-    static const struct { const char *name, *source, *keys; } packs[] = {
-        {"bn_counters", "bn1.weight;bn1.num_batches_tracked;num_batches_tracked", "bn1.weight"},
-        {"stale_buffers", "model.layers.0.self_attn.rotary_emb.inv_freq;h.0.attn.masked_bias;"
-         "bert.embeddings.position_ids;h.0.attn.bias;w", "h.0.attn.bias w"},
-        {"wrappers", "module.conv1.weight;_orig_mod.layer1.0.conv1.weight;"
-         "model._fsdp_wrapped_module.fc.weight;blocks.0._checkpoint_wrapped_module.w",
-         "conv1.weight layer1.0.conv1.weight model.fc.weight blocks.0.w"},
-    };
-    for (size_t i = countof(packs); i < bundled_rules_count; i++)
-        assert_int_not_equal(bundled_rules[i].kind, BUNDLED_PACK);
-    for (size_t i = 0; i < countof(packs); i++) {
-        Bench bench;
-        assert_string_equal(bundled_rules[i].name, packs[i].name);
-        assert_int_equal(strlen(bundled_rules[i].text), bundled_rules[i].n);
-        bench_open(&bench, packs[i].source, NULL, NULL);
-        if (!bench_run(&bench, bundled_rules[i].text, packs[i].name))
-            fail_msg("%s", bench.err.text);
-        assert_string_equal(bench_keys(&bench), packs[i].keys);
-        bench_close(&bench);
-    }
-    assert_null(bundled_rules[bundled_rules_count].name);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_target_gets_its_sources),
         cmocka_unit_test(the_whole_key_sets_as_well),
-        cmocka_unit_test(packs_do_what_their_heads_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

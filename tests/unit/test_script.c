@@ -427,6 +427,23 @@ static void collisions_are_recorded_or_settled(void **state)
     bench_close(&bench);
 }
 
+/* A chunk's own argument; what is wrong with it is said as an error of "options". */
+static void a_chunk_gets_its_options(void **state)
+{
+    (void)state;
+    static const char text[] = "local o = ... or {}\nprefix(o.name or 'none.')";
+    Bench bench;
+    bench_open(&bench, "w f32 2", NULL, NULL);
+    assert_true(script_run_with(bench.script, text, strlen(text), "a.lua", "name='b.', n=1",
+                                &bench.err));
+    assert_string_equal(bench_keys(&bench), "b.w");
+    assert_true(script_run_with(bench.script, text, strlen(text), "a.lua", NULL, &bench.err));
+    assert_string_equal(bench_keys(&bench), "none.b.w");
+    assert_false(script_run_with(bench.script, text, strlen(text), "a.lua", "name=", &bench.err));
+    assert_non_null(strstr(bench.err.text, "options:1: "));
+    bench_close(&bench);
+}
+
 #define RUN(name) cmocka_unit_test(name)
 
 static void an_op_by_itself_is_an_error(void **state)
@@ -467,7 +484,7 @@ int main(void)
         RUN(vectors_get_zeros_and_the_report_says_so),
         RUN(missing_targets_are_initialised),
         RUN(collisions_are_recorded_or_settled),
-        RUN(an_op_by_itself_is_an_error),
+        RUN(an_op_by_itself_is_an_error), RUN(a_chunk_gets_its_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,25 @@
+-- resnet_tv_to_timm: ResNet and ResNeXt from torchvision to timm: the names are the same
+--
+-- Nothing is changed. It stands here for those who look for it, with the test that says so. (timm's
+-- own variants with other stems, "resnet50d" and the like, are other models.)
+-- Source: timm models/resnet.py, torchvision models/resnet.py
+--
+-- @reverse
+-- @case
+--   conv1.weight 8,3,7,7
+--   bn1.{weight,bias,running_mean,running_var} 8
+--   bn1.num_batches_tracked i64
+--   layer{1-4}.0.conv{1-3}.weight 8,8,1,1
+--   layer{1-4}.0.bn{1-3}.weight 8
+--   layer{1-4}.0.downsample.0.weight 8,8,1,1
+--   layer{1-4}.0.downsample.1.weight 8
+--   fc.weight 10,8
+-- @gives
+--   conv1.weight 8,3,7,7
+--   bn1.{weight,bias,running_mean,running_var} 8
+--   bn1.num_batches_tracked i64
+--   layer{1-4}.0.conv{1-3}.weight 8,8,1,1
+--   layer{1-4}.0.bn{1-3}.weight 8
+--   layer{1-4}.0.downsample.0.weight 8,8,1,1
+--   layer{1-4}.0.downsample.1.weight 8
+--   fc.weight 10,8
