@@ -1,4 +1,4 @@
--- EssentialMC2: load_pretrained(model, path, sub_level=…) of essmc2/utils/model.py.
+-- essmc2: EssentialMC2, load_pretrained(model, path, sub_level=…)
 local o, p = ...
 p.options { sub_level = "string", map_location = "string", path = "string" }
 local function say(text) p.say("essmc2", text) end

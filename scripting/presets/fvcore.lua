@@ -1,4 +1,4 @@
--- fvcore: Checkpointer.load of common/checkpoint.py.
+-- fvcore: fvcore, Checkpointer.load of common/checkpoint.py
 local o, p = ...
 p.options { path = "string" }
 local function say(text) p.say("fvcore", text) end

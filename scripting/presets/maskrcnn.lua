@@ -1,5 +1,5 @@
--- maskrcnn-benchmark: DetectronCheckpointer, load_state_dict of utils/model_serialization.py (without
--- the renaming of Caffe2's names).
+-- maskrcnn: maskrcnn-benchmark, load_state_dict of utils/model_serialization.py
+-- (without the renaming of Caffe2's names).
 local o, p = ...
 p.options {}
 local source, target = p.open("model"), p.target()

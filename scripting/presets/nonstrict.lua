@@ -1,5 +1,5 @@
--- PyTorch: model.load_state_dict(state_dict, strict=False): equal names are loaded, and a shape that
--- differs raises all the same.
+-- nonstrict: PyTorch, load_state_dict(sd, strict=False): equal names, and shapes still raise
+--
 local o, p = ...
 p.options {}
 local source = p.open()

@@ -1,5 +1,5 @@
--- The load / init / finetune guide, (2b): keys that the model has are taken, the model's own dict is
--- updated with them, and that is loaded strictly: names count, order does not.
+-- partial: model_dict.update({k: v for k, v in sd.items() if k in model_dict}), loaded strictly
+-- This is (2b) of the load / init / finetune guide: names count, order does not.
 local o, p = ...
 p.options {}
 local source, target = p.open(), p.target()

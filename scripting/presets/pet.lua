@@ -1,4 +1,4 @@
--- Pet: CheckPointer.load_model, load_weights of pet/lib/utils/checkpointer.py.
+-- pet: Pet, CheckPointer.load_model and load_weights
 --
 -- The mode is the file's name's: model_latest.pth is retrained on, any other pre-trained on; resume=true
 -- is what Pet does when it found model_latest.pth in its folder; weights=true is load_weights.

@@ -1,5 +1,5 @@
--- mmengine: load_checkpoint(model, filename, revise_keys=[(pattern, replacement), …]) and, with
--- prefix=, _load_checkpoint_with_prefix. Patterns are Python's; `%.` may stand for `\.`.
+-- revise: mmengine, load_checkpoint(model, filename, revise_keys=[(pattern, replacement), …])
+-- and, with prefix=, _load_checkpoint_with_prefix. Patterns are Python's; `%.` may stand for `\.`.
 local o, p = ...
 local list = {}
 for i, pair in ipairs(o) do

@@ -1,4 +1,4 @@
--- PyTorch: model.load_state_dict(state_dict): raises unless names and shapes are the same.
+-- strict: PyTorch, load_state_dict(sd): raises unless names and shapes are the same
 local o, p = ...
 p.options {}
 local source, target = p.open(), p.target()

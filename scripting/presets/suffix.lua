@@ -1,4 +1,4 @@
--- detectron2: DetectionCheckpointer, align_and_update_state_dicts of checkpoint/c2_model_loading.py
+-- suffix: detectron2, align_and_update_state_dicts of checkpoint/c2_model_loading.py
 -- (without the renaming of Caffe2's names).
 local o, p = ...
 p.options {}

@@ -1,4 +1,4 @@
--- timm: load_checkpoint of models/_helpers.py, and of load_pretrained what it does to the classifier.
+-- timm: timm, load_checkpoint, and what load_pretrained does to the classifier
 local o, p = ...
 p.options {
   use_ema = "boolean", strict = "boolean", remap = "boolean", path = "string", classifier = "string",

@@ -1,5 +1,5 @@
--- Partial loading for AlexNet-SPP: both dicts are walked in step, to the end of the shorter one, and a
--- tensor is taken where position, name and shape agree.
+-- zip: AlexNet-SPP, both dicts in step: taken where position, name and shape agree
+-- The walk ends with the shorter dict.
 local o, p = ...
 p.options {}
 local source, target = p.open(), p.target()
