@@ -287,6 +287,18 @@ const char *pack_reverse_name(Arena *arena, const BundledRules *pack)
     return goes_back(pack) ? turn_name(arena, pack->name) : NULL;
 }
 
+bool pack_has_option(const BundledRules *pack, const char *name)
+{
+    const size_t n = strlen(name);
+    if (strcmp(name, "reverse") == 0) return goes_back(pack);
+    for (const char *at = pack->text; n && (at = strstr(at, "o.")); at += 2) {
+        const bool starts = at == pack->text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_');
+        const char next = starts && strncmp(at + 2, name, n) == 0 ? at[2 + n] : 'x';
+        if (!isalnum((unsigned char)next) && next != '_') return true;
+    }
+    return false;
+}
+
 /* Letters that two names share at the front and, behind that, at the back. */
 static size_t likeness(const char *a, const char *b)
 {

@@ -76,6 +76,8 @@ bool pack_test(const PackHead *head, const PackCase *one, const char *text, size
  * goes back: *reverse (may be NULL) says that it has to. NULL with an error that names the
  * nearest. */
 const BundledRules *pack_find(const char *name, bool *reverse, Error *err);
+/* Whether a pack looks at that option: `o.NAME` stands in its text. */
+bool pack_has_option(const BundledRules *pack, const char *name);
 /* "llama_meta_to_hf" for "llama_hf_to_meta": the name under which a pack goes back; NULL when it
  * has none. In the arena. */
 const char *pack_reverse_name(Arena *arena, const BundledRules *pack);

@@ -1,5 +1,5 @@
-/* The statement `preset`: runs a bundled Lua file with its options, in the sandbox of the script
- * that calls it.
+/* The statement `preset`: runs a bundled Lua file, preset or pack, with its options, in the sandbox
+ * of the script that calls it.
  *
  * preset "pet"{once=true} is, to Lua, a call of what preset "pet" returned; and preset "pet" alone
  * has to run as well. So the first call only remembers the preset, and it runs when its options
@@ -8,7 +8,7 @@
 
 #include <lauxlib.h>
 
-#include "scripting/bundled.h"
+#include "scripting/pack.h"
 #include "scripting/preset.h"
 #include "scripting/statements.h"
 
@@ -20,19 +20,6 @@ static const BundledRules *find_file(BundledKind kind, const char *name)
         if (bundled_rules[i].kind == kind && strcmp(bundled_rules[i].name, name) == 0)
             return &bundled_rules[i];
     return NULL;
-}
-
-/* Lists what there is. */
-static bool refuse_name(const char *name, Error *err)
-{
-    Text list = {0};
-    for (size_t i = 0; i < bundled_rules_count; i++)
-        if (bundled_rules[i].kind == BUNDLED_PRESET)
-            text_addf(&list, "%s%s", list.length ? ", " : "", bundled_rules[i].name);
-    error_set(err, ERR_RULE, "preset: '%.60s' is not known; there are %s", name,
-              text_string(&list));
-    text_done(&list);
-    return false;
 }
 
 /* Compiles a bundled file and leaves its function on the stack. Its text becomes a chunk once, so
@@ -52,10 +39,16 @@ static void push_chunk(lua_State *L, const BundledRules *file)
 }
 
 /* Runs what stands at the first two arguments: what presets share with the API, which makes of it
- * what the preset is given. Arguments: the options and the preset's file. */
+ * what the preset is given; a pack is an ordinary script. Arguments: the options and the file. */
 static int run_protected(lua_State *L)
 {
     const BundledRules *file = lua_touserdata(L, 2);
+    if (file->kind == BUNDLED_PACK) {
+        push_chunk(L, file);
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 0);
+        return 0;
+    }
     push_chunk(L, find_file(BUNDLED_SHARED, "shared"));
     preset_push_api(L, file->name, lua_toboolean(L, 3));
     lua_pushvalue(L, 1);
@@ -79,13 +72,30 @@ static void grant_more(Script *script)
     script->sandbox.left += keys * INSTRUCTIONS_PER_KEY;
 }
 
+/* A pack's options, at the top of the stack: what it does not know is a slip. Its other name says
+ * that it goes back. */
+static void check_options(lua_State *L, const BundledRules *file, bool reverse)
+{
+    if (reverse) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "reverse");
+    }
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        if (!pack_has_option(file, name))
+            sandbox_raise(L, "preset \"%s\": there is no option '%s'; tenon rules show %s tells "
+                          "which there are", file->name, name, file->name);
+    }
+}
+
 /* Runs the file with the options on top of the stack, which it takes. Our own code may make tables
  * as long as the checkpoint is; a script that catches the error may not. */
 static void run_file(lua_State *L, const BundledRules *file, bool dry)
 {
     Script *script = script_of(L);
     const size_t before = script->running;
-    draft_say(script->draft, "", file->name);    /* it has been here */
+    if (file->kind == BUNDLED_PACK) check_options(L, file, script->pending_back);
+    else draft_say(script->draft, "", file->name);    /* it has been here */
     luaL_checkstack(L, 10, "preset");
     lua_pushcfunction(L, run_protected);
     lua_insert(L, -2);
@@ -139,9 +149,10 @@ bool run_preset(Call *call, Error *err)
 {
     lua_State *L = call->L;
     const char *name = check_count(call, 2, err) ? take_name(call, 1, err) : NULL;
-    const BundledRules *file = name ? find_file(BUNDLED_PRESET, name) : NULL;
+    bool back = false;
+    const BundledRules *file = name ? pack_find(name, &back, err) : NULL;
     if (!name) return false;
-    if (!file) return refuse_name(name, err);
+    if (!file) return error_prefix(err, "preset");
     if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TTABLE)
         return expected(call, 2, "{option=…, …}", err);
     const bool given = lua_type(L, 2) == LUA_TTABLE;
@@ -149,6 +160,7 @@ bool run_preset(Call *call, Error *err)
     else lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &pending_key);
     call->script->pending = file;
+    call->script->pending_back = back;
     call->flush = given;
     lua_pushlightuserdata(L, (void *)file);
     lua_pushcclosure(L, take_options, 1);

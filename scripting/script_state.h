@@ -35,6 +35,7 @@ struct Script {
     size_t running;              /* the chunk that runs: the last one, or a preset's */
     bool granted;                /* a preset has got its instructions for a big source */
     const void *pending;         /* the preset that still waits for its options; NULL: none */
+    bool pending_back;           /* it is a pack, by the name under which it goes back */
     const char *source_path, *model;   /* owned; what presets are told; NULL: nothing */
     const char *busy;            /* the statement that calls back into Lua; none may begin */
     bool grows;                  /* limits are defaults, to be raised for a big source */

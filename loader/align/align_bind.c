@@ -217,8 +217,7 @@ static const Expr *find_fit(const Expr *expr)
 static How how_of(const DraftKey *key)
 {
     if (!key->step) return HOW_EXACT;
-    const char *file = key->step->origin.file;
-    return file && has_prefix(file, "preset \"") ? HOW_PRESET : HOW_RULE;
+    return origin_is_bundled(key->step->origin) ? HOW_PRESET : HOW_RULE;
 }
 
 /* A target, or without one a key, and the value that goes by its name. With fit(0) a

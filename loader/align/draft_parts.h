@@ -43,6 +43,12 @@ struct Draft {
     Later later;                 /* match{} and what else waits for the end */
 };
 
+/* Whether a bundled preset or pack says it: their chunks are called so. */
+static inline bool origin_is_bundled(Origin origin)
+{
+    return origin.file && has_prefix(origin.file, "preset \"");
+}
+
 /* The value behind a key: of a collision, that of the last comer. */
 static inline const Expr *key_value(const DraftKey *key)
 {

@@ -310,7 +310,7 @@ static bool apply_line(Draft *draft, const SubRule *rule, DraftKey *key, Text *n
 static void note_idle_lines(Draft *draft, const SubBlock *block, const bool *hit)
 {
     for (size_t i = 0; i < block->count; i++)
-        if (!hit[i])
+        if (!hit[i] && !origin_is_bundled(block->rules[i].origin))
             draft_note(draft, NOTE_INFO, block->rules[i].origin, "%s: fits in no key",
                        show_name(draft, block->rules[i].text));
 }

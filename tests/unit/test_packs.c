@@ -56,6 +56,33 @@ static void packs_are_found_by_both_names(void **state)
                         "'llama_hf_to_meta'?; tenon rules lists them");
 }
 
+static void packs_run_as_presets(void **state)
+{
+    (void)state;
+    static const char source[] = "module.l.0.attn.qkv.weight f32 6,2;module.l.0.LayerNorm.gamma f32 2";
+    leaves(source, "preset 'wrappers' preset 'layernorm_gamma_to_weight'",
+           "l.0.attn.qkv.weight l.0.LayerNorm.weight");
+    leaves("LayerNorm.weight f32 2", "preset 'layernorm_weight_to_gamma'", "LayerNorm.gamma");
+    leaves("LayerNorm.weight f32 2", "preset('layernorm_gamma_to_weight', {reverse=true})",
+           "LayerNorm.gamma");
+    leaves("conv1.weight f32 2,3,7,7", "preset 'resnet_tv_to_detectron2'{prefix='a.'}",
+           "a.stem.conv1.weight");
+    Bench bench;
+    bench_align(&bench, "cls_token f32 1", NULL, "preset 'vit_timm_to_hf'");
+    assert_int_equal(align_note_count(bench.alignment), 0);
+    bench_close(&bench);
+    bench_align(&bench, "x f32 1", NULL, "preset 'vit_tv_to_timm'");
+    bench_note(&bench, "none of these 10 rules fits a key; top levels here: x");
+    bench_close(&bench);
+    fails(source, "preset 'wrappers'{reverse=true}", "fix.lua:1: preset \"wrappers\": ",
+          "there is no option 'reverse'");
+    fails(source, "preset 'llama_hf_to_meta'{kv=1}", "fix.lua:1: preset \"llama_hf_to_meta\": ",
+          "there is no option 'kv'");
+    fails(source, "preset 'wraper'", "fix.lua:1: preset: no bundled rules 'wraper'; did you mean ",
+          "'wrappers'");
+    fails(source, "preset 'shared'", "fix.lua:1: preset: no bundled rules 'shared'", NULL);
+}
+
 /* ---- heads ---- */
 
 static bool run_head(const char *text, char out[1024])
@@ -290,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pack_passes_its_own_test),
         cmocka_unit_test(packs_are_found_by_both_names),
+        cmocka_unit_test(packs_run_as_presets),
         cmocka_unit_test(heads_say_what_comes_of_what),
         cmocka_unit_test(broken_heads_and_packs_are_told),
         cmocka_unit_test(packs_reproduce_the_pairs),
