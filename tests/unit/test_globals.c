@@ -629,22 +629,22 @@ static void test_members_of_tars(void **state)
     size_t cut = file.length;
     for (int i = 0; i < 1024; i++) text_addc(&file, '\0');
     scan_bytes_of(&scan, file.bytes, file.length);
-    assert_null(scan.files[0].error);
+    assert_int_equal(scan.files[0].error_count, 0);
     assert_string_equal(find(&scan, "os", "system")->places[0].member, "pickle");
     assert_int_equal(scan.files[0].torch, SCAN_REFUSES);
     assert_non_null(strstr(scan.files[0].refusal, "legacy .tar format"));
     scan_done(&scan);
     scan_bytes_of(&scan, file.bytes, 512 + 100);
     assert_null(find(&scan, "os", "system"));
-    assert_non_null(strstr(scan.files[0].error, "a tar that breaks off at byte 612"));
+    assert_non_null(strstr(scan.files[0].errors[0], "a tar that breaks off at byte 612"));
     scan_done(&scan);
     scan_bytes_of(&scan, file.bytes, cut);
     assert_non_null(find(&scan, "os", "system"));
-    assert_non_null(strstr(scan.files[0].error, "breaks off at byte 2048"));
+    assert_non_null(strstr(scan.files[0].errors[0], "breaks off at byte 2048"));
     scan_done(&scan);
     file.bytes[cut] = 'x';                           /* a header that is none */
     scan_bytes_of(&scan, file.bytes, file.length);
-    assert_non_null(strstr(scan.files[0].error, "breaks off at byte 2048"));
+    assert_non_null(strstr(scan.files[0].errors[0], "breaks off at byte 2048"));
     scan_done(&scan);
     text_done(&file);
 }
