@@ -136,6 +136,16 @@ static const Expr *fit_by_policy(Binder *binder, Binding *binding, const Expr *e
     return fit;
 }
 
+/* "fix.lua:3: " before what an op that waited for its target says: the line of the statement that
+ * applied ops, and not of one that only renamed the key afterwards. */
+static const char *place_reason(Binder *binder, const Binding *binding, const char *reason)
+{
+    const Step *step = binding->step;
+    while (step && !step->ops && step->before_count == 1) step = step->before[0];
+    if (!step || !step->ops || !step->origin.file) return arena_strdup(binder->arena, reason);
+    return arena_printf(binder->arena, "%s:%d: %s", step->origin.file, step->origin.line, reason);
+}
+
 /* The value in the target's shape; NULL when it was refused (and the binding says why). A FIT
  * is resolved first, then the shapes are compared. Only two differences are mended without
  * being asked for by a rule: one element against none, and what policy{shape="fit"} allows. */
@@ -145,7 +155,7 @@ static const Expr *settle_shape(Binder *binder, Binding *binding, const Expr *ex
     const Tensor *target = binding->target;
     const Expr *fitted = expr->unknown ? fit_with(binder, binding, expr, &err) : expr;
     if (!fitted) {
-        refuse(binder, binding, BIND_SHAPE, expr, arena_strdup(binder->arena, err.text));
+        refuse(binder, binding, BIND_SHAPE, expr, place_reason(binder, binding, err.text));
         return NULL;
     }
     if (fitted->unknown || !target->dims) return fitted;
@@ -245,7 +255,9 @@ static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
         }
     } else if (find_fit(expr)) {
         refuse(binder, binding, BIND_SHAPE, expr,
-               arena_printf(binder->arena, "%s needs a target", fit_name(find_fit(expr)->fit.how)));
+               arena_printf(binder->arena, "%s needs a target%s",
+                            fit_name(find_fit(expr)->fit.how),
+                            find_fit(expr)->fit.how > FIT_PAD ? ", or new={height, width}" : ""));
     } else {
         binding->status = BIND_LOADED;
         binding->expr = expr;

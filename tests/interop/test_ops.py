@@ -400,6 +400,41 @@ class Ops(Case):
                     self.add(f"rel_pos_bias{{{option}}}", x.T.reshape(heads, *sides[0]), want, want.shape)
         print(f"# {len(self.wanted)} tables, worst {self.check_close(ROUGH):.1e}")
 
+    # ---- casts ----
+
+    def test_what_casts_lose(self):
+        """The figures of --json against PyTorch's own casts."""
+        state, wanted, rules = {}, {}, []
+        targets = {torch.float32: ["float16", "bfloat16"], torch.float64: ["float32", "float16", "bfloat16"],
+                   torch.bfloat16: ["float16"], torch.int64: ["int32", "int8", "float32"]}
+        for dtype, names in targets.items():
+            for name in names:
+                key = f"{dtype}-{name}".replace("torch.", "")
+                if dtype.is_floating_point:
+                    x = torch.randn(500, generator=self.generator, dtype=torch.float64) * 30000
+                    x[:3] = torch.tensor([math.inf, math.nan, -0.0])
+                else:
+                    x = torch.randint(-2 ** 40, 2 ** 40, (500,), generator=self.generator)
+                    x[:250] %= 100
+                state[key] = x.to(dtype)
+                to = getattr(torch, name)
+                after, before = state[key].to(to).double(), state[key].double()
+                changed = (after != before) & ~(after.isnan() & before.isnan())
+                infinite = changed & after.isinf()
+                rest = changed & ~infinite
+                error = float((after - before)[rest].abs().max()) if bool(rest.any()) else 0.0
+                wanted[key] = (500, int(changed.sum()), int(infinite.sum()), 0, error)
+                rules.append(f'{key} -> {key} |> cast "{name}"')
+        safetensors.torch.save_file(state, self.path("s.safetensors"))
+        report = json.loads(self.tenon("align", self.path("s.safetensors"), "-e",
+                                       "rules [[\n" + "\n".join(rules) + "\n]]", "-o", self.path("o.pth"), "--json"))
+        casts = {cast["target"]: cast for cast in report["output"]["casts"]}
+        for key, figures in wanted.items():
+            with self.subTest(key):
+                cast = casts[key]
+                self.assertEqual(tuple(cast[name] for name in ("values", "changed", "infinite", "nan", "max_error")),
+                                 figures)
+
     # ---- made up ----
 
     def test_deviations(self):

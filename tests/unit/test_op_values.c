@@ -305,7 +305,9 @@ static void grids_are_refused(void **state)
     refuses("w f32 1,196,2", "x f32 1,577,2", "rules [[ w -> x |> pos_embed() ]]",
             "195 rows behind the first 1 are no square grid; say prefix= or old=");
     refuses("w f32 1,197,2", "x f32 1,577,3", "rules [[ w -> x |> pos_embed() ]]",
-            "pos_embed: 1×197×2 f32 becomes 1×577×2 f32, the target is 1×577×3");
+            "fix.lua:1: pos_embed: 1×197×2 f32 becomes 1×577×2 f32, the target is 1×577×3");
+    refuses("w f32 1,197,2", "a.x f32 1,200,2;x f32 1", "\nrules [[ w -> x |> pos_embed() ]]\n"
+            "prefix 'a.' rules [[ a.x -> x ]]", "fix.lua:2: pos_embed: ");
     refuses("w f32 1,197,2", "x f32 577,2", "rules [[ w -> x |> pos_embed() ]]",
             "the target has another number of dimensions");
     refuses("w f32 1,197,2", "x f32 ?", "rules [[ w -> x |> pos_embed() ]]",
