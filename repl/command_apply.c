@@ -27,18 +27,36 @@ static const char *choose_format(const Run *run)
     return export_format_of(run->out) ? NULL : run->file->tail.format;
 }
 
-static bool write_output(Run *run, Error *err)
+/* What the command line and the plan say of the output. */
+static ExportOptions export_options(const Run *run)
+{
+    const char *under = run->invocation->value[OPT_UNDER];
+    return (ExportOptions){.format = choose_format(run),
+                           .under = under ? under : run->file->tail.under,
+                           .force = run->invocation->set[OPT_FORCE],
+                           .sha256 = run->invocation->set[OPT_SHA256]};
+}
+
+/* An output that cannot be is told before the sources are opened. */
+static bool open_plan(Run *run, Error *err)
 {
     const Invocation *invocation = run->invocation;
-    const char *under = invocation->value[OPT_UNDER];
+    PlanGiven given = {invocation->value[OPT_SOURCE], invocation->value[OPT_TARGET]};
+    run->file = plan_file_read(invocation->operands[0], err);
+    if (!run->file) return false;
+    ExportOptions options = export_options(run);
+    if (!export_check(run->out, NULL, &options, run->file->tail.whole, err)) return false;
+    run->plan = plan_open(run->file, &given, err);
+    return run->plan != NULL;
+}
+
+static bool write_output(Run *run, Error *err)
+{
     Progress progress;
-    progress_start(&progress, run->out, isatty(STDERR_FILENO) && !invocation->set[OPT_QUIET]);
-    ExportOptions options = {.format = choose_format(run),
-                             .under = under ? under : run->file->tail.under,
-                             .force = invocation->set[OPT_FORCE],
-                             .sha256 = invocation->set[OPT_SHA256],
-                             .progress = progress_step,
-                             .progress_context = &progress};
+    ExportOptions options = export_options(run);
+    progress_start(&progress, run->out, isatty(STDERR_FILENO) && !run->invocation->set[OPT_QUIET]);
+    options.progress = progress_step;
+    options.progress_context = &progress;
     bool written = export_write(run->plan, run->out, &options, &run->result, err);
     progress_end(&progress);
     return written;
@@ -98,15 +116,12 @@ int command_apply(const Invocation *invocation)
 {
     Error err = {0};
     Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
-    PlanGiven given = {invocation->value[OPT_SOURCE], invocation->value[OPT_TARGET]};
     if (!run.out) {
         error_set(&err, ERR_USAGE, "apply needs -o OUT, the file to write");
         return complain(&err);
     }
     interrupt_watch();
-    run.file = plan_file_read(invocation->operands[0], &err);
-    if (run.file) run.plan = plan_open(run.file, &given, &err);
-    bool written = run.plan && write_output(&run, &err);
+    bool written = open_plan(&run, &err) && write_output(&run, &err);
     if (written) print_report(&run);
     int status = written ? EXIT_COMPLETE : complain(&err);
     plan_free(run.plan);
