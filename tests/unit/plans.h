@@ -26,7 +26,8 @@ static inline Session *open_session(const Job *job, Alignment **alignment)
     Error err = {0};
     bool failed = false;
     RulesArgument rules = {RULES_CODE, job->code};
-    SessionOptions options = {job->source, job->target, &rules, job->code ? 1 : 0, 0};
+    SessionOptions options = {.source = job->source, .target = job->target, .rules = &rules,
+                              .rule_count = job->code ? 1 : 0};
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
     *alignment = session_align(session, &failed, &err);
