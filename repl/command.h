@@ -13,21 +13,27 @@ enum {
 };
 
 /* Which commands an option belongs to, as bits. FOR_ALL goes with every command. */
-enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16, FOR_ALL = 0xFF };
+enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
+       FOR_APPLY = 256, FOR_REVERSE = 512, FOR_EMIT = 1024, FOR_ALL = 0xFFFF };
 
 /* id, spelling, short spelling or NULL, argument or NULL, commands, help */
 #define OPTIONS(X)                                                                              \
     X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW, "a rules file; may be repeated")\
     X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW, "rules on the command line; may be repeated") \
     X(OPT_PRESET, "--preset", NULL, "NAME", FOR_ALIGN | FOR_VIEW, "what another system does: essmc2, pet, strict …; NAME{option=…}") \
-    X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN, "write the aligned checkpoint here")         \
-    X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN, "the output's format: pth, safetensors or npz (default: OUT's suffix)") \
-    X(OPT_UNDER, "--under", NULL, "KEY", FOR_ALIGN, "nest the state dict under KEY (.pth)")     \
+    X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT, "write the result here") \
+    X(OPT_PLAN, "--plan", NULL, "FILE", FOR_ALIGN, "write the plan here, before any data is touched") \
+    X(OPT_SOURCE, "--source", NULL, "FILE", FOR_APPLY | FOR_REVERSE, "what the plan is applied to, when it is not where the plan says") \
+    X(OPT_TARGET, "--target", NULL, "FILE", FOR_APPLY, "the target that values are kept from, likewise") \
+    X(OPT_LOSSY, "--lossy", NULL, NULL, FOR_REVERSE, "leave out what cannot be had back")       \
+    X(OPT_PYTHON, "--python", NULL, NULL, FOR_EMIT, "as a function for PyTorch")                \
+    X(OPT_TO, "--to", NULL, "FORMAT", FOR_ALIGN | FOR_APPLY, "the output's format: pth, safetensors or npz (default: OUT's suffix)") \
+    X(OPT_UNDER, "--under", NULL, "KEY", FOR_ALIGN | FOR_APPLY, "nest the state dict under KEY (.pth)")     \
     X(OPT_WHOLE, "--whole", NULL, NULL, FOR_ALIGN, "carry the rest of the source along (.pth)")  \
     X(OPT_OMIT_KEPT, "--omit-kept", NULL, NULL, FOR_ALIGN, "leave out kept tensors that have no data") \
     X(OPT_COMPACT, "--compact", NULL, NULL, FOR_ALIGN, "rewrite views as storages of their own")\
-    X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN, "replace OUT when it is there already")      \
-    X(OPT_SHA256, "--sha256", NULL, NULL, FOR_ALIGN, "report the output's SHA-256")             \
+    X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT, "replace OUT when it is there already") \
+    X(OPT_SHA256, "--sha256", NULL, NULL, FOR_ALIGN | FOR_APPLY, "report the output's SHA-256")             \
     X(OPT_SEED, "--seed", NULL, "N", FOR_ALIGN | FOR_VIEW, "for fills (default 0)")             \
     X(OPT_LOG, "--log", NULL, "SYSTEM", FOR_ALIGN | FOR_DIFF, "what another system would print: torch, essmc2 …") \
     X(OPT_CLASS, "--class", NULL, "NAME", FOR_ALIGN | FOR_DIFF, "the model's class, as --log names it") \
@@ -84,6 +90,9 @@ int command_ls(const Invocation *invocation);
 int command_globals(const Invocation *invocation); /* ls --globals */
 int command_align(const Invocation *invocation);   /* diff as well: align with no rules */
 int command_check(const Invocation *invocation);
+int command_apply(const Invocation *invocation);
+int command_reverse(const Invocation *invocation);
+int command_emit(const Invocation *invocation);
 int command_view(const Invocation *invocation);
 int command_rules(const Invocation *invocation);
 int command_help(const Invocation *invocation);

@@ -9,6 +9,7 @@
 #include "loader/align/report.h"
 #include "loader/export/export.h"
 #include "loader/export/groups_file.h"
+#include "loader/export/plan_json.h"
 #include "loader/format/format.h"
 #include "repl/interrupt.h"
 #include "repl/log_lines.h"
@@ -25,12 +26,13 @@ typedef struct Run {
     ExportResult result;         /* of the output, when it is written */
     bool written;                /* the output is there, whole */
     CastLosses *losses;          /* owned; [plan->count]; NULL: nobody wants to know */
+    bool planned;                /* the plan is */
 } Run;
 
 /* Rivals (model beside ema) are listed; only writing has to be told which one is meant. */
 static bool settle_container(const Run *run, Error *err)
 {
-    if (!run->out || !align_rivals(run->alignment)) return true;
+    if (!align_rivals(run->alignment)) return true;
     const Checkpoint *source = align_source(run->alignment);
     Text list = {0};
     for (size_t i = 0; i < checkpoint_container_count(source); i++) {
@@ -69,6 +71,37 @@ static bool check_output(const Run *run, Error *err)
     return good;
 }
 
+/* What `--plan` holds: the report as it is before anything was written. */
+static void set_report(const Run *run, ReportOptions *options)
+{
+    const Session *session = run->session;
+    Checkpoint *target = session_target_checkpoint(session);
+    *options = (ReportOptions){.source_path = session_source_path(session),
+                               .target_path = session_target_path(session),
+                               .target_format = target ? checkpoint_format(target) : NULL,
+                               .target_container = session_target_container(session),
+                               .target_file_bytes = target ? checkpoint_file_bytes(target) : 0};
+    options->rule_count = session_rule_files(session, &options->rule_files);
+}
+
+/* The format stands in it when it is known: --to, or the output's name. */
+static bool save_plan(Run *run, Error *err)
+{
+    const Invocation *invocation = run->invocation;
+    const char *path = invocation->value[OPT_PLAN], *format = invocation->value[OPT_TO];
+    ReportOptions report;
+    if (!path) return true;
+    if (!format && run->out) format = export_format_of(run->out);
+    set_report(run, &report);
+    PlanSave save = {.report = &report,
+                     .target = session_target_checkpoint(run->session),
+                     .target_container = session_target_container(run->session),
+                     .format = format,
+                     .under = invocation->value[OPT_UNDER],
+                     .force = invocation->set[OPT_FORCE]};
+    return run->planned = plan_save(run->plan, path, &save, err);
+}
+
 /* Plan, then file. A progress bar goes to standard error, where it cannot mix with the report. */
 static bool write_output(Run *run, Error *err)
 {
@@ -77,7 +110,8 @@ static bool write_output(Run *run, Error *err)
                                 .compact = invocation->set[OPT_COMPACT],
                                 .whole = invocation->set[OPT_WHOLE]};
     run->plan = plan_new(run->alignment, &plan_options, err);
-    if (!run->plan) return false;
+    if (!run->plan || !save_plan(run, err)) return false;
+    if (!run->out) return true;
     if (invocation->set[OPT_VERBOSE] || invocation->set[OPT_JSON])
         run->losses = mem_alloc((run->plan->count + 1) * sizeof *run->losses);
     Progress progress;
@@ -95,7 +129,7 @@ static bool write_output(Run *run, Error *err)
  * begun, and there only when it is. */
 static bool write_all(Run *run, Error *err)
 {
-    const ParamGroups *groups = align_groups(run->alignment);
+    const ParamGroups *groups = run->out ? align_groups(run->alignment) : NULL;
     GroupsFiles *files = NULL;
     if (groups && !(files = groups_files_write(groups, run->out, run->invocation->set[OPT_FORCE],
                                                err)))
@@ -149,29 +183,24 @@ static void print_log(const Run *run, const Text *lines, bool inferred)
 static void print_report(const Run *run, int status)
 {
     const Invocation *invocation = run->invocation;
-    const Session *session = run->session;
-    Checkpoint *target = session_target_checkpoint(session);
     const Whole *whole = run->plan ? run->plan->whole : NULL;
     size_t cast_count;
     ReportCast *casts = list_casts(run, &cast_count);
     ReportOutput output = {run->out, run->result.format, run->result.tensors, run->result.bytes,
-                           run->result.sha256[0] ? run->result.sha256 : NULL, whole != NULL,
+                           run->result.sha256[0] ? run->result.sha256 : NULL,
+                           align_groups(run->alignment) != NULL, whole != NULL,
                            whole ? whole->notes : NULL, whole ? whole->note_count : 0, casts,
                            cast_count};
-    ReportOptions options = {.source_path = session_source_path(session),
-                             .target_path = session_target_path(session),
-                             .target_format = target ? checkpoint_format(target) : NULL,
-                             .target_container = session_target_container(session),
-                             .target_file_bytes = target ? checkpoint_file_bytes(target) : 0,
-                             .verbose = invocation->set[OPT_VERBOSE],
-                             .writing = run->out != NULL,
-                             .output = run->written ? &output : NULL,
-                             .exit = status};
-    options.rule_count = session_rule_files(session, &options.rule_files);
+    ReportOptions options;
+    set_report(run, &options);
+    options.verbose = invocation->set[OPT_VERBOSE];
+    options.writing = run->out != NULL;
+    options.output = run->written ? &output : NULL;
+    options.exit = status;
     Text out = {0}, lines = {0};
     bool inferred = false;
     if (invocation->set[OPT_LOG])
-        log_lines(invocation->value[OPT_LOG], invocation->value[OPT_CLASS], session,
+        log_lines(invocation->value[OPT_LOG], invocation->value[OPT_CLASS], run->session,
                   run->alignment, &lines, &inferred);
     if (invocation->set[OPT_LOG]) options.log = text_string(&lines);
     if (invocation->set[OPT_LOG] && !invocation->set[OPT_JSON]) print_log(run, &lines, inferred);
@@ -183,6 +212,9 @@ static void print_report(const Run *run, int status)
     free(casts);
     text_done(&lines);
     bool talk = !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET];
+    if (run->planned && talk)
+        printf("%splan %s  %zu tensors\n", run->out ? "" : "\n", invocation->value[OPT_PLAN],
+               run->plan->count);
     if (run->written && run->result.cloned && talk)
         printf("note: %zu tied tensors are written as copies; %s cannot share memory\n",
                run->result.cloned, run->result.format);
@@ -243,7 +275,7 @@ static int finish(Run *run, Error *err)
     bool trouble = status == EXIT_TROUBLE;
     /* a script that failed has set err already */
     if (trouble && !run->failed) explain_trouble(run->alignment, err);
-    if (status == EXIT_COMPLETE && run->out &&
+    if (status == EXIT_COMPLETE && (run->out || run->invocation->set[OPT_PLAN]) &&
         !(settle_container(run, err) && write_all(run, err))) {
         trouble = true;
         status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
@@ -269,7 +301,7 @@ int command_align(const Invocation *invocation)
                               invocation->set[OPT_LOG] ? log_preset(invocation->value[OPT_LOG])
                                                        : NULL};
     if (!check_output(&run, &err)) return complain(&err);
-    if (run.out) interrupt_watch();
+    if (run.out || invocation->set[OPT_PLAN]) interrupt_watch();
     if (!invocation->set[OPT_LOG] || log_find(invocation->value[OPT_LOG], &err))
         run.session = session_new(&options, &err);
     int status = run.session ? finish(&run, &err) : complain(&err);

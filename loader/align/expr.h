@@ -213,5 +213,13 @@ bool expr_fill_measured(const Expr *e, const int64_t *from, const int64_t *size,
 
 /* The nested array of plans: ["cat",0,["src","a"],["src","b"]]. */
 void expr_write_json(const Expr *e, JsonWriter *writer);
+/* Such an array read again, over the tensors of a source and a target (either may be NULL, or a
+ * schema). The plan is anybody's: NULL and an error for whatever is no expression over them. Names
+ * are borrowed from `value`. */
+const Expr *expr_read_json(Arena *arena, const Value *value, const StateDict *source,
+                           const StateDict *target, Error *err);
+/* "src", "cat" …: the kind's name in plans, and the kind of a name (EXPR_KIND_COUNT: none). */
+const char *expr_kind_name(ExprKind kind);
+ExprKind expr_kind_of(const char *name);
 
 #endif

@@ -7,6 +7,10 @@
  *
  * A fill says dtype, shape and key too, since a plan must give the same numbers without the
  * target at hand. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
 #include "loader/align/expr.h"
 #include "loader/align/fill.h"
 
@@ -16,11 +20,40 @@ static const char *const kind_names[EXPR_KIND_COUNT] = {
 #undef EXPR_NAME
 };
 
+const char *expr_kind_name(ExprKind kind)
+{
+    return kind_names[kind];
+}
+
+ExprKind expr_kind_of(const char *name)
+{
+    int kind = 0;
+    while (kind < EXPR_KIND_COUNT && strcmp(kind_names[kind], name) != 0) kind++;
+    return (ExprKind)kind;
+}
+
+/* JSON has no word for three of them, so these are text. */
+static void write_constant(JsonWriter *writer, double value)
+{
+    if (isfinite(value)) json_float(writer, value);
+    else json_string(writer, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
+}
+
 /* Members of the map that says how a fill was made. */
 static void write_number(JsonWriter *writer, const char *key, double value)
 {
     json_key(writer, key);
-    json_float(writer, value);
+    write_constant(writer, value);
+}
+
+/* Most readers of JSON hold whole numbers up to 63 bits; larger seeds are text. */
+static void write_seed(JsonWriter *writer, uint64_t seed)
+{
+    char digits[24];
+    json_key(writer, "seed");
+    snprintf(digits, sizeof digits, "%" PRIu64, seed);
+    if (seed > INT64_MAX) json_string(writer, digits);
+    else json_uint(writer, seed);
 }
 
 /* The same, of text. */
@@ -54,8 +87,7 @@ static void write_fill(const Expr *e, JsonWriter *writer)
     json_key(writer, "shape");
     json_shape(writer, e->dims, e->rank);
     write_word(writer, "key", fill->key);
-    json_key(writer, "seed");
-    json_uint(writer, fill->seed);
+    write_seed(writer, fill->seed);
     json_end(writer);
 }
 
@@ -123,7 +155,7 @@ static void write_arguments(const Expr *e, JsonWriter *writer)
     case EX_RESHAPE: json_shape(writer, e->dims, e->rank); break;
     case EX_CAST: json_string(writer, dtype_name(e->dtype)); break;
     case EX_MUL:
-    case EX_SHIFT: json_float(writer, e->constant); break;
+    case EX_SHIFT: write_constant(writer, e->constant); break;
     case EX_REPEAT:
         json_int(writer, e->repeat.axis);
         json_int(writer, e->repeat.times);

@@ -24,12 +24,21 @@ typedef struct ReportOutput {
     size_t tensors;              /* written */
     uint64_t bytes;              /* of the file */
     const char *sha256;          /* NULL: not asked for */
+    bool groups;                 /* PATH.groups.{json,py} stand beside it */
     bool whole;                  /* the rest of the source is in it; the next members count */
     const ReportLoss *losses;    /* [loss_count] */
     size_t loss_count;
     const ReportCast *casts;     /* [cast_count], in the order of the output; NULL: not measured */
     size_t cast_count;
 } ReportOutput;
+
+/* What plans (loader/export/plan_json.h) say in the same object: members at the end of each entry,
+ * and at its very end. */
+typedef struct ReportPlan {
+    void (*put_entry)(void *context, const Binding *binding, JsonWriter *writer);
+    void (*put_end)(void *context, JsonWriter *writer);
+    void *context;
+} ReportPlan;
 
 typedef struct ReportOptions {
     const char *source_path, *target_path;   /* as the user gave them; target may be NULL */
@@ -38,12 +47,17 @@ typedef struct ReportOptions {
     const char *const *rule_files;   /* [rule_count], as the user gave them */
     size_t rule_count;
     bool verbose;                /* no limit of 20 lines */
-    bool plan;                   /* JSON entries carry "expr" (plans) */
+    const ReportPlan *plan;      /* the JSON is a plan; NULL: a report */
     bool writing;                /* an output was asked for: say written or nothing written */
     const ReportOutput *output;  /* NULL: nothing was written */
     const char *log;             /* JSON: what --log printed; NULL = it was not asked for */
     int exit;                    /* the status the program will end with, for the JSON */
 } ReportOptions;
+
+/* What was written, by itself: "written OUT  58 tensors  55.6 kB" and what follows; and the member
+ * "output", null for NULL. */
+void report_output_text(const ReportOutput *output, bool verbose, Text *out);
+void report_output_json(const ReportOutput *output, JsonWriter *writer);
 
 void report_text(const Alignment *alignment, const ReportOptions *options, Text *out);
 void report_json(const Alignment *alignment, const ReportOptions *options, Text *out);

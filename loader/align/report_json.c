@@ -138,13 +138,13 @@ static void put_steps(const Binding *binding, JsonWriter *writer)
     if (steps != few) free(steps);
 }
 
-/* One target. Fields that have nothing to say are null; reason and suggest are left out. "expr"
- * stands in plans only, and only for targets that a written file would hold.
+/* One target. Fields that have nothing to say are null; reason and suggest are left out. Plans say
+ * more behind.
  *
  *   {"target":"fc.w", "status":"loaded", "sources":["module.fc.w"], "ops":["T"], "how":"rule",
  *    "rule":"fix.lua:2", "steps":[{"rule":…, "from":…, "to":…}], "confidence":1,
  *    "source_shape":[2048,100], "shape":[100,2048], "dtype":"f32"} */
-static void put_entry(const Binding *binding, bool plan, JsonWriter *writer)
+static void put_entry(const Binding *binding, const ReportPlan *plan, JsonWriter *writer)
 {
     const Expr *offer = align_offer(binding);
     json_map(writer);
@@ -171,17 +171,14 @@ static void put_entry(const Binding *binding, bool plan, JsonWriter *writer)
     put_dtype(writer, binding->dtype);
     if (binding->reason) put_string(writer, "reason", binding->reason);
     if (binding->suggest) put_string(writer, "suggest", binding->suggest);
-    const Expr *value = plan ? align_value(binding) : NULL;
-    if (value) {
-        json_key(writer, "expr");
-        expr_write_json(value, writer);
-    }
+    if (plan) plan->put_entry(plan->context, binding, writer);
     json_end(writer);
 }
 
 /* The ledger itself: targets in target order, sources in file order. `sources` of the one and
  * `source` of the other are names as in the file. */
-static void put_entries(const Alignment *alignment, bool plan, JsonWriter *writer)
+static void put_entries(const Alignment *alignment, const ReportPlan *plan,
+                        JsonWriter *writer)
 {
     json_key(writer, "entries");
     json_list(writer);
@@ -239,63 +236,6 @@ static void put_problems(const Alignment *alignment, JsonWriter *writer)
     json_end(writer);
 }
 
-/* What --whole could not carry as it was. */
-static void put_losses(const ReportOutput *output, JsonWriter *writer)
-{
-    json_key(writer, "not_carried");
-    json_list(writer);
-    for (size_t i = 0; i < output->loss_count; i++) {
-        json_map(writer);
-        put_string(writer, "path", output->losses[i].path);
-        put_string(writer, "what", output->losses[i].what);
-        put_string(writer, "became", output->losses[i].became);
-        json_end(writer);
-    }
-    json_end(writer);
-}
-
-/* What each cast lost, in figures. "infinite" and "nan" are among the changed, and not in
- * "max_error". */
-static void put_casts(const ReportOutput *output, JsonWriter *writer)
-{
-    json_key(writer, "casts");
-    json_list(writer);
-    for (size_t i = 0; i < output->cast_count; i++) {
-        const CastLoss *loss = &output->casts[i].loss;
-        json_map(writer);
-        put_string(writer, "target", output->casts[i].target);
-        put_string(writer, "from", dtype_name(loss->from));
-        put_string(writer, "to", dtype_name(loss->to));
-        put_count(writer, "values", loss->values);
-        put_count(writer, "changed", loss->changed);
-        put_count(writer, "infinite", loss->infinite);
-        put_count(writer, "nan", loss->nans);
-        json_key(writer, "max_error");
-        json_float(writer, loss->max_error);
-        json_end(writer);
-    }
-    json_end(writer);
-}
-
-/* null when nothing was written, for whatever reason; "exit" tells. */
-static void put_output(const ReportOutput *output, JsonWriter *writer)
-{
-    json_key(writer, "output");
-    if (!output) {
-        json_null(writer);
-        return;
-    }
-    json_map(writer);
-    put_string(writer, "path", output->path);
-    put_string(writer, "format", output->format);
-    put_count(writer, "tensors", output->tensors);
-    put_count(writer, "bytes", output->bytes);
-    put_string(writer, "sha256", output->sha256);
-    if (output->whole) put_losses(output, writer);
-    if (output->casts) put_casts(output, writer);
-    json_end(writer);
-}
-
 /* One object and a newline. "ties" has its place in the layout and stands empty. */
 void report_json(const Alignment *alignment, const ReportOptions *options, Text *out)
 {
@@ -310,10 +250,11 @@ void report_json(const Alignment *alignment, const ReportOptions *options, Text 
     put_problems(alignment, writer);
     report_json_optimizer(alignment, writer);
     report_json_groups(alignment, writer);
-    put_output(options->output, writer);
+    report_output_json(options->output, writer);
     if (options->log) put_string(writer, "log", options->log);
     json_key(writer, "exit");
     json_int(writer, options->exit);
+    if (options->plan) options->plan->put_end(options->plan->context, writer);
     json_end(writer);
     json_writer_free(writer);
     text_addc(out, '\n');

@@ -216,65 +216,6 @@ static void add_counts(Reporter *reporter)
 
 /* ---- the last line ---- */
 
-/* What --whole holds otherwise than the source, or not at all. */
-static void put_losses(Reporter *reporter, Text *out)
-{
-    const ReportOutput *output = reporter->options->output;
-    size_t shown = reporter->options->verbose ? SIZE_MAX : PAGE_LINES;
-    text_addf(out, "with the rest of the source");
-    if (!output->loss_count) text_add(out, ", all of it\n");
-    else text_addf(out, ", but for %zu part%s:\n", output->loss_count,
-                   output->loss_count == 1 ? "" : "s");
-    for (size_t i = 0; i < output->loss_count && i < shown; i++) {
-        const ReportLoss *loss = &output->losses[i];
-        const char *path = report_name(reporter, loss->path[0] ? loss->path : "(top level)");
-        text_addf(out, "  %s: %s, %s%s\n", path, report_name(reporter, loss->what),
-                  loss->became ? "now " : "left out", loss->became ? loss->became : "");
-    }
-    if (output->loss_count > shown)
-        text_addf(out, "  and %zu more (-v lists them)\n", output->loss_count - shown);
-}
-
-/* The casts of one pair of dtypes, in how many tensors. */
-typedef struct CastSum {
-    CastLoss loss;
-    size_t tensors;
-} CastSum;
-
-/* Adds a cast to the sum of its pair; there are few pairs, and one too many is not summed. */
-static void add_cast(CastSum *sums, size_t room, size_t *count, const CastLoss *loss)
-{
-    size_t i = 0;
-    while (i < *count && (sums[i].loss.from != loss->from || sums[i].loss.to != loss->to)) i++;
-    if (i == room) return;
-    if (i == *count) sums[(*count)++] = (CastSum){.tensors = 0};
-    cast_loss_sum(&sums[i].loss, loss);
-    sums[i].tensors++;
-}
-
-/* A line for each tensor whose values a cast has changed, and the sum of each pair of dtypes. */
-static void put_casts(Reporter *reporter, Text *out)
-{
-    const ReportOutput *output = reporter->options->output;
-    CastSum sums[32];
-    size_t count = 0;
-    char text[160];
-    for (size_t i = 0; i < output->cast_count; i++) {
-        const ReportCast *cast = &output->casts[i];
-        add_cast(sums, countof(sums), &count, &cast->loss);
-        if (!cast->loss.changed) continue;
-        cast_loss_show(&cast->loss, text);
-        text_addf(out, "  %s  %s → %s  %s\n", report_name(reporter, cast->target),
-                  dtype_name(cast->loss.from), dtype_name(cast->loss.to), text);
-    }
-    for (size_t i = 0; i < count; i++) {
-        cast_loss_show(&sums[i].loss, text);
-        text_addf(out, "cast %s → %s in %zu tensor%s: %s\n", dtype_name(sums[i].loss.from),
-                  dtype_name(sums[i].loss.to), sums[i].tensors, sums[i].tensors == 1 ? "" : "s",
-                  text);
-    }
-}
-
 /* Where nothing is written nothing is read, and so not measured either. */
 static void say_unmeasured(Reporter *reporter, Text *out)
 {
@@ -287,23 +228,12 @@ static void say_unmeasured(Reporter *reporter, Text *out)
     }
 }
 
-/* The last line: what was written, or that nothing was. The sum is there when it was asked for. */
-static void add_result(Reporter *reporter, Text *out)
+/* What was written, or that nothing was. */
+static void add_result(const ReportOptions *options, Text *out)
 {
-    const ReportOutput *output = reporter->options->output;
-    char bytes[32];
-    if (!output) {
-        text_add(out, "\nnothing written\n");
-        return;
-    }
-    show_bytes(output->bytes, bytes);
-    text_addf(out, "\nwritten %s  %zu tensors  %s\n", report_name(reporter, output->path),
-              output->tensors, bytes);
-    if (output->sha256) text_addf(out, "sha256 %s\n", output->sha256);
-    if (output->whole) put_losses(reporter, out);
-    if (align_groups(reporter->alignment))
-        text_addf(out, "written %s.groups.{json,py}\n", report_name(reporter, output->path));
-    if (reporter->options->verbose && output->casts) put_casts(reporter, out);
+    text_addc(out, '\n');
+    if (options->output) report_output_text(options->output, options->verbose, out);
+    else text_add(out, "nothing written\n");
 }
 
 /* The head and the counts are sections that must be seen; the last line is written past the
@@ -326,6 +256,6 @@ void report_text(const Alignment *alignment, const ReportOptions *options, Text 
     report_optimizer(&reporter);
     page_write(&reporter.page, options->verbose, result ? 2 : 0, out);
     if (options->verbose && !options->output) say_unmeasured(&reporter, out);
-    if (result) add_result(&reporter, out);
+    if (result) add_result(options, out);
     arena_free(reporter.arena);
 }

@@ -50,6 +50,11 @@ void json_reader_free(JsonReader *reader);
 Value *json_parse(Arena *arena, const char *text, size_t n, const char *what, size_t limit,
                   Error *err);
 
+/* The same without the members of those names (NULL-terminated list) of the first three levels,
+ * whose values are only checked: of a long document whoever reads it may need a small part. */
+Value *json_parse_without(Arena *arena, const char *text, size_t n, const char *what,
+                          const char *const *skipped, size_t limit, Error *err);
+
 /* A writer that appends to a Text. Commas, quotes and indentation are its business. */
 typedef struct JsonWriter JsonWriter;
 JsonWriter *json_writer_new(Text *out, bool pretty);   /* pretty: indent 2, as Python's */

@@ -464,3 +464,13 @@ void atomic_discard(AtomicFile *file)
     free(file->buffer);
     free(file);
 }
+
+bool atomic_write_file(const char *path, bool force, const Text *text, Error *err)
+{
+    AtomicFile *file = atomic_open(path, force, err);
+    if (!file) return false;
+    if (atomic_write(file, text_string(text), text->length, err))
+        return atomic_commit(file, NULL, err);
+    atomic_discard(file);
+    return false;
+}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "loader/core/error.h"
+#include "loader/core/text.h"
 #include "loader/source/source.h"
 
 typedef struct AtomicFile AtomicFile;
@@ -35,6 +36,8 @@ void atomic_hash(AtomicFile *file);
 /* Syncs the file, renames it, syncs the folder; frees `file` whatever happens. hex may be
  * NULL. */
 bool atomic_commit(AtomicFile *file, char hex[65], Error *err);
+/* A whole small file at once. */
+bool atomic_write_file(const char *path, bool force, const Text *text, Error *err);
 /* Removes the temporary file and frees. NULL is fine. */
 void atomic_discard(AtomicFile *file);
 /* Removes the temporary files of this process; for signal handlers (async-signal-safe). */

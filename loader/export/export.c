@@ -40,8 +40,8 @@ static bool protect_source(const Plan *plan, const char *path, Error *err)
 {
     struct stat info;
     const ByteSource *last = NULL;
-    const StateDict *dict = align_source_dict(plan->alignment);
-    const Checkpoint *checkpoint = align_source(plan->alignment);
+    const StateDict *dict = plan->source_dict;
+    const Checkpoint *checkpoint = plan->source;
     if (stat(path, &info) != 0) return true;
     bool same = checkpoint && is_same_file(path, checkpoint_path(checkpoint));
     for (size_t i = 0; !same && dict && i < dict_count(dict); i++) {

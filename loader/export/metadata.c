@@ -108,7 +108,7 @@ static const char *module_name(Arena *arena, const Object *key)
 
 /* The same entries, the same nodes (what shares strings goes on sharing them), without those
  * that are no plain data. NULL when the original is no dict. */
-static const Object *copy_metadata(Arena *arena, const Object *original)
+const Object *metadata_copy(Arena *arena, const Object *original)
 {
     const Object *dict = object_as_dict(original);
     Builder builder;
@@ -225,16 +225,6 @@ static void mark_tensors(Carrier *carrier, const StateDict *source)
     }
 }
 
-static void learn_all(Carrier *carrier, const Plan *plan)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        const Binding *binding = align_find(plan->alignment, plan->entries[i].name);
-        if (!binding || binding->status == BIND_KEPT) continue;
-        for (uint32_t k = 0; k < binding->source_count; k++)
-            learn(carrier, binding->sources[k]->name, binding->name);
-    }
-}
-
 /* The innermost module of the metadata around this one; NULL when only the root is. */
 static Module *module_around(Carrier *carrier, const Module *module)
 {
@@ -284,20 +274,19 @@ static void settle_all(Carrier *carrier)
     }
 }
 
-/* The source's `_metadata` under the plan's names, in its own order. A name that did not change
- * keeps its string object, a new one is a new string. */
-static const Object *carry_metadata(const Plan *plan, const Object *original)
+/* A name that did not change keeps its string object, a new one is a new string. */
+const Object *metadata_carry(Arena *arena, const Object *original, const StateDict *source,
+                             const NameChange *changes, size_t n)
 {
     const Object *dict = object_as_dict(original);
-    const StateDict *source = align_source_dict(plan->alignment);
-    Carrier carrier = {.arena = plan->arena};
+    Carrier carrier = {.arena = arena};
     Builder builder;
     if (!dict) return NULL;
     list_modules(&carrier, dict);
     mark_tensors(&carrier, source);
-    learn_all(&carrier, plan);
+    for (size_t i = 0; i < n; i++) learn(&carrier, changes[i].from, changes[i].to);
     settle_all(&carrier);
-    start_building(&builder, plan->arena, original);
+    start_building(&builder, arena, original);
     for (size_t i = 0; i < carrier.count; i++) {
         const Module *module = &carrier.modules[i];
         for (size_t k = 0; k < module->goal_count; k++) {
@@ -309,15 +298,4 @@ static const Object *carry_metadata(const Plan *plan, const Object *original)
     text_done(&carrier.scratch);
     free(carrier.modules);
     return finish_building(&builder);
-}
-
-const Object *metadata_for_plan(const Plan *plan)
-{
-    const StateDict *target = align_target(plan->alignment);
-    const StateDict *source = align_source_dict(plan->alignment);
-    if (target && dict_torch_metadata(target))
-        return copy_metadata(plan->arena, dict_torch_metadata(target));
-    if (source && dict_torch_metadata(source))
-        return carry_metadata(plan, dict_torch_metadata(source));
-    return NULL;
 }

@@ -29,7 +29,7 @@ static bool check(const Plan *plan, const ExportOptions *options, Error *err)
     if (options->under)
         return error_set(err, ERR_USAGE, "--under nests dicts, and .npz holds one flat list of "
                          "arrays; leave it out, or write .pth");
-    if (align_later(plan->alignment)->meta_count)
+    if (plan->later->meta_count)
         return error_set(err, ERR_UNSUPPORTED, "meta: .npz holds nothing but arrays; write .pth or "
                          ".safetensors");
     for (size_t i = 0; i < plan->count; i++) {

@@ -7,6 +7,7 @@
 
 #include "loader/core/map.h"
 #include "loader/export/meta.h"
+#include "loader/export/metadata.h"
 
 /* `'name'`, fit to be shown. */
 static const char *show(Arena *arena, const char *name)
@@ -98,50 +99,44 @@ static void find_opaque(const Tensor *tensor, void *context)
 }
 
 /* Names the file that a tensor without numbers stands in, when it is one of the source. */
-static bool blame(const Plan *plan, const Binding *binding, const Tensor *tensor, Error *err)
+static bool blame(const Plan *plan, bool own, Error *err)
 {
-    const Checkpoint *source = align_source(plan->alignment);
-    if (!source || tensor == binding->target) return false;
-    return error_prefix(err, "%s", checkpoint_path(source));
+    if (!plan->source || own) return false;
+    return error_prefix(err, "%s", checkpoint_path(plan->source));
 }
 
-/* Every number that the value is made of can be read. */
-static bool check_values(const Plan *plan, const Binding *binding, const Expr *value, Error *err)
+bool plan_check_value(const Plan *plan, const char *name, const Tensor *target, const Expr *value,
+                      Error *err)
 {
     const Tensor *empty = NULL, *opaque = NULL;
     if (!expr_has_data(value, &empty)) {
         const char *note = empty->encoding ? empty->encoding->note : NULL;
         error_set(err, ERR_SHAPE, "%s has no values: %s %s %s; give %s, or drop it with a rule",
-                  show(plan->arena, binding->name),
-                  empty == binding->target ? "the target's" : "the source's",
+                  show(plan->arena, name), empty == target ? "the target's" : "the source's",
                   show(plan->arena, empty->name),
                   note ? arena_printf(plan->arena, "has %s", note) : "is a schema without data",
                   note ? "a checkpoint with its weights in it" : "the checkpoint itself");
-        return blame(plan, binding, empty, err);
+        return blame(plan, empty == target, err);
     }
     expr_leaves(value, find_opaque, &opaque);
     if (!opaque && expr_is_copy(value)) return true;
     if (!opaque)
         return error_set(err, ERR_UNSUPPORTED, "%s cannot be written: %s values are packed and can "
                          "only be copied in whole blocks; cast them first (cast \"f32\")",
-                         show(plan->arena, binding->name), dtype_name(value->dtype));
+                         show(plan->arena, name), dtype_name(value->dtype));
     error_set(err, ERR_UNSUPPORTED, "%s cannot be written: %s is %s; drop it with a rule",
-              show(plan->arena, binding->name), show(plan->arena, opaque->name),
+              show(plan->arena, name), show(plan->arena, opaque->name),
               opaque->encoding && opaque->encoding->note ? opaque->encoding->note
                                                          : "of no known dtype");
-    return blame(plan, binding, opaque, err);
+    return blame(plan, opaque == target, err);
 }
 
-/* What a binding has to write: what it was given, else the target's own value, for what is
- * kept and for differences that `expect` covers. NULL: nothing. */
+/* What the ledger says is written under the name; NULL where that is a target's value which it has
+ * not: nothing. */
 static const Expr *value_of(const Binding *binding)
 {
-    switch (binding->status) {
-    case BIND_LOADED: case BIND_TIED: case BIND_FILLED:
-        return binding->expr;
-    default:
-        return binding->own && expr_has_data(binding->own, NULL) ? binding->own : NULL;
-    }
+    const Expr *value = align_value(binding);
+    return value && value == binding->own && !expr_has_data(value, NULL) ? NULL : value;
 }
 
 /* What a policy did not cast (own values, rules without a target) is already in its dtype;
@@ -160,6 +155,12 @@ static bool add_entry(Plan *plan, const Binding *binding, const Expr *expr, Erro
         .rank = expr->rank,
         .alias = -1,
     };
+    if (binding->status == BIND_KEPT) return true;
+    PlanEntry *entry = &plan->entries[plan->count - 1];
+    const char **names = arena_alloc(plan->arena, (binding->source_count + 1) * sizeof *names);
+    for (uint32_t i = 0; i < binding->source_count; i++) names[i] = binding->sources[i]->name;
+    entry->sources = names;
+    entry->source_count = binding->source_count;
     return true;
 }
 
@@ -213,7 +214,8 @@ static bool add_entries(Plan *plan, const PlanOptions *options, Error *err)
                              "fill it, or leave it out with --omit-kept",
                              show(plan->arena, binding->name));
         if (!value) continue;
-        if (!check_values(plan, binding, value, err) || !add_entry(plan, binding, value, err))
+        if (!plan_check_value(plan, binding->name, binding->target, value, err) ||
+             !add_entry(plan, binding, value, err))
             return false;
     }
     return true;
@@ -244,13 +246,13 @@ static void add_meta(Plan *plan, const Later *later, MetadataItem *items)
  * order of several entries is nobody's; sorted, it is the same every time. */
 static void add_metadata(Plan *plan)
 {
-    const StateDict *source = align_source_dict(plan->alignment);
-    const Checkpoint *checkpoint = align_source(plan->alignment);
+    const StateDict *source = plan->source_dict;
+    const Checkpoint *checkpoint = plan->source;
     bool same = checkpoint && has_prefix(checkpoint_format(checkpoint), "safetensors");
     size_t count = source && same ? dict_metadata_count(source) : 0;
-    size_t more = align_later(plan->alignment)->meta_count;
+    size_t more = plan->later->meta_count;
     MetadataItem *items = arena_alloc(plan->arena, (count + more + 1) * sizeof *items);
-    const Later *later = align_later(plan->alignment);
+    const Later *later = plan->later;
     bool has_format = later_find_meta(later, "format") != NULL;
     for (size_t i = 0; i < count; i++) {
         MetadataItem item = dict_metadata(source, i);
@@ -268,7 +270,7 @@ static void add_metadata(Plan *plan)
 /* Whether the output has the source's tensors, all of them, each under its name as it is. */
 static bool is_unchanged(const Plan *plan)
 {
-    const StateDict *source = align_source_dict(plan->alignment);
+    const StateDict *source = plan->source_dict;
     bool same = source && dict_count(source) == plan->count;
     for (size_t i = 0; same && i < plan->count; i++) {
         const Tensor *tensor = plan_unchanged(&plan->entries[i]);
@@ -279,34 +281,73 @@ static bool is_unchanged(const Plan *plan)
 
 /* The container is the alignment's own; its dict may be a copy with rules behind it, its path is
  * not. */
-static bool add_whole(Plan *plan, Error *err)
+bool plan_add_whole(Plan *plan, Error *err)
 {
-    const Checkpoint *source = align_source(plan->alignment);
     const Container *container =
-        source ? checkpoint_find_container(source, align_container(plan->alignment)) : NULL;
-    plan->whole = whole_new(plan->arena, source, container, is_unchanged(plan),
-                            align_optimizer(plan->alignment), err);
+        plan->source ? checkpoint_find_container(plan->source, plan->container) : NULL;
+    const OptimizerMove *optimizer = plan->alignment ? align_optimizer(plan->alignment) : NULL;
+    plan->whole = whole_new(plan->arena, plan->source, container, is_unchanged(plan), optimizer,
+                            err);
     return plan->whole &&
-           meta_add(plan->arena, align_later(plan->alignment), (Whole *)plan->whole, err);
+           meta_add(plan->arena, plan->later, (Whole *)plan->whole, err);
+}
+
+/* The target's `_metadata`, if it has one, else the source's carried through the renames. */
+static void add_torch_metadata(Plan *plan)
+{
+    const StateDict *target = plan->target_dict;
+    if (target && dict_torch_metadata(target))
+        plan->torch_metadata = metadata_copy(plan->arena, dict_torch_metadata(target));
+    else
+        plan_carry_metadata(plan);
+}
+
+void plan_carry_metadata(Plan *plan)
+{
+    const Object *original = plan->source_dict ? dict_torch_metadata(plan->source_dict) : NULL;
+    size_t n = 0;
+    if (!original) return;
+    for (size_t i = 0; i < plan->count; i++) n += plan->entries[i].source_count;
+    NameChange *changes = mem_alloc((n ? n : 1) * sizeof *changes);
+    n = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        for (uint32_t k = 0; k < plan->entries[i].source_count; k++)
+            changes[n++] = (NameChange){plan->entries[i].sources[k], plan->entries[i].name};
+    plan->torch_metadata = metadata_carry(plan->arena, original, plan->source_dict, changes, n);
+    plan->carried = plan->torch_metadata != NULL;
+    free(changes);
+}
+
+/* What the plan stands on stays when the alignment is gone. */
+static void take_sides(Plan *plan, Alignment *alignment)
+{
+    plan->alignment = align_ref(alignment);
+    plan->later = align_later(alignment);
+    if (align_source(alignment)) plan->source = checkpoint_ref(align_source(alignment));
+    if (align_source_dict(alignment)) plan->source_dict = dict_ref(align_source_dict(alignment));
+    if (align_target(alignment)) plan->target_dict = dict_ref(align_target(alignment));
+    const char *container = align_container(alignment);
+    plan->container = arena_strdup(plan->arena, container ? container : "");
 }
 
 Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
 {
     Plan *plan = mem_alloc(sizeof *plan);
     plan->arena = arena_new();
-    plan->alignment = align_ref(alignment);
+    take_sides(plan, alignment);
     plan->compact = options && options->compact;
     if (!refuse_conflicts(plan, err) || !refuse_open(plan, err) || !refuse_rest(plan, err) ||
         !add_entries(plan, options, err)) {
         plan_free(plan);
         return NULL;
     }
-    if (options && options->whole && !add_whole(plan, err)) {
+    if (options && options->whole && !plan_add_whole(plan, err)) {
         plan_free(plan);
         return NULL;
     }
     tie_entries(plan);
     add_metadata(plan);
+    add_torch_metadata(plan);
     return plan;
 }
 
@@ -315,7 +356,11 @@ void plan_free(Plan *plan)
     if (!plan) return;
     free(plan->entries);
     arena_free(plan->arena);
-    align_unref(plan->alignment);
+    if (plan->alignment) align_unref(plan->alignment);
+    checkpoint_unref(plan->source);
+    dict_unref(plan->source_dict);
+    dict_unref(plan->target_dict);
+    checkpoint_unref(plan->target);
     free(plan);
 }
 

@@ -15,15 +15,26 @@ typedef struct PlanEntry {
     uint8_t rank;
     int64_t alias;               /* index of an earlier entry with the same values that shares
                                     storage (tied, computed once); -1 = none */
+    const char *const *sources;  /* [source_count] names of the source tensors that its value is of,
+                                    for `_metadata`; none for kept ones */
+    uint32_t source_count;
 } PlanEntry;
 
 typedef struct Plan {
     Arena *arena;                /* what was made for the plan; owned */
-    Alignment *alignment;        /* kept alive */
+    Alignment *alignment;        /* kept alive; NULL: the plan was read from a file */
+    const Later *later;          /* what meta statements say: the alignment's; never NULL */
+    Checkpoint *source;          /* where the values come from; a reference */
+    StateDict *source_dict;      /* the dict of it that SOURCE leaves stand in; a reference */
+    const char *container;       /* the dict's path in the source */
+    StateDict *target_dict;      /* the dict of TARGET leaves; a reference; NULL = no target */
+    Checkpoint *target;          /* what it lies in, where that is not kept alive otherwise */
     PlanEntry *entries;          /* owned; in the order of the output */
     size_t count;
     const MetadataItem *metadata;    /* for `__metadata__`; sorted by key */
     size_t metadata_count;
+    const Object *torch_metadata;    /* `_metadata` for .pth; NULL: none */
+    bool carried;                /* that it is the source's, under the names of the output */
     bool compact;                /* PlanOptions.compact */
     const Whole *whole;          /* the rest of the source; NULL without PlanOptions.whole */
 } Plan;
@@ -41,6 +52,15 @@ typedef struct PlanOptions {
  * covers is written with the target's own value, or left out where the target has none. */
 Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err);
 void plan_free(Plan *plan);              /* NULL is fine */
+/* For those who make a plan otherwise. Finds the source's `_metadata` for the names of the entries,
+ * which are complete. */
+void plan_carry_metadata(Plan *plan);
+/* Whether every number that a value is made of is there and can be written; `target` is the entry's
+ * own tensor, or NULL. */
+bool plan_check_value(const Plan *plan, const char *name, const Tensor *target, const Expr *value,
+                      Error *err);
+/* Adds the rest of the source. */
+bool plan_add_whole(Plan *plan, Error *err);
 /* The tensor whose stored bytes are the entry's values, when nothing is to be computed: no op,
  * no cast, and stored as little-endian numbers without conjugate or negative bits; else NULL.
  * It may be strided. */

@@ -46,7 +46,7 @@ static bool check_name(const PlanEntry *entry, Error *err)
 /* Metadata is text: what a meta statement has must be a single value. */
 static bool check_meta(const Plan *plan, Error *err)
 {
-    const Later *later = align_later(plan->alignment);
+    const Later *later = plan->later;
     for (size_t i = 0; i < later->meta_count; i++) {
         const MetaRule *rule = &later->metas[i];
         Text text = {0};

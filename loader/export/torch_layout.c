@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#include "loader/export/metadata.h"
 #include "loader/export/writer.h"
 
 void layout_init(TorchLayout *layout, const Plan *plan, bool compact)
@@ -238,7 +237,7 @@ bool layout_put_state_dict(TorchLayout *layout, const void *identity, const Obje
         pickle_put_op(layout->pickle, batch > 1 ? PICKLE_SETITEMS : PICKLE_SETITEM);
     }
     if (!put_others(layout, others, put_other, context, err)) return false;
-    const Object *metadata = metadata_for_plan(layout->plan);
+    const Object *metadata = layout->plan->torch_metadata;
     if (metadata) put_metadata(layout->pickle, metadata);
     return true;
 }

@@ -37,7 +37,7 @@ static bool lay_out(TorchLayout *layout, const Plan *plan, const ExportOptions *
 {
     bool fine;
     layout_init(layout, plan, plan->compact || options->compact);
-    const Later *later = align_later(plan->alignment);
+    const Later *later = plan->later;
     const Whole *whole = plan->whole;
     if (!whole && later->meta_count) whole = meta_tree(plan->arena, later, options->under);
     if (whole) {

@@ -71,6 +71,7 @@ Checkpoint *checkpoint_open_several(const char *const *specs, size_t n, Error *e
         good = fault_file(err, ERR_LIMIT, specs[0], "the files hold too many tensors");
     if (good) {
         parts_finish(&parts, whole);
+        checkpoint_set_specs(whole, specs, n);
     } else {
         dict_unref(parts.joined);
         checkpoint_unref(whole);

@@ -25,6 +25,8 @@ struct Checkpoint {
     unsigned refs;               /* not atomic: checkpoints are opened and closed by one thread */
     Arena *arena;                /* objects, names, findings; owned */
     const char *path, *format;   /* in the arena */
+    const char *const *specs;    /* [spec_count] in the arena: the files that it was opened by */
+    size_t spec_count;
     Object *root;                /* in the arena; NULL: the format has no tree */
     uint64_t file_bytes;         /* on disk, of all files together */
     Container *containers;       /* owned, in the order of the file */
@@ -106,6 +108,20 @@ const Object *checkpoint_root(const Checkpoint *checkpoint)
 void checkpoint_set_root(Checkpoint *checkpoint, Object *root)
 {
     checkpoint->root = root;
+}
+
+void checkpoint_set_specs(Checkpoint *checkpoint, const char *const *specs, size_t n)
+{
+    const char **copies = arena_alloc(checkpoint->arena, (n + 1) * sizeof *copies);
+    for (size_t i = 0; i < n; i++) copies[i] = arena_strdup(checkpoint->arena, specs[i]);
+    checkpoint->specs = copies;
+    checkpoint->spec_count = n;
+}
+
+const char *const *checkpoint_specs(const Checkpoint *checkpoint, size_t *n)
+{
+    *n = checkpoint->spec_count;
+    return checkpoint->specs;
 }
 
 uint64_t checkpoint_file_bytes(const Checkpoint *checkpoint)

@@ -32,6 +32,10 @@ void checkpoint_set_root(Checkpoint *checkpoint, Object *root);
 /* Bytes on disk of the file(s), as the format knows them; 0 for schemas. */
 uint64_t checkpoint_file_bytes(const Checkpoint *checkpoint);
 void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes);
+/* The FILE[::PATH] that were opened as one, in their order (checkpoint_open_several); copied. None
+ * for all other checkpoints. */
+void checkpoint_set_specs(Checkpoint *checkpoint, const char *const *specs, size_t n);
+const char *const *checkpoint_specs(const Checkpoint *checkpoint, size_t *n);
 /* The source is unref'd with the checkpoint. */
 void checkpoint_own_source(Checkpoint *checkpoint, ByteSource *source);
 void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner));

@@ -76,6 +76,22 @@ const Tensor *dict_find(const StateDict *dict, const char *name)
     return index == MAP_NONE ? NULL : &dict->tensors[index];
 }
 
+const Tensor *dict_find_spelt(const StateDict *dict, const char *name)
+{
+    const Tensor *found = dict_find(dict, name);
+    if (found || utf8_valid(name, strlen(name))) return found;
+    Text other = {0};
+    const char *end = name + strlen(name);
+    for (const char *p = name; p < end;) {
+        uint32_t code = utf8_next(&p, end);
+        if (code) utf8_add(&other, code);
+        else text_addn(&other, "\xC0\x80", 2);
+    }
+    found = dict_find(dict, text_string(&other));
+    text_done(&other);
+    return found;
+}
+
 /* Only for tensors of this very dict: they lie in one array. */
 size_t dict_index(const StateDict *dict, const Tensor *tensor)
 {

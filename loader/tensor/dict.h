@@ -25,6 +25,9 @@ bool dict_add(StateDict *dict, const Tensor *tensor);
 size_t dict_count(const StateDict *dict);
 const Tensor *dict_at(const StateDict *dict, size_t index);              /* file order */
 const Tensor *dict_find(const StateDict *dict, const char *name);        /* NULL if none */
+/* By a name as JSON spells it, which has one spelling for a lone surrogate U+DCNN and for a byte NN
+ * that is no UTF-8. */
+const Tensor *dict_find_spelt(const StateDict *dict, const char *name);
 size_t dict_index(const StateDict *dict, const Tensor *tensor);
 
 uint64_t dict_bytes(const StateDict *dict);      /* sum of tensor_bytes */

@@ -217,7 +217,7 @@ static void test_metadata_follows_renames(void **state)
     Alignment *alignment = align_files(GOLDEN "module.pth", NULL, rename_modules);
     Plan *plan = plan_new(alignment, NULL, &err);
     if (!plan) fail_msg("%s", err.text);
-    const Object *metadata = metadata_for_plan(plan);
+    const Object *metadata = plan->torch_metadata;
     assert_int_equal(version_of(metadata, ""), 1);
     assert_int_equal(version_of(metadata, "stem.0"), 1);
     assert_int_equal(version_of(metadata, "stem.1"), 2);      /* BatchNorm is at version 2 */

@@ -1,0 +1,165 @@
+/* What was written, at the end of every report. */
+#include "loader/align/report.h"
+#include "loader/align/report_page.h"
+
+/* ---- text ---- */
+
+static void add_name(const char *name, Text *out)
+{
+    Text shown = {0};
+    name_show(name, &shown);
+    text_add(out, text_string(&shown));
+    text_done(&shown);
+}
+
+/* What --whole holds otherwise than the source, or not at all. */
+static void add_losses(const ReportOutput *output, bool verbose, Text *out)
+{
+    size_t shown = verbose ? SIZE_MAX : PAGE_LINES;
+    text_addf(out, "with the rest of the source");
+    if (!output->loss_count) text_add(out, ", all of it\n");
+    else text_addf(out, ", but for %zu part%s:\n", output->loss_count,
+                   output->loss_count == 1 ? "" : "s");
+    for (size_t i = 0; i < output->loss_count && i < shown; i++) {
+        const ReportLoss *loss = &output->losses[i];
+        text_add(out, "  ");
+        add_name(loss->path[0] ? loss->path : "(top level)", out);
+        text_add(out, ": ");
+        add_name(loss->what, out);
+        text_addf(out, ", %s%s\n", loss->became ? "now " : "left out",
+                  loss->became ? loss->became : "");
+    }
+    if (output->loss_count > shown)
+        text_addf(out, "  and %zu more (-v lists them)\n", output->loss_count - shown);
+}
+
+/* The casts of one pair of dtypes, in how many tensors. */
+typedef struct CastSum {
+    CastLoss loss;
+    size_t tensors;
+} CastSum;
+
+/* Adds a cast to the sum of its pair; there are few pairs, and one too many is not summed. */
+static void add_cast(CastSum *sums, size_t room, size_t *count, const CastLoss *loss)
+{
+    size_t i = 0;
+    while (i < *count && (sums[i].loss.from != loss->from || sums[i].loss.to != loss->to)) i++;
+    if (i == room) return;
+    if (i == *count) sums[(*count)++] = (CastSum){.tensors = 0};
+    cast_loss_sum(&sums[i].loss, loss);
+    sums[i].tensors++;
+}
+
+/* A line for each tensor whose values a cast has changed, and the sum of each pair of dtypes. */
+static void add_casts(const ReportOutput *output, Text *out)
+{
+    CastSum sums[32];
+    size_t count = 0;
+    char text[160];
+    for (size_t i = 0; i < output->cast_count; i++) {
+        const ReportCast *cast = &output->casts[i];
+        add_cast(sums, countof(sums), &count, &cast->loss);
+        if (!cast->loss.changed) continue;
+        cast_loss_show(&cast->loss, text);
+        text_add(out, "  ");
+        add_name(cast->target, out);
+        text_addf(out, "  %s → %s  %s\n", dtype_name(cast->loss.from),
+                  dtype_name(cast->loss.to), text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        cast_loss_show(&sums[i].loss, text);
+        text_addf(out, "cast %s → %s in %zu tensor%s: %s\n", dtype_name(sums[i].loss.from),
+                  dtype_name(sums[i].loss.to), sums[i].tensors, sums[i].tensors == 1 ? "" : "s",
+                  text);
+    }
+}
+
+/* The sum is there when it was asked for. */
+void report_output_text(const ReportOutput *output, bool verbose, Text *out)
+{
+    char bytes[32];
+    show_bytes(output->bytes, bytes);
+    text_add(out, "written ");
+    add_name(output->path, out);
+    text_addf(out, "  %zu tensors  %s\n", output->tensors, bytes);
+    if (output->sha256) text_addf(out, "sha256 %s\n", output->sha256);
+    if (output->whole) add_losses(output, verbose, out);
+    if (output->groups) {
+        text_add(out, "written ");
+        add_name(output->path, out);
+        text_add(out, ".groups.{json,py}\n");
+    }
+    if (verbose && output->casts) add_casts(output, out);
+}
+
+/* ---- JSON ---- */
+
+static void put_string(JsonWriter *writer, const char *key, const char *value)
+{
+    json_key(writer, key);
+    if (value) json_string(writer, value);
+    else json_null(writer);
+}
+
+static void put_count(JsonWriter *writer, const char *key, uint64_t value)
+{
+    json_key(writer, key);
+    json_uint(writer, value);
+}
+
+/* What --whole could not carry as it was. */
+static void put_losses(const ReportOutput *output, JsonWriter *writer)
+{
+    json_key(writer, "not_carried");
+    json_list(writer);
+    for (size_t i = 0; i < output->loss_count; i++) {
+        json_map(writer);
+        put_string(writer, "path", output->losses[i].path);
+        put_string(writer, "what", output->losses[i].what);
+        put_string(writer, "became", output->losses[i].became);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
+/* What each cast lost, in figures. "infinite" and "nan" are among the changed, and not in
+ * "max_error". */
+static void put_casts(const ReportOutput *output, JsonWriter *writer)
+{
+    json_key(writer, "casts");
+    json_list(writer);
+    for (size_t i = 0; i < output->cast_count; i++) {
+        const CastLoss *loss = &output->casts[i].loss;
+        json_map(writer);
+        put_string(writer, "target", output->casts[i].target);
+        put_string(writer, "from", dtype_name(loss->from));
+        put_string(writer, "to", dtype_name(loss->to));
+        put_count(writer, "values", loss->values);
+        put_count(writer, "changed", loss->changed);
+        put_count(writer, "infinite", loss->infinite);
+        put_count(writer, "nan", loss->nans);
+        json_key(writer, "max_error");
+        json_float(writer, loss->max_error);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
+/* null when nothing was written, for whatever reason; "exit" tells. */
+void report_output_json(const ReportOutput *output, JsonWriter *writer)
+{
+    json_key(writer, "output");
+    if (!output) {
+        json_null(writer);
+        return;
+    }
+    json_map(writer);
+    put_string(writer, "path", output->path);
+    put_string(writer, "format", output->format);
+    put_count(writer, "tensors", output->tensors);
+    put_count(writer, "bytes", output->bytes);
+    put_string(writer, "sha256", output->sha256);
+    if (output->whole) put_losses(output, writer);
+    if (output->casts) put_casts(output, writer);
+    json_end(writer);
+}

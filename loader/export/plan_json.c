@@ -1,0 +1,242 @@
+/* From a Plan to its file. */
+#include "loader/export/plan_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/export/atomic.h"
+#include "loader/export/metadata.h"
+#include "loader/format/format.h"
+
+/* ---- paths ---- */
+
+/* How many bytes two absolute folders have in common, in whole parts. */
+static size_t shared_parts(const char *a, const char *b)
+{
+    size_t shared = 0, i = 0;
+    for (; a[i] && a[i] == b[i]; i++)
+        if (a[i] == '/') shared = i;
+    bool ends = (!a[i] || a[i] == '/') && (!b[i] || b[i] == '/');
+    return ends ? i : shared;
+}
+
+/* /a/b to /a/c/d is "../c/d/": out of what is not shared, and into the rest. */
+static void add_way(Text *out, const char *from, const char *to)
+{
+    size_t shared = shared_parts(from, to);
+    for (const char *p = from + shared; *p; p++)
+        if (*p == '/' ? p[1] != '\0' : p == from + shared) text_add(out, "../");
+    to += shared + (to[shared] == '/');
+    if (*to) text_addf(out, "%s/", to);
+}
+
+/* Folders are resolved, so that ".." means the same for everybody; the name may be a link. */
+const char *plan_relative(Arena *arena, const char *plan, const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    path = arena_strndup(arena, path, n);
+    const char *base = path_base(path);
+    if (path[0] == '/') return path;
+    char *here = path_folder(plan), *there = path_folder(path);
+    char *from = realpath(here, NULL), *to = realpath(there, NULL);
+    const char *name = path;
+    if (from && to && strcmp(base, "..") != 0 && strcmp(base, ".") != 0) {
+        Text way = {0};
+        add_way(&way, from, to);
+        text_add(&way, base);
+        name = arena_strdup(arena, text_string(&way));
+        text_done(&way);
+    } else {
+        char *whole = realpath(path, NULL);
+        if (whole) name = arena_strdup(arena, whole);
+        free(whole);
+    }
+    free(here);
+    free(there);
+    free(from);
+    free(to);
+    return name;
+}
+
+/* ---- the end of a plan ---- */
+
+static void put_string(JsonWriter *writer, const char *key, const char *value)
+{
+    json_key(writer, key);
+    if (value) json_string(writer, value);
+    else json_null(writer);
+}
+
+static void put_bool(JsonWriter *writer, const char *key, bool value)
+{
+    json_key(writer, key);
+    json_bool(writer, value);
+}
+
+static void put_source(const PlanSource *source, size_t number, JsonWriter *writer)
+{
+    bool known = source->print.sha256[0];
+    json_map(writer);
+    put_string(writer, "path", source->path);
+    json_key(writer, "size");
+    if (known) json_uint(writer, source->print.size);
+    else json_null(writer);
+    put_string(writer, "header_sha256", known ? source->print.sha256 : NULL);
+    put_string(writer, "side", source->target ? "target" : "source");
+    put_string(writer, "container", source->container);
+    if (source->numbered) {
+        json_key(writer, "number");
+        json_uint(writer, number);
+    }
+    json_end(writer);
+}
+
+static void put_metadata(const PlanTail *tail, JsonWriter *writer)
+{
+    json_key(writer, "metadata");
+    json_map(writer);
+    json_key(writer, "safetensors");
+    json_map(writer);
+    for (size_t i = 0; i < tail->metadata_count; i++)
+        put_string(writer, tail->metadata[i].key, tail->metadata[i].value);
+    json_end(writer);
+    json_key(writer, "torch");
+    if (tail->carried) json_string(writer, "source");
+    else if (tail->torch_metadata) metadata_write_json(tail->torch_metadata, writer);
+    else json_null(writer);
+    json_end(writer);
+}
+
+void plan_put_tail(const PlanTail *tail, JsonWriter *writer)
+{
+    json_key(writer, "plan");
+    json_map(writer);
+    json_key(writer, "sources");
+    json_list(writer);
+    for (size_t i = 0; i < tail->source_count; i++) put_source(&tail->sources[i], i, writer);
+    json_end(writer);
+    json_key(writer, "output");
+    json_map(writer);
+    put_string(writer, "format", tail->format);
+    put_string(writer, "shards", NULL);
+    put_bool(writer, "whole", tail->whole);
+    put_metadata(tail, writer);
+    put_string(writer, "under", tail->under);
+    put_bool(writer, "compact", tail->compact);
+    json_end(writer);
+    json_end(writer);
+}
+
+/* ---- a plan of an alignment ---- */
+
+/* Entries stand in the ledger's order, which is that of the plan: one place moves along. */
+typedef struct Saver {
+    const Plan *plan;            /* borrowed */
+    size_t next;                 /* the entry that is looked for */
+    PlanTail tail;
+} Saver;
+
+static void put_entry(void *context, const Binding *binding, JsonWriter *writer)
+{
+    Saver *saver = context;
+    if (saver->next == saver->plan->count) return;
+    const PlanEntry *entry = &saver->plan->entries[saver->next];
+    if (entry->name != binding->name) return;
+    saver->next++;
+    json_key(writer, "expr");
+    expr_write_json(entry->expr, writer);
+    if (entry->alias >= 0)
+        put_string(writer, "alias", saver->plan->entries[entry->alias].name);
+}
+
+static void put_end(void *context, JsonWriter *writer)
+{
+    plan_put_tail(&((const Saver *)context)->tail, writer);
+}
+
+/* Whether some value is the target's own, or partly. */
+static bool needs_target(const Expr *e)
+{
+    bool needs = e->kind == EX_TARGET;
+    for (uint32_t i = 0; !needs && i < e->count; i++) needs = needs_target(e->from[i]);
+    return needs;
+}
+
+/* One of several files that are the source; the container is what the rules named. */
+static bool find_part(const Plan *plan, const char *path, const char *spec, PlanSource *source,
+                      Error *err)
+{
+    const char *file;
+    *source = (PlanSource){.numbered = true};
+    checkpoint_spec(plan->arena, spec, &file, &source->container);
+    source->path = plan_relative(plan->arena, path, file);
+    Checkpoint *one = checkpoint_open(file, err);
+    const Container *container =
+        !one ? NULL : source->container ? checkpoint_find_container(one, source->container)
+                                        : checkpoint_choose_weights(one, NULL, err);
+    bool fine = container && fingerprint_make(one, container->dict, &source->print, err);
+    checkpoint_unref(one);
+    return fine;
+}
+
+/* The source's file, or files. */
+static bool find_parts(const Plan *plan, const char *path, PlanTail *tail, PlanSource **sources,
+                       Error *err)
+{
+    size_t n;
+    const char *const *specs = checkpoint_specs(plan->source, &n);
+    PlanSource *list = *sources = arena_alloc(plan->arena, (n + 2) * sizeof *list);
+    tail->sources = list;
+    tail->source_count = n ? n : 1;
+    for (size_t i = 0; i < n; i++)
+        if (!find_part(plan, path, specs[i], &list[i], err)) return false;
+    if (n) return true;
+    list[0] = (PlanSource){.container = plan->container};
+    list[0].path = plan_relative(plan->arena, path, checkpoint_path(plan->source));
+    return fingerprint_make(plan->source, plan->source_dict, &list[0].print, err);
+}
+
+/* The source, and the target when values of it are kept. */
+static bool find_sources(const Plan *plan, const char *path, const PlanSave *save, PlanTail *tail,
+                         Error *err)
+{
+    bool target = false;
+    PlanSource *sources;
+    for (size_t i = 0; !target && i < plan->count; i++)
+        target = needs_target(plan->entries[i].expr);
+    if (!find_parts(plan, path, tail, &sources, err)) return false;
+    if (!target) return true;
+    if (!save->target)
+        return error_set(err, ERR_INTERNAL, "values of a target without a file");
+    PlanSource *last = &sources[tail->source_count++];
+    *last = (PlanSource){.target = true, .container = save->target_container};
+    last->path = plan_relative(plan->arena, path, checkpoint_path(save->target));
+    return fingerprint_make(save->target, plan->target_dict, &last->print, err);
+}
+
+bool plan_save(const Plan *plan, const char *path, const PlanSave *save, Error *err)
+{
+    Saver saver = {.plan = plan, .tail = {.format = save->format, .under = save->under,
+                                          .whole = plan->whole != NULL,
+                                          .compact = plan->compact, .carried = plan->carried,
+                                          .metadata = plan->metadata,
+                                          .metadata_count = plan->metadata_count,
+                                          .torch_metadata = plan->torch_metadata}};
+    if (plan->whole && align_optimizer(plan->alignment))
+        return error_set(err, ERR_UNSUPPORTED, "%s: a plan cannot say what becomes of an "
+                         "optimizer's state; leave out optimizer{…}, or --plan", path);
+    bool text = save->format && strcmp(save->format, "safetensors") == 0;
+    if (plan->later->meta_count && !text)
+        return error_set(err, ERR_UNSUPPORTED, "%s: a plan cannot hold what meta puts beside the "
+                         "tensors of a .pth; leave out meta, or write .safetensors", path);
+    if (!find_sources(plan, path, save, &saver.tail, err)) return false;
+    ReportPlan extra = {put_entry, put_end, &saver};
+    ReportOptions options = *save->report;
+    options.plan = &extra;
+    Text json = {0};
+    report_json(plan->alignment, &options, &json);
+    bool fine = atomic_write_file(path, save->force, &json, err);
+    text_done(&json);
+    return fine;
+}

@@ -1,0 +1,130 @@
+/* tenon apply: a plan carried out over its sources. */
+#include "repl/command.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "loader/align/report.h"
+#include "loader/export/export.h"
+#include "loader/export/plan_open.h"
+#include "repl/interrupt.h"
+#include "repl/progress.h"
+
+/* One run of the command. */
+typedef struct Run {
+    const Invocation *invocation;    /* borrowed */
+    PlanFile *file;              /* owned */
+    Plan *plan;                  /* owned */
+    const char *out;             /* the output's path */
+    ExportResult result;
+} Run;
+
+/* --to, else the output's name, else what the plan says. */
+static const char *choose_format(const Run *run)
+{
+    const char *to = run->invocation->value[OPT_TO];
+    if (to) return to;
+    return export_format_of(run->out) ? NULL : run->file->tail.format;
+}
+
+/* What the command line and the plan say of the output. */
+static ExportOptions export_options(const Run *run)
+{
+    const char *under = run->invocation->value[OPT_UNDER];
+    return (ExportOptions){.format = choose_format(run),
+                           .under = under ? under : run->file->tail.under,
+                           .force = run->invocation->set[OPT_FORCE],
+                           .sha256 = run->invocation->set[OPT_SHA256]};
+}
+
+/* An output that cannot be is told before the sources are opened. */
+static bool open_plan(Run *run, Error *err)
+{
+    const Invocation *invocation = run->invocation;
+    PlanGiven given = {invocation->value[OPT_SOURCE], invocation->value[OPT_TARGET]};
+    run->file = plan_file_read(invocation->operands[0], err);
+    if (!run->file) return false;
+    ExportOptions options = export_options(run);
+    if (!export_check(run->out, NULL, &options, run->file->tail.whole, err)) return false;
+    run->plan = plan_open(run->file, &given, err);
+    return run->plan != NULL;
+}
+
+static bool write_output(Run *run, Error *err)
+{
+    Progress progress;
+    ExportOptions options = export_options(run);
+    progress_start(&progress, run->out, isatty(STDERR_FILENO) && !run->invocation->set[OPT_QUIET]);
+    options.progress = progress_step;
+    options.progress_context = &progress;
+    bool written = export_write(run->plan, run->out, &options, &run->result, err);
+    progress_end(&progress);
+    return written;
+}
+
+/* {"version":1, "tool":…, "plan":…, "source":…, "target":…, "output":{…}, "exit":0} */
+static void add_json(const Run *run, const ReportOutput *output, Text *out)
+{
+    JsonWriter *writer = json_writer_new(out, false);
+    const Plan *plan = run->plan;
+    json_map(writer);
+    json_key(writer, "version");
+    json_int(writer, 1);
+    json_key(writer, "tool");
+    json_string(writer, "tenon " TENON_VERSION);
+    json_key(writer, "plan");
+    json_string(writer, run->file->path);
+    json_key(writer, "source");
+    json_string(writer, checkpoint_path(plan->source));
+    json_key(writer, "target");
+    if (plan->target) json_string(writer, checkpoint_path(plan->target));
+    else json_null(writer);
+    report_output_json(output, writer);
+    json_key(writer, "exit");
+    json_int(writer, EXIT_COMPLETE);
+    json_end(writer);
+    json_writer_free(writer);
+    text_addc(out, '\n');
+}
+
+static void print_report(const Run *run)
+{
+    const Invocation *invocation = run->invocation;
+    const Whole *whole = run->plan->whole;
+    ReportOutput output = {.path = run->out,
+                           .format = run->result.format,
+                           .tensors = run->result.tensors,
+                           .bytes = run->result.bytes,
+                           .sha256 = run->result.sha256[0] ? run->result.sha256 : NULL,
+                           .whole = whole != NULL,
+                           .losses = whole ? whole->notes : NULL,
+                           .loss_count = whole ? whole->note_count : 0};
+    Text out = {0};
+    if (invocation->set[OPT_JSON]) add_json(run, &output, &out);
+    else if (!invocation->set[OPT_QUIET])
+        report_output_text(&output, invocation->set[OPT_VERBOSE], &out);
+    fwrite(text_string(&out), 1, out.length, stdout);
+    text_done(&out);
+    bool talk = !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET];
+    if (run->result.cloned && talk)
+        printf("note: %zu tied tensors are written as copies; %s cannot share memory\n",
+               run->result.cloned, run->result.format);
+}
+
+/* Nothing is written unless everything fits: sources, shapes, format. */
+int command_apply(const Invocation *invocation)
+{
+    Error err = {0};
+    Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
+    if (!run.out) {
+        error_set(&err, ERR_USAGE, "apply needs -o OUT, the file to write");
+        return complain(&err);
+    }
+    interrupt_watch();
+    bool written = open_plan(&run, &err) && write_output(&run, &err);
+    if (written) print_report(&run);
+    int status = written ? EXIT_COMPLETE : complain(&err);
+    plan_free(run.plan);
+    plan_file_free(run.file);
+    return status;
+}

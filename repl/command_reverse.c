@@ -1,0 +1,184 @@
+/* tenon reverse: the inverse of a plan, and what has none. */
+#include "repl/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/report_page.h"
+#include "loader/core/fold.h"
+#include "loader/core/map.h"
+#include "loader/export/atomic.h"
+#include "loader/export/plan_reverse.h"
+#include "loader/format/format.h"
+
+/* One run of the command. */
+typedef struct Run {
+    const Invocation *invocation;    /* borrowed */
+    const char *out;             /* the inverse's path */
+    PlanFile *file;              /* owned */
+    PlanInverse inverse;         /* owned */
+    bool stopped;                /* by losses, without --lossy */
+} Run;
+
+/* ---- JSON ---- */
+
+static void put_string(JsonWriter *writer, const char *key, const char *value)
+{
+    json_key(writer, key);
+    if (value) json_string(writer, value);
+    else json_null(writer);
+}
+
+static void put_remarks(const Run *run, const char *key, bool lost, JsonWriter *writer)
+{
+    json_key(writer, key);
+    json_list(writer);
+    for (size_t i = 0; i < run->inverse.remark_count; i++) {
+        const PlanRemark *remark = &run->inverse.remarks[i];
+        if (remark->lost != lost) continue;
+        json_map(writer);
+        put_string(writer, "source", remark->name);
+        put_string(writer, "rule", remark->rule);
+        put_string(writer, "reason", remark->why);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
+/* {"version":1, "tool":…, "plan":…, "tensors":58, "back":56, "lost":[{"source","rule","reason"}],
+ *  "rounded":[…], "output":PLAN2|null, "exit":0} */
+static void add_json(const Run *run, int status, Text *out)
+{
+    JsonWriter *writer = json_writer_new(out, false);
+    json_map(writer);
+    json_key(writer, "version");
+    json_int(writer, 1);
+    put_string(writer, "tool", "tenon " TENON_VERSION);
+    put_string(writer, "plan", run->file->path);
+    json_key(writer, "tensors");
+    json_uint(writer, run->file->tensor_count);
+    json_key(writer, "back");
+    json_uint(writer, run->file->tensor_count - run->inverse.losses);
+    put_remarks(run, "lost", true, writer);
+    put_remarks(run, "rounded", false, writer);
+    put_string(writer, "output", run->stopped ? NULL : run->out);
+    json_key(writer, "exit");
+    json_int(writer, status);
+    json_end(writer);
+    json_writer_free(writer);
+    text_addc(out, '\n');
+}
+
+/* ---- text ---- */
+
+static const char *show(Arena *arena, const char *name)
+{
+    Text shown = {0};
+    name_show(name, &shown);
+    const char *copy = arena_strdup(arena, text_string(&shown));
+    text_done(&shown);
+    return copy;
+}
+
+/* Remarks of one kind; those that say the same of the same rule may share a line. */
+static void add_remarks(const Run *run, Page *page, bool lost, const char *head)
+{
+    const PlanInverse *inverse = &run->inverse;
+    size_t n = 0;
+    const char **names = mem_alloc((inverse->remark_count + 1) * sizeof *names);
+    const PlanRemark **kept = mem_alloc((inverse->remark_count + 1) * sizeof *kept);
+    uint32_t *classes = mem_alloc((inverse->remark_count + 1) * sizeof *classes);
+    NameMap known;
+    map_init(&known);
+    for (size_t i = 0; i < inverse->remark_count; i++) {
+        const PlanRemark *remark = &inverse->remarks[i];
+        if (remark->lost != lost) continue;
+        const char *line = arena_printf(page->arena, "%s%s%s%s", remark->why,
+                                        remark->rule ? "   (" : "",
+                                        remark->rule ? remark->rule : "", remark->rule ? ")" : "");
+        uint32_t number = map_get(&known, line);
+        if (number == MAP_NONE) map_set(&known, line, number = (uint32_t)known.count);
+        names[n] = remark->name;
+        classes[n] = number;
+        kept[n++] = remark;
+    }
+    Folded *folds = NULL;
+    size_t count = n ? fold_names(page->arena, names, classes, n, &folds) : 0;
+    if (n) {
+        page_section(page, false);
+        page_line(page, LINE_HEAD, "  %s (%zu)", head, n);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const PlanRemark *remark = kept[folds[i].members[0]];
+        const char *rule = remark->rule ? show(page->arena, remark->rule) : NULL;
+        page_line(page, LINE_GROUP, "  %5zu  %-30s  %s%s%s%s", folds[i].count,
+                  show(page->arena, folds[i].text), show(page->arena, remark->why),
+                  rule ? "   (" : "", rule ? rule : "", rule ? ")" : "");
+    }
+    map_done(&known);
+    free(names);
+    free(kept);
+    free(classes);
+}
+
+static void add_text(const Run *run, Text *out)
+{
+    Page page = {.arena = arena_new()};
+    size_t tensors = run->file->tensor_count;
+    page_line(&page, LINE_HEAD, "%zu of %zu tensors come back", tensors - run->inverse.losses,
+              tensors);
+    add_remarks(run, &page, true, "Lost");
+    add_remarks(run, &page, false, "Rounded");
+    page_write(&page, run->invocation->set[OPT_VERBOSE], 2, out);
+    if (run->stopped) text_add(out, "\nnothing written; --lossy leaves out what is lost\n");
+    else text_addf(out, "\nwritten %s\n", show(page.arena, run->out));
+    arena_free(page.arena);
+}
+
+static void print_report(const Run *run, int status)
+{
+    Text out = {0};
+    if (run->invocation->set[OPT_JSON]) add_json(run, status, &out);
+    else if (!run->invocation->set[OPT_QUIET]) add_text(run, &out);
+    fwrite(text_string(&out), 1, out.length, stdout);
+    text_done(&out);
+}
+
+/* ---- the command ---- */
+
+static bool write_inverse(const Run *run, Error *err)
+{
+    const char *path = run->invocation->value[OPT_SOURCE];
+    Checkpoint *output = path ? checkpoint_open(path, err) : NULL;
+    Text text = {0};
+    bool fine = (output || !path) &&
+                plan_inverse_json(&run->inverse, run->out, output, &text, err) &&
+                atomic_write_file(run->out, run->invocation->set[OPT_FORCE], &text, err);
+    text_done(&text);
+    checkpoint_unref(output);
+    return fine;
+}
+
+/* Losses end it with 1, as differences do that nobody has settled. */
+int command_reverse(const Invocation *invocation)
+{
+    Error err = {0};
+    Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
+    if (!run.out) {
+        error_set(&err, ERR_USAGE, "reverse needs -o PLAN2, the plan to write");
+        return complain(&err);
+    }
+    run.file = plan_file_read(invocation->operands[0], &err);
+    if (!run.file || !plan_inverse_make(&run.inverse, run.file, &err)) {
+        plan_file_free(run.file);
+        return complain(&err);
+    }
+    run.stopped = run.inverse.losses && !invocation->set[OPT_LOSSY];
+    int status = run.stopped ? EXIT_DIFFERS : EXIT_COMPLETE;
+    if (!run.stopped && !write_inverse(&run, &err)) status = complain(&err);
+    else print_report(&run, status);
+    plan_inverse_done(&run.inverse);
+    plan_file_free(run.file);
+    return status;
+}
