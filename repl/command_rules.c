@@ -24,27 +24,10 @@ static const char *kind_word(BundledKind kind)
     return kind == BUNDLED_PACK ? "pack" : "preset";
 }
 
-/* The first sentence of a preset, whose system it begins with; its comment may break it. */
-static const char *first_sentence(Arena *arena, const char *text)
-{
-    Text out = {0};
-    while (strncmp(text, "-- ", 3) == 0) {
-        const size_t n = strcspn(text += 3, "\n");
-        text_addf(&out, "%s%.*s", out.length ? " " : "", (int)n, text);
-        text += n + (text[n] == '\n');
-        if (out.bytes[out.length - 1] == '.') break;
-    }
-    if (out.length && out.bytes[out.length - 1] == '.') out.bytes[--out.length] = '\0';
-    const char *sentence = arena_strdup(arena, text_string(&out));
-    text_done(&out);
-    return sentence;
-}
-
 /* What a bundled file says it is; a head that cannot be read is its tests' business. */
 static const char *summary_of(Arena *arena, const BundledRules *rules)
 {
     PackHead head;
-    if (rules->kind == BUNDLED_PRESET) return first_sentence(arena, rules->text);
     pack_read(arena, rules->text, rules->n, rules->name, &head, NULL);
     return head.summary;
 }

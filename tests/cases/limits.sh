@@ -60,7 +60,8 @@ limited pickles=1 2 ls tests/data/numpy/numpy2-several.pkl
 limited scanned-pickles=1 0 ls --globals $kinds/legacy.pth
 limited nested-pickles=1 0 ls --globals "$scratch/nested.pkl"
 limited nested-bytes=10k 0 ls --globals "$scratch/text.pkl"
-limited searched-bytes=99 0 ls --globals tests/data/folders/dcp
+head -c 3000 $kinds/zip.pth > "$scratch/cut.pth"                      # a zip without its directory
+limited searched-bytes=99 0 ls --globals "$scratch/cut.pth"
 # every format: by its directory where it has one, else by what it lists
 for file in $kinds/plain.safetensors $kinds/zip.pth $kinds/legacy.pth $kinds/module.pt \
     $kinds/sharded-safetensors $kinds/schema.json $kinds/listing.txt tests/data/gguf/types.gguf \
@@ -83,7 +84,7 @@ limited folder-files=1 2 ls $kinds/sharded-safetensors
 limited inner-depth=0 2 ls tests/data/zips/hub.zip
 limited depth=1 0 ls $kinds/training.ckpt
 limited depth=1 2 ls tests/data/flax/model.msgpack
-limited module-depth=1 2 ls $kinds/module.pt
+limited module-depth=1 0 ls $kinds/module.pt
 limited zip-members=1 2 ls $kinds/zip.pth
 limited zip-directory=9 2 ls $kinds/zip.pth
 limited zip-ratio=1 2 ls $deflated
