@@ -207,6 +207,8 @@ static bool open_both(Session *session, const SessionOptions *options, Error *er
     session->source_folder = folder ? mem_strdup(session->source_file)
                                     : path_folder(session->source_file);
     session->source = checkpoint_open(session->source_file, &session->unopened);
+    /* what one kind of folder refused, another may have read */
+    if (session->source) session->unopened = (Error){0};
     if (!session->source && folder && session->rule_count) {
         session->source = open_nothing();        /* source(…) may name files in it */
     } else if (!session->source) {
