@@ -30,22 +30,14 @@ static const char *const level_names[] = {
 
 /* -- JSON: one object, on whose fields and order programs rely -------------------------- */
 
-/* NULL is null: about the file as a whole, or nothing to be done. */
-static void write_text(JsonWriter *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    if (text) json_string(json, text);
-    else json_null(json);
-}
-
 static void write_finding(JsonWriter *json, const CheckFinding *finding)
 {
     json_map(json);
-    write_text(json, "level", level_names[finding->level]);
-    write_text(json, "kind", finding->kind);
-    write_text(json, "tensor", finding->tensor);
-    write_text(json, "what", finding->what);
-    write_text(json, "remedy", finding->remedy);
+    json_put_text(json, "level", level_names[finding->level]);
+    json_put_text(json, "kind", finding->kind);
+    json_put_text(json, "tensor", finding->tensor);
+    json_put_text(json, "what", finding->what);
+    json_put_text(json, "remedy", finding->remedy);
     json_key(json, "count");
     json_uint(json, finding->count);
     json_key(json, "tensors");
@@ -55,21 +47,15 @@ static void write_finding(JsonWriter *json, const CheckFinding *finding)
     json_end(json);
 }
 
-static void write_number(JsonWriter *json, const char *key, uint64_t number)
-{
-    json_key(json, key);
-    json_uint(json, number);
-}
-
 /* `exit` is in it, as in the JSON of align: the file may outlive the status. */
 static void print_json(const Run *run)
 {
     Text out = {0};
     JsonWriter *json = json_writer_new(&out, false);
     json_map(json);
-    write_number(json, "version", 1);
-    write_text(json, "path", run->path);
-    write_text(json, "format", checkpoint_format(run->checkpoint));
+    json_put_uint(json, "version", 1);
+    json_put_text(json, "path", run->path);
+    json_put_text(json, "format", checkpoint_format(run->checkpoint));
     json_key(json, "findings");
     json_list(json);
     for (size_t i = 0; i < check_report_count(run->report); i++)
@@ -77,13 +63,13 @@ static void print_json(const Run *run)
     json_end(json);
     json_key(json, "checked");
     json_map(json);
-    write_text(json, "container", run->chosen ? run->chosen->path : NULL);
-    write_number(json, "tensors", run->totals.tensors);
-    write_number(json, "unread", run->totals.unread);
-    write_number(json, "values", run->totals.values);
-    write_number(json, "bytes", run->totals.bytes);
+    json_put_text(json, "container", run->chosen ? run->chosen->path : NULL);
+    json_put_uint(json, "tensors", run->totals.tensors);
+    json_put_uint(json, "unread", run->totals.unread);
+    json_put_uint(json, "values", run->totals.values);
+    json_put_uint(json, "bytes", run->totals.bytes);
     json_end(json);
-    write_number(json, "exit", (uint64_t)run->status);
+    json_put_uint(json, "exit", (uint64_t)run->status);
     json_end(json);
     json_writer_free(json);
     text_addc(&out, '\n');

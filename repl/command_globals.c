@@ -23,19 +23,6 @@ static const Use use_words[] = {GLOBAL_USES(USE_ROW)};
 
 /* --- JSON ----------------------------------------------------------------------------- */
 
-static void write_text(JsonWriter *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    if (text) json_string(json, text);
-    else json_null(json);
-}
-
-static void write_number(JsonWriter *json, const char *key, uint64_t number)
-{
-    json_key(json, key);
-    json_uint(json, number);
-}
-
 static const char *torch_word(ScanTorch torch)
 {
     return torch == SCAN_LOADS ? "loads" : "refuses";
@@ -44,21 +31,21 @@ static const char *torch_word(ScanTorch torch)
 static void write_file(JsonWriter *json, const ScannedFile *file)
 {
     json_map(json);
-    write_text(json, "path", file->path);
-    write_number(json, "pickles", file->pickles);
-    write_text(json, "weights_only", file->pickles || file->refusal ? torch_word(file->torch)
+    json_put_text(json, "path", file->path);
+    json_put_uint(json, "pickles", file->pickles);
+    json_put_text(json, "weights_only", file->pickles || file->refusal ? torch_word(file->torch)
                                                                     : NULL);
-    write_text(json, "refusal", file->refusal);
+    json_put_text(json, "refusal", file->refusal);
     json_key(json, "protocol_warning");
     if (file->protocol) json_int(json, file->protocol);
     else json_null(json);
-    write_text(json, "error", file->error_count ? file->errors[0] : NULL);
+    json_put_text(json, "error", file->error_count ? file->errors[0] : NULL);
     json_key(json, "errors");
     json_list(json);
     for (size_t i = 0; i < file->error_count && i < SCAN_ERRORS; i++)
         json_string(json, file->errors[i]);
     json_end(json);
-    write_number(json, "error_count", file->error_count);
+    json_put_uint(json, "error_count", file->error_count);
     json_end(json);
 }
 
@@ -68,9 +55,9 @@ static void write_places(JsonWriter *json, const GlobalUse *use)
     json_list(json);
     for (size_t i = 0; i < use->place_count && i < GLOBAL_PLACES; i++) {
         json_map(json);
-        write_text(json, "member", use->places[i].member);
-        write_number(json, "byte", use->places[i].byte);
-        write_text(json, "path", use->places[i].path);
+        json_put_text(json, "member", use->places[i].member);
+        json_put_uint(json, "byte", use->places[i].byte);
+        json_put_text(json, "path", use->places[i].path);
         json_end(json);
     }
     json_end(json);
@@ -79,22 +66,22 @@ static void write_places(JsonWriter *json, const GlobalUse *use)
 static void write_use(JsonWriter *json, const GlobalUse *use)
 {
     json_map(json);
-    write_text(json, "module", use->module);
-    write_text(json, "name", use->name);
-    write_text(json, "verdict", global_word(use->verdict));
-    write_text(json, "reason", use->reason);
+    json_put_text(json, "module", use->module);
+    json_put_text(json, "name", use->name);
+    json_put_text(json, "verdict", global_word(use->verdict));
+    json_put_text(json, "reason", use->reason);
     json_key(json, "weights_only");
     json_bool(json, use->verdict == GLOBAL_ALLOWED);
-    write_text(json, "reached", use->way);
-    write_text(json, "opcode", use->opcode);
+    json_put_text(json, "reached", use->way);
+    json_put_text(json, "opcode", use->opcode);
     json_key(json, "uses");
     json_list(json);
     for (size_t i = 0; i < countof(use_words); i++)
         if (use->uses & use_words[i].bit) json_string(json, use_words[i].word);
     json_end(json);
-    write_number(json, "count", use->count);
-    write_number(json, "calls", use->calls);
-    write_number(json, "pickles", use->place_count);
+    json_put_uint(json, "count", use->count);
+    json_put_uint(json, "calls", use->calls);
+    json_put_uint(json, "pickles", use->place_count);
     write_places(json, use);
     json_end(json);
 }
@@ -102,16 +89,16 @@ static void write_use(JsonWriter *json, const GlobalUse *use)
 static void write_pickle(JsonWriter *json, const ScannedPickle *pickle)
 {
     json_map(json);
-    write_text(json, "member", pickle->member);
-    write_number(json, "byte", pickle->byte);
-    write_number(json, "bytes", pickle->bytes);
+    json_put_text(json, "member", pickle->member);
+    json_put_uint(json, "byte", pickle->byte);
+    json_put_uint(json, "bytes", pickle->bytes);
     json_key(json, "protocol");
     if (pickle->protocol < 0) json_null(json);
     else json_int(json, pickle->protocol);
-    write_number(json, "names", pickle->names);
-    write_text(json, "error", pickle->error);
-    write_text(json, "refusal", pickle->refusal);
-    write_number(json, "refusal_byte", pickle->refusal_byte);
+    json_put_uint(json, "names", pickle->names);
+    json_put_text(json, "error", pickle->error);
+    json_put_text(json, "refusal", pickle->refusal);
+    json_put_uint(json, "refusal_byte", pickle->refusal_byte);
     json_end(json);
 }
 
@@ -122,8 +109,8 @@ static void print_json(const GlobalScan *scan, const char *path)
     json_map(json);
     json_key(json, "version");
     json_int(json, 1);
-    write_text(json, "path", path);
-    write_text(json, "verdict", global_word(scan_worst(scan)));
+    json_put_text(json, "path", path);
+    json_put_text(json, "verdict", global_word(scan_worst(scan)));
     json_key(json, "files");
     json_list(json);
     for (size_t i = 0; i < scan->file_count; i++) write_file(json, &scan->files[i]);

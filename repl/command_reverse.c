@@ -23,13 +23,6 @@ typedef struct Run {
 
 /* ---- JSON ---- */
 
-static void put_string(JsonWriter *writer, const char *key, const char *value)
-{
-    json_key(writer, key);
-    if (value) json_string(writer, value);
-    else json_null(writer);
-}
-
 static void put_remarks(const Run *run, const char *key, bool lost, JsonWriter *writer)
 {
     json_key(writer, key);
@@ -38,9 +31,9 @@ static void put_remarks(const Run *run, const char *key, bool lost, JsonWriter *
         const PlanRemark *remark = &run->inverse.remarks[i];
         if (remark->lost != lost) continue;
         json_map(writer);
-        put_string(writer, "source", remark->name);
-        put_string(writer, "rule", remark->rule);
-        put_string(writer, "reason", remark->why);
+        json_put_text(writer, "source", remark->name);
+        json_put_text(writer, "rule", remark->rule);
+        json_put_text(writer, "reason", remark->why);
         json_end(writer);
     }
     json_end(writer);
@@ -54,15 +47,15 @@ static void add_json(const Run *run, int status, Text *out)
     json_map(writer);
     json_key(writer, "version");
     json_int(writer, 1);
-    put_string(writer, "tool", "tenon " TENON_VERSION);
-    put_string(writer, "plan", run->file->path);
+    json_put_text(writer, "tool", "tenon " TENON_VERSION);
+    json_put_text(writer, "plan", run->file->path);
     json_key(writer, "tensors");
     json_uint(writer, run->file->tensor_count);
     json_key(writer, "back");
     json_uint(writer, run->file->tensor_count - run->inverse.losses);
     put_remarks(run, "lost", true, writer);
     put_remarks(run, "rounded", false, writer);
-    put_string(writer, "output", run->stopped ? NULL : run->out);
+    json_put_text(writer, "output", run->stopped ? NULL : run->out);
     json_key(writer, "exit");
     json_int(writer, status);
     json_end(writer);

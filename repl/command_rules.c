@@ -55,13 +55,6 @@ static void end_json(JsonWriter *json, Text *out, int status)
     text_done(out);
 }
 
-static void write_text(JsonWriter *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    if (text) json_string(json, text);
-    else json_null(json);
-}
-
 /* ---- list ---- */
 
 static void list_json(Arena *arena)
@@ -72,10 +65,10 @@ static void list_json(Arena *arena)
     json_list(json);
     for (const BundledRules *one = bundled_rules; (one = skip_shared(one)); one++) {
         json_map(json);
-        write_text(json, "name", one->name);
-        write_text(json, "kind", kind_word(one->kind));
-        write_text(json, "reverse", pack_reverse_name(arena, one));
-        write_text(json, "summary", summary_of(arena, one));
+        json_put_text(json, "name", one->name);
+        json_put_text(json, "kind", kind_word(one->kind));
+        json_put_text(json, "reverse", pack_reverse_name(arena, one));
+        json_put_text(json, "summary", summary_of(arena, one));
         json_end(json);
     }
     json_end(json);
@@ -121,9 +114,9 @@ static int show_rules(const Invocation *invocation, Error *err)
     }
     Text out = {0};
     JsonWriter *json = begin_json(&out);
-    write_text(json, "name", rules->name);
-    write_text(json, "kind", kind_word(rules->kind));
-    write_text(json, "text", rules->text);
+    json_put_text(json, "name", rules->name);
+    json_put_text(json, "kind", kind_word(rules->kind));
+    json_put_text(json, "text", rules->text);
     end_json(json, &out, EXIT_COMPLETE);
     return EXIT_COMPLETE;
 }
@@ -146,14 +139,14 @@ static void say_case(Testing *testing, const char *name, const PackCase *one, bo
     *(ok ? &testing->passed : &testing->failed) += 1;
     if (testing->json) {
         json_map(testing->json);
-        write_text(testing->json, "name", name);
+        json_put_text(testing->json, "name", name);
         json_key(testing->json, "line");
         json_int(testing->json, one->line);
         json_key(testing->json, "tensors");
         json_uint(testing->json, one->after.count);
         json_key(testing->json, "reverse");
         json_bool(testing->json, back);
-        write_text(testing->json, "error", ok ? NULL : err->text);
+        json_put_text(testing->json, "error", ok ? NULL : err->text);
         json_end(testing->json);
         return;
     }

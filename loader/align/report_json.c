@@ -11,23 +11,6 @@
 
 /* ---- members of one kind ---- */
 
-/* null for NULL: the member is there all the same, and readers need not look for it. */
-static void put_string(JsonWriter *writer, const char *key, const char *value)
-{
-    json_key(writer, key);
-    if (value)
-        json_string(writer, value);
-    else
-        json_null(writer);
-}
-
-/* Unsigned throughout: byte counts need all 64 bits. */
-static void put_count(JsonWriter *writer, const char *key, uint64_t value)
-{
-    json_key(writer, key);
-    json_uint(writer, value);
-}
-
 /* "fix.lua:3", or null. */
 static void put_origin(JsonWriter *writer, const char *key, const Origin *origin)
 {
@@ -52,7 +35,7 @@ static void put_shape(JsonWriter *writer, const char *key, const int64_t *dims, 
 /* null while unknown. The member is called "dtype" wherever one stands. */
 static void put_dtype(JsonWriter *writer, DType dtype)
 {
-    put_string(writer, "dtype", dtype == DT_UNKNOWN ? NULL : dtype_name(dtype));
+    json_put_text(writer, "dtype", dtype == DT_UNKNOWN ? NULL : dtype_name(dtype));
 }
 
 /* ---- before the ledger ---- */
@@ -63,11 +46,11 @@ static void put_side(JsonWriter *writer, const char *path, const char *format,
                      const char *container, const StateDict *dict)
 {
     json_map(writer);
-    put_string(writer, "path", path);
-    put_string(writer, "format", format);
-    put_string(writer, "container", container ? container : "");
-    put_count(writer, "tensors", dict_count(dict));
-    put_count(writer, "bytes", dict_bytes(dict));
+    json_put_text(writer, "path", path);
+    json_put_text(writer, "format", format);
+    json_put_text(writer, "container", container ? container : "");
+    json_put_uint(writer, "tensors", dict_count(dict));
+    json_put_uint(writer, "bytes", dict_bytes(dict));
     json_end(writer);
 }
 
@@ -77,7 +60,7 @@ static void put_head(const Alignment *alignment, const ReportOptions *options, J
     const Checkpoint *source = align_source(alignment);
     json_key(writer, "version");
     json_int(writer, 1);
-    put_string(writer, "tool", "tenon " TENON_VERSION);
+    json_put_text(writer, "tool", "tenon " TENON_VERSION);
     json_key(writer, "source");
     put_side(writer, options->source_path, checkpoint_format(source), align_container(alignment),
              align_source_dict(alignment));
@@ -91,7 +74,7 @@ static void put_head(const Alignment *alignment, const ReportOptions *options, J
     json_list(writer);
     for (size_t i = 0; i < options->rule_count; i++) {
         json_map(writer);
-        put_string(writer, "file", options->rule_files[i]);
+        json_put_text(writer, "file", options->rule_files[i]);
         json_end(writer);
     }
     json_end(writer);
@@ -104,12 +87,12 @@ static void put_summary(const Alignment *alignment, JsonWriter *writer)
     json_key(writer, "summary");
     json_map(writer);
     for (int i = 0; i < BIND_STATUS_COUNT; i++)
-        put_count(writer, bind_word((BindStatus)i), summary->bind[i]);
+        json_put_uint(writer, bind_word((BindStatus)i), summary->bind[i]);
     for (int i = 0; i < USE_STATUS_COUNT; i++)
-        put_count(writer, use_word((UseStatus)i), summary->use[i]);
-    put_count(writer, "collision", summary->collisions);
-    put_count(writer, "values_loaded", summary->values_loaded);
-    put_count(writer, "values_target", summary->values_target);
+        json_put_uint(writer, use_word((UseStatus)i), summary->use[i]);
+    json_put_uint(writer, "collision", summary->collisions);
+    json_put_uint(writer, "values_loaded", summary->values_loaded);
+    json_put_uint(writer, "values_target", summary->values_target);
     json_end(writer);
 }
 
@@ -130,8 +113,8 @@ static void put_steps(const Binding *binding, JsonWriter *writer)
     for (size_t i = 0; i < count; i++) {
         json_map(writer);
         put_origin(writer, "rule", align_step_origin(steps[i]));
-        put_string(writer, "from", steps[i]->from);
-        put_string(writer, "to", steps[i]->to);
+        json_put_text(writer, "from", steps[i]->from);
+        json_put_text(writer, "to", steps[i]->to);
         json_end(writer);
     }
     json_end(writer);
@@ -148,8 +131,8 @@ static void put_entry(const Binding *binding, const ReportPlan *plan, JsonWriter
 {
     const Expr *offer = align_offer(binding);
     json_map(writer);
-    put_string(writer, "target", binding->name);
-    put_string(writer, "status", bind_word(binding->status));
+    json_put_text(writer, "target", binding->name);
+    json_put_text(writer, "status", bind_word(binding->status));
     json_key(writer, "sources");
     json_list(writer);
     for (uint32_t i = 0; i < binding->source_count; i++)
@@ -157,7 +140,7 @@ static void put_entry(const Binding *binding, const ReportPlan *plan, JsonWriter
     json_end(writer);
     json_key(writer, "ops");
     align_ops(binding, writer);
-    put_string(writer, "how", how_word(binding->how));
+    json_put_text(writer, "how", how_word(binding->how));
     put_origin(writer, "rule", binding->origin ? binding->origin
                                : binding->step ? align_step_origin(binding->step)
                                                : NULL);
@@ -166,11 +149,11 @@ static void put_entry(const Binding *binding, const ReportPlan *plan, JsonWriter
     json_float(writer, (double)binding->confidence);
     if (offer) put_shape(writer, "source_shape", offer->unknown ? NULL : offer->dims, offer->rank);
     if (offer && offer->layout)
-        put_string(writer, "source_layout", layout_name((Layout)offer->layout));
+        json_put_text(writer, "source_layout", layout_name((Layout)offer->layout));
     put_shape(writer, "shape", binding->dims, binding->rank);
     put_dtype(writer, binding->dtype);
-    if (binding->reason) put_string(writer, "reason", binding->reason);
-    if (binding->suggest) put_string(writer, "suggest", binding->suggest);
+    if (binding->reason) json_put_text(writer, "reason", binding->reason);
+    if (binding->suggest) json_put_text(writer, "suggest", binding->suggest);
     if (plan) plan->put_entry(plan->context, binding, writer);
     json_end(writer);
 }
@@ -190,12 +173,12 @@ static void put_entries(const Alignment *alignment, const ReportPlan *plan,
     for (size_t i = 0; i < align_use_count(alignment); i++) {
         const SourceUse *use = align_use(alignment, i);
         json_map(writer);
-        put_string(writer, "source", use->tensor->name);
-        put_string(writer, "status", use_word(use->status));
+        json_put_text(writer, "source", use->tensor->name);
+        json_put_text(writer, "status", use_word(use->status));
         put_shape(writer, "shape", use->tensor->dims, use->tensor->rank);
         put_dtype(writer, use->tensor->dtype);
-        if (use->reason) put_string(writer, "reason", use->reason);
-        put_string(writer, "nearest", use->nearest);
+        if (use->reason) json_put_text(writer, "reason", use->reason);
+        json_put_text(writer, "nearest", use->nearest);
         json_end(writer);
     }
     json_end(writer);
@@ -212,14 +195,14 @@ static void put_problems(const Alignment *alignment, JsonWriter *writer)
     for (size_t i = 0; i < align_collision_count(alignment); i++) {
         const Collision *collision = align_collision(alignment, i);
         json_map(writer);
-        put_string(writer, "name", collision->name);
+        json_put_text(writer, "name", collision->name);
         json_key(writer, "sources");
         json_list(writer);
         for (size_t j = 0; j < collision->source_count; j++)
             json_string(writer, collision->sources[j]);
         json_end(writer);
         put_origin(writer, "rule", &collision->origin);
-        put_string(writer, "after", collision->what);
+        json_put_text(writer, "after", collision->what);
         json_end(writer);
     }
     json_end(writer);
@@ -228,9 +211,9 @@ static void put_problems(const Alignment *alignment, JsonWriter *writer)
     for (size_t i = 0; i < align_note_count(alignment); i++) {
         const RuleNote *note = align_note(alignment, i);
         json_map(writer);
-        put_string(writer, "level", note->level == NOTE_ERROR ? "error" : "note");
+        json_put_text(writer, "level", note->level == NOTE_ERROR ? "error" : "note");
         put_origin(writer, "rule", &note->origin);
-        put_string(writer, "text", note->text);
+        json_put_text(writer, "text", note->text);
         json_end(writer);
     }
     json_end(writer);
@@ -251,7 +234,7 @@ void report_json(const Alignment *alignment, const ReportOptions *options, Text 
     report_json_optimizer(alignment, writer);
     report_json_groups(alignment, writer);
     report_output_json(options->output, writer);
-    if (options->log) put_string(writer, "log", options->log);
+    if (options->log) json_put_text(writer, "log", options->log);
     json_key(writer, "exit");
     json_int(writer, options->exit);
     if (options->plan) options->plan->put_end(options->plan->context, writer);

@@ -94,19 +94,6 @@ void report_output_text(const ReportOutput *output, bool verbose, Text *out)
 
 /* ---- JSON ---- */
 
-static void put_string(JsonWriter *writer, const char *key, const char *value)
-{
-    json_key(writer, key);
-    if (value) json_string(writer, value);
-    else json_null(writer);
-}
-
-static void put_count(JsonWriter *writer, const char *key, uint64_t value)
-{
-    json_key(writer, key);
-    json_uint(writer, value);
-}
-
 /* What --whole could not carry as it was. */
 static void put_losses(const ReportOutput *output, JsonWriter *writer)
 {
@@ -114,9 +101,9 @@ static void put_losses(const ReportOutput *output, JsonWriter *writer)
     json_list(writer);
     for (size_t i = 0; i < output->loss_count; i++) {
         json_map(writer);
-        put_string(writer, "path", output->losses[i].path);
-        put_string(writer, "what", output->losses[i].what);
-        put_string(writer, "became", output->losses[i].became);
+        json_put_text(writer, "path", output->losses[i].path);
+        json_put_text(writer, "what", output->losses[i].what);
+        json_put_text(writer, "became", output->losses[i].became);
         json_end(writer);
     }
     json_end(writer);
@@ -131,13 +118,13 @@ static void put_casts(const ReportOutput *output, JsonWriter *writer)
     for (size_t i = 0; i < output->cast_count; i++) {
         const CastLoss *loss = &output->casts[i].loss;
         json_map(writer);
-        put_string(writer, "target", output->casts[i].target);
-        put_string(writer, "from", dtype_name(loss->from));
-        put_string(writer, "to", dtype_name(loss->to));
-        put_count(writer, "values", loss->values);
-        put_count(writer, "changed", loss->changed);
-        put_count(writer, "infinite", loss->infinite);
-        put_count(writer, "nan", loss->nans);
+        json_put_text(writer, "target", output->casts[i].target);
+        json_put_text(writer, "from", dtype_name(loss->from));
+        json_put_text(writer, "to", dtype_name(loss->to));
+        json_put_uint(writer, "values", loss->values);
+        json_put_uint(writer, "changed", loss->changed);
+        json_put_uint(writer, "infinite", loss->infinite);
+        json_put_uint(writer, "nan", loss->nans);
         json_key(writer, "max_error");
         json_float(writer, loss->max_error);
         json_end(writer);
@@ -154,11 +141,11 @@ void report_output_json(const ReportOutput *output, JsonWriter *writer)
         return;
     }
     json_map(writer);
-    put_string(writer, "path", output->path);
-    put_string(writer, "format", output->format);
-    put_count(writer, "tensors", output->tensors);
-    put_count(writer, "bytes", output->bytes);
-    put_string(writer, "sha256", output->sha256);
+    json_put_text(writer, "path", output->path);
+    json_put_text(writer, "format", output->format);
+    json_put_uint(writer, "tensors", output->tensors);
+    json_put_uint(writer, "bytes", output->bytes);
+    json_put_text(writer, "sha256", output->sha256);
     if (output->whole) put_losses(output, writer);
     if (output->casts) put_casts(output, writer);
     json_end(writer);

@@ -72,6 +72,10 @@ void json_bool(JsonWriter *writer, bool value);
 void json_null(JsonWriter *writer);
 void json_shape(JsonWriter *writer, const int64_t *dims, unsigned rank); /* null if dims NULL */
 void json_value(JsonWriter *writer, const Value *value);
+/* A member of a map. NULL is null: the member is there all the same, and readers need not look for
+ * it. */
+void json_put_text(JsonWriter *writer, const char *key, const char *text);
+void json_put_uint(JsonWriter *writer, const char *key, uint64_t value);
 
 /* JSON string escaping alone, without the quotes: as serde_json does it (\" \\ \b \f \n \r
  * \t, \u00xx below 0x20, the rest raw); bytes that are no UTF-8 as \udcXX. */

@@ -252,3 +252,16 @@ void json_escape(const char *name, Text *out)
     }
     text_addn(out, plain, (size_t)(end - plain));
 }
+
+void json_put_text(JsonWriter *writer, const char *key, const char *text)
+{
+    json_key(writer, key);
+    if (text) json_string(writer, text);
+    else json_null(writer);
+}
+
+void json_put_uint(JsonWriter *writer, const char *key, uint64_t value)
+{
+    json_key(writer, key);
+    json_uint(writer, value);
+}

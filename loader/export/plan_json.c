@@ -61,13 +61,6 @@ const char *plan_relative(Arena *arena, const char *plan, const char *path)
 
 /* ---- the end of a plan ---- */
 
-static void put_string(JsonWriter *writer, const char *key, const char *value)
-{
-    json_key(writer, key);
-    if (value) json_string(writer, value);
-    else json_null(writer);
-}
-
 static void put_bool(JsonWriter *writer, const char *key, bool value)
 {
     json_key(writer, key);
@@ -78,13 +71,13 @@ static void put_source(const PlanSource *source, size_t number, JsonWriter *writ
 {
     bool known = source->print.sha256[0];
     json_map(writer);
-    put_string(writer, "path", source->path);
+    json_put_text(writer, "path", source->path);
     json_key(writer, "size");
     if (known) json_uint(writer, source->print.size);
     else json_null(writer);
-    put_string(writer, "header_sha256", known ? source->print.sha256 : NULL);
-    put_string(writer, "side", source->target ? "target" : "source");
-    put_string(writer, "container", source->container);
+    json_put_text(writer, "header_sha256", known ? source->print.sha256 : NULL);
+    json_put_text(writer, "side", source->target ? "target" : "source");
+    json_put_text(writer, "container", source->container);
     if (source->numbered) {
         json_key(writer, "number");
         json_uint(writer, number);
@@ -99,7 +92,7 @@ static void put_metadata(const PlanTail *tail, JsonWriter *writer)
     json_key(writer, "safetensors");
     json_map(writer);
     for (size_t i = 0; i < tail->metadata_count; i++)
-        put_string(writer, tail->metadata[i].key, tail->metadata[i].value);
+        json_put_text(writer, tail->metadata[i].key, tail->metadata[i].value);
     json_end(writer);
     json_key(writer, "torch");
     if (tail->carried) json_string(writer, "source");
@@ -118,11 +111,11 @@ void plan_put_tail(const PlanTail *tail, JsonWriter *writer)
     json_end(writer);
     json_key(writer, "output");
     json_map(writer);
-    put_string(writer, "format", tail->format);
-    put_string(writer, "shards", NULL);
+    json_put_text(writer, "format", tail->format);
+    json_put_text(writer, "shards", NULL);
     put_bool(writer, "whole", tail->whole);
     put_metadata(tail, writer);
-    put_string(writer, "under", tail->under);
+    json_put_text(writer, "under", tail->under);
     put_bool(writer, "compact", tail->compact);
     json_end(writer);
     json_end(writer);
@@ -147,7 +140,7 @@ static void put_entry(void *context, const Binding *binding, JsonWriter *writer)
     json_key(writer, "expr");
     expr_write_json(entry->expr, writer);
     if (entry->alias >= 0)
-        put_string(writer, "alias", saver->plan->entries[entry->alias].name);
+        json_put_text(writer, "alias", saver->plan->entries[entry->alias].name);
 }
 
 static void put_end(void *context, JsonWriter *writer)

@@ -75,24 +75,11 @@ void plan_inverse_done(PlanInverse *inverse)
 
 /* ---- as a plan ---- */
 
-static void put_string(JsonWriter *writer, const char *key, const char *value)
-{
-    json_key(writer, key);
-    if (value) json_string(writer, value);
-    else json_null(writer);
-}
-
-static void put_count(JsonWriter *writer, const char *key, uint64_t value)
-{
-    json_key(writer, key);
-    json_uint(writer, value);
-}
-
 static void put_tensor(JsonWriter *writer, const int64_t *dims, unsigned rank, DType dtype)
 {
     json_key(writer, "shape");
     json_shape(writer, dims, rank);
-    put_string(writer, "dtype", dtype == DT_UNKNOWN ? NULL : dtype_name(dtype));
+    json_put_text(writer, "dtype", dtype == DT_UNKNOWN ? NULL : dtype_name(dtype));
 }
 
 /* Which outputs the inverse reads: [entry_count]. */
@@ -119,16 +106,16 @@ static void put_head(const PlanInverse *inverse, const Checkpoint *output, const
     }
     json_key(writer, "version");
     json_int(writer, 1);
-    put_string(writer, "tool", "tenon " TENON_VERSION);
+    json_put_text(writer, "tool", "tenon " TENON_VERSION);
     json_key(writer, "source");
     json_map(writer);
-    put_string(writer, "path", output ? checkpoint_path(output) : NULL);
-    put_string(writer, "format", output ? checkpoint_format(output) : NULL);
-    put_string(writer, "container", container);
-    put_count(writer, "tensors", inverse->file->entry_count);
-    put_count(writer, "bytes", bytes);
+    json_put_text(writer, "path", output ? checkpoint_path(output) : NULL);
+    json_put_text(writer, "format", output ? checkpoint_format(output) : NULL);
+    json_put_text(writer, "container", container);
+    json_put_uint(writer, "tensors", inverse->file->entry_count);
+    json_put_uint(writer, "bytes", bytes);
     json_end(writer);
-    put_string(writer, "target", NULL);
+    json_put_text(writer, "target", NULL);
     json_key(writer, "rules");
     json_list(writer);
     json_end(writer);
@@ -148,14 +135,14 @@ static void put_summary(const PlanInverse *inverse, const Reads *reads, JsonWrit
     for (size_t i = 0; i < inverse->file->entry_count; i++) used += reads->used[i];
     json_key(writer, "summary");
     json_map(writer);
-    put_count(writer, "loaded", loaded);
-    for (size_t i = 0; i < countof(none); i++) put_count(writer, none[i], 0);
-    put_count(writer, "used", used);
-    put_count(writer, "dropped", 0);
-    put_count(writer, "unused", inverse->file->entry_count - used);
-    put_count(writer, "collision", 0);
-    put_count(writer, "values_loaded", values);
-    put_count(writer, "values_target", values);
+    json_put_uint(writer, "loaded", loaded);
+    for (size_t i = 0; i < countof(none); i++) json_put_uint(writer, none[i], 0);
+    json_put_uint(writer, "used", used);
+    json_put_uint(writer, "dropped", 0);
+    json_put_uint(writer, "unused", inverse->file->entry_count - used);
+    json_put_uint(writer, "collision", 0);
+    json_put_uint(writer, "values_loaded", values);
+    json_put_uint(writer, "values_target", values);
     json_end(writer);
 }
 
@@ -165,8 +152,8 @@ static void put_entry(const PlanInverse *inverse, Reads *reads, size_t index, Js
     const char *name = inverse->file->tensors[index].name;
     bool same = e->kind == EX_SOURCE && strcmp(e->tensor->name, name) == 0;
     json_map(writer);
-    put_string(writer, "target", name);
-    put_string(writer, "status", "loaded");
+    json_put_text(writer, "target", name);
+    json_put_text(writer, "status", "loaded");
     json_key(writer, "sources");
     json_list(writer);
     reads->names = writer;
@@ -175,8 +162,8 @@ static void put_entry(const PlanInverse *inverse, Reads *reads, size_t index, Js
     json_key(writer, "ops");
     json_list(writer);
     json_end(writer);
-    put_string(writer, "how", same ? "exact" : "rule");
-    put_string(writer, "rule", NULL);
+    json_put_text(writer, "how", same ? "exact" : "rule");
+    json_put_text(writer, "rule", NULL);
     json_key(writer, "steps");
     json_list(writer);
     json_end(writer);
@@ -200,10 +187,10 @@ static void put_entries(const PlanInverse *inverse, Reads *reads, JsonWriter *wr
     for (size_t i = 0; i < inverse->file->entry_count; i++) {
         const Tensor *tensor = &inverse->outputs[i];
         json_map(writer);
-        put_string(writer, "source", tensor->name);
-        put_string(writer, "status", reads->used[i] ? "used" : "unused");
+        json_put_text(writer, "source", tensor->name);
+        json_put_text(writer, "status", reads->used[i] ? "used" : "unused");
         put_tensor(writer, tensor->dims, tensor->rank, tensor->dtype);
-        put_string(writer, "nearest", NULL);
+        json_put_text(writer, "nearest", NULL);
         json_end(writer);
     }
     json_end(writer);
@@ -229,15 +216,15 @@ static void put_notes(const PlanInverse *inverse, JsonWriter *writer)
         name_show(remark->name, &text);
         text_addf(&text, ": %s%s", remark->why, remark->lost ? "; left out" : "");
         json_map(writer);
-        put_string(writer, "level", "note");
-        put_string(writer, "rule", remark->rule);
-        put_string(writer, "text", text_string(&text));
+        json_put_text(writer, "level", "note");
+        json_put_text(writer, "rule", remark->rule);
+        json_put_text(writer, "text", text_string(&text));
         json_end(writer);
         text_done(&text);
     }
     json_end(writer);
-    put_string(writer, "optimizer", NULL);
-    put_string(writer, "output", NULL);
+    json_put_text(writer, "optimizer", NULL);
+    json_put_text(writer, "output", NULL);
     json_key(writer, "exit");
     json_int(writer, 0);
 }
