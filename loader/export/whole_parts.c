@@ -292,7 +292,8 @@ static bool start_config(WholePart *part, const Object *node)
     return true;
 }
 
-/* Calls that PyTorch's list has and whose arguments are plain. */
+/* Calls that PyTorch's list has and whose arguments are plain; entries may be put into Counter
+ * alone. */
 static const char *const plain_calls[][2] = {
     {"collections", "Counter"}, {"builtins", "bytearray"}, {"builtins", "complex"},
     {"_codecs", "encode"}, {"torch", "Size"}, {"torch", "device"},
@@ -307,6 +308,7 @@ static bool start_plain_call(Arena *arena, WholePart *part, const Object *node)
         bool same = calls(node, text_string(&path));
         text_done(&path);
         if (!same || node->call->kwargs || node->call->list) continue;
+        if (node->call->map && !calls(node, "collections.Counter")) continue;
         keep_as(part, new_call(arena, plain_calls[i][0], plain_calls[i][1]));
         part->items = node->call->args;
         part->pairs = node->call->map;

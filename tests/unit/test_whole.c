@@ -147,6 +147,9 @@ static void test_objects_become_what_they_hold(void **state)
                 "a dict of its entries");
     expect_kind(BYTES("ca\nNames\n)\x81K\1K\2s"), OBJ_DICT, "a dict of its entries");
     expect_kind(BYTES("ca\nItems\n)\x81K\1a"), OBJ_LIST, "a list of its items");
+    expect_kind(BYTES("ctorch\ndevice\nX\3\0\0\0cpu\x85RK\1K\2s"), OBJ_DICT,
+                "a dict of its entries");
+    expect_kind(BYTES("ccollections\nCounter\n)RX\1\0\0\0aK\2s"), OBJ_CALL, NULL);
     expect_kind(BYTES("(K\1\x91"), OBJ_SET, "a set");
     expect_kind(BYTES("c__builtin__\nfrozenset\n]K\1a\x85R"), OBJ_SET, "a set");
     Plan *plan = plan_entry(BYTES("cpathlib\nPosixPath\n(X\1\0\0\0/X\1\0\0\0aX\1\0\0\0btR"));
