@@ -49,6 +49,13 @@ typedef struct AutoAnswer {
     const char *source, *target;
 } AutoAnswer;
 
+/* A pair that is bound already (by name, by a rule, by hand): evidence for the others, and no
+ * candidate. Both tensors stand in the sides like any other, so that families stay whole. A source
+ * or a target may stand in several (a split, a stack). */
+typedef struct AutoAnchor {
+    uint32_t source, target;     /* indices into the sides; those outside are passed over */
+} AutoAnchor;
+
 typedef enum AutoLayout {
     AUTO_LAYOUT_OPEN, AUTO_LAYOUT_TORCH, AUTO_LAYOUT_TF, AUTO_LAYOUT_FLAX
 } AutoLayout;
@@ -57,6 +64,9 @@ typedef struct AutoOptions {
     const Lexicon *lexicon;      /* NULL: names are compared as they are */
     const AutoAnswer *answers;   /* [answer_count] */
     size_t answer_count;
+    const AutoAnchor *anchors;   /* [anchor_count]; what is in none is found here, equal names with
+                                    shapes that fit first */
+    size_t anchor_count;
     AutoLayout assume;           /* of the source: how its kernels lie where shapes do not tell */
     float accept;                /* margin from which a pair is taken: 0.20; 0.05 with "likely" */
     bool no_order, no_lexicon, no_context;   /* evidence that is not looked at: ablations */
