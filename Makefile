@@ -61,13 +61,14 @@ $(O)/%.o: %.c
 	@echo '  CC   $<'
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The one file that knows libhdf5; its folder of objects remembers whether it was there.
+# The files that know libhdf5; their folder of objects remembers whether it was there.
 $(O)/hdf5-$(if $(HDF5_C),yes,no):
 	@mkdir -p $(@D)
 	@rm -f $(O)/hdf5-yes $(O)/hdf5-no
 	@touch $@
-$(O)/loader/format/hdf5_child.o: CFLAGS += $(HDF5_C)
-$(O)/loader/format/hdf5_child.o: $(O)/hdf5-$(if $(HDF5_C),yes,no)
+HDF5_O = $(O)/loader/format/hdf5_child.o $(O)/loader/format/hdf5_child_attributes.o
+$(HDF5_O): CFLAGS += $(HDF5_C)
+$(HDF5_O): $(O)/hdf5-$(if $(HDF5_C),yes,no)
 
 # A tenon that was built without libhdf5, for a test of what it says then.
 $(O)/tenon-without-hdf5: loader/format/hdf5_child.c $(O)/repl/main.o $(O)/libtenon.a

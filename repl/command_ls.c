@@ -136,6 +136,28 @@ static void write_tensor(JsonWriter *json, const Tensor *tensor)
     }
 }
 
+/* A value of the metadata with its type; of what is long only how long it is, as text. */
+static void write_value(JsonWriter *json, const Object *value)
+{
+    uint64_t number;
+    Text text = {0};
+    switch ((ObjectKind)value->kind) {
+    case OBJ_NONE: json_null(json); return;
+    case OBJ_BOOL: json_bool(json, value->boolean); return;
+    case OBJ_INT: json_int(json, value->integer); return;
+    case OBJ_FLOAT: json_float(json, value->number); return;
+    case OBJ_STR: json_string(json, value->bytes.text); return;
+    default: break;
+    }
+    if (object_as_uint(value, &number)) {
+        json_uint(json, number);
+        return;
+    }
+    object_plain(value, &text);
+    json_string(json, text_string(&text));
+    text_done(&text);
+}
+
 /* What a safetensors file (__metadata__) or a GGUF file (its keys) says of itself; an empty
  * object for other formats. */
 static void write_metadata(JsonWriter *json, const StateDict *dict)
@@ -143,8 +165,14 @@ static void write_metadata(JsonWriter *json, const StateDict *dict)
     json_key(json, "metadata");
     json_map(json);
     for (size_t i = 0; i < dict_metadata_count(dict); i++) {
+        const Object *value = dict_metadata_object(dict, i);
+        bool list = value->kind == OBJ_LIST;
         json_key(json, dict_metadata(dict, i).key);
-        json_string(json, dict_metadata(dict, i).value);
+        if (list) json_list(json);
+        else write_value(json, value);
+        for (size_t k = 0; list && k < value->list.count; k++)
+            write_value(json, value->list.items[k]);
+        if (list) json_end(json);
     }
     json_end(json);
 }

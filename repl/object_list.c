@@ -287,15 +287,24 @@ static const char *flat_path(Walk *walk, const char *container, const char *name
     return text_string(&walk->path);
 }
 
-/* What the file says of itself, as text, then its tensors. */
+/* A value with the items of a list, which are no lists. */
+static void list_value(Walk *walk, const Container *one, size_t index)
+{
+    const Object *value = dict_metadata_object(one->dict, index);
+    visit_flat(walk, flat_path(walk, one->path, dict_metadata(one->dict, index).key), value);
+    const size_t n = walk->path.length;
+    for (size_t i = 0; value->kind == OBJ_LIST && i < value->list.count; i++) {
+        cut_path(walk, n);
+        path_add_index(&walk->path, i);
+        visit_flat(walk, walk->path.bytes, value->list.items[i]);
+    }
+}
+
+/* What the file says of itself, then its tensors. */
 static void list_flat(Walk *walk, const Container *one)
 {
     const StateDict *dict = one->dict;
-    for (size_t i = 0; i < dict_metadata_count(dict); i++) {
-        const MetadataItem item = dict_metadata(dict, i);
-        const Object value = {.kind = OBJ_STR, .bytes = {item.value, strlen(item.value), 0}};
-        visit_flat(walk, flat_path(walk, one->path, item.key), &value);
-    }
+    for (size_t i = 0; i < dict_metadata_count(dict); i++) list_value(walk, one, i);
     for (size_t i = 0; i < dict_count(dict); i++) {
         const Tensor *tensor = dict_at(dict, i);
         const Object value = {.kind = OBJ_TENSOR, .tensor = (Tensor *)(uintptr_t)tensor};
@@ -435,17 +444,23 @@ static const char *kind_word(const Object *object)
         [OBJ_GLOBAL] = "global", [OBJ_CALL] = "object", [OBJ_PERSID] = "storage",
         [OBJ_TENSOR] = "tensor"};
     const char *word = object->kind < countof(words) ? words[object->kind] : NULL;
+    if (object->kind == OBJ_FAR && object->call_kind == FAR_LIST) return "list";
+    if (object->kind == OBJ_FAR && object->call_kind == FAR_TEXT) return "str";
     return word ? word : "bytes";
 }
 
 /* The value itself, where JSON can hold it. */
 static void write_data(JsonWriter *json, const Object *object)
 {
+    uint64_t number;
     switch ((ObjectKind)object->kind) {
     case OBJ_BOOL: json_key(json, "data"); json_bool(json, object->boolean); break;
     case OBJ_INT: json_key(json, "data"); json_int(json, object->integer); break;
     case OBJ_FLOAT: json_key(json, "data"); json_float(json, object->number); break;
     case OBJ_STR: json_key(json, "data"); json_string(json, object->bytes.text); break;
+    case OBJ_BIGINT:
+        if (object_as_uint(object, &number)) json_put_uint(json, "data", number);
+        break;
     default: break;
     }
 }

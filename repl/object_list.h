@@ -8,7 +8,7 @@
 /* Every node once, depth first; a node that the file shares is named again, with the path where
  * it was shown ("= same as …"), and so is one that contains itself. What lies deeper than
  * LIMIT_DEPTH, or behind the first LIMIT_OBJECTS nodes, is not shown; a last line says how much.
- * A format without objects lists its metadata, as text, and its tensors. */
+ * A format without objects lists its metadata and its tensors. */
 void object_list_print(const Checkpoint *checkpoint);
 /* The key "objects" with a list of objects (tenon(1), JSON), and "objects_cut" with the numbers
  * of nodes that were not shown: {"deeper","more"}. */

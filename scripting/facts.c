@@ -60,6 +60,38 @@ static void push_tensor(lua_State *L, Draft *draft, FactKind kind, const Tensor 
                 tensor->name);
 }
 
+/* A number, a boolean or a text; false for anything else, and nothing is pushed. */
+static bool push_plain(lua_State *L, const Object *object)
+{
+    uint64_t wide;
+    switch ((ObjectKind)object->kind) {
+    case OBJ_BOOL: lua_pushboolean(L, object->boolean); return true;
+    case OBJ_INT: lua_pushinteger(L, object->integer); return true;
+    case OBJ_FLOAT: lua_pushnumber(L, object->number); return true;
+    case OBJ_STR: push_name(L, object->bytes.text); return true;
+    case OBJ_BIGINT:
+        if (!object_as_uint(object, &wide)) return false;
+        lua_pushnumber(L, (lua_Number)wide);
+        return true;
+    default: return false;
+    }
+}
+
+/* file["epoch"], file["llama.block_count"]: what stands beside the tensors, and lists of it; nil for
+ * everything else. */
+static void push_object(lua_State *L, const Object *object)
+{
+    const Object *list = object ? object_as_sequence(object) : NULL;
+    if (!list) {
+        if (!object || !push_plain(L, object)) lua_pushnil(L);
+        return;
+    }
+    sandbox_charge(L, list->list.count);
+    lua_newtable(L);
+    for (size_t i = 0; i < list->list.count; i++)
+        if (push_plain(L, list->list.items[i])) lua_rawseti(L, -2, (lua_Integer)i + 1);
+}
+
 /* src["key"]: a tensor, nil when there is none. A key with a NUL in it is looked up in the form
  * in which names are held, where the NUL is two bytes. */
 static int get_fact(lua_State *L)
@@ -79,7 +111,10 @@ static int get_fact(lua_State *L)
     }
     const Tensor *tensor = dict_find(fact_dict(draft, kind), name);
     if (tensor) push_tensor(L, draft, kind, tensor);
-    else lua_pushnil(L);
+    else if (kind == FACT_FILE) {
+        sandbox_charge(L, dict_metadata_count(draft_source(draft)));
+        push_object(L, draft_fact(draft, name));
+    } else lua_pushnil(L);
     return 1;
 }
 

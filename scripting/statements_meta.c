@@ -107,7 +107,7 @@ bool run_meta(Call *call, Error *err)
 static bool is_plain(const Object *node)
 {
     switch ((ObjectKind)node->kind) {
-    case OBJ_NONE: case OBJ_BOOL: case OBJ_INT: case OBJ_FLOAT: case OBJ_STR:
+    case OBJ_NONE: case OBJ_BOOL: case OBJ_INT: case OBJ_BIGINT: case OBJ_FLOAT: case OBJ_STR:
     case OBJ_TUPLE: case OBJ_LIST: case OBJ_DICT: return true;
     default: return false;
     }
@@ -126,10 +126,11 @@ static bool is_all_plain(const Object *object)
     return plain;
 }
 
-/* The last part of a path is the key in the output: "args.lr" gives lr. */
-static const char *last_part(const char *path)
+/* The last part of a path is the key in the output: "args.lr" gives lr. Keys of metadata are no
+ * paths. */
+static const char *last_part(const Draft *draft, const char *path)
 {
-    const char *dot = strrchr(path, '.');
+    const char *dot = draft_has_tree(draft) ? strrchr(path, '.') : NULL;
     return dot && dot[1] ? dot + 1 : path;
 }
 
@@ -143,10 +144,13 @@ bool run_meta_keep(Call *call, Error *err)
     for (size_t i = 0; i < n; i++) {
         const Object *object = draft_object(draft, paths[i], err);
         if (!object) return error_prefix(err, "%s", call->name);
+        if (object->kind == OBJ_FAR)
+            return error_set(err, ERR_RULE, "%s: '%.60s' is too long to be kept", call->name,
+                             paths[i]);
         if (!is_all_plain(object))
             return error_set(err, ERR_RULE, "%s: '%.60s' holds more than numbers, text, lists and "
                              "dicts; --whole carries it", call->name, paths[i]);
-        const MetaRule rule = {call->origin, last_part(paths[i]), object};
+        const MetaRule rule = {call->origin, last_part(draft, paths[i]), object};
         if (!add_rule(call, &rule, err)) return false;
     }
     return true;

@@ -134,9 +134,13 @@ bool draft_ready(Draft *draft, Error *err);
 /* The chosen container's dict and path; only after draft_ready. */
 StateDict *draft_source(const Draft *draft);
 const char *draft_container(const Draft *draft);
-/* What stands at a path of the source's object tree ("epoch", "args.lr"); NULL with an error that
- * lists what is there. */
+/* What stands at a path of the source's object tree ("epoch", "args.lr"), or in the metadata of a
+ * format without one ("general.architecture", the whole key); NULL: nothing. */
+const Object *draft_fact(Draft *draft, const char *path);
+/* The same with an error that lists what is there. */
 const Object *draft_object(Draft *draft, const char *path, Error *err);
+/* Whether the source has a tree, so that paths have parts. */
+bool draft_has_tree(const Draft *draft);
 /* How many rivals checkpoint_choose saw; 0 when the user or a rule chose. */
 size_t draft_rivals(const Draft *draft);
 

@@ -5,6 +5,9 @@
 #include "loader/align/draft_parts.h"
 #include "loader/align/rule_lex.h"
 
+/* Of what a file holds, in errors. */
+enum { ITEMS_LISTED = 12 };
+
 /* Whether the container at `inner` lies at or below `outer`. At or below `model` lie `model`,
  * `model.ema` and `model[0]`, but not `model2`; everything lies below "". */
 static bool is_below(const char *outer, const char *inner)
@@ -64,11 +67,10 @@ const Object *draft_find_object(Draft *draft, const char *path)
 /* "epoch, model (320 tensors)": what lies in the dict at `path`, for errors. */
 static const char *list_there(Draft *draft, const char *path)
 {
-    enum { SHOWN = 12 };
     const Object *dict = object_as_dict(draft_find_object(draft, path));
     Text out = {0};
     size_t count = dict ? dict->list.count / 2 : 0;
-    for (size_t i = 0; i < count && i < SHOWN; i++) {
+    for (size_t i = 0; i < count && i < ITEMS_LISTED; i++) {
         const Object *key = dict->list.items[2 * i];
         if (i) text_add(&out, ", ");
         if (key->kind == OBJ_STR) show_short(key->bytes.text, 60, &out);
@@ -76,17 +78,71 @@ static const char *list_there(Draft *draft, const char *path)
         text_add(&out, " = ");
         object_show(dict->list.items[2 * i + 1], &out);
     }
-    if (count > SHOWN) text_addf(&out, " and %zu more", count - SHOWN);
+    if (count > ITEMS_LISTED) text_addf(&out, " and %zu more", count - ITEMS_LISTED);
     if (!count) text_add(&out, dict ? "nothing" : "no dict");
     const char *list = arena_strdup(draft->arena, text_string(&out));
     text_done(&out);
     return list;
 }
 
-const Object *draft_object(Draft *draft, const char *path, Error *err)
+/* Of formats without objects (GGUF, safetensors, Keras, Flax): what the file says of itself, under
+ * its whole key. */
+static const Object *find_metadata(const Draft *draft, const char *key)
+{
+    const Object *found = NULL;
+    for (size_t i = 0; !found && i < checkpoint_container_count(draft->source); i++)
+        found = dict_metadata_find_object(checkpoint_container(draft->source, i)->dict, key);
+    return found;
+}
+
+/* Metadata have no path, but the keys of one dict. */
+static const StateDict *metadata_dict(const Draft *draft)
+{
+    for (size_t i = 0; i < checkpoint_container_count(draft->source); i++) {
+        const StateDict *dict = checkpoint_container(draft->source, i)->dict;
+        if (dict_metadata_count(dict)) return dict;
+    }
+    return NULL;
+}
+
+/* "general.architecture = str "llama", …": the same for metadata. */
+static const char *list_metadata(Draft *draft, const StateDict *dict)
+{
+    Text out = {0};
+    for (size_t i = 0; i < dict_metadata_count(dict) && i < ITEMS_LISTED; i++) {
+        if (i) text_add(&out, ", ");
+        show_short(dict_metadata(dict, i).key, 60, &out);
+        text_add(&out, " = ");
+        object_show(dict_metadata_object(dict, i), &out);
+    }
+    if (dict_metadata_count(dict) > ITEMS_LISTED)
+        text_addf(&out, " and %zu more", dict_metadata_count(dict) - ITEMS_LISTED);
+    const char *list = arena_strdup(draft->arena, text_string(&out));
+    text_done(&out);
+    return list;
+}
+
+bool draft_has_tree(const Draft *draft)
+{
+    return checkpoint_root(draft->source) != NULL;
+}
+
+const Object *draft_fact(Draft *draft, const char *path)
 {
     const Object *object = draft_find_object(draft, path);
+    return object ? object : find_metadata(draft, path);
+}
+
+const Object *draft_object(Draft *draft, const char *path, Error *err)
+{
+    const Object *object = draft_fact(draft, path);
+    const StateDict *metadata = draft_has_tree(draft) ? NULL : metadata_dict(draft);
     if (object) return object;
+    if (metadata) {
+        error_set(err, ERR_NOT_FOUND, "there is no '%s' in the source; it holds %s",
+                  show_name(draft, path), list_metadata(draft, metadata));
+        return NULL;
+    }
     error_set(err, ERR_NOT_FOUND, "there is no '%s' in the source; it holds %s",
               show_name(draft, path), list_there(draft, ""));
     return NULL;

@@ -9,6 +9,7 @@
 bool meta_text(const Object *object, Text *out)
 {
     char number[32];
+    uint64_t wide;
     switch ((ObjectKind)object->kind) {
     case OBJ_NONE: text_add(out, "None"); return true;
     case OBJ_BOOL: text_add(out, object->boolean ? "True" : "False"); return true;
@@ -17,6 +18,10 @@ bool meta_text(const Object *object, Text *out)
     case OBJ_FLOAT:
         show_float(object->number, number);
         text_add(out, number);
+        return true;
+    case OBJ_BIGINT:
+        if (!object_as_uint(object, &wide)) return false;
+        text_addf(out, "%" PRIu64, wide);
         return true;
     default: return false;
     }

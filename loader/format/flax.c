@@ -386,29 +386,57 @@ static bool enter(Reader *reader, const MsgItem *item)
     return true;
 }
 
-/* A step, a name, a rate beside the arrays: kept as text under the name, where it is short. */
-static bool add_plain(Reader *reader, const MsgItem *item)
+/* A text that is long is only counted. NULL: an error. */
+static Object *read_plain_text(Reader *reader, const MsgItem *item)
 {
-    Text value = {0};
-    bool fine = true;
+    if (item->n > PLAIN_MAX) return object_far_text(reader->arena, item->n);
+    const char *text = msg_text(&reader->msg, item, PLAIN_MAX, reader->arena, reader->err);
+    return text ? object_str(reader->arena, text) : NULL;
+}
+
+/* (real, imaginary), as msgpack packs them: the payload is a list of two numbers. */
+static Object *read_complex(Reader *reader, const MsgItem *item)
+{
+    MsgReader msg;
+    MsgItem part;
+    Object *list = object_new(reader->arena, OBJ_LIST);
+    msg_init(&msg, reader->source, item->data, item->data + item->n);
+    if (!msg_next(&msg, &part, reader->err)) return NULL;
+    bool good = part.kind == MSG_LIST && part.n == 2;
+    for (unsigned i = 0; good && i < 2; i++) {
+        if (!msg_next(&msg, &part, reader->err)) return NULL;
+        good = part.kind == MSG_FLOAT;
+        if (good) object_push(reader->arena, list, object_float(reader->arena, part.number));
+    }
+    if (good && msg.cursor.at == msg.end) return list;
+    refuse_array(reader, item->where, "a complex number is no list of two numbers");
+    return NULL;
+}
+
+/* A step, a name, a rate beside the arrays. Bytes and unknown extensions are only said to be
+ * there. NULL: an error. */
+static Object *make_plain(Reader *reader, const MsgItem *item)
+{
     switch (item->kind) {
-    case MSG_UINT: text_addf(&value, "%" PRIu64, item->n); break;
-    case MSG_INT: text_addf(&value, "%" PRId64, (int64_t)item->n); break;
-    case MSG_STR:
-        if (item->n > PLAIN_MAX) break;
-        const char *text = msg_text(&reader->msg, item, PLAIN_MAX, reader->arena, reader->err);
-        fine = text != NULL;
-        if (text) text_add(&value, text);
-        break;
+    case MSG_NIL: return object_new(reader->arena, OBJ_NONE);
+    case MSG_BOOL: return object_bool(reader->arena, item->n != 0);
+    case MSG_UINT: return object_uint(reader->arena, item->n);
+    case MSG_INT: return object_int(reader->arena, (int64_t)item->n);
+    case MSG_FLOAT: return object_float(reader->arena, item->number);
+    case MSG_STR: return read_plain_text(reader, item);
     default: break;
     }
-    if (value.length) {
-        fine = spend(reader, reader->name.length + value.length + 1);
-        if (fine)
-            dict_add_metadata(reader->all, text_string(&reader->name), text_string(&value));
-    }
-    text_done(&value);
-    return fine;
+    if (item->kind == MSG_EXT && item->type == EXT_COMPLEX) return read_complex(reader, item);
+    return object_far_bytes(reader->arena, item->n);
+}
+
+static bool add_plain(Reader *reader, const MsgItem *item)
+{
+    const uint64_t text = item->kind == MSG_STR && item->n <= PLAIN_MAX ? item->n : 0;
+    if (!spend(reader, 2 * (reader->name.length + text + sizeof(Object)))) return false;
+    const Object *value = make_plain(reader, item);
+    if (value) dict_add_metadata_object(reader->all, text_string(&reader->name), value);
+    return value != NULL;
 }
 
 static bool read_value(Reader *reader)

@@ -1,11 +1,11 @@
 /* The start of a GGUF file: its bytes through a window, and its keys, which become the metadata of
- * the state dict, as text. A value is, by its type,
+ * the state dict. A value is, by its type,
  *
  *   0 u8  1 i8  2 u16  3 i16  4 u32  5 i32  6 f32  7 bool, a byte  8 string  10 u64  11 i64  12 f64
  *   9 array: u32 type, u64 count, and as many values
  *
- * A vocabulary is an array of 100,000 strings and more: what is long is passed over and said in a
- * word, "[32000 strings]", so that it costs no memory. */
+ * A vocabulary is an array of 100,000 strings and more: what is long is passed over and only its
+ * length is kept, "[32000 strings]", so that it costs no memory. */
 #include "loader/format/gguf.h"
 
 #include <inttypes.h>
@@ -15,11 +15,12 @@
 
 #include "loader/format/fault.h"
 
-/* What is shown in full: longer arrays and texts are only counted. */
+/* What is kept in full: longer arrays and texts are only counted. Fixed: whatever is longer is a
+ * vocabulary. What arrays take as objects is paid for out of an allowance (limit_allowance). */
 enum {
-    ITEMS_SHOWN = 16,
-    ITEM_BYTES_SHOWN = 256,      /* of a string in an array */
-    TEXT_BYTES_SHOWN = 1 << 16   /* of a string: chat templates have some thousand */
+    ITEMS_KEPT = 64,
+    ITEM_BYTES_KEPT = 256,       /* of a string in an array */
+    TEXT_BYTES_KEPT = 1 << 16    /* of a string: chat templates have some thousand */
 };
 
 enum { ALIGNMENT_DEFAULT = 32, KEY_BYTES_MIN = 8 + 1 + 4 + 1, TENSOR_BYTES_MIN = 8 + 4 + 4 + 8 };
@@ -35,12 +36,13 @@ static const struct { unsigned bytes; const char *many; } types[VALUE_COUNT] = {
     {0, "strings"}, {0, "arrays"}, {8, "u64"}, {8, "i64"}, {8, "f64"},
 };
 
-/* A value that was read: as text, and as a number where it is a whole one. */
-typedef struct Value {
-    Text *text;
-    int64_t integer;
-    bool is_integer;
-} Value;
+/* The keys of a file on their way. */
+typedef struct Keys {
+    Arena *arena;                /* for values: the dict's, or one that is thrown away */
+    NameMap seen;
+    Text what;                   /* "key 'general.name'", for errors about its value */
+    uint64_t left;               /* of the allowance for arrays */
+} Keys;
 
 /* -- Bytes ----------------------------------------------------------------------------- */
 
@@ -137,122 +139,98 @@ bool gguf_take_name(GgufFile *file, const char **out, const char *what)
 
 /* -- Values ---------------------------------------------------------------------------- */
 
-/* The fewest digits that give the f32 back. */
-static void show_f32(float value, Text *out)
+static Object *make_real(Keys *keys, ValueType type, uint64_t bits)
 {
-    char digits[32];
-    for (int precision = 6; precision <= 9; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, (double)value);
-        if (strtof(digits, NULL) == value) break;
-    }
-    text_add(out, digits);
-}
-
-/* A number or boolean, as text. */
-static bool read_scalar(GgufFile *file, ValueType type, Value *value, const char *what)
-{
-    uint64_t bits;
-    if (!take_number(file, types[type].bytes, &bits, what)) return false;
     uint32_t low = (uint32_t)bits;
     float narrow;
     double wide;
-    char digits[32];
-    value->is_integer = type != VALUE_F32 && type != VALUE_F64 && type != VALUE_BOOL;
-    value->integer = (int64_t)bits;
+    memcpy(&narrow, &low, sizeof narrow);
+    memcpy(&wide, &bits, sizeof wide);
+    return type == VALUE_F64 ? object_float(keys->arena, wide)
+                             : object_float32(keys->arena, narrow);
+}
+
+/* A number or boolean; NULL: an error. */
+static Object *read_scalar(GgufFile *file, Keys *keys, ValueType type)
+{
+    uint64_t bits;
+    if (!take_number(file, types[type].bytes, &bits, keys->what.bytes)) return NULL;
     switch (type) {
-    case VALUE_I8: value->integer = (int8_t)bits; break;
-    case VALUE_I16: value->integer = (int16_t)bits; break;
-    case VALUE_I32: value->integer = (int32_t)bits; break;
-    case VALUE_U64:
-        value->is_integer = bits <= INT64_MAX;
-        text_addf(value->text, "%" PRIu64, bits);
-        return true;
-    case VALUE_F32:
-        memcpy(&narrow, &low, sizeof narrow);
-        show_f32(narrow, value->text);
-        return true;
-    case VALUE_F64:
-        memcpy(&wide, &bits, sizeof wide);
-        show_float(wide, digits);
-        text_add(value->text, digits);
-        return true;
+    case VALUE_I8: return object_int(keys->arena, (int8_t)bits);
+    case VALUE_I16: return object_int(keys->arena, (int16_t)bits);
+    case VALUE_I32: return object_int(keys->arena, (int32_t)bits);
+    case VALUE_I64: return object_int(keys->arena, (int64_t)bits);
+    case VALUE_F32: case VALUE_F64: return make_real(keys, type, bits);
     case VALUE_BOOL:
-        if (bits > 1)
-            return fault_file(file->err, ERR_FORMAT, file->source->name, "%s is a boolean of value "
-                              "%" PRIu64 " (byte %" PRIu64 ")", what, bits, file->at - 1);
-        text_add(value->text, bits ? "true" : "false");
-        return true;
-    default: break;
+        if (bits <= 1) return object_bool(keys->arena, bits != 0);
+        fault_file(file->err, ERR_FORMAT, file->source->name, "%s is a boolean of value %" PRIu64
+                   " (byte %" PRIu64 ")", keys->what.bytes, bits, file->at - 1);
+        return NULL;
+    default: return object_uint(keys->arena, bits);
     }
-    text_addf(value->text, "%" PRId64, value->integer);
-    return true;
 }
 
 /* n bytes as they are, a NUL held as in names. */
-static bool read_text(GgufFile *file, size_t n, Text *out, const char *what)
+static Object *read_text(GgufFile *file, Keys *keys, size_t n)
 {
     char *bytes = mem_alloc(n + 1);
-    bool ok = gguf_take(file, bytes, n, what);
-    if (ok && memchr(bytes, 0, n)) {
-        Arena *arena = arena_new();
-        text_add(out, name_hold(arena, bytes, n));
-        arena_free(arena);
-    } else if (ok) {
-        text_addn(out, bytes, n);
-    }
+    bool ok = gguf_take(file, bytes, n, keys->what.bytes);
+    Object *text = ok ? object_text(keys->arena, bytes, n) : NULL;
     free(bytes);
-    return ok;
+    return text;
 }
 
 /* A long one costs no memory, as long arrays do not. */
-static bool read_string(GgufFile *file, Text *out, const char *what)
+static Object *read_string(GgufFile *file, Keys *keys)
 {
     uint64_t n;
-    if (!gguf_take_length(file, &n, what)) return false;
-    if (n <= TEXT_BYTES_SHOWN) return read_text(file, (size_t)n, out, what);
-    text_addf(out, "[%" PRIu64 " bytes of text]", n);
-    return gguf_skip(file, n, what);
+    if (!gguf_take_length(file, &n, keys->what.bytes)) return NULL;
+    if (n <= TEXT_BYTES_KEPT) return read_text(file, keys, (size_t)n);
+    return gguf_skip(file, n, keys->what.bytes) ? object_far_text(keys->arena, n) : NULL;
 }
 
-/* A string of an array, in quotes; *shown becomes false when it is too long. */
-static bool read_item(GgufFile *file, Text *out, bool *shown, const char *what)
+/* A string of an array; *kept becomes false when it is too long, and false is an error then only
+ * when it is returned. */
+static bool read_item(GgufFile *file, Keys *keys, Object *list, bool *kept)
 {
     uint64_t n;
-    if (!gguf_take_length(file, &n, what)) return false;
-    *shown = *shown && n <= ITEM_BYTES_SHOWN;
-    if (!*shown) return gguf_skip(file, n, what);
-    text_addc(out, '"');
-    if (!read_text(file, (size_t)n, out, what)) return false;
-    text_addc(out, '"');
+    if (!gguf_take_length(file, &n, keys->what.bytes)) return false;
+    *kept = *kept && n <= ITEM_BYTES_KEPT;
+    if (!*kept) return gguf_skip(file, n, keys->what.bytes);
+    Object *text = read_text(file, keys, (size_t)n);
+    if (text) object_push(keys->arena, list, text);
+    return text != NULL;
+}
+
+/* Whether so many items may be kept; takes their memory from the allowance. */
+static bool afford(Keys *keys, uint64_t count)
+{
+    uint64_t cost = count * 2 * (sizeof(Object) + sizeof(Object *));
+    if (count > ITEMS_KEPT || cost > keys->left) return false;
+    keys->left -= cost;
     return true;
 }
 
-/* The items one by one, as long as all are to be shown; strings have to be walked in any case, the
- * rest is passed over in one step. */
-static bool read_items(GgufFile *file, ValueType type, uint64_t count, Value *value,
-                       const char *what)
+/* The items one by one, as long as all are to be kept; strings have to be walked in any case, the
+ * rest is passed over in one step. NULL: an error. */
+static Object *read_items(GgufFile *file, Keys *keys, ValueType type, uint64_t count)
 {
-    size_t start = value->text->length;
-    bool shown = count <= ITEMS_SHOWN;
+    bool kept = afford(keys, count);
     unsigned bytes = types[type].bytes;
-    if (!shown && bytes) return gguf_skip(file, count * bytes, what);
-    text_addc(value->text, '[');
-    for (uint64_t i = 0; i < count; i++) {
-        if (i && shown) text_add(value->text, ", ");
-        if (!(bytes ? read_scalar(file, type, value, what)
-                    : read_item(file, value->text, &shown, what)))
-            return false;
+    Object *list = object_new(keys->arena, OBJ_LIST);
+    if (!kept && bytes && !gguf_skip(file, count * bytes, keys->what.bytes)) return NULL;
+    for (uint64_t i = 0; i < count && (kept || !bytes); i++) {
+        Object *item = bytes ? read_scalar(file, keys, type) : NULL;
+        if (item) object_push(keys->arena, list, item);
+        else if (bytes || !read_item(file, keys, list, &kept)) return NULL;
     }
-    text_addc(value->text, ']');
-    if (shown) return true;
-    value->text->length = start;
-    value->text->bytes[start] = '\0';
-    return true;
+    return kept ? list : object_far_list(keys->arena, count, types[type].many);
 }
 
 /* The count is held against the bytes that are left before anything is done with it. */
-static bool read_array(GgufFile *file, Value *value, const char *what)
+static bool check_array(GgufFile *file, Keys *keys, uint32_t *item, uint64_t *items)
 {
+    const char *what = keys->what.bytes;
     uint32_t type;
     uint64_t count, where = file->at;
     char more[LIMIT_TEXT];
@@ -269,23 +247,29 @@ static bool read_array(GgufFile *file, Value *value, const char *what)
         return fault_file(file->err, ERR_LIMIT, file->source->name, "%s has %" PRIu64 " items, %s",
                           what, count, limit_text(LIMIT_ENTRIES, more));
     uint64_t least = count * (types[type].bytes ? types[type].bytes : 8);
-    if (least > file->source->size - file->at) return refuse_end(file, least, what);
-    size_t before = value->text->length;
-    if (!read_items(file, (ValueType)type, count, value, what)) return false;
-    if (value->text->length == before)
-        text_addf(value->text, "[%" PRIu64 " %s]", count, types[type].many);
-    value->is_integer = false;
-    return true;
+    *item = type;
+    *items = count;
+    return least <= file->source->size - file->at || refuse_end(file, least, what);
+}
+
+static Object *read_array(GgufFile *file, Keys *keys)
+{
+    uint32_t type = 0;
+    uint64_t count = 0;
+    if (!check_array(file, keys, &type, &count)) return NULL;
+    return read_items(file, keys, (ValueType)type, count);
 }
 
 /* By its type, which must be one that GGUF has: the length of any other is not known. */
-static bool read_value(GgufFile *file, uint32_t type, Value *value, const char *what)
+static Object *read_value(GgufFile *file, Keys *keys, uint32_t type)
 {
-    if (type == VALUE_STRING) return read_string(file, value->text, what);
-    if (type == VALUE_ARRAY) return read_array(file, value, what);
-    if (type < VALUE_COUNT) return read_scalar(file, (ValueType)type, value, what);
-    return fault_file(file->err, ERR_FORMAT, file->source->name, "%s is of type %" PRIu32
-                      ", which GGUF does not have (byte %" PRIu64 ")", what, type, file->at - 4);
+    if (type == VALUE_STRING) return read_string(file, keys);
+    if (type == VALUE_ARRAY) return read_array(file, keys);
+    if (type < VALUE_COUNT) return read_scalar(file, keys, (ValueType)type);
+    fault_file(file->err, ERR_FORMAT, file->source->name, "%s is of type %" PRIu32
+               ", which GGUF does not have (byte %" PRIu64 ")", keys->what.bytes, type,
+               file->at - 4);
+    return NULL;
 }
 
 /* -- Keys ------------------------------------------------------------------------------ */
@@ -304,27 +288,21 @@ static bool set_alignment(GgufFile *file, uint32_t type, int64_t value)
 }
 
 /* What some keys say of the file itself. */
-static bool heed_key(GgufFile *file, const char *key, uint32_t type, const Value *value)
+static bool heed_key(GgufFile *file, const char *key, uint32_t type, const Object *value)
 {
     if (strcmp(key, "general.alignment") == 0)
-        return set_alignment(file, type, value->is_integer ? value->integer : 0);
+        return set_alignment(file, type, value->kind == OBJ_INT ? value->integer : 0);
     int64_t *split = strcmp(key, "split.no") == 0              ? &file->split.number
                      : strcmp(key, "split.count") == 0         ? &file->split.count
                      : strcmp(key, "split.tensors.count") == 0 ? &file->split.tensors
                                                                : NULL;
     if (!split) return true;
-    if (!value->is_integer || value->integer < 0)
+    if (value->kind != OBJ_INT || value->integer < 0)
         return fault_file(file->err, ERR_FORMAT, file->source->name,
                           "'%s' is no whole number from 0 on", key);
     *split = value->integer;
     return true;
 }
-
-/* Texts that one key after the other is written into, so that millions of them cost no more. */
-typedef struct Scratch {
-    Text value;
-    Text what;               /* "key 'general.name'", for errors about its value */
-} Scratch;
 
 static const char *describe(const char *key, Text *what)
 {
@@ -336,7 +314,7 @@ static const char *describe(const char *key, Text *what)
 }
 
 /* GGML refuses a key that stands twice, and so do we: which of the two counts differs by reader. */
-static bool read_key(GgufFile *file, NameMap *seen, Scratch *scratch)
+static bool read_key(GgufFile *file, Keys *keys)
 {
     const char *key = NULL;
     uint32_t type;
@@ -345,17 +323,15 @@ static bool read_key(GgufFile *file, NameMap *seen, Scratch *scratch)
     if (!*key)
         return fault_file(file->err, ERR_FORMAT, file->source->name,
                           "a key is empty (byte %" PRIu64 ")", where);
-    const char *what = describe(key, &scratch->what);
-    if (map_set(seen, key, 0) != MAP_NONE)
+    const char *what = describe(key, &keys->what);
+    if (map_set(&keys->seen, key, 0) != MAP_NONE)
         return fault_file(file->err, ERR_FORMAT, file->source->name,
                           "%s stands twice (byte %" PRIu64 "): readers would disagree about it",
                           what, where);
-    text_clear(&scratch->value);
-    Value value = {.text = &scratch->value};
-    if (!gguf_take_u32(file, &type, what) || !read_value(file, type, &value, what) ||
-        !heed_key(file, key, type, &value))
-        return false;
-    if (file->keep_keys) dict_add_metadata(file->dict, key, text_string(value.text));
+    if (!gguf_take_u32(file, &type, what)) return false;
+    const Object *value = read_value(file, keys, type);
+    if (!value || !heed_key(file, key, type, value)) return false;
+    if (file->keep_keys) dict_add_metadata_object(file->dict, key, value);
     return true;
 }
 
@@ -397,20 +373,20 @@ static bool read_version(GgufFile *file)
 /* Both counts are checked first: what follows is walked as often as they say. */
 bool gguf_read_keys(GgufFile *file)
 {
-    NameMap seen;
-    Scratch scratch = {0};
     file->alignment = ALIGNMENT_DEFAULT;
     if (!read_version(file) || !gguf_take_u64(file, &file->tensor_count, "its header") ||
         !gguf_take_u64(file, &file->key_count, "its header") ||
         !check_count(file, file->key_count, KEY_BYTES_MIN, LIMIT_ENTRIES, "keys") ||
         !check_count(file, file->tensor_count, TENSOR_BYTES_MIN, LIMIT_TENSORS, "tensors"))
         return false;
-    map_init(&seen);
+    Keys keys = {.arena = file->keep_keys ? dict_arena(file->dict) : arena_new(),
+                 .left = limit_allowance(file->source->size)};
+    map_init(&keys.seen);
     bool ok = true;
-    for (uint64_t i = 0; ok && i < file->key_count; i++) ok = read_key(file, &seen, &scratch);
-    map_done(&seen);
-    text_done(&scratch.value);
-    text_done(&scratch.what);
+    for (uint64_t i = 0; ok && i < file->key_count; i++) ok = read_key(file, &keys);
+    map_done(&keys.seen);
+    text_done(&keys.what);
+    if (!file->keep_keys) arena_free(keys.arena);
     return ok;
 }
 

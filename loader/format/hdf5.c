@@ -75,7 +75,43 @@ static bool read_attribute(Hdf5 *hdf5, Hdf5Object *object, Reply *reply)
     for (uint64_t i = 0; i < count; i++)
         values[i] = take_name(reply, hdf5->arena, take(reply, 4));
     Hdf5Attribute *attribute = arena_alloc(hdf5->arena, sizeof *attribute);
-    *attribute = (Hdf5Attribute){name, values, (uint32_t)count, object->attributes};
+    *attribute = (Hdf5Attribute){name, values, (uint32_t)count, NULL, object->attributes};
+    object->attributes = attribute;
+    return reply->good && reply->at == reply->end;
+}
+
+static Object *make_number(Arena *arena, unsigned char type, uint64_t bits)
+{
+    double wide;
+    memcpy(&wide, &bits, sizeof wide);
+    switch (type) {
+    case 'i': return object_int(arena, (int64_t)bits);
+    case 'u': return object_uint(arena, bits);
+    case 'f': return object_float32(arena, (float)wide);
+    case 'd': return object_float(arena, wide);
+    case 'b': return object_bool(arena, bits != 0);
+    default: return NULL;
+    }
+}
+
+/* One number, or a list; of a long list only how long it is. */
+static bool read_numbers(Hdf5 *hdf5, Hdf5Object *object, Reply *reply)
+{
+    const char *name = take_name(reply, hdf5->arena, take(reply, 2));
+    unsigned char type = (unsigned char)take(reply, 1);
+    bool list = take(reply, 1) != 0;
+    uint64_t count = take(reply, 8), given = (uint64_t)(reply->end - reply->at) / 8;
+    if (!reply->good || (!list && count != 1) || given != (count < 64 ? count : 64)) return false;
+    Object *numbers = object_new(hdf5->arena, OBJ_LIST);
+    for (uint64_t i = 0; i < given; i++) {
+        Object *number = make_number(hdf5->arena, type, take(reply, 8));
+        if (!number) return false;
+        object_push(hdf5->arena, numbers, number);
+    }
+    if (given < count) numbers = object_far_list(hdf5->arena, count, "numbers");
+    Hdf5Attribute *attribute = arena_alloc(hdf5->arena, sizeof *attribute);
+    *attribute = (Hdf5Attribute){name, NULL, 0, list ? numbers : numbers->list.items[0],
+                                 object->attributes};
     object->attributes = attribute;
     return reply->good && reply->at == reply->end;
 }
@@ -127,6 +163,7 @@ static bool read_record(Hdf5 *hdf5, unsigned char kind, Reply *reply, bool *ende
     switch (kind) {
     case 'O': return read_object(hdf5, reply);
     case 'A': return object && read_attribute(hdf5, object, reply);
+    case 'N': return object && read_numbers(hdf5, object, reply);
     case 'D':
         return object && object->dataset && !object->dims && read_details(hdf5, object, reply);
     case 'F': return object && (object->broken = true);

@@ -1,5 +1,5 @@
 /* Hdf5: what an HDF5 file holds, as a child process with libhdf5 tells it: groups and datasets with
- * their paths, text attributes, shapes, and where the values are. Nothing of it is believed before
+ * their paths, attributes, shapes, and where the values are. Nothing of it is believed before
  * it was checked against the file.
  *
  *   89 48 44 46 0D 0A 1A 0A    at byte 0, 512, 1024, 2048 …: what stands before is the user's own
@@ -16,7 +16,8 @@
 typedef struct Hdf5Attribute {
     const char *name;            /* held name */
     const char *const *values;   /* [count], held names */
-    uint32_t count;
+    uint32_t count;              /* of texts; 0 for numbers */
+    const Object *numbers;       /* a number or a list; NULL for texts */
     const struct Hdf5Attribute *next;
 } Hdf5Attribute;
 
@@ -28,7 +29,7 @@ typedef enum Hdf5Place {
 
 typedef struct Hdf5Object {
     const char *path;            /* "model_weights/conv1/kernel:0", "" for the root; held name */
-    const Hdf5Attribute *attributes;     /* text only; in the order of their names */
+    const Hdf5Attribute *attributes;     /* the last of their names first */
     bool broken;                 /* libhdf5 cannot open it, or not all of it: damaged, or newer than
                                     the library */
     bool dataset;                /* else a group; what follows is of datasets */
@@ -63,7 +64,7 @@ void hdf5_keep(Hdf5 *hdf5, Checkpoint *checkpoint);
 
 /* NULL when there is no object of that path. */
 const Hdf5Object *hdf5_find(const Hdf5 *hdf5, const char *path);
-/* A text attribute; NULL when the object (NULL is fine) lacks it. */
+/* An attribute; NULL when the object (NULL is fine) lacks it. */
 const Hdf5Attribute *hdf5_attribute(const Hdf5Object *object, const char *name);
 /* Whether it has the attribute, with this text as its only value. */
 bool hdf5_says(const Hdf5Object *object, const char *name, const char *value);

@@ -1,12 +1,10 @@
-/* The one file that calls libhdf5. Everything in it runs in a child process and may crash: it
+/* What calls libhdf5, with hdf5_child_attributes.c. Everything in it runs in a child process and may crash: it
  * frees nothing, and ends by child_write or by returning. */
 #include "loader/format/hdf5_child.h"
 
 #ifdef HAVE_HDF5
 
-/* The interface of 1.10, which later versions keep. */
-#define H5_USE_110_API
-#include <hdf5.h>
+#include "loader/format/hdf5_child_parts.h"
 #if H5_VERSION_GE(1, 13, 0)
 #include <H5FDdevelop.h>
 #endif
@@ -24,8 +22,8 @@
 #include "loader/source/child.h"
 #include "loader/tensor/dtype.h"
 
-/* Bytes of values that are asked for at a time, unless a chunk has more; of the longest text. */
-enum { SLAB_BYTES = 64 << 20, TEXT_BYTES = 1 << 30 };
+/* Bytes of values that are asked for at a time, unless a chunk has more. */
+enum { SLAB_BYTES = 64 << 20 };
 
 /* -- A driver that reads our descriptor ------------------------------------------------ */
 
@@ -132,21 +130,16 @@ static const H5FD_class_t driver_class = {
 
 /* -- Records --------------------------------------------------------------------------- */
 
-static void add_little(Text *text, uint64_t value, unsigned width)
-{
-    for (unsigned i = 0; i < width; i++) text_addc(text, (char)(value >> 8 * i & 0xFF));
-}
-
 static void send_head(char kind, uint64_t length)
 {
     Text head = {0};
     text_addc(&head, kind);
-    add_little(&head, length, 4);
+    hdf5_add_little(&head, length, 4);
     child_write(head.bytes, head.length);
     text_done(&head);
 }
 
-static void send_record(char kind, const Text *payload)
+void hdf5_send(char kind, const Text *payload)
 {
     send_head(kind, payload ? payload->length : 0);
     if (payload && payload->length) child_write(payload->bytes, payload->length);
@@ -172,7 +165,7 @@ static void send_error(const char *what, const char *reason)
     Text text = {0};
     text_add(&text, what);
     if (reason && *reason) text_addf(&text, ": %s", reason);
-    send_record('E', &text);
+    hdf5_send('E', &text);
     text_done(&text);
 }
 
@@ -212,16 +205,6 @@ static const char *integer_name(hid_t type)
     for (size_t i = 0; i < 4; i++)
         if (size == (size_t)1 << i) return names[H5Tget_sign(type) == H5T_SGN_2][i];
     return NULL;
-}
-
-/* h5py's bool: an enumeration of FALSE and TRUE over one byte. */
-static bool is_bool(hid_t type)
-{
-    char first[16] = "", second[16] = "";
-    if (H5Tget_nmembers(type) != 2 || H5Tget_size(type) != 1) return false;
-    char zero = 0, one = 1;
-    return H5Tenum_nameof(type, &zero, first, sizeof first) >= 0 && strcmp(first, "FALSE") == 0 &&
-           H5Tenum_nameof(type, &one, second, sizeof second) >= 0 && strcmp(second, "TRUE") == 0;
 }
 
 /* h5py's complex numbers: a compound of r and i. *part becomes the type of one. */
@@ -267,7 +250,7 @@ static const char *type_name(hid_t dataset, hid_t type, bool *big)
     H5T_class_t class = H5Tget_class(type);
     if (class == H5T_FLOAT) name = float_name(type);
     else if (class == H5T_INTEGER) name = integer_name(type);
-    else if (class == H5T_ENUM && is_bool(type)) return "bool";
+    else if (class == H5T_ENUM && hdf5_is_bool(type)) return "bool";
     else if (class == H5T_COMPOUND) name = complex_name(type, &plain);
     else if (class == H5T_OPAQUE && is_opaque_half(dataset, type)) return "bf16";
     else if (class == H5T_STRING) return "string";
@@ -277,62 +260,6 @@ static const char *type_name(hid_t dataset, hid_t type, bool *big)
 }
 
 /* -- Objects --------------------------------------------------------------------------- */
-
-/* Fixed texts end at a NUL or at their length, blanks at the end aside where they fill it. */
-static size_t text_length(const char *text, size_t room, bool blanks)
-{
-    size_t n = strnlen(text, room);
-    while (blanks && n && text[n - 1] == ' ') n--;
-    return n;
-}
-
-/* Text attributes are what Keras says of its layers; others are left out. Of one that the parent
- * could not take it is told the name. A name of a kilobyte is none of Keras's. */
-static void send_attribute(hid_t attribute)
-{
-    char name[1024];
-    const uint64_t index = limit(LIMIT_INDEX_BYTES);
-    const size_t most = index < TEXT_BYTES ? (size_t)index : TEXT_BYTES;
-    hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
-    if (type < 0 || space < 0 || H5Tget_class(type) != H5T_STRING) return;
-    hssize_t count = H5Sget_simple_extent_npoints(space);
-    bool variable = H5Tis_variable_str(type) > 0;
-    size_t width = variable ? sizeof(char *) : H5Tget_size(type);
-    ssize_t named = H5Aget_name(attribute, sizeof name, name);
-    if (count < 0 || !width || named < 0 || (size_t)named >= sizeof name) return;
-    bool fits = (uint64_t)count <= most / width;
-    char *values = fits ? calloc(count ? (size_t)count : 1, width) : NULL;
-    if (fits && (!values || (count && H5Aread(attribute, type, values) < 0))) return;
-    Text record = {0};
-    add_little(&record, strlen(name), 2);
-    text_add(&record, name);
-    add_little(&record, (uint64_t)count, 4);
-    for (hssize_t i = 0; fits && i < count; i++) {
-        const char *one =
-            variable ? ((char *const *)(void *)values)[i] : values + (size_t)i * width;
-        bool blanks = !variable && H5Tget_strpad(type) == H5T_STR_SPACEPAD;
-        size_t n = one ? text_length(one, variable ? most : width, blanks) : 0;
-        add_little(&record, n, 4);
-        if (n) text_addn(&record, one, n);
-        fits = record.length <= most;
-    }
-    if (!fits) record.length = strlen(name);
-    if (!fits) memcpy(record.bytes, name, record.length);
-    send_record(fits ? 'A' : 'L', &record);
-    text_done(&record);
-    free(values);
-}
-
-/* For H5Aiterate2. */
-static herr_t send_named(hid_t object, const char *name, const H5A_info_t *info, void *context)
-{
-    (void)info, (void)context;
-    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
-    if (attribute < 0) return 0;
-    send_attribute(attribute);
-    H5Aclose(attribute);
-    return 0;
-}
 
 /* Where the values are; *note says why they cannot be read. */
 static char find_place(hid_t dataset, uint64_t bytes, uint64_t *offset, const char **note)
@@ -372,17 +299,17 @@ static void send_dataset(hid_t dataset)
     else if (!name) note = "its elements are no numbers";
     else place = find_place(dataset, bytes, &offset, &note);
     Text record = {0};
-    add_little(&record, big, 1);
+    hdf5_add_little(&record, big, 1);
     text_addc(&record, place);
-    add_little(&record, offset, 8);
-    add_little(&record, H5Dget_storage_size(dataset), 8);
-    add_little(&record, rank < 0 ? 0 : (uint64_t)rank, 1);
-    for (int i = 0; i < rank; i++) add_little(&record, dims[i], 8);
+    hdf5_add_little(&record, offset, 8);
+    hdf5_add_little(&record, H5Dget_storage_size(dataset), 8);
+    hdf5_add_little(&record, rank < 0 ? 0 : (uint64_t)rank, 1);
+    for (int i = 0; i < rank; i++) hdf5_add_little(&record, dims[i], 8);
     if (!name || rank < 0) name = "";
-    add_little(&record, strlen(name), 1);
+    hdf5_add_little(&record, strlen(name), 1);
     text_add(&record, name);
     text_add(&record, note);
-    send_record('D', &record);
+    hdf5_send('D', &record);
     text_done(&record);
 }
 
@@ -444,13 +371,13 @@ static void send_object(Walk *walk, hid_t file, const char *path)
     Text record = {0};
     text_addc(&record, object < 0 ? 2 : kind == H5I_DATASET);
     text_add(&record, path);
-    send_record('O', &record);
+    hdf5_send('O', &record);
     text_done(&record);
     if (object < 0) return;
-    bool whole = H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, send_named, NULL) >= 0;
+    bool whole = H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, hdf5_send_attribute, NULL) >= 0;
     if (kind == H5I_DATASET) send_dataset(object);
     else whole = push_links(walk, object, path) && whole;
-    if (!whole) send_record('F', NULL);
+    if (!whole) hdf5_send('F', NULL);
     H5Oclose(object);
 }
 
@@ -466,7 +393,7 @@ static void list_objects(hid_t file)
         if (!is_met(&walk, next.address)) send_object(&walk, file, next.path);
         free(next.path);
     }
-    send_record('Z', NULL);
+    hdf5_send('Z', NULL);
 }
 
 /* -- Values ---------------------------------------------------------------------------- */
@@ -568,7 +495,7 @@ void hdf5_run(void *context)
     H5Pset_driver(list, H5FDregister(&driver_class), &info);
     hid_t file = H5Fopen("file", H5F_ACC_RDONLY, list);
     if (task->path) {
-        if (file >= 0 && send_values(file, task)) send_record('Z', NULL);
+        if (file >= 0 && send_values(file, task)) hdf5_send('Z', NULL);
         else send_failure(file, task);
     } else if (file < 0) {
         send_error("libhdf5 cannot open it", last_reason());

@@ -1,5 +1,5 @@
 /* What libhdf5 is asked to do, and always in a child process (source/child.h): it is not safe on
- * hostile files. This header knows nothing of the library, and nothing but hdf5_child.c does.
+ * hostile files. This header knows nothing of the library, and nothing but hdf5_child*.c does.
  *
  * What the child writes is a row of records, little-endian:
  *
@@ -7,6 +7,8 @@
  *
  *   'O'  u8 0 for a group, 1 for a dataset, 2 for what cannot be opened | its path, "" for the root
  *   'A'  u16 n, name | u32 count | count × (u32 n, text)      a text attribute of the object
+ *   'N'  u16 n, name | u8 type | u8 1 for a list | u64 count | the first 64 of count × u64
+ *        a numeric one; type: 'i' 'u' integers, 'f' f64 that were f32 or less, 'd' f64, 'b' bools
  *   'D'  u8 big-endian | u8 place | u64 offset | u64 bytes in the file | u8 rank | rank × u64 size
  *        | u8 n, dtype by its name in dtype.h | note            the details of the dataset
  *   'V'  values, as they are in the file                       of the dataset that was asked for

@@ -419,22 +419,31 @@ static bool refuse_empty(Keras *keras, bool legacy)
                       "numbers%s", keras->hdf5->count, legacy ? " that a layer names" : "");
 }
 
-/* What the file says of itself: keras_version, backend, training_config. A long text is counted. */
+/* A text, a number, or a list of either; a long text is counted, and a long list. */
+static const Object *attribute_value(Arena *arena, const Hdf5Attribute *one)
+{
+    enum { TEXT_KEPT = 4096, ITEMS_KEPT = 64 };
+    if (one->numbers) return one->numbers;
+    if (one->count > ITEMS_KEPT) return object_far_list(arena, one->count, "strings");
+    Object *list = object_new(arena, OBJ_LIST);
+    for (uint32_t i = 0; i < one->count; i++) {
+        size_t n = strlen(one->values[i]);
+        object_push(arena, list, n <= TEXT_KEPT ? object_str(arena, one->values[i])
+                                                : object_far_text(arena, n));
+    }
+    return one->count == 1 ? list->list.items[0] : list;
+}
+
+/* What the file says of itself: keras_version, backend, training_config. Not what lists the layers,
+ * which the names of the tensors tell. */
 static void add_attributes(const Keras *keras, const char *group, StateDict *dict)
 {
-    enum { TEXT_SHOWN = 4096 };
     const Hdf5Object *object = hdf5_find(keras->hdf5, group);
     for (const Hdf5Attribute *one = object ? object->attributes : NULL; one; one = one->next) {
-        bool known = one->count != 1;        /* Keras says some at the top and in the group */
-        for (size_t i = 0; !known && i < dict_metadata_count(dict); i++)
-            known = strcmp(dict_metadata(dict, i).key, one->name) == 0;
-        if (known) continue;
-        Text value = {0};
-        size_t n = strlen(one->values[0]);
-        if (n <= TEXT_SHOWN) text_add(&value, one->values[0]);
-        else text_addf(&value, "[%zu bytes of text]", n);
-        dict_add_metadata(dict, one->name, text_string(&value));
-        text_done(&value);
+        /* Keras says some at the top and in the group */
+        bool layers = has_prefix(one->name, "layer_names") || has_prefix(one->name, "weight_names");
+        if (layers || dict_metadata_find(dict, one->name)) continue;
+        dict_add_metadata_object(dict, one->name, attribute_value(dict_arena(dict), one));
     }
 }
 

@@ -72,6 +72,17 @@ static const struct { uint8_t kind, width, n; } heads[] = {
     [0x1F] = {MSG_MAP, 4, 0},
 };
 
+/* The number behind the head as it stands there: its bits. */
+static double real_of(uint64_t bits, size_t width)
+{
+    uint32_t low = (uint32_t)bits;
+    float narrow;
+    double wide;
+    memcpy(&narrow, &low, sizeof narrow);
+    memcpy(&wide, &bits, sizeof wide);
+    return width == 4 ? (double)narrow : wide;
+}
+
 static bool finish(MsgReader *reader, MsgItem *item, MsgKind kind, size_t width, Error *err)
 {
     switch (kind) {
@@ -81,6 +92,7 @@ static bool finish(MsgReader *reader, MsgItem *item, MsgKind kind, size_t width,
         /* from `width` bytes to 64 bits, the sign carried on */
         if (width && width < 8 && item->n >> (8 * width - 1)) item->n |= UINT64_MAX << 8 * width;
         break;
+    case MSG_FLOAT: item->number = real_of(item->n, width); break;
     default: break;
     }
     item->kind = kind;

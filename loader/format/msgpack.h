@@ -26,7 +26,9 @@ typedef struct MsgItem {
     int8_t type;             /* of an EXT */
     uint64_t where;          /* byte of its head in the source */
     uint64_t n;              /* STR, BIN, EXT: bytes; LIST: items; MAP: pairs, each a key and a
-                                value; UINT: the number; INT: the same as two's complement */
+                                value; UINT: the number; INT: the same as two's complement; BOOL:
+                                0 or 1 */
+    double number;           /* FLOAT */
     uint64_t data;           /* STR, BIN, EXT: where the bytes start */
 } MsgItem;
 

@@ -442,10 +442,7 @@ static void add_containers(Model *model)
     if (!model->constants.count) return;
     StateDict *constants = dict_new();
     fill_dict(model, &model->constants, constants);
-    for (size_t i = 0; i < dict_metadata_count(model->dict); i++) {
-        MetadataItem item = dict_metadata(model->dict, i);
-        dict_add_metadata(constants, item.key, item.value);
-    }
+    dict_copy_metadata(constants, model->dict);
     checkpoint_add_container(checkpoint, "constants", constants, 0, false);
 }
 

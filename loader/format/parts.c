@@ -117,8 +117,7 @@ static StateDict *adopt_dict(Parts *parts, Part *part, const StateDict *dict, Ar
         const Tensor tensor = part_tensor(parts, part, dict_at(dict, i), arena);
         dict_add(copy, &tensor);
     }
-    for (size_t i = 0; i < dict_metadata_count(dict); i++)
-        dict_add_metadata(copy, dict_metadata(dict, i).key, dict_metadata(dict, i).value);
+    dict_copy_metadata(copy, dict);
     dict_set_torch_metadata(copy, dict_torch_metadata(dict));
     dict_set_ordered(copy, dict_is_ordered(dict));
     return copy;

@@ -471,8 +471,7 @@ static void finish_union(Index *index, Union *whole, bool torch)
         file_bytes += checkpoint_file_bytes(index->shards[i].part.checkpoint);
         part_keep(&index->shards[i].part, whole->checkpoint);
     }
-    for (size_t i = 0; i < dict_metadata_count(first); i++)
-        dict_add_metadata(whole->dict, dict_metadata(first, i).key, dict_metadata(first, i).value);
+    dict_copy_metadata(whole->dict, first);
     dict_set_ordered(whole->dict, torch && !is_sorted(index));
     checkpoint_set_file_bytes(whole->checkpoint, file_bytes);
     checkpoint_add_container(whole->checkpoint, "", whole->dict, 0, false);

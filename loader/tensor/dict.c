@@ -5,13 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One value, and as text. */
+typedef struct Entry {
+    MetadataItem item;
+    const Object *object;
+} Entry;
+
 struct StateDict {
     unsigned refs;               /* not atomic, as a checkpoint's */
     Arena *arena;                /* what the records point to; owned */
     Tensor *tensors;             /* owned */
     size_t count, room;          /* of tensors */
     NameMap index;               /* name → index of tensors */
-    MetadataItem *metadata;      /* owned; strings in the arena */
+    Entry *metadata;             /* owned; what it points to in the arena */
     size_t metadata_count, metadata_room;
     const Object *torch_metadata;    /* borrowed from the checkpoint's tree; NULL: none */
     bool alphabetical;           /* the order says nothing about definition */
@@ -132,23 +138,64 @@ size_t dict_metadata_count(const StateDict *dict)
 
 MetadataItem dict_metadata(const StateDict *dict, size_t index)
 {
-    return dict->metadata[index];
+    return dict->metadata[index].item;
+}
+
+const Object *dict_metadata_object(const StateDict *dict, size_t index)
+{
+    return dict->metadata[index].object;
 }
 
 /* Linear: there are a handful, and of long ones one is asked for. */
+static const Entry *find_entry(const StateDict *dict, const char *key)
+{
+    for (size_t i = 0; i < dict->metadata_count; i++)
+        if (strcmp(dict->metadata[i].item.key, key) == 0) return &dict->metadata[i];
+    return NULL;
+}
+
 const char *dict_metadata_find(const StateDict *dict, const char *key)
 {
-    for (size_t i = 0; i < dict_metadata_count(dict); i++)
-        if (strcmp(dict_metadata(dict, i).key, key) == 0) return dict_metadata(dict, i).value;
-    return NULL;
+    const Entry *entry = find_entry(dict, key);
+    return entry ? entry->item.value : NULL;
+}
+
+const Object *dict_metadata_find_object(const StateDict *dict, const char *key)
+{
+    const Entry *entry = find_entry(dict, key);
+    return entry ? entry->object : NULL;
 }
 
 void dict_add_metadata(StateDict *dict, const char *key, const char *value)
 {
+    dict_add_metadata_object(dict, key, object_str(dict->arena, value));
+}
+
+/* A text is its own text. */
+void dict_add_metadata_object(StateDict *dict, const char *key, const Object *object)
+{
+    Text text = {0};
+    const char *value = object->bytes.text;
+    if (object->kind != OBJ_STR) {
+        object_plain(object, &text);
+        value = arena_strdup(dict->arena, text_string(&text));
+        text_done(&text);
+    }
     dict->metadata = mem_grow(dict->metadata, &dict->metadata_room, dict->metadata_count + 1,
                               sizeof *dict->metadata);
     dict->metadata[dict->metadata_count++] =
-        (MetadataItem){arena_strdup(dict->arena, key), arena_strdup(dict->arena, value)};
+        (Entry){{arena_strdup(dict->arena, key), value}, object};
+}
+
+/* Texts are copied; other objects stay the other dict's, of which whoever calls keeps a hold. */
+void dict_copy_metadata(StateDict *dict, const StateDict *from)
+{
+    for (size_t i = 0; i < from->metadata_count; i++) {
+        const Entry *entry = &from->metadata[i];
+        if (entry->object->kind == OBJ_STR)
+            dict_add_metadata(dict, entry->item.key, entry->item.value);
+        else dict_add_metadata_object(dict, entry->item.key, entry->object);
+    }
 }
 
 const Object *dict_torch_metadata(const StateDict *dict)

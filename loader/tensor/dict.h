@@ -37,11 +37,21 @@ uint64_t dict_values(const StateDict *dict);     /* sum of tensor_count */
 bool dict_is_ordered(const StateDict *dict);
 void dict_set_ordered(StateDict *dict, bool ordered);
 
-/* `__metadata__` of a safetensors file; empty elsewhere. In file order. */
+/* What the file says of itself besides: `__metadata__` of safetensors (texts), the keys of GGUF, the
+ * attributes of HDF5, what stands beside Flax's arrays. In file order. */
 size_t dict_metadata_count(const StateDict *dict);
 MetadataItem dict_metadata(const StateDict *dict, size_t index);
+/* The value with its type; of a long one, FAR, only how long it is. */
+const Object *dict_metadata_object(const StateDict *dict, size_t index);
 const char *dict_metadata_find(const StateDict *dict, const char *key);    /* NULL if none */
+/* The same, with its type. */
+const Object *dict_metadata_find_object(const StateDict *dict, const char *key);
 void dict_add_metadata(StateDict *dict, const char *key, const char *value);   /* copied */
+/* A value that is no text as well: object_plain says it as one. The key is copied; the object must
+ * live as long as the dict (dict_arena). */
+void dict_add_metadata_object(StateDict *dict, const char *key, const Object *object);
+/* All of another dict's, to the end. */
+void dict_copy_metadata(StateDict *dict, const StateDict *from);
 /* PyTorch's `_metadata` (a dict: module name to {'version': n}); NULL when there is none. */
 const Object *dict_torch_metadata(const StateDict *dict);
 void dict_set_torch_metadata(StateDict *dict, const Object *metadata);

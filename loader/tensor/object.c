@@ -3,7 +3,11 @@
 #include "loader/tensor/object.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "loader/core/little.h"
 
 /* Zeroed: a new collection is empty, a new CALL needs its ObjectCall. */
 Object *object_new(Arena *arena, ObjectKind kind)
@@ -27,6 +31,82 @@ Object *object_int(Arena *arena, int64_t integer)
     Object *object = object_new(arena, OBJ_INT);
     object->integer = integer;
     return object;
+}
+
+Object *object_text(Arena *arena, const void *bytes, size_t n)
+{
+    Object *object = object_new(arena, OBJ_STR);
+    object->bytes.text = name_hold(arena, bytes, n);
+    object->bytes.n = strlen(object->bytes.text);
+    return object;
+}
+
+Object *object_bool(Arena *arena, bool boolean)
+{
+    Object *object = object_new(arena, OBJ_BOOL);
+    object->boolean = boolean;
+    return object;
+}
+
+Object *object_float(Arena *arena, double number)
+{
+    Object *object = object_new(arena, OBJ_FLOAT);
+    object->number = number;
+    return object;
+}
+
+Object *object_float32(Arena *arena, float number)
+{
+    char digits[32];
+    for (int precision = 6; precision < 9; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, (double)number);
+        if (strtof(digits, NULL) == number) return object_float(arena, strtod(digits, NULL));
+    }
+    return object_float(arena, (double)number);
+}
+
+/* Two's complement: the ninth byte, 0, is the sign. */
+Object *object_uint(Arena *arena, uint64_t number)
+{
+    if (number <= INT64_MAX) return object_int(arena, (int64_t)number);
+    Object *object = object_new(arena, OBJ_BIGINT);
+    char *bytes = arena_alloc(arena, 9);
+    for (unsigned i = 0; i < 8; i++) bytes[i] = (char)(number >> 8 * i);
+    object->bytes.text = bytes;
+    object->bytes.n = 9;
+    return object;
+}
+
+static Object *make_far(Arena *arena, FarKind kind, uint64_t n)
+{
+    Object *object = object_new(arena, OBJ_FAR);
+    object->call_kind = (uint8_t)kind;
+    object->far.n = n;
+    return object;
+}
+
+Object *object_far_text(Arena *arena, uint64_t n)
+{
+    return make_far(arena, FAR_TEXT, n);
+}
+
+Object *object_far_bytes(Arena *arena, uint64_t n)
+{
+    return make_far(arena, FAR_BYTES, n);
+}
+
+Object *object_far_list(Arena *arena, uint64_t n, const char *many)
+{
+    Object *object = make_far(arena, FAR_LIST, n);
+    object->far.many = many;
+    return object;
+}
+
+bool object_as_uint(const Object *object, uint64_t *out)
+{
+    if (object->kind != OBJ_BIGINT || object->bytes.n != 9 || object->bytes.text[8]) return false;
+    *out = little_read((const unsigned char *)object->bytes.text, 8);
+    return true;
 }
 
 /* Room doubles in the arena; the arrays left behind are together no larger than the new one. */
@@ -183,8 +263,18 @@ static void show_call(const Object *object, Text *out)
 /* Left in the file: only how much it is. */
 static void show_far(const Object *object, Text *out)
 {
-    static const char *const names[] = {"bytes", "bytearray", "text", "bytes"};
-    text_addf(out, "%s (%" PRIu64 ")", names[object->call_kind], object->far.n);
+    static const char *const names[] = {"bytes", "bytearray", "text", "bytes", "list"};
+    text_addf(out, "%s (%" PRIu64 "%s%s)", names[object->call_kind], object->far.n,
+              object->call_kind == FAR_LIST ? " " : "",
+              object->call_kind == FAR_LIST ? object->far.many : "");
+}
+
+/* Digits for those that 64 bits hold; of longer ones they would take arithmetic nobody needs. */
+static void show_bigint(const Object *object, Text *out)
+{
+    uint64_t number;
+    if (object_as_uint(object, &number)) text_addf(out, "int %" PRIu64, number);
+    else text_addf(out, "int of %zu bytes", object->bytes.n);
 }
 
 /* A storage of torch with its class and size, or ('module', class, file, source): a class of the
@@ -213,8 +303,7 @@ void object_show(const Object *object, Text *out)
     case OBJ_NONE: text_add(out, "None"); break;
     case OBJ_BOOL: text_add(out, object->boolean ? "True" : "False"); break;
     case OBJ_INT: text_addf(out, "int %" PRId64, object->integer); break;
-    /* its digits would take arithmetic that nobody needs */
-    case OBJ_BIGINT: text_addf(out, "int of %zu bytes", object->bytes.n); break;
+    case OBJ_BIGINT: show_bigint(object, out); break;
     case OBJ_FLOAT: show_real(object->number, out); break;
     case OBJ_STR: show_text(object, out); break;
     case OBJ_BYTES: show_sized("bytes", object->bytes.n, out); break;
@@ -234,4 +323,49 @@ void object_show(const Object *object, Text *out)
     case OBJ_PERSID: show_persid(object, out); break;
     case OBJ_TENSOR: text_add(out, "tensor"); break;
     }
+}
+
+/* Without its type. Lists of metadata hold no lists. */
+static void plain_item(const Object *object, Text *out)
+{
+    char digits[32];
+    uint64_t number;
+    switch ((ObjectKind)object->kind) {
+    case OBJ_NONE: text_add(out, "null"); break;
+    case OBJ_BOOL: text_add(out, object->boolean ? "true" : "false"); break;
+    case OBJ_INT: text_addf(out, "%" PRId64, object->integer); break;
+    case OBJ_FLOAT:
+        show_float(object->number, digits);
+        text_add(out, digits);
+        break;
+    case OBJ_STR: text_addn(out, object->bytes.text, object->bytes.n); break;
+    case OBJ_FAR:
+        text_addf(out, "[%" PRIu64 " %s]", object->far.n,
+                  object->call_kind == FAR_LIST   ? object->far.many
+                  : object->call_kind == FAR_TEXT ? "bytes of text"
+                                                  : "bytes");
+        break;
+    case OBJ_BIGINT:
+        if (object_as_uint(object, &number)) text_addf(out, "%" PRIu64, number);
+        else object_show(object, out);
+        break;
+    default: object_show(object, out); break;
+    }
+}
+
+void object_plain(const Object *object, Text *out)
+{
+    if (object->kind != OBJ_LIST) {
+        plain_item(object, out);
+        return;
+    }
+    text_addc(out, '[');
+    for (size_t i = 0; i < object->list.count; i++) {
+        const Object *item = object->list.items[i];
+        if (i) text_add(out, ", ");
+        if (item->kind == OBJ_STR) text_addc(out, '"');
+        plain_item(item, out);
+        if (item->kind == OBJ_STR) text_addc(out, '"');
+    }
+    text_addc(out, ']');
 }

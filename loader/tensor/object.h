@@ -18,7 +18,7 @@ typedef enum ObjectKind {
     OBJ_BIGINT,      /* beyond i64: `bytes`, two's complement, little-endian */
     OBJ_FLOAT, OBJ_STR,
     OBJ_BYTES, OBJ_BYTEARRAY,
-    OBJ_FAR,         /* bytes or text so long that they were left in the file: `far` */
+    OBJ_FAR,         /* so long that it was left in the file (bytes, text, a list): `far` */
     OBJ_TUPLE, OBJ_LIST, OBJ_SET, OBJ_FROZENSET,
     OBJ_DICT,        /* items are key, value, key, value … */
     OBJ_GLOBAL,      /* a class or function by name: `global` */
@@ -32,8 +32,8 @@ typedef enum ObjectKind {
 typedef enum CallKind { CALL_REDUCE, CALL_NEWOBJ, CALL_NEWOBJ_EX, CALL_INST } CallKind;
 
 /* What a FAR node would be, were it in memory: its `call_kind`. A Python 2 str is text or bytes,
- * which only its content tells. */
-typedef enum FarKind { FAR_BYTES, FAR_BYTEARRAY, FAR_TEXT, FAR_PYTHON2 } FarKind;
+ * which only its content tells; lists are left in metadata only, never in a pickle. */
+typedef enum FarKind { FAR_BYTES, FAR_BYTEARRAY, FAR_TEXT, FAR_PYTHON2, FAR_LIST } FarKind;
 
 typedef struct Object Object;
 struct Tensor;
@@ -62,8 +62,9 @@ struct Object {
         /* STR: a held name; n its length. `at`: where the same bytes lie raw in the pickle's
          * source (text: as UTF-8); 0 where they are escaped in it, or come from elsewhere. */
         struct { const char *text; size_t n; uint64_t at; } bytes;
-        struct { uint64_t at, n; bool taken; } far;   /* place in the pickle's source; whether
-                                                         the values of a tensor lie there */
+        /* Place in the pickle's source, or what the items of a LIST are called ("strings"); bytes,
+         * or items; whether the values of a tensor lie there. */
+        struct { union { uint64_t at; const char *many; }; uint64_t n; bool taken; } far;
         struct { Object **items; size_t count, room; } list;  /* TUPLE … DICT, PERSID */
         /* PERSID, over `list`: where its bytes are, once the reader knows them; else NULL. */
         struct { Object **id; size_t id_count; const struct Storage *storage; } persid;
@@ -106,7 +107,26 @@ bool object_is_call(const Object *object, const char *module, const char *name);
  * *text is STR or BYTES. False for any other node. */
 bool object_source(const Object *object, const Object **class, const Object **file,
                    const Object **text);
+/* The bytes, copied, as text: what is no name either way is held (text.h). */
+Object *object_text(Arena *arena, const void *bytes, size_t n);
+Object *object_bool(Arena *arena, bool boolean);
+Object *object_float(Arena *arena, double number);
+/* The number that people wrote, 1e-05 and not 9.999999747378752e-06: the one of the fewest digits that
+ * is the same as an f32. */
+Object *object_float32(Arena *arena, float number);
+/* An int of 64 bits without a sign: INT, or a BIGINT of nine bytes. */
+Object *object_uint(Arena *arena, uint64_t number);
+/* Text or bytes of that length, or a list of n items called `many` (constant): no more is known. */
+Object *object_far_text(Arena *arena, uint64_t n);
+Object *object_far_bytes(Arena *arena, uint64_t n);
+Object *object_far_list(Arena *arena, uint64_t n, const char *many);
+/* What a BIGINT is, when 64 bits without a sign hold it. */
+bool object_as_uint(const Object *object, uint64_t *out);
+
 /* A short description for people: `int 6`, `str "adam"`, `dict (3)`, `numpy.dtype object`. */
 void object_show(const Object *object, Text *out);
+/* The bare value of what metadata hold: text as it is, 6, 0.1, true, null, [1, "a"]; of what is FAR
+ * how much it is, in brackets. Other nodes as object_show has them. */
+void object_plain(const Object *object, Text *out);
 
 #endif

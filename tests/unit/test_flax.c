@@ -98,14 +98,26 @@ static void expect_counted(const Tensor *tensor, double first)
 
 /* -- What flax wrote ------------------------------------------------------------------- */
 
-/* A step and a name beside the arrays are metadata; other kinds, and long texts, are not. */
+/* What stands beside the arrays keeps its type; of long texts and of bytes there is the length. */
 static void test_plain_values_are_metadata(void **state)
 {
     (void)state;
     Text file = {0};
-    text_addc(&file, (char)0x85);
+    text_addc(&file, (char)0x8B);
     add_text(&file, "w");
     add_array(&file, "float32", 1, (const unsigned[]){2}, 8);
+    add_text(&file, "rate");
+    text_addn(&file, "\xCB\x3F\xB9\x99\x99\x99\x99\x99\x9A", 9);
+    add_text(&file, "half");
+    text_addn(&file, "\xCA\x3F\x00\x00\x00", 5);
+    add_text(&file, "none");
+    text_addc(&file, (char)0xC0);
+    add_text(&file, "huge");
+    text_addn(&file, "\xCF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 9);
+    add_text(&file, "pair");
+    text_addn(&file, "\xC7\x13\x02\x92\xCB\x3F\xF0\0\0\0\0\0\0\xCB\xC0\0\0\0\0\0\0\0", 22);
+    add_text(&file, "raw");
+    text_addn(&file, "\xC4\x02xy", 4);
     add_text(&file, "step");
     text_addc(&file, 7);
     add_text(&file, "less");
@@ -116,13 +128,37 @@ static void test_plain_values_are_metadata(void **state)
     text_addc(&file, (char)0xC3);
     Checkpoint *checkpoint = must_open(&file);
     const StateDict *dict = checkpoint_find_container(checkpoint, "")->dict;
-    assert_int_equal(dict_metadata_count(dict), 3);
-    static const MetadataItem wanted[] = {{"step", "7"}, {"less", "-5"}, {"name", "tiny"}};
+    static const struct { MetadataItem item; ObjectKind kind; } wanted[] = {
+        {{"rate", "0.1"}, OBJ_FLOAT}, {{"half", "0.5"}, OBJ_FLOAT}, {{"none", "null"}, OBJ_NONE},
+        {{"huge", "18446744073709551615"}, OBJ_BIGINT}, {{"pair", "[1.0, -2.0]"}, OBJ_LIST},
+        {{"raw", "[2 bytes]"}, OBJ_FAR}, {{"step", "7"}, OBJ_INT}, {{"less", "-5"}, OBJ_INT},
+        {{"name", "tiny"}, OBJ_STR}, {{"on", "true"}, OBJ_BOOL}};
+    assert_int_equal(dict_metadata_count(dict), countof(wanted));
     for (size_t i = 0; i < countof(wanted); i++) {
-        assert_string_equal(dict_metadata(dict, i).key, wanted[i].key);
-        assert_string_equal(dict_metadata(dict, i).value, wanted[i].value);
+        assert_string_equal(dict_metadata(dict, i).key, wanted[i].item.key);
+        assert_string_equal(dict_metadata(dict, i).value, wanted[i].item.value);
+        assert_int_equal(dict_metadata_object(dict, i)->kind, wanted[i].kind);
     }
+    assert_true(dict_metadata_find_object(dict, "rate")->number == 0.1);
     checkpoint_unref(checkpoint);
+}
+
+/* A complex number whose payload is something else, or more. */
+static void test_a_complex_number_that_is_none(void **state)
+{
+    (void)state;
+    static const struct { const char *bytes; size_t n; } bad[] = {
+        {"\xD4\x02\x07", 3}, {"\xD6\x02\x92\x01\x02\xC0", 6}, {"\xC7\x01\x02\x90", 4},
+        {"\xC7\x14\x02\x92\xCB\x3F\xF0\0\0\0\0\0\0\xCB\xC0\0\0\0\0\0\0\0\xC0", 23}};
+    for (size_t i = 0; i < countof(bad); i++) {
+        Text file = {0};
+        text_addc(&file, (char)0x82);
+        add_text(&file, "w");
+        add_array(&file, "float32", 1, (const unsigned[]){2}, 8);
+        add_text(&file, "pair");
+        text_addn(&file, bad[i].bytes, bad[i].n);
+        refuse(&file, ERR_FORMAT, "complex number is no list of two numbers");
+    }
 }
 
 static void test_a_model(void **state)
@@ -532,6 +568,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_values_are_metadata),
+        cmocka_unit_test(test_a_complex_number_that_is_none),
         cmocka_unit_test(test_a_model),
         cmocka_unit_test(test_a_training_state),
         cmocka_unit_test(test_arrays_in_chunks_are_one),

@@ -127,6 +127,9 @@ static void test_keys_of_every_type(void **state)
         {"a.few", "[1, 2, 3]"}, {"a.words", "[\"eins\", \"zwei\"]"},
         {"tokenizer.ggml.tokens", "[500 strings]"}, {"tokenizer.ggml.scores", "[100 f32]"},
     };
+    static const ObjectKind kinds[] = {
+        OBJ_STR, OBJ_INT, OBJ_INT, OBJ_INT, OBJ_INT, OBJ_INT, OBJ_INT, OBJ_BIGINT, OBJ_INT,
+        OBJ_FLOAT, OBJ_FLOAT, OBJ_BOOL, OBJ_BOOL, OBJ_STR, OBJ_LIST, OBJ_LIST, OBJ_FAR, OBJ_FAR};
     Checkpoint *checkpoint = open_path_as("gguf", "tests/data/gguf/keys.gguf");
     assert_string_equal(checkpoint_format(checkpoint), "gguf");
     assert_int_equal(dict_count(dict_of(checkpoint)), 0);
@@ -134,7 +137,11 @@ static void test_keys_of_every_type(void **state)
     for (size_t i = 0; i < countof(expected); i++) {
         assert_string_equal(dict_metadata(dict_of(checkpoint), i).key, expected[i][0]);
         assert_string_equal(dict_metadata(dict_of(checkpoint), i).value, expected[i][1]);
+        assert_int_equal(dict_metadata_object(dict_of(checkpoint), i)->kind, kinds[i]);
     }
+    const Object *few = dict_metadata_find_object(dict_of(checkpoint), "a.few");
+    assert_int_equal(few->list.items[2]->integer, 3);
+    assert_true((float)dict_metadata_find_object(dict_of(checkpoint), "a.f32")->number == 1e-5f);
     assert_int_equal(checkpoint_finding_count(checkpoint), 0);
     checkpoint_unref(checkpoint);
 }

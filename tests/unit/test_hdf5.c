@@ -343,6 +343,70 @@ static void test_attribute_that_claims_more(void **state)
     contradicts(&answer);
 }
 
+/* One numeric attribute: what it says, and what follows. */
+static void add_numbers(Text *answer, char type, unsigned list, uint64_t count, unsigned given,
+                        uint64_t bits)
+{
+    Text payload = {0};
+    add_object(answer, 0, "");
+    add_little(&payload, 1, 2);
+    text_addc(&payload, 'n');
+    text_addc(&payload, type);
+    add_little(&payload, list, 1);
+    add_little(&payload, count, 8);
+    for (unsigned i = 0; i < given; i++) add_little(&payload, bits, 8);
+    add_record(answer, 'N', &payload);
+    text_done(&payload);
+}
+
+static void test_numbers_that_contradict_themselves(void **state)
+{
+    (void)state;
+    Text answer = {0};
+    add_numbers(&answer, 'i', 0, 2, 2, 0);       /* two, and no list */
+    contradicts(&answer);
+    add_numbers(&answer, 'i', 0, 0, 0, 0);       /* none, and no list */
+    contradicts(&answer);
+    add_numbers(&answer, 'x', 1, 1, 1, 0);       /* of no type */
+    contradicts(&answer);
+    add_numbers(&answer, 'u', 1, 3, 2, 0);       /* fewer than it says */
+    contradicts(&answer);
+    add_numbers(&answer, 'd', 1, 2, 3, 0);       /* more */
+    contradicts(&answer);
+    add_numbers(&answer, 'd', 1, UINT64_MAX, 65, 0);     /* more than are sent */
+    contradicts(&answer);
+    Text payload = {0};
+    add_little(&payload, 1, 2);
+    text_add(&payload, "ni");
+    add_record(&answer, 'N', &payload);          /* of nothing */
+    contradicts(&answer);
+    add_object(&answer, 0, "");
+    add_record(&answer, 'N', &payload);          /* cut short */
+    contradicts(&answer);
+    text_done(&payload);
+}
+
+static void test_numbers_keep_their_types(void **state)
+{
+    (void)state;
+    static const struct { const char *key, *value; ObjectKind kind; } wanted[] = {
+        {"epoch", "12", OBJ_INT}, {"small", "-3", OBJ_INT}, {"swapped", "258", OBJ_INT},
+        {"huge", "18446744073709551615", OBJ_BIGINT}, {"rate", "0.1", OBJ_FLOAT},
+        {"epsilon", "1e-05", OBJ_FLOAT}, {"trained", "true", OBJ_BOOL},
+        {"sizes", "[8, 16, 32]", OBJ_LIST}, {"flags", "[true, false]", OBJ_LIST},
+        {"words", "[\"a\", \"b\"]", OBJ_LIST}, {"many", "[100 numbers]", OBJ_FAR},
+        {"empty", "[]", OBJ_LIST}};
+    if (!hdf5_is_built()) skip();
+    Checkpoint *checkpoint = open_path_as("hdf5", "tests/data/keras/attributes.h5");
+    const StateDict *dict = checkpoint_find_container(checkpoint, "")->dict;
+    assert_int_equal(dict_metadata_count(dict), countof(wanted));
+    for (size_t i = 0; i < countof(wanted); i++) {
+        assert_string_equal(dict_metadata_find(dict, wanted[i].key), wanted[i].value);
+        assert_int_equal(dict_metadata_find_object(dict, wanted[i].key)->kind, wanted[i].kind);
+    }
+    checkpoint_unref(checkpoint);
+}
+
 static void test_records_of_no_kind(void **state)
 {
     (void)state;
@@ -616,6 +680,8 @@ int main(void)
         cmocka_unit_test(test_object_twice),
         cmocka_unit_test(test_details_of_nothing),
         cmocka_unit_test(test_attribute_that_claims_more),
+        cmocka_unit_test(test_numbers_that_contradict_themselves),
+        cmocka_unit_test(test_numbers_keep_their_types),
         cmocka_unit_test(test_records_of_no_kind),
         cmocka_unit_test(test_errors_of_the_library_are_shown_escaped),
         cmocka_unit_test(test_legacy_file),

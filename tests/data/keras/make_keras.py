@@ -63,6 +63,24 @@ def legacy():
         file.create_dataset("conv1/left_over", data=np.ones(1, "f4"))
 
 
+def attributes():
+    """What HDF5 can say beside the weights."""
+    with h5py.File(path("attributes.h5"), "w") as file:
+        file.create_dataset("w", data=np.arange(3, dtype="f4"))
+        file.attrs["epoch"] = 12
+        file.attrs["small"] = np.int8(-3)
+        file.attrs["huge"] = np.uint64(2**64 - 1)
+        file.attrs["rate"] = 0.1
+        file.attrs["epsilon"] = np.float32(1e-5)
+        file.attrs["swapped"] = np.array(258, dtype=">i4")
+        file.attrs["trained"] = np.bool_(True)
+        file.attrs["sizes"] = np.array([8, 16, 32])
+        file.attrs["flags"] = np.array([True, False])
+        file.attrs["words"] = ["a", "b"]
+        file.attrs["many"] = np.arange(100)
+        file.attrs["empty"] = np.array([], dtype="f8")
+
+
 def theano():
     """Keras 1 on Theano: kernels OIHW, weights without a system in their names."""
     with h5py.File(path("theano.h5"), "w") as file:
@@ -103,5 +121,6 @@ def others():
 if __name__ == "__main__":
     keras3()
     legacy()
+    attributes()
     theano()
     others()
