@@ -77,8 +77,8 @@ static bool push_plain(lua_State *L, const Object *object)
     }
 }
 
-/* file["epoch"], file["llama.block_count"]: what stands beside the tensors, and lists of it; nil for
- * everything else. */
+/* file["epoch"], file["llama.block_count"]: what stands beside the tensors, and lists of it; nil
+ * for everything else. */
 static void push_object(lua_State *L, const Object *object)
 {
     const Object *list = object ? object_as_sequence(object) : NULL;

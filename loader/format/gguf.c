@@ -3,7 +3,8 @@
  * What GGML asks of them, and would refuse a file for: names of at most 63 bytes, at most 4 sizes,
  * rows of whole blocks, offsets that are multiples of the alignment and run on without a gap.
  * Here a tensor must have a name of its own, fill its blocks, lie inside the file and share no byte
- * with another; the rest becomes a finding, since the values can be read. */
+ * with another; one of an unknown type has the bytes up to the next. The rest becomes a finding,
+ * since the values can be read. */
 #include "loader/format/gguf.h"
 
 #include <inttypes.h>
@@ -32,6 +33,7 @@ typedef struct Place {
     uint64_t offset, bytes;
     Storage *storage;            /* its own; offset and bytes are set when all are known */
     const char *name;
+    bool unknown;                /* of a type whose blocks are not known: so are its bytes */
 } Place;
 
 /* All tensors of one file. */
@@ -40,6 +42,7 @@ typedef struct Places {
     size_t count, room;
     uint64_t data;               /* where the values start in the file */
     size_t long_names, high_ranks;   /* how many GGML would refuse */
+    size_t unknown;              /* how many are of an unknown type */
 } Places;
 
 /* NULL: a number that is not GGML's, or not any more. */
@@ -55,16 +58,18 @@ static const DTypeInfo *find_type(uint32_t number, DType *dtype)
     }
 }
 
-/* A type that was removed gets another remedy than one that may be new. */
-static bool refuse_type(GgufFile *file, const char *name, uint32_t number)
+/* What is said of a type that cannot be read. One record for each type would do, but this is not
+ * needed often. */
+static const Encoding *unknown_encoding(GgufFile *file, uint32_t number)
 {
+    Arena *arena = dict_arena(file->dict);
+    Encoding *encoding = arena_alloc(arena, sizeof *encoding);
+    const char *note = arena_printf(arena, "GGML's type %" PRIu32, number);
     for (size_t i = 0; i < countof(removed_types); i++)
         if (removed_types[i].number == number)
-            return fault_tensor(file->err, ERR_UNSUPPORTED, file->source->name, name,
-                                "type %s (%" PRIu32 "), which GGML has removed; quantize the model "
-                                "again with a current llama.cpp", removed_types[i].name, number);
-    return fault_tensor(file->err, ERR_UNSUPPORTED, file->source->name, name,
-                        "type %" PRIu32 " is none that tenon knows in GGUF", number);
+            note = arena_printf(arena, "%s, which GGML has removed", removed_types[i].name);
+    *encoding = (Encoding){.opaque = true, .note = note};
+    return encoding;
 }
 
 /* GGML counts from the fastest dimension; the dims are turned round. */
@@ -110,6 +115,7 @@ static bool measure(GgufFile *file, const Tensor *tensor, uint64_t *bytes)
     if (!tensor_check(tensor, &inner))
         return fault_tensor(file->err, inner.code, file->source->name, tensor->name, "%s",
                             inner.text);
+    if (tensor->dtype == DT_UNKNOWN) return true;
     int64_t row = tensor->rank ? tensor->dims[tensor->rank - 1] : 1;
     if (row % info->block)
         return fault_tensor(file->err, ERR_FORMAT, file->source->name, tensor->name,
@@ -132,9 +138,10 @@ static bool read_tensor(GgufFile *file, Places *places)
         !gguf_take_u32(file, &number, "a tensor's type") ||
         !gguf_take_u64(file, &place.offset, "a tensor's offset"))
         return false;
-    if (!find_type(number, &tensor.dtype)) return refuse_type(file, tensor.name, number);
+    place.unknown = !find_type(number, &tensor.dtype);
+    tensor.encoding = place.unknown ? unknown_encoding(file, number)
+                                    : find_encoding(file, tensor.dtype);
     if (!measure(file, &tensor, &place.bytes)) return false;
-    tensor.encoding = find_encoding(file, tensor.dtype);
     place.storage = arena_alloc(arena, sizeof *place.storage);
     place.name = tensor.name;
     tensor.storage = place.storage;
@@ -143,6 +150,7 @@ static bool read_tensor(GgufFile *file, Places *places)
     if (!dict_add(file->dict, &tensor))
         return fault_tensor(file->err, ERR_FORMAT, file->source->name, tensor.name,
                             "stands twice: readers would disagree about it");
+    places->unknown += place.unknown;
     places->long_names += strlen(tensor.name) > GGML_NAME_MAX;
     places->high_ranks += tensor.rank > GGML_RANK_MAX;
     places->items = mem_grow(places->items, &places->room, places->count + 1,
@@ -159,6 +167,41 @@ static bool pad(uint64_t n, uint64_t alignment, uint64_t *out)
     if (!sum_add(n, alignment - 1, out)) return false;
     *out &= ~(alignment - 1);
     return true;
+}
+
+static int compare_offsets(const void *left, const void *right)
+{
+    const uint64_t *a = left, *b = right;
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* The first offset behind `offset`, or `end`. */
+static uint64_t next_offset(const uint64_t *sorted, size_t count, uint64_t offset, uint64_t end)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sorted[middle] > offset) high = middle;
+        else low = middle + 1;
+    }
+    return low < count ? sorted[low] : end;
+}
+
+/* What is of an unknown type may reach up to the next tensor, or the end of the file. */
+static void guess_bytes(const GgufFile *file, const Places *places)
+{
+    uint64_t *offsets = mem_alloc(places->count * sizeof *offsets);
+    uint64_t size = file->source->size;
+    uint64_t end = size > places->data ? size - places->data : 0;
+    for (size_t i = 0; i < places->count; i++) offsets[i] = places->items[i].offset;
+    qsort(offsets, places->count, sizeof *offsets, compare_offsets);
+    for (size_t i = 0; i < places->count; i++) {
+        Place *place = &places->items[i];
+        if (!place->unknown || place->offset >= end) continue;
+        uint64_t next = next_offset(offsets, places->count, place->offset, end);
+        place->bytes = (next < end ? next : end) - place->offset;
+    }
+    free(offsets);
 }
 
 /* Inside the file; then its storage is complete. */
@@ -249,6 +292,13 @@ static void find_oddities(GgufFile *file, const Places *places, uint64_t end)
         checkpoint_find(file->checkpoint, FINDING_WARNING, "rank", NULL, NULL,
                         "%zu tensor(s) have more than %d dimensions: GGML refuses such a file",
                         places->high_ranks, GGML_RANK_MAX);
+    if (places->unknown)
+        checkpoint_find(file->checkpoint, FINDING_WARNING, "dtype", NULL,
+                        "quantize the model again with a current llama.cpp, or leave them out "
+                        "by a rule (NAME -> )",
+                        "%zu tensor%s of a type that tenon does not know, or that GGML has "
+                        "removed: listed, but not read", places->unknown,
+                        places->unknown == 1 ? " is" : "s are");
     if (pad(places->data + end, file->alignment, &last) && last < file->source->size)
         checkpoint_find(file->checkpoint, FINDING_WARNING, "trailing", NULL, NULL,
                         "%" PRIu64 " bytes stand behind the last tensor, from byte %" PRIu64 " on",
@@ -262,6 +312,7 @@ static bool place_tensors(GgufFile *file, Places *places)
     if (!pad(file->at, file->alignment, &places->data))
         return fault_file(file->err, ERR_FORMAT, file->source->name,
                           "'general.alignment' puts its values beyond 64 bits");
+    if (places->unknown) guess_bytes(file, places);
     for (size_t i = 0; i < places->count; i++)
         if (!settle(file, places, &places->items[i])) return false;
     find_gaps(file, places);

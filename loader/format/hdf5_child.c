@@ -1,5 +1,5 @@
-/* What calls libhdf5, with hdf5_child_attributes.c. Everything in it runs in a child process and may crash: it
- * frees nothing, and ends by child_write or by returning. */
+/* What calls libhdf5, with hdf5_child_attributes.c. Everything in it runs in a child process and
+ * may crash: it frees nothing, and ends by child_write or by returning. */
 #include "loader/format/hdf5_child.h"
 
 #ifdef HAVE_HDF5
@@ -374,7 +374,8 @@ static void send_object(Walk *walk, hid_t file, const char *path)
     hdf5_send('O', &record);
     text_done(&record);
     if (object < 0) return;
-    bool whole = H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, hdf5_send_attribute, NULL) >= 0;
+    bool whole =
+        H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, hdf5_send_attribute, NULL) >= 0;
     if (kind == H5I_DATASET) send_dataset(object);
     else whole = push_links(walk, object, path) && whole;
     if (!whole) hdf5_send('F', NULL);

@@ -1,5 +1,5 @@
-/* What the files of the child that calls libhdf5 share. For hdf5_child*.c only, and only where there
- * is libhdf5. */
+/* What the files of the child that calls libhdf5 share. For hdf5_child*.c only, and only where
+ * there is libhdf5. */
 #ifndef LOADER_FORMAT_HDF5_CHILD_PARTS_H
 #define LOADER_FORMAT_HDF5_CHILD_PARTS_H
 

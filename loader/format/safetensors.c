@@ -28,7 +28,10 @@
 #include "loader/format/json_source.h"
 #include "loader/format/safetensors_verify.h"
 
-enum { LENGTH_BYTES = 8 };   /* of N, a u64, little-endian */
+enum {
+    LENGTH_BYTES = 8,        /* of N, a u64, little-endian */
+    DTYPE_MAX = 24           /* bytes of a dtype's name, the closing NUL included */
+};
 
 /* What the next value of the header is, told by the key or list that stands before it. From
  * SLOT_TENSOR on the value belongs to a tensor's entry, which errors then name. */
@@ -65,12 +68,16 @@ typedef struct Header {
     Span *spans;             /* one a tensor, owned */
     size_t span_room;        /* of spans; there are as many as the dict has tensors */
     DType last_dtype;        /* runs of equal dtypes are looked up once */
-    char last_dtype_name[24];
+    char last_dtype_name[DTYPE_MAX];
+    const Encoding *last_encoding;   /* opaque, of a dtype that is not known; else NULL */
+    const char *first_unknown;   /* the first tensor of such a dtype; NULL: none */
+    size_t unknown;          /* how many there are */
     struct {                 /* the entry that is being read */
         const char *name;    /* in the arena */
         uint64_t where;      /* byte of its opening quote in the file */
         bool has_dtype, has_shape, has_offsets;  /* fields seen */
         DType dtype;
+        const Encoding *encoding;                /* NULL: none */
         unsigned rank, offset_count;             /* numbers read so far */
         int64_t dims[TENSOR_RANK_MAX];
         uint64_t offsets[2];
@@ -143,25 +150,41 @@ static bool read_number(void *context, const char *text, size_t n)
     return true;
 }
 
+/* Of a type that is not known the shape is, and how many bytes: it is listed, and never read. */
+static const Encoding *unknown_encoding(Header *header, const char *name)
+{
+    Text note = {0};
+    Encoding *encoding = arena_alloc(header->arena, sizeof *encoding);
+    text_add(&note, "elements of type ");
+    fault_quote(name, strlen(name), DTYPE_MAX, &note);
+    *encoding = (Encoding){.opaque = true,
+                           .note = arena_strdup(header->arena, text_string(&note))};
+    text_done(&note);
+    return encoding;
+}
+
 /* The name of the last dtype is compared first: 100,000 tensors have a handful of dtypes. */
 static bool read_dtype(Header *header, const char *text, size_t n)
 {
     char *last = header->last_dtype_name;
-    if (n < sizeof header->last_dtype_name && (memcmp(last, text, n) != 0 || last[n])) {
-        memcpy(last, text, n);
-        last[n] = '\0';
-        header->last_dtype = dtype_from_safetensors(last);
-    }
-    if (n >= sizeof header->last_dtype_name || header->last_dtype == DT_UNKNOWN) {
+    if (!n || n >= sizeof header->last_dtype_name || memchr(text, 0, n)) {
         Text shown = {0};
         fault_quote(text, n, 60, &shown);
-        fault_tensor(header->err, ERR_UNSUPPORTED, header->source->name, header->entry.name,
-                     "dtype '%s' is none that tenon knows in safetensors (byte %" PRIu64 ")",
-                     text_string(&shown), json_reader_position(header->json));
+        fault_tensor(header->err, ERR_FORMAT, header->source->name, header->entry.name,
+                     "'%s' is no name of a dtype (byte %" PRIu64 ")", text_string(&shown),
+                     json_reader_position(header->json));
         text_done(&shown);
         return false;
     }
+    if (memcmp(last, text, n) != 0 || last[n]) {
+        memcpy(last, text, n);
+        last[n] = '\0';
+        header->last_dtype = dtype_from_safetensors(last);
+        header->last_encoding =
+            header->last_dtype == DT_UNKNOWN ? unknown_encoding(header, last) : NULL;
+    }
     header->entry.dtype = header->last_dtype;
+    header->entry.encoding = header->last_encoding;
     return true;
 }
 
@@ -283,12 +306,14 @@ static bool add_tensor(Header *header)
         .name = header->entry.name,
         .dims = arena_copy(header->arena, header->entry.dims, header->entry.rank * sizeof(int64_t)),
         .storage = storage,
+        .encoding = header->entry.encoding,
         .dtype = header->entry.dtype,
         .rank = (uint8_t)header->entry.rank,
     };
     if (!dict_add(header->dict, &tensor))
         return refuse_entry(header, ERR_FORMAT,
                             "stands twice in the header: readers would disagree about it");
+    if (tensor.encoding && !header->unknown++) header->first_unknown = tensor.name;
     header->spans = mem_grow(header->spans, &header->span_room, index + 1, sizeof *header->spans);
     header->spans[index] = span;
     return true;
@@ -365,10 +390,12 @@ static bool check_tensor(const Header *header, const Span *span, const Tensor *t
                         "%s (byte %" PRIu64 ")", inner.text, span->where);
 }
 
-/* Shape and dtype must need exactly the bytes that the offsets give. */
+/* Shape and dtype must need exactly the bytes that the offsets give; of a dtype that is not known
+ * nobody can say. */
 static bool check_bytes(const Header *header, const Span *span)
 {
     const Tensor *tensor = dict_at(header->dict, span->tensor);
+    if (tensor->dtype == DT_UNKNOWN) return check_tensor(header, span, tensor);
     uint64_t bits = 1, given = span->end - span->begin;
     bool fits = true;
     for (unsigned i = 0; i < tensor->rank; i++)
@@ -476,6 +503,11 @@ static Checkpoint *open_safetensors(OpenContext *context, ByteSource *source, Er
         checkpoint = checkpoint_of_file(context->path, "safetensors", source);
         checkpoint_add_container(checkpoint, "", dict, 0, false);
         safetensors_verify(checkpoint, dict, header.data);
+        if (header.unknown)
+            checkpoint_find(checkpoint, FINDING_WARNING, "dtype", header.first_unknown,
+                            "leave them out by a rule (NAME -> )",
+                            "%zu tensor%s of a type that tenon does not know: listed, but not read",
+                            header.unknown, header.unknown == 1 ? " is" : "s are");
     } else {
         dict_unref(dict);
     }

@@ -78,6 +78,15 @@ bool build_shape(Build *b, const Object *size, const Object *stride)
     return true;
 }
 
+/* A type, or a class of storages, of which nothing is known but its name. */
+static void note_type(Build *b, const Object *node)
+{
+    Text what = {0};
+    object_show(node, &what);
+    build_opaque(b, arena_printf(b->file->arena, "elements of type %s", text_string(&what)));
+    text_done(&what);
+}
+
 /* The storage and the element at which the tensor starts in it; the dtype is the storage's
  * unless the tensor names its own (v3). */
 static bool set_data(Build *b, const Object *persid, const Object *offset, DType own)
@@ -104,6 +113,8 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
     if (!sum_mul((uint64_t)offset->integer, width ? width : 1, &bytes) ||
         !sum_add(bytes, use.offset, &b->tensor.offset))
         return build_refuse(b, "its storage offset is beyond what 64 bits can address");
+    if (b->tensor.dtype == DT_UNKNOWN && own == DT_UNKNOWN && b->file->class_node)
+        note_type(b, b->file->class_node);
     b->view_end = use.end;
     b->tensor.storage = use.storage->absent ? NULL : &use.storage->storage;
     return true;
@@ -167,10 +178,7 @@ static bool rebuild_v3(Build *b)
         !build_shape(b, build_arg(b, 2), build_arg(b, 3)))
         return false;
     if (dtype != DT_UNKNOWN) return unpack_shape(b);
-    Text what = {0};
-    object_show(build_arg(b, 6), &what);
-    build_opaque(b, arena_printf(b->file->arena, "elements of type %s", text_string(&what)));
-    text_done(&what);
+    note_type(b, build_arg(b, 6));
     b->tensor.dtype = DT_UNKNOWN;
     return true;
 }

@@ -37,8 +37,8 @@ uint64_t dict_values(const StateDict *dict);     /* sum of tensor_count */
 bool dict_is_ordered(const StateDict *dict);
 void dict_set_ordered(StateDict *dict, bool ordered);
 
-/* What the file says of itself besides: `__metadata__` of safetensors (texts), the keys of GGUF, the
- * attributes of HDF5, what stands beside Flax's arrays. In file order. */
+/* What the file says of itself besides: `__metadata__` of safetensors (texts), the keys of GGUF,
+ * the attributes of HDF5, what stands beside Flax's arrays. In file order. */
 size_t dict_metadata_count(const StateDict *dict);
 MetadataItem dict_metadata(const StateDict *dict, size_t index);
 /* The value with its type; of a long one, FAR, only how long it is. */

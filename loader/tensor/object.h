@@ -111,8 +111,8 @@ bool object_source(const Object *object, const Object **class, const Object **fi
 Object *object_text(Arena *arena, const void *bytes, size_t n);
 Object *object_bool(Arena *arena, bool boolean);
 Object *object_float(Arena *arena, double number);
-/* The number that people wrote, 1e-05 and not 9.999999747378752e-06: the one of the fewest digits that
- * is the same as an f32. */
+/* The number that people wrote, 1e-05 and not 9.999999747378752e-06: of those that are the same as
+ * an f32 the one of the fewest digits. */
 Object *object_float32(Arena *arena, float number);
 /* An int of 64 bits without a sign: INT, or a BIGINT of nine bytes. */
 Object *object_uint(Arena *arena, uint64_t number);

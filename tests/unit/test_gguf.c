@@ -460,14 +460,30 @@ static void test_types_that_are_not_known(void **state)
 {
     (void)state;
     Text file = {0};
-    start(&file, 1, 0);
-    put_vector(&file, "w", 32, 31, 0);
-    put_data(&file, 64);
-    refuse(&file, ERR_UNSUPPORTED, "tensor 'w': type Q4_0_4_4 (31), which GGML has removed; quantize");
-    start(&file, 1, 0);
-    put_vector(&file, "w", 32, 1000, 0);
-    put_data(&file, 64);
-    refuse(&file, ERR_UNSUPPORTED, "tensor 'w': type 1000 is none that tenon knows in GGUF");
+    Error err = {0};
+    unsigned char values[16];
+    start(&file, 4, 0);
+    put_vector(&file, "removed", 32, 31, 0);
+    put_vector(&file, "w", 4, 0, 32);
+    put_vector(&file, "new", 33, 1000, 64);
+    put_vector(&file, "outside", 1, 1000, 1 << 20);
+    put_data(&file, 96);
+    Checkpoint *checkpoint = accept(&file);
+    const Tensor *w = dict_find(dict_of(checkpoint), "w");
+    assert_true(tensor_read(w, NULL, NULL, values, &err));
+    static const struct { const char *name, *note; uint64_t bytes; } wanted[] = {
+        {"removed", "Q4_0_4_4, which GGML has removed", 32}, {"new", "GGML's type 1000", 32},
+        {"outside", "GGML's type 1000", 0}};
+    for (size_t i = 0; i < countof(wanted); i++) {
+        const Tensor *tensor = dict_find(dict_of(checkpoint), wanted[i].name);
+        assert_true(tensor->encoding->opaque);
+        assert_string_equal(tensor->encoding->note, wanted[i].note);
+        assert_int_equal(tensor->storage->bytes, wanted[i].bytes);
+        assert_false(tensor_read(tensor, NULL, NULL, values, &err));
+        assert_non_null(strstr(err.text, wanted[i].note));
+    }
+    assert_true(checkpoint_has_finding(checkpoint, "dtype", NULL));
+    checkpoint_unref(checkpoint);
 }
 
 static void test_sizes(void **state)

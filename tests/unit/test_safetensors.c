@@ -304,15 +304,48 @@ static void test_field_twice(void **state)
 static void test_dtype_is_unknown(void **state)
 {
     (void)state;
-    refuse("{\"a\":{\"dtype\":\"F33\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_UNSUPPORTED,
-           "'a': dtype 'F33' is none that tenon knows");
-    refuse("{\"a\":{\"dtype\":\"f32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_UNSUPPORTED,
-           "'f32'");
+    refuse("{\"a\":{\"dtype\":\"\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_FORMAT,
+           "'a': '' is no name of a dtype (byte 24)");
     refuse("{\"a\":{\"dtype\":\"F320000000000000000000000000000000\",\"shape\":[1],\"data_"
            "offsets\":[0,4]}}",
-           4, ERR_UNSUPPORTED, "'F3200");
+           4, ERR_FORMAT, "'F3200");
     refuse("{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_FORMAT,
            "'dtype' must be a string");
+}
+
+/* What can be read beside them can be read; they are listed with the type that the file gives. */
+static void test_unknown_dtypes_are_listed(void **state)
+{
+    (void)state;
+    static const char header[] =
+        "{\"a\":{\"dtype\":\"F33\",\"shape\":[3],\"data_offsets\":[0,5]},"
+        "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[5,7]},"
+        "\"c\":{\"dtype\":\"f\\n32\",\"shape\":[],\"data_offsets\":[7,8]},"
+        "\"d\":{\"dtype\":\"F6_E2M3\",\"shape\":[4],\"data_offsets\":[8,11]},"
+        "\"e\":{\"dtype\":\"F8_E8M0\",\"shape\":[1],\"data_offsets\":[11,12]}}";
+    static const struct { const char *name, *note; DType dtype; } wanted[] = {
+        {"a", "elements of type F33", DT_UNKNOWN}, {"b", NULL, DT_U8},
+        {"c", "elements of type f\\n32", DT_UNKNOWN}, {"d", NULL, DT_F6_E2M3},
+        {"e", NULL, DT_F8_E8M0}};
+    Error none = {0};
+    Checkpoint *checkpoint = open_header(header, 12, &none);
+    if (!checkpoint) fail_msg("%s", none.text);
+    const StateDict *dict = checkpoint_find_container(checkpoint, "")->dict;
+    unsigned char values[2];
+    Error err = {0};
+    assert_int_equal(dict_count(dict), countof(wanted));
+    for (size_t i = 0; i < countof(wanted); i++) {
+        const Tensor *tensor = dict_find(dict, wanted[i].name);
+        assert_int_equal(tensor->dtype, wanted[i].dtype);
+        assert_int_equal(tensor->encoding && tensor->encoding->opaque, wanted[i].note != NULL);
+        if (wanted[i].note) assert_string_equal(tensor->encoding->note, wanted[i].note);
+    }
+    assert_true(tensor_read(dict_find(dict, "b"), NULL, NULL, values, &err));
+    assert_false(tensor_read(dict_find(dict, "a"), NULL, NULL, values, &err));
+    assert_non_null(strstr(err.text, "elements of type F33"));
+    assert_int_equal(checkpoint_finding_count(checkpoint), 1);
+    assert_true(checkpoint_has_finding(checkpoint, "dtype", "a"));
+    checkpoint_unref(checkpoint);
 }
 
 static void test_shape_is_wrong(void **state)
@@ -536,6 +569,7 @@ int main(void)
         cmocka_unit_test(test_fields_are_missing),
         cmocka_unit_test(test_field_twice),
         cmocka_unit_test(test_dtype_is_unknown),
+        cmocka_unit_test(test_unknown_dtypes_are_listed),
         cmocka_unit_test(test_shape_is_wrong),
         cmocka_unit_test(test_too_many_dimensions),
         cmocka_unit_test(test_offsets_are_wrong),
