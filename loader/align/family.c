@@ -62,7 +62,8 @@ void rule_quote(const char *name, size_t n, Text *out)
     bool plain = true;
     for (size_t i = 0; i < n && plain; i++) {
         unsigned char c = (unsigned char)name[i];
-        plain = c > ' ' && c != 0x7F && !strchr("{}*;,&~#>\"|", c);
+        plain = c > ' ' && c != 0x7F && !strchr("{}*;,&~#>\"|", c) &&
+                !(c == '-' && i + 1 < n && name[i + 1] == '-');
     }
     if (plain && utf8_valid(name, n)) {
         text_addn(out, name, n);

@@ -46,24 +46,23 @@ static void show_number(double value, Text *out)
     text_add(out, digits);
 }
 
-/* Items between commas; of long lists only the beginning and the length. Sizes and axes are
+/* Items between commas; of more than `most` only the beginning and the length. Sizes and axes are
  * short; chosen indices may be thousands. */
-static void show_list(const int64_t *list, size_t count, Text *out)
+static void show_list(const int64_t *list, size_t count, size_t most, Text *out)
 {
-    enum { SHOWN = 16 };
-    for (size_t i = 0; i < count && i < SHOWN; i++)
+    for (size_t i = 0; i < count && i < most; i++)
         text_addf(out, "%s%" PRId64, i ? "," : "", list[i]);
-    if (count > SHOWN) text_addf(out, ",… %zu in all", count);
+    if (count > most) text_addf(out, ",… %zu in all", count);
 }
 
 /* split(3), split(3,1), split{4,2}, split({4,2},1), split(). Axis 0 is the default and not
  * said; a single table needs no parentheses in Lua. */
-static void show_split(const Op *op, Text *out)
+static void show_split(const Op *op, size_t most, Text *out)
 {
     bool axis = op->has_axis && op->axis != 0;
     text_add(out, op->list_count && !axis ? "{" : "(");
     if (op->list_count && axis) text_addc(out, '{');
-    if (op->list_count) show_list(op->list, op->list_count, out);
+    if (op->list_count) show_list(op->list, op->list_count, most, out);
     else if (op->has_number) text_addf(out, "%" PRId64, op->number);
     if (op->list_count) text_addc(out, '}');
     if (axis && !op->list_count && !op->has_number) text_add(out, "nil");
@@ -164,12 +163,12 @@ static void show_fill(const Op *op, Text *out)
 }
 
 /* slice(0,1,-1), pick(1,{2,1,0}), roll(0,-1). What they share is the axis, which always stands. */
-static void show_along(const Op *op, Text *out)
+static void show_along(const Op *op, size_t most, Text *out)
 {
     text_addf(out, "(%d", op->axis);
     if (op->kind == OP_PICK) {
         text_add(out, ",{");
-        show_list(op->list, op->list_count, out);
+        show_list(op->list, op->list_count, most, out);
         text_addc(out, '}');
     } else {
         text_addf(out, ",%" PRId64, op->number);
@@ -180,7 +179,7 @@ static void show_along(const Op *op, Text *out)
 
 /* The switch takes the ops that have a form of their own; what is left has one argument, or a
  * list, or an axis that may be missing: squeeze(). */
-void op_show(const Op *op, Text *out)
+static void show_op(const Op *op, size_t most, Text *out)
 {
     text_add(out, op_name(op->kind));
     switch (op->kind) {
@@ -191,7 +190,7 @@ void op_show(const Op *op, Text *out)
     case OP_MATMUL:
     case OP_CONV_MSRA:
     case OP_FUNCTION: return;
-    case OP_SPLIT: show_split(op, out); return;
+    case OP_SPLIT: show_split(op, most, out); return;
     case OP_EIN: show_ein(op, out); return;
     case OP_POS_EMBED:
     case OP_PATCH_EMBED:
@@ -201,7 +200,7 @@ void op_show(const Op *op, Text *out)
     case OP_SLICE:
     case OP_PICK:
     case OP_TILE:
-    case OP_ROLL: show_along(op, out); return;
+    case OP_ROLL: show_along(op, most, out); return;
     case OP_CAST: text_addf(out, "(\"%s\")", dtype_name(op->dtype)); return;
     case OP_ZEROS:
     case OP_CONST:
@@ -212,11 +211,27 @@ void op_show(const Op *op, Text *out)
     default: break;
     }
     text_addc(out, '(');
-    if (op->kind == OP_PERMUTE || op->kind == OP_RESHAPE) show_list(op->list, op->list_count, out);
+    if (op->kind == OP_PERMUTE || op->kind == OP_RESHAPE)
+        show_list(op->list, op->list_count, most, out);
     else if (op->kind == OP_MUL || op->kind == OP_ADD || op->kind == OP_PRIOR_BIAS)
         show_number(op->real, out);
     else if (op->kind == OP_ROPE_PAIRS || op->kind == OP_ROPE_HALVES || op->kind == OP_IN_CHANS)
         text_addf(out, "%" PRId64, op->number);
     else if (op->has_axis) text_addf(out, "%d", op->axis);
     text_addc(out, ')');
+}
+
+void op_show(const Op *op, Text *out)
+{
+    enum { SHOWN = 16 };             /* items of a list */
+    show_op(op, SHOWN, out);
+}
+
+/* What people need not read, whoever reads the text again does: long lists, and that holes are
+ * allowed. */
+void op_write(const Op *op, Text *out)
+{
+    bool joins = op->kind == OP_STACK || op->kind == OP_CAT;
+    if (joins && op->gaps) text_addf(out, "%s{%d, gaps=true}", op_name(op->kind), op->axis);
+    else show_op(op, SIZE_MAX, out);
 }

@@ -145,5 +145,7 @@ const char *op_args(OpKind kind);
 const char *op_help(OpKind kind);
 /* "split(3)", "permute(3,2,0,1)": as reports print it. */
 void op_show(const Op *op, Text *out);
+/* The same whole, as rule text: what is read from it does the same. Not for OP_FUNCTION. */
+void op_write(const Op *op, Text *out);
 
 #endif
