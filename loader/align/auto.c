@@ -1,0 +1,33 @@
+/* Automatic alignment from outside: the steps, in their order. */
+#include <stdlib.h>
+
+#include "loader/align/auto_parts.h"
+
+static void read_sides(Auto *a, const AutoSide *source, const AutoSide *target)
+{
+    const AutoSide *given[] = {source, target};
+    a->words = words_new(a->arena, a->options->lexicon, a->options->no_lexicon);
+    for (int s = 0; s < 2; s++) {
+        Side *side = &a->side[s];
+        side->arena = a->arena;
+        side->is_source = s == 0;
+        side_read(a, side, given[s]);
+        templates_make(a, side);
+    }
+}
+
+const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSide *target,
+                             const AutoOptions *options, Error *err)
+{
+    Auto a = {.arena = arena_new(), .out = arena, .options = options};
+    read_sides(&a, source, target);
+    known_take(&a);
+    classes_make(&a);
+    match_templates(&a);
+    match_units(&a);
+    AutoResult *result = result_make(&a);
+    for (int s = 0; s < 2; s++) side_done(&a.side[s]);
+    arena_free(a.arena);
+    (void)err;
+    return result;
+}

@@ -1,0 +1,137 @@
+/* Which way a kernel lies: decided for families of tensors, not one by one. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/auto_parts.h"
+
+/* Orders of axes that take a kernel of one convention into the other. */
+typedef struct Order {
+    uint8_t rank;
+    int64_t axes[5];
+} Order;
+static const Order orders[] = {
+    {2, {1, 0}}, {3, {2, 1, 0}}, {4, {3, 2, 0, 1}}, {4, {2, 3, 0, 1}}, {4, {2, 3, 1, 0}},
+    {5, {4, 3, 0, 1, 2}}, {5, {2, 3, 4, 1, 0}},
+};
+
+/* How many tensors of a family fit only as they are, and only turned. */
+typedef struct Tally {
+    uint32_t straight, turned;
+} Tally;
+
+static bool fits_order(const Order *order, const AutoTensor *s, const AutoTensor *t)
+{
+    if (s->rank != order->rank || t->rank != order->rank) return false;
+    for (unsigned i = 0; i < order->rank; i++)
+        if (s->dims[order->axes[i]] != t->dims[i]) return false;
+    return true;
+}
+
+static const Order *find_order(const AutoTensor *s, const AutoTensor *t)
+{
+    for (size_t i = 0; i < countof(orders); i++)
+        if (fits_order(&orders[i], s, t)) return &orders[i];
+    return NULL;
+}
+
+/* The same sizes in the same order but for ones. */
+static bool same_dense(const AutoTensor *s, const AutoTensor *t)
+{
+    int64_t p[8], q[8];
+    unsigned m = shape_dense(s, p), n = shape_dense(t, q);
+    return m == n && memcmp(p, q, m * sizeof *p) == 0;
+}
+
+static bool both_known(const AutoTensor *s, const AutoTensor *t)
+{
+    return s->dims && t->dims;
+}
+
+static Fitting fit_turned(const Order *order)
+{
+    if (order->rank == 2) return (Fitting){.turn = TURN_T};
+    return (Fitting){.turn = TURN_PERMUTE, .permute = order->axes};
+}
+
+/* Families that a pair belongs to, the narrowest first: its block, its spelling, its rank. */
+static void family_keys(const Auto *a, const TensorPair *pair, uint64_t keys[3])
+{
+    const Side *side = &a->side[0];
+    const AutoTensor *tensor = &side->given->tensors[pair->source];
+    const Unit *unit = &side->units[side->unit_of[pair->source]];
+    NameParts parts = words_parts(a->words, tensor->name);
+    const char *at = parts.path, *end = at + parts.path_length;
+    while (at < end && !is_digit(*at)) at++;
+    uint64_t block = at < end ? hash_bytes(1, parts.path, (size_t)(at - parts.path)) : unit->up[0];
+    uint64_t spelled = hash_bytes(2, parts.role_text ? parts.role_text : "", parts.role_length);
+    keys[0] = hash_mix(hash_mix(block, spelled), tensor->rank);
+    keys[1] = hash_mix(spelled, tensor->rank);
+    keys[2] = hash_mix(3, tensor->rank);
+}
+
+static Tally *tally_of(Table *table, Tally **list, size_t *count, size_t *room, uint64_t key)
+{
+    bool fresh;
+    uint32_t index = *table_add(table, key, (uint32_t)*count, &fresh);
+    if (fresh) {
+        *list = mem_grow(*list, room, *count + 1, sizeof **list);
+        (*list)[(*count)++] = (Tally){0};
+    }
+    return &(*list)[index];
+}
+
+/* What can be said of a pair alone; OPEN when it fits both ways. */
+static Fitting fit_alone(const AutoTensor *s, const AutoTensor *t)
+{
+    if (!both_known(s, t)) return (Fitting){.turn = TURN_NONE};
+    const Order *order = find_order(s, t);
+    if (shape_same(s, t)) return (Fitting){.turn = order ? TURN_OPEN : TURN_NONE};
+    if (order) return fit_turned(order);
+    if (same_dense(s, t)) return (Fitting){.turn = TURN_RESHAPE};
+    return (Fitting){.turn = TURN_NEVER};
+}
+
+static Fitting follow(const Table *table, const Tally *list, const uint64_t keys[3],
+                      const AutoTensor *s, const AutoTensor *t)
+{
+    for (int level = 0; level < 3; level++) {
+        const uint32_t *index = table_find(table, keys[level]);
+        if (!index) continue;
+        Tally tally = list[*index];
+        if (tally.straight && !tally.turned) return (Fitting){.turn = TURN_NONE};
+        if (tally.turned && !tally.straight) return fit_turned(find_order(s, t));
+        if (tally.turned && tally.straight) break;
+    }
+    return (Fitting){.turn = TURN_OPEN};
+}
+
+void layout_decide(Auto *a, TensorPair *pairs, size_t count)
+{
+    Table table = {.arena = a->arena};
+    Tally *list = NULL;
+    size_t n = 0, room = 0;
+    for (size_t i = 0; i < count; i++) {
+        TensorPair *pair = &pairs[i];
+        const AutoTensor *s = &a->side[0].given->tensors[pair->source];
+        const AutoTensor *t = &a->side[1].given->tensors[pair->target];
+        pair->fitting = fit_alone(s, t);
+        bool turned = pair->fitting.turn == TURN_T || pair->fitting.turn == TURN_PERMUTE;
+        if ((!turned && pair->fitting.turn != TURN_NONE) || !both_known(s, t) || s->rank < 2)
+            continue;
+        uint64_t keys[3];
+        family_keys(a, pair, keys);
+        for (int level = 0; level < 3; level++) {
+            Tally *tally = tally_of(&table, &list, &n, &room, keys[level]);
+            *(turned ? &tally->turned : &tally->straight) += 1;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        TensorPair *pair = &pairs[i];
+        if (pair->fitting.turn != TURN_OPEN) continue;
+        uint64_t keys[3];
+        family_keys(a, pair, keys);
+        pair->fitting = follow(&table, list, keys, &a->side[0].given->tensors[pair->source],
+                               &a->side[1].given->tensors[pair->target]);
+    }
+    free(list);
+}

@@ -1,0 +1,212 @@
+/* What the files of automatic alignment share: names cut into words, units, templates, classes.
+ *
+ *   tensor    encoder.layer.3.norm1.weight
+ *   unit      encoder.layer.3.norm1 with its members weight and bias; paired as one
+ *   coarse    encoder.layer.#.norm#        every number out
+ *   template  encoder.layer.#.norm1        the units of a coarse name that stand in one row: its
+ *             free numbers count them, numbers glued to a word stay when they take few values
+ *   class     templates whose units have the same shapes in the same order
+ *
+ * Everything is an index into an array of its side: a million names are a few such arrays. */
+#ifndef LOADER_ALIGN_AUTO_PARTS_H
+#define LOADER_ALIGN_AUTO_PARTS_H
+
+#include "loader/align/auto.h"
+#include "loader/align/auto_table.h"
+
+enum {
+    NONE = 0xFFFFFFFFu,
+    SLOTS_MAX = 8,           /* numbers of a name that count; later ones are text */
+    WORDS_MAX = 40,          /* words of a name that are compared: the last ones */
+    UP_MAX = 3,              /* ancestors of a unit that are looked at, the nearest first */
+    CLASS_MAX = 160,         /* templates or units of one side that are weighed at once */
+    REFINE_MAX = 3,          /* times that a template is split */
+    ROUNDS = 4               /* in which found pairs teach words and context */
+};
+
+/* A member of a unit says what it is: weight, bias … The number is that of the lexicon's set of
+ * roles plus one; or, beyond them, of the word itself. */
+enum { ROLE_SELF = 0, ROLE_MAIN = 1 };
+
+/* A word of a name, several that the lexicon knows as one phrase, or a number. */
+typedef struct Token {
+    uint64_t word;           /* hash of how it is written, in lower case */
+    uint32_t meaning[2];     /* sets of the lexicon it is in; NONE */
+    bool is_number;
+} Token;
+
+typedef struct Coarse {
+    uint64_t hash;
+    uint8_t slot_count;
+    uint8_t glued;           /* bit a slot: the number is glued to a word, norm1 */
+    uint8_t few;             /* bit a slot: it takes at most four values */
+} Coarse;
+
+typedef struct Unit {
+    uint64_t path;           /* hash of its name without the role */
+    uint64_t up[UP_MAX];     /* hashes of the paths above */
+    uint32_t coarse;
+    uint32_t first, count;   /* members, in side->members; the main one first */
+    uint32_t position;       /* of its first tensor in the file */
+    uint32_t numbers;        /* where its slot_count numbers begin in side->numbers */
+    uint32_t template;
+    uint32_t mate;           /* on the other side; NONE */
+    uint32_t group;          /* 1 + the group that has it: split, stack …; 0 = none */
+    uint64_t shape;          /* of the main member, with the axes sorted and without ones */
+    float margin, score;     /* of the pair */
+    bool fixed;              /* known before: it is in no other pair than this */
+} Unit;
+
+typedef struct Template {
+    uint32_t first, count;   /* units, in side->order */
+    uint32_t coarse;
+    uint8_t literal;         /* bit a slot: its number is part of the template */
+    uint8_t rank;            /* of the main members */
+    bool dead;               /* was split; its parts stand elsewhere */
+    const Token *tokens;     /* [token_count] of its name, literal numbers among them */
+    uint8_t token_count;
+    uint64_t up[UP_MAX];     /* hashes of the paths above it; 0: none */
+    uint64_t sequence;       /* hash of its count and shapes: its class */
+    uint64_t mirrored;       /* the same of the reversed row */
+    uint32_t class;
+    uint32_t mate;           /* template of the other side; NONE */
+    float margin, score;
+    uint32_t position;       /* rank among the templates in the order of the file */
+} Template;
+
+typedef struct Side {
+    const AutoSide *given;
+    Arena *arena;            /* working memory, freed when all is done */
+    bool is_source;
+    bool ordered;            /* the order of the file is evidence */
+    bool shapeless;          /* its shapes are not known */
+    size_t wrapped;          /* names that a wrapper stood before */
+    bool *bound;             /* [tensors] others have bound it: in no bundle */
+    uint32_t *unit_of;       /* [tensors] */
+    uint16_t *role_of;       /* [tensors] */
+    Coarse *coarse;          /* owned, like the units, the numbers and the templates */
+    uint32_t coarse_count;
+    Unit *units;
+    uint32_t unit_count;
+    uint32_t *members;       /* [tensors] those of each unit in a row */
+    int64_t *numbers;
+    Template *templates;
+    size_t template_count, template_room;
+    uint32_t *order;         /* [units] the units of each template, by their numbers */
+    Table word_counts;       /* word -> in how many templates it stands */
+} Side;
+
+/* One alignment in the making. */
+typedef struct Auto {
+    Arena *arena, *out;      /* working memory; where the result goes */
+    const AutoOptions *options;
+    Side side[2];            /* source, target */
+    struct Words *words;
+    struct Learned *learned;
+    struct Groups *groups;
+    uint32_t class_count;
+    Text notes;
+    const char **note_list;
+    size_t note_count, note_room;
+} Auto;
+
+static inline const AutoTensor *main_tensor(const Side *side, const Unit *unit)
+{
+    return &side->given->tensors[side->members[unit->first]];
+}
+
+/* ---- auto_words.c: what the lexicon says ---- */
+typedef struct Words Words;
+Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon);
+/* Cuts a name into tokens, the last `room` of them. Numbers whose bit in `literal` is not set are
+ * places where a phrase ends, and no tokens; literal counts the numbers that name_number sees. */
+size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal, Token *out,
+                 size_t room);
+/* Where the path of a name begins and ends, and what role the rest says. */
+typedef struct NameParts {
+    const char *path, *role_text;
+    size_t path_length, role_length;
+    uint16_t role;
+    bool wrapped;            /* a wrapper stood before it */
+    bool plain;              /* the role is spelled as the lexicon's first phrase for it */
+} NameParts;
+NameParts words_parts(const Words *words, const char *name);
+/* The number that begins at `at`, as templates count them: its digits, 0 when it is text. */
+size_t name_number(const char *at, const char *end, int64_t *value);
+static inline bool is_separator(char c)
+{
+    return c == '.' || c == '/';
+}
+
+/* ---- auto_units.c ---- */
+void side_read(Auto *a, Side *side, const AutoSide *given);
+void side_done(Side *side);
+
+/* ---- auto_known.c ---- */
+/* Anchors and equal names: units that have their mates before anything is weighed. */
+void known_take(Auto *a);
+
+/* ---- auto_shape.c ---- */
+/* Without order of axes and ones. */
+uint64_t shape_canonical(const AutoTensor *tensor);
+bool shape_same(const AutoTensor *a, const AutoTensor *b);
+/* Sizes without ones. */
+unsigned shape_dense(const AutoTensor *tensor, int64_t out[8]);
+
+/* ---- auto_template.c ---- */
+void templates_make(Auto *a, Side *side);
+/* Splits a template by one of its slots; the parts are appended. */
+void template_split(Auto *a, Side *side, uint32_t index, unsigned slot);
+void template_hash(const Auto *a, Side *side, Template *template);
+void classes_make(Auto *a);
+/* Text for people: numbers that count as ranges. */
+const char *template_show(Auto *a, const Side *side, const Template *template, bool whole);
+
+/* ---- auto_score.c ---- */
+typedef struct Learned Learned;
+void score_start(Auto *a);
+void score_learn(Auto *a);           /* from what is paired */
+/* How alike the names of two templates sound, about −0.5 … 1. */
+double score_names(const Auto *a, const Template *s, const Template *t);
+/* All evidence; `unique`, 0 … 1, is how much it says that the shapes are the same. */
+double score_templates(const Auto *a, const Template *s, const Template *t, double unique);
+
+/* ---- auto_assign.c ---- */
+/* The best one-to-one assignment of rows to columns, where leaving out counts 0, and the least
+ * loss without each of its pairs. scores [rows × columns]; mate [rows] receives the column or
+ * NONE, margin [rows]. */
+void assign_best(const double *scores, size_t rows, size_t columns, uint32_t *mate,
+                 double *margin);
+
+/* ---- auto_match.c ---- */
+/* Pairs templates of the same class, in rounds. What is sure enough to be likely has a mate. */
+void match_templates(Auto *a);
+/* Pairs the units of paired templates. */
+void match_units(Auto *a);
+
+struct TensorPair;
+/* ---- auto_layout.c ---- */
+typedef enum Turn {
+    TURN_NONE,               /* as it is */
+    TURN_RESHAPE,            /* only ones differ */
+    TURN_T, TURN_PERMUTE,    /* another order of axes */
+    TURN_OPEN,               /* square, and nothing says which way */
+    TURN_NEVER               /* the shapes do not fit */
+} Turn;
+/* Ops that bring a tensor of the source into the target's shape, as far as that is known. */
+typedef struct Fitting {
+    Turn turn;
+    const int64_t *permute;  /* PERMUTE: [rank] */
+} Fitting;
+/* Decides for each pair of tensors. */
+void layout_decide(Auto *a, struct TensorPair *pairs, size_t count);
+
+/* ---- auto_result.c ---- */
+typedef struct TensorPair {
+    uint32_t source, target;
+    float margin, score;
+    Fitting fitting;
+} TensorPair;
+AutoResult *result_make(Auto *a);
+
+#endif

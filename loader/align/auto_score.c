@@ -1,0 +1,394 @@
+/* Evidence that two templates are the same: shapes, place in the file, names, what is around. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/auto_parts.h"
+
+enum { WINDOW = 3 };
+
+/* What found pairs teach. Keys are hashes of words or of paths, one of each side. */
+struct Learned {
+    Table together;          /* word and word: pairs that have both */
+    Table words[2];          /* word: pairs that have it */
+    Table under;             /* ancestor and ancestor: pairs below them */
+    Table size[2];           /* ancestor: templates below it */
+    uint32_t *row[2];        /* [row_count] classes in the order of the file */
+    uint32_t row_count[2];
+    double templates[2];     /* how many there are */
+};
+
+static uint64_t token_key(const Token *token)
+{
+    return token->meaning[0] == NONE ? hash_mix(token->word, 77) : hash_mix(token->meaning[0], 78);
+}
+
+static double weight_of(const Auto *a, int s, const Token *token)
+{
+    const uint32_t *count = table_find(&a->side[s].word_counts, token_key(token));
+    double n = a->learned->templates[s], df = count ? *count : 1;
+    return log(1 + n / df) * (token->is_number ? 0.6 : 1);
+}
+
+/* ---- names as tokens, ancestors ---- */
+
+/* The path of a template's first unit, without its role. */
+static NameParts parts_of(const Auto *a, const Side *side, const Template *t)
+{
+    const Unit *unit = &side->units[side->order[t->first]];
+    return words_parts(a->words, main_tensor(side, unit)->name);
+}
+
+static void cut_template(Auto *a, Side *side, Template *t)
+{
+    Token tokens[WORDS_MAX];
+    NameParts parts = parts_of(a, side, t);
+    size_t n = words_cut(a->words, parts.path, parts.path_length, t->literal, tokens,
+                         WORDS_MAX - 2);
+    if (parts.role && !parts.plain)
+        n += words_cut(a->words, parts.role_text, parts.role_length, 0xFF, tokens + n, 2);
+    t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);
+    t->token_count = (uint8_t)n;
+}
+
+/* Hashes of the paths above a template, its free numbers out. */
+static void hash_ancestors(const Auto *a, const Side *side, Template *t)
+{
+    NameParts parts = parts_of(a, side, t);
+    const char *at = parts.path, *end = at + parts.path_length;
+    uint64_t ring[UP_MAX + 1], hash = 31;
+    size_t count = 0;
+    unsigned slot = 0;
+    ring[count++ % (UP_MAX + 1)] = hash;
+    while (at < end) {
+        int64_t value;
+        size_t digits = is_digit(*at) && slot < SLOTS_MAX ? name_number(at, end, &value) : 0;
+        if (digits) {
+            hash = hash_mix(hash, t->literal >> slot & 1 ? (uint64_t)value : 0xFFFF);
+            slot++;
+            at += digits;
+            continue;
+        }
+        if (is_separator(*at)) ring[count++ % (UP_MAX + 1)] = hash;
+        bool digit = is_digit(*at);
+        do hash = hash_mix(hash, (unsigned char)*at++); while (digit && at < end && is_digit(*at));
+    }
+    for (size_t i = 0; i < UP_MAX; i++)
+        t->up[i] = i < count ? ring[(count - 1 - i) % (UP_MAX + 1)] : 0;
+}
+
+static void count_words(Auto *a, Side *side, const Template *t)
+{
+    for (size_t i = 0; i < t->token_count; i++) {
+        bool again = false;
+        for (size_t j = 0; j < i && !again; j++)
+            again = token_key(&t->tokens[i]) == token_key(&t->tokens[j]);
+        if (!again) (*table_add(&side->word_counts, token_key(&t->tokens[i]), 0, NULL))++;
+    }
+    for (size_t i = 0; i < UP_MAX; i++)
+        if (t->up[i]) (*table_add(&a->learned->size[!side->is_source], t->up[i], 0, NULL))++;
+}
+
+typedef struct Place {
+    uint32_t position, template;
+} Place;
+
+static int compare_places(const void *x, const void *y)
+{
+    const Place *a = x, *b = y;
+    return a->position < b->position ? -1 : a->position > b->position;
+}
+
+/* Templates with partners, in the order of the file: their classes in a row. */
+static void make_row(Auto *a, int s, const bool *shared)
+{
+    Side *side = &a->side[s];
+    Place *places = arena_alloc(a->arena, (side->template_count + 1) * sizeof *places);
+    size_t n = 0;
+    for (uint32_t i = 0; i < side->template_count; i++) {
+        const Template *t = &side->templates[i];
+        if (!t->dead && shared[t->class]) places[n++] = (Place){t->position, i};
+    }
+    qsort(places, n, sizeof *places, compare_places);
+    a->learned->row[s] = arena_alloc(a->arena, (n + 1) * sizeof(uint32_t));
+    a->learned->row_count[s] = (uint32_t)n;
+    for (uint32_t i = 0; i < n; i++) {
+        Template *t = &side->templates[places[i].template];
+        t->position = i;
+        a->learned->row[s][i] = t->class;
+    }
+}
+
+void score_start(Auto *a)
+{
+    Learned *learned = arena_alloc(a->arena, sizeof *learned);
+    a->learned = learned;
+    bool *has[2];
+    for (int s = 0; s < 2; s++) {
+        Side *side = &a->side[s];
+        has[s] = arena_alloc(a->arena, (a->class_count + 1) * sizeof(bool));
+        side->word_counts = (Table){.arena = a->arena};
+        learned->size[s] = (Table){.arena = a->arena};
+        for (size_t i = 0; i < side->template_count; i++) {
+            Template *t = &side->templates[i];
+            if (t->dead) continue;
+            cut_template(a, side, t);
+            hash_ancestors(a, side, t);
+            count_words(a, side, t);
+            has[s][t->class] = true;
+            learned->templates[s]++;
+        }
+    }
+    for (size_t i = 0; i < a->class_count; i++) has[0][i] = has[0][i] && has[1][i];
+    for (int s = 0; s < 2; s++) make_row(a, s, has[0]);
+}
+
+/* ---- learning ---- */
+
+static void learn_pair(Learned *learned, const Template *s, const Template *t)
+{
+    for (size_t i = 0; i < s->token_count; i++)
+        (*table_add(&learned->words[0], token_key(&s->tokens[i]), 0, NULL))++;
+    for (size_t j = 0; j < t->token_count; j++)
+        (*table_add(&learned->words[1], token_key(&t->tokens[j]), 0, NULL))++;
+    for (size_t i = 0; i < s->token_count; i++)
+        for (size_t j = 0; j < t->token_count; j++)
+            (*table_add(&learned->together,
+                        hash_mix(token_key(&s->tokens[i]), token_key(&t->tokens[j])), 0, NULL))++;
+    for (size_t i = 0; i < UP_MAX; i++)
+        for (size_t j = 0; j < UP_MAX; j++)
+            if (s->up[i] && t->up[j])
+                (*table_add(&learned->under, hash_mix(s->up[i], t->up[j]), 0, NULL))++;
+}
+
+void score_learn(Auto *a)
+{
+    Learned *learned = a->learned;
+    learned->together = learned->under = (Table){.arena = a->arena};
+    learned->words[0] = learned->words[1] = (Table){.arena = a->arena};
+    for (size_t i = 0; i < a->side[0].template_count; i++) {
+        const Template *s = &a->side[0].templates[i];
+        if (!s->dead && s->mate != NONE) learn_pair(learned, s, &a->side[1].templates[s->mate]);
+    }
+}
+
+static double look_up(const Table *table, uint64_t key)
+{
+    const uint32_t *number = table_find(table, key);
+    return number ? *number : 0;
+}
+
+static bool has_word(const Template *t, uint64_t key)
+{
+    for (size_t i = 0; i < t->token_count; i++)
+        if (token_key(&t->tokens[i]) == key) return true;
+    return false;
+}
+
+static bool is_under(const Template *t, uint64_t up)
+{
+    for (size_t i = 0; i < UP_MAX; i++)
+        if (t->up[i] == up) return true;
+    return false;
+}
+
+/* What two templates are paired with now. A pair is judged by what the others teach, so what
+ * these two taught is taken back while they are looked at. */
+typedef struct Mates {
+    const Template *of_source, *of_target;   /* NULL; of_target also when it is the source itself */
+} Mates;
+
+static Mates mates_of(const Auto *a, const Template *s, const Template *t)
+{
+    Mates mates = {NULL, NULL};
+    if (s->mate != NONE) mates.of_source = &a->side[1].templates[s->mate];
+    if (t->mate != NONE) mates.of_target = &a->side[0].templates[t->mate];
+    if (mates.of_target == s) mates.of_target = NULL;
+    return mates;
+}
+
+/* How surely a word of the source is one of the target. */
+static double translate(const Learned *learned, uint64_t x, uint64_t y, const Mates *mates)
+{
+    double together = look_up(&learned->together, hash_mix(x, y));
+    if (together <= 0) return 0;
+    double p = look_up(&learned->words[0], x), q = look_up(&learned->words[1], y);
+    if (mates->of_source) {
+        bool also = has_word(mates->of_source, y);
+        p--;
+        q -= also;
+        together -= also;
+    }
+    if (mates->of_target) {
+        bool also = has_word(mates->of_target, x);
+        q--;
+        p -= also;
+        together -= also;
+    }
+    if (together <= 0 || p <= 0 || q <= 0) return 0;
+    return together / sqrt(p * q) * together / (together + 1);
+}
+
+/* ---- names ---- */
+
+static bool same_token(const Token *a, const Token *b)
+{
+    if (a->word == b->word) return true;
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++)
+            if (a->meaning[i] != NONE && a->meaning[i] == b->meaning[j]) return true;
+    return false;
+}
+
+/* Numbers are compared from the end: the last of one with the last of the other. */
+static double match_numbers(const Auto *a, const Template *s, const Template *t, bool *used)
+{
+    size_t i = s->token_count, j = t->token_count;
+    double sum = 0;
+    for (;;) {
+        while (i && !s->tokens[i - 1].is_number) i--;
+        while (j && !t->tokens[j - 1].is_number) j--;
+        if (!i || !j) return sum;
+        i--;
+        j--;
+        if (s->tokens[i].word != t->tokens[j].word) continue;
+        used[i] = true;
+        used[WORDS_MAX + j] = true;
+        sum += fmin(weight_of(a, 0, &s->tokens[i]), weight_of(a, 1, &t->tokens[j]));
+    }
+}
+
+/* Words that both have, then what was learned. used[] marks both sides' tokens. */
+static double match_words(const Auto *a, const Template *s, const Template *t, bool *used)
+{
+    Mates mates = mates_of(a, s, t);
+    double sum = 0;
+    for (size_t i = 0; i < s->token_count; i++)
+        for (size_t j = 0; j < t->token_count && !used[i]; j++) {
+            if (used[WORDS_MAX + j] || s->tokens[i].is_number || t->tokens[j].is_number ||
+                !same_token(&s->tokens[i], &t->tokens[j]))
+                continue;
+            used[i] = used[WORDS_MAX + j] = true;
+            sum += (weight_of(a, 0, &s->tokens[i]) + weight_of(a, 1, &t->tokens[j])) / 2;
+        }
+    for (size_t i = 0; i < s->token_count; i++) {
+        double best = 0.3;
+        size_t which = NONE;
+        for (size_t j = 0; j < t->token_count && !used[i]; j++) {
+            if (used[WORDS_MAX + j]) continue;
+            double p = translate(a->learned, token_key(&s->tokens[i]), token_key(&t->tokens[j]),
+                                 &mates);
+            if (p <= best) continue;
+            best = p;
+            which = j;
+        }
+        if (which == NONE) continue;
+        used[i] = used[WORDS_MAX + which] = true;
+        sum += 0.8 * best * fmin(weight_of(a, 0, &s->tokens[i]),
+                                 weight_of(a, 1, &t->tokens[which]));
+    }
+    return sum;
+}
+
+/* Phrases of the lexicon on both sides that found no partner speak against the pair. */
+static double conflict_of(const Auto *a, const Template *s, const Template *t, const bool *used)
+{
+    double left = 0, right = 0;
+    for (size_t i = 0; i < s->token_count; i++)
+        if (!used[i] && s->tokens[i].meaning[0] != NONE) left += weight_of(a, 0, &s->tokens[i]);
+    for (size_t j = 0; j < t->token_count; j++)
+        if (!used[WORDS_MAX + j] && t->tokens[j].meaning[0] != NONE)
+            right += weight_of(a, 1, &t->tokens[j]);
+    return fmin(left, right);
+}
+
+double score_names(const Auto *a, const Template *s, const Template *t)
+{
+    bool used[2 * WORDS_MAX] = {false};
+    double all = 0;
+    for (size_t i = 0; i < s->token_count; i++) all += weight_of(a, 0, &s->tokens[i]);
+    for (size_t j = 0; j < t->token_count; j++) all += weight_of(a, 1, &t->tokens[j]);
+    if (all <= 0) return 0;
+    double sum = match_numbers(a, s, t, used);
+    sum += match_words(a, s, t, used);
+    return (2 * sum - conflict_of(a, s, t, used)) / all;
+}
+
+/* ---- the rest ---- */
+
+/* Classes that stand before (step −1) or behind both, as far as they are the same. */
+static unsigned same_way(const Learned *learned, const Template *s, const Template *t, int step)
+{
+    unsigned n = 0;
+    int64_t p = s->position, q = t->position;
+    while (n < WINDOW) {
+        p += step;
+        q += step;
+        bool out = p < 0 || p >= learned->row_count[0];
+        bool beyond = q < 0 || q >= learned->row_count[1];
+        if (out || beyond) return out && beyond ? WINDOW : n;
+        if (learned->row[0][p] != learned->row[1][q]) return n;
+        n++;
+    }
+    return n;
+}
+
+/* A template beside one of its own class: which is which cannot be seen from where they stand. */
+static bool stands_in_run(const Learned *learned, int side, const Template *t)
+{
+    const uint32_t *row = learned->row[side];
+    uint32_t p = t->position;
+    return (p && row[p - 1] == t->class) ||
+           (p + 1 < learned->row_count[side] && row[p + 1] == t->class);
+}
+
+static double score_order(const Auto *a, const Template *s, const Template *t)
+{
+    if (!a->side[0].ordered || !a->side[1].ordered) return 0;
+    if (stands_in_run(a->learned, 0, s) || stands_in_run(a->learned, 1, t)) return 0;
+    unsigned left = same_way(a->learned, s, t, -1), right = same_way(a->learned, s, t, 1);
+    return (left + right) / (2.0 * WINDOW);
+}
+
+static double score_context(const Auto *a, const Template *s, const Template *t)
+{
+    if (a->options->no_context) return 0;
+    const Learned *learned = a->learned;
+    Mates mates = mates_of(a, s, t);
+    double best = 0;
+    for (size_t i = 0; i < UP_MAX; i++)
+        for (size_t j = 0; j < UP_MAX; j++) {
+            if (!s->up[i] || !t->up[j]) continue;
+            double both = look_up(&learned->under, hash_mix(s->up[i], t->up[j]));
+            if (mates.of_source) both -= is_under(mates.of_source, t->up[j]);
+            if (mates.of_target) both -= is_under(mates.of_target, s->up[i]);
+            double p = look_up(&learned->size[0], s->up[i]) - 1;
+            double q = look_up(&learned->size[1], t->up[j]) - 1;
+            if (both <= 0 || p + q - both <= 0) continue;
+            double score = both / (p + q - both);
+            if (score > best) best = score;
+        }
+    return best;
+}
+
+/* Members in common, and whether the shapes are the same as they stand. */
+static double score_signature(const Auto *a, const Template *s, const Template *t)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    const Unit *u = &x->units[x->order[s->first]], *v = &y->units[y->order[t->first]];
+    unsigned common = 0;
+    for (uint32_t i = 0; i < u->count; i++)
+        for (uint32_t j = 0; j < v->count; j++)
+            common += x->role_of[x->members[u->first + i]] == y->role_of[y->members[v->first + j]];
+    double roles = 2.0 * common / (u->count + v->count);
+    if (u->count == 1 && v->count == 1) roles = 1;
+    double shapes = shape_same(main_tensor(x, u), main_tensor(y, v)) ? 1
+                    : s->sequence == t->sequence ? 0.7 : 0.4;
+    return roles * 0.5 + shapes * 0.5;
+}
+
+double score_templates(const Auto *a, const Template *s, const Template *t, double unique)
+{
+    return 0.25 * score_signature(a, s, t) * unique + 0.25 * score_order(a, s, t) +
+           0.35 * score_names(a, s, t) + 0.25 * score_context(a, s, t);
+}

@@ -1,0 +1,53 @@
+#include "loader/align/auto_table.h"
+
+#include <string.h>
+
+uint64_t hash_bytes(uint64_t seed, const char *bytes, size_t n)
+{
+    uint64_t hash = hash_mix(seed, n);
+    for (; n >= 8; n -= 8, bytes += 8) {
+        uint64_t word;
+        memcpy(&word, bytes, 8);
+        hash = hash_mix(hash, word);
+    }
+    uint64_t tail = 0;
+    memcpy(&tail, bytes, n);
+    return hash_mix(hash, tail);
+}
+
+/* The slot of a key, or the empty one where it would go; there always is an empty one. */
+static TableSlot *find_slot(const Table *table, uint64_t key)
+{
+    size_t at = (size_t)hash_mix(key, 1) & (table->room - 1);
+    while (table->slots[at].used && table->slots[at].key != key) at = (at + 1) & (table->room - 1);
+    return &table->slots[at];
+}
+
+uint32_t *table_find(const Table *table, uint64_t key)
+{
+    if (!table->room) return NULL;
+    TableSlot *slot = find_slot(table, key);
+    return slot->used ? &slot->number : NULL;
+}
+
+/* Twice the room; the old slots stay in the arena, together as large as the new ones. */
+static void grow(Table *table)
+{
+    Table old = *table;
+    table->room = old.room ? old.room * 2 : 64;
+    table->slots = arena_alloc(table->arena, table->room * sizeof *table->slots);
+    for (size_t i = 0; i < old.room; i++)
+        if (old.slots[i].used) *find_slot(table, old.slots[i].key) = old.slots[i];
+}
+
+uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh)
+{
+    if (table->count * 4 >= table->room * 3) grow(table);
+    TableSlot *slot = find_slot(table, key);
+    if (fresh) *fresh = !slot->used;
+    if (!slot->used) {
+        *slot = (TableSlot){.key = key, .number = number, .used = true};
+        table->count++;
+    }
+    return &slot->number;
+}

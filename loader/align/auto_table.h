@@ -1,0 +1,36 @@
+/* Hashes to numbers, for automatic alignment: names, paths and shapes are compared by 64 mixed
+ * bits. Open addressing; memory from an arena, so nothing is freed singly. */
+#ifndef LOADER_ALIGN_AUTO_TABLE_H
+#define LOADER_ALIGN_AUTO_TABLE_H
+
+#include "loader/core/memory.h"
+
+typedef struct TableSlot {
+    uint64_t key;
+    uint32_t number;
+    bool used;
+} TableSlot;
+
+typedef struct Table {
+    Arena *arena;
+    TableSlot *slots;        /* [room] a power of two; NULL while empty */
+    size_t room, count;
+} Table;
+
+/* The number stored for a key, to be read or changed; NULL when there is none. */
+uint32_t *table_find(const Table *table, uint64_t key);
+/* The same; a new key gets `number`. *fresh (may be NULL) tells. The pointer holds until the next
+ * key is added. */
+uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh);
+
+static inline uint64_t hash_mix(uint64_t a, uint64_t b)
+{
+    uint64_t x = (a ^ 0x9E3779B97F4A7C15u) + b * 0xD6E8FEB86659FD93u;
+    x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93u;
+    x = (x ^ (x >> 29)) * 0xBF58476D1CE4E5B9u;
+    return x ^ (x >> 32);
+}
+
+uint64_t hash_bytes(uint64_t seed, const char *bytes, size_t n);
+
+#endif

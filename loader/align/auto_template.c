@@ -1,0 +1,251 @@
+/* Templates: units of one coarse name in a row, by their numbers; and classes of templates whose
+ * rows look the same from outside. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/auto_parts.h"
+
+enum { SPLIT_VALUES = 40, FEW = 8 };
+
+/* What units are sorted by: coarse name, literal numbers, rank, then the other numbers. */
+typedef struct SortContext {
+    const Side *side;
+    int slot;                /* split: this slot before everything; −1: none */
+} SortContext;
+
+static unsigned main_rank(const Side *side, const Unit *unit)
+{
+    const AutoTensor *tensor = main_tensor(side, unit);
+    return tensor->dims && !side->shapeless ? tensor->rank : 0;
+}
+
+static int compare_numbers(const Side *side, const Unit *a, const Unit *b, uint8_t mask)
+{
+    unsigned n = side->coarse[a->coarse].slot_count;
+    for (unsigned i = 0; i < n; i++) {
+        if (!(mask >> i & 1)) continue;
+        int64_t x = side->numbers[a->numbers + i], y = side->numbers[b->numbers + i];
+        if (x != y) return x < y ? -1 : 1;
+    }
+    return 0;
+}
+
+static uint8_t first_literal(const Coarse *coarse)
+{
+    return coarse->glued & coarse->few;
+}
+
+static int compare_units(const void *x, const void *y, void *context)
+{
+    const Side *side = context;
+    uint32_t i = *(const uint32_t *)x, j = *(const uint32_t *)y;
+    const Unit *a = &side->units[i], *b = &side->units[j];
+    if (a->coarse != b->coarse) return a->coarse < b->coarse ? -1 : 1;
+    uint8_t literal = first_literal(&side->coarse[a->coarse]);
+    int order = compare_numbers(side, a, b, literal);
+    if (order) return order;
+    unsigned p = main_rank(side, a), q = main_rank(side, b);
+    if (p != q) return p < q ? -1 : 1;
+    order = compare_numbers(side, a, b, 0xFF);
+    return order ? order : i < j ? -1 : 1;
+}
+
+void template_hash(const Auto *a, Side *side, Template *t)
+{
+    (void)a;
+    uint64_t forth = hash_mix(1, t->count), back = forth;
+    t->position = NONE;
+    for (uint32_t i = 0; i < t->count; i++) {
+        const Unit *unit = &side->units[side->order[t->first + i]];
+        forth = hash_mix(forth, unit->shape);
+        back = hash_mix(back, side->units[side->order[t->first + t->count - 1 - i]].shape);
+        if (unit->position < t->position) t->position = unit->position;
+    }
+    t->sequence = forth;
+    t->mirrored = back;
+}
+
+static Template *add_template(Side *side, uint32_t first, uint32_t count, uint8_t literal)
+{
+    side->templates = mem_grow(side->templates, &side->template_room, side->template_count + 1,
+                               sizeof *side->templates);
+    const Unit *unit = &side->units[side->order[first]];
+    Template *t = &side->templates[side->template_count];
+    *t = (Template){.first = first, .count = count, .coarse = unit->coarse, .literal = literal,
+                    .rank = (uint8_t)main_rank(side, unit), .class = NONE, .mate = NONE};
+    for (uint32_t i = 0; i < count; i++)
+        side->units[side->order[first + i]].template = (uint32_t)side->template_count;
+    side->template_count++;
+    return t;
+}
+
+void templates_make(Auto *a, Side *side)
+{
+    side->order = arena_alloc(side->arena, (side->unit_count + 1) * sizeof *side->order);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < side->unit_count; i++) side->order[n++] = i;
+    qsort_r(side->order, n, sizeof *side->order, compare_units, side);
+    for (uint32_t from = 0, to; from < n; from = to) {
+        const Unit *first = &side->units[side->order[from]];
+        uint8_t literal = first_literal(&side->coarse[first->coarse]);
+        for (to = from + 1; to < n; to++) {
+            const Unit *unit = &side->units[side->order[to]];
+            if (unit->coarse != first->coarse || compare_numbers(side, unit, first, literal) ||
+                main_rank(side, unit) != main_rank(side, first))
+                break;
+        }
+        template_hash(a, side, add_template(side, from, to - from, literal));
+    }
+}
+
+/* ---- splitting ---- */
+
+static int compare_slot(const void *x, const void *y, void *context)
+{
+    const SortContext *sort = context;
+    const Side *side = sort->side;
+    uint32_t i = *(const uint32_t *)x, j = *(const uint32_t *)y;
+    const Unit *a = &side->units[i], *b = &side->units[j];
+    int64_t p = side->numbers[a->numbers + (unsigned)sort->slot];
+    int64_t q = side->numbers[b->numbers + (unsigned)sort->slot];
+    if (p != q) return p < q ? -1 : 1;
+    int order = compare_numbers(side, a, b, 0xFF);
+    return order ? order : i < j ? -1 : i > j;
+}
+
+void template_split(Auto *a, Side *side, uint32_t index, unsigned slot)
+{
+    Template t = side->templates[index];
+    SortContext sort = {side, (int)slot};
+    qsort_r(side->order + t.first, t.count, sizeof *side->order, compare_slot, &sort);
+    side->templates[index].dead = true;
+    for (uint32_t from = 0, to; from < t.count; from = to) {
+        const Unit *first = &side->units[side->order[t.first + from]];
+        for (to = from + 1; to < t.count; to++) {
+            const Unit *unit = &side->units[side->order[t.first + to]];
+            if (side->numbers[unit->numbers + slot] != side->numbers[first->numbers + slot]) break;
+        }
+        Template *part = add_template(side, t.first + from, to - from,
+                                      (uint8_t)(t.literal | 1u << slot));
+        template_hash(a, side, part);
+    }
+}
+
+/* ---- classes ---- */
+
+static uint64_t class_key(const Template *t)
+{
+    return t->sequence < t->mirrored ? t->sequence : t->mirrored;
+}
+
+/* Classes that each side has, and how many templates of it. */
+typedef struct Census {
+    Table side[2];
+} Census;
+
+static void take_census(Auto *a, Census *census)
+{
+    for (int s = 0; s < 2; s++) {
+        census->side[s] = (Table){.arena = a->arena};
+        for (size_t i = 0; i < a->side[s].template_count; i++) {
+            const Template *t = &a->side[s].templates[i];
+            if (!t->dead) (*table_add(&census->side[s], class_key(t), 0, NULL))++;
+        }
+    }
+}
+
+/* What splitting by a slot would give: units whose part has a partner on the other side, and how
+ * many values there are. */
+typedef struct SplitTrial {
+    uint32_t partnered, values;
+} SplitTrial;
+
+typedef struct PartHash {
+    int64_t value;
+    uint64_t forth;
+    uint32_t count;
+} PartHash;
+
+/* The parts of a template by a slot, in one pass; false when there are too many. A part that only
+ * a reversed row would fit is not seen here. */
+static bool try_split(const Side *side, const Template *t, unsigned slot, const Table *other,
+                      SplitTrial *out)
+{
+    PartHash parts[SPLIT_VALUES];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->count; i++) {
+        const Unit *unit = &side->units[side->order[t->first + i]];
+        int64_t value = side->numbers[unit->numbers + slot];
+        uint32_t p = 0;
+        while (p < n && parts[p].value != value) p++;
+        if (p == SPLIT_VALUES) return false;
+        if (p == n) parts[n++] = (PartHash){.value = value};
+        parts[p].count++;
+    }
+    if (n < 2) return false;
+    for (uint32_t p = 0; p < n; p++) parts[p].forth = hash_mix(1, parts[p].count);
+    for (uint32_t i = 0; i < t->count; i++) {
+        const Unit *unit = &side->units[side->order[t->first + i]];
+        int64_t value = side->numbers[unit->numbers + slot];
+        uint32_t p = 0;
+        while (parts[p].value != value) p++;
+        parts[p].forth = hash_mix(parts[p].forth, unit->shape);
+    }
+    *out = (SplitTrial){.values = n};
+    for (uint32_t p = 0; p < n; p++)
+        if (table_find(other, parts[p].forth)) out->partnered += parts[p].count;
+    return true;
+}
+
+/* The slot to split a template without partner by: whose parts find most partners; else the last
+ * with few values. −1: none. */
+static int choose_slot(const Side *side, const Template *t, const Table *other)
+{
+    uint32_t best = 0;
+    int chosen = -1, few = -1;
+    unsigned n = side->coarse[t->coarse].slot_count;
+    for (unsigned slot = 0; slot < n; slot++) {
+        SplitTrial trial;
+        if (t->literal >> slot & 1 || !try_split(side, t, slot, other, &trial)) continue;
+        if (trial.partnered > best) {
+            best = trial.partnered;
+            chosen = (int)slot;
+        }
+        if (trial.values <= FEW) few = (int)slot;
+    }
+    return chosen >= 0 ? chosen : few;
+}
+
+static bool refine(Auto *a)
+{
+    Census census;
+    take_census(a, &census);
+    bool any = false;
+    for (int s = 0; s < 2; s++) {
+        Side *side = &a->side[s];
+        size_t n = side->template_count;
+        for (uint32_t i = 0; i < n; i++) {
+            const Template *t = &side->templates[i];
+            if (t->dead || t->count < 2 || table_find(&census.side[!s], class_key(t))) continue;
+            int slot = choose_slot(side, t, &census.side[!s]);
+            if (slot < 0) continue;
+            template_split(a, side, i, (unsigned)slot);
+            any = true;
+        }
+    }
+    return any;
+}
+
+void classes_make(Auto *a)
+{
+    for (int i = 0; i < REFINE_MAX && refine(a); i++) { }
+    Table classes = {.arena = a->arena};
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < a->side[s].template_count; i++) {
+            Template *t = &a->side[s].templates[i];
+            if (t->dead) continue;
+            bool fresh;
+            t->class = *table_add(&classes, class_key(t), a->class_count, &fresh);
+            a->class_count += fresh;
+        }
+}

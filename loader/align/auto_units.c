@@ -1,0 +1,201 @@
+/* Reading a side: names become units with members, and coarse names. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/auto_parts.h"
+
+enum { VALUES_MAX = 4 };
+
+/* What is only needed while a side is read. */
+typedef struct Reader {
+    Auto *a;
+    Side *side;
+    Table paths, coarse;
+    size_t unit_room, coarse_room, number_room, number_count;
+    struct SlotValues {
+        int64_t value[SLOTS_MAX][VALUES_MAX];
+        uint8_t count[SLOTS_MAX];    /* VALUES_MAX + 1: more */
+    } *values;               /* [coarse] */
+    size_t value_room;
+} Reader;
+
+/* Remembers a value of a slot, until there are more than a few. */
+static void note_value(struct SlotValues *values, unsigned slot, int64_t value)
+{
+    uint8_t n = values->count[slot];
+    if (n > VALUES_MAX) return;
+    for (uint8_t i = 0; i < n; i++)
+        if (values->value[slot][i] == value) return;
+    if (n < VALUES_MAX) values->value[slot][n] = value;
+    values->count[slot] = n + 1;
+}
+
+/* A path's numbers, and the hash of what is left of it. */
+typedef struct PathScan {
+    uint64_t coarse;
+    int64_t numbers[SLOTS_MAX];
+    uint8_t count, glued;
+} PathScan;
+
+static void scan_path(const char *path, size_t n, PathScan *out)
+{
+    const char *end = path + n, *text = path;
+    *out = (PathScan){.coarse = 7};
+    for (const char *at = path; at < end;) {
+        int64_t value;
+        size_t digits = is_digit(*at) && out->count < SLOTS_MAX ? name_number(at, end, &value) : 0;
+        if (!digits) {
+            while (at < end && is_digit(*at)) at++;
+            while (at < end && !is_digit(*at)) at++;
+            continue;
+        }
+        bool alone = (at == path || is_separator(at[-1])) &&
+                     (at + digits == end || is_separator(at[digits]));
+        if (!alone) out->glued |= (uint8_t)(1u << out->count);
+        out->numbers[out->count++] = value;
+        out->coarse = hash_mix(hash_bytes(out->coarse, text, (size_t)(at - text)), 11);
+        at += digits;
+        text = at;
+    }
+    out->coarse = hash_bytes(out->coarse, text, (size_t)(end - text));
+}
+
+static uint32_t add_coarse(Reader *reader, const PathScan *scan)
+{
+    Side *side = reader->side;
+    bool fresh;
+    uint32_t index = *table_add(&reader->coarse, scan->coarse, side->coarse_count, &fresh);
+    if (fresh) {
+        side->coarse = mem_grow(side->coarse, &reader->coarse_room, side->coarse_count + 1,
+                                sizeof *side->coarse);
+        reader->values = mem_grow(reader->values, &reader->value_room, side->coarse_count + 1,
+                                  sizeof *reader->values);
+        memset(&reader->values[side->coarse_count], 0, sizeof *reader->values);
+        side->coarse[side->coarse_count++] =
+            (Coarse){.hash = scan->coarse, .slot_count = scan->count, .glued = scan->glued};
+    }
+    for (unsigned i = 0; i < scan->count; i++)
+        note_value(&reader->values[index], i, scan->numbers[i]);
+    return index;
+}
+
+/* The paths above a path, the nearest first; where there are none, the root. */
+static void hash_above(const char *path, size_t n, uint64_t up[UP_MAX])
+{
+    size_t end = n;
+    for (unsigned i = 0; i < UP_MAX; i++) {
+        while (end && !is_separator(path[end - 1])) end--;
+        if (end) end--;
+        up[i] = hash_bytes(3, path, end);
+    }
+}
+
+static uint32_t add_unit(Reader *reader, const NameParts *parts, uint32_t tensor)
+{
+    Side *side = reader->side;
+    uint64_t path = hash_bytes(5, parts->path, parts->path_length);
+    bool fresh;
+    uint32_t index = *table_add(&reader->paths, path, side->unit_count, &fresh);
+    if (!fresh) return index;
+    PathScan scan;
+    scan_path(parts->path, parts->path_length, &scan);
+    side->units = mem_grow(side->units, &reader->unit_room, side->unit_count + 1,
+                           sizeof *side->units);
+    side->numbers = mem_grow(side->numbers, &reader->number_room,
+                             reader->number_count + scan.count + 1, sizeof *side->numbers);
+    Unit *unit = &side->units[side->unit_count++];
+    *unit = (Unit){.path = path, .position = tensor, .coarse = add_coarse(reader, &scan),
+                   .numbers = (uint32_t)reader->number_count, .template = NONE, .mate = NONE};
+    for (unsigned i = 0; i < scan.count; i++)
+        side->numbers[reader->number_count + i] = scan.numbers[i];
+    reader->number_count += scan.count;
+    hash_above(parts->path, parts->path_length, unit->up);
+    return index;
+}
+
+/* The member that stands for its unit: of most dimensions, then the lowest role. */
+static bool stands_before(const Side *side, uint32_t a, uint32_t b)
+{
+    const AutoTensor *x = &side->given->tensors[a], *y = &side->given->tensors[b];
+    unsigned p = x->dims ? x->rank : 0, q = y->dims ? y->rank : 0;
+    if (p != q) return p > q;
+    return side->role_of[a] < side->role_of[b];
+}
+
+/* Members of each unit in a row, the main one first. */
+static void sort_members(Side *side)
+{
+    size_t n = side->given->count;
+    side->members = arena_alloc(side->arena, (n + 1) * sizeof *side->members);
+    for (size_t i = 0; i < n; i++) side->units[side->unit_of[i]].count++;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < side->unit_count; i++) {
+        side->units[i].first = at;
+        at += side->units[i].count;
+        side->units[i].count = 0;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        Unit *unit = &side->units[side->unit_of[i]];
+        uint32_t *members = side->members + unit->first;
+        members[unit->count++] = i;
+        if (stands_before(side, i, members[0])) {
+            members[unit->count - 1] = members[0];
+            members[0] = i;
+        }
+    }
+    for (uint32_t i = 0; i < side->unit_count; i++) {
+        Unit *unit = &side->units[i];
+        unit->shape = side->shapeless ? 1 : shape_canonical(main_tensor(side, unit));
+    }
+}
+
+static void close_reader(Reader *reader)
+{
+    Side *side = reader->side;
+    for (uint32_t i = 0; i < side->coarse_count; i++)
+        for (unsigned s = 0; s < side->coarse[i].slot_count; s++)
+            if (reader->values[i].count[s] <= VALUES_MAX)
+                side->coarse[i].few |= (uint8_t)(1u << s);
+    free(reader->values);
+}
+
+/* Whether the order of the file can be the order of definition: not sorted by name, not mixed. */
+static bool looks_ordered(const Side *side)
+{
+    size_t n = side->given->count, sorted = 0, together = 0, several = 0;
+    for (size_t i = 1; i < n; i++) {
+        const AutoTensor *t = &side->given->tensors[i];
+        sorted += strcmp(t[-1].name, t->name) <= 0;
+        if (side->units[side->unit_of[i]].position == i) continue;
+        several++;
+        together += side->unit_of[i] == side->unit_of[i - 1];
+    }
+    if (n > 2 && sorted == n - 1) return false;
+    return together * 10 >= several * 8;
+}
+
+void side_read(Auto *a, Side *side, const AutoSide *given)
+{
+    side->given = given;
+    side->unit_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->unit_of);
+    side->role_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->role_of);
+    Reader reader = {.a = a, .side = side, .paths.arena = side->arena,
+                     .coarse.arena = side->arena};
+    for (uint32_t i = 0; i < given->count; i++) {
+        NameParts parts = words_parts(a->words, given->tensors[i].name);
+        side->role_of[i] = parts.role;
+        side->wrapped += parts.wrapped;
+        side->unit_of[i] = add_unit(&reader, &parts, i);
+    }
+    close_reader(&reader);
+    sort_members(side);
+    side->ordered = !given->alphabetical && !a->options->no_order && looks_ordered(side);
+}
+
+void side_done(Side *side)
+{
+    free(side->coarse);
+    free(side->units);
+    free(side->numbers);
+    free(side->templates);
+}

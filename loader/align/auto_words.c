@@ -1,0 +1,258 @@
+/* Names as words: wrappers and roles taken off, words cut, phrases of the lexicon found. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/auto_parts.h"
+
+enum { PHRASE_WORDS = 5, DIGITS_MAX = 15 };
+
+typedef struct Phrase {
+    uint32_t meaning[2];
+} Phrase;
+
+struct Words {
+    Arena *arena;
+    const Lexicon *lexicon;  /* NULL: none */
+    Table phrases;           /* letters of a phrase, without its spaces -> index in list */
+    Phrase *list;
+    size_t count, room;
+    Table roles;             /* the same of roles -> role << 1 | first of its set */
+};
+
+/* Lower case, for ASCII. */
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
+}
+
+/* Letters and digits of a text, in lower case: "layer_norm", "LayerNorm" and "layer norm" have
+ * the same. */
+static uint64_t hash_letters(uint64_t seed, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_letter(text[i]) || is_digit(text[i]))
+            seed = hash_mix(seed, (unsigned char)lower(text[i]));
+    return seed;
+}
+
+static void add_phrase(Words *words, const char *text, uint32_t meaning)
+{
+    bool fresh;
+    uint32_t *index = table_add(&words->phrases, hash_letters(0, text, strlen(text)),
+                                (uint32_t)words->count, &fresh);
+    if (fresh) {
+        words->list = mem_grow(words->list, &words->room, words->count + 1, sizeof *words->list);
+        words->list[words->count++] = (Phrase){{meaning, NONE}};
+    } else if (words->list[*index].meaning[0] != meaning) {
+        words->list[*index].meaning[1] = meaning;
+    }
+}
+
+Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
+{
+    Words *words = arena_alloc(arena, sizeof *words);
+    words->arena = arena;
+    words->lexicon = lexicon;
+    words->phrases.arena = words->roles.arena = arena;
+    if (!lexicon) return words;
+    for (size_t i = 0; i < lexicon->count && !no_lexicon; i++)
+        for (size_t j = 0; j < lexicon->sets[i].count; j++)
+            add_phrase(words, lexicon->sets[i].phrases[j], (uint32_t)i);
+    for (size_t i = 0; i < lexicon->role_count && i < 0x3FFF; i++)
+        for (size_t j = 0; j < lexicon->roles[i].count; j++) {
+            const char *text = lexicon->roles[i].phrases[j];
+            table_add(&words->roles, hash_letters(0, text, strlen(text)),
+                      (uint32_t)((i + 1) << 1 | (j == 0)), NULL);
+        }
+    Phrase *list = arena_alloc(arena, (words->count + 1) * sizeof *list);
+    for (size_t i = 0; i < words->count; i++) list[i] = words->list[i];
+    free(words->list);
+    words->list = list;
+    return words;
+}
+
+/* ---- parts of a name ---- */
+
+static bool is_wrapper(const Words *words, const char *text, size_t n)
+{
+    for (size_t i = 0; words->lexicon && i < words->lexicon->wrapper_count; i++) {
+        const char *wrapper = words->lexicon->wrappers[i];
+        if (strlen(wrapper) == n && memcmp(wrapper, text, n) == 0) return true;
+    }
+    return false;
+}
+
+/* Wrappers before and behind: "module.", "/.ATTRIBUTES/VARIABLE_VALUE". One segment stays. */
+static void cut_wrappers(const Words *words, const char **begin, const char **end, bool *wrapped)
+{
+    for (;;) {
+        const char *at = *begin;
+        while (at < *end && !is_separator(*at)) at++;
+        if (at == *end || !is_wrapper(words, *begin, (size_t)(at - *begin))) break;
+        *begin = at + 1;
+        *wrapped = true;
+    }
+    for (;;) {
+        const char *at = *end;
+        while (at > *begin && !is_separator(at[-1])) at--;
+        if (at == *begin || !is_wrapper(words, at, (size_t)(*end - at))) break;
+        *end = at - 1;
+    }
+}
+
+/* The role of a text: 0 = none. */
+static uint32_t find_role(const Words *words, const char *text, const char *end)
+{
+    const uint32_t *role = table_find(&words->roles, hash_letters(0, text, (size_t)(end - text)));
+    return role ? *role : 0;
+}
+
+/* Without a lexicon, the last segment is the role when it is a word. */
+static uint32_t word_role(const char *leaf, const char *end)
+{
+    for (const char *at = leaf; at < end; at++)
+        if (is_digit(*at)) return 0;
+    return (uint32_t)(hash_bytes(0, leaf, (size_t)(end - leaf)) & 0x3FFF) << 1 | 0x8000u | 1;
+}
+
+NameParts words_parts(const Words *words, const char *name)
+{
+    NameParts parts = {0};
+    const char *begin = name, *end = name + strlen(name);
+    const char *colon = end;
+    while (colon > begin && is_digit(colon[-1])) colon--;
+    if (colon < end && colon - 1 > begin && colon[-1] == ':') end = colon - 1;
+    cut_wrappers(words, &begin, &end, &parts.wrapped);
+    const char *leaf = end;
+    while (leaf > begin && !is_separator(leaf[-1])) leaf--;
+    parts.path = begin;
+    parts.path_length = (size_t)(end - begin);
+    uint32_t role = 0;
+    const char *cut = leaf > begin ? leaf - 1 : begin;
+    const char *text = leaf;
+    if (!words->lexicon || !words->lexicon->role_count) {
+        role = leaf > begin ? word_role(leaf, end) : 0;
+    } else {
+        role = find_role(words, leaf, end);
+        for (const char *at = leaf + 1; !role && at < end; at++) {
+            if (at[-1] != '_') continue;
+            role = find_role(words, at, end);
+            cut = at - 1;
+            text = at;
+        }
+    }
+    if (!role) return parts;
+    parts.role = (uint16_t)(role >> 1);
+    parts.plain = role & 1;
+    parts.path_length = (size_t)(cut - begin);
+    parts.role_text = text;
+    parts.role_length = (size_t)(end - text);
+    return parts;
+}
+
+size_t name_number(const char *at, const char *end, int64_t *value)
+{
+    size_t n = 0;
+    *value = 0;
+    while (at + n < end && is_digit(at[n])) {
+        if (n < DIGITS_MAX) *value = *value * 10 + (at[n] - '0');
+        n++;
+    }
+    return n > DIGITS_MAX || (n > 1 && *at == '0') ? 0 : n;
+}
+
+/* ---- words ---- */
+
+/* One word while a name is cut. */
+typedef struct Piece {
+    const char *at;
+    size_t length;
+    bool is_number, is_break;
+} Piece;
+
+/* The word that begins at `at`: letters up to a change to upper case, or digits. */
+static size_t word_length(const char *at, const char *end)
+{
+    size_t n = 1;
+    if (is_digit(*at)) {
+        while (at + n < end && is_digit(at[n])) n++;
+        return n;
+    }
+    while (at + n < end && is_letter(at[n])) {
+        bool upper = at[n] >= 'A' && at[n] <= 'Z', before = at[n - 1] >= 'a' && at[n - 1] <= 'z';
+        if (upper && before) break;
+        n++;
+    }
+    return n;
+}
+
+/* The pieces of a name, the last `room` of them (a ring). Returns how many there were. */
+static size_t cut_pieces(const char *text, size_t n, uint8_t literal, Piece *pieces, size_t room)
+{
+    const char *end = text + n;
+    size_t count = 0;
+    unsigned slot = 0;
+    while (text < end) {
+        if (!is_letter(*text) && !is_digit(*text)) {
+            text++;
+            continue;
+        }
+        Piece *piece = &pieces[count++ % room];
+        *piece = (Piece){.at = text, .length = word_length(text, end)};
+        if (is_digit(*text)) {
+            int64_t value;
+            bool counts = name_number(text, end, &value) && slot < SLOTS_MAX;
+            piece->is_number = counts && (literal >> slot & 1);
+            piece->is_break = counts && !piece->is_number;
+            slot += counts;
+        }
+        text += piece->length;
+    }
+    return count;
+}
+
+/* The longest phrase that begins with a piece; how many pieces it takes, 0 = none. */
+static size_t find_phrase(const Words *words, const Piece *pieces, size_t count, Token *token)
+{
+    uint64_t hash = 0;
+    size_t best = 0;
+    for (size_t i = 0; i < count && i < PHRASE_WORDS && !pieces[i].is_break; i++) {
+        hash = hash_letters(hash, pieces[i].at, pieces[i].length);
+        const uint32_t *index = table_find(&words->phrases, hash);
+        if (!index) continue;
+        best = i + 1;
+        token->word = hash;
+        memcpy(token->meaning, words->list[*index].meaning, sizeof token->meaning);
+    }
+    return best;
+}
+
+size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal, Token *out,
+                 size_t room)
+{
+    Piece ring[WORDS_MAX], pieces[WORDS_MAX];
+    size_t total = cut_pieces(text, n, literal, ring, WORDS_MAX), made = 0;
+    size_t count = total < WORDS_MAX ? total : WORDS_MAX;
+    for (size_t i = 0; i < count; i++) pieces[i] = ring[(total - count + i) % WORDS_MAX];
+    for (size_t i = 0; i < count && made < room;) {
+        if (pieces[i].is_break) {
+            i++;
+            continue;
+        }
+        Token token = {.meaning = {NONE, NONE}};
+        size_t taken = find_phrase(words, pieces + i, count - i, &token);
+        if (!taken) {
+            token.word = hash_letters(0, pieces[i].at, pieces[i].length);
+            token.is_number = pieces[i].is_number;
+            taken = 1;
+        }
+        out[made++] = token;
+        i += taken;
+    }
+    return made;
+}
