@@ -39,6 +39,8 @@ const Command commands[] = {
     {"emit", "PLAN", 1, 1, FOR_EMIT, "a plan as a Python function for PyTorch", command_emit},
     {"check", "CHECKPOINT", 1, 1, FOR_CHECK,
      "what is wrong with a file, and what is suspicious in its weights", command_check},
+    {"explain", "ERROR.txt|- [SOURCE]", 1, 2, FOR_EXPLAIN,
+     "a failed load, explained: the rules that would mend it", command_explain},
     {"rules", "[list | show NAME | test NAME...]", 0, OPERANDS_MAX, 0,
      "the bundled rule packs and presets: their list, text and tests", command_rules},
     {"help", "[COMMAND]", 0, 1, 0, "this text, or a command's", command_help},
@@ -46,7 +48,7 @@ const Command commands[] = {
 
 /* Words that are commands of tenon but not of this version: whoever has read of them is told so,
  * not that there is no such file. A word leaves this list when it joins the table above. */
-static const char *const planned[] = {"apply", "emit", "explain", "fetch", "learn",
+static const char *const planned[] = {"apply", "emit", "fetch", "learn",
                                       "repl", "reverse", "rules", "run", "undo"};
 
 /* Sets the error where the word is one of them; false then. */

@@ -14,7 +14,8 @@ enum {
 
 /* Which commands an option belongs to, as bits. FOR_ALL goes with every command. */
 enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
-       FOR_APPLY = 256, FOR_REVERSE = 512, FOR_EMIT = 1024, FOR_ALL = 0xFFFF };
+       FOR_APPLY = 256, FOR_REVERSE = 512, FOR_EMIT = 1024, FOR_EXPLAIN = 2048,
+       FOR_ALL = 0xFFFF };
 
 /* id, spelling, short spelling or NULL, argument or NULL, commands, help */
 #define OPTIONS(X)                                                                              \
@@ -94,6 +95,7 @@ int command_apply(const Invocation *invocation);
 int command_reverse(const Invocation *invocation);
 int command_emit(const Invocation *invocation);
 int command_view(const Invocation *invocation);
+int command_explain(const Invocation *invocation);
 int command_rules(const Invocation *invocation);
 int command_help(const Invocation *invocation);
 /* Prints the help of one command, or of all (NULL), to standard output. */

@@ -299,7 +299,7 @@ int command_align(const Invocation *invocation)
                               invocation->rule_count, invocation->seed,
                               invocation->value[OPT_CLASS],
                               invocation->set[OPT_LOG] ? log_preset(invocation->value[OPT_LOG])
-                                                       : NULL};
+                                                       : NULL, NULL, NULL};
     if (!check_output(&run, &err)) return complain(&err);
     if (run.out || invocation->set[OPT_PLAN]) interrupt_watch();
     if (!invocation->set[OPT_LOG] || log_find(invocation->value[OPT_LOG], &err))

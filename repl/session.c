@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "loader/export/atomic.h"
+#include "loader/format/failed_load.h"
 #include "loader/format/format.h"
 #include "repl/interrupt.h"
 #include "scripting/script.h"
@@ -36,7 +37,8 @@ struct Session {
     char *source_folder;         /* owned; where the source lies: scripts may read JSON there */
     const char *target_path, *target_file, *target_inside;
     Checkpoint *source, *target_checkpoint;      /* references; no target: NULL */
-    StateDict *target;           /* borrowed from target_checkpoint */
+    StateDict *target;           /* borrowed from target_checkpoint, or made */
+    StateDict *made_target;      /* a reference; of the text of a failed load; NULL */
     const char *target_container;    /* its path in the target; borrowed */
     RulesText *rules;            /* owned, in the order in which they run */
     size_t rule_count, rule_room;
@@ -108,11 +110,34 @@ static bool add_rules(Session *session, const RulesArgument *argument, Error *er
     return true;
 }
 
+/* The text of a failed load tells of a target by what the checkpoint lacks and has: the rest of it
+ * is the checkpoint's. False where it is no such text, or no dict could be chosen. */
+static bool complete_target(Session *session)
+{
+    const Checkpoint *text = session->target_checkpoint;
+    if (session->target_inside || !failed_load_is(text)) return false;
+    if (failed_load_is(session->source)) {       /* also where the model lacks nothing */
+        session->target = checkpoint_find_container(text, "")->dict;
+        session->target_container = "";
+        return true;
+    }
+    const Container *loaded =
+        session->source_inside
+            ? checkpoint_find_container(session->source, session->source_inside)
+            : failed_load_container(text, session->source);
+    if (!loaded) loaded = checkpoint_choose(session->source, NULL, NULL);
+    if (!loaded) return false;
+    session->made_target = session->target = failed_load_target(text, loaded->dict);
+    session->target_container = "";
+    return true;
+}
+
 /* The target's dict: the named part, or the one that holds the weights. Unlike the source's it is
  * chosen at once: rules fit a source to it, and cannot choose it. */
 static bool choose_target(Session *session, Error *err)
 {
     const Container *container;
+    if (complete_target(session)) return true;
     if (session->target_inside) {
         container = checkpoint_find_container(session->target_checkpoint, session->target_inside);
         if (!container)
@@ -206,7 +231,9 @@ static bool open_both(Session *session, const SessionOptions *options, Error *er
     bool folder = stat(session->source_file, &status) == 0 && S_ISDIR(status.st_mode);
     session->source_folder = folder ? mem_strdup(session->source_file)
                                     : path_folder(session->source_file);
-    session->source = checkpoint_open(session->source_file, &session->unopened);
+    session->source = options->source_opened
+                          ? checkpoint_ref(options->source_opened)
+                          : checkpoint_open(session->source_file, &session->unopened);
     /* what one kind of folder refused, another may have read */
     if (session->source) session->unopened = (Error){0};
     if (!session->source && folder && session->rule_count) {
@@ -219,7 +246,9 @@ static bool open_both(Session *session, const SessionOptions *options, Error *er
     session->target_path = arena_strdup(session->arena, options->target);
     if (!split_name(session, options->target, &session->target_file, &session->target_inside, err))
         return false;
-    session->target_checkpoint = checkpoint_open(session->target_file, err);
+    session->target_checkpoint = options->target_opened
+                                     ? checkpoint_ref(options->target_opened)
+                                     : checkpoint_open(session->target_file, err);
     return session->target_checkpoint && choose_target(session, err);
 }
 
@@ -254,6 +283,7 @@ void session_free(Session *session)
     text_done(&session->output);
     free(session->source_folder);
     checkpoint_unref(session->source);
+    dict_unref(session->made_target);
     checkpoint_unref(session->target_checkpoint);
     arena_free(session->arena);
     free(session);

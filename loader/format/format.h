@@ -78,7 +78,7 @@ extern const Format format_zip, format_torch_legacy, format_safetensors;
 extern const Format format_torch_tar, format_npy, format_pickle, format_gguf;
 extern const Format format_onnx, format_caffe, format_tensorflow;
 extern const Format format_mxnet, format_flax, format_hdf5;
-extern const Format format_sharded, format_schema_json, format_schema_text;
+extern const Format format_sharded, format_schema_json, format_failed_load, format_schema_text;
 extern const FolderFormat folder_gguf_split, folder_tensorflow;
 
 extern const FolderFormat format_dcp, format_dcp_safetensors, format_deepspeed, format_pipeline,

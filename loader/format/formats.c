@@ -14,7 +14,7 @@
 enum { HEAD_BYTES = 4096, NAME_BYTES_MAX = 255 };
 
 /* In the order in which they are asked: magic numbers first, structure next, text last. The
- * last three are text and hold none. */
+ * last four are text and hold none. */
 static const Format *const formats[] = {
     &format_zip,
     &format_torch_legacy,
@@ -31,9 +31,10 @@ static const Format *const formats[] = {
     &format_hdf5,
     &format_sharded,
     &format_schema_json,
+    &format_failed_load,
     &format_schema_text,
 };
-enum { BINARY_FORMATS = countof(formats) - 3 };
+enum { BINARY_FORMATS = countof(formats) - 4 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
 static const FolderFormat *const folder_formats[] = {

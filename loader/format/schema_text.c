@@ -389,21 +389,9 @@ static bool read_line(Listing *listing, Scan line, Error *err)
     return true;
 }
 
-/* PyTorch's message lists keys and shapes of two state dicts, so lines of it look like tensors. */
-static bool is_failed_load(const char *text, size_t n)
-{
-    static const char words[] = "Error(s) in loading state_dict for";
-    return memmem(text, n, words, sizeof words - 1) != NULL;
-}
-
 /* Line by line. When no tensor was found, the first line that is not empty is what to show. */
 static bool read_listing(Listing *listing, const char *bytes, size_t n, Error *err)
 {
-    if (is_failed_load(bytes, n))
-        return fault_file(err, ERR_UNSUPPORTED, listing->file,
-                          "the message of a failed load_state_dict, which tenon cannot read yet; "
-                          "give the target's checkpoint, or a listing of its state dict: "
-                          "for k, v in model.state_dict().items(): print(k, v.shape)");
     Scan text = {bytes + text_start((const unsigned char *)bytes, n), bytes + n}, line, first = {0};
     while (next_line(&text, &line)) {
         listing->line++;
@@ -437,9 +425,9 @@ static Checkpoint *open_listing(OpenContext *context, ByteSource *source, Error 
     return checkpoint;
 }
 
-/* Text in which one of the first lines is a tensor, or that tells of a failed load. Any other
- * text may still be meant as a listing; opening it says which line is not. A JSON object is
- * none, though one of lists looks like a printed dict. */
+/* Text in which one of the first lines is a tensor. Any other text may still be meant as a
+ * listing; opening it says which line is not. A JSON object is none, though one of lists looks
+ * like a printed dict. */
 static Sniff sniff_listing(ByteSource *source, const unsigned char *head, size_t n)
 {
     Error ignored;
@@ -451,7 +439,6 @@ static Sniff sniff_listing(ByteSource *source, const unsigned char *head, size_t
             return SNIFF_NO;
     const char *bytes = (const char *)head;
     if (start == n) return SNIFF_NO;
-    if (is_failed_load(bytes, n)) return SNIFF_YES;
     Text name = {0};
     Scan text = {bytes + start, bytes + n}, line;
     bool found = false;

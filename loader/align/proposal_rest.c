@@ -1,0 +1,370 @@
+/* What is left over: other containers, buffers that come and go, heads that only training has,
+ * adapters, and what is done when nothing is known: dropped, made up, kept, accepted. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "loader/align/family.h"
+#include "loader/align/proposal_parts.h"
+#include "loader/align/report_parts.h"
+
+enum {
+    CONTAINERS_MAX = 16,         /* that are compared */
+    GROUPS_MAX = 8,              /* modules that one proposal names */
+    LEVELS_MAX = 4               /* segments of such a module */
+};
+
+/* ---- containers ---- */
+
+static size_t count_names(const StateDict *dict, const StateDict *target)
+{
+    size_t hits = 0;
+    for (size_t i = 0; i < dict_count(target); i++)
+        hits += dict_find(dict, dict_at(target, i)->name) != NULL;
+    return hits;
+}
+
+/* "ema.state_dict" as arguments of unwrap; NULL for a path with an index in it. */
+static const char *unwrap_line(Proposer *proposer, const char *path)
+{
+    Text line = {0};
+    bool plain = !strpbrk(path, "[]\"\\");
+    for (const char *p = path; plain && *p;) {
+        size_t n = strcspn(p, ".");
+        text_addf(&line, "%s%s", line.length ? ", " : "unwrap(", propose_lua(proposer, p, n));
+        p += n + (p[n] == '.');
+    }
+    text_addc(&line, ')');
+    const char *copy = plain && *path ? arena_strdup(proposer->arena, text_string(&line)) : NULL;
+    text_done(&line);
+    return copy;
+}
+
+/* Other dicts of the file that have as many of the target's names as the one that was taken, or
+ * more. */
+void propose_containers(Proposer *proposer)
+{
+    const Alignment *alignment = proposer->alignment;
+    const Checkpoint *source = alignment->checkpoint;
+    size_t n = checkpoint_container_count(source);
+    if (n < 2) return;
+    const char *chosen = align_container(alignment);
+    size_t here = count_names(alignment->source, alignment->target);
+    for (size_t i = 0; i < n && i < CONTAINERS_MAX; i++) {
+        const Container *one = checkpoint_container(source, i);
+        if (one->optimizer || one->parts || strcmp(one->path, chosen) == 0) continue;
+        size_t hits = count_names(one->dict, alignment->target);
+        const char *line = hits && hits >= here ? unwrap_line(proposer, one->path) : NULL;
+        if (line)
+            propose(proposer, PROPOSE_CONTAINER, COST_NONE, line,
+                    "%s has %zu of the target's %zu names; %s, which was taken, has %zu.",
+                    one->path, hits, alignment->count, *chosen ? chosen : "the top level", here);
+    }
+}
+
+/* Names that are the program's, not a model's: whoever loaded them gave the whole file to
+ * load_state_dict, and one of them holds the weights. */
+static void propose_unwrap(Proposer *proposer)
+{
+    static const char *const names[] = {"state_dict", "model_state_dict", "model", "model_state",
+                                        "net", "network", "weights", "params", "module", "ema",
+                                        "teacher", "student", "generator"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (loose_has(&proposer->spare, names[i]))
+            propose(proposer, PROPOSE_CONTAINER, COST_NONE,
+                    arena_printf(proposer->arena, "unwrap \"%s\"", names[i]),
+                    "The whole file was given to the model: the weights lie in its \"%s\". tenon "
+                    "goes there by itself.", names[i]);
+}
+
+/* ---- buffers ---- */
+
+/* A key's rank; unknown ones count as masks. */
+static unsigned rank_of(const Alignment *alignment, const char *name)
+{
+    const DraftKey *key = draft_find(alignment->draft, name);
+    if (!key || !key->expr || key->expr->unknown) return 4;
+    return key->expr->rank;
+}
+
+/* Unused ones are dropped, all kinds in one line. */
+static void propose_drop_buffers(Proposer *proposer)
+{
+    Text rule = {0}, what = {0};
+    NameMap leaves;
+    map_init(&leaves);
+    for (size_t i = 0; i < proposer->spare.clan_count; i++) {
+        const char *name = proposer->spare.clans[i].first;
+        const BufferCause *buffer = report_buffer(name, rank_of(proposer->alignment, name));
+        if (!buffer || map_set(&leaves, buffer->leaf, 1) != MAP_NONE) continue;
+        text_addf(&rule, "%s**.%s ->", rule.length ? " ; " : "", buffer->leaf);
+        text_addf(&what, "%s%s (%s)", what.length ? ", " : "", buffer->leaf, buffer->what);
+    }
+    if (rule.length)
+        propose(proposer, PROPOSE_BUFFER, COST_BUFFERS,
+                propose_rules(proposer, "%s", text_string(&rule)),
+                "Buffers that come and go between versions: %s.", text_string(&what));
+    map_done(&leaves);
+    text_done(&rule);
+    text_done(&what);
+}
+
+/* Missing ones are what the model has made itself; counters have their fill already. */
+static void propose_keep_buffers(Proposer *proposer)
+{
+    for (size_t i = 0; i < proposer->missing.clan_count; i++) {
+        const char *name = proposer->missing.clans[i].first;
+        const Binding *binding = align_find(proposer->alignment, name);
+        const BufferCause *buffer = report_buffer(name, binding->dims ? binding->rank : 4);
+        if (!buffer) continue;
+        if (has_suffix(name, "num_batches_tracked"))
+            propose(proposer, PROPOSE_BUFFER, COST_BUFFERS,
+                    "fill(\"**.num_batches_tracked\", zeros())",
+                    "BatchNorm counters, which old files lack: they count from zero.");
+        propose(proposer, PROPOSE_BUFFER, COST_BUFFERS,
+                arena_printf(proposer->arena, "keep_target \"**.%s\"", buffer->leaf),
+                "%s: %s. The model's own is right.", buffer->leaf, buffer->what);
+    }
+}
+
+/* ---- modules that are left over as a whole ---- */
+
+/* How many keys there are below each beginning, and how many of them are left over. */
+typedef struct Groups {
+    NameMap all, left;
+    NameMap families;            /* of the groups: one stands for those that differ in numbers */
+    const char *names[GROUPS_MAX + 1];
+    bool whole[GROUPS_MAX + 1];  /* a module, not a single name */
+    bool several[GROUPS_MAX + 1];
+    size_t count;
+} Groups;
+
+static void count_beginnings(Arena *arena, NameMap *map, const char *name)
+{
+    size_t n = 0;
+    for (unsigned level = 0; level < LEVELS_MAX; level++) {
+        n += strcspn(name + n, ".");
+        if (!name[n]) return;
+        const char *head = arena_strndup(arena, name, n);
+        uint32_t before = map_get(map, head);
+        map_set(map, head, before == MAP_NONE ? 1 : before + 1);
+        n++;
+    }
+}
+
+/* The shortest beginning whose keys are all left over, or the name itself. */
+static const char *whole_group(const Groups *groups, Arena *arena, const char *name)
+{
+    size_t n = 0;
+    for (unsigned level = 0; level < LEVELS_MAX; level++) {
+        n += strcspn(name + n, ".");
+        if (!name[n]) break;
+        const char *head = arena_strndup(arena, name, n);
+        if (map_get(&groups->all, head) == map_get(&groups->left, head)) return head;
+        n++;
+    }
+    return name;
+}
+
+static void add_group(Groups *groups, Arena *arena, const char *name, bool whole)
+{
+    FamilyName family = {0};
+    family_split(name, &family);
+    uint32_t index = map_get(&groups->families, text_string(&family.text));
+    if (index != MAP_NONE) {
+        if (strcmp(groups->names[index], name) != 0) groups->several[index] = true;
+    } else if (groups->count <= GROUPS_MAX) {
+        map_set(&groups->families, arena_strdup(arena, text_string(&family.text)),
+                (uint32_t)groups->count);
+        groups->names[groups->count] = name;
+        groups->whole[groups->count++] = whole;
+    }
+    family_done(&family);
+}
+
+static void list_groups(Proposer *proposer, Groups *groups, bool source)
+{
+    const Alignment *alignment = proposer->alignment;
+    const Loose *loose = source ? &proposer->spare : &proposer->missing;
+    *groups = (Groups){.count = 0};
+    map_init(&groups->all);
+    map_init(&groups->left);
+    map_init(&groups->families);
+    size_t n = source ? draft_count(alignment->draft) : alignment->count;
+    for (size_t i = 0; i < n; i++)
+        count_beginnings(proposer->arena, &groups->all,
+                         source ? draft_at(alignment->draft, i)->name
+                                : alignment->bindings[i].name);
+    for (size_t i = 0; i < loose->count; i++)
+        count_beginnings(proposer->arena, &groups->left, loose->names[i]);
+    for (size_t i = 0; i < loose->count && groups->count <= GROUPS_MAX; i++) {
+        const char *name = whole_group(groups, proposer->arena, loose->names[i]);
+        add_group(groups, proposer->arena, name, name != loose->names[i]);
+    }
+}
+
+static void free_groups(Groups *groups)
+{
+    map_done(&groups->all);
+    map_done(&groups->left);
+    map_done(&groups->families);
+}
+
+/* `head` as a pattern over what is below it, or the name itself; numbers as captures where several
+ * groups differ in them alone. */
+static const char *group_pattern(Proposer *proposer, const Groups *groups, size_t index)
+{
+    Text text = {0};
+    const char *name = groups->names[index];
+    if (groups->several[index]) {
+        FamilyName family = {0};
+        family_split(name, &family);
+        family_rule(text_string(&family.text), NULL, &text);
+        family_done(&family);
+    } else {
+        rule_quote(name, strlen(name), &text);
+    }
+    if (groups->whole[index]) text_add(&text, ".**");
+    const char *pattern = arena_strdup(proposer->arena, text_string(&text));
+    text_done(&text);
+    return pattern;
+}
+
+/* Heads that only training uses: models in use are often built without them. */
+static bool is_auxiliary(const char *name)
+{
+    static const char *const words[] = {"aux", "loss", "criterion", "discriminator", "momentum",
+                                        "queue", "ema_", "teacher", "projector", "mask_token"};
+    for (size_t i = 0; i < countof(words); i++)
+        if (strcasestr(name, words[i])) return true;
+    return false;
+}
+
+/* Left over in the source: the target is complete without it, or it is of what only training has. */
+static void propose_drops(Proposer *proposer)
+{
+    Groups groups;
+    Text rule = {0};
+    bool complete = !proposer->missing.count;
+    list_groups(proposer, &groups, true);
+    for (size_t i = 0; i < groups.count && i < GROUPS_MAX; i++) {
+        const char *name = groups.names[i];
+        const char *pattern = group_pattern(proposer, &groups, i);
+        text_addf(&rule, "%s%s ->", rule.length ? " ; " : "", pattern);
+        if (!is_auxiliary(name)) continue;
+        propose(proposer, PROPOSE_DROP, COST_BUFFERS, propose_rules(proposer, "%s ->", pattern),
+                "%s has the look of a part that only training uses; this model is built without "
+                "it.", name);
+    }
+    if (groups.count && groups.count <= GROUPS_MAX)
+        proposal_add(proposer->list,
+                     (Proposal){.kind = PROPOSE_DROP, .cost = COST_WAIVED, .known = complete,
+                                .line = propose_rules(proposer, "%s", text_string(&rule)),
+                                .why = complete ? "The model has all it wants without these."
+                                                : "The model has nothing of these names."});
+    text_done(&rule);
+    free_groups(&groups);
+}
+
+/* New heads are the usual reason for a module that no source has. */
+static bool is_head(const char *name)
+{
+    static const char *const words[] = {"head", "classif", "fc", "cls", "logit", "score", "decode",
+                                        "pred", "output", "pooler", "qa_", "linear", "proj"};
+    for (size_t i = 0; i < countof(words); i++)
+        if (strcasestr(name, words[i])) return true;
+    return false;
+}
+
+/* `sized`: its shapes are known, so that it can be filled. */
+static void propose_new_module(Proposer *proposer, const char *name, const char *pattern,
+                               bool sized)
+{
+    const char *quoted = propose_lua(proposer, pattern, strlen(pattern));
+    bool head = is_head(name);
+    const char *why =
+        arena_printf(proposer->arena, "%s is new in this model: nothing in the checkpoint is "
+                     "like it%s.", name, head ? ", and it has the name of a head" : "");
+    const char *fill = arena_printf(proposer->arena, "fill(%s, kaiming())", quoted);
+    Proposal proposal = {.kind = PROPOSE_FILL, .cost = COST_MADE_UP, .known = head, .why = why,
+                         .line = fill};
+    if (sized) proposal_add(proposer->list, proposal);
+    proposal.line = arena_printf(proposer->arena, "keep_target %s", quoted);
+    proposal.why = sized ? "It stays as the model has it."
+                         : arena_printf(proposer->arena, "%s It stays as the model has it; with "
+                                        "the model's shapes at hand it can be made anew: %s", why,
+                                        fill);
+    proposal_add(proposer->list, proposal);
+}
+
+/* Missing as a whole: made anew, or kept. */
+static void propose_fills(Proposer *proposer)
+{
+    Groups groups;
+    bool sized = align_find(proposer->alignment, proposer->missing.names[0])->dims != NULL;
+    list_groups(proposer, &groups, false);
+    for (size_t i = 0; i < groups.count && i < GROUPS_MAX; i++)
+        propose_new_module(proposer, groups.names[i], group_pattern(proposer, &groups, i), sized);
+    free_groups(&groups);
+}
+
+/* ---- adapters ---- */
+
+static bool is_adapter(const char *name)
+{
+    static const char *const marks[] = {"lora_", "lora.", ".hada_", ".lokr_", "dora_scale"};
+    for (size_t i = 0; i < countof(marks); i++)
+        if (strstr(name, marks[i])) return true;
+    return false;
+}
+
+/* A file of adapters is no model: it is merged into one, or loaded into one that has adapters. */
+static void propose_adapters(Proposer *proposer)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < proposer->spare.count; i++)
+        count += is_adapter(proposer->spare.names[i]);
+    if (!count) return;
+    propose(proposer, PROPOSE_PARTS, COST_NONE, "lora{}",
+            "%zu names are those of an adapter (LoRA): they are merged into the weights they "
+            "belong to.", count);
+    propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
+            "%zu names are those of an adapter (LoRA): the file is no whole model. Align it with "
+            "the base model's weights as target, and merge with lora{}; or load it with the "
+            "library that made it.", count);
+}
+
+/* ---- last resorts ---- */
+
+static void propose_policies(Proposer *proposer)
+{
+    static const struct { BindStatus status; const char *line, *why; } policies[] = {
+        {BIND_MISSING, "policy{missing=\"init\"}",
+         "What is missing is made up as new layers are."},
+        {BIND_MISSING, "policy{missing=\"keep\"}",
+         "What is missing stays as the model has it (strict=False)."},
+        {BIND_SHAPE, "policy{shape=\"skip\"}",
+         "What has another shape stays as the model has it."}};
+    const Summary *summary = align_summary(proposer->alignment);
+    for (size_t i = 0; i < countof(policies); i++)
+        if (summary->bind[policies[i].status])
+            proposal_add(proposer->list,
+                         (Proposal){.kind = PROPOSE_POLICY, .cost = COST_WAIVED,
+                                    .line = policies[i].line, .why = policies[i].why});
+}
+
+void propose_rest(Proposer *proposer)
+{
+    if (align_is_another_size(proposer->alignment))
+        propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
+                "The checkpoint is of another size of the architecture (other widths or depths): "
+                "no rule mends that. Take the checkpoint of this size, or build the model of the "
+                "checkpoint's.");
+    propose_unwrap(proposer);
+    propose_drop_buffers(proposer);
+    propose_keep_buffers(proposer);
+    propose_adapters(proposer);
+    if (proposer->spare.count) propose_drops(proposer);
+    if (proposer->missing.count) propose_fills(proposer);
+    propose_policies(proposer);
+}

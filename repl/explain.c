@@ -1,0 +1,301 @@
+/* The search is greedy, and every line in it is tried in the ledger that the lines before it have
+ * left. In one round several lines are taken, as long as they settle different things: a round
+ * costs a trial for each proposal. */
+#include "repl/explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/core/limits.h"
+#include "loader/format/format.h"
+#include "repl/interrupt.h"
+
+enum {
+    ROUNDS_MAX = 12,
+    ROUND_MS = 15000,            /* time for the trials of one round */
+    PACK_KEYS_MAX = 20000,       /* rule packs are tried on no more keys than that */
+    SEVERAL = 4                  /* trials on top of the best of a round, for each line taken */
+};
+
+/* ---- reading ---- */
+
+/* Standard input, which has no size to ask for. */
+static char *read_stdin(size_t *n, Error *err)
+{
+    Text text = {0};
+    char piece[65536], more[LIMIT_TEXT];
+    size_t got;
+    while ((got = fread(piece, 1, sizeof piece, stdin)) > 0) {
+        text_addn(&text, piece, got);
+        if (text.length <= limit(LIMIT_INDEX_BYTES)) continue;
+        error_set(err, ERR_LIMIT, "standard input: its bytes are %s",
+                  limit_text(LIMIT_INDEX_BYTES, more));
+        text_done(&text);
+        return NULL;
+    }
+    *n = text.length;
+    return text.bytes ? text.bytes : mem_strdup("");
+}
+
+static char *read_text(const char *path, size_t *n, Error *err)
+{
+    if (strcmp(path, "-") == 0) return read_stdin(n, err);
+    ByteSource *file = source_open_file(path, err);
+    if (!file) return NULL;
+    char *text = source_slurp_limited(file, LIMIT_INDEX_BYTES, n, err);
+    source_unref(file);
+    return text;
+}
+
+/* A source that cannot be opened is what the text may be about: its error is told. */
+static void open_source(Explanation *explanation)
+{
+    const char *file, *inside;
+    if (!explanation->source_path) return;
+    checkpoint_spec(explanation->arena, explanation->source_path, &file, &inside);
+    explanation->source = checkpoint_open(file, &explanation->unopened);
+}
+
+Explanation *explanation_new(const char *text_path, const char *source_path, Error *err)
+{
+    size_t n;
+    char *text = read_text(text_path, &n, err);
+    if (!text) return NULL;
+    Explanation *explanation = mem_alloc(sizeof *explanation);
+    explanation->arena = arena_new();
+    explanation->text_path = text_path;
+    explanation->source_path = source_path;
+    explanation->load = failed_load_read(text, n);
+    free(text);
+    open_source(explanation);
+    return explanation;
+}
+
+void explanation_free(Explanation *explanation)
+{
+    if (!explanation) return;
+    align_unref(explanation->first);
+    align_unref(explanation->last);
+    session_free(explanation->session);
+    checkpoint_unref(explanation->source);
+    failed_load_free(explanation->load);
+    arena_free(explanation->arena);
+    free(explanation);
+}
+
+/* ---- what is open ---- */
+
+bool explanation_is_left(const SourceUse *use)
+{
+    return use->status == USE_UNUSED && !use->covered && !use->offered_to;
+}
+
+bool explanation_is_open(const Binding *binding)
+{
+    bool open = binding->status == BIND_SHAPE || binding->status == BIND_DTYPE ||
+                binding->status == BIND_MISSING || binding->status == BIND_AMBIGUOUS;
+    return open && !binding->covered;
+}
+
+size_t explanation_open(const Alignment *alignment)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < align_count(alignment); i++)
+        count += explanation_is_open(align_binding(alignment, i));
+    return count;
+}
+
+/* With the checkpoint at hand, what its loader never said was unexpected is none of our business. */
+size_t explanation_left(const Alignment *alignment)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < align_use_count(alignment); i++)
+        count += explanation_is_left(align_use(alignment, i));
+    return count;
+}
+
+/* ---- the search ---- */
+
+/* Whether a line may stand in the remedy: it breaks nothing, and its cause is known or its cost
+ * small. */
+static bool is_good(const Trial *trial)
+{
+    return !trial->breaks && !trial->rivalled &&
+           (trial->proposal->cost <= COST_PART || trial->proposal->known);
+}
+
+static bool overlaps(const Trial *a, const Trial *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (a->settled[i] && b->settled[i]) return true;
+    return false;
+}
+
+static Proposal keep_proposal(Explanation *explanation, const Proposal *proposal)
+{
+    Proposal kept = *proposal;
+    kept.line = arena_strdup(explanation->arena, proposal->line);
+    kept.why = arena_strdup(explanation->arena, proposal->why);
+    kept.target = NULL;
+    return kept;
+}
+
+/* Whether it answers the same question: settles no fewer targets, some of them the same, and makes
+ * nothing up where values only need to move. */
+static bool is_choice(const Trial *chosen, const Trial *other, size_t n)
+{
+    if (other == chosen || other->breaks || other->targets < chosen->targets) return false;
+    if (chosen->proposal->cost <= COST_BUFFERS && other->proposal->cost >= COST_MADE_UP)
+        return false;
+    return other->proposal->kind != PROPOSE_POLICY && overlaps(chosen, other, n);
+}
+
+/* Others that settle some of what the chosen one does, the likeliest first. */
+static void add_choices(Explanation *explanation, ExplainStep *step, const Trials *trials,
+                        const Trial *chosen, size_t n)
+{
+    for (size_t i = 0; i < trials->count && step->choice_count < CHOICES_MAX; i++) {
+        const Trial *other = &trials->items[i];
+        if (!is_choice(chosen, other, n)) continue;
+        step->choices[step->choice_count] = keep_proposal(explanation, other->proposal);
+        step->choice_targets[step->choice_count] = other->targets;
+        step->choice_sources[step->choice_count++] = other->sources;
+    }
+}
+
+/* Takes a line into the session; its ledger, already made, is the present one. */
+static ExplainStep *take(Explanation *explanation, const Trial *trial, Alignment *after)
+{
+    ExplainStep *step = &explanation->steps[explanation->step_count++];
+    *step = (ExplainStep){.proposal = keep_proposal(explanation, trial->proposal),
+                          .targets = trial->targets, .sources = trial->sources};
+    session_add_line(explanation->session, trial->proposal->line);
+    align_unref(explanation->last);
+    explanation->last = after;
+    return step;
+}
+
+/* One more line of the same round, when it still helps behind those that were taken. */
+static bool take_next(Explanation *explanation, const Trials *trials, const Trial *next,
+                      const TrialOptions *options, size_t n)
+{
+    Trial again;
+    bool good = trial_run(&again, explanation->session, explanation->last, next->proposal,
+                          options) && is_good(&again);
+    if (good) {
+        again.proposal = next->proposal;
+        ExplainStep *step = take(explanation, &again, align_ref(again.after));
+        add_choices(explanation, step, trials, next, n);
+    }
+    trial_done(&again);
+    return good;
+}
+
+/* The best line, then others that settle something else. False when there is none. */
+static bool take_round(Explanation *explanation, const Trials *trials, const TrialOptions *options)
+{
+    size_t n = align_count(explanation->last) + align_use_count(explanation->last);
+    uint8_t *settled = mem_alloc(n + 1);
+    bool any = false;
+    size_t misses = 0;
+    for (size_t i = 0; i < trials->count; i++) {
+        const Trial *trial = &trials->items[i];
+        if (explanation->step_count == ADVICE_LINES_MAX || misses > SEVERAL) break;
+        if (!is_good(trial)) continue;
+        const Trial so_far = {.settled = settled};
+        if (any && (overlaps(trial, &so_far, n) || trial->proposal->kind == PROPOSE_CONTAINER))
+            continue;
+        bool taken = take_next(explanation, trials, trial, options, n);
+        misses += !taken;
+        for (size_t k = 0; taken && k < n; k++) settled[k] |= trial->settled[k];
+        any = any || taken;
+        /* names have changed: what was thought of them may hold no more */
+        if (taken && trial->proposal->cost == COST_NONE) break;
+    }
+    free(settled);
+    return any;
+}
+
+/* What would settle some of the rest without a reason being known, and what no line can do. */
+static void keep_rest(Explanation *explanation, const ProposalList *list, const Trials *trials)
+{
+    explanation->more_count = explanation->advice_count = 0;
+    for (size_t i = 0; i < trials->count && explanation->more_count < CHOICES_MAX * 2; i++) {
+        const Trial *trial = &trials->items[i];
+        if (trial->breaks) continue;
+        size_t at = explanation->more_count++;
+        explanation->more[at] = keep_proposal(explanation, trial->proposal);
+        explanation->more_targets[at] = trial->targets;
+        explanation->more_sources[at] = trial->sources;
+    }
+    for (size_t i = 0; i < list->count; i++)
+        if (!list->items[i].line && explanation->advice_count < CHOICES_MAX)
+            explanation->advice[explanation->advice_count++] =
+                arena_strdup(explanation->arena, list->items[i].why);
+}
+
+static bool is_stopped(void *context)
+{
+    (void)context;
+    return *interrupt_flag();
+}
+
+static bool run_round(Explanation *explanation, bool *more)
+{
+    const TrialOptions options = {.strict = true, .milliseconds = ROUND_MS,
+                                  .cancelled = is_stopped};
+    ProposalList list;
+    Trials trials;
+    Arena *arena = arena_new();
+    proposals_init(&list, arena);
+    proposals_find(&list, explanation->last);
+    if (align_count(explanation->last) + align_use_count(explanation->last) <= PACK_KEYS_MAX)
+        proposals_add_packs(&list, explanation->last);
+    Alignment *before = align_ref(explanation->last);
+    trials_run(&trials, explanation->session, before, &list, &options);
+    explanation->tried += trials.tried;
+    *more = take_round(explanation, &trials, &options);
+    if (!*more) keep_rest(explanation, &list, &trials);
+    trials_done(&trials);
+    align_unref(before);
+    proposals_done(&list);
+    arena_free(arena);
+    return !*interrupt_flag();
+}
+
+/* The text alone is both sides: what it says the checkpoint has, and what the model wants. */
+static bool start_session(Explanation *explanation, Error *err)
+{
+    Checkpoint *text = failed_load_checkpoint(explanation->load, explanation->text_path, err);
+    if (!text) return false;
+    SessionOptions options = {.target = explanation->text_path, .target_opened = text};
+    options.source = explanation->source
+                         ? explanation->source_path
+                         : arena_printf(explanation->arena, "%s::source", explanation->text_path);
+    options.source_opened = explanation->source ? explanation->source : text;
+    options.model = explanation->load->model;
+    explanation->session = session_new(&options, err);
+    checkpoint_unref(text);
+    return explanation->session != NULL;
+}
+
+bool explanation_run(Explanation *explanation, Error *err)
+{
+    bool failed = false, more = true;
+    const FailedLoad *load = explanation->load;
+    explanation->status = failed_load_count(load) || !load->trouble_count;
+    if (!failed_load_count(load)) return true;
+    if (!start_session(explanation, err)) return false;
+    explanation->first = session_align(explanation->session, &failed, err);
+    if (!explanation->first) return false;
+    explanation->last = align_ref(explanation->first);
+    for (unsigned round = 0; round < ROUNDS_MAX && more; round++) {
+        if (!explanation_open(explanation->last) && !explanation_left(explanation->last)) break;
+        if (run_round(explanation, &more)) continue;
+        return error_set(err, ERR_CANCELLED, "stopped");
+    }
+    bool settled = !explanation_open(explanation->last) && !explanation_left(explanation->last);
+    explanation->status = settled ? 0 : 1;
+    return true;
+}
