@@ -106,7 +106,6 @@ size_t explanation_open(const Alignment *alignment)
     return count;
 }
 
-/* With the checkpoint at hand, what its loader never said was unexpected is none of our business. */
 size_t explanation_left(const Alignment *alignment)
 {
     size_t count = 0;
@@ -145,7 +144,9 @@ static Proposal keep_proposal(Explanation *explanation, const Proposal *proposal
  * nothing up where values only need to move. */
 static bool is_choice(const Trial *chosen, const Trial *other, size_t n)
 {
-    if (other == chosen || other->breaks || other->targets < chosen->targets) return false;
+    if (other == chosen || other->breaks || other->rivalled ||
+        other->targets < chosen->targets)
+        return false;
     if (chosen->proposal->cost <= COST_BUFFERS && other->proposal->cost >= COST_MADE_UP)
         return false;
     return other->proposal->kind != PROPOSE_POLICY && overlaps(chosen, other, n);
@@ -280,6 +281,45 @@ static bool start_session(Explanation *explanation, Error *err)
     return explanation->session != NULL;
 }
 
+/* Where no name of a tensor is unexpected but only what programs put beside the weights, the whole
+ * file was loaded: nothing can be tried, but all is explained. */
+static void note_whole_file(Explanation *explanation)
+{
+    const FailedLoad *load = explanation->load;
+    const char *weights = NULL;
+    for (size_t i = 0; i < load->unexpected.count; i++) {
+        const char *name = load->unexpected.names[i];
+        if (!proposal_is_program_name(name)) return;
+        if (proposal_is_container(name)) weights = name;
+    }
+    if (!weights || load->size_count || explanation->advice_count == CHOICES_MAX) return;
+    explanation->whole_file = true;
+    explanation->more_count = 0;
+    explanation->advice[explanation->advice_count++] = arena_printf(
+        explanation->arena, "The whole file was given to load_state_dict: the weights lie in its "
+        "\"%s\". In Python: load_state_dict(checkpoint[\"%s\"]). tenon goes there by itself; rules "
+        "say it as unwrap \"%s\". Whether the names in it fit shows with the checkpoint at hand.",
+        weights, weights, weights);
+}
+
+/* What no line settles and no advice is about. */
+size_t explanation_unexplained(const Explanation *explanation)
+{
+    const Alignment *last = explanation->last;
+    size_t count = 0;
+    if (explanation->whole_file || !last) return 0;
+    for (size_t i = 0; i < align_count(last); i++) {
+        const Binding *binding = align_binding(last, i);
+        bool size = align_is_another_size(last) && binding->status == BIND_SHAPE;
+        count += explanation_is_open(binding) && !size;
+    }
+    for (size_t i = 0; i < align_use_count(last); i++) {
+        const SourceUse *use = align_use(last, i);
+        count += explanation_is_left(use) && !proposal_is_adapter(use->tensor->name);
+    }
+    return count;
+}
+
 bool explanation_run(Explanation *explanation, Error *err)
 {
     bool failed = false, more = true;
@@ -295,7 +335,7 @@ bool explanation_run(Explanation *explanation, Error *err)
         if (run_round(explanation, &more)) continue;
         return error_set(err, ERR_CANCELLED, "stopped");
     }
-    bool settled = !explanation_open(explanation->last) && !explanation_left(explanation->last);
-    explanation->status = settled ? 0 : 1;
+    if (explanation->load->unexpected.count && !explanation->source) note_whole_file(explanation);
+    explanation->status = explanation_unexplained(explanation) ? 1 : 0;
     return true;
 }

@@ -23,7 +23,7 @@ typedef struct Explanation {
     const char *text_path;       /* as the user gave it; "-": standard input */
     const char *source_path;     /* NULL: there is the text alone */
     FailedLoad *load;            /* owned */
-    Checkpoint *source;          /* a reference; NULL without one, and when it could not be opened */
+    Checkpoint *source;          /* a reference; NULL without one, or if it could not be opened */
     Error unopened;              /* why it could not */
     Session *session;            /* owned; NULL where the text names no key */
     Alignment *first, *last;     /* references: before the lines, and after them */
@@ -34,6 +34,7 @@ typedef struct Explanation {
     size_t more_count;
     const char *advice[CHOICES_MAX];  /* what no line can do */
     size_t advice_count;
+    bool whole_file;             /* the text is about the whole file instead of its weights */
     size_t tried;                /* lines that were tried */
     int status;                  /* what the program ends with */
 } Explanation;
@@ -44,6 +45,8 @@ void explanation_free(Explanation *explanation);
 /* Finds the lines; false when the session could not be made, or the user stopped it. */
 bool explanation_run(Explanation *explanation, Error *err);
 
+/* How many of them nothing explains: neither a line nor an advice. */
+size_t explanation_unexplained(const Explanation *explanation);
 /* What is still open: targets, and source tensors that went nowhere. */
 size_t explanation_open(const Alignment *alignment);
 size_t explanation_left(const Alignment *alignment);

@@ -104,8 +104,10 @@ static void print_said(const Printer *printer)
         text_addf(out, "\n  Shape differs (%zu)   checkpoint → model\n", load->size_count);
         print_sizes(printer);
     }
-    if (load->cut) text_add(out, "\n  The text leaves keys out, or ends inside one: give all of it.\n");
-    if (load->full) text_add(out, "\n  It names more keys than the limit: the rest was not read.\n");
+    if (load->cut)
+        text_add(out, "\n  The text leaves keys out, or ends inside one: give all of it.\n");
+    if (load->full)
+        text_add(out, "\n  It names more keys than the limit: the rest was not read.\n");
 }
 
 /* FILE in a command is the user's file, where it is known. */
@@ -181,20 +183,23 @@ static void print_left(const Printer *printer)
     const Alignment *last = printer->explanation->last;
     size_t open = explanation_open(last), left = explanation_left(last), n = 0;
     Text *out = printer->out;
-    if (!open && !left) return;
+    if ((!open && !left) || printer->explanation->whole_file) return;
+    const char *title = explanation_unexplained(printer->explanation) ? "Not explained"
+                                                                      : "Left as it is";
     const char **names = mem_alloc((align_count(last) + align_use_count(last) + 1) * sizeof *names);
     for (size_t i = 0; i < align_count(last); i++)
         if (explanation_is_open(align_binding(last, i))) names[n++] = align_binding(last, i)->name;
-    if (n) text_addf(out, "\n  Not explained (%zu of the model)\n", n);
+    if (n) text_addf(out, "\n  %s (%zu of the model)\n", title, n);
     if (n) print_names(printer, names, n);
     n = 0;
     for (size_t i = 0; i < align_use_count(last); i++)
         if (explanation_is_left(align_use(last, i))) names[n++] = align_use(last, i)->tensor->name;
-    if (n) text_addf(out, "\n  Not explained (%zu of the checkpoint)\n", n);
+    if (n) text_addf(out, "\n  %s (%zu of the checkpoint)\n", title, n);
     if (n) print_names(printer, names, n);
     free(names);
     const Explanation *explanation = printer->explanation;
-    for (size_t i = 0; i < explanation->more_count && (printer->verbose || i < CHOICES_SHOWN); i++) {
+    size_t shown = printer->verbose ? CHOICES_MAX * 2 : CHOICES_SHOWN;
+    for (size_t i = 0; i < explanation->more_count && i < shown; i++) {
         print_line(printer, i ? "or " : "try ", explanation->more[i].line);
         text_add(out, "         ");
         add_shown(out, explanation->more[i].why);

@@ -43,7 +43,8 @@ static const Binding *find_same(const Alignment *after, const char *name, size_t
 /* FNV-1a over what a line changed. */
 static void mix(uint64_t *hash, const void *bytes, size_t n)
 {
-    for (size_t i = 0; i < n; i++) *hash = (*hash ^ ((const unsigned char *)bytes)[i]) * 1099511628211u;
+    const unsigned char *p = bytes;
+    while (n--) *hash = (*hash ^ *p++) * 1099511628211u;
 }
 
 static void mix_text(uint64_t *hash, const char *text)

@@ -12,18 +12,18 @@ typedef struct Trial {
     size_t targets;              /* open targets that it settles */
     size_t sources;              /* source tensors that went nowhere and now do, or are dropped */
     size_t dropped;              /* of them: dropped */
-    size_t breaks;               /* targets with a value that lose it, collisions, errors of rules */
+    size_t breaks;               /* targets that lose a value, collisions, errors of rules */
     uint64_t effect;             /* equal: two lines do the same */
     uint8_t *settled;            /* owned; [targets of the ledger], then [its sources]: 1 */
-    bool rivalled;               /* another line of its kind gives the same targets other sources, and
-                                    nothing tells which is right */
+    bool rivalled;               /* another line of its kind gives the same targets other sources,
+                                    and nothing tells which is right */
     bool about;                  /* settles the target that was asked about */
     Alignment *after;            /* one reference; NULL unless it was kept */
 } Trial;
 
 typedef struct TrialOptions {
     const char *target;          /* a target key: only what settles it counts; NULL = anything */
-    bool strict;                 /* unused source tensors are problems too: load_state_dict's view */
+    bool strict;                 /* unused source tensors are problems too, as when loading */
     bool (*cancelled)(void *context);    /* asked before every trial; NULL = never */
     void *context;
     size_t most;                 /* trials; 0 = no limit but the time */

@@ -24,7 +24,7 @@ typedef struct SessionOptions {
     uint64_t seed;
     const char *model;       /* the class of the model, for what presets say; NULL = not known */
     const char *log_preset;  /* whose messages are wanted, also where no rule calls it; NULL */
-    /* What was opened already, under the names above; references stay the caller's. NULL: open it. */
+    /* What was opened already, under the names above; borrowed. NULL: open it. */
     Checkpoint *source_opened, *target_opened;
 } SessionOptions;
 

@@ -2,9 +2,10 @@
  * words. Here they are only thought out, from names and shapes; what each one settles and breaks is
  * found out by trying it (repl/proposals.h).
  *
- * A kind of proposals is a file: prefixes (proposal_prefix.c), renamed modules and indexes
- * (proposal_rename.c), parts and parametrizations (proposal_parts.c), other shapes
- * (proposal_shape.c), what is left over (proposal_rest.c). Nothing here is made for one model. */
+ * A kind of proposals is a file: prefixes (proposal_prefix.c), renamed modules
+ * (proposal_rename.c), numbers (proposal_index.c), parts and parametrizations (proposal_norms.c),
+ * other shapes (proposal_shape.c), what is left over (proposal_rest.c). Nothing here is made for
+ * one model. */
 #ifndef LOADER_ALIGN_PROPOSAL_H
 #define LOADER_ALIGN_PROPOSAL_H
 
@@ -59,6 +60,13 @@ enum { PROPOSALS_MAX = 96 };
 void proposals_find(ProposalList *list, const Alignment *alignment);
 /* The choices for one open binding alone. */
 void proposals_for(ProposalList *list, const Alignment *alignment, const Binding *binding);
+
+/* Whether a key is one of an adapter (LoRA and its kin). */
+bool proposal_is_adapter(const char *name);
+/* Whether it is a name under which programs put the weights ("state_dict"); or anything that they
+ * put beside them, those included ("epoch", "optimizer"). */
+bool proposal_is_container(const char *name);
+bool proposal_is_program_name(const char *name);
 
 /* Adds one; a line that is there already, and everything beyond PROPOSALS_MAX, is let go. `line`
  * and `why` are copied. */

@@ -20,7 +20,7 @@ static const char *const wrappers[] = {"module.", "_orig_mod.", "_fsdp_wrapped_m
 
 /* ---- wrappers ---- */
 
-/* Behind all wrappers at the front; `found` gets a bit for each kind, *count how many there were. */
+/* Behind all wrappers at the front; `found` gets a bit for each kind, *count their number. */
 static const char *skip_wrappers(const char *name, unsigned *found, size_t *count)
 {
     *count = 0;

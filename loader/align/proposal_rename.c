@@ -2,7 +2,8 @@
  * names that differ so, as a line of `sub`.
  *
  *   features.norm.1.weight, features.norm1.weight     sub [[ norm.{i} -> norm{i} ]]
- *   l.0.LayerNorm.gamma,    l.0.LayerNorm.weight      sub [[ LayerNorm.gamma -> LayerNorm.weight ]] */
+ *   l.0.LayerNorm.gamma, l.0.LayerNorm.weight         sub [[ LayerNorm.gamma -> LayerNorm.weight ]]
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,14 +248,4 @@ void propose_renames(Proposer *proposer)
     free(renamer.runs);
     free(renamer.edits);
     text_done(&renamer.text);
-}
-
-void propose_indexes(Proposer *proposer)
-{
-    (void)proposer;
-}
-
-void propose_parts(Proposer *proposer)
-{
-    (void)proposer;
 }

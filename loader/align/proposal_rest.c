@@ -62,19 +62,44 @@ void propose_containers(Proposer *proposer)
     }
 }
 
-/* Names that are the program's, not a model's: whoever loaded them gave the whole file to
- * load_state_dict, and one of them holds the weights. */
+/* Names that are the program's, not a model's. */
+static const char *const container_names[] = {
+    "state_dict", "model_state_dict", "model", "model_state", "net", "network", "weights", "params",
+    "module", "ema", "teacher", "student", "generator"};
+static const char *const program_names[] = {
+    "epoch", "epochs", "step", "steps", "global_step", "iteration", "iter", "optimizer",
+    "optimizers", "optimizer_states", "optimizer_state_dict", "optim", "scheduler",
+    "lr_scheduler", "lr_schedulers", "scaler", "loss", "best_acc", "best_acc1", "best_pred",
+    "best_loss", "acc", "arch", "args", "config", "cfg", "opt", "hparams", "hyper_parameters",
+    "callbacks", "loops", "pytorch-lightning_version", "amp", "meta", "metadata", "date",
+    "version", "updates", "train_args"};
+
+static bool is_one_of(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+bool proposal_is_container(const char *name)
+{
+    return is_one_of(name, container_names, countof(container_names));
+}
+
+bool proposal_is_program_name(const char *name)
+{
+    return proposal_is_container(name) || is_one_of(name, program_names, countof(program_names));
+}
+
+/* Whoever loaded such names gave the whole file to load_state_dict; one holds the weights. */
 static void propose_unwrap(Proposer *proposer)
 {
-    static const char *const names[] = {"state_dict", "model_state_dict", "model", "model_state",
-                                        "net", "network", "weights", "params", "module", "ema",
-                                        "teacher", "student", "generator"};
-    for (size_t i = 0; i < countof(names); i++)
-        if (loose_has(&proposer->spare, names[i]))
+    for (size_t i = 0; i < countof(container_names); i++)
+        if (loose_has(&proposer->spare, container_names[i]))
             propose(proposer, PROPOSE_CONTAINER, COST_NONE,
-                    arena_printf(proposer->arena, "unwrap \"%s\"", names[i]),
-                    "The whole file was given to the model: the weights lie in its \"%s\". tenon "
-                    "goes there by itself.", names[i]);
+                    arena_printf(proposer->arena, "unwrap \"%s\"", container_names[i]),
+                    "The whole file was given to the model: the weights lie in its \"%s\".",
+                    container_names[i]);
 }
 
 /* ---- buffers ---- */
@@ -240,12 +265,34 @@ static bool is_auxiliary(const char *name)
     return false;
 }
 
-/* Left over in the source: the target is complete without it, or it is of what only training has. */
+static bool has_adapters(const Proposer *proposer)
+{
+    for (size_t i = 0; i < proposer->spare.count; i++)
+        if (proposal_is_adapter(proposer->spare.names[i])) return true;
+    return false;
+}
+
+/* What programs put beside the weights is no tensor of a model, whatever else is missing. */
+static void propose_drop_programs(Proposer *proposer)
+{
+    Text rule = {0};
+    for (size_t i = 0; i < countof(program_names); i++)
+        if (loose_has(&proposer->spare, program_names[i]))
+            text_addf(&rule, "%s%s ->", rule.length ? " ; " : "", program_names[i]);
+    if (rule.length)
+        propose(proposer, PROPOSE_DROP, COST_BUFFERS,
+                propose_rules(proposer, "%s", text_string(&rule)),
+                "Entries of the training program, not of the model: more of the file was loaded "
+                "than its weights.");
+    text_done(&rule);
+}
+
+/* Left over in the source: the target is complete without it, or only training has it. */
 static void propose_drops(Proposer *proposer)
 {
     Groups groups;
     Text rule = {0};
-    bool complete = !proposer->missing.count;
+    bool complete = !proposer->missing.count && !has_adapters(proposer);
     list_groups(proposer, &groups, true);
     for (size_t i = 0; i < groups.count && i < GROUPS_MAX; i++) {
         const char *name = groups.names[i];
@@ -310,7 +357,7 @@ static void propose_fills(Proposer *proposer)
 
 /* ---- adapters ---- */
 
-static bool is_adapter(const char *name)
+bool proposal_is_adapter(const char *name)
 {
     static const char *const marks[] = {"lora_", "lora.", ".hada_", ".lokr_", "dora_scale"};
     for (size_t i = 0; i < countof(marks); i++)
@@ -323,7 +370,7 @@ static void propose_adapters(Proposer *proposer)
 {
     size_t count = 0;
     for (size_t i = 0; i < proposer->spare.count; i++)
-        count += is_adapter(proposer->spare.names[i]);
+        count += proposal_is_adapter(proposer->spare.names[i]);
     if (!count) return;
     propose(proposer, PROPOSE_PARTS, COST_NONE, "lora{}",
             "%zu names are those of an adapter (LoRA): they are merged into the weights they "
@@ -364,6 +411,7 @@ void propose_rest(Proposer *proposer)
     propose_drop_buffers(proposer);
     propose_keep_buffers(proposer);
     propose_adapters(proposer);
+    propose_drop_programs(proposer);
     if (proposer->spare.count) propose_drops(proposer);
     if (proposer->missing.count) propose_fills(proposer);
     propose_policies(proposer);

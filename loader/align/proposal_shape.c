@@ -88,7 +88,7 @@ static void propose_classes(const Misfit *misfit)
     bool background = may_have_background(misfit->binding->name) && from > 1 && to > 1;
     if (background) {
         const char *grow =
-            to > from ? arena_printf(arena, "t:slice(0, 0, %lld):pad(0, %lld, normal(0.01))",
+            to > from ? arena_printf(arena, "t:slice(0, 0, %lld):pad(0, %lld)",
                                      from - 1, to - 1)
                       : arena_printf(arena, "t:slice(0, 0, %lld)", to - 1);
         add(misfit, PROPOSE_ROWS, COST_PART,

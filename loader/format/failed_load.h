@@ -5,7 +5,7 @@
  * lines between them do not matter; colours are taken out first, and keys that a terminal has
  * wrapped are joined. What is read:
  *
- *   PyTorch       Missing key(s) in state_dict: "a", "b". Unexpected key(s) … size mismatch for c: …
+ *   PyTorch       Missing key(s) in state_dict: "a", "b". Unexpected key(s) … size mismatch for c …
  *                 _IncompatibleKeys(missing_keys=['a'], unexpected_keys=[]), and older forms
  *   transformers  Some weights … were not used …: [...], … newly initialized: [...], its table
  *   mmengine, essmc2, fvcore, detectron2, timm, Pet     their warnings, as RULES (a) has them

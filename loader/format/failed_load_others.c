@@ -168,7 +168,8 @@ static void read_groups(FailedLoad *load, const char *text, size_t n)
 }
 
 /* Skip loading parameter 'K' to the model due to incompatible shapes: A in the checkpoint but B in
- * the model!      and detectron2's  Shape of K in checkpoint is A, while shape of M in model is B. */
+ * the model!      and detectron2's
+ * Shape of K in checkpoint is A, while shape of M in model is B. */
 static void read_skipped(FailedLoad *load, const char *text, size_t n)
 {
     static const struct { const char *before, *after; } kinds[] = {
@@ -291,7 +292,8 @@ static bool read_ggml(LoadScan *scan, const char *from, const char *to, const in
         size_t n = 0;
         while (p + n < to && is_digit(p[n])) n++;
         if (!n) continue;
-        if (count == TENSOR_RANK_MAX || !parse_digits(p, n, &size) || size > INT64_MAX) return false;
+        if (count == TENSOR_RANK_MAX || !parse_digits(p, n, &size) || size > INT64_MAX)
+            return false;
         sizes[count++] = (int64_t)size;
         p += n;
     }
