@@ -52,7 +52,8 @@ static void print_head(const Printer *printer)
     const FailedLoad *load = explanation->load;
     Text *out = printer->out;
     text_add(out, "tenon  ");
-    add_shown(out, explanation->text_path);
+    add_shown(out, strcmp(explanation->text_path, "-") == 0 ? "standard input"
+                                                            : explanation->text_path);
     if (explanation->source_path) {
         text_add(out, "   with ");
         add_shown(out, explanation->source_path);

@@ -56,8 +56,8 @@ static void propose_stack(Proposer *proposer)
     bool several = deepest > 1 || (kinds & (kinds - 1));
     text_addf(&line, several ? "strip{%s, again=true}" : "strip %s", text_string(&names));
     propose(proposer, PROPOSE_PREFIX, COST_NONE, text_string(&line),
-            "The model was wrapped when it was saved (DataParallel, torch.compile, FSDP …): %zu "
-            "names have the wrapper's prefix.", hits);
+            "The model was wrapped when it was saved (DataParallel, torch.compile, FSDP …): so %zu "
+            "name%s a prefix.", hits, hits == 1 ? " has" : "s have");
     text_done(&line);
     text_done(&names);
 }
@@ -214,7 +214,8 @@ static void propose_exchange(Exchanges *exchanges, const Exchange *exchange)
     if (!*exchange->to) {
         propose(proposer, PROPOSE_PREFIX, COST_NONE,
                 arena_printf(proposer->arena, "strip %s", from),
-                "%zu names are the target's behind %s.", exchange->count, from);
+                "%zu name%s the target's behind %s.", exchange->count,
+                exchange->count == 1 ? " is" : "s are", from);
         if (has_others(proposer, exchange->from))
             propose(proposer, PROPOSE_PREFIX, COST_NONE,
                     arena_printf(proposer->arena, "keep %s", from),
@@ -230,7 +231,8 @@ static void propose_exchange(Exchanges *exchanges, const Exchange *exchange)
         add_exchange(proposer, exchange, &rule);
         propose(proposer, PROPOSE_PREFIX, COST_NONE,
                 propose_rules(proposer, "%s", text_string(&rule)),
-                "%zu names differ in their beginning only: %s is %s.", exchange->count,
+                "%zu name%s in the beginning only: %s is %s.", exchange->count,
+                exchange->count == 1 ? " differs" : "s differ",
                 *exchange->from ? from : "nothing", to);
     }
     text_done(&rule);

@@ -159,6 +159,21 @@ static void add_edit(Renamer *renamer, const Clan *spare, const Parts *a, size_t
     count_edit(renamer, from, spell(renamer, &b, k, l), spare->count);
 }
 
+/* Last segments that mean the same in different libraries. */
+static bool are_synonyms(const char *a, const char *b)
+{
+    static const char *const pairs[][2] = {
+        {"gamma", "weight"}, {"beta", "bias"}, {"scale", "weight"}, {"kernel", "weight"},
+        {"offset", "bias"}, {"moving_mean", "running_mean"}, {"moving_variance", "running_var"}};
+    const char *x = strrchr(a, '.'), *y = strrchr(b, '.');
+    x = x ? x + 1 : a;
+    y = y ? y + 1 : b;
+    for (size_t i = 0; i < countof(pairs); i++)
+        for (int k = 0; k < 2; k++)
+            if (strcmp(x, pairs[i][k]) == 0 && strcmp(y, pairs[i][!k]) == 0) return true;
+    return false;
+}
+
 /* Of the runs in one hole the one that sounds most like the spare family; several that do so alike
  * decide nothing. */
 static uint32_t choose_run(const Renamer *renamer, const Clan *spare, uint32_t run)
@@ -168,7 +183,8 @@ static uint32_t choose_run(const Renamer *renamer, const Clan *spare, uint32_t r
     for (unsigned seen = 0; run != MAP_NONE && seen < RIVALS_MAX; seen++) {
         const Clan *missing = &renamer->proposer->missing.clans[renamer->runs[run].clan];
         double likeness = family_likeness(spare->family, missing->family) +
-                          (missing->count == spare->count ? 0.1 : 0);
+                          (missing->count == spare->count ? 0.1 : 0) +
+                          (are_synonyms(spare->family, missing->family) ? 0.3 : 0);
         if (likeness > best) {
             best = likeness;
             chosen = run;
@@ -230,7 +246,8 @@ static void propose_edits(Renamer *renamer)
         propose(proposer, PROPOSE_RENAME, COST_NONE,
                 arena_printf(proposer->arena, "sub [[ %s -> %s ]]", renamer->edits[i].from,
                              renamer->edits[i].to),
-                "%zu names differ in this part only.", renamer->edits[i].count);
+                "%zu name%s in this part only.", renamer->edits[i].count,
+                renamer->edits[i].count == 1 ? " differs" : "s differ");
     text_done(&all);
 }
 

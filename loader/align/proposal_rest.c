@@ -373,10 +373,9 @@ static void propose_adapters(Proposer *proposer)
         count += proposal_is_adapter(proposer->spare.names[i]);
     if (!count) return;
     propose(proposer, PROPOSE_PARTS, COST_NONE, "lora{}",
-            "%zu names are those of an adapter (LoRA): they are merged into the weights they "
-            "belong to.", count);
+            "Those of an adapter (LoRA), %zu names: they are merged into the weights they belong to.", count);
     propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
-            "%zu names are those of an adapter (LoRA): the file is no whole model. Align it with "
+            "Those of an adapter (LoRA), %zu names: the file is no whole model. Align it with "
             "the base model's weights as target, and merge with lora{}; or load it with the "
             "library that made it.", count);
 }

@@ -173,7 +173,8 @@ static void read_bare(LoadScan *scan, LoadList list, char close, bool loose)
         scan->p++;
     size_t n = (size_t)(scan->p - start);
     while (n && (is_blank(start[n - 1]))) n--;
-    if (!loose || looks_like_key(start, n)) failed_load_add(scan->load, list, start, n);
+    bool dots = n && (*start == '.' || (n == 3 && memcmp(start, "…", 3) == 0));
+    if (!loose || dots || looks_like_key(start, n)) failed_load_add(scan->load, list, start, n);
 }
 
 static char closing_of(char c)
@@ -417,6 +418,7 @@ static void read_model(FailedLoad *load, const char *text, size_t n)
 {
     enum { CLASS_MAX = 200 };
     LoadScan scan = {load, text, text + n};
+    if (memmem(text, n, "IncompatibleKeys(", 17)) load->system = "torch";
     if (!failed_load_seek(&scan, "in loading state_dict for ")) return;
     load->system = "torch";
     size_t length = 0;

@@ -43,10 +43,10 @@ static size_t launcher_length(const char *p, const char *end)
     return (size_t)(close - p) + 1 + (close + 1 < end && close[1] == ' ');
 }
 
-/* Whether quotes and line ends are escaped, as in a message inside JSON. */
+/* Whether quotes and line ends are escaped, as in a message inside JSON or a KeyError. */
 static bool is_escaped(const char *text, size_t n)
 {
-    return memmem(text, n, "in state_dict: \\\"", 17) != NULL;
+    return memmem(text, n, "in state_dict: \\\"", 17) || memmem(text, n, "in state_dict: \"{\\'", 18);
 }
 
 /* “ and ” of blogs and word processors, as a quote. */
@@ -70,8 +70,8 @@ char *failed_load_clean(const char *text, size_t *n)
             p += skip;
             continue;
         }
-        if (escaped && *p == '\\' && p + 1 < end && strchr("nt\"", p[1])) {
-            *out++ = p[1] == 'n' ? '\n' : p[1] == 't' ? '\t' : '"';
+        if (escaped && *p == '\\' && p + 1 < end && strchr("nt\"'", p[1])) {
+            *out++ = p[1] == 'n' ? '\n' : p[1] == 't' ? '\t' : p[1];
             p += 2;
         } else if (is_curly_quote(p, end)) {
             *out++ = '"';

@@ -291,18 +291,6 @@ static void test_text_that_is_no_listing(void **state)
     text_done(&line);
 }
 
-static void test_failed_load(void **state)
-{
-    (void)state;
-    static const char text[] =
-        "RuntimeError: Error(s) in loading state_dict for ResNet:\n\tMissing key(s) in state_dict: "
-        "\"fc.weight\". \n\tsize mismatch for conv1.weight: copying a param with shape "
-        "torch.Size([64, 3, 7, 7])"
-        " from checkpoint, the shape in current model is torch.Size([32, 3, 7, 7]).\n";
-    refuse(text, ERR_UNSUPPORTED, "the message of a failed load_state_dict");
-    refuse(text, ERR_UNSUPPORTED, "print(k, v.shape)");
-}
-
 static void test_many_dimensions(void **state)
 {
     (void)state;
@@ -351,7 +339,6 @@ int main(void)
         cmocka_unit_test(test_damaged_lines),
         cmocka_unit_test(test_advice),
         cmocka_unit_test(test_text_that_is_no_listing),
-        cmocka_unit_test(test_failed_load),
         cmocka_unit_test(test_many_dimensions),
         cmocka_unit_test(test_every_prefix),
     };
