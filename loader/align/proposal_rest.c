@@ -373,7 +373,8 @@ static void propose_adapters(Proposer *proposer)
         count += proposal_is_adapter(proposer->spare.names[i]);
     if (!count) return;
     propose(proposer, PROPOSE_PARTS, COST_NONE, "lora{}",
-            "Those of an adapter (LoRA), %zu names: they are merged into the weights they belong to.", count);
+            "Those of an adapter (LoRA), %zu names: they are merged into the weights they "
+            "belong to.", count);
     propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
             "Those of an adapter (LoRA), %zu names: the file is no whole model. Align it with "
             "the base model's weights as target, and merge with lora{}; or load it with the "

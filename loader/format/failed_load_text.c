@@ -46,7 +46,8 @@ static size_t launcher_length(const char *p, const char *end)
 /* Whether quotes and line ends are escaped, as in a message inside JSON or a KeyError. */
 static bool is_escaped(const char *text, size_t n)
 {
-    return memmem(text, n, "in state_dict: \\\"", 17) || memmem(text, n, "in state_dict: \"{\\'", 18);
+    return memmem(text, n, "in state_dict: \\\"", 17) ||
+           memmem(text, n, "in state_dict: \"{\\'", 18);
 }
 
 /* “ and ” of blogs and word processors, as a quote. */
