@@ -7,6 +7,7 @@ local function raise(text)
   p.apply({}, { aside = true, rest = "fvcore raises", policy = { missing = "keep" } })
 end
 
+say(("[Checkpointer] Loading from %s ..."):format(p.path))
 if p.is_file() and p.value("model") == nil then return raise("KeyError: 'model'") end
 local source = p.open("model")
 for name, entry in source:each() do

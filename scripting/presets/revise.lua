@@ -12,6 +12,7 @@ for i = 1, #list do o[i] = nil end
 p.options { strict = "boolean", prefix = "string", path = "string" }
 if #list == 0 and not o.prefix then list[1] = { [[^module\.]], "" } end
 
+p.say("mmengine", "Loads checkpoint by local backend from path: " .. p.path)
 local dict = p.open("state_dict")
 if o.prefix then
   local prefix = o.prefix:sub(-1) == "." and o.prefix or o.prefix .. "."

@@ -1,8 +1,10 @@
--- timm: timm, load_checkpoint, and what load_pretrained does to the classifier
+-- timm: timm, load_checkpoint, and what load_pretrained does to the first layer and the classifier
+--
+-- both=true is timm as of 1.0.31, which takes "module." and "_orig_mod." off in either order.
 local o, p = ...
 p.options {
   use_ema = "boolean", strict = "boolean", remap = "boolean", path = "string", classifier = "string",
-  label_offset = "number",
+  both = "boolean", label_offset = "number",
 }
 local key = ""
 for _, name in ipairs { "state_dict_ema", "model_ema", "state_dict", "model" } do
@@ -16,9 +18,10 @@ if key:sub(-4) == "_ema" then
 end
 
 -- Each prefix once, in this order.
+local prefixes = o.both and { "_orig_mod.", "module.", "_orig_mod." } or { "module.", "_orig_mod." }
 local again, first = 0, nil
 local dict = source:map(function(name)
-  for _, prefix in ipairs { "module.", "_orig_mod." } do
+  for _, prefix in ipairs(prefixes) do
     if name:sub(1, #prefix) == prefix then name = name:sub(#prefix + 1) end
   end
   if name:sub(1, 7) == "module." or name:sub(1, 10) == "_orig_mod." then again, first = again + 1, first or name end

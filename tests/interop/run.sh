@@ -20,10 +20,12 @@ pick_python() {
 install_all() {
     [ -x $python ] || "$(pick_python)" -m venv $venv || return 1
     # What was installed last stands beside it: a changed list is installed anew.
-    cmp -s tests/interop/requirements.txt $venv/requirements.txt && return 0
-    # The CPU build, where the registry has one of its own for it, is enough and much smaller.
+    cat tests/interop/requirements.txt tests/interop/upstream.txt | cmp -s - $venv/requirements.txt && return 0
+    # The CPU build, where the registry has one of its own for it, is enough and much smaller. The
+    # systems whose loaders are compared come without what they need beyond that (see upstream.py).
     $venv/bin/pip install -q -r tests/interop/requirements.txt &&
-        cp tests/interop/requirements.txt $venv/requirements.txt
+        $venv/bin/pip install -q --no-deps -r tests/interop/upstream.txt &&
+        cat tests/interop/requirements.txt tests/interop/upstream.txt > $venv/requirements.txt
 }
 
 mkdir -p .venv build/interop
