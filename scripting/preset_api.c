@@ -3,7 +3,8 @@
  *
  * An entry is a table {name=, at=, tensor=, shape=, class=, key_class=}: `at` and `tensor` where it
  * is a key of the draft; `shape` (a list) of every tensor whose shape is known; `class` is what
- * Python calls the type of what is no tensor. */
+ * Python calls the type of what is no tensor. An array of NumPy's is none, to most systems: what
+ * tenon knows of it is a table of its own, `array`. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -41,13 +42,9 @@ static void push_text_field(lua_State *L, const char *field, const char *text)
     lua_setfield(L, -2, field);
 }
 
-static void push_entry(lua_State *L, Draft *draft, const LoadItem *item)
+/* Its values: fields of the table at the top. */
+static void push_values(lua_State *L, Draft *draft, const LoadItem *item)
 {
-    lua_createtable(L, 0, 4);
-    push_text_field(L, "name", item->name);
-    push_text_field(L, "class", item->value_class);
-    push_text_field(L, "key_class", item->key_class);
-    if (item->value_class) return;
     if (item->dims) {
         push_dims(L, item->dims, item->rank);
         lua_setfield(L, -2, "shape");
@@ -58,6 +55,18 @@ static void push_entry(lua_State *L, Draft *draft, const LoadItem *item)
     lua_setfield(L, -2, "at");
     tensor_push(L, key->expr, key->name);
     lua_setfield(L, -2, "tensor");
+}
+
+static void push_entry(lua_State *L, Draft *draft, const LoadItem *item)
+{
+    const bool array = item->value_class && strcmp(item->value_class, "numpy.ndarray") == 0;
+    lua_createtable(L, 0, 4);
+    push_text_field(L, "name", item->name);
+    push_text_field(L, "class", item->value_class);
+    push_text_field(L, "key_class", item->key_class);
+    if (array) lua_createtable(L, 0, 3);
+    if (array || !item->value_class) push_values(L, draft, item);
+    if (array) lua_setfield(L, -2, "array");
 }
 
 /* open("state_dict", …): the entries of the dict that is come to, and its path. */

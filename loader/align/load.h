@@ -16,7 +16,8 @@ struct LoadItem {
     const char *name;            /* the key, as text */
     const char *key_class;       /* what Python calls the key's type; NULL = text */
     const char *value_class;     /* and the value's; NULL = a tensor */
-    const int64_t *dims;         /* [rank] of the tensor; NULL = not known, which fits anything */
+    const int64_t *dims;         /* [rank] of the tensor, or of an array of NumPy's; NULL = not
+                                    known, which fits anything */
     unsigned rank;
 };
 

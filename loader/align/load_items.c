@@ -87,13 +87,12 @@ size_t load_items_of_dict(Arena *arena, const StateDict *dict, const Object *nod
         const Object *key = from->list.items[i], *value = from->list.items[i + 1];
         LoadItem item = {.name = "?", .key_class = load_class_of(arena, key)};
         if (key->kind == OBJ_STR) item = (LoadItem){.name = key->bytes.text};
-        if (value->kind == OBJ_TENSOR && !load_class_of(arena, value)) {
+        if (value->kind == OBJ_TENSOR) {
             LoadItem tensor = item_of_tensor(item.name, value->tensor);
             item.dims = tensor.dims;
             item.rank = tensor.rank;
-        } else {
-            item.value_class = load_class_of(arena, value);
         }
+        item.value_class = load_class_of(arena, value);
         uint32_t before = item.key_class ? MAP_NONE : map_get(&names, item.name);
         if (before == MAP_NONE && !item.key_class) map_set(&names, item.name, (uint32_t)count);
         items[before == MAP_NONE ? count++ : before] = item;

@@ -92,6 +92,16 @@ function p.target()
 end
 p.has_target = target ~= nil
 
+-- The dict with NumPy's arrays as tensors; or the name and class of the first entry that is neither.
+function p.arrays(dict)
+  for name, entry in dict:each() do
+    if entry.class and entry.class ~= "numpy.ndarray" then return nil, name, entry.class end
+    for field, value in pairs(entry.array or {}) do entry[field] = value end
+    entry.class = nil
+  end
+  return dict
+end
+
 -- How many entries are tensors.
 function p.tensors(dict)
   local n = 0
@@ -206,6 +216,131 @@ function p.apply(entries, how)
   api.assign(list, how.aside or false, how.rest)
   if how.policy then api.policy(how.policy) end
   if how.keep then api.keep(how.keep) end
+end
+
+local function replace(name, from, to)
+  local at, made = 1, {}
+  local first, last = name:find(from, 1, true)
+  while first do
+    made[#made + 1] = name:sub(at, first - 1) .. to
+    at = last + 1
+    first, last = name:find(from, at, true)
+  end
+  return table.concat(made) .. name:sub(at)
+end
+
+-- The name after a list of { from, to, from, to, … }, in this order: "=" stands before a pattern of Lua,
+-- anything else is a text that is replaced wherever it stands.
+function p.rewrite(name, list)
+  for i = 1, #list, 2 do
+    if list[i]:sub(1, 1) == "=" then name = name:gsub(list[i]:sub(2), (list[i + 1]))
+    else name = replace(name, list[i], list[i + 1]) end
+  end
+  return name
+end
+
+-- fvcore's "module.", all or nothing, in place and in sorted order: what is set may overwrite what is
+-- still to come, so that module.x loses its value to module.module.x. The dict, and the prefix that was
+-- stripped.
+function p.fvcore_strip(source)
+  local with, prefix = 0, nil
+  local names = p.sorted(source)
+  for _, name in ipairs(names) do
+    if name == "" or name:sub(1, 7) == "module." then with = with + 1 end
+  end
+  local dict = source
+  if with == #names and with > 0 then
+    prefix = "module."
+    local get, order = {}, {}
+    for name, entry in source:each() do get[name] = entry end
+    for _, name in ipairs(names) do
+      local entry, to = get[name], name:sub(8)
+      get[name] = nil
+      if get[to] then p.trap("'%s' loses its value to '%s', silently", to, name) end
+      if entry then
+        get[to] = entry
+        order[#order + 1] = to
+      end
+    end
+    dict = p.dict()
+    for _, name in ipairs(order) do
+      local entry = get[name]
+      if entry and not dict:has(name) then
+        local moved = {}
+        for field, value in pairs(entry) do moved[field] = value end
+        moved.name = name
+        dict:set(name, moved)
+      end
+    end
+  elseif with > 0 then
+    p.trap("\"module.\" is stripped only when every key has it: %d of %d lack it, so nothing is stripped",
+      #names - with, #names)
+  end
+  return dict, prefix
+end
+
+-- "a.b.{bias, weight}", a line for each module. A key that is also a module's name is lost among them.
+local function group(keys)
+  local heads, tails = {}, {}
+  for _, key in ipairs(keys) do
+    local head, tail = key:match("^(.*)%.([^.]*)$")
+    head = head or key
+    if not tails[head] then
+      heads[#heads + 1] = head
+      tails[head] = {}
+    end
+    if tail then table.insert(tails[head], tail) end
+  end
+  for i, head in ipairs(heads) do
+    local list = tails[head]
+    table.sort(list)
+    heads[i] = #list == 0 and head or #list == 1 and head .. "." .. list[1] or
+      head .. ".{" .. table.concat(list, ", ") .. "}"
+  end
+  return heads
+end
+
+-- fvcore loads the dict: what it logs. Its `_metadata` holds, but for a prefix that was stripped, or is gone
+-- (false). `filter` may take names from the missing and the unexpected ones.
+-- Which were refused for their shape, and how many are missing and unexpected.
+function p.fvcore_load(system, dict, prefix, filter)
+  local target, refused, left = p.target(), {}, {}
+  for name, entry in dict:each() do
+    local wanted = target.get[name]
+    if wanted and not p.same(entry.shape, wanted.shape) then
+      p.say(system, ("Skip loading parameter '%s' to the model due to incompatible shapes: %s in the checkpoint but %s in the model! You might want to double check if this is expected."):format(
+        name, p.tuple(entry.shape), p.tuple(wanted.shape)))
+      refused[name] = true
+    else
+      left[#left + 1] = entry
+    end
+  end
+  local missing, unexpected = p.load(left, prefix == nil or prefix, p.model)
+  if filter then missing, unexpected = filter(missing, unexpected) end
+
+  -- A parameter of which another name was loaded is not missing.
+  local is_missing, loaded = {}, {}
+  for _, name in ipairs(missing) do is_missing[name] = true end
+  for name, wanted in target:each() do
+    if wanted.storage >= 0 and not is_missing[name] then loaded[wanted.storage] = wanted end
+  end
+  local still, aliases = {}, 0
+  for _, name in ipairs(missing) do
+    local wanted = target.get[name]
+    local other = wanted and wanted.storage >= 0 and loaded[wanted.storage]
+    if other and p.same(other.shape, wanted.shape) then aliases = aliases + 1 else still[#still + 1] = name end
+  end
+
+  if #still > 0 then
+    local lines = group(still)
+    table.sort(lines)
+    p.say(system, "Some model parameters or buffers are not found in the checkpoint:\n" .. table.concat(lines, "\n"))
+  end
+  if #unexpected > 0 then
+    p.say(system, "The checkpoint state_dict contains keys that are not used by the model:\n  " ..
+      table.concat(group(unexpected), "\n  "))
+  end
+  return refused, #still + #unexpected
 end
 
 return p

@@ -3,8 +3,10 @@
 Every tensor is a view of one element where its values do not matter: shapes are what presets look
 at. Written by PyTorch 2.13; run in this folder."""
 import os
+import pickle
 from collections import OrderedDict
 
+import numpy
 import torch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -92,3 +94,20 @@ save("wrapped", {"state_dict": state("_orig_mod.module.conv1.weight:4,3,3,3 modu
                  "state_dict_ema": None})
 save("fv", {"model": state("module.conv1.weight:4,3,3,3 module.fc.weight:1000,8 module.extra.a:2 module.extra.b:2")})
 save("ambiguous", state("fc.weight:4,4"))
+
+# Caffe2's names, as Detectron pickled them.
+blobs = {"conv1_w": (4, 3, 1, 1), "res_conv1_bn_s": (4,), "res2_0_branch2a_w": (4, 4, 1, 1), "res2_0_branch1_bn_b": (4,),
+         "fpn_inner_res2_2_sum_lateral_w": (4, 4, 1, 1), "conv_rpn_fpn2_b": (4,), "fc6_w": (4, 4), "cls_score_b": (3,),
+         "bbox_pred_b": (12,), "conv1_w_momentum": (4, 3, 1, 1)}
+with open(os.path.join(HERE, "c2.pkl"), "wb") as file:
+    pickle.dump({"blobs": {name: numpy.arange(numpy.prod(shape), dtype="f4").reshape(shape) for name, shape in blobs.items()}},
+                file, protocol=2)
+save("c2_net", state("backbone.bottom_up.stem.conv1.weight:4,3,1,1 backbone.bottom_up.stem.conv1.norm.weight:4 "
+                     "backbone.bottom_up.res2.0.conv1.weight:4,4,1,1 backbone.bottom_up.res2.0.shortcut.norm.bias:4 "
+                     "backbone.fpn_lateral2.weight:4,4,1,1 proposal_generator.rpn_head.conv.bias:4 "
+                     "roi_heads.box_head.fc1.weight:4,4 roi_heads.box_predictor.cls_score.bias:3 "
+                     "roi_heads.box_predictor.bbox_pred.bias:8 pixel_mean:3"))
+save("c2_old_net", state("backbone.body.stem.conv1.weight:4,3,1,1 backbone.body.stem.bn1.weight:4 "
+                         "backbone.body.layer1.0.conv1.weight:4,4,1,1 backbone.body.layer1.0.downsample.1.bias:4 "
+                         "backbone.fpn.fpn_inner1.weight:4,4,1,1 rpn.head.conv.bias:4 box.fc6.weight:4,4 "
+                         "box.predictor.cls_score.bias:3 box.predictor.bbox_pred.bias:12"))
