@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "loader/align/report.h"
@@ -22,6 +23,7 @@ typedef struct Run {
     Alignment *alignment;        /* a reference; NULL until it is made */
     Plan *plan;                  /* owned; NULL until something is to be written */
     const char *out;             /* the output's path; NULL = report only */
+    Arena *names;                /* owned: of an output that gets its name late */
     bool failed;                 /* a rule script stopped with an error */
     ExportResult result;         /* of the output, when it is written */
     bool written;                /* the output is there, whole */
@@ -57,11 +59,17 @@ static ExportOptions export_options(const Invocation *invocation)
                            .sha256 = invocation->set[OPT_SHA256]};
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 /* Before anything is read: whoever waited for a large checkpoint must not learn then that its
  * output has no folder. */
 static bool check_output(const Run *run, Error *err)
 {
-    if (!run->out) return true;
+    if (!run->out || (is_folder(run->out) && run->invocation->rule_count)) return true;
     const char *file, *inside;
     Arena *arena = arena_new();
     ExportOptions options = export_options(run->invocation);
@@ -69,6 +77,19 @@ static bool check_output(const Run *run, Error *err)
     bool good = export_check(run->out, file, &options, run->invocation->set[OPT_WHOLE], err);
     arena_free(arena);
     return good;
+}
+
+/* In a folder the output gets the name that a preset's system would give it. */
+static bool name_output(Run *run, Error *err)
+{
+    const char *name = align_saved_name(run->alignment);
+    if (!is_folder(run->out)) return true;
+    if (!name)
+        return error_set(err, ERR_EXISTS, "%s: is a folder; name a file in it (no preset says "
+                         "what it would call it)", run->out);
+    const char *slash = has_suffix(run->out, "/") ? "" : "/";
+    run->out = arena_printf(run->names, "%s%s%s", run->out, slash, name);
+    return check_output(run, err);
 }
 
 /* What `--plan` holds: the report as it is before anything was written. */
@@ -276,7 +297,7 @@ static int finish(Run *run, Error *err)
     /* a script that failed has set err already */
     if (trouble && !run->failed) explain_trouble(run->alignment, err);
     if (status == EXIT_COMPLETE && (run->out || run->invocation->set[OPT_PLAN]) &&
-        !(settle_container(run, err) && write_all(run, err))) {
+        !(settle_container(run, err) && name_output(run, err) && write_all(run, err))) {
         trouble = true;
         status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
     }
@@ -301,10 +322,12 @@ int command_align(const Invocation *invocation)
                               invocation->set[OPT_LOG] ? log_preset(invocation->value[OPT_LOG])
                                                        : NULL, NULL, NULL};
     if (!check_output(&run, &err)) return complain(&err);
+    run.names = arena_new();
     if (run.out || invocation->set[OPT_PLAN]) interrupt_watch();
     if (!invocation->set[OPT_LOG] || log_find(invocation->value[OPT_LOG], &err))
         run.session = session_new(&options, &err);
     int status = run.session ? finish(&run, &err) : complain(&err);
     session_free(run.session);
+    arena_free(run.names);
     return status;
 }

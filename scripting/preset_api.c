@@ -5,12 +5,15 @@
  * is a key of the draft; `shape` (a list) of every tensor whose shape is known; `class` is what
  * Python calls the type of what is no tensor. An array of NumPy's is none, to most systems: what
  * tenon knows of it is a table of its own, `array`. */
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <lauxlib.h>
 
 #include "loader/align/load.h"
 #include "loader/align/regex.h"
+#include "loader/format/format.h"
 #include "scripting/preset.h"
 #include "scripting/statements.h"
 
@@ -340,11 +343,63 @@ static int note(lua_State *L)
     const char *safe = arena_strdup(draft_arena(script->draft), text_string(&shown));
     text_done(&shown);
     if (lua_toboolean(L, lua_upvalueindex(2))) draft_differs(script->draft, origin, safe);
-    else draft_note(script->draft, NOTE_INFO, origin, "%s", safe);
+    else draft_note(script->draft, NOTE_TRAP, origin, "%s", safe);
+    return 0;
+}
+
+/* save("model_epoch7.pth"): what the system would call what is written; no path, whatever the file
+ * that the name was made of holds. */
+static int save(lua_State *L)
+{
+    Draft *draft = script_of(L)->draft;
+    size_t n;
+    const char *name = luaL_checklstring(L, 1, &n);
+    if (!n || strlen(name) != n || strchr(name, '/') || strspn(name, ".") == n)
+        return sandbox_raise(L, "save: this is no name of a file");
+    draft_set_saved_name(draft, name);
     return 0;
 }
 
 /* ---- looking things up ---- */
+
+/* The path of a file beside the source; NULL when there is none of that name. */
+static const char *find_beside(lua_State *L, const char *name, char path[])
+{
+    Script *script = script_of(L);
+    const char *found = file_beside(script, name, path, &script->error);
+    if (!found && script->error.code != ERR_NOT_FOUND) sandbox_raise(L, "%s", script->error.text);
+    return found;
+}
+
+static int is_beside(lua_State *L)
+{
+    char path[PATH_MAX];
+    lua_pushboolean(L, find_beside(L, luaL_checkstring(L, 1), path) != NULL);
+    return 1;
+}
+
+/* source("model_latest.pth"): that file instead of the source; it must be there. */
+static int set_source(lua_State *L)
+{
+    Script *script = script_of(L);
+    char path[PATH_MAX];
+    const char *spec = find_beside(L, luaL_checkstring(L, 1), path);
+    Checkpoint *source = NULL;
+    sandbox_charge(L, 1000000);
+    if (spec) source = checkpoint_open(spec, &script->error);
+    if (!source || !draft_set_source(script->draft, source, &script->error))
+        return sandbox_raise(L, "%s", script->error.text);
+    return 0;
+}
+
+/* Whether the source is a folder. */
+static int is_folder(lua_State *L)
+{
+    struct stat info;
+    const char *path = script_of(L)->source_path;
+    lua_pushboolean(L, path && stat(path, &info) == 0 && S_ISDIR(info.st_mode));
+    return 1;
+}
 
 /* value("scheduler", "iteration"): class and value of what lies there in the source's file. */
 static int get_value(lua_State *L)
@@ -416,6 +471,7 @@ void preset_push_api(lua_State *L, const char *name, bool dry)
     static const luaL_Reg functions[] = {
         {"open", open_dict}, {"target", list_target}, {"assign", assign}, {"keep", keep},
         {"load", load}, {"say", say}, {"value", get_value}, {"repr", repr}, {"resub", resub},
+        {"save", save}, {"beside", is_beside}, {"source", set_source}, {"is_folder", is_folder},
         {NULL, NULL},
     };
     const Script *script = script_of(L);
@@ -428,8 +484,11 @@ void preset_push_api(lua_State *L, const char *name, bool dry)
         lua_pushcclosure(L, note, 2);
         lua_setfield(L, -2, fails ? "fail" : "trap");
     }
-    statement_push(L, "policy");
-    lua_setfield(L, -2, "policy");
+    static const char *const statements[] = {"policy", "fill"};
+    for (size_t i = 0; i < countof(statements); i++) {
+        statement_push(L, statements[i]);
+        lua_setfield(L, -2, statements[i]);
+    }
     push_text_field(L, "preset", name);
     push_text_field(L, "path", script->source_path);
     push_text_field(L, "model", script->model);

@@ -185,6 +185,11 @@ const RuleNote *align_note(const Alignment *alignment, size_t index)
     return draft_note_at(alignment->draft, index);
 }
 
+const char *align_saved_name(const Alignment *alignment)
+{
+    return draft_saved_name(alignment->draft);
+}
+
 size_t align_saying_count(const Alignment *alignment)
 {
     return draft_saying_count(alignment->draft);

@@ -127,6 +127,8 @@ bool align_is_another_size(const Alignment *alignment);
 const Origin *align_step_origin(const Step *step);
 
 /* The messages that presets have left, in their order. */
+/* What a preset's system would call the output: a name, no path; NULL: none says. */
+const char *align_saved_name(const Alignment *alignment);
 size_t align_saying_count(const Alignment *alignment);
 const Saying *align_saying(const Alignment *alignment, size_t index);
 

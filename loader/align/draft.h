@@ -46,7 +46,8 @@ typedef struct Collision {
     const char *what;
 } Collision;
 
-typedef enum NoteLevel { NOTE_INFO, NOTE_ERROR } NoteLevel;
+/* TRAP: what a preset's system does without a word, or otherwise than one would think. */
+typedef enum NoteLevel { NOTE_INFO, NOTE_TRAP, NOTE_ERROR } NoteLevel;
 typedef struct RuleNote {
     NoteLevel level;         /* ERROR: nothing is written; exit 2 (1 of expect) */
     Origin origin;
@@ -216,6 +217,9 @@ typedef struct Saying {
 void draft_say(Draft *draft, const char *system, const char *text);
 size_t draft_saying_count(const Draft *draft);
 const Saying *draft_saying(const Draft *draft, size_t index);
+/* The name that a system gives the file which it saves from here; copied, no path. */
+void draft_set_saved_name(Draft *draft, const char *name);
+const char *draft_saved_name(const Draft *draft);                /* NULL: none said one */
 /* An error note of a system that would have raised: exit 1. */
 void draft_differs(Draft *draft, Origin origin, const char *text);
 

@@ -34,6 +34,7 @@ struct Draft {
     size_t fill_count, fill_room;
     Saying *sayings;             /* of draft_say */
     size_t saying_count, saying_room;
+    const char *saved_name;      /* in the arena; NULL: none */
     KeepTarget *keeps;           /* keep_target */
     size_t keep_count, keep_room;
     Expect *expects;             /* expect{}, each on its own */

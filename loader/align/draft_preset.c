@@ -146,6 +146,16 @@ const Saying *draft_saying(const Draft *draft, size_t index)
     return &draft->sayings[index];
 }
 
+void draft_set_saved_name(Draft *draft, const char *name)
+{
+    draft->saved_name = arena_strdup(draft->arena, name);
+}
+
+const char *draft_saved_name(const Draft *draft)
+{
+    return draft->saved_name;
+}
+
 void draft_differs(Draft *draft, Origin origin, const char *text)
 {
     draft_note(draft, NOTE_ERROR, origin, "%s", text);

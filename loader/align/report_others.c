@@ -91,6 +91,9 @@ static void report_collisions(Reporter *reporter)
 
 /* ---- Rule problem ---- */
 
+static const char *const levels[] = {
+    [NOTE_INFO] = "note", [NOTE_TRAP] = "trap", [NOTE_ERROR] = "error"};
+
 /* One note: its origin and first line, further lines below. A text that says "(error)" or
  * "(caution)" itself has its own heading. */
 static void add_note(Reporter *reporter, const RuleNote *note)
@@ -101,7 +104,7 @@ static void add_note(Reporter *reporter, const RuleNote *note)
     bool heading = kind && kind < text + n;
     if (!heading) {
         text_addf(&reporter->page.line, "  Rule problem (%s)   ",
-                  note->level == NOTE_ERROR ? "error" : "note");
+                  levels[note->level]);
         if (note->origin.file && note->origin.line > 0)
             text_addf(&reporter->page.line, "%s   ", report_origin(reporter, &note->origin));
     } else {
@@ -118,8 +121,8 @@ static void add_note(Reporter *reporter, const RuleNote *note)
     }
 }
 
-/* Errors before notes, each kind in order. Errors make their section one that must be seen,
- * notes alone do not. */
+/* Errors before traps before notes, each kind in order. Errors make their section one that must be
+ * seen, others do not. */
 static void report_notes(Reporter *reporter)
 {
     size_t count = align_note_count(reporter->alignment);

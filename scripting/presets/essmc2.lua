@@ -1,7 +1,55 @@
 -- essmc2: EssentialMC2, load_pretrained(model, path, sub_level=…)
+--
+-- resume= is the solver's resume_from: true for the source itself, or a file beside it, which takes its
+-- place when it is there. folds= is num_folds=, save=true says what CheckpointHook saves.
 local o, p = ...
-p.options { sub_level = "string", map_location = "string", path = "string" }
+local named = type(o.resume) == "string"
+p.options {
+  sub_level = "string", map_location = "string", path = "string", resume = named and "string" or "boolean",
+  scheduler = "boolean", folds = "number", save = "boolean",
+}
 local function say(text) p.say("essmc2", text) end
+local function raise(text)
+  p.fail(text)
+  p.apply({}, { aside = true, rest = "essmc2 raises", policy = { missing = "keep" } })
+end
+local folds = math.tointeger(o.folds or 1) or 1
+
+-- after_epoch: the name counts the epochs that are done.
+local function save()
+  local _, epoch = p.value("epoch")
+  if not o.save or math.type(epoch) ~= "integer" then return end
+  say(("Saving checkpoint after %d epochs"):format(epoch + folds))
+  p.save(("epoch-%05d.pth"):format(epoch + folds))
+end
+
+-- before_solve and load_checkpoint: strict, and the epoch that comes next.
+local function resume(path)
+  say("Loading checkpoint from " .. path)
+  for _, name in ipairs { "epoch", "total_iters", "state_dict", "optimizer", o.scheduler and "lr_scheduler" or nil } do
+    if p.value(name) == nil then return raise("KeyError: " .. p.repr(name)) end
+    if name == "state_dict" and p.has_target then
+      local source = p.open(name)
+      local _, _, _, raised = p.load(source:list(), true, p.model)
+      if raised then return raise(raised) end
+      p.apply(source:list(), { aside = true, policy = { shape = "error", dtype = "force", missing = "keep" } })
+    end
+  end
+  local _, epoch = p.value("epoch")
+  if math.type(epoch) == "integer" then
+    p.trap("epoch %d is done: it goes on with epoch %d", epoch, epoch + folds)
+  end
+  save()
+end
+
+local absent = named and not p.beside(o.resume)
+if o.resume and not absent then
+  if named then
+    p.trap("what is resumed from replaces whatever was loaded before it")
+    if not p.api.dry then p.source(o.resume, o.resume) end
+  end
+  return resume(named and o.resume or p.path)
+end
 
 if p.model then say(("Load pretrained model [%s] from %s"):format(p.model, p.path)) end
 local source = p.open("state_dict", "model_state")
@@ -41,6 +89,7 @@ if o.sub_level and o.sub_level ~= "" then
 end
 
 if not p.has_target then
+  if absent then say("File not exists " .. o.resume) end
   p.apply(dict:list(), { rest = "not in what essmc2 loads", policy = { collide = "last" } })
   return
 end
@@ -81,6 +130,11 @@ if #missing > 0 then
   parts[#parts + 1] = "missing key in source state_dict: " .. table.concat(missing, ", ") .. "\n"
 end
 if #parts > 0 and not raised then say(table.concat(parts, "\n")) end
+if absent and not raised then
+  say("File not exists " .. o.resume)
+  p.trap("there is no '%s' to resume from, which is logged as an error; the training goes on", o.resume)
+end
+save()
 
 p.apply(dict:list(), {
   refused = refused, rest = "not in what essmc2 loads",

@@ -1,14 +1,19 @@
 -- pet: Pet, CheckPointer.load_model and load_weights
 --
--- The mode is the file's name's: model_latest.pth is retrained on, any other pre-trained on; resume=true
--- is what Pet does when it found model_latest.pth in its folder; weights=true is load_weights.
--- once= is use_weights_once=, bgr= is convert_conv1=. old=true is the code as of 2021, which takes the
--- whole file where Pet's document takes what stands under 'model'.
+-- With ckpt=, or where the source is a folder, Pet looks there for model_latest.pth and resumes from it;
+-- without auto_resume=false. weights=true is load_weights, and in a folder get_weights with mode=.
+-- Of a file the name says what is done: model_latest.pth is retrained on, any other pre-trained on;
+-- resume=true and the like say otherwise. once= is use_weights_once=, bgr= is convert_conv1=.
+-- init=true fills what is missing as weights_init does; save=true and save_best=true say what Pet saves.
+-- old=true is the code as of 2021, which takes the whole file where Pet's document takes what stands
+-- under 'model'.
 local o, p = ...
 p.options {
   once = "boolean", bgr = "boolean", path = "string", resume = "boolean", retrain = "boolean",
   pretrain = "boolean", scratch = "boolean", weights = "boolean", old = "boolean",
-  optimizer = "boolean", scheduler = "boolean",
+  optimizer = "boolean", scheduler = "boolean", ckpt = "string", mode = "string",
+  auto_resume = "boolean", init = "boolean", save = "boolean", save_best = "boolean",
+  infix = "string",
 }
 local function say(text) p.say("pet", text) end
 local function raise(text)
@@ -16,9 +21,49 @@ local function raise(text)
   p.apply({}, { aside = true, rest = "Pet raises before it", policy = { missing = "keep" } })
 end
 
+-- Which file: os.path.join(ckpt, name), where it is there.
+local ckpt = o.ckpt or (p.api.is_folder() and p.path) or nil
+local function choose(name)
+  local path = ckpt:sub(-1) == "/" and ckpt .. name or ckpt .. "/" .. name
+  local beside = p.api.is_folder() and not o.ckpt and name or path
+  if not p.beside(beside) then return false, path end
+  if not p.api.dry then p.source(beside, path) end
+  return true, path
+end
+
 local mode = o.weights and "weights" or o.resume and "resume" or o.scratch and "scratch" or
   o.pretrain and "pretrain" or (o.retrain or p.path:sub(-16) == "model_latest.pth") and "retrain" or "pretrain"
+if ckpt and o.weights then
+  if p.api.is_folder() or o.mode then
+    local there, path = choose("model_" .. (o.mode or "latest") .. ".pth")
+    if not there then return raise(("FileNotFoundError: [Errno 2] No such file or directory: %s"):format(p.repr(path))) end
+  end
+elseif ckpt and o.auto_resume ~= false and choose("model_latest.pth") then
+  mode = "resume"
+elseif p.api.is_folder() then
+  mode = "scratch"
+end
 if p.path == "" then mode = "scratch" end
+
+-- weights_init, which is there before anything is loaded.
+local function initialise()
+  for name, wanted in p.target():each() do
+    local leaf = name:match("[^.]*$")
+    if leaf == "weight" and name:find("bn", 1, true) then
+      if name:find("conv", 1, true) and wanted.shape and #wanted.shape < 2 then
+        raise("ValueError: Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+        return false
+      end
+      p.fill(name, const(1))
+    elseif leaf == "weight" and name:find("conv", 1, true) then
+      p.fill(name, kaiming { mode = "fan_out" })
+    elseif leaf == "bias" then
+      p.fill(name, zeros())
+    end
+  end
+  return true
+end
+if o.init and not initialise() then return end
 
 local function epilogue()
   local done = mode == "resume" and "Loading %s done." or "Initializing %s done."
@@ -180,15 +225,40 @@ say((({ resume = "Resuming from weights: %s.", weights = "Loading from weights: 
   "Pre-training on weights: %s."):format(p.path))
 epilogue()
 
--- What Pet will call the files that it saves from here.
+-- What Pet calls the files that it saves from here.
 local _, iteration = p.value("scheduler", "iteration")
-local _, epoch = p.value("scheduler", "info", "cur_epoch")
-local _, accuracy = p.value("scheduler", "info", "cur_acc")
-if mode == "resume" and math.type(iteration) == "integer" then
-  p.trap("Pet keeps this state as model_epoch%d.pth", o.old and iteration or iteration - 1)
+local infix = o.infix or "epoch"
+if (o.save or mode == "resume") and math.type(iteration) == "integer" then
+  local name = ("model_%s%d.pth"):format(infix, o.old and iteration or iteration - 1)
+  if o.save then
+    p.save(name)
+    say(('Saving checkpoint done. And copy "model_latest.pth" to "%s".'):format(name))
+  else
+    p.trap("Pet keeps this state as %s", name)
+  end
+elseif o.save then
+  p.save("model_latest.pth")
+  say("Saving checkpoint done.")
 end
-if mode == "resume" and math.type(epoch) == "integer" and type(accuracy) == "number" then
-  p.trap("Pet's best of this epoch is model_epoch%d-%4.2f.pth", epoch, accuracy)
+local info = {}
+for _, field in ipairs { "cur_epoch", "cur_acc", "best_epoch", "best_acc" } do
+  local _, value = p.value("scheduler", "info", field)
+  info[field] = value
+end
+if (o.save_best or mode == "resume") and math.type(info.cur_epoch) == "integer" and type(info.cur_acc) == "number" then
+  local name = ("model_%s%d-%4.2f.pth"):format(infix, info.cur_epoch, info.cur_acc)
+  local best = type(info.best_acc) == "number" and info.best_acc or -math.huge
+  if not o.save_best then
+    p.trap("Pet's best of this epoch is %s", name)
+  elseif info.cur_acc < best then
+    p.trap("%4.2f is less than the best, %4.2f: Pet saves nothing", info.cur_acc, best)
+  else
+    p.save(name)
+    say(("Saving best checkpoint done: %s."):format(name))
+    p.trap("it is copied over model_latest.pth, and the best before it is removed")
+  end
+elseif o.save_best then
+  return raise("AttributeError: 'NoneType' object has no attribute 'info'")
 end
 
 p.apply(moved, {

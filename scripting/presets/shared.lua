@@ -1,7 +1,7 @@
 -- What the presets share: Python's dict, its words for shapes and dtypes, messages.
 -- Run before each preset with the functions of preset_api.c and the options; gives both on.
 local api, options = ...
-local p = { model = api.model, path = options.path or api.path or "?", load = api.load }
+local p = { api = api, model = api.model, path = options.path or api.path or "?", load = api.load }
 local target = api.target()
 
 -- Options that the preset does not know are slips; `quiet` is everybody's.
@@ -155,6 +155,23 @@ end
 -- The system raises: nothing is loaded, and the exit status is 1.
 function p.fail(text)
   if not api.dry then api.fail(text) end
+end
+
+-- What the system would call the file that it writes from here.
+function p.save(name)
+  if not api.dry then api.save(name) end
+end
+
+-- Fills a target, which is its name, where the source gives it nothing.
+function p.fill(name, op)
+  if not api.dry then api.fill('"' .. name:gsub('["\\]', "\\%0") .. '"', op) end
+end
+
+-- Another file beside the source, or in it when it is a folder, takes its place.
+function p.beside(name) return api.beside(name) end
+function p.source(name, path)
+  p.path = path
+  api.source(name)
 end
 
 function p.plural(n, word, words) return n == 1 and "1 " .. word or n .. " " .. (words or word .. "s") end

@@ -1,10 +1,12 @@
 -- timm: timm, load_checkpoint, and what load_pretrained does to the first layer and the classifier
 --
+-- With classifier= or first_conv= it is load_pretrained: the classifier is left out where the model has
+-- another number of classes, and the first convolution is brought to the model's channels.
 -- both=true is timm as of 1.0.31, which takes "module." and "_orig_mod." off in either order.
 local o, p = ...
 p.options {
   use_ema = "boolean", strict = "boolean", remap = "boolean", path = "string", classifier = "string",
-  both = "boolean", label_offset = "number",
+  both = "boolean", first_conv = "string", label_offset = "number",
 }
 local key = ""
 for _, name in ipairs { "state_dict_ema", "model_ema", "state_dict", "model" } do
@@ -33,10 +35,33 @@ if again > 0 then
   p.trap("\"module.\" comes off before \"_orig_mod.\", each once: %s, such as '%s'",
     p.plural(again, "key is still wrapped", "keys are still wrapped"), first)
 end
+local pretrained = o.classifier or o.first_conv
+if pretrained then p.say("timm", ("Loading pretrained weights from file (%s)"):format(p.path)) end
 p.say("timm", ("Loaded %s from checkpoint '%s'"):format(key, p.path))
 
 local strict = o.strict ~= false
 local target = p.has_target and p.target()
+
+-- adapt_input_conv, of three channels.
+if target and o.first_conv then
+  local weight = o.first_conv .. ".weight"
+  local wanted, entry = target.get[weight], dict.get[weight]
+  local from, to = entry and entry.shape, wanted and wanted.shape
+  local n = to and #to == 4 and to[2]
+  if from and n and n ~= 3 and not p.same(from, to) then
+    if #from == 4 and (n == 1 and (from[2] <= 3 or from[2] % 3 == 0) or n ~= 1 and from[2] == 3) then
+      if entry.tensor then entry.value = entry.tensor:in_chans(n) end
+      entry.ops = ("in_chans(%d)"):format(n)
+      entry.shape = { from[1], n == 1 and from[2] > 3 and from[2] // 3 or n, from[3], from[4] }
+      p.say("timm", ("Converted input conv %s pretrained weights from 3 to %d channel(s)"):format(o.first_conv, n))
+    else
+      dict = dict:map(function(name) return name ~= weight and name end)
+      strict = false
+      p.say("timm", ("Unable to convert pretrained %s weights, using random init for this layer."):format(o.first_conv))
+    end
+  end
+end
+
 if target and o.classifier then
   local weight, bias = o.classifier .. ".weight", o.classifier .. ".bias"
   local wanted, entry = target.get[weight], dict.get[weight]
@@ -95,9 +120,17 @@ if not target then
   p.apply(dict:list(), { rest = "not in what timm loads", policy = { collide = "last" } })
   return
 end
-local missing, _, _, raised, raised_always = p.load(dict:list(), false, p.model)
+local missing, unexpected, _, raised, raised_always = p.load(dict:list(), false, p.model)
 if strict then raised_always = raised end
 if raised_always then p.fail(raised_always) end
+if pretrained and not raised_always and #missing > 0 then
+  p.say("timm", ("Missing keys (%s) discovered while loading pretrained weights. This is expected if model is being adapted."):format(
+    table.concat(missing, ", ")))
+end
+if pretrained and not raised_always and #unexpected > 0 then
+  p.say("timm", ("Unexpected keys (%s) found while loading pretrained weights. This may be expected if model is being adapted."):format(
+    table.concat(unexpected, ", ")))
+end
 local is_missing, forgiven = {}, {}
 for _, name in ipairs(missing) do is_missing[name] = true end
 for name in target:each() do

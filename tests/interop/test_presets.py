@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from oracle import ROOT, TENON, Case
-from upstream import essmc2_model, fvcore_checkpoint, mmengine_checkpoint, timm_helpers
+from upstream import essmc2_model, fvcore_checkpoint, mmengine_checkpoint, timm, timm_helpers
 
 SEGMENTS = ["module", "backbone", "conv1", "preconv1", "bn", "head", "fc", "res2", "0", "1"]
 
@@ -178,7 +178,7 @@ def nonstrict(model, path, log):
     torch_load(model, file, False)
 
 
-def timm(model, path, log, **options):
+def timm_load(model, path, log, **options):
     timm_helpers.load_checkpoint(model, path, **options)
 
 
@@ -310,7 +310,7 @@ class Presets(Case):
         for seed in range(60):
             wrap = lambda rng, state: rng.choice([state, {"state_dict": state}, {"model": state, "model_ema": None},
                                                   {"state_dict": {}, "state_dict_ema": state}])
-            self.compare(seed, timm, "timm{both=true}", "timm", wrap=wrap)
+            self.compare(seed, timm_load, "timm{both=true}", "timm", wrap=wrap)
 
     def test_timm_of_before(self):
         """As RULES (a) has it: "module." comes off before "_orig_mod."."""
@@ -318,11 +318,51 @@ class Presets(Case):
             return {k.removeprefix("module.").removeprefix("_orig_mod."): v for k, v in state.items()}
         with unittest.mock.patch.object(timm_helpers, "clean_state_dict", clean):
             for seed in range(60):
-                self.compare(seed, timm, "timm", "timm", wrap=lambda rng, state: rng.choice([state, {"model": state}]))
+                self.compare(seed, timm_load, "timm", "timm", wrap=lambda rng, state: rng.choice([state, {"model": state}]))
 
     def test_timm_remap(self):
         for seed in range(60):
-            self.compare(seed, partial_(timm, remap=True), "timm{remap=true, both=true}", "timm")
+            self.compare(seed, partial_(timm_load, remap=True), "timm{remap=true, both=true}", "timm")
+
+    def test_timm_pretrained(self):
+        """load_pretrained: the first convolution in 3 to n channels, the classifier, the cut of its first rows."""
+        for seed in range(40):
+            rng = random.Random(seed)
+            channels, classes, offset = rng.choice([1, 2, 3, 4, 6]), rng.choice([4, 5, 6]), rng.choice([0, 0, 1])
+            model = nn.Sequential(OrderedDict(conv1=nn.Conv2d(channels, 2, 3), fc=nn.Linear(2, classes)))
+            state = OrderedDict((k, torch.rand(2, rng.choice([3, 3, 3, 6]), 3, 3) if k == "conv1.weight" else
+                                 torch.rand(5, *v.shape[1:]) if k.startswith("fc") else torch.rand(v.shape))
+                                for k, v in model.state_dict().items() if rng.random() < .95)
+            if "fc.weight" not in state or "fc.bias" not in state:
+                continue
+            source, target, out = self.path("s.pth"), self.path("t.pth"), self.path("o.pth")
+            torch.save({"state_dict": state}, source)
+            torch.save(model.state_dict(), target)
+            log, raised = [], None
+            logger = logging.getLogger("timm.models._builder")
+            helpers = logging.getLogger("timm.models._helpers")
+            for each in (logger, helpers):
+                each.handlers, each.propagate = [Lines(log)], False
+                each.setLevel(logging.INFO)
+            config = {"file": source, "num_classes": 5 - offset, "classifier": "fc", "first_conv": "conv1",
+                      "label_offset": offset}
+            try:
+                timm.models.load_pretrained(model, config, num_classes=classes, in_chans=channels)
+            except RuntimeError as error:
+                raised = str(error)
+            preset = f'timm{{both=true, classifier="fc", first_conv="conv1", label_offset={offset}}}'
+            status, report = self.tenon_says(source, target, preset, "timm")
+            if raised and raised.startswith("Pretrained "):      # timm refuses what it would have dropped before
+                continue
+            self.assertEqual(status, int(raised is not None), f"{seed} {raised} {report['rule_notes']}")
+            if raised:
+                continue
+            self.assertEqual(report["log"], "".join(line + "\n" for line in log), seed)
+            self.tenon("align", source, target, "--preset", preset, "-o", out, "--force", "-q", "--class", "Sequential")
+            got, want = torch.load(out), model.state_dict()
+            self.assertEqual(list(got), list(want))
+            for key, value in want.items():                      # a sum in f32 is one rounding off
+                torch.testing.assert_close(got[key], value, rtol=2.5e-7, atol=0)
 
     def test_mmengine(self):
         for seed in range(60):

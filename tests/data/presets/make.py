@@ -53,6 +53,8 @@ weight.sum().backward()
 optimizer.step()
 save("g5", {"epoch": 6, "state_dict": {"w": weight.data}, "optimizer": optimizer.state_dict(), "best_pred": 0.91})
 save("g5_net", {"w": torch.zeros(2)})
+save("e8", {"epoch": 4, "total_iters": {"train": 500}, "state_dict": {"w": weight.data}, "optimizer": optimizer.state_dict(),
+            "lr_scheduler": {"last_epoch": 4}, "_CheckpointHook_best": 76.28})
 
 save("p1", state("module.conv1.weight:64,3,7,7 module.res2.conv1.weight:64,64,1,1 module.fc.weight:5,4"))
 save("p1_net", state("backbone.body.conv1.weight:64,3,7,7 backbone.body.res2.conv1.weight:64,64,1,1 "
