@@ -13,6 +13,7 @@ static void read_sides(Auto *a, const AutoSide *source, const AutoSide *target)
         side->is_source = s == 0;
         side_read(a, side, given[s]);
         templates_make(a, side);
+        side_see_order(a, side);
     }
 }
 
@@ -27,6 +28,7 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     match_units(&a);
     AutoResult *result = result_make(&a);
     for (int s = 0; s < 2; s++) side_done(&a.side[s]);
+    free(a.groups);
     arena_free(a.arena);
     (void)err;
     return result;

@@ -19,6 +19,12 @@ typedef struct Tally {
     uint32_t straight, turned;
 } Tally;
 
+struct Layouts {
+    Table families;          /* key -> index in list */
+    Tally *list;             /* [count] */
+    size_t count, room;
+};
+
 static bool fits_order(const Order *order, const AutoTensor *s, const AutoTensor *t)
 {
     if (s->rank != order->rank || t->rank != order->rank) return false;
@@ -54,11 +60,11 @@ static Fitting fit_turned(const Order *order)
 }
 
 /* Families that a pair belongs to, the narrowest first: its block, its spelling, its rank. */
-static void family_keys(const Auto *a, const TensorPair *pair, uint64_t keys[3])
+static void family_keys(const Auto *a, uint32_t source, uint64_t keys[3])
 {
     const Side *side = &a->side[0];
-    const AutoTensor *tensor = &side->given->tensors[pair->source];
-    const Unit *unit = &side->units[side->unit_of[pair->source]];
+    const AutoTensor *tensor = &side->given->tensors[source];
+    const Unit *unit = &side->units[side->unit_of[source]];
     NameParts parts = words_parts(a->words, tensor->name);
     const char *at = parts.path, *end = at + parts.path_length;
     while (at < end && !is_digit(*at)) at++;
@@ -69,15 +75,16 @@ static void family_keys(const Auto *a, const TensorPair *pair, uint64_t keys[3])
     keys[2] = hash_mix(3, tensor->rank);
 }
 
-static Tally *tally_of(Table *table, Tally **list, size_t *count, size_t *room, uint64_t key)
+static Tally *tally_of(Layouts *layouts, uint64_t key)
 {
     bool fresh;
-    uint32_t index = *table_add(table, key, (uint32_t)*count, &fresh);
+    uint32_t index = *table_add(&layouts->families, key, (uint32_t)layouts->count, &fresh);
     if (fresh) {
-        *list = mem_grow(*list, room, *count + 1, sizeof **list);
-        (*list)[(*count)++] = (Tally){0};
+        layouts->list = mem_grow(layouts->list, &layouts->room, layouts->count + 1,
+                                 sizeof *layouts->list);
+        layouts->list[layouts->count++] = (Tally){0};
     }
-    return &(*list)[index];
+    return &layouts->list[index];
 }
 
 /* What can be said of a pair alone; OPEN when it fits both ways. */
@@ -91,47 +98,58 @@ static Fitting fit_alone(const AutoTensor *s, const AutoTensor *t)
     return (Fitting){.turn = TURN_NEVER};
 }
 
-static Fitting follow(const Table *table, const Tally *list, const uint64_t keys[3],
-                      const AutoTensor *s, const AutoTensor *t)
+Turn layout_follow(const Auto *a, uint32_t source)
 {
+    const Layouts *layouts = a->layouts;
+    uint64_t keys[3];
+    family_keys(a, source, keys);
     for (int level = 0; level < 3; level++) {
-        const uint32_t *index = table_find(table, keys[level]);
+        const uint32_t *index = table_find(&layouts->families, keys[level]);
         if (!index) continue;
-        Tally tally = list[*index];
-        if (tally.straight && !tally.turned) return (Fitting){.turn = TURN_NONE};
-        if (tally.turned && !tally.straight) return fit_turned(find_order(s, t));
+        Tally tally = layouts->list[*index];
         if (tally.turned && tally.straight) break;
+        return tally.turned ? TURN_T : TURN_NONE;
     }
-    return (Fitting){.turn = TURN_OPEN};
+    if (a->options->assume == AUTO_LAYOUT_OPEN) return TURN_OPEN;
+    return a->options->assume == AUTO_LAYOUT_TORCH ? TURN_NONE : TURN_T;
+}
+
+static void count_pair(Auto *a, const TensorPair *pair)
+{
+    Turn turn = pair->fitting.turn;
+    bool turned = turn == TURN_T || turn == TURN_PERMUTE;
+    const AutoTensor *s = &a->side[0].given->tensors[pair->source];
+    const AutoTensor *t = &a->side[1].given->tensors[pair->target];
+    if ((!turned && turn != TURN_NONE) || !both_known(s, t) || s->rank < 2) return;
+    uint64_t keys[3];
+    family_keys(a, pair->source, keys);
+    for (int level = 0; level < 3; level++) {
+        Tally *tally = tally_of(a->layouts, keys[level]);
+        *(turned ? &tally->turned : &tally->straight) += 1;
+    }
 }
 
 void layout_decide(Auto *a, TensorPair *pairs, size_t count)
 {
-    Table table = {.arena = a->arena};
-    Tally *list = NULL;
-    size_t n = 0, room = 0;
+    a->layouts = arena_alloc(a->arena, sizeof *a->layouts);
+    a->layouts->families.arena = a->arena;
     for (size_t i = 0; i < count; i++) {
-        TensorPair *pair = &pairs[i];
-        const AutoTensor *s = &a->side[0].given->tensors[pair->source];
-        const AutoTensor *t = &a->side[1].given->tensors[pair->target];
-        pair->fitting = fit_alone(s, t);
-        bool turned = pair->fitting.turn == TURN_T || pair->fitting.turn == TURN_PERMUTE;
-        if ((!turned && pair->fitting.turn != TURN_NONE) || !both_known(s, t) || s->rank < 2)
-            continue;
-        uint64_t keys[3];
-        family_keys(a, pair, keys);
-        for (int level = 0; level < 3; level++) {
-            Tally *tally = tally_of(&table, &list, &n, &room, keys[level]);
-            *(turned ? &tally->turned : &tally->straight) += 1;
-        }
+        const AutoTensor *s = &a->side[0].given->tensors[pairs[i].source];
+        const AutoTensor *t = &a->side[1].given->tensors[pairs[i].target];
+        pairs[i].fitting = fit_alone(s, t);
+        count_pair(a, &pairs[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        TensorPair *pair = &pairs[i];
-        if (pair->fitting.turn != TURN_OPEN) continue;
-        uint64_t keys[3];
-        family_keys(a, pair, keys);
-        pair->fitting = follow(&table, list, keys, &a->side[0].given->tensors[pair->source],
-                               &a->side[1].given->tensors[pair->target]);
+        if (pairs[i].fitting.turn != TURN_OPEN) continue;
+        Turn turn = layout_follow(a, pairs[i].source);
+        if (turn == TURN_NONE) pairs[i].fitting.turn = TURN_NONE;
+        if (turn == TURN_T)
+            pairs[i].fitting = fit_turned(find_order(&a->side[0].given->tensors[pairs[i].source],
+                                                     &a->side[1].given->tensors[pairs[i].target]));
     }
-    free(list);
+}
+
+void layout_done(Auto *a)
+{
+    if (a->layouts) free(a->layouts->list);
 }

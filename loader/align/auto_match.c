@@ -3,7 +3,8 @@
 
 #include "loader/align/auto_parts.h"
 
-static const double LIKELY = 0.05;
+/* From which margin a pair is likely, and from which it may teach others. */
+static const double LIKELY = 0.05, TEACHES = 0.1;
 
 /* Templates of each class in a row: [first[class] … first[class + 1]). */
 typedef struct ClassList {
@@ -52,29 +53,88 @@ static int known_pair(const Auto *a, const Template *s, const Template *t)
     return other ? -1 : 0;
 }
 
-static double score_pair(const Auto *a, const Template *s, const Template *t, double unique)
+/* What a class has in common: how much its shapes say, and how much its names weigh. */
+typedef struct Scale {
+    double unique, weight;
+} Scale;
+
+static double score_pair(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     int known = known_pair(a, s, t);
-    return known ? (known > 0 ? 1.5 : 0) : score_templates(a, s, t, unique);
+    if (known) return known > 0 ? 1.5 : 0;
+    return score_templates(a, s, t, scale->unique, scale->weight);
 }
 
-static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns)
+static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
+                      size_t columns)
+{
+    double weight[2] = {0, 0};
+    for (size_t i = 0; i < rows; i++)
+        weight[0] += score_weight(a, 0, &a->side[0].templates[s[i]]) / (double)rows;
+    for (size_t j = 0; j < columns; j++)
+        weight[1] += score_weight(a, 1, &a->side[1].templates[t[j]]) / (double)columns;
+    const Side *side = &a->side[0];
+    return (Scale){uniqueness(side, &side->templates[s[0]], rows, columns), weight[0] + weight[1]};
+}
+
+/* ---- siblings ---- */
+
+static int64_t literal_at(const Side *side, const Template *t, unsigned slot)
+{
+    return side->numbers[side->units[side->order[t->first]].numbers + slot];
+}
+
+/* Whether two templates differ in one literal number alone. */
+static bool are_siblings(const Side *side, const Template *a, const Template *b, unsigned slot)
+{
+    if (a->coarse != b->coarse || a->literal != b->literal || a->group != b->group) return false;
+    for (unsigned i = 0; i < side->coarse[a->coarse].slot_count; i++)
+        if (i != slot && a->literal >> i & 1 && literal_at(side, a, i) != literal_at(side, b, i))
+            return false;
+    return true;
+}
+
+/* Its rank among templates of the class that differ in its last number, or in the one before. */
+static void rank_template(Side *side, Template *t, const uint32_t *list, size_t n)
+{
+    t->sibling = t->sibling_count = 0;
+    for (unsigned slot = side->coarse[t->coarse].slot_count; slot-- && t->sibling_count < 2;) {
+        if (!(t->literal >> slot & 1)) continue;
+        t->sibling = t->sibling_count = 0;
+        for (size_t j = 0; j < n; j++) {
+            const Template *other = &side->templates[list[j]];
+            if (!are_siblings(side, t, other, slot)) continue;
+            t->sibling_count++;
+            t->sibling += literal_at(side, other, slot) < literal_at(side, t, slot);
+        }
+    }
+}
+
+static void rank_siblings(Side *side, const uint32_t *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) rank_template(side, &side->templates[list[i]], list, n);
+}
+
+static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
+                        bool last)
 {
     Side *source = &a->side[0], *target = &a->side[1];
     double *scores = arena_alloc(a->arena, rows * columns * sizeof *scores);
     double *margin = arena_alloc(a->arena, rows * sizeof *margin);
     uint32_t *mate = arena_alloc(a->arena, rows * sizeof *mate);
-    double unique = uniqueness(source, &source->templates[s[0]], rows, columns);
+    Scale scale = scale_of(a, s, rows, t, columns);
+    rank_siblings(source, s, rows);
+    rank_siblings(target, t, columns);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < columns; j++)
             scores[i * columns + j] = score_pair(a, &source->templates[s[i]],
-                                                 &target->templates[t[j]], unique);
+                                                 &target->templates[t[j]], &scale);
     assign_best(scores, rows, columns, mate, margin);
     for (size_t j = 0; j < columns; j++) target->templates[t[j]].mate = NONE;
     for (size_t i = 0; i < rows; i++) {
         Template *x = &source->templates[s[i]];
         x->mate = NONE;
-        if (mate[i] == NONE || margin[i] < LIKELY) continue;
+        if (mate[i] == NONE || margin[i] < (last ? LIKELY : TEACHES)) continue;
         Template *y = &target->templates[t[mate[i]]];
         x->mate = t[mate[i]];
         y->mate = s[i];
@@ -94,8 +154,51 @@ void match_templates(Auto *a)
             size_t columns = target.first[c + 1] - target.first[c];
             if (!rows || !columns || rows > CLASS_MAX || columns > CLASS_MAX) continue;
             match_class(a, source.templates + source.first[c], rows,
-                        target.templates + target.first[c], columns);
+                        target.templates + target.first[c], columns, round == ROUNDS - 1);
         }
+    }
+}
+
+/* ---- units ---- */
+
+static void pair_units(Auto *a, uint32_t u, uint32_t v, const Template *s)
+{
+    Unit *x = &a->side[0].units[u], *y = &a->side[1].units[v];
+    if (x->fixed || y->fixed || x->shape != y->shape) return;
+    x->mate = v;
+    y->mate = u;
+    x->margin = y->margin = s->margin;
+    x->score = y->score = s->score;
+}
+
+static void pair_rows(Auto *a, const Template *s, const Template *t)
+{
+    bool reversed = s->sequence != t->sequence;
+    for (uint32_t k = 0; k < s->count; k++)
+        pair_units(a, a->side[0].order[s->first + k],
+                   a->side[1].order[t->first + (reversed ? t->count - 1 - k : k)], s);
+}
+
+/* A template's units by the numbers that count them, each less the smallest of its kind. */
+static Table index_numbers(Auto *a, const Side *side, const Template *t, const Counting *counting)
+{
+    Table table = {.arena = a->arena};
+    for (uint32_t k = 0; k < t->count; k++) {
+        uint32_t u = side->order[t->first + k];
+        table_add(&table, counting_key(counting, side, &side->units[u]), u, NULL);
+    }
+    return table;
+}
+
+/* Rows with holes at different places: block 5 is not there, block 6 is still block 6. */
+static void pair_numbers(Auto *a, const Template *s, const Template *t, const Counting *x,
+                         const Counting *y)
+{
+    Table table = index_numbers(a, &a->side[0], s, x);
+    for (uint32_t k = 0; k < t->count; k++) {
+        uint32_t v = a->side[1].order[t->first + k];
+        const uint32_t *u = table_find(&table, counting_key(y, &a->side[1], &a->side[1].units[v]));
+        if (u) pair_units(a, *u, v, s);
     }
 }
 
@@ -106,16 +209,9 @@ void match_units(Auto *a)
         const Template *s = &source->templates[i];
         if (s->dead || s->mate == NONE) continue;
         const Template *t = &target->templates[s->mate];
-        bool reversed = s->sequence != t->sequence;
-        for (uint32_t k = 0; k < s->count; k++) {
-            uint32_t u = source->order[s->first + k];
-            uint32_t v = target->order[t->first + (reversed ? t->count - 1 - k : k)];
-            Unit *x = &source->units[u], *y = &target->units[v];
-            if (x->fixed || y->fixed) continue;
-            x->mate = v;
-            y->mate = u;
-            x->margin = y->margin = s->margin;
-            x->score = y->score = s->score;
-        }
+        if (s->group || t->group) continue;
+        Counting x = counting_of(source, s), y = counting_of(target, t);
+        if (counting_holes(source, s, &x, target, t, &y)) pair_numbers(a, s, t, &x, &y);
+        else if (s->count == t->count) pair_rows(a, s, t);
     }
 }

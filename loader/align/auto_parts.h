@@ -21,6 +21,8 @@ enum {
     UP_MAX = 3,              /* ancestors of a unit that are looked at, the nearest first */
     CLASS_MAX = 160,         /* templates or units of one side that are weighed at once */
     REFINE_MAX = 3,          /* times that a template is split */
+    MEANINGS = 4,            /* that a phrase may have */
+    PARTS_MAX = 8,           /* tensors that lie side by side in a fused one */
     ROUNDS = 4               /* in which found pairs teach words and context */
 };
 
@@ -31,7 +33,7 @@ enum { ROLE_SELF = 0, ROLE_MAIN = 1 };
 /* A word of a name, several that the lexicon knows as one phrase, or a number. */
 typedef struct Token {
     uint64_t word;           /* hash of how it is written, in lower case */
-    uint32_t meaning[2];     /* sets of the lexicon it is in; NONE */
+    uint32_t meaning[MEANINGS];      /* sets of the lexicon it is in; NONE */
     bool is_number;
 } Token;
 
@@ -51,7 +53,6 @@ typedef struct Unit {
     uint32_t numbers;        /* where its slot_count numbers begin in side->numbers */
     uint32_t template;
     uint32_t mate;           /* on the other side; NONE */
-    uint32_t group;          /* 1 + the group that has it: split, stack …; 0 = none */
     uint64_t shape;          /* of the main member, with the axes sorted and without ones */
     float margin, score;     /* of the pair */
     bool fixed;              /* known before: it is in no other pair than this */
@@ -62,7 +63,8 @@ typedef struct Template {
     uint32_t coarse;
     uint8_t literal;         /* bit a slot: its number is part of the template */
     uint8_t rank;            /* of the main members */
-    bool dead;               /* was split; its parts stand elsewhere */
+    bool dead;               /* was split, or is part of a group: no candidate */
+    uint32_t group;          /* it stands for the parts of a group: 1 + its index; 0 = none */
     const Token *tokens;     /* [token_count] of its name, literal numbers among them */
     uint8_t token_count;
     uint64_t up[UP_MAX];     /* hashes of the paths above it; 0: none */
@@ -72,7 +74,19 @@ typedef struct Template {
     uint32_t mate;           /* template of the other side; NONE */
     float margin, score;
     uint32_t position;       /* rank among the templates in the order of the file */
+    uint32_t sibling, sibling_count;     /* rank among those of its class that differ from it in
+                                            literal numbers alone */
 } Template;
+
+/* Templates that lie side by side, or one upon the other, in a single one of the other side. */
+typedef struct Group {
+    uint32_t parts[PARTS_MAX];   /* [count] templates of one side, in the order in which they lie */
+    uint8_t count;
+    uint8_t side;            /* of the parts */
+    int64_t stacked;         /* so many units of each part become one; 0 = they are not stacked */
+    uint32_t fused;          /* template of the other side */
+    uint32_t virtual;        /* template that stands for the parts among the others */
+} Group;
 
 typedef struct Side {
     const AutoSide *given;
@@ -103,7 +117,9 @@ typedef struct Auto {
     Side side[2];            /* source, target */
     struct Words *words;
     struct Learned *learned;
-    struct Groups *groups;
+    struct Layouts *layouts;
+    Group *groups;           /* [group_count] owned */
+    size_t group_count, group_room;
     uint32_t class_count;
     Text notes;
     const char **note_list;
@@ -131,6 +147,9 @@ typedef struct NameParts {
     bool plain;              /* the role is spelled as the lexicon's first phrase for it */
 } NameParts;
 NameParts words_parts(const Words *words, const char *name);
+/* The meanings that a fused phrase is made of, in order: "qkv" is q, k, v. Found by the first
+ * phrase of its set. Returns how many, 0 = it is none. */
+size_t words_parts_of(const Words *words, const Token *token, Token *out, size_t room);
 /* The number that begins at `at`, as templates count them: its digits, 0 when it is text. */
 size_t name_number(const char *at, const char *end, int64_t *value);
 static inline bool is_separator(char c)
@@ -141,6 +160,8 @@ static inline bool is_separator(char c)
 /* ---- auto_units.c ---- */
 void side_read(Auto *a, Side *side, const AutoSide *given);
 void side_done(Side *side);
+/* With templates: whether the order of the file is evidence. */
+void side_see_order(Auto *a, Side *side);
 
 /* ---- auto_known.c ---- */
 /* Anchors and equal names: units that have their mates before anything is weighed. */
@@ -159,17 +180,44 @@ void templates_make(Auto *a, Side *side);
 void template_split(Auto *a, Side *side, uint32_t index, unsigned slot);
 void template_hash(const Auto *a, Side *side, Template *template);
 void classes_make(Auto *a);
+Template *template_add(Side *side, uint32_t first, uint32_t count, uint8_t literal);
 /* Text for people: numbers that count as ranges. */
 const char *template_show(Auto *a, const Side *side, const Template *template, bool whole);
+
+/* ---- auto_count.c ---- */
+typedef struct Counting {
+    uint64_t hash;           /* of how far the numbers reach, slot by slot */
+    int64_t low[SLOTS_MAX];  /* [count] the smallest */
+    uint8_t slot[SLOTS_MAX]; /* [count] slots that are free and take several values */
+    uint8_t count;
+} Counting;
+Counting counting_of(const Side *side, const Template *t);
+/* A unit's numbers, counted from the smallest of each slot. */
+uint64_t counting_key(const Counting *counting, const Side *side, const Unit *unit);
+/* The numbers reach equally far, but not all are there on both sides: they are what counts, not
+ * the place in the row. */
+bool counting_holes(const Side *x, const Template *s, const Counting *p, const Side *y,
+                    const Template *t, const Counting *q);
+
+/* ---- auto_groups.c ---- */
+/* Finds what is split, joined, stacked or taken apart, and lets a template stand for the parts. */
+void groups_find(Auto *a);
 
 /* ---- auto_score.c ---- */
 typedef struct Learned Learned;
 void score_start(Auto *a);
+uint64_t token_key(const Token *token);
+/* The words of a template and the paths above it, as it is now. */
+void template_words(Auto *a, Side *side, Template *t);
 void score_learn(Auto *a);           /* from what is paired */
 /* How alike the names of two templates sound, about −0.5 … 1. */
-double score_names(const Auto *a, const Template *s, const Template *t);
+double score_names(const Auto *a, const Template *s, const Template *t, double weight);
+/* How much the words of a name weigh: two names that are weighed against others are measured by
+ * the mean of all, or a short name would look more alike than a long one. */
+double score_weight(const Auto *a, int side, const Template *t);
 /* All evidence; `unique`, 0 … 1, is how much it says that the shapes are the same. */
-double score_templates(const Auto *a, const Template *s, const Template *t, double unique);
+double score_templates(const Auto *a, const Template *s, const Template *t, double unique,
+                       double weight);
 
 /* ---- auto_assign.c ---- */
 /* The best one-to-one assignment of rows to columns, where leaving out counts 0, and the least
@@ -184,8 +232,9 @@ void match_templates(Auto *a);
 /* Pairs the units of paired templates. */
 void match_units(Auto *a);
 
-struct TensorPair;
 /* ---- auto_layout.c ---- */
+typedef struct Layouts Layouts;
+struct TensorPair;
 typedef enum Turn {
     TURN_NONE,               /* as it is */
     TURN_RESHAPE,            /* only ones differ */
@@ -200,6 +249,9 @@ typedef struct Fitting {
 } Fitting;
 /* Decides for each pair of tensors. */
 void layout_decide(Auto *a, struct TensorPair *pairs, size_t count);
+void layout_done(Auto *a);
+/* After that: what a square tensor of the source follows. NONE, T or OPEN. */
+Turn layout_follow(const Auto *a, uint32_t source);
 
 /* ---- auto_result.c ---- */
 typedef struct TensorPair {
@@ -208,5 +260,19 @@ typedef struct TensorPair {
     Fitting fitting;
 } TensorPair;
 AutoResult *result_make(Auto *a);
+
+/* ---- auto_fused.c ---- */
+/* Bundles of the groups that found their partner, handed to `add` with their margins. */
+typedef struct Collected {
+    Bundle bundle;
+    float margin;
+    uint32_t first;          /* index of its first target: bundles are given in their order */
+} Collected;
+typedef struct Collection {
+    Collected *items;        /* [count] owned */
+    size_t count, room;
+} Collection;
+void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_t first);
+void fused_collect(Auto *a, Collection *all);
 
 #endif

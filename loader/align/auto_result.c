@@ -34,12 +34,6 @@ static size_t list_pairs(Auto *a, TensorPair *pairs)
     return n;
 }
 
-static int compare_targets(const void *x, const void *y)
-{
-    const TensorPair *a = x, *b = y;
-    return a->target < b->target ? -1 : a->target > b->target;
-}
-
 static Op *add_ops(Auto *a, const TensorPair *pair, size_t *count)
 {
     const AutoTensor *t = &a->side[1].given->tensors[pair->target];
@@ -74,28 +68,51 @@ static void fill_bundle(Auto *a, const TensorPair *pair, Bundle *bundle)
     *bundle = (Bundle){.sources = list, .source_count = 1, .targets = names + 1,
                        .target_count = 1};
     bundle->ops = add_ops(a, pair, &bundle->op_count);
-    bundle->confidence = 1 / (1 + expf(-12 * (pair->margin - 0.02f)));
+}
+
+void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_t first)
+{
+    all->items = mem_grow(all->items, &all->room, all->count + 1, sizeof *all->items);
+    all->items[all->count++] = (Collected){*bundle, margin, first};
+}
+
+static int compare_collected(const void *x, const void *y)
+{
+    const Collected *a = x, *b = y;
+    return a->first < b->first ? -1 : a->first > b->first;
+}
+
+static void collect_pairs(Auto *a, Collection *all)
+{
+    TensorPair *pairs = arena_alloc(a->arena, (a->side[1].given->count + 1) * sizeof *pairs);
+    size_t n = list_pairs(a, pairs);
+    layout_decide(a, pairs, n);
+    for (size_t i = 0; i < n; i++) {
+        if (pairs[i].fitting.turn == TURN_NEVER || pairs[i].fitting.turn == TURN_OPEN) continue;
+        Bundle bundle;
+        fill_bundle(a, &pairs[i], &bundle);
+        collection_add(all, &bundle, pairs[i].margin, pairs[i].target);
+    }
 }
 
 AutoResult *result_make(Auto *a)
 {
     AutoResult *result = arena_alloc(a->out, sizeof *result);
-    TensorPair *pairs = arena_alloc(a->arena,
-                                    (a->side[1].given->count + 1) * sizeof *pairs);
-    size_t n = list_pairs(a, pairs), accepted = 0, likely = 0;
-    qsort(pairs, n, sizeof *pairs, compare_targets);
-    layout_decide(a, pairs, n);
-    Bundle *good = arena_alloc(a->out, (n + 1) * sizeof *good);
-    Bundle *other = arena_alloc(a->out, (n + 1) * sizeof *other);
-    for (size_t i = 0; i < n; i++) {
-        if (pairs[i].fitting.turn == TURN_NEVER) continue;
-        if (pairs[i].fitting.turn == TURN_OPEN) continue;
-        bool sure = pairs[i].margin >= a->options->accept;
-        fill_bundle(a, &pairs[i], sure ? &good[accepted++] : &other[likely++]);
+    Collection all = {0};
+    collect_pairs(a, &all);
+    fused_collect(a, &all);
+    if (all.count) qsort(all.items, all.count, sizeof *all.items, compare_collected);
+    Bundle *good = arena_alloc(a->out, (all.count + 1) * sizeof *good);
+    Bundle *other = arena_alloc(a->out, (all.count + 1) * sizeof *other);
+    for (size_t i = 0; i < all.count; i++) {
+        Bundle *bundle = &all.items[i].bundle;
+        bundle->confidence = 1 / (1 + expf(-12 * (all.items[i].margin - 0.02f)));
+        if (all.items[i].margin >= a->options->accept) good[result->bundle_count++] = *bundle;
+        else if (all.items[i].margin >= 0.05f) other[result->likely_count++] = *bundle;
     }
     result->bundles = good;
-    result->bundle_count = accepted;
     result->likely = other;
-    result->likely_count = likely;
+    free(all.items);
+    layout_done(a);
     return result;
 }

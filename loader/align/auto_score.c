@@ -18,7 +18,7 @@ struct Learned {
     double templates[2];     /* how many there are */
 };
 
-static uint64_t token_key(const Token *token)
+uint64_t token_key(const Token *token)
 {
     return token->meaning[0] == NONE ? hash_mix(token->word, 77) : hash_mix(token->meaning[0], 78);
 }
@@ -77,6 +77,13 @@ static void hash_ancestors(const Auto *a, const Side *side, Template *t)
         t->up[i] = i < count ? ring[(count - 1 - i) % (UP_MAX + 1)] : 0;
 }
 
+void template_words(Auto *a, Side *side, Template *t)
+{
+    if (t->tokens) return;
+    cut_template(a, side, t);
+    hash_ancestors(a, side, t);
+}
+
 static void count_words(Auto *a, Side *side, const Template *t)
 {
     for (size_t i = 0; i < t->token_count; i++) {
@@ -132,8 +139,7 @@ void score_start(Auto *a)
         for (size_t i = 0; i < side->template_count; i++) {
             Template *t = &side->templates[i];
             if (t->dead) continue;
-            cut_template(a, side, t);
-            hash_ancestors(a, side, t);
+            template_words(a, side, t);
             count_words(a, side, t);
             has[s][t->class] = true;
             learned->templates[s]++;
@@ -234,8 +240,8 @@ static double translate(const Learned *learned, uint64_t x, uint64_t y, const Ma
 static bool same_token(const Token *a, const Token *b)
 {
     if (a->word == b->word) return true;
-    for (int i = 0; i < 2; i++)
-        for (int j = 0; j < 2; j++)
+    for (int i = 0; i < MEANINGS; i++)
+        for (int j = 0; j < MEANINGS; j++)
             if (a->meaning[i] != NONE && a->meaning[i] == b->meaning[j]) return true;
     return false;
 }
@@ -302,16 +308,20 @@ static double conflict_of(const Auto *a, const Template *s, const Template *t, c
     return fmin(left, right);
 }
 
-double score_names(const Auto *a, const Template *s, const Template *t)
+double score_weight(const Auto *a, int side, const Template *t)
+{
+    double sum = 0;
+    for (size_t i = 0; i < t->token_count; i++) sum += weight_of(a, side, &t->tokens[i]);
+    return sum;
+}
+
+double score_names(const Auto *a, const Template *s, const Template *t, double all)
 {
     bool used[2 * WORDS_MAX] = {false};
-    double all = 0;
-    for (size_t i = 0; i < s->token_count; i++) all += weight_of(a, 0, &s->tokens[i]);
-    for (size_t j = 0; j < t->token_count; j++) all += weight_of(a, 1, &t->tokens[j]);
     if (all <= 0) return 0;
     double sum = match_numbers(a, s, t, used);
     sum += match_words(a, s, t, used);
-    return (2 * sum - conflict_of(a, s, t, used)) / all;
+    return fmin((2 * sum - conflict_of(a, s, t, used)) / all, 1);
 }
 
 /* ---- the rest ---- */
@@ -387,8 +397,17 @@ static double score_signature(const Auto *a, const Template *s, const Template *
     return roles * 0.5 + shapes * 0.5;
 }
 
-double score_templates(const Auto *a, const Template *s, const Template *t, double unique)
+/* Siblings that differ in their numbers alone, norm1 and norm2, have an order of their own,
+ * whatever that of the file is: mlp.0 and mlp.3 are fc1 and fc2. */
+static double score_rank(const Template *s, const Template *t)
+{
+    return s->sibling_count > 1 && s->sibling_count == t->sibling_count && s->sibling == t->sibling;
+}
+
+double score_templates(const Auto *a, const Template *s, const Template *t, double unique,
+                       double weight)
 {
     return 0.25 * score_signature(a, s, t) * unique + 0.25 * score_order(a, s, t) +
-           0.35 * score_names(a, s, t) + 0.25 * score_context(a, s, t);
+           0.12 * score_rank(s, t) + 0.35 * score_names(a, s, t, weight) +
+           0.25 * score_context(a, s, t);
 }

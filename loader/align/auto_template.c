@@ -65,7 +65,7 @@ void template_hash(const Auto *a, Side *side, Template *t)
     t->mirrored = back;
 }
 
-static Template *add_template(Side *side, uint32_t first, uint32_t count, uint8_t literal)
+Template *template_add(Side *side, uint32_t first, uint32_t count, uint8_t literal)
 {
     side->templates = mem_grow(side->templates, &side->template_room, side->template_count + 1,
                                sizeof *side->templates);
@@ -94,7 +94,7 @@ void templates_make(Auto *a, Side *side)
                 main_rank(side, unit) != main_rank(side, first))
                 break;
         }
-        template_hash(a, side, add_template(side, from, to - from, literal));
+        template_hash(a, side, template_add(side, from, to - from, literal));
     }
 }
 
@@ -125,7 +125,7 @@ void template_split(Auto *a, Side *side, uint32_t index, unsigned slot)
             const Unit *unit = &side->units[side->order[t.first + to]];
             if (side->numbers[unit->numbers + slot] != side->numbers[first->numbers + slot]) break;
         }
-        Template *part = add_template(side, t.first + from, to - from,
+        Template *part = template_add(side, t.first + from, to - from,
                                       (uint8_t)(t.literal | 1u << slot));
         template_hash(a, side, part);
     }
@@ -226,7 +226,8 @@ static bool refine(Auto *a)
         size_t n = side->template_count;
         for (uint32_t i = 0; i < n; i++) {
             const Template *t = &side->templates[i];
-            if (t->dead || t->count < 2 || table_find(&census.side[!s], class_key(t))) continue;
+            if (t->dead || t->group || t->count < 2) continue;
+            if (table_find(&census.side[!s], class_key(t))) continue;
             int slot = choose_slot(side, t, &census.side[!s]);
             if (slot < 0) continue;
             template_split(a, side, i, (unsigned)slot);
@@ -238,7 +239,9 @@ static bool refine(Auto *a)
 
 void classes_make(Auto *a)
 {
+    groups_find(a);
     for (int i = 0; i < REFINE_MAX && refine(a); i++) { }
+    groups_find(a);
     Table classes = {.arena = a->arena};
     for (int s = 0; s < 2; s++)
         for (size_t i = 0; i < a->side[s].template_count; i++) {

@@ -159,19 +159,65 @@ static void close_reader(Reader *reader)
     free(reader->values);
 }
 
-/* Whether the order of the file can be the order of definition: not sorted by name, not mixed. */
-static bool looks_ordered(const Side *side)
+/* Signs that a file is in the order of definition, and signs that it is not. */
+typedef struct OrderSigns {
+    size_t good, bad;
+} OrderSigns;
+
+/* The members of a unit stand together. */
+static void see_members(const Side *side, OrderSigns *signs)
 {
-    size_t n = side->given->count, sorted = 0, together = 0, several = 0;
-    for (size_t i = 1; i < n; i++) {
-        const AutoTensor *t = &side->given->tensors[i];
-        sorted += strcmp(t[-1].name, t->name) <= 0;
+    for (size_t i = 1; i < side->given->count; i++) {
         if (side->units[side->unit_of[i]].position == i) continue;
-        several++;
-        together += side->unit_of[i] == side->unit_of[i - 1];
+        bool together = side->unit_of[i] == side->unit_of[i - 1];
+        *(together ? &signs->good : &signs->bad) += 1;
     }
+}
+
+/* Block 1 stands before block 2. */
+static void see_numbers(const Side *side, OrderSigns *signs)
+{
+    for (size_t i = 0; i < side->template_count; i++) {
+        const Template *t = &side->templates[i];
+        for (uint32_t k = 1; k < t->count; k++) {
+            const uint32_t *at = side->order + t->first + k;
+            bool rises = side->units[at[-1]].position < side->units[at[0]].position;
+            *(rises ? &signs->good : &signs->bad) += 1;
+        }
+    }
+}
+
+/* What lies under one parent stands together: parents come again no more than a few times. */
+static void see_parents(Auto *a, const Side *side, OrderSigns *signs)
+{
+    Table parents = {.arena = a->arena};
+    size_t runs = 0;
+    for (size_t i = 0; i < side->unit_count; i++) {
+        table_add(&parents, side->units[i].up[0], 1, NULL);
+        runs += i == 0 || side->units[i].up[0] != side->units[i - 1].up[0];
+    }
+    if (parents.count * 3 > side->unit_count) return;
+    *(runs <= parents.count * 3 ? &signs->good : &signs->bad) += side->unit_count;
+}
+
+/* Whether the order of the file can be the order of definition: not sorted by name, not mixed. */
+static bool looks_ordered(Auto *a, const Side *side)
+{
+    size_t sorted = 0, n = side->given->count;
+    for (size_t i = 1; i < n; i++)
+        sorted += strcmp(side->given->tensors[i - 1].name, side->given->tensors[i].name) <= 0;
     if (n > 2 && sorted == n - 1) return false;
-    return together * 10 >= several * 8;
+    OrderSigns members = {0, 0}, numbers = {0, 0}, parents = {0, 0};
+    see_members(side, &members);
+    see_numbers(side, &numbers);
+    see_parents(a, side, &parents);
+    return members.good >= members.bad * 4 && numbers.good >= numbers.bad * 9 && !parents.bad &&
+           members.good + numbers.good + parents.good;
+}
+
+void side_see_order(Auto *a, Side *side)
+{
+    side->ordered = !side->given->alphabetical && !a->options->no_order && looks_ordered(a, side);
 }
 
 void side_read(Auto *a, Side *side, const AutoSide *given)
@@ -189,7 +235,6 @@ void side_read(Auto *a, Side *side, const AutoSide *given)
     }
     close_reader(&reader);
     sort_members(side);
-    side->ordered = !given->alphabetical && !a->options->no_order && looks_ordered(side);
 }
 
 void side_done(Side *side)

@@ -4,10 +4,11 @@
 
 #include "loader/align/auto_parts.h"
 
-enum { PHRASE_WORDS = 5, DIGITS_MAX = 15 };
+/* Words of a phrase; digits of a number; letters of a phrase that may be made of others ("qkv"). */
+enum { PHRASE_WORDS = 5, DIGITS_MAX = 15, FUSED_MAX = 4 };
 
 typedef struct Phrase {
-    uint32_t meaning[2];
+    uint32_t meaning[MEANINGS];
 } Phrase;
 
 struct Words {
@@ -47,10 +48,15 @@ static void add_phrase(Words *words, const char *text, uint32_t meaning)
                                 (uint32_t)words->count, &fresh);
     if (fresh) {
         words->list = mem_grow(words->list, &words->room, words->count + 1, sizeof *words->list);
-        words->list[words->count++] = (Phrase){{meaning, NONE}};
-    } else if (words->list[*index].meaning[0] != meaning) {
-        words->list[*index].meaning[1] = meaning;
+        words->list[words->count++] = (Phrase){{meaning, NONE, NONE, NONE}};
+        return;
     }
+    uint32_t *meanings = words->list[*index].meaning;
+    for (int i = 0; i < MEANINGS && meanings[i] != meaning; i++)
+        if (meanings[i] == NONE) {
+            meanings[i] = meaning;
+            return;
+        }
 }
 
 Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
@@ -244,7 +250,7 @@ size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal
             i++;
             continue;
         }
-        Token token = {.meaning = {NONE, NONE}};
+        Token token = {.meaning = {NONE, NONE, NONE, NONE}};
         size_t taken = find_phrase(words, pieces + i, count - i, &token);
         if (!taken) {
             token.word = hash_letters(0, pieces[i].at, pieces[i].length);
@@ -255,4 +261,48 @@ size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal
         i += taken;
     }
     return made;
+}
+
+/* ---- fused phrases ---- */
+
+static bool is_set(const Token *token, uint32_t set)
+{
+    for (int i = 0; i < MEANINGS; i++)
+        if (token->meaning[i] == set) return true;
+    return false;
+}
+
+/* Cuts a text, letters only, into phrases of other sets, short ones first: "qkv". */
+static size_t cut_letters(const Words *words, const char *text, size_t n, uint32_t set, Token *out,
+                          size_t room)
+{
+    size_t made = 0;
+    for (size_t from = 0; from < n;) {
+        size_t length = 1;
+        for (; from + length <= n; length++) {
+            const uint32_t *index = table_find(&words->phrases,
+                                               hash_letters(0, text + from, length));
+            if (!index || made == room) continue;
+            Token token = {.word = hash_letters(0, text + from, length)};
+            memcpy(token.meaning, words->list[*index].meaning, sizeof token.meaning);
+            if (is_set(&token, set)) continue;
+            out[made++] = token;
+            break;
+        }
+        if (from + length > n) return 0;
+        from += length;
+    }
+    return made;
+}
+
+size_t words_parts_of(const Words *words, const Token *token, Token *out, size_t room)
+{
+    for (int i = 0; i < MEANINGS && token->meaning[i] != NONE; i++) {
+        const LexiconSet *set = &words->lexicon->sets[token->meaning[i]];
+        size_t n = strlen(set->phrases[0]);
+        if (n > FUSED_MAX) continue;
+        size_t made = cut_letters(words, set->phrases[0], n, token->meaning[i], out, room);
+        if (made > 1) return made;
+    }
+    return 0;
 }

@@ -1,0 +1,273 @@
+/* Groups: tensors that lie side by side in one (q, k, v in qkv), or one upon the other (experts).
+ *
+ * Found before pairs are: a template without partner whose name says what it is made of, and
+ * templates of the other side with these names under one parent whose sizes add up to it. The
+ * order of the parts comes from the name of the whole, never from the order of a file; without
+ * names there is no group. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/auto_parts.h"
+
+/* Templates of a side by parent and last word. */
+typedef struct PartIndex {
+    Table by_word;           /* parent and word -> 1 + template; 0: several */
+    Table parents;           /* last word -> where its parents begin in list */
+    struct ParentLink {
+        uint64_t parent;
+        uint32_t next;       /* NONE: the last */
+    } *list;
+    size_t count, room;
+} PartIndex;
+
+static const Token *last_word(const Template *t)
+{
+    for (size_t i = t->token_count; i--;)
+        if (!t->tokens[i].is_number) return &t->tokens[i];
+    return NULL;
+}
+
+/* Each spelling and each meaning of a word is a key of its own. */
+static size_t word_keys(const Token *token, uint64_t keys[MEANINGS + 1])
+{
+    size_t n = 0;
+    keys[n++] = hash_mix(token->word, 77);
+    for (int i = 0; i < MEANINGS && token->meaning[i] != NONE; i++)
+        keys[n++] = hash_mix(token->meaning[i], 78);
+    return n;
+}
+
+/* The parent of a part: above the number that a stack counts, too. */
+static void index_part(PartIndex *index, const Template *t, uint32_t number, uint64_t parent)
+{
+    uint64_t keys[MEANINGS + 1];
+    const Token *word = last_word(t);
+    size_t n = word ? word_keys(word, keys) : 0;
+    for (size_t i = 0; i < n; i++) {
+        bool fresh;
+        uint32_t *at = table_add(&index->by_word, hash_mix(parent, keys[i]), number + 1, &fresh);
+        if (!fresh) {
+            if (*at != number + 1) *at = 0;
+            continue;
+        }
+        uint32_t *head = table_add(&index->parents, keys[i], NONE, NULL);
+        index->list = mem_grow(index->list, &index->room, index->count + 1, sizeof *index->list);
+        index->list[index->count] = (struct ParentLink){parent, *head};
+        *head = (uint32_t)index->count++;
+    }
+}
+
+static PartIndex make_index(Auto *a, Side *side)
+{
+    PartIndex index = {.by_word.arena = a->arena, .parents.arena = a->arena};
+    for (uint32_t i = 0; i < side->template_count; i++) {
+        Template *t = &side->templates[i];
+        if (t->dead || side->units[side->order[t->first]].fixed) continue;
+        template_words(a, side, t);
+        index_part(&index, t, i, t->up[0]);
+    }
+    return index;
+}
+
+/* ---- shapes ---- */
+
+static const AutoTensor *first_main(const Side *side, const Template *t)
+{
+    return main_tensor(side, &side->units[side->order[t->first]]);
+}
+
+/* Whether parts, joined along one axis, are the whole, as they are or turned. */
+static bool joins(const int64_t *whole, unsigned rank, const AutoTensor *const *parts, size_t n,
+                  bool turned)
+{
+    for (unsigned axis = 0; axis < rank; axis++) {
+        int64_t sum = 0;
+        bool fits = true;
+        for (size_t p = 0; p < n && fits; p++)
+            for (unsigned i = 0; i < rank && fits; i++) {
+                int64_t size = parts[p]->dims[turned ? rank - 1 - i : i];
+                if (i != axis) fits = size == whole[i];
+                else fits = !__builtin_add_overflow(sum, size, &sum);
+            }
+        if (fits && sum == whole[axis]) return true;
+    }
+    return false;
+}
+
+/* One whole of a row and its parts. In a stack, a whole has one axis more, in front. */
+static bool fits_whole(const AutoTensor *whole, const AutoTensor *const *parts, size_t n,
+                       int64_t stacked)
+{
+    unsigned rank = whole->rank;
+    const int64_t *dims = whole->dims;
+    if (!dims || !rank) return false;
+    if (stacked) {
+        if (dims[0] != stacked) return false;
+        dims++;
+        rank--;
+    }
+    for (size_t p = 0; p < n; p++)
+        if (!parts[p]->dims || parts[p]->rank != rank) return false;
+    return joins(dims, rank, parts, n, false) || (rank == 2 && joins(dims, rank, parts, n, true));
+}
+
+static bool fits_rows(const Auto *a, const Group *group)
+{
+    const Side *x = &a->side[!group->side], *y = &a->side[group->side];
+    const Template *whole = &x->templates[group->fused];
+    uint32_t each = group->stacked ? (uint32_t)group->stacked : 1;
+    for (uint32_t k = 0; k < whole->count; k++)
+        for (uint32_t e = 0; e < each; e++) {
+            const AutoTensor *parts[PARTS_MAX];
+            for (size_t p = 0; p < group->count; p++)
+                parts[p] = main_tensor(y, &y->units[y->order[y->templates[group->parts[p]].first +
+                                                             k * each + e]]);
+            if (!fits_whole(main_tensor(x, &x->units[x->order[whole->first + k]]), parts,
+                            group->count, group->stacked))
+                return false;
+        }
+    return true;
+}
+
+/* ---- finding ---- */
+
+/* What a whole is made of, by its name: the words of it, fused ones taken apart. */
+static size_t list_elements(const Auto *a, const Template *whole, Token *out, size_t room)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < whole->token_count && n + PARTS_MAX < room; i++) {
+        const Token *token = &whole->tokens[i];
+        if (token->is_number) continue;
+        size_t made = a->options->lexicon ? words_parts_of(a->words, token, out + n, PARTS_MAX) : 0;
+        if (!made) out[n] = *token;
+        n += made ? made : 1;
+    }
+    return n;
+}
+
+/* The last free number of a part counts what is stacked: whole rows of `stacked` units. */
+static bool counts_stack(const Side *side, const Template *t, int64_t stacked)
+{
+    unsigned slots = side->coarse[t->coarse].slot_count, last = slots;
+    for (unsigned i = 0; i < slots; i++)
+        if (!(t->literal >> i & 1)) last = i;
+    if (last == slots || t->count % stacked) return false;
+    for (uint32_t k = 0; k < t->count; k++) {
+        const Unit *unit = &side->units[side->order[t->first + k]];
+        const Unit *before = &side->units[side->order[t->first + k - k % stacked]];
+        int64_t number = side->numbers[unit->numbers + last];
+        if (number != side->numbers[before->numbers + last] + (int64_t)(k % stacked)) return false;
+    }
+    return true;
+}
+
+/* The parts of a whole under one parent, in the order of the whole's words. */
+static bool gather_parts(const Auto *a, const PartIndex *index, uint64_t parent, uint32_t count,
+                         const Token *elements, size_t n, Group *group)
+{
+    const Side *side = &a->side[group->side];
+    group->count = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t keys[MEANINGS + 1];
+        size_t key_count = word_keys(&elements[i], keys);
+        uint32_t found = 0;
+        for (size_t k = 0; k < key_count && !found; k++) {
+            const uint32_t *at = table_find(&index->by_word, hash_mix(parent, keys[k]));
+            if (at) found = *at;
+        }
+        if (!found || side->templates[found - 1].dead) continue;
+        if (side->templates[found - 1].count != count) continue;
+        if (group->stacked && !counts_stack(side, &side->templates[found - 1], group->stacked))
+            continue;
+        bool again = false;
+        for (size_t p = 0; p < group->count; p++) again = again || group->parts[p] == found - 1;
+        if (again) continue;
+        if (group->count == PARTS_MAX) return false;
+        group->parts[group->count++] = found - 1;
+    }
+    return group->count > (group->stacked ? 0 : 1);
+}
+
+/* Stands for the parts among the templates of their side. */
+static void add_virtual(Auto *a, Group *group)
+{
+    Side *side = &a->side[group->side];
+    const Template *whole = &a->side[!group->side].templates[group->fused];
+    const Template part = side->templates[group->parts[0]];
+    group->virtual = (uint32_t)side->template_count;
+    Template *t = template_add(side, part.first, part.count, part.literal);
+    t->group = (uint32_t)a->group_count + 1;
+    t->sequence = whole->sequence;
+    t->mirrored = whole->mirrored;
+    t->position = part.position;
+    memcpy(t->up, part.up, sizeof t->up);
+    Token tokens[WORDS_MAX];
+    size_t n = 0;
+    const Token *last = last_word(whole);
+    for (size_t i = 0; i < part.token_count; i++)
+        if (&part.tokens[i] != last_word(&part)) tokens[n++] = part.tokens[i];
+    if (last && n < WORDS_MAX) tokens[n++] = *last;
+    t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);
+    t->token_count = (uint8_t)n;
+    for (uint32_t k = 0; k < part.count; k++)
+        side->units[side->order[part.first + k]].template = group->parts[0];
+    for (size_t p = 0; p < group->count; p++) side->templates[group->parts[p]].dead = true;
+    a->groups = mem_grow(a->groups, &a->group_room, a->group_count + 1, sizeof *a->groups);
+    a->groups[a->group_count++] = *group;
+}
+
+static bool try_parent(Auto *a, const PartIndex *index, uint64_t parent, const Token *elements,
+                       size_t n, Group *group)
+{
+    const Template *whole = &a->side[!group->side].templates[group->fused];
+    uint64_t count = whole->count * (uint64_t)(group->stacked ? group->stacked : 1);
+    return count < NONE &&
+           gather_parts(a, index, parent, (uint32_t)count, elements, n, group) &&
+           fits_rows(a, group);
+}
+
+/* Groups for one whole: every parent that fits is a candidate; which it is, the rounds decide. */
+static void find_for(Auto *a, int s, uint32_t number, const PartIndex *index)
+{
+    Token elements[WORDS_MAX + PARTS_MAX];
+    const AutoTensor *tensor = first_main(&a->side[s], &a->side[s].templates[number]);
+    template_words(a, &a->side[s], &a->side[s].templates[number]);
+    size_t n = list_elements(a, &a->side[s].templates[number], elements, countof(elements));
+    int64_t first = tensor->dims && tensor->rank > 1 ? tensor->dims[0] : 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t keys[MEANINGS + 1];
+        size_t key_count = word_keys(&elements[i], keys);
+        for (size_t k = 0; k < key_count; k++) {
+            const uint32_t *head = table_find(&index->parents, keys[k]);
+            uint32_t at = head ? *head : NONE;
+            for (int tries = 0; at != NONE && tries < 64; tries++, at = index->list[at].next) {
+                Group group = {.side = (uint8_t)!s, .fused = number};
+                uint64_t parent = index->list[at].parent;
+                bool found = try_parent(a, index, parent, elements, n, &group);
+                if (!found && first > 1 && first < NONE) {
+                    group.stacked = first;
+                    found = try_parent(a, index, parent, elements, n, &group);
+                }
+                if (found) add_virtual(a, &group);
+            }
+        }
+    }
+}
+
+void groups_find(Auto *a)
+{
+    for (int s = 0; s < 2; s++) {
+        Side *side = &a->side[s], *other = &a->side[!s];
+        Table there = {.arena = a->arena};
+        for (size_t i = 0; i < other->template_count; i++)
+            if (!other->templates[i].dead) table_add(&there, other->templates[i].sequence, 1, NULL);
+        PartIndex index = make_index(a, other);
+        size_t n = side->template_count;
+        for (uint32_t i = 0; i < n; i++) {
+            const Template *t = &side->templates[i];
+            if (t->dead || t->group || side->units[side->order[t->first]].fixed) continue;
+            if (!table_find(&there, t->sequence)) find_for(a, s, i, &index);
+        }
+        free(index.list);
+    }
+}
