@@ -61,7 +61,7 @@ static bool decide(const Auto *a, Row *row)
         turned = find_axis(a, &other, true);
         if (turned && !straight) *row = other;
         if (turned && straight) {
-            Turn turn = layout_follow(a, row->group->side ? row->whole : row->parts[0]);
+            Turn turn = auto_layout_follow(a, row->group->side ? row->whole : row->parts[0]);
             if (turn == TURN_OPEN) return false;
             if (turn == TURN_T) *row = other;
         }

@@ -98,7 +98,7 @@ static Fitting fit_alone(const AutoTensor *s, const AutoTensor *t)
     return (Fitting){.turn = TURN_NEVER};
 }
 
-Turn layout_follow(const Auto *a, uint32_t source)
+Turn auto_layout_follow(const Auto *a, uint32_t source)
 {
     const Layouts *layouts = a->layouts;
     uint64_t keys[3];
@@ -129,7 +129,7 @@ static void count_pair(Auto *a, const TensorPair *pair)
     }
 }
 
-void layout_decide(Auto *a, TensorPair *pairs, size_t count)
+void auto_layout_decide(Auto *a, TensorPair *pairs, size_t count)
 {
     a->layouts = arena_alloc(a->arena, sizeof *a->layouts);
     a->layouts->families.arena = a->arena;
@@ -141,7 +141,7 @@ void layout_decide(Auto *a, TensorPair *pairs, size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].fitting.turn != TURN_OPEN) continue;
-        Turn turn = layout_follow(a, pairs[i].source);
+        Turn turn = auto_layout_follow(a, pairs[i].source);
         if (turn == TURN_NONE) pairs[i].fitting.turn = TURN_NONE;
         if (turn == TURN_T)
             pairs[i].fitting = fit_turned(find_order(&a->side[0].given->tensors[pairs[i].source],
@@ -149,7 +149,7 @@ void layout_decide(Auto *a, TensorPair *pairs, size_t count)
     }
 }
 
-void layout_done(Auto *a)
+void auto_layout_done(Auto *a)
 {
     if (a->layouts) free(a->layouts->list);
 }

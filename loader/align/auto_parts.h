@@ -248,10 +248,10 @@ typedef struct Fitting {
     const int64_t *permute;  /* PERMUTE: [rank] */
 } Fitting;
 /* Decides for each pair of tensors. */
-void layout_decide(Auto *a, struct TensorPair *pairs, size_t count);
-void layout_done(Auto *a);
+void auto_layout_decide(Auto *a, struct TensorPair *pairs, size_t count);
+void auto_layout_done(Auto *a);
 /* After that: what a square tensor of the source follows. NONE, T or OPEN. */
-Turn layout_follow(const Auto *a, uint32_t source);
+Turn auto_layout_follow(const Auto *a, uint32_t source);
 
 /* ---- auto_result.c ---- */
 typedef struct TensorPair {

@@ -86,7 +86,7 @@ static void collect_pairs(Auto *a, Collection *all)
 {
     TensorPair *pairs = arena_alloc(a->arena, (a->side[1].given->count + 1) * sizeof *pairs);
     size_t n = list_pairs(a, pairs);
-    layout_decide(a, pairs, n);
+    auto_layout_decide(a, pairs, n);
     for (size_t i = 0; i < n; i++) {
         if (pairs[i].fitting.turn == TURN_NEVER || pairs[i].fitting.turn == TURN_OPEN) continue;
         Bundle bundle;
@@ -113,6 +113,6 @@ AutoResult *result_make(Auto *a)
     result->bundles = good;
     result->likely = other;
     free(all.items);
-    layout_done(a);
+    auto_layout_done(a);
     return result;
 }
