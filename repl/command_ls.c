@@ -20,11 +20,13 @@
 #include "loader/tensor/layout.h"
 #include "loader/tensor/stats.h"
 #include "loader/tensor/values.h"
+#include "repl/cut_list.h"
 #include "repl/object_list.h"
 
 /* What is listed: one container of one checkpoint. */
 typedef struct Listing {
     const Invocation *invocation;    /* borrowed */
+    Arena *arena;                /* borrowed */
     Checkpoint *checkpoint;      /* a reference; NULL when it could not be opened */
     const char *path;            /* as the user gave it */
     const char *container;       /* its path in the object tree, "" at the root */
@@ -108,8 +110,9 @@ static void write_strides(JsonWriter *json, const Tensor *tensor)
 
 /* The fields of one tensor, into the object that is open. key, dtype and shape make the listing a
  * schema (schema_json.c); equal numbers of storages tell what is tied. */
-static void write_tensor(JsonWriter *json, const Tensor *tensor)
+static void write_tensor(JsonWriter *json, const Checkpoint *checkpoint, const Tensor *tensor)
 {
+    const CheckpointFile *file = checkpoint_file_of(checkpoint, tensor);
     json_key(json, "key");
     json_string(json, tensor->name);
     json_key(json, "dtype");
@@ -126,6 +129,7 @@ static void write_tensor(JsonWriter *json, const Tensor *tensor)
     json_key(json, "storage");
     if (tensor->storage) json_uint(json, tensor->storage->index);
     else json_null(json);
+    if (file) json_put_text(json, "file", file->name);
     if (tensor->layout) {
         json_key(json, "layout");
         json_string(json, layout_name((Layout)tensor->layout));
@@ -194,6 +198,22 @@ static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
     json_end(json);
 }
 
+/* The files that were read as one; nothing where it is one file. */
+static void write_files(JsonWriter *json, const Checkpoint *checkpoint)
+{
+    size_t count = checkpoint_file_count(checkpoint);
+    if (!count) return;
+    json_key(json, "files");
+    json_list(json);
+    for (size_t i = 0; i < count; i++) {
+        json_map(json);
+        json_put_text(json, "name", checkpoint_file(checkpoint, i)->name);
+        json_put_uint(json, "bytes", checkpoint_file(checkpoint, i)->bytes);
+        json_end(json);
+    }
+    json_end(json);
+}
+
 /* Statistics of one tensor, zeros for what has no numbers; false, with the error set, when its
  * bytes cannot be read. */
 static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stats, Error *err)
@@ -231,13 +251,15 @@ static bool print_json(const Listing *listing, Error *err)
         const Tensor *tensor = dict_at(listing->dict, i);
         Stats stats;
         json_map(json);
-        write_tensor(json, tensor);
+        write_tensor(json, listing->checkpoint, tensor);
         if (stats_wanted && (ok = read_stats(listing, tensor, &stats, err)))
             write_stats(json, tensor, &stats);
         json_end(json);
     }
     json_end(json);
     write_containers(json, listing->checkpoint);
+    write_files(json, listing->checkpoint);
+    cut_list_json(listing->checkpoint, listing->arena, json);
     if (listing->invocation->set[OPT_EVERYTHING]) object_list_json(listing->checkpoint, json);
     json_end(json);
     json_writer_free(json);
@@ -297,6 +319,27 @@ static void print_others(const Listing *listing)
         printf("   (name a part as %s::PART)\n", checkpoint_path(listing->checkpoint));
 }
 
+/* Which files were read as one: the first few by name. */
+static void print_files(const Listing *listing)
+{
+    enum { NAMED = 4 };
+    size_t count = checkpoint_file_count(listing->checkpoint);
+    if (count < 2) return;
+    Text line = {0};
+    for (size_t i = 0; i < count && i < NAMED; i++) {
+        const CheckpointFile *file = checkpoint_file(listing->checkpoint, i);
+        char bytes[32];
+        show_bytes(file->bytes, bytes);
+        if (i) text_add(&line, ", ");
+        name_show(file->name, &line);
+        text_addf(&line, " (%s)", bytes);
+    }
+    if (count > NAMED) text_addf(&line, " and %zu more", count - NAMED);
+    printf("of %zu files: %s%s\n", count, text_string(&line),
+           listing->invocation->set[OPT_VERBOSE] ? "" : "   (-v says which tensor is in which)");
+    text_done(&line);
+}
+
 /* One line on the whole, one on other places, one for each warning, and an empty one. */
 static void print_heading(const Listing *listing)
 {
@@ -310,6 +353,7 @@ static void print_heading(const Listing *listing)
     printf("   %zu tensor%s   %s value%s   %s\n", dict_count(listing->dict),
            dict_count(listing->dict) == 1 ? "" : "s", values,
            dict_values(listing->dict) == 1 ? "" : "s", bytes);
+    print_files(listing);
     print_others(listing);
     if (!dict_count(listing->dict)) {
         text_clear(&path);
@@ -368,6 +412,16 @@ static void widen(size_t *width, const char *text)
     if (columns(text) > *width) *width = columns(text);
 }
 
+/* Behind a row: the file that the tensor is in. */
+static void print_file(const Listing *listing, const Tensor *tensor)
+{
+    const CheckpointFile *file = checkpoint_file_of(listing->checkpoint, tensor);
+    Text name = {0};
+    if (file) name_show(file->name, &name);
+    if (file) printf("   in %s", text_string(&name));
+    text_done(&name);
+}
+
 /* Twice over the tensors: once for the widths of the columns, once to print. Reading values may
  * take long, and rows come out as they are read. */
 static bool print_rows(const Listing *listing, Error *err)
@@ -392,6 +446,7 @@ static bool print_rows(const Listing *listing, Error *err)
         if (listing->invocation->set[OPT_STATS] && (ok = read_stats(listing, tensor, &stats, err)))
             print_stats(tensor, &stats);
         if (tensor->encoding && tensor->encoding->note) printf("   %s", tensor->encoding->note);
+        if (listing->invocation->set[OPT_VERBOSE]) print_file(listing, tensor);
         putchar('\n');
     }
     text_done(&row.name);
@@ -496,7 +551,9 @@ static bool print_listing(const Listing *listing, Arena *arena, Error *err)
     print_heading(listing);
     if (set[OPT_TREE]) print_tree(listing, arena);
     else if (set[OPT_EVERYTHING]) object_list_print(listing->checkpoint);
-    else return print_rows(listing, err);
+    else if (!print_rows(listing, err)) return false;
+    if (!set[OPT_EVERYTHING] && !listing->container[0])
+        cut_list_print(listing->checkpoint, arena);
     return true;
 }
 
@@ -506,7 +563,7 @@ int command_ls(const Invocation *invocation)
     if (invocation->set[OPT_GLOBALS]) return command_globals(invocation);
     Error err = {0};
     Arena *arena = arena_new();
-    Listing listing = {.invocation = invocation};
+    Listing listing = {.invocation = invocation, .arena = arena};
     bool ok = open_listing(&listing, arena, invocation->operands[0], &err);
     ok = ok && print_listing(&listing, arena, &err);
     dict_unref(listing.dict);

@@ -152,6 +152,7 @@ static bool append_file(Reader *reader, const char *name, const char *prefix, St
     Part part;
     if (!deepspeed_open(reader->context, reader->checkpoint, name, &part, reader->err))
         return false;
+    part_name(&part, reader->checkpoint, name);
     const Container *module = checkpoint_find_container(part.checkpoint, "module");
     if (!module) module = checkpoint_find_container(part.checkpoint, "");
     if (module) append(reader, &part, module->dict, prefix, dict);

@@ -104,7 +104,12 @@ static bool read_part(const GgufFile *first, ByteSource *source, int64_t number,
                         ": not of the same model", number, first->split.count,
                         file.split.number + 1, file.split.count, file.split.tensors,
                         first->split.tensors);
+    size_t before = dict_count(first->dict);
     ok = ok && gguf_read_tensors(&file);
+    uint32_t part = checkpoint_add_file(first->checkpoint, path_base(source->name), source->size);
+    for (size_t i = before; ok && i < dict_count(first->dict); i++)
+        checkpoint_set_storage_file(first->checkpoint, dict_at(first->dict, i)->storage->index,
+                                    part);
     gguf_done(&file);
     return ok;
 }

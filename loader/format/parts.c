@@ -26,6 +26,12 @@ void part_init(Part *part, Checkpoint *checkpoint)
     part->storages = mem_alloc(part->storage_count * sizeof *part->storages);
 }
 
+void part_name(Part *part, Checkpoint *whole, const char *name)
+{
+    part->whole = whole;
+    part->file = checkpoint_add_file(whole, name, checkpoint_file_bytes(part->checkpoint));
+}
+
 void part_done(Part *part)
 {
     checkpoint_unref(part->checkpoint);      /* NULL is fine */
@@ -67,6 +73,7 @@ Tensor part_tensor(Parts *parts, Part *part, const Tensor *tensor, Arena *arena)
     if (!*slot) {
         Storage *storage = arena_copy(arena, tensor->storage, sizeof *storage);
         storage->index = parts->storages++;
+        if (part->whole) checkpoint_set_storage_file(part->whole, storage->index, part->file);
         *slot = storage;
     }
     copy.storage = *slot;
@@ -154,6 +161,7 @@ void parts_add(Parts *parts, Checkpoint *whole, const char *name, Checkpoint *ch
     Part part;
     Error none = {0};
     part_init(&part, checkpoint);
+    part_name(&part, whole, name);
     const Container *weights = checkpoint_choose(checkpoint, NULL, &none);
     for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++) {
         const Container *one = checkpoint_container(checkpoint, i);

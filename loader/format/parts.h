@@ -11,6 +11,8 @@ typedef struct Part {
     Checkpoint *checkpoint;  /* a reference */
     const Storage **storages;    /* [storage_count] its number → the whole's record; owned */
     size_t storage_count;    /* one more than the highest number of its storages */
+    Checkpoint *whole;       /* borrowed: what is told which file a storage lies in; NULL: nobody */
+    uint32_t file;           /* its number there */
 } Part;
 
 typedef struct Parts {
@@ -21,6 +23,8 @@ typedef struct Parts {
 
 /* Takes over one reference of `checkpoint`. */
 void part_init(Part *part, Checkpoint *checkpoint);
+/* From now on `whole` is told that the part's tensors lie in a file of this name. */
+void part_name(Part *part, Checkpoint *whole, const char *name);
 /* Gives the reference back; records that were joined stay good as long as the part's checkpoint
  * does (part_keep). */
 void part_done(Part *part);

@@ -12,6 +12,7 @@ static bool add_file(Parts *parts, Checkpoint *whole, size_t number, Checkpoint 
     Part part;
     size_t rivals = 0;
     part_init(&part, checkpoint);
+    part_name(&part, whole, path_base(checkpoint_path(checkpoint)));
     const Container *weights = checkpoint_choose_weights(checkpoint, &rivals, err);
     bool good = weights != NULL;
     if (good && rivals)

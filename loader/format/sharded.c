@@ -486,6 +486,8 @@ static Checkpoint *open_shards(Index *index, OpenContext *context)
     Union whole = {.dict = dict_new()};
     whole.checkpoint =
         checkpoint_new(context->path, torch ? "torch-sharded" : "safetensors-sharded");
+    for (size_t i = 0; i < index->shard_count; i++)
+        part_name(&index->shards[i].part, whole.checkpoint, index->shards[i].name);
     if (join_tensors(index, &whole)) {
         find_odd(index, &whole);
         finish_union(index, &whole, torch);

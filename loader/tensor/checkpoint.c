@@ -29,6 +29,10 @@ struct Checkpoint {
     size_t spec_count;
     Object *root;                /* in the arena; NULL: the format has no tree */
     uint64_t file_bytes;         /* on disk, of all files together */
+    CheckpointFile *files;       /* owned; names in the arena */
+    size_t file_count, file_room;
+    uint32_t *storage_files;     /* [storage_room] number of a storage → 1 + its file's, 0: none */
+    size_t storage_room;
     Container *containers;       /* owned, in the order of the file */
     size_t container_count, container_room;
     bool too_many_containers, too_many_tensors;      /* what was let go */
@@ -77,6 +81,8 @@ void checkpoint_unref(Checkpoint *checkpoint)
         const Owned *last = &checkpoint->owned[--checkpoint->owned_count];
         last->release(last->owner);
     }
+    free(checkpoint->files);
+    free(checkpoint->storage_files);
     free(checkpoint->containers);
     free(checkpoint->findings);
     free(checkpoint->checks);
@@ -127,6 +133,45 @@ const char *const *checkpoint_specs(const Checkpoint *checkpoint, size_t *n)
 uint64_t checkpoint_file_bytes(const Checkpoint *checkpoint)
 {
     return checkpoint->file_bytes;
+}
+
+uint32_t checkpoint_add_file(Checkpoint *checkpoint, const char *name, uint64_t bytes)
+{
+    checkpoint->files = mem_grow(checkpoint->files, &checkpoint->file_room,
+                                 checkpoint->file_count + 1, sizeof *checkpoint->files);
+    checkpoint->files[checkpoint->file_count] =
+        (CheckpointFile){arena_strdup(checkpoint->arena, name), bytes};
+    return (uint32_t)checkpoint->file_count++;
+}
+
+/* Numbers of storages are dense: as many as there are storages. */
+void checkpoint_set_storage_file(Checkpoint *checkpoint, uint32_t storage, uint32_t file)
+{
+    size_t had = checkpoint->storage_room;
+    if (storage >= had) {
+        checkpoint->storage_files = mem_grow(checkpoint->storage_files, &checkpoint->storage_room,
+                                             (size_t)storage + 1, sizeof(uint32_t));
+        memset(checkpoint->storage_files + had, 0,
+               (checkpoint->storage_room - had) * sizeof(uint32_t));
+    }
+    checkpoint->storage_files[storage] = file + 1;
+}
+
+size_t checkpoint_file_count(const Checkpoint *checkpoint)
+{
+    return checkpoint->file_count;
+}
+
+const CheckpointFile *checkpoint_file(const Checkpoint *checkpoint, size_t index)
+{
+    return &checkpoint->files[index];
+}
+
+const CheckpointFile *checkpoint_file_of(const Checkpoint *checkpoint, const Tensor *tensor)
+{
+    if (!tensor->storage || tensor->storage->index >= checkpoint->storage_room) return NULL;
+    uint32_t file = checkpoint->storage_files[tensor->storage->index];
+    return file ? &checkpoint->files[file - 1] : NULL;
 }
 
 void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes)

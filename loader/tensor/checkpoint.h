@@ -36,6 +36,21 @@ void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes);
  * for all other checkpoints. */
 void checkpoint_set_specs(Checkpoint *checkpoint, const char *const *specs, size_t n);
 const char *const *checkpoint_specs(const Checkpoint *checkpoint, size_t *n);
+/* One of several files or folders that were opened as one: a rank, a shard, a model of a pipeline. */
+typedef struct CheckpointFile {
+    const char *name;        /* "mp_rank_00", "model-00001-of-00002.safetensors"; held name */
+    uint64_t bytes;          /* on disk */
+} CheckpointFile;
+
+/* Adds one; its number. The name is copied. */
+uint32_t checkpoint_add_file(Checkpoint *checkpoint, const char *name, uint64_t bytes);
+/* Says that the storage of this number, one of the checkpoint's own, lies in that file. */
+void checkpoint_set_storage_file(Checkpoint *checkpoint, uint32_t storage, uint32_t file);
+/* None: the checkpoint is one file, or its tensors are put together from several. */
+size_t checkpoint_file_count(const Checkpoint *checkpoint);
+const CheckpointFile *checkpoint_file(const Checkpoint *checkpoint, size_t index);
+/* The file that the tensor's storage lies in; NULL when nobody said so. */
+const CheckpointFile *checkpoint_file_of(const Checkpoint *checkpoint, const Tensor *tensor);
 /* The source is unref'd with the checkpoint. */
 void checkpoint_own_source(Checkpoint *checkpoint, ByteSource *source);
 void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner));

@@ -110,6 +110,11 @@ static void test_megatron(void **state)
     has_letters(c, "mp_rank_01", "ab");
     has_keys(c, "", "mp_rank_00.a mp_rank_00.b mp_rank_01.a mp_rank_01.b ");
     has_unique_storages(c, 4);
+    assert_int_equal(checkpoint_file_count(c), 2);
+    const StateDict *all = container(c, "")->dict;
+    assert_string_equal(checkpoint_file_of(c, dict_at(all, 1))->name, "mp_rank_00");
+    assert_string_equal(checkpoint_file_of(c, dict_at(all, 2))->name, "mp_rank_01");
+    assert_null(checkpoint_file_of(c, &(Tensor){.name = "of no storage"}));
     checkpoint_unref(c);
     assert_int_equal(mkdir(path_of(state, "m/iter_0000100/mp_rank_02"), 0777), 0);
     must_refuse(state, "m", ERR_NOT_FOUND, "its part mp_rank_02 holds no model_optim_rng.pt");
