@@ -305,9 +305,9 @@ static Checkpoint *open_tag(OpenContext *context, const Folder *folder, Error *e
 /* -- The folder of a run --------------------------------------------------------------- */
 
 /* The first line of `latest`, less white space; NULL, with an error. */
-static char *read_tag(OpenContext *context, Error *err)
+static char *read_tag(OpenContext *context, const char *latest, Error *err)
 {
-    ByteSource *source = context->inner_source(context, "latest", err);
+    ByteSource *source = context->inner_source(context, latest, err);
     size_t n = 0;
     char *text = source ? source_slurp(source, TAG_BYTES_MAX, &n, err) : NULL;
     source_unref(source);
@@ -329,14 +329,16 @@ static bool latest_is_folder(OpenContext *context)
 static Checkpoint *open_run(OpenContext *context, const Folder *folder, Error *err)
 {
     if (latest_is_folder(context)) return context->open_inner(context, "latest", err);
-    char *tag = read_tag(context, err);
+    const char *latest = folder_has(folder, "latest") ? "latest" : "latest_universal";
+    char *tag = read_tag(context, latest, err);
     if (!tag) return NULL;
     Checkpoint *checkpoint = NULL;
     if (inner_name_is_safe(tag) && !folder_has(folder, tag)) {
         Text shown = {0};
         fault_quote(tag, strlen(tag), 80, &shown);
-        fault_file(err, ERR_NOT_FOUND, folder->path, "its file 'latest' names '%s', which is not "
-                   "there; fetch it, or name the folder that you mean", text_string(&shown));
+        fault_file(err, ERR_NOT_FOUND, folder->path, "its file '%s' names '%s', which is not "
+                   "there; fetch it, or name the folder that you mean", latest,
+                   text_string(&shown));
         text_done(&shown);
     } else {
         checkpoint = context->open_inner(context, tag, err);
@@ -357,7 +359,8 @@ static bool has_states(const Folder *folder)
 static Sniff sniff_folder(const Folder *folder)
 {
     if (has_states(folder)) return SNIFF_YES;
-    return folder_has(folder, "latest") ? SNIFF_MAYBE : SNIFF_NO;
+    return folder_has(folder, "latest") || folder_has(folder, "latest_universal") ? SNIFF_MAYBE
+                                                                                   : SNIFF_NO;
 }
 
 static Checkpoint *open_folder(OpenContext *context, const Folder *folder, Error *err)

@@ -82,7 +82,8 @@ extern const Format format_sharded, format_schema_json, format_failed_load, form
 extern const FolderFormat folder_gguf_split, folder_tensorflow;
 
 extern const FolderFormat format_dcp, format_dcp_safetensors, format_deepspeed, format_pipeline,
-    format_cache, format_megatron, format_meta, format_accelerate, format_fsdp, format_run;
+    format_universal, format_cache, format_megatron, format_meta, format_accelerate, format_fsdp,
+    format_run;
 
 /* Opens whatever `path` is: a file (format by content), or a folder that holds a model (one
  * model file, or an index with its shards). Errors say what the thing is instead: missing,

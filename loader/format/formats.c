@@ -38,9 +38,10 @@ enum { BINARY_FORMATS = countof(formats) - 4 };
 
 /* Folders that are one checkpoint, in the order in which they are asked. */
 static const FolderFormat *const folder_formats[] = {
-    &format_dcp,        &format_dcp_safetensors, &format_deepspeed, &format_pipeline,
-    &format_cache,      &format_megatron,        &format_meta,      &format_accelerate,
-    &format_fsdp,       &folder_gguf_split,      &folder_tensorflow, &format_run,
+    &format_dcp,        &format_dcp_safetensors, &format_universal, &format_deepspeed,
+    &format_pipeline,   &format_cache,           &format_megatron,  &format_meta,
+    &format_accelerate, &format_fsdp,            &folder_gguf_split, &folder_tensorflow,
+    &format_run,
 };
 
 static Checkpoint *open_folder(const char *path, unsigned depth, Error *err);

@@ -36,7 +36,7 @@ void checkpoint_set_file_bytes(Checkpoint *checkpoint, uint64_t bytes);
  * for all other checkpoints. */
 void checkpoint_set_specs(Checkpoint *checkpoint, const char *const *specs, size_t n);
 const char *const *checkpoint_specs(const Checkpoint *checkpoint, size_t *n);
-/* One of several files or folders that were opened as one: a rank, a shard, a model of a pipeline. */
+/* One of several files or folders that were opened as one: a rank, a shard, a pipeline's model. */
 typedef struct CheckpointFile {
     const char *name;        /* "mp_rank_00", "model-00001-of-00002.safetensors"; held name */
     uint64_t bytes;          /* on disk */

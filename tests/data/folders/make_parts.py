@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Folders whose model was cut for two model-parallel ranks: meta/ as Llama's consolidated.NN.pth, and
-megatron/ as Megatron-LM's iter_NNNNNNN/mp_rank_NN; whole_*.pth are the weights before the cut."""
+megatron/ as Megatron-LM's iter_NNNNNNN/mp_rank_NN; universal/ as DeepSpeed's ds_to_universal.py writes.
+whole_*.pth are the weights before the cut."""
 import argparse
+import collections
 import os
 
 import torch
@@ -77,6 +79,31 @@ def megatron():
         out.write("10")
 
 
+def universal():
+    """As deepspeed/checkpoint/ds_to_universal.py leaves a run of two parameters and a buffer."""
+    shapes = {"fc.weight": torch.Size((3, 4)), "fc.bias": torch.Size((3,)), "norm.weight": torch.Size((4,))}
+    full = {name: counted(*shape).float() + 0.25 for name, shape in shapes.items()}
+    tag = ("universal", "global_step10_universal")
+    for name, tensor in full.items():
+        save({"cat_dim": 0, "param": tensor}, *tag, "zero", name, "fp32.pt")
+        save({"cat_dim": 0, "param": tensor / 2}, *tag, "zero", name, "exp_avg.pt")
+        save({"cat_dim": 0, "param": tensor * 2}, *tag, "zero", name, "exp_avg_sq.pt")
+        save(torch.tensor(10.0) if name == "fc.bias" else 10, *tag, "zero", name, "step.pt")
+    save({"zero_stage": 1, "partition_count": 2, "ds_version": "0.14.0",
+          "param_groups": [{"lr": 0.1, "params": [0]}]}, *tag, "zero", "optimizer_state.pt")
+    module = collections.OrderedDict((name, tensor.bfloat16()) for name, tensor in full.items())
+    module["norm.mean"] = counted(4)
+    module.move_to_end("norm.weight")
+    save({"module": module, "buffer_names": ["norm.mean"], "param_shapes": [shapes],
+          "ds_version": "0.14.0", "universal_checkpoint_info": {"universal_checkpoint_version": 0.2}},
+         *tag, "mp_rank_00_model_states.pt")
+    with open(os.path.join(HERE, "universal", "latest_universal"), "w") as out:
+        out.write(tag[1])
+    whole = collections.OrderedDict((name, full.get(name, module[name])) for name in module)
+    save(whole, "whole_universal.pth")
+
+
 if __name__ == "__main__":
     meta()
     megatron()
+    universal()
