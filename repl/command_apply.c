@@ -6,6 +6,7 @@
 
 #include "loader/align/report.h"
 #include "loader/export/export.h"
+#include "loader/export/groups_file.h"
 #include "loader/export/plan_open.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
@@ -57,9 +58,16 @@ static bool write_output(Run *run, Error *err)
     progress_start(&progress, run->out, isatty(STDERR_FILENO) && !run->invocation->set[OPT_QUIET]);
     options.progress = progress_step;
     options.progress_context = &progress;
-    bool written = export_write(run->plan, run->out, &options, &run->result, err);
+    const ParamGroups *groups = run->file->tail.groups;
+    GroupsFiles *files =
+        groups ? groups_files_write(groups, run->out, options.force, err) : NULL;
+    bool written = (!groups || files) &&
+                   export_write(run->plan, run->out, &options, &run->result, err);
     progress_end(&progress);
-    return written;
+    if (!files) return written;
+    if (written) return groups_files_commit(files, err);
+    groups_files_discard(files);
+    return false;
 }
 
 /* {"version":1, "tool":…, "plan":…, "source":…, "target":…, "output":{…}, "exit":0} */

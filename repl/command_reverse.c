@@ -19,6 +19,10 @@ typedef struct Run {
     PlanFile *file;              /* owned */
     PlanInverse inverse;         /* owned */
     bool stopped;                /* by losses, without --lossy */
+    Arena *arena;                /* owned */
+    const char **outs;           /* [out_count] what is written: the inverse, or one for each file
+                                    of the source; in the arena */
+    size_t out_count;
 } Run;
 
 /* ---- JSON ---- */
@@ -55,7 +59,14 @@ static void add_json(const Run *run, int status, Text *out)
     json_uint(writer, run->file->tensor_count - run->inverse.losses);
     put_remarks(run, "lost", true, writer);
     put_remarks(run, "rounded", false, writer);
-    json_put_text(writer, "output", run->stopped ? NULL : run->out);
+    json_put_text(writer, "output", run->stopped ? NULL : run->outs[0]);
+    if (run->out_count > 1) {
+        json_key(writer, "outputs");
+        json_list(writer);
+        for (size_t i = 0; !run->stopped && i < run->out_count; i++)
+            json_string(writer, run->outs[i]);
+        json_end(writer);
+    }
     json_key(writer, "exit");
     json_int(writer, status);
     json_end(writer);
@@ -125,7 +136,13 @@ static void add_text(const Run *run, Text *out)
     add_remarks(run, &page, false, "Rounded");
     page_write(&page, run->invocation->set[OPT_VERBOSE], 2, out);
     if (run->stopped) text_add(out, "\nnothing written; --lossy leaves out what is lost\n");
-    else text_addf(out, "\nwritten %s\n", show(page.arena, run->out));
+    else text_addc(out, '\n');
+    for (size_t i = 0; !run->stopped && i < run->out_count; i++)
+        text_addf(out, "written %s%s\n", show(page.arena, run->outs[i]),
+                  run->out_count == 1
+                      ? ""
+                      : arena_printf(page.arena, "   for %s",
+                                     show(page.arena, run->file->sources[i].path)));
     arena_free(page.arena);
 }
 
@@ -140,15 +157,39 @@ static void print_report(const Run *run, int status)
 
 /* ---- the command ---- */
 
-static bool write_inverse(const Run *run, Error *err)
+/* PLAN2, or of several files "back.0.json", "back.1.json" …: one plan writes one file. */
+static void name_outputs(Run *run)
+{
+    const size_t n = run->inverse.several ? plan_inverse_parts(&run->inverse) : 1;
+    const char *base = path_base(run->out), *dot = strrchr(base, '.');
+    run->outs = arena_alloc(run->arena, n * sizeof *run->outs);
+    run->out_count = n;
+    if (!dot || dot == base) dot = base + strlen(base);
+    for (size_t i = 0; i < n; i++)
+        run->outs[i] = !run->inverse.several
+                           ? run->out
+                           : arena_printf(run->arena, "%.*s.%zu%s", (int)(dot - run->out),
+                                          run->out, i, dot);
+}
+
+static bool write_one(const Run *run, const char *path, Checkpoint *output, Error *err)
+{
+    Text text = {0};
+    bool fine = plan_inverse_json(&run->inverse, path, output, &text, err) &&
+                atomic_write_file(path, run->invocation->set[OPT_FORCE], &text, err);
+    text_done(&text);
+    return fine;
+}
+
+static bool write_inverse(Run *run, Error *err)
 {
     const char *path = run->invocation->value[OPT_SOURCE];
     Checkpoint *output = path ? checkpoint_open(path, err) : NULL;
-    Text text = {0};
-    bool fine = (output || !path) &&
-                plan_inverse_json(&run->inverse, run->out, output, &text, err) &&
-                atomic_write_file(run->out, run->invocation->set[OPT_FORCE], &text, err);
-    text_done(&text);
+    bool fine = output || !path;
+    for (size_t i = 0; fine && i < run->out_count; i++) {
+        run->inverse.part = i;
+        fine = write_one(run, run->outs[i], output, err);
+    }
     checkpoint_unref(output);
     return fine;
 }
@@ -167,11 +208,14 @@ int command_reverse(const Invocation *invocation)
         plan_file_free(run.file);
         return complain(&err);
     }
+    run.arena = arena_new();
+    name_outputs(&run);
     run.stopped = run.inverse.losses && !invocation->set[OPT_LOSSY];
     int status = run.stopped ? EXIT_DIFFERS : EXIT_COMPLETE;
     if (!run.stopped && !write_inverse(&run, &err)) status = complain(&err);
     else print_report(&run, status);
     plan_inverse_done(&run.inverse);
     plan_file_free(run.file);
+    arena_free(run.arena);
     return status;
 }

@@ -171,3 +171,65 @@ void groups_json(const ParamGroups *groups, JsonWriter *writer)
     put_names(writer, "frozen", groups->frozen, groups->frozen_count);
     json_end(writer);
 }
+
+/* ---- read again ---- */
+
+/* A list of names as bindings that have nothing else. NULL when it is none. */
+static const Binding **read_names(Arena *arena, const Value *list, size_t *count)
+{
+    if (!list || list->kind != VALUE_LIST) return NULL;
+    const Binding **params = arena_alloc(arena, (list->list.count + 1) * sizeof *params);
+    Binding *bindings = arena_alloc(arena, (list->list.count + 1) * sizeof *bindings);
+    for (size_t i = 0; i < list->list.count; i++) {
+        const Value *name = list->list.items[i].value;
+        if (name->kind != VALUE_STRING) return NULL;
+        bindings[i].name = name->string;
+        params[i] = &bindings[i];
+    }
+    *count = list->list.count;
+    return params;
+}
+
+static bool is_number(const Value *value)
+{
+    return value->kind == VALUE_INT || value->kind == VALUE_FLOAT;
+}
+
+/* What group(…) lets pass. */
+static bool is_option(const Value *value)
+{
+    if (value->kind != VALUE_LIST)
+        return is_number(value) || value->kind == VALUE_BOOL || value->kind == VALUE_STRING;
+    for (size_t i = 0; i < value->list.count; i++)
+        if (!is_number(value->list.items[i].value)) return false;
+    return true;
+}
+
+static bool read_group(Arena *arena, const Value *map, ParamGroup *group)
+{
+    const Value *options = value_get(map, "options");
+    group->params = read_names(arena, value_get(map, "params"), &group->count);
+    if (!group->params || !group->count || !options || options->kind != VALUE_MAP) return false;
+    for (size_t i = 0; i < options->list.count; i++)
+        if (!is_option(options->list.items[i].value)) return false;
+    GroupRule *rule = arena_alloc(arena, sizeof *rule);
+    rule->options = options;
+    group->rule = rule;
+    return true;
+}
+
+const ParamGroups *groups_read(Arena *arena, const Value *map)
+{
+    const Value *list = value_get(map, "groups");
+    ParamGroups *out = arena_alloc(arena, sizeof *out);
+    out->frozen = read_names(arena, value_get(map, "frozen"), &out->frozen_count);
+    if (!list || list->kind != VALUE_LIST || !out->frozen) return NULL;
+    out->groups = arena_alloc(arena, (list->list.count + 1) * sizeof *out->groups);
+    out->params = out->frozen_count;
+    for (size_t i = 0; i < list->list.count; i++) {
+        if (!read_group(arena, list->list.items[i].value, &out->groups[i])) return NULL;
+        out->params += out->groups[i].count;
+    }
+    out->group_count = list->list.count;
+    return out;
+}

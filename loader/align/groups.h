@@ -28,5 +28,8 @@ typedef struct ParamGroups {
 
 /* An object: {"groups":[{"params":[…],"ids":[0,59],"options":{…}}],"frozen":[…]}. */
 void groups_json(const ParamGroups *groups, JsonWriter *writer);
+/* Reads such an object, in the arena: of the bindings only the names are there. NULL: it is
+ * none. */
+const ParamGroups *groups_read(Arena *arena, const Value *map);
 
 #endif

@@ -219,10 +219,21 @@ static bool emit_order(EmitCode *code, const Expr *e)
     return true;
 }
 
+/* What PyTorch has quantized itself; GGML's blocks and packed integers it does not know. */
+static bool is_quantized(DType dtype)
+{
+    const DTypeInfo *info = dtype_info(dtype);
+    return info->kind == CLASS_QUANT && info->torch_storage && has_prefix(info->torch_storage, "Q");
+}
+
 static bool emit_cast(EmitCode *code, const Expr *e, Error *err)
 {
     DType from = e->from[0]->dtype;
-    if (dtype_info(from)->kind == CLASS_QUANT || (!dtype_size(from) && from != DT_UNKNOWN))
+    bool quantized = is_quantized(from);
+    if (quantized) emit_text(code, ".dequantize()");
+    if (quantized && e->dtype == DT_F32) return true;
+    if (!quantized &&
+        (dtype_info(from)->kind == CLASS_QUANT || (!dtype_size(from) && from != DT_UNKNOWN)))
         return error_set(err, ERR_UNSUPPORTED, "PyTorch cannot convert to or from %s; cast it in "
                          "tenon, with align -o", dtype_name(from));
     emit_text(code, ".to(");

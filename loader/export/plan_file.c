@@ -16,6 +16,8 @@ static const char *const unread[] = {"summary", "steps",      "ops",        "how
                                      "ties",    "collisions", "rule_notes", "suggest", "nearest",
                                      "rules",   "optimizer",  NULL};
 
+enum { METAS_MAX = 4096 };       /* entries beside the tensors; each is looked for */
+
 /* What is being read. */
 typedef struct Parser {
     PlanFile *file;              /* borrowed */
@@ -191,6 +193,31 @@ static bool read_metadata(const Parser *parser, const Value *map)
     return tail->torch_metadata || error_prefix(parser->err, "%s", parser->file->path);
 }
 
+/* Keys with paths, or with nodes of a dict of one value. */
+static bool read_metas(const Parser *parser, const Value *map)
+{
+    PlanFile *file = parser->file;
+    const size_t n = map ? map->list.count : 0;
+    if (n > METAS_MAX) return refuse(parser, "it has too many \"meta\"");
+    PlanMeta *metas = arena_alloc(file->arena, (n + 1) * sizeof *metas);
+    for (size_t i = 0; i < n; i++) {
+        const ValueItem *item = &map->list.items[i];
+        metas[i].key = item->key;
+        if (item->value->kind == VALUE_STRING) {
+            metas[i].path = item->value->string;
+            continue;
+        }
+        const Object *dict = metadata_read_json(file->arena, item->value, parser->err);
+        const Object *items = dict ? object_as_dict(dict) : NULL;
+        if (!dict) return error_prefix(parser->err, "%s", file->path);
+        if (items->list.count != 2) return refuse(parser, "an entry of \"meta\" is no value");
+        metas[i].object = items->list.items[1];
+    }
+    file->tail.metas = metas;
+    file->tail.meta_count = n;
+    return true;
+}
+
 static bool read_output(const Parser *parser, const Value *map)
 {
     PlanTail *tail = &parser->file->tail;
@@ -203,7 +230,12 @@ static bool read_output(const Parser *parser, const Value *map)
     tail->under = get_text(map, "under");
     tail->whole = get_bool(map, "whole");
     tail->compact = get_bool(map, "compact");
-    return read_metadata(parser, get_kind(map, "metadata", VALUE_MAP));
+    if (!read_metadata(parser, get_kind(map, "metadata", VALUE_MAP)) ||
+        !read_metas(parser, get_kind(map, "meta", VALUE_MAP)))
+        return false;
+    const Value *groups = get_kind(map, "groups", VALUE_MAP);
+    tail->groups = groups ? groups_read(parser->file->arena, groups) : NULL;
+    return !groups || tail->groups || refuse(parser, "its \"groups\" are no parameter groups");
 }
 
 /* ---- entries ---- */

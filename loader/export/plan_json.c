@@ -6,6 +6,7 @@
 
 #include "loader/export/atomic.h"
 #include "loader/export/metadata.h"
+#include "loader/format/graph.h"
 #include "loader/format/format.h"
 
 /* ---- paths ---- */
@@ -101,6 +102,31 @@ static void put_metadata(const PlanTail *tail, JsonWriter *writer)
     json_end(writer);
 }
 
+static void put_metas(const PlanTail *tail, JsonWriter *writer)
+{
+    json_key(writer, "meta");
+    if (!tail->meta_count) {
+        json_null(writer);
+        return;
+    }
+    Arena *arena = arena_new();
+    json_map(writer);
+    for (size_t i = 0; i < tail->meta_count; i++) {
+        const PlanMeta *meta = &tail->metas[i];
+        json_key(writer, meta->key);
+        if (meta->path) {
+            json_string(writer, meta->path);
+            continue;
+        }
+        Object *dict = object_new(arena, OBJ_DICT);
+        object_push(arena, dict, object_str(arena, meta->key));
+        object_push(arena, dict, (Object *)meta->object);
+        metadata_write_json(dict, writer);
+    }
+    json_end(writer);
+    arena_free(arena);
+}
+
 void plan_put_tail(const PlanTail *tail, JsonWriter *writer)
 {
     json_key(writer, "plan");
@@ -117,6 +143,10 @@ void plan_put_tail(const PlanTail *tail, JsonWriter *writer)
     put_metadata(tail, writer);
     json_put_text(writer, "under", tail->under);
     put_bool(writer, "compact", tail->compact);
+    put_metas(tail, writer);
+    json_key(writer, "groups");
+    if (tail->groups) groups_json(tail->groups, writer);
+    else json_null(writer);
     json_end(writer);
     json_end(writer);
 }
@@ -208,6 +238,36 @@ static bool find_sources(const Plan *plan, const char *path, const PlanSave *sav
     return fingerprint_make(save->target, plan->target_dict, &last->print, err);
 }
 
+/* What a meta statement kept is found again by its path; what it said itself is written. Of a node
+ * that stands in several places any path will do. */
+static void find_metas(const Plan *plan, PlanTail *tail)
+{
+    const Object *root = checkpoint_root(plan->source);
+    const size_t n = plan->later->meta_count;
+    PlanMeta *metas = arena_alloc(plan->arena, (n + 1) * sizeof *metas);
+    for (size_t i = 0; i < n; i++) {
+        const MetaRule *rule = &plan->later->metas[i];
+        metas[i] = (PlanMeta){.key = rule->key, .object = rule->object};
+    }
+    for (uint8_t seen = 1; n && root && seen < 2; seen--) {
+        Graph graph;
+        Text path = {0};
+        graph_init(&graph, (Object *)root, seen);
+        for (const Object *node; (node = graph_next(&graph));)
+            for (size_t i = 0; seen && i < n; i++) {
+                if (metas[i].object != node || metas[i].path) continue;
+                text_clear(&path);
+                graph_path(&graph, &path);
+                metas[i].path = arena_strdup(plan->arena, text_string(&path));
+                if (path_find(root, metas[i].path) != node) metas[i].path = NULL;
+            }
+        text_done(&path);
+        graph_done(&graph);
+    }
+    tail->metas = metas;
+    tail->meta_count = n;
+}
+
 bool plan_save(const Plan *plan, const char *path, const PlanSave *save, Error *err)
 {
     Saver saver = {.plan = plan, .tail = {.format = save->format, .under = save->under,
@@ -219,10 +279,8 @@ bool plan_save(const Plan *plan, const char *path, const PlanSave *save, Error *
     if (plan->whole && align_optimizer(plan->alignment))
         return error_set(err, ERR_UNSUPPORTED, "%s: a plan cannot say what becomes of an "
                          "optimizer's state; leave out optimizer{…}, or --plan", path);
-    bool text = save->format && strcmp(save->format, "safetensors") == 0;
-    if (plan->later->meta_count && !text)
-        return error_set(err, ERR_UNSUPPORTED, "%s: a plan cannot hold what meta puts beside the "
-                         "tensors of a .pth; leave out meta, or write .safetensors", path);
+    find_metas(plan, &saver.tail);
+    saver.tail.groups = align_groups(plan->alignment);
     if (!find_sources(plan, path, save, &saver.tail, err)) return false;
     ReportPlan extra = {put_entry, put_end, &saver};
     ReportOptions options = *save->report;

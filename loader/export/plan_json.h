@@ -4,17 +4,20 @@
  *   {…, "entries":[{…, "expr":["src","a"], "alias":"b"}], …,
  *    "plan":{"sources":[{"path","size","header_sha256","side","container"}],
  *            "output":{"format","shards","whole","metadata":{"safetensors","torch"},
- *                      "under","compact"}}}
+ *                      "under","compact","meta","groups"}}}
  *
  * "alias" is the entry whose storage this one shares (ties), which stands earlier. "side" is
  * "target" for the file that kept values are read from; paths that are relative count from the
  * plan's folder. Several files that are one source (tenon-rules(5), source) say "number" besides.
  * "shards" is null. "metadata" holds `__metadata__` for .safetensors, and for .pth `_metadata`:
  * "source" where it is the source's under the new names, null where there is none, else its nodes
- * (metadata.h). */
+ * (metadata.h). "meta" is what meta statements put beside the tensors, null where there is nothing:
+ * {KEY: the path of what is kept from the source, or the nodes of {KEY: value}}; "groups" what
+ * OUT.groups.json holds (groups.h), null where nothing is frozen or grouped. */
 #ifndef LOADER_EXPORT_PLAN_JSON_H
 #define LOADER_EXPORT_PLAN_JSON_H
 
+#include "loader/align/groups.h"
 #include "loader/export/fingerprint.h"
 #include "loader/export/plan.h"
 
@@ -28,6 +31,13 @@ typedef struct PlanSource {
     const char *container;       /* the dict's path in it; NULL: where its weights are */
 } PlanSource;
 
+/* What a meta statement says. */
+typedef struct PlanMeta {
+    const char *key;
+    const char *path;            /* of an object of the source; NULL: `object` is it */
+    const Object *object;        /* plain data; valid without a path */
+} PlanMeta;
+
 /* The "plan" of a plan, in the spelling above. */
 typedef struct PlanTail {
     const PlanSource *sources;   /* [source_count] */
@@ -39,6 +49,9 @@ typedef struct PlanTail {
     size_t metadata_count;
     const Object *torch_metadata;    /* `_metadata`; NULL: none, or the source's */
     bool carried;                /* it is the source's */
+    const PlanMeta *metas;       /* [meta_count] */
+    size_t meta_count;
+    const ParamGroups *groups;   /* NULL: none */
 } PlanTail;
 
 void plan_put_tail(const PlanTail *tail, JsonWriter *writer);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/export/pickle_writer.h"
 #include "loader/format/format.h"
+#include "loader/format/graph.h"
 
 /* ---- sources ---- */
 
@@ -134,6 +136,31 @@ static bool add_entries(Plan *plan, const PlanFile *file, Error *err)
     return true;
 }
 
+/* What meta statements said, and what they kept of the source. */
+static bool take_metas(Plan *plan, const PlanFile *file, Error *err)
+{
+    const PlanTail *tail = &file->tail;
+    Later *later = arena_alloc(plan->arena, sizeof *later);
+    later->metas = arena_alloc(plan->arena, (tail->meta_count + 1) * sizeof *later->metas);
+    later->meta_count = tail->meta_count;
+    plan->later = later;
+    for (size_t i = 0; i < tail->meta_count; i++) {
+        const PlanMeta *meta = &tail->metas[i];
+        const Object *root = checkpoint_root(plan->source);
+        const Object *object = !meta->path ? meta->object
+                               : root ? path_find(root, meta->path) : NULL;
+        later->metas[i] = (MetaRule){.key = meta->key, .object = object};
+        if (object && (!meta->path || pickle_object_is_plain(object))) continue;
+        Text shown = {0};
+        name_show(meta->path ? meta->path : meta->key, &shown);
+        error_set(err, ERR_NOT_FOUND, "%s: what it keeps of the source, '%.200s', is not there, or "
+                  "no plain data", file->path, text_string(&shown));
+        text_done(&shown);
+        return false;
+    }
+    return true;
+}
+
 static void take_output(Plan *plan, const PlanFile *file)
 {
     const PlanTail *tail = &file->tail;
@@ -169,7 +196,8 @@ Plan *plan_open_over(const PlanFile *file, Checkpoint *source, Checkpoint *targe
     plan->arena = arena_new();
     plan->later = &nothing;
     if (!plan_file_target(file)) target = NULL;
-    if (take_sides(plan, file, source, target, err) && add_entries(plan, file, err)) {
+    if (take_sides(plan, file, source, target, err) && take_metas(plan, file, err) &&
+        add_entries(plan, file, err)) {
         take_output(plan, file);
         if (!file->tail.whole || plan_add_whole(plan, err)) return plan;
     }

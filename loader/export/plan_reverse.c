@@ -51,9 +51,25 @@ static void add_outputs(PlanInverse *inverse, Reverse *reverse)
     }
 }
 
+size_t plan_inverse_parts(const PlanInverse *inverse)
+{
+    const PlanFile *file = inverse->file;
+    return file->source_count - (plan_file_target(file) != NULL);
+}
+
+/* The name of a tensor of the source in its own file; NULL: it is of another part. */
+static const char *own_name(const PlanInverse *inverse, size_t index)
+{
+    const char *name = inverse->file->tensors[index].name, *colon = strchr(name, ':');
+    uint64_t number;
+    if (!inverse->several) return name;
+    if (!colon || !parse_digits(name, (size_t)(colon - name), &number)) return NULL;
+    return number == inverse->part ? colon + 1 : NULL;
+}
+
 bool plan_inverse_make(PlanInverse *inverse, const PlanFile *file, Error *err)
 {
-    *inverse = (PlanInverse){.file = file};
+    *inverse = (PlanInverse){.file = file, .several = file->sources[0].numbered};
     if (!plan_schema_read(&inverse->schema, file, err)) return false;
     Arena *arena = inverse->schema.arena;
     Reverse *reverse = reverse_new(arena);
@@ -128,7 +144,7 @@ static void put_summary(const PlanInverse *inverse, const Reads *reads, JsonWrit
                                        "dtype",   "missing", "ambiguous"};
     uint64_t loaded = 0, values = 0, used = 0;
     for (size_t i = 0; i < inverse->file->tensor_count; i++) {
-        if (!inverse->exprs[i]) continue;
+        if (!inverse->exprs[i] || !own_name(inverse, i)) continue;
         loaded++;
         values += tensor_count(dict_at(inverse->schema.source, i));
     }
@@ -149,7 +165,7 @@ static void put_summary(const PlanInverse *inverse, const Reads *reads, JsonWrit
 static void put_entry(const PlanInverse *inverse, Reads *reads, size_t index, JsonWriter *writer)
 {
     const Expr *e = inverse->exprs[index];
-    const char *name = inverse->file->tensors[index].name;
+    const char *name = own_name(inverse, index);
     bool same = e->kind == EX_SOURCE && strcmp(e->tensor->name, name) == 0;
     json_map(writer);
     json_put_text(writer, "target", name);
@@ -180,7 +196,7 @@ static void put_entries(const PlanInverse *inverse, Reads *reads, JsonWriter *wr
     json_key(writer, "entries");
     json_list(writer);
     for (size_t i = 0; i < inverse->file->tensor_count; i++)
-        if (inverse->exprs[i]) put_entry(inverse, reads, i, writer);
+        if (inverse->exprs[i] && own_name(inverse, i)) put_entry(inverse, reads, i, writer);
     json_end(writer);
     json_key(writer, "source_entries");
     json_list(writer);
@@ -287,7 +303,8 @@ bool plan_inverse_json(const PlanInverse *inverse, const char *path, Checkpoint 
     PlanTail tail;
     Reads reads = {inverse, mem_alloc(inverse->file->entry_count + 1), NULL};
     for (size_t i = 0; i < inverse->file->tensor_count; i++)
-        if (inverse->exprs[i]) expr_leaves(inverse->exprs[i], see_leaf, &reads);
+        if (inverse->exprs[i] && own_name(inverse, i))
+            expr_leaves(inverse->exprs[i], see_leaf, &reads);
     bool fine = fill_tail(inverse, path, output, reads.used, &source, &tail, err);
     if (fine) {
         JsonWriter *writer = json_writer_new(out, false);

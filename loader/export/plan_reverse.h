@@ -23,13 +23,18 @@ typedef struct PlanInverse {
     const Expr **exprs;          /* [file->tensor_count] over outputs; NULL: lost */
     PlanRemark *remarks;         /* [remark_count], in the source's order */
     size_t remark_count, losses; /* how many of them are losses */
+    bool several;                /* the source was several files: each has an inverse of its own */
+    size_t part;                 /* the one that is written; valid with `several` */
 } PlanInverse;
 
 /* Works the inverse out. All is in the schema's arena. */
 bool plan_inverse_make(PlanInverse *inverse, const PlanFile *file, Error *err);
 void plan_inverse_done(PlanInverse *inverse);
 
-/* The inverse as a plan, to stand at `path`. `output` is the file that the plan wrote, of which the
+/* How many files the source was. */
+size_t plan_inverse_parts(const PlanInverse *inverse);
+/* The inverse as a plan, to stand at `path`; of several files that of inverse->part, in which names
+ * have no number before them. `output` is the file that the plan wrote, of which the
  * inverse then says where it is and what it is known by; NULL: whoever applies it names it. Fails
  * when that file has not the tensors that are needed. */
 bool plan_inverse_json(const PlanInverse *inverse, const char *path, Checkpoint *output, Text *out,

@@ -287,6 +287,15 @@ class Plans(Case):
         self.assertFalse(os.path.exists(self.path("p.pth")))
 
 
+    def test_quantized_tensors_are_emitted(self):
+        a, plan = os.path.join(ROOT, "tests/data/quantized/quantized.pth"), self.path("p.json")
+        out = self.path("o.pth")
+        self.tenon("align", a, "-e", 'rules [[ qint8 -> a |> cast("f32"); qint8.axis1 -> b |> cast("f16"); '
+                   'quint4x2.floats -> c |> cast("f64"); ** -> ]]', "--plan", plan, "-o", out)
+        source = torch.load(a, weights_only=False)
+        self.near(self.run_emitted(plan, source)[1], torch.load(out, weights_only=True))
+
+
 def add_rule_file(path):
     name = os.path.basename(path)[:-5]
     setattr(Plans, f"test_rules_{name}", lambda self: self.rule_file(path))

@@ -181,6 +181,20 @@ static void test_output(void **state)
     refuses(WITH("{\"metadata\":{\"torch\":[[\"str\",\"\"],[\"dict\",0]]}}"), "node 1 has no known kind or");
     refuses(WITH("{\"metadata\":{\"torch\":[[\"list\"],[\"dict\",0,0]]}}"), "node 1 has no known kind or");
     refuses(WITH("{\"metadata\":{\"torch\":[[\"int\",1],[\"dict\",0,0]]}}"), "a key that is no text");
+    refuses(WITH("{\"meta\":{\"a\":1}}"), "no list of nodes");
+    refuses(WITH("{\"meta\":{\"a\":[[\"str\",\"x\"]]}}"), "is the last and no dict");
+    refuses(WITH("{\"meta\":{\"a\":[[\"dict\"]]}}"), "an entry of \"meta\" is no value");
+    refuses(WITH("{\"meta\":{\"a\":[[\"call\",\"os.system\"]]}}"), "no known kind");
+    refuses(WITH("{\"groups\":{}}"), "are no parameter groups");
+    refuses(WITH("{\"groups\":{\"groups\":[],\"frozen\":[1]}}"), "are no parameter groups");
+    refuses(WITH("{\"groups\":{\"groups\":[{\"params\":[],\"options\":{}}],\"frozen\":[]}}"),
+            "are no parameter groups");
+    refuses(WITH("{\"groups\":{\"groups\":[{\"params\":[\"a\"]}],\"frozen\":[]}}"),
+            "are no parameter groups");
+    refuses(WITH("{\"groups\":{\"groups\":[{\"params\":[\"a\"],\"options\":{\"lr\":{}}}],\"frozen\":[]}}"),
+            "are no parameter groups");
+    refuses(WITH("{\"groups\":{\"groups\":[{\"params\":[\"a\"],\"options\":{\"lr\":[\"x\"]}}],\"frozen\":[]}}"),
+            "are no parameter groups");
     refuses(WITH("{\"metadata\":{\"torch\":[[\"int\",1.5],[\"dict\"]]}}"), "node 0 has no known kind or");
     refuses(WITH("{\"metadata\":{\"torch\":[[\"bigint\",\"0g\"],[\"dict\"]]}}"), "node 0 has no known kind or");
     refuses(WITH("{\"metadata\":{\"torch\":[[\"none\",1],[\"dict\"]]}}"), "node 0 has no known kind or");
