@@ -74,12 +74,12 @@ $(HDF5_O): $(O)/hdf5-$(if $(HDF5_C),yes,no)
 $(O)/tenon-without-hdf5: loader/format/hdf5_child.c $(O)/repl/main.o $(O)/libtenon.a
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(PACKAGES_L) -lm -lpthread
 
-# The bundled rule packs and presets, as one C table inside the binary.
+# The bundled rule packs, presets and words for automatic alignment, as one C table inside the binary.
 PACKS := $(sort $(wildcard scripting/rules/*.lua))
 PRESETS := $(sort $(wildcard scripting/presets/*.lua))
-$(O)/scripting/bundled.c: $(PACKS) $(PRESETS) scripting/embed.sh
+$(O)/scripting/bundled.c: $(PACKS) $(PRESETS) scripting/lexicon.lua scripting/embed.sh
 	@mkdir -p $(@D)
-	$(Q)sh scripting/embed.sh $(PACKS) $(PRESETS) > $@
+	$(Q)sh scripting/embed.sh $(PACKS) $(PRESETS) scripting/lexicon.lua > $@
 $(O)/scripting/bundled.o: $(O)/scripting/bundled.c
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
@@ -121,6 +121,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) limits tests/cases/limits.sh
 	-@$(SUITE) real $(PYTHON) tests/real/run.py
 	-@$(SUITE) pairs $(PYTHON) tests/real/pairs.py
+	-@$(SUITE) auto $(PYTHON) tests/pairs/run.py
 	-@$(SUITE) tmux tests/screens/tmux.sh
 	-@if [ -z "$(SAN)" ]; then $(SUITE) valgrind tests/valgrind.sh; fi
 $(UNIT): %: $(O)/tests/%

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loader/align/suggest.h"
 #include "loader/core/limits.h"
 
 /* A row of OPTIONS, whose columns it has. */
@@ -106,6 +107,51 @@ static bool take_seed(Invocation *invocation, const char *text, Error *err)
     return error_set(err, ERR_USAGE, "--seed: '%s' is no whole number", text);
 }
 
+static void add_rules(Invocation *invocation, RulesKind kind, const char *text)
+{
+    invocation->rules = mem_grow(invocation->rules, &invocation->rule_room,
+                                 invocation->rule_count + 1, sizeof *invocation->rules);
+    invocation->rules[invocation->rule_count++] = (RulesArgument){kind, text};
+}
+
+/* One answer: "A=B", with something on the left. The statement says what else is wrong. */
+static bool take_say(Invocation *invocation, const char *text, Error *err)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return error_set(err, ERR_USAGE, "--say: '%s' is no SOURCE=TARGET", text);
+    if (invocation->automatic.length) text_add(&invocation->automatic, ", ");
+    lua_quote(text, strlen(text), &invocation->automatic);
+    return true;
+}
+
+/* --auto, and what belongs to it, as the statement that they are: the last of the rules. */
+static bool add_auto(Invocation *invocation, Error *err)
+{
+    const bool *set = invocation->set;
+    if (!set[OPT_AUTO] && !set[OPT_ACCEPT] && !set[OPT_SAY] && !set[OPT_ASSUME]) return true;
+    if (invocation->operand_count < 2)
+        return error_set(err, ERR_USAGE, "--auto needs a TARGET to align with");
+    Text code = {0};
+    text_add(&code, "auto{");
+    if (set[OPT_ACCEPT]) {
+        text_add(&code, "accept=");
+        lua_quote(invocation->value[OPT_ACCEPT], strlen(invocation->value[OPT_ACCEPT]), &code);
+        text_add(&code, ", ");
+    }
+    if (set[OPT_ASSUME]) {
+        text_add(&code, "assume=");
+        lua_quote(invocation->value[OPT_ASSUME], strlen(invocation->value[OPT_ASSUME]), &code);
+        text_add(&code, ", ");
+    }
+    if (set[OPT_SAY]) text_addf(&code, "say={%s}", text_string(&invocation->automatic));
+    text_addc(&code, '}');
+    invocation->auto_code = mem_strdup(text_string(&code));
+    text_done(&code);
+    add_rules(invocation, RULES_AUTO, invocation->auto_code);
+    return true;
+}
+
 /* Notes an option that was given, with its value (NULL when it takes none). Rules are kept in
  * their order, files and code mixed; of every other option the last one counts. */
 static bool take_option(Invocation *invocation, OptionId id, const char *value, Error *err)
@@ -120,12 +166,10 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
     invocation->value[id] = value;
     if (id == OPT_SEED) return take_seed(invocation, value, err);
     if (id == OPT_LIMIT) return limit_set(value, err);
+    if (id == OPT_SAY) return take_say(invocation, value, err);
     if (id != OPT_RULES && id != OPT_CODE && id != OPT_PRESET) return true;
-    invocation->rules = mem_grow(invocation->rules, &invocation->rule_room,
-                                 invocation->rule_count + 1, sizeof *invocation->rules);
-    invocation->rules[invocation->rule_count++] =
-        (RulesArgument){id == OPT_RULES ? RULES_FILE : id == OPT_CODE ? RULES_CODE : RULES_PRESET,
-                        value};
+    add_rules(invocation,
+              id == OPT_RULES ? RULES_FILE : id == OPT_CODE ? RULES_CODE : RULES_PRESET, value);
     return true;
 }
 
@@ -172,12 +216,14 @@ bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
     if (invocation->operand_count < invocation->command->least)
         return error_set(err, ERR_USAGE, "%s needs %s; see tenon help",
                          command_title(invocation->command), invocation->command->operands);
-    return true;
+    return add_auto(invocation, err);
 }
 
 /* Everything else is argv's. */
 void invocation_done(Invocation *invocation)
 {
+    text_done(&invocation->automatic);
+    free(invocation->auto_code);
     free(invocation->rules);
 }
 

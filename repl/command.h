@@ -22,6 +22,10 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW, "a rules file; may be repeated")\
     X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW, "rules on the command line; may be repeated") \
     X(OPT_PRESET, "--preset", NULL, "NAME", FOR_ALIGN | FOR_VIEW, "what another system does: essmc2, pet, strict …; NAME{option=…}") \
+    X(OPT_AUTO, "--auto", NULL, NULL, FOR_ALIGN | FOR_DIFF | FOR_VIEW, "find the alignment without rules, after those that are given") \
+    X(OPT_ACCEPT, "--accept", NULL, "likely", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: take what is only likely, too") \
+    X(OPT_SAY, "--say", NULL, "A=B", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: A in the source is B in the target; may be repeated") \
+    X(OPT_ASSUME, "--assume", NULL, "LAYOUT", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: how square kernels of the source lie: torch, tf or flax") \
     X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT, "write the result here") \
     X(OPT_PLAN, "--plan", NULL, "FILE", FOR_ALIGN, "write the plan here, before any data is touched") \
     X(OPT_SOURCE, "--source", NULL, "FILE", FOR_APPLY | FOR_REVERSE, "what the plan is applied to, when it is not where the plan says") \
@@ -69,6 +73,8 @@ typedef struct Invocation {
     RulesArgument *rules;                /* -r and -e in their order; owned */
     size_t rule_count, rule_room;
     uint64_t seed;                       /* of --seed; 0 without it */
+    Text automatic;                      /* the answers of --say, as fields of auto{say={…}} */
+    char *auto_code;                     /* what --auto comes to, in rules; owned; NULL: nothing */
 } Invocation;
 
 struct Command {

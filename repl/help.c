@@ -100,7 +100,8 @@ void help_word(const Verb *verbs, size_t count, const char *word, Text *out)
 /* "fix.lua:12: "; nothing for what no rule did. */
 static void add_origin(const Origin *origin, Text *out)
 {
-    if (origin && origin->file) text_addf(out, "%s:%d: ", origin->file, origin->line);
+    if (origin && origin->file && origin->line)
+        text_addf(out, "%s:%d: ", origin->file, origin->line);
 }
 
 /* "collision: fix.lua:3: fc.weight is claimed by a.fc.weight and b.fc.weight after strip". */

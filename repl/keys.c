@@ -39,6 +39,8 @@ static const KeyBinding bindings[] = {
     {"f", "filter", "show only the next state there is: problems, shape, missing …"},
     {"F", "filter all", "show everything again"},
     {":", "prompt", "a line of rules (Lua), or a verb; shows what it would change"},
+    {"a", "auto", "automatic alignment; A takes what is likely, too"},
+    {"A", "auto likely", "automatic alignment; A takes what is likely, too"},
     {"u", "undo", "take the last line back"},
     {"Ctrl-R", "redo", "put it there again"},
     {"e", "edit", "the rules file in $EDITOR"},

@@ -47,6 +47,7 @@ struct Session {
     size_t line_count, line_total, line_room;
     size_t saved_count;          /* how many lines were applied when last saved */
     uint64_t seed;               /* for fills */
+    const char *lexicon_path;    /* of the user's words for auto{}; in the arena; NULL: no home */
     const char *model, *log_preset;  /* as in SessionOptions; in the arena */
     Text output;                 /* what the rules, or the line that was tried, printed */
 };
@@ -96,8 +97,8 @@ static bool add_rules(Session *session, const RulesArgument *argument, Error *er
                               sizeof *session->rules);
     RulesText *rules = &session->rules[session->rule_count];
     *rules = (RulesText){.kind = argument->kind};
-    if (argument->kind == RULES_CODE) {
-        rules->name = "-e";
+    if (argument->kind == RULES_CODE || argument->kind == RULES_AUTO) {
+        rules->name = argument->kind == RULES_CODE ? "-e" : "--auto";
         rules->text = mem_strdup(argument->text);
         rules->length = strlen(argument->text);
     } else if (argument->kind == RULES_PRESET) {
@@ -252,6 +253,15 @@ static bool open_both(Session *session, const SessionOptions *options, Error *er
     return session->target_checkpoint && choose_target(session, err);
 }
 
+/* $XDG_CONFIG_HOME/tenon/lexicon.lua, whether it is there or not. */
+static const char *find_lexicon(Arena *arena)
+{
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    if (config && *config == '/') return arena_printf(arena, "%s/tenon/lexicon.lua", config);
+    if (home && *home) return arena_printf(arena, "%s/.config/tenon/lexicon.lua", home);
+    return NULL;
+}
+
 /* Rules are read first, since they may say where the source lies; but mistakes are told in the
  * order in which a person would look for them: source, target, rules. */
 Session *session_new(const SessionOptions *options, Error *err)
@@ -259,6 +269,7 @@ Session *session_new(const SessionOptions *options, Error *err)
     Session *session = mem_alloc(sizeof *session);
     session->arena = arena_new();
     session->seed = options->seed;
+    session->lexicon_path = find_lexicon(session->arena);
     if (options->model) session->model = arena_strdup(session->arena, options->model);
     if (options->log_preset)
         session->log_preset = arena_strdup(session->arena, options->log_preset);
@@ -365,6 +376,7 @@ static Alignment *align(Session *session, const char *extra, bool *failed, Error
     ScriptOptions options = {.json_folder2 = session->source_folder,
                              .source_path = session->source_file,
                              .model = session->model,
+                             .lexicon_path = session->lexicon_path,
                              .interrupt = interrupt_flag()};
     Script *script = script_new(draft, &options);
     Error problem = {0};

@@ -8,12 +8,13 @@
 #include "loader/align/align.h"
 #include "loader/core/error.h"
 
-typedef enum RulesKind { RULES_FILE, RULES_CODE, RULES_PRESET } RulesKind;
+typedef enum RulesKind { RULES_FILE, RULES_CODE, RULES_PRESET, RULES_AUTO } RulesKind;
 
 /* One -r, -e or --preset of the command line, in order. */
 typedef struct RulesArgument {
     RulesKind kind;
-    const char *text;        /* a path, the code, or the preset's name */
+    const char *text;        /* a path, the code, the preset's name, or what --auto comes to as a
+                                statement */
 } RulesArgument;
 
 typedef struct SessionOptions {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "repl/apply.h"
 #include "repl/editor.h"
 #include "repl/help.h"
 
@@ -32,6 +33,7 @@
     X("filter", filter, "[STATE]", "shows one state: all problems loaded exact renamed cast " \
       "tied filled dropped kept unused missing dtype shape ambiguous")                        \
     X("prompt", prompt, "[TEXT]", "types a line, beginning with TEXT")                        \
+    X("auto", auto, "[likely]", "finds the alignment without rules: auto{} as a line")       \
     X("undo", undo, "", "takes the last line back")                                           \
     X("redo", redo, "", "puts it there again")                                                \
     X("reload", reload, "", "reads the rules files again and aligns")                         \
@@ -372,6 +374,14 @@ static bool run_redo(Ui *ui, const char *argument, Error *err)
     view_say(&ui->view, STYLE_PLAIN, "redone: %s",
              session_line(ui->session, session_line_count(ui->session) - 1));
     return true;
+}
+
+/* As if the line had been typed; undo takes it back. */
+static bool run_auto(Ui *ui, const char *argument, Error *err)
+{
+    if (*argument && strcmp(argument, "likely") != 0)
+        return error_set(err, ERR_USAGE, "auto takes nothing, or likely");
+    return ui_apply_line(ui, *argument ? "auto{accept=\"likely\"}" : "auto{}", err);
 }
 
 /* Reads files whatever their time and size say: a file restored with its old date looks unchanged.

@@ -1,4 +1,5 @@
-/* The rule packs of scripting/rules and the presets of scripting/presets, inside the binary. The
+/* The rule packs of scripting/rules, the presets of scripting/presets and lexicon.lua, inside the
+ * binary. The
  * table is made by embed.sh when tenon is built. */
 #ifndef SCRIPTING_BUNDLED_H
 #define SCRIPTING_BUNDLED_H
@@ -7,7 +8,7 @@
 
 typedef enum BundledKind {
     BUNDLED_PACK,            /* a rule file as any other */
-    BUNDLED_SHARED,          /* what presets share: no preset itself */
+    BUNDLED_SHARED,          /* what presets share, and the lexicon: no preset itself */
     BUNDLED_PRESET           /* what `preset "name"` runs: a chunk that is given its options */
 } BundledKind;
 

@@ -4,7 +4,7 @@
 set -eu
 
 cat <<'END'
-/* Made by scripting/embed.sh from scripting/rules and scripting/presets; not to be edited. */
+/* Made by scripting/embed.sh from scripting/rules, presets and lexicon.lua; not to be edited. */
 #include "scripting/bundled.h"
 
 END
@@ -17,7 +17,7 @@ for file in "$@"; do
                   exit 1 ;;
     esac
     case $file in
-    */presets/shared.lua) kind=SHARED ;;
+    */presets/shared.lua|*/lexicon.lua) kind=SHARED ;;
     */presets/*) kind=PRESET ;;
     *) kind=PACK ;;
     esac

@@ -39,6 +39,7 @@ static void set_limits(Script *script, const ScriptOptions *options)
     if (options && options->json_folder) script->folders[0] = mem_strdup(options->json_folder);
     if (options && options->source_path) script->source_path = mem_strdup(options->source_path);
     if (options && options->model) script->model = mem_strdup(options->model);
+    if (options && options->lexicon_path) script->lexicon_path = mem_strdup(options->lexicon_path);
     if (options && options->json_folder2) script->folders[1] = mem_strdup(options->json_folder2);
 }
 
@@ -73,6 +74,7 @@ void script_free(Script *script)
     free(script->chunks);
     free((char *)script->source_path);
     free((char *)script->model);
+    free(script->lexicon_path);
     free(script->scope);
     text_done(&script->output);
     text_done(&script->scratch);

@@ -37,6 +37,7 @@ struct Script {
     const void *pending;         /* the preset that still waits for its options; NULL: none */
     bool pending_back;           /* it is a pack, by the name under which it goes back */
     const char *source_path, *model;   /* owned; what presets are told; NULL: nothing */
+    char *lexicon_path;          /* owned; the user's; NULL: none */
     const char *busy;            /* the statement that calls back into Lua; none may begin */
     bool grows;                  /* limits are defaults, to be raised for a big source */
     size_t arena_seen;           /* bytes of the draft's arena that are accounted for */

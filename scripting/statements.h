@@ -1,6 +1,6 @@
 /* The functions behind the statements of words.h; statements.c holds those on names and rule
  * text, statements_values.c those that take Lua values, statements_match.c
- * match{…} and tie, statements_resub.c resub, statements_source.c source
+ * match{…} and tie, statements_auto.c auto{…}, statements_resub.c resub, statements_source.c source
  * and alias, statements_groups.c freeze, group and
  * buffers, statements_meta.c meta and meta.keep. */
 #ifndef SCRIPTING_STATEMENTS_H

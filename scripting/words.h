@@ -27,6 +27,8 @@
       "calls a function for every key: nil leaves it, false drops it, text renames it")        \
     X(match, "{\"suffix\" | \"order\" | \"shape\", once=, boundary=, name=, shape=, within=, …}",   \
       "pairs keys with targets by the end of their names, their order, or their shapes")       \
+    X(auto, "{accept=, say=, assume=, order=, lexicon=, context=}",                            \
+      "finds by itself which key is which target; asks where the evidence does not decide")    \
     X(tie, "\"name\", \"name\"", "makes two names one tensor: the first shares the second's values")   \
     X(weight_norm, "\"modules\", {dim=, name=}",                                               \
       "makes the weight of weight_g and weight_v, or of their parametrization")                \

@@ -122,7 +122,8 @@ static void add_step(Text *out, const Step *step)
     const Origin *origin = align_step_origin(step);
     const char *slash = origin && origin->file ? strrchr(origin->file, '/') : NULL;
     if (origin && origin->file)
-        text_addf(out, "%s:%d ", slash ? slash + 1 : origin->file, origin->line);
+        text_addf(out, "%s%s", slash ? slash + 1 : origin->file, origin->line ? "" : " ");
+    if (origin && origin->file && origin->line) text_addf(out, ":%d ", origin->line);
     text_add(out, step->what);
 }
 

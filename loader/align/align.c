@@ -90,6 +90,10 @@ Alignment *align_finish(Draft *draft, Error *err)
     list_bindings(alignment);
     list_uses(alignment);
     match_all(alignment);
+    if (!auto_all(alignment, err)) {
+        align_unref(alignment);
+        return NULL;
+    }
     bind_all(alignment);
     close_uses(alignment);
     close_groups(alignment);
@@ -115,6 +119,8 @@ void align_unref(Alignment *alignment)
     free(alignment->bindings);
     free(alignment->matches);
     free(alignment->match_of_key);
+    free(alignment->sure);
+    free(alignment->doubt_of);
     free(alignment->uses);
     free(alignment->use_start);
     free(alignment->use_list);
@@ -188,6 +194,27 @@ const RuleNote *align_note(const Alignment *alignment, size_t index)
 const char *align_saved_name(const Alignment *alignment)
 {
     return draft_saved_name(alignment->draft);
+}
+
+size_t align_doubt_count(const Alignment *alignment)
+{
+    return alignment->doubt_count;
+}
+
+const Doubt *align_doubt(const Alignment *alignment, size_t index)
+{
+    return &alignment->doubts[index];
+}
+
+const struct Bundle *align_bundles(const Alignment *alignment, size_t *count)
+{
+    *count = alignment->bundle_count;
+    return alignment->bundles;
+}
+
+bool align_is_automatic(const Alignment *alignment)
+{
+    return alignment->automatic;
 }
 
 size_t align_saying_count(const Alignment *alignment)
@@ -323,9 +350,13 @@ static bool is_unused_open(const Alignment *alignment)
 /* Wrong rules come first: what they say about the files means nothing. */
 int align_exit(const Alignment *alignment)
 {
+    bool differs = false;
     if (alignment->rule_errors || align_collision_count(alignment)) return 2;
-    for (size_t i = 0; i < alignment->count; i++)
-        if (bind_is_open(alignment->bindings[i].status) && !alignment->bindings[i].covered)
-            return 1;
-    return alignment->unexpected || is_unused_open(alignment);
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        if (!bind_is_open(binding->status) || binding->covered) continue;
+        if (binding->doubt) return 3;
+        differs = true;
+    }
+    return differs || alignment->unexpected || is_unused_open(alignment);
 }

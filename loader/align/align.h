@@ -30,6 +30,20 @@ const char *bind_word(BindStatus status);
 const char *use_word(UseStatus status);
 const char *how_word(How how);               /* NULL for HOW_NONE */
 
+/* Targets that automatic alignment leaves open, and what would settle them. */
+typedef struct Doubt {
+    const char *const *sources;  /* [source_count] the candidates, folded as in reports */
+    size_t source_count;
+    const char *const *targets;  /* [target_count] likewise */
+    size_t target_count;
+    const float *scores;         /* [source_count × target_count], row by row; 0 = impossible */
+    size_t tensors;              /* targets that an answer settles */
+    const char *ask;             /* the question, as --say is given: "attention.output=?" */
+    const char *say;             /* a whole answer, the likelier one; NULL */
+    bool likely;                 /* one pair that --accept likely takes */
+    bool open;                   /* some target of it is ambiguous and not covered */
+} Doubt;
+
 /* What becomes of one target tensor. Strings and lists lie in the alignment's arena. */
 typedef struct Binding {
     const char *name;            /* the target key */
@@ -59,6 +73,7 @@ typedef struct Binding {
     const char *suggest;         /* a rule line that would settle it; NULL = none */
     const struct Binding *tied_to;   /* TIED, and FILLED or KEPT like another one: the binding
                                     that it shares storage with; NULL = none */
+    const Doubt *doubt;          /* AMBIGUOUS (or settled otherwise) for want of an answer; NULL */
     bool turned;                 /* its format tells that the offer's axes stand in another order,
                                     and suggest begins by turning them */
 } Binding;
@@ -83,10 +98,12 @@ typedef struct Summary {
 
 typedef struct Alignment Alignment;
 
-/* Closes the draft: binds names, applies keep_target, fills, ties of the target, policy and
- * expect, in this order. The Alignment takes the draft over (and frees it, also when it fails);
- * source and target are ref'd. Fails only on an unmet condition that is no ledger state (no
- * container).
+/* Closes the draft: match{}, auto{}, names, keep_target, fills, ties of the target, policy and
+ * expect, in this order. A target in doubt (auto{}) is like a missing one for fills, ties and
+ * policy; where none of them gives it a value it is AMBIGUOUS, and expect{missing=…} covers it.
+ * The Alignment takes the draft over (and frees it, also when it fails); source and target are
+ * ref'd. Fails only on an unmet condition that is no ledger state (no
+ * container), or when it was interrupted (auto{}).
  *
  * Once an expect{} is there, the ledger must be what it says: a difference that it does not
  * name (unused tensors among them), a pattern that covers nothing and another number of loaded
@@ -108,6 +125,13 @@ size_t align_collision_count(const Alignment *alignment);
 const Collision *align_collision(const Alignment *alignment, size_t index);
 size_t align_note_count(const Alignment *alignment);
 const RuleNote *align_note(const Alignment *alignment, size_t index);
+/* The doubts of automatic alignment, the one that settles most first. */
+size_t align_doubt_count(const Alignment *alignment);
+const Doubt *align_doubt(const Alignment *alignment, size_t index);
+/* What automatic alignment found and carried out, in the target's order. */
+const struct Bundle *align_bundles(const Alignment *alignment, size_t *count);
+/* Whether auto{} was asked for. */
+bool align_is_automatic(const Alignment *alignment);
 /* The bindings a source tensor went into: indexes into align_binding, in order. */
 const uint32_t *align_uses_of(const Alignment *alignment, size_t source, size_t *count);
 Checkpoint *align_source(const Alignment *alignment);
@@ -145,7 +169,8 @@ bool align_is_misshapen(const Binding *binding);
 bool align_is_missing(const Binding *binding);
 
 /* The exit status (tenon(1)) of what the ledger says: 0 complete, 1 differences remain, 2 a rule is
- * in error (collision, error note), 3 ties. */
+ * in error (collision, error note), 3 ties remain, whatever other differences there are beside
+ * them: an answer may settle those as well. */
 int align_exit(const Alignment *alignment);
 
 /* Rows that say what a binding went through, oldest first: fills steps[] up to n, returns how

@@ -65,13 +65,17 @@ static void add_reason(Binder *binder, Binding *binding, const char *reason)
                           : reason;
 }
 
-/* The value that the target file itself has for a tensor; NULL for schemas and opaque ones. */
-static const Expr *own_value(Binder *binder, const Tensor *target)
+const Expr *align_own(const Alignment *alignment, const Tensor *target)
 {
     if (!target || !target->storage || !target->dims) return NULL;
     if (target->encoding && target->encoding->opaque) return NULL;
-    const Expr *own = expr_target(binder->arena, target);
+    const Expr *own = expr_target(alignment->arena, target);
     return expr_has_data(own, NULL) ? own : NULL;
+}
+
+static const Expr *own_value(const Binder *binder, const Tensor *target)
+{
+    return align_own(binder->alignment, target);
 }
 
 /* The target's value stays; what was offered (or NULL) is remembered. */
@@ -227,7 +231,15 @@ static const Expr *find_fit(const Expr *expr)
 static How how_of(const DraftKey *key)
 {
     if (!key->step) return HOW_EXACT;
+    if (origin_is_auto(key->step->origin)) return HOW_AUTO;
     return origin_is_bundled(key->step->origin) ? HOW_PRESET : HOW_RULE;
+}
+
+/* Of what was found without a rule. */
+static void set_confidence(const Binder *binder, Binding *binding)
+{
+    const Alignment *alignment = binder->alignment;
+    if (alignment->sure) binding->confidence = alignment->sure[binding - alignment->bindings];
 }
 
 /* A target, or without one a key, and the value that goes by its name. With fit(0) a
@@ -252,6 +264,7 @@ static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
             binding->status = BIND_LOADED;
             binding->expr = expr;
             if (!binding->how) binding->how = how_of(key);
+            if (binding->how == HOW_AUTO) set_confidence(binder, binding);
         }
     } else if (find_fit(expr)) {
         refuse(binder, binding, BIND_SHAPE, expr,
@@ -468,6 +481,7 @@ void bind_all(Alignment *alignment)
         tie_fills(alignment);
     }
     tie_by_rules(alignment);
+    if (alignment->doubt_of) auto_mark(alignment);
     tie_notes(alignment);
     note_idle(&binder);
     free(binder.leaves);

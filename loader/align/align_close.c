@@ -160,7 +160,8 @@ static void report_idle(Alignment *alignment, const Expect *expect, const char *
                                      pattern_text(patterns[i])));
 }
 
-/* Covers the open bindings of one kind that the patterns name. */
+/* Covers the open bindings of one kind that the patterns name; what is in doubt has no value, as
+ * what is missing. */
 static void cover_bindings(Alignment *alignment, const Expect *expect, BindStatus status,
                            const Pattern **patterns, size_t n)
 {
@@ -168,7 +169,9 @@ static void cover_bindings(Alignment *alignment, const Expect *expect, BindStatu
     size_t *hits = mem_alloc(n * sizeof *hits);
     for (size_t i = 0; i < alignment->count; i++) {
         Binding *binding = &alignment->bindings[i];
-        if (binding->status == status && covers(patterns, n, hits, binding->name, NULL))
+        const bool doubt = status == BIND_MISSING && binding->status == BIND_AMBIGUOUS &&
+                           binding->doubt;
+        if ((binding->status == status || doubt) && covers(patterns, n, hits, binding->name, NULL))
             binding->covered = true;
     }
     report_idle(alignment, expect, bind_word(status), patterns, n, hits);

@@ -1,5 +1,6 @@
 /* The inside of an Alignment, for the files that make one: align.c (the object), align_bind.c
- * (every target's state), align_match.c (which key a target gets), align_tie.c (targets that
+ * (every target's state), align_match.c (which key a target gets), align_auto.c
+ * (what is found without a rule), align_tie.c (targets that
  * share memory), align_close.c (sources, expect, sums), optimizer.c (what follows the weights),
  * suggest.c (what would help). */
 #ifndef LOADER_ALIGN_ALIGN_PARTS_H
@@ -39,6 +40,14 @@ struct Alignment {
     bool unexpected;             /* expect{} was not met */
     const struct ParamGroups *groups;    /* in the arena; NULL: nothing is said about them */
     const struct OptimizerMove *optimizer;   /* what optimizer{…} comes to; NULL: there is none */
+    const struct Bundle *bundles;    /* in the arena, [bundle_count]: what auto{} carried out */
+    size_t bundle_count;
+    float *sure;                 /* owned, [count], with auto{}: the confidence of what it bound; 0:
+                                    it did not */
+    Doubt *doubts;               /* in the arena, [doubt_count] */
+    size_t doubt_count;
+    uint32_t *doubt_of;          /* owned, [count], with auto{}: 1 + index of doubts; 0 = none */
+    bool automatic;              /* auto{} was asked for */
     bool another_size;           /* shapes differ as those of another architecture size do */
 };
 
@@ -48,6 +57,16 @@ void match_all(Alignment *alignment);
 const DraftKey *match_key(const Alignment *alignment, size_t index);
 /* The target that the index-th key goes to, or the first of several; NULL = none. */
 const Binding *match_target(const Alignment *alignment, size_t key);
+
+/* The value that the target file itself has for a tensor; NULL for schemas and opaque ones. */
+const Expr *align_own(const Alignment *alignment, const Tensor *target);
+/* Whether a key has another history than changes which a whole source goes through (strip, keep,
+ * prefix …): a rule was written for it. */
+bool key_is_ruled(const DraftKey *key);
+/* Carries out auto{…}: bundles become keys of the draft. False when it was interrupted. */
+bool auto_all(Alignment *alignment, Error *err);
+/* Targets in doubt that have no value become ambiguous; those that have one are no longer. */
+void auto_mark(Alignment *alignment);
 
 /* Sets status, value and reason of every binding; the names map is there already. */
 void bind_all(Alignment *alignment);

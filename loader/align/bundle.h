@@ -26,4 +26,16 @@ typedef struct Bundle {
     const char *why;             /* for people: what it rests on; NULL = nothing to say */
 } Bundle;
 
+/* The bundle as a line of rule text, names quoted where they must be; of long lists the first names
+ * and how many they are. For people, and `what` of its steps. */
+void bundle_show(const Bundle *bundle, Text *out);
+
+/* Carries bundles out, all at once, so that names which cross are no collision. A key that is in
+ * none stays; one whose name a bundle makes, and which is in none, is left unused under no name.
+ * `done`, [n], receives which were carried out: a bundle that names a key that is not there (or
+ * one that stands for a collision), that makes a name which another one has made, or whose result
+ * is not of its target's shape changes nothing and leaves a note. */
+bool draft_bundles(Draft *draft, Origin origin, const Bundle *bundles, size_t n, bool *done,
+                   Error *err);
+
 #endif

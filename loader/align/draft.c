@@ -190,8 +190,15 @@ void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format
     draft->notes =
         mem_grow(draft->notes, &draft->note_room, draft->note_count + 1, sizeof *draft->notes);
     draft->notes[draft->note_count++] =
-        (RuleNote){level, origin, arena_strdup(draft->arena, text_string(&text)), false};
+        (RuleNote){level, origin, arena_strdup(draft->arena, text_string(&text)), false,
+                   false};
     text_done(&text);
+}
+
+void draft_remark(Draft *draft, Origin origin, const char *text)
+{
+    draft_note(draft, NOTE_INFO, origin, "%s", text);
+    draft->notes[draft->note_count - 1].remark = true;
 }
 
 /* A policy that stood before its collisions leaves nothing to settle: edit_finish has done it,

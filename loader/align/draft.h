@@ -53,6 +53,7 @@ typedef struct RuleNote {
     Origin origin;
     const char *text;        /* one line or several, safe to print */
     bool differs;            /* ERROR: the rules are fine and the files differ: exit 1 */
+    bool remark;             /* INFO: of automatic alignment, and no fault of a rule */
 } RuleNote;
 
 typedef enum ShapePolicy { SHAPE_ERROR, SHAPE_SKIP, SHAPE_FIT } ShapePolicy;
@@ -233,6 +234,9 @@ const OptimizerRule *draft_optimizer(const Draft *draft);        /* NULL: none *
 Later *draft_later(Draft *draft);                                /* to be added to */
 void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* What automatic alignment has to say of the whole. */
+void draft_remark(Draft *draft, Origin origin, const char *text);
 
 /* The script is done: makes sure of the container and lets a policy{collide="last"} that came
  * late settle the collisions before it (the loser is dropped, with a Step that says so).

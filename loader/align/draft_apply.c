@@ -72,6 +72,20 @@ static bool is_splitting(OpKind kind)
     return kind == OP_SPLIT || kind == OP_UNSTACK;
 }
 
+const char *show_part(Draft *draft, const Op *ops, size_t n, size_t part)
+{
+    if (!n) return NULL;
+    Text out = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (i) text_add(&out, ", ");
+        op_show(&ops[i], &out);
+        if (is_splitting(ops[i].kind)) text_addf(&out, "[%zu]", part);
+    }
+    const char *shown = arena_strdup(draft->arena, text_string(&out));
+    text_done(&out);
+    return shown;
+}
+
 /* The ops as steps show them; `part` counts the results where an op split. With split(3) part 1
  * is "split(3)[1]". Each text is made once for a rule, however many layers it is applied to. */
 static const char *show_ops(RuleRun *run, size_t index, size_t part)
@@ -81,15 +95,10 @@ static const char *show_ops(RuleRun *run, size_t index, size_t part)
     if (!has_op(rule, OP_SPLIT) && !has_op(rule, OP_UNSTACK)) part = 0;
     OpsTexts *texts = &run->texts[index];
     while (texts->count <= part) {
-        Text out = {0};
-        for (size_t i = 0; i < rule->op_count; i++) {
-            if (i) text_add(&out, ", ");
-            op_show(&rule->ops[i], &out);
-            if (is_splitting(rule->ops[i].kind)) text_addf(&out, "[%zu]", texts->count);
-        }
         texts->items = mem_grow(texts->items, &texts->room, texts->count + 1, sizeof(char *));
-        texts->items[texts->count++] = arena_strdup(run->draft->arena, text_string(&out));
-        text_done(&out);
+        texts->items[texts->count] =
+            show_part(run->draft, rule->ops, rule->op_count, texts->count);
+        texts->count++;
     }
     return texts->items[part];
 }
@@ -107,22 +116,6 @@ static void add_output(RuleRun *run, uint32_t place, DraftKey key, const char *f
     run->last[place] = number;
 }
 
-/* The names of the sources as one text: that of a step's origin. "q.w, k.w, v.w", or for many
- * "experts.0.w, … (64 keys)". */
-static const char *join_sources(RuleRun *run, const Application *application)
-{
-    enum { SHOWN = 4 };
-    size_t n = application->key_count;
-    if (n == 1) return application->keys[0]->name;
-    Text out = {0};
-    for (size_t i = 0; i < n && (n <= SHOWN || i < 1); i++)
-        text_addf(&out, "%s%s", i ? ", " : "", application->keys[i]->name);
-    if (n > SHOWN) text_addf(&out, ", … (%zu keys)", n);
-    const char *joined = arena_strdup(run->draft->arena, text_string(&out));
-    text_done(&out);
-    return joined;
-}
-
 /* Adds the results; they share the history of all their sources. Where a source stands for a
  * collision the results stand for it as well, their value in `last`: the slip is reported once,
  * where it happened, not again by every rule behind it. */
@@ -132,11 +125,13 @@ static void add_results(RuleRun *run, const Application *application, const Expr
     const Rule *rule = &run->block->rules[application->rule];
     uint32_t collision = 0;
     const Step **before = arena_alloc(run->scratch, application->key_count * sizeof *before);
+    const char **sources = arena_alloc(run->scratch, application->key_count * sizeof *sources);
     for (size_t i = 0; i < application->key_count; i++) {
         before[i] = application->keys[i]->step;
+        sources[i] = application->keys[i]->name;
         if (!collision) collision = application->keys[i]->collision;
     }
-    const char *from = join_sources(run, application);
+    const char *from = join_names(run->draft, sources, application->key_count);
     for (size_t i = 0; i < n; i++) {
         const char *ops = show_ops(run, application->rule, i);
         DraftKey key = {.name = names[i], .collision = collision};

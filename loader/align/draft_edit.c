@@ -22,6 +22,19 @@ const Step *step_new(Draft *draft, Origin origin, const char *what, const char *
     return step;
 }
 
+const char *join_names(Draft *draft, const char *const *names, size_t n)
+{
+    enum { SHOWN = 4 };
+    if (n == 1) return names[0];
+    Text out = {0};
+    for (size_t i = 0; i < n && (n <= SHOWN || i < 1); i++)
+        text_addf(&out, "%s%s", i ? ", " : "", names[i]);
+    if (n > SHOWN) text_addf(&out, ", … (%zu keys)", n);
+    const char *joined = arena_strdup(draft->arena, text_string(&out));
+    text_done(&out);
+    return joined;
+}
+
 void edit_begin(Edit *edit, Draft *draft, Origin origin, const char *what)
 {
     *edit = (Edit){.draft = draft, .origin = origin, .what = what};
@@ -195,19 +208,6 @@ static void blame(const Edit *edit, const Meeting *meeting, Collision *collision
         collision->what = key->key.step->what;
         return;
     }
-}
-
-/* Several names as the one a step came from; long lists are cut. */
-static const char *join_names(Draft *draft, const char *const *names, size_t n)
-{
-    enum { SHOWN = 4 };
-    Text out = {0};
-    for (size_t i = 0; i < n && (n <= SHOWN || i < 1); i++)
-        text_addf(&out, "%s%s", i ? ", " : "", names[i]);
-    if (n > SHOWN) text_addf(&out, ", … (%zu keys)", n);
-    const char *joined = arena_strdup(draft->arena, text_string(&out));
-    text_done(&out);
-    return joined;
 }
 
 /* Records the collision and turns the first key of the meeting into what stands for it. The

@@ -1,10 +1,13 @@
 /* The inside of a Draft, for the files that make one: draft.c (the object, what it hands out),
  * draft_container.c (where its keys come from), draft_edit.c (one statement's changes and the
- * collisions they end in), draft_tie.c (tie), draft_preset.c (what presets need),
+ * collisions they end in), draft_bundle.c (bundles), draft_tie.c (tie), draft_preset.c (what
+ * presets need),
  * draft_statements.c (strip, keep …), draft_rules.c and
  * draft_gather.c (rules blocks). */
 #ifndef LOADER_ALIGN_DRAFT_PARTS_H
 #define LOADER_ALIGN_DRAFT_PARTS_H
+
+#include <string.h>
 
 #include "loader/align/draft.h"
 
@@ -48,6 +51,12 @@ struct Draft {
 static inline bool origin_is_bundled(Origin origin)
 {
     return origin.file && has_prefix(origin.file, "preset \"");
+}
+
+/* What automatic alignment does has no file. */
+static inline bool origin_is_auto(Origin origin)
+{
+    return origin.file && !origin.line && strcmp(origin.file, "auto") == 0;
 }
 
 /* The value behind a key: of a collision, that of the last comer. */
@@ -102,6 +111,13 @@ void edit_abandon(Edit *edit);
 /* `before` holds n steps, NULLs among them are left out. Strings are borrowed. */
 const Step *step_new(Draft *draft, Origin origin, const char *what, const char *from,
                      const char *to, const char *ops, const Step *const *before, size_t n);
+
+/* Several names as the one that a step came from; long lists are cut: "q.w, k.w, v.w". In the
+ * arena, or the one name itself. */
+const char *join_names(Draft *draft, const char *const *names, size_t n);
+/* What ops look like in a step, of the part-th result where one of them splits: "split(3)[1]". In
+ * the arena; NULL for none. */
+const char *show_part(Draft *draft, const Op *ops, size_t n, size_t part);
 
 /* Without a target: the aliases that tie(…) names become keys. */
 bool tie_keys(Draft *draft, Error *err);

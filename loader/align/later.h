@@ -109,6 +109,8 @@ typedef struct Later {
     size_t alias_count, alias_room;
     TieRule *ties;
     size_t tie_count, tie_room;
+    const struct AutoRule *automatic;    /* what auto{…} says (auto_rule.h), several put together;
+                                            in the draft's arena; NULL: there is none */
 } Later;
 
 void later_done(Later *later);

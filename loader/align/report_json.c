@@ -2,7 +2,7 @@
  * said in full at put_entry.
  *
  *   {"version":1, "tool":…, "source":{…}, "target":{…}|null, "rules":[{"file":…}], "summary":{…},
- *    "entries":[…], "source_entries":[…], "ties":[], "collisions":[…], "rule_notes":[…],
+ *    "entries":[…], "source_entries":[…], "ties":[…], "collisions":[…], "rule_notes":[…],
  *    "optimizer":{…}|null, "output":{…}|null, ["log":"…",] "exit":0} */
 #include <stdlib.h>
 
@@ -11,7 +11,7 @@
 
 /* ---- members of one kind ---- */
 
-/* "fix.lua:3", or null. */
+/* "fix.lua:3", or null; "auto" for what automatic alignment did. */
 static void put_origin(JsonWriter *writer, const char *key, const Origin *origin)
 {
     json_key(writer, key);
@@ -20,7 +20,8 @@ static void put_origin(JsonWriter *writer, const char *key, const Origin *origin
         return;
     }
     Text text = {0};
-    text_addf(&text, "%s:%d", origin->file, origin->line);
+    text_add(&text, origin->file);
+    if (origin->line) text_addf(&text, ":%d", origin->line);
     json_string(writer, text_string(&text));
     text_done(&text);
 }
@@ -121,6 +122,12 @@ static void put_steps(const Binding *binding, JsonWriter *writer)
     if (steps != few) free(steps);
 }
 
+/* A float as people would write it: 0.52, not 0.5199999809265137. */
+static double round_score(float score)
+{
+    return (double)(int)(score * 1000 + 0.5f) / 1000;
+}
+
 /* One target. Fields that have nothing to say are null; reason and suggest are left out. Plans say
  * more behind.
  *
@@ -146,7 +153,7 @@ static void put_entry(const Binding *binding, const ReportPlan *plan, JsonWriter
                                                : NULL);
     put_steps(binding, writer);
     json_key(writer, "confidence");
-    json_float(writer, (double)binding->confidence);
+    json_float(writer, round_score(binding->confidence));
     if (offer) put_shape(writer, "source_shape", offer->unknown ? NULL : offer->dims, offer->rank);
     if (offer && offer->layout)
         json_put_text(writer, "source_layout", layout_name((Layout)offer->layout));
@@ -186,6 +193,46 @@ static void put_entries(const Alignment *alignment, const ReportPlan *plan,
 
 /* ---- rules and output ---- */
 
+static void put_names(JsonWriter *writer, const char *key, const char *const *names, size_t n)
+{
+    json_key(writer, key);
+    json_list(writer);
+    for (size_t i = 0; i < n; i++) json_string(writer, names[i]);
+    json_end(writer);
+}
+
+/* What automatic alignment leaves to the user: candidates as folded names, a row of scores for each
+ * source, how many targets an answer settles. With "waived" nothing of it stands in the way. */
+static void put_ties(const Alignment *alignment, JsonWriter *writer)
+{
+    json_key(writer, "ties");
+    json_list(writer);
+    for (size_t i = 0; i < align_doubt_count(alignment); i++) {
+        const Doubt *doubt = align_doubt(alignment, i);
+        json_map(writer);
+        put_names(writer, "sources", doubt->sources, doubt->source_count);
+        put_names(writer, "targets", doubt->targets, doubt->target_count);
+        json_key(writer, "scores");
+        json_list(writer);
+        for (size_t j = 0; j < doubt->source_count; j++) {
+            json_list(writer);
+            for (size_t k = 0; k < doubt->target_count; k++)
+                json_float(writer, round_score(doubt->scores[j * doubt->target_count + k]));
+            json_end(writer);
+        }
+        json_end(writer);
+        json_put_uint(writer, "tensors", doubt->tensors);
+        json_put_text(writer, "ask", doubt->ask);
+        json_put_text(writer, "say", doubt->say);
+        json_key(writer, "likely");
+        json_bool(writer, doubt->likely);
+        json_key(writer, "waived");
+        json_bool(writer, !doubt->open);
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
 /* Collisions and notes, in the order in which they were made. Both lists are there when they
  * are empty, too; "after" is the statement or rule that made keys meet. */
 static void put_problems(const Alignment *alignment, JsonWriter *writer)
@@ -219,7 +266,7 @@ static void put_problems(const Alignment *alignment, JsonWriter *writer)
     json_end(writer);
 }
 
-/* One object and a newline. "ties" has its place in the layout and stands empty. */
+/* One object and a newline. */
 void report_json(const Alignment *alignment, const ReportOptions *options, Text *out)
 {
     JsonWriter *writer = json_writer_new(out, false);
@@ -227,9 +274,7 @@ void report_json(const Alignment *alignment, const ReportOptions *options, Text 
     put_head(alignment, options, writer);
     put_summary(alignment, writer);
     put_entries(alignment, options->plan, writer);
-    json_key(writer, "ties");
-    json_list(writer);
-    json_end(writer);
+    put_ties(alignment, writer);
     put_problems(alignment, writer);
     report_json_optimizer(alignment, writer);
     report_json_groups(alignment, writer);

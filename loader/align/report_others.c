@@ -10,11 +10,11 @@ enum { COMMENT_COLUMN = 41, OBJECTS_MAX = 6 };
 
 /* ---- Ambiguous ---- */
 
-/* Ambiguous for another reason than a collision, which has a section of its own. */
+/* Ambiguous for another reason than a collision or a tie, which have sections of their own. */
 static bool is_guess(const Binding *binding)
 {
     return binding->status == BIND_AMBIGUOUS && !binding->covered && binding->reason &&
-           strcmp(binding->reason, "collision") != 0;
+           !binding->doubt && strcmp(binding->reason, "collision") != 0;
 }
 
 /* Every one by name: a guess must be settled by somebody, one after the other. */
@@ -127,19 +127,24 @@ static void report_notes(Reporter *reporter)
 {
     size_t count = align_note_count(reporter->alignment);
     bool errors = false;
-    for (size_t i = 0; i < count; i++)
+    size_t remarks = 0;
+    for (size_t i = 0; i < count; i++) {
         errors = errors || align_note(reporter->alignment, i)->level == NOTE_ERROR;
-    if (!count) return;
+        remarks += align_note(reporter->alignment, i)->remark;
+    }
+    if (count == remarks) return;
     page_section(&reporter->page, errors);
     for (int level = NOTE_ERROR; level >= NOTE_INFO; level--)
         for (size_t i = 0; i < count; i++)
-            if ((int)align_note(reporter->alignment, i)->level == level)
+            if ((int)align_note(reporter->alignment, i)->level == level &&
+                !align_note(reporter->alignment, i)->remark)
                 add_note(reporter, align_note(reporter->alignment, i));
 }
 
 /* From what hinders most to what is good to know. */
 void report_rules(Reporter *reporter)
 {
+    report_doubts(reporter);
     report_ambiguous(reporter);
     report_collisions(reporter);
     report_notes(reporter);

@@ -35,6 +35,7 @@ void report_types(Reporter *reporter);
 void report_missing(Reporter *reporter);
 void report_unused(Reporter *reporter);
 void report_rules(Reporter *reporter);    /* Ambiguous, Collision, Rule problem */
+void report_doubts(Reporter *reporter);   /* Automatic alignment, and what it asks */
 void report_others(Reporter *reporter);   /* Not a tensor, Kept, Filled */
 void report_optimizer(Reporter *reporter);
 void report_groups(Reporter *reporter);

@@ -1,0 +1,108 @@
+-- Words of tensor names that mean the same, for automatic alignment (tenon-rules(5), LEXICON).
+--
+-- General vocabulary: each line says where the spellings come from. Case, dots and underscores do
+-- not count: "q_proj" is q.proj and QProj as well. A text may be in two sets. A line that says two
+-- words are the same is evidence and no proof: shapes, order and the words around still count.
+
+local torch  = "torch.nn, torchvision: names of modules and their attributes"
+local tf     = "TensorFlow, Keras: names of variables"
+local flax   = "flax.linen: names of parameters"
+local hf     = "transformers: names of modules in its models"
+local timm   = "timm: names of modules in its models"
+local llama  = "llama (Meta), as llama.cpp's tensor_mapping.py lists them"
+local gguf   = "gguf: names that llama.cpp's tensor_mapping.py maps the others to"
+local openai = "gpt-2, CLIP, Whisper (OpenAI): names of modules"
+local sd     = "latent-diffusion and diffusers: names of modules"
+local caffe  = "Caffe, Caffe2: names of blobs"
+
+-- the last word of a name
+role {"weight", "kernel", "gamma", "scale", "w", "weights", "depthwise_kernel", from=torch .. "; " .. tf}
+role {"bias", "beta", "b", "offset", "biases", from=torch .. "; " .. tf}
+role {"running_mean", "moving_mean", "mean", from=torch .. "; " .. tf .. "; " .. flax}
+role {"running_var", "moving_variance", "variance", "var", from=torch .. "; " .. tf .. "; " .. flax}
+role {"num_batches_tracked", from=torch}
+
+-- attention
+meaning {"q", "query", "q_proj", "wq", "to_q", "q_lin", "attn_q", "attn_query", "query_proj", from=llama}
+meaning {"k", "key", "k_proj", "wk", "to_k", "k_lin", "attn_k", "attn_key", "key_proj", from=llama}
+meaning {"v", "value", "v_proj", "wv", "to_v", "v_lin", "attn_v", "attn_value", "value_proj", from=llama}
+meaning {"qkv", "in_proj", "c_attn", "query_key_value", "qkv_proj", "wqkv", "attn_qkv", "to_qkv", from=llama .. "; " .. timm}
+meaning {"kv", "key_value", "kv_proj", "to_kv", from=timm}
+meaning {"o_proj", "out_proj", "wo", "to_out", "attn_output", "attention_output_dense", "out_lin",
+         "attn_proj", "self_attention_out_proj", "attn_out", "attn_c_proj", "attention_dense",
+         "self_attention_dense", "attn_resid", "dense_out", from=llama .. "; " .. timm}
+meaning {"q_norm", "attn_q_norm", "query_norm", "q_layernorm", "norm_q", from=llama}
+meaning {"k_norm", "attn_k_norm", "key_norm", "k_layernorm", "norm_k", from=llama}
+meaning {"attn", "attention", "self_attn", "self_attention", "selfattention", "multi_head_attention", "mha", from=hf}
+meaning {"cross_attn", "encoder_attn", "encdecattention", "crossattention", "multihead_attn", from=hf .. "; " .. openai}
+
+-- feed-forward
+meaning {"gate_proj", "w1", "ffn_gate", "gate", "wi_0", from=llama}
+meaning {"up_proj", "w3", "ffn_up", "wi_1", from=llama}
+meaning {"down_proj", "w2", "ffn_down", "output_dense", from=llama}
+meaning {"fc1", "mlp_0", "c_fc", "intermediate_dense", "linear1", "lin1", "mlp_fc1", "pwconv1", "fc_in",
+         "dense_h_to_4h", "wi", "ffn_0", "w_1", from=llama .. "; " .. timm}
+meaning {"fc2", "mlp_2", "mlp_3", "mlp_c_proj", "output_dense", "linear2", "lin2", "mlp_fc2", "pwconv2", "fc_out",
+         "dense_4h_to_h", "ffn_3", "w_2", from=llama .. "; " .. timm}
+meaning {"mlp", "feed_forward", "ffn", "ff", "feedforward", "dense_relu_dense", "densereludense", from=hf}
+meaning {"router", "gate", "ffn_gate_inp", "gate_inp", "primary_router", "router_layer", from=llama}
+meaning {"experts", "expert", "exps", from=llama}
+meaning {"shared_expert", "shared_experts", "shexp", from=llama}
+meaning {"moe", "block_sparse_moe", "mlp", "feed_forward", "ffn", from=llama}
+
+-- norms of a block
+meaning {"input_layernorm", "attention_norm", "attn_norm", "norm1", "ln_1", "layernorm_before", "layer_norm1",
+         "attn_ln", "self_attn_layer_norm", "sa_layer_norm", "pre_attn_norm", "attention_layernorm",
+         "pre_attention_layernorm", "ln1", "layernorm1", from=llama .. "; " .. timm}
+meaning {"post_attention_layernorm", "ffn_norm", "norm2", "ln_2", "layernorm_after", "layer_norm2", "mlp_ln",
+         "final_layer_norm", "attn_output_norm", "pre_mlp_norm", "pre_ff_layernorm", "ff_norm",
+         "feedforward_layernorm", "pre_mlp_layernorm", "mlp_norm", "ln2", "layernorm2", from=llama .. "; " .. timm}
+meaning {"pre_feedforward_layernorm", "ffn_norm", from=llama}
+meaning {"post_feedforward_layernorm", "post_ffw_norm", "post_mlp_layernorm", "post_moe_norm", from=llama}
+meaning {"cross_attn_ln", "encoder_attn_layer_norm", "norm_cross", from=openai .. "; " .. hf}
+meaning {"attention_output_layernorm", "sa_layer_norm", "attn_output_norm", "self_attn_layer_norm", from=llama}
+meaning {"output_layernorm", "output_layer_norm", "layer_output_norm", "final_layer_norm", from=llama}
+
+-- norms, scales, convolutions
+meaning {"norm", "ln", "layernorm", "layer_norm", "bn", "batch_norm", "layrnorm", "ln_f", "ln_final", "output_norm",
+         "batchnorm", "rms_norm", "norm_f", "group_norm", "groupnorm", "batch_normalization", from=torch .. "; " .. hf}
+meaning {"norm", "model_norm", "ln_f", "final_layernorm", "final_layer_norm", "output_norm", "norm_f", "final_norm",
+         "ln_out", "ln_post", from=llama}
+meaning {"conv", "convolution", "conv2d", from=torch .. "; " .. tf}
+meaning {"conv_dw", "dwconv", "depthwise", "depthwise_conv", "dw", "depthwise_conv2d", from=timm}
+meaning {"conv_pw", "pointwise", "pw", "pwconv", from=timm}
+meaning {"gamma", "layer_scale", "ls", "layer_scale_parameter", "lambda", "gamma", from=timm .. "; " .. hf}
+meaning {"downsample", "shortcut", "skip_connection", "conv_shortcut", "skip", "nin_shortcut", from=torch .. "; " .. sd}
+meaning {"se", "squeeze_excitation", "squeeze_excite", from=timm}
+meaning {"conv_reduce", "fc1", "reduce", "squeeze", from=timm}
+meaning {"conv_expand", "fc2", "expand", "excite", from=timm}
+meaning {"stem", "conv_stem", "stem_conv", from=timm}
+meaning {"proj", "projection", "linear", "lin", from=hf}
+
+-- ends of a model
+meaning {"lm_head", "output", "embed_out", "output_layer", "word_embeddings_for_head", from=llama}
+meaning {"head", "classifier", "fc", "heads", "logits", "predictions", from=torch .. "; " .. timm}
+meaning {"embed_tokens", "token_embedding", "tok_embeddings", "token_embd", "wte", "word_embeddings", "embed_in",
+         "token_embeddings", "embeddings_word_embeddings", from=llama .. "; " .. openai}
+meaning {"pos_embed", "position_embeddings", "positional_embedding", "position_embedding", "pos_embedding",
+         "embed_positions", "wpe", "position_embd", "posembed_input", from=llama .. "; " .. timm}
+meaning {"token_type_embeddings", "segment_embeddings", "token_types", from=llama}
+meaning {"cls_token", "class_token", "class_embedding", "cls", from=timm .. "; " .. openai}
+meaning {"patch_embed", "patch_embeddings", "patch_embedding", "conv_proj", from=timm .. "; " .. hf}
+meaning {"visual", "vision_model", "vision", "vision_tower", from=openai .. "; " .. hf}
+meaning {"text", "text_model", "language_model", from=hf}
+meaning {"layers", "blocks", "layer", "blk", "h", "resblocks", "block", from=llama .. "; " .. timm}
+meaning {"pooler", "pool", from=hf}
+meaning {"time_embed", "time_embedding", "temb", from=sd}
+meaning {"emb_layers", "time_emb_proj", from=sd}
+
+-- what stands in front or behind without saying anything
+wrapper "module"
+wrapper "_orig_mod"
+wrapper "_fsdp_wrapped_module"
+wrapper "_checkpoint_wrapped_module"
+wrapper "state_dict"
+wrapper "model_state"
+wrapper "model_state_dict"
+wrapper ".ATTRIBUTES"
+wrapper "VARIABLE_VALUE"

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
+tests/pairs/other, which is always there. Not one tensor may be loaded wrongly; what is not found is
+reported.
+
+  run.py                 what `make check` runs: every pair, and each change of a pair on some of them
+  run.py --all           every change on every pair, and what is left without order, lexicon, context
+  run.py --pair NAME     one pair, with its mistakes and questions in full
+  run.py --scores FILE   besides, the figures as lines of text
+  run.py --selftest      deliberately wrong answers, which have to be found
+
+Speaks TAP; needs nothing but Python's standard library.
+"""
+import argparse
+import glob
+import gzip
+import json
+import os
+import random
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import mutations
+import real
+import scoring
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PRECISION = 0.999                # of everything that is loaded
+ABLATIONS = {"no order": "auto{order=false}", "no lexicon": "auto{lexicon=false}",
+             "no context": "auto{context=false}"}
+
+
+def turned(pair):
+    """The square matrices that must be transposed: those of pairs that say so in their names."""
+    if "turned" in pair:
+        return pair
+    squares = {one["key"] for one in pair["source"]["tensors"]
+               if len(one["shape"]) == 2 and one["shape"][0] == one["shape"][1]}
+    every = "_T" in pair["name"]
+    pair["turned"] = {t for s, t in pair["truth"] if s in squares and (every or s == "text_projection")}
+    return pair
+
+
+def shared_pairs():
+    return [turned(scoring.load(path)) for path in sorted(glob.glob(os.path.join(scoring.SHARED, "pairs", "*.json")))]
+
+
+def other_pairs():
+    out = []
+    for path in sorted(glob.glob(os.path.join(HERE, "other", "*.json.gz"))):
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            pair = json.load(file)
+        if "turned" in pair and pair["turned"] is not None:
+            pair["turned"] = set(pair["turned"])
+        out.append(pair)
+    return out
+
+
+class Tap:
+    def __init__(self, scores):
+        self.number = self.failures = 0
+        self.scores = scores
+
+    def test(self, name, problem=None):
+        self.number += 1
+        self.failures += problem is not None
+        print(f"{'not ok' if problem else 'ok'} {self.number} - {name}")
+        for line in (problem or "").splitlines():
+            print("# " + line)
+        sys.stdout.flush()
+
+    def figures(self, text):
+        print("# " + text)
+        if self.scores:
+            self.scores.write(text + "\n")
+            self.scores.flush()
+
+
+def show(score):
+    return (f"precision {100 * score.precision:.2f} % ({score.wrong} wrong)  recall {100 * score.recall:.1f} % "
+            f"({score.right} of {score.wanted})  ties {score.ties} ({len(score.asks)} questions)")
+
+
+def attempt(tap, folder, name, pair, *options):
+    """One run, one line of TAP. Nothing may be wrong."""
+    try:
+        score = scoring.judge(pair, scoring.run(folder, pair, *options))
+    except AssertionError as problem:
+        tap.test(name, str(problem))
+        return None
+    problem = "\n".join(score.mistakes[:8]) or None
+    tap.test(f"{name}: {show(score)}", problem)
+    return score
+
+
+def total(tap, what, score):
+    """The sum over pairs; the gate is on it as well."""
+    tap.figures(f"{what}: {score.pairs} pairs, {score.full} fully right, {show(score)}, "
+                f"calibration error {100 * score.calibration():.1f} %")
+    if score.precision < PRECISION:
+        tap.test(f"{what}: precision", f"{100 * score.precision:.3f} % is below {100 * PRECISION:.1f} %")
+
+
+def run_plain(tap, folder, kind, pairs):
+    for label, options in (("default", ("--auto",)), ("likely", ("--auto", "--accept", "likely"))):
+        whole = scoring.Score()
+        for pair in pairs:
+            score = attempt(tap, folder, f"{kind}, {label}: {pair['name']}", pair, *options)
+            if score:
+                whole += score
+        total(tap, f"{kind}, {label}", whole)
+
+
+def run_mutations(tap, folder, kind, pairs, everything):
+    for number, (label, change) in enumerate(mutations.MUTATIONS.items()):
+        whole = scoring.Score()
+        for index, pair in enumerate(pairs):
+            if not everything and (index + number) % 5:
+                continue
+            changed = change(pair, random.Random(f"{label} {pair['name']}"))
+            if changed is None:
+                continue
+            score = attempt(tap, folder, f"{kind}, {label}: {pair['name']}", changed, "--auto")
+            if score:
+                whole += score
+        total(tap, f"{kind}, {label}", whole)
+
+
+def run_ablations(tap, folder, kind, pairs):
+    for label, code in ABLATIONS.items():
+        whole = scoring.Score()
+        for pair in pairs:
+            score = attempt(tap, folder, f"{kind}, {label}: {pair['name']}", pair, "-e", code)
+            if score:
+                whole += score
+        total(tap, f"{kind}, {label}", whole)
+
+
+def run_one(folder, pair):
+    for options in (("--auto",), ("--auto", "--accept", "likely")):
+        report = scoring.run(folder, pair, *options)
+        score = scoring.judge(pair, report)
+        print(pair["name"], " ".join(options), show(score))
+        for mistake in score.mistakes:
+            print("   wrong", mistake)
+        for tie in report["ties"]:
+            print("   tie", tie["tensors"], tie["ask"], tie["sources"][:3], tie["targets"][:3])
+        truth = {}
+        for source, target in pair["truth"]:
+            truth.setdefault(target, []).append(source)
+        for entry in report["entries"]:
+            if entry["status"] not in ("loaded", "tied") and entry["target"] in truth:
+                print("   left", entry["status"], entry["target"], "<-", truth[entry["target"]][:2])
+
+
+def selftest(tap, folder):
+    """A checker that finds nothing wrong in wrong answers is worth nothing."""
+    tensors = [{"key": f"layers.{i}.{n}.weight", "shape": [4, 4]} for i in range(3) for n in ("a", "b")]
+    pair = {"name": "self", "source": {"tensors": tensors}, "target": {"tensors": tensors},
+            "truth": [[one["key"], one["key"]] for one in tensors], "turned": set()}
+    report = scoring.run(folder, pair, "--auto")
+    good = scoring.judge(pair, report)
+    tap.test("equal names are right", None if good.right == 6 and not good.wrong else show(good))
+    swapped = {**pair, "truth": [[pair["truth"][(i + 2) % 6][0], t] for i, (_, t) in enumerate(pair["truth"])]}
+    bad = scoring.judge(swapped, report)
+    tap.test("all of them swapped are wrong", None if bad.wrong == 6 and bad.precision == 0 else show(bad))
+    less = scoring.judge({**pair, "truth": pair["truth"][:-1]}, report)
+    tap.test("what must stay empty and is loaded is wrong", None if less.wrong == 1 else show(less))
+    turn = scoring.judge({**pair, "turned": {tensors[0]["key"]}}, report)
+    tap.test("a square matrix that is not transposed is wrong", None if turn.wrong == 1 else show(turn))
+    more = scoring.judge({**pair, "truth": pair["truth"] + [[tensors[1]["key"], tensors[0]["key"]]]}, report)
+    tap.test("one source of two is wrong", None if more.wrong == 1 else show(more))
+    probe = Tap(None)
+    probe.test = lambda name, problem=None: setattr(probe, "failures", probe.failures + (problem is not None))
+    attempt(probe, folder, "swapped", swapped, "--auto")
+    total(probe, "swapped", bad)
+    tap.test("the gates fail then", None if probe.failures == 2 else f"{probe.failures} of 2 failed")
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--all", action="store_true")
+    arguments.add_argument("--pair")
+    arguments.add_argument("--scores")
+    arguments.add_argument("--selftest", action="store_true")
+    given = arguments.parse_args()
+    shared, other = shared_pairs(), other_pairs()
+    with tempfile.TemporaryDirectory() as folder:
+        if given.pair:
+            for pair in shared + other + real.pairs():
+                if given.pair in pair["name"]:
+                    run_one(folder, pair)
+            return 0
+        scores = open(given.scores, "a", encoding="utf-8") if given.scores else None
+        tap = Tap(scores)
+        selftest(tap, folder)
+        for kind, pairs in (("shared", shared), ("other", other)):
+            if given.selftest:
+                break
+            if not pairs:
+                tap.test(f"{kind} pairs # SKIP no ../shared/pairs beside this clone")
+                continue
+            run_plain(tap, folder, kind, pairs)
+            run_mutations(tap, folder, kind, pairs, given.all)
+            if given.all:
+                run_ablations(tap, folder, kind, pairs)
+        truth = [] if given.selftest else real.pairs()
+        if truth:
+            run_plain(tap, folder, "real files", truth)
+        print(f"1..{tap.number}")
+        return tap.failures > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
