@@ -120,8 +120,26 @@ static bool take_say(Invocation *invocation, const char *text, Error *err)
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
         return error_set(err, ERR_USAGE, "--say: '%s' is no SOURCE=TARGET", text);
+    if (strcmp(equals, "=?") == 0)
+        return error_set(err, ERR_USAGE, "--say: '%s': the question mark stands for an answer",
+                         text);
     if (invocation->automatic.length) text_add(&invocation->automatic, ", ");
     lua_quote(text, strlen(text), &invocation->automatic);
+    return true;
+}
+
+/* A field of auto{…} that is one of a few words. */
+static bool add_word(const Invocation *invocation, OptionId id, const char *field,
+                     const char *words, Text *code, Error *err)
+{
+    const char *value = invocation->value[id];
+    if (!invocation->set[id]) return true;
+    const char *at = strstr(words, value);
+    const size_t n = strlen(value);
+    const bool whole = at && n && (at == words || at[-1] == ' ') && (!at[n] || at[n] == ' ');
+    if (!whole)
+        return error_set(err, ERR_USAGE, "%s: '%s' is none of: %s", options[id].name, value, words);
+    text_addf(code, "%s=\"%s\", ", field, value);
     return true;
 }
 
@@ -134,15 +152,10 @@ static bool add_auto(Invocation *invocation, Error *err)
         return error_set(err, ERR_USAGE, "--auto needs a TARGET to align with");
     Text code = {0};
     text_add(&code, "auto{");
-    if (set[OPT_ACCEPT]) {
-        text_add(&code, "accept=");
-        lua_quote(invocation->value[OPT_ACCEPT], strlen(invocation->value[OPT_ACCEPT]), &code);
-        text_add(&code, ", ");
-    }
-    if (set[OPT_ASSUME]) {
-        text_add(&code, "assume=");
-        lua_quote(invocation->value[OPT_ASSUME], strlen(invocation->value[OPT_ASSUME]), &code);
-        text_add(&code, ", ");
+    if (!add_word(invocation, OPT_ACCEPT, "accept", "likely sure", &code, err) ||
+        !add_word(invocation, OPT_ASSUME, "assume", "torch tf flax", &code, err)) {
+        text_done(&code);
+        return false;
     }
     if (set[OPT_SAY]) text_addf(&code, "say={%s}", text_string(&invocation->automatic));
     text_addc(&code, '}');

@@ -67,7 +67,7 @@ static uint32_t label_start(const Trie *sources, uint32_t node, uint32_t above)
 static uint64_t hash_tensor(uint64_t hash, DType dtype, const int64_t *dims, unsigned rank)
 {
     hash = hash_word(hash, (uint64_t)dtype << 8 | rank);
-    return dims ? hash_bytes(hash, dims, rank * sizeof *dims) : hash_word(hash, 1);
+    return dims ? hash_segment(hash, dims, rank * sizeof *dims) : hash_word(hash, 1);
 }
 
 /* What must be equal for two tensors to be the same row of two equal blocks. */
@@ -97,10 +97,10 @@ static uint64_t hash_child(const Builder *builder, uint64_t hash, const Pair *pa
     const Pair *child = &builder->pairs.nodes[index];
     const TrieNode *target = target_node(builder, child), *source = source_node(builder, child);
     hash = hash_word(hash, (target != NULL) * 2u + (source != NULL));
-    if (target) hash = hash_bytes(hash, target->key + target->from, target->to - target->from);
+    if (target) hash = hash_segment(hash, target->key + target->from, target->to - target->from);
     if (source) {
         uint32_t from = label_start(&builder->pairs.sources, child->source, parent->source);
-        hash = hash_bytes(hash, source->key + from, source->to - from);
+        hash = hash_segment(hash, source->key + from, source->to - from);
     }
     return hash_word(hash, builder->hash[index]);
 }

@@ -17,7 +17,7 @@ uint64_t hash_word(uint64_t hash, uint64_t word)
 }
 
 /* The length goes in first, so that "a","bc" and "ab","c" differ. */
-uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
+uint64_t hash_segment(uint64_t hash, const void *bytes, size_t n)
 {
     const char *p = bytes;
     uint64_t word;
@@ -61,7 +61,7 @@ void trie_done(Trie *trie)
  * "a" in "a/b" are different modules. The two halves are folded, so that all 64 bits count. */
 static uint32_t segment_hash(const Trie *trie, const TrieNode *node)
 {
-    uint64_t hash = hash_bytes(hash_word(trie->seed, node->parent), node->key + node->from,
+    uint64_t hash = hash_segment(hash_word(trie->seed, node->parent), node->key + node->from,
                                node->to - node->from + 1);
     return (uint32_t)(hash ^ hash >> 32);
 }

@@ -52,7 +52,7 @@ bool trie_is_module(const Trie *trie, uint32_t node);
 bool trie_number(const TrieNode *node, uint32_t *number);
 
 /* A seeded hash of bytes, continued from `hash`. */
-uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n);
+uint64_t hash_segment(uint64_t hash, const void *bytes, size_t n);
 uint64_t hash_word(uint64_t hash, uint64_t word);
 
 #endif

@@ -255,6 +255,10 @@ static const char *describe_loaded(Reporter *reporter, const Binding *binding)
     if (binding->status != BIND_LOADED) return NULL;
     const char *what = binding->how == HOW_EXACT ? "same name" : how_word(binding->how);
     const Origin *origin = binding->step ? align_step_origin(binding->step) : NULL;
+    if (binding->how == HOW_AUTO) {          /* it has no line, but may be less than sure */
+        what = arena_printf(reporter->arena, "%s %.2f", what, (double)binding->confidence);
+        origin = NULL;
+    }
     return arena_printf(reporter->arena, "%s%s%s%s", what, origin ? "   " : "",
                         origin ? report_origin(reporter, origin) : "",
                         binding->reason ? arena_printf(reporter->arena, "   %s", binding->reason)
