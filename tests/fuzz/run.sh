@@ -24,7 +24,7 @@ export UBSAN_OPTIONS=print_stacktrace=1
 # Bytes of an input: what a target does takes longer with its length, and says little more.
 longest() {
     case ${1#fuzz_} in
-    rules | script) echo 512 ;;
+    induce | rules | script) echo 512 ;;
     deepspeed | gguf) echo 1536 ;;
     check | dcp | jit | tar | torch | whole) echo 4096 ;;
     *) echo 1024 ;;
