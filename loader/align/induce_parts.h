@@ -148,6 +148,8 @@ enum { COLUMNS_LISTED = FAMILY_NUMBERS_MAX };
  * what is tried before anything else, its columns set. */
 bool formula_solve(const Matrix *matrix, const uint32_t *rows, size_t n, unsigned y, unsigned like,
                    bool plain, const Hints *first, const Hints *hints, Formula *out);
+/* What the formula gives for a row; false: a number too large. */
+bool formula_value(const Formula *formula, const int64_t *row, int64_t *out);
 /* Keeps what was found on at least three different numbers. */
 void hints_add(Hints *hints, const Matrix *matrix, const uint32_t *rows, size_t n,
                const Formula *formula);

@@ -35,8 +35,7 @@ static int64_t divide(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
-/* What the formula gives; false: a number too large. */
-static bool evaluate(const Formula *formula, const int64_t *row, int64_t *out)
+bool formula_value(const Formula *formula, const int64_t *row, int64_t *out)
 {
     int64_t x = row[formula->x], m = formula->m, c = formula->c, product;
     switch (formula->kind) {
@@ -64,7 +63,7 @@ static bool holds(const Sample *sample, unsigned y, const Formula *formula)
     for (size_t i = 0; i < sample->n; i++) {
         const int64_t *row = sample->matrix->cells + sample->rows[i] * sample->matrix->width;
         int64_t value;
-        if (!evaluate(formula, row, &value) || value != row[y]) return false;
+        if (!formula_value(formula, row, &value) || value != row[y]) return false;
     }
     return true;
 }
