@@ -287,7 +287,8 @@ void merge_tails(Inducer *inducer)
     map_init(&candidates.index);
     for (uint32_t i = 0; i < inducer->group_count; i++)
         cut_group(inducer, &candidates, i, &key);
-    qsort(candidates.items, candidates.count, sizeof *candidates.items, compare_candidates);
+    if (candidates.count)
+        qsort(candidates.items, candidates.count, sizeof *candidates.items, compare_candidates);
     for (size_t i = 0; i < candidates.count; i++)
         if (candidates.items[i].count > 1) try_candidate(inducer, &candidates.items[i], &excepted);
     for (size_t i = 0; i < candidates.count; i++) free(candidates.items[i].groups);

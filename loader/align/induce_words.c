@@ -261,7 +261,7 @@ static bool merge_round(Inducer *inducer, MadeList *list, bool within)
     bool *taken = mem_alloc(list->count + 1), changed = false;
     for (uint32_t i = 0; i < list->count; i++)
         if (!list->items[i]->order) find_holes(inducer, &alike, list, i, within);
-    qsort(alike.items, alike.count, sizeof *alike.items, compare_alike);
+    if (alike.count) qsort(alike.items, alike.count, sizeof *alike.items, compare_alike);
     for (size_t i = 0; i < alike.count; i++) {
         const Made *parts[ALIKE_MAX];
         Word words[ALIKE_MAX];
