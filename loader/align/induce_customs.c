@@ -81,6 +81,7 @@ static int compare_seen(const void *a, const void *b)
 static void settle(Custom *custom)
 {
     size_t count = 0;
+    if (!custom->count) return;
     qsort(custom->seen, custom->count, sizeof *custom->seen, compare_seen);
     for (size_t i = 0; i < custom->count; i++) {
         if (count && custom->seen[count - 1].x == custom->seen[i].x) {
