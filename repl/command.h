@@ -28,6 +28,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_ASSUME, "--assume", NULL, "LAYOUT", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: how square kernels of the source lie: torch, tf or flax") \
     X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT, "write the result here") \
     X(OPT_PLAN, "--plan", NULL, "FILE", FOR_ALIGN, "write the plan here, before any data is touched") \
+    X(OPT_EMIT_RULES, "--emit-rules", NULL, "FILE", FOR_ALIGN, "write the rules that the plan stands on here") \
     X(OPT_SOURCE, "--source", NULL, "FILE", FOR_APPLY | FOR_REVERSE, "what the plan is applied to, when it is not where the plan says") \
     X(OPT_TARGET, "--target", NULL, "FILE", FOR_APPLY, "the target that values are kept from, likewise") \
     X(OPT_LOSSY, "--lossy", NULL, NULL, FOR_REVERSE, "leave out what cannot be had back")       \

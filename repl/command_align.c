@@ -12,6 +12,7 @@
 #include "loader/export/groups_file.h"
 #include "loader/export/plan_json.h"
 #include "loader/format/format.h"
+#include "repl/emit_rules.h"
 #include "repl/interrupt.h"
 #include "repl/log_lines.h"
 #include "repl/progress.h"
@@ -29,6 +30,8 @@ typedef struct Run {
     bool written;                /* the output is there, whole */
     CastLosses *losses;          /* owned; [plan->count]; NULL: nobody wants to know */
     bool planned;                /* the plan is */
+    bool emitted;                /* the rules are */
+    size_t emitted_rules;        /* lines of rule text that were added to them */
 } Run;
 
 /* Rivals (model beside ema) are listed; only writing has to be told which one is meant. */
@@ -199,6 +202,16 @@ static void print_log(const Run *run, const Text *lines, bool inferred)
     fputs(note, quiet ? stderr : stdout);
 }
 
+/* Whatever is still open: the rules are what is known by now. */
+static bool save_rules(Run *run, Error *err)
+{
+    const char *path = run->invocation->value[OPT_EMIT_RULES];
+    if (!path) return true;
+    run->emitted = emit_rules(run->session, run->alignment, path, run->invocation->set[OPT_FORCE],
+                              &run->emitted_rules, err);
+    return run->emitted;
+}
+
 /* The report to standard output, as JSON or as text: --quiet leaves out the text only. The status
  * is in the JSON, so it must be settled before. */
 static void print_report(const Run *run, int status)
@@ -236,6 +249,10 @@ static void print_report(const Run *run, int status)
     if (run->planned && talk)
         printf("%splan %s  %zu tensors\n", run->out ? "" : "\n", invocation->value[OPT_PLAN],
                run->plan->count);
+    if (run->emitted && talk)
+        printf("%srules %s  %zu lines for what was found\n",
+               run->out || run->planned ? "" : "\n", invocation->value[OPT_EMIT_RULES],
+               run->emitted_rules);
     if (run->written && run->result.cloned && talk)
         printf("note: %zu tied tensors are written as copies; %s cannot share memory\n",
                run->result.cloned, run->result.format);
@@ -296,6 +313,10 @@ static int finish(Run *run, Error *err)
     bool trouble = status == EXIT_TROUBLE;
     /* a script that failed has set err already */
     if (trouble && !run->failed) explain_trouble(run->alignment, err);
+    if (!trouble && !save_rules(run, err)) {
+        trouble = true;
+        status = EXIT_TROUBLE;
+    }
     if (status == EXIT_COMPLETE && (run->out || run->invocation->set[OPT_PLAN]) &&
         !(settle_container(run, err) && name_output(run, err) && write_all(run, err))) {
         trouble = true;

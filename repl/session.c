@@ -49,6 +49,7 @@ struct Session {
     uint64_t seed;               /* for fills */
     const char *lexicon_path;    /* of the user's words for auto{}; in the arena; NULL: no home */
     const char *model, *log_preset;  /* as in SessionOptions; in the arena */
+    SessionText alone;           /* the only text that is run; text NULL: all are */
     Text output;                 /* what the rules, or the line that was tried, printed */
 };
 
@@ -165,6 +166,9 @@ static bool run_text(Session *session, Script *script, const char *text, size_t 
  * have no file: errors call it ":", which is how they were typed. */
 static bool run_rules(Session *session, Script *script, const char *extra, Error *err)
 {
+    if (session->alone.text)
+        return script_run(script, session->alone.text, session->alone.length, session->alone.name,
+                          err);
     text_clear(&session->output);
     for (size_t i = 0; i < session->rule_count; i++) {
         RulesText *rules = &session->rules[i];
@@ -417,6 +421,33 @@ Alignment *session_try(Session *session, const char *line, Error *err)
 {
     bool failed;
     Alignment *alignment = align(session, line, &failed, err);
+    if (alignment && failed) {
+        align_unref(alignment);
+        return NULL;
+    }
+    return alignment;
+}
+
+bool session_text(const Session *session, size_t index, SessionText *out)
+{
+    if (index < session->rule_count) {
+        const RulesText *rules = &session->rules[index];
+        *out = (SessionText){rules->kind, rules->name, rules->text, rules->length};
+        return true;
+    }
+    index -= session->rule_count;
+    if (index >= session->line_count) return false;
+    const char *line = session->lines[index];
+    *out = (SessionText){RULES_CODE, ":", line, strlen(line)};
+    return true;
+}
+
+Alignment *session_run(Session *session, const char *text, const char *name, Error *err)
+{
+    bool failed;
+    session->alone = (SessionText){RULES_FILE, name, text, strlen(text)};
+    Alignment *alignment = align(session, NULL, &failed, err);
+    session->alone = (SessionText){0};
     if (alignment && failed) {
         align_unref(alignment);
         return NULL;

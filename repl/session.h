@@ -50,6 +50,20 @@ size_t session_rule_files(const Session *session, const char *const **files);
  * The caller owns the reference. */
 Alignment *session_align(Session *session, bool *failed, Error *err);
 
+/* One text of the session's rules, for whoever writes them out. */
+typedef struct SessionText {
+    RulesKind kind;
+    const char *name;        /* path, "-e", "--preset NAME"; ":" for lines made by hand */
+    const char *text;        /* [length] as last read */
+    size_t length;
+} SessionText;
+/* The index-th, in the order in which they run, lines made by hand last; false: there are no
+ * more. */
+bool session_text(const Session *session, size_t index, SessionText *out);
+/* What this text alone would come to, in place of all rules. NULL and an error when it fails. The
+ * caller owns the reference. */
+Alignment *session_run(Session *session, const char *text, const char *name, Error *err);
+
 /* The lines a session adds to its files: one statement each. */
 size_t session_line_count(const Session *session);               /* applied ones */
 const char *session_line(const Session *session, size_t index);

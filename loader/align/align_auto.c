@@ -393,12 +393,25 @@ static void asking_done(Asking *asking)
     free(asking->anchors);
 }
 
+/* Keys change their names when bundles are carried out: whoever writes rules for these needs the
+ * names before. */
+static void remember_keys(Alignment *alignment)
+{
+    alignment->asked_count = draft_count(alignment->draft);
+    const char **names = arena_alloc(alignment->arena,
+                                     (alignment->asked_count + 1) * sizeof *names);
+    for (size_t i = 0; i < alignment->asked_count; i++)
+        names[i] = draft_at(alignment->draft, i)->name;
+    alignment->asked = names;
+}
+
 bool auto_all(Alignment *alignment, Error *err)
 {
     Asking asking = {.alignment = alignment, .draft = alignment->draft,
                      .rule = draft_later(alignment->draft)->automatic};
     if (!asking.rule || !alignment->target) return true;
     alignment->automatic = true;
+    remember_keys(alignment);
     alignment->sure = mem_alloc((alignment->count + 1) * sizeof *alignment->sure);
     list_keys(&asking);
     list_targets(&asking);

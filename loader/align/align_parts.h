@@ -48,6 +48,9 @@ struct Alignment {
     size_t doubt_count;
     uint32_t *doubt_of;          /* owned, [count], with auto{}: 1 + index of doubts; 0 = none */
     bool automatic;              /* auto{} was asked for */
+    const char *const *asked;    /* in the arena, [asked_count]: all keys as they were named when
+                                    auto{} looked at them */
+    size_t asked_count;
     bool another_size;           /* shapes differ as those of another architecture size do */
 };
 

@@ -385,6 +385,10 @@ static void nothing_gives_nothing(void **state)
 {
     (void)state;
     induces("", "a\nb", "");
+    Inducing one;
+    inducing_open(&one, "", "");
+    assert_int_equal(inducing_run(&one)->count, 0);
+    inducing_close(&one);
 }
 
 /* ---- what is handed out ---- */
