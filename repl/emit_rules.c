@@ -142,8 +142,8 @@ static bool write_found(const Alignment *alignment, Text *out, size_t *rules, Er
             good = error_set(err, ERR_INTERNAL, "%zu bundles cannot be said as rules",
                              induction->left_count);
         if (good && induction->count) {
-            text_add(out, "\n-- Found without a rule: how sure it is, how many tensors, and what it "
-                          "rests on.\n");
+            text_add(out, "\n-- Found without a rule: how sure it is, how many tensors, and what "
+                          "it rests on.\n");
             induce_write(induction, note_rule, NULL, out);
             *rules = induction->count;
         }
@@ -204,7 +204,8 @@ bool emit_rules(Session *session, const Alignment *alignment, const char *path, 
     write_title("-- Rules for ", session_source_path(session), &text);
     if (session_target_path(session))
         write_title("--        as ", session_target_path(session), &text);
-    text_add(&text, "-- written by tenon --emit-rules: they come to the same plan without --auto.\n");
+    text_add(&text, "-- written by tenon --emit-rules; they come to the same plan without "
+                    "--auto.\n");
     write_stops(session, alignment, &text);
     write_texts(session, path, &text);
     bool good = atomic_check(path, force, err) && write_found(alignment, &text, rules, err) &&

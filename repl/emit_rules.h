@@ -5,9 +5,9 @@
 
 #include "repl/session.h"
 
-/* Writes the file, whole or not at all; an existing one is refused without `force`. The text is run
- * before it is written: where it does not come to the same values, that is an error. *rules receives
- * how many lines of rule text were added. */
+/* Writes the file, whole or not at all; an existing one is refused without `force`. The text is
+ * run before it is written: where it does not come to the same values, that is an error. *rules
+ * receives how many lines of rule text were added. */
 bool emit_rules(Session *session, const Alignment *alignment, const char *path, bool force,
                 size_t *rules, Error *err);
 
