@@ -17,9 +17,7 @@ static const DraftKey *matched_key(const Alignment *alignment, size_t index)
 
 bool found_is_matched(const Alignment *alignment)
 {
-    for (size_t i = 0; i < alignment->count; i++)
-        if (matched_key(alignment, i)) return true;
-    return false;
+    return alignment->automatic && draft_later(alignment->draft)->match_count > 0;
 }
 
 /* What match{"order"} does where only the number of elements agrees. */

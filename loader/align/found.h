@@ -9,7 +9,7 @@
 
 /* False where nothing was asked for. Lists lie in the arena, names in the alignment's. */
 bool found_collect(const Alignment *alignment, Arena *arena, InduceInput *out);
-/* Whether match{} is among it: a script that has the rules must not match again. */
+/* Whether the script says match{}: with the rules behind it, it would pair other names. */
 bool found_is_matched(const Alignment *alignment);
 
 #endif

@@ -45,7 +45,8 @@ def values(folder, *arguments):
     loaded = {}
     for entry in entries:
         if entry["status"] in ("loaded", "tied", "filled"):
-            loaded[entry["target"]] = [entry.get(key) for key in keys]
+            loaded[entry["target"]] = [entry.get(key) for key in keys if key != "ops"]
+            loaded[entry["target"]].append([op for op in entry["ops"] if op != "copy"])
     return status, loaded
 
 
@@ -55,6 +56,8 @@ def check(folder, name, script):
     if os.path.exists(rules):
         os.remove(rules)
     status, first = values(folder, *script, "--auto", "--emit-rules", "found.lua")
+    if status == 2 and run(folder, *script, "--auto")[0] == 2:
+        return None, 0           # the script is in error: there is no plan
     if not os.path.exists(rules):
         return f"no rules: {first if isinstance(first, str) else status}", 0
     again, second = values(folder, "-r", "found.lua")
