@@ -50,6 +50,7 @@ struct Session {
     const char *lexicon_path;    /* of the user's words for auto{}; in the arena; NULL: no home */
     const char *model, *log_preset;  /* as in SessionOptions; in the arena */
     SessionText alone;           /* the only text that is run; text NULL: all are */
+    bool (*leave)(const char *line);     /* lines that are not run; NULL: all are */
     Text output;                 /* what the rules, or the line that was tried, printed */
 };
 
@@ -175,7 +176,8 @@ static bool run_rules(Session *session, Script *script, const char *extra, Error
         if (!run_text(session, script, rules->text, rules->length, rules->name, err)) return false;
     }
     for (size_t i = 0; i < session->line_count; i++)
-        if (!run_text(session, script, session->lines[i], strlen(session->lines[i]), ":", err))
+        if (!(session->leave && session->leave(session->lines[i])) &&
+            !run_text(session, script, session->lines[i], strlen(session->lines[i]), ":", err))
             return false;
     if (!extra) return true;
     text_clear(&session->output);   /* the line alone is asked */
@@ -416,16 +418,20 @@ Alignment *session_align(Session *session, bool *failed, Error *err)
     return align(session, NULL, failed, err);
 }
 
+/* A ledger without errors in the rules, or none. */
+static Alignment *align_whole(Session *session, const char *extra, Error *err)
+{
+    bool failed;
+    Alignment *alignment = align(session, extra, &failed, err);
+    if (!alignment || !failed) return alignment;
+    align_unref(alignment);
+    return NULL;
+}
+
 /* Files are not read again: the preview of a line must not change what stands before it. */
 Alignment *session_try(Session *session, const char *line, Error *err)
 {
-    bool failed;
-    Alignment *alignment = align(session, line, &failed, err);
-    if (alignment && failed) {
-        align_unref(alignment);
-        return NULL;
-    }
-    return alignment;
+    return align_whole(session, line, err);
 }
 
 bool session_text(const Session *session, size_t index, SessionText *out)
@@ -444,14 +450,17 @@ bool session_text(const Session *session, size_t index, SessionText *out)
 
 Alignment *session_run(Session *session, const char *text, const char *name, Error *err)
 {
-    bool failed;
     session->alone = (SessionText){RULES_FILE, name, text, strlen(text)};
-    Alignment *alignment = align(session, NULL, &failed, err);
+    Alignment *alignment = align_whole(session, NULL, err);
     session->alone = (SessionText){0};
-    if (alignment && failed) {
-        align_unref(alignment);
-        return NULL;
-    }
+    return alignment;
+}
+
+Alignment *session_align_but(Session *session, bool (*leave)(const char *line), Error *err)
+{
+    session->leave = leave;
+    Alignment *alignment = align_whole(session, NULL, err);
+    session->leave = NULL;
     return alignment;
 }
 

@@ -64,6 +64,10 @@ bool session_text(const Session *session, size_t index, SessionText *out);
  * caller owns the reference. */
 Alignment *session_run(Session *session, const char *text, const char *name, Error *err);
 
+/* What the session comes to without the lines that `leave` says. NULL and an error when the rest
+ * fails. The caller owns the reference. */
+Alignment *session_align_but(Session *session, bool (*leave)(const char *line), Error *err);
+
 /* The lines a session adds to its files: one statement each. */
 size_t session_line_count(const Session *session);               /* applied ones */
 const char *session_line(const Session *session, size_t index);

@@ -1,0 +1,47 @@
+/* Marks over a ledger, see align_marks.h. */
+#include "loader/align/align_marks.h"
+
+#include <string.h>
+
+#include "loader/align/align_parts.h"
+#include "loader/align/draft_parts.h"
+
+/* Whether the value is one that a rule, or an equal name, has brought: what was made up or kept may
+ * still get another. */
+static bool is_settled(const Binding *binding)
+{
+    return binding->status == BIND_LOADED || binding->status == BIND_TIED;
+}
+
+/* Dims of a scalar: NULL would mean that they are not known. */
+static const int64_t no_dims[1];
+
+const MarkResult *align_marks(const Alignment *alignment, const Bundle *marks, size_t n,
+                              Arena *arena, Error *err)
+{
+    size_t keys = draft_count(alignment->draft), targets = alignment->count;
+    AutoTensor *from = arena_alloc(arena, (keys + 1) * sizeof *from);
+    AutoTensor *to = arena_alloc(arena, (targets + 1) * sizeof *to);
+    bool *key_settled = arena_alloc(arena, keys + 1);
+    bool *target_settled = arena_alloc(arena, targets + 1);
+    for (size_t i = 0; i < keys; i++) {
+        const DraftKey *key = draft_at(alignment->draft, i);
+        const Binding *binding = match_target(alignment, i);
+        const Expr *value = key_value(key);
+        bool known = value && !value->unknown;
+        from[i] = (AutoTensor){key->name, known ? value->rank ? value->dims : no_dims : NULL,
+                               known ? value->rank : 0, value ? value->dtype : DT_UNKNOWN};
+        key_settled[i] = !key->expr || (binding && is_settled(binding));
+    }
+    for (size_t i = 0; i < targets; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        const Tensor *target = binding->target;
+        const int64_t *dims = target && target->dims ? target->dims : no_dims;
+        bool known = target && target->dims;
+        to[i] = (AutoTensor){binding->name, known ? dims : NULL, known ? target->rank : 0,
+                             binding->dtype};
+        target_settled[i] = is_settled(binding);
+    }
+    const MarkInput input = {marks, n, from, keys, to, targets, key_settled, target_settled};
+    return induce_from_marks(arena, &input, err);
+}
