@@ -1,11 +1,15 @@
 /* What presets are given beyond the rule language: a dict as Python sees it, all keys renamed at
  * once, PyTorch's own comparison, and messages. scripting/presets/shared.lua makes it handier.
  *
- * An entry is a table {name=, at=, tensor=, shape=, class=, key_class=}: `at` and `tensor` where it
- * is a key of the draft; `shape` (a list) of every tensor whose shape is known; `class` is what
- * Python calls the type of what is no tensor. An array of NumPy's is none, to most systems: what
- * tenon knows of it is a table of its own, `array`. */
+ * An entry is a table {name=, at=, dtype=, shape=, class=, key_class=}: `at` and `dtype` where it is
+ * a key of the draft; `shape` (a list) of every tensor whose shape is known; `class` is what Python
+ * calls the type of what is no tensor. An array of NumPy's is none, to most systems: what tenon
+ * knows of it is a table of its own, `array`.
+ *
+ * There may be a million entries on either side, so a table is made only where it must be: equal
+ * shapes are one table, which nobody may change, and a dict comes as Lua keeps it. */
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,13 +23,27 @@
 
 /* ---- entries ---- */
 
-static void push_dims(lua_State *L, const int64_t *dims, unsigned rank)
+/* Kept in the registry under its address: every shape so far, by its bytes. */
+static const char shapes_key;
+
+/* Pushes the one table of that shape; `shapes` is where they are kept. */
+static void push_dims(lua_State *L, int shapes, const int64_t *dims, unsigned rank)
 {
+    lua_pushlstring(L, rank ? (const char *)dims : "", rank * sizeof *dims);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, shapes) == LUA_TTABLE) {
+        lua_remove(L, -2);
+        return;
+    }
+    lua_pop(L, 1);
     lua_createtable(L, (int)rank, 0);
     for (unsigned i = 0; i < rank; i++) {
         lua_pushinteger(L, dims[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    lua_pushvalue(L, -1);
+    lua_insert(L, -3);           /* the table stays below its key and itself */
+    lua_rawset(L, shapes);
 }
 
 /* Raises when the draft has no keys to show; memory lies in its arena, so that it may. */
@@ -46,21 +64,23 @@ static void push_text_field(lua_State *L, const char *field, const char *text)
 }
 
 /* Its values: fields of the table at the top. */
-static void push_values(lua_State *L, Draft *draft, const LoadItem *item)
+static void push_values(lua_State *L, int shapes, Draft *draft, const LoadItem *item)
 {
     if (item->dims) {
-        push_dims(L, item->dims, item->rank);
+        push_dims(L, shapes, item->dims, item->rank);
         lua_setfield(L, -2, "shape");
     }
     const DraftKey *key = item->key_class ? NULL : draft_find(draft, item->name);
     if (!key || !key->expr) return;
     lua_pushinteger(L, (lua_Integer)(key - draft_at(draft, 0)) + 1);
     lua_setfield(L, -2, "at");
-    tensor_push(L, key->expr, key->name);
-    lua_setfield(L, -2, "tensor");
+    if (key->expr->dtype != DT_UNKNOWN) {
+        lua_pushstring(L, dtype_name(key->expr->dtype));
+        lua_setfield(L, -2, "dtype");
+    }
 }
 
-static void push_entry(lua_State *L, Draft *draft, const LoadItem *item)
+static void push_entry(lua_State *L, int shapes, Draft *draft, const LoadItem *item)
 {
     const bool array = item->value_class && strcmp(item->value_class, "numpy.ndarray") == 0;
     lua_createtable(L, 0, 4);
@@ -68,11 +88,30 @@ static void push_entry(lua_State *L, Draft *draft, const LoadItem *item)
     push_text_field(L, "class", item->value_class);
     push_text_field(L, "key_class", item->key_class);
     if (array) lua_createtable(L, 0, 3);
-    if (array || !item->value_class) push_values(L, draft, item);
+    if (array || !item->value_class) push_values(L, shapes, draft, item);
     if (array) lua_setfield(L, -2, "array");
 }
 
-/* open("state_dict", …): the entries of the dict that is come to, and its path. */
+/* Pushes the table of shapes. */
+static int push_shapes(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &shapes_key) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &shapes_key);
+    }
+    return lua_gettop(L);
+}
+
+/* Room in a table for that many elements, where a table can have them. */
+static int size_table(size_t count)
+{
+    return (int)(count < 1u << 24 ? count : 1u << 24);
+}
+
+/* open("state_dict", …): the names of the dict that is come to, in their order, its entries by
+ * name, and its path. Keys that are no text have no name of their own, and may meet. */
 static int open_dict(lua_State *L)
 {
     Script *script = script_of(L);
@@ -91,35 +130,65 @@ static int open_dict(lua_State *L)
         return sandbox_raise(L, "%s", script->error.text);
     script_account(script);
     sandbox_charge(L, 20 * count + 100);
-    lua_createtable(L, (int)(count < 1u << 24 ? count : 1u << 24), 0);
+    const int shapes = push_shapes(L);
+    lua_Integer named = 0;
+    lua_createtable(L, size_table(count), 0);
+    lua_createtable(L, 0, size_table(count));
     for (size_t i = 0; i < count; i++) {
-        push_entry(L, script->draft, &items[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+        push_name(L, items[i].name);
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, shapes + 2) == LUA_TNIL) {
+            lua_pushvalue(L, -2);
+            lua_rawseti(L, shapes + 1, ++named);
+        }
+        lua_pop(L, 1);
+        push_entry(L, shapes, script->draft, &items[i]);
+        lua_rawset(L, shapes + 2);
     }
     push_name(L, path);
-    return 2;
+    return 3;
 }
 
-/* target(): the target's tensors as a list of {name=, shape=, dtype=}; nil without a target. */
+/* target(): names and entries {name=, shape=, dtype=, storage=} of the target's tensors; nothing
+ * without a target. */
 static int list_target(lua_State *L)
 {
     const StateDict *target = draft_target(script_of(L)->draft);
     if (!target) return 0;
-    sandbox_charge(L, 20 * dict_count(target));
-    lua_createtable(L, (int)dict_count(target), 0);
-    for (size_t i = 0; i < dict_count(target); i++) {
+    const size_t count = dict_count(target);
+    const int shapes = push_shapes(L);
+    sandbox_charge(L, 20 * count);
+    lua_createtable(L, size_table(count), 0);
+    lua_createtable(L, 0, size_table(count));
+    for (size_t i = 0; i < count; i++) {
         const Tensor *tensor = dict_at(target, i);
+        push_name(L, tensor->name);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, shapes + 1, (lua_Integer)i + 1);
         lua_createtable(L, 0, 4);
-        push_text_field(L, "name", tensor->name);
+        lua_pushvalue(L, -2);
+        lua_setfield(L, -2, "name");
         if (tensor->dims) {
-            push_dims(L, tensor->dims, tensor->rank);
+            push_dims(L, shapes, tensor->dims, tensor->rank);
             lua_setfield(L, -2, "shape");
         }
         if (tensor->dtype != DT_UNKNOWN) push_text_field(L, "dtype", dtype_name(tensor->dtype));
         lua_pushinteger(L, tensor->storage ? (lua_Integer)tensor->storage->index : -1);
         lua_setfield(L, -2, "storage");
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+        lua_rawset(L, shapes + 2);
     }
+    return 2;
+}
+
+/* tensor(at): the value of a key, to be changed by ops. */
+static int push_tensor(lua_State *L)
+{
+    Draft *draft = ready(L);
+    const lua_Integer at = luaL_checkinteger(L, 1);
+    if (at < 1 || (size_t)at > draft_count(draft)) return 0;
+    const DraftKey *key = draft_at(draft, (size_t)at - 1);
+    if (!key->expr) return 0;
+    tensor_push(L, key->expr, key->name);
     return 1;
 }
 
@@ -218,6 +287,46 @@ static int keep(lua_State *L)
         lua_pop(L, 1);
     }
     return 0;
+}
+
+/* ---- order ---- */
+
+typedef struct Sorted {
+    const char *text;            /* held by the list that is sorted */
+    size_t n;
+    lua_Integer index;           /* in that list */
+} Sorted;
+
+/* As Python orders text: by code points, which are the bytes of UTF-8. */
+static int compare_sorted(const void *left, const void *right)
+{
+    const Sorted *a = left, *b = right;
+    const int order = memcmp(a->text, b->text, a->n < b->n ? a->n : b->n);
+    if (order) return order;
+    return a->n != b->n ? (a->n < b->n ? -1 : 1) : 0;
+}
+
+/* sort(names): a sorted copy. Lua's own sort compares in Lua, which takes seconds for a million. */
+static int sort(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const size_t n = lua_rawlen(L, 1);
+    sandbox_charge(L, 30 * n);
+    Sorted *list = lua_newuserdatauv(L, (n + 1) * sizeof *list, 0);
+    for (size_t i = 0; i < n; i++) {
+        list[i].index = (lua_Integer)i + 1;
+        if (lua_rawgeti(L, 1, list[i].index) != LUA_TSTRING)
+            return sandbox_raise(L, "sort: element %d is no text", (int)i + 1);
+        list[i].text = lua_tolstring(L, -1, &list[i].n);
+        lua_pop(L, 1);
+    }
+    qsort(list, n, sizeof *list, compare_sorted);
+    lua_createtable(L, size_table(n), 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, list[i].index);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
 }
 
 /* ---- PyTorch's comparison ---- */
@@ -469,7 +578,7 @@ static int resub(lua_State *L)
 void preset_push_api(lua_State *L, const char *name, bool dry)
 {
     static const luaL_Reg functions[] = {
-        {"open", open_dict}, {"target", list_target}, {"assign", assign}, {"keep", keep},
+        {"open", open_dict}, {"target", list_target}, {"tensor", push_tensor}, {"assign", assign}, {"keep", keep}, {"sort", sort},
         {"load", load}, {"say", say}, {"value", get_value}, {"repr", repr}, {"resub", resub},
         {"save", save}, {"beside", is_beside}, {"source", set_source}, {"is_folder", is_folder},
         {NULL, NULL},
