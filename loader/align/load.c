@@ -189,8 +189,8 @@ static bool is_forgiven(const Walk *walk, const LoadLocal *local)
 
 static bool is_lazy_class(const char *class)
 {
-    return class && (strcmp(class, LOAD_LAZY_PARAMETER) == 0 ||
-                     strcmp(class, LOAD_LAZY_BUFFER) == 0);
+    return class && (strcmp(class, LOAD_LAZY_MODULE "." LOAD_LAZY_PARAMETER) == 0 ||
+                     strcmp(class, LOAD_LAZY_MODULE "." LOAD_LAZY_BUFFER) == 0);
 }
 
 /* One element for none is taken, as from before 0.4; the other way round it is not. */

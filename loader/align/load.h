@@ -10,10 +10,6 @@
 
 #include "loader/align/align.h"
 
-/* What Python calls the parameters and buffers of lazy modules that have seen no input. */
-#define LOAD_LAZY_PARAMETER "torch.nn.parameter.UninitializedParameter"
-#define LOAD_LAZY_BUFFER "torch.nn.parameter.UninitializedBuffer"
-
 /* One entry of the dict that is loaded, as Python would hold it. */
 typedef struct LoadItem LoadItem;
 struct LoadItem {

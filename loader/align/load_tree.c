@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/align/load.h"
-
 /* What a child is looked up by. The number comes first: a segment may hold anything but a dot. */
 static const char *child_key(LoadTree *tree, uint32_t node, const char *segment, size_t n)
 {
@@ -101,11 +99,13 @@ static void add_local(LoadTree *tree, const char *name, const Tensor *tensor, bo
 }
 
 /* Whether it is a parameter or buffer of a lazy module that has seen no input yet. */
-static bool is_lazy(Arena *arena, const Object *value)
+static bool is_lazy(const Object *value)
 {
-    const char *class = value->kind == OBJ_CALL ? load_class_of(arena, value) : NULL;
-    return class && (strcmp(class, LOAD_LAZY_PARAMETER) == 0 ||
-                     strcmp(class, LOAD_LAZY_BUFFER) == 0);
+    const Object *callable = value->kind == OBJ_CALL && value->call ? value->call->callable : NULL;
+    return callable && callable->kind == OBJ_GLOBAL &&
+           strcmp(callable->global.module, LOAD_LAZY_MODULE) == 0 &&
+           (strcmp(callable->global.name, LOAD_LAZY_PARAMETER) == 0 ||
+            strcmp(callable->global.name, LOAD_LAZY_BUFFER) == 0);
 }
 
 /* In the dict's own order, where it is there: what has no shape yet stands among the tensors. State
@@ -123,7 +123,7 @@ static void take_keys(LoadTree *tree, const StateDict *tensors, const Object *no
             if (value->kind == OBJ_TENSOR) {
                 const Tensor *tensor = others ? NULL : dict_find(tensors, name);
                 if (tensor) add_local(tree, name, tensor, false);
-            } else if (others ? has_suffix(name, "_extra_state") : is_lazy(tree->arena, value)) {
+            } else if (others ? has_suffix(name, "_extra_state") : is_lazy(value)) {
                 add_local(tree, name, NULL, !others);
             }
         }

@@ -6,6 +6,11 @@
 
 #include "loader/tensor/dict.h"
 
+/* What Python calls the parameters and buffers of lazy modules that have seen no input. */
+#define LOAD_LAZY_MODULE "torch.nn.parameter"
+#define LOAD_LAZY_PARAMETER "UninitializedParameter"
+#define LOAD_LAZY_BUFFER "UninitializedBuffer"
+
 enum { LOAD_NO_NODE = 0xFFFFFFFFu };
 
 typedef struct LoadNode {
