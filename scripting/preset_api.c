@@ -1,31 +1,44 @@
 /* What presets are given beyond the rule language: a dict as Python sees it, all keys renamed at
  * once, PyTorch's own comparison, and messages. scripting/presets/shared.lua makes it handier.
  *
- * An entry is a table {name=, at=, tensor=, shape=, class=, key_class=}: `at` and `tensor` where it
+ * An entry is a table {name=, at=, dtype=, shape=, class=, key_class=}: `at` and `dtype` where it
  * is a key of the draft; `shape` (a list) of every tensor whose shape is known; `class` is what
  * Python calls the type of what is no tensor. An array of NumPy's is none, to most systems: what
- * tenon knows of it is a table of its own, `array`. */
-#include <limits.h>
+ * tenon knows of it is a table of its own, `array`.
+ *
+ * There may be a million entries on either side, so a table is made only where it must be: equal
+ * shapes are one table, which nobody may change, and a dict comes as Lua keeps it. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include <lauxlib.h>
 
 #include "loader/align/load.h"
-#include "loader/align/regex.h"
-#include "loader/format/format.h"
 #include "scripting/preset.h"
 #include "scripting/statements.h"
 
 /* ---- entries ---- */
 
-static void push_dims(lua_State *L, const int64_t *dims, unsigned rank)
+/* Kept in the registry under its address: every shape so far, by its bytes. */
+static const char shapes_key;
+
+/* Pushes the one table of that shape; `shapes` is where they are kept. */
+static void push_dims(lua_State *L, int shapes, const int64_t *dims, unsigned rank)
 {
+    lua_pushlstring(L, rank ? (const char *)dims : "", rank * sizeof *dims);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, shapes) == LUA_TTABLE) {
+        lua_remove(L, -2);
+        return;
+    }
+    lua_pop(L, 1);
     lua_createtable(L, (int)rank, 0);
     for (unsigned i = 0; i < rank; i++) {
         lua_pushinteger(L, dims[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    lua_pushvalue(L, -1);
+    lua_insert(L, -3);           /* the table stays below its key and itself */
+    lua_rawset(L, shapes);
 }
 
 /* Raises when the draft has no keys to show; memory lies in its arena, so that it may. */
@@ -46,21 +59,23 @@ static void push_text_field(lua_State *L, const char *field, const char *text)
 }
 
 /* Its values: fields of the table at the top. */
-static void push_values(lua_State *L, Draft *draft, const LoadItem *item)
+static void push_values(lua_State *L, int shapes, Draft *draft, const LoadItem *item)
 {
     if (item->dims) {
-        push_dims(L, item->dims, item->rank);
+        push_dims(L, shapes, item->dims, item->rank);
         lua_setfield(L, -2, "shape");
     }
     const DraftKey *key = item->key_class ? NULL : draft_find(draft, item->name);
     if (!key || !key->expr) return;
     lua_pushinteger(L, (lua_Integer)(key - draft_at(draft, 0)) + 1);
     lua_setfield(L, -2, "at");
-    tensor_push(L, key->expr, key->name);
-    lua_setfield(L, -2, "tensor");
+    if (key->expr->dtype != DT_UNKNOWN) {
+        lua_pushstring(L, dtype_name(key->expr->dtype));
+        lua_setfield(L, -2, "dtype");
+    }
 }
 
-static void push_entry(lua_State *L, Draft *draft, const LoadItem *item)
+static void push_entry(lua_State *L, int shapes, Draft *draft, const LoadItem *item)
 {
     const bool array = item->value_class && strcmp(item->value_class, "numpy.ndarray") == 0;
     lua_createtable(L, 0, 4);
@@ -68,11 +83,24 @@ static void push_entry(lua_State *L, Draft *draft, const LoadItem *item)
     push_text_field(L, "class", item->value_class);
     push_text_field(L, "key_class", item->key_class);
     if (array) lua_createtable(L, 0, 3);
-    if (array || !item->value_class) push_values(L, draft, item);
+    if (array || !item->value_class) push_values(L, shapes, draft, item);
     if (array) lua_setfield(L, -2, "array");
 }
 
-/* open("state_dict", …): the entries of the dict that is come to, and its path. */
+/* Pushes the table of shapes. */
+static int push_shapes(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &shapes_key) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &shapes_key);
+    }
+    return lua_gettop(L);
+}
+
+/* open("state_dict", …): the names of the dict that is come to, in their order, its entries by
+ * name, and its path. Keys that are no text have no name of their own, and may meet. */
 static int open_dict(lua_State *L)
 {
     Script *script = script_of(L);
@@ -91,35 +119,65 @@ static int open_dict(lua_State *L)
         return sandbox_raise(L, "%s", script->error.text);
     script_account(script);
     sandbox_charge(L, 20 * count + 100);
-    lua_createtable(L, (int)(count < 1u << 24 ? count : 1u << 24), 0);
+    const int shapes = push_shapes(L);
+    lua_Integer named = 0;
+    lua_createtable(L, preset_table_size(count), 0);
+    lua_createtable(L, 0, preset_table_size(count));
     for (size_t i = 0; i < count; i++) {
-        push_entry(L, script->draft, &items[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+        push_name(L, items[i].name);
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, shapes + 2) == LUA_TNIL) {
+            lua_pushvalue(L, -2);
+            lua_rawseti(L, shapes + 1, ++named);
+        }
+        lua_pop(L, 1);
+        push_entry(L, shapes, script->draft, &items[i]);
+        lua_rawset(L, shapes + 2);
     }
     push_name(L, path);
-    return 2;
+    return 3;
 }
 
-/* target(): the target's tensors as a list of {name=, shape=, dtype=}; nil without a target. */
+/* target(): names and entries {name=, shape=, dtype=, storage=} of the target's tensors; nothing
+ * without a target. */
 static int list_target(lua_State *L)
 {
     const StateDict *target = draft_target(script_of(L)->draft);
     if (!target) return 0;
-    sandbox_charge(L, 20 * dict_count(target));
-    lua_createtable(L, (int)dict_count(target), 0);
-    for (size_t i = 0; i < dict_count(target); i++) {
+    const size_t count = dict_count(target);
+    const int shapes = push_shapes(L);
+    sandbox_charge(L, 20 * count);
+    lua_createtable(L, preset_table_size(count), 0);
+    lua_createtable(L, 0, preset_table_size(count));
+    for (size_t i = 0; i < count; i++) {
         const Tensor *tensor = dict_at(target, i);
+        push_name(L, tensor->name);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, shapes + 1, (lua_Integer)i + 1);
         lua_createtable(L, 0, 4);
-        push_text_field(L, "name", tensor->name);
+        lua_pushvalue(L, -2);
+        lua_setfield(L, -2, "name");
         if (tensor->dims) {
-            push_dims(L, tensor->dims, tensor->rank);
+            push_dims(L, shapes, tensor->dims, tensor->rank);
             lua_setfield(L, -2, "shape");
         }
         if (tensor->dtype != DT_UNKNOWN) push_text_field(L, "dtype", dtype_name(tensor->dtype));
         lua_pushinteger(L, tensor->storage ? (lua_Integer)tensor->storage->index : -1);
         lua_setfield(L, -2, "storage");
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+        lua_rawset(L, shapes + 2);
     }
+    return 2;
+}
+
+/* tensor(at): the value of a key, to be changed by ops. */
+static int push_tensor(lua_State *L)
+{
+    Draft *draft = ready(L);
+    const lua_Integer at = luaL_checkinteger(L, 1);
+    if (at < 1 || (size_t)at > draft_count(draft)) return 0;
+    const DraftKey *key = draft_at(draft, (size_t)at - 1);
+    if (!key->expr) return 0;
+    tensor_push(L, key->expr, key->name);
     return 1;
 }
 
@@ -222,15 +280,6 @@ static int keep(lua_State *L)
 
 /* ---- PyTorch's comparison ---- */
 
-static void push_list(lua_State *L, const char *const *list, size_t n)
-{
-    lua_createtable(L, (int)n, 0);
-    for (size_t i = 0; i < n; i++) {
-        push_name(L, list[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-}
-
 /* The shape of an entry, or of what `shape` was set to. */
 static void take_shape(lua_State *L, int entry, LoadItem *item)
 {
@@ -296,9 +345,9 @@ static int load(lua_State *L)
         metadata = strip_metadata(arena, metadata, lua_rawlen(L, 2));
     load_predict(arena, items, n, metadata, &target, &report);
     script_account(script_of(L));
-    push_list(L, report.missing, report.missing_count);
-    push_list(L, report.unexpected, report.unexpected_count);
-    push_list(L, report.errors, report.error_count);
+    preset_push_list(L, report.missing, report.missing_count);
+    preset_push_list(L, report.unexpected, report.unexpected_count);
+    preset_push_list(L, report.errors, report.error_count);
     for (int strict = 1; strict >= 0; strict--) {
         Text *text = &script_of(L)->scratch;
         text_clear(text);
@@ -360,124 +409,18 @@ static int save(lua_State *L)
     return 0;
 }
 
-/* ---- looking things up ---- */
-
-/* The path of a file beside the source; NULL when there is none of that name. */
-static const char *find_beside(lua_State *L, const char *name, char path[])
-{
-    Script *script = script_of(L);
-    const char *found = file_beside(script, name, path, &script->error);
-    if (!found && script->error.code != ERR_NOT_FOUND) sandbox_raise(L, "%s", script->error.text);
-    return found;
-}
-
-static int is_beside(lua_State *L)
-{
-    char path[PATH_MAX];
-    lua_pushboolean(L, find_beside(L, luaL_checkstring(L, 1), path) != NULL);
-    return 1;
-}
-
-/* source("model_latest.pth"): that file instead of the source; it must be there. */
-static int set_source(lua_State *L)
-{
-    Script *script = script_of(L);
-    char path[PATH_MAX];
-    const char *spec = find_beside(L, luaL_checkstring(L, 1), path);
-    Checkpoint *source = NULL;
-    sandbox_charge(L, 1000000);
-    if (spec) source = checkpoint_open(spec, &script->error);
-    if (!source || !draft_set_source(script->draft, source, &script->error))
-        return sandbox_raise(L, "%s", script->error.text);
-    return 0;
-}
-
-/* Whether the source is a folder. */
-static int is_folder(lua_State *L)
-{
-    struct stat info;
-    const char *path = script_of(L)->source_path;
-    lua_pushboolean(L, path && stat(path, &info) == 0 && S_ISDIR(info.st_mode));
-    return 1;
-}
-
-/* value("scheduler", "iteration"): class and value of what lies there in the source's file. */
-static int get_value(lua_State *L)
-{
-    const Object *at = draft_root(script_of(L)->draft);
-    for (int i = 1; i <= lua_gettop(L) && at; i++) at = object_get(at, luaL_checkstring(L, i));
-    const Object *dict = object_as_dict(at);
-    if (!at || (lua_gettop(L) == 0 && !(dict && dict->list.count))) return 0;
-    const char *class = load_class_of(draft_arena(script_of(L)->draft), at);
-    lua_pushstring(L, class ? class : "torch.Tensor");
-    switch ((ObjectKind)at->kind) {
-    case OBJ_BOOL: lua_pushboolean(L, at->boolean); return 2;
-    case OBJ_INT: lua_pushinteger(L, at->integer); return 2;
-    case OBJ_FLOAT: lua_pushnumber(L, at->number); return 2;
-    case OBJ_STR: push_name(L, at->bytes.text); return 2;
-    default: return 1;
-    }
-}
-
-static int repr(lua_State *L)
-{
-    size_t n;
-    const char *text = luaL_checklstring(L, 1, &n);
-    Text *out = &script_of(L)->scratch;
-    sandbox_charge(L, n);
-    text_clear(out);
-    load_repr_text(name_hold(draft_arena(script_of(L)->draft), text, n), out);
-    push_name(L, text_string(out));
-    return 1;
-}
-
-/* resub(names, pattern, replacement): what Python's re.sub makes of each. Nothing is raised while
- * the regex is there. */
-static int resub(lua_State *L)
-{
-    Script *script = script_of(L);
-    Arena *arena = draft_arena(script->draft);
-    luaL_checktype(L, 1, LUA_TTABLE);
-    const char *pattern = luaL_checkstring(L, 2), *replacement = luaL_checkstring(L, 3);
-    const size_t n = lua_rawlen(L, 1);
-    const char **names = arena_alloc(arena, (n + 1) * sizeof *names);
-    for (size_t i = 0; i < n; i++) {
-        size_t length;
-        lua_rawgeti(L, 1, (lua_Integer)i + 1);
-        const char *name = luaL_checklstring(L, -1, &length);
-        names[i] = name_hold(arena, name, length);
-        lua_pop(L, 1);
-    }
-    Regex *regex = regex_new(pattern, replacement, &script->error);
-    bool ok = regex != NULL;
-    Text out = {0};
-    for (size_t i = 0; ok && i < n; i++) {
-        bool changed = false;
-        text_clear(&out);
-        ok = sandbox_spend(&script->sandbox, 200) &&
-             regex_replace(regex, names[i], 0, &out, &changed, &script->error);
-        if (changed) names[i] = arena_strdup(arena, text_string(&out));
-    }
-    text_done(&out);
-    regex_free(regex);
-    sandbox_check(L);
-    if (!ok) return sandbox_raise(L, "%s", script->error.text);
-    push_list(L, names, n);
-    return 1;
-}
-
 void preset_push_api(lua_State *L, const char *name, bool dry)
 {
     static const luaL_Reg functions[] = {
-        {"open", open_dict}, {"target", list_target}, {"assign", assign}, {"keep", keep},
-        {"load", load}, {"say", say}, {"value", get_value}, {"repr", repr}, {"resub", resub},
-        {"save", save}, {"beside", is_beside}, {"source", set_source}, {"is_folder", is_folder},
+        {"open", open_dict}, {"target", list_target}, {"tensor", push_tensor}, {"assign", assign},
+        {"keep", keep}, {"load", load}, {"say", say}, {"save", save},
         {NULL, NULL},
     };
     const Script *script = script_of(L);
     lua_newtable(L);
     lua_pushstring(L, name);
     luaL_setfuncs(L, functions, 1);
+    preset_push_lookups(L);
     for (int fails = 0; fails < 2; fails++) {
         lua_pushstring(L, name);
         lua_pushboolean(L, fails);

@@ -16,6 +16,7 @@ typedef struct Walk {
     size_t count;
     LoadTree tree;
     NameMap names;               /* key → item */
+    const Object *metadata;      /* `_metadata` of the dict; NULL = it has none */
     NameMap versions;            /* module → version, of the dict's own `_metadata` */
     uint32_t *next;              /* [count]: the next item that waits at the same node; owned */
     bool *extra;                 /* [count]: it waits as that node's own extra state; owned */
@@ -88,6 +89,80 @@ static void convert_weight_norm(Walk *walk, const LoadLocal *local, bool *gone)
     }
 }
 
+/* ---- the old spectral norm ---- */
+
+/* What torch.nn.utils.spectral_norm finds of `PREFIXweight` in a dict that names no version. */
+typedef enum Spectral { SPECTRAL_NEW, SPECTRAL_OLD, SPECTRAL_LACKS } Spectral;
+
+static const char *const spectral_parts[] = {"_orig", "", "_u"};
+
+/* "PREFIXweight" for the i-th key of what `_metadata` says of the node's spectral norms; NULL where
+ * that is nothing. */
+static const char *spectral_weight(const Walk *walk, uint32_t node, size_t i)
+{
+    const LoadNode *at = &walk->tree.nodes[node];
+    if (!at->spectral || i + 1 >= at->spectral->list.count || at->own == LOAD_NO_NODE) return NULL;
+    const Object *key = at->spectral->list.items[i];
+    if (key->kind != OBJ_STR || !has_suffix(key->bytes.text, ".version")) return NULL;
+    const LoadLocal *own = &walk->tree.locals[at->own];
+    return arena_printf(walk->arena, "%.*s%.*s", (int)(own->leaf - own->name), own->name,
+                        (int)(strlen(key->bytes.text) - strlen(".version")), key->bytes.text);
+}
+
+/* Whether the dict holds `weight` + `part`. */
+static bool has_part(const Walk *walk, const char *weight, const char *part)
+{
+    return map_get(&walk->names, arena_printf(walk->arena, "%s%s", weight, part)) != MAP_NONE;
+}
+
+/* The version is that of the dict's own `_metadata`, where the module's name is the key. */
+static Spectral look_at_spectral(const Walk *walk, const char *weight)
+{
+    const char *dot = strrchr(weight, '.');
+    const char *module = arena_strndup(walk->arena, weight, dot ? (size_t)(dot - weight) : 0);
+    const char *key = arena_printf(walk->arena, "%s.version", dot ? dot + 1 : weight);
+    const Object *version =
+        object_get(object_get(object_get(walk->metadata, module), "spectral_norm"), key);
+    const bool told = version && version->kind == OBJ_INT;
+    const uint32_t v = map_get(&walk->tree.names, arena_printf(walk->arena, "%s_v", weight));
+    if (v != MAP_NONE && walk->tree.locals[v].given) return SPECTRAL_OLD;   /* and converted */
+    if (told && version->integer >= 1) return SPECTRAL_NEW;
+    if (!told && !has_part(walk, weight, "") && has_part(walk, weight, "_orig") &&
+        has_part(walk, weight, "_u") && has_part(walk, weight, "_v"))
+        return SPECTRAL_NEW;
+    for (size_t i = 0; i < countof(spectral_parts); i++)
+        if (!has_part(walk, weight, spectral_parts[i])) return SPECTRAL_LACKS;
+    return SPECTRAL_OLD;
+}
+
+/* A dict of an old version holds the weight that was computed: the hook takes it out, and makes
+ * the vector v of it. */
+static void convert_spectral_norm(Walk *walk, uint32_t node, bool *gone)
+{
+    const char *weight;
+    for (size_t i = 0; (weight = spectral_weight(walk, node, i)); i += 2) {
+        if (look_at_spectral(walk, weight) != SPECTRAL_OLD) continue;
+        gone[map_get(&walk->names, weight)] = true;
+        map_remove(&walk->names, weight);
+        const char *v = arena_printf(walk->arena, "%s_v", weight);
+        uint32_t local = map_get(&walk->tree.names, v), item = map_get(&walk->names, v);
+        if (local != MAP_NONE) walk->tree.locals[local].given = true;
+        if (item != MAP_NONE && local != MAP_NONE) gone[item] = true;   /* it is set anew */
+    }
+}
+
+/* The hook names what it lacks before the module itself does. */
+static void miss_spectral(Walk *walk, uint32_t node)
+{
+    const char *weight;
+    for (size_t i = 0; (weight = spectral_weight(walk, node, i)); i += 2) {
+        if (look_at_spectral(walk, weight) != SPECTRAL_LACKS) continue;
+        for (size_t k = 0; k < countof(spectral_parts); k++)
+            if (!has_part(walk, weight, spectral_parts[k]))
+                miss(walk, arena_printf(walk->arena, "%s%s", weight, spectral_parts[k]));
+    }
+}
+
 /* Whether the node is a BatchNorm or InstanceNorm that counts its batches: they alone are of
  * version 2 and have that buffer; without `_metadata` the three buffers tell. */
 static bool is_counting_norm(const Walk *walk, uint32_t node)
@@ -112,6 +187,12 @@ static bool is_forgiven(const Walk *walk, const LoadLocal *local)
 
 /* ---- one module ---- */
 
+static bool is_lazy_class(const char *class)
+{
+    return class && (strcmp(class, LOAD_LAZY_MODULE "." LOAD_LAZY_PARAMETER) == 0 ||
+                     strcmp(class, LOAD_LAZY_MODULE "." LOAD_LAZY_BUFFER) == 0);
+}
+
 /* One element for none is taken, as from before 0.4; the other way round it is not. */
 static bool same_shape(const LoadItem *item, const Tensor *tensor)
 {
@@ -120,10 +201,26 @@ static bool same_shape(const LoadItem *item, const Tensor *tensor)
     return same_dims(item->dims, item->rank, tensor->dims, tensor->rank);
 }
 
+/* What ends the walk right there. */
+static void stop(Walk *walk, const char *text)
+{
+    if (!walk->report->stopped) walk->report->stopped = text;
+}
+
 static void compare(Walk *walk, const LoadLocal *local, const LoadItem *item)
 {
     Text text = {0};
-    if (item->value_class) {
+    const bool lazy = is_lazy_class(item->value_class);
+    if (local->lazy) {
+        if (item->value_class && !lazy)      /* the hook of its module asks for a shape */
+            stop(walk, arena_printf(walk->arena, "'%s' object has no attribute 'shape'",
+                                    item->value_class));
+    } else if (lazy) {
+        stop(walk, "Can't access the shape of an uninitialized parameter or buffer. This error "
+             "usually happens in `load_state_dict` when trying to load an uninitialized parameter "
+             "into an initialized one. Call `forward` to initialize the parameters before "
+             "accessing their attributes.");
+    } else if (item->value_class) {
         text_addf(&text, "While copying the parameter named \"%s\", expected torch.Tensor or "
                   "Tensor-like object from checkpoint but received <class '%s'>", local->name,
                   item->value_class);
@@ -149,10 +246,12 @@ static void visit(Walk *walk, uint32_t node)
 {
     const LoadTree *tree = &walk->tree;
     const LoadLocal *extra = NULL;
+    miss_spectral(walk, node);
     for (uint32_t i = tree->nodes[node].own; i != LOAD_NO_NODE; i = tree->locals[i].next) {
         const LoadLocal *local = &tree->locals[i];
         const LoadItem *item = find_item(walk, local->name);
         if (is_extra(local->leaf)) extra = local;
+        else if (local->given) continue;
         else if (item) compare(walk, local, item);
         else if (!is_forgiven(walk, local)) miss(walk, local->name);
     }
@@ -234,7 +333,8 @@ static void hand_over(Arena *arena, const char ***list, size_t count)
 void load_predict(Arena *arena, const LoadItem *items, size_t count, const Object *metadata,
                   const LoadTarget *target, LoadReport *report)
 {
-    Walk walk = {.arena = arena, .items = items, .count = count, .report = report};
+    Walk walk = {.arena = arena, .items = items, .count = count, .report = report,
+                 .metadata = metadata};
     *report = (LoadReport){0};
     load_tree_init(&walk.tree, arena, target->dict, target->node);
     report->inferred = walk.tree.inferred;
@@ -248,9 +348,12 @@ void load_predict(Arena *arena, const LoadItem *items, size_t count, const Objec
     take_versions(&walk, metadata);
     for (size_t i = 0; i < walk.tree.local_count; i++)
         convert_weight_norm(&walk, &walk.tree.locals[i], gone);
+    for (uint32_t node = 0; node < walk.tree.node_count; node++)
+        convert_spectral_norm(&walk, node, gone);
     send_down(&walk, gone);
     if (!report->stopped)
-        for (uint32_t node = 0; node != LOAD_NO_NODE; node = load_tree_next(&walk.tree, node))
+        for (uint32_t node = 0; node != LOAD_NO_NODE && !report->stopped;
+             node = load_tree_next(&walk.tree, node))
             visit(&walk, node);
     hand_over(arena, &report->missing, report->missing_count);
     hand_over(arena, &report->unexpected, report->unexpected_count);

@@ -28,7 +28,7 @@ static uint32_t add_node(LoadTree *tree, uint32_t parent, const char *segment, s
                            sizeof *tree->nodes);
     tree->nodes[tree->node_count++] = (LoadNode){
         arena_strndup(tree->arena, segment, n), parent, LOAD_NO_NODE, LOAD_NO_NODE, LOAD_NO_NODE,
-        LOAD_NO_NODE, LOAD_NO_NODE, LOAD_NO_NODE, LOAD_NO_NODE, -1};
+        LOAD_NO_NODE, LOAD_NO_NODE, LOAD_NO_NODE, LOAD_NO_NODE, -1, NULL};
     if (parent == LOAD_NO_NODE) return index;
     map_set(&tree->index, arena_strdup(tree->arena, child_key(tree, parent, segment, n)), index);
     LoadNode *above = &tree->nodes[parent];
@@ -69,11 +69,13 @@ static void take_metadata(LoadTree *tree, const Object *metadata)
         const Object *version = object_get(dict->list.items[i + 1], "version");
         if (version && version->kind == OBJ_INT && version->integer >= 0)
             tree->nodes[node].version = version->integer;
+        tree->nodes[node].spectral =
+            object_as_dict(object_get(dict->list.items[i + 1], "spectral_norm"));
     }
 }
 
 /* A key of the target becomes something that its module looks for. */
-static void add_local(LoadTree *tree, const char *name, const Tensor *tensor)
+static void add_local(LoadTree *tree, const char *name, const Tensor *tensor, bool lazy)
 {
     const char *dot = strrchr(name, '.');
     bool made = false;
@@ -87,7 +89,8 @@ static void add_local(LoadTree *tree, const char *name, const Tensor *tensor)
     tree->locals = mem_grow(tree->locals, &tree->local_room, tree->local_count + 1,
                             sizeof *tree->locals);
     tree->locals[tree->local_count++] =
-        (LoadLocal){name, dot ? dot + 1 : name, tensor, node, LOAD_NO_NODE};
+        (LoadLocal){.name = name, .leaf = dot ? dot + 1 : name, .tensor = tensor, .lazy = lazy,
+                    .node = node, .next = LOAD_NO_NODE};
     map_set(&tree->names, name, index);
     LoadNode *owner = &tree->nodes[node];
     if (owner->own == LOAD_NO_NODE) owner->own = index;
@@ -95,18 +98,38 @@ static void add_local(LoadTree *tree, const char *name, const Tensor *tensor)
     owner->last_own = index;
 }
 
-/* State that is no tensor stands among the tensors of its module, and behind them: PyTorch puts
- * it there last, so that the order of all is kept by adding it afterwards. */
-static void take_others(LoadTree *tree, const Object *node)
+/* Whether it is a parameter or buffer of a lazy module that has seen no input yet. */
+static bool is_lazy(const Object *value)
+{
+    const Object *callable = value->kind == OBJ_CALL && value->call ? value->call->callable : NULL;
+    return callable && callable->kind == OBJ_GLOBAL &&
+           strcmp(callable->global.module, LOAD_LAZY_MODULE) == 0 &&
+           (strcmp(callable->global.name, LOAD_LAZY_PARAMETER) == 0 ||
+            strcmp(callable->global.name, LOAD_LAZY_BUFFER) == 0);
+}
+
+/* In the dict's own order, where it is there: what has no shape yet stands among the tensors. State
+ * that is no tensor does so too, but PyTorch asks for it behind them, so that the order of all is
+ * kept by adding it afterwards. */
+static void take_keys(LoadTree *tree, const StateDict *tensors, const Object *node)
 {
     const Object *dict = object_as_dict(node);
-    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
-        const Object *key = dict->list.items[i];
-        if (key->kind != OBJ_STR || dict->list.items[i + 1]->kind == OBJ_TENSOR) continue;
-        if (!has_suffix(key->bytes.text, "_extra_state")) continue;
-        if (map_get(&tree->names, key->bytes.text) == MAP_NONE)
-            add_local(tree, key->bytes.text, NULL);
-    }
+    for (int others = 0; others < 2; others++)
+        for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
+            const Object *key = dict->list.items[i], *value = dict->list.items[i + 1];
+            if (key->kind != OBJ_STR || map_get(&tree->names, key->bytes.text) != MAP_NONE)
+                continue;
+            const char *name = key->bytes.text;
+            if (value->kind == OBJ_TENSOR) {
+                const Tensor *tensor = others ? NULL : dict_find(tensors, name);
+                if (tensor) add_local(tree, name, tensor, false);
+            } else if (others ? has_suffix(name, "_extra_state") : is_lazy(value)) {
+                add_local(tree, name, NULL, !others);
+            }
+        }
+    for (size_t i = 0; i < dict_count(tensors); i++)
+        if (map_get(&tree->names, dict_at(tensors, i)->name) == MAP_NONE)
+            add_local(tree, dict_at(tensors, i)->name, dict_at(tensors, i), false);
 }
 
 void load_tree_init(LoadTree *tree, Arena *arena, const StateDict *dict, const Object *node)
@@ -118,9 +141,7 @@ void load_tree_init(LoadTree *tree, Arena *arena, const StateDict *dict, const O
     const Object *metadata = dict_torch_metadata(dict);
     tree->inferred = !object_as_dict(metadata);
     take_metadata(tree, metadata);
-    for (size_t i = 0; i < dict_count(dict); i++)
-        add_local(tree, dict_at(dict, i)->name, dict_at(dict, i));
-    take_others(tree, node);
+    take_keys(tree, dict, node);
 }
 
 void load_tree_done(LoadTree *tree)

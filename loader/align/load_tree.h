@@ -6,6 +6,11 @@
 
 #include "loader/tensor/dict.h"
 
+/* What Python calls the parameters and buffers of lazy modules that have seen no input. */
+#define LOAD_LAZY_MODULE "torch.nn.parameter"
+#define LOAD_LAZY_PARAMETER "UninitializedParameter"
+#define LOAD_LAZY_BUFFER "UninitializedBuffer"
+
 enum { LOAD_NO_NODE = 0xFFFFFFFFu };
 
 typedef struct LoadNode {
@@ -15,13 +20,16 @@ typedef struct LoadNode {
     uint32_t own, last_own;      /* LoadLocal: its parameters and buffers, in their order */
     uint32_t offence, last_offence;  /* LoadLink: keys it does not know, in their order */
     int64_t version;             /* what `_metadata` says; -1 = nothing */
+    const Object *spectral;      /* what it says of spectral_norm, a dict; NULL = nothing */
 } LoadNode;
 
 /* A parameter or buffer of the target, or state that is no tensor. */
 typedef struct LoadLocal {
     const char *name;            /* the whole key */
     const char *leaf;            /* its last segment, inside name */
-    const Tensor *tensor;        /* NULL for state that is no tensor */
+    const Tensor *tensor;        /* NULL for state that is no tensor, or has no shape yet */
+    bool lazy;                   /* it gets its shape from what is loaded first */
+    bool given;                  /* a hook of its module makes it */
     uint32_t node, next;         /* whose it is; the next one of that node */
 } LoadLocal;
 

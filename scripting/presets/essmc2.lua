@@ -95,8 +95,7 @@ if not p.has_target then
 end
 
 -- What does not fit goes, and is told; so it is missing afterwards.
-local target, kept, refused, lines, dtypes = p.target(), p.dict(), {}, {}, {}
-for name, entry in dict:each() do kept:set(name, entry) end
+local target, refused, lines, dtypes = p.target(), {}, {}, {}
 for name, wanted in target:each() do
   local entry = dict.get[name]
   if entry and not entry.class then
@@ -119,7 +118,7 @@ if #dtypes > 0 then
 end
 
 local left = {}
-for name, entry in kept:each() do if not refused[name] then left[#left + 1] = entry end end
+for name, entry in dict:each() do if not refused[name] then left[#left + 1] = entry end end
 local missing, unexpected, _, _, raised = p.load(left, false, p.model)
 if raised then p.fail(raised) end
 local parts = {}

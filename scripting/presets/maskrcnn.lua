@@ -97,18 +97,16 @@ local models, weights = p.sorted(target), p.sorted(source)
 local wide, wide2 = p.widest(models), p.widest(weights)
 local moved, updated, inside = {}, {}, {}
 local from_of = {}
+local longest = p.suffixes(source)
 for _, name in ipairs(models) do
-  for at = 1, #name do
-    local from = name:sub(at)
-    local entry = source.get[from]
-    if entry then
-      if at > 1 and name:sub(at - 1, at - 1) ~= "." then inside[#inside + 1] = name .. " from " .. from end
-      from_of[name] = entry
-      moved[#moved + 1] = { at = entry.at, name = name, shape = entry.shape }
-      p.say("maskrcnn", ("%s loaded from %s of shape %s"):format(p.pad(name, wide), p.pad(from, wide2),
-        p.tuple(entry.shape)))
-      break
-    end
+  local from = longest(name)
+  local entry = from and source.get[from]
+  if entry then
+    if #from < #name and name:sub(-#from - 1, -#from - 1) ~= "." then inside[#inside + 1] = name .. " from " .. from end
+    from_of[name] = entry
+    moved[#moved + 1] = { at = entry.at, name = name, shape = entry.shape }
+    p.say("maskrcnn", ("%s loaded from %s of shape %s"):format(p.pad(name, wide), p.pad(from, wide2),
+      p.tuple(entry.shape)))
   end
 end
 for name, wanted in target:each() do

@@ -134,7 +134,8 @@ if o.bgr and (mode == "retrain" or mode == "pretrain") then
   if shape and shape[2] > 3 then
     p.trap("of the %d input channels of %s the first three are taken, turned round", shape[2], name)
   end
-  if entry.tensor then entry.value = entry.tensor:pick(1, { 2, 1, 0 }) end
+  local value = p.tensor(entry)
+  if value then entry.value = value:pick(1, { 2, 1, 0 }) end
   entry.ops = "pick(1,{2,1,0})"
   if shape then entry.shape = { shape[1], 3, table.unpack(shape, 3) } end
   say(("Convert %s from RGB to BGR of %s"):format(name, p.size(entry.shape)))
@@ -146,16 +147,8 @@ local models, weights = p.sorted(target), p.sorted(source)
 if #weights == 0 and #models > 0 then
   return raise("IndexError: max(): Expected reduction dim 1 to have non-zero size.")
 end
-local best = {}
-for i, name in ipairs(models) do
-  for at = 1, #name do
-    local suffix = name:sub(at)
-    if source:has(suffix) then
-      best[i] = suffix
-      break
-    end
-  end
-end
+local best, longest = {}, p.suffixes(source)
+for i, name in ipairs(models) do best[i] = longest(name) end
 
 -- With once each source serves the first target that chose it, and the lines come in its order.
 local pairs_, passed = {}, 0

@@ -2,7 +2,6 @@
 -- Run before each preset with the functions of preset_api.c and the options; gives both on.
 local api, options = ...
 local p = { api = api, model = api.model, path = options.path or api.path or "?", load = api.load }
-local target = api.target()
 
 -- Options that the preset does not know are slips; `quiet` is everybody's.
 function p.options(known)
@@ -28,6 +27,7 @@ local Dict = {}
 Dict.__index = Dict
 
 function Dict:set(name, entry)
+  entry.name = name
   if self.get[name] == nil then self.names[#self.names + 1] = name end
   self.get[name] = entry
 end
@@ -36,61 +36,65 @@ function Dict:has(name) return self.get[name] ~= nil end
 
 -- In order: for name, entry in dict:each() do … end
 function Dict:each()
-  local i = 0
+  local i, names, get = 0, self.names, self.get
   return function()
     i = i + 1
-    local name = self.names[i]
-    if name ~= nil then return name, self.get[name] end
+    local name = names[i]
+    if name ~= nil then return name, get[name] end
   end
 end
 
--- Entries under other names; a name that is nil or false goes. `met` is called with the name, the
--- entry that was there and the one that replaces it.
+-- The entries under other names, in a dict that takes this one's place; a name that is nil or false
+-- goes. `met` is called with the name, the entry that was there and the one that replaces it.
 function Dict:map(rename, met)
   local made = p.dict()
-  for name, entry in self:each() do
+  local names, get, from, n = made.names, made.get, self.get, 0
+  for _, name in ipairs(self.names) do
+    local entry = from[name]
     local to = entry.key_class and name or rename(name, entry)
     if to then
-      local moved = {}
-      for field, value in pairs(entry) do moved[field] = value end
-      moved.name = to
-      if met and made.get[to] then met(to, made.get[to], moved) end
-      made:set(to, moved)
+      entry.name = to
+      if get[to] == nil then
+        n = n + 1
+        names[n] = to
+      elseif met then
+        met(to, get[to], entry)
+      end
+      get[to] = entry
     end
   end
   return made
 end
 
+-- The entries in order; each has its name in the dict.
 function Dict:list()
-  local list = {}
-  for name, entry in self:each() do
-    entry.name = name
-    list[#list + 1] = entry
-  end
+  local list, get = {}, self.get
+  for i, name in ipairs(self.names) do list[i] = get[name] end
   return list
 end
 
 function p.dict() return setmetatable({ names = {}, get = {} }, Dict) end
 
-local function from_list(list)
-  local dict = p.dict()
-  for _, entry in ipairs(list) do dict:set(entry.name, entry) end
-  return dict
-end
-
 -- The dict of the file that open("a", "b") comes to, see preset_api.c; open("") is the whole file,
 -- open() the dict that tenon takes for the weights.
 function p.open(...)
-  local list, path = api.open(...)
-  return from_list(list), path
+  local names, get, path = api.open(...)
+  return setmetatable({ names = names, get = get }, Dict), path
 end
 
--- The target as a dict of {name=, shape=, dtype=, storage=}; an error without one.
-function p.target()
-  if not target then error(('preset "%s" needs a target'):format(api.preset), 0) end
-  return from_list(target)
+-- The value of an entry, to be changed by ops; nil where it has none.
+function p.tensor(entry) return entry.at and api.tensor(entry.at) end
+
+-- The target as a dict of {name=, shape=, dtype=, storage=}, one for all; an error without one.
+local target
+do
+  local names, get = api.target()
+  target = names and setmetatable({ names = names, get = get }, Dict)
 end
 p.has_target = target ~= nil
+function p.target()
+  return target or error(('preset "%s" needs a target'):format(api.preset), 0)
+end
 
 -- The dict with NumPy's arrays as tensors; or the name and class of the first entry that is neither.
 function p.arrays(dict)
@@ -109,9 +113,9 @@ function p.tensors(dict)
   return n
 end
 
--- Shapes that are not known fit anything.
+-- Shapes that are not known fit anything; equal ones are one table, but for those that presets make.
 function p.same(a, b)
-  if not a or not b then return true end
+  if a == b or not a or not b then return true end
   if #a ~= #b then return false end
   for i = 1, #a do if a[i] ~= b[i] then return false end end
   return true
@@ -140,7 +144,7 @@ function p.dtype(name) return "torch." .. (dtypes[name] or name) end
 
 -- The dtype of an entry; nil where it is not known.
 function p.kind(entry)
-  local kind = entry.dtype or entry.tensor and entry.tensor.dtype
+  local kind = entry.dtype
   return kind ~= "?" and kind ~= "unknown" and kind or nil
 end
 
@@ -199,21 +203,40 @@ function p.value(...) return api.value(...) end
 -- Whether the whole file is a dict that can be looked into.
 function p.is_file() return api.value() ~= nil end
 
-function p.sorted(dict)
-  local names = table.move(dict.names, 1, #dict.names, 1, {})
-  table.sort(names)
-  return names
-end
+function p.sorted(dict) return api.sort(dict.names) end
 
 local function width(text) return utf8.len(text, 1, -1, true) or #text end
 
 function p.widest(names)
   local widest = 0
-  for _, name in ipairs(names) do widest = math.max(widest, width(name)) end
+  for _, name in ipairs(names) do
+    if #name > widest then widest = math.max(widest, width(name)) end
+  end
   return widest
 end
 
 function p.pad(text, to) return text .. (" "):rep(to - width(text)) end
+
+-- A function that gives the longest name of the dict that is a suffix of a text, wherever it begins.
+-- Only such lengths are tried as there are.
+function p.suffixes(dict)
+  local lengths, seen, get = {}, {}, dict.get
+  for _, name in ipairs(dict.names) do
+    if #name > 0 and not seen[#name] then
+      seen[#name] = true
+      lengths[#lengths + 1] = #name
+    end
+  end
+  table.sort(lengths, function(a, b) return a > b end)
+  return function(text)
+    for _, length in ipairs(lengths) do
+      if length <= #text then
+        local suffix = text:sub(-length)
+        if get[suffix] ~= nil then return suffix end
+      end
+    end
+  end
+end
 
 -- The first name for which the test is true.
 function p.first(dict, test)

@@ -89,7 +89,7 @@ if renamed then
     to = p.rewrite(to, tails)
     if made:has(to) then return raise("AssertionError") end
     origin_of[to] = name
-    local shape, value = entry.shape, entry.tensor
+    local shape, value = entry.shape, p.tensor(entry)
     local less = (to:sub(1, 10) == "bbox_pred." and 4) or (to:sub(1, 20) == "mask_head.predictor." and 1)
     if less and shape and shape[1] then
       entry.shape = { math.max(0, shape[1] - less), table.unpack(shape, 2) }

@@ -66,7 +66,7 @@ local function take(parts, from, scope)
     local one = { name = name, at = entry.at, shape = entry.shape }
     if axis then
       local size = shape[axis + 1]
-      one.value = entry.tensor and entry.tensor:slice(axis, at[i], at[i] + size)
+      one.value = entry.at and p.tensor(entry):slice(axis, at[i], at[i] + size)
       one.ops = ("slice(%d,%d,%d)"):format(axis, at[i], at[i] + size)
       one.shape = shape
     elseif not p.same(entry.shape, shape) and (scope or #parts > 1) then

@@ -50,7 +50,8 @@ if target and o.first_conv then
   local n = to and #to == 4 and to[2]
   if from and n and n ~= 3 and not p.same(from, to) then
     if #from == 4 and (n == 1 and (from[2] <= 3 or from[2] % 3 == 0) or n ~= 1 and from[2] == 3) then
-      if entry.tensor then entry.value = entry.tensor:in_chans(n) end
+      local value = p.tensor(entry)
+      if value then entry.value = value:in_chans(n) end
       entry.ops = ("in_chans(%d)"):format(n)
       entry.shape = { from[1], n == 1 and from[2] > 3 and from[2] // 3 or n, from[3], from[4] }
       p.say("timm", ("Converted input conv %s pretrained weights from 3 to %d channel(s)"):format(o.first_conv, n))
@@ -76,7 +77,8 @@ if target and o.classifier then
       for _, name in ipairs { weight, bias } do
         local cut = dict.get[name]
         if cut then
-          if cut.tensor then cut.value = cut.tensor:slice(0, offset) end
+          local value = p.tensor(cut)
+          if value then cut.value = value:slice(0, offset) end
           cut.ops = ("slice(0,%d)"):format(offset)
           cut.shape = { cut.shape[1] - offset, table.unpack(cut.shape, 2) }
         end
@@ -97,8 +99,8 @@ if target and o.remap then
       return
     end
     local moved = { name = to, at = entry.at, shape = wanted.shape, value = entry.value, class = entry.class }
-    if entry.tensor and not p.same(entry.shape, wanted.shape) then
-      local value = entry.value or entry.tensor
+    if entry.at and not p.same(entry.shape, wanted.shape) then
+      local value = entry.value or p.tensor(entry)
       moved.value = #wanted.shape == 0 and value:squeeze() or value:reshape(table.unpack(wanted.shape))
       moved.ops = #wanted.shape == 0 and "squeeze()" or "reshape(" .. table.concat(wanted.shape, ",") .. ")"
     end

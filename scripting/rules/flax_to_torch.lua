@@ -3,10 +3,12 @@
 -- kernel, scale and embedding become weight; kernels of Dense and Conv are turned; mean and var of
 -- batch_stats become the running ones. Attention's query, key, value and out, whose heads have an
 -- axis of their own, become the matrices of Linear layers. Any other kernel of three axes is a
--- convolution only where the file says so.
+-- convolution only where the file says so. In reverse embedding={"module"} names the tables, and
+-- heads= says how many heads attention has, where there is any.
 -- Source: transformers modeling_flax_pytorch_utils.py, flax linen/linear.py
 --
--- @case
+-- @reverse
+-- @case embedding={"Embed_0"}
 --   params.Dense_0.kernel f32 IO 4,8
 --   params.Dense_0.bias 8
 --   params.block.Conv_0.kernel f32 HWIO 3,5,4,8
@@ -28,7 +30,7 @@
 -- @same block.Conv_0.weight[7,2,1,4] = params.block.Conv_0.kernel[1,4,2,7]
 -- @same block.Conv_1.weight[7,2,1] = params.block.Conv_1.kernel[1,2,7]
 --
--- @case
+-- @case heads=2
 --   params.att.{query,key,value}.kernel 6,2,4
 --   params.att.{query,key,value}.bias 2,4
 --   params.att.out.kernel 2,4,6
@@ -50,6 +52,44 @@
 --   Dense_0.weight 8,4 <- Dense_0.kernel
 --   Conv_0.weight 8,4,3,5 <- Conv_0.kernel
 -- @same Conv_0.weight[7,2,1,4] = Conv_0.kernel[1,4,2,7]
+-- @oneway
+
+local o = ... or {}
+
+-- Back again. A weight of one axis is a norm's; a table of embeddings looks like a matrix, so that its
+-- modules must be named.
+local function in_list(list, name)
+  for _, one in ipairs(type(list) == "table" and list or { list }) do if one == name then return true end end
+  return false
+end
+
+local function kernel_back(t, name)
+  local n = #t.shape
+  local projected = name == "query" or name == "key" or name == "value"
+  if n == 2 and o.heads and projected then return t:T():reshape(t:size(1), o.heads, -1) end
+  if n == 2 and o.heads and name == "out" then return t:T():reshape(o.heads, -1, t:size(0)) end
+  if n == 2 then return t:T() end
+  if n == 3 then return t:permute(2, 1, 0) end
+  if n == 4 then return t:permute(2, 3, 1, 0) end
+  return t
+end
+
+if o.reverse then
+  return each(function(key, t)
+    local module, leaf = key:match "^(.*)%.([^.]*)$"
+    if not module then return "params." .. key end
+    local name = module:match "[^.]*$"
+    local projected = o.heads and (name == "query" or name == "key" or name == "value")
+    if leaf == "running_mean" then return "batch_stats." .. module .. ".mean" end
+    if leaf == "running_var" then return "batch_stats." .. module .. ".var" end
+    module = "params." .. module
+    if leaf == "bias" and projected then return module .. ".bias", t:reshape(o.heads, -1) end
+    if leaf ~= "weight" then return module .. "." .. leaf end
+    if #t.shape == 1 then return module .. ".scale" end
+    if in_list(o.embedding, module:sub(8)) then return module .. ".embedding" end
+    return module .. ".kernel", kernel_back(t, name)
+  end)
+end
 
 function flax_kernel(t)
   if #t.shape == 2 then return t:T() end

@@ -1,7 +1,8 @@
--- sd_unet_ldm_to_diffusers: UNet of Stable Diffusion 1 and 2 from single files to diffusers
+-- sd_unet_ldm_to_diffusers: UNet of Stable Diffusion 1, 2 and XL from single files to diffusers
 --
 -- Takes the keys below model.diffusion_model., where there are any. In reverse prefix= puts them
--- back under one. Two blocks a level, as all of these models have; SDXL is another layout.
+-- back under one. Two blocks a level, as all of these models have. Where the first level has no
+-- attention, as SDXL, label_emb holds the additional embedding of text and times, else a class's.
 -- Source: diffusers loaders/single_file_utils.py convert_ldm_unet_checkpoint
 --
 -- @reverse
@@ -47,6 +48,49 @@
 --   up_blocks.{1,2}.upsamplers.0.conv.weight 8,8,3,3 <- model.diffusion_model.output_blocks.{5,8}.2.conv.weight
 --   conv_norm_out.weight 8 <- model.diffusion_model.out.0.weight
 --   conv_out.weight 4,8,3,3 <- model.diffusion_model.out.2.weight
+--
+-- @case prefix="model.diffusion_model."
+--   model.diffusion_model.time_embed.{0,2}.bias 8
+--   model.diffusion_model.label_emb.0.{0,2}.weight 8,8
+--   model.diffusion_model.label_emb.0.{0,2}.bias 8
+--   model.diffusion_model.input_blocks.0.0.bias 8
+--   model.diffusion_model.input_blocks.{1,2,4,5,7,8}.0.in_layers.0.bias 8
+--   model.diffusion_model.input_blocks.{4,7}.0.skip_connection.weight 8,8,1,1
+--   model.diffusion_model.input_blocks.{3,6}.0.op.weight 8,8,3,3
+--   model.diffusion_model.input_blocks.{4,5}.1.transformer_blocks.{0-1}.attn1.to_q.weight 8,8
+--   model.diffusion_model.input_blocks.{7,8}.1.transformer_blocks.{0-9}.attn2.to_k.weight 8,16
+--   model.diffusion_model.input_blocks.{7,8}.1.proj_in.weight 8,8
+--   model.diffusion_model.middle_block.1.transformer_blocks.{0-9}.norm1.weight 8
+--   model.diffusion_model.middle_block.{0,2}.out_layers.3.weight 8,8,3,3
+--   model.diffusion_model.output_blocks.{0-8}.0.skip_connection.weight 8,16,1,1
+--   model.diffusion_model.output_blocks.{0-5}.1.proj_out.weight 8,8
+--   model.diffusion_model.output_blocks.{2,5}.2.conv.weight 8,8,3,3
+--   model.diffusion_model.out.{0,2}.bias 4
+-- @gives
+--   time_embedding.linear_{1,2}.bias 8 <- model.diffusion_model.time_embed.{0,2}.bias
+--   add_embedding.linear_{1,2}.weight 8,8 <- model.diffusion_model.label_emb.0.{0,2}.weight
+--   add_embedding.linear_{1,2}.bias 8 <- model.diffusion_model.label_emb.0.{0,2}.bias
+--   conv_in.bias 8 <- model.diffusion_model.input_blocks.0.0.bias
+--   down_blocks.{0-2}.resnets.{0,1}.norm1.bias 8 <- model.diffusion_model.input_blocks.{1,2,4,5,7,8}.0.in_layers.0.bias
+--   down_blocks.{1,2}.resnets.0.conv_shortcut.weight 8,8,1,1 <- model.diffusion_model.input_blocks.{4,7}.0.skip_connection.weight
+--   down_blocks.{0,1}.downsamplers.0.conv.weight 8,8,3,3 <- model.diffusion_model.input_blocks.{3,6}.0.op.weight
+--   down_blocks.1.attentions.{0,1}.transformer_blocks.{0-1}.attn1.to_q.weight 8,8 <- model.diffusion_model.input_blocks.{4,5}.1.transformer_blocks.{0-1}.attn1.to_q.weight
+--   down_blocks.2.attentions.{0,1}.transformer_blocks.{0-9}.attn2.to_k.weight 8,16 <- model.diffusion_model.input_blocks.{7,8}.1.transformer_blocks.{0-9}.attn2.to_k.weight
+--   down_blocks.2.attentions.{0,1}.proj_in.weight 8,8 <- model.diffusion_model.input_blocks.{7,8}.1.proj_in.weight
+--   mid_block.attentions.0.transformer_blocks.{0-9}.norm1.weight 8 <- model.diffusion_model.middle_block.1.transformer_blocks.{0-9}.norm1.weight
+--   mid_block.resnets.{0,1}.conv2.weight 8,8,3,3 <- model.diffusion_model.middle_block.{0,2}.out_layers.3.weight
+--   up_blocks.{0-2}.resnets.{0-2}.conv_shortcut.weight 8,16,1,1 <- model.diffusion_model.output_blocks.{0-8}.0.skip_connection.weight
+--   up_blocks.{0,1}.attentions.{0-2}.proj_out.weight 8,8 <- model.diffusion_model.output_blocks.{0-5}.1.proj_out.weight
+--   up_blocks.{0,1}.upsamplers.0.conv.weight 8,8,3,3 <- model.diffusion_model.output_blocks.{2,5}.2.conv.weight
+--   conv_norm_out.bias 4 <- model.diffusion_model.out.0.bias
+--   conv_out.bias 4 <- model.diffusion_model.out.2.bias
+--
+-- @case
+--   label_emb.0.{0,2}.weight 8,8
+--   input_blocks.1.1.proj_in.weight 8,8,1,1
+-- @gives
+--   class_embedding.linear_{1,2}.weight 8,8 <- label_emb.0.{0,2}.weight
+--   down_blocks.0.attentions.0.proj_in.weight 8,8,1,1 <- input_blocks.1.1.proj_in.weight
 
 local o = ... or {}
 
@@ -66,6 +110,7 @@ if o.reverse then
   ]]
   rules [[
     time_embedding.linear_{n}.* -> time_embed.{2*n-2}.*
+    {e:add|class}_embedding.linear_{n}.* -> label_emb.0.{2*n-2}.*
     conv_in.*       -> input_blocks.0.0.*
     conv_norm_out.* -> out.0.* ; conv_out.* -> out.2.*
     down_blocks.{b}.downsamplers.0.conv.* -> input_blocks.{3*b+3}.0.op.*
@@ -79,7 +124,9 @@ if o.reverse then
   if o.prefix and o.prefix ~= "" then prefix(o.prefix) end
 else
   if count "model.diffusion_model.**" > 0 then keep "model.diffusion_model." end
+  unet_label = count "input_blocks.1.1.**" > 0 and "class_embedding" or "add_embedding"
   rules [[
+    label_emb.0.{n:0|2}.*        -> {unet_label}.linear_{n//2+1}.*
     time_embed.{n:0|2}.*         -> time_embedding.linear_{n//2+1}.*
     input_blocks.0.0.*           -> conv_in.*
     out.0.*                      -> conv_norm_out.* ; out.2.* -> conv_out.*

@@ -2,8 +2,26 @@
 --
 -- kernel, weights and gamma become weight, beta and biases bias, moving_mean and moving_variance the
 -- running ones; the slots of optimizers, moving averages and global_step are dropped. Kernels of
--- depthwise convolutions are those called depthwise_weights or depthwise_kernel.
+-- depthwise convolutions are those called depthwise_weights or depthwise_kernel. In reverse the names
+-- are those of layers; embedding={"module"} and depthwise={module=multiplier} name what shapes cannot
+-- tell.
 -- Source: tensorflow python/layers, slim nets; timm models/efficientnet tools
+--
+-- @reverse
+-- @case depthwise={["net.dw"]=2}
+--   net/conv1/kernel 3,5,4,8
+--   net/conv1/bias 8
+--   net/conv3d/kernel 2,3,5,4,8
+--   net/bn/{gamma,beta,moving_mean,moving_variance} 8
+--   net/dw/depthwise_kernel 3,5,4,2
+--   net/dense/kernel 4,8
+-- @gives
+--   net.conv1.weight 8,4,3,5 <- net/conv1/kernel
+--   net.conv1.bias 8 <- net/conv1/bias
+--   net.conv3d.weight 8,4,2,3,5 <- net/conv3d/kernel
+--   net.bn.{weight,bias,running_mean,running_var} 8 <- net/bn/{gamma,beta,moving_mean,moving_variance}
+--   net.dw.weight 8,1,3,5 <- net/dw/depthwise_kernel
+--   net.dense.weight 8,4 <- net/dense/kernel
 --
 -- @case
 --   model/conv1/kernel 3,5,4,8
@@ -27,6 +45,58 @@
 -- @same model.conv1.weight[7,2,1,4] = model/conv1/kernel[1,4,2,7]
 -- @same resnet.logits.weight[5,3] = resnet/logits/weights[3,5]
 -- @same MobilenetV1.Conv2d_1.weight[5,0,1,4] = MobilenetV1/Conv2d_1/depthwise_weights[1,4,2,1]
+-- @oneway
+
+local o = ... or {}
+
+-- Back again. A weight of one axis is a norm's; a table of embeddings looks like a matrix, so that its
+-- modules must be named.
+local function in_list(list, name)
+  for _, one in ipairs(type(list) == "table" and list or { list }) do if one == name then return true end end
+  return false
+end
+
+-- The inverse of the order of axes, by their number.
+local function turned_back(t)
+  local n = #t.shape
+  if n == 2 then return t:T() end
+  if n == 3 then return t:permute(2, 1, 0) end
+  if n == 4 then return t:permute(2, 3, 1, 0) end
+  if n == 5 then return t:permute(2, 3, 4, 1, 0) end
+  return t
+end
+
+-- (channels × multiplier, 1, height, width) to height, width, channels, multiplier.
+local function depthwise_back(t, multiplier)
+  return t:reshape(t:size(0) // multiplier, multiplier, t:size(2), t:size(3)):permute(2, 3, 0, 1)
+end
+
+local function go_back(names)
+  local norms = {}
+  for key, t in pairs(src) do
+    local module = key:match "^(.*)%.weight$"
+    if module and #t.shape == 1 then norms[module] = true end
+  end
+  each(function(key, t)
+    local module, leaf = key:match "^(.*)%.([^.]*)$"
+    if not module then return nil end
+    local path = names.path(module)
+    if leaf == "weight" and norms[module] then return path .. "/gamma" end
+    if leaf == "bias" then return path .. (norms[module] and "/beta" or "/bias") end
+    if leaf == "running_mean" then return path .. "/moving_mean" end
+    if leaf == "running_var" then return path .. "/moving_variance" end
+    if leaf ~= "weight" then return path .. "/" .. leaf end
+    if in_list(o.embedding, module) then return path .. names.embedding end
+    local multiplier = type(o.depthwise) == "table" and o.depthwise[module]
+    if multiplier then return path .. names.depthwise, depthwise_back(t, multiplier) end
+    return path .. "/kernel", turned_back(t)
+  end)
+end
+
+if o.reverse then
+  return go_back { path = function(module) return (module:gsub("%.", "/")) end,
+                   embedding = "/embeddings", depthwise = "/depthwise_kernel" }
+end
 
 function tf_kernel(t)
   local n = #t.shape

@@ -57,8 +57,13 @@ def leaf(rng, plain=False):
               lambda: nn.ParameterDict({"a": nn.Parameter(torch.zeros(n))}), Scalars,
               lambda: torch.nn.utils.parametrizations.weight_norm(nn.Linear(n, 2))]
     if not plain:                # what only _metadata, or a pickle, can tell
-        makers += [Stateful, Counter]
+        makers += [Stateful, Counter, lambda: torch.nn.utils.spectral_norm(nn.Linear(n, 2)),
+                   lambda: nn.LazyLinear(2), lambda: nn.LazyConv2d(2, 1), nn.LazyBatchNorm1d]
     return rng.choice(makers)()
+
+
+def is_filled(value):
+    return torch.is_tensor(value) and not torch.nn.parameter.is_lazy(value)
 
 
 def tree(rng, depth=0, plain=False):
@@ -95,7 +100,7 @@ def mutate(rng, state):
             items.insert(at, (key + ".more", value))
         elif kind == 3:
             items.insert(at, (key.rsplit(".", 1)[0], torch.zeros(1)))
-        elif kind == 4 and torch.is_tensor(value):
+        elif kind == 4 and torch.is_tensor(value) and not torch.nn.parameter.is_lazy(value):
             items[at] = (key, torch.zeros([size + rng.randint(0, 1) for size in value.shape] or [1]))
         elif kind == 5:
             items[at] = (key, torch.zeros(rng.choice([(), (1,), (1, 1), (2, 2)])))
@@ -148,10 +153,10 @@ class Errors(Case):
             model.add_module("net", tree(rng))
             if rng.random() < .5:
                 model = model.net
-            if type(model) is not nn.Module or not any(torch.is_tensor(v) for v in model.state_dict().values()):
+            if type(model) is not nn.Module or not any(is_filled(v) for v in model.state_dict().values()):
                 continue
             state = mutate(rng, model.state_dict())
-            if not any(torch.is_tensor(v) for v in state.values()):
+            if not any(is_filled(v) for v in state.values()):
                 continue
             source, target = self.path("s.pth"), self.path("t.pth")
             torch.save(state, source)
@@ -178,6 +183,41 @@ class Errors(Case):
             safetensors.torch.save_file({k: v.clone().contiguous() for k, v in tensors.items()}, target)
             want = python_says(model, dict(state), True)
             self.assertEqual(parts(self.says(source, target, "torch")), parts(want), f"seed {seed}")
+
+    def test_old_spectral_norms(self):
+        """Dicts of a version before 1, or that name none: with the weight that was computed, or without."""
+        for version in (None, 0, 1):
+            for drop in ("", "weight_orig", "weight_u", "weight_v", "weight", "bias"):
+                model = nn.Sequential(OrderedDict(a=torch.nn.utils.spectral_norm(nn.Linear(3, 2)), b=nn.Linear(2, 2)))
+                state = model.state_dict()
+                state["a.weight"] = torch.rand(2, 3)
+                state.pop("a." + drop, None)
+                if version is None:
+                    del state._metadata["a"]["spectral_norm"]
+                else:
+                    state._metadata["a"]["spectral_norm"]["weight.version"] = version
+                source, target = self.path("s.pth"), self.path("t.pth")
+                torch.save(state, source)
+                torch.save(model.state_dict(), target)
+                for system in ("torch", "torch-nonstrict"):
+                    want = python_says(model, torch.load(source), system == "torch").replace("for Sequential", "for Module")
+                    self.assertEqual(self.says(source, target, system), want + "\n" if want else "", (version, drop))
+
+    def test_lazy_modules(self):
+        """A module without its shapes takes those that it is given; it gives none to one that has them."""
+        lazy = lambda: nn.Sequential(OrderedDict(a=nn.LazyLinear(2), b=nn.LazyBatchNorm1d(), c=nn.Linear(2, 2)))
+        full = nn.Sequential(OrderedDict(a=nn.Linear(3, 2), b=nn.BatchNorm1d(2), c=nn.Linear(2, 2)))
+        less, odd = full.state_dict(), full.state_dict()
+        for key in ("a.weight", "b.running_var", "c.bias"):
+            del less[key]
+        odd["b.bias"] = 3
+        for model, state in ((lazy(), full.state_dict()), (lazy(), less), (lazy(), odd), (lazy(), lazy().state_dict()),
+                             (full, lazy().state_dict())):
+            source, target = self.path("s.pth"), self.path("t.pth")
+            torch.save(state, source)
+            torch.save(model.state_dict(), target)
+            want = python_says(model, torch.load(source, weights_only=False), True).replace("for Sequential", "for Module")
+            self.assertEqual(self.says(source, target, "torch"), want + "\n" if want else "")
 
     def test_keys_that_are_no_text(self):
         model = nn.Sequential(nn.Linear(2, 2))

@@ -16,7 +16,8 @@ from oracle import Case, dtype_name, raw
 
 FLOATS = [torch.float32, torch.float16, torch.bfloat16, torch.float64]
 CLOSE = 5e-7        # for sizes that models have
-ROUGH = 1e-6        # for grids of a few points, which PyTorch itself misses by that much in f32
+ROUGH = 1e-6        # for grids of a few points, where PyTorch's own f32 is that far from the exact value, see
+                    # test_who_rounds: it rounds its weights and every partial sum, tenon the result alone
 
 
 def lua(values):
@@ -399,6 +400,66 @@ class Ops(Case):
                 if not extra:
                     self.add(f"rel_pos_bias{{{option}}}", x.T.reshape(heads, *sides[0]), want, want.shape)
         print(f"# {len(self.wanted)} tables, worst {self.check_close(ROUGH):.1e}")
+
+    def test_who_rounds(self):
+        """The same weights in f64 are the exact value: tenon is half a unit of f32 from it, PyTorch several.
+
+        Where the kernel looks is f32 in both, as the op is defined; RULES (a) 31-33 gives the weights."""
+        def cubic(x, a):
+            x = np.abs(x)
+            return np.where(x < 1, ((a + 2) * x - (a + 3)) * x * x + 1,
+                            np.where(x < 2, (((x - 5) * x + 8) * x - 4) * a, 0))
+
+        def matrix(old, new, antialias):
+            made, f32 = np.zeros((new, old)), np.float32
+            scale = f32(old) / f32(new)
+            for i in range(new):
+                if antialias:
+                    support, inverse = max(f32(2) * scale, f32(2)), f32(1) / max(scale, f32(1))
+                    centre = f32(float(scale) * (i + 0.5))
+                    j = np.arange(max(int(float(centre - support) + 0.5), 0), min(int(float(centre + support) + 0.5), old))
+                    x = ((j.astype(f32) - centre).astype(float) + 0.5) * float(inverse)
+                    weights = cubic(x.astype(f32).astype(float), -0.5)
+                    made[i, j] = weights / weights.sum()
+                else:
+                    at = f32(float(scale) * (i + 0.5) - 0.5)
+                    t = float(at - np.floor(at))
+                    for tap in range(-1, 3):
+                        made[i, min(max(int(np.floor(at)) + tap, 0), old - 1)] += cubic(t - tap, -0.75)
+            return made
+
+        cases, theirs = {}, {}
+        for old, new in ((14, 24), (24, 14), (16, 37), (7, 8), (3, 5), (2, 31), (5, 2), (13, 17)):
+            x = self.values([1, old * old, 8])
+            grid = x[0].T.reshape(1, 8, old, old)
+            m = matrix(old, new, True)
+            want = np.einsum("pi,ncij,qj->ncpq", m, grid.double().numpy(), m)
+            theirs[f"bicubic_aa {old} to {new}"] = F.interpolate(grid, size=(new, new), mode="bicubic", antialias=True), want
+            self.add("pos_embed{prefix=0}", x, torch.from_numpy(want[0].reshape(8, -1).T[None].copy()), [1, new * new, 8])
+            cases[f"o{len(self.wanted) - 1}"] = f"bicubic_aa {old} to {new}"
+            if old % 2 and new % 2:
+                m = matrix(old, new, False)
+                want = np.einsum("pi,ncij,qj->ncpq", m, grid.double().numpy(), m)
+                theirs[f"bicubic {old} to {new}"] = F.interpolate(grid, size=(new, new), mode="bicubic"), want
+                self.add('rel_pos_bias{mode="bicubic"}', grid[0], torch.from_numpy(want[0]), [8, new, new])
+                cases[f"o{len(self.wanted) - 1}"] = f"bicubic {old} to {new}"
+            if new < old or old in (7, 14):
+                w = self.values([2, 3, old, old])
+                m = np.linalg.pinv(matrix(old, new, True).T)
+                want = np.einsum("pi,ncij,qj->ncpq", m, w.double().numpy(), m)
+                theirs[f"patch {old} to {new}"] = resample_patch_embed(w, [new, new]), want
+                self.add("patch_embed()", w, torch.from_numpy(want), want.shape)
+                cases[f"o{len(self.wanted) - 1}"] = f"patch {old} to {new}"
+        got = self.run_all()
+        for key, case in cases.items():
+            with self.subTest(case):
+                want = self.wanted[key][1].numpy()
+                unit = np.spacing(np.abs(want).astype(np.float32)).astype(float)
+                ours = float((np.abs(got[key].double().numpy() - want) / unit).max())
+                torch_value, exact = theirs[case]
+                error = float(np.abs(torch_value.double().numpy() - exact).max())
+                print(f"# {case}: tenon {ours:.2f} units, PyTorch {error:.1e} off")
+                self.assertLessEqual(ours, 0.51)
 
     # ---- casts ----
 

@@ -1,5 +1,6 @@
 """Bundled packs on real numbers: what they write computes the same in the other framework, or is what
 the upstream conversion computes."""
+import importlib
 import os
 import subprocess
 import unittest
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from oracle import TENON, Case
+from upstream import timm
 
 try:
     import keras
@@ -88,6 +90,31 @@ class Packs(Case):
         y = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(2, 5, 16)
         y = nn.functional.linear(y, got[prefix + "out_proj.weight"], got[prefix + "out_proj.bias"])
         torch.testing.assert_close(y, attention(x, x, x)[0])
+
+    def test_clip_with_a_resnet(self):
+        """timm's own function, on every key of an RN50."""
+        convert = importlib.import_module("timm.models.byobnet")._convert_openai_clip
+        model = timm.create_model("resnet50_clip")
+        state = {key: torch.rand(2) if value.dim() else value for key, value in model.state_dict().items()}
+        openai = self.convert(state, "clip_rn_openai_to_timm", "reverse=true")
+        self.assertEqual(len(openai), len(state))
+        self.assertIn("visual.layer4.2.bn3.running_mean", openai)
+        for got in (convert(openai, model), self.convert(openai, "clip_rn_openai_to_timm")):
+            self.assertEqual(set(got), set(state))
+            for key, value in state.items():
+                self.assertTrue(torch.equal(got[key], value), key)
+
+    def test_caffe_there_and_back(self):
+        torch.manual_seed(8)
+        state = {**{f"conv1.{k}": v for k, v in nn.Conv2d(3, 4, 2).state_dict().items()},
+                 **{f"bn1.{k}": torch.rand(4) for k in ("weight", "bias", "running_mean", "running_var")}}
+        blobs = self.convert(state, "caffe_to_torch", 'scale={bn1="scale1"}, reverse=true')
+        self.assertEqual(sorted(blobs), ["bn1.0", "bn1.1", "bn1.2", "conv1.0", "conv1.1", "scale1.0", "scale1.1"])
+        self.assertTrue(torch.equal(blobs["bn1.2"], torch.ones(1)))
+        back = self.convert(blobs, "caffe_to_torch", 'scale={bn1="scale1"}')
+        self.assertEqual(set(back), set(state))
+        for key, value in state.items():
+            self.assertTrue(torch.equal(back[key], value), key)
 
     def test_weight_norms_change_their_names(self):
         torch.manual_seed(4)
