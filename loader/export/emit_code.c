@@ -160,6 +160,8 @@ static void append(EmitCode *code, const EmitCode *part)
     for (size_t i = 0; i < part->count; i++) add_item(code, part->items[i]);
     code->random = code->random || part->random;
     code->resize = code->resize || part->resize;
+    code->patch = code->patch || part->patch;
+    code->geometric = code->geometric || part->geometric;
     code->target = code->target || part->target;
 }
 
@@ -323,20 +325,24 @@ static bool emit_matmul(EmitCode *code, const Expr *e, Error *err)
     return true;
 }
 
-/* Bicubic ones only: the others have no function in PyTorch. */
+/* Bicubic ones have a function in PyTorch; the others are matrices, of which the code makes those
+ * of the sides. */
 static bool emit_resize(EmitCode *code, const Expr *e, Error *err)
 {
-    bool smooth = e->resize.how == RESAMPLE_BICUBIC_AA;
-    bool two = e->resize.count == 2;
-    if (!smooth && e->resize.how != RESAMPLE_BICUBIC)
-        return error_set(err, ERR_UNSUPPORTED, "PyTorch has no resampling like %s; write it with "
-                         "tenon apply", resample_name(e->resize.how));
-    code->resize = true;
-    emit_text(code, "_resize(");
+    static const char *const matrices[RESAMPLE_HOW_COUNT] = {
+        [RESAMPLE_PATCH] = "_patch", [RESAMPLE_GEOMETRIC] = "_geometric",
+        [RESAMPLE_GEOMETRIC_LINEAR] = "_straight"};
+    const char *matrix = matrices[e->resize.how];
+    bool two = e->resize.count == 2, smooth = e->resize.how == RESAMPLE_BICUBIC_AA;
+    code->resize = code->resize || !matrix;
+    code->patch = code->patch || e->resize.how == RESAMPLE_PATCH;
+    code->geometric = code->geometric || (matrix && e->resize.how != RESAMPLE_PATCH);
+    emit_text(code, matrix ? "_weigh(" : "_resize(");
     if (!emit_expr(code, e->from[0], err)) return false;
     emit_text(code, ", %d, (%" PRId64 ", %" PRId64 "), (%" PRId64 ", %" PRId64 "), %s)",
               e->resize.axis, e->resize.in[0], two ? e->resize.in[1] : (int64_t)1,
-              e->resize.out[0], two ? e->resize.out[1] : (int64_t)1, smooth ? "True" : "False");
+              e->resize.out[0], two ? e->resize.out[1] : (int64_t)1,
+              matrix ? matrix : smooth ? "True" : "False");
     return true;
 }
 

@@ -36,6 +36,7 @@ typedef struct EmitCode {
     unsigned locals;             /* comprehensions that are open at present */
     bool random;                 /* a fill of random numbers is in it */
     bool resize;                 /* it calls _resize */
+    bool patch, geometric;       /* it calls _weigh with _patch, with _geometric or _straight */
     bool target;                 /* it takes values of the target */
 } EmitCode;
 

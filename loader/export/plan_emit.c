@@ -27,7 +27,7 @@ typedef struct Emitter {
     size_t count, room;
     NameMap signatures;          /* → group */
     size_t aliases;              /* groups from there on are ties, which stand last */
-    bool random, resize, target; /* what the code needs */
+    bool random, resize, target, patch, geometric;   /* what the code needs */
     Text signature;              /* reused */
 } Emitter;
 
@@ -111,6 +111,8 @@ static bool add_entry(Emitter *emitter, size_t index, const Expr *e, Error *err)
     if (fine) add_line(emitter, &code);
     emitter->random = emitter->random || code.random;
     emitter->resize = emitter->resize || code.resize;
+    emitter->patch = emitter->patch || code.patch;
+    emitter->geometric = emitter->geometric || code.geometric;
     emitter->target = emitter->target || code.target;
     emit_code_done(&code);
     return fine;
@@ -218,20 +220,82 @@ static void put_groups(Emitter *emitter, size_t from, size_t end, Text *out)
         if (!emitter->groups[i].done) put_loop(emitter, i, out);
 }
 
+/* -- Functions that the code may call, in the numbers of resample.c ---------------------- */
+
+static const char resize_code[] =
+    "def _resize(x, axis, old, new, antialias):\n"
+    "    \"\"\"Bicubic, of an axis that is a grid in row-major order.\"\"\"\n"
+    "    y = x.movedim(axis, -1)\n"
+    "    z = torch.nn.functional.interpolate(y.reshape(1, -1, *old), size=new, "
+    "mode=\"bicubic\",\n"
+    "                                        align_corners=False, antialias=antialias)\n"
+    "    return z.reshape(*y.shape[:-1], -1).movedim(-1, axis)\n\n\n";
+
+static const char weigh_code[] =
+    "def _weigh(x, axis, old, new, matrix):\n"
+    "    \"\"\"An axis that is a grid in row-major order, times a matrix for each side.\"\"\"\n"
+    "    y = x.movedim(axis, -1)\n"
+    "    z = y.reshape(*y.shape[:-1], *old).double()\n"
+    "    z = matrix(old[0], new[0]) @ z @ matrix(old[1], new[1]).T\n"
+    "    return z.reshape(*y.shape[:-1], -1).movedim(-1, axis).to(x.dtype)\n\n\n";
+
+/* timm's resample_patch_embed, of one side. */
+static const char patch_code[] =
+    "def _patch(n, m):\n"
+    "    \"\"\"The pseudoinverse of what resizes the other way round.\"\"\"\n"
+    "    rows = torch.nn.functional.interpolate(torch.eye(n)[None, :, None], size=(1, m), "
+    "mode=\"bicubic\",\n"
+    "                                           align_corners=False, antialias=True)\n"
+    "    return torch.linalg.pinv(rows[0, :, 0].double())\n\n\n";
+
+/* timm's resize_rel_pos_bias_table, of one side, without SciPy. */
+static const char geometric_code[] =
+    "def _straight(n, m, cubic=False):\n"
+    "    \"\"\"Lines, or a cubic spline, over a grid whose steps grow from the middle.\"\"\"\n"
+    "    if n == 1:\n"
+    "        return torch.ones(m, 1, dtype=torch.float64)\n"
+    "    low, high, q = 1.01, 1.5, 1.01\n"
+    "    while high - low > 1e-6:\n"
+    "        q = (low + high) / 2\n"
+    "        if (1 - q ** (n // 2)) / (1 - q) > m // 2:\n"
+    "            high = q\n"
+    "        else:\n"
+    "            low = q\n"
+    "    steps = [0.0]\n"
+    "    for i in range(n // 2):\n"
+    "        steps.append(steps[-1] + q ** i)\n"
+    "    x = torch.tensor([-s for s in steps[:0:-1]] + steps, dtype=torch.float64)\n"
+    "    t = (torch.arange(m, dtype=torch.float64) - m // 2).clamp(x[0], x[-1])\n"
+    "    k = (torch.searchsorted(x, t) - 1).clamp(0, n - 2)\n"
+    "    h = x[k + 1] - x[k]\n"
+    "    b = (t - x[k]) / h\n"
+    "    a = 1 - b\n"
+    "    eye = torch.eye(n, dtype=torch.float64)\n"
+    "    weights = a[:, None] * eye[k] + b[:, None] * eye[k + 1]\n"
+    "    if not cubic:\n"
+    "        return weights\n"
+    "    d, i = x[1:] - x[:-1], torch.arange(1, n - 1)\n"
+    "    left, right = torch.zeros_like(eye), torch.zeros_like(eye)\n"
+    "    left[i, i - 1], left[i, i], left[i, i + 1] = d[:-1] / 6, (d[:-1] + d[1:]) / 3, "
+    "d[1:] / 6\n"
+    "    right[i, i - 1], right[i, i], right[i, i + 1] = 1 / d[:-1], -1 / d[:-1] - 1 / d[1:], "
+    "1 / d[1:]\n"
+    "    left[0, :3] = torch.stack([d[1], -d[0] - d[1], d[0]])\n"
+    "    left[-1, -3:] = torch.stack([d[-1], -d[-2] - d[-1], d[-2]])\n"
+    "    bends = torch.linalg.solve(left, right)\n"
+    "    return (weights + ((a ** 3 - a) * h * h / 6)[:, None] * bends[k]\n"
+    "            + ((b ** 3 - b) * h * h / 6)[:, None] * bends[k + 1])\n\n\n"
+    "def _geometric(n, m):\n"
+    "    return _straight(n, m, cubic=True)\n\n\n";
+
 static void put_start(const Emitter *emitter, Text *out)
 {
     text_add(out, "# Written by tenon " TENON_VERSION ": needs PyTorch and nothing else.\n"
                   "import torch\n\n\n");
-    if (emitter->resize)
-        text_add(out,
-                 "def _resize(x, axis, old, new, antialias):\n"
-                 "    \"\"\"Bicubic, of an axis that is a grid in row-major order.\"\"\"\n"
-                 "    y = x.movedim(axis, -1)\n"
-                 "    z = torch.nn.functional.interpolate(y.reshape(1, -1, *old), size=new, "
-                 "mode=\"bicubic\",\n"
-                 "                                        align_corners=False, "
-                 "antialias=antialias)\n"
-                 "    return z.reshape(*y.shape[:-1], -1).movedim(-1, axis)\n\n\n");
+    if (emitter->resize) text_add(out, resize_code);
+    if (emitter->patch || emitter->geometric) text_add(out, weigh_code);
+    if (emitter->patch) text_add(out, patch_code);
+    if (emitter->geometric) text_add(out, geometric_code);
     text_addf(out, "def convert(sd%s):\n", emitter->target ? ", target" : "");
     text_add(out, "    \"\"\"The target's state dict, of the source's");
     if (emitter->target) text_add(out, " and of the target's own");

@@ -287,6 +287,18 @@ class Plans(Case):
         self.assertFalse(os.path.exists(self.path("p.pth")))
 
 
+    def test_resampling_is_emitted(self):
+        generator = torch.Generator().manual_seed(3)
+        for shape, new, rule in (((4, 3, 16, 16), (4, 3, 8, 8), "patch_embed()"),
+                                 ((4, 3, 14, 14), (4, 3, 32, 32), "patch_embed()"),
+                                 ((169, 4), (2209, 4), "rel_pos_bias()"),
+                                 ((169, 4), (49, 4), "rel_pos_bias()"),
+                                 ((729, 2), (169, 2), 'rel_pos_bias{mode="linear"}')):
+            target = self.path("t.pth")
+            torch.save({"w": torch.empty(new)}, target)
+            self.convert({"w": values(shape, generator)}, "-e", f"rules [[ w -> w |> {rule} ]]",
+                         target=target, exact=False, reverse=False)
+
     def test_quantized_tensors_are_emitted(self):
         a, plan = os.path.join(ROOT, "tests/data/quantized/quantized.pth"), self.path("p.json")
         out = self.path("o.pth")

@@ -82,6 +82,12 @@ static void test_operations(void **state)
     emits_one("[\"norm\",null," A "]",
               "sd[\"a\"].double().pow(2).sum((0, 1, ), keepdim=True).sqrt().to(torch.float32)");
     emits_one("[\"repeat\",0,5,[\"slice\",0,0,1," A "]]", "sd[\"a\"][0:1].repeat(5, 1)");
+    emits_one("[\"resize\",0,\"patch\",[4],[7]," A "]",
+              "_weigh(sd[\"a\"], 0, (4, 1), (7, 1), _patch)");
+    emits_one("[\"resize\",1,\"geometric\",[5],[7],[\"slice\",1,0,5," A "]]",
+              "_weigh(sd[\"a\"][:, 0:5], 1, (5, 1), (7, 1), _geometric)");
+    emits_one("[\"resize\",1,\"geometric_linear\",[5],[7],[\"slice\",1,0,5," A "]]",
+              "_weigh(sd[\"a\"][:, 0:5], 1, (5, 1), (7, 1), _straight)");
     emits_one("[\"cat\",0," A "," A "]", "torch.cat([sd[\"a\"], sd[\"a\"]])");
     emits_one("[\"stack\",2," A "," A "]", "torch.stack([sd[\"a\"], sd[\"a\"]], 2)");
     emits_one("[\"fill\",\"zeros\",{\"dtype\":\"i64\",\"shape\":[3],\"key\":\"x\",\"seed\":0}]",
@@ -170,8 +176,6 @@ static void test_what_pytorch_has_not(void **state)
 {
     (void)state;
     refuses("[\"cast\",\"f32\",[\"src\",\"k\"]]", "PyTorch cannot convert to or from q4_k");
-    refuses("[\"resize\",0,\"patch\",[4],[7]," A "]", "PyTorch has no resampling like patch");
-    refuses("[\"resize\",1,\"geometric\",[5],[7],[\"slice\",1,0,5," A "]]", "PyTorch has no resampling like geometric");
 }
 
 int main(void)
