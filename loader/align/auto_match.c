@@ -53,16 +53,11 @@ static int known_pair(const Auto *a, const Template *s, const Template *t)
     return other ? -1 : 0;
 }
 
-/* What a class has in common: how much its shapes say, and how much its names weigh. */
-typedef struct Scale {
-    double unique, weight;
-} Scale;
-
 static double score_pair(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     int known = known_pair(a, s, t);
     if (known) return known > 0 ? 1.5 : 0;
-    return score_templates(a, s, t, scale->unique, scale->weight);
+    return score_templates(a, s, t, scale);
 }
 
 static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
@@ -74,7 +69,8 @@ static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint3
     for (size_t j = 0; j < columns; j++)
         weight[1] += score_weight(a, 1, &a->side[1].templates[t[j]]) / (double)columns;
     const Side *side = &a->side[0];
-    return (Scale){uniqueness(side, &side->templates[s[0]], rows, columns), weight[0] + weight[1]};
+    return (Scale){.unique = uniqueness(side, &side->templates[s[0]], rows, columns),
+                   .order = rows == columns ? 1 : 0.4, .weight = weight[0] + weight[1]};
 }
 
 /* ---- siblings ---- */

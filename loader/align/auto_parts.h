@@ -215,9 +215,14 @@ double score_names(const Auto *a, const Template *s, const Template *t, double w
 /* How much the words of a name weigh: two names that are weighed against others are measured by
  * the mean of all, or a short name would look more alike than a long one. */
 double score_weight(const Auto *a, int side, const Template *t);
-/* All evidence; `unique`, 0 … 1, is how much it says that the shapes are the same. */
-double score_templates(const Auto *a, const Template *s, const Template *t, double unique,
-                       double weight);
+/* What the candidates of one class have in common. */
+typedef struct Scale {
+    double unique;           /* 0 … 1: how much it says that the shapes are the same */
+    double order;            /* 0 … 1: how much the order says; little where one side has more */
+    double weight;           /* of the names, on average */
+} Scale;
+/* All evidence. */
+double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale);
 
 /* ---- auto_assign.c ---- */
 /* The best one-to-one assignment of rows to columns, where leaving out counts 0, and the least
@@ -231,6 +236,10 @@ void assign_best(const double *scores, size_t rows, size_t columns, uint32_t *ma
 void match_templates(Auto *a);
 /* Pairs the units of paired templates. */
 void match_units(Auto *a);
+
+/* ---- auto_check.c ---- */
+/* Takes pairs of units back that belong elsewhere than the rest of their row. */
+void check_rows(Auto *a);
 
 /* ---- auto_layout.c ---- */
 typedef struct Layouts Layouts;
