@@ -31,6 +31,7 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     for (int s = 0; s < 2; s++) side_done(&a.side[s]);
     free(a.groups);
     arena_free(a.arena);
-    (void)err;
-    return result;
+    if (!a.stopped) return result;
+    error_set(err, ERR_CANCELLED, "cancelled");
+    return NULL;
 }

@@ -19,7 +19,8 @@ enum {
     SLOTS_MAX = 8,           /* numbers of a name that count; later ones are text */
     WORDS_MAX = 40,          /* words of a name that are compared: the last ones */
     UP_MAX = 3,              /* ancestors of a unit that are looked at, the nearest first */
-    CLASS_MAX = 160,         /* templates or units of one side that are weighed at once */
+    CLASS_MAX = 128,         /* templates or units of one side that are weighed at once */
+    WORK_MAX = 40000000,     /* cubes of class sizes that are weighed in one round, in all */
     REFINE_MAX = 3,          /* times that a template is split */
     MEANINGS = 4,            /* that a phrase may have */
     PARTS_MAX = 8,           /* tensors that lie side by side in a fused one */
@@ -121,10 +122,15 @@ typedef struct Auto {
     Group *groups;           /* [group_count] owned */
     size_t group_count, group_room;
     uint32_t class_count;
-    Text notes;
-    const char **note_list;
-    size_t note_count, note_room;
+    bool stopped;            /* the user asked for it */
 } Auto;
+
+/* Asks whether to go on. */
+static inline void auto_pause(Auto *a)
+{
+    const AutoOptions *options = a->options;
+    if (!a->stopped && options->cancelled) a->stopped = options->cancelled(options->context);
+}
 
 static inline const AutoTensor *main_tensor(const Side *side, const Unit *unit)
 {
