@@ -26,10 +26,12 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     classes_make(&a);
     match_templates(&a);
     match_units(&a);
+    check_rows(&a);
     AutoResult *result = result_make(&a);
     for (int s = 0; s < 2; s++) side_done(&a.side[s]);
     free(a.groups);
     arena_free(a.arena);
-    (void)err;
-    return result;
+    if (!a.stopped) return result;
+    error_set(err, ERR_CANCELLED, "cancelled");
+    return NULL;
 }

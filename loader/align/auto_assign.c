@@ -50,8 +50,8 @@ static void add_row(Hungarian *h, size_t row)
     for (; at; at = h->way[at]) h->taken[at] = h->taken[h->way[at]];
 }
 
-/* The score of leaving a row out is 0, so the square gets a column of zeros for each row, and the
- * other way round. */
+/* The square is filled up with zeros: a row that gets one of them is left out. One more row and
+ * column than are needed let any row be left out. */
 static double score_at(const double *scores, size_t rows, size_t columns, size_t i, size_t j)
 {
     if (i >= rows || j >= columns) return 0;
@@ -87,7 +87,7 @@ void assign_best(const double *scores, size_t rows, size_t columns, uint32_t *ma
                  double *margin)
 {
     Arena *arena = arena_new();
-    size_t n = rows + columns;
+    size_t n = (rows > columns ? rows : columns) + 1;
     Hungarian h = {.n = n};
     double *cost = arena_alloc(arena, n * n * sizeof *cost);
     for (size_t i = 0; i < n; i++)

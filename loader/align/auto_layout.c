@@ -68,8 +68,8 @@ static void family_keys(const Auto *a, uint32_t source, uint64_t keys[3])
     NameParts parts = words_parts(a->words, tensor->name);
     const char *at = parts.path, *end = at + parts.path_length;
     while (at < end && !is_digit(*at)) at++;
-    uint64_t block = at < end ? hash_bytes(1, parts.path, (size_t)(at - parts.path)) : unit->up[0];
-    uint64_t spelled = hash_bytes(2, parts.role_text ? parts.role_text : "", parts.role_length);
+    uint64_t block = at < end ? hash_text(1, parts.path, (size_t)(at - parts.path)) : unit->up[0];
+    uint64_t spelled = hash_text(2, parts.role_text ? parts.role_text : "", parts.role_length);
     keys[0] = hash_mix(hash_mix(block, spelled), tensor->rank);
     keys[1] = hash_mix(spelled, tensor->rank);
     keys[2] = hash_mix(3, tensor->rank);

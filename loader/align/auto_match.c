@@ -53,16 +53,11 @@ static int known_pair(const Auto *a, const Template *s, const Template *t)
     return other ? -1 : 0;
 }
 
-/* What a class has in common: how much its shapes say, and how much its names weigh. */
-typedef struct Scale {
-    double unique, weight;
-} Scale;
-
 static double score_pair(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     int known = known_pair(a, s, t);
     if (known) return known > 0 ? 1.5 : 0;
-    return score_templates(a, s, t, scale->unique, scale->weight);
+    return score_templates(a, s, t, scale);
 }
 
 static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
@@ -74,7 +69,8 @@ static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint3
     for (size_t j = 0; j < columns; j++)
         weight[1] += score_weight(a, 1, &a->side[1].templates[t[j]]) / (double)columns;
     const Side *side = &a->side[0];
-    return (Scale){uniqueness(side, &side->templates[s[0]], rows, columns), weight[0] + weight[1]};
+    return (Scale){.unique = uniqueness(side, &side->templates[s[0]], rows, columns),
+                   .order = rows == columns ? 1 : 0.4, .weight = weight[0] + weight[1]};
 }
 
 /* ---- siblings ---- */
@@ -143,16 +139,29 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
     }
 }
 
+/* Whether a class is weighed at all: it has both sides, is not too large, and the work that is
+ * allowed for all classes is not used up. Names that nobody gave in earnest get no answer. */
+static bool is_affordable(size_t rows, size_t columns, uint64_t *work)
+{
+    if (!rows || !columns || rows > CLASS_MAX || columns > CLASS_MAX) return false;
+    uint64_t n = rows > columns ? rows : columns, cost = n * n * n;
+    if (*work + cost > WORK_MAX) return false;
+    *work += cost;
+    return true;
+}
+
 void match_templates(Auto *a)
 {
     ClassList source = list_classes(a, &a->side[0]), target = list_classes(a, &a->side[1]);
     score_start(a);
     for (int round = 0; round < ROUNDS; round++) {
+        uint64_t work = 0;
         score_learn(a);
-        for (size_t c = 0; c < a->class_count; c++) {
+        for (size_t c = 0; c < a->class_count && !a->stopped; c++) {
             size_t rows = source.first[c + 1] - source.first[c];
             size_t columns = target.first[c + 1] - target.first[c];
-            if (!rows || !columns || rows > CLASS_MAX || columns > CLASS_MAX) continue;
+            if (!is_affordable(rows, columns, &work)) continue;
+            auto_pause(a);
             match_class(a, source.templates + source.first[c], rows,
                         target.templates + target.first[c], columns, round == ROUNDS - 1);
         }

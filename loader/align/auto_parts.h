@@ -19,7 +19,8 @@ enum {
     SLOTS_MAX = 8,           /* numbers of a name that count; later ones are text */
     WORDS_MAX = 40,          /* words of a name that are compared: the last ones */
     UP_MAX = 3,              /* ancestors of a unit that are looked at, the nearest first */
-    CLASS_MAX = 160,         /* templates or units of one side that are weighed at once */
+    CLASS_MAX = 128,         /* templates or units of one side that are weighed at once */
+    WORK_MAX = 40000000,     /* cubes of class sizes that are weighed in one round, in all */
     REFINE_MAX = 3,          /* times that a template is split */
     MEANINGS = 4,            /* that a phrase may have */
     PARTS_MAX = 8,           /* tensors that lie side by side in a fused one */
@@ -121,10 +122,15 @@ typedef struct Auto {
     Group *groups;           /* [group_count] owned */
     size_t group_count, group_room;
     uint32_t class_count;
-    Text notes;
-    const char **note_list;
-    size_t note_count, note_room;
+    bool stopped;            /* the user asked for it */
 } Auto;
+
+/* Asks whether to go on. */
+static inline void auto_pause(Auto *a)
+{
+    const AutoOptions *options = a->options;
+    if (!a->stopped && options->cancelled) a->stopped = options->cancelled(options->context);
+}
 
 static inline const AutoTensor *main_tensor(const Side *side, const Unit *unit)
 {
@@ -215,9 +221,14 @@ double score_names(const Auto *a, const Template *s, const Template *t, double w
 /* How much the words of a name weigh: two names that are weighed against others are measured by
  * the mean of all, or a short name would look more alike than a long one. */
 double score_weight(const Auto *a, int side, const Template *t);
-/* All evidence; `unique`, 0 … 1, is how much it says that the shapes are the same. */
-double score_templates(const Auto *a, const Template *s, const Template *t, double unique,
-                       double weight);
+/* What the candidates of one class have in common. */
+typedef struct Scale {
+    double unique;           /* 0 … 1: how much it says that the shapes are the same */
+    double order;            /* 0 … 1: how much the order says; little where one side has more */
+    double weight;           /* of the names, on average */
+} Scale;
+/* All evidence. */
+double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale);
 
 /* ---- auto_assign.c ---- */
 /* The best one-to-one assignment of rows to columns, where leaving out counts 0, and the least
@@ -231,6 +242,10 @@ void assign_best(const double *scores, size_t rows, size_t columns, uint32_t *ma
 void match_templates(Auto *a);
 /* Pairs the units of paired templates. */
 void match_units(Auto *a);
+
+/* ---- auto_check.c ---- */
+/* Takes pairs of units back that belong elsewhere than the rest of their row. */
+void check_rows(Auto *a);
 
 /* ---- auto_layout.c ---- */
 typedef struct Layouts Layouts;

@@ -5,7 +5,8 @@
 
 #include "loader/align/auto_parts.h"
 
-enum { WINDOW = 3 };
+/* Neighbours that are looked at on each side. */
+enum { WINDOW = 5 };
 
 /* What found pairs teach. Keys are hashes of words or of paths, one of each side. */
 struct Learned {
@@ -13,7 +14,7 @@ struct Learned {
     Table words[2];          /* word: pairs that have it */
     Table under;             /* ancestor and ancestor: pairs below them */
     Table size[2];           /* ancestor: templates below it */
-    uint32_t *row[2];        /* [row_count] classes in the order of the file */
+    uint32_t *row[2];        /* [row_count] templates in the order of the file */
     uint32_t row_count[2];
     double templates[2];     /* how many there are */
 };
@@ -106,7 +107,7 @@ static int compare_places(const void *x, const void *y)
     return a->position < b->position ? -1 : a->position > b->position;
 }
 
-/* Templates with partners, in the order of the file: their classes in a row. */
+/* Templates with partners, in the order of the file. */
 static void make_row(Auto *a, int s, const bool *shared)
 {
     Side *side = &a->side[s];
@@ -122,7 +123,7 @@ static void make_row(Auto *a, int s, const bool *shared)
     for (uint32_t i = 0; i < n; i++) {
         Template *t = &side->templates[places[i].template];
         t->position = i;
-        a->learned->row[s][i] = t->class;
+        a->learned->row[s][i] = places[i].template;
     }
 }
 
@@ -327,8 +328,9 @@ double score_names(const Auto *a, const Template *s, const Template *t, double a
 /* ---- the rest ---- */
 
 /* Classes that stand before (step −1) or behind both, as far as they are the same. */
-static unsigned same_way(const Learned *learned, const Template *s, const Template *t, int step)
+static unsigned same_way(const Auto *a, const Template *s, const Template *t, int step)
 {
+    const Learned *learned = a->learned;
     unsigned n = 0;
     int64_t p = s->position, q = t->position;
     while (n < WINDOW) {
@@ -337,27 +339,35 @@ static unsigned same_way(const Learned *learned, const Template *s, const Templa
         bool out = p < 0 || p >= learned->row_count[0];
         bool beyond = q < 0 || q >= learned->row_count[1];
         if (out || beyond) return out && beyond ? WINDOW : n;
-        if (learned->row[0][p] != learned->row[1][q]) return n;
+        if (a->side[0].templates[learned->row[0][p]].class !=
+            a->side[1].templates[learned->row[1][q]].class)
+            return n;
         n++;
     }
     return n;
 }
 
-/* A template beside one of its own class: which is which cannot be seen from where they stand. */
-static bool stands_in_run(const Learned *learned, int side, const Template *t)
+/* A template beside another of its class: which is which cannot be seen from where they stand.
+ * But numbers in one name, layers.0 and layers.1, count. */
+static bool stands_in_run(const Auto *a, int side, const Template *t)
 {
-    const uint32_t *row = learned->row[side];
+    const uint32_t *row = a->learned->row[side];
+    const Template *list = a->side[side].templates;
     uint32_t p = t->position;
-    return (p && row[p - 1] == t->class) ||
-           (p + 1 < learned->row_count[side] && row[p + 1] == t->class);
+    for (int step = -1; step <= 1; step += 2) {
+        if ((!p && step < 0) || p + (uint32_t)step >= a->learned->row_count[side]) continue;
+        const Template *other = &list[row[p + (uint32_t)step]];
+        if (other->class == t->class && other->coarse != t->coarse) return true;
+    }
+    return false;
 }
 
 static double score_order(const Auto *a, const Template *s, const Template *t)
 {
     if (!a->side[0].ordered || !a->side[1].ordered) return 0;
-    if (stands_in_run(a->learned, 0, s) || stands_in_run(a->learned, 1, t)) return 0;
-    unsigned left = same_way(a->learned, s, t, -1), right = same_way(a->learned, s, t, 1);
-    return (left + right) / (2.0 * WINDOW);
+    if (stands_in_run(a, 0, s) || stands_in_run(a, 1, t)) return 0;
+    unsigned left = same_way(a, s, t, -1), right = same_way(a, s, t, 1);
+    return left && right ? (left + right) / (2.0 * WINDOW) : 0;
 }
 
 static double score_context(const Auto *a, const Template *s, const Template *t)
@@ -404,10 +414,9 @@ static double score_rank(const Template *s, const Template *t)
     return s->sibling_count > 1 && s->sibling_count == t->sibling_count && s->sibling == t->sibling;
 }
 
-double score_templates(const Auto *a, const Template *s, const Template *t, double unique,
-                       double weight)
+double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
-    return 0.25 * score_signature(a, s, t) * unique + 0.25 * score_order(a, s, t) +
-           0.12 * score_rank(s, t) + 0.35 * score_names(a, s, t, weight) +
-           0.25 * score_context(a, s, t);
+    return 0.25 * scale->unique * score_signature(a, s, t) +
+           0.25 * scale->order * score_order(a, s, t) + 0.12 * score_rank(s, t) +
+           0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

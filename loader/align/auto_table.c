@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-uint64_t hash_bytes(uint64_t seed, const char *bytes, size_t n)
+uint64_t hash_text(uint64_t seed, const char *bytes, size_t n)
 {
     uint64_t hash = hash_mix(seed, n);
     for (; n >= 8; n -= 8, bytes += 8) {

@@ -31,6 +31,6 @@ static inline uint64_t hash_mix(uint64_t a, uint64_t b)
     return x ^ (x >> 32);
 }
 
-uint64_t hash_bytes(uint64_t seed, const char *bytes, size_t n);
+uint64_t hash_text(uint64_t seed, const char *bytes, size_t n);
 
 #endif

@@ -237,9 +237,44 @@ static bool refine(Auto *a)
     return any;
 }
 
+/* Rows that reach equally far and begin with the same shape, where some are missing on one side: a class of
+ * their own kind, in which numbers say what belongs together. */
+static uint64_t hole_key(const Side *side, const Template *t)
+{
+    Counting counting = counting_of(side, t);
+    if (!counting.count || t->count < 3) return 0;
+    return hash_mix(counting.hash, side->units[side->order[t->first]].shape) | 1;
+}
+
+/* At most a quarter. */
+static bool few_missing(uint32_t a, uint32_t b)
+{
+    return (a < b ? b - a : a - b) * 4 <= (a > b ? a : b);
+}
+
+static void join_holes(Auto *a)
+{
+    Census census;
+    take_census(a, &census);
+    Table counts[2] = {{.arena = a->arena}, {.arena = a->arena}};
+    for (int pass = 0; pass < 2; pass++)
+        for (int s = 0; s < 2; s++)
+            for (size_t i = 0; i < a->side[s].template_count; i++) {
+                Template *t = &a->side[s].templates[i];
+                if (t->dead || t->group || table_find(&census.side[!s], class_key(t))) continue;
+                uint64_t key = hole_key(&a->side[s], t);
+                if (!key) continue;
+                const uint32_t *other = table_find(&counts[!s], key);
+                if (!pass) table_add(&counts[s], key, t->count, NULL);
+                else if (other && *other != t->count && few_missing(*other, t->count))
+                    t->sequence = t->mirrored = key;
+            }
+}
+
 void classes_make(Auto *a)
 {
     groups_find(a);
+    join_holes(a);
     for (int i = 0; i < REFINE_MAX && refine(a); i++) { }
     groups_find(a);
     Table classes = {.arena = a->arena};

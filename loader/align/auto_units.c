@@ -53,11 +53,11 @@ static void scan_path(const char *path, size_t n, PathScan *out)
                      (at + digits == end || is_separator(at[digits]));
         if (!alone) out->glued |= (uint8_t)(1u << out->count);
         out->numbers[out->count++] = value;
-        out->coarse = hash_mix(hash_bytes(out->coarse, text, (size_t)(at - text)), 11);
+        out->coarse = hash_mix(hash_text(out->coarse, text, (size_t)(at - text)), 11);
         at += digits;
         text = at;
     }
-    out->coarse = hash_bytes(out->coarse, text, (size_t)(end - text));
+    out->coarse = hash_text(out->coarse, text, (size_t)(end - text));
 }
 
 static uint32_t add_coarse(Reader *reader, const PathScan *scan)
@@ -86,14 +86,14 @@ static void hash_above(const char *path, size_t n, uint64_t up[UP_MAX])
     for (unsigned i = 0; i < UP_MAX; i++) {
         while (end && !is_separator(path[end - 1])) end--;
         if (end) end--;
-        up[i] = hash_bytes(3, path, end);
+        up[i] = hash_text(3, path, end);
     }
 }
 
 static uint32_t add_unit(Reader *reader, const NameParts *parts, uint32_t tensor)
 {
     Side *side = reader->side;
-    uint64_t path = hash_bytes(5, parts->path, parts->path_length);
+    uint64_t path = hash_text(5, parts->path, parts->path_length);
     bool fresh;
     uint32_t index = *table_add(&reader->paths, path, side->unit_count, &fresh);
     if (!fresh) return index;

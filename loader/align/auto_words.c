@@ -123,7 +123,7 @@ static uint32_t word_role(const char *leaf, const char *end)
 {
     for (const char *at = leaf; at < end; at++)
         if (is_digit(*at)) return 0;
-    return (uint32_t)(hash_bytes(0, leaf, (size_t)(end - leaf)) & 0x3FFF) << 1 | 0x8000u | 1;
+    return (uint32_t)(hash_text(0, leaf, (size_t)(end - leaf)) & 0x3FFF) << 1 | 0x8000u | 1;
 }
 
 NameParts words_parts(const Words *words, const char *name)
