@@ -237,8 +237,8 @@ static bool refine(Auto *a)
     return any;
 }
 
-/* Rows that reach equally far and begin with the same shape, where some are missing on one side: a class of
- * their own kind, in which numbers say what belongs together. */
+/* Rows that reach equally far and begin with the same shape, where some are missing on one side: a
+ * class of their own kind, in which numbers say what belongs together. */
 static uint64_t hole_key(const Side *side, const Template *t)
 {
     Counting counting = counting_of(side, t);
