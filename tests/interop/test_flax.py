@@ -102,6 +102,16 @@ class Flax(Case):
         self.compare(path, {"params": tree["params"]})
         self.compare(path, tree["opt_state"], "::opt_state")
 
+    def test_values_beside_the_arrays(self):
+        tree = {"params": {"w": np.ones(2, "f4")}, "step": 7, "less": -5, "huge": 2**64 - 1, "rate": 0.1,
+                "on": True, "none": None, "name": "tiny", "pair": 1 - 2j}
+        listing = self.listing(self.write("values.msgpack", tree))
+        want = dict(tree, pair=[1.0, -2.0])
+        del want["params"]
+        self.assertEqual(listing["metadata"], want)
+        for key, value in want.items():
+            self.assertIs(type(listing["metadata"][key]), type(value), key)
+
     def test_arrays_in_chunks(self):
         old = serialization.MAX_CHUNK_SIZE
         try:

@@ -137,12 +137,18 @@ class Quantized(Case):
         writer.add_float32("eps", 1e-6)
         writer.add_token_list([f"token {i}" for i in range(32000)])
         writer.add_array("dims", [1, -2, 3])
+        writer.add_bool("yes", True)
+        writer.add_uint64("huge", 2**64 - 1)
+        writer.add_float64("wide", 0.1)
+        writer.add_array("words", ["a", "b"])
         writer.add_tensor("w", np.arange(6, dtype=np.float32).reshape(2, 3))
         finish(writer)
         listing = self.listing(path)
-        for key, value in (("general.name", "häß"), ("general.alignment", "64"), ("eps", "1e-06"),
-                           ("tokenizer.ggml.tokens", "[32000 strings]"), ("dims", "[1, -2, 3]")):
+        for key, value in (("general.name", "häß"), ("general.alignment", 64), ("eps", 1e-06),
+                           ("tokenizer.ggml.tokens", "[32000 strings]"), ("dims", [1, -2, 3]),
+                           ("yes", True), ("huge", 2**64 - 1), ("wide", 0.1), ("words", ["a", "b"])):
             self.assertEqual(listing["metadata"][key], value)
+            self.assertIs(type(listing["metadata"][key]), type(value))
         self.assertEqual(listing["tensors"][0]["stats"]["max"], 5)
 
     def test_big_endian(self):

@@ -156,6 +156,21 @@ class Keras(Case):
         self.assertEqual([(one["key"], one["stats"]) for one in stored["tensors"]],
                          [(one["key"], one["stats"]) for one in deflated["tensors"]])
 
+    def test_attributes_keep_their_types(self):
+        want = {"epoch": 12, "small": -3, "huge": 2**64 - 1, "rate": 0.1, "half": 0.5, "on": True,
+                "sizes": [8, 16], "words": ["a", "b"], "name": "net", "flags": [True, False]}
+        with h5py.File(self.path("a.h5"), "w") as file:
+            file.create_dataset("w", data=np.arange(3, dtype="f4"))
+            for key, value in want.items():
+                file.attrs[key] = value
+            file.attrs["small"], file.attrs["half"] = np.int8(-3), np.float16(0.5)
+            file.attrs["huge"], file.attrs["many"] = np.uint64(2**64 - 1), np.arange(100)
+        got = self.listing(self.path("a.h5"))["metadata"]
+        self.assertEqual(got.pop("many"), "[100 numbers]")
+        self.assertEqual(got, want)
+        for key, value in want.items():
+            self.assertIs(type(got[key]), type(value), key)
+
     def test_legacy_names(self):
         """Fixed and variable strings, names in pieces, nested layers, compression."""
         weights = {f"layer_{i}": {f"layer_{i}/deep/kernel:0": np.random.rand(3, 4).astype("f4"),
