@@ -3,14 +3,24 @@
 
 #include "loader/align/auto_parts.h"
 
+/* Whether a side has hardly any shapes: then they are compared on neither. */
+static bool lacks_shapes(const AutoSide *side)
+{
+    size_t unknown = 0;
+    for (size_t i = 0; i < side->count; i++) unknown += !side->tensors[i].dims;
+    return unknown * 2 > side->count;
+}
+
 static void read_sides(Auto *a, const AutoSide *source, const AutoSide *target)
 {
     const AutoSide *given[] = {source, target};
+    bool shapeless = lacks_shapes(source) || lacks_shapes(target);
     a->words = words_new(a->arena, a->options->lexicon, a->options->no_lexicon);
     for (int s = 0; s < 2; s++) {
         Side *side = &a->side[s];
         side->arena = a->arena;
         side->is_source = s == 0;
+        side->shapeless = shapeless;
         side_read(a, side, given[s]);
         templates_make(a, side);
         side_see_order(a, side);

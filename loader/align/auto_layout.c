@@ -14,6 +14,8 @@ static const Order orders[] = {
     {5, {4, 3, 0, 1, 2}}, {5, {2, 3, 4, 1, 0}},
 };
 
+enum { FAMILIES = 4 };
+
 /* How many tensors of a family fit only as they are, and only turned. */
 typedef struct Tally {
     uint32_t straight, turned;
@@ -59,8 +61,8 @@ static Fitting fit_turned(const Order *order)
     return (Fitting){.turn = TURN_PERMUTE, .permute = order->axes};
 }
 
-/* Families that a pair belongs to, the narrowest first: its block, its spelling, its rank. */
-static void family_keys(const Auto *a, uint32_t source, uint64_t keys[3])
+/* Families that a pair belongs to, the narrowest first: its block, its spelling, its rank, all. */
+static void family_keys(const Auto *a, uint32_t source, uint64_t keys[FAMILIES])
 {
     const Side *side = &a->side[0];
     const AutoTensor *tensor = &side->given->tensors[source];
@@ -73,6 +75,7 @@ static void family_keys(const Auto *a, uint32_t source, uint64_t keys[3])
     keys[0] = hash_mix(hash_mix(block, spelled), tensor->rank);
     keys[1] = hash_mix(spelled, tensor->rank);
     keys[2] = hash_mix(3, tensor->rank);
+    keys[3] = 4;
 }
 
 static Tally *tally_of(Layouts *layouts, uint64_t key)
@@ -101,9 +104,9 @@ static Fitting fit_alone(const AutoTensor *s, const AutoTensor *t)
 Turn auto_layout_follow(const Auto *a, uint32_t source)
 {
     const Layouts *layouts = a->layouts;
-    uint64_t keys[3];
+    uint64_t keys[FAMILIES];
     family_keys(a, source, keys);
-    for (int level = 0; level < 3; level++) {
+    for (int level = 0; level < FAMILIES; level++) {
         const uint32_t *index = table_find(&layouts->families, keys[level]);
         if (!index) continue;
         Tally tally = layouts->list[*index];
@@ -121,9 +124,9 @@ static void count_pair(Auto *a, const TensorPair *pair)
     const AutoTensor *s = &a->side[0].given->tensors[pair->source];
     const AutoTensor *t = &a->side[1].given->tensors[pair->target];
     if ((!turned && turn != TURN_NONE) || !both_known(s, t) || s->rank < 2) return;
-    uint64_t keys[3];
+    uint64_t keys[FAMILIES];
     family_keys(a, pair->source, keys);
-    for (int level = 0; level < 3; level++) {
+    for (int level = 0; level < FAMILIES; level++) {
         Tally *tally = tally_of(a->layouts, keys[level]);
         *(turned ? &tally->turned : &tally->straight) += 1;
     }

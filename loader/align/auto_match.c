@@ -6,12 +6,7 @@
 /* From which margin a pair is likely, and from which it may teach others. */
 static const double LIKELY = 0.05, TEACHES = 0.1;
 
-/* Templates of each class in a row: [first[class] … first[class + 1]). */
-typedef struct ClassList {
-    uint32_t *first, *templates;
-} ClassList;
-
-static ClassList list_classes(Auto *a, const Side *side)
+ClassList classes_list(Auto *a, const Side *side)
 {
     ClassList list = {arena_alloc(a->arena, (a->class_count + 2) * sizeof(uint32_t)),
                       arena_alloc(a->arena, (side->template_count + 1) * sizeof(uint32_t))};
@@ -57,7 +52,9 @@ static double score_pair(const Auto *a, const Template *s, const Template *t, co
 {
     int known = known_pair(a, s, t);
     if (known) return known > 0 ? 1.5 : 0;
-    return score_templates(a, s, t, scale);
+    int answer = a->options->answer_count ? answer_of(a, s, t) : 0;
+    if (answer < 0) return 0;
+    return score_templates(a, s, t, scale) + answer;
 }
 
 static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
@@ -111,6 +108,21 @@ static void rank_siblings(Side *side, const uint32_t *list, size_t n)
     for (size_t i = 0; i < n; i++) rank_template(side, &side->templates[list[i]], list, n);
 }
 
+double match_scores(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
+                    double *scores)
+{
+    Scale scale = scale_of(a, s, rows, t, columns);
+    double best = 0;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) {
+            double *score = &scores[i * columns + j];
+            *score = score_pair(a, &a->side[0].templates[s[i]], &a->side[1].templates[t[j]],
+                                &scale);
+            if (*score > best) best = *score;
+        }
+    return best;
+}
+
 static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
                         bool last)
 {
@@ -118,13 +130,9 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
     double *scores = arena_alloc(a->arena, rows * columns * sizeof *scores);
     double *margin = arena_alloc(a->arena, rows * sizeof *margin);
     uint32_t *mate = arena_alloc(a->arena, rows * sizeof *mate);
-    Scale scale = scale_of(a, s, rows, t, columns);
     rank_siblings(source, s, rows);
     rank_siblings(target, t, columns);
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++)
-            scores[i * columns + j] = score_pair(a, &source->templates[s[i]],
-                                                 &target->templates[t[j]], &scale);
+    match_scores(a, s, rows, t, columns, scores);
     assign_best(scores, rows, columns, mate, margin);
     for (size_t j = 0; j < columns; j++) target->templates[t[j]].mate = NONE;
     for (size_t i = 0; i < rows; i++) {
@@ -152,7 +160,7 @@ static bool is_affordable(size_t rows, size_t columns, uint64_t *work)
 
 void match_templates(Auto *a)
 {
-    ClassList source = list_classes(a, &a->side[0]), target = list_classes(a, &a->side[1]);
+    ClassList source = classes_list(a, &a->side[0]), target = classes_list(a, &a->side[1]);
     score_start(a);
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t work = 0;

@@ -122,6 +122,7 @@ typedef struct Auto {
     Group *groups;           /* [group_count] owned */
     size_t group_count, group_room;
     uint32_t class_count;
+    size_t turned, open;     /* kernels that are transposed; that may be or not */
     bool stopped;            /* the user asked for it */
 } Auto;
 
@@ -242,6 +243,24 @@ void assign_best(const double *scores, size_t rows, size_t columns, uint32_t *ma
 void match_templates(Auto *a);
 /* Pairs the units of paired templates. */
 void match_units(Auto *a);
+
+/* Templates of each class in a row: [first[class] … first[class + 1]). */
+typedef struct ClassList {
+    uint32_t *first, *templates;
+} ClassList;
+ClassList classes_list(Auto *a, const Side *side);
+/* Scores of templates of one class, row by row; returns the highest. */
+double match_scores(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
+                    double *scores);
+
+/* ---- auto_ties.c ---- */
+/* What the answers say of a pair: 1 = it is one, −1 = it is none, 0 = nothing. */
+int answer_of(const Auto *a, const Template *s, const Template *t);
+void ties_collect(Auto *a, AutoResult *result);
+
+/* ---- auto_notes.c ---- */
+bool notes_another_size(const Auto *a);
+void notes_collect(Auto *a, AutoResult *result);
 
 /* ---- auto_check.c ---- */
 /* Takes pairs of units back that belong elsewhere than the rest of their row. */

@@ -34,6 +34,39 @@ static size_t list_pairs(Auto *a, TensorPair *pairs)
     return n;
 }
 
+/* In no pair, and in no group. */
+static bool is_alone(const Side *side, const Unit *unit)
+{
+    const Template *t = &side->templates[unit->template];
+    return unit->mate == NONE && !unit->fixed && !t->dead && t->mate == NONE;
+}
+
+/* Units of one name whose main members do not fit may have others that do: the bias of a layer
+ * that has another number of inputs. */
+static size_t list_namesakes(Auto *a, TensorPair *pairs, size_t n)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    Table paths = {.arena = a->arena};
+    for (uint32_t k = 0; k < x->unit_count; k++)
+        if (is_alone(x, &x->units[k])) table_add(&paths, x->units[k].path, k, NULL);
+    for (uint32_t k = 0; k < y->unit_count; k++) {
+        const Unit *v = &y->units[k];
+        const uint32_t *found = is_alone(y, v) ? table_find(&paths, v->path) : NULL;
+        if (!found) continue;
+        const Unit *u = &x->units[*found];
+        for (uint32_t j = 1; j < v->count; j++)
+            for (uint32_t i = 1; i < u->count; i++) {
+                uint32_t s = x->members[u->first + i], t = y->members[v->first + j];
+                if (x->role_of[s] == y->role_of[t] && !x->bound[s] && !y->bound[t] &&
+                    shape_same(&x->given->tensors[s], &y->given->tensors[t])) {
+                    pairs[n++] = (TensorPair){s, t, 1, 1, {0}};
+                    break;
+                }
+            }
+    }
+    return n;
+}
+
 static Op *add_ops(Auto *a, const TensorPair *pair, size_t *count)
 {
     const AutoTensor *t = &a->side[1].given->tensors[pair->target];
@@ -86,9 +119,13 @@ static void collect_pairs(Auto *a, Collection *all)
 {
     TensorPair *pairs = arena_alloc(a->arena, (a->side[1].given->count + 1) * sizeof *pairs);
     size_t n = list_pairs(a, pairs);
+    n = list_namesakes(a, pairs, n);
     auto_layout_decide(a, pairs, n);
     for (size_t i = 0; i < n; i++) {
-        if (pairs[i].fitting.turn == TURN_NEVER || pairs[i].fitting.turn == TURN_OPEN) continue;
+        Turn turn = pairs[i].fitting.turn;
+        a->open += turn == TURN_OPEN;
+        a->turned += turn == TURN_T || turn == TURN_PERMUTE;
+        if (turn == TURN_NEVER || turn == TURN_OPEN) continue;
         Bundle bundle;
         fill_bundle(a, &pairs[i], &bundle);
         collection_add(all, &bundle, pairs[i].margin, pairs[i].target);
@@ -110,9 +147,13 @@ AutoResult *result_make(Auto *a)
         if (all.items[i].margin >= a->options->accept) good[result->bundle_count++] = *bundle;
         else if (all.items[i].margin >= 0.05f) other[result->likely_count++] = *bundle;
     }
+    result->another_size = notes_another_size(a);
+    if (result->another_size) result->bundle_count = result->likely_count = 0;
     result->bundles = good;
     result->likely = other;
     free(all.items);
+    ties_collect(a, result);
+    notes_collect(a, result);
     auto_layout_done(a);
     return result;
 }

@@ -1,0 +1,112 @@
+/* What is said of the whole: what came off, what was not looked at, and whether the two are the
+ * same architecture in different sizes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/auto_parts.h"
+
+/* Families of targets that have the words of a source's family: of another length or other
+ * sizes, or the same. In tensors of the target. */
+typedef struct SizeVotes {
+    size_t other, same;
+} SizeVotes;
+
+static uint64_t hash_tokens(const Template *t)
+{
+    uint64_t hash = hash_mix(41, t->rank);
+    for (size_t i = 0; i < t->token_count; i++) hash = hash_mix(hash, token_key(&t->tokens[i]));
+    return hash;
+}
+
+/* Rows of one shape throughout have a length; others are compared by their words. */
+static uint64_t hash_depth(const Side *side, const Template *t)
+{
+    uint64_t shape = side->units[side->order[t->first]].shape;
+    for (uint32_t k = 1; k < t->count; k++)
+        if (side->units[side->order[t->first + k]].shape != shape) return 0;
+    return hash_mix(hash_mix(43, shape), t->rank);
+}
+
+/* More than a block or two are missing. */
+static bool differs_much(uint32_t a, uint32_t b)
+{
+    uint32_t more = a > b ? a : b, less = a > b ? b : a;
+    return more >= 4 && (more - less) * 7 > more;
+}
+
+bool notes_another_size(const Auto *a)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    Table words = {.arena = a->arena}, depths = {.arena = a->arena};
+    SizeVotes votes = {0, 0};
+    for (uint32_t i = 0; i < x->template_count; i++) {
+        const Template *s = &x->templates[i];
+        if (s->dead || s->mate != NONE || x->shapeless) continue;
+        table_add(&words, hash_tokens(s), i, NULL);
+        uint64_t depth = hash_depth(x, s);
+        if (depth && s->count > 1) table_add(&depths, depth, s->count, NULL);
+    }
+    for (size_t j = 0; j < y->template_count; j++) {
+        const Template *t = &y->templates[j];
+        if (t->dead) continue;
+        if (t->mate != NONE) {
+            votes.same += t->count;
+            continue;
+        }
+        const uint32_t *i = table_find(&words, hash_tokens(t));
+        const Template *s = i ? &x->templates[*i] : NULL;
+        const uint32_t *depth = table_find(&depths, hash_depth(y, t));
+        bool wider = s && s->count == t->count && t->count > 1 && s->sequence != t->sequence;
+        bool longer = (s && differs_much(s->count, t->count)) ||
+                      (depth && differs_much(*depth, t->count));
+        if (wider || longer) votes.other += t->count;
+    }
+    return votes.other > 8 && votes.other > votes.same;
+}
+
+static void add_note(Auto *a, AutoResult *result, size_t *room, const char *text)
+{
+    const char **list = mem_grow((void *)(uintptr_t)result->notes, room, result->note_count + 1,
+                                 sizeof *list);
+    list[result->note_count++] = arena_strdup(a->out, text);
+    result->notes = list;
+}
+
+void notes_collect(Auto *a, AutoResult *result)
+{
+    size_t room = 0;
+    static const char *const whose[] = {"source", "target"};
+    for (int s = 0; s < 2; s++) {
+        const Side *side = &a->side[s];
+        char text[160];
+        if (side->wrapped) {
+            snprintf(text, sizeof text, "%zu names of the %s stand in a wrapper, which says "
+                     "nothing", side->wrapped, whose[s]);
+            add_note(a, result, &room, text);
+        }
+        if (!side->ordered && !a->options->no_order && side->given->count > 2) {
+            snprintf(text, sizeof text, "the order of the %s is not that of definition: it is not "
+                     "looked at", whose[s]);
+            add_note(a, result, &room, text);
+        }
+    }
+    char text[160];
+    if (a->turned) {
+        snprintf(text, sizeof text, "%zu kernels lie the other way round: they are transposed",
+                 a->turned);
+        add_note(a, result, &room, text);
+    }
+    if (a->open) {
+        snprintf(text, sizeof text, "%zu square kernels fit as they are and transposed, and "
+                 "nothing says which: --assume torch, tf or flax", a->open);
+        add_note(a, result, &room, text);
+    }
+    if (result->another_size)
+        add_note(a, result, &room, "this is another size of the same architecture: its tensors do "
+                 "not fit, and none is cut or stretched");
+    const char **list = arena_alloc(a->out, (result->note_count + 1) * sizeof *list);
+    for (size_t i = 0; i < result->note_count; i++) list[i] = result->notes[i];
+    free((void *)(uintptr_t)result->notes);
+    result->notes = list;
+}

@@ -1,0 +1,91 @@
+/* Two lists of names with shapes from bytes, aligned automatically: "NAME\tSIZE,SIZE" a line, the
+ * target behind an empty line; a line without a shape has none that is known. Every bundle is
+ * checked against what was given. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/auto.h"
+#include "loader/core/text.h"
+
+#define SET(...)                                                                        \
+    {.phrases = (const char *const[]){__VA_ARGS__},                                     \
+     .count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)}
+
+enum { LINES_MAX = 400 };
+static const LexiconSet sets[] = {SET("q", "wq"), SET("k", "wk"), SET("v", "wv"), SET("qkv", "c"),
+                                  SET("gate", "w1"), SET("up", "w3"), SET("norm", "ln")};
+static const LexiconSet roles[] = {SET("weight", "kernel", "w"), SET("bias", "b")};
+static const char *const wrappers[] = {"module"};
+static const Lexicon lexicon = {sets, countof(sets), roles, countof(roles), wrappers, 1};
+
+static void read_shape(Arena *arena, const char *at, const char *end, AutoTensor *tensor)
+{
+    int64_t *dims = arena_alloc(arena, 8 * sizeof *dims);
+    tensor->dims = dims;
+    while (at < end && tensor->rank < 8) {
+        int64_t size = 0;
+        while (at < end && is_digit(*at)) size = (size * 10 + (*at++ - '0')) & 0xFFFFFFFFFFFF;
+        dims[tensor->rank++] = size;
+        if (at < end) at++;
+    }
+}
+
+static const char *read_side(Arena *arena, const char *at, const char *end, AutoSide *side)
+{
+    AutoTensor *tensors = arena_alloc(arena, LINES_MAX * sizeof *tensors);
+    *side = (AutoSide){.tensors = tensors};
+    while (at < end && *at != '\n' && side->count < LINES_MAX) {
+        const char *line = memchr(at, '\n', (size_t)(end - at));
+        if (!line) line = end;
+        const char *tab = memchr(at, '\t', (size_t)(line - at));
+        AutoTensor *tensor = &tensors[side->count++];
+        tensor->name = name_hold(arena, at, (size_t)((tab ? tab : line) - at));
+        if (tab) read_shape(arena, tab + 1, line, tensor);
+        at = line < end ? line + 1 : end;
+    }
+    return at < end ? at + 1 : end;
+}
+
+static bool is_there(const AutoSide *side, const char *name)
+{
+    for (size_t i = 0; i < side->count; i++)
+        if (side->tensors[i].name == name) return true;
+    return false;
+}
+
+static void check(const Bundle *bundles, size_t n, const AutoSide *source, const AutoSide *target)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < bundles[i].target_count; j++)
+            if (!is_there(target, bundles[i].targets[j])) abort();
+        for (size_t j = 0; j < bundles[i].source_count; j++)
+            for (size_t k = 0; k < bundles[i].sources[j].count; k++)
+                if (!is_there(source, bundles[i].sources[j].names[k])) abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2) return 0;
+    Arena *arena = arena_new();
+    AutoSide source, target;
+    const char *at = (const char *)data + 2, *end = (const char *)data + size;
+    at = read_side(arena, at, end, &source);
+    read_side(arena, at, end, &target);
+    AutoAnswer answer = {"q", data[1] & 1 ? "wq" : NULL};
+    AutoAnchor anchor = {data[1] >> 1 & 7, data[1] >> 4};
+    AutoOptions options = {.lexicon = data[0] & 1 ? &lexicon : NULL, .accept = 0.2f,
+                           .answers = &answer, .answer_count = data[0] >> 1 & 1,
+                           .anchors = &anchor, .anchor_count = data[0] >> 2 & 1,
+                           .assume = (AutoLayout)(data[0] >> 3 & 3)};
+    Error err = {0};
+    const AutoResult *result = auto_align(arena, &source, &target, &options, &err);
+    if (!result) abort();
+    check(result->bundles, result->bundle_count, &source, &target);
+    check(result->likely, result->likely_count, &source, &target);
+    for (size_t i = 1; i < result->bundle_count; i++)
+        if (result->bundles[i].targets[0] == result->bundles[i - 1].targets[0]) abort();
+    arena_free(arena);
+    return 0;
+}
