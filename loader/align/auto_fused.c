@@ -223,11 +223,25 @@ static void collect_group(Auto *a, const Group *group, float margin, Collection 
     }
 }
 
+/* Parts found for one whole may belong to another that says the same of them: self_attn.in_proj,
+ * cross_attn.in_proj. */
+static bool same_order(const Auto *a, const Group *group, uint32_t whole)
+{
+    const Side *side = &a->side[!group->side];
+    const Template *found = &side->templates[group->fused], *mate = &side->templates[whole];
+    if (found == mate) return true;
+    return !mate->group && found->count == mate->count && found->token_count &&
+           mate->token_count && token_key(&found->tokens[found->token_count - 1]) ==
+                                    token_key(&mate->tokens[mate->token_count - 1]);
+}
+
 void fused_collect(Auto *a, Collection *all)
 {
     for (size_t i = 0; i < a->group_count; i++) {
-        const Group *group = &a->groups[i];
-        const Template *whole = &a->side[!group->side].templates[group->fused];
-        if (whole->mate == group->virtual) collect_group(a, group, whole->margin, all);
+        Group group = a->groups[i];
+        const Template *virtual = &a->side[group.side].templates[group.virtual];
+        if (virtual->mate == NONE || !same_order(a, &group, virtual->mate)) continue;
+        group.fused = virtual->mate;
+        collect_group(a, &group, virtual->margin, all);
     }
 }
