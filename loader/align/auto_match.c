@@ -48,6 +48,23 @@ static int known_pair(const Auto *a, const Template *s, const Template *t)
     return other ? -1 : 0;
 }
 
+/* A lone tensor of no known role against a unit in which several have the main one's shape: it may
+ * be the weight or the bias. */
+static bool is_unclear(const Side *x, const Unit *u, const Side *y, const Unit *v)
+{
+    if (u->count > 1 || x->role_of[x->members[u->first]] != ROLE_SELF || x->shapeless) return false;
+    for (uint32_t i = 1; i < v->count; i++)
+        if (shape_canonical(&y->given->tensors[y->members[v->first + i]]) == v->shape) return true;
+    return false;
+}
+
+static bool members_unclear(const Auto *a, const Template *s, const Template *t)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    const Unit *u = &x->units[x->order[s->first]], *v = &y->units[y->order[t->first]];
+    return is_unclear(x, u, y, v) || is_unclear(y, v, x, u);
+}
+
 static double score_pair(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     int known = known_pair(a, s, t);
@@ -140,6 +157,7 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
         x->mate = NONE;
         if (mate[i] == NONE || margin[i] < (last ? LIKELY : TEACHES)) continue;
         Template *y = &target->templates[t[mate[i]]];
+        if (members_unclear(a, x, y)) continue;
         x->mate = t[mate[i]];
         y->mate = s[i];
         x->margin = y->margin = (float)margin[i];

@@ -143,7 +143,7 @@ AutoResult *result_make(Auto *a)
     Bundle *other = arena_alloc(a->out, (all.count + 1) * sizeof *other);
     for (size_t i = 0; i < all.count; i++) {
         Bundle *bundle = &all.items[i].bundle;
-        bundle->confidence = 1 / (1 + expf(-12 * (all.items[i].margin - 0.02f)));
+        bundle->confidence = 1 / (1 + expf(-1.5f - 14 * all.items[i].margin));
         if (all.items[i].margin >= a->options->accept) good[result->bundle_count++] = *bundle;
         else if (all.items[i].margin >= 0.05f) other[result->likely_count++] = *bundle;
     }
