@@ -237,13 +237,27 @@ static bool refine(Auto *a)
     return any;
 }
 
-/* Rows that reach equally far and begin with the same shape, where some are missing on one side: a
- * class of their own kind, in which numbers say what belongs together. */
-static uint64_t hole_key(const Side *side, const Template *t)
+/* The shape that most units of a row have, if there is one. */
+static uint64_t common_shape(const Side *side, const Template *t)
+{
+    uint64_t shape = 0;
+    uint32_t votes = 0;
+    for (uint32_t k = 0; k < t->count; k++) {
+        uint64_t own = side->units[side->order[t->first + k]].shape;
+        if (!votes) shape = own;
+        if (own == shape) votes++;
+        else votes--;
+    }
+    return shape;
+}
+
+/* What rows have in common that are nearly the same: they reach equally far and are mostly of one
+ * shape. 0: too short to tell. */
+static uint64_t row_key(const Side *side, const Template *t)
 {
     Counting counting = counting_of(side, t);
     if (!counting.count || t->count < 3) return 0;
-    return hash_mix(counting.hash, side->units[side->order[t->first]].shape) | 1;
+    return hash_mix(counting.hash, common_shape(side, t)) | 1;
 }
 
 /* At most a quarter. */
@@ -252,29 +266,41 @@ static bool few_missing(uint32_t a, uint32_t b)
     return (a < b ? b - a : a - b) * 4 <= (a > b ? a : b);
 }
 
-static void join_holes(Auto *a)
+/* A row without partner joins the class of a row that is nearly the same: blocks may be missing on
+ * one side, or a tensor have another shape. It stands among the candidates then, and what does
+ * not fit is left out. */
+static void join_near(Auto *a)
 {
     Census census;
     take_census(a, &census);
-    Table counts[2] = {{.arena = a->arena}, {.arena = a->arena}};
-    for (int pass = 0; pass < 2; pass++)
-        for (int s = 0; s < 2; s++)
-            for (size_t i = 0; i < a->side[s].template_count; i++) {
-                Template *t = &a->side[s].templates[i];
-                if (t->dead || t->group || table_find(&census.side[!s], class_key(t))) continue;
-                uint64_t key = hole_key(&a->side[s], t);
-                if (!key) continue;
-                const uint32_t *other = table_find(&counts[!s], key);
-                if (!pass) table_add(&counts[s], key, t->count, NULL);
-                else if (other && *other != t->count && few_missing(*other, t->count))
-                    t->sequence = t->mirrored = key;
-            }
+    Table near[2] = {{.arena = a->arena}, {.arena = a->arena}};
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < a->side[s].template_count; i++) {
+            const Template *t = &a->side[s].templates[i];
+            uint64_t key = t->dead || t->group ? 0 : row_key(&a->side[s], t);
+            if (!key) continue;
+            bool partner = table_find(&census.side[!s], class_key(t)) != NULL;
+            uint32_t *at = table_add(&near[s], key, i, NULL);
+            if (partner) *at = i;
+        }
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < a->side[s].template_count; i++) {
+            Template *t = &a->side[s].templates[i];
+            if (t->dead || t->group || table_find(&census.side[!s], class_key(t))) continue;
+            uint64_t key = row_key(&a->side[s], t);
+            const uint32_t *other = key ? table_find(&near[!s], key) : NULL;
+            if (!other) continue;
+            const Template *o = &a->side[!s].templates[*other];
+            if (!few_missing(o->count, t->count)) continue;
+            t->sequence = o->sequence;
+            t->mirrored = o->mirrored;
+        }
 }
 
 void classes_make(Auto *a)
 {
     groups_find(a);
-    join_holes(a);
+    join_near(a);
     for (int i = 0; i < REFINE_MAX && refine(a); i++) { }
     groups_find(a);
     Table classes = {.arena = a->arena};
