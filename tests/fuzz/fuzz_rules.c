@@ -21,19 +21,63 @@ static bool evaluate(void *host, int handle, const Captures *captures, Text *out
     return true;
 }
 
-/* One op a word: its first letter says which. */
+/* An op is a letter and up to four digits behind it, one of which may be negative: its axis or list,
+ * its number and what else it takes, within what the language lets through. */
+static const struct { char letter; OpKind kind; } known[] = {
+    {'T', OP_T}, {'c', OP_CAT}, {'s', OP_STACK}, {'u', OP_UNSTACK}, {'+', OP_COPY}, {'z', OP_ZEROS},
+    {'p', OP_PERMUTE}, {'r', OP_RESHAPE}, {'q', OP_SQUEEZE}, {'Q', OP_UNSQUEEZE}, {'S', OP_SPLIT},
+    {'l', OP_SLICE}, {'k', OP_PICK}, {'o', OP_ROLL}, {'R', OP_ROPE_PAIRS}, {'H', OP_ROPE_HALVES},
+    {'f', OP_FIT}, {'x', OP_CAST}, {'m', OP_MUL}, {'a', OP_ADD}, {'w', OP_SWAP_HALVES}, {'P', OP_PAD},
+    {'t', OP_TILE}, {'e', OP_SUM}, {'M', OP_MEAN}, {'n', OP_NORM}, {'v', OP_SQRT}, {'X', OP_MATMUL},
+    {'i', OP_IN_CHANS}, {'y', OP_TO_TORCH}};
+
+static Op make_op(Arena *arena, OpKind kind, const int *numbers, size_t n)
+{
+    int64_t *list = arena_alloc(arena, (n + 1) * sizeof *list);
+    for (size_t i = 0; i < n; i++) list[i] = numbers[i];
+    Op op = {.kind = kind, .list = list, .list_count = n, .dtype = DT_F16,
+             .rest = FIT_ZEROS};
+    if (kind == OP_PICK && n) {
+        op.list++;
+        op.list_count--;
+    }
+    for (size_t i = 0; i < op.list_count; i++)
+        if (kind != OP_PERMUTE && op.list[i] < 0) list[i + (size_t)(op.list - list)] = 0;
+    op.has_axis = n > 0;
+    op.axis = n > 0 ? numbers[0] : 0;
+    op.has_number = n > 1;
+    op.number = n > 1 ? numbers[1] : 1;
+    op.has_to = n > 2;
+    op.to = n > 2 ? numbers[2] : 0;
+    op.real = n > 0 ? numbers[0] : 0.5;
+    const bool counts = kind != OP_SLICE && kind != OP_ROLL;
+    if (counts && op.number < 1) op.number = 1;
+    if (kind == OP_SPLIT && n < 3) op.list_count = 0;
+    return op;
+}
+
 static bool compile_ops(void *host, Arena *arena, const char *text, size_t n, int line,
                         const Op **ops, size_t *count, Error *err)
 {
-    static const char letters[] = "Tcsu+z";
-    static const Op known[] = {{.kind = OP_T},       {.kind = OP_CAT},  {.kind = OP_STACK},
-                               {.kind = OP_UNSTACK}, {.kind = OP_COPY}, {.kind = OP_ZEROS}};
     (void)host;
     (void)line;
     Op *list = arena_alloc(arena, 8 * sizeof *list);
-    for (*count = 0; n && *count < 8; text++, n--) {
-        const char *found = *text ? strchr(letters, *text) : NULL;
-        if (found) list[(*count)++] = known[found - letters];
+    for (*count = 0; n && *count < 8;) {
+        size_t which = 0, numbers = 0;
+        int found[4];
+        while (which < countof(known) && known[which].letter != *text) which++;
+        text++;
+        n--;
+        if (which == countof(known)) continue;
+        while (n && numbers < countof(found)) {
+            const int sign = *text == '-' && n > 1 ? -1 : 1;
+            const char digit = sign < 0 ? text[1] : *text;
+            if (digit < '0' || digit > '9') break;
+            found[numbers++] = sign * (digit - '0');
+            text += sign < 0 ? 2 : 1;
+            n -= sign < 0 ? 2 : 1;
+        }
+        list[(*count)++] = make_op(arena, known[which].kind, found, numbers);
     }
     *ops = list;
     return *count || error_set(err, ERR_RULE, "no op");
