@@ -109,6 +109,8 @@ static inline const Binding *tie_root(const Binding *binding)
 
 /* Whether two tensors are the same elements of one storage. */
 bool tie_same_view(const Tensor *a, const Tensor *b);
+/* An order in which such ones are neighbours; for any two tensors. */
+int tie_compare(const Tensor *a, const Tensor *b);
 
 /* Whether a whole-key pattern fits, when nobody asks for captures. */
 bool name_fits(const Pattern *pattern, const char *name);

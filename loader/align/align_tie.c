@@ -20,11 +20,22 @@ static int compare_place(const Tensor *a, const Tensor *b)
     return (a->offset > b->offset) - (a->offset < b->offset);
 }
 
+/* Within a place by dtype and shape, so that views which may be the same are neighbours. */
+int tie_compare(const Tensor *a, const Tensor *b)
+{
+    int order = compare_place(a, b);
+    if (!order) order = (a->dtype > b->dtype) - (a->dtype < b->dtype);
+    if (!order) order = (a->rank > b->rank) - (a->rank < b->rank);
+    for (unsigned i = 0; !order && a->dims && b->dims && i < a->rank; i++)
+        order = (a->dims[i] > b->dims[i]) - (a->dims[i] < b->dims[i]);
+    return order;
+}
+
 /* The same, equal ones in target order. */
 static int compare_bindings(const void *a, const void *b)
 {
     const Binding *x = *(Binding *const *)a, *y = *(Binding *const *)b;
-    int order = compare_place(x->target, y->target);
+    int order = tie_compare(x->target, y->target);
     return order ? order : (x->target > y->target) - (x->target < y->target);
 }
 

@@ -49,11 +49,8 @@ typedef struct Place {
 static int compare_places(const void *a, const void *b)
 {
     const Place *x = a, *y = b;
-    uintptr_t p = (uintptr_t)x->tensor->storage, q = (uintptr_t)y->tensor->storage;
-    if (p != q) return p < q ? -1 : 1;
-    if (x->tensor->offset != y->tensor->offset)
-        return x->tensor->offset < y->tensor->offset ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
+    const int order = tie_compare(x->tensor, y->tensor);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
 /* Sorted by place, those of one place stand together, the first of the dict in front. */
@@ -68,8 +65,7 @@ uint32_t *optimizer_aliases(const Tensor *const *tensors, size_t n)
     if (n) qsort(places, n, sizeof *places, compare_places);
     for (size_t i = 1; i < n; i++) {
         const Tensor *a = places[i - 1].tensor, *b = places[i].tensor;
-        bool same = a->storage && a->storage == b->storage && a->offset == b->offset && a->dims &&
-                    tensor_count(a) && same_dims(a->dims, a->rank, b->dims, b->rank);
+        bool same = a->storage && a->dims && b->dims && tensor_count(a) && tie_same_view(a, b);
         if (same) first[places[i].index] = first[places[i - 1].index];
     }
     free(places);
