@@ -140,6 +140,7 @@ check-asan:
 check-big: all
 	@rm -f build/big/results
 	@O=build/big TENON=tenon tests/run.sh big $(PYTHON) tests/big/zips.py
+	@O=build/big TENON=tenon tests/run.sh memory $(PYTHON) tests/big/memory.py
 	@O=build/big tests/run.sh --total
 
 interop:
