@@ -15,7 +15,7 @@ enum {
 /* Which commands an option belongs to, as bits. FOR_ALL goes with every command. */
 enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
        FOR_APPLY = 256, FOR_REVERSE = 512, FOR_EMIT = 1024, FOR_EXPLAIN = 2048,
-       FOR_ALL = 0xFFFF };
+       FOR_LEARN = 4096, FOR_ALL = 0xFFFF };
 
 /* id, spelling, short spelling or NULL, argument or NULL, commands, help */
 #define OPTIONS(X)                                                                              \
@@ -26,7 +26,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_ACCEPT, "--accept", NULL, "likely", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: take what is only likely, too") \
     X(OPT_SAY, "--say", NULL, "A=B", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: A in the source is B in the target; may be repeated") \
     X(OPT_ASSUME, "--assume", NULL, "LAYOUT", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: how square kernels of the source lie: torch, tf or flax") \
-    X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT, "write the result here") \
+    X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN, "write the result here") \
     X(OPT_PLAN, "--plan", NULL, "FILE", FOR_ALIGN, "write the plan here, before any data is touched") \
     X(OPT_EMIT_RULES, "--emit-rules", NULL, "FILE", FOR_ALIGN, "write the rules that the plan stands on here") \
     X(OPT_SOURCE, "--source", NULL, "FILE", FOR_APPLY | FOR_REVERSE, "what the plan is applied to, when it is not where the plan says") \
@@ -38,11 +38,14 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_WHOLE, "--whole", NULL, NULL, FOR_ALIGN, "carry the rest of the source along (.pth)")  \
     X(OPT_OMIT_KEPT, "--omit-kept", NULL, NULL, FOR_ALIGN, "leave out kept tensors that have no data") \
     X(OPT_COMPACT, "--compact", NULL, NULL, FOR_ALIGN, "rewrite views as storages of their own")\
-    X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT, "replace OUT when it is there already") \
+    X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN, "replace OUT when it is there already") \
     X(OPT_SHA256, "--sha256", NULL, NULL, FOR_ALIGN | FOR_APPLY, "report the output's SHA-256")             \
     X(OPT_SEED, "--seed", NULL, "N", FOR_ALIGN | FOR_VIEW, "for fills (default 0)")             \
     X(OPT_LOG, "--log", NULL, "SYSTEM", FOR_ALIGN | FOR_DIFF, "what another system would print: torch, essmc2 …") \
     X(OPT_CLASS, "--class", NULL, "NAME", FOR_ALIGN | FOR_DIFF, "the model's class, as --log names it") \
+    X(OPT_VALUES, "--values", NULL, NULL, FOR_DIFF, "compare the numbers of every loaded pair too") \
+    X(OPT_RTOL, "--rtol", NULL, "N", FOR_DIFF, "with --values: differences up to N times the target's number are none") \
+    X(OPT_ATOL, "--atol", NULL, "N", FOR_DIFF, "with --values: differences up to N are none") \
     X(OPT_TREE, "--tree", NULL, NULL, FOR_LS, "as a folded tree of modules")                    \
     X(OPT_STATS, "--stats", NULL, NULL, FOR_LS, "min max mean std nan inf zeros of every tensor") \
     X(OPT_EVERYTHING, "--all", NULL, NULL, FOR_LS, "every object in the file, not only tensors")\
@@ -97,6 +100,7 @@ void invocation_done(Invocation *invocation);
 int command_ls(const Invocation *invocation);
 int command_globals(const Invocation *invocation); /* ls --globals */
 int command_align(const Invocation *invocation);   /* diff as well: align with no rules */
+int command_learn(const Invocation *invocation);
 int command_check(const Invocation *invocation);
 int command_apply(const Invocation *invocation);
 int command_reverse(const Invocation *invocation);

@@ -32,6 +32,8 @@ typedef struct Run {
     bool planned;                /* the plan is */
     bool emitted;                /* the rules are */
     size_t emitted_rules;        /* lines of rule text that were added to them */
+    Arena *arena;                /* of values; owned; NULL until something is compared */
+    const ValueReport *values;   /* in it; NULL: not asked for */
 } Run;
 
 /* Rivals (model beside ema) are listed; only writing has to be told which one is meant. */
@@ -229,6 +231,7 @@ static void print_report(const Run *run, int status)
     set_report(run, &options);
     options.verbose = invocation->set[OPT_VERBOSE];
     options.writing = run->out != NULL;
+    options.values = run->values;
     options.output = run->written ? &output : NULL;
     options.exit = status;
     Text out = {0}, lines = {0};
@@ -301,6 +304,54 @@ static void print_printed(const Session *session)
     text_done(&shown);
 }
 
+/* A tolerance of the command line; `usual` where it is not given. */
+static bool take_number(const Invocation *invocation, OptionId id, const char *name, double usual,
+                        double *number, Error *err)
+{
+    char *end;
+    const char *text = invocation->value[id];
+    *number = usual;
+    if (!invocation->set[id]) return true;
+    *number = strtod(text, &end);
+    if (*text && !*end && *number >= 0) return true;
+    return error_set(err, ERR_USAGE, "%s: '%s' is no number of at least 0", name, text);
+}
+
+static bool take_tolerance(const Invocation *invocation, Tolerance *tolerance, Error *err)
+{
+    bool values = invocation->set[OPT_VALUES];
+    if (!values && (invocation->set[OPT_RTOL] || invocation->set[OPT_ATOL]))
+        return error_set(err, ERR_USAGE, "--rtol and --atol go with --values");
+    /* those of torch.allclose */
+    return take_number(invocation, OPT_RTOL, "--rtol", 1e-5, &tolerance->relative, err) &&
+           take_number(invocation, OPT_ATOL, "--atol", 1e-8, &tolerance->absolute, err);
+}
+
+/* --values: the numbers of what was loaded. Any that differ are a difference that remains; where
+ * the user has said a tolerance, what is within it is none. */
+static bool compare(Run *run, int *status, Error *err)
+{
+    const Invocation *invocation = run->invocation;
+    CompareOptions options = {.progress = progress_step};
+    Progress progress;
+    if (!take_tolerance(invocation, &options.tolerance, err)) return false;
+    if (!invocation->set[OPT_VALUES]) return true;
+    bool tolerated = invocation->set[OPT_RTOL] || invocation->set[OPT_ATOL];
+    interrupt_watch();
+    progress_start(&progress, invocation->operands[0],
+                   isatty(STDERR_FILENO) && !invocation->set[OPT_QUIET]);
+    options.context = &progress;
+    run->arena = arena_new();
+    run->values = compare_alignment(run->arena, run->alignment, &options, err);
+    progress_end(&progress);
+    if (!run->values) return false;
+    const size_t *verdict = run->values->verdict;
+    bool differs = verdict[VERDICT_DIFFERS] || verdict[VERDICT_UNREAD] ||
+                   (verdict[VERDICT_CLOSE] && !tolerated);
+    if (*status == EXIT_COMPLETE && differs) *status = EXIT_DIFFERS;
+    return true;
+}
+
 /* Aligns, writes when everything is settled, reports; gives the exit status. The report comes also
  * when writing failed, since it says what would have been written; it is flushed before the error,
  * so that the two streams read in order on a terminal. */
@@ -322,11 +373,16 @@ static int finish(Run *run, Error *err)
         trouble = true;
         status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
     }
+    if (!trouble && !compare(run, &status, err)) {
+        trouble = true;
+        status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
+    }
     print_report(run, status);
     fflush(stdout);
     if (trouble) complain(err);
     free(run->losses);
     plan_free(run->plan);
+    arena_free(run->arena);
     align_unref(run->alignment);
     return status;
 }

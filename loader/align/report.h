@@ -3,7 +3,7 @@
 #ifndef LOADER_ALIGN_REPORT_H
 #define LOADER_ALIGN_REPORT_H
 
-#include "loader/align/align.h"
+#include "loader/align/compare.h"
 #include "loader/core/json.h"
 
 /* Something of the source beside the state dict that a whole output holds otherwise, or not. */
@@ -50,6 +50,7 @@ typedef struct ReportOptions {
     const ReportPlan *plan;      /* the JSON is a plan; NULL: a report */
     bool writing;                /* an output was asked for: say written or nothing written */
     const ReportOutput *output;  /* NULL: nothing was written */
+    const ValueReport *values;   /* what the numbers of loaded pairs came to; NULL: not compared */
     const char *log;             /* JSON: what --log printed; NULL = it was not asked for */
     int exit;                    /* the status the program will end with, for the JSON */
 } ReportOptions;

@@ -3,7 +3,7 @@
  *
  *   {"version":1, "tool":…, "source":{…}, "target":{…}|null, "rules":[{"file":…}], "summary":{…},
  *    "entries":[…], "source_entries":[…], "ties":[…], "collisions":[…], "rule_notes":[…],
- *    "optimizer":{…}|null, "output":{…}|null, ["log":"…",] "exit":0} */
+ *    "optimizer":{…}|null, ["values":{…},] "output":{…}|null, ["log":"…",] "exit":0} */
 #include <stdlib.h>
 
 #include "loader/align/report_parts.h"
@@ -134,8 +134,11 @@ static double round_score(float score)
  *   {"target":"fc.w", "status":"loaded", "sources":["module.fc.w"], "ops":["T"], "how":"rule",
  *    "rule":"fix.lua:2", "steps":[{"rule":…, "from":…, "to":…}], "confidence":1,
  *    "source_shape":[2048,100], "shape":[100,2048], "dtype":"f32"} */
-static void put_entry(const Binding *binding, const ReportPlan *plan, JsonWriter *writer)
+static void put_entry(const Alignment *alignment, size_t index, const ReportOptions *options,
+                      JsonWriter *writer)
 {
+    const Binding *binding = align_binding(alignment, index);
+    const ReportPlan *plan = options->plan;
     const Expr *offer = align_offer(binding);
     json_map(writer);
     json_put_text(writer, "target", binding->name);
@@ -161,19 +164,20 @@ static void put_entry(const Binding *binding, const ReportPlan *plan, JsonWriter
     put_dtype(writer, binding->dtype);
     if (binding->reason) json_put_text(writer, "reason", binding->reason);
     if (binding->suggest) json_put_text(writer, "suggest", binding->suggest);
+    report_json_pair(options->values, index, writer);
     if (plan) plan->put_entry(plan->context, binding, writer);
     json_end(writer);
 }
 
 /* The ledger itself: targets in target order, sources in file order. `sources` of the one and
  * `source` of the other are names as in the file. */
-static void put_entries(const Alignment *alignment, const ReportPlan *plan,
+static void put_entries(const Alignment *alignment, const ReportOptions *options,
                         JsonWriter *writer)
 {
     json_key(writer, "entries");
     json_list(writer);
     for (size_t i = 0; i < align_count(alignment); i++)
-        put_entry(align_binding(alignment, i), plan, writer);
+        put_entry(alignment, i, options, writer);
     json_end(writer);
     json_key(writer, "source_entries");
     json_list(writer);
@@ -273,11 +277,12 @@ void report_json(const Alignment *alignment, const ReportOptions *options, Text 
     json_map(writer);
     put_head(alignment, options, writer);
     put_summary(alignment, writer);
-    put_entries(alignment, options->plan, writer);
+    put_entries(alignment, options, writer);
     put_ties(alignment, writer);
     put_problems(alignment, writer);
     report_json_optimizer(alignment, writer);
     report_json_groups(alignment, writer);
+    report_json_values(alignment, options->values, writer);
     report_output_json(options->output, writer);
     if (options->log) json_put_text(writer, "log", options->log);
     json_key(writer, "exit");

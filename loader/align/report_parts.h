@@ -39,6 +39,10 @@ void report_doubts(Reporter *reporter);   /* Automatic alignment, and what it as
 void report_others(Reporter *reporter);   /* Not a tensor, Kept, Filled */
 void report_optimizer(Reporter *reporter);
 void report_groups(Reporter *reporter);
+void report_values(Reporter *reporter);   /* Values: what --values found, the worst first */
+/* The member "values" of an entry, and of the whole; nothing where none were compared. */
+void report_json_pair(const ValueReport *values, size_t binding, JsonWriter *writer);
+void report_json_values(const Alignment *alignment, const ValueReport *values, JsonWriter *writer);
 /* The member "groups" of the JSON; nothing without freeze and group. */
 void report_json_groups(const Alignment *alignment, JsonWriter *writer);
 /* The member "optimizer" of the JSON. */

@@ -245,6 +245,7 @@ void report_text(const Alignment *alignment, const ReportOptions *options, Text 
     bool result = options->writing || options->output;
     add_header(&reporter);
     add_counts(&reporter);
+    report_values(&reporter);
     report_loaded(&reporter);
     report_shapes(&reporter);
     report_types(&reporter);
