@@ -1,0 +1,323 @@
+/* The order of the work: what is whole and sure; then stacks, parts and joined tensors; then, as long
+ * as this finds anything, what stands beside what is known and what names decide. */
+#include "loader/align/learn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/align/learn_parts.h"
+#include "loader/tensor/values.h"
+
+enum { CANDIDATES = 64 };        /* sources that hold the same: of more, names are not asked */
+
+const char *learn_word(LearnState state)
+{
+#define LEARN_WORD(id, word) word,
+    static const char *const words[] = {LEARN_STATES(LEARN_WORD)};
+#undef LEARN_WORD
+    return words[state];
+}
+
+bool is_open(const Learner *learner, size_t target)
+{
+    return learner->targets[target].state == LEARN_UNEXPLAINED && !learner->failed;
+}
+
+const char *source_name(const Learner *learner, size_t print)
+{
+    return learner->a.items[print].tensor->name;
+}
+
+/* ---- sums ---- */
+
+static int compare_sums(const void *a, const void *b)
+{
+    const SumKey *x = a, *y = b;
+    if (x->sum != y->sum) return x->sum < y->sum ? -1 : 1;
+    return x->print < y->print ? -1 : x->print > y->print;
+}
+
+static void index_sums(const Prints *prints, SumIndex *index)
+{
+    index->keys = mem_alloc((prints->count + 1) * sizeof *index->keys);
+    index->count = 0;
+    for (size_t i = 0; i < prints->count; i++)
+        if (i >= prints->wholes || !prints->why[i])
+            index->keys[index->count++] = (SumKey){prints->items[i].sum, (uint32_t)i};
+    qsort(index->keys, index->count, sizeof *index->keys, compare_sums);
+}
+
+const SumKey *sums_find(const SumIndex *index, uint64_t sum, size_t *count)
+{
+    size_t low = 0, high = index->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (index->keys[middle].sum < sum) low = middle + 1;
+        else high = middle;
+    }
+    size_t end = low;
+    while (end < index->count && index->keys[end].sum == sum) end++;
+    *count = end - low;
+    return index->keys + low;
+}
+
+/* ---- bundles ---- */
+
+static void keep_bundle(Learner *learner, const Bundle *bundle)
+{
+    uint32_t index = (uint32_t)learner->bundle_count;
+    learner->bundles = mem_grow(learner->bundles, &learner->bundle_room, learner->bundle_count + 1,
+                                sizeof *learner->bundles);
+    learner->bundles[learner->bundle_count++] = *bundle;
+    for (size_t i = 0; i < bundle->target_count; i++) {
+        const Tensor *target = dict_find(learner->checker.now, bundle->targets[i]);
+        LearnTarget *one = &learner->targets[dict_index(learner->checker.now, target)];
+        *one = (LearnTarget){.state = LEARN_LEARNED, .bundle = index};
+    }
+    for (size_t i = 0; i < bundle->source_count; i++) {
+        for (size_t k = 0; k < bundle->sources[i].count; k++) {
+            const char *name = bundle->sources[i].names[k];
+            learner->used[dict_index(learner->checker.old,
+                                     dict_find(learner->checker.old, name))]++;
+            size_t at = k < bundle->target_count ? k : 0;
+            book_add(learner->book, name, bundle->targets[at]);
+        }
+    }
+}
+
+bool offer(Learner *learner, const NameList *lists, size_t list_count, const char *const *targets,
+           size_t target_count, const Chain *chain)
+{
+    Arena *arena = learner->arena;
+    NameList *copies = arena_alloc(arena, (list_count + 1) * sizeof *copies);
+    for (size_t i = 0; i < list_count; i++)
+        copies[i] = (NameList){arena_copy(arena, lists[i].names,
+                                          lists[i].count * sizeof *lists[i].names),
+                               lists[i].count};
+    Bundle bundle = {.sources = copies, .source_count = list_count,
+                     .targets = arena_copy(arena, targets, target_count * sizeof *targets),
+                     .target_count = target_count, .op_count = chain->count, .confidence = 1,
+                     .ops = arena_copy(arena, chain->ops, (chain->count + 1) * sizeof(Op))};
+    bool good;
+    learner->checker.arena = arena_new();
+    if (!check_bundle(&learner->checker, &bundle, &good, learner->err)) learner->failed = true;
+    arena_free(learner->checker.arena);
+    if (learner->failed || !good) return false;
+    keep_bundle(learner, &bundle);
+    return true;
+}
+
+/* ---- whole tensors ---- */
+
+/* Numbers that are all equal fit every shape: then the shape must be the same. */
+static bool may_be(const Print *from, const Print *to)
+{
+    if (from->count != to->count || from->slice >= 0) return false;
+    return !to->flat || same_dims(from->dims, from->rank, to->dims, to->rank);
+}
+
+size_t whole_candidates(Learner *learner, size_t target, uint32_t *prints, size_t n)
+{
+    const Print *to = &learner->b.items[target];
+    size_t count, found = 0;
+    const SumKey *keys = sums_find(&learner->a_sums, to->sum, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!may_be(&learner->a.items[keys[i].print], to)) continue;
+        if (found < n) prints[found] = keys[i].print;
+        found++;
+    }
+    return found;
+}
+
+static void learn_wholes(Learner *learner)
+{
+    for (size_t i = 0; i < learner->b.wholes; i++) {
+        const Print *to = &learner->b.items[i];
+        uint32_t print;
+        Chain chain;
+        if (!is_open(learner, i) || to->flat || whole_candidates(learner, i, &print, 1) != 1 ||
+            !print_describe(learner->arena, &learner->a.items[print], to, &chain))
+            continue;
+        const char *source = source_name(learner, print);
+        offer(learner, &(NameList){&source, 1}, 1, &to->tensor->name, 1, &chain);
+    }
+}
+
+/* ---- the result ---- */
+
+static void explain_ambiguous(Learner *learner, size_t target)
+{
+    enum { SHOWN = 4 };
+    uint32_t prints[SHOWN];
+    size_t count = whole_candidates(learner, target, prints, SHOWN);
+    LearnTarget *one = &learner->targets[target];
+    if (!count) {
+        one->why = learner->b.items[target].flat ? "all its values are equal" : NULL;
+        return;
+    }
+    Text text = {0};
+    text_add(&text, "the same values are in ");
+    for (size_t i = 0; i < count && i < SHOWN; i++) {
+        text_add(&text, i ? ", " : "");
+        name_show(source_name(learner, prints[i]), &text);
+    }
+    if (count > SHOWN) text_addf(&text, " and %zu more", count - SHOWN);
+    one->state = LEARN_AMBIGUOUS;
+    one->why = arena_strdup(learner->arena, text_string(&text));
+    text_done(&text);
+}
+
+static bool same_source(const Bundle *a, const Bundle *b)
+{
+    if (a->source_count != 1 || b->source_count != 1 || a->sources[0].count != 1 ||
+        b->sources[0].count != 1 || a->target_count != 1 || b->target_count != 1 ||
+        a->sources[0].names[0] != b->sources[0].names[0] || a->op_count > CHAIN_MAX - 1 ||
+        b->op_count != a->op_count)
+        return false;
+    Chain x = {.count = a->op_count}, y = {.count = b->op_count};
+    memcpy(x.ops, a->ops, a->op_count * sizeof(Op));
+    memcpy(y.ops, b->ops, b->op_count * sizeof(Op));
+    return chain_equal(&x, &y);
+}
+
+/* The same tensor under several names is one bundle: copy. `first` by source: 1 + its bundle. */
+static void join_copies(Learner *learner)
+{
+    size_t kept = 0;
+    uint32_t *first = mem_alloc((learner->a.wholes + 1) * sizeof *first);
+    uint32_t *moved = mem_alloc((learner->bundle_count + 1) * sizeof *moved);
+    for (size_t i = 0; i < learner->bundle_count; i++) {
+        const Bundle *bundle = &learner->bundles[i];
+        const Tensor *source = dict_find(learner->checker.old, bundle->sources[0].names[0]);
+        uint32_t *at = &first[dict_index(learner->checker.old, source)];
+        Bundle plain = *at ? learner->bundles[*at - 1] : *bundle;
+        size_t copies = plain.target_count;
+        if (*at && copies > 1 && plain.ops[plain.op_count - 1].kind == OP_COPY) plain.op_count--;
+        plain.target_count = 1;
+        if (!*at || (copies > 1 && plain.op_count == learner->bundles[*at - 1].op_count) ||
+            !same_source(&plain, bundle)) {
+            learner->bundles[kept] = *bundle;
+            moved[i] = (uint32_t)kept++;
+            if (!*at) *at = (uint32_t)kept;
+            continue;
+        }
+        Bundle *into = &learner->bundles[*at - 1];
+        const char **targets = arena_alloc(learner->arena, (copies + 1) * sizeof *targets);
+        memcpy(targets, into->targets, copies * sizeof *targets);
+        targets[copies] = bundle->targets[0];
+        Op *ops = arena_alloc(learner->arena, (plain.op_count + 1) * sizeof *ops);
+        memcpy(ops, plain.ops, plain.op_count * sizeof *ops);
+        ops[plain.op_count] = (Op){.kind = OP_COPY};
+        into->targets = targets;
+        into->target_count = copies + 1;
+        into->ops = ops;
+        into->op_count = plain.op_count + 1;
+        moved[i] = *at - 1;
+    }
+    learner->bundle_count = kept;
+    for (size_t i = 0; i < learner->b.wholes; i++)
+        if (learner->targets[i].state == LEARN_LEARNED)
+            learner->targets[i].bundle = moved[learner->targets[i].bundle];
+    free(first);
+    free(moved);
+}
+
+static const LearnResult *make_result(Learner *learner)
+{
+    Arena *arena = learner->arena;
+    LearnResult *result = arena_alloc(arena, sizeof *result);
+    const char **unused = arena_alloc(arena, (learner->a.wholes + 1) * sizeof *unused);
+    for (size_t i = 0; i < learner->b.wholes; i++)
+        if (is_open(learner, i)) explain_ambiguous(learner, i);
+    join_copies(learner);
+    for (size_t i = 0; i < learner->b.wholes; i++) result->state[learner->targets[i].state]++;
+    for (size_t i = 0; i < learner->a.wholes; i++)
+        if (!learner->used[i]) unused[result->unused_count++] = source_name(learner, i);
+    /* in the order of their first targets, which rules are read in */
+    Bundle *bundles = arena_alloc(arena, (learner->bundle_count + 1) * sizeof *bundles);
+    uint32_t *place = mem_alloc((learner->bundle_count + 1) * sizeof *place);
+    size_t count = 0;
+    for (size_t i = 0; i < learner->b.wholes; i++) {
+        LearnTarget *one = &learner->targets[i];
+        if (one->state != LEARN_LEARNED) continue;
+        if (!place[one->bundle]) {
+            bundles[count++] = learner->bundles[one->bundle];
+            place[one->bundle] = (uint32_t)count;
+        }
+        one->bundle = place[one->bundle] - 1;
+    }
+    free(place);
+    result->bundles = bundles;
+    result->bundle_count = count;
+    result->targets = learner->targets;
+    result->count = learner->b.wholes;
+    result->unused = unused;
+    return result;
+}
+
+/* ---- the whole ---- */
+
+static uint64_t value_bytes(const StateDict *dict)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < dict_count(dict); i++) {
+        const Tensor *tensor = dict_at(dict, i);
+        if (tensor->storage) sum += tensor_count(tensor) * dtype_size(dtype_of_values(tensor->dtype));
+    }
+    return sum;
+}
+
+/* Verifying reads both sides once more. */
+static bool read_all(Learner *learner, const LearnOptions *options)
+{
+    const Checker *checker = &learner->checker;
+    DType grain = print_grain(checker->old, checker->now);
+    uint64_t total = 2 * (value_bytes(checker->old) + value_bytes(checker->now));
+    learner->checker.total = total;
+    return prints_read(learner->arena, checker->old, grain, &learner->a, options, &learner->done,
+                       total, learner->err) &&
+           prints_read(learner->arena, checker->now, grain, &learner->b, options, &learner->done,
+                       total, learner->err);
+}
+
+static void find_all(Learner *learner)
+{
+    index_sums(&learner->a, &learner->a_sums);
+    index_sums(&learner->b, &learner->b_sums);
+    rows_index(&learner->a, &learner->rows);
+    for (size_t i = 0; i < learner->b.wholes; i++)
+        if (learner->b.why[i])
+            learner->targets[i] = (LearnTarget){LEARN_UNREAD, learner->b.why[i], 0};
+    learn_wholes(learner);
+    learn_unstacked(learner);
+    learn_stacked(learner);
+    learn_parts(learner);
+    while (!learner->failed) {
+        bool more = learn_kin(learner);
+        if (!learn_named(learner) && !more) break;
+    }
+}
+
+const LearnResult *learn_pair(Arena *arena, const StateDict *old, const StateDict *now,
+                              const LearnOptions *options, Error *err)
+{
+    Learner learner = {.arena = arena, .err = err, .book = book_new(),
+                       .checker = {.old = old, .now = now, .options = options}};
+    learner.checker.done = &learner.done;
+    learner.targets = arena_alloc(arena, (dict_count(now) + 1) * sizeof *learner.targets);
+    learner.used = mem_alloc((dict_count(old) + 1) * sizeof *learner.used);
+    const LearnResult *result = NULL;
+    if (read_all(&learner, options)) {
+        find_all(&learner);
+        if (!learner.failed) result = make_result(&learner);
+    }
+    prints_done(&learner.a);
+    prints_done(&learner.b);
+    rows_done(&learner.rows);
+    free(learner.a_sums.keys);
+    free(learner.b_sums.keys);
+    free(learner.used);
+    free(learner.bundles);
+    book_free(learner.book);
+    return result;
+}

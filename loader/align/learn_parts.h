@@ -1,0 +1,162 @@
+/* The inside of learn: fingerprints (learn_print.c), what the order of an axis is in ops
+ * (learn_axis.c), where a target comes from (learn_find.c), and names that tell equal values apart
+ * (learn_names.c). */
+#ifndef LOADER_ALIGN_LEARN_PARTS_H
+#define LOADER_ALIGN_LEARN_PARTS_H
+
+#include "loader/align/learn.h"
+
+enum {
+    PRINT_RANK = 6,              /* of what has fingerprints by axis */
+    PRINT_AXIS = 1 << 20         /* indexes of an axis that has them */
+};
+
+/* The fingerprints of a tensor, or of its part at one index of axis 0. */
+typedef struct Print {
+    const Tensor *tensor;
+    int64_t slice;               /* the index; -1 = the whole */
+    const int64_t *dims;         /* [rank] of that part; borrowed */
+    uint8_t rank;
+    bool flat;                   /* all its numbers are equal */
+    uint64_t count;              /* numbers */
+    uint64_t sum;                /* of all numbers, in whatever order */
+    uint64_t order;              /* of their sequence, row-major */
+    uint64_t *rows[PRINT_RANK];  /* [dims[k]] of the numbers at each index of axis k, in whatever
+                                    order; NULL: not kept */
+} Print;
+
+typedef struct Prints {
+    Print *items;                /* [count] owned; wholes first, by tensor, then the parts */
+    size_t count, wholes;        /* wholes: tensors of the dict */
+    size_t *parts;               /* [wholes] owned; index of the first part; 0 = it has none */
+    const char **why;            /* [wholes] owned; NULL: it was read */
+} Prints;
+
+/* The coarsest float type of both sides, f8 left out: what all numbers are rounded to. */
+DType print_grain(const StateDict *a, const StateDict *b);
+/* Reads every tensor once. */
+bool prints_read(Arena *arena, const StateDict *dict, DType grain, Prints *prints,
+                 const LearnOptions *options, uint64_t *done, uint64_t total, Error *err);
+void prints_done(Prints *prints);
+
+/* A few ops in a row. */
+enum { CHAIN_MAX = 12 };
+typedef struct Chain {
+    Op ops[CHAIN_MAX];
+    size_t count;
+} Chain;
+
+bool chain_add(Chain *chain, Op op);         /* false: it is full */
+bool chain_equal(const Chain *a, const Chain *b);
+/* `order[i]` says which index of an axis of n a result has at i, as a permutation. Adds the ops
+ * that do it on axis `axis` of a tensor of that rank; false when no op says it shortly. `rope`: it may
+ * be heads of one tensor, and not parts of several. */
+bool axis_describe(Arena *arena, const int64_t *order, int64_t n, unsigned axis, unsigned rank,
+                   bool rope, Chain *chain);
+/* Squeezes and unsqueezes, or a reshape, from one shape to another with as many elements. */
+bool shape_describe(Arena *arena, const int64_t *from, unsigned from_rank, const int64_t *to,
+                    unsigned to_rank, Chain *chain);
+/* Finds order[i], the index in `from` [n_from] that has fingerprint to[i]; of equal ones the next
+ * in line. False where one is not there. */
+bool axis_match(const uint64_t *from, int64_t n_from, const uint64_t *to, int64_t n_to,
+                int64_t *order);
+/* The ops from `from` to `to`, which hold the same numbers in another order. */
+bool print_describe(Arena *arena, const Print *from, const Print *to, Chain *chain);
+
+/* Rows of the sources by their fingerprints, so that parts of tensors can be found. */
+typedef struct RowKey {
+    uint64_t hash;
+    uint32_t print, index;       /* whose, and of which index of the axis */
+    uint8_t axis;
+} RowKey;
+typedef struct RowIndex {
+    RowKey *keys;                /* [count] owned, sorted */
+    size_t count;
+    uint64_t mask;               /* rows whose hash has any of these bits are not in it */
+} RowIndex;
+
+void rows_index(const Prints *prints, RowIndex *index);
+void rows_done(RowIndex *index);
+
+/* What a target is made of when it is no whole tensor in another order. PART: rows of one source;
+ * CAT: all rows of several. */
+typedef enum FoundKind { FOUND_NOTHING, FOUND_PART, FOUND_CAT } FoundKind;
+typedef struct Found {
+    FoundKind kind;
+    Chain turn;                  /* what brings the axis of the sources to that of the target */
+    uint8_t axis;                /* of the target, along which it is made of rows */
+    int64_t *rows;               /* [size] of the rows of the source, or of the sources joined; in
+                                    the arena */
+    int64_t size;                /* of that axis */
+    uint32_t *prints;            /* [print_count] sources, in order; in the arena */
+    size_t print_count;
+} Found;
+
+bool find_part(Arena *arena, const Prints *sources, const RowIndex *index, const Print *target,
+               Found *found);
+
+/* Chooses among sources that hold the same numbers by names. */
+typedef struct NameBook NameBook;
+NameBook *book_new(void);
+void book_free(NameBook *book);
+/* Notes that one was found to become the other. */
+void book_add(NameBook *book, const char *source, const char *target);
+/* The index of the candidate that names speak for; -1 when they do not decide. */
+int book_choose(const NameBook *book, const char *target, const char *const *candidates, size_t n);
+
+/* Carries a bundle out and compares: whether every target gets its own numbers, up to cast. False
+ * with *good false when it does not; false with an error when reading fails. */
+typedef struct Checker {
+    Arena *arena;                /* of the expressions; scratch */
+    const StateDict *old, *now;
+    const LearnOptions *options;
+    uint64_t *done, total;
+} Checker;
+bool check_bundle(const Checker *checker, const Bundle *bundle, bool *good, Error *err);
+
+/* Fingerprints by their sums. */
+typedef struct SumKey {
+    uint64_t sum;
+    uint32_t print;
+} SumKey;
+typedef struct SumIndex {
+    SumKey *keys;                /* [count] owned, sorted */
+    size_t count;
+} SumIndex;
+
+/* The work under way. */
+typedef struct Learner {
+    Arena *arena;                /* of the result */
+    Checker checker;             /* source, target, options */
+    Prints a, b;                 /* of the source; of the target */
+    SumIndex a_sums, b_sums;
+    RowIndex rows;               /* of a */
+    NameBook *book;              /* owned */
+    LearnTarget *targets;        /* [b.wholes] in the arena */
+    uint32_t *used;              /* [a.wholes] owned; bundles that a source is in */
+    Bundle *bundles;             /* [bundle_count] owned; their lists are in the arena */
+    size_t bundle_count, bundle_room;
+    uint64_t done;               /* bytes read */
+    bool failed;                 /* *err says why */
+    Error *err;
+} Learner;
+
+bool is_open(const Learner *learner, size_t target);     /* nothing makes it yet */
+const char *source_name(const Learner *learner, size_t print);
+/* Prints with that sum: the first of them; *count receives how many. */
+const SumKey *sums_find(const SumIndex *index, uint64_t sum, size_t *count);
+/* Checks, and keeps a bundle that is right. The names are copied as lists, not as text. */
+bool offer(Learner *learner, const NameList *lists, size_t list_count, const char *const *targets,
+           size_t target_count, const Chain *chain);
+/* learn_group.c: what is made of several, or of a part of one. */
+void learn_unstacked(Learner *learner);
+void learn_stacked(Learner *learner);
+void learn_parts(Learner *learner);
+/* learn_kin.c: what is beside what is known, and what names decide; true when there was anything. */
+bool learn_kin(Learner *learner);
+bool learn_named(Learner *learner);
+/* The sources that hold the numbers of a target, in whatever order: fills prints[] up to n, and says
+ * how many there are. */
+size_t whole_candidates(Learner *learner, size_t target, uint32_t *prints, size_t n);
+
+#endif
