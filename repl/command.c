@@ -38,6 +38,8 @@ const Command commands[] = {
     {"reverse", "PLAN", 1, 1, FOR_REVERSE, "the inverse plan, from the output back to the source",
      command_reverse},
     {"emit", "PLAN", 1, 1, FOR_EMIT, "a plan as a Python function for PyTorch", command_emit},
+    {"learn", "OLD NEW", 2, 2, FOR_LEARN,
+     "rules from the same weights in two layouts, by value", command_learn},
     {"check", "CHECKPOINT", 1, 1, FOR_CHECK,
      "what is wrong with a file, and what is suspicious in its weights", command_check},
     {"explain", "ERROR.txt|- [SOURCE]", 1, 2, FOR_EXPLAIN,
@@ -49,8 +51,7 @@ const Command commands[] = {
 
 /* Words that are commands of tenon but not of this version: whoever has read of them is told so,
  * not that there is no such file. A word leaves this list when it joins the table above. */
-static const char *const planned[] = {"apply", "emit", "fetch", "learn",
-                                      "repl", "reverse", "rules", "run", "undo"};
+static const char *const planned[] = {"apply", "emit", "fetch", "repl", "reverse", "rules", "run", "undo"};
 
 /* Sets the error where the word is one of them; false then. */
 static bool refuse_planned(const char *word, Error *err)

@@ -32,6 +32,7 @@ typedef struct Run {
     bool planned;                /* the plan is */
     bool emitted;                /* the rules are */
     size_t emitted_rules;        /* lines of rule text that were added to them */
+    Tolerance tolerance;         /* of --values */
     Arena *arena;                /* of values; owned; NULL until something is compared */
     const ValueReport *values;   /* in it; NULL: not asked for */
 } Run;
@@ -332,9 +333,8 @@ static bool take_tolerance(const Invocation *invocation, Tolerance *tolerance, E
 static bool compare(Run *run, int *status, Error *err)
 {
     const Invocation *invocation = run->invocation;
-    CompareOptions options = {.progress = progress_step};
+    CompareOptions options = {.progress = progress_step, .tolerance = run->tolerance};
     Progress progress;
-    if (!take_tolerance(invocation, &options.tolerance, err)) return false;
     if (!invocation->set[OPT_VALUES]) return true;
     bool tolerated = invocation->set[OPT_RTOL] || invocation->set[OPT_ATOL];
     interrupt_watch();
@@ -398,7 +398,8 @@ int command_align(const Invocation *invocation)
                               invocation->value[OPT_CLASS],
                               invocation->set[OPT_LOG] ? log_preset(invocation->value[OPT_LOG])
                                                        : NULL, NULL, NULL};
-    if (!check_output(&run, &err)) return complain(&err);
+    if (!take_tolerance(invocation, &run.tolerance, &err) || !check_output(&run, &err))
+        return complain(&err);
     run.names = arena_new();
     if (run.out || invocation->set[OPT_PLAN]) interrupt_watch();
     if (!invocation->set[OPT_LOG] || log_find(invocation->value[OPT_LOG], &err))

@@ -1,5 +1,5 @@
-/* The order of the work: what is whole and sure; then stacks, parts and joined tensors; then, as long
- * as this finds anything, what stands beside what is known and what names decide. */
+/* The order of the work: what is whole and sure; then stacks, parts and joined tensors; then, as
+ * long as this finds anything, what stands beside what is known and what names decide. */
 #include "loader/align/learn.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "loader/align/learn_parts.h"
 #include "loader/tensor/values.h"
 
-enum { CANDIDATES = 64 };        /* sources that hold the same: of more, names are not asked */
+enum { ROUNDS = 16 };            /* of names and kin; a round that finds nothing is the last */
 
 const char *learn_word(LearnState state)
 {
@@ -121,7 +121,8 @@ size_t whole_candidates(Learner *learner, size_t target, uint32_t *prints, size_
     const Print *to = &learner->b.items[target];
     size_t count, found = 0;
     const SumKey *keys = sums_find(&learner->a_sums, to->sum, &count);
-    for (size_t i = 0; i < count; i++) {
+    /* of thousands that are equal, names tell only the one that has the target's own */
+    for (size_t i = 0; i < count && i < ALIKE_MAX; i++) {
         if (!may_be(&learner->a.items[keys[i].print], to)) continue;
         if (found < n) prints[found] = keys[i].print;
         found++;
@@ -262,7 +263,8 @@ static uint64_t value_bytes(const StateDict *dict)
     uint64_t sum = 0;
     for (size_t i = 0; i < dict_count(dict); i++) {
         const Tensor *tensor = dict_at(dict, i);
-        if (tensor->storage) sum += tensor_count(tensor) * dtype_size(dtype_of_values(tensor->dtype));
+        if (tensor->storage)
+            sum += tensor_count(tensor) * dtype_size(dtype_of_values(tensor->dtype));
     }
     return sum;
 }
@@ -292,7 +294,7 @@ static void find_all(Learner *learner)
     learn_unstacked(learner);
     learn_stacked(learner);
     learn_parts(learner);
-    while (!learner->failed) {
+    for (int round = 0; round < ROUNDS && !learner->failed; round++) {
         bool more = learn_kin(learner);
         if (!learn_named(learner) && !more) break;
     }

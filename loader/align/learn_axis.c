@@ -98,7 +98,7 @@ static bool describe_rope(const Digit *digits, unsigned count, Chain *chain)
     return chain_add(chain, (Op){.kind = kind, .has_number = true, .number = heads});
 }
 
-/* Names of the axes beside the one that is taken apart; one letter each, as learn_name.c expects. */
+/* Names of the axes beside the one that is taken apart: u to z, which learn_kin.c can take off. */
 static void add_others(unsigned from, unsigned to, Text *text)
 {
     for (unsigned k = from; k < to; k++)
@@ -114,8 +114,8 @@ static void add_side(const char *group, unsigned axis, unsigned rank, Text *text
     add_others(axis + 1, rank, text);
 }
 
-/* "(h c d) v -> (c h d) v", with the sizes of all names but one: of three and more the innermost, of
- * two the larger one, which is what grows with the model. */
+/* "(h c d) v -> (c h d) v", with the sizes of all names but one: of three and more the innermost,
+ * of two the larger one, which is what grows with the model. */
 static bool describe_ein(Arena *arena, const Digit *digits, unsigned count, unsigned axis,
                          unsigned rank, Chain *chain)
 {
@@ -219,8 +219,9 @@ bool axis_match(const uint64_t *from, int64_t n_from, const uint64_t *to, int64_
             else high = middle;
         }
         /* of many equal ones only a few are tried: such an axis has no order that one could see */
-        for (int tries = 0; low < n_from && sorted[low].hash == to[i] && used[sorted[low].at]; low++)
-            if (++tries == 1024) break;
+        for (int tries = 0; tries < 1024 && low < n_from && sorted[low].hash == to[i] &&
+                            used[sorted[low].at]; tries++)
+            low++;
         found = low < n_from && sorted[low].hash == to[i] && !used[sorted[low].at];
         if (found) used[order[i] = sorted[low].at] = true;
     }

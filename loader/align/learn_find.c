@@ -7,8 +7,9 @@
 
 enum {
     KEYS_MAX = 4 << 20,          /* rows that are looked up; of more only every n-th is kept */
-    ALIKE_MAX = 64,              /* rows with one fingerprint: more say nothing */
-    CANDIDATES_MAX = 1024        /* axes of sources that a target may be made of */
+    COMMON = 64,                 /* rows with one fingerprint: more say nothing */
+    LOOKUPS = 4096,              /* rows of an axis of a target that are looked up */
+    CANDIDATES_MAX = 256         /* axes of sources that a target may be made of */
 };
 
 static int compare_keys(const void *a, const void *b)
@@ -107,14 +108,18 @@ static size_t first_key(const RowIndex *index, uint64_t hash)
 static void find_candidates(Search *search)
 {
     const uint64_t *rows = search->target->rows[search->axis];
+    int64_t size = search->target->dims[search->axis], step = size / LOOKUPS + 1;
+    /* at full rate when few rows are in the index, else they would miss each other */
+    if (search->index->mask) step = 1;
     search->count = 0;
-    for (int64_t i = 0; i < search->target->dims[search->axis]; i++) {
+    for (int64_t i = 0; i < size; i += step) {
         if (!is_kept(rows[i], search->index->mask)) continue;
         size_t at = first_key(search->index, rows[i]), n = 0;
         while (at + n < search->index->count && search->index->keys[at + n].hash == rows[i] &&
-               n <= ALIKE_MAX)
+               n <= COMMON)
             n++;
-        for (size_t k = 0; n <= ALIKE_MAX && k < n; k++) add_hit(search, &search->index->keys[at + k]);
+        if (n > COMMON) continue;
+        for (size_t k = 0; k < n; k++) add_hit(search, &search->index->keys[at + k]);
     }
     qsort(search->list, search->count, sizeof *search->list, compare_hits);
 }

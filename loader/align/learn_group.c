@@ -37,9 +37,10 @@ static size_t target_of(const Learner *learner, const Print *part)
 {
     size_t count, found = SIZE_MAX;
     const SumKey *keys = sums_find(&learner->b_sums, part->sum, &count);
-    for (size_t i = 0; !part->flat && i < count; i++) {
+    for (size_t i = 0; !part->flat && i < count && i < ALIKE_MAX; i++) {
         const Print *to = &learner->b.items[keys[i].print];
-        if (to->slice >= 0 || to->count != part->count || !is_open(learner, keys[i].print)) continue;
+        if (to->slice >= 0 || to->count != part->count || !is_open(learner, keys[i].print))
+            continue;
         if (found != SIZE_MAX) return SIZE_MAX;
         found = keys[i].print;
     }
@@ -95,7 +96,8 @@ static void unstack(Learner *learner, size_t source)
         if (known == SIZE_MAX && found[e] != SIZE_MAX) known = e;
     }
     bool all = known != SIZE_MAX && fill_targets(learner, found, n, names) &&
-               print_describe(learner->arena, &parts[known], &learner->b.items[found[known]], &after);
+               print_describe(learner->arena, &parts[known],
+                              &learner->b.items[found[known]], &after);
     if (all) {
         add_chain(&chain, &after);
         all = offer(learner, &(NameList){&parts->tensor->name, 1}, 1, names, n, &chain);
@@ -121,7 +123,7 @@ static size_t source_of(const Learner *learner, const Print *part)
 {
     size_t count, found = SIZE_MAX;
     const SumKey *keys = sums_find(&learner->a_sums, part->sum, &count);
-    for (size_t i = 0; !part->flat && i < count; i++) {
+    for (size_t i = 0; !part->flat && i < count && i < ALIKE_MAX; i++) {
         const Print *from = &learner->a.items[keys[i].print];
         if (from->slice >= 0 || from->count != part->count) continue;
         if (found != SIZE_MAX) return SIZE_MAX;

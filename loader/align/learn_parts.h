@@ -8,7 +8,8 @@
 
 enum {
     PRINT_RANK = 6,              /* of what has fingerprints by axis */
-    PRINT_AXIS = 1 << 20         /* indexes of an axis that has them */
+    PRINT_AXIS = 1 << 20,        /* indexes of an axis that has them */
+    ALIKE_MAX = 4096             /* fingerprints with one sum that are looked at */
 };
 
 /* The fingerprints of a tensor, or of its part at one index of axis 0. */
@@ -49,8 +50,8 @@ typedef struct Chain {
 bool chain_add(Chain *chain, Op op);         /* false: it is full */
 bool chain_equal(const Chain *a, const Chain *b);
 /* `order[i]` says which index of an axis of n a result has at i, as a permutation. Adds the ops
- * that do it on axis `axis` of a tensor of that rank; false when no op says it shortly. `rope`: it may
- * be heads of one tensor, and not parts of several. */
+ * that do it on axis `axis` of a tensor of that rank; false when no op says it shortly. `rope`:
+ * it may be heads of one tensor, and not parts of several. */
 bool axis_describe(Arena *arena, const int64_t *order, int64_t n, unsigned axis, unsigned rank,
                    bool rope, Chain *chain);
 /* Squeezes and unsqueezes, or a reshape, from one shape to another with as many elements. */
@@ -152,11 +153,11 @@ bool offer(Learner *learner, const NameList *lists, size_t list_count, const cha
 void learn_unstacked(Learner *learner);
 void learn_stacked(Learner *learner);
 void learn_parts(Learner *learner);
-/* learn_kin.c: what is beside what is known, and what names decide; true when there was anything. */
+/* learn_kin.c: what is beside what is known, and what names decide; true when there was any. */
 bool learn_kin(Learner *learner);
 bool learn_named(Learner *learner);
-/* The sources that hold the numbers of a target, in whatever order: fills prints[] up to n, and says
- * how many there are. */
+/* The sources that hold the numbers of a target, in whatever order: fills prints[] up to n, and
+ * says how many there are. */
 size_t whole_candidates(Learner *learner, size_t target, uint32_t *prints, size_t n);
 
 #endif

@@ -64,7 +64,9 @@ static void add_verdicts(Reporter *reporter)
     size_t pairs = values->count - values->verdict[VERDICT_NONE];
     text_addf(line, "  Values   of %zu pair%s", pairs, pairs == 1 ? "" : "s");
     for (int i = VERDICT_EQUAL; i < VERDICT_COUNT; i++)
-        if (values->verdict[i]) text_addf(line, "   %zu %s", values->verdict[i], words[i]);
+        if (values->verdict[i])
+            text_addf(line, "   %zu %s%s", values->verdict[i], words[i],
+                      i == VERDICT_DIFFERS && values->verdict[i] == 1 ? "s" : "");
     page_end_line(&reporter->page, LINE_HEAD);
 }
 
@@ -94,7 +96,7 @@ static void put_number(JsonWriter *writer, const char *key, double number)
 /* {"verdict":"differs","source_dtype":"f32","target_dtype":"f32","count":6,"unequal":1,"outside":1,
  *  "nan":0,"nan_alone":0,"max_abs":0.5,"at":3,"source":1.5,"target":1,"max_rel":0.5,
  *  "mean_abs":0.1,"distance":0.2,"cosine":0.99}; "at" counts elements row-major, and is null with
- * "source" and "target" where none differ; of UNREAD only "verdict" and "why" are there. */
+ * "source" and "target" where none differ; "cosine" is null where it has no meaning; of UNREAD only "verdict" and "why" are there. */
 static void put_pair(const Comparison *pair, JsonWriter *writer)
 {
     json_map(writer);
@@ -124,7 +126,8 @@ static void put_pair(const Comparison *pair, JsonWriter *writer)
     put_number(writer, "max_rel", pair->max_rel);
     put_number(writer, "mean_abs", pair->mean_abs);
     put_number(writer, "distance", pair->distance);
-    put_number(writer, "cosine", pair->cosine);
+    if (isnan(pair->cosine)) json_put_text(writer, "cosine", NULL);
+    else put_number(writer, "cosine", pair->cosine);
     json_end(writer);
 }
 

@@ -1,0 +1,321 @@
+/* tenon learn: rules from the same weights in two layouts, by value. */
+#include "repl/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/align/induce.h"
+#include "loader/align/learn.h"
+#include "loader/align/report_page.h"
+#include "loader/core/fold.h"
+#include "loader/core/json.h"
+#include "loader/export/atomic.h"
+#include "repl/interrupt.h"
+#include "repl/progress.h"
+
+enum { HEADS_MAX = 2 };          /* different numbers of heads that get names */
+
+/* One run of the command. */
+typedef struct Run {
+    const Invocation *invocation;    /* borrowed */
+    Arena *arena;                /* owned; of all that is found */
+    Session *session;            /* owned */
+    Alignment *alignment;        /* a reference: says which dicts are meant */
+    const StateDict *old, *now;  /* borrowed from it */
+    const LearnResult *result;
+    const Induction *induction;
+    Text rules;                  /* the whole script */
+    int64_t heads[HEADS_MAX];    /* the larger first; 0 = not used */
+    int status;
+} Run;
+
+/* -- The script ------------------------------------------------------------------------- */
+
+/* The numbers of heads in rope ops, when there are one or two: of queries and of keys. */
+static void find_heads(Run *run)
+{
+    int64_t heads[HEADS_MAX + 1] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < run->result->bundle_count; i++) {
+        const Bundle *bundle = &run->result->bundles[i];
+        for (size_t k = 0; k < bundle->op_count && count <= HEADS_MAX; k++) {
+            const Op *op = &bundle->ops[k];
+            if (op->kind != OP_ROPE_PAIRS && op->kind != OP_ROPE_HALVES) continue;
+            size_t at = 0;
+            while (at < count && heads[at] != op->number) at++;
+            if (at == count) heads[count++] = op->number;
+        }
+    }
+    if (!count || count > HEADS_MAX) return;
+    bool swap = count == 2 && heads[0] < heads[1];
+    run->heads[0] = heads[swap];
+    run->heads[1] = count == 2 ? heads[!swap] : 0;
+}
+
+/* A line of rule text with `heads` and `kv_heads` in the place of their numbers. */
+static void add_named(const Run *run, const char *line, Text *out)
+{
+    static const char *const names[HEADS_MAX] = {"heads", "kv_heads"};
+    static const char *const ops[] = {"rope_pairs(", "rope_halves("};
+    while (*line) {
+        bool named = false;
+        for (size_t k = 0; !named && k < countof(ops); k++) {
+            size_t n = strlen(ops[k]);
+            char *end;
+            if (strncmp(line, ops[k], n) != 0) continue;
+            long long number = strtoll(line + n, &end, 10);
+            for (size_t h = 0; !named && h < HEADS_MAX && *end == ')'; h++) {
+                if (!run->heads[h] || number != run->heads[h]) continue;
+                text_addf(out, "%s%s", ops[k], names[h]);
+                line = end;
+                named = true;
+            }
+        }
+        if (!named) text_addc(out, *line++);
+    }
+}
+
+/* A name in a comment, which must not end it. */
+static void add_comment_name(const char *name, Text *out)
+{
+    Text shown = {0};
+    name_show(name, &shown);
+    text_add(out, text_string(&shown));
+    text_done(&shown);
+}
+
+static void write_script(Run *run)
+{
+    Text *out = &run->rules, body = {0};
+    const LearnResult *result = run->result;
+    find_heads(run);
+    text_add(out, "-- learned from ");
+    add_comment_name(session_source_path(run->session), out);
+    text_add(out, " and ");
+    add_comment_name(session_target_path(run->session), out);
+    text_addf(out, "\n-- %zu of %zu tensors, every value verified\n", result->state[LEARN_LEARNED],
+              result->count);
+    if (run->heads[0]) text_addf(out, "heads = %lld\n", (long long)run->heads[0]);
+    if (run->heads[1]) text_addf(out, "kv_heads = %lld\n", (long long)run->heads[1]);
+    induce_write(run->induction, NULL, NULL, &body);
+    add_named(run, text_string(&body), out);
+    text_done(&body);
+}
+
+/* -- Text ------------------------------------------------------------------------------- */
+
+/* Targets of one state in folded lines, each with its reason. */
+static void add_state(Run *run, Page *page, LearnState state, const char *title)
+{
+    const LearnResult *result = run->result;
+    if (!result->state[state]) return;
+    page_section(page, true);
+    page_line(page, LINE_HEAD, "  %s (%zu)", title, result->state[state]);
+    for (size_t i = 0; i < result->count; i++) {
+        if (result->targets[i].state != state) continue;
+        text_add(&page->line, "    ");
+        add_comment_name(dict_at(run->now, i)->name, &page->line);
+        page_pad(page, 36);
+        if (result->targets[i].why) text_add(&page->line, result->targets[i].why);
+        page_end_line(page, LINE_GROUP);
+    }
+}
+
+/* "cat 4   rope_pairs 16   T 12": how many bundles each op is in. */
+static void add_ops(Run *run, Page *page)
+{
+    size_t counts[OP_KIND_COUNT] = {0};
+    bool any = false;
+    for (size_t i = 0; i < run->result->bundle_count; i++)
+        for (size_t k = 0; k < run->result->bundles[i].op_count; k++)
+            counts[run->result->bundles[i].ops[k].kind]++;
+    text_add(&page->line, "  ops found:");
+    for (int kind = 0; kind < OP_KIND_COUNT; kind++) {
+        if (!counts[kind]) continue;
+        text_addf(&page->line, "   %s %zu", op_name((OpKind)kind), counts[kind]);
+        any = true;
+    }
+    if (!any) text_add(&page->line, "   none, only names differ");
+    page_end_line(page, LINE_HEAD);
+}
+
+static void print_text(Run *run)
+{
+    Text out = {0};
+    Page page = {.arena = arena_new()};
+    const LearnResult *result = run->result;
+    add_comment_name(session_source_path(run->session), &page.line);
+    text_add(&page.line, " → ");
+    add_comment_name(session_target_path(run->session), &page.line);
+    page_end_line(&page, LINE_HEAD);
+    page_section(&page, true);
+    page_line(&page, LINE_HEAD, "  %zu of %zu tensors learned and verified   %zu rule%s",
+              result->state[LEARN_LEARNED], result->count,
+              run->induction->count + run->induction->first_count,
+              run->induction->count + run->induction->first_count == 1 ? "" : "s");
+    if (result->bundle_count) add_ops(run, &page);
+    if (result->unused_count)
+        page_line(&page, LINE_HEAD, "  %zu of the source in none of them", result->unused_count);
+    add_state(run, &page, LEARN_AMBIGUOUS, "Ambiguous: equal values, and names do not decide");
+    add_state(run, &page, LEARN_UNEXPLAINED, "Unexplained");
+    add_state(run, &page, LEARN_UNREAD, "Not readable as numbers");
+    page_write(&page, run->invocation->set[OPT_VERBOSE], 0, &out);
+    fwrite(text_string(&out), 1, out.length, stdout);
+    if (run->invocation->set[OPT_OUT])
+        printf("\nwritten %s\n", run->invocation->value[OPT_OUT]);
+    else if (result->bundle_count)
+        printf("\n%s", text_string(&run->rules));
+    text_done(&out);
+    arena_free(page.arena);
+}
+
+/* -- JSON ------------------------------------------------------------------------------- */
+
+static void put_names(JsonWriter *json, const char *key, const char *const *names, size_t n)
+{
+    json_key(json, key);
+    json_list(json);
+    for (size_t i = 0; i < n; i++) json_string(json, names[i]);
+    json_end(json);
+}
+
+/* {"sources":[["q"],["k"]],"targets":["qk"],"ops":["cat(0)"]} */
+static void put_bundle(JsonWriter *json, const Bundle *bundle)
+{
+    json_map(json);
+    json_key(json, "sources");
+    json_list(json);
+    for (size_t i = 0; i < bundle->source_count; i++) {
+        json_list(json);
+        for (size_t k = 0; k < bundle->sources[i].count; k++)
+            json_string(json, bundle->sources[i].names[k]);
+        json_end(json);
+    }
+    json_end(json);
+    put_names(json, "targets", bundle->targets, bundle->target_count);
+    json_key(json, "ops");
+    json_list(json);
+    for (size_t i = 0; i < bundle->op_count; i++) {
+        Text text = {0};
+        op_show(&bundle->ops[i], &text);
+        json_string(json, text_string(&text));
+        text_done(&text);
+    }
+    json_end(json);
+    json_end(json);
+}
+
+static void print_json(Run *run)
+{
+    Text out = {0};
+    const LearnResult *result = run->result;
+    JsonWriter *json = json_writer_new(&out, false);
+    json_map(json);
+    json_put_uint(json, "version", 1);
+    json_put_text(json, "old", session_source_path(run->session));
+    json_put_text(json, "new", session_target_path(run->session));
+    json_key(json, "summary");
+    json_map(json);
+    json_put_uint(json, "tensors", result->count);
+    for (int i = 0; i < LEARN_STATE_COUNT; i++)
+        json_put_uint(json, learn_word((LearnState)i), result->state[i]);
+    json_put_uint(json, "rules", run->induction->count + run->induction->first_count);
+    json_end(json);
+    json_key(json, "bundles");
+    json_list(json);
+    for (size_t i = 0; i < result->bundle_count; i++) put_bundle(json, &result->bundles[i]);
+    json_end(json);
+    json_key(json, "open");
+    json_list(json);
+    for (size_t i = 0; i < result->count; i++) {
+        if (result->targets[i].state == LEARN_LEARNED) continue;
+        json_map(json);
+        json_put_text(json, "target", dict_at(run->now, i)->name);
+        json_put_text(json, "state", learn_word(result->targets[i].state));
+        json_put_text(json, "why", result->targets[i].why);
+        json_end(json);
+    }
+    json_end(json);
+    put_names(json, "unused", result->unused, result->unused_count);
+    json_put_text(json, "rules", text_string(&run->rules));
+    json_put_text(json, "output", run->invocation->value[OPT_OUT]);
+    json_put_uint(json, "exit", (uint64_t)run->status);
+    json_end(json);
+    json_writer_free(json);
+    text_addc(&out, '\n');
+    fwrite(out.bytes, 1, out.length, stdout);
+    text_done(&out);
+}
+
+/* -- The whole -------------------------------------------------------------------------- */
+
+static bool open_both(Run *run, Error *err)
+{
+    const Invocation *invocation = run->invocation;
+    SessionOptions options = {.source = invocation->operands[0],
+                              .target = invocation->operands[1]};
+    bool failed;
+    run->session = session_new(&options, err);
+    run->alignment = run->session ? session_align(run->session, &failed, err) : NULL;
+    if (!run->alignment) return false;
+    run->old = align_source_dict(run->alignment);
+    run->now = align_target(run->alignment);
+    return true;
+}
+
+static bool learn(Run *run, Error *err)
+{
+    Progress progress;
+    progress_start(&progress, run->invocation->operands[0],
+                   isatty(STDERR_FILENO) && !run->invocation->set[OPT_QUIET]);
+    const LearnOptions options = {progress_step, &progress};
+    run->result = learn_pair(run->arena, run->old, run->now, &options, err);
+    progress_end(&progress);
+    return run->result != NULL;
+}
+
+/* The rules are made of names alone. */
+static bool induce(Run *run, Error *err)
+{
+    size_t n = dict_count(run->old);
+    const char **keys = arena_alloc(run->arena, (n + 1) * sizeof *keys);
+    for (size_t i = 0; i < n; i++) keys[i] = dict_at(run->old, i)->name;
+    const InduceInput input = {run->result->bundles, run->result->bundle_count, keys, n};
+    run->induction = induce_rules(run->arena, &input, err);
+    if (run->induction) write_script(run);
+    return run->induction != NULL;
+}
+
+static bool save(Run *run, Error *err)
+{
+    const char *path = run->invocation->value[OPT_OUT];
+    return !path || atomic_write_file(path, run->invocation->set[OPT_FORCE], &run->rules, err);
+}
+
+/* tenon learn OLD NEW */
+int command_learn(const Invocation *invocation)
+{
+    Error err = {0};
+    Run run = {.invocation = invocation, .arena = arena_new()};
+    const char *path = invocation->value[OPT_OUT];
+    interrupt_watch();
+    bool fine = (!path || atomic_check(path, invocation->set[OPT_FORCE], &err)) &&
+                open_both(&run, &err) && learn(&run, &err) && induce(&run, &err) &&
+                save(&run, &err);
+    if (fine) {
+        bool whole = run.result->state[LEARN_LEARNED] == run.result->count &&
+                     !run.induction->left_count;
+        run.status = whole ? EXIT_COMPLETE : EXIT_DIFFERS;
+        if (invocation->set[OPT_JSON]) print_json(&run);
+        else if (!invocation->set[OPT_QUIET]) print_text(&run);
+    } else {
+        run.status = complain(&err);
+    }
+    text_done(&run.rules);
+    align_unref(run.alignment);
+    session_free(run.session);
+    arena_free(run.arena);
+    return run.status;
+}

@@ -1,0 +1,244 @@
+"""What `diff --values` measures is what NumPy and torch measure; and rules that `learn` finds from one
+model, in two layouts, carry other models of the family over: other sizes, other numbers of layers."""
+import json
+import unittest
+
+import numpy
+import safetensors.torch
+import torch
+
+from oracle import Case
+
+
+def plain(state):
+    return {key: value.clone().contiguous() for key, value in state.items()}
+
+
+def paired(rows, heads):
+    """Rope rows from halves to pairs, as transformers' conversion of Llama has it, the other way round."""
+    return rows.view(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
+
+
+def llama(layers, width, heads, kv, hidden, words, norm=torch.randn):
+    old = {"model.embed_tokens.weight": torch.randn(words, width)}
+    new = {"tok_embeddings.weight": old["model.embed_tokens.weight"]}
+    head = width // heads
+    for i in range(layers):
+        here, there = f"model.layers.{i}.", f"layers.{i}."
+        for a, b, shape in (("self_attn.q_proj", "attention.wq", (width, width)),
+                            ("self_attn.k_proj", "attention.wk", (kv * head, width)),
+                            ("self_attn.v_proj", "attention.wv", (kv * head, width)),
+                            ("self_attn.o_proj", "attention.wo", (width, width)),
+                            ("mlp.gate_proj", "feed_forward.w1", (hidden, width)),
+                            ("mlp.up_proj", "feed_forward.w3", (hidden, width)),
+                            ("mlp.down_proj", "feed_forward.w2", (width, hidden))):
+            weight = torch.randn(shape)
+            old[f"{here}{a}.weight"] = weight
+            turned = heads if "q_proj" in a else kv if "k_proj" in a else 0
+            new[f"{there}{b}.weight"] = paired(weight, turned) if turned else weight
+        for a, b in (("input_layernorm", "attention_norm"), ("post_attention_layernorm", "ffn_norm")):
+            old[f"{here}{a}.weight"] = new[f"{there}{b}.weight"] = norm(width)
+    old["model.norm.weight"] = new["norm.weight"] = torch.randn(width)
+    old["lm_head.weight"] = new["output.weight"] = torch.randn(words, width)
+    return old, new
+
+
+def gpt2(layers, width, hidden):
+    """Conv1D to Linear, qkv to three; its biases and half of its norms as they are at the start."""
+    old, new = {"wte.weight": torch.randn(40, width)}, {}
+    new["emb.weight"] = old["wte.weight"]
+    for i in range(layers):
+        here, there = f"h.{i}.", f"blocks.{i}."
+        weight, bias = torch.randn(width, 3 * width), torch.zeros(3 * width)
+        old[f"{here}attn.c_attn.weight"], old[f"{here}attn.c_attn.bias"] = weight, bias
+        for k, name in enumerate("qkv"):
+            new[f"{there}attn.{name}.weight"] = weight[:, k * width:(k + 1) * width].t()
+            new[f"{there}attn.{name}.bias"] = bias[k * width:(k + 1) * width]
+        for a, b, shape in (("attn.c_proj", "attn.o", (width, width)), ("mlp.c_fc", "fc1", (width, hidden)),
+                            ("mlp.c_proj", "fc2", (hidden, width))):
+            weight, bias = torch.randn(shape), torch.randn(shape[1])
+            old[f"{here}{a}.weight"], old[f"{here}{a}.bias"] = weight, bias
+            new[f"{there}{b}.weight"], new[f"{there}{b}.bias"] = weight.t(), bias
+        for a, b in (("ln_1", "n1"), ("ln_2", "n2")):
+            old[f"{here}{a}.weight"] = new[f"{there}{b}.weight"] = torch.randn(width)
+            old[f"{here}{a}.bias"] = new[f"{there}{b}.bias"] = torch.zeros(width)
+    return old, new
+
+
+def clip(layers, width, hidden):
+    old, new = {"proj": torch.randn(width, 2 * width)}, {}
+    new["proj.weight"] = old["proj"].t()
+    for i in range(layers):
+        here, there = f"transformer.resblocks.{i}.", f"encoder.layers.{i}."
+        weight, bias = torch.randn(3 * width, width), torch.randn(3 * width)
+        old[f"{here}attn.in_proj_weight"], old[f"{here}attn.in_proj_bias"] = weight, bias
+        for k, name in enumerate("qkv"):
+            new[f"{there}self_attn.{name}_proj.weight"] = weight[k * width:(k + 1) * width]
+            new[f"{there}self_attn.{name}_proj.bias"] = bias[k * width:(k + 1) * width]
+        old[f"{here}mlp.c_fc.weight"] = new[f"{there}mlp.fc1.weight"] = torch.randn(hidden, width)
+    return old, new
+
+
+def mixtral(layers, width, hidden, experts):
+    old, new = {}, {}
+    for i in range(layers):
+        here = f"model.layers.{i}."
+        made = {}
+        for name, shape in (("w1", (hidden, width)), ("w2", (width, hidden)), ("w3", (hidden, width))):
+            made[name] = [torch.randn(shape) for _ in range(experts)]
+            for e, weight in enumerate(made[name]):
+                old[f"{here}block_sparse_moe.experts.{e}.{name}.weight"] = weight
+        new[f"{here}mlp.experts.gate_up_proj"] = torch.cat([torch.stack(made["w1"]), torch.stack(made["w3"])], 1)
+        new[f"{here}mlp.experts.down_proj"] = torch.stack(made["w2"])
+        old[f"{here}block_sparse_moe.gate.weight"] = new[f"{here}mlp.gate.weight"] = torch.randn(experts, width)
+    return old, new
+
+
+def neox(layers, width, heads):
+    old, new = {}, {}
+    for i in range(layers):
+        weight, bias = torch.randn(3 * width, width), torch.randn(3 * width)
+        old[f"gpt_neox.layers.{i}.attention.query_key_value.weight"] = weight
+        old[f"gpt_neox.layers.{i}.attention.query_key_value.bias"] = bias
+        for k, name in enumerate("qkv"):
+            new[f"layers.{i}.{name}.weight"] = weight.view(heads, 3, -1, width)[:, k].reshape(width, width)
+            new[f"layers.{i}.{name}.bias"] = bias.view(heads, 3, -1)[:, k].reshape(width)
+    return old, new
+
+
+def kernels(width):
+    """TensorFlow's kernels: HWIO, depthwise HWIM, BGR, 1×1, a dense layer behind a flattened map, and one
+    that is a convolution where the other correlates."""
+    old = {"stem/kernel": torch.randn(3, 3, 3, width), "dw/kernel": torch.randn(5, 5, width, 1),
+           "up/kernel": torch.randn(3, 3, width, 2 * width), "pw/kernel": torch.randn(1, 1, width, width),
+           "square/kernel": torch.randn(3, 3, 3, 3), "fc/kernel": torch.randn(2 * width, 10),
+           "flat/kernel": torch.randn(20 * width, 7), "flip/kernel": torch.randn(width, width, 3, 3)}
+    new = {name.replace("/kernel", ".weight"): value.permute(3, 2, 0, 1) if value.dim() == 4 else value.t()
+           for name, value in old.items()}
+    new["stem.weight"] = new["stem.weight"][:, [2, 1, 0]]
+    new["dw.weight"] = old["dw/kernel"].permute(2, 3, 0, 1)
+    new["flip.weight"] = old["flip/kernel"].flip(2, 3)
+    new["flat.weight"] = old["flat/kernel"].view(4, 5, width, 7).permute(3, 2, 0, 1).reshape(7, -1)
+    return old, new
+
+
+class Learning(Case):
+    def save(self, name, state):
+        torch.save(plain(state), self.path(name))
+        return self.path(name)
+
+    def carries_over(self, small, large, cast=None):
+        """Learned from `small`, in both directions, and right for `large`."""
+        for back in (False, True):
+            old, new = small[::-1] if back else small
+            if cast:
+                new = {key: value.to(cast) for key, value in new.items()}
+            a, b, rules = self.save("old.pth", old), self.save("new.pth", new), self.path("rules.lua")
+            got = json.loads(self.tenon("learn", a, b, "-o", rules, "--force", "--json"))
+            self.assertEqual(got["summary"]["learned"], len(new))
+            source, wanted = large[::-1] if back else large
+            out = self.path("out.safetensors")
+            self.tenon("align", self.save("s.pth", source), self.save("t.pth", wanted), "-r", rules, "-o", out, "--force")
+            self.equal(safetensors.torch.load_file(out), wanted)
+
+    def equal(self, got, want):
+        self.assertEqual(set(got), set(want))
+        for key, value in want.items():
+            self.assertTrue(torch.equal(got[key], value), key)
+
+    def families(self, cast=None):
+        torch.manual_seed(0)
+        for small, large in ((llama(2, 64, 4, 2, 96, 50), llama(4, 96, 4, 2, 128, 60)),
+                             (gpt2(2, 32, 64), gpt2(12, 48, 80)), (clip(2, 32, 64), clip(3, 48, 64)),
+                             (mixtral(2, 32, 48, 4), mixtral(3, 32, 48, 4)), (neox(2, 32, 4), neox(3, 48, 4)),
+                             (kernels(16), kernels(16))):
+            self.carries_over(small, large, cast)
+
+    def test_other_sizes_of_the_family(self):
+        self.families()
+
+    def test_from_a_file_in_f16(self):
+        self.families(torch.float16)
+
+    def test_from_a_file_in_bf16(self):
+        self.families(torch.bfloat16)
+
+    def test_experts_and_layers_may_be_more(self):
+        torch.manual_seed(1)
+        small, large = mixtral(2, 32, 48, 4), mixtral(4, 24, 40, 12)
+        a, b, rules = self.save("o.pth", small[0]), self.save("n.pth", small[1]), self.path("r.lua")
+        self.tenon("learn", a, b, "-o", rules)
+        self.tenon("align", self.save("s.pth", large[0]), self.save("t.pth", large[1]), "-r", rules,
+                   "-o", self.path("x.safetensors"))
+        self.equal(safetensors.torch.load_file(self.path("x.safetensors")), large[1])
+
+    def test_heads_have_names(self):
+        torch.manual_seed(2)
+        small, large = llama(2, 64, 4, 2, 96, 50), llama(2, 128, 8, 4, 96, 50)
+        rules = self.path("r.lua")
+        self.tenon("learn", self.save("o.pth", small[0]), self.save("n.pth", small[1]), "-o", rules)
+        with open(rules, encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("heads = 4\nkv_heads = 2\n", text)
+        self.assertIn("rope_pairs(heads)", text)
+        self.assertIn("rope_pairs(kv_heads)", text)
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write(text.replace("kv_heads = 2", "kv_heads = 4").replace("heads = 4\nkv", "heads = 8\nkv"))
+        self.tenon("align", self.save("s.pth", large[0]), self.save("t.pth", large[1]), "-r", rules,
+                   "-o", self.path("x.safetensors"))
+        self.equal(safetensors.torch.load_file(self.path("x.safetensors")), large[1])
+
+    def test_fresh_norms_are_not_guessed(self):
+        torch.manual_seed(3)
+        old, new = llama(2, 64, 4, 2, 96, 50, norm=torch.ones)
+        got = json.loads(self.tenon("learn", self.save("o.pth", old), self.save("n.pth", new), "--json", status=1))
+        self.assertEqual({one["target"] for one in got["open"]},
+                         {f"layers.{i}.{norm}.weight" for i in range(2) for norm in ("attention_norm", "ffn_norm")})
+        self.assertEqual({one["state"] for one in got["open"]}, {"ambiguous"})
+
+    def test_an_output_is_not_replaced(self):
+        torch.manual_seed(4)
+        state = {"a": torch.randn(3, 4)}
+        a, rules = self.save("a.pth", state), self.path("r.lua")
+        self.tenon("learn", a, a, "-o", rules)
+        self.tenon("learn", a, a, "-o", rules, status=2)
+        self.tenon("learn", a, a, "-o", rules, "--force")
+
+
+class Comparing(Case):
+    def test_the_measures_are_numpys(self):
+        torch.manual_seed(5)
+        for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+            a = torch.randn(130, 70, dtype=torch.float64).to(dtype)
+            b = (a.double() + 0.01 * torch.randn(130, 70).double()).to(dtype)
+            torch.save({"w": a}, self.path("a.pth"))
+            torch.save({"w": b}, self.path("b.pth"))
+            got = json.loads(self.tenon("diff", self.path("a.pth"), self.path("b.pth"), "--values", "--json",
+                                        "--rtol", "1e-3", "--atol", "1e-3", status=1))["entries"][0]["values"]
+            x, y = a.double().numpy().ravel(), b.double().numpy().ravel()
+            apart = numpy.abs(x - y)
+            self.assertEqual(got["count"], x.size)
+            self.assertEqual(got["unequal"], int((x != y).sum()))
+            close = torch.isclose(a.double(), b.double(), rtol=1e-3, atol=1e-3)
+            self.assertEqual(got["outside"], int((~close).sum()))
+            self.assertEqual(got["max_abs"], apart.max())
+            self.assertEqual(got["at"], int(apart.argmax()))
+            self.assertEqual(got["max_rel"], (apart[y != 0] / numpy.abs(y[y != 0])).max())
+            self.assertAlmostEqual(got["mean_abs"], apart.mean(), delta=1e-12)
+            self.assertAlmostEqual(got["distance"], numpy.linalg.norm(x - y) / numpy.linalg.norm(y), delta=1e-12)
+            wanted = torch.nn.functional.cosine_similarity(a.double().ravel(), b.double().ravel(), 0).item()
+            self.assertAlmostEqual(got["cosine"], wanted, delta=1e-12)
+
+    def test_casts_are_no_difference(self):
+        torch.manual_seed(6)
+        state = {"w": torch.randn(50, 60), "n": torch.tensor([float("nan"), float("inf"), 70000.0])}
+        torch.save(state, self.path("a.pth"))
+        for dtype in (torch.float16, torch.bfloat16, torch.float64):
+            torch.save({key: value.to(dtype) for key, value in state.items()}, self.path("b.pth"))
+            for a, b in (("a.pth", "b.pth"), ("b.pth", "a.pth")):
+                got = json.loads(self.tenon("diff", self.path(a), self.path(b), "--values", "--json"))
+                self.assertEqual(got["values"]["cast"], 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,477 @@
+/* Learning by value: every op on small tensors, among others of the same shapes; equal values;
+ * what is empty, scalar, of many axes or no number. Each bundle that comes out was verified by
+ * learn_pair itself: what is asserted is which one it is. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "tests/unit/test.h"
+
+#include "loader/align/learn.h"
+#include "loader/core/text.h"
+#include "tests/unit/number_dict.h"
+
+/* Old and new side, with a stream of numbers that no two tensors share. */
+typedef struct World {
+    Numbers old, now;
+    Arena *arena;
+    uint64_t next;
+    const LearnResult *result;
+} World;
+
+static World world_new(void)
+{
+    return (World){numbers_new(), numbers_new(), arena_new(), 1, NULL};
+}
+
+static void world_free(World *world)
+{
+    dict_unref(world->old.dict);
+    dict_unref(world->now.dict);
+    arena_free(world->arena);
+}
+
+/* n numbers that are exact in f32 and, all but some, different in bf16 too. */
+static double *fresh(World *world, size_t n)
+{
+    double *numbers = arena_alloc(world->arena, n * sizeof *numbers + 1);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t x = world->next++ * UINT64_C(0x9E3779B97F4A7C15);
+        x = (x ^ x >> 29) * UINT64_C(0xBF58476D1CE4E5B9);
+        numbers[i] = (double)(float)((double)(x >> 40) / 16777216.0 - 0.5);
+    }
+    return numbers;
+}
+
+/* A source tensor of fresh numbers. */
+static const double *old(World *world, const char *name, unsigned rank, const int64_t *dims)
+{
+    size_t n = 1;
+    for (unsigned k = 0; k < rank; k++) n *= (size_t)dims[k];
+    double *numbers = fresh(world, n);
+    put_numbers(world->old, name, DT_F32, rank, dims, numbers);
+    return numbers;
+}
+
+/* A target as the ops of a rule would make it, by this file's own account: element i of it is
+ * element from[i] of `numbers`. */
+static void now(World *world, const char *name, DType dtype, unsigned rank, const int64_t *dims,
+                const double *numbers, const size_t *from)
+{
+    size_t n = 1;
+    for (unsigned k = 0; k < rank; k++) n *= (size_t)dims[k];
+    double *made = arena_alloc(world->arena, n * sizeof *made + 1);
+    for (size_t i = 0; i < n; i++) made[i] = numbers[from ? from[i] : i];
+    put_numbers(world->now, name, dtype, rank, dims, made);
+}
+
+static const LearnResult *learn(World *world)
+{
+    const LearnOptions options = {NULL, NULL};
+    Error err = {0};
+    world->result = learn_pair(world->arena, world->old.dict, world->now.dict, &options, &err);
+    if (!world->result) fail_msg("%s", err.text);
+    return world->result;
+}
+
+/* "a, b -> c |> T, split(3)": the bundle that makes a target; its state where none does. */
+static const char *found(World *world, const char *target)
+{
+    const LearnResult *result = world->result ? world->result : learn(world);
+    const Tensor *tensor = dict_find(world->now.dict, target);
+    const LearnTarget *one = &result->targets[dict_index(world->now.dict, tensor)];
+    if (one->state != LEARN_LEARNED) return learn_word(one->state);
+    const Bundle *bundle = &result->bundles[one->bundle];
+    Text text = {0};
+    for (size_t i = 0; i < bundle->source_count; i++)
+        for (size_t k = 0; k < bundle->sources[i].count; k++)
+            text_addf(&text, "%s%s", !i && !k ? "" : k ? "+" : ", ", bundle->sources[i].names[k]);
+    text_add(&text, " ->");
+    for (size_t i = 0; i < bundle->target_count; i++)
+        text_addf(&text, "%s %s", i ? "," : "", bundle->targets[i]);
+    for (size_t i = 0; i < bundle->op_count; i++) {
+        text_add(&text, i ? ", " : " |> ");
+        op_show(&bundle->ops[i], &text);
+    }
+    const char *copy = arena_strdup(world->arena, text_string(&text));
+    text_done(&text);
+    return copy;
+}
+
+#define DIMS(...) (const int64_t[]){__VA_ARGS__}
+
+/* ---- one to one ---- */
+
+static void test_names_alone(void **state)
+{
+    (void)state;
+    World world = world_new();
+    old(&world, "noise", 2, DIMS(3, 4));
+    const double *a = old(&world, "a", 2, DIMS(3, 4));
+    now(&world, "b", DT_F32, 2, DIMS(3, 4), a, NULL);
+    assert_string_equal(found(&world, "b"), "a -> b");
+    assert_int_equal(world.result->unused_count, 1);
+    assert_string_equal(world.result->unused[0], "noise");
+    world_free(&world);
+}
+
+static void test_a_transpose_even_of_a_square(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const size_t turned[] = {0, 3, 6, 1, 4, 7, 2, 5, 8};
+    old(&world, "noise", 2, DIMS(3, 3));
+    const double *a = old(&world, "a", 2, DIMS(3, 3));
+    now(&world, "b", DT_F32, 2, DIMS(3, 3), a, turned);
+    assert_string_equal(found(&world, "b"), "a -> b |> T");
+    world_free(&world);
+}
+
+/* Axis order[k] of the old is axis k of the new, for every order of that many axes. */
+static void permute_all(unsigned rank, const int64_t *dims)
+{
+    unsigned order[5], total = 1;
+    for (unsigned k = 2; k <= rank; k++) total *= k;
+    for (unsigned number = 0; number < total; number++) {
+        World world = world_new();
+        unsigned left = number, pool[5] = {0, 1, 2, 3, 4};
+        int64_t shape[5], strides[5], at[5] = {0};
+        size_t n = 1, from[512];
+        Text wanted = {0};
+        for (unsigned k = 0; k < rank; k++) {
+            unsigned pick = left % (rank - k);
+            left /= rank - k;
+            order[k] = pool[pick];
+            memmove(pool + pick, pool + pick + 1, (4 - pick) * sizeof *pool);
+        }
+        contiguous_strides(dims, rank, strides);
+        bool same = true;
+        for (unsigned k = 0; k < rank; k++) {
+            shape[k] = dims[order[k]];
+            n *= (size_t)shape[k];
+            same &= order[k] == k;
+            text_addf(&wanted, "%s%u", k ? "," : "a -> b |> permute(", order[k]);
+        }
+        text_add(&wanted, ")");
+        for (size_t i = 0; i < n; i++) {
+            from[i] = 0;
+            for (unsigned k = 0; k < rank; k++) from[i] += (size_t)(at[k] * strides[order[k]]);
+            for (unsigned k = rank; k-- && ++at[k] == shape[k];) at[k] = 0;
+        }
+        const double *a = old(&world, "a", rank, dims);
+        now(&world, "b", DT_F32, rank, shape, a, from);
+        assert_string_equal(found(&world, "b"), same ? "a -> b" : text_string(&wanted));
+        text_done(&wanted);
+        world_free(&world);
+    }
+}
+
+static void test_every_order_of_axes(void **state)
+{
+    (void)state;
+    permute_all(3, DIMS(2, 3, 4));
+    permute_all(4, DIMS(2, 3, 4, 5));
+    permute_all(4, DIMS(3, 3, 3, 3));
+    permute_all(5, DIMS(2, 3, 2, 3, 2));
+}
+
+static void test_ones_come_and_go(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double *a = old(&world, "a", 4, DIMS(4, 3, 1, 1)), *b = old(&world, "b", 2, DIMS(4, 3));
+    const double *c = old(&world, "c", 2, DIMS(4, 6));
+    now(&world, "x", DT_F32, 2, DIMS(4, 3), a, NULL);
+    now(&world, "y", DT_F32, 4, DIMS(4, 3, 1, 1), b, NULL);
+    now(&world, "z", DT_F32, 3, DIMS(4, 2, 3), c, NULL);
+    assert_string_equal(found(&world, "x"), "a -> x |> squeeze(3), squeeze(2)");
+    assert_string_equal(found(&world, "y"), "b -> y |> unsqueeze(2), unsqueeze(3)");
+    assert_string_equal(found(&world, "z"), "c -> z |> reshape(-1,2,3)");
+    world_free(&world);
+}
+
+/* Row order[i] of a matrix with rows of 3. */
+static const char *rows_found(World *world, const size_t *order, size_t n)
+{
+    size_t from[256];
+    int64_t dims[] = {(int64_t)n, 3};
+    old(world, "noise", 2, dims);
+    const double *a = old(world, "a", 2, dims);
+    for (size_t i = 0; i < n * 3; i++) from[i] = order[i / 3] * 3 + i % 3;
+    now(world, "b", DT_F32, 2, dims, a, from);
+    return found(world, "b");
+}
+
+static void test_rope_both_ways_with_its_heads(void **state)
+{
+    (void)state;
+    size_t pairs[24], halves[24];
+    for (size_t i = 0; i < 24; i++) {   /* 3 heads of 8 rows */
+        pairs[i] = i / 8 * 8 + i % 2 * 4 + i % 8 / 2;
+        halves[pairs[i]] = i;
+    }
+    World world = world_new();
+    assert_string_equal(rows_found(&world, pairs, 24), "a -> b |> rope_pairs(3)");
+    world_free(&world);
+    world = world_new();
+    assert_string_equal(rows_found(&world, halves, 24), "a -> b |> rope_halves(3)");
+    world_free(&world);
+}
+
+static void test_orders_of_rows(void **state)
+{
+    (void)state;
+    const size_t swapped[] = {3, 4, 5, 0, 1, 2}, rolled[] = {1, 2, 3, 4, 0}, back[] = {2, 1, 0};
+    const size_t mixed[] = {0, 3, 1, 4, 2}, blocks[] = {0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11};
+    World world = world_new();
+    assert_string_equal(rows_found(&world, swapped, 6), "a -> b |> swap_halves(0)");
+    world_free(&world);
+    world = world_new();
+    assert_string_equal(rows_found(&world, rolled, 5), "a -> b |> roll(0,-1)");
+    world_free(&world);
+    world = world_new();
+    assert_string_equal(rows_found(&world, back, 3), "a -> b |> pick(0,{2,1,0})");
+    world_free(&world);
+    world = world_new();
+    assert_string_equal(rows_found(&world, mixed, 5), "a -> b |> pick(0,{0,3,1,4,2})");
+    world_free(&world);
+    world = world_new();
+    assert_string_equal(rows_found(&world, blocks, 12),
+                        "a -> b |> ein(\"(h c) v -> (c h) v\",{c=3})");
+    world_free(&world);
+}
+
+static void test_a_kernel_turned_round_and_channels_reversed(void **state)
+{
+    (void)state;
+    World world = world_new();
+    size_t turned[54], reversed[54];
+    for (size_t i = 0; i < 54; i++) {
+        turned[i] = i / 9 * 9 + 8 - i % 9;
+        reversed[i] = i / 27 * 27 + (2 - i / 9 % 3) * 9 + i % 9;
+    }
+    old(&world, "noise", 4, DIMS(2, 3, 3, 3));
+    const double *a = old(&world, "a", 4, DIMS(2, 3, 3, 3));
+    const double *c = old(&world, "c", 4, DIMS(2, 3, 3, 3));
+    now(&world, "b", DT_F32, 4, DIMS(2, 3, 3, 3), a, turned);
+    now(&world, "d", DT_F32, 4, DIMS(2, 3, 3, 3), c, reversed);
+    assert_string_equal(found(&world, "b"), "a -> b |> pick(2,{2,1,0}), pick(3,{2,1,0})");
+    assert_string_equal(found(&world, "d"), "c -> d |> pick(1,{2,1,0})");
+    world_free(&world);
+}
+
+static void test_casts_do_not_hide_a_tensor(void **state)
+{
+    (void)state;
+    const size_t turned[] = {0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11};
+    for (int k = 0; k < 2; k++) {
+        World world = world_new();
+        old(&world, "noise", 2, DIMS(3, 4));
+        const double *a = old(&world, "a", 2, DIMS(3, 4));
+        now(&world, "b", k ? DT_BF16 : DT_F16, 2, DIMS(4, 3), a, turned);
+        assert_string_equal(found(&world, "b"), "a -> b |> T");
+        world_free(&world);
+    }
+}
+
+/* ---- parts, and what is joined ---- */
+
+static void test_split_along_either_axis(void **state)
+{
+    (void)state;
+    World world = world_new();
+    size_t columns[3][8];
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < 8; i++) columns[k][i] = i / 2 * 6 + k * 2 + i % 2;
+    const double *a = old(&world, "a", 2, DIMS(8, 3)), *b = old(&world, "b", 2, DIMS(4, 6));
+    now(&world, "q", DT_F32, 2, DIMS(4, 3), a, NULL);
+    now(&world, "k", DT_F32, 2, DIMS(2, 3), a + 12, NULL);
+    now(&world, "v", DT_F32, 2, DIMS(2, 3), a + 18, NULL);
+    now(&world, "x", DT_F32, 2, DIMS(4, 2), b, columns[0]);
+    now(&world, "y", DT_F32, 2, DIMS(4, 2), b, columns[1]);
+    now(&world, "z", DT_F32, 2, DIMS(4, 2), b, columns[2]);
+    assert_string_equal(found(&world, "k"), "a -> q, k, v |> split()");
+    assert_string_equal(found(&world, "z"), "b -> x, y, z |> split(3,1)");
+    world_free(&world);
+}
+
+static void test_a_part_by_itself_is_a_slice(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double *a = old(&world, "a", 2, DIMS(8, 3));
+    now(&world, "b", DT_F32, 2, DIMS(3, 3), a + 6, NULL);
+    assert_string_equal(found(&world, "b"), "a -> b |> slice(0,2,5)");
+    world_free(&world);
+}
+
+static void test_joined_and_interleaved(void **state)
+{
+    (void)state;
+    World world = world_new();
+    double joined[48], mixed[48];
+    const double *q = old(&world, "q", 2, DIMS(4, 3)), *k = old(&world, "k", 2, DIMS(4, 3));
+    const double *g = old(&world, "g", 2, DIMS(4, 3)), *u = old(&world, "u", 2, DIMS(4, 3));
+    for (size_t i = 0; i < 12; i++) {
+        joined[i] = q[i];
+        joined[12 + i] = k[i];
+        mixed[i / 3 * 6 + i % 3] = g[i];
+        mixed[i / 3 * 6 + 3 + i % 3] = u[i];
+    }
+    now(&world, "qk", DT_F32, 2, DIMS(8, 3), joined, NULL);
+    now(&world, "gu", DT_F32, 2, DIMS(8, 3), mixed, NULL);
+    assert_string_equal(found(&world, "qk"), "q, k -> qk |> cat(0)");
+    assert_string_equal(found(&world, "gu"),
+                        "g, u -> gu |> cat(0), ein(\"(h c) v -> (c h) v\",{h=2})");
+    world_free(&world);
+}
+
+static void test_stacks_both_ways(void **state)
+{
+    (void)state;
+    World world = world_new();
+    double stacked[48], both[96];
+    const char *const ones[] = {"e.0.w1", "e.1.w1"}, *const threes[] = {"e.0.w3", "e.1.w3"};
+    for (size_t e = 0; e < 2; e++) {
+        memcpy(both + e * 48, old(&world, ones[e], 2, DIMS(4, 6)), 24 * sizeof *both);
+        memcpy(both + e * 48 + 24, old(&world, threes[e], 2, DIMS(4, 6)), 24 * sizeof *both);
+    }
+    for (size_t e = 0; e < 2; e++) {
+        const char *name = e ? "l.1.w" : "l.0.w";
+        memcpy(stacked + e * 24, old(&world, name, 2, DIMS(4, 6)), 24 * sizeof *stacked);
+    }
+    const double *all = old(&world, "all", 3, DIMS(2, 4, 6));
+    now(&world, "gate_up", DT_F32, 3, DIMS(2, 8, 6), both, NULL);
+    now(&world, "l", DT_F32, 3, DIMS(2, 4, 6), stacked, NULL);
+    now(&world, "one.0", DT_F32, 2, DIMS(4, 6), all, NULL);
+    now(&world, "one.1", DT_F32, 2, DIMS(4, 6), all + 24, NULL);
+    assert_string_equal(found(&world, "gate_up"),
+                        "e.0.w1+e.1.w1, e.0.w3+e.1.w3 -> gate_up |> stack(0), cat(1)");
+    assert_string_equal(found(&world, "l"), "l.0.w+l.1.w -> l |> stack(0)");
+    assert_string_equal(found(&world, "one.1"), "all -> one.0, one.1 |> unstack(0)");
+    world_free(&world);
+}
+
+static void test_one_tensor_under_two_names(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double *a = old(&world, "a", 2, DIMS(3, 4));
+    now(&world, "x", DT_F32, 2, DIMS(3, 4), a, NULL);
+    now(&world, "y", DT_F32, 2, DIMS(3, 4), a, NULL);
+    assert_string_equal(found(&world, "y"), "a -> x, y |> copy");
+    world_free(&world);
+}
+
+/* ---- equal values ---- */
+
+static void test_equal_tensors_are_told_by_their_modules(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double zeros[4] = {0};
+    const char *const was[] = {"a.ln_1", "a.ln_2"}, *const is[] = {"b.first", "b.second"};
+    for (size_t k = 0; k < 2; k++) {
+        Text name = {0};
+        text_addf(&name, "%s.weight", was[k]);
+        const double *weight = old(&world, text_string(&name), 1, DIMS(4));
+        text_clear(&name);
+        text_addf(&name, "%s.bias", was[k]);
+        put_numbers(world.old, text_string(&name), DT_F32, 1, DIMS(4), zeros);
+        text_clear(&name);
+        text_addf(&name, "%s.weight", is[k]);
+        now(&world, text_string(&name), DT_F32, 1, DIMS(4), weight, NULL);
+        text_clear(&name);
+        text_addf(&name, "%s.bias", is[k]);
+        now(&world, text_string(&name), DT_F32, 1, DIMS(4), zeros, NULL);
+        text_done(&name);
+    }
+    assert_string_equal(found(&world, "b.second.bias"), "a.ln_2.bias -> b.second.bias");
+    world_free(&world);
+}
+
+static void test_equal_tensors_without_evidence_are_ambiguous(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double ones[4] = {1, 1, 1, 1};
+    put_numbers(world.old, "p", DT_F32, 1, DIMS(4), ones);
+    put_numbers(world.old, "q", DT_F32, 1, DIMS(4), ones);
+    now(&world, "x", DT_F32, 1, DIMS(4), ones, NULL);
+    now(&world, "y", DT_F32, 1, DIMS(4), ones, NULL);
+    assert_string_equal(found(&world, "x"), "ambiguous");
+    assert_string_equal(world.result->targets[0].why, "the same values are in p, q");
+    assert_int_equal(world.result->state[LEARN_AMBIGUOUS], 2);
+    world_free(&world);
+}
+
+static void test_what_is_nowhere_stays_unexplained(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double *a = old(&world, "a", 2, DIMS(3, 4));
+    double other[12];
+    memcpy(other, a, sizeof other);
+    other[5] += 0.25;
+    now(&world, "a", DT_F32, 2, DIMS(3, 4), other, NULL);
+    assert_string_equal(found(&world, "a"), "unexplained");
+    world_free(&world);
+}
+
+/* ---- what is odd ---- */
+
+static void test_odd_tensors(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double odd[] = {NAN, INFINITY, -0.0, 1}, one = 3, none[1] = {0};
+    const int64_t many[8] = {1, 2, 1, 2, 1, 2, 1, 2}, empty[] = {0, 3};
+    put_numbers(world.old, "odd", DT_F32, 1, DIMS(4), odd);
+    put_numbers(world.old, "scalar", DT_F64, 0, empty, &one);
+    put_numbers(world.old, "empty", DT_F32, 2, empty, none);
+    const double *a = old(&world, "many", 8, many);
+    now(&world, "odder", DT_F32, 1, DIMS(4), odd, NULL);
+    now(&world, "scalar", DT_F64, 0, empty, &one, NULL);
+    now(&world, "empty", DT_F32, 2, empty, none, NULL);
+    now(&world, "more", DT_F32, 8, many, a, NULL);
+    const Tensor bare = {.name = "bare", .dims = DIMS(2), .rank = 1, .dtype = DT_F32};
+    assert_true(dict_add(world.now.dict, &bare));
+    assert_string_equal(found(&world, "odder"), "odd -> odder");
+    assert_string_equal(found(&world, "scalar"), "scalar -> scalar");
+    assert_string_equal(found(&world, "empty"), "empty -> empty");
+    assert_string_equal(found(&world, "more"), "many -> more");
+    assert_string_equal(found(&world, "bare"), "unread");
+    world_free(&world);
+}
+
+static void test_nothing_at_all(void **state)
+{
+    (void)state;
+    World world = world_new();
+    assert_int_equal(learn(&world)->bundle_count, 0);
+    world_free(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_alone),
+        cmocka_unit_test(test_a_transpose_even_of_a_square),
+        cmocka_unit_test(test_every_order_of_axes),
+        cmocka_unit_test(test_ones_come_and_go),
+        cmocka_unit_test(test_rope_both_ways_with_its_heads),
+        cmocka_unit_test(test_orders_of_rows),
+        cmocka_unit_test(test_a_kernel_turned_round_and_channels_reversed),
+        cmocka_unit_test(test_casts_do_not_hide_a_tensor),
+        cmocka_unit_test(test_split_along_either_axis),
+        cmocka_unit_test(test_a_part_by_itself_is_a_slice),
+        cmocka_unit_test(test_joined_and_interleaved),
+        cmocka_unit_test(test_stacks_both_ways),
+        cmocka_unit_test(test_one_tensor_under_two_names),
+        cmocka_unit_test(test_equal_tensors_are_told_by_their_modules),
+        cmocka_unit_test(test_equal_tensors_without_evidence_are_ambiguous),
+        cmocka_unit_test(test_what_is_nowhere_stays_unexplained),
+        cmocka_unit_test(test_odd_tensors),
+        cmocka_unit_test(test_nothing_at_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
