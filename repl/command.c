@@ -51,7 +51,8 @@ const Command commands[] = {
 
 /* Words that are commands of tenon but not of this version: whoever has read of them is told so,
  * not that there is no such file. A word leaves this list when it joins the table above. */
-static const char *const planned[] = {"apply", "emit", "fetch", "repl", "reverse", "rules", "run", "undo"};
+static const char *const planned[] = {"apply",   "emit",  "fetch", "repl",
+                                      "reverse", "rules", "run",   "undo"};
 
 /* Sets the error where the word is one of them; false then. */
 static bool refuse_planned(const char *word, Error *err)

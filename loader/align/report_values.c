@@ -96,7 +96,8 @@ static void put_number(JsonWriter *writer, const char *key, double number)
 /* {"verdict":"differs","source_dtype":"f32","target_dtype":"f32","count":6,"unequal":1,"outside":1,
  *  "nan":0,"nan_alone":0,"max_abs":0.5,"at":3,"source":1.5,"target":1,"max_rel":0.5,
  *  "mean_abs":0.1,"distance":0.2,"cosine":0.99}; "at" counts elements row-major, and is null with
- * "source" and "target" where none differ; "cosine" is null where it has no meaning; of UNREAD only "verdict" and "why" are there. */
+ * "source" and "target" where none differ, as is "cosine" where it has no meaning; of UNREAD only
+ * "verdict" and "why" are there. */
 static void put_pair(const Comparison *pair, JsonWriter *writer)
 {
     json_map(writer);

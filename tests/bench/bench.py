@@ -236,6 +236,32 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_m
     fresh(out)
 
 
+def learning(folder):
+    """Two layouts of one model of about a gigabyte together: every matrix transposed, renamed."""
+    old, new = os.path.join(folder, "old.safetensors"), os.path.join(folder, "new.safetensors")
+    layers = max(1, min(MB, 1000) // 96)
+    tensors = {f"h.{i}.{part}": torch.randn(1024, 4096) for i in range(layers) for part in ("a", "b", "c")}
+    safetensors.torch.save_file(tensors, old)
+    turned = {name.replace("h.", "blocks."): value.t().contiguous() for name, value in tensors.items()}
+    safetensors.torch.save_file(turned, new)
+    del tensors, turned
+    size = os.path.getsize(old) + os.path.getsize(new)
+    names = ("cat OLD NEW", "tenon diff --values (OLD, OLD)", "tenon learn OLD NEW")
+    calls = (("sh", "-c", 'cat "$1" "$2" > /dev/null', "sh", old, new), (TENON, "diff", "-q", "--values", old, old),
+             (TENON, "learn", "-q", old, new))
+    times, peaks = {name: [] for name in names}, dict.fromkeys(names, 0)
+    for _ in range(RUNS):
+        for name, call in zip(names, calls):
+            seconds, peak, _ = run(*call)
+            times[name].append(seconds)
+            peaks[name] = max(peaks[name], peak)
+    rows = [(name, statistics.median(times[name]), peaks[name]) for name in names]
+    table(f"values: {size / 1e9:.2f} GB in two layouts", rows, "cat")
+    print(f"  learn reads both sides twice: {2 * size / 1e6 / rows[2][1]:.0f} MB/s; diff: {size / 1e6 / rows[1][1]:.0f} MB/s")
+    fresh(old)
+    fresh(new)
+
+
 def main():
     torch.manual_seed(0)
     folder = tempfile.mkdtemp(prefix="tenon-bench-", dir=os.environ.get("BENCH_DIR"))
@@ -247,6 +273,7 @@ def main():
         rules(folder, 61, 37)      # 94,000 keys
         rules(folder, 651, 7)      # a million
         dequantize(folder)
+        learning(folder)
     finally:
         shutil.rmtree(folder)
 
