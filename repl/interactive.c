@@ -106,6 +106,13 @@ static void press_in_question(Ui *ui, Press press)
     free(yes);
 }
 
+/* Any other key closes it; a digit applies what a page of proposals numbers. */
+static void press_out_of_pager(Ui *ui, const char *line)
+{
+    ui_leave(ui);
+    if (has_prefix(line, "try ")) run_verb(ui, line);
+}
+
 /* In the pager the keys that move the list move the text; others close it. It goes by verb lines
  * and not by keys, so that a key bound otherwise does here what it does in the list. */
 static void press_in_pager(Ui *ui, Press press)
@@ -123,7 +130,7 @@ static void press_in_pager(Ui *ui, Press press)
     else if (strcmp(line, "top") == 0) ui->view.pager.top = 0;
     else if (strcmp(line, "bottom") == 0) view_scroll(&ui->view, 1000000);
     else if (strcmp(line, "redraw") == 0) run_verb(ui, line);
-    else ui_leave(ui);
+    else press_out_of_pager(ui, line);
 }
 
 /* A click goes there; on the row that is there already it opens or closes. So two clicks open a
@@ -192,6 +199,7 @@ static void idle(Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) ui_search_on(ui);
     else if (ui->mode == UI_PROMPT && ui->preview_due) preview_run(ui);
+    else if (ui_choices_due(ui)) ui_choices_step(ui);
     else look_at_files(ui);
 }
 
@@ -199,10 +207,12 @@ static void idle(Ui *ui)
 static int patience(const Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) return 0;
-    if (ui->mode != UI_PROMPT || !ui->preview_due) return LOOK_AT_FILES_MS;
+    bool preview = ui->mode == UI_PROMPT && ui->preview_due;
+    if (!preview && !ui_choices_due(ui)) return LOOK_AT_FILES_MS;
     /* On a big model a try is felt: it waits for a longer pause in the typing. */
-    if (ui->preview_cost > PREVIEW_DELAY_MAX_MS) return PREVIEW_DELAY_MAX_MS;
-    return ui->preview_cost > PREVIEW_DELAY_MS ? (int)ui->preview_cost : PREVIEW_DELAY_MS;
+    long cost = preview ? ui->preview_cost : ui->choices.cost;
+    if (cost > PREVIEW_DELAY_MAX_MS) return PREVIEW_DELAY_MAX_MS;
+    return cost > PREVIEW_DELAY_MS ? (int)cost : PREVIEW_DELAY_MS;
 }
 
 /* Keys that are waiting are taken before the next frame is drawn. */

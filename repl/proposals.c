@@ -77,7 +77,8 @@ static void compare_targets(Trial *trial, const Alignment *before, const TrialOp
         trial->breaks += lost;
         if (!gained && !lost && old->status == new->status) continue;
         if (new) mix_binding(&trial->effect, i, new);
-        if (gained && options->target && strcmp(options->target, old->name) == 0)
+        bool closer = is_without(old) && has_offer(new);   /* its name was found */
+        if ((gained || closer) && options->target && strcmp(options->target, old->name) == 0)
             trial->about = true;
     }
 }

@@ -17,7 +17,7 @@ typedef struct Trial {
     uint8_t *settled;            /* owned; [targets of the ledger], then [its sources]: 1 */
     bool rivalled;               /* another line of its kind gives the same targets other sources,
                                     and nothing tells which is right */
-    bool about;                  /* settles the target that was asked about */
+    bool about;                  /* settles the target that was asked about, or finds its source */
     Alignment *after;            /* one reference; NULL unless it was kept */
 } Trial;
 

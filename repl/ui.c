@@ -34,6 +34,7 @@ static void set_title(Ui *ui)
  * model; its text is copied, being the finder's own, which is cleared first. */
 void ui_show(Ui *ui, Alignment *alignment)
 {
+    ui->view.tries_for = NULL;
     RowModel *rows = rows_new(alignment);
     if (ui->rows) {
         rows_open_like(rows, ui->rows);
@@ -107,6 +108,7 @@ void ui_done(Ui *ui)
     screen_done(&ui->screen);
     free(ui->search_open);
     free(ui->yes);
+    choices_done(&ui->choices);
 }
 
 /* The next frame is drawn for the new size. */

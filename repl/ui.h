@@ -3,6 +3,7 @@
 #ifndef REPL_UI_H
 #define REPL_UI_H
 
+#include "repl/choices.h"
 #include "repl/session.h"
 #include "viewer/change.h"
 #include "viewer/terminal_ops.h"
@@ -31,6 +32,7 @@ typedef struct Ui {
     uint8_t *search_open;    /* owned: what was open then; NULL when nothing is searched */
     bool preview_due;        /* the line changed since it was last tried */
     long preview_cost;       /* milliseconds that took; the next try waits as long for a key */
+    Choices choices;         /* for the row under the cursor */
     bool rules_failed;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
     bool quit;
@@ -59,6 +61,16 @@ void ui_open_search(Ui *ui, const char *text);
 void ui_search(Ui *ui, const char *text);
 void ui_search_on(Ui *ui);
 bool ui_search_jump(Ui *ui, int direction);
+
+/* What would settle the row under the cursor: begins with it when it is open and was not looked at
+ * yet (false: nothing to try), tries one line, or all of them. */
+bool ui_choices_due(const Ui *ui);
+void ui_choices_step(Ui *ui);
+void ui_choices_all(Ui *ui);
+/* The line of that number, from 1; NULL when there is none. Borrowed until the next change. */
+const char *ui_choice(const Ui *ui, size_t number);
+/* A line of rules: tried first, so that a wrong one leaves no trace. */
+bool ui_apply_line(Ui *ui, const char *line, Error *err);
 
 /* Writes the ledger to a file, with a bar and a way to cancel. */
 bool ui_write(Ui *ui, const char *path, bool force, Error *err);

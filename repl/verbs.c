@@ -34,6 +34,8 @@
       "tied filled dropped kept unused missing dtype shape ambiguous")                        \
     X("prompt", prompt, "[TEXT]", "types a line, beginning with TEXT")                        \
     X("auto", auto, "[likely]", "finds the alignment without rules: auto{} as a line")       \
+    X("proposals", proposals, "", "tries what would settle the row, or else anything")        \
+    X("try", try, "N", "applies the N-th of the proposals")                                   \
     X("undo", undo, "", "takes the last line back")                                           \
     X("redo", redo, "", "puts it there again")                                                \
     X("reload", reload, "", "reads the rules files again and aligns")                         \
@@ -350,6 +352,39 @@ static bool run_prompt(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Text over the list, until a key closes it. `title` must live as long; the text is copied. */
+static void show_text(Ui *ui, const char *title, const char *text)
+{
+    ui_leave(ui);
+    ui->mode = UI_PAGER;
+    view_open_pager(&ui->view, title, text);
+}
+
+/* A page, since the detail has room for three; digits work on it as well. */
+static bool run_proposals(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    ui_choices_all(ui);
+    Text text = {0};
+    choices_tell(&ui->choices, &text);
+    bool any = text.length > 0;
+    if (any) show_text(ui, "proposals", text_string(&text));
+    text_done(&text);
+    return any || error_set(err, ERR_NOT_FOUND, "nothing is known that would settle it");
+}
+
+static bool run_try(Ui *ui, const char *argument, Error *err)
+{
+    uint64_t number;
+    const char *line = parse_digits(argument, strlen(argument), &number)
+                           ? ui_choice(ui, (size_t)number) : NULL;
+    if (!line) return error_set(err, ERR_USAGE, "there is no such proposal; s lists them");
+    char *copy = mem_strdup(line);       /* applying it makes others */
+    bool ok = ui_apply_line(ui, copy, err);
+    free(copy);
+    return ok;
+}
+
 /* The line is kept for redo until another one is typed. It is copied for the message, since
  * aligning anew may take long and the session is free to forget it. */
 static bool run_undo(Ui *ui, const char *argument, Error *err)
@@ -458,14 +493,6 @@ static bool run_save(Ui *ui, const char *argument, Error *err)
     if (!session_save_lines(ui->session, argument, err) || !ui_align(ui, err)) return false;
     view_say(&ui->view, STYLE_RENAMED, "saved %zu line%s to %s", n, n == 1 ? "" : "s", argument);
     return true;
-}
-
-/* Text over the list, until a key closes it. `title` must live as long; the text is copied. */
-static void show_text(Ui *ui, const char *title, const char *text)
-{
-    ui_leave(ui);
-    ui->mode = UI_PAGER;
-    view_open_pager(&ui->view, title, text);
 }
 
 /* Notes, collisions and warnings in full; the title has only their number. */

@@ -184,7 +184,8 @@ static void describe_steps(Words *words, const Binding *binding)
     text_done(&ops);
 }
 
-/* Three lines: what and from where; why not; what to do; and how the one source is stored, where
+/* Three lines: what and from where; why not; what to do (the report's suggestion until lines were
+ * tried, then those that help, numbered); and how the one source is stored, where
  * that is not plain.
  *
  *   wants f32 200×8 · offered f32 100×8 from m.fc.weight · rule fix.lua:1 strip "m."
@@ -192,8 +193,9 @@ static void describe_steps(Words *words, const Binding *binding)
  *   try   rules [[ fc.* -> fc.* |> fit(0) ]]
  *
  * A tensor that was loaded, and for which nothing needs to be said, has the first one only. */
-static void describe_binding(Words *words, const Alignment *alignment, const Binding *binding)
+static void describe_binding(Words *words, const View *view, const Binding *binding)
 {
+    const Alignment *alignment = view->rows->alignment;
     Text *out = next_part(words);
     if (is_open(binding)) text_add(out, "wants ");
     add_type(out, binding->dtype, binding->dims, binding->rank);
@@ -209,7 +211,10 @@ static void describe_binding(Words *words, const Alignment *alignment, const Bin
         if (binding->covered) text_add(next_part(words), "expected");
         end_line(words);
     }
-    if (binding->suggest) text_addf(next_part(words), "try   %s", binding->suggest);
+    bool tried = view->tries_for && view->tries.length &&
+                 strcmp(view->tries_for, binding->name) == 0;
+    const char *tries = tried ? text_string(&view->tries) : binding->suggest;
+    if (tries) text_addf(next_part(words), "try   %s", tries);
     end_line(words);
     if (binding->source_count == 1) describe_storing(words, alignment, binding->sources[0]);
 }
@@ -283,7 +288,7 @@ static void describe(const View *view, uint32_t index, Words *words, Text *title
     if (binding && side == SIDE_SOURCE && binding->source_count == 1)
         use = align_find_use(rows->alignment, binding->sources[0]->name);
     if (use) describe_use(words, rows->alignment, use);
-    else if (binding) describe_binding(words, rows->alignment, binding);
+    else if (binding) describe_binding(words, view, binding);
     else describe_module(words, rows, index);
 }
 

@@ -76,6 +76,7 @@ void view_done(View *view)
     text_done(&view->aside);
     text_done(&view->message);
     text_done(&view->notice);
+    text_done(&view->tries);
     free(view->pager.text);
 }
 

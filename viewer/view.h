@@ -56,6 +56,8 @@ typedef struct View {
     const char *notice_title;        /* instead of the detail; NULL: none */
     Style notice_style;
     Text notice;
+    const char *tries_for;           /* borrowed: the target key that `tries` is for; NULL */
+    Text tries;                      /* what would settle it, numbered; "" while nothing is known */
     Pager pager;
     int page;                        /* rows of the list as drawn last */
 } View;

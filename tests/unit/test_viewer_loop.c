@@ -96,6 +96,27 @@ static size_t count_tensors(const char *path)
     return n;
 }
 
+/* Lines are tried while no key comes, listed by s, and applied by a digit. */
+static void test_proposals(void **state)
+{
+    (void)state;
+    fake_press(&fake, "End");
+    for (int i = 0; i < 40; i++) fake_add(&fake, STEP_WAIT);
+    fake_expect(&fake, STEP_SHOWS, "try   1 strip \"module.\"  +1");
+    fake_press(&fake, "s");
+    fake_expect(&fake, STEP_SHOWS, "would settle 1, break 0");
+    fake_press(&fake, "1");
+    fake_expect(&fake, STEP_SHOWS, "applied (load 1");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_press(&fake, "s");
+    fake_expect(&fake, STEP_SHOWS, "fit(0");
+    fake_press(&fake, "Esc");
+    fake_expect(&fake, STEP_LACKS, "proposals");
+    fake_press(&fake, "9");
+    fake_expect(&fake, STEP_SHOWS, "there is no such proposal");
+    run_with("net.txt", NULL, 0);
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -379,6 +400,7 @@ static void test_closed_terminal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_proposals, enter, leave),
         cmocka_unit_test_setup_teardown(test_round_trip, enter, leave),
         cmocka_unit_test_setup_teardown(test_saved_rules, enter, leave),
         cmocka_unit_test_setup_teardown(test_existing_file, enter, leave),

@@ -1,0 +1,156 @@
+/* A trial costs as much as applying the line. On a large model none is made unasked: the key that
+ * asks waits. */
+#include "repl/choices.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    EAGER_KEYS_MAX = 20000,      /* source and target tensors up to which it is tried unasked */
+    FOUND_ENOUGH = 3,            /* lines that the detail shows */
+    TRIALS_EAGER = 24            /* made unasked for one row */
+};
+
+static void forget_target(Choices *choices)
+{
+    trials_done(&choices->trials);
+    if (choices->made) proposals_done(&choices->own);
+    choices->own = (ProposalList){0};
+    arena_free(choices->own_arena);
+    choices->own_arena = NULL;
+    free(choices->target);
+    choices->target = NULL;
+    choices->next = 0;
+}
+
+static void forget(Choices *choices)
+{
+    if (!choices->alignment) return;
+    forget_target(choices);
+    if (choices->made) proposals_done(&choices->all);
+    arena_free(choices->arena);
+    align_unref(choices->alignment);
+    *choices = (Choices){0};
+}
+
+void choices_done(Choices *choices)
+{
+    forget(choices);
+}
+
+/* What changes names helps a target without a source, what changes shapes one with the wrong
+ * source. */
+static bool may_help(const Proposal *proposal, const Binding *binding)
+{
+    bool shape = proposal->kind >= PROPOSE_LAYOUT && proposal->kind <= PROPOSE_CHANNELS;
+    if (!binding) return true;
+    if (binding->status == BIND_MISSING) return !shape && proposal->kind != PROPOSE_DROP;
+    return shape || proposal->kind == PROPOSE_BUFFER || proposal->kind == PROPOSE_CONTAINER ||
+           proposal->kind == PROPOSE_FILL || proposal->kind == PROPOSE_POLICY;
+}
+
+/* The binding's own choices come first: they are for it and its like alone. */
+static void list_own(Choices *choices, const Binding *binding)
+{
+    choices->own_arena = arena_new();
+    proposals_init(&choices->own, choices->own_arena);
+    if (binding && binding->suggest)
+        proposal_add(&choices->own, (Proposal){.kind = PROPOSE_RENAME, .line = binding->suggest,
+                                               .cost = binding->status == BIND_MISSING ? COST_NONE
+                                                                                       : COST_PART,
+                                               .why = "", .known = true});
+    if (binding) proposals_for(&choices->own, choices->alignment, binding);
+    for (size_t i = 0; i < choices->all.count; i++)
+        if (choices->all.items[i].line && may_help(&choices->all.items[i], binding))
+            proposal_add(&choices->own, choices->all.items[i]);
+}
+
+bool choices_is_small(const Alignment *alignment)
+{
+    return align_count(alignment) + align_use_count(alignment) <= EAGER_KEYS_MAX;
+}
+
+void choices_start(Choices *choices, Alignment *alignment, const Binding *binding)
+{
+    const char *target = binding ? binding->name : NULL;
+    bool same = choices->alignment == alignment;
+    if (same && choices->made &&
+        (target == choices->target ||
+         (target && choices->target && strcmp(target, choices->target) == 0)))
+        return;
+    if (!same) {
+        forget(choices);
+        choices->alignment = align_ref(alignment);
+        choices->arena = arena_new();
+        proposals_init(&choices->all, choices->arena);
+        proposals_find(&choices->all, alignment);
+        if (choices_is_small(alignment)) proposals_add_packs(&choices->all, alignment);
+    } else {
+        forget_target(choices);
+    }
+    choices->made = true;
+    choices->target = target ? mem_strdup(target) : NULL;
+    list_own(choices, binding);
+}
+
+bool choices_due(const Choices *choices)
+{
+    return choices->made && choices->next < choices->own.count &&
+           choices->next < TRIALS_EAGER && choices->trials.count < FOUND_ENOUGH;
+}
+
+static long now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+void choices_step(Choices *choices, Session *session)
+{
+    const TrialOptions options = {.target = choices->target};
+    long start = now();
+    Trial trial;
+    bool helps = trial_run(&trial, session, choices->alignment,
+                           &choices->own.items[choices->next++], &options);
+    align_unref(trial.after);
+    trial.after = NULL;
+    if (helps) trials_add(&choices->trials, &trial);
+    else trial_done(&trial);
+    choices->cost = now() - start;
+}
+
+void choices_finish(Choices *choices, Session *session, long milliseconds)
+{
+    long start = now();
+    while (choices->next < choices->own.count && now() - start < milliseconds)
+        choices_step(choices, session);
+}
+
+/* "+56" settles so many, "-2" breaks so many. */
+static void add_effect(const Trial *trial, Text *out)
+{
+    text_addf(out, "  +%zu", trial->targets);
+    if (trial->breaks) text_addf(out, " -%zu", trial->breaks);
+}
+
+void choices_show(const Choices *choices, size_t most, Text *out)
+{
+    for (size_t i = 0; i < choices->trials.count && i < most; i++) {
+        const Trial *trial = &choices->trials.items[i];
+        text_addf(out, "%s%zu %s", i ? "    " : "", i + 1, trial->proposal->line);
+        add_effect(trial, out);
+    }
+}
+
+void choices_tell(const Choices *choices, Text *out)
+{
+    for (size_t i = 0; i < choices->trials.count && i < CHOICES_SHOWN_MAX; i++) {
+        const Trial *trial = &choices->trials.items[i];
+        text_addf(out, "%zu  %s\n   would settle %zu, break %zu.  %s\n", i + 1,
+                  trial->proposal->line, trial->targets, trial->breaks, trial->proposal->why);
+    }
+    if (choices->next < choices->own.count)
+        text_addf(out, "(%zu more lines were not tried)\n", choices->own.count - choices->next);
+}
