@@ -311,7 +311,8 @@ size_t explanation_unexplained(const Explanation *explanation)
     for (size_t i = 0; i < align_count(last); i++) {
         const Binding *binding = align_binding(last, i);
         bool size = align_is_another_size(last) && binding->status == BIND_SHAPE;
-        count += explanation_is_open(binding) && !size;
+        bool tied = !binding->dims && proposal_is_output(binding->name);
+        count += explanation_is_open(binding) && !size && !tied;
     }
     for (size_t i = 0; i < align_use_count(last); i++) {
         const SourceUse *use = align_use(last, i);

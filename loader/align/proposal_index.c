@@ -158,6 +158,15 @@ static size_t count_marks(const char *text, size_t n)
     return count;
 }
 
+/* Whether some of the first numbers of the source takes several values: one value proves nothing. */
+static bool varies(const Twins *twins, size_t sources)
+{
+    for (size_t i = 1; i < twins->count; i++)
+        if (memcmp(twins->from[i].at, twins->from[0].at, sources * sizeof twins->from[0].at[0]))
+            return true;
+    return false;
+}
+
 /* `blocks.{i}.** -> blocks.{i//2}.{i}.**`; false when some number cannot be had of those before the
  * tail. */
 static bool make_rule(const Twins *twins, size_t tail, Text *out)
@@ -167,7 +176,7 @@ static bool make_rule(const Twins *twins, size_t tail, Text *out)
     size_t n = strlen(from) - tail, m = strlen(to) - tail;
     const char *end = tail ? ".**" : "";
     size_t used = 0, sources = count_marks(from, n);
-    if (!sources) return false;
+    if (!varies(twins, sources)) return false;
     for (const char *p = from; p < from + n; p++) {
         size_t plain = strcspn(p, "\x01");
         if (plain > (size_t)(from + n - p)) plain = (size_t)(from + n - p);

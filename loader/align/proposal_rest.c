@@ -323,10 +323,32 @@ static bool is_head(const char *name)
     return false;
 }
 
+/* The matrix at the end of a language model. */
+bool proposal_is_output(const char *name)
+{
+    static const char *const words[] = {"lm_head", "embed_out", "output_projection"};
+    for (size_t i = 0; i < countof(words); i++)
+        if (strstr(name, words[i])) return true;
+    return false;
+}
+
+/* Which name the embedding has is not in the text: nothing can be tried. */
+static void propose_tie(Proposer *proposer, const char *name)
+{
+    propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
+            "%s is most often the embedding itself (tied weights), which the file holds once: "
+            "tie(\"%s%s\", \"model.embed_tokens.weight\"), with the name that the embedding has "
+            "in the model.", name, name, has_suffix(name, ".weight") ? "" : ".weight");
+}
+
 /* `sized`: its shapes are known, so that it can be filled. */
 static void propose_new_module(Proposer *proposer, const char *name, const char *pattern,
                                bool sized)
 {
+    if (!sized && proposal_is_output(name)) {    /* else a line says so, if one can */
+        propose_tie(proposer, name);
+        return;
+    }
     const char *quoted = propose_lua(proposer, pattern, strlen(pattern));
     bool head = is_head(name);
     const char *why =

@@ -346,6 +346,7 @@ void propose_shape_of(Proposer *proposer, const Binding *binding)
 typedef struct Kind {
     const char *family;
     const Binding *first;        /* the first misfit; NULL: none */
+    size_t count;
     bool mixed;                  /* not all are misfits, or not of the same two shapes */
 } Kind;
 
@@ -375,10 +376,11 @@ static Kind *list_kinds(Proposer *proposer, NameMap *names)
             index = (uint32_t)count;
             kinds = mem_grow(kinds, &room, count + 1, sizeof *kinds);
             kinds[count++] = (Kind){arena_strdup(proposer->arena, text_string(&family.text)),
-                                    NULL, false};
+                                    NULL, 0, false};
             map_set(names, kinds[index].family, index);
         }
         Kind *kind = &kinds[index];
+        kind->count++;
         if (!is_misfit(binding)) kind->mixed = true;
         else if (!kind->first) kind->first = binding;
         else if (!same_misfit(kind->first, binding)) kind->mixed = true;
@@ -391,7 +393,7 @@ static Kind *list_kinds(Proposer *proposer, NameMap *names)
 static const char *scope_of_kind(Proposer *proposer, const Kind *kind)
 {
     Text text = {0};
-    if (kind->mixed || !strchr(kind->family, FAMILY_MARK)) return NULL;
+    if (kind->mixed || kind->count < 2 || !strchr(kind->family, FAMILY_MARK)) return NULL;
     family_rule(kind->family, NULL, &text);
     const char *scope = arena_strdup(proposer->arena, text_string(&text));
     text_done(&text);
