@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "loader/core/limits.h"
 #include "loader/format/format.h"
@@ -13,7 +14,7 @@
 
 enum {
     ROUNDS_MAX = 12,
-    ROUND_MS = 15000,            /* time for the trials of one round */
+    ALL_MS = 20000,              /* time for all trials */
     PACK_KEYS_MAX = 20000,       /* rule packs are tried on no more keys than that */
     SEVERAL = 4                  /* trials on top of the best of a round, for each line taken */
 };
@@ -242,10 +243,18 @@ static bool is_stopped(void *context)
     return *interrupt_flag();
 }
 
+static long now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 static bool run_round(Explanation *explanation, bool *more)
 {
-    const TrialOptions options = {.strict = true, .milliseconds = ROUND_MS,
-                                  .cancelled = is_stopped};
+    const TrialOptions options = {.strict = true, .cancelled = is_stopped,
+                                  .milliseconds = ALL_MS - explanation->spent};
+    long start = now();
     ProposalList list;
     Trials trials;
     Arena *arena = arena_new();
@@ -256,12 +265,15 @@ static bool run_round(Explanation *explanation, bool *more)
     Alignment *before = align_ref(explanation->last);
     trials_run(&trials, explanation->session, before, &list, &options);
     explanation->tried += trials.tried;
+    explanation->untried = trials.left;
     *more = take_round(explanation, &trials, &options);
     if (!*more) keep_rest(explanation, &list, &trials);
     trials_done(&trials);
     align_unref(before);
     proposals_done(&list);
     arena_free(arena);
+    explanation->spent += now() - start;
+    *more = *more && explanation->spent < ALL_MS;
     return !*interrupt_flag();
 }
 

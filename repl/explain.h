@@ -35,7 +35,8 @@ typedef struct Explanation {
     const char *advice[CHOICES_MAX];  /* what no line can do */
     size_t advice_count;
     bool whole_file;             /* the text is about the whole file instead of its weights */
-    size_t tried;                /* lines that were tried */
+    size_t tried, untried;       /* lines that were tried; that there was no time for, at last */
+    long spent;                  /* milliseconds, on trials */
     int status;                  /* what the program ends with */
 } Explanation;
 

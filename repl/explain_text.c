@@ -251,6 +251,8 @@ void explanation_text(const Explanation *explanation, bool verbose, Text *out)
         text_addc(out, '\n');
     }
     if (explanation->last) print_left(&printer);
+    if (explanation->untried)
+        text_addf(out, "\n  The time was up: %zu lines were not tried.\n", explanation->untried);
     if (!failed_load_count(explanation->load) && !explanation->load->trouble_count)
         text_add(out, "\n  Nothing in it is a message of a failed load that tenon knows.\n");
     print_run(&printer);

@@ -1,4 +1,4 @@
-/* Lines that change the session: one that was typed, and the choices for the row under the cursor. */
+/* Lines that change the session: one that was typed, and the choices for a row. */
 #include <string.h>
 
 #include "repl/ui.h"

@@ -158,13 +158,29 @@ static size_t count_marks(const char *text, size_t n)
     return count;
 }
 
-/* Whether some of the first numbers of the source takes several values: one value proves nothing. */
+/* Whether some of the source's first numbers takes several values: one value proves nothing. */
 static bool varies(const Twins *twins, size_t sources)
 {
     for (size_t i = 1; i < twins->count; i++)
         if (memcmp(twins->from[i].at, twins->from[0].at, sources * sizeof twins->from[0].at[0]))
             return true;
     return false;
+}
+
+/* Whether a number that is always the same is so on the other side: 3 that is always 0 there may be
+ * 3 - i, i - 3, i // 4 … */
+static bool keeps_constants(const Twins *twins, size_t sources)
+{
+    for (size_t s = 0; s < sources; s++) {
+        const int64_t value = twins->from[0].at[s];
+        bool constant = true, kept = false;
+        for (size_t i = 1; i < twins->count; i++)
+            constant = constant && twins->from[i].at[s] == value;
+        for (size_t t = 0; constant && t < twins->to[0].count; t++)
+            kept = kept || (is_constant(twins, t) && twins->to[0].at[t] == value);
+        if (constant && !kept) return false;
+    }
+    return true;
 }
 
 /* `blocks.{i}.** -> blocks.{i//2}.{i}.**`; false when some number cannot be had of those before the
@@ -176,7 +192,7 @@ static bool make_rule(const Twins *twins, size_t tail, Text *out)
     size_t n = strlen(from) - tail, m = strlen(to) - tail;
     const char *end = tail ? ".**" : "";
     size_t used = 0, sources = count_marks(from, n);
-    if (!varies(twins, sources)) return false;
+    if (!varies(twins, sources) || !keeps_constants(twins, sources)) return false;
     for (const char *p = from; p < from + n; p++) {
         size_t plain = strcspn(p, "\x01");
         if (plain > (size_t)(from + n - p)) plain = (size_t)(from + n - p);

@@ -104,11 +104,25 @@ static void propose_unwrap(Proposer *proposer)
 
 /* ---- buffers ---- */
 
-/* A key's rank; unknown ones count as masks. */
-static unsigned rank_of(const Alignment *alignment, const char *name)
+/* Of unknown shape: a bias beside a weight is a vector, one without is a mask (attn.bias). */
+static unsigned guess_rank(const Proposer *proposer, const char *name)
 {
-    const DraftKey *key = draft_find(alignment->draft, name);
-    if (!key || !key->expr || key->expr->unknown) return 4;
+    enum { MASK = 4 };
+    if (!has_suffix(name, ".bias")) return MASK;
+    Text weight = {0};
+    text_addn(&weight, name, strlen(name) - 4);
+    text_add(&weight, "weight");
+    bool beside = loose_has(&proposer->spare, text_string(&weight)) ||
+                  loose_has(&proposer->missing, text_string(&weight)) ||
+                  align_find(proposer->alignment, text_string(&weight));
+    text_done(&weight);
+    return beside ? 1 : MASK;
+}
+
+static unsigned rank_of(const Proposer *proposer, const char *name)
+{
+    const DraftKey *key = draft_find(proposer->alignment->draft, name);
+    if (!key || !key->expr || key->expr->unknown) return guess_rank(proposer, name);
     return key->expr->rank;
 }
 
@@ -120,7 +134,7 @@ static void propose_drop_buffers(Proposer *proposer)
     map_init(&leaves);
     for (size_t i = 0; i < proposer->spare.clan_count; i++) {
         const char *name = proposer->spare.clans[i].first;
-        const BufferCause *buffer = report_buffer(name, rank_of(proposer->alignment, name));
+        const BufferCause *buffer = report_buffer(name, rank_of(proposer, name));
         if (!buffer || map_set(&leaves, buffer->leaf, 1) != MAP_NONE) continue;
         text_addf(&rule, "%s**.%s ->", rule.length ? " ; " : "", buffer->leaf);
         text_addf(&what, "%s%s (%s)", what.length ? ", " : "", buffer->leaf, buffer->what);
@@ -140,7 +154,8 @@ static void propose_keep_buffers(Proposer *proposer)
     for (size_t i = 0; i < proposer->missing.clan_count; i++) {
         const char *name = proposer->missing.clans[i].first;
         const Binding *binding = align_find(proposer->alignment, name);
-        const BufferCause *buffer = report_buffer(name, binding->dims ? binding->rank : 4);
+        unsigned rank = binding->dims ? binding->rank : guess_rank(proposer, name);
+        const BufferCause *buffer = report_buffer(name, rank);
         if (!buffer) continue;
         if (has_suffix(name, "num_batches_tracked"))
             propose(proposer, PROPOSE_BUFFER, COST_BUFFERS,

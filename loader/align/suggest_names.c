@@ -129,8 +129,8 @@ static bool breaks_others(const Suggester *suggester, const Vote *vote)
     return false;
 }
 
-/* Whether the two differ in numbers only: of layers that are counted from another number one is left
- * over on either side, and to give it the other's name would load it in the wrong place. */
+/* Whether the two differ in numbers only: of layers that are counted from another number one is
+ * left over on either side, and to give it the other's name would load it in the wrong place. */
 static bool differs_in_numbers(const Vote *vote)
 {
     FamilyName from = {0}, to = {0};

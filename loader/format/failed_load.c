@@ -93,6 +93,25 @@ bool failed_load_seek(LoadScan *scan, const char *word)
     return true;
 }
 
+bool failed_load_between(LoadScan *scan, const char *before, const char *after, const char **name,
+                         size_t *n)
+{
+    size_t lead = strlen(before);
+    for (;;) {
+        LoadScan region = {scan->load, scan->p, NULL}, stop = *scan;
+        if (!failed_load_seek(&stop, after)) return false;
+        region.end = stop.p - strlen(after);
+        if ((size_t)(region.end - region.p) > NAME_BYTES_MAX + lead)
+            region.p = region.end - NAME_BYTES_MAX - lead;
+        scan->p = stop.p;
+        *name = NULL;
+        while (failed_load_seek(&region, before)) *name = region.p;
+        if (!*name) continue;
+        *n = (size_t)(region.end - *name);
+        return true;
+    }
+}
+
 /* ---- names ---- */
 
 static void skip_blanks(LoadScan *scan)
@@ -327,19 +346,15 @@ static void read_size_lines(FailedLoad *load, const char *text, size_t n)
 {
     enum { NEAR = 160 };
     LoadScan scan = {load, text, text + n};
-    while (failed_load_seek(&scan, "size mismatch for ")) {
+    const char *name;
+    size_t length;
+    while (failed_load_between(&scan, "size mismatch for ", ": copying a param", &name, &length)) {
         load->system = "torch";
-        const char *name = scan.p;
-        size_t left = (size_t)(scan.end - name);
-        const char *stop =
-            memmem(name, left < NAME_BYTES_MAX ? left : NAME_BYTES_MAX, ": copying a param", 17);
-        if (!stop) continue;
-        scan.p = stop + 17;
         LoadSize size = {0};
         if (failed_load_shape(&scan, NEAR, &size.from, &size.from_rank) &&
             !failed_load_shape(&scan, NEAR, &size.to, &size.to_rank))
             load->cut = true;
-        failed_load_add_size(load, &size, name, (size_t)(stop - name));
+        failed_load_add_size(load, &size, name, length);
     }
 }
 
@@ -347,21 +362,16 @@ static void read_size_lines(FailedLoad *load, const char *text, size_t n)
  * and whose dimensions in the checkpoint are A. */
 static void read_old_sizes(FailedLoad *load, const char *text, size_t n)
 {
-    static const char behind[] = ", whose dimensions in the model are ";
     enum { NEAR = 120 };
     LoadScan scan = {load, text, text + n};
-    while (failed_load_seek(&scan, "hile copying the parameter named ")) {
+    const char *name;
+    size_t length;
+    while (failed_load_between(&scan, "hile copying the parameter named ",
+                               ", whose dimensions in the model are ", &name, &length)) {
         load->system = "torch";
-        const char *name = scan.p;
-        size_t left = (size_t)(scan.end - name);
-        const char *stop = memmem(name, left < NAME_BYTES_MAX ? left : NAME_BYTES_MAX, behind,
-                                  sizeof behind - 1);
-        if (!stop) continue;
-        scan.p = stop;
         LoadSize size = {0};
         if (failed_load_shape(&scan, NEAR, &size.to, &size.to_rank))
             failed_load_shape(&scan, NEAR, &size.from, &size.from_rank);
-        size_t length = (size_t)(stop - name);
         bool quoted = length > 2 && (*name == '"' || *name == '\'');
         failed_load_add_size(load, &size, name + quoted, length - 2 * quoted);
     }

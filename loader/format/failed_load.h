@@ -61,6 +61,7 @@ typedef struct FailedLoad {
     size_t trouble_count;
     bool cut;                    /* the text leaves keys out ("…"), or ends inside one */
     bool full;                   /* there are more than the limit of tensors: the rest was let go */
+    size_t expanded;             /* names that folded ones have stood for, so far */
     NameMap seen;                /* of every name: a bit for each list it is in */
 } FailedLoad;
 
@@ -113,6 +114,10 @@ void failed_load_names(LoadScan *scan, LoadList list, bool raw, bool loose);
 /* A shape at p or, within the next bytes, behind it; false: none. */
 bool failed_load_shape(LoadScan *scan, size_t within, const int64_t **dims, uint8_t *rank);
 void failed_load_add_size(FailedLoad *load, const LoadSize *size, const char *name, size_t n);
+/* The next text between two words, the nearest `before` counting; p moves behind `after`. False:
+ * there is none. Linear over all calls, whatever the text repeats. */
+bool failed_load_between(LoadScan *scan, const char *before, const char *after, const char **name,
+                         size_t *n);
 /* The first `word` in the rest, p behind it; false: there is none, and p stays. */
 bool failed_load_seek(LoadScan *scan, const char *word);
 /* The messages of other systems than PyTorch. */

@@ -9,7 +9,11 @@
 #include "loader/core/text.h"
 #include "loader/tensor/tensor.h"
 
-enum { NEAR = 200 };             /* bytes within which a shape follows its words */
+enum {
+    NEAR = 200,                  /* bytes within which a shape follows its words */
+    DIGITS_MAX = 5, BRACES_MAX = 8,  /* of a folded name that is believed */
+    EXPANDED_MAX = 4000000       /* names that folded ones stand for in one text */
+};
 
 /* The line that p stands in, or its rest; *next is the beginning of the next one. */
 static size_t line_length(const LoadScan *scan, const char **next)
@@ -62,14 +66,27 @@ static void read_weight_lists(FailedLoad *load, const char *text, size_t n)
             const char *next;
             size_t length = line_length(&scan, &next);
             const char *colon = memchr(scan.p, ':', length);
+            scan.p = colon ? colon + 1 : next;
             if (!colon) continue;
-            scan.p = colon + 1;
             while (scan.p < next && *scan.p == ' ') scan.p++;
             if (scan.p == scan.end || !strchr("[{(", *scan.p)) continue;   /* shapes, below */
             failed_load_names(&scan, kinds[i].list, false, false);
             say_system(load, "transformers");
         }
     }
+}
+
+/* Whether a range has more digits than any model has layers or experts, or there are many braces:
+ * what they stand for together could be anything. */
+static bool is_wide(const char *folded)
+{
+    size_t digits = 0, braces = 0;
+    for (; *folded; folded++) {
+        digits = is_digit(*folded) ? digits + 1 : 0;
+        braces += *folded == '{';
+        if (digits > DIGITS_MAX || braces > BRACES_MAX) return true;
+    }
+    return false;
 }
 
 /* Its ranges as tenon's own: "layers.{0...23}.x" is layers.{0-23}.x, "{0, 2}" is {0,2}. */
@@ -89,7 +106,9 @@ static void add_folded(FailedLoad *load, LoadList list, const LoadSize *size, co
     }
     const char **names;
     Arena *arena = arena_new();
-    size_t count = fold_expand(arena, text_string(&text), &names);
+    bool wide = is_wide(text_string(&text)) || load->expanded > EXPANDED_MAX;
+    size_t count = wide ? 0 : fold_expand(arena, text_string(&text), &names);
+    load->expanded += count;
     for (size_t i = 0; i < count; i++) {
         if (size) failed_load_add_size(load, size, names[i], strlen(names[i]));
         else failed_load_add(load, list, names[i], strlen(names[i]));
@@ -124,10 +143,12 @@ static void read_table(FailedLoad *load, const char *text, size_t n)
     static const char *const kinds[] = {"| UNEXPECTED", "| MISSING", "| MISMATCH"};
     for (size_t i = 0; i < countof(kinds); i++) {
         LoadScan scan = {load, text, text + n};
+        const char *behind = text;       /* what was looked at before is no part of a row */
         while (failed_load_seek(&scan, kinds[i])) {
-            if (scan.p < scan.end && *scan.p != ' ' && *scan.p != '|' && *scan.p != '\n') continue;
             const char *status = scan.p - strlen(kinds[i]), *start = status;
-            while (start > text && start[-1] != '\n' && status - start < 65536) start--;
+            while (start > behind && start[-1] != '\n' && status - start < 65536) start--;
+            behind = scan.p;
+            if (scan.p < scan.end && *scan.p != ' ' && *scan.p != '|' && *scan.p != '\n') continue;
             read_row(&scan, start, (size_t)(status - start), status);
         }
     }
@@ -177,16 +198,13 @@ static void read_skipped(FailedLoad *load, const char *text, size_t n)
         {"Shape of ", " in checkpoint is "}};
     for (size_t i = 0; i < countof(kinds); i++) {
         LoadScan scan = {load, text, text + n};
-        while (failed_load_seek(&scan, kinds[i].before)) {
-            const char *name = scan.p, *next;
-            size_t length = line_length(&scan, &next);
-            const char *stop = memmem(name, length, kinds[i].after, strlen(kinds[i].after));
-            if (!stop) continue;
+        const char *name;
+        size_t length;
+        while (failed_load_between(&scan, kinds[i].before, kinds[i].after, &name, &length)) {
             LoadSize size = {0};
-            scan.p = stop + strlen(kinds[i].after);
             if (failed_load_shape(&scan, NEAR, &size.from, &size.from_rank))
                 failed_load_shape(&scan, NEAR, &size.to, &size.to_rank);
-            failed_load_add_size(load, &size, name, (size_t)(stop - name));
+            failed_load_add_size(load, &size, name, length);
             say_system(load, i ? "detectron2" : "fvcore");
         }
     }
@@ -247,19 +265,29 @@ static const OneName singles[] = {
     {"Key (", ") not found in checkpoint", LOAD_MISSING, "tensorflow"},
 };
 
+/* What ends with one character may also begin with it, and so is read forwards. */
+static bool next_single(LoadScan *scan, const OneName *one, const char **name, size_t *n)
+{
+    if (one->after[1]) return failed_load_between(scan, one->before, one->after, name, n);
+    if (!failed_load_seek(scan, one->before)) return false;
+    *name = scan->p;
+    const char *stop = memchr(scan->p, *one->after, (size_t)(scan->end - scan->p));
+    if (!stop) stop = scan->end;
+    *n = (size_t)(stop - *name);
+    scan->p = stop;
+    return true;
+}
+
 static void read_singles(FailedLoad *load, const char *text, size_t n)
 {
     for (size_t i = 0; i < countof(singles); i++) {
         const OneName *one = &singles[i];
         LoadScan scan = {load, text, text + n};
-        while (failed_load_seek(&scan, one->before)) {
-            const char *name = scan.p, *next;
-            size_t length = line_length(&scan, &next);
-            const char *stop = *one->after == '\n'
-                                   ? name + length
-                                   : memmem(name, length, one->after, strlen(one->after));
-            if (!stop || memchr(name, ' ', (size_t)(stop - name))) continue;
-            failed_load_add(load, one->list, name, (size_t)(stop - name));
+        const char *name;
+        size_t length;
+        while (next_single(&scan, one, &name, &length)) {
+            if (memchr(name, ' ', length)) continue;
+            failed_load_add(load, one->list, name, length);
             say_system(load, one->system);
         }
     }
