@@ -85,6 +85,7 @@ void choices_start(Choices *choices, Alignment *alignment, const Binding *bindin
         choices->arena = arena_new();
         proposals_init(&choices->all, choices->arena);
         proposals_find(&choices->all, alignment);
+        proposals_add_auto(&choices->all, alignment);
         if (choices_is_small(alignment)) proposals_add_packs(&choices->all, alignment);
     } else {
         forget_target(choices);

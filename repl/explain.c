@@ -79,6 +79,7 @@ void explanation_free(Explanation *explanation)
     align_unref(explanation->first);
     align_unref(explanation->last);
     session_free(explanation->session);
+    check_report_free(explanation->check);
     checkpoint_unref(explanation->source);
     failed_load_free(explanation->load);
     arena_free(explanation->arena);
@@ -130,6 +131,17 @@ static bool overlaps(const Trial *a, const Trial *b, size_t n)
     for (size_t i = 0; i < n; i++)
         if (a->settled[i] && b->settled[i]) return true;
     return false;
+}
+
+/* What the text says of the file, the file itself may show. */
+static bool look_into_source(Explanation *explanation, Error *err)
+{
+    CheckTotals totals;
+    if (!explanation->source || !explanation->load->trouble_count) return true;
+    const Container *chosen = checkpoint_choose(explanation->source, NULL, NULL);
+    const CheckOptions options = {explanation->source_path, chosen, true, NULL, NULL};
+    explanation->check = check_run(explanation->source, &options, &totals, err);
+    return explanation->check != NULL;
 }
 
 static Proposal keep_proposal(Explanation *explanation, const Proposal *proposal)
@@ -262,6 +274,7 @@ static bool run_round(Explanation *explanation, bool *more)
     proposals_find(&list, explanation->last);
     if (align_count(explanation->last) + align_use_count(explanation->last) <= PACK_KEYS_MAX)
         proposals_add_packs(&list, explanation->last);
+    if (explanation->source) proposals_add_auto(&list, explanation->last);
     Alignment *before = align_ref(explanation->last);
     trials_run(&trials, explanation->session, before, &list, &options);
     explanation->tried += trials.tried;
@@ -338,6 +351,7 @@ bool explanation_run(Explanation *explanation, Error *err)
     bool failed = false, more = true;
     const FailedLoad *load = explanation->load;
     explanation->status = failed_load_count(load) || !load->trouble_count;
+    if (!look_into_source(explanation, err)) return false;
     if (!failed_load_count(load)) return true;
     if (!start_session(explanation, err)) return false;
     explanation->first = session_align(explanation->session, &failed, err);

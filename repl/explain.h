@@ -3,6 +3,7 @@
 #ifndef REPL_EXPLAIN_H
 #define REPL_EXPLAIN_H
 
+#include "loader/check/check.h"
 #include "loader/core/json.h"
 #include "loader/format/failed_load.h"
 #include "repl/proposals.h"
@@ -25,6 +26,7 @@ typedef struct Explanation {
     FailedLoad *load;            /* owned */
     Checkpoint *source;          /* a reference; NULL without one, or if it could not be opened */
     Error unopened;              /* why it could not */
+    CheckReport *check;          /* owned; of the source, where the text is about a file; NULL */
     Session *session;            /* owned; NULL where the text names no key */
     Alignment *first, *last;     /* references: before the lines, and after them */
     ExplainStep steps[ADVICE_LINES_MAX];
@@ -43,7 +45,8 @@ typedef struct Explanation {
 /* Reads the text, and the source where its path is given. NULL: the text cannot be read. */
 Explanation *explanation_new(const char *text_path, const char *source_path, Error *err);
 void explanation_free(Explanation *explanation);
-/* Finds the lines; false when the session could not be made, or the user stopped it. */
+/* Looks into the source where the text is about the file and not about keys; then finds the lines;
+ * false when the session could not be made, or the user stopped it. */
 bool explanation_run(Explanation *explanation, Error *err);
 
 /* How many of them nothing explains: neither a line nor an advice. */

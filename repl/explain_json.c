@@ -60,6 +60,25 @@ static void put_troubles(const FailedLoad *load, JsonWriter *json)
     json_end(json);
 }
 
+/* What the file itself shows. */
+static void put_findings(const CheckReport *check, JsonWriter *json)
+{
+    static const char *const levels[] = {
+        [FINDING_NOTE] = "note", [FINDING_WARNING] = "warning", [FINDING_ERROR] = "error"};
+    json_key(json, "findings");
+    json_list(json);
+    for (size_t i = 0; check && i < check_report_count(check); i++) {
+        const CheckFinding *finding = check_report_at(check, i);
+        json_map(json);
+        json_put_text(json, "level", levels[finding->level]);
+        json_put_text(json, "kind", finding->kind);
+        json_put_text(json, "tensor", finding->tensor);
+        json_put_text(json, "what", finding->what);
+        json_end(json);
+    }
+    json_end(json);
+}
+
 static const char *const cost_words[] = {
     [COST_NONE] = "none", [COST_BUFFERS] = "buffers", [COST_PART] = "part",
     [COST_MADE_UP] = "made-up", [COST_WAIVED] = "waived"};
@@ -141,6 +160,7 @@ void explanation_json(const Explanation *explanation, Text *out)
     put_troubles(load, json);
     json_put_text(json, "unreadable",
                   explanation->unopened.code ? explanation->unopened.text : NULL);
+    put_findings(explanation->check, json);
     put_proposals(explanation, json);
     put_left(explanation->last, json);
     json_put_uint(json, "exit", (uint64_t)explanation->status);

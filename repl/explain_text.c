@@ -140,6 +140,31 @@ static void print_troubles(const Printer *printer)
     }
 }
 
+/* What the file itself shows: why it cannot be opened, or what is in it and wrong with it. */
+static void print_source(const Printer *printer)
+{
+    enum { FINDINGS_SHOWN = 4 };
+    const Explanation *explanation = printer->explanation;
+    Text *out = printer->out;
+    if (explanation->unopened.code) {
+        text_add(out, "\n  ");
+        add_shown(out, explanation->unopened.text);
+        text_addc(out, '\n');
+    }
+    if (!explanation->check) return;
+    const Container *chosen = checkpoint_choose(explanation->source, NULL, NULL);
+    size_t n = check_report_count(explanation->check);
+    text_addf(out, "\n  tenon reads this file: %s, %zu tensors\n",
+              checkpoint_format(explanation->source), chosen ? dict_count(chosen->dict) : 0);
+    for (size_t i = 0; i < n && (printer->verbose || i < FINDINGS_SHOWN); i++) {
+        text_add(out, "    ");
+        add_shown(out, check_report_at(explanation->check, i)->what);
+        text_addc(out, '\n');
+    }
+    if (!n) text_add(out, "    and finds nothing wrong with it\n");
+    if (n) print_command(printer, "tenon check FILE");
+}
+
 /* "settles 318" or "settles 2 and 4 unexpected". */
 static void print_effect(const Printer *printer, size_t targets, size_t sources)
 {
@@ -238,11 +263,7 @@ void explanation_text(const Explanation *explanation, bool verbose, Text *out)
     print_head(&printer);
     print_said(&printer);
     print_troubles(&printer);
-    if (explanation->unopened.code) {
-        text_add(out, "\n  ");
-        add_shown(out, explanation->unopened.text);
-        text_addc(out, '\n');
-    }
+    print_source(&printer);
     for (size_t i = 0; i < explanation->step_count; i++)
         print_step(&printer, &explanation->steps[i], i + 1);
     for (size_t i = 0; i < explanation->advice_count; i++) {

@@ -237,9 +237,23 @@ void trials_done(Trials *trials)
     *trials = (Trials){0};
 }
 
-/* ---- rule packs ---- */
+/* ---- what lies in the scripting floor ---- */
 
-/* They lie in the scripting floor, so this kind is added here. */
+/* Automatic alignment, where this version has the statement: tried as any line is. */
+void proposals_add_auto(ProposalList *list, const Alignment *alignment)
+{
+    size_t count;
+    const ScriptWord *words = script_words(&count);
+    const Summary *summary = align_summary(alignment);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(words[i].name, "auto") == 0 && summary->bind[BIND_MISSING] &&
+            summary->use[USE_UNUSED])
+            proposal_add(list, (Proposal){
+                .kind = PROPOSE_AUTO, .cost = COST_NONE, .known = true, .line = "auto{}",
+                .why = "Automatic alignment finds pairs by names, shapes, order and structure; it "
+                       "leaves open what these do not decide."});
+}
+
 void proposals_add_packs(ProposalList *list, const Alignment *alignment)
 {
     if (!align_target(alignment)) return;

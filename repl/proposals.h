@@ -51,6 +51,8 @@ void trials_run(Trials *trials, Session *session, const Alignment *before,
 bool trials_add(Trials *trials, Trial *trial);
 void trials_done(Trials *trials);
 
+/* `auto{}`, where something is missing and something unused. */
+void proposals_add_auto(ProposalList *list, const Alignment *alignment);
 /* Rule packs and presets that fit (pack_find), as proposals: those of which some pattern could. */
 void proposals_add_packs(ProposalList *list, const Alignment *alignment);
 
