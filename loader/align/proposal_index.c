@@ -251,7 +251,7 @@ static void propose_twins(Twins *twins)
     if (made)
         propose(proposer, PROPOSE_INDEX, COST_NONE,
                 propose_rules(proposer, "%s", text_string(&rule)),
-                "The numbers of the two differ by arithmetic, here in all %zu of %s.",
+                "The numbers of the two sides differ by arithmetic: %zu pairs like that of %s agree.",
                 twins->count, twins->missing->first);
     text_done(&rule);
 }
