@@ -251,8 +251,8 @@ static void propose_twins(Twins *twins)
     if (made)
         propose(proposer, PROPOSE_INDEX, COST_NONE,
                 propose_rules(proposer, "%s", text_string(&rule)),
-                "The numbers of the two sides differ by arithmetic: %zu pairs like that of %s agree.",
-                twins->count, twins->missing->first);
+                "The numbers of the two sides differ by arithmetic: %zu pairs like that of %s "
+                "agree.", twins->count, twins->missing->first);
     text_done(&rule);
 }
 
