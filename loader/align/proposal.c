@@ -167,6 +167,20 @@ static ProposalKind kind_of_line(const Binding *binding)
     return PROPOSE_RENAME;
 }
 
+/* The same as a tie: one tensor under two names, rather than the values twice. Of "rules [[ E -> E,
+ * NAME |> copy ]]" E is the embedding. */
+static void add_tie(Proposer *proposer, const Binding *binding)
+{
+    const char *start = strstr(binding->suggest, "[ "), *arrow = strstr(binding->suggest, " -> ");
+    if (!start || !arrow || arrow < start + 2 || start[2] == '"') return;
+    proposal_add(proposer->list, (Proposal){
+        .kind = PROPOSE_TIE, .cost = COST_NONE, .known = true, .target = binding->name,
+        .why = "The output matrix is usually the embedding itself: one tensor under two names.",
+        .line = arena_printf(proposer->arena, "tie(%s, %s)",
+                             propose_lua(proposer, binding->name, strlen(binding->name)),
+                             propose_lua(proposer, start + 2, (size_t)(arrow - start - 2)))});
+}
+
 /* The rules that reports give beside what is missing: one line for many bindings, counted. Those of
  * other shapes come from proposal_shape.c, with their choices. */
 static void take_suggestions(Proposer *proposer)
@@ -177,6 +191,7 @@ static void take_suggestions(Proposer *proposer)
         if (!binding->suggest || binding->covered || !bind_is_open(binding->status)) continue;
         if (binding->status != BIND_MISSING && binding->status != BIND_DTYPE) continue;
         ProposalKind kind = kind_of_line(binding);
+        if (kind == PROPOSE_TIE) add_tie(proposer, binding);
         const char *why = kind == PROPOSE_TIE ? "The output matrix is usually the embedding itself."
                           : kind == PROPOSE_BUFFER ? "BatchNorm counters: they count from zero."
                           : kind == PROPOSE_DTYPE  ? "The dtypes differ; this cast loses values."

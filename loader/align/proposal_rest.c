@@ -347,9 +347,38 @@ bool proposal_is_output(const char *name)
     return false;
 }
 
-/* Which name the embedding has is not in the text: nothing can be tried. */
+/* The table of words that was loaded; NULL when there is none, or more than one. */
+static const Binding *find_embedding(const Proposer *proposer)
+{
+    static const char *const words[] = {
+        "embed_tokens.weight", "wte.weight", "tok_embeddings.weight", "word_embeddings.weight",
+        "shared.weight", "tok_emb.weight", "embed_in.weight"};
+    const Binding *found = NULL;
+    for (size_t i = 0; i < proposer->alignment->count; i++) {
+        const Binding *binding = &proposer->alignment->bindings[i];
+        if (binding->status != BIND_LOADED) continue;
+        for (size_t k = 0; k < countof(words); k++) {
+            if (!has_suffix(binding->name, words[k])) continue;
+            if (found) return NULL;
+            found = binding;
+        }
+    }
+    return found;
+}
+
+/* Which name the embedding has is not in the text: only with the checkpoint it can be tried. */
 static void propose_tie(Proposer *proposer, const char *name)
 {
+    const Binding *embedding = has_suffix(name, ".weight") ? find_embedding(proposer) : NULL;
+    if (embedding) {
+        propose(proposer, PROPOSE_TIE, COST_NONE,
+                arena_printf(proposer->arena, "tie(%s, %s)",
+                             propose_lua(proposer, name, strlen(name)),
+                             propose_lua(proposer, embedding->name, strlen(embedding->name))),
+                "%s is most often the embedding itself (tied weights), which the file holds once.",
+                name);
+        return;
+    }
     propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
             "%s is most often the embedding itself (tied weights), which the file holds once: "
             "tie(\"%s%s\", \"model.embed_tokens.weight\"), with the name that the embedding has "
@@ -361,7 +390,8 @@ static void propose_new_module(Proposer *proposer, const char *name, const char 
                                bool sized)
 {
     if (!sized && proposal_is_output(name)) {    /* else a line says so, if one can */
-        propose_tie(proposer, name);
+        propose_tie(proposer, has_suffix(name, ".weight")
+                                  ? name : arena_printf(proposer->arena, "%s.weight", name));
         return;
     }
     const char *quoted = propose_lua(proposer, pattern, strlen(pattern));

@@ -176,6 +176,8 @@ static void test_tied(void **state)
 {
     (void)state;
     assert_proposes("m.embed_tokens.weight 10,4", "m.embed_tokens.weight 10,4\nlm_head.weight 10,4",
+                    "tie(\"lm_head.weight\", \"m.embed_tokens.weight\")", 1, 0);
+    assert_proposes("m.embed_tokens.weight 10,4", "m.embed_tokens.weight 10,4\nlm_head.weight 10,4",
                     "rules [[ m.embed_tokens.weight -> m.embed_tokens.weight, lm_head.weight |> "
                     "copy ]]", 1, 0);
 }
