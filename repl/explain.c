@@ -249,6 +249,24 @@ static void keep_rest(Explanation *explanation, const ProposalList *list, const 
                 arena_strdup(explanation->arena, list->items[i].why);
 }
 
+/* What automatic alignment cannot decide it asks: one answer often settles a whole family. */
+static void keep_doubts(Explanation *explanation)
+{
+    enum { ASKED = 2 };
+    if (!explanation->source || !align_summary(explanation->last)->bind[BIND_MISSING]) return;
+    Error ignored = {0};
+    Alignment *tried = session_try(explanation->session, "auto{}", &ignored);
+    for (size_t i = 0; tried && i < align_doubt_count(tried) && i < ASKED; i++) {
+        const Doubt *doubt = align_doubt(tried, i);
+        if (!doubt->open || !doubt->say || explanation->advice_count == CHOICES_MAX) continue;
+        explanation->advice[explanation->advice_count++] =
+            arena_printf(explanation->arena, "Names, shapes and order do not decide about %zu "
+                         "tensors; if it is so, say it: tenon align --auto --say \"%s\" …",
+                         doubt->tensors, doubt->say);
+    }
+    align_unref(tried);
+}
+
 static bool is_stopped(void *context)
 {
     (void)context;
@@ -281,6 +299,7 @@ static bool run_round(Explanation *explanation, bool *more)
     explanation->untried = trials.left;
     *more = take_round(explanation, &trials, &options);
     if (!*more) keep_rest(explanation, &list, &trials);
+    if (!*more) keep_doubts(explanation);
     trials_done(&trials);
     align_unref(before);
     proposals_done(&list);
