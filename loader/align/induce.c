@@ -8,7 +8,7 @@
 #include "loader/align/induce_parts.h"
 #include "loader/align/rule_lex.h"
 
-enum { ROUNDS_MAX = 40, FINER_ROUNDS = 8, ALIGNED_MAX = 60 };
+enum { FINER_ROUNDS = 8, ROUNDS_MAX = 16, GIVE_UP = 64, ALIGNED_MAX = 60 };
 
 /* ---- lines of their own ---- */
 
@@ -198,32 +198,33 @@ static void replace_failed(Inducer *inducer, const bool *failed, bool lines)
     *list = out;
 }
 
-/* Where nobody is to blame: all rules that are more than such a line. False: there are none. */
-static bool blame_all(const MadeList *list, bool *failed)
+/* Where nobody is to blame: all rules that are more than such a line, or all lines. */
+static void blame_all(const MadeList *list, bool *failed)
 {
     bool any = false;
     for (size_t i = 0; i < list->count; i++) any = any || failed[i];
     for (size_t i = 0; !any && i < list->count; i++) failed[i] = !list->items[i]->early;
     for (size_t i = 0; !any && i < list->count; i++) any = failed[i];
-    return any;
+    for (size_t i = 0; !any && i < list->count; i++) failed[i] = true;
 }
 
-static bool verify(Inducer *inducer, Error *err)
+/* Ends: from some round on every rule is a line, a line that fails is given up, and at last all
+ * are. */
+static void verify(Inducer *inducer)
 {
-    for (int round = 0; round < ROUNDS_MAX; round++) {
+    for (int round = 0;; round++) {
         sort_made(&inducer->made);
         bool *failed = mem_alloc(inducer->made.count + 1);
         bool good = rules_verify(inducer, &inducer->made, failed);
-        bool blamed = good || blame_all(&inducer->made, failed);
-        if (!good && round >= 2 * FINER_ROUNDS)
-            for (size_t i = 0; i < inducer->made.count; i++)
-                failed[i] = failed[i] || !inducer->made.items[i]->early;
-        if (!good && blamed) replace_failed(inducer, failed, round >= FINER_ROUNDS);
+        if (!good) {
+            blame_all(&inducer->made, failed);
+            for (size_t i = 0; round >= ROUNDS_MAX && i < inducer->made.count; i++)
+                failed[i] = failed[i] || !inducer->made.items[i]->early || round > GIVE_UP;
+            replace_failed(inducer, failed, round >= FINER_ROUNDS);
+        }
         free(failed);
-        if (good) return true;
-        if (!blamed) break;
+        if (good) return;
     }
-    return error_set(err, ERR_INTERNAL, "no rules reproduce these pairs");
 }
 
 /* ---- handing out ---- */
@@ -288,7 +289,8 @@ const Induction *induce_rules(Arena *arena, const InduceInput *input, Error *err
         merge_tails(&inducer);
         merge_words(&inducer, &inducer.made);
         drop_rivals(&inducer);
-        if (verify(&inducer, err)) out = hand_out_all(&inducer);
+        verify(&inducer);
+        out = hand_out_all(&inducer);
     }
     names_done(&inducer);
     arena_free(inducer.scratch);

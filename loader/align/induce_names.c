@@ -331,7 +331,7 @@ static bool settle_lists(Inducer *inducer, uint32_t index, const char **prefix, 
     bool regular = may_gather(bundle);
     for (size_t i = 0; i < pair->list_count; i++)
         regular = read_gathered(inducer, &pair->lists[i]) && regular;
-    if (!regular && bundle->source_count == 1 && count_joins(bundle) == 1 &&
+    if (!regular && bundle->source_count == 1 && count_joins(bundle) <= 1 &&
         bundle->sources[0].count <= SOURCES_MAX) {
         for (size_t i = 0; i < inducer->input->bundles[index].sources[0].count; i++) {
             Use *use = &inducer->uses[inducer->first_use[pair->lists[0].keys[i]] - 1];
@@ -340,7 +340,8 @@ static bool settle_lists(Inducer *inducer, uint32_t index, const char **prefix, 
         }
         return read_lists(inducer, index, true, err);
     }
-    if (!regular && !rename_keys(inducer, index, prefix, split)) pair->state = PAIR_LEFT;
+    if (!regular && (!may_gather(bundle) || !rename_keys(inducer, index, prefix, split)))
+        pair->state = PAIR_LEFT;
     for (size_t i = 0; !regular && i < pair->list_count; i++)
         if (pair->state == PAIR_PLAIN) read_gathered(inducer, &pair->lists[i]);
     return true;

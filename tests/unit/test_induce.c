@@ -263,6 +263,7 @@ static void names_of_any_kind_in_one_list(void **state)
 {
     (void)state;
     induces("cls.w,pos.w -> x |> cat(0)\n", "", "cls.w, pos.w -> x |> cat(0)\n");
+    induces("a.w,b.w -> x, y\n", "", "a.w, b.w -> x, y\n");
 }
 
 static void a_list_in_its_own_order(void **state)
