@@ -73,6 +73,25 @@ static void add_note(Auto *a, AutoResult *result, size_t *room, const char *text
     result->notes = list;
 }
 
+/* Square kernels that are bound by name as they are, though the others of their family are
+ * transposed: names alone cannot know. */
+static size_t count_stale(const Auto *a)
+{
+    const AutoOptions *options = a->options;
+    size_t n = 0;
+    for (size_t i = 0; i < options->anchor_count; i++) {
+        AutoAnchor anchor = options->anchors[i];
+        if (anchor.source >= a->side[0].given->count || anchor.target >= a->side[1].given->count)
+            continue;
+        const AutoTensor *s = &a->side[0].given->tensors[anchor.source];
+        const AutoTensor *t = &a->side[1].given->tensors[anchor.target];
+        n += s->dims && t->dims && s->rank == 2 && s->dims[0] == s->dims[1] && s->dims[0] > 1 &&
+             shape_same(s, t) && auto_layout_follow(a, anchor.source) == TURN_T &&
+             a->options->assume == AUTO_LAYOUT_OPEN;
+    }
+    return n;
+}
+
 void notes_collect(Auto *a, AutoResult *result)
 {
     size_t room = 0;
@@ -91,7 +110,7 @@ void notes_collect(Auto *a, AutoResult *result)
             add_note(a, result, &room, text);
         }
     }
-    char text[160];
+    char text[200];
     if (a->turned) {
         snprintf(text, sizeof text, "%zu kernels lie the other way round: they are transposed",
                  a->turned);
@@ -100,6 +119,12 @@ void notes_collect(Auto *a, AutoResult *result)
     if (a->open) {
         snprintf(text, sizeof text, "%zu square kernels fit as they are and transposed, and "
                  "nothing says which: --assume torch, tf or flax", a->open);
+        add_note(a, result, &room, text);
+    }
+    size_t stale = count_stale(a);
+    if (stale) {
+        snprintf(text, sizeof text, "%zu square kernels have the names of their targets and are "
+                 "taken as they are, but the others of their family are transposed", stale);
         add_note(a, result, &room, text);
     }
     if (result->another_size)

@@ -271,6 +271,24 @@ static void experts_are_stacked(void **state)
     finish(&m);
 }
 
+static void two_fused_tensors_find_their_own_parts(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "d.layers.{0-3}.self_attn.in_proj_weight 24,8\nd.layers.{0-3}.self_attn.in_proj_bias 24\n"
+              "d.layers.{0-3}.cross_attn.in_proj_weight 24,8\nd.layers.{0-3}.cross_attn.in_proj_bias 24\n"
+              "d.layers.{0-3}.fc1.weight 32,8",
+          "d.layers.{0-3}.self_attn.k_proj.weight 8,8\nd.layers.{0-3}.self_attn.v_proj.weight 8,8\n"
+          "d.layers.{0-3}.self_attn.q_proj.weight 8,8\nd.layers.{0-3}.encoder_attn.k_proj.weight 8,8\n"
+          "d.layers.{0-3}.encoder_attn.v_proj.weight 8,8\n"
+          "d.layers.{0-3}.encoder_attn.q_proj.weight 8,8\nd.layers.{0-3}.mlp.fc1.weight 32,8");
+    align(&m);
+    assert_from(&m, "d.layers.1.self_attn.v_proj.weight", "d.layers.1.self_attn.in_proj_weight");
+    assert_from(&m, "d.layers.1.encoder_attn.v_proj.weight",
+                "d.layers.1.cross_attn.in_proj_weight");
+    finish(&m);
+}
+
 /* ---- layouts ---- */
 
 static void squares_follow_their_family(void **state)
@@ -347,6 +365,21 @@ static void a_missing_block_leaves_the_others_in_place(void **state)
     assert_open(&m, "blk.1.attn_q.weight");
     assert_from(&m, "blk.2.mlp.fc1.weight", "layers.2.fc1.weight");
     assert_from(&m, "blk.4.attn_q.weight", "layers.4.q_proj.weight");
+    finish(&m);
+}
+
+static void a_tensor_of_another_shape_is_left_and_takes_nobodys_place(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-5}.norm1.weight 8\nh.{0-5}.norm2.weight 8\nh.{0-5}.fc1.weight 32,8",
+          "b.{0-5}.attn_norm.weight 8\nb.{0-5}.ffn_norm.weight 8\nb.{0-5}.mlp.fc1.weight 32,8");
+    static const int64_t dims[] = {9};
+    m.tensors[0][2].dims = dims;
+    align(&m);
+    assert_open(&m, "b.2.attn_norm.weight");
+    assert_from(&m, "b.3.attn_norm.weight", "h.3.norm1.weight");
+    assert_from(&m, "b.2.ffn_norm.weight", "h.2.norm2.weight");
     finish(&m);
 }
 
@@ -469,11 +502,13 @@ int main(void)
         cmocka_unit_test(parts_are_joined_the_other_way),
         cmocka_unit_test(parts_without_names_are_no_group),
         cmocka_unit_test(experts_are_stacked),
+        cmocka_unit_test(two_fused_tensors_find_their_own_parts),
         cmocka_unit_test(squares_follow_their_family),
         cmocka_unit_test(squares_in_a_straight_family_stay),
         cmocka_unit_test(only_squares_need_an_assumption),
         cmocka_unit_test(convolutions_turn_and_ones_go),
         cmocka_unit_test(a_missing_block_leaves_the_others_in_place),
+        cmocka_unit_test(a_tensor_of_another_shape_is_left_and_takes_nobodys_place),
         cmocka_unit_test(another_size_is_said_and_not_patched),
         cmocka_unit_test(an_anchor_is_evidence_and_no_candidate),
         cmocka_unit_test(nothing_gives_nothing),
