@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from oracle import ROOT, TENON, Case
-from upstream import essmc2_model, fvcore_checkpoint, mmengine_checkpoint, timm, timm_helpers
+from upstream import essmc2_hook, essmc2_model, essmc2_solver, fvcore_checkpoint, mmengine_checkpoint, timm, timm_helpers
 
 SEGMENTS = ["module", "backbone", "conv1", "preconv1", "bn", "head", "fc", "res2", "0", "1"]
 
@@ -288,6 +288,47 @@ class Presets(Case):
     def test_essmc2_sub_level(self):
         for seed in range(80, 120):
             self.compare(seed, partial_(essmc2, sub_level="backbone"), 'essmc2{sub_level="backbone"}', "essmc2")
+
+    def test_worked_examples_of_essmc2(self):
+        """E1 to E7, in EssentialMC2's own words."""
+        for source, target, level in (("e1", "e1_net", None), ("e1", "e2_net", "backbone"), ("e1", "e2_net", "backbone."),
+                                      ("e3", "e2_net", None), ("e4", "e4_net", None), ("e5", "e4_net", None),
+                                      ("e6", "e6_net", None), ("e7", "e2_net", "backbone.")):
+            source, target = (os.path.join(ROOT, "tests/data/presets", name + ".pth") for name in (source, target))
+            state, log = torch.load(target), []
+            model = model_of({name: tuple(value.shape) for name, value in state.items()}, None)
+            essmc2(model, source, log, level)
+            preset = f'essmc2{{sub_level="{level}"}}' if level else "essmc2"
+            _, report = self.tenon_says(source, target, preset, "essmc2")
+            self.assertEqual(report["log"], "".join(line + "\n" for line in log), source)
+
+    def test_resume_of_essmc2(self):
+        """before_solve of its hook, with a solver that has what load_checkpoint needs."""
+        folder = self.path("run")
+        os.mkdir(folder)
+        model = nn.Linear(2, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        whole = {"epoch": 4, "total_iters": {"train": 5}, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict()}
+        target, source = self.path("t.pth"), os.path.join(folder, "epoch-00005.pth")
+        torch.save(model.state_dict(), target)
+        for without in (None, "epoch", "total_iters", "optimizer"):
+            torch.save({key: value for key, value in whole.items() if key != without}, source)
+            log = []
+            solver = unittest.mock.MagicMock(resume_from=source, logger=Lines(log), model=model, optimizer=optimizer,
+                                             lr_scheduler=None, num_folds=1)
+            solver.load_checkpoint = lambda checkpoint: essmc2_solver.load_checkpoint(solver, checkpoint)
+            essmc2_hook.FS.exists, essmc2_hook.FS.get_from = os.path.exists, contextlib.nullcontext
+            hook = essmc2_hook.CheckpointHook()
+            raised = None
+            try:
+                hook.before_solve(solver)
+            except KeyError as error:
+                raised = str(error)
+            status, report = self.tenon_says(source, target, "essmc2{resume=true, quiet=true}", "essmc2")
+            self.assertEqual(status, int(raised is not None))
+            self.assertEqual(report["log"], "".join(line + "\n" for line in log))
+            if raised:
+                self.assertIn("KeyError: " + raised, report["rule_notes"][0]["text"])
 
     def test_pet(self):
         for seed in range(80):
