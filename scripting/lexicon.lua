@@ -41,9 +41,9 @@ meaning {"gate_proj", "w1", "ffn_gate", "gate", "wi_0", from=llama}
 meaning {"up_proj", "w3", "ffn_up", "wi_1", from=llama}
 meaning {"down_proj", "w2", "ffn_down", "output_dense", from=llama}
 meaning {"fc1", "mlp_0", "c_fc", "intermediate_dense", "linear1", "lin1", "mlp_fc1", "pwconv1", "fc_in",
-         "dense_h_to_4h", "wi", "ffn_0", "w_1", from=llama .. "; " .. timm}
+         "dense_h_to_4h", "wi", "ffn_0", "w_1", "ffn_up", from=llama .. "; " .. timm}
 meaning {"fc2", "mlp_2", "mlp_3", "mlp_c_proj", "output_dense", "linear2", "lin2", "mlp_fc2", "pwconv2", "fc_out",
-         "dense_4h_to_h", "ffn_3", "w_2", from=llama .. "; " .. timm}
+         "dense_4h_to_h", "ffn_3", "w_2", "ffn_down", from=llama .. "; " .. timm}
 meaning {"mlp", "feed_forward", "ffn", "ff", "feedforward", "dense_relu_dense", "densereludense", from=hf}
 meaning {"router", "gate", "ffn_gate_inp", "gate_inp", "primary_router", "router_layer", from=llama}
 meaning {"experts", "expert", "exps", from=llama}
