@@ -33,6 +33,9 @@ static bool take_evidence(Call *call, const char *field, bool *off, Error *err)
 
 /* ---- say ---- */
 
+/* Every name is looked at for each of them. */
+enum { ANSWERS_MAX = 256 };
+
 typedef struct Answers {
     AutoAnswer *items;           /* in the arena */
     size_t count, room;
@@ -114,6 +117,8 @@ static bool take_answers(Call *call, AutoRule *rule, Error *err)
             qsort(answers.items + before + listed, answers.count - before - listed,
                   sizeof *answers.items, compare_answers);
     }
+    if (answers.count > ANSWERS_MAX)
+        return error_set(err, ERR_LIMIT, "auto: say: more than %d answers", ANSWERS_MAX);
     rule->options.answers = answers.items;
     rule->options.answer_count = answers.count;
     return true;

@@ -374,6 +374,32 @@ static void take_notes(Asking *asking, const AutoResult *result)
                      "the same architecture in another size: no rule makes one of the other");
 }
 
+/* Whether a text is somewhere in a name as it stands; several words are not looked for. */
+static bool is_heard(const AutoTensor *tensors, size_t n, const char *text)
+{
+    if (!*text || strpbrk(text, " *{}#")) return true;
+    for (size_t i = 0; i < n; i++)
+        if (strstr(tensors[i].name, text)) return true;
+    return false;
+}
+
+/* An answer that names nothing is probably misspelt. */
+static void note_idle_answers(Asking *asking)
+{
+    const AutoRule *rule = asking->rule;
+    for (size_t i = 0; i < rule->options.answer_count; i++) {
+        const AutoAnswer *answer = &rule->options.answers[i];
+        const char *target = answer->target ? answer->target : "";
+        const bool known = is_heard(asking->keys, asking->key_count, answer->source);
+        if (known && is_heard(asking->targets, asking->alignment->count, target)) continue;
+        draft_note(asking->draft, NOTE_INFO, rule->origin,
+                   "say %s=%s: no key of the %s has '%s' in its name",
+                   show_name(asking->draft, answer->source), show_name(asking->draft, target),
+                   known ? "target" : "source",
+                   show_name(asking->draft, known ? target : answer->source));
+    }
+}
+
 static void take_doubts(Alignment *alignment, const AutoResult *result)
 {
     size_t most = result->tie_count + result->likely_count;
@@ -420,6 +446,7 @@ bool auto_all(Alignment *alignment, Error *err)
     bool good = result != NULL;
     if (good) {
         take_notes(&asking, result);
+        note_idle_answers(&asking);
         take_doubts(alignment, result);
         good = carry_out(&asking, result, err);
     }
