@@ -33,7 +33,7 @@ meaning {"o_proj", "out_proj", "wo", "to_out", "attn_output", "attention_output_
          "self_attention_dense", "attn_resid", "dense_out", from=llama .. "; " .. timm}
 meaning {"q_norm", "attn_q_norm", "query_norm", "q_layernorm", "norm_q", from=llama}
 meaning {"k_norm", "attn_k_norm", "key_norm", "k_layernorm", "norm_k", from=llama}
-meaning {"attn", "attention", "self_attn", "self_attention", "selfattention", "multi_head_attention", "mha", from=hf}
+meaning {"attn", "attention", "self_attn", "self_attention", "multi_head_attention", "mha", from=hf}
 meaning {"cross_attn", "encoder_attn", "encdecattention", "crossattention", "multihead_attn", from=hf .. "; " .. openai}
 
 -- feed-forward
@@ -44,7 +44,7 @@ meaning {"fc1", "mlp_0", "c_fc", "intermediate_dense", "linear1", "lin1", "mlp_f
          "dense_h_to_4h", "wi", "ffn_0", "w_1", "ffn_up", from=llama .. "; " .. timm}
 meaning {"fc2", "mlp_2", "mlp_3", "mlp_c_proj", "output_dense", "linear2", "lin2", "mlp_fc2", "pwconv2", "fc_out",
          "dense_4h_to_h", "ffn_3", "w_2", "ffn_down", from=llama .. "; " .. timm}
-meaning {"mlp", "feed_forward", "ffn", "ff", "feedforward", "dense_relu_dense", "densereludense", from=hf}
+meaning {"mlp", "feed_forward", "ffn", "ff", "dense_relu_dense", from=hf}
 meaning {"router", "gate", "ffn_gate_inp", "gate_inp", "primary_router", "router_layer", from=llama}
 meaning {"experts", "expert", "exps", from=llama}
 meaning {"shared_expert", "shared_experts", "shexp", from=llama}
@@ -53,25 +53,26 @@ meaning {"moe", "block_sparse_moe", "mlp", "feed_forward", "ffn", from=llama}
 -- norms of a block
 meaning {"input_layernorm", "attention_norm", "attn_norm", "norm1", "ln_1", "layernorm_before", "layer_norm1",
          "attn_ln", "self_attn_layer_norm", "sa_layer_norm", "pre_attn_norm", "attention_layernorm",
-         "pre_attention_layernorm", "ln1", "layernorm1", from=llama .. "; " .. timm}
+         "pre_attention_layernorm", from=llama .. "; " .. timm}
 meaning {"post_attention_layernorm", "ffn_norm", "norm2", "ln_2", "layernorm_after", "layer_norm2", "mlp_ln",
          "final_layer_norm", "attn_output_norm", "pre_mlp_norm", "pre_ff_layernorm", "ff_norm",
-         "feedforward_layernorm", "pre_mlp_layernorm", "mlp_norm", "ln2", "layernorm2", from=llama .. "; " .. timm}
+         "feedforward_layernorm", "pre_mlp_layernorm", "mlp_norm", "norm3", from=llama .. "; " .. timm}
 meaning {"pre_feedforward_layernorm", "ffn_norm", from=llama}
 meaning {"post_feedforward_layernorm", "post_ffw_norm", "post_mlp_layernorm", "post_moe_norm", from=llama}
-meaning {"cross_attn_ln", "encoder_attn_layer_norm", "norm_cross", from=openai .. "; " .. hf}
+meaning {"cross_attn_ln", "encoder_attn_layer_norm", "norm_cross", "norm2", from=openai .. "; " .. hf ..
+         "; norm2 of torch.nn.TransformerDecoderLayer"}
 meaning {"attention_output_layernorm", "sa_layer_norm", "attn_output_norm", "self_attn_layer_norm", from=llama}
-meaning {"output_layernorm", "output_layer_norm", "layer_output_norm", "final_layer_norm", from=llama}
+meaning {"output_layernorm", "output_layer_norm", "layer_output_norm", from=llama}
 
 -- norms, scales, convolutions
 meaning {"norm", "ln", "layernorm", "layer_norm", "bn", "batch_norm", "layrnorm", "ln_f", "ln_final", "output_norm",
-         "batchnorm", "rms_norm", "norm_f", "group_norm", "groupnorm", "batch_normalization", from=torch .. "; " .. hf}
-meaning {"norm", "model_norm", "ln_f", "final_layernorm", "final_layer_norm", "output_norm", "norm_f", "final_norm",
+         "rms_norm", "norm_f", "group_norm", "batch_normalization", from=torch .. "; " .. hf}
+meaning {"norm", "model_norm", "ln_f", "final_layer_norm", "output_norm", "norm_f", "final_norm",
          "ln_out", "ln_post", from=llama}
 meaning {"conv", "convolution", "conv2d", from=torch .. "; " .. tf}
 meaning {"conv_dw", "dwconv", "depthwise", "depthwise_conv", "dw", "depthwise_conv2d", from=timm}
 meaning {"conv_pw", "pointwise", "pw", "pwconv", from=timm}
-meaning {"gamma", "layer_scale", "ls", "layer_scale_parameter", "lambda", "gamma", from=timm .. "; " .. hf}
+meaning {"gamma", "layer_scale", "ls", "layer_scale_parameter", "lambda", from=timm .. "; " .. hf}
 meaning {"downsample", "shortcut", "skip_connection", "conv_shortcut", "skip", "nin_shortcut", from=torch .. "; " .. sd}
 meaning {"se", "squeeze_excitation", "squeeze_excite", from=timm}
 meaning {"conv_reduce", "fc1", "reduce", "squeeze", from=timm}

@@ -205,6 +205,8 @@ def main():
         truth = [] if given.selftest else real.pairs()
         if truth:
             run_plain(tap, folder, "real files", truth)
+        if scores:
+            scores.close()
         print(f"1..{tap.number}")
         return tap.failures > 0
 
