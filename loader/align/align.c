@@ -99,6 +99,7 @@ Alignment *align_finish(Draft *draft, Error *err)
     close_groups(alignment);
     close_optimizer(alignment);
     suggest_all(alignment);
+    auto_suggest(alignment);
     close_expect(alignment);
     close_summary(alignment);
     return alignment;

@@ -189,6 +189,61 @@ static size_t choose_bundles(const Asking *asking, const AutoResult *result, Bun
     return count;
 }
 
+/* ---- what has a target's name but for a wrapper, and another shape ---- */
+
+/* What the step of such a key says. */
+static const char wrapper_off[] = "wrapper taken off";
+
+/* The name behind the wrappers in front of it; the name itself when there are none. */
+static const char *skip_wrappers(const Lexicon *lexicon, const char *name)
+{
+    for (size_t i = 0; lexicon && i < lexicon->wrapper_count; i++) {
+        const size_t n = strlen(lexicon->wrappers[i]);
+        if (strncmp(name, lexicon->wrappers[i], n) != 0 || name[n] != '.' || !name[n + 1]) continue;
+        name += n + 1;
+        i = (size_t)-1;              /* from the first wrapper again */
+    }
+    return name;
+}
+
+/* The target that a key would have had, had its shape been right: it is offered, so that the report
+ * can say by what they differ. NULL = none. */
+static const char *find_offer(const Asking *asking, const DraftKey *key)
+{
+    const Alignment *alignment = asking->alignment;
+    const char *name = skip_wrappers(asking->rule->options.lexicon, key->name);
+    const uint32_t index = map_get(&alignment->names, name);
+    if (name == key->name || index == MAP_NONE || !is_candidate(key)) return NULL;
+    if (draft_find(asking->draft, name)) return NULL;
+    return match_same_shape(key->expr, alignment->bindings[index].target) ? NULL : name;
+}
+
+/* Keys that are left are renamed, as by strip, where that is all that they lack for being told with
+ * their target. Two of one name stay as they are. */
+static void offer_misfits(Asking *asking)
+{
+    NameMap offers;
+    map_init(&offers);
+    size_t n = draft_count(asking->draft), found = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *name = find_offer(asking, draft_at(asking->draft, i));
+        if (!name) continue;
+        map_set(&offers, name, map_get(&offers, name) == MAP_NONE ? 1 : 2);
+        found++;
+    }
+    Edit edit;
+    edit_begin(&edit, asking->draft, (Origin){"auto", 0}, wrapper_off);
+    for (size_t i = 0; i < n && found; i++) {
+        const DraftKey *key = draft_at(asking->draft, i);
+        const char *name = find_offer(asking, key);
+        if (name && map_get(&offers, name) == 1) edit_rename(&edit, key, name);
+        else edit_keep(&edit, key);
+    }
+    if (found) edit_finish(&edit);
+    else edit_abandon(&edit);
+    map_done(&offers);
+}
+
 static bool carry_out(Asking *asking, const AutoResult *result, Error *err)
 {
     Alignment *alignment = asking->alignment;
@@ -197,6 +252,7 @@ static bool carry_out(Asking *asking, const AutoResult *result, Error *err)
     bool *done = mem_alloc(n + 1);
     Paired paired = remember_matches(alignment);
     bool good = draft_bundles(asking->draft, (Origin){"auto", 0}, chosen, n, done, err);
+    if (good && !alignment->matches) offer_misfits(asking);
     restore_matches(alignment, paired);
     for (size_t i = 0; i < n && good; i++) {
         if (!done[i]) continue;
@@ -452,6 +508,22 @@ bool auto_all(Alignment *alignment, Error *err)
     }
     asking_done(&asking);
     return good;
+}
+
+/* A rule sees the names before auto{}: what it is suggested for must be stripped first. */
+void auto_suggest(Alignment *alignment)
+{
+    for (size_t i = 0; alignment->automatic && i < alignment->count; i++) {
+        Binding *binding = &alignment->bindings[i];
+        const Step *step = binding->step;
+        if (!binding->suggest || !step || !step->to || step->what != wrapper_off) continue;
+        Text line = {0};
+        text_add(&line, "strip ");
+        lua_quote(step->from, strlen(step->from) - strlen(step->to), &line);
+        text_addf(&line, " %s", binding->suggest);
+        binding->suggest = arena_strdup(alignment->arena, text_string(&line));
+        text_done(&line);
+    }
 }
 
 /* "likely layers.0.wq.weight; --accept likely takes it": what stands in the way of one target. */

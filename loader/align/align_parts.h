@@ -68,6 +68,8 @@ const Expr *align_own(const Alignment *alignment, const Tensor *target);
 bool key_is_ruled(const DraftKey *key);
 /* Carries out auto{…}: bundles become keys of the draft. False when it was interrupted. */
 bool auto_all(Alignment *alignment, Error *err);
+/* Makes suggestions right for keys that auto{…} has taken a wrapper off. After suggest_all. */
+void auto_suggest(Alignment *alignment);
 /* Targets in doubt that have no value become ambiguous; those that have one are no longer. */
 void auto_mark(Alignment *alignment);
 

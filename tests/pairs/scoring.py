@@ -18,13 +18,14 @@ class Score:
 
     def __init__(self):
         self.right = self.wrong = self.abstained = self.wanted = self.pairs = self.full = 0
-        self.ties = self.tied = 0
+        self.ties = self.tied = self.misturned = 0
         self.asks = set()
         self.mistakes = []
         self.confident = []          # (confidence, right?) of what was found
 
     def __iadd__(self, other):
-        for name in ("right", "wrong", "abstained", "wanted", "pairs", "full", "ties", "tied"):
+        for name in ("right", "wrong", "abstained", "wanted", "pairs", "full", "ties", "tied",
+                     "misturned"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.asks |= other.asks
         self.mistakes += other.mistakes
@@ -103,6 +104,7 @@ def judge(pair, report):
             if shape and len(shape) == 2 and shape[0] == shape[1] and entry["shape"] == shape:
                 right = has_turn(entry) == (name in turned)
                 what = f"{name} <- {entry['sources'][0]} {'is' if has_turn(entry) else 'is not'} transposed"
+                score.misturned += not right
         score.right += right
         score.wrong += not right
         if entry["how"] == "auto":
