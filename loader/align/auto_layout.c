@@ -132,6 +132,15 @@ static void count_pair(Auto *a, const TensorPair *pair)
     }
 }
 
+/* A parameter of its own that becomes the weight of a layer: `x @ proj` lies the other way round
+ * than Linear does, and what embeddings show says nothing of it. */
+static bool is_bare(const Auto *a, const TensorPair *pair)
+{
+    return a->options->assume == AUTO_LAYOUT_OPEN &&
+           a->side[0].role_of[pair->source] == ROLE_SELF &&
+           a->side[1].role_of[pair->target] != ROLE_SELF;
+}
+
 void auto_layout_decide(Auto *a, TensorPair *pairs, size_t count)
 {
     a->layouts = arena_alloc(a->arena, sizeof *a->layouts);
@@ -145,6 +154,7 @@ void auto_layout_decide(Auto *a, TensorPair *pairs, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].fitting.turn != TURN_OPEN) continue;
         Turn turn = auto_layout_follow(a, pairs[i].source);
+        if (turn == TURN_NONE && is_bare(a, &pairs[i])) continue;
         if (turn == TURN_NONE) pairs[i].fitting.turn = TURN_NONE;
         if (turn == TURN_T)
             pairs[i].fitting = fit_turned(find_order(&a->side[0].given->tensors[pairs[i].source],
