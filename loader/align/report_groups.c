@@ -30,7 +30,7 @@ static const char *show_params(Reporter *reporter, const Binding *const *params,
         names[i] = params[i]->name;
         classes[i] = "";
     }
-    Bundle *bundles;
+    NameLine *bundles;
     size_t lines = report_bundle(reporter, names, classes, n, &bundles);
     const char *shown = lines ? bundles[0].name : "";
     if (lines > 1) shown = arena_printf(reporter->arena, "%s, …", shown);

@@ -47,7 +47,7 @@ static const char *coarse_form(Reporter *reporter, const char *name)
  * them, else they fold into ls{1-2}. Apart are the parents' coarse forms: ls1.weight and
  * ls1.bias of one layer still share a line. */
 static size_t bundle_names(Reporter *reporter, const char *const *names, const char **classes,
-                           size_t n, Bundle **out)
+                           size_t n, NameLine **out)
 {
     size_t lines = report_bundle(reporter, names, classes, n, out);
     if (lines > FINE_LINES) return lines;
@@ -57,7 +57,7 @@ static size_t bundle_names(Reporter *reporter, const char *const *names, const c
         int parent = dot ? (int)(dot - form) : 0;
         fine[i] = arena_printf(reporter->arena, "%s>%.*s", classes[i], parent, form);
     }
-    Bundle *finer;
+    NameLine *finer;
     size_t fine_lines = report_bundle(reporter, names, fine, n, &finer);
     if (fine_lines > FINE_LINES) return lines;
     *out = finer;
@@ -86,7 +86,7 @@ static uint32_t *invert_nearest(const Reporter *reporter)
 
 /* The column of the comments, to the right of the names; `room` is for what stands between. Not
  * beyond COLUMN_MAX, where a comment would leave the screen; longer names push their own line. */
-static size_t comment_column(const Bundle *bundles, size_t n, size_t least, size_t room)
+static size_t comment_column(const NameLine *bundles, size_t n, size_t least, size_t room)
 {
     for (size_t i = 0; i < n; i++) {
         size_t wanted = 9 + show_width(bundles[i].name) + room;
@@ -148,7 +148,7 @@ static void list_missing(Reporter *reporter, MissingList *list)
 
 /* "nearest unused: blocks.{0-11}.gamma_1 [768]", when every member has one. `same_count`: the
  * sources fold into one line too, so that both sides are the same series. */
-static bool add_nearest(Reporter *reporter, const MissingList *list, const Bundle *bundle,
+static bool add_nearest(Reporter *reporter, const MissingList *list, const NameLine *bundle,
                         bool *same_count)
 {
     const char **names = arena_alloc(reporter->arena, bundle->count * sizeof *names);
@@ -159,7 +159,7 @@ static bool add_nearest(Reporter *reporter, const MissingList *list, const Bundl
         use = align_use(reporter->alignment, source);
         names[i] = use->tensor->name;
     }
-    Bundle *folded;
+    NameLine *folded;
     size_t lines = report_bundle(reporter, names, NULL, bundle->count, &folded);
     text_addf(&reporter->page.line, "nearest unused: %s%s", folded[0].name,
               lines > 1 ? ", …" : "");
@@ -183,7 +183,7 @@ static void wrap_behind(Reporter *reporter, size_t names)
 
 /* Count, names, shape, and what is known: the nearest, what the buffer is, or a reason. "same
  * shape and count" is said once in the section, by `said_count`. */
-static void add_missing_line(Reporter *reporter, const MissingList *list, const Bundle *bundle,
+static void add_missing_line(Reporter *reporter, const MissingList *list, const NameLine *bundle,
                              size_t column, bool *said_count)
 {
     const Binding *first = list->items[bundle->members[0]];
@@ -271,7 +271,7 @@ void report_missing(Reporter *reporter)
     MissingList list = {0};
     list_missing(reporter, &list);
     if (!list.total) return;
-    Bundle *bundles;
+    NameLine *bundles;
     size_t lines = bundle_names(reporter, list.names, list.classes, list.count, &bundles);
     bool said_count = false;
     page_section(&reporter->page, false);
@@ -495,7 +495,7 @@ void report_unused(Reporter *reporter)
     if (near)
         page_line(&reporter->page, LINE_GROUP, "%7zu  nearest to what is missing, see above", near);
     comment_unused(reporter, &list);
-    Bundle *bundles;
+    NameLine *bundles;
     size_t lines = bundle_names(reporter, list.names, list.comments, list.count, &bundles);
     size_t column = comment_column(bundles, lines, UNUSED_COLUMN, 2);
     for (size_t i = 0; i < lines; i++)

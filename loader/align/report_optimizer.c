@@ -16,7 +16,7 @@ static void add_fresh(Reporter *reporter, const OptimizerMove *move)
         names[count] = move->params[i].binding->name;
         reasons[count++] = move->params[i].fresh;
     }
-    Bundle *bundles;
+    NameLine *bundles;
     size_t lines = report_bundle(reporter, names, reasons, count, &bundles);
     for (size_t i = 0; i < lines; i++)
         page_line(&reporter->page, LINE_GROUP, "%7zu  %s   fresh: %s", bundles[i].count,

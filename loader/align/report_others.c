@@ -281,7 +281,7 @@ static void add_listing(Reporter *reporter, const char *title, const char *comme
         classes[count++] = class;
     }
     if (count) {
-        Bundle *bundles;
+        NameLine *bundles;
         size_t lines = report_bundle(reporter, names, classes, count, &bundles);
         page_section(&reporter->page, false);
         page_line(&reporter->page, LINE_HEAD, "  %s (%zu)%s", title, count, comment);

@@ -13,15 +13,15 @@ typedef struct Reporter {
 } Reporter;
 
 /* Names that are told in one line: alike in class and foldable. */
-typedef struct Bundle {
+typedef struct NameLine {
     const char *name;            /* folded, safe to print */
     const uint32_t *members;     /* [count], indexes into what was bundled, in order */
     size_t count;
-} Bundle;
+} NameLine;
 
 /* Folds n names; only those with equal class texts share a line. */
 size_t report_bundle(Reporter *reporter, const char *const *names, const char *const *classes,
-                     size_t n, Bundle **out);
+                     size_t n, NameLine **out);
 /* The name with control characters escaped. */
 const char *report_name(Reporter *reporter, const char *name);
 /* "200×2048", "?" when unknown. */

@@ -98,7 +98,7 @@ static void add_rows(Reporter *reporter, const ShapeRow *rows, const size_t *gro
         names[i] = row->binding->name;
         classes[i] = row_class(reporter, row);
     }
-    Bundle *bundles;
+    NameLine *bundles;
     size_t lines = report_bundle(reporter, names, classes, count, &bundles);
     const ShapeRow *before = NULL;
     for (size_t i = 0; i < lines; i++) {
@@ -137,7 +137,7 @@ static size_t column_shift(Reporter *reporter, const ShapeRow *rows, size_t n)
         names[i] = rows[i].binding->name;
         classes[i] = row_class(reporter, &rows[i]);
     }
-    Bundle *bundles;
+    NameLine *bundles;
     size_t lines = report_bundle(reporter, names, classes, n, &bundles), longest = 0;
     for (size_t i = 0; i < lines; i++) {
         size_t width = show_width(bundles[i].name) + 6;
@@ -278,7 +278,7 @@ static void add_refusals(Reporter *reporter, const Binding *const *list, const c
 {
     const char **names = arena_alloc(reporter->arena, (count + 1) * sizeof *names);
     for (size_t i = 0; i < count; i++) names[i] = list[i]->name;
-    Bundle *bundles;
+    NameLine *bundles;
     size_t lines = report_bundle(reporter, names, changes, count, &bundles);
     const char *suggested = NULL;
     for (size_t i = 0; i < lines; i++) {

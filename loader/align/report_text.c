@@ -43,7 +43,7 @@ const char *report_origin(Reporter *reporter, const Origin *origin)
 /* Class texts become numbers, since fold_names compares those. Escaping comes last: it must not
  * change what folds. */
 size_t report_bundle(Reporter *reporter, const char *const *names, const char *const *classes,
-                     size_t n, Bundle **out)
+                     size_t n, NameLine **out)
 {
     NameMap ids;
     uint32_t *numbers = mem_alloc((n + 1) * sizeof *numbers);
@@ -56,9 +56,9 @@ size_t report_bundle(Reporter *reporter, const char *const *names, const char *c
     }
     Folded *folded;
     size_t lines = fold_names(reporter->arena, names, classes ? numbers : NULL, n, &folded);
-    *out = arena_alloc(reporter->arena, (lines + 1) * sizeof(Bundle));
+    *out = arena_alloc(reporter->arena, (lines + 1) * sizeof(NameLine));
     for (size_t i = 0; i < lines; i++)
-        (*out)[i] = (Bundle){report_name(reporter, folded[i].text), folded[i].members,
+        (*out)[i] = (NameLine){report_name(reporter, folded[i].text), folded[i].members,
                              folded[i].count};
     map_done(&ids);
     free(numbers);
