@@ -329,7 +329,7 @@ static void list_shapes(Reporter *reporter, NameMap *shapes)
         const char *shape = report_shape(reporter, binding->dims, binding->rank);
         uint32_t missing = map_get(shapes, shape);
         if (missing == MAP_NONE) missing = 0;
-        map_set(shapes, shape, missing + report_is_missing(binding));
+        map_set(shapes, shape, missing + (report_is_missing(binding) || binding->doubt));
     }
 }
 
@@ -398,8 +398,10 @@ static const char *comment_on(Reporter *reporter, const SourceUse *use, const Te
     if (missing == MAP_NONE)
         return arena_printf(reporter->arena, "%s; no target has this shape", shape);
     if (missing)
-        return arena_printf(reporter->arena, "%s; so %s %u of the missing", shape,
-                            missing == 1 ? "is" : "are", missing);
+        return arena_printf(reporter->arena, "%s; so %s %u %s", shape,
+                            missing == 1 ? "is" : "are", missing,
+                            align_doubt_count(reporter->alignment) ? "of the open targets"
+                                                                   : "of the missing");
     return arena_printf(reporter->arena, "%s; all targets of this shape have a source", shape);
 }
 
