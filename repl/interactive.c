@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "repl/apply.h"
 #include "repl/complete.h"
 #include "repl/keys.h"
 #include "repl/preview.h"

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "repl/apply.h"
 #include "repl/editor.h"
 #include "repl/help.h"
 
