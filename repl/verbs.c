@@ -32,7 +32,7 @@
     X("filter", filter, "[STATE]", "shows one state: all problems loaded exact renamed cast " \
       "tied filled dropped kept unused missing dtype shape ambiguous")                        \
     X("prompt", prompt, "[TEXT]", "types a line, beginning with TEXT")                        \
-    X("auto", auto, "[likely]", "finds the alignment without rules: auto{} as a line")       \
+    X("align", align, "[likely]", "finds the alignment without rules: auto{} as a line")     \
     X("proposals", proposals, "", "tries what would settle the row, or else anything")        \
     X("try", try, "N", "applies the N-th of the proposals")                                   \
     X("undo", undo, "", "takes the last line back")                                           \
@@ -411,10 +411,10 @@ static bool run_redo(Ui *ui, const char *argument, Error *err)
 }
 
 /* As if the line had been typed; undo takes it back. */
-static bool run_auto(Ui *ui, const char *argument, Error *err)
+static bool run_align(Ui *ui, const char *argument, Error *err)
 {
     if (*argument && strcmp(argument, "likely") != 0)
-        return error_set(err, ERR_USAGE, "auto takes nothing, or likely");
+        return error_set(err, ERR_USAGE, "align takes nothing, or likely");
     return ui_apply_line(ui, *argument ? "auto{accept=\"likely\"}" : "auto{}", err);
 }
 

@@ -129,7 +129,7 @@ static void ops_that_are_wrong_name_themselves(void **state)
 static void unknown_names_are_answered_with_known_ones(void **state)
 {
     (void)state;
-    fails("a", "\nauto{}", "fix.lua:2: 'auto' is not known; help() lists what is", NULL);
+    fails("a", "\nzzyzx{}", "fix.lua:2: 'zzyzx' is not known; help() lists what is", NULL);
     fails("a", "stripp 'a'", "fix.lua:1: 'stripp' is not known; did you mean 'strip'?", NULL);
     fails("a", "\nhelp 'spit'", "fix.lua:2: help: 'spit' is not known; did you mean 'split'?",
           NULL);
