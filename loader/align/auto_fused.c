@@ -61,7 +61,9 @@ static bool decide(const Auto *a, Row *row)
         turned = find_axis(a, &other, true);
         if (turned && !straight) *row = other;
         if (turned && straight) {
-            Turn turn = auto_layout_follow(a, row->group->side ? row->whole : row->parts[0]);
+            bool splits = row->group->side;
+            Turn turn = auto_layout_follow(a, splits ? row->whole : row->parts[0],
+                                           splits ? row->parts[0] : row->whole);
             if (turn == TURN_OPEN) return false;
             if (turn == TURN_T) *row = other;
         }

@@ -101,20 +101,43 @@ static Fitting fit_alone(const AutoTensor *s, const AutoTensor *t)
     return (Fitting){.turn = TURN_NEVER};
 }
 
-Turn auto_layout_follow(const Auto *a, uint32_t source)
+static bool same_role_text(const Auto *a, uint32_t source, uint32_t target)
 {
+    NameParts s = words_parts(a->words, a->side[0].given->tensors[source].name);
+    NameParts t = words_parts(a->words, a->side[1].given->tensors[target].name);
+    return s.role_length == t.role_length &&
+           (!s.role_length || memcmp(s.role_text, t.role_text, s.role_length) == 0);
+}
+
+/* What tensors of other spellings show says that a kernel lies as a weight does only where both
+ * sides call it the same: embeddings, which nobody turns, show nothing of a kernel. */
+Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target)
+{
+    enum { SPELLED = 2 };            /* families of one spelling */
     const Layouts *layouts = a->layouts;
     uint64_t keys[FAMILIES];
     family_keys(a, source, keys);
+    const bool spelled_same = same_role_text(a, source, target);
     for (int level = 0; level < FAMILIES; level++) {
         const uint32_t *index = table_find(&layouts->families, keys[level]);
         if (!index) continue;
         Tally tally = layouts->list[*index];
         if (tally.turned && tally.straight) break;
+        if (!tally.turned && !spelled_same && level >= SPELLED) break;
         return tally.turned ? TURN_T : TURN_NONE;
     }
     if (a->options->assume == AUTO_LAYOUT_OPEN) return TURN_OPEN;
     return a->options->assume == AUTO_LAYOUT_TORCH ? TURN_NONE : TURN_T;
+}
+
+static void count_tensor(Auto *a, uint32_t source, bool turned)
+{
+    uint64_t keys[FAMILIES];
+    family_keys(a, source, keys);
+    for (int level = 0; level < FAMILIES; level++) {
+        Tally *tally = tally_of(a->layouts, keys[level]);
+        *(turned ? &tally->turned : &tally->straight) += 1;
+    }
 }
 
 static void count_pair(Auto *a, const TensorPair *pair)
@@ -124,11 +147,32 @@ static void count_pair(Auto *a, const TensorPair *pair)
     const AutoTensor *s = &a->side[0].given->tensors[pair->source];
     const AutoTensor *t = &a->side[1].given->tensors[pair->target];
     if ((!turned && turn != TURN_NONE) || !both_known(s, t) || s->rank < 2) return;
-    uint64_t keys[FAMILIES];
-    family_keys(a, pair->source, keys);
-    for (int level = 0; level < FAMILIES; level++) {
-        Tally *tally = tally_of(a->layouts, keys[level]);
-        *(turned ? &tally->turned : &tally->straight) += 1;
+    count_tensor(a, pair->source, turned);
+}
+
+/* Tensors of one name that differ in a size still tell by the other one which way they lie: a head
+ * of another number of classes, 1000×4096 for 10×4096. */
+static Turn near_turn(const AutoTensor *s, const AutoTensor *t)
+{
+    if (!both_known(s, t) || s->rank != 2 || t->rank != 2) return TURN_OPEN;
+    bool straight = s->dims[0] == t->dims[0] || s->dims[1] == t->dims[1];
+    bool turned = s->dims[0] == t->dims[1] || s->dims[1] == t->dims[0];
+    if (straight == turned) return TURN_OPEN;
+    return turned ? TURN_T : TURN_NONE;
+}
+
+static void count_near(Auto *a)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    Table paths = {.arena = a->arena};
+    for (uint32_t u = 0; u < x->unit_count; u++)
+        if (x->units[u].mate == NONE) table_add(&paths, x->units[u].path, u, NULL);
+    for (uint32_t v = 0; v < y->unit_count; v++) {
+        const Unit *unit = &y->units[v];
+        const uint32_t *u = unit->mate == NONE ? table_find(&paths, unit->path) : NULL;
+        if (!u) continue;
+        Turn turn = near_turn(main_tensor(x, &x->units[*u]), main_tensor(y, unit));
+        if (turn != TURN_OPEN) count_tensor(a, x->members[x->units[*u].first], turn == TURN_T);
     }
 }
 
@@ -151,9 +195,10 @@ void auto_layout_decide(Auto *a, TensorPair *pairs, size_t count)
         pairs[i].fitting = fit_alone(s, t);
         count_pair(a, &pairs[i]);
     }
+    count_near(a);
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].fitting.turn != TURN_OPEN) continue;
-        Turn turn = auto_layout_follow(a, pairs[i].source);
+        Turn turn = auto_layout_follow(a, pairs[i].source, pairs[i].target);
         if (turn == TURN_NONE && is_bare(a, &pairs[i])) continue;
         if (turn == TURN_NONE) pairs[i].fitting.turn = TURN_NONE;
         if (turn == TURN_T)

@@ -284,8 +284,9 @@ typedef struct Fitting {
 /* Decides for each pair of tensors. */
 void auto_layout_decide(Auto *a, struct TensorPair *pairs, size_t count);
 void auto_layout_done(Auto *a);
-/* After that: what a square tensor of the source follows. NONE, T or OPEN. */
-Turn auto_layout_follow(const Auto *a, uint32_t source);
+/* After that: what a square tensor of the source follows on its way to the target. NONE, T or
+ * OPEN. */
+Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target);
 
 /* ---- auto_result.c ---- */
 typedef struct TensorPair {
