@@ -107,7 +107,8 @@ static bool are_siblings(const Side *side, const Template *a, const Template *b,
 /* Its rank among templates of the class that differ in its last number, or in the one before. */
 static void rank_template(Side *side, Template *t, const uint32_t *list, size_t n)
 {
-    t->sibling = t->sibling_count = 0;
+    t->sibling = t->sibling_count = t->kin = 0;
+    for (size_t j = 0; j < n; j++) t->kin += side->templates[list[j]].coarse == t->coarse;
     for (unsigned slot = side->coarse[t->coarse].slot_count; slot-- && t->sibling_count < 2;) {
         if (!(t->literal >> slot & 1)) continue;
         t->sibling = t->sibling_count = 0;
