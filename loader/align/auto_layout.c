@@ -177,12 +177,15 @@ static void count_near(Auto *a)
 }
 
 /* A parameter of its own that becomes the weight of a layer: `x @ proj` lies the other way round
- * than Linear does, and what embeddings show says nothing of it. */
-static bool is_bare(const Auto *a, const TensorPair *pair)
+ * than Linear does, and what embeddings show says nothing of it. Where kernels are turned, names
+ * that count may be layers whose word for weight is not known: they follow those beside them. */
+static bool is_bare(const Auto *a, const TensorPair *pair, Turn others)
 {
-    return a->options->assume == AUTO_LAYOUT_OPEN &&
-           a->side[0].role_of[pair->source] == ROLE_SELF &&
-           a->side[1].role_of[pair->target] != ROLE_SELF;
+    const Side *side = &a->side[0];
+    const Unit *unit = &side->units[side->unit_of[pair->source]];
+    return a->options->assume == AUTO_LAYOUT_OPEN && side->role_of[pair->source] == ROLE_SELF &&
+           a->side[1].role_of[pair->target] != ROLE_SELF &&
+           (others == TURN_NONE || !side->coarse[unit->coarse].slot_count);
 }
 
 void auto_layout_decide(Auto *a, TensorPair *pairs, size_t count)
@@ -199,7 +202,7 @@ void auto_layout_decide(Auto *a, TensorPair *pairs, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].fitting.turn != TURN_OPEN) continue;
         Turn turn = auto_layout_follow(a, pairs[i].source, pairs[i].target);
-        if (turn == TURN_NONE && is_bare(a, &pairs[i])) continue;
+        if (is_bare(a, &pairs[i], turn)) continue;
         if (turn == TURN_NONE) pairs[i].fitting.turn = TURN_NONE;
         if (turn == TURN_T)
             pairs[i].fitting = fit_turned(find_order(&a->side[0].given->tensors[pairs[i].source],

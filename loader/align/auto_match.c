@@ -107,10 +107,12 @@ static bool are_siblings(const Side *side, const Template *a, const Template *b,
 /* Its rank among templates of the class that differ in its last number, or in the one before. */
 static void rank_template(Side *side, Template *t, const uint32_t *list, size_t n)
 {
-    t->sibling = t->sibling_count = 0;
+    t->sibling = t->sibling_count = t->kin = 0;
+    for (size_t j = 0; j < n; j++) t->kin += side->templates[list[j]].coarse == t->coarse;
     for (unsigned slot = side->coarse[t->coarse].slot_count; slot-- && t->sibling_count < 2;) {
         if (!(t->literal >> slot & 1)) continue;
         t->sibling = t->sibling_count = 0;
+        t->sibling_slot = (uint8_t)slot;
         for (size_t j = 0; j < n; j++) {
             const Template *other = &side->templates[list[j]];
             if (!are_siblings(side, t, other, slot)) continue;
@@ -140,6 +142,25 @@ double match_scores(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, 
     return best;
 }
 
+/* Whether a lone unit of a class stands among siblings of which one has no mate. taken [n] */
+static bool beside_hole(const Side *side, const Template *t, const uint32_t *list, size_t n,
+                        const bool *taken)
+{
+    for (size_t i = 0; i < n && t->sibling_count > 1; i++)
+        if (!taken[i] && are_siblings(side, t, &side->templates[list[i]], t->sibling_slot))
+            return true;
+    return false;
+}
+
+/* Blocks that are told by their place alone, features.9 in blocks.3.1: where one is missing, it may
+ * be each of them. Equal numbers hold them in place. */
+static bool may_slip(const Auto *a, const Template *s, const Template *t)
+{
+    if (s->count > 1 || t->count > 1 || s->sibling_count < 2 || t->sibling_count < 2) return false;
+    return literal_at(&a->side[0], s, s->sibling_slot) !=
+           literal_at(&a->side[1], t, t->sibling_slot);
+}
+
 static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
                         bool last)
 {
@@ -151,6 +172,10 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
     rank_siblings(target, t, columns);
     match_scores(a, s, rows, t, columns, scores);
     assign_best(scores, rows, columns, mate, margin);
+    bool *from = arena_alloc(a->arena, rows * sizeof *from);
+    bool *to = arena_alloc(a->arena, columns * sizeof *to);
+    for (size_t i = 0; i < rows; i++)
+        if (mate[i] != NONE) from[i] = to[mate[i]] = true;
     for (size_t j = 0; j < columns; j++) target->templates[t[j]].mate = NONE;
     for (size_t i = 0; i < rows; i++) {
         Template *x = &source->templates[s[i]];
@@ -158,6 +183,9 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
         if (mate[i] == NONE || margin[i] < (last ? LIKELY : TEACHES)) continue;
         Template *y = &target->templates[t[mate[i]]];
         if (members_unclear(a, x, y)) continue;
+        if (may_slip(a, x, y) && (beside_hole(source, x, s, rows, from) ||
+                                  beside_hole(target, y, t, columns, to)))
+            continue;
         x->mate = t[mate[i]];
         y->mate = s[i];
         x->margin = y->margin = (float)margin[i];

@@ -77,6 +77,8 @@ typedef struct Template {
     uint32_t position;       /* rank among the templates in the order of the file */
     uint32_t sibling, sibling_count;     /* rank among those of its class that differ from it in
                                             literal numbers alone */
+    uint8_t sibling_slot;    /* of that number, when it has siblings */
+    uint32_t kin;            /* those of its class that differ in numbers at all, and itself */
 } Template;
 
 /* Templates that lie side by side, or one upon the other, in a single one of the other side. */

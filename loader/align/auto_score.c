@@ -407,16 +407,24 @@ static double score_signature(const Auto *a, const Template *s, const Template *
     return roles * 0.5 + shapes * 0.5;
 }
 
-/* Siblings that differ in their numbers alone, norm1 and norm2, have an order of their own,
- * whatever that of the file is: mlp.0 and mlp.3 are fc1 and fc2. */
-static double score_rank(const Template *s, const Template *t)
+/* Whether the name of siblings goes on beyond them within its class, in another block. */
+static bool goes_on(const Template *t)
 {
+    return t->kin > t->sibling_count;
+}
+
+/* Siblings that differ in their numbers alone, norm1 and norm2, have an order of their own,
+ * whatever that of the file is: mlp.0 and mlp.3 are fc1 and fc2. But where one side has more, and
+ * its name goes on beyond the siblings, one of the others has a hole: ranks slip behind it. */
+static double score_rank(const Template *s, const Template *t, const Scale *scale)
+{
+    if (scale->order < 1 && s->kin != t->kin && goes_on(s) != goes_on(t)) return 0;
     return s->sibling_count > 1 && s->sibling_count == t->sibling_count && s->sibling == t->sibling;
 }
 
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     return 0.25 * scale->unique * score_signature(a, s, t) +
-           0.25 * scale->order * score_order(a, s, t) + 0.12 * score_rank(s, t) +
+           0.25 * scale->order * score_order(a, s, t) + 0.12 * score_rank(s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

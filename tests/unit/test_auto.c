@@ -331,6 +331,20 @@ static void only_squares_need_an_assumption(void **state)
     }
 }
 
+static void a_bare_parameter_follows_no_turned_kernels(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "e/layer_{0-3}/query/kernel 8,8\ne/layer_{0-3}/inner/kernel 8,32\n"
+              "text_projection 8,8\n",
+          "e.layer.{0-3}.query.weight 8,8\ne.layer.{0-3}.inner.weight 32,8\n"
+          "text_projection.weight 8,8\n");
+    align(&m);
+    assert_op(&m, "e.layer.2.query.weight", 0, OP_T);
+    assert_open(&m, "text_projection.weight");
+    finish(&m);
+}
+
 static void convolutions_turn_and_ones_go(void **state)
 {
     (void)state;
@@ -365,6 +379,39 @@ static void a_missing_block_leaves_the_others_in_place(void **state)
     assert_open(&m, "blk.1.attn_q.weight");
     assert_from(&m, "blk.2.mlp.fc1.weight", "layers.2.fc1.weight");
     assert_from(&m, "blk.4.attn_q.weight", "layers.4.q_proj.weight");
+    finish(&m);
+}
+
+static void add_block(Model *model, int side, const char *path, const char *const names[3],
+                      const int width[2])
+{
+    const char *shapes[] = {arena_printf(model->arena, "%d,%d,1,1", width[0] * 6, width[0]),
+                            arena_printf(model->arena, "%d,1,3,3", width[0] * 6),
+                            arena_printf(model->arena, "%d,%d,1,1", width[1], width[0] * 6)};
+    for (int i = 0; i < 3; i++)
+        add_line(model, side, arena_printf(model->arena, "%s.%s.weight", path, names[i]),
+                 shapes[i]);
+}
+
+/* Flat numbers against stages, and one of three equal blocks is not there: which one stays open. */
+static void a_hole_in_a_flat_sequence_slips_nobody(void **state)
+{
+    (void)state;
+    static const char *const flat[] = {"conv.0.0", "conv.1.0", "conv.2"};
+    static const char *const staged[] = {"conv_pw", "conv_dw", "conv_pwl"};
+    static const int width[] = {24, 32, 32, 32, 64, 64, 64, 64, 96};
+    static const int stage[] = {2, 2, 2, 3, 3, 3, 3, 4}, place[] = {0, 1, 2, 0, 1, 2, 3, 0};
+    Model m;
+    start(&m, "", "");
+    for (int i = 0; i < 8; i++) {
+        if (i != 4) add_block(&m, 0, arena_printf(m.arena, "features.%d", i + 4), flat, width + i);
+        add_block(&m, 1, arena_printf(m.arena, "blocks.%d.%d", stage[i], place[i]), staged,
+                  width + i);
+    }
+    align(&m);
+    for (int i = 0; i < 9; i++)
+        assert_open(&m, arena_printf(m.arena, "blocks.3.%d.%s.weight", 1 + i / 3, staged[i % 3]));
+    assert_from(&m, "blocks.4.0.conv_pwl.weight", "features.11.conv.2.weight");
     finish(&m);
 }
 
@@ -506,8 +553,10 @@ int main(void)
         cmocka_unit_test(squares_follow_their_family),
         cmocka_unit_test(squares_in_a_straight_family_stay),
         cmocka_unit_test(only_squares_need_an_assumption),
+        cmocka_unit_test(a_bare_parameter_follows_no_turned_kernels),
         cmocka_unit_test(convolutions_turn_and_ones_go),
         cmocka_unit_test(a_missing_block_leaves_the_others_in_place),
+        cmocka_unit_test(a_hole_in_a_flat_sequence_slips_nobody),
         cmocka_unit_test(a_tensor_of_another_shape_is_left_and_takes_nobodys_place),
         cmocka_unit_test(another_size_is_said_and_not_patched),
         cmocka_unit_test(an_anchor_is_evidence_and_no_candidate),
