@@ -121,7 +121,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) limits tests/cases/limits.sh
 	-@$(SUITE) real $(PYTHON) tests/real/run.py
 	-@$(SUITE) pairs $(PYTHON) tests/real/pairs.py
-	-@$(SUITE) auto $(PYTHON) tests/pairs/run.py
+	-@$(SUITE) auto $(PYTHON) tests/pairs/run.py $(if $(SAN),,--all)
 	-@$(SUITE) emit $(PYTHON) tests/pairs/emit.py
 	-@$(SUITE) tmux tests/screens/tmux.sh
 	-@if [ -z "$(SAN)" ]; then $(SUITE) valgrind tests/valgrind.sh; fi
