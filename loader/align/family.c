@@ -148,6 +148,17 @@ static bool same_word(const Words *a, size_t i, const Words *b, size_t j)
     return a->length[i] == b->length[j] && strncasecmp(a->at[i], b->at[j], a->length[i]) == 0;
 }
 
+bool family_is_shifted(const char *a, const char *b)
+{
+    FamilyName from = {0}, to = {0};
+    family_split(a, &from);
+    family_split(b, &to);
+    bool same = from.count && strcmp(text_string(&from.text), text_string(&to.text)) == 0;
+    family_done(&from);
+    family_done(&to);
+    return same;
+}
+
 /* Dice's coefficient over words, the last word of each counted twice. attn.q_proj.weight and
  * attention.q.weight share q and weight, the last of them twice: 2·3 / (4 + 3 + 2) = 0.67. At
  * most 32 words a side, so the nested loop is bounded. */

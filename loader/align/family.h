@@ -31,6 +31,9 @@ void family_rule(const char *family, const char *like, Text *out);
 /* One name (or part of one) as rule text spells it: quoted when it holds one of
  * { } * ; , & ~ # > " or white space or control characters. */
 void rule_quote(const char *name, size_t n, Text *out);
+/* Whether two names differ in numbers only: layers that are counted from another number, of which
+ * one is left over on either side. To give it the other's name would be wrong, and easy. */
+bool family_is_shifted(const char *a, const char *b);
 /* How alike two families sound, 0 … 1: words in common, the last one counting double. */
 double family_likeness(const char *a, const char *b);
 

@@ -207,23 +207,10 @@ static bool has_others(const Proposer *proposer, const char *prefix)
     return false;
 }
 
-/* Whether the two differ in numbers only: layers that are counted from another number, of which one
- * is left over on either side. To give it the other's name would be wrong, and easy. */
-static bool is_shifted(const Exchange *exchange)
-{
-    FamilyName from = {0}, to = {0};
-    family_split(exchange->from, &from);
-    family_split(exchange->to, &to);
-    bool same = from.count && strcmp(text_string(&from.text), text_string(&to.text)) == 0;
-    family_done(&from);
-    family_done(&to);
-    return same;
-}
-
 static void propose_exchange(Exchanges *exchanges, const Exchange *exchange)
 {
     Proposer *proposer = exchanges->proposer;
-    if (is_shifted(exchange)) {
+    if (family_is_shifted(exchange->from, exchange->to)) {
         propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
                 "%s is left over in the checkpoint and %s is missing: the two sides seem to count "
                 "from different numbers. Then what has loaded is in the wrong place as well: "
@@ -271,7 +258,7 @@ static void propose_union(Exchanges *exchanges, size_t shown)
     qsort(sorted, shown, sizeof *sorted, by_length);
     for (size_t i = 0; i < shown; i++) {
         bool again = i && strcmp(sorted[i].from, sorted[i - 1].from) == 0;
-        if (again || !*sorted[i].from || is_shifted(&sorted[i])) continue;
+        if (again || !*sorted[i].from || family_is_shifted(sorted[i].from, sorted[i].to)) continue;
         add_exchange(exchanges->proposer, &sorted[i], &rule);
         names += sorted[i].count;
     }

@@ -129,19 +129,6 @@ static bool breaks_others(const Suggester *suggester, const Vote *vote)
     return false;
 }
 
-/* Whether the two differ in numbers only: of layers that are counted from another number one is
- * left over on either side, and to give it the other's name would load it in the wrong place. */
-static bool differs_in_numbers(const Vote *vote)
-{
-    FamilyName from = {0}, to = {0};
-    family_split(vote->from, &from);
-    family_split(vote->to, &to);
-    bool same = from.count && strcmp(text_string(&from.text), text_string(&to.text)) == 0;
-    family_done(&from);
-    family_done(&to);
-    return same;
-}
-
 /* strip, prefix, or a rule that exchanges one for the other. */
 static const char *vote_rule(const Suggester *suggester, const Vote *vote)
 {
@@ -168,7 +155,7 @@ static const char *vote_rule(const Suggester *suggester, const Vote *vote)
 static void apply_vote(Ballot *ballot, const Vote *vote)
 {
     Suggester *suggester = ballot->suggester;
-    bool wrong = differs_in_numbers(vote) || breaks_others(suggester, vote);
+    bool wrong = family_is_shifted(vote->from, vote->to) || breaks_others(suggester, vote);
     const char *rule = wrong ? NULL : vote_rule(suggester, vote);
     for (size_t i = 0; i < suggester->spare_count; i++) {
         SpareKey *spare = &suggester->spares[i];

@@ -36,22 +36,33 @@ static void say_system(FailedLoad *load, const char *system)
     if (!load->system || strcmp(load->system, "torch") == 0) load->system = system;
 }
 
+/* A name, these words, and its two shapes: the checkpoint's first, or the model's. */
+static void read_shapes_after(FailedLoad *load, const char *text, size_t n, const char *words,
+                              bool model_first, const char *system)
+{
+    LoadScan scan = {load, text, text + n};
+    while (failed_load_seek(&scan, words)) {
+        const char *stop = scan.p - strlen(words);
+        size_t length = word_before(text, stop);
+        LoadSize size = {0};
+        if (model_first) {   /* a text that was cut off still names the tensor */
+            if (failed_load_shape(&scan, NEAR, &size.to, &size.to_rank))
+                failed_load_shape(&scan, NEAR, &size.from, &size.from_rank);
+        } else if (failed_load_shape(&scan, NEAR, &size.from, &size.from_rank)) {
+            failed_load_shape(&scan, NEAR, &size.to, &size.to_rank);
+        }
+        failed_load_add_size(load, &size, stop - length, length);
+        say_system(load, system);
+    }
+}
+
 /* ---- transformers ---- */
 
 /* - classifier.weight: found shape torch.Size([3, 8]) in the checkpoint and torch.Size([2, 8]) in
  * the model instantiated */
 static void read_found_shapes(FailedLoad *load, const char *text, size_t n)
 {
-    LoadScan scan = {load, text, text + n};
-    while (failed_load_seek(&scan, ": found shape ")) {
-        const char *stop = scan.p - 14;
-        size_t length = word_before(text, stop);
-        LoadSize size = {0};
-        if (failed_load_shape(&scan, NEAR, &size.from, &size.from_rank))
-            failed_load_shape(&scan, NEAR, &size.to, &size.to_rank);
-        failed_load_add_size(load, &size, stop - length, length);
-        say_system(load, "transformers");
-    }
+    read_shapes_after(load, text, n, ": found shape ", false, "transformers");
 }
 
 /* "… were not used when initializing R: ['a', 'b']", "… are newly initialized: ['c']". */
@@ -215,16 +226,7 @@ static void read_skipped(FailedLoad *load, const char *text, size_t n)
 /* K: invalid shape, dst torch.Size([B]) vs. src torch.Size([A]) */
 static void read_invalid_shapes(FailedLoad *load, const char *text, size_t n)
 {
-    LoadScan scan = {load, text, text + n};
-    while (failed_load_seek(&scan, ": invalid shape, dst ")) {
-        const char *stop = scan.p - 21;
-        size_t length = word_before(text, stop);
-        LoadSize size = {0};
-        if (failed_load_shape(&scan, NEAR, &size.to, &size.to_rank))
-            failed_load_shape(&scan, NEAR, &size.from, &size.from_rank);
-        failed_load_add_size(load, &size, stop - length, length);
-        say_system(load, "essmc2");
-    }
+    read_shapes_after(load, text, n, ": invalid shape, dst ", true, "essmc2");
 }
 
 /* | KEY | torch.Size([B]) | torch.Size([A]) |      below  "expected shape | loaded shape" */
