@@ -19,7 +19,7 @@ PYTHON  = python3
 Q       = $(if $(V),,@)
 # Every flavour (plain, sanitized, fuzzed) has an object folder of its own.
 O       = build
-FUZZ_SECONDS = 30
+FUZZ_SECONDS ?= 30
 
 # The first of several names that pkg-config knows: systems differ in how they call Lua.
 find    = $(shell for p in $(2); do pkg-config --exists $$p 2>/dev/null && pkg-config $(1) $$p && break; done)
