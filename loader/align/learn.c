@@ -97,7 +97,7 @@ bool offer(Learner *learner, const NameList *lists, size_t list_count, const cha
     Bundle bundle = {.sources = copies, .source_count = list_count,
                      .targets = arena_copy(arena, targets, target_count * sizeof *targets),
                      .target_count = target_count, .op_count = chain->count, .confidence = 1,
-                     .ops = arena_copy(arena, chain->ops, (chain->count + 1) * sizeof(Op))};
+                     .ops = arena_copy(arena, chain->ops, chain->count * sizeof(Op))};
     bool good;
     learner->checker.arena = arena_new();
     if (!check_bundle(&learner->checker, &bundle, &good, learner->err)) learner->failed = true;

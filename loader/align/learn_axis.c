@@ -243,7 +243,8 @@ static unsigned core_of(const int64_t *dims, unsigned rank, unsigned *axes)
 /* The sizes that a model's width does not change stand as numbers, the largest one as -1. */
 static bool describe_reshape(Arena *arena, const int64_t *to, unsigned rank, Chain *chain)
 {
-    int64_t *list = arena_copy(arena, to, (rank + 1) * sizeof *to);
+    int64_t *list = arena_alloc(arena, (rank + 1) * sizeof *list);
+    memcpy(list, to, rank * sizeof *to);
     unsigned largest = 0;
     for (unsigned k = 1; k < rank; k++)
         if (to[k] > to[largest]) largest = k;

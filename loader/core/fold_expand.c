@@ -9,7 +9,7 @@
 
 enum {
     DIGITS_MAX = 18,
-    EXPAND_MAX = 1 << 22         /* names that fold_expand is willing to make */
+    EXPAND_MAX = 1 << 18         /* names that fold_expand is willing to make */
 };
 
 /* Both ends within an int64_t; "3-" and "a-b" are words. */

@@ -319,7 +319,8 @@ static bool read_sizes(LoadScan *scan, const int64_t **dims, uint8_t *rank)
         p += n;
     }
     scan->p = p + 1;
-    *dims = arena_copy(scan->load->arena, sizes, (count + 1) * sizeof *sizes);
+    *dims = count ? arena_copy(scan->load->arena, sizes, count * sizeof *sizes)
+                  : arena_alloc(scan->load->arena, 1);
     *rank = (uint8_t)count;
     return true;
 }

@@ -12,7 +12,8 @@
 enum {
     NEAR = 200,                  /* bytes within which a shape follows its words */
     DIGITS_MAX = 5, BRACES_MAX = 8,  /* of a folded name that is believed */
-    EXPANDED_MAX = 4000000       /* names that folded ones stand for in one text */
+    EXPANDED_MAX = 8 << 20,      /* bytes of names that folded ones stand for in one text */
+    EXPANDED_VAIN = 1 << 20      /* what a folded name counts that stands for too many */
 };
 
 /* The line that p stands in, or its rest; *next is the beginning of the next one. */
@@ -117,9 +118,13 @@ static void add_folded(FailedLoad *load, LoadList list, const LoadSize *size, co
     }
     const char **names;
     Arena *arena = arena_new();
-    bool wide = is_wide(text_string(&text)) || load->expanded > EXPANDED_MAX;
+    const bool folded = memchr(name, '{', n) != NULL;
+    bool wide = is_wide(text_string(&text)) || (folded && load->expanded >= EXPANDED_MAX);
     size_t count = wide ? 0 : fold_expand(arena, text_string(&text), &names);
-    load->expanded += count;
+    if (folded && !wide) {
+        if (count > (EXPANDED_MAX - load->expanded) / (n + 1)) count = 0;
+        load->expanded += count ? count * (n + 1) : EXPANDED_VAIN;
+    }
     for (size_t i = 0; i < count; i++) {
         if (size) failed_load_add_size(load, size, names[i], strlen(names[i]));
         else failed_load_add(load, list, names[i], strlen(names[i]));
@@ -333,9 +338,10 @@ static bool read_ggml(LoadScan *scan, const char *from, const char *to, const in
         sizes[i] = sizes[count - 1 - i];
         sizes[count - 1 - i] = kept;
     }
-    *dims = arena_copy(scan->load->arena, sizes, (count + 1) * sizeof *sizes);
+    if (!count) return false;
+    *dims = arena_copy(scan->load->arena, sizes, count * sizeof *sizes);
     *rank = (uint8_t)count;
-    return count > 0;
+    return true;
 }
 
 /* llama.cpp: tensor 'K' has wrong shape; expected B, got A */

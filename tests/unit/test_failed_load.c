@@ -417,6 +417,44 @@ static Checkpoint *open_text(const char *text)
     return checkpoint;
 }
 
+/* As many sizes as a tensor may have: all of the list is read, and nothing behind it. */
+static void test_highest_rank(void **state)
+{
+    (void)state;
+    Text sizes = {0}, text = {0};
+    for (int i = 0; i < TENSOR_RANK_MAX; i++) text_add(&sizes, i ? ", 2" : "2");
+    text_addf(&text, "size mismatch for a: copying a param with shape torch.Size([%s]) from "
+                     "checkpoint, the shape in current model is torch.Size([3]).\n"
+                     "tensor 'b' has wrong shape; expected %s, got 3",
+              text_string(&sizes), text_string(&sizes));
+    FailedLoad *load = failed_load_read(text_string(&text), text.length);
+    assert_int_equal(load->size_count, 2);
+    assert_int_equal(load->sizes[0].from_rank, TENSOR_RANK_MAX);
+    assert_int_equal(load->sizes[1].to_rank, TENSOR_RANK_MAX);
+    assert_int_equal(load->sizes[1].to[TENSOR_RANK_MAX - 1], 2);
+    failed_load_free(load);
+    text_done(&sizes);
+    text_done(&text);
+}
+
+/* A few kilobytes of ranges are not believed to stand for millions of names. */
+static void test_ranges_that_multiply(void **state)
+{
+    (void)state;
+    Text text = {0};
+    for (int i = 0; i < 200; i++) {
+        text_addf(&text, "r%d.{0...999}.{0...99}.{a, b} | UNEXPECTED |\n", i);
+        text_addf(&text, "m%d.{0...9999} | MISSING |\n", i);
+    }
+    text_add(&text, "plain.weight | MISSING |\n");
+    FailedLoad *load = failed_load_read(text_string(&text), text.length);
+    assert_true(load->unexpected.count + load->missing.count > 10000);
+    assert_true(load->unexpected.count + load->missing.count < 1000000);
+    assert_string_equal(load->missing.names[load->missing.count - 1], "plain.weight");
+    failed_load_free(load);
+    text_done(&text);
+}
+
 static void test_schema(void **state)
 {
     (void)state;
@@ -539,6 +577,8 @@ int main(void)
         cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_huge_shapes),
+        cmocka_unit_test(test_highest_rank),
+        cmocka_unit_test(test_ranges_that_multiply),
         cmocka_unit_test(test_schema),
         cmocka_unit_test(test_target),
         cmocka_unit_test(test_other_source),
