@@ -530,8 +530,7 @@ static void print_tree(const Listing *listing, Arena *arena)
         printf("   %s  %s", dtype_name(first->dtype), text_string(&kind));
         if (folded[i].count > 1) printf("   ×%zu", folded[i].count);
         putchar('\n');
-        before = arena_strdup(arena, text_string(&shown));
-        text_done(&shown);
+        before = text_keep(&shown, arena);
     }
     text_done(&kind);
     map_done(&kinds);

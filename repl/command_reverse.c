@@ -80,9 +80,7 @@ static const char *show(Arena *arena, const char *name)
 {
     Text shown = {0};
     name_show(name, &shown);
-    const char *copy = arena_strdup(arena, text_string(&shown));
-    text_done(&shown);
-    return copy;
+    return text_keep(&shown, arena);
 }
 
 /* Remarks of one kind; those that say the same of the same rule may share a line. */

@@ -521,8 +521,7 @@ void auto_suggest(Alignment *alignment)
         text_add(&line, "strip ");
         lua_quote(step->from, strlen(step->from) - strlen(step->to), &line);
         text_addf(&line, " %s", binding->suggest);
-        binding->suggest = arena_strdup(alignment->arena, text_string(&line));
-        text_done(&line);
+        binding->suggest = text_keep(&line, alignment->arena);
     }
 }
 
@@ -548,9 +547,7 @@ static const char *doubt_line(const Alignment *alignment, const Doubt *doubt)
     text_add(&line, "]=");
     lua_quote(equals + 1, strlen(equals + 1), &line);
     text_add(&line, "}}");
-    const char *made = arena_strdup(alignment->arena, text_string(&line));
-    text_done(&line);
-    return made;
+    return text_keep(&line, alignment->arena);
 }
 
 /* A key of the same name that does not fit is no offer then: the doubt is about another one. What

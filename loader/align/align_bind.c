@@ -299,9 +299,7 @@ static const char *show_reshape(Binder *binder, const Tensor *target)
     for (unsigned i = 0; i < target->rank; i++)
         text_addf(&text, "%s%lld", i ? "," : "", (long long)target->dims[i]);
     text_addc(&text, ')');
-    const char *shown = arena_strdup(binder->arena, text_string(&text));
-    text_done(&text);
-    return shown;
+    return text_keep(&text, binder->arena);
 }
 
 /* The key gets the target's name, as by a rule, and its shape where the elements alone count. A

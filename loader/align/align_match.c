@@ -204,9 +204,7 @@ static const char *show_side(Matcher *matcher, const char *name, bool known, con
     Text text = {0};
     text_addf(&text, "'%s' ", show_name(matcher->draft, name));
     show_shape(known ? dims : NULL, rank, &text);
-    const char *shown = arena_strdup(matcher->alignment->arena, text_string(&text));
-    text_done(&text);
-    return shown;
+    return text_keep(&text, matcher->alignment->arena);
 }
 
 /* The pair that all=true does not forgive; `place` counts from 1. */

@@ -98,9 +98,7 @@ static const char *show_template(Auto *a, const Side *side, const Template *t)
     show_piece(side, t, parts.path, parts.path + parts.path_length, 0, &out);
     if (unit->count > 1) text_add(&out, ".*");
     else if (parts.role_length) text_add(&out, parts.path + parts.path_length);
-    const char *shown = arena_strdup(a->out, text_string(&out));
-    text_done(&out);
-    return shown;
+    return text_keep(&out, a->out);
 }
 
 /* What tells a template from the others of its list: its last segments, no more than it takes,

@@ -262,9 +262,7 @@ const char *show_name(Draft *draft, const char *name)
 {
     Text shown = {0};
     show_short(name, 300, &shown);
-    const char *copy = arena_strdup(draft->arena, text_string(&shown));
-    text_done(&shown);
-    return copy;
+    return text_keep(&shown, draft->arena);
 }
 
 /* Counts of first segments, in order of first appearance. */
@@ -310,8 +308,7 @@ const char *list_top_levels(Draft *draft)
     }
     if (levels.count > SHOWN) text_addf(&out, " and %zu more", levels.count - SHOWN);
     if (!levels.count) text_add(&out, "none");
-    const char *copy = arena_strdup(draft->arena, text_string(&out));
-    text_done(&out);
+    const char *copy = text_keep(&out, draft->arena);
     map_done(&levels.map);
     free(levels.names);
     free(levels.counts);

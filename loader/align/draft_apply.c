@@ -81,9 +81,7 @@ const char *show_part(Draft *draft, const Op *ops, size_t n, size_t part)
         op_show(&ops[i], &out);
         if (is_splitting(ops[i].kind)) text_addf(&out, "[%zu]", part);
     }
-    const char *shown = arena_strdup(draft->arena, text_string(&out));
-    text_done(&out);
-    return shown;
+    return text_keep(&out, draft->arena);
 }
 
 /* The ops as steps show them; `part` counts the results where an op split. With split(3) part 1

@@ -165,8 +165,7 @@ static bool make_bundle(Bundler *bundler, const Bundle *bundle, Error *err)
     const char *from = join_names(draft, parts.names, parts.count), *what = NULL;
     Text text = {0};
     bundle_show(bundle, &text);
-    what = arena_strdup(draft->arena, text_string(&text));
-    text_done(&text);
+    what = text_keep(&text, draft->arena);
     size_t place = (size_t)(parts.keys[0] - draft->keys);
     for (size_t i = 0; i < bundle->target_count; i++) {
         DraftKey key = {.name = bundle->targets[i], .expr = items[i]};

@@ -80,9 +80,7 @@ static const char *list_there(Draft *draft, const char *path)
     }
     if (count > ITEMS_LISTED) text_addf(&out, " and %zu more", count - ITEMS_LISTED);
     if (!count) text_add(&out, dict ? "nothing" : "no dict");
-    const char *list = arena_strdup(draft->arena, text_string(&out));
-    text_done(&out);
-    return list;
+    return text_keep(&out, draft->arena);
 }
 
 /* Of formats without objects (GGUF, safetensors, Keras, Flax): what the file says of itself, under
@@ -117,9 +115,7 @@ static const char *list_metadata(Draft *draft, const StateDict *dict)
     }
     if (dict_metadata_count(dict) > ITEMS_LISTED)
         text_addf(&out, " and %zu more", dict_metadata_count(dict) - ITEMS_LISTED);
-    const char *list = arena_strdup(draft->arena, text_string(&out));
-    text_done(&out);
-    return list;
+    return text_keep(&out, draft->arena);
 }
 
 bool draft_has_tree(const Draft *draft)
@@ -241,9 +237,7 @@ static const char *quote_names(Draft *draft, const char *const *names, size_t n)
         show_short(names[i], 60, &out);
         text_addc(&out, '"');
     }
-    const char *quoted = arena_strdup(draft->arena, text_string(&out));
-    text_done(&out);
-    return quoted;
+    return text_keep(&out, draft->arena);
 }
 
 /* None of the names is there: fine where the tensors lie right here already. Right here means:

@@ -30,9 +30,7 @@ const char *join_names(Draft *draft, const char *const *names, size_t n)
     for (size_t i = 0; i < n && (n <= SHOWN || i < 1); i++)
         text_addf(&out, "%s%s", i ? ", " : "", names[i]);
     if (n > SHOWN) text_addf(&out, ", … (%zu keys)", n);
-    const char *joined = arena_strdup(draft->arena, text_string(&out));
-    text_done(&out);
-    return joined;
+    return text_keep(&out, draft->arena);
 }
 
 void edit_begin(Edit *edit, Draft *draft, Origin origin, const char *what)

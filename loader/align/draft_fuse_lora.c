@@ -230,9 +230,7 @@ static const char *shape_text(Lora *lora, const Expr *e)
 {
     Text text = {0};
     show_shape(e->dims, e->rank, &text);
-    const char *shown = arena_strdup(lora->fuser.draft->arena, text_string(&text));
-    text_done(&text);
-    return shown;
+    return text_keep(&text, lora->fuser.draft->arena);
 }
 
 /* "lora: 'down' 4×16 and 'up' 32×8 …". Always NULL. */

@@ -13,9 +13,7 @@ static const char *show_pair(Draft *draft, const Resub *pair)
     text_add(&shown, "resub \"");
     show_short(pair->pattern, 200, &shown);
     text_addc(&shown, '"');
-    const char *copy = arena_strdup(draft->arena, text_string(&shown));
-    text_done(&shown);
-    return copy;
+    return text_keep(&shown, draft->arena);
 }
 
 /* One pair, compiled. */

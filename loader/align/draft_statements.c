@@ -20,9 +20,7 @@ static const char *show_call(Draft *draft, const char *name, const char *const *
         text_addc(&out, '"');
     }
     text_addf(&out, "%s%s", options, table ? "}" : "");
-    const char *shown = arena_strdup(draft->arena, text_string(&out));
-    text_done(&out);
-    return shown;
+    return text_keep(&out, draft->arena);
 }
 
 /* Every statement but unwrap begins like this. Texts must not be empty: an empty prefix would

@@ -132,9 +132,7 @@ static const char *show_values(const Gather *gather, const ItemList *list, size_
         show_short(text ? text : "-", 40, &out);
     }
     if (shown == SHOWN) text_add(&out, " …");
-    const char *text = arena_strdup(gather->run->scratch, text_string(&out));
-    text_done(&out);
-    return text;
+    return text_keep(&out, gather->run->scratch);
 }
 
 /* ---- the checks ---- */
@@ -162,9 +160,7 @@ static const char *common_text(const Gather *gather, const Item *item, size_t a,
         if (text) text_addf(&out, "%zu:%s", strlen(text), text);
         else text_addc(&out, '-');
     }
-    const char *copy = arena_strdup(gather->run->scratch, text_string(&out));
-    text_done(&out);
-    return copy;
+    return text_keep(&out, gather->run->scratch);
 }
 
 /* An item of `a` that has no partner in `b`; NULL when all have one. A set of the others'

@@ -22,9 +22,7 @@ static const char *spell_name(Arena *arena, const char *name)
     Text text = {0};
     Head head = name_head(name);
     side_write(&head, TAIL_NONE, NULL, &text);
-    const char *copy = arena_strdup(arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, arena);
 }
 
 /* A bundle whose lists are one key each: names alone. */

@@ -284,8 +284,7 @@ static size_t spell(Divider *divider, Variable *variable)
             text_addf(&text, "%s%" PRId64, range ? "-" : "|", variable->values[j - 1]);
         pieces += j - i == 2 ? 2 : 1;
     }
-    variable->choices = arena_strdup(divider->inducer->scratch, text_string(&text));
-    text_done(&text);
+    variable->choices = text_keep(&text, divider->inducer->scratch);
     free(foreign);
     return pieces;
 }

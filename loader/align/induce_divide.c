@@ -379,9 +379,7 @@ static const char *spell_target(const Divider *divider, size_t follow)
     if (!constant) text_addc(&text, '{');
     formula_write(formula, names, &text);
     if (!constant) text_addc(&text, '}');
-    const char *spelled = arena_strdup(arena, text_string(&text));
-    text_done(&text);
-    return spelled;
+    return text_keep(&text, arena);
 }
 
 static const char *spell_side(Divider *divider, size_t side)
@@ -397,9 +395,7 @@ static const char *spell_side(Divider *divider, size_t side)
             columns[divider->follows[i].column] = spell_target(divider, i);
     Text text = {0};
     side_write(head, form->tail, columns, &text);
-    const char *spelled = arena_strdup(divider->inducer->scratch, text_string(&text));
-    text_done(&text);
-    return spelled;
+    return text_keep(&text, divider->inducer->scratch);
 }
 
 /* Whether the rule would be names alone, which catch nothing else. */

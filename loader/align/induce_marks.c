@@ -69,8 +69,7 @@ static bool make_proposal(Marker *marker, MarkProposal *out, Error *err)
     for (size_t i = 0; i < marker->bundle_count; i++) out->loads += bundles[i].target_count;
     Text text = {0};
     induce_write(out->induction, NULL, NULL, &text);
-    out->text = arena_strdup(marker->arena, text_string(&text));
-    text_done(&text);
+    out->text = text_keep(&text, marker->arena);
     return true;
 }
 

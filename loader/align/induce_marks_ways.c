@@ -91,8 +91,7 @@ void note_problem(Marker *marker, uint32_t key, const char *target, const char *
     text_add(&text, " -> ");
     name_show(target, &text);
     text_addf(&text, ": %s", what);
-    marker->problem = arena_strdup(marker->arena, text_string(&text));
-    text_done(&text);
+    marker->problem = text_keep(&text, marker->arena);
 }
 
 Outcome way_try(Marker *marker, const Sketch *sketch, const Way *way, uint32_t key, size_t cut,

@@ -46,7 +46,5 @@ const char *made_text(Arena *arena, const Inducer *inducer, const Made *made)
     for (size_t i = 0; i < made->target_count; i++)
         text_addf(&text, "%s%s", i ? ", " : "", made->sides[made->list_count + i]);
     if (*inducer->ops[made->ops]) text_addf(&text, " |> %s", inducer->ops[made->ops]);
-    const char *copy = arena_strdup(arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, arena);
 }

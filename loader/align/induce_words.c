@@ -56,15 +56,21 @@ static bool is_plain(const char *text, size_t n)
     return letters;
 }
 
+/* Behind the quotes or braces that begin here; the end where they stay open. */
+static const char *skip_closed(const char *at)
+{
+    const char *end = at + strlen(at);
+    const char *behind = *at == '"' ? skip_quoted(at, end) : skip_braced(at, end);
+    return behind ? behind : end;
+}
+
 /* The words of a side, outside braces and quotes. `within`: parts of segments count. */
 static size_t list_words(const char *side, bool within, Word out[WORDS_LISTED])
 {
     size_t count = 0;
     for (const char *at = side; *at && count < WORDS_LISTED;) {
         if (*at == '"' || *at == '{') {
-            const char *end = at + strlen(at);
-            const char *behind = *at == '"' ? skip_quoted(at, end) : skip_braced(at, end);
-            at = behind ? behind : end;
+            at = skip_closed(at);
             continue;
         }
         size_t n = 0;
@@ -86,9 +92,7 @@ static const char *find_word(const char *side, const Word *word, bool within, si
     size_t count = 0;
     for (const char *at = side; *at && count < WORDS_LISTED;) {
         if (*at == '"' || *at == '{') {
-            const char *end = at + strlen(at);
-            const char *behind = *at == '"' ? skip_quoted(at, end) : skip_braced(at, end);
-            at = behind ? behind : end;
+            at = skip_closed(at);
             continue;
         }
         if (strncmp(at, word->text, word->length) == 0) {

@@ -164,8 +164,7 @@ static void explain_ambiguous(Learner *learner, size_t target)
     }
     if (count > SHOWN) text_addf(&text, " and %zu more", count - SHOWN);
     one->state = LEARN_AMBIGUOUS;
-    one->why = arena_strdup(learner->arena, text_string(&text));
-    text_done(&text);
+    one->why = text_keep(&text, learner->arena);
 }
 
 static bool same_source(const Bundle *a, const Bundle *b)

@@ -72,18 +72,14 @@ const char *propose_quoted(Proposer *proposer, const char *name, size_t n)
 {
     Text text = {0};
     rule_quote(name, n, &text);
-    const char *copy = arena_strdup(proposer->arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, proposer->arena);
 }
 
 const char *propose_lua(Proposer *proposer, const char *text, size_t n)
 {
     Text quoted = {0};
     lua_quote(text, n, &quoted);
-    const char *copy = arena_strdup(proposer->arena, text_string(&quoted));
-    text_done(&quoted);
-    return copy;
+    return text_keep(&quoted, proposer->arena);
 }
 
 bool loose_has(const Loose *loose, const char *name)

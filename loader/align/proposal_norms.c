@@ -68,9 +68,7 @@ static const char *list_parts(Proposer *proposer, const Fusion *fusion, const in
     Text text = {0};
     for (size_t i = 0; i < 3 && fusion->parts[i]; i++)
         text_addf(&text, "%s**.%s.%s", i ? ", " : "", fusion->parts[order[i]], capture);
-    const char *copy = arena_strdup(proposer->arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, proposer->arena);
 }
 
 static void propose_fusion(Proposer *proposer, const Fusion *fusion)

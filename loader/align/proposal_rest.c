@@ -265,9 +265,7 @@ static const char *group_pattern(Proposer *proposer, const Groups *groups, size_
         rule_quote(name, strlen(name), &text);
     }
     if (groups->whole[index]) text_add(&text, ".**");
-    const char *pattern = arena_strdup(proposer->arena, text_string(&text));
-    text_done(&text);
-    return pattern;
+    return text_keep(&text, proposer->arena);
 }
 
 /* Heads that only training uses: models in use are often built without them. */

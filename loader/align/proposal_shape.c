@@ -395,9 +395,7 @@ static const char *scope_of_kind(Proposer *proposer, const Kind *kind)
     Text text = {0};
     if (kind->mixed || kind->count < 2 || !strchr(kind->family, FAMILY_MARK)) return NULL;
     family_rule(kind->family, NULL, &text);
-    const char *scope = arena_strdup(proposer->arena, text_string(&text));
-    text_done(&text);
-    return scope;
+    return text_keep(&text, proposer->arena);
 }
 
 /* Once for all that one rule is for. */

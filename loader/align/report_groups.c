@@ -16,9 +16,7 @@ static const char *show_options(Reporter *reporter, const Value *options)
         json_value(writer, options->list.items[i].value);
         json_writer_free(writer);
     }
-    const char *shown = arena_strdup(reporter->arena, text_string(&text));
-    text_done(&text);
-    return shown;
+    return text_keep(&text, reporter->arena);
 }
 
 /* "fc.{bias,weight}", the first folded line of several. */

@@ -38,9 +38,7 @@ static const char *coarse_form(Reporter *reporter, const char *name)
         if (name[n]) text_addc(&text, name[n++]);
         name += n;
     }
-    const char *copy = arena_strdup(reporter->arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, reporter->arena);
 }
 
 /* Bundles names; where that gives few lines, ls1 and ls2 get one each, as people would list

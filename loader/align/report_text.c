@@ -19,18 +19,14 @@ const char *report_name(Reporter *reporter, const char *name)
 {
     Text text = {0};
     name_show(name, &text);
-    const char *copy = arena_strdup(reporter->arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, reporter->arena);
 }
 
 const char *report_shape(Reporter *reporter, const int64_t *dims, unsigned rank)
 {
     Text text = {0};
     show_shape(dims, rank, &text);
-    const char *copy = arena_strdup(reporter->arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, reporter->arena);
 }
 
 /* A file name may hold control characters as a key may. */

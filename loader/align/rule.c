@@ -152,9 +152,7 @@ static const char *make_text(Arena *arena, const Rule *rule, const char *const *
         text_add(&out, i ? ", " : " |> ");
         op_show(&rule->ops[i], &out);
     }
-    const char *text = arena_strdup(arena, text_string(&out));
-    text_done(&out);
-    return text;
+    return text_keep(&out, arena);
 }
 
 /* *out is written when all is well, and not before. The limit on sources keeps lists on the

@@ -98,9 +98,7 @@ static const char *list_axes(Arena *arena, const ShapeDiff *diff)
         left--;
         text_addf(&text, "%u%s", i, left > 1 ? ", " : left == 1 ? " and " : "");
     }
-    const char *copy = arena_strdup(arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, arena);
 }
 
 /* Questions where more than one mending would give the shape. */
@@ -133,7 +131,5 @@ const char *shape_diff_op(Arena *arena, const ShapeDiff *diff, const int64_t *to
         text_addf(&text, "%s%lld", i ? ", " : "",
                   order ? (long long)diff->order[i] : (long long)to[i]);
     text_addc(&text, ')');
-    const char *copy = arena_strdup(arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, arena);
 }

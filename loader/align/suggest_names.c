@@ -213,9 +213,7 @@ static const char *wrapper_rule(Arena *arena, unsigned kinds)
         if (kinds >> kind & 1)
             text_addf(&rule, "%s\"%s\"", rule.length ? ", " : "seg(", wrappers[kind]);
     text_addc(&rule, ')');
-    const char *copy = arena_strdup(arena, text_string(&rule));
-    text_done(&rule);
-    return copy;
+    return text_keep(&rule, arena);
 }
 
 /* Wrappers inside a name (not only before it) are taken off by seg(…) in one statement. */

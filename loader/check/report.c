@@ -93,9 +93,7 @@ static const char *format_what(CheckReport *report, const char *format, va_list 
 {
     Text what = {0};
     text_addv(&what, format, args);
-    const char *copy = arena_strdup(report->arena, text_string(&what));
-    text_done(&what);
-    return copy;
+    return text_keep(&what, report->arena);
 }
 
 void check_report_add(CheckReport *report, FindingLevel level, const char *kind, const char *head,
@@ -144,8 +142,7 @@ static const char *fold_list(CheckReport *report, const char *const *names, size
     size_t lines = fold_names(scratch, names, NULL, count, &folded);
     Text text = {0};
     for (size_t i = 0; i < lines; i++) text_addf(&text, "%s%s", i ? ", " : "", folded[i].text);
-    const char *copy = arena_strdup(report->arena, text_string(&text));
-    text_done(&text);
+    const char *copy = text_keep(&text, report->arena);
     arena_free(scratch);
     return copy;
 }
@@ -170,9 +167,7 @@ static const char *fill_remedy(CheckReport *report, const CheckFinding *finding)
         if (*at == CHECK_KEYS) text_add(&text, finding->tensor);
         else text_addc(&text, *at);
     }
-    const char *copy = arena_strdup(report->arena, text_string(&text));
-    text_done(&text);
-    return copy;
+    return text_keep(&text, report->arena);
 }
 
 static void keep(CheckReport *report, const CheckFinding *finding)

@@ -14,6 +14,13 @@ void text_done(Text *text)
     *text = (Text){0};
 }
 
+char *text_keep(Text *text, Arena *arena)
+{
+    char *copy = arena_strdup(arena, text_string(text));
+    text_done(text);
+    return copy;
+}
+
 /* For texts that are filled again and again: a row, a line, a name under way. */
 void text_clear(Text *text)
 {

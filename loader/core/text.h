@@ -20,6 +20,8 @@ typedef struct Text {
 } Text;
 
 void text_done(Text *text);                                   /* frees, leaves it empty */
+/* Moves it into the arena as a string, up to a NUL inside, and leaves it empty. */
+char *text_keep(Text *text, Arena *arena);
 void text_clear(Text *text);                                  /* empties, keeps the room */
 void text_add(Text *text, const char *string);
 void text_addn(Text *text, const void *bytes, size_t n);

@@ -63,9 +63,7 @@ static const char *write_sum(const Solver *solver, int64_t p, const char *a, int
     add_term(&text, p, a);
     add_term(&text, q, b);
     add_term(&text, rest, NULL);
-    const char *sum = arena_strdup(solver->arena, text_string(&text));
-    text_done(&text);
-    return sum;
+    return text_keep(&text, solver->arena);
 }
 
 /* Of one variable: with a factor of 1 first. */

@@ -46,8 +46,7 @@ const char *plan_relative(Arena *arena, const char *plan, const char *path)
         Text way = {0};
         add_way(&way, from, to);
         text_add(&way, base);
-        name = arena_strdup(arena, text_string(&way));
-        text_done(&way);
+        name = text_keep(&way, arena);
     } else {
         char *whole = realpath(path, NULL);
         if (whole) name = arena_strdup(arena, whole);

@@ -253,8 +253,7 @@ bool build_wrapper(Build *b)
 {
     Text what = {0};
     object_show(build_arg(b, 0), &what);
-    const char *class = arena_strdup(b->file->arena, text_string(&what));
-    text_done(&what);
+    const char *class = text_keep(&what, b->file->arena);
     b->tensor.dtype = build_dtype(build_arg(b, 1));
     if (!build_shape(b, build_arg(b, 2), build_arg(b, 3)) || !add_attributes(b, b->type_state))
         return false;

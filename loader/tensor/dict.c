@@ -178,8 +178,7 @@ void dict_add_metadata_object(StateDict *dict, const char *key, const Object *ob
     const char *value = object->bytes.text;
     if (object->kind != OBJ_STR) {
         object_plain(object, &text);
-        value = arena_strdup(dict->arena, text_string(&text));
-        text_done(&text);
+        value = text_keep(&text, dict->arena);
     }
     dict->metadata = mem_grow(dict->metadata, &dict->metadata_room, dict->metadata_count + 1,
                               sizeof *dict->metadata);
