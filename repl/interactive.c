@@ -65,7 +65,7 @@ static void press_in_prompt(Ui *ui, Press press)
     } else if (press.kind == PRESS_ENTER) {
         enter_line(ui);
     } else if (press.kind == PRESS_PAGE_UP || press.kind == PRESS_PAGE_DOWN) {
-        run_verb(ui, key_line(press));
+        run_verb(ui, key_line(press, NULL));
     } else if (press.kind == PRESS_TAB) {
         Text choices = {0};
         complete_line(ui, &ui->line, &choices);
@@ -105,31 +105,30 @@ static void press_in_question(Ui *ui, Press press)
     free(yes);
 }
 
-/* Any other key closes it; a digit applies what a page of proposals numbers. */
-static void press_out_of_pager(Ui *ui, const char *line)
+/* On a page of text any key closes that does not move; a digit applies what a page of proposals
+ * numbers. Other panels say that the key is the list's. It goes by verb lines and not by keys, so
+ * that a key bound otherwise does here what it does in the list. */
+static void press_in_panel(Ui *ui, Press press)
 {
-    ui_leave(ui);
-    if (has_prefix(line, "try ")) run_verb(ui, line);
-}
-
-/* In the pager the keys that move the list move the text; others close it. It goes by verb lines
- * and not by keys, so that a key bound otherwise does here what it does in the list. */
-static void press_in_pager(Ui *ui, Press press)
-{
-    const char *line = key_line(press);
-    long page = ui->view.page;
-    if (!line || is_cancel(press)) ui_leave(ui);
-    else if (strcmp(line, "up") == 0) view_scroll(&ui->view, -1);
-    else if (strcmp(line, "down") == 0) view_scroll(&ui->view, 1);
-    else if (strcmp(line, "up 3") == 0) view_scroll(&ui->view, -3);
-    else if (strcmp(line, "down 3") == 0) view_scroll(&ui->view, 3);
-    else if (strcmp(line, "page-up") == 0) view_scroll(&ui->view, -page);
-    else if (strcmp(line, "page-down") == 0 || strcmp(line, "fold") == 0)
-        view_scroll(&ui->view, page);
-    else if (strcmp(line, "top") == 0) ui->view.pager.top = 0;
-    else if (strcmp(line, "bottom") == 0) view_scroll(&ui->view, 1000000);
-    else if (strcmp(line, "redraw") == 0) run_verb(ui, line);
-    else press_out_of_pager(ui, line);
+    const Panel *panel = ui->view.panel;
+    const char *line = is_cancel(press) ? "close" : key_line(press, panel->ops->name);
+    const char *argument;
+    const Verb *verb = line ? verb_find(line, &argument) : NULL;
+    bool page = panel->ops == &page_ops;
+    if (press.kind == PRESS_CLICK) {
+        int top = ui->screen.rows - 1 - panel->height;
+        if (panel->ops->click && press.y >= top && press.y < ui->screen.rows - 1)
+            panel->ops->click(ui->view.panel, press.x - 2, press.y - top);
+    } else if (verb && (verb->where == VERB_MOVE || !strcmp(line, "redraw"))) {
+        run_verb(ui, line);
+    } else if (page) {
+        view_pop_panel(&ui->view);
+        if (line && has_prefix(line, "try ")) run_verb(ui, line);
+    } else if (verb && (verb->where == VERB_ANY || key_is_for(press, panel->ops->name))) {
+        run_verb(ui, line);
+    } else {
+        view_say(&ui->view, STYLE_PLAIN, "q closes %s", panel->ops->name);
+    }
 }
 
 /* A click goes there; on the row that is there already it opens or closes. So two clicks open a
@@ -151,7 +150,11 @@ static void press_in_list(Ui *ui, Press press)
 {
     view_clear_notice(&ui->view);
     text_clear(&ui->view.message);
-    const char *line = key_line(press);
+    if (ui->view.panel) {
+        press_in_panel(ui, press);
+        return;
+    }
+    const char *line = key_line(press, NULL);
     if (press.kind == PRESS_CLICK) click(ui, press);
     else if (line) run_verb(ui, line);
     else if (press.kind == PRESS_CTRL && press.code == 'C')
@@ -179,7 +182,6 @@ static void handle(Ui *ui, Press press)
         break;
     case UI_SEARCH: press_in_search(ui, press); break;
     case UI_ASK: press_in_question(ui, press); break;
-    case UI_PAGER: press_in_pager(ui, press); break;
     }
 }
 

@@ -9,59 +9,59 @@
  * one. Keys of other modes (Enter and Esc while a line is typed) are not here: they are no verbs,
  * and cannot be bound. Lines that end with a blank open the prompt to be gone on with. */
 static const KeyBinding bindings[] = {
-    {"Up", "up", "row above"},
-    {"k", "up", "row above"},
-    {"Down", "down", "row below"},
-    {"j", "down", "row below"},
-    {"PgUp", "page-up", "page above"},
-    {"Ctrl-B", "page-up", "page above"},
-    {"PgDn", "page-down", "page below"},
-    {"Ctrl-F", "page-down", "page below"},
-    {"Home", "top", "first row"},
-    {"g", "top", "first row"},
-    {"End", "bottom", "last row"},
-    {"G", "bottom", "last row"},
-    {"Left", "out", "close the module, or go to the one above"},
-    {"h", "out", "close the module, or go to the one above"},
-    {"Right", "in", "open the module, or go into it"},
-    {"l", "in", "open the module, or go into it"},
-    {"Tab", "side", "source or target: whose key and detail is shown"},
-    {"BackTab", "side", "source or target: whose key and detail is shown"},
-    {"Enter", "fold", "open or close the module"},
-    {"Space", "fold", "open or close the module"},
-    {"z", "fold-all", "close all modules"},
-    {"Z", "unfold-all", "open all modules; runs of equal blocks stay closed"},
-    {"/", "search", "search the keys of both sides; capitals make case count"},
-    {"n", "next-hit", "next hit"},
-    {"N", "previous-hit", "previous hit"},
-    {"]", "next-problem", "next problem"},
-    {"[", "previous-problem", "previous problem"},
-    {"f", "filter", "show only the next state there is: problems, shape, missing …"},
-    {"F", "filter all", "show everything again"},
-    {":", "prompt", "a line of rules (Lua), or a verb; shows what it would change"},
-    {"a", "align", "automatic alignment; A takes what is likely, too"},
-    {"A", "align likely", "automatic alignment; A takes what is likely, too"},
-    {"s", "proposals", "lines that would settle this row, tried; digits apply one"},
-    {"1", "try 1", "apply the first of them"},
-    {"2", "try 2", "the second"},
-    {"3", "try 3", "the third"},
-    {"4", "try 4", "the fourth"},
-    {"5", "try 5", "the fifth"},
-    {"6", "try 6", "the sixth"},
-    {"7", "try 7", "the seventh"},
-    {"8", "try 8", "the eighth"},
-    {"9", "try 9", "the ninth"},
-    {"u", "undo", "take the last line back"},
-    {"Ctrl-R", "redo", "put it there again"},
-    {"e", "edit", "the rules file in $EDITOR"},
-    {"w", "prompt write ", "write the aligned checkpoint"},
-    {"W", "prompt save ", "save the session's lines as rules"},
-    {"!", "notes", "notes of the rules, collisions, warnings of the files"},
-    {"WheelUp", "up 3", "three rows above"},
-    {"WheelDown", "down 3", "three rows below"},
-    {"Ctrl-L", "redraw", "draw the screen anew"},
-    {"?", "help", "this page"},
-    {"q", "quit", "quit; asks when lines are not saved"},
+    {"", "Up", "up", "row above"},
+    {"", "k", "up", "row above"},
+    {"", "Down", "down", "row below"},
+    {"", "j", "down", "row below"},
+    {"", "PgUp", "page-up", "page above"},
+    {"", "Ctrl-B", "page-up", "page above"},
+    {"", "PgDn", "page-down", "page below"},
+    {"", "Ctrl-F", "page-down", "page below"},
+    {"", "Home", "top", "first row"},
+    {"", "g", "top", "first row"},
+    {"", "End", "bottom", "last row"},
+    {"", "G", "bottom", "last row"},
+    {"", "Left", "out", "close the module, or go to the one above"},
+    {"", "h", "out", "close the module, or go to the one above"},
+    {"", "Right", "in", "open the module, or go into it"},
+    {"", "l", "in", "open the module, or go into it"},
+    {"", "Tab", "side", "source or target: whose key and detail is shown"},
+    {"", "BackTab", "side", "source or target: whose key and detail is shown"},
+    {"", "Enter", "fold", "open or close the module"},
+    {"", "Space", "fold", "open or close the module"},
+    {"", "z", "fold-all", "close all modules"},
+    {"", "Z", "unfold-all", "open all modules; runs of equal blocks stay closed"},
+    {"", "/", "search", "search the keys of both sides; capitals make case count"},
+    {"", "n", "next-hit", "next hit"},
+    {"", "N", "previous-hit", "previous hit"},
+    {"", "]", "next-problem", "next problem"},
+    {"", "[", "previous-problem", "previous problem"},
+    {"", "f", "filter", "show only the next state there is: problems, shape, missing …"},
+    {"", "F", "filter all", "show everything again"},
+    {"", ":", "prompt", "a line of rules (Lua), or a verb; shows what it would change"},
+    {"", "a", "align", "automatic alignment; A takes what is likely, too"},
+    {"", "A", "align likely", "automatic alignment; A takes what is likely, too"},
+    {"", "s", "proposals", "lines that would settle this row, tried; digits apply one"},
+    {"", "1", "try 1", "apply the first of them"},
+    {"", "2", "try 2", "the second"},
+    {"", "3", "try 3", "the third"},
+    {"", "4", "try 4", "the fourth"},
+    {"", "5", "try 5", "the fifth"},
+    {"", "6", "try 6", "the sixth"},
+    {"", "7", "try 7", "the seventh"},
+    {"", "8", "try 8", "the eighth"},
+    {"", "9", "try 9", "the ninth"},
+    {"", "u", "undo", "take the last line back"},
+    {"", "Ctrl-R", "redo", "put it there again"},
+    {"", "e", "edit", "the rules file in $EDITOR"},
+    {"", "w", "prompt write ", "write the aligned checkpoint"},
+    {"", "W", "prompt save ", "save the session's lines as rules"},
+    {"", "!", "notes", "notes of the rules, collisions, warnings of the files"},
+    {"", "WheelUp", "up 3", "three rows above"},
+    {"", "WheelDown", "down 3", "three rows below"},
+    {"", "Ctrl-L", "redraw", "draw the screen anew"},
+    {"", "?", "help", "this page"},
+    {"", "q", "quit", "quit; asks when lines are not saved"},
 };
 
 /* For help and for tests; a press is looked up by key_line. */
@@ -71,15 +71,31 @@ const KeyBinding *key_table(size_t *count)
     return bindings;
 }
 
-/* By the name of the press, so that the table can be read and a test can press what it says.
- * Linear: nobody types faster than forty comparisons. */
-const char *key_line(Press press)
+/* The binding for that panel, NULL for what is bound everywhere. By the name of the press, so that
+ * the table can be read and a test can press what it says. Linear: nobody types faster than a
+ * hundred comparisons. */
+static const KeyBinding *find_binding(Press press, const char *panel)
 {
     Text name = {0};
-    const char *line = NULL;
+    const KeyBinding *found = NULL;
     press_name(press, &name);
-    for (size_t i = 0; i < countof(bindings) && !line; i++)
-        if (strcmp(bindings[i].key, text_string(&name)) == 0) line = bindings[i].line;
+    for (size_t i = 0; i < countof(bindings) && !found; i++) {
+        const KeyBinding *key = &bindings[i];
+        bool here = panel ? strcmp(key->panel, panel) == 0 : !*key->panel;
+        if (here && strcmp(key->key, text_string(&name)) == 0) found = key;
+    }
     text_done(&name);
-    return line;
+    return found;
+}
+
+const char *key_line(Press press, const char *panel)
+{
+    const KeyBinding *key = panel ? find_binding(press, panel) : NULL;
+    if (!key) key = find_binding(press, NULL);
+    return key ? key->line : NULL;
+}
+
+bool key_is_for(Press press, const char *panel)
+{
+    return find_binding(press, panel) != NULL;
 }

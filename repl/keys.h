@@ -2,18 +2,23 @@
 #ifndef REPL_KEYS_H
 #define REPL_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "viewer/press.h"
 
 typedef struct KeyBinding {
+    const char *panel;           /* only while a panel of this name is on show; "": everywhere */
     const char *key;             /* as press_name spells it */
     const char *line;            /* a verb line */
     const char *help;
 } KeyBinding;
 
 const KeyBinding *key_table(size_t *count);
-/* The verb line of a press; NULL when it has none. */
-const char *key_line(Press press);
+/* The verb line of a press while a panel is on show (NULL: the list); NULL when it has none. What
+ * is bound for the panel wins over what is bound everywhere. */
+const char *key_line(Press press, const char *panel);
+/* Whether it is bound for that panel itself. */
+bool key_is_for(Press press, const char *panel);
 
 #endif

@@ -53,6 +53,7 @@ void ui_show(Ui *ui, Alignment *alignment)
         free(text);
     }
     set_title(ui);
+    panel_refresh(ui->view.panel);
 }
 
 /* On failure what was shown stays. A script that failed is no failure here: there is a ledger of
@@ -147,11 +148,10 @@ void ui_draw(Ui *ui)
     ui->terminal->ops->flush(ui->terminal->state, &ui->screen);
 }
 
-/* Whatever was typed, asked or shown is put away; marks of a preview with it. The one way out of
+/* Whatever was typed or asked is put away; marks of a preview with it. The one way out of
  * every mode, and the first step into each: no two of them are ever on. */
 void ui_leave(Ui *ui)
 {
-    if (ui->mode == UI_PAGER) view_close_pager(&ui->view);
     ui->mode = UI_LIST;
     ui->preview_due = false;
     changes_mark(ui->rows, NULL);

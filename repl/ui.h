@@ -10,11 +10,10 @@
 #include "viewer/view.h"
 
 typedef enum UiMode {
-    UI_LIST,                 /* keys are bound to verbs */
+    UI_LIST,                 /* keys are bound to verbs; a panel may be on show */
     UI_PROMPT,               /* a line is being typed */
     UI_SEARCH,               /* what is searched for is being typed */
-    UI_ASK,                  /* y carries out `yes` */
-    UI_PAGER                 /* a page of text covers the list */
+    UI_ASK                   /* y carries out `yes` */
 } UiMode;
 
 typedef struct Ui {

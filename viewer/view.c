@@ -62,8 +62,8 @@ void view_draw(View *view, Screen *screen)
     follow_cursor(view);
     pane_draw_title(view, screen);
     pane_draw_counts(view, screen);
-    if (view->pager.title) {
-        pane_draw_pager(view, &panes, screen);
+    if (view->panel) {
+        panel_draw(view->panel, screen, panes.list_y - 1, panes.bottom_y);
     } else {
         pane_draw_list(view, &panes, screen);
         pane_draw_detail(view, &panes, screen);
@@ -77,7 +77,7 @@ void view_done(View *view)
     text_done(&view->message);
     text_done(&view->notice);
     text_done(&view->tries);
-    free(view->pager.text);
+    panel_close_all(view->panel);
 }
 
 /* One at least, also on a screen too small to show any: a page must move the cursor. */
@@ -124,7 +124,7 @@ void view_set_rows(View *view, RowModel *rows)
 bool view_find(const View *view, const Screen *screen, int x, int y, size_t *visible, Side *side)
 {
     Panes panes = panes_of(screen);
-    if (view->pager.title || y < panes.list_y || y >= panes.list_y + panes.list_height)
+    if (view->panel || y < panes.list_y || y >= panes.list_y + panes.list_height)
         return false;
     *visible = view->top + (size_t)(y - panes.list_y);
     *side = x <= panes.middle_x ? SIDE_SOURCE : SIDE_TARGET;
@@ -158,20 +158,19 @@ void view_clear_notice(View *view)
     text_clear(&view->notice);
 }
 
-void view_open_pager(View *view, const char *title, const char *text)
+void view_push_panel(View *view, Panel *panel)
 {
-    free(view->pager.text);
-    view->pager = (Pager){.title = title, .text = mem_strdup(text)};
+    panel->below = view->panel;
+    view->panel = panel;
 }
 
-void view_scroll(View *view, long delta)
+void view_pop_panel(View *view)
 {
-    long to = (long)view->pager.top + delta;
-    view->pager.top = to > 0 ? (size_t)to : 0;   /* drawing cuts it at the end */
+    if (view->panel) view->panel = panel_close(view->panel);
 }
 
-void view_close_pager(View *view)
+void view_close_panels(View *view)
 {
-    free(view->pager.text);
-    view->pager = (Pager){0};
+    panel_close_all(view->panel);
+    view->panel = NULL;
 }

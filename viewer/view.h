@@ -14,6 +14,7 @@
 
 #include "viewer/cell.h"
 #include "viewer/line.h"
+#include "viewer/panel.h"
 #include "viewer/rows.h"
 #include "viewer/finder.h"
 
@@ -34,13 +35,6 @@ typedef struct ViewTitle {
     size_t notes;                    /* of the rules, and collisions */
 } ViewTitle;
 
-/* A page of lines over the list: help, notes. */
-typedef struct Pager {
-    const char *title;               /* NULL: no pager */
-    char *text;                      /* owned; lines end with '\n' */
-    size_t top;                      /* first line on show */
-} Pager;
-
 typedef struct View {
     RowModel *rows;                  /* borrowed */
     size_t cursor, top;              /* indexes into rows->visible */
@@ -58,7 +52,7 @@ typedef struct View {
     Text notice;
     const char *tries_for;           /* borrowed: the target key that `tries` is for; NULL */
     Text tries;                      /* what would settle it, numbered; "" while nothing is known */
-    Pager pager;
+    Panel *panel;                    /* owned: covers the list; NULL: nothing does */
     int page;                        /* rows of the list as drawn last */
 } View;
 
@@ -82,9 +76,10 @@ void view_say(View *view, Style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void view_notice(View *view, Style style, const char *title, const char *text);
 void view_clear_notice(View *view);
-void view_open_pager(View *view, const char *title, const char *text);   /* text is copied */
-/* Scrolls the pager; `delta` lines. */
-void view_scroll(View *view, long delta);
-void view_close_pager(View *view);
+/* Puts a panel upon what is on show; takes it over. */
+void view_push_panel(View *view, Panel *panel);
+/* Closes the topmost panel, or all. */
+void view_pop_panel(View *view);
+void view_close_panels(View *view);
 
 #endif

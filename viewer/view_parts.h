@@ -20,6 +20,5 @@ void pane_draw_counts(const View *view, Screen *screen);
 void pane_draw_list(const View *view, const Panes *panes, Screen *screen);
 void pane_draw_detail(const View *view, const Panes *panes, Screen *screen);
 void pane_draw_bottom(const View *view, const Panes *panes, Screen *screen);
-void pane_draw_pager(View *view, const Panes *panes, Screen *screen);
 
 #endif

@@ -150,7 +150,7 @@ static void test_tables(void **state)
         assert_non_null(verb);
         assert_true(!*argument || *verb->args);
         assert_true(press_parse(keys[i].key, &key));
-        assert_ptr_equal(key_line(key), keys[i].line);
+        assert_ptr_equal(key_line(key, *keys[i].panel ? keys[i].panel : NULL), keys[i].line);
     }
 }
 

@@ -1,0 +1,59 @@
+/* The table of verbs. A row is all that a verb needs: verbs.c looks them up by it, help, completion
+ * and the man page read it, and verbs_*.c define a function for each. */
+#ifndef REPL_VERB_LIST_H
+#define REPL_VERB_LIST_H
+
+#include "repl/verb.h"
+
+/* name, C name, where, arguments, what it does. Brackets in the arguments say that they may be left
+ * out; completion goes by them: "PATH" and "[FILE]" are files, "[STATE]" states, "KEY" keys. */
+#define VERBS(X)                                                                                  \
+    X("up", up, VERB_MOVE, "[N]", "moves up N rows")                                              \
+    X("down", down, VERB_MOVE, "[N]", "moves down N rows")                                        \
+    X("page-up", page_up, VERB_MOVE, "", "moves up a page")                                       \
+    X("page-down", page_down, VERB_MOVE, "", "moves down a page")                                 \
+    X("top", top, VERB_MOVE, "", "goes to the first row")                                         \
+    X("bottom", bottom, VERB_MOVE, "", "goes to the last row")                                    \
+    X("in", in, VERB_MOVE, "", "opens the module, or goes into it")                               \
+    X("out", out, VERB_MOVE, "", "closes the module, or goes to the one above")                   \
+    X("side", side, VERB_LIST, "[source|target]", "switches the side")                            \
+    X("fold", fold, VERB_MOVE, "", "opens or closes the module under the cursor")                 \
+    X("fold-all", fold_all, VERB_LIST, "", "closes all modules")                                  \
+    X("unfold-all", unfold_all, VERB_LIST, "", "opens all modules but the runs of equal blocks")  \
+    X("goto", goto, VERB_LIST, "KEY", "goes to a key of the target or the source")                \
+    X("search", search, VERB_LIST, "[TEXT]", "searches the keys of both sides")                   \
+    X("next-hit", next_hit, VERB_LIST, "", "goes to the next hit")                                \
+    X("previous-hit", previous_hit, VERB_LIST, "", "goes to the previous hit")                    \
+    X("next-problem", next_problem, VERB_LIST, "", "goes to the next tensor that is open")        \
+    X("previous-problem", previous_problem, VERB_LIST, "", "goes to the previous tensor that "    \
+      "is open")                                                                                  \
+    X("filter", filter, VERB_LIST, "[STATE]", "shows one state: all problems loaded exact "       \
+      "renamed cast tied filled dropped kept unused missing dtype shape ambiguous")               \
+    X("prompt", prompt, VERB_ANY, "[TEXT]", "types a line, beginning with TEXT")                  \
+    X("align", align, VERB_ANY, "[likely]", "finds the alignment without rules: auto{} as a "     \
+      "line")                                                                                     \
+    X("proposals", proposals, VERB_ANY, "", "tries what would settle the row, or else anything")  \
+    X("try", try, VERB_ANY, "N", "applies the N-th of the proposals")                             \
+    X("undo", undo, VERB_ANY, "", "takes the last line back")                                     \
+    X("redo", redo, VERB_ANY, "", "puts it there again")                                          \
+    X("reload", reload, VERB_ANY, "", "reads the rules files again and aligns")                   \
+    X("edit", edit, VERB_ANY, "[FILE]", "opens the rules file in the editor")                     \
+    X("write", write, VERB_ANY, "PATH", "writes the aligned checkpoint; its suffix says the "     \
+      "format")                                                                                   \
+    X("write!", force_write, VERB_ANY, "PATH", "the same, over an existing file")                 \
+    X("save", save, VERB_ANY, "PATH", "adds the session's lines to a rules file")                 \
+    X("notes", notes, VERB_ANY, "", "shows notes of the rules, collisions and warnings of the "   \
+      "files")                                                                                    \
+    X("lines", lines, VERB_ANY, "", "shows the lines of this session")                            \
+    X("help", help, VERB_ANY, "[WORD]", "shows keys, verbs and statements, or one of them")       \
+    X("close", close, VERB_ANY, "", "closes the panel that is on show")                           \
+    X("redraw", redraw, VERB_ANY, "", "draws the screen anew")                                    \
+    X("quit", quit, VERB_ANY, "", "quits; asks when lines are not saved")                         \
+    X("quit!", force_quit, VERB_ANY, "", "quits, whatever is not saved")
+
+#define VERB_DECLARATION(name, id, where, args, help) \
+    bool verb_##id(Ui *ui, const char *argument, Error *err);
+VERBS(VERB_DECLARATION)
+#undef VERB_DECLARATION
+
+#endif

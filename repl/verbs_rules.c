@@ -1,0 +1,154 @@
+/* Verbs that change the rules, and those that write. */
+#include "repl/verb_list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "repl/editor.h"
+
+bool verb_try(Ui *ui, const char *argument, Error *err)
+{
+    uint64_t number;
+    const char *line = parse_digits(argument, strlen(argument), &number)
+                           ? ui_choice(ui, (size_t)number) : NULL;
+    if (!line) return error_set(err, ERR_USAGE, "there is no such proposal; s lists them");
+    char *copy = mem_strdup(line);       /* applying it makes others */
+    bool ok = ui_apply_line(ui, copy, err);
+    free(copy);
+    return ok;
+}
+
+/* The line is kept for redo until another one is typed. It is copied for the message, since
+ * aligning anew may take long and the session is free to forget it. */
+bool verb_undo(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    size_t n = session_line_count(ui->session);
+    if (!n) return error_set(err, ERR_USAGE, "nothing to undo");
+    char *line = mem_strdup(session_line(ui->session, n - 1));
+    session_undo(ui->session);
+    bool ok = ui_align(ui, err);
+    if (ok) view_say(&ui->view, STYLE_PLAIN, "undone: %s", line);
+    free(line);
+    return ok;
+}
+
+/* The line runs again as it stands; where files changed meanwhile it may have another effect. */
+bool verb_redo(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    if (!session_redo(ui->session)) return error_set(err, ERR_USAGE, "nothing to redo");
+    if (!ui_align(ui, err)) return false;
+    view_say(&ui->view, STYLE_PLAIN, "redone: %s",
+             session_line(ui->session, session_line_count(ui->session) - 1));
+    return true;
+}
+
+/* As if the line had been typed; undo takes it back. */
+bool verb_align(Ui *ui, const char *argument, Error *err)
+{
+    if (*argument && strcmp(argument, "likely") != 0)
+        return error_set(err, ERR_USAGE, "align takes nothing, or likely");
+    return ui_apply_line(ui, *argument ? "auto{accept=\"likely\"}" : "auto{}", err);
+}
+
+/* Reads files whatever their time and size say: a file restored with its old date looks unchanged.
+ * The session's lines run after them, as ever. */
+bool verb_reload(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    if (!ui_align(ui, err)) return false;
+    if (!ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "rules read again");
+    return true;
+}
+
+/* The last rules file of the session; NULL when it has none. Code of -e is passed over: there is
+ * nothing to edit. Borrowed from the session. */
+static const char *last_rules_file(const Ui *ui)
+{
+    const char *const *files;
+    size_t n = session_rule_files(ui->session, &files);
+    while (n && strcmp(files[n - 1], "-e") == 0) n--;
+    return n ? files[n - 1] : NULL;
+}
+
+/* A file that came out of the editor changed is read again at once. The window may have changed its
+ * size meanwhile, hence the look at it. Another file may be named, and need not be there. */
+bool verb_edit(Ui *ui, const char *argument, Error *err)
+{
+    const char *file = *argument ? argument : last_rules_file(ui);
+    if (!file)
+        return error_set(err, ERR_USAGE, "there is no rules file; W saves this session's lines "
+                         "as one, -r names one on the command line");
+    if (!editor_run(ui->terminal, file, err)) return false;
+    ui_resize(ui);
+    return !session_rules_changed(ui->session) || verb_reload(ui, "", err);
+}
+
+/* A name to begin with, in the source's format where that is one that can be written. It is only
+ * a suggestion: the suffix that is typed decides. */
+static void suggest_output(const Ui *ui, Text *out)
+{
+    const char *format = checkpoint_format(session_source(ui->session));
+    text_add(out, strcmp(format, "safetensors") == 0 ? "aligned.safetensors" : "aligned.pth");
+}
+
+/* For write and save a name is suggested, to be taken or changed: for save the rules file that is
+ * in use, so that Enter adds the lines to it. Anything else is put into the line as it stands. */
+bool verb_prompt(Ui *ui, const char *argument, Error *err)
+{
+    (void)err;
+    Text text = {0};
+    text_add(&text, argument);
+    if (strcmp(argument, "write") == 0 || strcmp(argument, "save") == 0) text_addc(&text, ' ');
+    if (strcmp(argument, "write") == 0) suggest_output(ui, &text);
+    if (strcmp(argument, "save") == 0)
+        text_add(&text, ui->view.title.rules && strcmp(ui->view.title.rules, "-e") != 0
+                            ? ui->view.title.rules : "rules.lua");
+    ui_prompt(ui, text_string(&text));
+    text_done(&text);
+    return true;
+}
+
+/* An existing file is asked about, and then written by write!. That it exists is for the export to
+ * find out and not for a test before it: between the two anything could happen. */
+static bool write_to(Ui *ui, const char *path, bool force, Error *err)
+{
+    if (!*path) return error_set(err, ERR_USAGE, "write takes a path: write aligned.pth");
+    Error problem = {0};
+    if (ui_write(ui, path, force, &problem)) return true;
+    if (problem.code == ERR_EXISTS && !force) {
+        Text yes = {0}, question = {0};
+        text_addf(&yes, "write! %s", path);
+        text_addf(&question, "%s exists: replace it? y/n", path);
+        ui_ask(ui, text_string(&question), text_string(&yes));
+        text_done(&yes);
+        text_done(&question);
+        return true;
+    }
+    *err = problem;
+    return false;
+}
+
+bool verb_write(Ui *ui, const char *argument, Error *err)
+{
+    return write_to(ui, argument, false, err);
+}
+
+/* The verb behind a yes; nothing is asked a second time. */
+bool verb_force_write(Ui *ui, const char *argument, Error *err)
+{
+    return write_to(ui, argument, true, err);
+}
+
+/* The lines are part of the file afterwards: there is nothing left to undo. Aligning again shows
+ * that the file does what the lines did, and sets the title. */
+bool verb_save(Ui *ui, const char *argument, Error *err)
+{
+    size_t n = session_line_count(ui->session);
+    if (!*argument) return error_set(err, ERR_USAGE, "save takes a path: save rules.lua");
+    if (!n) return error_set(err, ERR_USAGE, "this session has no lines to save");
+    if (!session_save_lines(ui->session, argument, err) || !ui_align(ui, err)) return false;
+    view_say(&ui->view, STYLE_RENAMED, "saved %zu line%s to %s", n, n == 1 ? "" : "s", argument);
+    return true;
+}
