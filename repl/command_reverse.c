@@ -56,7 +56,7 @@ static void add_json(const Run *run, int status, Text *out)
     json_key(writer, "tensors");
     json_uint(writer, run->file->tensor_count);
     json_key(writer, "back");
-    json_uint(writer, run->file->tensor_count - run->inverse.losses);
+    json_uint(writer, plan_inverse_back(&run->inverse));
     put_remarks(run, "lost", true, writer);
     put_remarks(run, "rounded", false, writer);
     json_put_text(writer, "output", run->stopped ? NULL : run->outs[0]);
@@ -127,9 +127,8 @@ static void add_remarks(const Run *run, Page *page, bool lost, const char *head)
 static void add_text(const Run *run, Text *out)
 {
     Page page = {.arena = arena_new()};
-    size_t tensors = run->file->tensor_count;
-    page_line(&page, LINE_HEAD, "%zu of %zu tensors come back", tensors - run->inverse.losses,
-              tensors);
+    page_line(&page, LINE_HEAD, "%zu of %zu tensors come back", plan_inverse_back(&run->inverse),
+              run->file->tensor_count);
     add_remarks(run, &page, true, "Lost");
     add_remarks(run, &page, false, "Rounded");
     page_write(&page, run->invocation->set[OPT_VERBOSE], 2, out);

@@ -205,13 +205,19 @@ static bool is_option(const Value *value)
     return true;
 }
 
+bool groups_are_options(const Value *map)
+{
+    if (map->kind != VALUE_MAP) return false;
+    for (size_t i = 0; i < map->list.count; i++)
+        if (!is_option(map->list.items[i].value)) return false;
+    return true;
+}
+
 static bool read_group(Arena *arena, const Value *map, ParamGroup *group)
 {
     const Value *options = value_get(map, "options");
     group->params = read_names(arena, value_get(map, "params"), &group->count);
-    if (!group->params || !group->count || !options || options->kind != VALUE_MAP) return false;
-    for (size_t i = 0; i < options->list.count; i++)
-        if (!is_option(options->list.items[i].value)) return false;
+    if (!group->params || !group->count || !options || !groups_are_options(options)) return false;
     GroupRule *rule = arena_alloc(arena, sizeof *rule);
     rule->options = options;
     group->rule = rule;

@@ -28,6 +28,8 @@ typedef struct ParamGroups {
 
 /* An object: {"groups":[{"params":[…],"ids":[0,59],"options":{…}}],"frozen":[…]}. */
 void groups_json(const ParamGroups *groups, JsonWriter *writer);
+/* Whether a map has only what group(…) lets pass: numbers, texts, booleans, lists of numbers. */
+bool groups_are_options(const Value *map);
 /* Reads such an object, in the arena: of the bindings only the names are there. NULL: it is
  * none. */
 const ParamGroups *groups_read(Arena *arena, const Value *map);

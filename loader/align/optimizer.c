@@ -52,12 +52,7 @@ static const Expr *take_moment(const Way *way, const SourceParam *param, const O
 {
     Arena *arena = way->mover->arena;
     Tensor *tensor = arena_copy(arena, value->tensor, sizeof *tensor);
-    Text name = {0};
-    text_addf(&name, "%s.state", way->mover->rule->from);
-    path_add_key(&name, param->id);
-    text_addf(&name, ".%s", way->key);
-    tensor->name = arena_strndup(arena, text_string(&name), name.length);
-    text_done(&name);
+    tensor->name = optimizer_state_path(arena, way->mover->rule->from, param->id, way->key);
     return expr_source(arena, tensor);
 }
 
@@ -233,6 +228,7 @@ static bool move_param(Mover *mover, OptimizerParam *param, Error *err)
     bool fine = true;
     if (!param->fresh) {
         const Object *state = leaves.params[0]->state;
+        param->id = leaves.params[0]->id;
         OptimizerValue *values =
             arena_alloc(mover->arena, (state->list.count / 2 + 1) * sizeof *values);
         for (size_t i = 0; fine && !param->fresh && i + 1 < state->list.count; i += 2)

@@ -26,6 +26,8 @@ typedef struct OptimizerParam {
     const OptimizerValue *values;    /* [count] */
     size_t count;
     uint32_t group;
+    const Object *id;            /* the source's, of the first parameter that it is made of: members
+                                    that are no moments are that one's; valid with state */
     const char *fresh;           /* why it has no state; NULL: it has */
 } OptimizerParam;
 
@@ -41,7 +43,13 @@ typedef struct OptimizerMove {
     OptimizerParam *params;      /* [count] */
     size_t count, carried;       /* carried: with state */
     bool named;                  /* the source numbers parameters by name: so does the output */
+    bool left_out;               /* nothing takes its place; only `node` is valid */
 } OptimizerMove;
+
+/* What plans and errors call the state of a parameter, or with `key` a member of it: its path in
+ * the source, "optimizer.state[0].exp_avg". In the arena. */
+const char *optimizer_state_path(Arena *arena, const char *from, const Object *id,
+                                 const char *key);
 
 /* ---- the inside: optimizer_source.c reads, optimizer.c moves ---- */
 

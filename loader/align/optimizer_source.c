@@ -98,6 +98,19 @@ static size_t list_params(const Alignment *alignment, const Tensor ***out)
 
 /* ---- groups ---- */
 
+const char *optimizer_state_path(Arena *arena, const char *from, const Object *id,
+                                 const char *key)
+{
+    Text path = {0};
+    text_addf(&path, "%s%sstate", from, *from ? "." : "");
+    path_add_key(&path, id);
+    if (key) {
+        Object text = {.kind = OBJ_STR, .bytes = {.text = key, .n = strlen(key)}};
+        path_add_key(&path, &text);
+    }
+    return text_keep(&path, arena);
+}
+
 static bool refuse(const OptimizerRule *rule, Error *err, const char *what)
 {
     return error_set(err, ERR_RULE, "optimizer: %s in '%s'", what, rule->from);

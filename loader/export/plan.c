@@ -285,9 +285,8 @@ bool plan_add_whole(Plan *plan, Error *err)
 {
     const Container *container =
         plan->source ? checkpoint_find_container(plan->source, plan->container) : NULL;
-    const OptimizerMove *optimizer = plan->alignment ? align_optimizer(plan->alignment) : NULL;
-    plan->whole = whole_new(plan->arena, plan->source, container, is_unchanged(plan), optimizer,
-                            err);
+    plan->whole = whole_new(plan->arena, plan->source, container, is_unchanged(plan),
+                            plan->optimizer, err);
     return plan->whole &&
            meta_add(plan->arena, plan->later, (Whole *)plan->whole, err);
 }
@@ -323,6 +322,7 @@ static void take_sides(Plan *plan, Alignment *alignment)
 {
     plan->alignment = align_ref(alignment);
     plan->later = align_later(alignment);
+    plan->optimizer = align_optimizer(alignment);
     if (align_source(alignment)) plan->source = checkpoint_ref(align_source(alignment));
     if (align_source_dict(alignment)) plan->source_dict = dict_ref(align_source_dict(alignment));
     if (align_target(alignment)) plan->target_dict = dict_ref(align_target(alignment));
@@ -360,6 +360,7 @@ void plan_free(Plan *plan)
     checkpoint_unref(plan->source);
     dict_unref(plan->source_dict);
     dict_unref(plan->target_dict);
+    dict_unref(plan->moments);
     checkpoint_unref(plan->target);
     free(plan);
 }

@@ -36,6 +36,9 @@ typedef struct Plan {
     const Object *torch_metadata;    /* `_metadata` for .pth; NULL: none */
     bool carried;                /* that it is the source's, under the names of the output */
     bool compact;                /* PlanOptions.compact */
+    const OptimizerMove *optimizer;  /* what becomes of an optimizer's state; NULL: nothing */
+    StateDict *moments;          /* what the expressions of a move that was read from a file are of;
+                                    a reference; NULL = none */
     const Whole *whole;          /* the rest of the source; NULL without PlanOptions.whole */
 } Plan;
 

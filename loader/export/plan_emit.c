@@ -300,6 +300,11 @@ static void put_start(const Emitter *emitter, Text *out)
     text_add(out, "    \"\"\"The target's state dict, of the source's");
     if (emitter->target) text_add(out, " and of the target's own");
     text_addf(out, ": %zu tensors.\"\"\"\n", emitter->file->entry_count);
+    if (emitter->file->tail.whole && emitter->file->optimizer)
+        text_add(out, "    # The optimizer's state, which the plan moves along, is not converted "
+                      "here:\n    # tenon apply does it\n");
+    else if (emitter->file->tail.whole)
+        text_add(out, "    # What stands beside the weights in the source's file stays there\n");
     if (emitter->random)
         text_add(out, "    # PyTorch's random numbers are not those that tenon fills in\n"
                       "    random = torch.Generator().manual_seed(0)\n");

@@ -234,6 +234,9 @@ static bool read_output(const Parser *parser, const Value *map)
         !read_metas(parser, get_kind(map, "meta", VALUE_MAP)))
         return false;
     const Value *groups = get_kind(map, "groups", VALUE_MAP);
+    parser->file->optimizer = get_kind(map, "optimizer_state", VALUE_MAP);
+    if (parser->file->optimizer && !get_text(parser->file->optimizer, "path"))
+        return refuse(parser, "its \"optimizer_state\" has no \"path\"");
     tail->groups = groups ? groups_read(parser->file->arena, groups) : NULL;
     return !groups || tail->groups || refuse(parser, "its \"groups\" are no parameter groups");
 }

@@ -41,6 +41,7 @@ typedef struct PlanFile {
     PlanFileTensor *tensors;     /* [tensor_count], all of the source; names are unique */
     size_t tensor_count;
     PlanTail tail;               /* sources and what the output is */
+    const Value *optimizer;      /* "optimizer_state", a map with the text "path"; NULL = none */
     const char *source_format;   /* "source": as the report says it, "torch-zip"; NULL = none */
 } PlanFile;
 

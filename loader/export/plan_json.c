@@ -6,6 +6,7 @@
 
 #include "loader/export/atomic.h"
 #include "loader/export/metadata.h"
+#include "loader/export/plan_optimizer.h"
 #include "loader/format/graph.h"
 #include "loader/format/format.h"
 
@@ -146,6 +147,9 @@ void plan_put_tail(const PlanTail *tail, JsonWriter *writer)
     json_key(writer, "groups");
     if (tail->groups) groups_json(tail->groups, writer);
     else json_null(writer);
+    json_key(writer, "optimizer_state");
+    if (tail->optimizer) plan_put_optimizer(tail->optimizer, writer);
+    else json_null(writer);
     json_end(writer);
     json_end(writer);
 }
@@ -275,9 +279,7 @@ bool plan_save(const Plan *plan, const char *path, const PlanSave *save, Error *
                                           .metadata = plan->metadata,
                                           .metadata_count = plan->metadata_count,
                                           .torch_metadata = plan->torch_metadata}};
-    if (plan->whole && align_optimizer(plan->alignment))
-        return error_set(err, ERR_UNSUPPORTED, "%s: a plan cannot say what becomes of an "
-                         "optimizer's state; leave out optimizer{…}, or --plan", path);
+    if (plan->whole) saver.tail.optimizer = plan->optimizer;
     find_metas(plan, &saver.tail);
     saver.tail.groups = align_groups(plan->alignment);
     if (!find_sources(plan, path, save, &saver.tail, err)) return false;

@@ -4,7 +4,7 @@
  *   {…, "entries":[{…, "expr":["src","a"], "alias":"b"}], …,
  *    "plan":{"sources":[{"path","size","header_sha256","side","container"}],
  *            "output":{"format","shards","whole","metadata":{"safetensors","torch"},
- *                      "under","compact","meta","groups"}}}
+ *                      "under","compact","meta","groups","optimizer_state"}}}
  *
  * "alias" is the entry whose storage this one shares (ties), which stands earlier. "side" is
  * "target" for the file that kept values are read from; paths that are relative count from the
@@ -13,7 +13,8 @@
  * "source" where it is the source's under the new names, null where there is none, else its nodes
  * (metadata.h). "meta" is what meta statements put beside the tensors, null where there is nothing:
  * {KEY: the path of what is kept from the source, or the nodes of {KEY: value}}; "groups" what
- * OUT.groups.json holds (groups.h), null where nothing is frozen or grouped. */
+ * OUT.groups.json holds (groups.h), null where nothing is frozen or grouped; "optimizer_state" what
+ * becomes of an optimizer's state (plan_optimizer.h), null where it stays as it is. */
 #ifndef LOADER_EXPORT_PLAN_JSON_H
 #define LOADER_EXPORT_PLAN_JSON_H
 
@@ -52,6 +53,8 @@ typedef struct PlanTail {
     const PlanMeta *metas;       /* [meta_count] */
     size_t meta_count;
     const ParamGroups *groups;   /* NULL: none */
+    const OptimizerMove *optimizer;  /* what becomes of an optimizer's state, with `whole`; NULL:
+                                    nothing, or the plan was read from a file */
 } PlanTail;
 
 void plan_put_tail(const PlanTail *tail, JsonWriter *writer);

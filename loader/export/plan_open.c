@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loader/export/pickle_writer.h"
+#include "loader/export/plan_optimizer.h"
 #include "loader/format/format.h"
 #include "loader/format/graph.h"
 
@@ -171,6 +172,12 @@ static void take_output(Plan *plan, const PlanFile *file)
     if (tail->carried) plan_carry_metadata(plan);
 }
 
+static bool take_optimizer(Plan *plan, const PlanFile *file, Error *err)
+{
+    if (!file->optimizer || !file->tail.whole) return true;
+    return plan_read_optimizer(plan, file->optimizer, err) || error_prefix(err, "%s", file->path);
+}
+
 /* References of its own, as plan_free gives them back. */
 static bool take_sides(Plan *plan, const PlanFile *file, Checkpoint *source, Checkpoint *target,
                        Error *err)
@@ -199,7 +206,8 @@ Plan *plan_open_over(const PlanFile *file, Checkpoint *source, Checkpoint *targe
     if (take_sides(plan, file, source, target, err) && take_metas(plan, file, err) &&
         add_entries(plan, file, err)) {
         take_output(plan, file);
-        if (!file->tail.whole || plan_add_whole(plan, err)) return plan;
+        if (take_optimizer(plan, file, err) && (!file->tail.whole || plan_add_whole(plan, err)))
+            return plan;
     }
     plan_free(plan);
     return NULL;

@@ -51,6 +51,17 @@ static void add_outputs(PlanInverse *inverse, Reverse *reverse)
     }
 }
 
+/* Whether the output's optimizer numbers its parameters as the target has them. */
+static bool moves_optimizer(const PlanFile *file)
+{
+    return file->tail.whole && file->optimizer;
+}
+
+size_t plan_inverse_back(const PlanInverse *inverse)
+{
+    return inverse->file->tensor_count - (inverse->losses - moves_optimizer(inverse->file));
+}
+
 size_t plan_inverse_parts(const PlanInverse *inverse)
 {
     const PlanFile *file = inverse->file;
@@ -76,8 +87,13 @@ bool plan_inverse_make(PlanInverse *inverse, const PlanFile *file, Error *err)
     add_outputs(inverse, reverse);
     bool fine = reverse_run(reverse, err) || error_prefix(err, "%s", file->path);
     inverse->exprs = arena_alloc(arena, (file->tensor_count + 1) * sizeof *inverse->exprs);
-    inverse->remarks = arena_alloc(arena, (file->tensor_count + 1) * sizeof *inverse->remarks);
+    inverse->remarks = arena_alloc(arena, (file->tensor_count + 2) * sizeof *inverse->remarks);
     for (size_t i = 0; fine && i < file->tensor_count; i++) settle(inverse, reverse, i);
+    if (fine && moves_optimizer(file)) {
+        const char *path = value_get_string(file->optimizer, "path", "");
+        remark(inverse, path, "its state followed the weights, and no plan leads it back", NULL,
+               true);
+    }
     reverse_free(reverse);
     if (!fine) plan_inverse_done(inverse);
     return fine;
@@ -288,6 +304,13 @@ static bool fill_tail(const PlanInverse *inverse, const char *path, Checkpoint *
     *tail = (PlanTail){.sources = source, .source_count = 1, .format = format_before(inverse),
                        .whole = forward->whole, .metadata = forward->metadata,
                        .metadata_count = forward->metadata_count, .carried = true};
+    if (moves_optimizer(inverse->file)) {
+        OptimizerRule *rule = arena_alloc(inverse->schema.arena, sizeof *rule);
+        OptimizerMove *move = arena_alloc(inverse->schema.arena, sizeof *move);
+        rule->from = value_get_string(inverse->file->optimizer, "path", "");
+        *move = (OptimizerMove){.rule = rule, .left_out = true};
+        tail->optimizer = move;
+    }
     if (!output) return true;
     const Container *container = checkpoint_choose_weights(output, NULL, err);
     if (!container || !check_output(inverse, used, output, container->dict, err)) return false;

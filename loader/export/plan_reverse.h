@@ -8,9 +8,9 @@
 #include "loader/align/expr_reverse.h"
 #include "loader/export/plan_schema.h"
 
-/* What is to be said of a tensor of the source: it is lost, or only rounded. */
+/* What is to be said of a tensor of the source, or of its optimizer: lost, or only rounded. */
 typedef struct PlanRemark {
-    const char *name;            /* of the source tensor */
+    const char *name;            /* of the source tensor; the optimizer's path */
     const char *why;             /* "mean(0) has no inverse" */
     const char *rule;            /* "fix.lua:3"; NULL = not known */
     bool lost;
@@ -31,6 +31,8 @@ typedef struct PlanInverse {
 bool plan_inverse_make(PlanInverse *inverse, const PlanFile *file, Error *err);
 void plan_inverse_done(PlanInverse *inverse);
 
+/* How many tensors of the source come back. */
+size_t plan_inverse_back(const PlanInverse *inverse);
 /* How many files the source was. */
 size_t plan_inverse_parts(const PlanInverse *inverse);
 /* The inverse as a plan, to stand at `path`; of several files that of inverse->part, in which names

@@ -26,7 +26,7 @@ typedef struct Copier {
     const Object *container; /* the node that becomes the slot */
     size_t others;           /* its entries that are no tensors */
     const Object *optimizer; /* the node that something else stands for; NULL: none */
-    Object *moved;           /* what does */
+    Object *moved;           /* what does; NULL: nothing, it is left out */
     IdentityMap known;       /* node → record */
     WholePart *records;      /* owned */
     size_t count, room;
@@ -82,7 +82,7 @@ static void start_record(Copier *copier, WholePart *part, const Object *node)
     part->from = node;
     if (node == copier->optimizer) {
         part->alias = copier->moved;
-        part->kept = true;
+        part->kept = copier->moved != NULL;
         return;
     }
     if (node == copier->container) {
@@ -282,7 +282,8 @@ const Whole *whole_new(Arena *arena, const Checkpoint *source, const Container *
                      .container = container->node, .others = container->others};
     if (optimizer) {
         copier.optimizer = optimizer->node;
-        copier.moved = whole_optimizer(arena, optimizer, &whole->values, &whole->value_count);
+        if (!optimizer->left_out)
+            copier.moved = whole_optimizer(arena, optimizer, &whole->values, &whole->value_count);
     }
     bool as_it_was = unchanged && is_joined(container);
     if (as_it_was) copier.container = NULL;
