@@ -220,10 +220,11 @@ bool compare_values(Arena *arena, const Expr *e, const Tensor *target,
     if (!box_first(&walk, target->dims, target->rank, BOX_BYTES / widest)) return true;
     size_t room = (size_t)box_count(&walk);
     unsigned char *a = mem_alloc(room * a_size), *b = mem_alloc(room * b_size);
+    ExprMemo *memo = expr_memo_new();
     bool good;
     do {
         uint64_t count = box_count(&walk);
-        good = expr_fill(numbers, walk.from, walk.size, a, err) &&
+        good = expr_fill_measured(numbers, walk.from, walk.size, a, memo, NULL, err) &&
                tensor_read_values(target, walk.from, walk.size, b, NULL, err);
         if (!good) break;
         add_box(&scale, a, b, count * parts);
@@ -231,6 +232,7 @@ bool compare_values(Arena *arena, const Expr *e, const Tensor *target,
         if (options->progress && !options->progress(options->context, *done, total))
             good = error_set(err, ERR_CANCELLED, "interrupted");
     } while (good && box_next(&walk));
+    expr_memo_free(memo);
     free(a);
     free(b);
     close_scale(&scale);

@@ -205,11 +205,16 @@ void expr_leaves(const Expr *e, void (*visit)(const Tensor *tensor, void *contex
  * = all of it. Working memory beside `out` is a few times the box at most (MEAN and reshapes
  * of permuted data read in pieces). */
 bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err);
-/* The same, and adds to *losses (may be NULL) what its casts lost. Left out are the roundings at
- * the end of arithmetic, and casts below what makes values more than once or of several (sums,
- * repeats, matrices, resampling). */
+/* What the boxes of one expression share: sums that all of them need are made once. For those who
+ * fill it box by box; up to 32 MB. */
+typedef struct ExprMemo ExprMemo;
+ExprMemo *expr_memo_new(void);
+void expr_memo_free(ExprMemo *memo);     /* NULL is fine */
+/* The same with a memo (may be NULL), and adds to *losses (may be NULL) what its casts lost. Left
+ * out are the roundings at the end of arithmetic, and casts below what makes values more than once
+ * or of several (sums, repeats, matrices, resampling). */
 bool expr_fill_measured(const Expr *e, const int64_t *from, const int64_t *size, void *out,
-                        CastLosses *losses, Error *err);
+                        ExprMemo *memo, CastLosses *losses, Error *err);
 
 /* The nested array of plans: ["cat",0,["src","a"],["src","b"]]. */
 void expr_write_json(const Expr *e, JsonWriter *writer);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/align/expr_memo.h"
 #include "loader/align/expr_place.h"
 #include "loader/align/expr_view.h"
 #include "loader/align/fill.h"
@@ -100,7 +101,8 @@ static bool fill_pick(const Expr *e, const Place *place, Error *err)
 /* The same elements and the same memory in the operand's order of axes. */
 static Place permute_place(const Expr *e, const Place *place)
 {
-    Place part = {.out = place->out, .dtype = place->dtype, .losses = place->losses};
+    Place part = {.out = place->out, .dtype = place->dtype, .memo = place->memo,
+                  .losses = place->losses};
     for (unsigned i = 0; i < e->rank; i++) {
         part.from[e->order[i]] = place->from[i];
         part.size[e->order[i]] = place->size[i];
@@ -119,7 +121,7 @@ static bool fill_repeat(const Expr *e, const Place *place, Error *err)
     part.from[axis] = 0;
     part.size[axis] = 1;
     part.losses = NULL;
-    if (!place_fill(e->from[0], &part, err)) return false;
+    if (!memo_fill(e->from[0], &part, err)) return false;
     if (place->size[axis] == 1) return true;
     int64_t same[TENSOR_RANK_MAX];
     memcpy(same, place->strides, e->rank * sizeof *same);
@@ -135,13 +137,13 @@ static bool fill_repeat(const Expr *e, const Place *place, Error *err)
 /* Elements first … first+n of e in row-major order: boxes that grow until an axis is whole, and
  * shrink again at the other end. Elements 2 … 9 of 3×4 are three boxes: the end of row 0 (1×2),
  * row 1 (1×4), the start of row 2 (1×2). */
-static bool fill_range(const Expr *e, uint64_t first, uint64_t n, DType dtype, unsigned char *out,
-                       Error *err)
+static bool fill_range(const Expr *e, uint64_t first, uint64_t n, const Place *place,
+                       unsigned char *out, Error *err)
 {
     int64_t inner[TENSOR_RANK_MAX];
     contiguous_strides(e->dims, e->rank, inner);
     while (n) {
-        Place part = {.out = out, .dtype = dtype};
+        Place part = {.out = out, .dtype = place->dtype, .memo = place->memo};
         uint64_t left = first, count = 1;
         unsigned axis = 0;   /* the outermost along which whole sub-boxes are still wanted */
         for (unsigned i = 0; i < e->rank; i++) {
@@ -163,7 +165,7 @@ static bool fill_range(const Expr *e, uint64_t first, uint64_t n, DType dtype, u
         if (!place_fill(e, &part, err)) return false;
         first += count;
         n -= count;
-        out += count * dtype_size(dtype);
+        out += count * dtype_size(place->dtype);
     }
     return true;
 }
@@ -186,14 +188,14 @@ static bool fill_reshape(const Expr *e, const Place *place, Error *err)
     }
     if (run < count && last < 4 * count) {
         unsigned char *range = mem_realloc(NULL, (size_t)(last + 1) * element);
-        bool ok = fill_range(e->from[0], first, last + 1, place->dtype, range, err);
+        bool ok = fill_range(e->from[0], first, last + 1, place, range, err);
         if (ok) strided_move(place->size, e->rank, element, range, inner, place->out, NULL);
         free(range);
         return ok;
     }
     unsigned char *out = place->out;
     for (;; out += run * element) {
-        if (!fill_range(e->from[0], first, run, place->dtype, out, err)) return false;
+        if (!fill_range(e->from[0], first, run, place, out, err)) return false;
         unsigned i = outer;
         while (i > 0 && ++index[i - 1] == place->size[i - 1]) {
             index[--i] = 0;
@@ -349,7 +351,8 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
     if (!box_first(&walk, place.size, e->rank, PIECE)) return true;
     unsigned char *held = packed ? NULL : mem_realloc(NULL, (size_t)box_count(&walk) * element);
     do {
-        Place piece = {.out = held, .dtype = place.dtype, .losses = place.losses};
+        Place piece = {.out = held, .dtype = place.dtype, .memo = place.memo,
+                       .losses = place.losses};
         int64_t offset = 0;
         for (unsigned i = 0; i < e->rank; i++) {
             piece.from[i] = place.from[i] + walk.from[i];
@@ -401,9 +404,9 @@ bool place_fill(const Expr *e, const Place *place, Error *err)
 
 /* A wrong box is a mistake of the caller, not of a file: hence ERR_INTERNAL. */
 bool expr_fill_measured(const Expr *e, const int64_t *from, const int64_t *size, void *out,
-                        CastLosses *losses, Error *err)
+                        ExprMemo *memo, CastLosses *losses, Error *err)
 {
-    Place place = {.out = out, .dtype = e->dtype, .losses = losses};
+    Place place = {.out = out, .dtype = e->dtype, .memo = memo, .losses = losses};
     bool empty = false;
     if (e->unknown) return place_fill(e, &place, err);   /* refuses */
     for (unsigned i = 0; i < e->rank; i++) {
@@ -419,5 +422,8 @@ bool expr_fill_measured(const Expr *e, const int64_t *from, const int64_t *size,
 
 bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err)
 {
-    return expr_fill_measured(e, from, size, out, NULL, err);
+    ExprMemo *memo = from ? NULL : expr_memo_new();
+    bool fine = expr_fill_measured(e, from, size, out, memo, NULL, err);
+    expr_memo_free(memo);
+    return fine;
 }

@@ -16,6 +16,7 @@ typedef struct Place {
     unsigned char *out;          /* the box's first element; borrowed */
     DType dtype;                 /* of the elements in `out`: the node's; but below the cast of what
                                     is quantized or packed, what its leaves are read as */
+    ExprMemo *memo;              /* what is kept between boxes; NULL: nothing is */
     CastLosses *losses;          /* of casts, while each value is made once; NULL: not measured */
 } Place;
 

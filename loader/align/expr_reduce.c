@@ -61,7 +61,7 @@ static bool add_squares(const Expr *e, const Place *place, double *sums, Error *
     double *values = mem_realloc(NULL, most * sizeof *values);
     bool ok = true;
     do {
-        Place part = {.out = NULL};
+        Place part = {.memo = place->memo};
         size_t inner = 1, rows = 1, at = 0;
         for (int i = 0; i < e->rank; i++) {
             part.from[i] = first[i] + walk.from[i];
@@ -124,8 +124,9 @@ bool fill_matmul(const Expr *e, const Place *place, Error *err)
     bool ok = true;
     for (int64_t i = 0; ok && i < depth; i += step) {
         int64_t share = step < depth - i ? step : depth - i;
-        Place of_a = {.from = {place->from[0], i}, .size = {rows, share}};
-        Place of_b = {.from = {i, place->from[1]}, .size = {share, columns}};
+        Place of_a = {.from = {place->from[0], i}, .size = {rows, share}, .memo = place->memo};
+        Place of_b = {
+            .from = {i, place->from[1]}, .size = {share, columns}, .memo = place->memo};
         ok = place_doubles(a, &of_a, held, left, err) && place_doubles(b, &of_b, held, right, err);
         if (ok) add_products(left, right, (size_t)rows, (size_t)share, (size_t)columns, sums);
     }

@@ -104,7 +104,7 @@ static bool fill_columns(Resize *r, const Place *place, const BoxWalk *walk, Err
     int axis = e->resize.axis;
     int64_t row = e->resize.count == 2 ? e->resize.out[1] : 1, offset = 0, made[TENSOR_RANK_MAX];
     size_t outer = 1, inner = 1, element = dtype_size(e->dtype);
-    Place part = {.out = NULL};
+    Place part = {.memo = place->memo};
     for (int i = 0, k = 0; i < e->rank; i++) {
         part.from[i] = i == axis ? 0 : place->from[i] + walk->from[k];
         part.size[i] = i == axis ? r->in : walk->size[k];

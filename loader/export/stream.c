@@ -155,7 +155,8 @@ static CastLosses *find_losses(const Stream *stream, const PlanEntry *entry)
 }
 
 /* Fills the buffer with one box and sends it off. */
-static bool compute_box(Stream *stream, const Boxes *boxes, uint32_t *crc, Error *err)
+static bool compute_box(Stream *stream, const Boxes *boxes, ExprMemo *memo, uint32_t *crc,
+                        Error *err)
 {
     const PlanEntry *entry = boxes->entry;
     uint64_t count = 1, bytes;
@@ -164,7 +165,8 @@ static bool compute_box(Stream *stream, const Boxes *boxes, uint32_t *crc, Error
         return error_set(err, ERR_UNSUPPORTED, "packed %s values do not fill whole bytes where "
                          "they must be cut", dtype_name(entry->dtype));
     CastLosses *losses = find_losses(stream, entry);
-    if (!expr_fill_measured(entry->expr, boxes->from, boxes->size, stream->buffer, losses, err))
+    if (!expr_fill_measured(entry->expr, boxes->from, boxes->size, stream->buffer, memo, losses,
+                            err))
         return plan_entry_prefix(entry, err);
     if (crc) *crc = (uint32_t)crc32_z(*crc, stream->buffer, (size_t)bytes);
     return atomic_write(stream->file, stream->buffer, (size_t)bytes, err) &&
@@ -180,10 +182,12 @@ static bool compute_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc,
     if (!stream->buffer) stream->buffer = mem_alloc(stream->room);
     const DTypeInfo *info = dtype_info(entry->dtype);
     start_boxes(&boxes, entry, (uint64_t)stream->room / info->block_bytes * info->block);
-    do {
-        if (!compute_box(stream, &boxes, crc, err)) return false;
-    } while (next_box(&boxes));
-    return true;
+    ExprMemo *memo = expr_memo_new();
+    bool fine;
+    do fine = compute_box(stream, &boxes, memo, crc, err);
+    while (fine && next_box(&boxes));
+    expr_memo_free(memo);
+    return fine;
 }
 
 bool stream_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err)

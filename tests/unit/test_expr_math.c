@@ -509,9 +509,96 @@ static void test_json(void **state)
     world_free(&world);
 }
 
+/* Row by row with a memo: the same bytes as without, and as all at once. */
+static void check_rows(const Expr *e)
+{
+    Error err = {0};
+    size_t element = dtype_size(e->dtype), n = count_of(e);
+    size_t row = n / (size_t)e->dims[0] * element;
+    unsigned char *all = mem_alloc(n * element), *some = mem_alloc(n * element);
+    assert_true(expr_fill_measured(e, NULL, NULL, all, NULL, NULL, &err));
+    for (int with = 0; with < 2; with++) {
+        ExprMemo *memo = with ? expr_memo_new() : NULL;
+        int64_t from[TENSOR_RANK_MAX] = {0}, size[TENSOR_RANK_MAX];
+        for (unsigned i = 0; i < e->rank; i++) size[i] = i ? e->dims[i] : 1;
+        for (; from[0] < e->dims[0]; from[0]++)
+            assert_true(expr_fill_measured(e, from, size, some + (size_t)from[0] * row, memo, NULL,
+                                           &err));
+        expr_memo_free(memo);
+        assert_memory_equal(all, some, n * element);
+    }
+    memset(some, 0, n * element);
+    assert_true(expr_fill(e, NULL, NULL, some, &err));
+    assert_memory_equal(all, some, n * element);
+    free(all);
+    free(some);
+}
+
+/* Whatever is repeated: norms along each axis and over all, means, sums, products, in f32 and in
+ * bf16, transposed, within one another. */
+static void test_memo(void **state)
+{
+    World world = {.arena = arena_new()};
+    Arena *a = world.arena;
+    Error err = {0};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const DType dtype = i ? DT_BF16 : DT_F32;
+        const Expr *v = make(&world, dtype, 3, (int64_t[]){7, 5, 3});
+        for (int axis = -1; axis < 3; axis++) {
+            const Expr *norm = expr_norm(a, v, axis < 0 ? AXIS_NONE : axis, &err);
+            check_rows(expr_quotient(a, v, norm, &err));
+        }
+        for (int axis = 0; axis < 3; axis++) {
+            const Expr *mean = expr_mean(a, v, axis, &err);
+            const Expr *centred = expr_add(a, v, expr_mul(a, mean, -1, &err), &err);
+            check_rows(centred);
+            check_rows(expr_quotient(a, centred, expr_norm(a, centred, axis, &err), &err));
+            check_rows(expr_product(a, v, expr_sum(a, v, axis, &err), &err));
+            const Expr *turned = expr_permute(a, centred, (int[]){2, 0, 1}, 3, &err);
+            check_rows(turned);
+            check_rows(expr_reshape(a, turned, (int64_t[]){7, 15}, 2, &err));
+        }
+        const Expr *w = make(&world, dtype, 2, (int64_t[]){6, 4});
+        const Expr *u = make(&world, dtype, 2, (int64_t[]){1, 6});
+        const Expr *x = make(&world, dtype, 2, (int64_t[]){4, 1});
+        const Expr *sigma = expr_matmul(a, expr_matmul(a, u, w, &err), x, &err);
+        check_rows(expr_quotient(a, w, sigma, &err));
+    }
+    world_free(&world);
+}
+
+/* The sums are those of the first box, even when the source changes: they were made once. */
+static void test_memo_once(void **state)
+{
+    World world = {.arena = arena_new()};
+    Arena *a = world.arena;
+    Error err = {0};
+    float rows[4] = {3, 1, 4, 2}, got[2] = {0};
+    (void)state;
+    ByteSource *before = source_from_memory(rows, sizeof rows, "before");
+    ByteSource *after = source_from_memory((float[]){6, 8, 6, 8}, sizeof rows, "after");
+    Storage storage = {before, 0, sizeof rows, DT_F32, 0};
+    const int64_t dims[2] = {2, 2}, second[2] = {1, 0}, one[2] = {1, 2};
+    Tensor tensor = {.name = "t", .dtype = DT_F32, .rank = 2, .dims = dims, .storage = &storage};
+    const Expr *v = expr_source(a, &tensor);
+    const Expr *e = expr_quotient(a, v, expr_sum(a, v, 0, &err), &err);
+    ExprMemo *memo = expr_memo_new();
+    assert_true(expr_fill_measured(e, (int64_t[]){0, 0}, one, got, memo, NULL, &err));
+    assert_true(got[0] == 3.0f / 7 && got[1] == 1.0f / 3);
+    storage.source = after;
+    assert_true(expr_fill_measured(e, second, one, got, memo, NULL, &err));
+    assert_true(got[0] == 6.0f / 7 && got[1] == 8.0f / 3);
+    expr_memo_free(memo);
+    source_unref(before);
+    source_unref(after);
+    world_free(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memo), cmocka_unit_test(test_memo_once),
         cmocka_unit_test(test_pairs),    cmocka_unit_test(test_sqrt),
         cmocka_unit_test(test_reductions), cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_pieces),   cmocka_unit_test(test_resize),
