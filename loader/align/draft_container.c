@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "loader/align/draft_parts.h"
+#include "loader/format/graph.h"
 #include "loader/align/rule_lex.h"
 
 /* Of what a file holds, in errors. */
@@ -31,43 +32,10 @@ static size_t count_below(const Draft *draft, const char *path, const Container 
     return count;
 }
 
-/* The value at a container path: keys separated by dots (a key may hold dots itself: the
- * longest run that is there wins), [n] for lists and integer keys. NULL when there is none.
- * `models[1].net` is the key "net" in the second element of `models`; where the keys "a" and
- * "a.b" are both there, `a.b` is the latter. Quadratic in the path, which a user types; indexes
- * stop growing before they could overflow. */
-const Object *draft_find_object(Draft *draft, const char *path)
-{
-    const Object *at = checkpoint_root(draft->source);
-    while (at && *path) {
-        if (*path == '[') {
-            int64_t index = 0;
-            for (path++; is_digit(*path) && index < INT32_MAX; path++)
-                index = index * 10 + (*path - '0');
-            if (*path++ != ']') return NULL;
-            const Object *list = object_as_sequence(at);
-            if (!list) at = object_get_int(at, index);
-            else at = (size_t)index < list->list.count ? list->list.items[index] : NULL;
-        } else {
-            path += *path == '.';
-            size_t n = strlen(path);
-            const Object *next = NULL;
-            for (; n; n--) {
-                if (path[n] && path[n] != '.' && path[n] != '[') continue;
-                next = object_get(at, arena_strndup(draft->arena, path, n));
-                if (next) break;
-            }
-            at = next;
-            path += n;
-        }
-    }
-    return at;
-}
-
 /* "epoch, model (320 tensors)": what lies in the dict at `path`, for errors. */
 static const char *list_there(Draft *draft, const char *path)
 {
-    const Object *dict = object_as_dict(draft_find_object(draft, path));
+    const Object *dict = object_as_dict(path_find(checkpoint_root(draft->source), path));
     Text out = {0};
     size_t count = dict ? dict->list.count / 2 : 0;
     for (size_t i = 0; i < count && i < ITEMS_LISTED; i++) {
@@ -125,7 +93,7 @@ bool draft_has_tree(const Draft *draft)
 
 const Object *draft_fact(Draft *draft, const char *path)
 {
-    const Object *object = draft_find_object(draft, path);
+    const Object *object = path_find(checkpoint_root(draft->source), path);
     return object ? object : find_metadata(draft, path);
 }
 
@@ -174,7 +142,7 @@ static const Container *find_at(Draft *draft, const char *path, Error *err)
         refuse_several(draft, path, err);
         return NULL;
     }
-    bool there = draft_find_object(draft, path) != NULL;
+    bool there = path_find(checkpoint_root(draft->source), path) != NULL;
     error_set(err, ERR_NOT_FOUND, "%s: %s '%s'; the file holds %s", checkpoint_path(draft->source),
               there ? "no tensors lie in" : "there is no", show_name(draft, path),
               list_there(draft, ""));
@@ -294,7 +262,7 @@ bool draft_unwrap(Draft *draft, Origin origin, const char *const *names, size_t 
     if (!n) return error_set(err, ERR_RULE, "unwrap needs a name");
     forget_container(draft);
     const char *path = draft->path ? draft->path : draft->inside ? draft->inside : "";
-    const Object *at = draft_find_object(draft, path);
+    const Object *at = path_find(checkpoint_root(draft->source), path);
     bool found = false;
     for (size_t i = 0; i < n && !(found && first_only); i++) {
         const char *below = join_path(draft, path, arena_strdup(draft->arena, names[i]));

@@ -122,9 +122,6 @@ const char *show_part(Draft *draft, const Op *ops, size_t n, size_t part);
 /* Without a target: the aliases that tie(…) names become keys. */
 bool tie_keys(Draft *draft, Error *err);
 
-/* The value at a container path of the source's object tree; NULL when there is none. */
-const Object *draft_find_object(Draft *draft, const char *path);
-
 /* Turns the collisions into what collide="last" says. */
 void settle_collisions(Draft *draft);
 

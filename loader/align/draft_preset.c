@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loader/align/draft_parts.h"
+#include "loader/format/graph.h"
 #include "loader/align/load.h"
 
 /* ---- assignments ---- */
@@ -69,7 +70,7 @@ static size_t list_keys(Draft *draft, LoadItem **items)
 
 const Object *draft_root(Draft *draft)
 {
-    return draft_find_object(draft, draft->inside ? draft->inside : "");
+    return path_find(checkpoint_root(draft->source), draft->inside ? draft->inside : "");
 }
 
 /* Goes down; the node and path it came to. */

@@ -224,7 +224,8 @@ static const Object *child_on_path(const Object *node, size_t *index, Text *path
     return NULL;
 }
 
-const Object *path_find(const Object *root, const char *path)
+/* As path_add_key and path_add_index spell it. */
+static const Object *find_spelt(const Object *root, const char *path)
 {
     Text here = {0};
     const Object *node = root;
@@ -241,4 +242,58 @@ const Object *path_find(const Object *root, const char *path)
     }
     text_done(&here);
     return node;
+}
+
+/* "3]…" behind a bracket: an index, or an integer key. Indexes stop growing before they could
+ * overflow. */
+static const Object *typed_index(const Object *at, const char **path)
+{
+    int64_t index = 0;
+    const char *p = *path;
+    if (!is_digit(*p)) return NULL;
+    for (; is_digit(*p) && index < INT32_MAX; p++) index = index * 10 + (*p - '0');
+    if (*p != ']' || (p[1] && p[1] != '.' && p[1] != '[')) return NULL;
+    *path = p + 1;
+    const Object *list = object_as_sequence(at);
+    if (!list) return object_get_int(at, index);
+    return (size_t)index < list->list.count ? list->list.items[index] : NULL;
+}
+
+/* The longest key that is there. */
+static const Object *typed_key(const Object *at, const char **path)
+{
+    Text key = {0};
+    const Object *next = NULL;
+    for (size_t n = strlen(*path); n && !next; n--) {
+        char end = (*path)[n];
+        if (end && end != '.' && end != '[') continue;
+        text_clear(&key);
+        text_addn(&key, *path, n);
+        next = object_get(at, text_string(&key));
+        if (next) *path += n;
+    }
+    text_done(&key);
+    return next;
+}
+
+/* `models[1].net`, and `a.b` for a key "a.b". Quadratic in the path, which a user types. */
+static const Object *find_typed(const Object *root, const char *path)
+{
+    const Object *at = root;
+    while (at && *path) {
+        if (*path == '[') {
+            path++;
+            at = typed_index(at, &path);
+        } else {
+            path += *path == '.';
+            at = typed_key(at, &path);
+        }
+    }
+    return at;
+}
+
+const Object *path_find(const Object *root, const char *path)
+{
+    const Object *node = find_spelt(root, path);
+    return node ? node : find_typed(root, path);
 }

@@ -43,7 +43,9 @@ void key_name(const Object *key, Text *out);
  * brackets and quotes, \ before " and \. So text and integers never share a path. */
 void path_add_key(Text *path, const Object *key);
 void path_add_index(Text *path, size_t index);
-/* The node at a path, below dicts and sequences; "" is the root. NULL: nothing stands there. */
+/* The node at a path, below dicts and sequences; "" is the root. A path that is nowhere in this
+ * spelling is taken as people type it, without quotes: of the keys of which it may consist the
+ * longest that is there. `root` may be NULL. NULL: nothing stands there. */
 const Object *path_find(const Object *root, const char *path);
 
 #endif

@@ -182,10 +182,13 @@ print(time.perf_counter() - start)
         ours.append(seconds)
         peak = max(peak, memory)
         plain.append(run(TENON, "align", "-q", path)[0])
+    matching = statistics.median(ours) - statistics.median(plain)
     table(f"rules: {len(keys)} keys through {len(lines)} rules",
           [("Python re.sub loop", statistics.median(python), 0),
            ("tenon align -r, whole process", statistics.median(ours), peak),
-           ("tenon align without rules", statistics.median(plain), 0)], "Python")
+           ("tenon align without rules", statistics.median(plain), 0),
+           ("what the rules take (difference)", matching, 0)], "Python")
+    print(f"  matching is {statistics.median(python) / matching:.1f} × as fast as re.sub")
 
 
 def dequantize(folder):
