@@ -6,11 +6,9 @@
 
 #include "scripting/script_state.h"
 
-/* The real path, when it lies inside the folder; NULL with an error otherwise, ERR_NOT_FOUND when
- * there is no such file. Both paths are resolved before they are compared, so that a symbolic
- * link cannot lead out; and a '/' must follow the folder, or "/rules2/a" would pass for a file
- * of "/rules". */
-static const char *resolve_inside(const char *folder, const char *name, char path[], Error *err)
+/* Both paths are resolved before they are compared, so that a symbolic link cannot lead out; and a
+ * '/' must follow the folder, or "/rules2/a" would pass for a file of "/rules". */
+const char *file_inside(const char *folder, const char *name, char path[], Error *err)
 {
     char root[PATH_MAX], joined[PATH_MAX];
     const int length = snprintf(joined, sizeof joined, "%s/%s", folder, name);
@@ -41,7 +39,7 @@ const char *file_beside(Script *script, const char *name, char path[], Error *er
     error_set(err, ERR_NOT_FOUND, "there is no '%.200s'", name);
     for (size_t i = 0; i < countof(script->folders) && !found; i++)
         if (err->code == ERR_NOT_FOUND && script->folders[i])
-            found = resolve_inside(script->folders[i], name, path, err);
+            found = file_inside(script->folders[i], name, path, err);
     return found;
 }
 
@@ -57,6 +55,6 @@ const char *file_resolve(Script *script, const char *name, size_t n, char path[]
         memcpy(chunk, file, length);
         chunk[length] = '\0';
     }
-    const char *found = resolve_inside(chunk, name, path, err);
+    const char *found = file_inside(chunk, name, path, err);
     return found || err->code != ERR_NOT_FOUND ? found : file_beside(script, name, path, err);
 }

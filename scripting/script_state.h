@@ -160,6 +160,9 @@ const Expr *tensor_at(lua_State *L, int index);      /* NULL when it is none */
 const char *file_resolve(Script *script, const char *name, size_t n, char path[], Error *err);
 /* The same for a name of our own, and beside the source alone; ERR_NOT_FOUND where it is not. */
 const char *file_beside(Script *script, const char *name, char path[], Error *err);
+/* The real path of a file, when it lies inside the folder; NULL with an error otherwise,
+ * ERR_NOT_FOUND when there is no such file. */
+const char *file_inside(const char *folder, const char *name, char path[], Error *err);
 
 /* facts.c: src, file, target, count, json, print, help. */
 void facts_open(lua_State *L);

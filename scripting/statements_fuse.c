@@ -8,6 +8,7 @@
 
 #include "loader/align/draft_fuse.h"
 #include "loader/core/json.h"
+#include "loader/format/format.h"
 #include "loader/source/source.h"
 #include "scripting/script_state.h"
 #include "scripting/statements.h"
@@ -194,13 +195,30 @@ static bool use_config(Call *call, const Value *config, LoraOptions *options, Er
     return take_alphas(call, config, options, err);
 }
 
+/* Beside the source, or beside one of several files that are it. */
+static const char *find_config(Call *call, const char *name, char path[], Error *err)
+{
+    Draft *draft = call->script->draft;
+    const char *found = file_beside(call->script, name, path, err);
+    size_t n;
+    const char *const *specs = checkpoint_specs(draft_checkpoint(draft), &n);
+    for (size_t i = 0; !found && err->code == ERR_NOT_FOUND && i < n; i++) {
+        const char *file, *inside;
+        checkpoint_spec(draft_arena(draft), specs[i], &file, &inside);
+        char *folder = path_folder(file);
+        found = file_inside(folder, name, path, err);
+        free(folder);
+    }
+    return found;
+}
+
 /* adapter_config.json, where there is one; nothing of it stays but what is copied. */
 static bool read_config(Call *call, LoraOptions *options, Error *err)
 {
     static const char name[] = "adapter_config.json";
     size_t n;
     char path[PATH_MAX];
-    if (!file_beside(call->script, name, path, err)) {
+    if (!find_config(call, name, path, err)) {
         if (err->code != ERR_NOT_FOUND) return error_prefix(err, "lora");
         *err = (Error){0};
         return true;

@@ -182,6 +182,19 @@ class Fusing(Case):
                 "model.conv1d.weight": torch.randn(6, 9), "score.weight": torch.randn(3, 6), "norm.weight": torch.randn(6)}
         return base
 
+    def test_peft_in_a_folder_of_its_own(self):
+        """The base and the adapter as one source: the configuration lies beside the second."""
+        base, (a, b) = self.peft({}), (torch.randn(4, 6), torch.randn(8, 4))
+        prefix = "base_model.model.model.layers.0.q_proj.lora_"
+        torch.save(base, self.path("base.pth"))
+        torch.save({prefix + "A.weight": a, prefix + "B.weight": b}, self.path("adapter/adapter.bin"))
+        self.tenon("align", self.path("base.pth"), "-e",
+                   'source("base.pth", "adapter/adapter.bin") rules [[ {f}:** -> ** ]] lora{}',
+                   "-o", self.path("merged.pth"), "-q", "--force")
+        want = {k: v.double() for k, v in base.items()}
+        want["model.layers.0.q_proj.weight"] += 2 * (b.double() @ a.double())
+        self.same(torch.load(self.path("merged.pth"), weights_only=True), want)
+
     def test_peft(self):
         for adapter_name in ("", ".default"):
             for rslora in (False, True):
