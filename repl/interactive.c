@@ -17,6 +17,10 @@
  * are looked at while nothing happens. A look is one stat a file. */
 enum { PREVIEW_DELAY_MS = 80, PREVIEW_DELAY_MAX_MS = 1000, LOOK_AT_FILES_MS = 1000 };
 
+/* How often values that are being read are looked at, and how long the cursor has to rest before
+ * those under it are read. */
+enum { VALUES_MS = 25 };
+
 /* An error is shown, and is gone with the next key. Verbs that succeed say so themselves, where
  * there is anything to say. */
 static void run_verb(Ui *ui, const char *line)
@@ -198,16 +202,19 @@ static void look_at_files(Ui *ui)
  * at the files. patience() says how soon, and looks at the same things in the same order. */
 static void idle(Ui *ui)
 {
+    if (values_due(ui->values)) values_step(ui->values);
     if (!ui->search.done && ui->search.text.length) ui_search_on(ui);
     else if (ui->mode == UI_PROMPT && ui->preview_due) preview_run(ui);
     else if (ui_choices_due(ui)) ui_choices_step(ui);
     else look_at_files(ui);
 }
 
-/* How long to wait for a key before something else is done, in milliseconds. */
+/* How long to wait for a key before something else is done, in milliseconds. Values are read by
+ * a thread of their own: looking whether they are there holds nothing up. */
 static int patience(const Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) return 0;
+    if (values_due(ui->values)) return VALUES_MS;
     bool preview = ui->mode == UI_PROMPT && ui->preview_due;
     if (!preview && !ui_choices_due(ui)) return LOOK_AT_FILES_MS;
     /* On a big model a try is felt: it waits for a longer pause in the typing. */

@@ -35,6 +35,7 @@ static void set_title(Ui *ui)
 void ui_show(Ui *ui, Alignment *alignment)
 {
     ui->view.tries_for = NULL;
+    values_show(ui->values, alignment);
     RowModel *rows = rows_new(alignment);
     if (ui->rows) {
         rows_open_like(rows, ui->rows);
@@ -91,6 +92,7 @@ static void greet(Ui *ui)
 bool ui_init(Ui *ui, Session *session, Terminal *terminal, Error *err)
 {
     *ui = (Ui){.session = session, .terminal = terminal, .view = {.side = SIDE_TARGET}};
+    ui->values = ui->view.values = values_new();
     ui_resize(ui);
     if (!ui_align(ui, err)) return false;
     greet(ui);
@@ -100,6 +102,7 @@ bool ui_init(Ui *ui, Session *session, Terminal *terminal, Error *err)
 void ui_done(Ui *ui)
 {
     view_done(&ui->view);
+    values_free(ui->values);
     rows_free(ui->rows);
     align_unref(ui->alignment);
     line_done(&ui->line);

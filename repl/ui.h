@@ -6,6 +6,7 @@
 #include "repl/choices.h"
 #include "repl/session.h"
 #include "viewer/change.h"
+#include "viewer/tensor_values.h"
 #include "viewer/terminal_ops.h"
 #include "viewer/view.h"
 
@@ -31,6 +32,7 @@ typedef struct Ui {
     uint8_t *search_open;    /* owned: what was open then; NULL when nothing is searched */
     bool preview_due;        /* the line changed since it was last tried */
     long preview_cost;       /* milliseconds that took; the next try waits as long for a key */
+    Values *values;          /* owned */
     Choices choices;         /* for the row under the cursor */
     bool rules_failed;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */

@@ -5,6 +5,7 @@
 
 #include "loader/core/fold.h"
 #include "loader/tensor/layout.h"
+#include "viewer/tensor_sides.h"
 #include "viewer/view_parts.h"
 
 /* The pane has five lines at most: more steps than these would not be seen, and folding more names
@@ -178,10 +179,27 @@ static void describe_steps(Words *words, const Binding *binding)
         add_step(&words->text, steps[i]);
     }
     if (n > shown) text_addf(&words->text, ", and %zu more", n - shown);
+}
+
+/* What is done to the numbers, with the shape at each step, on a line of its own; the rules' own
+ * words where no expression came of them. */
+static void describe_ops(Words *words, const Binding *binding)
+{
+    const Step *steps[STEPS_SHOWN];
+    size_t n = align_steps(binding, steps, STEPS_SHOWN);
+    const Expr *e = binding->offered ? binding->offered : binding->expr;
     Text ops = {0};
-    add_ops(&ops, steps, shown);
+    if (e && !e->unknown && e->kind != EX_FILL) tell_pipeline(e, &ops);
+    else add_ops(&ops, steps, n < STEPS_SHOWN ? n : STEPS_SHOWN);
     if (ops.length) text_add(next_part(words), text_string(&ops));
+    end_line(words);
     text_done(&ops);
+}
+
+/* A line for each side that has values; nothing where none are shown. */
+static void describe_values(Words *words, const View *view, const TensorSides *sides)
+{
+    if (view->values) tensor_sides_tell(sides, view->values, &words->text);
 }
 
 /* Three lines: what and from where; why not; what to do (the report's suggestion until lines were
@@ -216,13 +234,18 @@ static void describe_binding(Words *words, const View *view, const Binding *bind
     const char *tries = tried ? text_string(&view->tries) : binding->suggest;
     if (tries) text_addf(next_part(words), "try   %s", tries);
     end_line(words);
+    describe_ops(words, binding);
+    TensorSides sides;
+    tensor_sides_of_binding(&sides, binding);
+    describe_values(words, view, &sides);
     if (binding->source_count == 1) describe_storing(words, alignment, binding->sources[0]);
 }
 
 /* A source tensor: what it is and what became of it, then the targets that took it; where there
  * are none, the target it looks like. */
-static void describe_use(Words *words, const Alignment *alignment, const SourceUse *use)
+static void describe_use(Words *words, const View *view, const SourceUse *use)
 {
+    const Alignment *alignment = view->rows->alignment;
     const Tensor *tensor = use->tensor;
     Text *out = next_part(words);
     add_type(out, tensor->dtype, tensor->dims, tensor->rank);
@@ -244,6 +267,9 @@ static void describe_use(Words *words, const Alignment *alignment, const SourceU
     if (n > STEPS_SHOWN) text_addf(&words->text, " and %zu more", n - STEPS_SHOWN);
     if (!n && use->nearest) text_addf(next_part(words), "perhaps meant for %s", use->nearest);
     end_line(words);
+    TensorSides sides;
+    tensor_sides_of_tensor(&sides, tensor);
+    describe_values(words, view, &sides);
     describe_storing(words, alignment, tensor);
 }
 
@@ -287,7 +313,7 @@ static void describe(const View *view, uint32_t index, Words *words, Text *title
     const SourceUse *use = rows_use(rows, index);
     if (binding && side == SIDE_SOURCE && binding->source_count == 1)
         use = align_find_use(rows->alignment, binding->sources[0]->name);
-    if (use) describe_use(words, rows->alignment, use);
+    if (use) describe_use(words, view, use);
     else if (binding) describe_binding(words, view, binding);
     else describe_module(words, rows, index);
 }

@@ -26,7 +26,13 @@ enum { LOOK_PLAIN = 0, LOOK_BOLD = 1, LOOK_DIM = 2, LOOK_UNDERLINE = 4, LOOK_REV
     X(STYLE_DROPPED, 245, 8, -1, LOOK_PLAIN, LOOK_DIM)                   \
     X(STYLE_ERROR, 203, 9, 1, LOOK_BOLD, LOOK_BOLD)                      \
     X(STYLE_HIT, 220, 11, 3, LOOK_BOLD | LOOK_UNDERLINE, LOOK_UNDERLINE) \
-    X(STYLE_KEY, 75, 12, 6, LOOK_BOLD, LOOK_BOLD)
+    X(STYLE_KEY, 75, 12, 6, LOOK_BOLD, LOOK_BOLD)                        \
+    X(STYLE_BELOW_1, 24, 4, 4, LOOK_PLAIN, LOOK_PLAIN)                   \
+    X(STYLE_BELOW_2, 32, 4, 4, LOOK_PLAIN, LOOK_PLAIN)                   \
+    X(STYLE_BELOW_3, 39, 12, 4, LOOK_BOLD, LOOK_BOLD)                    \
+    X(STYLE_ABOVE_1, 94, 1, 1, LOOK_PLAIN, LOOK_PLAIN)                   \
+    X(STYLE_ABOVE_2, 166, 1, 1, LOOK_PLAIN, LOOK_PLAIN)                  \
+    X(STYLE_ABOVE_3, 208, 9, 1, LOOK_BOLD, LOOK_BOLD)
 
 #define STYLE_ENUM(id, many, sixteen, eight, look, mono) id,
 typedef enum Style { STYLES(STYLE_ENUM) STYLE_COUNT } Style;

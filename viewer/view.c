@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "viewer/tensor_values.h"
 #include "viewer/view_parts.h"
 
 /* The detail shrinks before the list does: on a small screen names matter most. From the top: the
@@ -19,7 +20,7 @@ Panes panes_of(const Screen *screen)
     panes.side_x[SIDE_SOURCE] = 1;
     panes.middle_x = 2 + panes.side_width[SIDE_SOURCE];
     panes.side_x[SIDE_TARGET] = panes.middle_x + 4;
-    panes.detail_height = screen->rows >= 36 ? 5 : screen->rows >= 22 ? 4
+    panes.detail_height = screen->rows >= 48 ? 8 : screen->rows >= 36 ? 5 : screen->rows >= 22 ? 4
                            : screen->rows >= 18 ? 3 : screen->rows >= 14;
     panes.bottom_y = screen->rows - 1;
     panes.detail_y = panes.bottom_y - panes.detail_height - (panes.detail_height > 0);
@@ -58,6 +59,7 @@ void view_draw(View *view, Screen *screen)
         return;
     }
     Panes panes = panes_of(screen);
+    if (view->values) values_begin(view->values);
     view->page = panes.list_height;
     follow_cursor(view);
     pane_draw_title(view, screen);

@@ -52,6 +52,7 @@ typedef struct View {
     Text notice;
     const char *tries_for;           /* borrowed: the target key that `tries` is for; NULL */
     Text tries;                      /* what would settle it, numbered; "" while nothing is known */
+    struct Values *values;           /* borrowed (tensor_values.h); NULL: no values are shown */
     Panel *panel;                    /* owned: covers the list; NULL: nothing does */
     int page;                        /* rows of the list as drawn last */
 } View;

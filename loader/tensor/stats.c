@@ -32,8 +32,7 @@ static void merge_batch(Stats *stats, double *m2, const double *values, size_t n
     stats->finite += n;
 }
 
-/* Counts what is not finite and squeezes it out, so that `values` is overwritten. */
-static void count_batch(Stats *stats, double *m2, double *values, size_t n)
+size_t stats_add(Stats *stats, double *m2, double *values, size_t n)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
@@ -44,13 +43,14 @@ static void count_batch(Stats *stats, double *m2, double *values, size_t n)
         if (value == 0) stats->zeros++;
     }
     stats->count += n;
-    if (!kept) return;
+    if (!kept) return 0;
     if (!stats->finite) stats->min = stats->max = values[0];
     for (size_t i = 0; i < kept; i++) {
         if (values[i] < stats->min) stats->min = values[i];
         if (values[i] > stats->max) stats->max = values[i];
     }
     merge_batch(stats, m2, values, kept);
+    return kept;
 }
 
 /* `count` elements, read as numbers of their component's type: complex ones are two each. */
@@ -63,7 +63,7 @@ static void count_box(Stats *stats, double *m2, DType dtype, const unsigned char
     for (uint64_t left = count * (dtype_size(dtype) / size); left;) {
         size_t n = left < BATCH ? (size_t)left : BATCH;
         dtype_to_doubles(part, bytes, values, n);
-        count_batch(stats, m2, values, n);
+        stats_add(stats, m2, values, n);
         bytes += n * size;
         left -= n;
     }

@@ -19,4 +19,9 @@ typedef struct Stats {
  * Fails where the values cannot be read as numbers, and on read errors. */
 bool tensor_stats(const Tensor *tensor, Stats *stats, Error *err);
 
+/* Adds n numbers to everything but the CRC and the deviation, which is sqrt(*m2 / finite) at the
+ * end; both start zeroed. `values` is overwritten: the finite ones are moved to its front, and
+ * their number is returned. */
+size_t stats_add(Stats *stats, double *m2, double *values, size_t n);
+
 #endif

@@ -4,8 +4,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "viewer/terminal_ops.h"
+
+/* How long the loop waits while values are read, and how often that is borne. */
+enum { FAKE_BUSY_MS = 25, FAKE_BUSY_MAX = 20000 };
 
 typedef enum StepKind { STEP_PRESS, STEP_WAIT, STEP_SHOWS, STEP_LACKS, STEP_RUN } StepKind;
 
@@ -24,6 +28,7 @@ typedef struct FakeTerminal {
     Text shown;                  /* the screen as flushed last */
     int reversed_y, reversed_from, reversed_to;   /* the first reversed cells; -1 none */
     unsigned flushes;
+    unsigned busy;               /* waits in a row while values were read */
     char *failure;               /* owned: the first expectation that failed */
     void *context;               /* for RUN */
 } FakeTerminal;
@@ -39,7 +44,7 @@ static inline void fake_check(FakeTerminal *fake, const FakeStep *step)
 }
 
 /* The steps that are no keys happen while nobody waits for a key: what was typed has then been
- * drawn. The terminal goes away at the end. */
+ * drawn, and values that are being read (the loop then waits FAKE_BUSY_MS) are there. The terminal goes away at the end. */
 static inline bool fake_read(void *state, int timeout_ms, Press *press)
 {
     FakeTerminal *fake = state;
@@ -50,6 +55,12 @@ static inline bool fake_read(void *state, int timeout_ms, Press *press)
         return true;
     }
     if (timeout_ms == 0) return false;
+    if (timeout_ms == FAKE_BUSY_MS && fake->busy++ < FAKE_BUSY_MAX) {
+        const struct timespec moment = {.tv_nsec = 1000000};
+        nanosleep(&moment, NULL);
+        return false;
+    }
+    fake->busy = 0;
     *press = (Press){.kind = PRESS_CLOSE};
     if (!step) return true;
     fake->next++;

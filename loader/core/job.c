@@ -1,0 +1,77 @@
+/* Three atomics are all that both threads write and read; the error is the worker's until `ended`
+ * says that it is over. */
+#include "loader/core/job.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "loader/core/memory.h"
+
+struct Job {
+    pthread_t thread;
+    bool threaded;               /* there is one to be joined */
+    const char *word;            /* a literal */
+    JobRun *run;
+    void *context;               /* borrowed */
+    atomic_bool cancelled, ended;
+    atomic_uint_least64_t done, total;
+    bool good;                   /* what `run` returned; valid once `ended` */
+    Error err;                   /* likewise */
+};
+
+static void *work(void *argument)
+{
+    Job *job = argument;
+    job->good = job->run(job, job->context, &job->err);
+    atomic_store_explicit(&job->ended, true, memory_order_release);
+    return NULL;
+}
+
+Job *job_start(const char *word, JobRun *run, void *context)
+{
+    Job *job = mem_alloc(sizeof *job);
+    job->word = word;
+    job->run = run;
+    job->context = context;
+    job->threaded = pthread_create(&job->thread, NULL, work, job) == 0;
+    if (!job->threaded) work(job);
+    return job;
+}
+
+/* The two numbers may be of two moments; a bar does not mind. */
+bool job_step(Job *job, uint64_t done, uint64_t total, Error *err)
+{
+    atomic_store_explicit(&job->done, done, memory_order_relaxed);
+    atomic_store_explicit(&job->total, total, memory_order_relaxed);
+    if (!atomic_load_explicit(&job->cancelled, memory_order_relaxed)) return true;
+    return error_set(err, ERR_CANCELLED, "stopped");
+}
+
+bool job_poll(Job *job, uint64_t *done, uint64_t *total)
+{
+    if (done) *done = atomic_load_explicit(&job->done, memory_order_relaxed);
+    if (total) *total = atomic_load_explicit(&job->total, memory_order_relaxed);
+    return atomic_load_explicit(&job->ended, memory_order_acquire);
+}
+
+const char *job_word(const Job *job)
+{
+    return job->word;
+}
+
+void job_cancel(Job *job)
+{
+    atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
+}
+
+bool job_free(Job *job, Error *err)
+{
+    if (!job) return true;
+    job_cancel(job);
+    if (job->threaded) pthread_join(job->thread, NULL);
+    bool good = job->good;
+    if (!good && err) *err = job->err;
+    free(job);
+    return good;
+}

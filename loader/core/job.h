@@ -1,0 +1,32 @@
+/* Job: a function on a thread of its own, that says how far it is and can be told to stop. Whoever
+ * starts it looks at it now and then; nothing that it touches may change meanwhile. */
+#ifndef LOADER_CORE_JOB_H
+#define LOADER_CORE_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loader/core/error.h"
+
+typedef struct Job Job;
+
+/* The work. It asks job_step often, and ends when that is false. */
+typedef bool JobRun(Job *job, void *context, Error *err);
+
+/* Starts it; `word` is a literal for the bar ("reading"). `context` stays the caller's and lives
+ * until job_free. Where no thread can be had, the work is done before this returns. */
+Job *job_start(const char *word, JobRun *run, void *context);
+/* For the work: how far it is, in a unit of its own. False, with the error set (ERR_CANCELLED):
+ * stop. */
+bool job_step(Job *job, uint64_t done, uint64_t total, Error *err);
+/* Whether it has ended; what it wrote may be read then. How far it is goes to *done and *total
+ * (either may be NULL; total 0: not known yet). */
+bool job_poll(Job *job, uint64_t *done, uint64_t *total);
+const char *job_word(const Job *job);
+/* Tells it to stop, and does not wait. */
+void job_cancel(Job *job);
+/* Tells it to stop, waits until it has, and frees it: true when the work succeeded, else its error
+ * in *err (may be NULL). NULL is fine, and true. */
+bool job_free(Job *job, Error *err);
+
+#endif

@@ -1,0 +1,175 @@
+/* The words follow the expression, not the rule: what is said is what will be done. */
+#include "viewer/tensor_sides.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { STEPS_TOLD = 12, BARS = 16 };
+
+const char *const bar_glyphs[8] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+
+const char *value_side_name(ValueSide side)
+{
+    static const char *const names[] = {"source", "made", "target"};
+    return names[side];
+}
+
+bool value_is(ValueOf of)
+{
+    return of.tensor || of.expr;
+}
+
+void value_type(ValueOf of, DType *dtype, const int64_t **dims, unsigned *rank)
+{
+    *dtype = of.tensor ? of.tensor->dtype : of.expr->dtype;
+    *dims = of.tensor ? of.tensor->dims : of.expr->dims;
+    *rank = of.tensor ? of.tensor->rank : of.expr->rank;
+}
+
+static bool has_bytes(const Tensor *tensor)
+{
+    return tensor && tensor->storage && tensor->storage->source;
+}
+
+static void add_side(TensorSides *sides, ValueSide side, ValueOf of)
+{
+    sides->of[side] = of;
+    sides->count++;
+}
+
+/* A target's own value is no value made, and a tensor that is copied is the source's. */
+void tensor_sides_of_binding(TensorSides *sides, const Binding *binding)
+{
+    *sides = (TensorSides){.name = binding->name};
+    const Tensor *source = binding->source_count == 1 ? binding->sources[0] : NULL;
+    const Expr *e = binding->offered ? binding->offered : binding->expr;
+    if (has_bytes(source)) add_side(sides, VALUE_SOURCE, (ValueOf){.tensor = source});
+    bool own = e && (e->kind == EX_TARGET || (e->kind == EX_SOURCE && e->tensor == source));
+    if (e && !own && !e->unknown && expr_has_data(e, NULL))
+        add_side(sides, VALUE_MADE, (ValueOf){.expr = e});
+    if (has_bytes(binding->target))
+        add_side(sides, VALUE_TARGET, (ValueOf){.tensor = binding->target});
+}
+
+void tensor_sides_of_tensor(TensorSides *sides, const Tensor *tensor)
+{
+    *sides = (TensorSides){.name = tensor->name};
+    if (has_bytes(tensor)) add_side(sides, VALUE_SOURCE, (ValueOf){.tensor = tensor});
+}
+
+bool tensor_sides_pair(const TensorSides *sides, ValueOf *a, ValueOf *b)
+{
+    *a = value_is(sides->of[VALUE_MADE]) ? sides->of[VALUE_MADE] : sides->of[VALUE_SOURCE];
+    *b = sides->of[VALUE_TARGET];
+    return value_is(*a) && value_is(*b);
+}
+
+/* Neighbours are summed up; whatever is not 0 is seen. */
+void tell_bars(const uint64_t *counts, size_t n, size_t width, Text *out)
+{
+    uint64_t sums[PROFILE_BINS] = {0}, most = 0;
+    if (width > n) width = n;
+    for (size_t i = 0; i < n; i++) sums[i * width / n] += counts[i];
+    for (size_t i = 0; i < width; i++) most = sums[i] > most ? sums[i] : most;
+    for (size_t i = 0; i < width; i++) {
+        double height = most ? (double)sums[i] / (double)most * 8 : 0;
+        text_add(out, bar_glyphs[height < 1 ? 0 : height > 7.999 ? 7 : (int)height]);
+    }
+}
+
+static void add_odd(Text *out, const char *name, uint64_t count)
+{
+    if (count) text_addf(out, "  %s %llu", name, (unsigned long long)count);
+}
+
+static void tell_profile(const Profile *profile, Text *out)
+{
+    const Stats *stats = &profile->stats;
+    if (stats->finite)
+        text_addf(out, "mean %.3g  std %.3g  min %.3g  max %.3g", stats->mean, stats->std,
+                  stats->min, stats->max);
+    else text_add(out, stats->count ? "no finite value" : "no elements");
+    add_odd(out, "nan", stats->nan);
+    add_odd(out, "inf", stats->inf);
+    if (stats->zeros && stats->zeros == stats->count) text_add(out, "  all zeros");
+    else if (stats->zeros * 100 > stats->count)
+        text_addf(out, "  zeros %.0f %%", 100 * (double)stats->zeros / (double)stats->count);
+    if (stats->finite < 2) return;
+    text_add(out, "  ");
+    tell_bars(profile->bins, PROFILE_BINS, BARS, out);
+}
+
+void tensor_sides_tell(const TensorSides *sides, Values *values, Text *out)
+{
+    for (unsigned side = 0; side < VALUE_SIDES; side++) {
+        const char *why;
+        if (!value_is(sides->of[side])) continue;
+        const Profile *profile = values_profile(values, sides->of[side], &why);
+        text_addf(out, "%-6s  ", value_side_name((ValueSide)side));
+        if (profile) tell_profile(profile, out);
+        else text_add(out, why ? why : "reading…");
+        text_addc(out, '\n');
+    }
+}
+
+/* An equal part of the whole is what split makes. */
+static void tell_slice(const Expr *e, Text *out)
+{
+    int64_t from = e->slice.from, to = e->slice.to, n = to - from;
+    const Expr *whole = e->from[0];
+    int64_t all = whole->dims ? whole->dims[e->slice.axis] : 0;
+    if (n > 0 && all % n == 0 && from % n == 0) {
+        text_addf(out, "split(%lld)[%lld]", (long long)(all / n), (long long)(from / n));
+        if (e->slice.axis) text_addf(out, " of dim %d", e->slice.axis);
+    } else {
+        text_addf(out, "dim %d %lld:%lld", e->slice.axis, (long long)from, (long long)to);
+    }
+}
+
+static void tell_order(const Expr *e, Text *out)
+{
+    if (e->rank == 2) {
+        text_add(out, "T");
+        return;
+    }
+    text_add(out, "permute(");
+    for (unsigned i = 0; i < e->rank; i++) text_addf(out, "%s%d", i ? "," : "", e->order[i]);
+    text_addc(out, ')');
+}
+
+static void tell_op(const Expr *e, Text *out)
+{
+    switch (e->kind) {
+    case EX_SLICE: tell_slice(e, out); break;
+    case EX_PERMUTE: tell_order(e, out); break;
+    case EX_CAST: text_addf(out, "cast(%s)", dtype_name(e->dtype)); break;
+    case EX_CAT: case EX_STACK: case EX_MEAN: case EX_SUM:
+        text_addf(out, "%s(%d)", expr_kind_name(e->kind), e->axis); break;
+    case EX_MUL: case EX_SHIFT:
+        text_addf(out, "%s(%g)", expr_kind_name(e->kind), e->constant); break;
+    default: text_add(out, expr_kind_name(e->kind)); break;
+    }
+}
+
+/* Of several operands the chain begins with how many there are. */
+void tell_pipeline(const Expr *e, Text *out)
+{
+    const Expr *chain[STEPS_TOLD];
+    size_t n = 0;
+    for (; e->count == 1 && n < STEPS_TOLD; e = e->from[0]) chain[n++] = e;
+    if (e->count > 1 && n < STEPS_TOLD) {
+        chain[n++] = e;
+        text_addf(out, "%u tensors", e->count);
+    } else if (n || e->kind == EX_FILL) {
+        text_addf(out, "%s ", dtype_name(e->dtype));
+        show_shape(e->dims, e->rank, out);
+    }
+    for (DType before = e->dtype; n-- > 0;) {
+        text_add(out, " → ");
+        tell_op(chain[n], out);
+        text_add(out, " → ");
+        if (chain[n]->dtype != before) text_addf(out, "%s ", dtype_name(chain[n]->dtype));
+        before = chain[n]->dtype;
+        show_shape(chain[n]->dims, chain[n]->rank, out);
+    }
+}
