@@ -202,7 +202,9 @@ static void look_at_files(Ui *ui)
  * at the files. patience() says how soon, and looks at the same things in the same order. */
 static void idle(Ui *ui)
 {
+    Panel *panel = ui->view.panel;
     if (values_due(ui->values)) values_step(ui->values);
+    if (panel && panel->busy && panel->ops->poll) panel->ops->poll(panel);
     if (!ui->search.done && ui->search.text.length) ui_search_on(ui);
     else if (ui->mode == UI_PROMPT && ui->preview_due) preview_run(ui);
     else if (ui_choices_due(ui)) ui_choices_step(ui);
@@ -214,7 +216,7 @@ static void idle(Ui *ui)
 static int patience(const Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) return 0;
-    if (values_due(ui->values)) return VALUES_MS;
+    if (values_due(ui->values) || (ui->view.panel && ui->view.panel->busy)) return VALUES_MS;
     bool preview = ui->mode == UI_PROMPT && ui->preview_due;
     if (!preview && !ui_choices_due(ui)) return LOOK_AT_FILES_MS;
     /* On a big model a try is felt: it waits for a longer pause in the typing. */

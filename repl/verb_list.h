@@ -45,6 +45,21 @@
     X("notes", notes, VERB_ANY, "", "shows notes of the rules, collisions and warnings of the "   \
       "files")                                                                                    \
     X("lines", lines, VERB_ANY, "", "shows the lines of this session")                            \
+    X("values", values, VERB_ANY, "[KEY]", "shows a tensor's values: statistics, heat map, "      \
+      "numbers, rows, difference")                                                                \
+    X("values-page", values_page, VERB_ANY, "[PAGE]", "of the values: the next page, or summary " \
+      "heat numbers rows difference")                                                             \
+    X("values-side", values_side, VERB_ANY, "", "of the values: the other side")                  \
+    X("zoom", zoom, VERB_ANY, "in|out", "of the values: fewer or more elements in a cell")        \
+    X("slice", slice, VERB_ANY, "[N]", "of the values: N further along the other axes")           \
+    X("axes", axes, VERB_ANY, "[ROWS COLUMNS]", "of the values: the next pair of axes, or those") \
+    X("scale", scale, VERB_ANY, "", "of the values: by size (logarithmic), or linear")            \
+    X("sort-rows", sort_rows, VERB_ANY, "", "of the values: norms of rows by size, or in order")  \
+    X("peak", peak, VERB_ANY, "", "of the values: the largest of a cell, or its mean")            \
+    X("metadata", metadata, VERB_ANY, "", "shows what the files say of themselves")               \
+    X("optimizer", optimizer, VERB_ANY, "", "shows the state of the source's optimizer")          \
+    X("objects", objects, VERB_ANY, "", "shows all objects of the source as a tree")              \
+    X("check", check, VERB_ANY, "", "reads all of the source and shows what is wrong with it")    \
     X("help", help, VERB_ANY, "[WORD]", "shows keys, verbs and statements, or one of them")       \
     X("close", close, VERB_ANY, "", "closes the panel that is on show")                           \
     X("redraw", redraw, VERB_ANY, "", "draws the screen anew")                                    \

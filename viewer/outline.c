@@ -173,6 +173,12 @@ static void refresh_outline(Panel *panel)
     if (outline->options.refresh) outline->options.refresh(panel, outline->options.owner);
 }
 
+static void poll_outline(Panel *panel)
+{
+    Outline *outline = (Outline *)panel;
+    if (outline->options.poll) outline->options.poll(panel, outline->options.owner);
+}
+
 static void free_outline(Panel *panel)
 {
     Outline *outline = (Outline *)panel;
@@ -191,7 +197,8 @@ Panel *outline_new(const OutlineOptions *options)
                          .arena = arena_new(), .wanted = OUTLINE_NONE};
     outline->ops = (PanelOps){.name = options->name, .hint = options->hint, .head = head_outline,
                               .draw = draw_outline, .move = move_outline, .click = click_outline,
-                              .refresh = refresh_outline, .free = free_outline};
+                              .refresh = refresh_outline, .poll = poll_outline,
+                              .free = free_outline};
     outline->panel.ops = &outline->ops;
     return &outline->panel;
 }

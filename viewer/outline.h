@@ -25,6 +25,7 @@ typedef struct OutlineOptions {
     void *owner;                     /* borrowed: what `refresh` is called with */
     void (*refresh)(Panel *panel, void *owner);      /* fills it anew; NULL: never */
     void (*enter)(Panel *panel, void *owner);        /* Enter on a line that does not fold; NULL */
+    void (*poll)(Panel *panel, void *owner);         /* while panel->busy; NULL: never */
     void (*free)(void *owner);       /* when it closes; NULL: nothing */
 } OutlineOptions;
 

@@ -31,6 +31,8 @@ typedef struct PanelOps {
     /* The ledger, or the files, are others now; NULL: it does not matter. What it shows must not
      * outlive this. */
     void (*refresh)(Panel *panel);
+    /* While it is busy and no key comes: looks whether what it waits for is there. NULL: never. */
+    void (*poll)(Panel *panel);
     void (*free)(Panel *panel);
 } PanelOps;
 
@@ -39,6 +41,7 @@ struct Panel {
     const PanelOps *ops;
     Panel *below;                    /* owned: what is on show again when this one closes */
     int height;                      /* rows of the box as drawn last */
+    bool busy;                       /* work goes on for it: `poll` is to be called */
 };
 
 /* Draws the frame at `y`, to the bottom row `end` (exclusive), and the panel in it. */

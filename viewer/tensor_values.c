@@ -1,6 +1,6 @@
-/* One job at a time, for the first of what is wanted: the window on show, then profiles in the order
- * in which they were asked for, then differences. Everything that a job touches is its own, or
- * immutable: expressions are made before it starts, and the ledger is kept alive. */
+/* One job at a time, for the first of what is wanted: the window on show, then profiles in the
+ * order in which they were asked for, then differences. Everything that a job touches is its own,
+ * or immutable: expressions are made before it starts, and the ledger is kept alive. */
 #include "viewer/tensor_values.h"
 
 #include <stdlib.h>
@@ -259,8 +259,8 @@ static void keep(Values *values, Work *work, const Error *err)
     work->comparison = NULL;
 }
 
-/* Memory for what it will find, and expressions, are made here, by the thread that owns the ledger. A
- * wish that cannot be met at all is answered at once. */
+/* Memory for what it will find, and expressions, are made here, by the thread that owns the ledger.
+ * A wish that cannot be met at all is answered at once. */
 static void start(Values *values, const Task *task)
 {
     Error err = {0};

@@ -1,4 +1,4 @@
-/* Two histograms are filled at once. One is by the upper 16 bits of the number as f32, which is fine
+/* Two histograms are filled at once. One is by the upper 16 bits of the number as f32, fine
  * everywhere in proportion; the other by equal steps over a range that doubles when a number falls
  * outside, which is fine where all numbers lie close together far from 0. A quantile lies in a bin
  * of either, and so where the two overlap. Few numbers are kept and sorted instead. */

@@ -14,10 +14,10 @@ typedef struct Numbers {
     unsigned width;              /* bytes of the wider element, as it is read */
 } Numbers;
 
-/* `b` may be NULL. Casts that are needed lie in the arena. False, and why as "has no values", "is no
- * number" …, when they cannot be read as numbers. */
+/* `b` may be NULL. Casts that are needed lie in the arena. False, and why as "has no values" …, when
+ * they cannot be read as numbers. */
 bool numbers_of(Arena *arena, const Expr *a, const Expr *b, Numbers *numbers, Error *err);
-/* The box [from, from+size), row-major, into out: parts numbers for each element. NULL/NULL: all. */
+/* The box [from, from+size), row-major, into out: parts numbers an element. NULL/NULL: all. */
 bool numbers_read(const Numbers *numbers, const int64_t *from, const int64_t *size, double *out,
                   Error *err);
 
