@@ -116,6 +116,7 @@ static void press_in_panel(Ui *ui, Press press)
 {
     const Panel *panel = ui->view.panel;
     const char *line = is_cancel(press) ? "close" : key_line(press, panel->ops->name);
+    if (line && !strcmp(line, "quit")) line = "close";   /* what is on top */
     const char *argument;
     const Verb *verb = line ? verb_find(line, &argument) : NULL;
     bool page = panel->ops == &page_ops;

@@ -63,7 +63,8 @@ static void add_finding(Checking *checking, const CheckFinding *finding)
     const char *first = finding->count ? finding->tensors[0] : "";
     OutlineLine line = {.sign = signs[finding->level],
                         .sign_style = (uint8_t)styles[finding->level],
-                        .text = text_string(&text), .closed = true, .item = add_name(checking, first)};
+                        .text = text_string(&text), .closed = true,
+                        .item = add_name(checking, first)};
     outline_add(checking->panel, &line);
     text_done(&text);
     if (finding->remedy) {

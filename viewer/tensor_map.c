@@ -24,9 +24,18 @@ typedef struct Shades {
     bool by_size;
 } Shades;
 
+/* Back to where `cells` of them are full, or to the first. */
+static int64_t keep_full(int64_t first, int64_t size, int64_t cells, int64_t zoom)
+{
+    int64_t all = (size + zoom - 1) / zoom, last = all > cells ? (all - cells) * zoom : 0;
+    return first < last ? first : last;
+}
+
 /* Where the window begins, so that the cursor is in it; whole cells. */
 static void follow_cursor(TensorPanel *panel)
 {
+    const int64_t *dims;
+    unsigned rank;
     int64_t zoom = panel->zoom;
     if (panel->row_axis < 0) {
         int64_t line = panel->column / (zoom * panel->cells_x), top = panel->top;
@@ -44,6 +53,9 @@ static void follow_cursor(TensorPanel *panel)
     if (column < panel->left) panel->left = column;
     if (column >= panel->left + panel->cells_x * zoom)
         panel->left = column - (panel->cells_x - 1) * zoom;
+    if (!tensor_panel_dims(panel, &dims, &rank)) return;
+    panel->top = keep_full(panel->top, dims[panel->row_axis], panel->cells_y, zoom);
+    panel->left = keep_full(panel->left, dims[panel->column_axis], panel->cells_x, zoom);
 }
 
 static Window window_of(const TensorPanel *panel, ValueOf a, ValueOf b)

@@ -98,9 +98,8 @@ static void head_tensor(const Panel *base, Text *title, Text *place)
 #undef TENSOR_PAGE_WORD
     };
     text_add(title, panel->name);
-    for (unsigned i = 0; i < TENSOR_PAGE_COUNT; i++)
-        text_addf(place, i == panel->page ? "%s[%s]" : "%s %s ", i ? "" : " ", pages[i]);
-    text_addc(place, ' ');
+    text_addf(place, " %s, page %d of %d ", pages[panel->page], panel->page + 1,
+              TENSOR_PAGE_COUNT);
 }
 
 static void draw_tensor(Panel *base, Screen *screen, Box box)

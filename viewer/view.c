@@ -65,7 +65,9 @@ void view_draw(View *view, Screen *screen)
     pane_draw_title(view, screen);
     pane_draw_counts(view, screen);
     if (view->panel) {
-        panel_draw(view->panel, screen, panes.list_y - 1, panes.bottom_y);
+        bool told = view->notice_title && panes.detail_height;
+        panel_draw(view->panel, screen, panes.list_y - 1, told ? panes.detail_y : panes.bottom_y);
+        if (told) pane_draw_detail(view, &panes, screen);
     } else {
         pane_draw_list(view, &panes, screen);
         pane_draw_detail(view, &panes, screen);

@@ -14,7 +14,7 @@ typedef struct Numbers {
     unsigned width;              /* bytes of the wider element, as it is read */
 } Numbers;
 
-/* `b` may be NULL. Casts that are needed lie in the arena. False, and why as "has no values" …, when
+/* `b` may be NULL. Casts that are needed lie in the arena. False, and why as "has no values", when
  * they cannot be read as numbers. */
 bool numbers_of(Arena *arena, const Expr *a, const Expr *b, Numbers *numbers, Error *err);
 /* The box [from, from+size), row-major, into out: parts numbers an element. NULL/NULL: all. */
