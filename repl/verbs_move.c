@@ -72,13 +72,15 @@ bool verb_bottom(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* On a tensor it does nothing: rows_set_open leaves those alone. */
+/* A tensor opens as its values, if it has some. */
 bool verb_fold(Ui *ui, const char *argument, Error *err)
 {
     (void)argument, (void)err;
     if (move_panel(ui, PANEL_FOLD, 1)) return true;
     uint32_t row = view_row(&ui->view);
-    if (row != ROW_NONE) rows_set_open(ui->rows, row, !ui->rows->open[row]);
+    if (row == ROW_NONE) return true;
+    if (row_is_tensor(&ui->rows->rows[row])) verb_values(ui, argument, NULL);
+    else rows_set_open(ui->rows, row, !ui->rows->open[row]);
     return true;
 }
 
