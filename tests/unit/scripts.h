@@ -74,10 +74,11 @@ static inline Checkpoint *bench_source(const char *text, const char *container)
     return checkpoint;
 }
 
-static inline void bench_open(Bench *bench, const char *source, const char *target,
-                              const ScriptOptions *options)
+/* Takes the source over. */
+static inline void bench_open_over(Bench *bench, Checkpoint *source, const char *target,
+                                   const ScriptOptions *options)
 {
-    *bench = (Bench){.source = bench_source(source, NULL)};
+    *bench = (Bench){.source = source};
     if (target) {
         bench->target = dict_new();
         dict_set_ordered(bench->target, true);
@@ -85,6 +86,12 @@ static inline void bench_open(Bench *bench, const char *source, const char *targ
     }
     bench->draft = draft_new(bench->source, NULL, bench->target, 0);
     bench->script = script_new(bench->draft, options);
+}
+
+static inline void bench_open(Bench *bench, const char *source, const char *target,
+                              const ScriptOptions *options)
+{
+    bench_open_over(bench, bench_source(source, NULL), target, options);
 }
 
 static inline bool bench_run(Bench *bench, const char *text, const char *name)

@@ -1,26 +1,51 @@
 /* The examples of the manual page tenon-rules(5), run as they stand there: every literal
- * display, with the source, the target and the outcome that the comments before it name. */
+ * display, with the source, the target and the outcome that the comments before it name:
+ *
+ *   @source KEY DTYPE DIMS   @in CONTAINER (where the source's dict lies)   @file PATH (the source)
+ *   @target KEY DTYPE DIMS   @gives TARGET STATUS SOURCE…   @prints TEXT   @fails REGEX */
 #include <regex.h>
 
+#include "loader/format/format.h"
 #include "tests/unit/scripts.h"
 
 static const char page[] = "scripting/tenon-rules.5";
 
 typedef struct Example {
     int line;                    /* of its display */
-    Text source, target, gives, prints, fails, code;
+    Text source, in, file, target, gives, prints, fails, code;
     bool has_target;
 } Example;
 
 static void clear(Example *example)
 {
     text_done(&example->source);
+    text_done(&example->in);
+    text_done(&example->file);
     text_done(&example->target);
     text_done(&example->gives);
     text_done(&example->prints);
     text_done(&example->fails);
     text_done(&example->code);
     *example = (Example){0};
+}
+
+/* A line of text without its end. */
+static const char *first_line(Text *text)
+{
+    if (text->length) text->bytes[strcspn(text->bytes, "\n")] = '\0';
+    return text->bytes;
+}
+
+static void open_example(Bench *bench, Example *example)
+{
+    const char *file = first_line(&example->file);
+    Error err = {0};
+    Checkpoint *source = file ? checkpoint_open(file, &err)
+                              : bench_source(text_string(&example->source),
+                                             first_line(&example->in));
+    if (!source) fail_msg("%s", err.text);
+    bench_open_over(bench, source,
+                    example->has_target ? text_string(&example->target) : NULL, NULL);
 }
 
 /* Roff's escapes as the reader sees them. */
@@ -58,10 +83,9 @@ static void run_example(Example *example)
 {
     Bench bench;
     print_message("%s:%d\n", page, example->line);
-    assert_true(example->source.length > 0);
+    assert_true(example->source.length > 0 || example->file.length > 0);
     assert_true(example->gives.length || example->prints.length || example->fails.length);
-    bench_open(&bench, text_string(&example->source),
-               example->has_target ? text_string(&example->target) : NULL, NULL);
+    open_example(&bench, example);
     const bool ok = bench_run(&bench, text_string(&example->code), "rules.lua");
     if (example->fails.length) {
         assert_false(ok);
@@ -90,6 +114,8 @@ static void take_comment(Example *example, const char *line)
     const char *what = line + strlen(mark), *blank = strchr(what, ' ');
     assert_non_null(blank);
     Text *text = has_prefix(what, "source ")   ? &example->source
+                 : has_prefix(what, "in ")     ? &example->in
+                 : has_prefix(what, "file ")   ? &example->file
                  : has_prefix(what, "target ") ? &example->target
                  : has_prefix(what, "gives ")  ? &example->gives
                  : has_prefix(what, "prints ") ? &example->prints
