@@ -337,7 +337,7 @@ static void note_whole_file(Explanation *explanation)
         if (proposal_is_container(name)) weights = name;
     }
     if (!weights || load->size_count || explanation->advice_count == CHOICES_MAX) return;
-    explanation->whole_file = true;
+    explanation->self_inflicted = true;
     explanation->more_count = 0;
     explanation->advice[explanation->advice_count++] = arena_printf(
         explanation->arena, "The whole file was given to load_state_dict: the weights lie in its "
@@ -346,12 +346,63 @@ static void note_whole_file(Explanation *explanation)
         weights, weights, weights);
 }
 
+/* Whether most unexpected names are missing ones without their first n bytes (not all: PyTorch does
+ * not always miss num_batches_tracked); *example is the missing one of a name that was cut in the
+ * middle of a segment, as no prefix is. */
+static bool is_cut_by(const FailedLoad *load, NameMap *unexpected, size_t n, const char **example)
+{
+    enum { FEWEST = 2 };
+    size_t hits = 0;
+    *example = NULL;
+    for (size_t i = 0; i < load->missing.count; i++) {
+        const char *name = load->missing.names[i];
+        const char *rest = strlen(name) < n ? "" : name + n;
+        uint32_t last = map_get(unexpected, rest);
+        if (last == MAP_NONE) continue;
+        if (last != (uint32_t)n) hits++;     /* two names may leave the same */
+        map_set(unexpected, rest, (uint32_t)n);
+        if (!*example && *rest && name[n - 1] != '.') *example = name;
+    }
+    return *example && hits >= FEWEST && 4 * hits >= 3 * load->unexpected.count;
+}
+
+/* Code that takes "module." off without looking, k[7:], leaves "eight" of "conv1.weight". The
+ * file's own names are whole, so nothing is to be tried on these. */
+static void note_cut_names(Explanation *explanation)
+{
+    enum { LONGEST = 32 };
+    static const char usual[] = "module.";
+    const FailedLoad *load = explanation->load;
+    const char *example = NULL;
+    size_t n = 1;
+    NameMap names;
+    if (explanation->advice_count == CHOICES_MAX) return;
+    map_init(&names);
+    for (size_t i = 0; i < load->unexpected.count; i++)
+        map_set(&names, load->unexpected.names[i], 0);
+    while (n < LONGEST && !is_cut_by(load, &names, n, &example)) n++;
+    map_done(&names);
+    if (n == LONGEST) return;
+    Text whole = {0}, rest = {0};
+    name_show(example, &whole);
+    name_show(example + n, &rest);
+    explanation->self_inflicted = true;
+    explanation->advice[explanation->advice_count++] = arena_printf(
+        explanation->arena, "The first %zu letters of every name were cut off, k[%zu:], whether "
+        "%s stood there or not: of \"%s\" is left \"%s\". The checkpoint's own names are whole; in "
+        "Python: k.removeprefix(%s). tenon reads the file as it is.", n, n,
+        n == sizeof usual - 1 ? "\"module.\"" : "a prefix", text_string(&whole),
+        text_string(&rest), n == sizeof usual - 1 ? "\"module.\"" : "prefix");
+    text_done(&whole);
+    text_done(&rest);
+}
+
 /* What no line settles and no advice is about. */
 size_t explanation_unexplained(const Explanation *explanation)
 {
     const Alignment *last = explanation->last;
     size_t count = 0;
-    if (explanation->whole_file || !last) return 0;
+    if (explanation->self_inflicted || !last) return 0;
     for (size_t i = 0; i < align_count(last); i++) {
         const Binding *binding = align_binding(last, i);
         bool size = align_is_another_size(last) && binding->status == BIND_SHAPE;
@@ -376,6 +427,8 @@ bool explanation_run(Explanation *explanation, Error *err)
     explanation->first = session_align(explanation->session, &failed, err);
     if (!explanation->first) return false;
     explanation->last = align_ref(explanation->first);
+    if (!explanation->source) note_cut_names(explanation);
+    more = !explanation->self_inflicted;
     for (unsigned round = 0; round < ROUNDS_MAX && more; round++) {
         if (!explanation_open(explanation->last) && !explanation_left(explanation->last)) break;
         if (run_round(explanation, &more)) continue;

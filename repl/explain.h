@@ -36,7 +36,8 @@ typedef struct Explanation {
     size_t more_count;
     const char *advice[CHOICES_MAX];  /* what no line can do */
     size_t advice_count;
-    bool whole_file;             /* the text is about the whole file instead of its weights */
+    bool self_inflicted;         /* the code that loaded is to blame, an advice says how: it gave
+                                    the whole file, or cut the names */
     size_t tried, untried;       /* lines that were tried; that there was no time for, at last */
     long spent;                  /* milliseconds, on trials */
     int status;                  /* what the program ends with */

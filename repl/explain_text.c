@@ -209,7 +209,7 @@ static void print_left(const Printer *printer)
     const Alignment *last = printer->explanation->last;
     size_t open = explanation_open(last), left = explanation_left(last), n = 0;
     Text *out = printer->out;
-    if ((!open && !left) || printer->explanation->whole_file) return;
+    if ((!open && !left) || printer->explanation->self_inflicted) return;
     const char *title = explanation_unexplained(printer->explanation) ? "Not explained"
                                                                       : "Left as it is";
     const char **names = mem_alloc((align_count(last) + align_use_count(last) + 1) * sizeof *names);

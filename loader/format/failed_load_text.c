@@ -26,6 +26,15 @@ static size_t escape_length(const char *p, const char *end)
     return n;
 }
 
+/* Bytes of what mail and issue trackers put before each quoted line: "> ", "> > ". No name begins
+ * so. */
+static size_t quote_length(const char *p, const char *end)
+{
+    size_t n = 0;
+    while (p + n < end && p[n] == '>') n += p + n + 1 < end && p[n + 1] == ' ' ? 2 : 1;
+    return n;
+}
+
 /* Bytes of what a launcher puts before each line: "[rank0]: ", "(RayWorker pid=12) ". */
 static size_t launcher_length(const char *p, const char *end)
 {
@@ -64,7 +73,8 @@ char *failed_load_clean(const char *text, size_t *n)
     const char *p = text, *end = text + *n;
     bool escaped = is_escaped(text, *n), fresh = true;
     while (p < end) {
-        size_t skip = fresh ? launcher_length(p, end) : 0;
+        size_t skip = fresh ? quote_length(p, end) : 0;
+        if (fresh && !skip) skip = launcher_length(p, end);
         if (*p == ESC) skip = escape_length(p, end);
         if (*p == '\r') skip = 1;
         if (skip) {
