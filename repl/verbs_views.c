@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/align/optimizer.h"
 #include "loader/format/graph.h"
+#include "loader/tensor/values.h"
 #include "viewer/outline.h"
 
 /* Lines of one outline, and levels of it: more would not be read. */
@@ -233,6 +235,104 @@ static const Object *find_optimizer(const Object *object, unsigned depth, Text *
     return NULL;
 }
 
+/* The parameters of the source in the order in which an optimizer numbers them. */
+typedef struct Named {
+    const Tensor **tensors;      /* owned, [count] */
+    size_t count;
+    bool sure;                   /* the optimizer has as many, and they fit it */
+} Named;
+
+/* The value of a scalar, such as a step; false when it cannot be read. */
+static bool read_scalar(const Object *object, double *value)
+{
+    double number;
+    unsigned char raw[16];
+    const Tensor *tensor = object && object->kind == OBJ_TENSOR ? object->tensor : NULL;
+    DType dtype = tensor ? tensor_value_dtype(tensor, NULL) : DT_UNKNOWN;
+    if (dtype == DT_UNKNOWN || tensor->rank || dtype_size(dtype) > sizeof raw) return false;
+    if (!tensor_read_values(tensor, NULL, NULL, raw, NULL, NULL)) return false;
+    dtype_to_doubles(dtype, raw, &number, 1);
+    *value = number;
+    return true;
+}
+
+/* "(0.9, 0.999)" of a few; longer ones are counted. */
+static void show_option(const Object *object, Text *out)
+{
+    enum { FEW = 8 };
+    const Object *list = object_as_sequence(object);
+    if (!list || list->list.count > FEW) {
+        object_plain(object, out);
+        return;
+    }
+    for (size_t i = 0; i < list->list.count; i++) {
+        text_add(out, i ? ", " : "(");
+        object_plain(list->list.items[i], out);
+    }
+    text_add(out, list->list.count ? ")" : "()");
+}
+
+/* Buffers have no state; what shares memory is told by its count only. */
+static Named name_params(const Ui *ui, const Object *groups)
+{
+    const StateDict *dict = align_source_dict(ui->alignment);
+    Named named = {.tensors = mem_alloc((dict_count(dict) + 1) * sizeof *named.tensors)};
+    size_t wanted = 0;
+    for (size_t i = 0; i < dict_count(dict); i++)
+        if (!optimizer_is_buffer(ui->alignment, dict_at(dict, i)->name))
+            named.tensors[named.count++] = dict_at(dict, i);
+    for (size_t i = 0; i < groups->list.count; i++) {
+        const Object *params = object_get(groups->list.items[i], "params");
+        const Object *list = params ? object_as_sequence(params) : NULL;
+        wanted += list ? list->list.count : 0;
+    }
+    named.sure = wanted == named.count;
+    return named;
+}
+
+static const Object *state_of(const Object *states, const Object *id);
+static bool fits(const Object *state, const Tensor *param);
+
+/* Several groups (with and without weight decay) are numbered one behind the other, another
+ * order than that of the weights: then a shape that does not fit says that no name is right. */
+static void doubt_names(Named *named, const Object *groups, const Object *states)
+{
+    for (size_t i = 0; groups->list.count > 1 && i < groups->list.count; i++) {
+        const Object *params = object_get(groups->list.items[i], "params");
+        const Object *list = params ? object_as_sequence(params) : NULL;
+        for (size_t k = 0; named->sure && list && k < list->list.count; k++) {
+            const Object *id = list->list.items[k], *state = state_of(states, id);
+            bool known = id->kind == OBJ_INT && id->integer >= 0 &&
+                         (uint64_t)id->integer < named->count;
+            if (known && state && !fits(state, named->tensors[id->integer])) named->sure = false;
+        }
+    }
+}
+
+/* NULL: nothing tells which one it is. */
+static const Tensor *find_param(const Ui *ui, const Named *named, const Object *id)
+{
+    if (id->kind == OBJ_STR) return dict_find(align_source_dict(ui->alignment), id->bytes.text);
+    bool known = id->kind == OBJ_INT && named->sure && id->integer >= 0 &&
+                 (uint64_t)id->integer < named->count;
+    return known ? named->tensors[id->integer] : NULL;
+}
+
+/* Whether all of its moments have the parameter's shape. */
+static bool fits(const Object *state, const Tensor *param)
+{
+    const Object *dict = object_as_dict(state);
+    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
+        const Object *value = dict->list.items[i + 1];
+        bool moment = value->kind == OBJ_TENSOR && value->tensor &&
+                      optimizer_is_moment(dict->list.items[i]);
+        if (moment && !same_dims(value->tensor->dims, value->tensor->rank, param->dims,
+                                 param->rank))
+            return false;
+    }
+    return true;
+}
+
 /* "step 100, exp_avg 64×3×7×7, …" of one parameter. */
 static void show_state(const Object *state, Text *out)
 {
@@ -255,7 +355,26 @@ static const Object *state_of(const Object *states, const Object *id)
     return id->kind == OBJ_STR ? object_get(states, id->bytes.text) : NULL;
 }
 
-static void add_group(Filling *filling, size_t index, const Object *group, const Object *states)
+/* "3  layer1.conv.weight", and at the right its state; a sign where a shape is another one. */
+static void add_param(Filling *filling, const Ui *ui, const Named *named, const Object *id,
+                      const Object *state)
+{
+    const Tensor *param = find_param(ui, named, id);
+    bool wrong = state && param && !fits(state, param);
+    Text text = {0}, name = {0};
+    object_plain(id, &name);
+    if (param && id->kind != OBJ_STR) text_addf(&name, "  %s", param->name);
+    if (wrong) text_add(&text, "≠ shape  ");
+    if (state) show_state(state, &text);
+    else text_add(&text, "no state");
+    add_line(filling, 2, wrong ? STYLE_SHAPE : state ? STYLE_PLAIN : STYLE_UNUSED,
+             text_string(&name), text_string(&text));
+    text_done(&text);
+    text_done(&name);
+}
+
+static void add_group(Filling *filling, const Ui *ui, const Named *named, size_t index,
+                      const Object *group, const Object *states)
 {
     const Object *dict = object_as_dict(group), *found = object_get(group, "params");
     const Object *params = found ? object_as_sequence(found) : NULL;
@@ -264,26 +383,23 @@ static void add_group(Filling *filling, size_t index, const Object *group, const
     for (size_t i = 0; i < count; i++) with += state_of(states, params->list.items[i]) != NULL;
     text_addf(&name, "group %zu", index);
     text_addf(&text, "%zu parameters, %zu with state", count, with);
+    const Object *first = count ? state_of(states, params->list.items[0]) : NULL;
+    double step;
+    if (first && read_scalar(object_get(first, "step"), &step))
+        text_addf(&text, ", step %.17g", step);
     add_line(filling, 0, STYLE_MODULE, text_string(&name), text_string(&text));
     for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
         if (dict->list.items[i + 1] == found) continue;
         text_clear(&name);
         text_clear(&text);
         object_plain(dict->list.items[i], &name);
-        object_plain(dict->list.items[i + 1], &text);
+        show_option(dict->list.items[i + 1], &text);
         add_line(filling, 1, STYLE_PLAIN, text_string(&name), text_string(&text));
     }
     add_line(filling, 1, STYLE_MODULE, "params", NULL);
-    for (size_t i = 0; i < count; i++) {
-        const Object *state = state_of(states, params->list.items[i]);
-        text_clear(&name);
-        text_clear(&text);
-        object_plain(params->list.items[i], &name);
-        if (state) show_state(state, &text);
-        else text_add(&text, "no state");
-        add_line(filling, 2, state ? STYLE_PLAIN : STYLE_UNUSED, text_string(&name),
-                 text_string(&text));
-    }
+    for (size_t i = 0; i < count; i++)
+        add_param(filling, ui, named, params->list.items[i],
+                  state_of(states, params->list.items[i]));
     text_done(&text);
     text_done(&name);
 }
@@ -303,8 +419,14 @@ bool verb_optimizer(Ui *ui, const char *argument, Error *err)
     text_add(&title, "optimizer ");
     text_add(&title, text_string(&path));
     Filling filling = open_outline("optimizer", text_string(&title));
+    Named named = name_params(ui, groups);
+    doubt_names(&named, groups, object_get(found, "state"));
+    if (!named.sure)
+        add_line(&filling, 0, STYLE_DIM, "which number is which weight, nothing in the file tells",
+                 NULL);
     for (size_t i = 0; i < groups->list.count; i++)
-        add_group(&filling, i, groups->list.items[i], object_get(found, "state"));
+        add_group(&filling, ui, &named, i, groups->list.items[i], object_get(found, "state"));
+    free(named.tensors);
     text_done(&title);
     text_done(&path);
     push(ui, &filling);

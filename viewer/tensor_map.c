@@ -206,7 +206,7 @@ static void put_legend(const TensorPanel *panel, const WindowCells *cells, const
     if (panel->page == TENSOR_NUMBERS) return;
     if (shades->offset) x += screen_putf(screen, x, y, 12, STYLE_DIM, "%.3g ", shades->low);
     else {
-        x += screen_putf(screen, x, y, 12, STYLE_DIM, "%.3g ", -shades->high);
+        x += screen_putf(screen, x, y, 12, STYLE_DIM, "%.3g ", 0 - shades->high);
         for (int i = LEVELS; i > 0; i--)
             x += screen_put(screen, x, y, 1, below_styles[i], below[i]);
         x += screen_put(screen, x, y, 3, STYLE_DIM, " 0 ");

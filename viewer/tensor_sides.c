@@ -94,9 +94,17 @@ static void tell_profile(const Profile *profile, Text *out)
     if (stats->zeros && stats->zeros == stats->count) text_add(out, "  all zeros");
     else if (stats->zeros * 100 > stats->count)
         text_addf(out, "  zeros %.0f %%", 100 * (double)stats->zeros / (double)stats->count);
-    if (stats->finite < 2) return;
+    if (!(stats->max > stats->min)) return;
     text_add(out, "  ");
     tell_bars(profile->bins, PROFILE_BINS, BARS, out);
+}
+
+void tell_waiting(const Values *values, const char *why, Text *out)
+{
+    uint64_t done, total;
+    text_add(out, why ? why : "reading…");
+    if (!why && values_progress(values, &done, &total))
+        text_addf(out, " %.0f %%", 100 * (double)done / (double)total);
 }
 
 void tensor_sides_tell(const TensorSides *sides, Values *values, Text *out)
@@ -107,7 +115,7 @@ void tensor_sides_tell(const TensorSides *sides, Values *values, Text *out)
         const Profile *profile = values_profile(values, sides->of[side], &why);
         text_addf(out, "%-6s  ", value_side_name((ValueSide)side));
         if (profile) tell_profile(profile, out);
-        else text_add(out, why ? why : "reading…");
+        else tell_waiting(values, why, out);
         text_addc(out, '\n');
     }
 }

@@ -31,6 +31,8 @@ bool tensor_sides_pair(const TensorSides *sides, ValueOf *a, ValueOf *b);
 /* A line for each side: "source  mean 2.1e-05  std 0.031  min -0.29  max 0.31  ▁▂▅▇█▇▅▂▁"; each
  * ends with '\n'. */
 void tensor_sides_tell(const TensorSides *sides, Values *values, Text *out);
+/* In place of what is not known: `why`, or NULL: "reading… 34 %". */
+void tell_waiting(const Values *values, const char *why, Text *out);
 /* "f32 2304×768 → split(3)[1] → 768×768 → T → 768×768"; nothing when nothing is done. */
 void tell_pipeline(const Expr *e, Text *out);
 /* Counts as bars of eight heights, `width` of them. */

@@ -78,12 +78,11 @@ static void put_side(TensorPanel *panel, unsigned side, Screen *screen, Box box)
     const Profile *profile = values_profile(panel->view->values, panel->sides.of[side], &why);
     put_head(panel, side, screen, box);
     if (!profile) {
-        uint64_t done, total;
-        if (why) screen_put(screen, box.x, box.y + 1, box.width, STYLE_ERROR, why);
-        else if (values_progress(panel->view->values, &done, &total))
-            screen_putf(screen, box.x, box.y + 1, box.width, STYLE_DIM, "reading… %.0f %%",
-                        100 * (double)done / (double)total);
-        else screen_put(screen, box.x, box.y + 1, box.width, STYLE_DIM, "reading…");
+        Text text = {0};
+        tell_waiting(panel->view->values, why, &text);
+        screen_put(screen, box.x, box.y + 1, box.width, why ? STYLE_ERROR : STYLE_DIM,
+                   text_string(&text));
+        text_done(&text);
         return;
     }
     int y = put_facts(profile, screen, box), last = box.y + box.height - 1;

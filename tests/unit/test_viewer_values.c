@@ -65,11 +65,11 @@ static void line(const char *text)
     fake_press(&fake, "Enter");
 }
 
-static void run_with(const char *target)
+static void run_file(const char *source, const char *target)
 {
     Error err = {0};
     RulesArgument argument = {RULES_CODE, "strip \"m.\""};
-    SessionOptions options = {.source = "old.safetensors", .target = target,
+    SessionOptions options = {.source = source, .target = target,
                               .rules = &argument, .rule_count = target != NULL};
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
@@ -80,6 +80,11 @@ static void run_with(const char *target)
     assert_null(fake.failure);
     assert_int_equal(fake.next, fake.count);
     fake_done(&fake);
+}
+
+static void run_with(const char *target)
+{
+    run_file("old.safetensors", target);
 }
 
 static const int sizes[][2] = {{80, 24}, {120, 36}, {300, 100}};
@@ -181,6 +186,25 @@ static void test_views(void **state)
     run_with(NULL);
 }
 
+/* Two groups: the numbers are not in the order of the weights, and no name is said. */
+static void test_optimizer(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(sizes); i++) {
+        fake_init(&fake, sizes[i][0], sizes[i][1], i % 2);
+        fake_press(&fake, "o");
+        fake_expect(&fake, STEP_SHOWS, "2 parameters, 2 with state, step 2");
+        fake_expect(&fake, STEP_SHOWS, "nothing in the file tells");
+        fake_expect(&fake, STEP_SHOWS, "(0.9, 0.999)");
+        fake_expect(&fake, STEP_LACKS, "module.conv.weight");
+        fake_press(&fake, "q O");
+        fake_expect(&fake, STEP_SHOWS, "module.bn.running_var");
+        fake_press(&fake, "q M");
+        fake_expect(&fake, STEP_SHOWS, "epoch");
+        run_file("tests/data/optimizer/two_groups.pth", NULL);
+    }
+}
+
 /* A pass over more numbers than are kept: bins and quantiles as they must be. */
 static void test_profile(void **state)
 {
@@ -229,6 +253,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_single_and_odd, enter, leave),
         cmocka_unit_test_setup_teardown(test_made, enter, leave),
         cmocka_unit_test_setup_teardown(test_views, enter, leave),
+        cmocka_unit_test(test_optimizer),
         cmocka_unit_test(test_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,82 @@
+/* Jobs: a result, an error, and an end that was asked for. */
+#include "tests/unit/test.h"
+
+#include <sched.h>
+
+#include "loader/core/job.h"
+
+static bool count(Job *job, void *context, Error *err)
+{
+    int *sum = context;
+    for (int i = 1; i <= 100; i++) {
+        *sum += i;
+        if (!job_step(job, (uint64_t)i, 100, err)) return false;
+    }
+    return true;
+}
+
+static bool fail_at_once(Job *job, void *context, Error *err)
+{
+    (void)job, (void)context;
+    return error_set(err, ERR_IO, "no such disk");
+}
+
+static bool run_for_ever(Job *job, void *context, Error *err)
+{
+    (void)context;
+    while (job_step(job, 1, 0, err)) sched_yield();
+    return false;
+}
+
+static void wait_for(Job *job)
+{
+    while (!job_poll(job, NULL, NULL)) sched_yield();
+}
+
+static void test_result(void **state)
+{
+    (void)state;
+    int sum = 0;
+    uint64_t done, total;
+    Error err = {0};
+    Job *job = job_start("counting", count, &sum);
+    assert_string_equal(job_word(job), "counting");
+    wait_for(job);
+    assert_true(job_poll(job, &done, &total));
+    assert_int_equal(done, 100);
+    assert_int_equal(total, 100);
+    assert_true(job_free(job, &err));
+    assert_int_equal(sum, 5050);
+}
+
+static void test_error(void **state)
+{
+    (void)state;
+    Error err = {0};
+    Job *job = job_start("reading", fail_at_once, NULL);
+    wait_for(job);
+    assert_false(job_free(job, &err));
+    assert_int_equal(err.code, ERR_IO);
+    assert_string_equal(err.text, "no such disk");
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    Error err = {0};
+    Job *job = job_start("reading", run_for_ever, NULL);
+    assert_false(job_poll(job, NULL, NULL));
+    job_cancel(job);
+    wait_for(job);
+    assert_false(job_free(job, &err));
+    assert_int_equal(err.code, ERR_CANCELLED);
+    assert_false(job_free(job_start("reading", run_for_ever, NULL), NULL));
+    assert_true(job_free(NULL, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_result), cmocka_unit_test(test_error),
+                                       cmocka_unit_test(test_cancel)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
