@@ -11,6 +11,7 @@ enum { GUTTER = 8, NUMBER = 12, LEVELS = 5 };    /* columns; steps of the shades
 
 static const char *const above[LEVELS + 1] = {" ", "·", "░", "▒", "▓", "█"};
 static const char *const below[LEVELS + 1] = {" ", "-", "~", "=", "≡", "▤"};
+static const char *const plain_above[LEVELS + 1] = {" ", ".", ":", "+", "*", "#"};
 static const unsigned above_styles[LEVELS + 1] = {STYLE_DIM, STYLE_ABOVE_1, STYLE_ABOVE_1,
                                                   STYLE_ABOVE_2, STYLE_ABOVE_3, STYLE_ABOVE_3};
 static const unsigned below_styles[LEVELS + 1] = {STYLE_DIM, STYLE_BELOW_1, STYLE_BELOW_1,
@@ -95,6 +96,12 @@ static int level_of(const Shades *shades, double value)
     return level < 1 ? 1 : level > LEVELS ? LEVELS : level;
 }
 
+/* Without Unicode the stand-ins of neighbours would be the same. */
+static const char *shade(const Screen *screen, bool down, int level)
+{
+    return (down ? below : screen->ascii ? plain_above : above)[level];
+}
+
 static void put_shade(const WindowCells *cells, const Shades *shades, size_t at, Screen *screen,
                       int x, int y)
 {
@@ -108,7 +115,7 @@ static void put_shade(const WindowCells *cells, const Shades *shades, size_t at,
     int level = level_of(shades, value);
     bool down = value < 0 && !shades->offset;
     screen_put(screen, x, y, 1, (down ? below_styles : above_styles)[level],
-               (down ? below : above)[level]);
+               shade(screen, down, level));
 }
 
 static void put_number(const WindowCells *cells, size_t at, Screen *screen, int x, int y)
@@ -208,10 +215,11 @@ static void put_legend(const TensorPanel *panel, const WindowCells *cells, const
     else {
         x += screen_putf(screen, x, y, 12, STYLE_DIM, "%.3g ", 0 - shades->high);
         for (int i = LEVELS; i > 0; i--)
-            x += screen_put(screen, x, y, 1, below_styles[i], below[i]);
+            x += screen_put(screen, x, y, 1, below_styles[i], shade(screen, true, i));
         x += screen_put(screen, x, y, 3, STYLE_DIM, " 0 ");
     }
-    for (int i = 1; i <= LEVELS; i++) x += screen_put(screen, x, y, 1, above_styles[i], above[i]);
+    for (int i = 1; i <= LEVELS; i++)
+        x += screen_put(screen, x, y, 1, above_styles[i], shade(screen, false, i));
     screen_putf(screen, x, y, box.x + box.width - x, STYLE_DIM, " %.3g%s", shades->high,
                 shades->by_size ? "  a tenth each" : "");
 }

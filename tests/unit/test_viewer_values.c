@@ -186,6 +186,23 @@ static void test_views(void **state)
     run_with(NULL);
 }
 
+/* No key speaks to the terminal, whatever shows it. */
+static void test_hostile(void **state)
+{
+    (void)state;
+    write_file("evil.safetensors", "e\\u001b[31m", 0);
+    fake_init(&fake, 80, 24, false);
+    fake_press(&fake, "Z G v");
+    fake_expect(&fake, STEP_SHOWS, "e\\x1b[31mn ─");
+    fake_expect(&fake, STEP_LACKS, "\x1b");
+    fake_press(&fake, "q C");
+    fake_expect(&fake, STEP_SHOWS, "e\\x1b[31mn");
+    fake_press(&fake, "q O");
+    fake_expect(&fake, STEP_SHOWS, "e\\x1b[31mb");
+    fake_expect(&fake, STEP_LACKS, "\x1b");
+    run_file("evil.safetensors", NULL);
+}
+
 /* Two groups: the numbers are not in the order of the weights, and no name is said. */
 static void test_optimizer(void **state)
 {
@@ -253,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_single_and_odd, enter, leave),
         cmocka_unit_test_setup_teardown(test_made, enter, leave),
         cmocka_unit_test_setup_teardown(test_views, enter, leave),
+        cmocka_unit_test_setup_teardown(test_hostile, enter, leave),
         cmocka_unit_test(test_optimizer),
         cmocka_unit_test(test_profile),
     };
