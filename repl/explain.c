@@ -3,6 +3,7 @@
  * costs a trial for each proposal. */
 #include "repl/explain.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,6 +398,73 @@ static void note_cut_names(Explanation *explanation)
     text_done(&rest);
 }
 
+/* The layers that all names of one side are of: "blocks." with numbers from one to another. */
+typedef struct Layers {
+    const char *stem;            /* [length] of the first name */
+    size_t length;
+    uint64_t from, to;
+} Layers;
+
+/* Whether all names begin alike, with a number behind it, and every number between the least and
+ * the largest is there. A layer has modules of its own: the last one of an nn.Sequential is a head,
+ * and no depth. */
+static bool find_layers(const LoadNames *names, Layers *layers)
+{
+    enum { FEWEST = 2, DIGITS_MAX = 6 };
+    NameMap numbers;
+    bool fine = names->count >= FEWEST, nested = false;
+    *layers = (Layers){.from = UINT64_MAX};
+    map_init(&numbers);
+    for (size_t i = 0; fine && i < names->count; i++) {
+        const char *name = names->names[i], *p = name;
+        while (*p && !(is_digit(*p) && p > name && p[-1] == '.')) p++;
+        const size_t length = (size_t)(p - name), digits = strspn(p, "0123456789");
+        uint64_t number;
+        fine = digits && digits <= DIGITS_MAX && p[digits] == '.' &&
+               parse_digits(p, digits, &number);
+        if (!i) {
+            layers->stem = name;
+            layers->length = length;
+        }
+        fine = fine && length == layers->length && memcmp(name, layers->stem, length) == 0;
+        if (!fine) break;
+        if (number < layers->from) layers->from = number;
+        if (number > layers->to) layers->to = number;
+        nested = nested || strchr(p + digits + 1, '.');
+        char key[DIGITS_MAX + 1] = {0};
+        memcpy(key, p, digits);
+        map_set(&numbers, key, 0);
+    }
+    fine = fine && numbers.count == layers->to - layers->from + 1;
+    map_done(&numbers);
+    return fine && nested && layers->from > 0;
+}
+
+/* Layers that only one side has, behind those that both have: the model was built with another
+ * depth. Nothing mends that, and nothing else is wrong. */
+static void note_depth(Explanation *explanation)
+{
+    const FailedLoad *load = explanation->load;
+    const bool deeper = load->missing.count > 0;
+    Layers layers;
+    if (explanation->self_inflicted || load->size_count || load->cut ||
+        (deeper && load->unexpected.count) || explanation->advice_count == CHOICES_MAX ||
+        !find_layers(deeper ? &load->missing : &load->unexpected, &layers))
+        return;
+    Text there = {0};
+    name_show(arena_strndup(explanation->arena, layers.stem, layers.length), &there);
+    const char *stem = text_keep(&there, explanation->arena);
+    const char *last = layers.to == layers.from
+                           ? "" : arena_printf(explanation->arena, " to %" PRIu64, layers.to);
+    explanation->self_inflicted = deeper;
+    explanation->advice[explanation->advice_count++] = arena_printf(
+        explanation->arena, "The model was built with another depth: %s has %s%" PRIu64 "%s, the "
+        "other ends at %s%" PRIu64 ". Build it as deep as the checkpoint%s", deeper ? "it" :
+        "the checkpoint", stem, layers.from, last, stem, layers.from - 1,
+        deeper ? "; or policy{missing=\"keep\"}, which leaves those layers as the model has them."
+               : ", unless those layers are not wanted.");
+}
+
 /* What no line settles and no advice is about. */
 size_t explanation_unexplained(const Explanation *explanation)
 {
@@ -427,7 +495,10 @@ bool explanation_run(Explanation *explanation, Error *err)
     explanation->first = session_align(explanation->session, &failed, err);
     if (!explanation->first) return false;
     explanation->last = align_ref(explanation->first);
-    if (!explanation->source) note_cut_names(explanation);
+    if (!explanation->source) {
+        note_cut_names(explanation);
+        note_depth(explanation);
+    }
     more = !explanation->self_inflicted;
     for (unsigned round = 0; round < ROUNDS_MAX && more; round++) {
         if (!explanation_open(explanation->last) && !explanation_left(explanation->last)) break;

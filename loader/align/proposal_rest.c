@@ -192,24 +192,37 @@ static void count_beginnings(Arena *arena, NameMap *map, const char *name)
     }
 }
 
-/* The shortest beginning whose keys are all left over, or the name itself. */
-static const char *whole_group(const Groups *groups, Arena *arena, const char *name)
+/* Whether what lies below the beginning, of n bytes, is numbered, and not from 0: a failed load
+ * names no layers that were loaded, so these are the last ones of more. */
+static bool is_tail(const Groups *groups, Arena *arena, const char *name, size_t n)
+{
+    if (name[n] != '.' || !is_digit(name[n + 1])) return false;
+    return map_get(&groups->all, arena_printf(arena, "%.*s.0", (int)n, name)) == MAP_NONE;
+}
+
+/* The shortest beginning whose keys are all left over, or the name itself. *exact: it is one of the
+ * last layers of more, and no number stands for another. */
+static const char *whole_group(const Groups *groups, Arena *arena, const char *name, bool *exact)
 {
     size_t n = 0;
+    *exact = false;
     for (unsigned level = 0; level < LEVELS_MAX; level++) {
         n += strcspn(name + n, ".");
         if (!name[n]) break;
         const char *head = arena_strndup(arena, name, n);
-        if (map_get(&groups->all, head) == map_get(&groups->left, head)) return head;
+        const bool tail = is_tail(groups, arena, name, n);
+        *exact = *exact || tail;
+        if (!tail && map_get(&groups->all, head) == map_get(&groups->left, head)) return head;
         n++;
     }
     return name;
 }
 
-static void add_group(Groups *groups, Arena *arena, const char *name, bool whole)
+static void add_group(Groups *groups, Arena *arena, const char *name, bool whole, bool exact)
 {
     FamilyName family = {0};
-    family_split(name, &family);
+    if (exact) text_add(&family.text, name);
+    else family_split(name, &family);
     uint32_t index = map_get(&groups->families, text_string(&family.text));
     if (index != MAP_NONE) {
         if (strcmp(groups->names[index], name) != 0) groups->several[index] = true;
@@ -238,8 +251,9 @@ static void list_groups(Proposer *proposer, Groups *groups, bool source)
     for (size_t i = 0; i < loose->count; i++)
         count_beginnings(proposer->arena, &groups->left, loose->names[i]);
     for (size_t i = 0; i < loose->count && groups->count <= GROUPS_MAX; i++) {
-        const char *name = whole_group(groups, proposer->arena, loose->names[i]);
-        add_group(groups, proposer->arena, name, name != loose->names[i]);
+        bool exact;
+        const char *name = whole_group(groups, proposer->arena, loose->names[i], &exact);
+        add_group(groups, proposer->arena, name, name != loose->names[i], exact);
     }
 }
 
