@@ -132,6 +132,20 @@ static void put_number(const WindowCells *cells, size_t at, Screen *screen, int 
                      : value < 0 ? STYLE_BELOW_3 : STYLE_PLAIN, text);
 }
 
+/* How far the window lies behind cells that were read for another one, so that these are shown till
+ * its own are there; false: they are of other elements. */
+static bool find_shift(const Window *old, const Window *window, int64_t *rows, int64_t *columns)
+{
+    Window moved = *old;
+    moved.row = window->row;
+    moved.column = window->column;
+    if (!window_same(&moved, window)) return false;
+    int64_t unit = window->row_axis < 0 ? 1 : window->zoom;
+    *rows = (window->row - old->row) / unit;
+    *columns = (window->column - old->column) / unit;
+    return true;
+}
+
 /* The cell under the cursor; false: it is not on show. */
 static bool cursor_cell(const TensorPanel *panel, const Window *window, int *row, int *column)
 {
@@ -224,10 +238,12 @@ static void put_legend(const TensorPanel *panel, const WindowCells *cells, const
                 shades->by_size ? "  a tenth each" : "");
 }
 
-static void put_cells(const TensorPanel *panel, const WindowCells *cells, const Shades *shades,
-                      Screen *screen, Box box)
+/* Row r and column c of the window are those of the cells, and as much further. */
+static void put_cells(const TensorPanel *panel, const WindowCells *cells, const Window *window,
+                      const Shades *shades, Screen *screen, Box box)
 {
-    const Window *window = &cells->window;
+    int64_t rows = 0, columns = 0;
+    if (!find_shift(&cells->window, window, &rows, &columns)) return;
     bool numbers = panel->page == TENSOR_NUMBERS;
     int width = numbers ? NUMBER : 1, cursor_row, cursor_column;
     bool there = cursor_cell(panel, window, &cursor_row, &cursor_column);
@@ -235,13 +251,16 @@ static void put_cells(const TensorPanel *panel, const WindowCells *cells, const 
         int64_t first = window->row_axis < 0
                             ? (window->row + r) * window->columns * window->zoom
                             : window->row + r * window->zoom;
-        size_t line = (size_t)r * (size_t)window->columns;
+        if (r + rows < 0 || r + rows >= window->rows) continue;
+        size_t line = (size_t)(r + rows) * (size_t)window->columns;
         if (!cells->flags[line]) break;
         screen_putf(screen, box.x, box.y + r, GUTTER - 1, STYLE_DIM, "%lld", (long long)first);
         for (int c = 0; c < window->columns; c++) {
+            if (c + columns < 0 || c + columns >= window->columns) continue;
+            size_t at = line + (size_t)(c + columns);
             int x = box.x + GUTTER + c * width;
-            if (numbers) put_number(cells, line + (size_t)c, screen, x, box.y + r);
-            else put_shade(cells, shades, line + (size_t)c, screen, x, box.y + r);
+            if (numbers) put_number(cells, at, screen, x, box.y + r);
+            else put_shade(cells, shades, at, screen, x, box.y + r);
         }
     }
     if (there)
@@ -287,16 +306,19 @@ void tensor_draw_map(TensorPanel *panel, Screen *screen, Box box)
     if (panel->cells_x > WINDOW_CELLS / panel->cells_y)
         panel->cells_x = WINDOW_CELLS / panel->cells_y;
     follow_cursor(panel);
+    panel->cells_from_x = GUTTER;
+    panel->cells_from_y = over;
+    panel->cell_width = width;
     const char *why;
     Window window = window_of(panel, a, b);
     const WindowCells *cells = values_window(panel->view->values, &window, &why);
     bool fresh = cells && window_same(&cells->window, &window);
     put_status(panel, !fresh && !why, screen, box);
     if (why) screen_put(screen, box.x, box.y + over, box.width, STYLE_ERROR, why);
-    else if (fresh) {
+    else if (cells) {
         Shades shades = shades_of(cells, panel->by_size);
-        put_cells(panel, cells, &shades, screen,
+        put_cells(panel, cells, &window, &shades, screen,
                   (Box){box.x, box.y + over, box.width, panel->cells_y});
-        put_legend(panel, cells, &shades, screen, box, box.y + box.height - 1);
+        if (fresh) put_legend(panel, cells, &shades, screen, box, box.y + box.height - 1);
     }
 }

@@ -155,6 +155,23 @@ static bool move_tensor(Panel *base, PanelMove move, long n)
     return true;
 }
 
+/* The cursor goes to the cell. */
+static void click_tensor(Panel *base, int x, int y)
+{
+    TensorPanel *panel = (TensorPanel *)base;
+    if (panel->page == TENSOR_SUMMARY || panel->page == TENSOR_ROWS || !panel->cell_width) return;
+    int column = (x - panel->cells_from_x) / panel->cell_width, row = y - panel->cells_from_y;
+    if (x < panel->cells_from_x || row < 0 || column >= panel->cells_x || row >= panel->cells_y)
+        return;
+    if (panel->row_axis < 0) {
+        panel->column = clamp(((panel->top + row) * panel->cells_x + column) * panel->zoom,
+                              columns_of(panel));
+        return;
+    }
+    panel->row = clamp(panel->top + row * panel->zoom, size_of(panel, panel->row_axis));
+    panel->column = clamp(panel->left + column * panel->zoom, columns_of(panel));
+}
+
 static void refresh_tensor(Panel *base)
 {
     TensorPanel *panel = (TensorPanel *)base;
@@ -171,7 +188,8 @@ static void free_tensor(Panel *base)
 
 static const PanelOps tensor_ops = {
     .name = "values", .hint = " Tab page  +/- zoom  ? keys  q closes ",
-    .head = head_tensor, .draw = draw_tensor, .move = move_tensor, .refresh = refresh_tensor,
+    .head = head_tensor, .draw = draw_tensor, .move = move_tensor,
+    .click = click_tensor, .refresh = refresh_tensor,
     .free = free_tensor,
 };
 

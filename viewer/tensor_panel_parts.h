@@ -21,6 +21,7 @@ typedef struct TensorPanel {
     int64_t top, left;           /* first element on show; of a vector the first cell's, and 0 */
     int64_t zoom;                /* elements of a cell */
     int cells_x, cells_y;        /* cells on show as drawn last; at least 1 */
+    int cells_from_x, cells_from_y, cell_width;  /* where they are in the box, in columns */
     int64_t line, lines;         /* ROWS: first line on show, and how many there are */
 } TensorPanel;
 

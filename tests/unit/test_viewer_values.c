@@ -186,6 +186,21 @@ static void test_views(void **state)
     run_with(NULL);
 }
 
+/* A click puts the cursor on a cell; the border and two lines stand before the first. */
+static void test_click(void **state)
+{
+    (void)state;
+    fake_init(&fake, 80, 24, false);
+    line("values m.a.w");
+    line("values-page heat");
+    fake_expect(&fake, STEP_SHOWS, "[0, 0] 0");
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_CLICK, .x = 2 + 8 + 4, .y = 6};
+    fake_expect(&fake, STEP_SHOWS, "[2, 4] 16");
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_CLICK, .x = 3, .y = 6};
+    fake_expect(&fake, STEP_SHOWS, "[2, 4] 16");
+    run_with(NULL);
+}
+
 /* No key speaks to the terminal, whatever shows it. */
 static void test_hostile(void **state)
 {
@@ -270,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_single_and_odd, enter, leave),
         cmocka_unit_test_setup_teardown(test_made, enter, leave),
         cmocka_unit_test_setup_teardown(test_views, enter, leave),
+        cmocka_unit_test_setup_teardown(test_click, enter, leave),
         cmocka_unit_test_setup_teardown(test_hostile, enter, leave),
         cmocka_unit_test(test_optimizer),
         cmocka_unit_test(test_profile),
