@@ -53,11 +53,11 @@
     X("zoom", zoom, VERB_ANY, "in|out", "of the values: fewer or more elements in a cell")        \
     X("slice", slice, VERB_ANY, "[N]", "of the values: N further along the other axes")           \
     X("axes", axes, VERB_ANY, "[ROWS COLUMNS]", "of the values: the next pair of axes, or those") \
-    X("scale", scale, VERB_ANY, "", "of the values: by size (logarithmic), or linear")            \
+    X("values-scale", scale, VERB_ANY, "", "of the values: by size (logarithmic), or linear")     \
     X("sort-rows", sort_rows, VERB_ANY, "", "of the values: norms of rows by size, or in order")  \
     X("peak", peak, VERB_ANY, "", "of the values: the largest of a cell, or its mean")            \
     X("metadata", metadata, VERB_ANY, "", "shows what the files say of themselves")               \
-    X("optimizer", optimizer, VERB_ANY, "", "shows the state of the source's optimizer")          \
+    X("optimizer-state", optimizer, VERB_ANY, "", "shows the state of the source's optimizer")    \
     X("objects", objects, VERB_ANY, "", "shows all objects of the source as a tree")              \
     X("check", check, VERB_ANY, "", "reads all of the source and shows what is wrong with it")    \
     X("help", help, VERB_ANY, "[WORD]", "shows keys, verbs and statements, or one of them")       \

@@ -52,7 +52,7 @@ static void check_value(const Expr *e)
     for (unsigned i = 0; i < e->rank; i++) count *= (uint64_t)e->dims[i];
     size_t bytes = (size_t)count * dtype_size(e->dtype);
     unsigned char *whole = mem_alloc(bytes + 1), *part = mem_alloc(bytes + 1);
-    bool good = expr_fill_measured(e, NULL, NULL, whole, &losses, &err);
+    bool good = expr_fill_measured(e, NULL, NULL, whole, NULL, &losses, &err);
     if (good && e->rank && e->dims[0] > 1) {
         int64_t from[TENSOR_RANK_MAX] = {e->dims[0] / 2}, size[TENSOR_RANK_MAX];
         memcpy(size, e->dims, e->rank * sizeof *size);

@@ -94,10 +94,10 @@ static CastLosses measure(const Expr *e)
     for (unsigned i = 0; i < e->rank; i++) size[i] = e->dims[i];
     int64_t half = e->dims[0] / 2;
     size[0] = half;
-    if (half) assert_true(expr_fill_measured(e, from, size, out, &losses, &err));
+    if (half) assert_true(expr_fill_measured(e, from, size, out, NULL, &losses, &err));
     from[0] = half;
     size[0] = e->dims[0] - half;
-    assert_true(expr_fill_measured(e, from, size, out, &losses, &err));
+    assert_true(expr_fill_measured(e, from, size, out, NULL, &losses, &err));
     return losses;
 }
 
