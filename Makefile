@@ -123,6 +123,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) pairs $(PYTHON) tests/real/pairs.py
 	-@$(SUITE) auto $(PYTHON) tests/pairs/run.py $(if $(SAN),,--all)
 	-@$(SUITE) emit $(PYTHON) tests/pairs/emit.py
+	-@$(SUITE) veto $(PYTHON) tests/pairs/values.py
 	-@$(SUITE) tmux tests/screens/tmux.sh
 	-@if [ -z "$(SAN)" ]; then $(SUITE) valgrind tests/valgrind.sh; fi
 $(UNIT): %: $(O)/tests/%

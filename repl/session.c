@@ -14,6 +14,7 @@
 #include "loader/format/failed_load.h"
 #include "loader/format/format.h"
 #include "repl/interrupt.h"
+#include "repl/judge_book.h"
 #include "scripting/script.h"
 
 enum { RULES_BYTES_MAX = 16 << 20 };     /* of one rules file; a person writes a few thousand */
@@ -51,6 +52,7 @@ struct Session {
     const char *model, *log_preset;  /* as in SessionOptions; in the arena */
     SessionText alone;           /* the only text that is run; text NULL: all are */
     bool (*leave)(const char *line);     /* lines that are not run; NULL: all are */
+    JudgeBook judged;            /* what values say of what was found without a rule */
     Text output;                 /* what the rules, or the line that was tried, printed */
 };
 
@@ -298,6 +300,7 @@ void session_free(Session *session)
     free(session->rules);
     free(session->names);
     text_done(&session->output);
+    judge_book_done(&session->judged);
     free(session->source_folder);
     checkpoint_unref(session->source);
     dict_unref(session->made_target);
@@ -375,7 +378,8 @@ static const char *split_place(const Session *session, const char *text, Origin 
 
 /* Runs all rules, and `extra` after them when it is given. What a failing script had said before
  * it failed stays in the ledger, with its error as a note. align_finish frees the draft. */
-static Alignment *align(Session *session, const char *extra, bool *failed, Error *err)
+static Alignment *align_with(Session *session, const char *extra, const Vetoes *vetoes,
+                             bool *failed, Error *err)
 {
     Draft *draft = draft_new(session->source, session->source_inside, session->target,
                              session->seed);
@@ -403,8 +407,29 @@ static Alignment *align(Session *session, const char *extra, bool *failed, Error
         if (err) *err = problem;
     }
     Error unclosed = {0};
+    draft_later(draft)->vetoes = vetoes;
     Alignment *alignment = align_finish(draft, &unclosed);
     if (!alignment && !*failed && err) *err = unclosed;
+    return alignment;
+}
+
+/* Where something was found without a rule, and values contradict, the ledger is made again with
+ * what they say. */
+static Alignment *align(Session *session, const char *extra, bool *failed, Error *err)
+{
+    Alignment *alignment = align_with(session, extra, NULL, failed, err);
+    const Judgement *judgement;
+    if (!alignment || *failed || !align_is_automatic(alignment)) return alignment;
+    if (!judge_book_ask(&session->judged, alignment, extra != NULL, &judgement, err)) {
+        align_unref(alignment);
+        return NULL;
+    }
+    const bool follow = judgement && judgement->vetoes.count;
+    if (follow) {
+        align_unref(alignment);
+        alignment = align_with(session, extra, &judgement->vetoes, failed, err);
+    }
+    if (alignment && judgement && !*failed) judge_close(alignment, judgement, follow);
     return alignment;
 }
 

@@ -145,7 +145,8 @@ enum { NAME_COST = 100 };
 
 bool run_auto(Call *call, Error *err)
 {
-    static const char *const fields[] = {"accept", "say", "assume", "order", "lexicon", "context"};
+    static const char *const fields[] = {"accept", "say", "assume", "order", "lexicon", "context",
+                                        "values"};
     static const char *const accepts[] = {"sure", "likely"};
     static const char *const layouts[] = {"torch", "tf", "flax"};
     Draft *draft = call->script->draft;
@@ -161,6 +162,7 @@ bool run_auto(Call *call, Error *err)
         !take_evidence(call, "order", &rule.options.no_order, err) ||
         !take_evidence(call, "lexicon", &rule.options.no_lexicon, err) ||
         !take_evidence(call, "context", &rule.options.no_context, err) ||
+        !take_evidence(call, "values", &rule.no_values, err) ||
         !take_answers(call, &rule, err) || !take_lexicon(call, &rule, err))
         return false;
     if (accept >= 0) rule.options.accept = accept ? AUTO_LIKELY : AUTO_SURE;

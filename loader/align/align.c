@@ -2,6 +2,7 @@
  * align.h's business; how they come about is align_bind.c's and align_close.c's. */
 #include "loader/align/align.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,6 +122,8 @@ void align_unref(Alignment *alignment)
     free(alignment->matches);
     free(alignment->match_of_key);
     free(alignment->sure);
+    free(alignment->why);
+    free(alignment->agree);
     free(alignment->doubt_of);
     free(alignment->uses);
     free(alignment->use_start);
@@ -280,6 +283,11 @@ const struct ParamGroups *align_groups(const Alignment *alignment)
 const struct OptimizerMove *align_optimizer(const Alignment *alignment)
 {
     return alignment->optimizer;
+}
+
+double align_agreement(const Alignment *alignment, size_t index)
+{
+    return alignment->agree ? (double)alignment->agree[index] : NAN;
 }
 
 bool align_is_another_size(const Alignment *alignment)

@@ -40,6 +40,9 @@ typedef struct Doubt {
     size_t tensors;              /* targets that an answer settles */
     const char *ask;             /* the question, as --say is given: "attention.output=?" */
     const char *say;             /* a whole answer, the likelier one; NULL */
+    const char *why;             /* what the values say against a pair that was found; NULL: they
+                                    are not what makes it */
+    bool settled;                /* the values have settled some target of it */
     bool likely;                 /* one pair that --accept likely takes */
     bool open;                   /* some target of it is ambiguous and not covered */
 } Doubt;
@@ -64,6 +67,7 @@ typedef struct Binding {
     BindStatus status;           /* the one state it is in */
     How how;                     /* what settled it; HOW_NONE = nothing did */
     float confidence;            /* 1 unless it was guessed */
+    const char *why;             /* of what was found without a rule: what it rests on; NULL */
     bool partial;                /* a fit took the overlap only; the reason says how much */
     bool covered;                /* by expect: does not stand in the way of writing */
     DType dtype;                 /* of the result: the target's, or its own */
@@ -130,6 +134,9 @@ size_t align_doubt_count(const Alignment *alignment);
 const Doubt *align_doubt(const Alignment *alignment, size_t index);
 /* What automatic alignment found and carried out, in the target's order. */
 const struct Bundle *align_bundles(const Alignment *alignment, size_t *count);
+/* How far the values of the index-th target agree with what it gets: their correlation, or NAN
+ * where that was not looked at, or one of them is constant. judge_close (judge.h) notes it. */
+double align_agreement(const Alignment *alignment, size_t index);
 /* Whether auto{} was asked for. */
 bool align_is_automatic(const Alignment *alignment);
 /* The bindings a source tensor went into: indexes into align_binding, in order. */

@@ -239,7 +239,9 @@ static How how_of(const DraftKey *key)
 static void set_confidence(const Binder *binder, Binding *binding)
 {
     const Alignment *alignment = binder->alignment;
-    if (alignment->sure) binding->confidence = alignment->sure[binding - alignment->bindings];
+    const size_t at = (size_t)(binding - alignment->bindings);
+    if (alignment->sure) binding->confidence = alignment->sure[at];
+    if (alignment->why) binding->why = alignment->why[at];
 }
 
 /* A target, or without one a key, and the value that goes by its name. With fit(0) a

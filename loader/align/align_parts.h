@@ -44,6 +44,9 @@ struct Alignment {
     size_t bundle_count;
     float *sure;                 /* owned, [count], with auto{}: the confidence of what it bound; 0:
                                     it did not */
+    const char **why;            /* owned, [count], with auto{}: what that rests on; NULL */
+    float *agree;                /* owned, [count]; correlation of the target's values with what it
+                                    gets; NAN: not known. NULL: values were not looked at */
     Doubt *doubts;               /* in the arena, [doubt_count] */
     size_t doubt_count;
     uint32_t *doubt_of;          /* owned, [count], with auto{}: 1 + index of doubts; 0 = none */

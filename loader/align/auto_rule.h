@@ -14,6 +14,7 @@ typedef struct AutoRule {
     Origin origin;               /* of the first statement */
     AutoOptions options;         /* what it points to lies in the draft's arena; cancelled and
                                     anchors are not set */
+    bool no_values;              /* the values of both sides are not looked at (judge.h) */
     const char *lexicon_path;    /* the user's lexicon that is in options.lexicon; NULL: none */
     const bool *interrupt;       /* becomes true when the user wants to stop; NULL */
 } AutoRule;

@@ -174,7 +174,20 @@ static bool set_unread(Arena *arena, Comparison *result, const char *why)
     return true;
 }
 
-/* `e` as numbers, or NULL and the reason. */
+const Expr *compare_numbers(Arena *arena, const Expr *e, Error *why)
+{
+    *why = (Error){0};
+    DType own = dtype_of_values(e->dtype);
+    if (own == DT_UNKNOWN) {
+        error_set(why, ERR_UNSUPPORTED, "is no number");
+        return NULL;
+    }
+    expr_leaves(e, check_leaf, why);
+    if (why->code != ERR_NONE) return NULL;
+    return own == e->dtype ? e : expr_cast(arena, e, own, why);
+}
+
+/* `e` as numbers beside the target's, or NULL and the reason. */
 static const Expr *as_numbers(Arena *arena, const Expr *e, const Tensor *target, Error *why)
 {
     const Tensor *empty = NULL;
@@ -185,15 +198,12 @@ static const Expr *as_numbers(Arena *arena, const Expr *e, const Tensor *target,
                   target->storage && target->storage->source ? "the source's" : "the target's");
         return NULL;
     }
-    DType own = dtype_of_values(e->dtype), other = tensor_value_dtype(target, &text);
-    if (own == DT_UNKNOWN || other == DT_UNKNOWN) {
-        error_set(why, ERR_UNSUPPORTED, "%s", other == DT_UNKNOWN ? text : "is no number");
+    if (tensor_value_dtype(target, &text) == DT_UNKNOWN) {
+        error_set(why, ERR_UNSUPPORTED, "%s", text);
         return NULL;
     }
-    expr_leaves(e, check_leaf, why);
     check_leaf(target, why);
-    if (why->code != ERR_NONE) return NULL;
-    return own == e->dtype ? e : expr_cast(arena, e, own, why);
+    return why->code == ERR_NONE ? compare_numbers(arena, e, why) : NULL;
 }
 
 bool compare_values(Arena *arena, const Expr *e, const Tensor *target,
@@ -241,8 +251,7 @@ bool compare_values(Arena *arena, const Expr *e, const Tensor *target,
 
 /* ---- a ledger ---- */
 
-/* The source's value as it is before the policy casts it to the target's dtype. */
-static const Expr *uncast(const Binding *binding)
+const Expr *compare_uncast(const Binding *binding)
 {
     const Expr *e = binding->expr;
     return binding->cast && e->kind == EX_CAST && !e->rounding ? e->from[0] : e;
@@ -268,14 +277,16 @@ static bool repeats(const Binding *binding)
 {
     const Binding *first = binding->tied_to;
     if (!first || !is_pair(first) || !is_same_memory(binding->target, first->target)) return false;
-    const Tensor *a = expr_as_source(uncast(binding)), *b = expr_as_source(uncast(first));
+    const Tensor *a = expr_as_source(compare_uncast(binding));
+    const Tensor *b = expr_as_source(compare_uncast(first));
     return a && b && is_same_memory(a, b);
 }
 
 static uint64_t pair_bytes(const Binding *binding)
 {
     uint64_t count = tensor_count(binding->target);
-    DType a = dtype_of_values(uncast(binding)->dtype), b = dtype_of_values(binding->target->dtype);
+    DType a = dtype_of_values(compare_uncast(binding)->dtype);
+    DType b = dtype_of_values(binding->target->dtype);
     return count * (dtype_size(a) + dtype_size(b));
 }
 
@@ -325,7 +336,7 @@ const ValueReport *compare_alignment(Arena *arena, const Alignment *alignment,
     for (size_t i = 0; i < count; i++) {
         const Binding *binding = align_binding(alignment, i);
         if (is_pair(binding) && !repeats(binding) &&
-            !compare_values(arena, uncast(binding), binding->target, options, &done, total,
+            !compare_values(arena, compare_uncast(binding), binding->target, options, &done, total,
                             &pairs[i], err))
             return NULL;
     }

@@ -59,6 +59,12 @@ bool compare_values(Arena *arena, const Expr *e, const Tensor *target,
                     const CompareOptions *options, uint64_t *done, uint64_t total,
                     Comparison *result, Error *err);
 
+/* `e` as numbers: what is stored quantized as what it means. NULL, and the reason in *why, where it
+ * has none, or reading it would come to no end. */
+const Expr *compare_numbers(Arena *arena, const Expr *e, Error *why);
+/* The source's value of a loaded pair as it is before the policy casts it to the target's dtype. */
+const Expr *compare_uncast(const Binding *binding);
+
 /* All loaded pairs of a ledger. */
 typedef struct ValueReport {
     Tolerance tolerance;         /* that was asked for */

@@ -111,6 +111,8 @@ typedef struct Later {
     size_t tie_count, tie_room;
     const struct AutoRule *automatic;    /* what auto{…} says (auto_rule.h), several put together;
                                             in the draft's arena; NULL: there is none */
+    const struct Vetoes *vetoes;     /* what the values say against what it finds (veto.h);
+                                        borrowed; NULL: nothing */
 } Later;
 
 void later_done(Later *later);

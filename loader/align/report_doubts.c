@@ -77,6 +77,9 @@ static void add_doubt(Reporter *reporter, const Doubt *doubt, size_t *next)
         page_line(&reporter->page, LINE_GROUP, "     and %zu more sources",
                   doubt->source_count - shown);
     add_targets(reporter, doubt, first);
+    if (doubt->why)
+        page_line(&reporter->page, LINE_GROUP, "     values: %s",
+                  report_name(reporter, doubt->why));
     const char *answer = doubt->say ? doubt->say : doubt->ask;
     if (answer)
         page_line(&reporter->page, LINE_TAIL,
@@ -94,8 +97,8 @@ static void add_questions(Reporter *reporter)
     size_t count = 0, tensors = 0, likely = 0, waived = 0, next = 0;
     for (size_t i = 0; i < align_doubt_count(alignment); i++) {
         const Doubt *doubt = align_doubt(alignment, i);
-        if (!doubt->open) waived++;
-        else count++;
+        if (doubt->open) count++;
+        else waived += !doubt->settled;
         likely += doubt->open && doubt->likely;
     }
     for (size_t i = 0; i < align_count(alignment); i++) {

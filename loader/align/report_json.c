@@ -4,6 +4,7 @@
  *   {"version":1, "tool":…, "source":{…}, "target":{…}|null, "rules":[{"file":…}], "summary":{…},
  *    "entries":[…], "source_entries":[…], "ties":[…], "collisions":[…], "rule_notes":[…],
  *    "optimizer":{…}|null, ["values":{…},] "output":{…}|null, ["log":"…",] "exit":0} */
+#include <math.h>
 #include <stdlib.h>
 
 #include "loader/align/report_parts.h"
@@ -128,6 +129,14 @@ static double round_score(float score)
     return (double)(int)(score * 1000 + 0.5f) / 1000;
 }
 
+/* "agree":0.998, the correlation of the values of both sides; left out where it is not known. */
+static void put_agreement(double agree, JsonWriter *writer)
+{
+    if (isnan(agree)) return;
+    json_key(writer, "agree");
+    json_float(writer, round(agree * 1000) / 1000);
+}
+
 /* One target. Fields that have nothing to say are null; reason and suggest are left out. Plans say
  * more behind.
  *
@@ -157,6 +166,8 @@ static void put_entry(const Alignment *alignment, size_t index, const ReportOpti
     put_steps(binding, writer);
     json_key(writer, "confidence");
     json_float(writer, round_score(binding->confidence));
+    if (binding->why) json_put_text(writer, "why", binding->why);
+    put_agreement(align_agreement(alignment, index), writer);
     if (offer) put_shape(writer, "source_shape", offer->unknown ? NULL : offer->dims, offer->rank);
     if (offer && offer->layout)
         json_put_text(writer, "source_layout", layout_name((Layout)offer->layout));
@@ -228,6 +239,7 @@ static void put_ties(const Alignment *alignment, JsonWriter *writer)
         json_put_uint(writer, "tensors", doubt->tensors);
         json_put_text(writer, "ask", doubt->ask);
         json_put_text(writer, "say", doubt->say);
+        if (doubt->why) json_put_text(writer, "why", doubt->why);
         json_key(writer, "likely");
         json_bool(writer, doubt->likely);
         json_key(writer, "waived");
