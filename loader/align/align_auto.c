@@ -243,6 +243,14 @@ static void offer_misfits(Asking *asking)
     map_done(&offers);
 }
 
+static void tell_why(const Asking *asking, Bundle *bundles, size_t n)
+{
+    WhyBook *book = why_new(asking->alignment, asking->rule->options.lexicon);
+    for (size_t i = 0; i < n; i++)
+        if (!bundles[i].why) bundles[i].why = why_found(book, &bundles[i]);
+    why_free(book);
+}
+
 static bool carry_out(Asking *asking, const AutoResult *result, Error *err)
 {
     Alignment *alignment = asking->alignment;
@@ -251,6 +259,7 @@ static bool carry_out(Asking *asking, const AutoResult *result, Error *err)
     Bundle *chosen = arena_alloc(alignment->arena, (room + 1) * sizeof *chosen);
     size_t n = choose_bundles(asking, result, chosen), kept = 0;
     if (vetoes) n = veto_bundles(alignment, vetoes, chosen, n);
+    tell_why(asking, chosen, n);
     bool *done = mem_alloc(n + 1);
     Paired paired = remember_matches(alignment);
     bool good = draft_bundles(asking->draft, (Origin){"auto", 0}, chosen, n, done, err);

@@ -1,5 +1,5 @@
-/* The inside of auto{}: its questions (align_doubt.c), and what the values say against what it and
- * match{} have found (align_veto.c). */
+/* The inside of auto{}: its questions (align_doubt.c), what its pairs rest on (align_why.c), and
+ * what the values say against what it and match{} have found (align_veto.c). */
 #ifndef LOADER_ALIGN_ALIGN_DOUBT_H
 #define LOADER_ALIGN_ALIGN_DOUBT_H
 
@@ -19,6 +19,12 @@ const char *doubt_words(Arena *arena, const char *name);
 /* The names folded, as reports print them. */
 const char *const *doubt_fold(Arena *arena, const char *const *names, size_t n, size_t *count);
 void doubts_take(Alignment *alignment, const AutoResult *result);
+
+/* What bundles rest on, in words that live as long as the alignment; once a family. */
+typedef struct WhyBook WhyBook;
+WhyBook *why_new(const Alignment *alignment, const Lexicon *lexicon);
+void why_free(WhyBook *book);
+const char *why_found(WhyBook *book, const Bundle *bundle);
 
 /* The bundles as the values want them: exchanged, turned, or left out. `bundles` has room for n and
  * one more a veto; returns how many there are. */

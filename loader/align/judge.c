@@ -10,6 +10,7 @@
 #include "loader/align/compare.h"
 #include "loader/align/draft_parts.h"
 #include "loader/align/judge_parts.h"
+#include "loader/check/role.h"
 #include "loader/tensor/values.h"
 
 const char *judge_name(const Judge *judge, const char *name)
@@ -114,7 +115,8 @@ static void list_targets(Judge *judge, const AutoRule *rule)
                 !same_dims(slot.value->dims, slot.value->rank, target->dims, target->rank))
                 continue;
         }
-        if (!is_number(target) && !proposed) continue;
+        if (!is_number(target) && !(proposed && target->rank == 1)) continue;
+        if (proposed && !expr_has_data(slot.value, NULL)) continue;
         add_slot(judge, &slot);
     }
     free(single);
@@ -260,14 +262,10 @@ static void remark_agreement(Alignment *alignment, const Judgement *judgement)
                                   "say nothing", judgement->judged));
 }
 
-void judge_close(Alignment *alignment, const Judgement *judgement, bool followed)
+/* What the vetoes came to, and how far what they gave agrees. */
+static void remark_vetoes(Alignment *alignment, const Vetoes *vetoes)
 {
-    const Vetoes *vetoes = &judgement->vetoes;
     const Outcome outcome = sum_up(vetoes);
-    alignment->agree = mem_alloc((alignment->count + 1) * sizeof *alignment->agree);
-    memcpy(alignment->agree, judgement->agree, alignment->count * sizeof *alignment->agree);
-    remark_agreement(alignment, judgement);
-    if (!followed) return;
     for (size_t i = 0; i < vetoes->count; i++) {
         const uint32_t at = map_get(&alignment->names, vetoes->items[i].target);
         if (at != MAP_NONE)
@@ -282,4 +280,60 @@ void judge_close(Alignment *alignment, const Judgement *judgement, bool followed
     if (outcome.open)
         remark(alignment, outcome.first_open, outcome.open, outcome.open == 1
                ? "is left open" : "are left open");
+}
+
+/* Words of names that tell of positions which are added, and of what norms are called. */
+static const char *const position_words[] = {"position", "positions", "pos", "positional", "wpe",
+                                             "relative", "alibi", NULL};
+static const char *const norm_words[] = {"norm", "layernorm", "ln", "norm1", "norm2", "ln1", "ln2",
+                                         "bn", "gn", NULL};
+
+/* Whether names show that heads cannot be rotary: positions are added, or norms have shifts. */
+static bool is_unrotated(const StateDict *dict)
+{
+    for (size_t i = 0; i < dict_count(dict); i++) {
+        const char *name = dict_at(dict, i)->name;
+        if (names_have(name, position_words)) return true;
+        if (role_of(name) == ROLE_BIAS && names_have(name, norm_words)) return true;
+    }
+    return false;
+}
+
+/* Queries and keys under two spellings: then the rows of rotary heads may stand in two orders as
+ * well, which no shape and no name shows. Where the values agree it is known that they do not. */
+static void remark_rows(Alignment *alignment)
+{
+    size_t count = 0;
+    const Binding *first = NULL;
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Binding *binding = &alignment->bindings[i];
+        if (!is_proposed(binding) || binding->rank != 2 || binding->source_count != 1) continue;
+        const char *source = binding->sources[0]->name;
+        if (!names_rotary(source) || !names_rotary(binding->name)) continue;
+        if (names_rotary_alike(source, binding->name)) continue;
+        if ((double)alignment->agree[i] >= 0.9) continue;
+        if (!count++) first = binding;
+    }
+    if (!count || is_unrotated(alignment->source) || is_unrotated(alignment->target)) return;
+    Text names = {0};
+    name_show(first->sources[0]->name, &names);
+    text_add(&names, " and ");
+    name_show(first->name, &names);
+    draft_remark(alignment->draft, draft_later(alignment->draft)->automatic->origin,
+                 arena_printf(alignment->arena, "%zu queries and keys were paired by name (%s); "
+                              "whether the rows of rotary heads stand in one order on both sides, "
+                              "in pairs or in halves, shows in no name and no shape: if not, "
+                              "rope_pairs(heads) or rope_halves(heads)", count,
+                              text_string(&names)));
+    text_done(&names);
+}
+
+void judge_close(Alignment *alignment, const Judgement *judgement, bool followed)
+{
+    const Vetoes *vetoes = &judgement->vetoes;
+    alignment->agree = mem_alloc((alignment->count + 1) * sizeof *alignment->agree);
+    memcpy(alignment->agree, judgement->agree, alignment->count * sizeof *alignment->agree);
+    remark_agreement(alignment, judgement);
+    if (followed) remark_vetoes(alignment, vetoes);
+    remark_rows(alignment);
 }

@@ -21,8 +21,8 @@ enum {
 typedef struct Sample {
     float *x;                    /* [n] owned; NULL: not read, or nothing to go by */
     uint32_t n;
-    float glance[SAMPLE_GLANCE]; /* one of so many of them, likewise normalised; all 0: n is less,
-                                    or they are constant */
+    float *glance;               /* [SAMPLE_GLANCE] behind x: one of so many of them, likewise
+                                    normalised; all 0: n is less, or they are constant */
     bool read;                   /* it was tried */
     bool constant;               /* all numbers are equal */
 } Sample;
@@ -83,6 +83,10 @@ bool judge_roles(Judge *judge);
 bool names_speak(const Judge *judge, const char *held, const char *rival, const char *target);
 /* Whether a name is that of a query or a key of attention: "wq", "k_proj", "attn.query". */
 bool names_rotary(const char *name);
+/* Whether two such names have the part in common that says so: not "attn.wq" and "attn.q_proj". */
+bool names_rotary_alike(const char *a, const char *b);
+/* Whether one of these words (NULL ends them) is a part of the name, in any case. */
+bool names_have(const char *name, const char *const *words);
 void judge_add(Judge *judge, Slot *slot, Veto veto);
 /* "'layers.0.q.weight'", in the arena. */
 const char *judge_name(const Judge *judge, const char *name);

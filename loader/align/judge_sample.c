@@ -3,6 +3,7 @@
  * transpose hold the same numbers. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "loader/align/compare.h"
 #include "loader/align/judge_parts.h"
@@ -95,7 +96,7 @@ static void finish(Sample *sample)
     const uint32_t step = sample->n / SAMPLE_GLANCE;
     for (uint32_t i = 0; i < SAMPLE_GLANCE; i++) sample->glance[i] = sample->x[i * step];
     if (is_constant(sample->glance, SAMPLE_GLANCE) || !normalise(sample->glance, SAMPLE_GLANCE))
-        for (uint32_t i = 0; i < SAMPLE_GLANCE; i++) sample->glance[i] = 0;
+        memset(sample->glance, 0, SAMPLE_GLANCE * sizeof *sample->glance);
 }
 
 static bool read_place(const Expr *e, const Places *places, unsigned place, unsigned char *bytes,
@@ -130,7 +131,8 @@ bool sample_read(Judge *judge, const Expr *e, uint32_t most, Sample *sample)
     const uint64_t total = places.count * places.each;
     if (!total) return true;
     unsigned char *bytes = mem_alloc((size_t)places.each * dtype_size(numbers->dtype));
-    sample->x = mem_alloc((size_t)total * sizeof *sample->x);
+    sample->x = mem_alloc(((size_t)total + SAMPLE_GLANCE) * sizeof *sample->x);
+    sample->glance = sample->x + total;
     sample->n = (uint32_t)total;
     bool good = true;
     for (unsigned p = 0; good && p < places.count; p++)
