@@ -206,6 +206,9 @@ bool emit_rules(Session *session, const Alignment *alignment, const char *path, 
         write_title("--        as ", session_target_path(session), &text);
     text_add(&text, "-- written by tenon --emit-rules; they come to the same plan without "
                     "--auto.\n");
+    if (align_seed(alignment))
+        text_addf(&text, "-- Fills are those of --seed %llu: say that beside -r, too.\n",
+                  (unsigned long long)align_seed(alignment));
     write_stops(session, alignment, &text);
     write_texts(session, path, &text);
     bool good = atomic_check(path, force, err) && write_found(alignment, &text, rules, err) &&

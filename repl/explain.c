@@ -506,6 +506,7 @@ bool explanation_run(Explanation *explanation, Error *err)
         return error_set(err, ERR_CANCELLED, "stopped");
     }
     if (explanation->load->unexpected.count && !explanation->source) note_whole_file(explanation);
+    explanation_silent(explanation);
     explanation->status = explanation_unexplained(explanation) ? 1 : 0;
     return true;
 }

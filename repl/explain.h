@@ -36,6 +36,8 @@ typedef struct Explanation {
     size_t more_count;
     const char *advice[CHOICES_MAX];  /* what no line can do */
     size_t advice_count;
+    const char *silent[3];       /* what no load fails of, and what is wrong then */
+    size_t silent_count;
     bool self_inflicted;         /* the code that loaded is to blame, an advice says how: it gave
                                     the whole file, or cut the names */
     size_t tried, untried;       /* lines that were tried; that there was no time for, at last */
@@ -58,6 +60,9 @@ size_t explanation_left(const Alignment *alignment);
 /* Whether a use is one of the latter. */
 bool explanation_is_left(const SourceUse *use);
 bool explanation_is_open(const Binding *binding);
+
+/* Finds what no error tells (explain_silent.c). */
+void explanation_silent(Explanation *explanation);
 
 void explanation_text(const Explanation *explanation, bool verbose, Text *out);
 void explanation_json(const Explanation *explanation, Text *out);

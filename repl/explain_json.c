@@ -122,6 +122,11 @@ static void put_proposals(const Explanation *explanation, JsonWriter *json)
     for (size_t i = 0; i < explanation->advice_count; i++)
         json_string(json, explanation->advice[i]);
     json_end(json);
+    json_key(json, "silent");
+    json_list(json);
+    for (size_t i = 0; i < explanation->silent_count; i++)
+        json_string(json, explanation->silent[i]);
+    json_end(json);
 }
 
 static void put_left(const Alignment *last, JsonWriter *json)

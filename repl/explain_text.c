@@ -271,6 +271,11 @@ void explanation_text(const Explanation *explanation, bool verbose, Text *out)
         add_shown(out, explanation->advice[i]);
         text_addc(out, '\n');
     }
+    for (size_t i = 0; i < explanation->silent_count; i++) {
+        text_add(out, "\n  No error tells: ");
+        add_shown(out, explanation->silent[i]);
+        text_addc(out, '\n');
+    }
     if (explanation->last) print_left(&printer);
     if (explanation->untried)
         text_addf(out, "\n  The time was up: %zu lines were not tried.\n", explanation->untried);

@@ -265,6 +265,11 @@ StateDict *align_target(const Alignment *alignment)
     return alignment->target;
 }
 
+uint64_t align_seed(const Alignment *alignment)
+{
+    return draft_seed(alignment->draft);
+}
+
 const Policy *align_policy(const Alignment *alignment)
 {
     return &alignment->policy;

@@ -147,6 +147,7 @@ const char *align_container(const Alignment *alignment);
 size_t align_rivals(const Alignment *alignment);
 StateDict *align_target(const Alignment *alignment);                /* NULL without a target */
 const Policy *align_policy(const Alignment *alignment);
+uint64_t align_seed(const Alignment *alignment);     /* of fills */
 /* What the optimizer statement comes to (optimizer.h); NULL without one, or when it is in error. */
 const struct OptimizerMove *align_optimizer(const Alignment *alignment);
 /* What statements left for whoever writes: meta. */

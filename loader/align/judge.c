@@ -299,22 +299,36 @@ static bool is_unrotated(const StateDict *dict)
     return false;
 }
 
-/* Queries and keys under two spellings: then the rows of rotary heads may stand in two orders as
- * well, which no shape and no name shows. Where the values agree it is known that they do not. */
-static void remark_rows(Alignment *alignment)
+/* A tensor that goes as it is, or of two axes that are exchanged: no op has moved its rows. */
+static bool is_plain(const Expr *e)
 {
-    size_t count = 0;
+    while (e && (e->kind == EX_CAST || e->kind == EX_PERMUTE)) e = e->from[0];
+    return e && e->kind == EX_SOURCE;
+}
+
+const Binding *judge_find_rows(const Alignment *alignment, size_t *count)
+{
     const Binding *first = NULL;
+    *count = 0;
     for (size_t i = 0; i < alignment->count; i++) {
         const Binding *binding = &alignment->bindings[i];
-        if (!is_proposed(binding) || binding->rank != 2 || binding->source_count != 1) continue;
+        const bool matrix = binding->rank == 2 || !binding->dims;
+        if (binding->status != BIND_LOADED || !matrix || binding->source_count != 1) continue;
         const char *source = binding->sources[0]->name;
         if (!names_rotary(source) || !names_rotary(binding->name)) continue;
-        if (names_rotary_alike(source, binding->name)) continue;
-        if ((double)alignment->agree[i] >= 0.9) continue;
-        if (!count++) first = binding;
+        if (names_rotary_alike(source, binding->name) || !is_plain(binding->expr)) continue;
+        if (alignment->agree && (double)alignment->agree[i] >= 0.9) continue;
+        if (!(*count)++) first = binding;
     }
-    if (!count || is_unrotated(alignment->source) || is_unrotated(alignment->target)) return;
+    if (!first || is_unrotated(alignment->source)) return NULL;
+    return alignment->target && is_unrotated(alignment->target) ? NULL : first;
+}
+
+static void remark_rows(Alignment *alignment)
+{
+    size_t count;
+    const Binding *first = judge_find_rows(alignment, &count);
+    if (!first) return;
     Text names = {0};
     name_show(first->sources[0]->name, &names);
     text_add(&names, " and ");

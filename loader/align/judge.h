@@ -37,6 +37,11 @@ const Judgement *judge_alignment(Arena *arena, const Alignment *alignment, const
                                  Error *err);
 /* Tells one set of proposals from another: of equal ones the judgement is the same. */
 uint64_t judge_proposals(const Alignment *alignment);
+/* Loaded queries and keys that go by two spellings, in a model that may have rotary heads: their
+ * rows may stand in two orders, in pairs and in halves, which shows in no name and no shape. Those
+ * whose values agree, and those that rope_pairs or rope_halves was said for, are none. The first of
+ * them, and how many there are; NULL: none. */
+const Binding *judge_find_rows(const Alignment *alignment, size_t *count);
 /* Notes in the ledger what the judgement says of it, as remarks and by target. `followed`: the
  * ledger was made again with its vetoes. Before anyone else has the ledger. */
 void judge_close(Alignment *alignment, const Judgement *judgement, bool followed);
