@@ -281,6 +281,15 @@ static bool read_all(Learner *learner, const LearnOptions *options)
                        total, learner->err);
 }
 
+/* As long as one finds what the other can go on from. */
+static void learn_names(Learner *learner)
+{
+    for (int round = 0; round < ROUNDS && !learner->failed; round++) {
+        bool more = learn_kin(learner);
+        if (!learn_named(learner) && !more) break;
+    }
+}
+
 static void find_all(Learner *learner)
 {
     index_sums(&learner->a, &learner->a_sums);
@@ -293,10 +302,8 @@ static void find_all(Learner *learner)
     learn_unstacked(learner);
     learn_stacked(learner);
     learn_parts(learner);
-    for (int round = 0; round < ROUNDS && !learner->failed; round++) {
-        bool more = learn_kin(learner);
-        if (!learn_named(learner) && !more) break;
-    }
+    learn_names(learner);
+    if (!learner->failed && learn_moved(learner)) learn_names(learner);
 }
 
 const LearnResult *learn_pair(Arena *arena, const StateDict *old, const StateDict *now,

@@ -18,6 +18,7 @@ static bool equal_ops(const Op *a, const Op *b)
     if (a->kind != b->kind || a->has_axis != b->has_axis || a->axis != b->axis ||
         a->has_number != b->has_number || a->number != b->number || a->to != b->to ||
         a->list_count != b->list_count || a->dtype != b->dtype ||
+        a->real < b->real || a->real > b->real ||
         !a->text != !b->text || a->size_count != b->size_count)
         return false;
     for (size_t i = 0; i < a->list_count; i++)

@@ -156,6 +156,8 @@ void learn_parts(Learner *learner);
 /* learn_kin.c: what is beside what is known, and what names decide; true when there was any. */
 bool learn_kin(Learner *learner);
 bool learn_named(Learner *learner);
+/* learn_moved.c: what is moved or scaled by a constant; true when there was any. */
+bool learn_moved(Learner *learner);
 /* The sources that hold the numbers of a target, in whatever order: fills prints[] up to n, and
  * says how many there are. */
 size_t whole_candidates(Learner *learner, size_t target, uint32_t *prints, size_t n);

@@ -196,6 +196,41 @@ class Learning(Case):
                          {f"layers.{i}.{norm}.weight" for i in range(2) for norm in ("attention_norm", "ffn_norm")})
         self.assertEqual({one["state"] for one in got["open"]}, {"ambiguous"})
 
+    def test_numbers_that_were_moved_or_scaled(self):
+        """Norms that store scale − 1, and latents that are scaled, as torch computes them."""
+        torch.manual_seed(7)
+        def model(layers, width, cast):
+            old, new = {}, {}
+            for i in range(layers):
+                for key, shape in (("input_norm", (width,)), ("post_norm", (width,)), ("up", (2 * width, width)),
+                                   ("mix", (width, width))):
+                    value = torch.randn(shape).to(cast)
+                    old[f"model.layers.{i}.{key}.weight"] = value
+                    if "norm" in key:
+                        value = (value.float() + 1).to(cast)
+                    elif key == "up":
+                        value = (value.float() * 0.125).to(cast)
+                    else:
+                        value = (value.float() * 0.18215).to(cast).t()
+                    new[f"blk.{i}.{key}.weight"] = value
+            return old, new
+        for cast in (torch.float32, torch.float16, torch.bfloat16):
+            (old, new), rules = model(2, 24, cast), self.path("r.lua")
+            got = json.loads(self.tenon("learn", self.save("o.pth", old), self.save("n.pth", new), "-o", rules,
+                                        "--force", "--json"))
+            self.assertEqual(got["summary"]["learned"], len(new))
+            ops = {bundle["targets"][0]: bundle["ops"] for bundle in got["bundles"]}
+            self.assertEqual(ops["blk.1.post_norm.weight"], ["add(1)"])
+            self.assertEqual(ops["blk.0.up.weight"], ["mul(0.125)"])
+            self.assertEqual(ops["blk.1.mix.weight"][0], "T")
+            self.tenon("align", self.path("o.pth"), self.path("n.pth"), "-r", rules, "-o", self.path("x.safetensors"), "--force")
+            self.equal(safetensors.torch.load_file(self.path("x.safetensors")), new)
+        old, new = model(2, 24, torch.float32)
+        self.tenon("learn", self.save("o.pth", old), self.save("n.pth", new), "-o", rules, "--force")
+        old, new = model(5, 40, torch.float32)
+        self.tenon("align", self.save("s.pth", old), self.save("t.pth", new), "-r", rules, "-o", self.path("x.safetensors"), "--force")
+        self.equal(safetensors.torch.load_file(self.path("x.safetensors")), new)
+
     def test_an_output_is_not_replaced(self):
         torch.manual_seed(4)
         state = {"a": torch.randn(3, 4)}

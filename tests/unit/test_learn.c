@@ -417,6 +417,33 @@ static void test_what_is_nowhere_stays_unexplained(void **state)
     world_free(&world);
 }
 
+/* ---- numbers that were moved or scaled ---- */
+
+static void test_moved_and_scaled(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const int64_t dims[] = {12, 5};
+    const double *a = old(&world, "a", 2, dims), *b = old(&world, "b", 2, dims);
+    const double *c = old(&world, "c", 2, dims);
+    double moved[60], scaled[60], other[60], turned[60];
+    for (size_t i = 0; i < 60; i++) {
+        moved[i] = (double)(float)(a[i] + 1);
+        scaled[i] = (double)(float)(b[i] * 0.5);
+        turned[i] = (double)(float)(c[i % 12 * 5 + i / 12] * 0.25);
+        other[i] = moved[i] * moved[i];
+    }
+    now(&world, "x", DT_F32, 2, dims, moved, NULL);
+    now(&world, "y", DT_F32, 2, dims, scaled, NULL);
+    now(&world, "z", DT_F32, 2, dims, other, NULL);
+    now(&world, "w", DT_F32, 2, DIMS(5, 12), turned, NULL);
+    assert_string_equal(found(&world, "x"), "a -> x |> add(1)");
+    assert_string_equal(found(&world, "y"), "b -> y |> mul(0.5)");
+    assert_string_equal(found(&world, "w"), "c -> w |> T, mul(0.25)");
+    assert_string_equal(found(&world, "z"), "unexplained");
+    world_free(&world);
+}
+
 /* ---- what is odd ---- */
 
 static void test_odd_tensors(void **state)
@@ -470,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_equal_tensors_are_told_by_their_modules),
         cmocka_unit_test(test_equal_tensors_without_evidence_are_ambiguous),
         cmocka_unit_test(test_what_is_nowhere_stays_unexplained),
+        cmocka_unit_test(test_moved_and_scaled),
         cmocka_unit_test(test_odd_tensors),
         cmocka_unit_test(test_nothing_at_all),
     };
