@@ -1,7 +1,7 @@
 /* Numbers that were moved or scaled: a constant added to all (norms that store scale − 1), or all
  * multiplied by one. Fingerprints cannot find these: the few tensors that are left on both sides
- * are compared in pairs, a few numbers first. Each number leaves an interval that the constant lies in;
- * of what they have in common the shortest decimal is taken, and verified like everything. */
+ * are compared in pairs, a few numbers first. Each number leaves an interval that the constant lies
+ * in; of what they have in common short decimals are tried, and verified like everything. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,9 +149,8 @@ static bool try_source(Mover *mover, Arena *scratch, const Print *from, const Pr
     if (same_dims(from->dims, from->rank, to->dims, to->rank) &&
         try_pair(mover, from, to, source, &turn))
         return true;
-    if (mover->learner->failed || from->rank != 2 || to->rank != 2 || from->dims[0] != to->dims[1] ||
-        from->dims[1] != to->dims[0])
-        return false;
+    if (mover->learner->failed || from->rank != 2 || to->rank != 2) return false;
+    if (from->dims[0] != to->dims[1] || from->dims[1] != to->dims[0]) return false;
     const Expr *turned = expr_transpose(scratch, source, NULL);
     chain_add(&turn, (Op){.kind = OP_T});
     return turned && try_pair(mover, from, to, turned, &turn);

@@ -2,14 +2,17 @@
  * not depend on their order. One pass gives the sums of every axis at once: only the last axis is
  * summed number by number, the others in runs. */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loader/align/learn_parts.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"
 
 enum { BOX_BYTES = 2 << 20, BATCH = 2048, PART_COUNT = 1 << 20, PART_RATIO = 16 };
+enum { THREADS_MAX = 16, PER_THREAD = 16 << 20 };     /* bytes that are worth a thread */
 static const uint64_t rows_limit = UINT64_C(1) << 30;   /* bytes of fingerprints by axis, a side */
 
 /* f16 before bf16: what both can hold has the digits of bf16. */
@@ -151,8 +154,34 @@ static void add_numbers(Reading *reading, const uint64_t *hashes, size_t n)
     }
 }
 
-static bool read_tensor(Reading *reading, DType grain, const LearnOptions *options,
-                        uint64_t *done, uint64_t total, Error *err)
+/* What the threads share. */
+typedef struct Crew {
+    Prints *prints;
+    DType grain;
+    const LearnOptions *options;
+    uint64_t *done, total;
+    pthread_mutex_t lock;        /* around done, progress and everything below */
+    size_t next;                 /* tensor to be taken next */
+    bool stopped;                /* one has failed, or the user asked to; `why` says so */
+    Error why;
+} Crew;
+
+/* One thread at a time speaks, and all hear when to stop. */
+static bool step_together(Crew *crew, uint64_t bytes, Error *err)
+{
+    const LearnOptions *options = crew->options;
+    pthread_mutex_lock(&crew->lock);
+    *crew->done += bytes;
+    if (!crew->stopped && options->progress &&
+        !options->progress(options->context, *crew->done, crew->total))
+        crew->stopped = !error_set(&crew->why, ERR_CANCELLED, "interrupted");
+    const bool go_on = !crew->stopped;
+    if (!go_on) *err = crew->why;
+    pthread_mutex_unlock(&crew->lock);
+    return go_on;
+}
+
+static bool read_tensor(Reading *reading, Crew *crew, Error *err)
 {
     const Tensor *tensor = reading->whole->tensor;
     DType dtype = tensor_value_dtype(tensor, NULL);
@@ -167,13 +196,11 @@ static bool read_tensor(Reading *reading, DType grain, const LearnOptions *optio
         good = tensor_read_values(tensor, walk.from, walk.size, bytes, NULL, err);
         for (uint64_t i = 0; good && i < count;) {
             size_t n = count - i < BATCH ? (size_t)(count - i) : BATCH;
-            hash_numbers(dtype, grain, bytes + i * size, n, hashes);
+            hash_numbers(dtype, crew->grain, bytes + i * size, n, hashes);
             add_numbers(reading, hashes, n);
             i += n;
         }
-        *done += count * size;
-        if (good && options->progress && !options->progress(options->context, *done, total))
-            good = error_set(err, ERR_CANCELLED, "interrupted");
+        good = good && step_together(crew, count * size, err);
     } while (good && box_next(&walk));
     free(bytes);
     return good;
@@ -215,6 +242,72 @@ static const char *unreadable(Arena *arena, const Tensor *tensor)
     return NULL;
 }
 
+/* Room for all fingerprints of a tensor and of its parts. */
+static void add_prints(Arena *arena, Prints *prints, size_t index, size_t *room, uint64_t *spent)
+{
+    const Tensor *tensor = prints->items[index].tensor;
+    add_rows(arena, &prints->items[index], spent);
+    const size_t parts =
+        has_parts(tensor) && *spent < rows_limit ? (size_t)tensor->dims[0] : 0;
+    if (!parts) return;
+    prints->items = mem_grow(prints->items, room, prints->count + parts, sizeof *prints->items);
+    prints->parts[index] = prints->count;
+    for (size_t k = 0; k < parts; k++) {
+        Print *part = &prints->items[prints->count++];
+        *part = (Print){.tensor = tensor, .slice = (int64_t)k, .flat = true,
+                        .dims = tensor->dims + 1, .rank = (uint8_t)(tensor->rank - 1),
+                        .count = prints->items[index].count / parts};
+        add_rows(arena, part, spent);
+    }
+}
+
+/* The next tensor to read, or `wholes`. */
+static size_t take_tensor(Crew *crew)
+{
+    const Prints *prints = crew->prints;
+    pthread_mutex_lock(&crew->lock);
+    size_t i = crew->stopped ? prints->wholes : crew->next;
+    while (i < prints->wholes && prints->why[i]) i++;
+    crew->next = i + 1;
+    pthread_mutex_unlock(&crew->lock);
+    return i;
+}
+
+/* What each thread does until nothing is left. Each writes only to the fingerprints of the tensor
+ * that it took. */
+static void *work(void *context)
+{
+    Crew *crew = context;
+    Prints *prints = crew->prints;
+    for (size_t i; (i = take_tensor(crew)) < prints->wholes;) {
+        Error why = {0};
+        Reading reading = {.whole = &prints->items[i],
+                           .parts = prints->parts[i] ? prints->items + prints->parts[i] : NULL};
+        if (read_tensor(&reading, crew, &why)) continue;
+        pthread_mutex_lock(&crew->lock);
+        if (!crew->stopped) crew->why = why;
+        crew->stopped = true;
+        pthread_mutex_unlock(&crew->lock);
+    }
+    return NULL;
+}
+
+/* One thread a processor, and none for a few MB. The calling thread works too; one that cannot be
+ * started is done without. */
+static void work_together(Crew *crew)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    pthread_t threads[THREADS_MAX];
+    size_t wanted = processors > 1 ? (size_t)processors - 1 : 0, started = 0;
+    if (wanted > THREADS_MAX) wanted = THREADS_MAX;
+    if (wanted > crew->total / PER_THREAD) wanted = (size_t)(crew->total / PER_THREAD);
+    pthread_mutex_init(&crew->lock, NULL);
+    while (started < wanted && pthread_create(&threads[started], NULL, work, crew) == 0) started++;
+    work(crew);
+    for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&crew->lock);
+}
+
 bool prints_read(Arena *arena, const StateDict *dict, DType grain, Prints *prints,
                  const LearnOptions *options, uint64_t *done, uint64_t total, Error *err)
 {
@@ -226,28 +319,17 @@ bool prints_read(Arena *arena, const StateDict *dict, DType grain, Prints *print
     prints->why = mem_alloc((wholes + 1) * sizeof *prints->why);
     for (size_t i = 0; i < wholes; i++) {
         const Tensor *tensor = dict_at(dict, i);
-        Print *print = &prints->items[i];
-        *print = (Print){.tensor = tensor, .slice = -1, .dims = tensor->dims, .flat = true,
-                         .rank = tensor->rank, .count = tensor_count(tensor)};
-        if ((prints->why[i] = unreadable(arena, tensor))) continue;
-        add_rows(arena, print, &spent);
-        size_t parts = has_parts(tensor) && spent < rows_limit ? (size_t)tensor->dims[0] : 0;
-        prints->items = mem_grow(prints->items, &room, prints->count + parts,
-                                 sizeof *prints->items);
-        print = &prints->items[i];
-        Reading reading = {.whole = print, .parts = parts ? prints->items + prints->count : NULL};
-        for (size_t k = 0; k < parts; k++) {
-            reading.parts[k] = (Print){.tensor = tensor, .slice = (int64_t)k, .flat = true,
-                                       .dims = tensor->dims + 1,
-                                       .rank = (uint8_t)(tensor->rank - 1),
-                                       .count = print->count / parts};
-            add_rows(arena, &reading.parts[k], &spent);
-        }
-        if (parts) prints->parts[i] = prints->count;
-        prints->count += parts;
-        if (!read_tensor(&reading, grain, options, done, total, err)) return false;
+        prints->items[i] = (Print){.tensor = tensor, .slice = -1, .dims = tensor->dims,
+                                   .flat = true, .rank = tensor->rank,
+                                   .count = tensor_count(tensor)};
+        if (!(prints->why[i] = unreadable(arena, tensor)))
+            add_prints(arena, prints, i, &room, &spent);
     }
-    return true;
+    Crew crew = {.prints = prints, .grain = grain, .options = options, .done = done,
+                 .total = total};
+    work_together(&crew);
+    if (crew.stopped && err) *err = crew.why;
+    return !crew.stopped;
 }
 
 void prints_done(Prints *prints)
