@@ -33,7 +33,25 @@ typedef struct Run {
 
 /* -- The script ------------------------------------------------------------------------- */
 
-/* The numbers of heads in rope ops, when there are one or two: of queries and of keys. */
+/* Rows of heads of queries, keys and values in turn, "(h c d) -> (c h d)" with two or three of one
+ * and more of the other: those are the heads. 0: it is no such op. */
+static int64_t count_interleaved(const Op *op)
+{
+    enum { TWO = 2, THREE = 3 };
+    if (op->kind != OP_EIN || op->size_count != 2 || !has_prefix(op->text, "(h c d)")) return 0;
+    const int64_t h = op->sizes[0].size, c = op->sizes[1].size;
+    if ((c == TWO || c == THREE) && h > THREE) return h;
+    return (h == TWO || h == THREE) && c > THREE ? c : 0;
+}
+
+/* The number of heads that an op has; 0: none. */
+static int64_t count_heads(const Op *op)
+{
+    if (op->kind == OP_ROPE_PAIRS || op->kind == OP_ROPE_HALVES) return op->number;
+    return count_interleaved(op);
+}
+
+/* The numbers of heads, when there are one or two: of queries and of keys. */
 static void find_heads(Run *run)
 {
     int64_t heads[HEADS_MAX + 1] = {0};
@@ -41,11 +59,10 @@ static void find_heads(Run *run)
     for (size_t i = 0; i < run->result->bundle_count; i++) {
         const Bundle *bundle = &run->result->bundles[i];
         for (size_t k = 0; k < bundle->op_count && count <= HEADS_MAX; k++) {
-            const Op *op = &bundle->ops[k];
-            if (op->kind != OP_ROPE_PAIRS && op->kind != OP_ROPE_HALVES) continue;
+            const int64_t number = count_heads(&bundle->ops[k]);
             size_t at = 0;
-            while (at < count && heads[at] != op->number) at++;
-            if (at == count) heads[count++] = op->number;
+            while (at < count && heads[at] != number) at++;
+            if (number && at == count) heads[count++] = number;
         }
     }
     if (!count || count > HEADS_MAX) return;
@@ -54,21 +71,24 @@ static void find_heads(Run *run)
     run->heads[1] = count == 2 ? heads[!swap] : 0;
 }
 
-/* A line of rule text with `heads` and `kv_heads` in the place of their numbers. */
+/* A line of rule text with `heads` and `kv_heads` in the place of their numbers: behind a word that
+ * such a number follows, and before what ends it. */
 static void add_named(const Run *run, const char *line, Text *out)
 {
     static const char *const names[HEADS_MAX] = {"heads", "kv_heads"};
-    static const char *const ops[] = {"rope_pairs(", "rope_halves("};
+    static const char *const words[] = {"rope_pairs(", "rope_halves(", "{h=", "{h=3,c=", "{h=2,c="};
     while (*line) {
         bool named = false;
-        for (size_t k = 0; !named && k < countof(ops); k++) {
-            size_t n = strlen(ops[k]);
+        for (size_t k = countof(words); !named && k--;) {
+            size_t n = strlen(words[k]);
             char *end;
-            if (strncmp(line, ops[k], n) != 0) continue;
+            if (strncmp(line, words[k], n) != 0) continue;
             long long number = strtoll(line + n, &end, 10);
-            for (size_t h = 0; !named && h < HEADS_MAX && *end == ')'; h++) {
+            const bool ends = *end == ')' || *end == '}' || has_prefix(end, ",c=2}") ||
+                              has_prefix(end, ",c=3}");
+            for (size_t h = 0; !named && h < HEADS_MAX && ends; h++) {
                 if (!run->heads[h] || number != run->heads[h]) continue;
-                text_addf(out, "%s%s", ops[k], names[h]);
+                text_addf(out, "%s%s", words[k], names[h]);
                 line = end;
                 named = true;
             }

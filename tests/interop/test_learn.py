@@ -188,6 +188,22 @@ class Learning(Case):
                    "-o", self.path("x.safetensors"))
         self.equal(safetensors.torch.load_file(self.path("x.safetensors")), large[1])
 
+    def test_heads_of_interleaved_rows_have_names(self):
+        torch.manual_seed(8)
+        for back in (False, True):
+            small, large = neox(2, 40, 5)[::-1 if back else 1], neox(3, 56, 7)[::-1 if back else 1]
+            rules = self.path("r.lua")
+            self.tenon("learn", self.save("o.pth", small[0]), self.save("n.pth", small[1]), "-o", rules, "--force")
+            with open(rules, encoding="utf-8") as file:
+                text = file.read()
+            self.assertIn("heads = 5\n", text)
+            self.assertIn("=heads", text)
+            with open(rules, "w", encoding="utf-8") as file:
+                file.write(text.replace("heads = 5", "heads = 7"))
+            self.tenon("align", self.save("s.pth", large[0]), self.save("t.pth", large[1]), "-r", rules,
+                       "-o", self.path("x.safetensors"), "--force")
+            self.equal(safetensors.torch.load_file(self.path("x.safetensors")), large[1])
+
     def test_fresh_norms_are_not_guessed(self):
         torch.manual_seed(3)
         old, new = llama(2, 64, 4, 2, 96, 50, norm=torch.ones)
