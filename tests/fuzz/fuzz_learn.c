@@ -47,9 +47,10 @@ static void put(World *world, StateDict *dict, const char *name, DType dtype, co
     ByteSource *source = source_from_memory(bytes, n, "memory");
     world->sources[world->source_count++] = source;
     *storage = (Storage){source, 0, n, dtype, (uint32_t)world->source_count};
+    int64_t *copy = arena_alloc(dict_arena(dict), (rank + 1) * sizeof *copy);
+    memcpy(copy, dims, rank * sizeof *copy);
     Tensor tensor = {.name = arena_strdup(dict_arena(dict), name), .dtype = dtype,
-                     .rank = (uint8_t)rank, .storage = storage,
-                     .dims = arena_copy(dict_arena(dict), dims, (rank + 1) * sizeof *dims)};
+                     .rank = (uint8_t)rank, .storage = storage, .dims = copy};
     Error err = {0};
     if (!tensor_check(&tensor, &err)) abort();
     dict_add(dict, &tensor);
