@@ -128,30 +128,37 @@ static void close_family(Alignment *alignment, LikelyFamily *family)
     free(family->targets);
 }
 
+uint32_t doubt_number(Arena *arena, NameMap *known, const char *source, const char *target,
+                      size_t *count)
+{
+    Text name = {0};
+    doubt_family(source, &name);
+    text_add(&name, "\n");
+    doubt_family(target, &name);
+    uint32_t index = map_get(known, text_string(&name));
+    if (index == MAP_NONE) {
+        index = (uint32_t)(*count)++;
+        map_set(known, arena_strdup(arena, text_string(&name)), index);
+    }
+    text_done(&name);
+    return index;
+}
+
 /* Likely bundles by the families of their first source and target. */
 static void take_likely(Alignment *alignment, const AutoResult *result)
 {
     LikelyFamily *families = mem_alloc((result->likely_count + 1) * sizeof *families);
     size_t count = 0;
     NameMap known;
-    Text name = {0};
     map_init(&known);
     for (size_t i = 0; i < result->likely_count; i++) {
         const Bundle *bundle = &result->likely[i];
-        text_clear(&name);
-        doubt_family(bundle->sources[0].names[0], &name);
-        text_add(&name, "\n");
-        doubt_family(bundle->targets[0], &name);
-        uint32_t index = map_get(&known, text_string(&name));
-        if (index == MAP_NONE) {
-            index = (uint32_t)count++;
-            map_set(&known, arena_strdup(alignment->arena, text_string(&name)), index);
-        }
+        const uint32_t index = doubt_number(alignment->arena, &known, bundle->sources[0].names[0],
+                                            bundle->targets[0], &count);
         add_likely(&families[index], bundle);
     }
     for (size_t i = 0; i < count; i++) close_family(alignment, &families[i]);
     map_done(&known);
-    text_done(&name);
     free(families);
 }
 

@@ -13,6 +13,10 @@ Doubt *doubt_add(Alignment *alignment);
 void doubt_target(Alignment *alignment, const char *name, const Doubt *doubt);
 /* The name of a family: numbers that stand alone become #, the last segment is left out. */
 void doubt_family(const char *name, Text *out);
+/* The number of the families of two names among those in `known`; a new one is *count, which then
+ * is one more. */
+uint32_t doubt_number(Arena *arena, NameMap *known, const char *source, const char *target,
+                      size_t *count);
 /* The words that tell a family from others, as --say takes them: "attention.wq". In the arena, or
  * the name itself. */
 const char *doubt_words(Arena *arena, const char *name);

@@ -221,23 +221,15 @@ void veto_doubts(Alignment *alignment, const Vetoes *vetoes)
     Question *questions = mem_alloc((vetoes->count + 1) * sizeof *questions);
     size_t count = 0;
     NameMap known;
-    Text name = {0};
     map_init(&known);
     for (size_t i = 0; i < vetoes->count; i++) {
         const Veto *veto = &vetoes->items[i];
         if (is_settled(veto)) continue;
         if (map_get(&alignment->names, veto->target) == MAP_NONE) continue;
-        text_clear(&name);
-        doubt_family(veto->target, &name);
-        text_add(&name, "\n");
-        if (veto->held) doubt_family(veto->held, &name);
-        uint32_t index = map_get(&known, text_string(&name));
-        if (index == MAP_NONE) {
-            index = (uint32_t)count++;
-            map_set(&known, arena_strdup(alignment->arena, text_string(&name)), index);
-            questions[index].first = veto;
-        }
-        Question *one = &questions[index];
+        Question *one = &questions[doubt_number(alignment->arena, &known,
+                                                veto->held ? veto->held : "", veto->target,
+                                                &count)];
+        if (!one->first) one->first = veto;
         const size_t at = map_get(&alignment->names, veto->target);
         add_name(alignment->arena, &one->held, &one->held_count, &one->held_room, veto->held);
         add_name(alignment->arena, &one->rivals, &one->rival_count, &one->rival_room, veto->rival);
@@ -246,6 +238,5 @@ void veto_doubts(Alignment *alignment, const Vetoes *vetoes)
     }
     for (size_t i = 0; i < count; i++) close_question(alignment, &questions[i]);
     map_done(&known);
-    text_done(&name);
     free(questions);
 }
