@@ -50,12 +50,12 @@
     X("values-page", values_page, VERB_ANY, "[PAGE]", "of the values: the next page, or summary " \
       "heat numbers rows difference")                                                             \
     X("values-side", values_side, VERB_ANY, "", "of the values: the other side")                  \
-    X("zoom", zoom, VERB_ANY, "in|out", "of the values: fewer or more elements in a cell")        \
-    X("slice", slice, VERB_ANY, "[N]", "of the values: N further along the other axes")           \
-    X("axes", axes, VERB_ANY, "[ROWS COLUMNS]", "of the values: the next pair of axes, or those") \
+    X("values-zoom", zoom, VERB_ANY, "in|out", "of the values: fewer or more elements in a cell") \
+    X("values-slice", slice, VERB_ANY, "[N]", "of the values: N further along the other axes")    \
+    X("values-axes", axes, VERB_ANY, "[ROWS COLUMNS]", "of the values: the next axes, or those")  \
     X("values-scale", scale, VERB_ANY, "", "of the values: by size (logarithmic), or linear")     \
-    X("sort-rows", sort_rows, VERB_ANY, "", "of the values: norms of rows by size, or in order")  \
-    X("peak", peak, VERB_ANY, "", "of the values: the largest of a cell, or its mean")            \
+    X("values-sort", sort_rows, VERB_ANY, "", "of the values: norms of rows by size, or in order") \
+    X("values-peak", peak, VERB_ANY, "", "of the values: the largest of a cell, or its mean")     \
     X("metadata", metadata, VERB_ANY, "", "shows what the files say of themselves")               \
     X("optimizer-state", optimizer, VERB_ANY, "", "shows the state of the source's optimizer")    \
     X("objects", objects, VERB_ANY, "", "shows all objects of the source as a tree")              \

@@ -257,9 +257,8 @@ static void remark_agreement(Alignment *alignment, const Judgement *judgement)
                                   "agree", judgement->agreed, judgement->judged));
     else if (!judgement->vetoes.count)
         draft_remark(alignment->draft, origin,
-                     arena_printf(alignment->arena, "values: %zu pairs were compared; none of the "
-                                  "target agrees with any (it is new, or was trained apart): they "
-                                  "say nothing", judgement->judged));
+                     arena_printf(alignment->arena, "values tell nothing: none of %zu pairs "
+                                  "agrees, as when the target is new", judgement->judged));
 }
 
 /* What the vetoes came to, and how far what they gave agrees. */

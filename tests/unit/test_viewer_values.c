@@ -139,7 +139,7 @@ static void test_single_and_odd(void **state)
     fake_expect(&fake, STEP_SHOWS, "▤= ▒█");
     line("values-page rows");
     fake_expect(&fake, STEP_SHOWS, "a vector has no rows");
-    line("axes 0 1");
+    line("values-axes 0 1");
     fake_expect(&fake, STEP_SHOWS, "is no pair of its axes");
     fake_press(&fake, "Esc q");
     line("values m.n");
@@ -150,7 +150,7 @@ static void test_single_and_odd(void **state)
     fake_expect(&fake, STEP_SHOWS, "there is no tensor nothing");
     fake_press(&fake, "Esc Home v");
     fake_expect(&fake, STEP_SHOWS, "a module has no values");
-    line("zoom in");
+    line("values-zoom in");
     fake_expect(&fake, STEP_SHOWS, "no tensor's values are on show");
     run_with(NULL);
 }
