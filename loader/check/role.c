@@ -1,6 +1,7 @@
 /* Habits of the field's frameworks, as tables of words. */
 #include "loader/check/role.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -69,9 +70,11 @@ static bool is_letter(char c)
 bool role_has_word(const char *name, const char *word)
 {
     size_t n = strlen(word);
-    for (const char *p = name; *p; p++)
-        if (strncasecmp(p, word, n) == 0 && (p == name || !is_letter(p[-1])) && !is_letter(p[n]))
-            return true;
+    int first = tolower((unsigned char)*word);
+    for (const char *p = name; *p; p++) {
+        if (tolower((unsigned char)*p) != first || (p > name && is_letter(p[-1]))) continue;
+        if (strncasecmp(p, word, n) == 0 && !is_letter(p[n])) return true;
+    }
     return false;
 }
 

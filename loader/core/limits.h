@@ -32,6 +32,7 @@
     X(LIMIT_CONTAINERS, "containers", 1000000, "dicts of tensors of one file")                    \
     X(LIMIT_LISTING_BYTES, "listing-bytes", 67108864, "bytes that names and records may take, and") \
     X(LIMIT_LISTING_RATIO, "listing-ratio", 8, "times the bytes of the pickle or index")          \
+    X(LIMIT_FOLDED_BYTES, "folded-bytes", 8388608, "bytes of names that a text folds into braces") \
     X(LIMIT_PIECE_PAIRS, "piece-pairs", 67108864, "pieces of a tensor compared with each other")  \
     X(LIMIT_PIECE_RUNS, "piece-runs", 1048576, "runs of bytes that a TensorFlow variable is in")  \
     X(LIMIT_SHARDS, "shards", 100000, "files of one sharded model")                               \

@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "loader/core/fold.h"
+#include "loader/core/limits.h"
 #include "loader/core/text.h"
 #include "loader/tensor/tensor.h"
 
 enum {
     NEAR = 200,                  /* bytes within which a shape follows its words */
     DIGITS_MAX = 5, BRACES_MAX = 8,  /* of a folded name that is believed */
-    EXPANDED_MAX = 8 << 20,      /* bytes of names that folded ones stand for in one text */
-    EXPANDED_VAIN = 1 << 20      /* what a folded name counts that stands for too many */
+    VAIN = 8                     /* so many folded names that stand for too many, and none more */
 };
 
 /* The line that p stands in, or its rest; *next is the beginning of the next one. */
@@ -119,11 +119,12 @@ static void add_folded(FailedLoad *load, LoadList list, const LoadSize *size, co
     const char **names;
     Arena *arena = arena_new();
     const bool folded = memchr(name, '{', n) != NULL;
-    bool wide = is_wide(text_string(&text)) || (folded && load->expanded >= EXPANDED_MAX);
+    const uint64_t most = limit(LIMIT_FOLDED_BYTES);
+    bool wide = is_wide(text_string(&text)) || (folded && load->expanded >= most);
     size_t count = wide ? 0 : fold_expand(arena, text_string(&text), &names);
     if (folded && !wide) {
-        if (count > (EXPANDED_MAX - load->expanded) / (n + 1)) count = 0;
-        load->expanded += count ? count * (n + 1) : EXPANDED_VAIN;
+        if (count > (most - load->expanded) / (n + 1)) count = 0;
+        load->expanded += count ? count * (n + 1) : most / VAIN + 1;
     }
     for (size_t i = 0; i < count; i++) {
         if (size) failed_load_add_size(load, size, names[i], strlen(names[i]));

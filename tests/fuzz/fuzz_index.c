@@ -1,4 +1,5 @@
 /* Any bytes as the index of a sharded model, and the rest as each of its shards. */
+#include "loader/core/limits.h"
 #include "tests/fuzz/two_parts.h"
 
 static bool has_any(const OpenContext *context, const char *name)
@@ -21,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     TwoParts parts = {.context = {.path = "fuzz", .folder = "fuzz", .has_inner = has_any,
                                   .open_inner = open_second}};
     Error err = {0};
+    limit_set("folded-bytes=16384", NULL);   /* names by the thousand are schema's */
     split_input(&parts, data, size);
     read_opened(format_sharded.open(&parts.context, parts.first, &err), &err, NULL);
     unref_parts(&parts);

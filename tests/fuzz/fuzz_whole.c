@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loader/core/limits.h"
 #include "loader/export/torch_whole.h"
 #include "loader/format/format.h"
 #include "loader/format/pickle_log.h"
@@ -51,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     enum { TRIED = 4 };
+    limit_set("folded-bytes=16384", NULL);   /* names by the thousand are schema's */
     ByteSource *source = source_from_memory(data, size, "fuzz");
     Checkpoint *checkpoint = checkpoint_open_source(source, NULL);
     for (size_t i = 0; checkpoint && i < checkpoint_container_count(checkpoint) && i < TRIED; i++)
