@@ -54,13 +54,15 @@ static int put_facts(const Profile *profile, Screen *screen, Box box)
     return y;
 }
 
-/* A column for each bin or two; its height in eighths of a row. Whatever is not 0 is seen. */
+/* A column for each bin, or for each two or four: all for the same number, or some would stand out
+ * by nothing but that. Its height is in eighths of a row; whatever is not 0 is seen. */
 static void put_histogram(const uint64_t *counts, Screen *screen, Box box)
 {
     uint64_t sums[PROFILE_BINS] = {0}, most = 0;
-    int width = box.width < PROFILE_BINS ? box.width : PROFILE_BINS;
-    int each = box.width / PROFILE_BINS > 0 ? box.width / PROFILE_BINS : 1;
-    if (width < 1 || box.height < 1) return;
+    int width = PROFILE_BINS;
+    if (box.width < 1 || box.height < 1) return;
+    while (width > box.width) width /= 2;
+    int each = box.width / width;
     for (int i = 0; i < PROFILE_BINS; i++) sums[i * width / PROFILE_BINS] += counts[i];
     for (int i = 0; i < width; i++) most = sums[i] > most ? sums[i] : most;
     for (int i = 0; i < width; i++) {
