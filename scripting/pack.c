@@ -8,7 +8,7 @@
 
 #include "loader/core/fold.h"
 
-enum { NAMES_MAX = 20000, CASES_MAX = 100, AXES_MAX = 8 };
+enum { NAMES_MAX = 20000, CASES_MAX = 100, AXES_MAX = 8, NAME_BYTES = 1 << 24 };
 
 /* A head while it is read. */
 typedef struct Reading {
@@ -66,7 +66,7 @@ static bool take_dims(const Reading *reading, const char *text, const int64_t **
 /* The keys that a folded one stands for. */
 static size_t unfold(const Reading *reading, const char *text, const char ***names)
 {
-    size_t count = fold_expand(reading->arena, text, names);
+    size_t count = fold_expand(reading->arena, text, NAME_BYTES, names);
     if (count > NAMES_MAX) count = 0;
     if (!count) blame(reading, "these are no keys, or too many:", text);
     return count;

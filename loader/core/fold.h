@@ -20,8 +20,9 @@ size_t fold_names(Arena *arena, const char *const *names, const uint32_t *classe
 /* The names a folded text stands for, in the arena; the inverse of the above. Literal braces
  * and backslashes, commas inside braces, and the '-' of a word that reads like a range are
  * written "\{" by fold_names and understood here. 0 for a text with an open brace, and for one
- * that stands for more than a quarter of a million names. */
-size_t fold_expand(Arena *arena, const char *text, const char ***names);
+ * that stands for more than a quarter of a million names, or than `most` bytes of them, each taken
+ * to be as long as the text. */
+size_t fold_expand(Arena *arena, const char *text, uint64_t most, const char ***names);
 /* Whether an alternative inside braces is a range of numbers: "0-31". */
 bool fold_is_range(const char *text);
 

@@ -35,12 +35,13 @@ static const char *read_literal(const char *at, const char *stops, Text *out)
 typedef struct Choices {
     char **items;                /* owned, growing; the texts lie in the arena */
     size_t count, room;
+    uint64_t most;               /* of them; more are refused */
 } Choices;
 
 /* False when it grows beyond what anybody wants expanded. */
 static bool add_choice(Arena *arena, Choices *choices, const char *text)
 {
-    if (choices->count >= EXPAND_MAX) return false;
+    if (choices->count >= choices->most) return false;
     choices->items = mem_grow(choices->items, &choices->room, choices->count + 1, sizeof(char *));
     choices->items[choices->count++] = arena_strdup(arena, text);
     return true;
@@ -82,9 +83,10 @@ static const char *read_brace(Arena *arena, const char *at, Choices *choices)
  * of it: ten braces of a hundred choices fit on one line. */
 static bool multiply(Arena *arena, Choices *names, const Choices *choices)
 {
-    Choices longer = {0};
+    Choices longer = {.most = names->most};
     uint64_t total;
-    if (!sum_mul(names->count, choices->count, &total) || total > EXPAND_MAX) return false;
+    if (!sum_mul(names->count, choices->count, &total) || total > names->most)
+        return false;
     longer.items = mem_grow(NULL, &longer.room, total ? (size_t)total : 1, sizeof(char *));
     for (size_t i = 0; i < names->count; i++)
         for (size_t j = 0; j < choices->count; j++)
@@ -97,12 +99,14 @@ static bool multiply(Arena *arena, Choices *names, const Choices *choices)
 
 /* Literals are braces with one choice: the names are the product of all of them. As soon as one
  * of them is refused there are no names at all. */
-size_t fold_expand(Arena *arena, const char *text, const char ***names)
+size_t fold_expand(Arena *arena, const char *text, uint64_t most, const char ***names)
 {
-    Choices all = {0};
+    most /= strlen(text) + 1;
+    if (most > EXPAND_MAX) most = EXPAND_MAX;
+    Choices all = {.most = most};
     bool good = add_choice(arena, &all, "");
     while (good && *text) {
-        Choices choices = {0};
+        Choices choices = {.most = most};
         if (*text == '{') {
             text = read_brace(arena, text, &choices);
             good = text != NULL;

@@ -61,6 +61,7 @@ typedef struct FailedLoad {
     size_t trouble_count;
     bool cut;                    /* the text leaves keys out ("…"), or ends inside one */
     bool full;                   /* there are more than the limit of tensors: the rest was let go */
+    bool wide;                   /* a folded name stood for more than the limit of bytes of names */
     uint64_t expanded;           /* bytes of names that folded ones stood for, so far */
     NameMap seen;                /* of every name: a bit for each list it is in */
 } FailedLoad;

@@ -121,11 +121,13 @@ static void add_folded(FailedLoad *load, LoadList list, const LoadSize *size, co
     const bool folded = memchr(name, '{', n) != NULL;
     const uint64_t most = limit(LIMIT_FOLDED_BYTES);
     bool wide = is_wide(text_string(&text)) || (folded && load->expanded >= most);
-    size_t count = wide ? 0 : fold_expand(arena, text_string(&text), &names);
-    if (folded && !wide) {
-        if (count > (most - load->expanded) / (n + 1)) count = 0;
-        load->expanded += count ? count * (n + 1) : most / VAIN + 1;
-    }
+    size_t count = 0;
+    if (!wide)
+        count = fold_expand(arena, text_string(&text), folded ? most - load->expanded : UINT64_MAX,
+                            &names);
+    if (folded && !wide) load->expanded += count ? count * (n + 1) : most / VAIN + 1;
+    bool closed = folded && memchr(name, '}', n);
+    if (closed && !count && !is_wide(text_string(&text))) load->wide = true;
     for (size_t i = 0; i < count; i++) {
         if (size) failed_load_add_size(load, size, names[i], strlen(names[i]));
         else failed_load_add(load, list, names[i], strlen(names[i]));

@@ -45,6 +45,20 @@ static bool fill_dicts(const FailedLoad *load, StateDict *wanted, StateDict *the
     return true;
 }
 
+/* What the limits left out. */
+static void find_limits(const FailedLoad *load, Checkpoint *checkpoint)
+{
+    char more[LIMIT_TEXT];
+    if (load->full)
+        checkpoint_find(checkpoint, FINDING_WARNING, "cut", NULL, "raise the limit",
+                        "the text names tensors, %s: the rest was left out",
+                        limit_text(LIMIT_TENSORS, more));
+    if (load->wide)
+        checkpoint_find(checkpoint, FINDING_WARNING, "cut", NULL, "raise the limit",
+                        "names in braces stand for bytes of names, %s: some are taken as they are",
+                        limit_text(LIMIT_FOLDED_BYTES, more));
+}
+
 Checkpoint *failed_load_checkpoint(const FailedLoad *load, const char *path, Error *err)
 {
     StateDict *wanted = dict_new(), *there = dict_new();
@@ -56,6 +70,7 @@ Checkpoint *failed_load_checkpoint(const FailedLoad *load, const char *path, Err
         if (load->cut)
             checkpoint_find(checkpoint, FINDING_WARNING, "cut", NULL,
                             "take the whole message", "the text leaves keys out");
+        find_limits(load, checkpoint);
     }
     dict_unref(wanted);
     dict_unref(there);

@@ -39,6 +39,7 @@ limited() {  # NAME=VALUE[,NAME=VALUE] STATUS COMMAND…
 
 kinds=tests/data/kinds
 deflated=tests/data/numpy/numpy2-deflated.npz
+printf 'KEY | STATUS\na.{0...9}.weight | MISSING |\n' > "$scratch/folded.txt"
 printf '\x80\2}r\xF4\1\0\0.' > "$scratch/memo.pkl"                    # number 500, of 9 bytes
 printf '\x80\2(C\4\x80\2N.C\4\x80\2N.l.' > "$scratch/nested.pkl"      # two pickles in bytes
 { printf '\x80\2X\x20\x4E\0\0cos\nsystem\n)R.'; head -c 19986 /dev/zero | tr '\0' ' '; printf .; } \
@@ -97,6 +98,7 @@ limited sparse-bytes=1 2 ls --stats tests/data/pickled/sparse.pth
 limited dense-bytes=1 0 ls tests/data/pickled/sparse.pth
 limited expanded-bytes=1 2 ls --stats tests/data/golden/views.pth
 limited expanded-bytes=1 0 check tests/data/golden/views.pth
+limited folded-bytes=9 0 ls "$scratch/folded.txt"
 limited objects=1 0 ls --all $kinds/training.ckpt
 if grep -q H5Fopen "$tenon"; then
     # a sanitizer's child is not bounded: it reserves more than any limit

@@ -135,7 +135,7 @@ static void add_keys(Text *out, const char *title, const char *keys)
     text_addf(out, "\t%s key(s) in state_dict: ", title);
     for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
         const char **names;
-        size_t n = fold_expand(arena, word, &names);
+        size_t n = fold_expand(arena, word, UINT64_MAX, &names);
         for (size_t i = 0; i < n; i++, before = ", ") text_addf(out, "%s\"%s\"", before, names[i]);
     }
     text_add(out, ". \n");

@@ -114,7 +114,7 @@ static void assert_exact(const Names *names, const uint32_t *classes)
     size_t total = 0;
     for (size_t i = 0; i < lines; i++) {
         const char **expanded;
-        size_t n = fold_expand(arena, folded[i].text, &expanded);
+        size_t n = fold_expand(arena, folded[i].text, UINT64_MAX, &expanded);
         assert_int_equal(n, folded[i].count);
         total += n;
         NameMap map;
@@ -246,14 +246,18 @@ static void test_expand(void **state)
     (void)state;
     Arena *arena = arena_new();
     const char **names;
-    assert_int_equal(fold_expand(arena, "a.{0-2,7}.{x,y}", &names), 8);
+    assert_int_equal(fold_expand(arena, "a.{0-2,7}.{x,y}", UINT64_MAX, &names), 8);
     assert_string_equal(names[0], "a.0.x");
     assert_string_equal(names[7], "a.7.y");
-    assert_int_equal(fold_expand(arena, "a.{1\\-2,z}", &names), 2);
+    assert_int_equal(fold_expand(arena, "a.{1\\-2,z}", UINT64_MAX, &names), 2);
     assert_string_equal(names[0], "a.1-2");
-    assert_int_equal(fold_expand(arena, "a.{0-2", &names), 0);
-    assert_int_equal(fold_expand(arena, "{0-999999999999999999}", &names), 0);
-    assert_int_equal(fold_expand(arena, "{0-9999}{0-9999}", &names), 0);
+    assert_int_equal(fold_expand(arena, "a.{0-2", UINT64_MAX, &names), 0);
+    assert_int_equal(fold_expand(arena, "{0-999999999999999999}", UINT64_MAX, &names), 0);
+    assert_int_equal(fold_expand(arena, "{0-9999}{0-9999}", UINT64_MAX, &names), 0);
+    assert_int_equal(fold_expand(arena, "a.{0-9}.{x,y}", 20 * 14, &names), 20);
+    assert_int_equal(fold_expand(arena, "a.{0-9}.{x,y}", 20 * 14 - 1, &names), 0);
+    assert_int_equal(fold_expand(arena, "{0-9}", 9 * 6, &names), 0);
+    assert_int_equal(fold_expand(arena, "a", 1, &names), 0);
     arena_free(arena);
 }
 
