@@ -7,12 +7,6 @@
 
 #include "viewer/tensor_panel.h"
 
-static const char *const page_words[] = {
-#define TENSOR_PAGE_WORD(id, word, what) word,
-    TENSOR_PAGES(TENSOR_PAGE_WORD)
-#undef TENSOR_PAGE_WORD
-};
-
 /* The panel on show, if it is one of values. */
 static Panel *find_panel(Ui *ui, Error *err)
 {
@@ -53,7 +47,7 @@ bool verb_values_page(Ui *ui, const char *argument, Error *err)
         return true;
     }
     for (unsigned i = 0; i < TENSOR_PAGE_COUNT; i++) {
-        if (strcmp(argument, page_words[i]) != 0) continue;
+        if (strcmp(argument, tensor_page_word((TensorPage)i)) != 0) continue;
         tensor_panel_show(panel, (TensorPage)i);
         return true;
     }
@@ -73,7 +67,7 @@ bool verb_zoom(Ui *ui, const char *argument, Error *err)
 {
     bool in = strcmp(argument, "in") == 0;
     if (!in && strcmp(argument, "out") != 0)
-        return error_set(err, ERR_USAGE, "zoom in, or zoom out");
+        return error_set(err, ERR_USAGE, "values-zoom in, or values-zoom out");
     Panel *panel = find_panel(ui, err);
     if (panel) tensor_panel_zoom(panel, in);
     return panel != NULL;
@@ -102,7 +96,7 @@ bool verb_axes(Ui *ui, const char *argument, Error *err)
     }
     if (sscanf(argument, "%d %d %c", &rows, &columns, &more) != 2 ||
         !tensor_panel_axes(panel, rows, columns))
-        return error_set(err, ERR_USAGE, "'%s' is no pair of its axes, as axes 0 1", argument);
+        return error_set(err, ERR_USAGE, "'%s' is no pair of its axes, as 0 1", argument);
     return true;
 }
 

@@ -290,8 +290,27 @@ static Named name_params(const Ui *ui, const Object *groups)
     return named;
 }
 
-static const Object *state_of(const Object *states, const Object *id);
-static bool fits(const Object *state, const Tensor *param);
+/* The state of a parameter by its number or name; NULL: it was never stepped. */
+static const Object *state_of(const Object *states, const Object *id)
+{
+    if (id->kind == OBJ_INT) return object_get_int(states, id->integer);
+    return id->kind == OBJ_STR ? object_get(states, id->bytes.text) : NULL;
+}
+
+/* Whether all of its moments have the parameter's shape. */
+static bool fits(const Object *state, const Tensor *param)
+{
+    const Object *dict = object_as_dict(state);
+    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
+        const Object *value = dict->list.items[i + 1];
+        bool moment = value->kind == OBJ_TENSOR && value->tensor &&
+                      optimizer_is_moment(dict->list.items[i]);
+        if (moment && !same_dims(value->tensor->dims, value->tensor->rank, param->dims,
+                                 param->rank))
+            return false;
+    }
+    return true;
+}
 
 /* Several groups (with and without weight decay) are numbered one behind the other, another
  * order than that of the weights: then a shape that does not fit says that no name is right. */
@@ -318,21 +337,6 @@ static const Tensor *find_param(const Ui *ui, const Named *named, const Object *
     return known ? named->tensors[id->integer] : NULL;
 }
 
-/* Whether all of its moments have the parameter's shape. */
-static bool fits(const Object *state, const Tensor *param)
-{
-    const Object *dict = object_as_dict(state);
-    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2) {
-        const Object *value = dict->list.items[i + 1];
-        bool moment = value->kind == OBJ_TENSOR && value->tensor &&
-                      optimizer_is_moment(dict->list.items[i]);
-        if (moment && !same_dims(value->tensor->dims, value->tensor->rank, param->dims,
-                                 param->rank))
-            return false;
-    }
-    return true;
-}
-
 /* "step 100, exp_avg 64×3×7×7, …" of one parameter. */
 static void show_state(const Object *state, Text *out)
 {
@@ -346,13 +350,6 @@ static void show_state(const Object *state, Text *out)
             show_shape(value->tensor->dims, value->tensor->rank, out);
         else object_plain(value, out);
     }
-}
-
-/* The state of a parameter by its number or name; NULL: it was never stepped. */
-static const Object *state_of(const Object *states, const Object *id)
-{
-    if (id->kind == OBJ_INT) return object_get_int(states, id->integer);
-    return id->kind == OBJ_STR ? object_get(states, id->bytes.text) : NULL;
 }
 
 /* "3  layer1.conv.weight", and at the right its state; a sign where a shape is another one. */

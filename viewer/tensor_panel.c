@@ -89,16 +89,19 @@ static ValueSide first_side(const TensorPanel *panel, ValueSide from)
 
 /* ---- the panel ---- */
 
+const char *tensor_page_word(TensorPage page)
+{
+#define TENSOR_PAGE_WORD(id, word, what) word,
+    static const char *const words[] = {TENSOR_PAGES(TENSOR_PAGE_WORD)};
+#undef TENSOR_PAGE_WORD
+    return words[page];
+}
+
 static void head_tensor(const Panel *base, Text *title, Text *place)
 {
     const TensorPanel *panel = (const TensorPanel *)base;
-    static const char *const pages[] = {
-#define TENSOR_PAGE_WORD(id, word, what) word,
-        TENSOR_PAGES(TENSOR_PAGE_WORD)
-#undef TENSOR_PAGE_WORD
-    };
     text_add(title, panel->name);
-    text_addf(place, " %s, page %d of %d ", pages[panel->page], panel->page + 1,
+    text_addf(place, " %s, page %d of %d ", tensor_page_word(panel->page), panel->page + 1,
               TENSOR_PAGE_COUNT);
 }
 

@@ -17,6 +17,9 @@
 typedef enum TensorPage { TENSOR_PAGES(TENSOR_PAGE_ENUM) TENSOR_PAGE_COUNT } TensorPage;
 #undef TENSOR_PAGE_ENUM
 
+/* "heat": what the page is called. */
+const char *tensor_page_word(TensorPage page);
+
 /* Of the binding or, where the ledger has none of that name, the source tensor. The view is
  * borrowed and has values; NULL: there is no such tensor, or no side of it has values (err says
  * which). */

@@ -38,6 +38,7 @@ typedef struct Reading {
     WindowCells *cells;
     uint64_t *counts;            /* [rows * columns] finite elements of each cell */
     double *piece;               /* [PIECE * parts] */
+    ExprMemo *memo;              /* what all pieces need */
     uint64_t done, total;        /* elements */
     ProfileStep *step;
     void *context;
@@ -46,7 +47,8 @@ typedef struct Reading {
 static bool read_piece(Reading *reading, const int64_t *from, const int64_t *size, uint64_t n,
                        Error *err)
 {
-    if (!numbers_read(reading->numbers, from, size, reading->piece, err)) return false;
+    if (!numbers_read(reading->numbers, from, size, reading->memo, reading->piece, err))
+        return false;
     reading->done += n;
     return !reading->step || reading->step(reading->context, reading->done, reading->total, err);
 }
@@ -129,11 +131,12 @@ bool window_read(const Numbers *numbers, WindowCells *cells, ProfileStep *step, 
     const Window *window = &cells->window;
     size_t n = (size_t)window->rows * (size_t)window->columns;
     Reading reading = {.numbers = numbers, .cells = cells, .step = step, .context = context,
-                       .counts = mem_alloc(n * sizeof(uint64_t)),
+                       .counts = mem_alloc(n * sizeof(uint64_t)), .memo = expr_memo_new(),
                        .piece = mem_realloc(NULL, PIECE * numbers->parts * sizeof(double))};
     bool ok = window->row_axis < 0 ? read_vector(&reading, err) : read_matrix(&reading, err);
     for (size_t i = 0; i < n; i++)
         if (reading.counts[i]) cells->values[i] /= (double)reading.counts[i];
+    expr_memo_free(reading.memo);
     free(reading.counts);
     free(reading.piece);
     return ok;

@@ -209,12 +209,6 @@ static void close_question(Alignment *alignment, Question *question)
     free(question->targets);
 }
 
-/* Whether a veto has given its target something: then it is no question. */
-static bool is_settled(const Veto *veto)
-{
-    return veto->given || veto->source || veto->turn || veto->pairs || veto->halves;
-}
-
 void veto_doubts(Alignment *alignment, const Vetoes *vetoes)
 {
     if (!vetoes) return;
@@ -224,7 +218,7 @@ void veto_doubts(Alignment *alignment, const Vetoes *vetoes)
     map_init(&known);
     for (size_t i = 0; i < vetoes->count; i++) {
         const Veto *veto = &vetoes->items[i];
-        if (is_settled(veto)) continue;
+        if (veto_settles(veto)) continue;
         if (map_get(&alignment->names, veto->target) == MAP_NONE) continue;
         Question *one = &questions[doubt_number(alignment->arena, &known,
                                                 veto->held ? veto->held : "", veto->target,

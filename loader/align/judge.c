@@ -228,7 +228,7 @@ static Outcome sum_up(const Vetoes *vetoes)
     Outcome outcome = {0};
     for (size_t i = 0; i < vetoes->count; i++) {
         const Veto *veto = &vetoes->items[i];
-        if (veto->given || veto->source || veto->turn || veto->pairs || veto->halves) {
+        if (veto_settles(veto)) {
             if (!outcome.given++) outcome.first_given = veto;
         } else {
             if (!outcome.open++) outcome.first_open = veto;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/align/compare.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"
 
@@ -28,30 +29,25 @@ double profile_quantile(unsigned index)
 
 /* ---- numbers ---- */
 
-/* As numbers, by a cast of what is stored otherwise; NULL and the reason. */
-static const Expr *as_numbers(Arena *arena, const Expr *e, Error *err)
-{
-    const Tensor *empty = NULL;
-    DType dtype = dtype_of_values(e->dtype);
-    if (e->unknown || !expr_has_data(e, &empty)) {
-        error_set(err, ERR_NOT_FOUND, "has no values");
-        return NULL;
-    }
-    if (dtype == DT_UNKNOWN) {
-        error_set(err, ERR_UNSUPPORTED, "is no number");
-        return NULL;
-    }
-    return dtype == e->dtype ? e : expr_cast(arena, e, dtype, err);
-}
-
-/* What a leaf cannot give: opaque ones, and those that repeat a byte for ever. */
+/* What a leaf cannot give: no number is known for opaque ones. */
 static void check_leaf(const Tensor *tensor, void *context)
 {
     Error *err = context;
     const char *why;
-    if (err->code != ERR_NONE) return;
-    if (tensor_value_dtype(tensor, &why) == DT_UNKNOWN) error_set(err, ERR_UNSUPPORTED, "%s", why);
-    else tensor_check_repeats(tensor, err);
+    if (err->code == ERR_NONE && tensor_value_dtype(tensor, &why) == DT_UNKNOWN)
+        error_set(err, ERR_UNSUPPORTED, "%s", why);
+}
+
+/* NULL, and the reason, for what no number comes of. */
+static const Expr *as_numbers(Arena *arena, const Expr *e, Error *why)
+{
+    if (e->unknown || !expr_has_data(e, NULL)) {
+        error_set(why, ERR_NOT_FOUND, "has no values");
+        return NULL;
+    }
+    const Expr *numbers = compare_numbers(arena, e, why);
+    if (numbers) expr_leaves(e, check_leaf, why);
+    return why->code == ERR_NONE ? numbers : NULL;
 }
 
 bool numbers_of(Arena *arena, const Expr *a, const Expr *b, Numbers *numbers, Error *err)
@@ -59,10 +55,6 @@ bool numbers_of(Arena *arena, const Expr *a, const Expr *b, Numbers *numbers, Er
     Error why = {0};
     *numbers = (Numbers){.a = as_numbers(arena, a, &why)};
     if (numbers->a && b) numbers->b = as_numbers(arena, b, &why);
-    if (numbers->a && (!b || numbers->b)) {
-        expr_leaves(a, check_leaf, &why);
-        if (b) expr_leaves(b, check_leaf, &why);
-    }
     if (why.code == ERR_NONE && b && !same_dims(a->dims, a->rank, b->dims, b->rank))
         error_set(&why, ERR_SHAPE, "the shapes differ");
     if (why.code == ERR_NONE) {
@@ -77,15 +69,15 @@ bool numbers_of(Arena *arena, const Expr *a, const Expr *b, Numbers *numbers, Er
 }
 
 static bool read_expr(const Expr *e, const int64_t *from, const int64_t *size, uint64_t n,
-                      void *bytes, double *out, Error *err)
+                      ExprMemo *memo, void *bytes, double *out, Error *err)
 {
-    if (!expr_fill(e, from, size, bytes, err)) return false;
+    if (!expr_fill_measured(e, from, size, bytes, memo, NULL, err)) return false;
     dtype_to_doubles(dtype_component(e->dtype), bytes, out, (size_t)n);
     return true;
 }
 
-bool numbers_read(const Numbers *numbers, const int64_t *from, const int64_t *size, double *out,
-                  Error *err)
+bool numbers_read(const Numbers *numbers, const int64_t *from, const int64_t *size,
+                  ExprMemo *memo, double *out, Error *err)
 {
     const Expr *a = numbers->a;
     uint64_t n = numbers->parts;
@@ -93,10 +85,10 @@ bool numbers_read(const Numbers *numbers, const int64_t *from, const int64_t *si
     for (unsigned i = 0; i < a->rank; i++) n *= (uint64_t)sizes[i];
     if (!n) return true;
     void *bytes = mem_realloc(NULL, (size_t)n * numbers->width);
-    bool ok = read_expr(a, from, size, n, bytes, out, err);
+    bool ok = read_expr(a, from, size, n, memo, bytes, out, err);
     if (ok && numbers->b) {
         double *other = mem_realloc(NULL, (size_t)n * sizeof *other);
-        ok = read_expr(numbers->b, from, size, n, bytes, other, err);
+        ok = read_expr(numbers->b, from, size, n, memo, bytes, other, err);
         for (size_t i = 0; ok && i < n; i++) out[i] -= other[i];
         free(other);
     }
@@ -321,10 +313,11 @@ static bool run_pass(Pass *pass, const Numbers *numbers, ProfileStep *step, void
     for (unsigned i = 0; i < e->rank; i++) all *= (uint64_t)e->dims[i];
     if (!box_first(&walk, e->dims, e->rank, BOX_BYTES / numbers->width)) return true;
     double *values = mem_realloc(NULL, (size_t)box_count(&walk) * numbers->parts * sizeof *values);
+    ExprMemo *memo = expr_memo_new();
     bool ok;
     do {
         uint64_t n = box_count(&walk);
-        ok = numbers_read(numbers, walk.from, walk.size, values, err);
+        ok = numbers_read(numbers, walk.from, walk.size, memo, values, err);
         for (uint64_t i = 0, left = n * numbers->parts; ok && left;) {
             size_t batch = left < BATCH ? (size_t)left : BATCH;
             add_batch(pass, values + i, batch);
@@ -334,6 +327,7 @@ static bool run_pass(Pass *pass, const Numbers *numbers, ProfileStep *step, void
         done += n;
         if (ok && step) ok = step(context, done, all, err);
     } while (ok && box_next(&walk));
+    expr_memo_free(memo);
     free(values);
     return ok;
 }

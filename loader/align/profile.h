@@ -17,9 +17,10 @@ typedef struct Numbers {
 /* `b` may be NULL. Casts that are needed lie in the arena. False, and why as "has no values", when
  * they cannot be read as numbers. */
 bool numbers_of(Arena *arena, const Expr *a, const Expr *b, Numbers *numbers, Error *err);
-/* The box [from, from+size), row-major, into out: parts numbers an element. NULL/NULL: all. */
-bool numbers_read(const Numbers *numbers, const int64_t *from, const int64_t *size, double *out,
-                  Error *err);
+/* The box [from, from+size), row-major, into out: parts numbers an element. NULL/NULL: all. `memo`
+ * is one for all boxes that are read. */
+bool numbers_read(const Numbers *numbers, const int64_t *from, const int64_t *size,
+                  ExprMemo *memo, double *out, Error *err);
 
 enum { PROFILE_BINS = 64, PROFILE_QUANTILES = 7, PROFILE_ROWS = 4096 };
 

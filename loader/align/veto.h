@@ -25,6 +25,12 @@ typedef struct Veto {
                                     'q.weight' (0.01)" */
 } Veto;
 
+/* Whether it gives its target something: then it is no question. */
+static inline bool veto_settles(const Veto *veto)
+{
+    return veto->given || veto->source || veto->turn || veto->pairs || veto->halves;
+}
+
 /* All of them; lists and texts are borrowed. */
 typedef struct Vetoes {
     const Veto *items;           /* [count] each target once */
