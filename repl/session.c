@@ -33,6 +33,7 @@ struct Session {
     Arena *arena;                /* paths and names; owned */
     /* FILE::PATH as the user gave it, FILE, and PATH or NULL; for the target NULL without one. */
     const char *source_path, *source_file, *source_inside;
+    const char *source_name;     /* FILE as the user gave it, where an alias says where it lies */
     Error unopened;              /* of a folder that no format knows, for want of a source(…);
                                     code 0: the source was opened */
     char *source_folder;         /* owned; where the source lies: scripts may read JSON there */
@@ -236,6 +237,8 @@ static bool open_both(Session *session, const SessionOptions *options, Error *er
     session->source_path = arena_strdup(session->arena, options->source);
     if (!split_name(session, options->source, &session->source_file, &session->source_inside, err))
         return false;
+    const char *inside;
+    checkpoint_spec(session->arena, options->source, &session->source_name, &inside);
     struct stat status;
     bool folder = stat(session->source_file, &status) == 0 && S_ISDIR(status.st_mode);
     session->source_folder = folder ? mem_strdup(session->source_file)
@@ -385,6 +388,7 @@ static Alignment *align_with(Session *session, const char *extra, const Vetoes *
                              session->seed);
     ScriptOptions options = {.json_folder2 = session->source_folder,
                              .source_path = session->source_file,
+                             .source_name = session->source_name,
                              .model = session->model,
                              .lexicon_path = session->lexicon_path,
                              .interrupt = interrupt_flag()};

@@ -433,7 +433,7 @@ void preset_push_api(lua_State *L, const char *name, bool dry)
         lua_setfield(L, -2, statements[i]);
     }
     push_text_field(L, "preset", name);
-    push_text_field(L, "path", script->source_path);
+    push_text_field(L, "path", script->source_name);
     push_text_field(L, "model", script->model);
     lua_pushboolean(L, dry);
     lua_setfield(L, -2, "dry");

@@ -38,6 +38,7 @@ static void set_limits(Script *script, const ScriptOptions *options)
     sandbox->interrupt = options ? options->interrupt : NULL;
     if (options && options->json_folder) script->folders[0] = mem_strdup(options->json_folder);
     if (options && options->source_path) script->source_path = mem_strdup(options->source_path);
+    if (options && options->source_name) script->source_name = mem_strdup(options->source_name);
     if (options && options->model) script->model = mem_strdup(options->model);
     if (options && options->lexicon_path) script->lexicon_path = mem_strdup(options->lexicon_path);
     if (options && options->json_folder2) script->folders[1] = mem_strdup(options->json_folder2);
@@ -72,8 +73,9 @@ void script_free(Script *script)
     for (size_t i = 0; i < script->chunk_count; i++) free((char *)script->chunks[i].text);
     for (size_t i = 0; i < countof(script->folders); i++) free(script->folders[i]);
     free(script->chunks);
-    free((char *)script->source_path);
-    free((char *)script->model);
+    free(script->source_path);
+    free(script->source_name);
+    free(script->model);
     free(script->lexicon_path);
     free(script->scope);
     text_done(&script->output);

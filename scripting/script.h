@@ -23,7 +23,8 @@ typedef struct ScriptOptions {
     const char *json_folder;     /* where json "…" may read beside the folder of the rules file
                                     (of the chunk's name; -e and ":": the current one); NULL */
     const char *json_folder2;    /* and another one (the source's); NULL: none */
-    const char *source_path, *model;   /* what presets say of the file and of the model's class, as
+    const char *source_path;     /* where the source lies; NULL: not known */
+    const char *source_name, *model;   /* what presets say of the file and of the model's class, as
                                           the user gave them; NULL: not known */
     const char *lexicon_path;    /* the user's own words for auto{}; NULL, or no such file: none */
     const bool *interrupt;       /* becomes true when the user wants to stop; may be NULL */

@@ -36,7 +36,8 @@ struct Script {
     bool granted;                /* a preset has got its instructions for a big source */
     const void *pending;         /* the preset that still waits for its options; NULL: none */
     bool pending_back;           /* it is a pack, by the name under which it goes back */
-    const char *source_path, *model;   /* owned; what presets are told; NULL: nothing */
+    char *source_path;           /* owned; where the source lies; NULL: not known */
+    char *source_name, *model;   /* owned; what presets are told; NULL: nothing */
     char *lexicon_path;          /* owned; the user's; NULL: none */
     const char *busy;            /* the statement that calls back into Lua; none may begin */
     bool grows;                  /* limits are defaults, to be raised for a big source */

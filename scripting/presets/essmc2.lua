@@ -1,12 +1,13 @@
 -- essmc2: EssentialMC2, load_pretrained(model, path, sub_level=…)
 --
 -- resume= is the solver's resume_from: true for the source itself, or a file beside it, which takes its
--- place when it is there. folds= is num_folds=, save=true says what CheckpointHook saves.
+-- place when it is there. folds= is num_folds=, save=true says what CheckpointHook saves, save_best_by=
+-- is the hook's.
 local o, p = ...
 local named = type(o.resume) == "string"
 p.options {
   sub_level = "string", map_location = "string", path = "string", resume = named and "string" or "boolean",
-  scheduler = "boolean", folds = "number", save = "boolean",
+  scheduler = "boolean", folds = "number", save = "boolean", save_best_by = "string",
 }
 local function say(text) p.say("essmc2", text) end
 local function raise(text)
@@ -14,6 +15,16 @@ local function raise(text)
   p.apply({}, { aside = true, rest = "essmc2 raises", policy = { missing = "keep" } })
 end
 local folds = math.tointeger(o.folds or 1) or 1
+
+-- CheckpointHook: by which metric an epoch is the best, and where that begins.
+if o.save_best_by then
+  local metric, wrong = o.save_best_by:gsub("^[+-]", ""), o.save_best_by == "" and "set" or "valid"
+  if metric == "" then
+    say(("CheckpointHook: Parameter 'save_best_by' is not %s, turn off save_best function."):format(wrong))
+  elseif o.save_best_by:sub(1, 1) ~= "-" and not (o.resume and p.value("_CheckpointHook_best")) then
+    p.trap("the best %s begins at sys.float_info.min, which is above 0: one of 0 or less never makes a best.pth", metric)
+  end
+end
 
 -- after_epoch: the name counts the epochs that are done.
 local function save()
@@ -52,6 +63,15 @@ if o.resume and not absent then
 end
 
 if p.model then say(("Load pretrained model [%s] from %s"):format(p.model, p.path)) end
+-- FS.get_from: the client by how the path begins; LocalFs where there is none.
+if p.path:sub(1, 7) == "file://" then
+  p.trap("file:// reaches abspath as it is: EssentialMC2 looks for '%s' below the current folder", p.path)
+elseif p.path:sub(1, 4) == "http" then
+  p.trap("a download that reports success and leaves no file is tried again without end")
+elseif p.path:find("://", 1, true) and p.path:sub(1, 6) ~= "oss://" then
+  say(("%s is not a local path, use LocalFs may cause an error."):format(p.path))
+end
+
 local source = p.open("state_dict", "model_state")
 if p.tensors(source) == 0 then
   p.trap("essmc2 goes into state_dict and model_state, where this file has no tensors: nothing is loaded")

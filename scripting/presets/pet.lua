@@ -65,10 +65,16 @@ local function initialise()
 end
 if o.init and not initialise() then return end
 
+-- load_optimizer and load_scheduler; the key that the file would have to hold.
 local function epilogue()
-  local done = mode == "resume" and "Loading %s done." or "Initializing %s done."
-  if o.optimizer then say(done:format("optimizer")) end
-  if o.scheduler then say(done:format("scheduler")) end
+  local needs = { optimizer = { { "optimizer" } },
+                  scheduler = { { "scheduler" }, { "scheduler", "iteration" }, { "scheduler", "info" } } }
+  for _, part in ipairs { "optimizer", "scheduler" } do
+    for _, path in ipairs(o[part] and mode == "resume" and needs[part] or {}) do
+      if p.value(table.unpack(path)) == nil then return path[#path] end
+    end
+    if o[part] then say((mode == "resume" and "Loading %s done." or "Initializing %s done."):format(part)) end
+  end
 end
 
 if mode == "scratch" then
@@ -216,7 +222,8 @@ if mode == "weights" then
 end
 say((({ resume = "Resuming from weights: %s.", weights = "Loading from weights: %s." })[mode] or
   "Pre-training on weights: %s."):format(p.path))
-epilogue()
+local lacking = epilogue()
+if lacking then return raise("KeyError: " .. p.repr(lacking)) end
 
 -- What Pet calls the files that it saves from here.
 local _, iteration = p.value("scheduler", "iteration")

@@ -65,7 +65,7 @@ save("p3_net", state("a.fc.weight:9,9 b.fc.weight:4,4"))
 p4 = state("module.conv1.weight:64,3,7,7")
 p4["epoch"] = 3
 save("p4", p4)
-save("p5", {"model": state("conv1.weight:64,3,7,7"),
+save("p5", {"model": state("conv1.weight:64,3,7,7"), "optimizer": optimizer.state_dict(),
             "scheduler": {"iteration": 1200, "info": {"cur_epoch": 7, "cur_acc": 76.284, "best_acc": 70.0, "best_epoch": 3}}})
 save("p6", {"conv1.weight": torch.arange(6.).view(1, 3, 2, 1)})
 save("p6_net", {"conv1.weight": torch.zeros(1, 3, 2, 1)})
