@@ -125,6 +125,7 @@ static bool run_all(Audit *audit, Course *course, Error *err)
     check_untrained(audit);
     check_types(audit);
     check_names(audit);
+    check_model(audit);
     check_storages(audit);
     if (!check_rivals(audit, step, course, err)) return false;
     check_copies(audit);

@@ -17,6 +17,8 @@ void check_types(const Audit *audit);
 void check_copies(const Audit *audit);
 /* Names: counters of a profiler, averages beside the weights, keys that tools stumble over. */
 void check_names(const Audit *audit);
+/* A model that was pickled whole, with its class. */
+void check_model(const Audit *audit);
 /* Storages of which tensors use little. */
 void check_storages(const Audit *audit);
 /* Parts with the same names and shapes: how far apart they are; reads both. False when the user
