@@ -9,7 +9,7 @@
 enum { STATUS_INTERRUPTED = 130 };   /* 128 + SIGINT, as shells have it */
 
 /* The one thing that a signal handler can reach. */
-static bool interrupted;
+static atomic_bool interrupted;
 
 /* The first Ctrl-C asks whoever works to stop and tidy up; a second one waits for nobody. */
 static void note_interrupt(int signal_number)
@@ -39,7 +39,7 @@ void interrupt_watch(void)
     signal(SIGXFSZ, SIG_IGN);   /* the write then fails with EFBIG, which is reported */
 }
 
-const bool *interrupt_flag(void)
+const atomic_bool *interrupt_flag(void)
 {
     return &interrupted;
 }

@@ -18,6 +18,8 @@
 #ifndef SCRIPTING_PACK_H
 #define SCRIPTING_PACK_H
 
+#include <stdatomic.h>
+
 #include "loader/core/memory.h"
 #include "loader/tensor/layout.h"
 #include "loader/tensor/tensor.h"
@@ -70,7 +72,7 @@ bool pack_read(Arena *arena, const char *text, size_t n, const char *name, PackH
 /* Runs one case forward, and back when the head says so and the case allows it: keys, shapes,
  * sources, elements; errors begin with "NAME:LINE: ". */
 bool pack_test(const PackHead *head, const PackCase *one, const char *text, size_t n,
-               const char *name, const bool *interrupt, Error *err);
+               const char *name, const atomic_bool *interrupt, Error *err);
 
 /* The bundled pack or preset of that name. FAMILY_X_to_Y also answers to FAMILY_Y_to_X, when it
  * goes back: *reverse (may be NULL) says that it has to. NULL with an error that names the

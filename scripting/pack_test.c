@@ -132,7 +132,7 @@ static bool add_target(Side *side, const PackTensor *tensor, Error *err)
 
 /* Runs the text between source and target; what a script may not leave open is an error. */
 static bool run_rules(Side *side, const char *text, size_t n, const char *name,
-                      const char *options, const bool *interrupt, Error *err)
+                      const char *options, const atomic_bool *interrupt, Error *err)
 {
     Draft *draft = draft_new(side->source, NULL, side->target, 0);
     Script *script = script_new(draft, &(ScriptOptions){.interrupt = interrupt});
@@ -261,7 +261,7 @@ static bool check_back(const Side *back, const Side *side, Error *err)
 
 /* What was dropped on the way does not come back: the target is what was used. */
 static bool test_back(const Side *side, const PackCase *one, const char *text, size_t n,
-                      const char *name, const bool *interrupt, Error *err)
+                      const char *name, const atomic_bool *interrupt, Error *err)
 {
     Side back = {.target = dict_new()};
     dict_set_ordered(back.target, true);
@@ -280,7 +280,7 @@ static bool test_back(const Side *side, const PackCase *one, const char *text, s
 }
 
 bool pack_test(const PackHead *head, const PackCase *one, const char *text, size_t n,
-               const char *name, const bool *interrupt, Error *err)
+               const char *name, const atomic_bool *interrupt, Error *err)
 {
     Side side = {.target = dict_new()};
     dict_set_ordered(side.target, true);

@@ -92,8 +92,7 @@ bool sandbox_spend(Sandbox *sandbox, uint64_t cost)
     sandbox->counted += cost;
     charge_time(sandbox, read_clock(CLOCK_MONOTONIC));
     if (!sandbox->left) stop(sandbox, STOP_BUDGET);
-    if (sandbox->interrupt && *(const volatile bool *)sandbox->interrupt)
-        stop(sandbox, STOP_INTERRUPT);
+    if (sandbox->interrupt && *sandbox->interrupt) stop(sandbox, STOP_INTERRUPT);
     return sandbox->stop == STOP_NONE;
 }
 

@@ -6,6 +6,8 @@
 #ifndef SCRIPTING_SANDBOX_H
 #define SCRIPTING_SANDBOX_H
 
+#include <stdatomic.h>
+
 #include <lua.h>
 
 #include "loader/core/memory.h"
@@ -17,7 +19,7 @@ typedef struct Sandbox {
     uint64_t limit, left;        /* instructions: granted, and not yet spent */
     size_t memory_limit;         /* bytes of Lua heap and of what scripts make in arenas */
     size_t memory;               /* in use now */
-    const bool *interrupt;       /* may be NULL; another thread or a signal sets it */
+    const atomic_bool *interrupt;    /* may be NULL; another thread or a signal sets it */
     bool trusted;                /* bundled code runs: its tables may have any number of keys */
     SandboxStop stop;            /* anything but NONE: no script code may run any more */
     char place[96];              /* "fix.lua:12" where it was stopped or memory was refused */

@@ -6,6 +6,8 @@
 #ifndef SCRIPTING_SCRIPT_H
 #define SCRIPTING_SCRIPT_H
 
+#include <stdatomic.h>
+
 #include "loader/align/draft.h"
 
 typedef struct Script Script;
@@ -27,7 +29,7 @@ typedef struct ScriptOptions {
     const char *source_name, *model;   /* what presets say of the file and of the model's class, as
                                           the user gave them; NULL: not known */
     const char *lexicon_path;    /* the user's own words for auto{}; NULL, or no such file: none */
-    const bool *interrupt;       /* becomes true when the user wants to stop; may be NULL */
+    const atomic_bool *interrupt;    /* becomes true when the user wants to stop; may be NULL */
 } ScriptOptions;
 
 /* The draft stays borrowed; it must outlive the script. */

@@ -53,8 +53,8 @@ static void list_bindings(Alignment *alignment)
             binding->rank = binding->target->rank;
         } else {
             binding->name = draft_at(alignment->draft, i)->name;
+            map_set(&alignment->names, binding->name, (uint32_t)i);
         }
-        map_set(&alignment->names, binding->name, (uint32_t)i);
     }
 }
 
@@ -69,10 +69,33 @@ static void list_uses(Alignment *alignment)
             (SourceUse){.tensor = dict_at(alignment->source, i), .status = USE_UNUSED};
 }
 
+static void suggest(Alignment *alignment)
+{
+    const AlignWatch *watch = draft_later(alignment->draft)->watch;
+    if (watch && watch->counts) return;
+    suggest_all(alignment);
+    auto_suggest(alignment);
+}
+
 /* The order matters: sources can be closed only when every target has its state, suggestions
  * need to know which sources are unused, expect{} judges what stands then, and the sums count
- * states that no longer change. A draft that cannot be closed is freed here, since the caller
- * has given it away. */
+ * states that no longer change. */
+static bool close_all(Alignment *alignment, Error *err)
+{
+    static void (*const steps[])(Alignment *alignment) = {
+        list_bindings, list_uses, match_all, bind_all, close_uses, close_groups, close_optimizer,
+        suggest, close_expect, close_summary};
+    const AlignWatch *watch = draft_later(alignment->draft)->watch;
+    for (size_t i = 0; i < countof(steps); i++) {
+        if (watch && !watch->go_on(watch->context, i, countof(steps)))
+            return error_set(err, ERR_CANCELLED, "stopped");
+        steps[i](alignment);
+        if (steps[i] == match_all && !auto_all(alignment, err)) return false;
+    }
+    return true;
+}
+
+/* A draft that cannot be closed is freed here, since the caller has given it away. */
 Alignment *align_finish(Draft *draft, Error *err)
 {
     if (!draft_close(draft, err)) {
@@ -88,22 +111,9 @@ Alignment *align_finish(Draft *draft, Error *err)
     alignment->target = draft_target(draft) ? dict_ref(draft_target(draft)) : NULL;
     alignment->policy = *draft_policy(draft);
     map_init(&alignment->names);
-    list_bindings(alignment);
-    list_uses(alignment);
-    match_all(alignment);
-    if (!auto_all(alignment, err)) {
-        align_unref(alignment);
-        return NULL;
-    }
-    bind_all(alignment);
-    close_uses(alignment);
-    close_groups(alignment);
-    close_optimizer(alignment);
-    suggest_all(alignment);
-    auto_suggest(alignment);
-    close_expect(alignment);
-    close_summary(alignment);
-    return alignment;
+    if (close_all(alignment, err)) return alignment;
+    align_unref(alignment);
+    return NULL;
 }
 
 /* Immutable once made, an Alignment may be read by several threads; only the count is atomic. */
@@ -146,10 +156,18 @@ const Binding *align_binding(const Alignment *alignment, size_t index)
     return &alignment->bindings[index];
 }
 
-/* O(1): the map was made with the list. */
+/* Bindings stand in the target's order: its own index of names is theirs. */
+uint32_t align_index(const Alignment *alignment, const char *name)
+{
+    if (!alignment->target) return map_get(&alignment->names, name);
+    const Tensor *tensor = dict_find(alignment->target, name);
+    return tensor ? (uint32_t)dict_index(alignment->target, tensor) : MAP_NONE;
+}
+
+/* O(1). */
 const Binding *align_find(const Alignment *alignment, const char *target)
 {
-    uint32_t index = map_get(&alignment->names, target);
+    uint32_t index = align_index(alignment, target);
     return index == MAP_NONE ? NULL : &alignment->bindings[index];
 }
 

@@ -107,7 +107,7 @@ typedef struct Alignment Alignment;
  * policy; where none of them gives it a value it is AMBIGUOUS, and expect{missing=…} covers it.
  * The Alignment takes the draft over (and frees it, also when it fails); source and target are
  * ref'd. Fails only on an unmet condition that is no ledger state (no
- * container), or when it was interrupted (auto{}).
+ * container), or when it was interrupted (auto{}, or the draft's AlignWatch).
  *
  * Once an expect{} is there, the ledger must be what it says: a difference that it does not
  * name (unused tensors among them), a pattern that covers nothing and another number of loaded

@@ -181,7 +181,7 @@ static size_t choose_bundles(const Asking *asking, const AutoResult *result, Bun
         bool free_to_use = true;
         for (size_t j = 0; j < bundle->target_count; j++)
             free_to_use = free_to_use && map_get(&bound, bundle->targets[j]) == MAP_NONE &&
-                          map_get(&alignment->names, bundle->targets[j]) != MAP_NONE;
+                          align_index(alignment, bundle->targets[j]) != MAP_NONE;
         if (free_to_use) chosen[count++] = *bundle;
     }
     map_done(&bound);
@@ -211,7 +211,7 @@ static const char *find_offer(const Asking *asking, const DraftKey *key)
 {
     const Alignment *alignment = asking->alignment;
     const char *name = skip_wrappers(asking->rule->options.lexicon, key->name);
-    const uint32_t index = map_get(&alignment->names, name);
+    const uint32_t index = align_index(alignment, name);
     if (name == key->name || index == MAP_NONE || !is_candidate(key)) return NULL;
     if (draft_find(asking->draft, name)) return NULL;
     return match_same_shape(key->expr, alignment->bindings[index].target) ? NULL : name;
@@ -268,7 +268,7 @@ static bool carry_out(Asking *asking, const AutoResult *result, Error *err)
     for (size_t i = 0; i < n && good; i++) {
         if (!done[i]) continue;
         for (size_t j = 0; j < chosen[i].target_count; j++) {
-            const uint32_t at = map_get(&alignment->names, chosen[i].targets[j]);
+            const uint32_t at = align_index(alignment, chosen[i].targets[j]);
             alignment->sure[at] = chosen[i].confidence;
             alignment->why[at] = chosen[i].why;
         }

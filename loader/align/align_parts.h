@@ -30,7 +30,7 @@ struct Alignment {
                                     in target order, that the key was paired with */
     Binding *bindings;           /* owned, [count] */
     size_t count;
-    NameMap names;               /* target key → index of bindings */
+    NameMap names;               /* without a target: key → index of bindings */
     SourceUse *uses;             /* owned, [use_count], in source order */
     size_t use_count;
     uint32_t *use_start;         /* owned, [use_count + 1]: where a source's run begins in … */
@@ -57,6 +57,8 @@ struct Alignment {
     bool another_size;           /* shapes differ as those of another architecture size do */
 };
 
+/* Index of the binding of a target key; MAP_NONE. */
+uint32_t align_index(const Alignment *alignment, const char *name);
 /* Carries out match{…}, in the order of the script. */
 void match_all(Alignment *alignment);
 /* The key that the index-th target gets; NULL = none. */
@@ -76,7 +78,7 @@ void auto_suggest(Alignment *alignment);
 /* Targets in doubt that have no value become ambiguous; those that have one are no longer. */
 void auto_mark(Alignment *alignment);
 
-/* Sets status, value and reason of every binding; the names map is there already. */
+/* Sets status, value and reason of every binding. */
 void bind_all(Alignment *alignment);
 
 /* Gives targets that got nothing the value of one whose storage they share (tied), and makes

@@ -4,6 +4,8 @@
 #ifndef LOADER_ALIGN_AUTO_RULE_H
 #define LOADER_ALIGN_AUTO_RULE_H
 
+#include <stdatomic.h>
+
 #include "loader/align/auto.h"
 
 /* What `accept` may be: the margins from which a pair counts as sure, and as likely. */
@@ -16,7 +18,7 @@ typedef struct AutoRule {
                                     anchors are not set */
     bool no_values;              /* the values of both sides are not looked at (judge.h) */
     const char *lexicon_path;    /* the user's lexicon that is in options.lexicon; NULL: none */
-    const bool *interrupt;       /* becomes true when the user wants to stop; NULL */
+    const atomic_bool *interrupt;    /* becomes true when the user wants to stop; NULL */
 } AutoRule;
 
 #endif

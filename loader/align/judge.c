@@ -168,8 +168,8 @@ static bool is_far(const Alignment *alignment)
     return strstr(checkpoint_path(source), "://") != NULL;
 }
 
-const Judgement *judge_alignment(Arena *arena, const Alignment *alignment, const bool *interrupt,
-                                 Error *err)
+const Judgement *judge_alignment(Arena *arena, const Alignment *alignment,
+                                 const atomic_bool *interrupt, Error *err)
 {
     const AutoRule *rule = draft_later(alignment->draft)->automatic;
     Judgement *judgement = arena_alloc(arena, sizeof *judgement);

@@ -17,6 +17,8 @@
 #ifndef LOADER_ALIGN_JUDGE_H
 #define LOADER_ALIGN_JUDGE_H
 
+#include <stdatomic.h>
+
 #include "loader/align/align.h"
 #include "loader/align/veto.h"
 
@@ -33,8 +35,8 @@ typedef struct Judgement {
 /* Judges what auto{} and match{} have proposed. Everything lies in `arena`. Tensors that cannot be
  * read as numbers, and those behind a URL, are passed over. NULL with ERR_CANCELLED when *interrupt
  * (may be NULL) becomes true, and on read errors. */
-const Judgement *judge_alignment(Arena *arena, const Alignment *alignment, const bool *interrupt,
-                                 Error *err);
+const Judgement *judge_alignment(Arena *arena, const Alignment *alignment,
+                                 const atomic_bool *interrupt, Error *err);
 /* Tells one set of proposals from another: of equal ones the judgement is the same. */
 uint64_t judge_proposals(const Alignment *alignment);
 /* Loaded queries and keys that go by two spellings, in a model that may have rotary heads: their

@@ -46,7 +46,7 @@ typedef struct Judge {
     Arena *scratch;
     const Alignment *alignment;
     const Lexicon *lexicon;      /* of auto{}; NULL */
-    const bool *interrupt;
+    const atomic_bool *interrupt;
     Slot *slots;                 /* owned, [count] by shape, then in the target's order; sources
                                     alone last */
     size_t count, room;

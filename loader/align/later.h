@@ -93,6 +93,14 @@ typedef struct BufferRule {
     bool only;                   /* those that are known by their names are parameters, too */
 } BufferRule;
 
+/* Who waits for the ledger: asked between the steps of align_finish, `done` of `total`; false ends
+ * it (ERR_CANCELLED). */
+typedef struct AlignWatch {
+    bool (*go_on)(void *context, uint64_t done, uint64_t total);
+    void *context;
+    bool counts;                 /* states are all that is wanted: nothing is suggested */
+} AlignWatch;
+
 /* All of them; zeros are none. Lists are owned, growing. */
 typedef struct Later {
     MatchRule *matches;
@@ -113,6 +121,7 @@ typedef struct Later {
                                             in the draft's arena; NULL: there is none */
     const struct Vetoes *vetoes;     /* what the values say against what it finds (veto.h);
                                         borrowed; NULL: nothing */
+    const AlignWatch *watch;         /* borrowed; NULL: nobody asks */
 } Later;
 
 void later_done(Later *later);

@@ -3,7 +3,6 @@
 #include "loader/core/job.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "loader/core/memory.h"
@@ -58,6 +57,11 @@ bool job_poll(Job *job, uint64_t *done, uint64_t *total)
 const char *job_word(const Job *job)
 {
     return job->word;
+}
+
+const atomic_bool *job_flag(const Job *job)
+{
+    return &job->cancelled;
 }
 
 void job_cancel(Job *job)

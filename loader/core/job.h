@@ -3,6 +3,7 @@
 #ifndef LOADER_CORE_JOB_H
 #define LOADER_CORE_JOB_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ bool job_step(Job *job, uint64_t done, uint64_t total, Error *err);
  * (either may be NULL; total 0: not known yet). */
 bool job_poll(Job *job, uint64_t *done, uint64_t *total);
 const char *job_word(const Job *job);
+/* Becomes true when it is told to stop, for work that looks at a flag. */
+const atomic_bool *job_flag(const Job *job);
 /* Tells it to stop, and does not wait. */
 void job_cancel(Job *job);
 /* Tells it to stop, waits until it has, and frees it: true when the work succeeded, else its error

@@ -4,6 +4,7 @@
 #include "loader/tensor/checkpoint.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ typedef struct Check {
 } Check;
 
 struct Checkpoint {
-    unsigned refs;               /* not atomic: checkpoints are opened and closed by one thread */
+    atomic_uint refs;            /* holders; the last one frees */
     Arena *arena;                /* objects, names, findings; owned */
     const char *path, *format;   /* in the arena */
     const char *const *specs;    /* [spec_count] in the arena: the files that it was opened by */
@@ -58,7 +59,7 @@ enum { CERTAIN_NAMES = 7 };      /* the first so many */
 Checkpoint *checkpoint_new(const char *path, const char *format)
 {
     Checkpoint *checkpoint = mem_alloc(sizeof *checkpoint);
-    checkpoint->refs = 1;
+    atomic_init(&checkpoint->refs, 1);
     checkpoint->arena = arena_new();
     checkpoint->path = arena_strdup(checkpoint->arena, path);
     checkpoint->format = arena_strdup(checkpoint->arena, format);
@@ -67,14 +68,14 @@ Checkpoint *checkpoint_new(const char *path, const char *format)
 
 Checkpoint *checkpoint_ref(Checkpoint *checkpoint)
 {
-    checkpoint->refs++;
+    atomic_fetch_add(&checkpoint->refs, 1);
     return checkpoint;
 }
 
 /* Dicts first: their storages borrow from sources that are released after them. */
 void checkpoint_unref(Checkpoint *checkpoint)
 {
-    if (!checkpoint || --checkpoint->refs) return;
+    if (!checkpoint || atomic_fetch_sub(&checkpoint->refs, 1) != 1) return;
     for (size_t i = 0; i < checkpoint->container_count; i++)
         dict_unref(checkpoint->containers[i].dict);
     while (checkpoint->owned_count) {

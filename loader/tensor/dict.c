@@ -2,6 +2,7 @@
  * it is being filled the array may move; once it is complete, pointers to its tensors hold. */
 #include "loader/tensor/dict.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ typedef struct Entry {
 } Entry;
 
 struct StateDict {
-    unsigned refs;               /* not atomic, as a checkpoint's */
+    atomic_uint refs;            /* holders; the last one frees */
     Arena *arena;                /* what the records point to; owned */
     Tensor *tensors;             /* owned */
     size_t count, room;          /* of tensors */
@@ -28,21 +29,21 @@ struct StateDict {
 StateDict *dict_new(void)
 {
     StateDict *dict = mem_alloc(sizeof *dict);
-    dict->refs = 1;
+    atomic_init(&dict->refs, 1);
     dict->arena = arena_new();
     return dict;
 }
 
 StateDict *dict_ref(StateDict *dict)
 {
-    dict->refs++;
+    atomic_fetch_add(&dict->refs, 1);
     return dict;
 }
 
 /* The owner goes last: tensors borrow from it, and it may hold the last reference to others. */
 void dict_unref(StateDict *dict)
 {
-    if (!dict || --dict->refs) return;
+    if (!dict || atomic_fetch_sub(&dict->refs, 1) != 1) return;
     map_done(&dict->index);
     free(dict->tensors);
     free(dict->metadata);

@@ -364,7 +364,7 @@ static void all_chunks_share_one_budget(void **state)
     bench_close(&bench);
 }
 
-static bool interrupt;
+static atomic_bool interrupt;
 
 static void set_interrupt(int number)
 {
