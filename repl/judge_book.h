@@ -16,7 +16,7 @@ typedef struct JudgeBook {
  * *judgement for a preview, which reads no values, of what was not judged before. False when it was
  * interrupted, and on read errors. */
 bool judge_book_ask(JudgeBook *book, const Alignment *alignment, bool preview,
-                    const Judgement **judgement, Error *err);
+                    const atomic_bool *interrupt, const Judgement **judgement, Error *err);
 void judge_book_done(JudgeBook *book);
 
 #endif

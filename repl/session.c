@@ -4,7 +4,6 @@
 #include "repl/session.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,9 +12,6 @@
 #include "loader/export/atomic.h"
 #include "loader/format/failed_load.h"
 #include "loader/format/format.h"
-#include "repl/interrupt.h"
-#include "repl/judge_book.h"
-#include "scripting/script.h"
 
 enum { RULES_BYTES_MAX = 16 << 20 };     /* of one rules file; a person writes a few thousand */
 
@@ -51,8 +47,6 @@ struct Session {
     uint64_t seed;               /* for fills */
     const char *lexicon_path;    /* of the user's words for auto{}; in the arena; NULL: no home */
     const char *model, *log_preset;  /* as in SessionOptions; in the arena */
-    SessionText alone;           /* the only text that is run; text NULL: all are */
-    bool (*leave)(const char *line);     /* lines that are not run; NULL: all are */
     JudgeBook judged;            /* what values say of what was found without a rule */
     Text output;                 /* what the rules, or the line that was tried, printed */
 };
@@ -157,36 +151,6 @@ static bool choose_target(Session *session, Error *err)
     return true;
 }
 
-/* One text; what it printed is kept, also when it failed. */
-static bool run_text(Session *session, Script *script, const char *text, size_t n,
-                     const char *name, Error *err)
-{
-    bool ok = script_run(script, text, n, name, err);
-    text_add(&session->output, script_output(script));
-    return ok;
-}
-
-/* Everything in its order, and last `extra`; stops at the first that fails. Lines made by hand
- * have no file: errors call it ":", which is how they were typed. */
-static bool run_rules(Session *session, Script *script, const char *extra, Error *err)
-{
-    if (session->alone.text)
-        return script_run(script, session->alone.text, session->alone.length, session->alone.name,
-                          err);
-    text_clear(&session->output);
-    for (size_t i = 0; i < session->rule_count; i++) {
-        RulesText *rules = &session->rules[i];
-        if (!run_text(session, script, rules->text, rules->length, rules->name, err)) return false;
-    }
-    for (size_t i = 0; i < session->line_count; i++)
-        if (!(session->leave && session->leave(session->lines[i])) &&
-            !run_text(session, script, session->lines[i], strlen(session->lines[i]), ":", err))
-            return false;
-    if (!extra) return true;
-    text_clear(&session->output);   /* the line alone is asked */
-    return run_text(session, script, extra, strlen(extra), ":", err);
-}
-
 /* A source without a tensor, for rules that are run without one. */
 static Checkpoint *open_nothing(void)
 {
@@ -206,11 +170,9 @@ static const char *find_alias(Session *session, const char *name, Error *err)
     if (!session->rule_count || stat(file, &status) == 0) return NULL;
     Checkpoint *nothing = open_nothing();
     Draft *draft = draft_new(nothing, NULL, NULL, session->seed);
-    Script *script = script_new(draft, &(ScriptOptions){.interrupt = interrupt_flag()});
-    Error ignored = {0};
-    run_rules(session, script, NULL, &ignored);
-    script_free(script);
-    text_clear(&session->output);
+    Snapshot *snapshot = session_snapshot(session);
+    snapshot_rehearse(snapshot, draft);
+    snapshot_free(snapshot);
     const char *path = later_find_alias(draft_later(draft), session->arena, name, err);
     draft_free(draft);
     checkpoint_unref(nothing);
@@ -352,115 +314,74 @@ size_t session_rule_files(const Session *session, const char *const **files)
     return session->rule_count;
 }
 
-/* Whether one of the rules texts has called that preset: then it has said what there is to say. */
-static bool has_preset_run(const Session *session, const Draft *draft)
+/* The texts in their order; but lines that `leave` says. */
+static Snapshot *snapshot_of(Session *session, bool (*leave)(const char *line))
 {
-    for (size_t i = 0; i < draft_saying_count(draft); i++)
-        if (strcmp(draft_saying(draft, i)->system, "") == 0 &&
-            strcmp(draft_saying(draft, i)->text, session->log_preset) == 0)
-            return true;
-    return false;
+    const SnapshotSides sides = {
+        .source = session->source, .source_file = session->source_file,
+        .source_name = session->source_name, .source_inside = session->source_inside,
+        .source_folder = session->source_folder,
+        .unopened = session->unopened, .target = session->target, .seed = session->seed,
+        .lexicon_path = session->lexicon_path, .model = session->model,
+        .log_preset = session->log_preset};
+    Snapshot *snapshot = snapshot_new(&sides);
+    SessionText text;
+    for (size_t i = 0; session_text(session, i, &text); i++)
+        if (i < session->rule_count || !leave || !leave(text.text)) snapshot_add(snapshot, &text);
+    *snapshot_judged(snapshot) = session->judged;
+    session->judged = (JudgeBook){0};
+    return snapshot;
 }
 
-/* Where an error of a rules file lies, "fix.lua:3: …": its note then has its place as others do.
- * Returns the text behind it. */
-static const char *split_place(const Session *session, const char *text, Origin *origin)
+Snapshot *session_snapshot(Session *session)
+{
+    return snapshot_of(session, NULL);
+}
+
+/* What was judged last is kept, here or there. */
+static void take_judged(Session *session, Snapshot *snapshot)
+{
+    JudgeBook *judged = snapshot_judged(snapshot);
+    if (!judged->judgement) return;
+    judge_book_done(&session->judged);
+    session->judged = *judged;
+    *judged = (JudgeBook){0};
+}
+
+void session_give_back(Session *session, Snapshot *snapshot)
+{
+    take_judged(session, snapshot);
+    text_clear(&session->output);
+    text_add(&session->output, snapshot_output(snapshot));
+    snapshot_free(snapshot);
+}
+
+bool session_read_rules(Session *session, Error *err)
 {
     for (size_t i = 0; i < session->rule_count; i++) {
-        const char *name = session->rules[i].name;
-        size_t n = strlen(name);
-        if (strncmp(text, name, n) != 0 || text[n] != ':') continue;
-        char *end;
-        long line = strtol(text + n + 1, &end, 10);
-        if (line <= 0 || line > INT_MAX || strncmp(end, ": ", 2) != 0) continue;
-        *origin = (Origin){name, (int)line};
-        return end + 2;
+        RulesText *rules = &session->rules[i];
+        if (rules->kind == RULES_FILE && !read_rules(rules, err)) return false;
     }
-    return text;
-}
-
-/* Runs all rules, and `extra` after them when it is given. What a failing script had said before
- * it failed stays in the ledger, with its error as a note. align_finish frees the draft. */
-static Alignment *align_with(Session *session, const char *extra, const Vetoes *vetoes,
-                             bool *failed, Error *err)
-{
-    Draft *draft = draft_new(session->source, session->source_inside, session->target,
-                             session->seed);
-    ScriptOptions options = {.json_folder2 = session->source_folder,
-                             .source_path = session->source_file,
-                             .source_name = session->source_name,
-                             .model = session->model,
-                             .lexicon_path = session->lexicon_path,
-                             .interrupt = interrupt_flag()};
-    Script *script = script_new(draft, &options);
-    Error problem = {0};
-    *failed = !run_rules(session, script, extra, &problem);
-    if (!*failed && session->log_preset && !has_preset_run(session, draft))
-        *failed = !script_rehearse(script, session->log_preset, &problem);
-    script_free(script);
-    if (session->unopened.code && draft_checkpoint(draft) == session->source) {
-        if (err) *err = session->unopened;
-        *failed = true;
-        draft_free(draft);
-        return NULL;
-    }
-    if (*failed) {
-        Origin origin = {0};
-        const char *text = split_place(session, problem.text, &origin);
-        draft_note(draft, NOTE_ERROR, origin, "%s", text);
-        if (err) *err = problem;
-    }
-    Error unclosed = {0};
-    draft_later(draft)->vetoes = vetoes;
-    Alignment *alignment = align_finish(draft, &unclosed);
-    if (!alignment && !*failed && err) *err = unclosed;
-    return alignment;
-}
-
-/* Where something was found without a rule, and values contradict, the ledger is made again with
- * what they say. */
-static Alignment *align(Session *session, const char *extra, bool *failed, Error *err)
-{
-    Alignment *alignment = align_with(session, extra, NULL, failed, err);
-    const Judgement *judgement;
-    if (!alignment || *failed || !align_is_automatic(alignment)) return alignment;
-    if (!judge_book_ask(&session->judged, alignment, extra != NULL, &judgement, err)) {
-        align_unref(alignment);
-        return NULL;
-    }
-    const bool follow = judgement && judgement->vetoes.count;
-    if (follow) {
-        align_unref(alignment);
-        alignment = align_with(session, extra, &judgement->vetoes, failed, err);
-    }
-    if (alignment && judgement && !*failed) judge_close(alignment, judgement, follow);
-    return alignment;
+    return true;
 }
 
 Alignment *session_align(Session *session, bool *failed, Error *err)
 {
-    for (size_t i = 0; i < session->rule_count; i++) {
-        RulesText *rules = &session->rules[i];
-        *failed = true;
-        if (rules->kind == RULES_FILE && !read_rules(rules, err)) return NULL;
-    }
-    return align(session, NULL, failed, err);
-}
-
-/* A ledger without errors in the rules, or none. */
-static Alignment *align_whole(Session *session, const char *extra, Error *err)
-{
-    bool failed;
-    Alignment *alignment = align(session, extra, &failed, err);
-    if (!alignment || !failed) return alignment;
-    align_unref(alignment);
-    return NULL;
+    *failed = true;
+    if (!session_read_rules(session, err)) return NULL;
+    Snapshot *snapshot = session_snapshot(session);
+    Alignment *alignment = snapshot_align(snapshot, &(SnapshotRun){0}, failed, err);
+    session_give_back(session, snapshot);
+    return alignment;
 }
 
 /* Files are not read again: the preview of a line must not change what stands before it. */
 Alignment *session_try(Session *session, const char *line, Error *err)
 {
-    return align_whole(session, line, err);
+    Snapshot *snapshot = session_snapshot(session);
+    Alignment *alignment = snapshot_try(snapshot, &(SnapshotRun){.extra = line}, err);
+    session_give_back(session, snapshot);
+    return alignment;
 }
 
 bool session_text(const Session *session, size_t index, SessionText *out)
@@ -479,17 +400,22 @@ bool session_text(const Session *session, size_t index, SessionText *out)
 
 Alignment *session_run(Session *session, const char *text, const char *name, Error *err)
 {
-    session->alone = (SessionText){RULES_FILE, name, text, strlen(text)};
-    Alignment *alignment = align_whole(session, NULL, err);
-    session->alone = (SessionText){0};
+    Session alone = *session;            /* the same sides, and no rules */
+    alone.rule_count = alone.line_count = 0;
+    Snapshot *snapshot = session_snapshot(&alone);
+    session->judged = alone.judged;
+    snapshot_add(snapshot, &(SessionText){RULES_FILE, name, text, strlen(text)});
+    Alignment *alignment = snapshot_try(snapshot, &(SnapshotRun){0}, err);
+    take_judged(session, snapshot);
+    snapshot_free(snapshot);
     return alignment;
 }
 
 Alignment *session_align_but(Session *session, bool (*leave)(const char *line), Error *err)
 {
-    session->leave = leave;
-    Alignment *alignment = align_whole(session, NULL, err);
-    session->leave = NULL;
+    Snapshot *snapshot = snapshot_of(session, leave);
+    Alignment *alignment = snapshot_try(snapshot, &(SnapshotRun){0}, err);
+    session_give_back(session, snapshot);
     return alignment;
 }
 

@@ -5,10 +5,7 @@
 #ifndef REPL_SESSION_H
 #define REPL_SESSION_H
 
-#include "loader/align/align.h"
-#include "loader/core/error.h"
-
-typedef enum RulesKind { RULES_FILE, RULES_CODE, RULES_PRESET, RULES_AUTO } RulesKind;
+#include "repl/snapshot.h"
 
 /* One -r, -e or --preset of the command line, in order. */
 typedef struct RulesArgument {
@@ -50,14 +47,15 @@ size_t session_rule_files(const Session *session, const char *const **files);
  * The caller owns the reference. */
 Alignment *session_align(Session *session, bool *failed, Error *err);
 
-/* One text of the session's rules, for whoever writes them out. */
-typedef struct SessionText {
-    RulesKind kind;
-    const char *name;        /* path, "-e", "--preset NAME"; ":" for lines made by hand */
-    const char *text;        /* [length] as last read */
-    size_t length;
-} SessionText;
-/* The index-th, in the order in which they run, lines made by hand last; false: there are no
+/* What the session stands on now, with its rules as they were last read; for a job. Whatever
+ * happens to the session meanwhile, it is to be given back. */
+Snapshot *session_snapshot(Session *session);
+/* Takes what the snapshot has learned, its output included, and frees it. */
+void session_give_back(Session *session, Snapshot *snapshot);
+/* Reads the rules files again. */
+bool session_read_rules(Session *session, Error *err);
+
+/* The index-th text of the rules, for whoever writes them out, in the order in which they run, lines made by hand last; false: there are no
  * more. */
 bool session_text(const Session *session, size_t index, SessionText *out);
 /* What this text alone would come to, in place of all rules. NULL and an error when it fails. The
