@@ -55,8 +55,8 @@ void session_give_back(Session *session, Snapshot *snapshot);
 /* Reads the rules files again. */
 bool session_read_rules(Session *session, Error *err);
 
-/* The index-th text of the rules, for whoever writes them out, in the order in which they run, lines made by hand last; false: there are no
- * more. */
+/* The index-th text of the rules, for whoever writes them out, in the order in which they run,
+ * lines made by hand last; false: there are no more. */
 bool session_text(const Session *session, size_t index, SessionText *out);
 /* What this text alone would come to, in place of all rules. NULL and an error when it fails. The
  * caller owns the reference. */

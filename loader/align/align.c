@@ -53,7 +53,7 @@ static void list_bindings(Alignment *alignment)
             binding->rank = binding->target->rank;
         } else {
             binding->name = draft_at(alignment->draft, i)->name;
-            map_set(&alignment->names, binding->name, (uint32_t)i);
+            map_set(&alignment->own_names, binding->name, (uint32_t)i);
         }
     }
 }
@@ -110,7 +110,7 @@ Alignment *align_finish(Draft *draft, Error *err)
     alignment->source = draft_source(draft);
     alignment->target = draft_target(draft) ? dict_ref(draft_target(draft)) : NULL;
     alignment->policy = *draft_policy(draft);
-    map_init(&alignment->names);
+    map_init(&alignment->own_names);
     if (close_all(alignment, err)) return alignment;
     align_unref(alignment);
     return NULL;
@@ -127,7 +127,7 @@ Alignment *align_ref(Alignment *alignment)
 void align_unref(Alignment *alignment)
 {
     if (!alignment || atomic_fetch_sub(&alignment->refs, 1) != 1) return;
-    map_done(&alignment->names);
+    map_done(&alignment->own_names);
     free(alignment->bindings);
     free(alignment->matches);
     free(alignment->match_of_key);
@@ -159,7 +159,7 @@ const Binding *align_binding(const Alignment *alignment, size_t index)
 /* Bindings stand in the target's order: its own index of names is theirs. */
 uint32_t align_index(const Alignment *alignment, const char *name)
 {
-    if (!alignment->target) return map_get(&alignment->names, name);
+    if (!alignment->target) return map_get(&alignment->own_names, name);
     const Tensor *tensor = dict_find(alignment->target, name);
     return tensor ? (uint32_t)dict_index(alignment->target, tensor) : MAP_NONE;
 }

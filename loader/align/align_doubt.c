@@ -16,7 +16,7 @@ Doubt *doubt_add(Alignment *alignment)
 
 void doubt_target(Alignment *alignment, const char *name, const Doubt *doubt)
 {
-    uint32_t index = map_get(&alignment->names, name);
+    uint32_t index = align_index(alignment, name);
     if (index != MAP_NONE && !alignment->doubt_of[index])
         alignment->doubt_of[index] = (uint32_t)(doubt - alignment->doubts) + 1;
 }

@@ -30,7 +30,7 @@ struct Alignment {
                                     in target order, that the key was paired with */
     Binding *bindings;           /* owned, [count] */
     size_t count;
-    NameMap names;               /* without a target: key → index of bindings */
+    NameMap own_names;           /* without a target: key → index of bindings */
     SourceUse *uses;             /* owned, [use_count], in source order */
     size_t use_count;
     uint32_t *use_start;         /* owned, [use_count + 1]: where a source's run begins in … */

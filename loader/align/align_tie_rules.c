@@ -88,7 +88,7 @@ static Binding *find_owner(Alignment *alignment, const TieRule *rule, const Capt
     Error err = {0};
     uint32_t index = MAP_NONE;
     if (template_expand(rule->owner_name, captures, &name, &err))
-        index = map_get(&alignment->names, text_string(&name));
+        index = align_index(alignment, text_string(&name));
     text_done(&name);
     return index == MAP_NONE ? NULL : &alignment->bindings[index];
 }

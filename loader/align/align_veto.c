@@ -72,7 +72,7 @@ static bool settle(const Vetoer *vetoer, const Veto *veto, const Bundle *found, 
     if (found && !is_single(found)) return false;
     if (!found) {
         const char **name = arena_alloc(vetoer->arena, sizeof *name);
-        *name = vetoer->alignment->bindings[map_get(&vetoer->alignment->names, veto->target)].name;
+        *name = vetoer->alignment->bindings[align_index(vetoer->alignment, veto->target)].name;
         target = name;
     }
     if (veto->given) {
@@ -104,7 +104,7 @@ static void follow(Vetoer *vetoer, const Veto *veto)
     const Bundle *found = found_for(vetoer, veto->target);
     Bundle made;
     if (settle(vetoer, veto, found, &made)) {
-        const uint32_t at = map_get(&vetoer->alignment->names, veto->target);
+        const uint32_t at = align_index(vetoer->alignment, veto->target);
         const uint32_t doubt = vetoer->alignment->doubt_of[at];
         if (doubt) vetoer->alignment->doubts[doubt - 1].settled = true;
         if (found) vetoer->bundles[found - vetoer->before] = made;
@@ -127,7 +127,7 @@ size_t veto_bundles(const Alignment *alignment, const Vetoes *vetoes, Bundle *bu
         for (size_t k = 0; k < before[i].target_count; k++)
             map_set(&vetoer.targets, before[i].targets[k], (uint32_t)i);
     for (size_t i = 0; i < vetoes->count; i++)
-        if (map_get(&alignment->names, vetoes->items[i].target) != MAP_NONE)
+        if (align_index(alignment, vetoes->items[i].target) != MAP_NONE)
             follow(&vetoer, &vetoes->items[i]);
     for (size_t i = 0; i < vetoer.total; i++)
         if (bundles[i].target_count) bundles[kept++] = bundles[i];
@@ -145,9 +145,9 @@ void veto_matches(Alignment *alignment, const Vetoes *vetoes)
     memcpy(before, alignment->matches, alignment->count * sizeof *before);
     for (size_t i = 0; i < vetoes->count; i++) {
         const Veto *veto = &vetoes->items[i];
-        const uint32_t at = map_get(&alignment->names, veto->target);
+        const uint32_t at = align_index(alignment, veto->target);
         if (at == MAP_NONE || !before[at].rule || before[at].key == MAP_NONE) continue;
-        const uint32_t other = veto->given ? map_get(&alignment->names, veto->given) : MAP_NONE;
+        const uint32_t other = veto->given ? align_index(alignment, veto->given) : MAP_NONE;
         const bool taken = other != MAP_NONE && before[other].rule;
         alignment->matches[at].key = taken ? before[other].key : MAP_NONE;
         if (!taken) alignment->matches[at].rule = NULL;
@@ -219,12 +219,12 @@ void veto_doubts(Alignment *alignment, const Vetoes *vetoes)
     for (size_t i = 0; i < vetoes->count; i++) {
         const Veto *veto = &vetoes->items[i];
         if (veto_settles(veto)) continue;
-        if (map_get(&alignment->names, veto->target) == MAP_NONE) continue;
+        if (align_index(alignment, veto->target) == MAP_NONE) continue;
         Question *one = &questions[doubt_number(alignment->arena, &known,
                                                 veto->held ? veto->held : "", veto->target,
                                                 &count)];
         if (!one->first) one->first = veto;
-        const size_t at = map_get(&alignment->names, veto->target);
+        const size_t at = align_index(alignment, veto->target);
         add_name(alignment->arena, &one->held, &one->held_count, &one->held_room, veto->held);
         add_name(alignment->arena, &one->rivals, &one->rival_count, &one->rival_room, veto->rival);
         add_name(alignment->arena, &one->targets, &one->target_count, &one->target_room,

@@ -114,7 +114,7 @@ static bool same_numbers(const char *a, const char *b)
 static void tell(const WhyBook *book, const Bundle *bundle, Text *out)
 {
     const char *source = bundle->sources[0].names[0], *target = bundle->targets[0];
-    const uint32_t at = map_get(&book->alignment->names, target);
+    const uint32_t at = align_index(book->alignment, target);
     const Tensor *tensor = at == MAP_NONE ? NULL : book->alignment->bindings[at].target;
     Text shape = {0};
     if (strcmp(source, target) == 0) text_add(out, "names: equal");

@@ -88,7 +88,7 @@ static bool *list_singles(const Judge *judge)
         const Bundle *bundle = &alignment->bundles[i];
         if (bundle->target_count != 1 || bundle->source_count != 1 || bundle->sources[0].count != 1)
             continue;
-        const uint32_t at = map_get(&alignment->names, bundle->targets[0]);
+        const uint32_t at = align_index(alignment, bundle->targets[0]);
         if (at != MAP_NONE) single[at] = true;
     }
     for (size_t i = 0; alignment->matches && i < alignment->count; i++)
@@ -266,7 +266,7 @@ static void remark_vetoes(Alignment *alignment, const Vetoes *vetoes)
 {
     const Outcome outcome = sum_up(vetoes);
     for (size_t i = 0; i < vetoes->count; i++) {
-        const uint32_t at = map_get(&alignment->names, vetoes->items[i].target);
+        const uint32_t at = align_index(alignment, vetoes->items[i].target);
         if (at != MAP_NONE)
             alignment->agree[at] = vetoes->items[i].for_rival > 0 &&
                                            alignment->bindings[at].status == BIND_LOADED
