@@ -393,11 +393,13 @@ int command_align(const Invocation *invocation)
 {
     Error err = {0};
     Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
-    SessionOptions options = {invocation->operands[0], invocation->operands[1], invocation->rules,
-                              invocation->rule_count, invocation->seed,
-                              invocation->value[OPT_CLASS],
-                              invocation->set[OPT_LOG] ? log_preset(invocation->value[OPT_LOG])
-                                                       : NULL, NULL, NULL};
+    SessionOptions options = {.source = invocation->operands[0],
+                              .target = invocation->operands[1],
+                              .rules = invocation->rules,
+                              .rule_count = invocation->rule_count,
+                              .seed = invocation->seed,
+                              .model = invocation->value[OPT_CLASS]};
+    if (invocation->set[OPT_LOG]) options.log_preset = log_preset(invocation->value[OPT_LOG]);
     if (!take_tolerance(invocation, &run.tolerance, &err) || !check_output(&run, &err))
         return complain(&err);
     run.names = arena_new();

@@ -9,8 +9,11 @@
 static int open_viewer(const Invocation *invocation)
 {
     Error err = {0};
-    SessionOptions options = {invocation->operands[0], invocation->operands[1], invocation->rules,
-                              invocation->rule_count, invocation->seed, NULL, NULL, NULL, NULL};
+    SessionOptions options = {.source = invocation->operands[0],
+                              .target = invocation->operands[1],
+                              .rules = invocation->rules,
+                              .rule_count = invocation->rule_count,
+                              .seed = invocation->seed};
     Session *session = session_new(&options, &err);
     if (!session) return complain(&err);
     InteractiveOptions how = {.no_color = invocation->set[OPT_NO_COLOR]};

@@ -23,12 +23,18 @@ static bool has_word(const SessionText *text, const char *word)
     return false;
 }
 
+/* Whether it is written out: it runs, and is not what --auto says. */
+static bool is_given(const SessionText *text)
+{
+    return text->kind != RULES_AUTO && !text->off;
+}
+
 /* How many texts there are beside what --auto says. */
 static size_t count_texts(const Session *session)
 {
     SessionText text;
     size_t count = 0;
-    for (size_t i = 0; session_text(session, i, &text); i++) count += text.kind != RULES_AUTO;
+    for (size_t i = 0; session_text(session, i, &text); i++) count += is_given(&text);
     return count;
 }
 
@@ -60,7 +66,7 @@ static void write_texts(const Session *session, const char *path, Text *out)
     bool several = count_texts(session) > 1;
     SessionText text;
     for (size_t i = 0; session_text(session, i, &text); i++) {
-        if (text.kind == RULES_AUTO) continue;
+        if (!is_given(&text)) continue;
         bool apart = several && text.kind == RULES_FILE;
         write_title("\n-- ", text.name, out);
         write_folder(&text, path, out);
@@ -77,7 +83,7 @@ static void write_stops(const Session *session, const Alignment *alignment, Text
     bool says_auto = false, says_match = found_is_matched(alignment);
     SessionText text;
     for (size_t i = 0; session_text(session, i, &text); i++)
-        says_auto = says_auto || (text.kind != RULES_AUTO && has_word(&text, "auto"));
+        says_auto = says_auto || (is_given(&text) && has_word(&text, "auto"));
     if (!align_is_automatic(alignment) || (!says_auto && !says_match)) return;
     text_add(out, "\n-- What these found stands below as rules.\n");
     if (says_auto) text_add(out, "auto = function() end\n");

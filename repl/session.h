@@ -19,7 +19,10 @@ typedef struct SessionOptions {
     const char *target;      /* FILE[::PATH], a schema, or NULL */
     const RulesArgument *rules;
     size_t rule_count;
+    const SessionText *texts;    /* behind them: of a session that was saved; files are not read */
+    size_t text_count;
     uint64_t seed;
+    const char *file;            /* where the session was saved; NULL */
     const char *model;       /* the class of the model, for what presets say; NULL = not known */
     const char *log_preset;  /* whose messages are wanted, also where no rule calls it; NULL */
     /* What was opened already, under the names above; borrowed. NULL: open it. */
@@ -40,6 +43,9 @@ const char *session_source_path(const Session *session);         /* as the user 
 const char *session_target_path(const Session *session);         /* NULL without a target */
 /* The rules files, in order, then "-e" for code: what reports list. */
 size_t session_rule_files(const Session *session, const char *const **files);
+uint64_t session_seed(const Session *session);
+/* The file in which the session was saved; NULL: in none. */
+const char *session_file(const Session *session);
 
 /* Runs every rule text in a fresh sandbox and closes the ledger. A script that fails still
  * gives an Alignment of what stood before it, with an error note; `err` is then set and
@@ -55,8 +61,8 @@ void session_give_back(Session *session, Snapshot *snapshot);
 /* Reads the rules files again. */
 bool session_read_rules(Session *session, Error *err);
 
-/* The index-th text of the rules, for whoever writes them out, in the order in which they run,
- * lines made by hand last; false: there are no more. */
+size_t session_text_count(const Session *session);
+/* The index-th text of the rules, in the order in which they run; false: there are no more. */
 bool session_text(const Session *session, size_t index, SessionText *out);
 /* What this text alone would come to, in place of all rules. NULL and an error when it fails. The
  * caller owns the reference. */
@@ -66,15 +72,46 @@ Alignment *session_run(Session *session, const char *text, const char *name, Err
  * fails. The caller owns the reference. */
 Alignment *session_align_but(Session *session, bool (*leave)(const char *line), Error *err);
 
-/* The lines a session adds to its files: one statement each. */
-size_t session_line_count(const Session *session);               /* applied ones */
+/* What the session comes to when of its rules only the first `count` run. */
+Alignment *session_align_part(Session *session, size_t count, Error *err);
+/* The same when the index-th does not run. */
+Alignment *session_align_without(Session *session, size_t index, Error *err);
+
+/* ---- changes, each one step for undo ---- */
+
+/* The lines made by hand that run: one statement each. */
+size_t session_line_count(const Session *session);
 const char *session_line(const Session *session, size_t index);
-void session_add_line(Session *session, const char *line);       /* forgets what was undone */
+void session_add_line(Session *session, const char *line);       /* behind everything else */
+/* Takes all lines out that `leave` says, and puts one in their stead (NULL: none). `what` is for
+ * session_undo_what. */
+void session_swap_lines(Session *session, bool (*leave)(const char *line), const char *line,
+                        const char *what);
+void session_turn(Session *session, size_t index, bool off);
+void session_move(Session *session, size_t index, size_t to);
+void session_remove(Session *session, size_t index);
+/* Another text in place of what is no file; a line stays one. */
+void session_rewrite(Session *session, size_t index, const char *text);
+/* Another source (side 0) or target (1), FILE[::PATH]. What is open already is not opened again.
+ * On failure nothing has changed. */
+bool session_open_side(Session *session, int side, const char *path, Error *err);
+/* Marks a key of the source (side 0) or target (1) to be matched, or unmarks it. */
+void session_mark(Session *session, int side, const char *key);
+void session_unmark_all(Session *session);
+/* The marked keys of a side, in the order of marking. */
+size_t session_marked(const Session *session, int side, const char *const **keys);
+
+/* What the next undo takes back, the next redo puts there again; NULL: there is nothing. */
+const char *session_undo_what(const Session *session);
+const char *session_redo_what(const Session *session);
 bool session_undo(Session *session);                             /* false: nothing to undo */
 bool session_redo(Session *session);
+/* Equal before and after a change that leaves the ledger as it is, such as a mark. */
+unsigned session_rules_version(const Session *session);
 bool session_is_saved(const Session *session);
-/* Appends the lines to a rules file, atomically; they become part of it (the file joins the
- * session's rules when it was not among them). */
+/* Appends the lines that run to a rules file, atomically; they become part of it (the file joins
+ * the session's rules when it was not among them). Refused where they would run elsewhere then.
+ * There is nothing to undo behind it. */
 bool session_save_lines(Session *session, const char *path, Error *err);
 /* Whether a rules file changed on disk since it was last read; if so it will be read again. */
 bool session_rules_changed(Session *session);

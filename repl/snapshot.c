@@ -3,6 +3,7 @@
 #include "repl/snapshot.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ Snapshot *snapshot_new(const SnapshotSides *sides)
     snapshot->sides.source_name = copy(snapshot, sides->source_name);
     snapshot->sides.source_inside = copy(snapshot, sides->source_inside);
     snapshot->sides.source_folder = copy(snapshot, sides->source_folder);
+    snapshot->sides.session_folder = copy(snapshot, sides->session_folder);
     snapshot->sides.lexicon_path = copy(snapshot, sides->lexicon_path);
     snapshot->sides.model = copy(snapshot, sides->model);
     snapshot->sides.log_preset = copy(snapshot, sides->log_preset);
@@ -56,9 +58,10 @@ void snapshot_add(Snapshot *snapshot, const SessionText *text)
 {
     snapshot->texts = mem_grow(snapshot->texts, &snapshot->room, snapshot->count + 1,
                                sizeof *snapshot->texts);
-    snapshot->texts[snapshot->count++] =
-        (SessionText){text->kind, copy(snapshot, text->name),
-                      arena_strndup(snapshot->arena, text->text, text->length), text->length};
+    SessionText *own = &snapshot->texts[snapshot->count++];
+    *own = *text;
+    own->name = copy(snapshot, text->name);
+    own->text = arena_strndup(snapshot->arena, text->text, text->length);
 }
 
 JudgeBook *snapshot_judged(Snapshot *snapshot)
@@ -80,16 +83,20 @@ static bool run_text(Snapshot *snapshot, Script *script, const SessionText *text
 }
 
 /* Everything in its order, and last the extra line, of which alone the output is asked then; stops
- * at the first that fails. Lines made by hand have no file: errors call it ":", which is how they
- * were typed. */
+ * at the first that fails. The extra line is named as it will be in the session. */
 static bool run_texts(Snapshot *snapshot, Script *script, const char *extra, Error *err)
 {
     text_clear(&snapshot->output);
     for (size_t i = 0; i < snapshot->count; i++)
-        if (!run_text(snapshot, script, &snapshot->texts[i], err)) return false;
+        if (!snapshot->texts[i].off && !run_text(snapshot, script, &snapshot->texts[i], err))
+            return false;
     if (!extra) return true;
+    char name[32];
+    snprintf(name, sizeof name, ":%zu", snapshot->count + 1);
+    const SessionText line = {.kind = RULES_LINE, .name = name, .text = extra,
+                              .length = strlen(extra)};
     text_clear(&snapshot->output);
-    return run_text(snapshot, script, &(SessionText){RULES_CODE, ":", extra, strlen(extra)}, err);
+    return run_text(snapshot, script, &line, err);
 }
 
 void snapshot_rehearse(Snapshot *snapshot, Draft *draft)
@@ -131,7 +138,8 @@ static const char *split_place(const Snapshot *snapshot, const char *text, Origi
 static bool run_all(Snapshot *snapshot, Draft *draft, const SnapshotRun *run, Error *err)
 {
     const SnapshotSides *sides = &snapshot->sides;
-    const ScriptOptions options = {.json_folder2 = sides->source_folder,
+    const ScriptOptions options = {.json_folder = sides->session_folder,
+                                   .json_folder2 = sides->source_folder,
                                    .source_path = sides->source_file,
                                    .source_name = sides->source_name,
                                    .model = sides->model,

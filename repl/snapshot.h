@@ -9,14 +9,18 @@
 #include "loader/align/align.h"
 #include "repl/judge_book.h"
 
-typedef enum RulesKind { RULES_FILE, RULES_CODE, RULES_PRESET, RULES_AUTO } RulesKind;
+/* LINE: made by hand, in a session that is at work. */
+typedef enum RulesKind {
+    RULES_FILE, RULES_CODE, RULES_PRESET, RULES_AUTO, RULES_LINE
+} RulesKind;
 
-/* One text of the session's rules. */
+/* One text of the session's rules, for whoever runs them, writes them out, or brings them. */
 typedef struct SessionText {
     RulesKind kind;
     const char *name;        /* path, "-e", "--preset NAME"; ":" for lines made by hand */
     const char *text;        /* [length] as last read */
     size_t length;
+    bool off;                /* it does not run */
 } SessionText;
 
 /* All but the rules. */
@@ -24,7 +28,7 @@ typedef struct SnapshotSides {
     Checkpoint *source;
     const char *source_file, *source_inside;     /* FILE, and PATH or NULL */
     const char *source_name;     /* FILE as the user gave it */
-    const char *source_folder;   /* scripts may read JSON there; NULL */
+    const char *source_folder, *session_folder;  /* scripts may read JSON there; NULL */
     Error unopened;              /* of a folder that no format knows, for want of a source(…) */
     StateDict *target;           /* NULL without one */
     uint64_t seed;

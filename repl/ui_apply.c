@@ -15,16 +15,24 @@ static void show_output(Ui *ui, const char *output)
     text_done(&shown);
 }
 
+/* An error without the place, where that is the line that was tried: it is in sight. */
+static const char *behind_place(const Session *session, const char *text)
+{
+    Text place = {0};
+    text_addf(&place, ":%zu:1: ", session_text_count(session) + 1);
+    if (has_prefix(text, text_string(&place))) text += place.length;
+    text_done(&place);
+    return text;
+}
+
 /* A line of rules: tried first, so that a wrong one leaves no trace. What the try gave is shown as
  * it is, which saves running everything a second time. */
 bool ui_apply_line(Ui *ui, const char *line, Error *err)
 {
     Error problem = {0};
     Alignment *after = session_try(ui->session, line, &problem);
-    if (!after) {   /* there is only one line, and it is in sight */
-        const char *text = problem.text;
-        return error_set(err, problem.code, "%s", text + (has_prefix(text, "::1: ") ? 5 : 0));
-    }
+    if (!after)
+        return error_set(err, problem.code, "%s", behind_place(ui->session, problem.text));
     Changes changes;
     Text effect = {0};
     changes_init(&changes, ui->alignment, after);

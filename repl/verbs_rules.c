@@ -18,30 +18,34 @@ bool verb_try(Ui *ui, const char *argument, Error *err)
     return ok;
 }
 
-/* The line is kept for redo until another one is typed. It is copied for the message, since
- * aligning anew may take long and the session is free to forget it. */
-bool verb_undo(Ui *ui, const char *argument, Error *err)
+/* The ledger is made anew only where the rules or the files are others: a mark costs nothing. */
+static bool step(Ui *ui, bool (*go)(Session *session), const char *what, const char *how,
+                 Error *err)
 {
-    (void)argument;
-    size_t n = session_line_count(ui->session);
-    if (!n) return error_set(err, ERR_USAGE, "nothing to undo");
-    char *line = mem_strdup(session_line(ui->session, n - 1));
-    session_undo(ui->session);
-    bool ok = ui_align(ui, err);
-    if (ok) view_say(&ui->view, STYLE_PLAIN, "undone: %s", line);
+    char *line = mem_strdup(what);       /* what it says is the session's to forget */
+    unsigned version = session_rules_version(ui->session);
+    go(ui->session);
+    bool ok = version == session_rules_version(ui->session) || ui_align(ui, err);
+    if (ok && !ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "%s: %s", how, line);
     free(line);
     return ok;
 }
 
-/* The line runs again as it stands; where files changed meanwhile it may have another effect. */
+bool verb_undo(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    const char *what = session_undo_what(ui->session);
+    if (!what) return error_set(err, ERR_USAGE, "nothing to undo");
+    return step(ui, session_undo, what, "undone", err);
+}
+
+/* A line runs again as it stands; where files changed meanwhile it may have another effect. */
 bool verb_redo(Ui *ui, const char *argument, Error *err)
 {
     (void)argument;
-    if (!session_redo(ui->session)) return error_set(err, ERR_USAGE, "nothing to redo");
-    if (!ui_align(ui, err)) return false;
-    view_say(&ui->view, STYLE_PLAIN, "redone: %s",
-             session_line(ui->session, session_line_count(ui->session) - 1));
-    return true;
+    const char *what = session_redo_what(ui->session);
+    if (!what) return error_set(err, ERR_USAGE, "nothing to redo");
+    return step(ui, session_redo, what, "redone", err);
 }
 
 /* As if the line had been typed; undo takes it back. */

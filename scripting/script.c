@@ -153,7 +153,7 @@ static int run_protected(lua_State *L)
     lua_settop(L, 0);
     lua_pushfstring(L, "=%s", chunk->shown);
     const char *name = lua_tostring(L, 1);
-    const bool prompt = strcmp(chunk->name, ":") == 0;
+    const bool prompt = chunk->name[0] == ':';
     int status = LUA_ERRSYNTAX;
     if (prompt) status = sandbox_load(L, "return ", chunk->text, chunk->n, name);
     if (status != LUA_OK)

@@ -12,7 +12,7 @@
 
 /* Where a statement stands: shown as "fix.lua:12". */
 typedef struct Origin {
-    const char *file;        /* chunk name: a file, "-e", ":" for the viewer's prompt */
+    const char *file;        /* chunk name: a file, "-e", ":3" for a line of the viewer */
     int line;                /* from 1 */
 } Origin;
 
