@@ -16,6 +16,7 @@
 #include "repl/interrupt.h"
 #include "repl/log_lines.h"
 #include "repl/progress.h"
+#include "repl/resume.h"
 
 /* One run of the command: what was asked, and what came of it so far. */
 typedef struct Run {
@@ -387,9 +388,9 @@ static int finish(Run *run, Error *err)
     return status;
 }
 
-/* tenon align, and tenon diff, whose table row allows neither rules nor output. Ctrl-C is watched
- * only while something may be written: else ending at once leaves nothing behind. */
-int command_align(const Invocation *invocation)
+/* Ctrl-C is watched only while something may be written: else ending at once leaves nothing
+ * behind. */
+static int align_operands(const Invocation *invocation)
 {
     Error err = {0};
     Run run = {.invocation = invocation, .out = invocation->value[OPT_OUT]};
@@ -409,5 +410,17 @@ int command_align(const Invocation *invocation)
     int status = run.session ? finish(&run, &err) : complain(&err);
     session_free(run.session);
     arena_free(run.names);
+    return status;
+}
+
+/* tenon align, and tenon diff, whose table row allows neither rules nor output. */
+int command_align(const Invocation *invocation)
+{
+    Error err = {0};
+    Invocation resumed = *invocation;
+    Arena *arena = arena_new();
+    int status = resume_operands(&resumed, arena, &err) ? align_operands(&resumed)
+                                                        : complain(&err);
+    arena_free(arena);
     return status;
 }

@@ -4,17 +4,37 @@
 
 #include "repl/command.h"
 #include "repl/interactive.h"
+#include "repl/session_file.h"
+
+/* A saved session is gone on with text by text; rules of the command line come before them. */
+static Session *open_session(const Invocation *invocation, Arena *arena, Error *err)
+{
+    SessionRecord record = {0};
+    const char *first = invocation->operands[0];
+    SessionOptions options = {.source = first,
+                              .target = invocation->operands[1],
+                              .rules = invocation->rules,
+                              .rule_count = invocation->rule_count,
+                              .seed = invocation->seed};
+    if (invocation->operand_count == 1 && session_file_is(first)) {
+        if (!session_file_read(first, arena, &record, err)) return NULL;
+        options.file = first;
+        options.source = record.source;
+        options.target = record.target;
+        options.texts = record.texts;
+        options.text_count = record.text_count;
+        if (!invocation->set[OPT_SEED]) options.seed = record.seed;
+    }
+    return session_new(&options, err);
+}
 
 /* The session is the viewer's to change; rules are read from its files again while it runs. */
 static int open_viewer(const Invocation *invocation)
 {
     Error err = {0};
-    SessionOptions options = {.source = invocation->operands[0],
-                              .target = invocation->operands[1],
-                              .rules = invocation->rules,
-                              .rule_count = invocation->rule_count,
-                              .seed = invocation->seed};
-    Session *session = session_new(&options, &err);
+    Arena *arena = arena_new();
+    Session *session = open_session(invocation, arena, &err);
+    arena_free(arena);
     if (!session) return complain(&err);
     InteractiveOptions how = {.no_color = invocation->set[OPT_NO_COLOR]};
     int status = interactive_run(session, &how);
@@ -28,6 +48,7 @@ int command_view(const Invocation *invocation)
     if (isatty(STDOUT_FILENO) && !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET])
         return open_viewer(invocation);
     /* one checkpoint is listed; two are compared, and rules are applied, as a report */
-    bool single = invocation->operand_count == 1 && !invocation->rule_count;
+    bool single = invocation->operand_count == 1 && !invocation->rule_count &&
+                  !session_file_is(invocation->operands[0]);
     return single ? command_ls(invocation) : command_align(invocation);
 }

@@ -12,17 +12,6 @@
 
 /* ---- the statements that were given ---- */
 
-/* Whether a word stands in a text by itself: `json`, not `myjson`. */
-static bool has_word(const SessionText *text, const char *word)
-{
-    size_t n = strlen(word);
-    for (size_t i = 0; i + n <= text->length; i++)
-        if (memcmp(text->text + i, word, n) == 0 && (!i || !is_word_byte(text->text[i - 1])) &&
-            (i + n == text->length || !is_word_byte(text->text[i + n])))
-            return true;
-    return false;
-}
-
 /* Whether it is written out: it runs, and is not what --auto says. */
 static bool is_given(const SessionText *text)
 {
@@ -49,7 +38,8 @@ static void write_title(const char *title, const char *name, Text *out)
 /* Files that a script reads lie beside it: where it moves, they do not. */
 static void write_folder(const SessionText *text, const char *path, Text *out)
 {
-    if (!has_word(text, "json") && !has_word(text, "source")) return;
+    if (!has_word(text->text, text->length, "json") &&
+        !has_word(text->text, text->length, "source")) return;
     char *was = text->kind == RULES_FILE ? path_folder(text->name) : mem_strdup(".");
     char *is = path_folder(path);
     if (strcmp(was, is) != 0) {
@@ -60,7 +50,8 @@ static void write_folder(const SessionText *text, const char *path, Text *out)
     free(is);
 }
 
-/* Several scripts in one file keep their locals apart, and a `return` ends only its own. */
+/* Several scripts in one file keep their locals apart, and a `return` ends only its own. Without the
+ * `do`, Lua would take the parenthesis for a call of what stands before it. */
 static void write_texts(const Session *session, const char *path, Text *out)
 {
     bool several = count_texts(session) > 1;
@@ -70,10 +61,10 @@ static void write_texts(const Session *session, const char *path, Text *out)
         bool apart = several && text.kind == RULES_FILE;
         write_title("\n-- ", text.name, out);
         write_folder(&text, path, out);
-        if (apart) text_add(out, "(function()\n");
+        if (apart) text_add(out, "do (function()\n");
         text_addn(out, text.text, text.length);
         if (!text.length || text.text[text.length - 1] != '\n') text_addc(out, '\n');
-        if (apart) text_add(out, "end)();\n");
+        if (apart) text_add(out, "end)() end\n");
     }
 }
 
@@ -83,7 +74,7 @@ static void write_stops(const Session *session, const Alignment *alignment, Text
     bool says_auto = false, says_match = found_is_matched(alignment);
     SessionText text;
     for (size_t i = 0; session_text(session, i, &text); i++)
-        says_auto = says_auto || (is_given(&text) && has_word(&text, "auto"));
+        says_auto = says_auto || (is_given(&text) && has_word(text.text, text.length, "auto"));
     if (!align_is_automatic(alignment) || (!says_auto && !says_match)) return;
     text_add(out, "\n-- What these found stands below as rules.\n");
     if (says_auto) text_add(out, "auto = function() end\n");
@@ -185,9 +176,8 @@ static const char *find_difference(const Alignment *a, const Alignment *b)
     return name;
 }
 
-/* The text has to run where it will lie, and come to the same. */
-static bool check_text(Session *session, const Alignment *alignment, const char *path,
-                       const char *text, Error *err)
+bool emit_check(Session *session, const Alignment *alignment, const char *path, const char *text,
+                Error *err)
 {
     Alignment *again = session_run(session, text, path, err);
     if (!again) return error_prefix(err, "%s: the rules written out would not run", path);
@@ -218,7 +208,7 @@ bool emit_rules(Session *session, const Alignment *alignment, const char *path, 
     write_stops(session, alignment, &text);
     write_texts(session, path, &text);
     bool good = atomic_check(path, force, err) && write_found(alignment, &text, rules, err) &&
-                check_text(session, alignment, path, text_string(&text), err) &&
+                emit_check(session, alignment, path, text_string(&text), err) &&
                 atomic_write_file(path, force, &text, err);
     text_done(&text);
     return good;

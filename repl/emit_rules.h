@@ -10,5 +10,8 @@
  * receives how many lines of rule text were added. */
 bool emit_rules(Session *session, const Alignment *alignment, const char *path, bool force,
                 size_t *rules, Error *err);
+/* Whether a text, run alone as the file `path` that it will lie in, comes to the same values. */
+bool emit_check(Session *session, const Alignment *alignment, const char *path, const char *text,
+                Error *err);
 
 #endif

@@ -71,6 +71,7 @@ static const KeyBinding bindings[] = {
     {"", "e", "edit", "the rules file in $EDITOR"},
     {"", "w", "prompt write ", "write the aligned checkpoint"},
     {"", "W", "prompt save ", "save the session's lines as rules"},
+    {"", "K", "prompt save-session ", "keep the whole session, to go on with or to run"},
     {"", "!", "notes", "notes of the rules, collisions, warnings of the files"},
     {"", "WheelUp", "up 3", "three rows above"},
     {"", "WheelDown", "down 3", "three rows below"},

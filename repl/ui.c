@@ -53,6 +53,11 @@ void ui_show(Ui *ui, Alignment *alignment)
         finder_start(&ui->search, text);
         free(text);
     }
+    ui_refresh(ui);
+}
+
+void ui_refresh(Ui *ui)
+{
     set_title(ui);
     panel_refresh(ui->view.panel);
 }

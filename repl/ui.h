@@ -52,6 +52,9 @@ bool ui_align(Ui *ui, Error *err);
 /* Shows another ledger; takes the reference over. */
 void ui_show(Ui *ui, Alignment *alignment);
 
+/* The session has changed in a way that the ledger does not tell: title and panels are made anew. */
+void ui_refresh(Ui *ui);
+
 void ui_prompt(Ui *ui, const char *text);
 /* Asks a question that y answers by running a verb line. */
 void ui_ask(Ui *ui, const char *question, const char *yes);

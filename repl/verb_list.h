@@ -42,6 +42,9 @@
       "format")                                                                                   \
     X("write!", force_write, VERB_ANY, "PATH", "the same, over an existing file")                 \
     X("save", save, VERB_ANY, "PATH", "adds the session's lines to a rules file")                 \
+    X("save-session", save_session, VERB_ANY, "[PATH]", "saves the whole session as a script, to " \
+      "go on with or to run")                                                                     \
+    X("save-session!", force_save_session, VERB_ANY, "PATH", "the same, over an existing file")   \
     X("notes", notes, VERB_ANY, "", "shows notes of the rules, collisions and warnings of the "   \
       "files")                                                                                    \
     X("lines", lines, VERB_ANY, "", "shows the lines of this session")                            \

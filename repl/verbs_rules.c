@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "repl/editor.h"
+#include "repl/session_file.h"
 
 bool verb_try(Ui *ui, const char *argument, Error *err)
 {
@@ -97,14 +98,16 @@ static void suggest_output(const Ui *ui, Text *out)
     text_add(out, strcmp(format, "safetensors") == 0 ? "aligned.safetensors" : "aligned.pth");
 }
 
-/* For write and save a name is suggested, to be taken or changed: for save the rules file that is
+/* For these verbs a name is suggested, to be taken or changed: for save the rules file that is
  * in use, so that Enter adds the lines to it. Anything else is put into the line as it stands. */
 bool verb_prompt(Ui *ui, const char *argument, Error *err)
 {
     (void)err;
     Text text = {0};
     text_add(&text, argument);
-    if (strcmp(argument, "write") == 0 || strcmp(argument, "save") == 0) text_addc(&text, ' ');
+    if (strcmp(argument, "write") == 0 || has_prefix(argument, "save")) text_addc(&text, ' ');
+    if (strcmp(argument, "save-session") == 0)
+        text_add(&text, session_file(ui->session) ? session_file(ui->session) : "session.lua");
     if (strcmp(argument, "write") == 0) suggest_output(ui, &text);
     if (strcmp(argument, "save") == 0)
         text_add(&text, ui->view.title.rules && strcmp(ui->view.title.rules, "-e") != 0
@@ -114,22 +117,27 @@ bool verb_prompt(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* An existing file is asked about, and then written by write!. That it exists is for the export to
- * find out and not for a test before it: between the two anything could happen. */
+/* An existing file is asked about; `verb` with an exclamation mark then replaces it. That it exists
+ * is for whoever writes to find out and not for a test before it: between the two anything could
+ * happen. False for other problems. */
+static bool ask_to_replace(Ui *ui, const Error *problem, const char *verb, const char *path)
+{
+    if (problem->code != ERR_EXISTS) return false;
+    Text yes = {0}, question = {0};
+    text_addf(&yes, "%s! %s", verb, path);
+    text_addf(&question, "%s exists: replace it? y/n", path);
+    ui_ask(ui, text_string(&question), text_string(&yes));
+    text_done(&yes);
+    text_done(&question);
+    return true;
+}
+
 static bool write_to(Ui *ui, const char *path, bool force, Error *err)
 {
     if (!*path) return error_set(err, ERR_USAGE, "write takes a path: write aligned.pth");
     Error problem = {0};
     if (ui_write(ui, path, force, &problem)) return true;
-    if (problem.code == ERR_EXISTS && !force) {
-        Text yes = {0}, question = {0};
-        text_addf(&yes, "write! %s", path);
-        text_addf(&question, "%s exists: replace it? y/n", path);
-        ui_ask(ui, text_string(&question), text_string(&yes));
-        text_done(&yes);
-        text_done(&question);
-        return true;
-    }
+    if (!force && ask_to_replace(ui, &problem, "write", path)) return true;
     *err = problem;
     return false;
 }
@@ -155,4 +163,31 @@ bool verb_save(Ui *ui, const char *argument, Error *err)
     if (!session_save_lines(ui->session, argument, err) || !ui_align(ui, err)) return false;
     view_say(&ui->view, STYLE_RENAMED, "saved %zu line%s to %s", n, n == 1 ? "" : "s", argument);
     return true;
+}
+
+static bool save_session(Ui *ui, const char *path, bool force, Error *err)
+{
+    Error problem = {0};
+    const char *file = *path ? path : session_file(ui->session);
+    if (!file)
+        return error_set(err, ERR_USAGE, "save-session takes a path: save-session session.lua");
+    const Alignment *alignment = ui->rules_failed ? NULL : ui->alignment;
+    if (session_save(ui->session, alignment, file, force, &problem)) {
+        ui_refresh(ui);
+        view_say(&ui->view, STYLE_RENAMED, "saved the session: tenon %s goes on with it", file);
+        return true;
+    }
+    if (!force && ask_to_replace(ui, &problem, "save-session", file)) return true;
+    *err = problem;
+    return false;
+}
+
+bool verb_save_session(Ui *ui, const char *argument, Error *err)
+{
+    return save_session(ui, argument, false, err);
+}
+
+bool verb_force_save_session(Ui *ui, const char *argument, Error *err)
+{
+    return save_session(ui, argument, true, err);
 }

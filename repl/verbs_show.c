@@ -95,8 +95,10 @@ bool verb_quit(Ui *ui, const char *argument, Error *err)
     if (session_is_saved(ui->session)) return verb_force_quit(ui, argument, err);
     size_t n = session_line_count(ui->session);
     Text question = {0};
-    text_addf(&question, "%zu line%s not saved (W saves): quit all the same? y/n", n,
-              n == 1 ? " is" : "s are");
+    if (n)
+        text_addf(&question, "%zu line%s not saved (W saves): quit all the same? y/n", n,
+                  n == 1 ? " is" : "s are");
+    else text_add(&question, "changes are not saved (K saves): quit all the same? y/n");
     ui_ask(ui, text_string(&question), "quit!");
     text_done(&question);
     return true;

@@ -37,7 +37,7 @@ Script *script_new(Draft *draft, const ScriptOptions *options);   /* NULL: all d
 void script_free(Script *script);                                 /* NULL is fine */
 
 /* Runs one chunk. `name` is what "file:line" says: a path, "-e", ":3" for a line that was typed.
- * Errors begin with "NAME:LINE: ". The values a chunk returns are printed; a chunk whose name begins
+ * Errors begin with "NAME:LINE: ". The values a chunk returns are printed; one whose name begins
  * with ":" may be a bare expression. ERR_LIMIT: the limits are used up, and every later chunk fails
  * as well; ERR_CANCELLED: interrupted. */
 bool script_run(Script *script, const char *text, size_t n, const char *name, Error *err);

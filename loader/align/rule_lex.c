@@ -20,6 +20,16 @@ bool is_word(const char *text, const char *end)
     return text == end;
 }
 
+bool has_word(const char *text, size_t n, const char *word)
+{
+    size_t m = strlen(word);
+    for (size_t i = 0; i + m <= n; i++)
+        if (memcmp(text + i, word, m) == 0 && (!i || !is_word_byte(text[i - 1])) &&
+            (i + m == n || !is_word_byte(text[i + m])))
+            return true;
+    return false;
+}
+
 /* Both ends move inwards, at most until they meet. */
 void trim(const char **text, const char **end)
 {

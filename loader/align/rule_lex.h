@@ -13,6 +13,8 @@ static inline bool is_space(char c)
 
 bool is_word_byte(char c);                   /* [A-Za-z0-9_] */
 bool is_word(const char *text, const char *end);      /* [A-Za-z_][A-Za-z0-9_]* */
+/* Whether a word stands in n bytes of Lua by itself: `json`, not `myjson`. */
+bool has_word(const char *text, size_t n, const char *word);
 void trim(const char **text, const char **end);
 const char *skip_space(const char *at, const char *end);
 

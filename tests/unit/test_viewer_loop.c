@@ -8,6 +8,7 @@
 
 #include "loader/format/format.h"
 #include "repl/interactive.h"
+#include "repl/session_file.h"
 #include "tests/unit/fake_terminal.h"
 
 static char folder[256], before[1024];
@@ -157,6 +158,48 @@ static void test_saved_rules(void **state)
     fake_expect(&fake, STEP_SHOWS, "1 loaded");
     fake_expect(&fake, STEP_SHOWS, "1 kept");
     run_with("net.txt", "made.lua", 0);
+}
+
+/* Opens what `save-session` left. */
+static void resume(const char *path, int status)
+{
+    Error err = {0};
+    SessionRecord record;
+    Arena *arena = arena_new();
+    if (!session_file_read(path, arena, &record, &err)) fail_msg("%s", err.text);
+    SessionOptions options = {.source = record.source, .target = record.target,
+                              .texts = record.texts, .text_count = record.text_count,
+                              .file = path};
+    Session *session = session_new(&options, &err);
+    if (!session) fail_msg("%s", err.text);
+    arena_free(arena);
+    InteractiveOptions how = {.terminal = &fake.terminal};
+    assert_int_equal(interactive_run(session, &how), status);
+    session_free(session);
+    assert_null(fake.failure);
+}
+
+static void test_saved_session(void **state)
+{
+    (void)state;
+    write_text("fix.lua", "local p = \"module.\"\nstrip(p)\n");
+    line("policy{shape=\"skip\"}");
+    fake_press(&fake, "K");
+    fake_expect(&fake, STEP_SHOWS, ":save-session session.lua");
+    fake_press(&fake, "Enter");
+    fake_expect(&fake, STEP_SHOWS, "tenon session.lua goes on with it");
+    line("keep_target \"fc.*\"");
+    fake_press(&fake, "K Enter q");
+    run_with("net.txt", "fix.lua", 0);
+    fake_done(&fake);
+    fake_init(&fake, 100, 30, false);
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_expect(&fake, STEP_SHOWS, "1 kept");
+    line("save-session other.lua");
+    line("save-session session.lua");
+    fake_expect(&fake, STEP_SHOWS, "session.lua exists: replace it? y/n");
+    fake_press(&fake, "n q");
+    resume("session.lua", 0);
 }
 
 static void test_existing_file(void **state)
@@ -403,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_proposals, enter, leave),
         cmocka_unit_test_setup_teardown(test_round_trip, enter, leave),
         cmocka_unit_test_setup_teardown(test_saved_rules, enter, leave),
+        cmocka_unit_test_setup_teardown(test_saved_session, enter, leave),
         cmocka_unit_test_setup_teardown(test_existing_file, enter, leave),
         cmocka_unit_test_setup_teardown(test_unsaved_lines, enter, leave),
         cmocka_unit_test_setup_teardown(test_changed_rules, enter, leave),
