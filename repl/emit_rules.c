@@ -50,8 +50,8 @@ static void write_folder(const SessionText *text, const char *path, Text *out)
     free(is);
 }
 
-/* Several scripts in one file keep their locals apart, and a `return` ends only its own. Without the
- * `do`, Lua would take the parenthesis for a call of what stands before it. */
+/* Several scripts in one file keep their locals apart, and a `return` ends only its own. Without
+ * the `do`, Lua would take the parenthesis for a call of what stands before it. */
 static void write_texts(const Session *session, const char *path, Text *out)
 {
     bool several = count_texts(session) > 1;

@@ -52,7 +52,7 @@ bool ui_align(Ui *ui, Error *err);
 /* Shows another ledger; takes the reference over. */
 void ui_show(Ui *ui, Alignment *alignment);
 
-/* The session has changed in a way that the ledger does not tell: title and panels are made anew. */
+/* The session has changed in a way that the ledger does not tell: makes title and panels anew. */
 void ui_refresh(Ui *ui);
 
 void ui_prompt(Ui *ui, const char *text);
