@@ -2,8 +2,6 @@
  * Nothing is opened here, so that a misspelt option is told before a large file is read. */
 #include "repl/command.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 
 #include "loader/align/suggest.h"
 #include "loader/core/limits.h"
+#include "loader/export/options.h"
 
 /* A row of OPTIONS, whose columns it has. */
 typedef struct OptionInfo {
@@ -99,14 +98,29 @@ static int find_option(const char *word, const char **value)
     return -1;
 }
 
-/* Digits only: strtoull would take spaces and a minus sign. */
 static bool take_seed(Invocation *invocation, const char *text, Error *err)
 {
-    char *end;
-    errno = 0;
-    invocation->seed = strtoull(text, &end, 10);
-    if (isdigit((unsigned char)text[0]) && !*end && !errno) return true;
-    return error_set(err, ERR_USAGE, "--seed: '%s' is no whole number", text);
+    return parse_digits(text, strlen(text), &invocation->seed) ||
+           error_set(err, ERR_USAGE, "--seed: '%s' is no whole number", text);
+}
+
+static bool take_threads(Invocation *invocation, const char *text, Error *err)
+{
+    uint64_t *n = &invocation->threads;
+    if (parse_digits(text, strlen(text), n) && *n && *n <= THREADS_MAX) return true;
+    return error_set(err, ERR_USAGE, "--threads: '%s' is no number from 1 to %d", text,
+                     THREADS_MAX);
+}
+
+/* What is less would hold no row of anything; what is more is no memory of today's. */
+static bool take_buffer(Invocation *invocation, const char *text, Error *err)
+{
+    const uint64_t least = 64 << 10, most = UINT64_C(1) << 40;
+    if (parse_bytes(text, &invocation->buffer) && invocation->buffer >= least &&
+        invocation->buffer <= most)
+        return true;
+    return error_set(err, ERR_USAGE, "--buffer: '%s' is no size from 64KiB to 1TiB, such as 64MB",
+                     text);
 }
 
 static void add_rules(Invocation *invocation, RulesKind kind, const char *text)
@@ -180,6 +194,8 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
     invocation->set[id] = true;
     invocation->value[id] = value;
     if (id == OPT_SEED) return take_seed(invocation, value, err);
+    if (id == OPT_THREADS) return take_threads(invocation, value, err);
+    if (id == OPT_BUFFER) return take_buffer(invocation, value, err);
     if (id == OPT_LIMIT) return limit_set(value, err);
     if (id == OPT_SAY) return take_say(invocation, value, err);
     if (id != OPT_RULES && id != OPT_CODE && id != OPT_PRESET) return true;

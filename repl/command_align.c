@@ -63,7 +63,9 @@ static ExportOptions export_options(const Invocation *invocation)
                            .under = invocation->value[OPT_UNDER],
                            .compact = invocation->set[OPT_COMPACT],
                            .force = invocation->set[OPT_FORCE],
-                           .sha256 = invocation->set[OPT_SHA256]};
+                           .sha256 = invocation->set[OPT_SHA256],
+                           .buffer = (size_t)invocation->buffer,
+                           .threads = (unsigned)invocation->threads};
 }
 
 static bool is_folder(const char *path)

@@ -35,7 +35,9 @@ static ExportOptions export_options(const Run *run)
     return (ExportOptions){.format = choose_format(run),
                            .under = under ? under : run->file->tail.under,
                            .force = run->invocation->set[OPT_FORCE],
-                           .sha256 = run->invocation->set[OPT_SHA256]};
+                           .sha256 = run->invocation->set[OPT_SHA256],
+                           .buffer = (size_t)run->invocation->buffer,
+                           .threads = (unsigned)run->invocation->threads};
 }
 
 /* An output that cannot be is told before the sources are opened. */

@@ -1,5 +1,6 @@
 #include "loader/core/text.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -353,6 +354,25 @@ bool has_suffix(const char *text, const char *suffix)
 {
     size_t n = strlen(text), m = strlen(suffix);
     return m <= n && memcmp(text + n - m, suffix, m) == 0;
+}
+
+/* K, M, G and T are powers of 1000, with an i behind them of 1024; the B may be missing. */
+bool parse_bytes(const char *text, uint64_t *out)
+{
+    static const char letters[] = "kmgt";
+    const size_t digits = strspn(text, "0123456789");
+    const char *unit = text + digits, *letter;
+    uint64_t value;
+    if (!parse_digits(text, digits, &value)) return false;
+    if (*unit && (letter = strchr(letters, tolower((unsigned char)*unit)))) {
+        const uint64_t step = tolower((unsigned char)unit[1]) == 'i' ? 1024 : 1000;
+        for (size_t i = 0; i <= (size_t)(letter - letters); i++)
+            if (!sum_mul(value, step, &value)) return false;
+        unit += step == 1024 ? 2 : 1;
+    }
+    if (tolower((unsigned char)*unit) == 'b') unit++;
+    *out = value;
+    return !*unit;
 }
 
 bool parse_digits(const char *text, size_t n, uint64_t *out)

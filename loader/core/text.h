@@ -54,6 +54,8 @@ void name_show(const char *name, Text *out);
 
 /* "95.1 MB", decimal units as disks and hubs count; "640 B" below 1 kB. */
 void show_bytes(uint64_t bytes, char out[32]);
+/* "5GB", "64MiB", "300kB", "1000": a whole number and a unit, case ignored; false otherwise. */
+bool parse_bytes(const char *text, uint64_t *out);
 /* "23.6 M" for 23561205; plain digits below 10000. */
 void show_count(uint64_t count, char out[32]);
 /* As Python prints a float: 0.1, 1e-05, 3.0, inf, nan; the fewest digits that give it back. */

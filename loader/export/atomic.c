@@ -19,18 +19,19 @@
 #include <unistd.h>
 
 #include <openssl/evp.h>
-#include <zlib.h>
 
+#include "loader/core/crc.h"
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
+#include "loader/export/kernel_copy.h"
 
 enum {
     /* Bytes of one write: small enough to stay in the cache between read, CRC and write, and for
        the page cache: a larger write asks the kernel for larger pages, which it may first have
        to find (measured on Linux 6.18: twice the time of cp at 1 MiB, less than cp at 256 KiB). */
     BUFFER = 256 << 10,
-    KERNEL_COPY_MIN = 64 << 10,  /* below, a system call costs more than the copy */
-    WRITE_BACK = 8 << 20,        /* start writing to the disk after so many bytes */
+    WRITE_BACK = 8 << 20,        /* start writing to the disk after so many bytes … */
+    WRITE_BACK_MIN = 1 << 20,    /* … and at once what is written somewhere in such pieces */
     LINKS_MAX = 40,              /* symbolic links that are followed, as the kernel's limit */
     NAME_KEPT = 200,             /* bytes of the name in the temporary's: NAME_MAX is 255 */
     TEMPORARIES = 16
@@ -49,7 +50,7 @@ struct AtomicFile {
     uint64_t total;          /* the announced size; 0 = unknown */
     unsigned char *buffer;   /* [BUFFER] */
     size_t gathered;         /* bytes in it that are not in the file yet */
-    EVP_MD_CTX *hash;        /* NULL: none wanted */
+    bool hashed;             /* a SHA-256 is wanted */
 };
 
 /* The one mutable global of this floor: a signal handler can be told nothing else about what
@@ -155,7 +156,7 @@ static bool create_temporary(AtomicFile *file, Error *err)
         file->temporary = mem_strdup(path.bytes);
         /* Registered first: a signal that comes in between must not leave the file behind. */
         file->slot = register_temporary(file->temporary);
-        file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (file->fd >= 0 || errno != EEXIST) break;
         forget_temporary(file);
     }
@@ -273,31 +274,36 @@ uint64_t atomic_position(const AtomicFile *file)
 }
 
 /* The disk works while we compute: otherwise the sync at the end waits for all of it. */
-static void start_write_back(AtomicFile *file)
+static void start_write_back(const AtomicFile *file, uint64_t at, uint64_t n)
 {
 #ifdef __linux__
-    uint64_t written = file->position - file->gathered;
-    if (written - file->started < WRITE_BACK) return;
-    (void)sync_file_range(file->fd, (off_t)file->started, (off_t)(written - file->started),
-                          SYNC_FILE_RANGE_WRITE);
-    file->started = written;
+    (void)sync_file_range(file->fd, (off_t)at, (off_t)n, SYNC_FILE_RANGE_WRITE);
 #else
-    (void)file;
+    (void)file, (void)at, (void)n;
 #endif
 }
 
-/* Hashes and writes, all of it; what was gathered before must be out already. */
-static bool write_through(AtomicFile *file, const unsigned char *bytes, size_t n, Error *err)
+bool atomic_write_at(AtomicFile *file, uint64_t at, const void *bytes, size_t n, Error *err)
 {
-    if (file->hash) EVP_DigestUpdate(file->hash, bytes, n);
+    const unsigned char *from = bytes;
     for (size_t done = 0; done < n;) {
-        ssize_t put = write(file->fd, bytes + done, n - done < BUFFER ? n - done : BUFFER);
+        size_t piece = n - done < BUFFER ? n - done : BUFFER;
+        ssize_t put = pwrite(file->fd, from + done, piece, (off_t)(at + done));
         if (put < 0 && errno == EINTR) continue;
         if (put < 0) return fail_writing(file, err);
         done += (size_t)put;
     }
-    start_write_back(file);
+    if (n >= WRITE_BACK_MIN) start_write_back(file, at, n);
     return true;
+}
+
+/* Begins to write back what was appended, some megabytes at a time. */
+static void write_back_appended(AtomicFile *file)
+{
+    uint64_t written = file->position - file->gathered;
+    if (written - file->started < WRITE_BACK) return;
+    start_write_back(file, file->started, written - file->started);
+    file->started = written;
 }
 
 /* Writes out what was gathered. After it the file's end is atomic_position. */
@@ -305,63 +311,61 @@ static bool flush(AtomicFile *file, Error *err)
 {
     size_t n = file->gathered;
     file->gathered = 0;
-    return n == 0 || write_through(file, file->buffer, n, err);
+    if (n == 0) return true;
+    if (!atomic_write_at(file, file->position - n, file->buffer, n, err)) return false;
+    write_back_appended(file);
+    return true;
 }
 
 bool atomic_write(AtomicFile *file, const void *bytes, size_t n, Error *err)
 {
     if (n > BUFFER - file->gathered && !flush(file, err)) return false;
     file->position += n;
-    if (n >= BUFFER) return write_through(file, bytes, n, err);
+    if (n >= BUFFER) return atomic_write_at(file, file->position - n, bytes, n, err);
     if (n) memcpy(file->buffer + file->gathered, bytes, n);
     file->gathered += n;
     return true;
 }
 
-/* Copies without the bytes ever coming here. *done receives how many: fewer than n when the
- * kernel cannot (other file system, old kernel) or the source became shorter; the caller
- * reads the rest itself, which also gives the right error. */
-static bool copy_in_kernel(AtomicFile *file, ByteSource *source, uint64_t offset, uint64_t n,
-                           uint64_t *done, Error *err)
+bool atomic_skip(AtomicFile *file, uint64_t n, Error *err)
 {
-    *done = 0;
-#ifdef __linux__
-    int fd;
-    uint64_t where;
-    if (n < KERNEL_COPY_MIN || file->hash || !source_locate(source, offset, n, &fd, &where))
-        return true;
     if (!flush(file, err)) return false;
-    while (*done < n) {
-        off_t from = (off_t)(where + *done);
-        size_t piece = n - *done < WRITE_BACK ? (size_t)(n - *done) : WRITE_BACK;
-        ssize_t put = copy_file_range(fd, &from, file->fd, NULL, piece, 0);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0 && (errno == ENOSPC || errno == EDQUOT)) return fail_writing(file, err);
-        if (put <= 0) return true;
-        *done += (uint64_t)put;
-        file->position += (uint64_t)put;
-        start_write_back(file);
-    }
-#else
-    (void)file, (void)source, (void)offset, (void)n, (void)err;
-#endif
+    file->position += n;
+    file->started = file->position;
     return true;
 }
 
-/* Without the kernel's help bytes are read right behind what was gathered, so that many small
- * ranges become one write, and the CRC is taken while they are still in the cache. */
+bool atomic_copy_at(AtomicFile *file, uint64_t at, ByteSource *source, uint64_t offset, uint64_t n,
+                    unsigned char *buffer, size_t room, uint32_t *crc, Error *err)
+{
+    int fd;
+    uint64_t where, done = 0;
+    if (!crc && n >= KERNEL_COPY_MIN && source_locate(source, offset, n, &fd, &where) &&
+        !kernel_copy(fd, where, file->fd, at, n, &done))
+        return fail_writing(file, err);
+    if (done) start_write_back(file, at, done);
+    while (done < n) {
+        size_t piece = n - done < room ? (size_t)(n - done) : room;
+        if (!source_read(source, offset + done, buffer, piece, err)) return false;
+        if (crc) *crc = crc_add(*crc, buffer, piece);
+        if (!atomic_write_at(file, at + done, buffer, piece, err)) return false;
+        done += piece;
+    }
+    return true;
+}
+
+/* Bytes are read right behind what was gathered, so that many small ranges become one write, and
+ * the CRC is taken while they are still in the cache. */
 bool atomic_copy(AtomicFile *file, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
                  Error *err)
 {
-    uint64_t done = 0;
-    if (!crc && !copy_in_kernel(file, source, offset, n, &done, err)) return false;
-    while (done < n) {
+    for (uint64_t done = 0; done < n;) {
         if (file->gathered == BUFFER && !flush(file, err)) return false;
         size_t piece = BUFFER - file->gathered;
         if (piece > n - done) piece = (size_t)(n - done);
         unsigned char *to = file->buffer + file->gathered;
         if (!source_read(source, offset + done, to, piece, err)) return false;
-        if (crc) *crc = (uint32_t)crc32(*crc, to, (uInt)piece);
+        if (crc) *crc = crc_add(*crc, to, piece);
         file->gathered += piece;
         file->position += piece;
         done += piece;
@@ -371,19 +375,32 @@ bool atomic_copy(AtomicFile *file, ByteSource *source, uint64_t offset, uint64_t
 
 void atomic_hash(AtomicFile *file)
 {
-    file->hash = EVP_MD_CTX_new();
-    if (!file->hash || EVP_DigestInit_ex(file->hash, EVP_sha256(), NULL) != 1) abort();
+    file->hashed = true;
 }
 
-/* Lower-case hex, "" when no hash was asked for. */
-static void finish_hash(AtomicFile *file, char hex[65])
+/* Lower-case hex, "" when no hash was asked for. The bytes are read again, since they were not
+ * written in their order. */
+static bool make_hash(const AtomicFile *file, char hex[65], Error *err)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned n = 0;
     hex[0] = '\0';
-    if (!file->hash) return;
-    EVP_DigestFinal_ex(file->hash, digest, &n);
+    if (!file->hashed) return true;
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    if (!hash || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) abort();
+    uint64_t at = 0;
+    while (at < file->position) {
+        ssize_t got = pread(file->fd, file->buffer, BUFFER, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        EVP_DigestUpdate(hash, file->buffer, (size_t)got);
+        at += (uint64_t)got;
+    }
+    EVP_DigestFinal_ex(hash, digest, &n);
+    EVP_MD_CTX_free(hash);
     for (unsigned i = 0; i < n && i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return at == file->position ||
+           error_errno(err, "%s: cannot read back what was written, for its SHA-256", file->shown);
 }
 
 /* Renames without replacing, where the system can say so in one step. */
@@ -425,9 +442,9 @@ static void sync_folder(const AtomicFile *file)
 
 /* Everything that can fail comes before the rename: also close(), which on network file
  * systems is where a failed write is told. */
-static bool finish_file(AtomicFile *file, Error *err)
+static bool finish_file(AtomicFile *file, char hex[65], Error *err)
 {
-    if (!flush(file, err)) return false;
+    if (!flush(file, err) || !make_hash(file, hex, err)) return false;
     if (file->reserved && ftruncate(file->fd, (off_t)file->position) != 0)
         return fail_writing(file, err);
     if (fsync(file->fd) != 0) return fail_writing(file, err);
@@ -439,13 +456,13 @@ static bool finish_file(AtomicFile *file, Error *err)
 
 bool atomic_commit(AtomicFile *file, char hex[65], Error *err)
 {
-    bool good = finish_file(file, err) && put_into_place(file, err);
+    char none[65];
+    bool good = finish_file(file, hex ? hex : none, err) && put_into_place(file, err);
     if (good) {
         forget_temporary(file);
         free(file->temporary);
         file->temporary = NULL;
         sync_folder(file);
-        if (hex) finish_hash(file, hex);
     }
     atomic_discard(file);
     return good;
@@ -457,7 +474,6 @@ void atomic_discard(AtomicFile *file)
     if (file->fd >= 0) close(file->fd);
     if (file->temporary) unlink(file->temporary);
     forget_temporary(file);
-    if (file->hash) EVP_MD_CTX_free(file->hash);
     free(file->temporary);
     free(file->shown);
     free(file->path);

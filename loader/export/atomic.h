@@ -1,7 +1,8 @@
 /* AtomicFile: a sibling temporary file that becomes PATH by rename, or vanishes.
  *
- * Bytes are appended only. Small writes are gathered, write-back starts early, so that the
- * sync at the end is short; ranges of files are copied inside the kernel where it can. */
+ * Bytes are appended, or room for them is left and filled later, in any order and by several
+ * threads. Small writes are gathered, write-back starts early, so that the sync at the end is
+ * short; ranges of files are copied inside the kernel where it can. */
 #ifndef LOADER_EXPORT_ATOMIC_H
 #define LOADER_EXPORT_ATOMIC_H
 
@@ -26,12 +27,19 @@ AtomicFile *atomic_open(const char *path, bool force, Error *err);
 bool atomic_reserve(AtomicFile *file, uint64_t total, Error *err);
 uint64_t atomic_position(const AtomicFile *file);
 bool atomic_write(AtomicFile *file, const void *bytes, size_t n, Error *err);
-/* Appends n bytes of a source; inside the kernel where both sides allow it and neither crc
- * nor hash is wanted, otherwise through a buffer of 1 MiB. *crc (may be NULL) is the CRC-32 of
- * what went before, 0 at first, and is carried on, as zlib's. */
+/* Appends n bytes of a source, through the gathered ones. *crc (may be NULL) is the CRC-32 of what
+ * went before, 0 at first, and is carried on, as zlib's. */
 bool atomic_copy(AtomicFile *file, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
                  Error *err);
-/* From now on every byte also goes into a SHA-256. */
+/* Leaves room for n bytes, which the next two fill before the commit. */
+bool atomic_skip(AtomicFile *file, uint64_t n, Error *err);
+/* Writes into such room, from any thread. */
+bool atomic_write_at(AtomicFile *file, uint64_t at, const void *bytes, size_t n, Error *err);
+/* The same of n bytes of a source: inside the kernel where both sides allow it and no CRC is
+ * wanted, else through the caller's buffer of `room` bytes. */
+bool atomic_copy_at(AtomicFile *file, uint64_t at, ByteSource *source, uint64_t offset, uint64_t n,
+                    unsigned char *buffer, size_t room, uint32_t *crc, Error *err);
+/* A SHA-256 of the whole file is wanted at the commit. */
 void atomic_hash(AtomicFile *file);
 /* Syncs the file, renames it, syncs the folder; frees `file` whatever happens. hex may be
  * NULL. */

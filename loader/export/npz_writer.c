@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
-
+#include "loader/core/crc.h"
 #include "loader/export/writer.h"
 #include "loader/export/zip_writer.h"
 
@@ -64,18 +63,23 @@ static void put_header(const PlanEntry *entry, Text *out)
     text_done(&dict);
 }
 
-/* One member. The bytes of the name are those of the tensor's, C0 80 turned back into NUL. */
-static bool write_entry(ZipWriter *zip, Stream *stream, const PlanEntry *entry, Error *err)
+/* One member; *crc stays where it is. The bytes of the name are those of the tensor's, C0 80 turned
+ * back into NUL. */
+static bool write_entry(ZipWriter *zip, Stream *stream, const PlanEntry *entry, uint32_t *crc,
+                        Error *err)
 {
     Text header = {0}, name = {0};
     put_header(entry, &header);
     name_bytes(entry->name, &name);
     text_add(&name, ".npy");
-    uint32_t crc = (uint32_t)crc32_z(0, (const Bytef *)header.bytes, header.length);
+    const uint64_t bytes = plan_entry_bytes(entry);
+    *crc = crc_add(0, header.bytes, header.length);
     bool good = zip_writer_begin(zip, text_string(&name),
-                                 header.length + plan_entry_bytes(entry), err) &&
+                                 header.length + bytes, err) &&
                 atomic_write(stream->file, header.bytes, header.length, err) &&
-                stream_entry(stream, entry, &crc, err) && zip_writer_end(zip, crc, err);
+                stream_entry(stream, entry, crc, err) &&
+                (stream_defers(bytes) ? zip_writer_end_later(zip, crc, err)
+                                      : zip_writer_end(zip, *crc, err));
     text_done(&header);
     text_done(&name);
     return good;
@@ -92,11 +96,14 @@ static bool write_file(const Plan *plan, Stream *stream, const char *path,
         result->cloned += plan->entries[i].alias >= 0;
     }
     ZipWriter *zip = zip_writer_new(stream->file, "");
+    uint32_t *crcs = mem_alloc((plan->count + 1) * sizeof *crcs);
     bool good = atomic_reserve(stream->file, stream->total + OVERHEAD * (plan->count + 1), err);
     for (size_t i = 0; good && i < plan->count; i++)
-        good = write_entry(zip, stream, &plan->entries[i], err);
-    good = good && zip_writer_finish(zip, err);
+        good = write_entry(zip, stream, &plan->entries[i], &crcs[i], err);
+    good = good && stream_run(stream, err) && zip_writer_settle(zip, err) &&
+           zip_writer_finish(zip, err);
     zip_writer_free(zip);
+    free(crcs);
     return good;
 }
 

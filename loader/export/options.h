@@ -8,8 +8,11 @@
 
 #include "loader/align/cast_loss.h"
 
-/* Called now and then while bytes go out; returning false cancels (ERR_CANCELLED). */
+/* Called now and then while bytes go out, by one thread at a time; returning false cancels
+ * (ERR_CANCELLED). */
 typedef bool (*ExportProgress)(void *context, uint64_t done, uint64_t total);
+
+enum { THREADS_MAX = 64 };
 
 typedef struct ExportOptions {
     const char *format;          /* "pth", "safetensors", "npz"; NULL: by the path's suffix */
@@ -17,7 +20,8 @@ typedef struct ExportOptions {
     bool compact;                /* as PlanOptions.compact; either will do */
     bool force;                  /* an existing file is replaced (never the source) */
     bool sha256;                 /* of the whole file, into the result */
-    size_t buffer;               /* bytes; 0 = 16 MiB */
+    size_t buffer;               /* bytes that values are held in, of all threads; 0 = 64 MiB */
+    unsigned threads;            /* at most THREADS_MAX; 0: as many as processors, at most 8 */
     ExportProgress progress;     /* NULL: none */
     void *progress_context;
     CastLosses *losses;          /* [count of the plan], zeroed by the caller: receives what the

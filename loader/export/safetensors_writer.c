@@ -220,7 +220,7 @@ static bool write_values(const Plan *plan, const PlanEntry *const *sorted, Strea
 {
     for (size_t i = 0; i < plan->count; i++)
         if (!stream_entry(stream, sorted[i], NULL, err)) return false;
-    return stream_flush(stream, err);
+    return stream_run(stream, err);
 }
 
 static bool write_file(const Plan *plan, Stream *stream, const char *path,

@@ -1,21 +1,40 @@
-/* Copying and computing the values of plan entries piece by piece. */
+/* Small values at once, large ones by several threads that share out the pieces of all tasks. */
 #include "loader/export/stream.h"
 
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include <zlib.h>
+#include "loader/core/crc.h"
+#include "loader/source/zip.h"
 
 enum {
-    BUFFER_DEFAULT = 16 << 20,
-    BUFFER_MIN = 64,             /* four of the largest elements */
-    PIECE = 16 << 20             /* bytes that are copied between two calls of progress */
+    BUFFER_DEFAULT = 64 << 20,
+    BUFFER_MIN = 64,             /* four of the largest elements, for each thread */
+    LARGE = 64 << 10,            /* bytes: below, a thread would wait longer than it works */
+    THREADS_DEFAULT = 8          /* more do not make a disk faster, and share the buffer */
 };
+
+/* What this process may run on. */
+static unsigned count_cores(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (unsigned)CPU_COUNT(&set);
+#endif
+    return 2;
+}
 
 void stream_init(Stream *stream, AtomicFile *file, const Plan *plan, const ExportOptions *options)
 {
-    size_t room = options->buffer ? options->buffer : BUFFER_DEFAULT;
+    const unsigned cores = count_cores();
+    const unsigned usual = cores < THREADS_DEFAULT ? cores : THREADS_DEFAULT;
+    const unsigned threads = options->threads ? options->threads : usual;
+    const size_t room = (options->buffer ? options->buffer : BUFFER_DEFAULT) / threads;
     *stream = (Stream){
         .file = file,
+        .threads = threads,
         .room = room < BUFFER_MIN ? BUFFER_MIN : room,
         .progress = options->progress,
         .context = options->progress_context,
@@ -23,12 +42,23 @@ void stream_init(Stream *stream, AtomicFile *file, const Plan *plan, const Expor
         .entry_count = plan->count,
         .losses = options->losses,
     };
+    pthread_mutex_init(&stream->lock, NULL);
+    pthread_mutex_init(&stream->one_by_one, NULL);
 }
 
 void stream_done(Stream *stream)
 {
-    free(stream->buffer);
+    for (size_t i = 0; i < stream->task_count; i++) task_done(&stream->tasks[i]);
+    pthread_mutex_destroy(&stream->lock);
+    pthread_mutex_destroy(&stream->one_by_one);
+    free(stream->tasks);
+    free(stream->small);
     *stream = (Stream){0};
+}
+
+bool stream_defers(uint64_t bytes)
+{
+    return bytes >= LARGE;
 }
 
 /* Counts n bytes; false when the user wants to stop. */
@@ -40,18 +70,51 @@ static bool report(Stream *stream, uint64_t n, Error *err)
     return error_set(err, ERR_CANCELLED, "stopped; nothing was written");
 }
 
-/* A range in pieces small enough that progress moves and Ctrl-C is heard. */
-static bool copy_pieces(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n,
-                        uint32_t *crc, Error *err)
+/* Leaves room for what a task will fill. */
+static bool defer(Stream *stream, Task task, Error *err)
 {
-    while (n) {
-        uint64_t piece = n < PIECE ? n : PIECE;
-        if (!atomic_copy(stream->file, source, offset, piece, crc, err)) return false;
-        if (!report(stream, piece, err)) return false;
-        offset += piece;
-        n -= piece;
-    }
-    return true;
+    task.at = atomic_position(stream->file);
+    if (!task_init(&task, stream->room, err)) return false;
+    stream->tasks = mem_grow(stream->tasks, &stream->task_room, stream->task_count + 1,
+                             sizeof *stream->tasks);
+    stream->tasks[stream->task_count++] = task;
+    return atomic_skip(stream->file, task.bytes, err);
+}
+
+/* ---- what is small ---- */
+
+static unsigned char *small_buffer(Stream *stream)
+{
+    if (!stream->small) stream->small = mem_alloc(LARGE);
+    return stream->small;
+}
+
+static bool send_small(Stream *stream, size_t n, uint32_t *crc, Error *err)
+{
+    if (crc) *crc = crc_add(*crc, stream->small, n);
+    return atomic_write(stream->file, stream->small, n, err) && report(stream, n, err);
+}
+
+static bool copy_small(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n,
+                       uint32_t *crc, Error *err)
+{
+    return atomic_copy(stream->file, source, offset, n, crc, err) && report(stream, n, err);
+}
+
+/* ---- where the values of an entry come from ---- */
+
+/* What the container says of a whole member. */
+static bool claims_crc(ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc)
+{
+    return offset == 0 && n == source->size && zip_member_crc(source, crc);
+}
+
+static bool copy_range(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n,
+                       uint32_t *crc, Error *err)
+{
+    if (!stream_defers(n)) return copy_small(stream, source, offset, n, crc, err);
+    return defer(stream, (Task){.kind = TASK_RANGE, .bytes = n, .source = source, .offset = offset,
+                                .crc = crc}, err);
 }
 
 /* The waiting range is forgotten first: it is not to be tried again after an error. */
@@ -59,14 +122,19 @@ bool stream_flush(Stream *stream, Error *err)
 {
     ByteSource *source = stream->source;
     stream->source = NULL;
-    return !source || copy_pieces(stream, source, stream->offset, stream->waiting, NULL, err);
+    return !source || copy_range(stream, source, stream->offset, stream->waiting, NULL, err);
 }
 
 bool stream_range(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
                   Error *err)
 {
+    uint32_t claimed;
     if (n == 0) return true;
-    if (crc) return copy_pieces(stream, source, offset, n, crc, err);
+    if (crc && stream_defers(n) && claims_crc(source, offset, n, &claimed)) {
+        *crc = crc_join(*crc, claimed, n);
+        return copy_range(stream, source, offset, n, NULL, err);
+    }
+    if (crc) return copy_range(stream, source, offset, n, crc, err);
     if (stream->source == source && offset == stream->offset + stream->waiting) {
         stream->waiting += n;
         return true;
@@ -78,69 +146,17 @@ bool stream_range(Stream *stream, ByteSource *source, uint64_t offset, uint64_t 
     return true;
 }
 
-/* Memory that was never written is saved as bools too: a byte of 2 is true to one kernel of PyTorch
- * and neither true nor false to another. */
 bool stream_bools(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
                   Error *err)
 {
     if (!stream_flush(stream, err)) return false;
-    if (!stream->buffer) stream->buffer = mem_alloc(stream->room);
-    while (n) {
-        size_t piece = n < stream->room ? (size_t)n : stream->room;
-        if (!source_read(source, offset, stream->buffer, piece, err)) return false;
-        for (size_t i = 0; i < piece; i++) stream->buffer[i] = stream->buffer[i] != 0;
-        if (crc) *crc = (uint32_t)crc32_z(*crc, stream->buffer, piece);
-        if (!atomic_write(stream->file, stream->buffer, piece, err)) return false;
-        if (!report(stream, piece, err)) return false;
-        offset += piece;
-        n -= piece;
-    }
-    return true;
-}
-
-/* A walk over the boxes of a result, in row-major order: whole behind `axis`, `rows` of it at
- * a time, one index at a time before it. */
-typedef struct Boxes {
-    const PlanEntry *entry;
-    unsigned axis;
-    int64_t rows;
-    int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX];
-} Boxes;
-
-/* Begins the walk with boxes of at most `room` elements. */
-static void start_boxes(Boxes *boxes, const PlanEntry *entry, uint64_t room)
-{
-    uint64_t block = 1;   /* elements of one index of the axis */
-    *boxes = (Boxes){.entry = entry, .rows = 1};
-    for (unsigned i = entry->rank; i-- > 0;) {
-        uint64_t dim = (uint64_t)entry->dims[i];
-        boxes->axis = i;
-        boxes->rows = entry->dims[i];
-        if (dim > room / block) {
-            boxes->rows = (int64_t)(room / block);
-            break;
-        }
-        block *= dim;
-    }
-    for (unsigned i = 0; i < entry->rank; i++)
-        boxes->size[i] = i < boxes->axis ? 1 : i == boxes->axis ? boxes->rows : entry->dims[i];
-}
-
-/* Moves on; false behind the last box. */
-static bool next_box(Boxes *boxes)
-{
-    const PlanEntry *entry = boxes->entry;
-    if (entry->rank == 0) return false;
-    unsigned i = boxes->axis;
-    boxes->from[i] += boxes->size[i];
-    while (boxes->from[i] == entry->dims[i]) {
-        if (i == 0) return false;
-        boxes->from[i--] = 0;
-        boxes->from[i]++;
-    }
-    int64_t left = entry->dims[boxes->axis] - boxes->from[boxes->axis];
-    boxes->size[boxes->axis] = left < boxes->rows ? left : boxes->rows;
-    return true;
+    if (stream_defers(n))
+        return defer(stream, (Task){.kind = TASK_BOOLS, .bytes = n, .source = source,
+                                    .offset = offset, .crc = crc}, err);
+    unsigned char *bytes = small_buffer(stream);
+    if (!source_read(source, offset, bytes, (size_t)n, err)) return false;
+    for (size_t i = 0; i < n; i++) bytes[i] = bytes[i] != 0;
+    return send_small(stream, (size_t)n, crc, err);
 }
 
 /* Where the losses of an entry are counted. NULL also for one that is not the plan's own: a tensor
@@ -154,40 +170,21 @@ static CastLosses *find_losses(const Stream *stream, const PlanEntry *entry)
     return index < stream->entry_count ? &stream->losses[index] : NULL;
 }
 
-/* Fills the buffer with one box and sends it off. */
-static bool compute_box(Stream *stream, const Boxes *boxes, ExprMemo *memo, uint32_t *crc,
-                        Error *err)
-{
-    const PlanEntry *entry = boxes->entry;
-    uint64_t count = 1, bytes;
-    for (unsigned i = 0; i < entry->rank; i++) count *= (uint64_t)boxes->size[i];
-    if (!dtype_bytes(entry->dtype, count, &bytes))
-        return error_set(err, ERR_UNSUPPORTED, "packed %s values do not fill whole bytes where "
-                         "they must be cut", dtype_name(entry->dtype));
-    CastLosses *losses = find_losses(stream, entry);
-    if (!expr_fill_measured(entry->expr, boxes->from, boxes->size, stream->buffer, memo, losses,
-                            err))
-        return plan_entry_prefix(entry, err);
-    if (crc) *crc = (uint32_t)crc32_z(*crc, stream->buffer, (size_t)bytes);
-    return atomic_write(stream->file, stream->buffer, (size_t)bytes, err) &&
-           report(stream, bytes, err);
-}
-
-/* Boxes follow one another in row-major order, so the file is written front to back. */
 static bool compute_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err)
 {
-    Boxes boxes;
+    const uint64_t n = plan_entry_bytes(entry);
     for (unsigned i = 0; i < entry->rank; i++)
         if (entry->dims[i] == 0) return true;
-    if (!stream->buffer) stream->buffer = mem_alloc(stream->room);
-    const DTypeInfo *info = dtype_info(entry->dtype);
-    start_boxes(&boxes, entry, (uint64_t)stream->room / info->block_bytes * info->block);
+    if (stream_defers(n))
+        return defer(stream, (Task){.kind = TASK_VALUES, .bytes = n, .entry = entry, .crc = crc},
+                     err);
     ExprMemo *memo = expr_memo_new();
-    bool fine;
-    do fine = compute_box(stream, &boxes, memo, crc, err);
-    while (fine && next_box(&boxes));
+    const int64_t none[TENSOR_RANK_MAX] = {0};
+    bool fine = expr_fill_measured(entry->expr, none, entry->dims, small_buffer(stream), memo,
+                                   find_losses(stream, entry), err) ||
+                plan_entry_prefix(entry, err);
     expr_memo_free(memo);
-    return fine;
+    return fine && send_small(stream, (size_t)n, crc, err);
 }
 
 bool stream_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err)
@@ -198,4 +195,128 @@ bool stream_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *
     return (entry->dtype == DT_BOOL ? stream_bools : stream_range)(
         stream, tensor->storage->source, tensor->storage->offset + tensor->offset,
         tensor_bytes(tensor), crc, err);
+}
+
+/* ---- what is large ---- */
+
+/* A thread's own things. */
+typedef struct Worker {
+    Stream *stream;
+    unsigned char *buffer;       /* [stream->room] */
+    CastLosses losses;           /* of the pieces of one task that were not yet added */
+} Worker;
+
+/* The next piece, or all pieces of a task that shares sums: its first one and how many. NULL: there
+ * is no more, or something failed, and what comes behind it does not matter. Behind the lock. */
+static Task *take_pieces(Stream *stream, uint64_t *first, uint64_t *count)
+{
+    while (stream->next < stream->task_count &&
+           stream->tasks[stream->next].next == stream->tasks[stream->next].count)
+        stream->next++;
+    if (stream->next == stream->task_count || stream->failed) return NULL;
+    Task *task = &stream->tasks[stream->next];
+    *first = task->next;
+    *count = task->together ? task->count : 1;
+    task->next += *count;
+    return task;
+}
+
+/* Of casts that several threads made, in an order that does not tell which came first. */
+static void add_losses(CastLosses *sum, const CastLosses *more)
+{
+    for (size_t i = 0; i < more->count; i++) {
+        const CastLoss *one = &more->pairs[i];
+        size_t at = 0;
+        while (at < sum->count && (sum->pairs[at].from < one->from ||
+               (sum->pairs[at].from == one->from && sum->pairs[at].to < one->to))) at++;
+        bool same = at < sum->count && sum->pairs[at].from == one->from &&
+                    sum->pairs[at].to == one->to;
+        if (!same && sum->count == CAST_PAIRS) at = CAST_PAIRS - 1;
+        else if (!same) {
+            memmove(sum->pairs + at + 1, sum->pairs + at, (sum->count - at) * sizeof *sum->pairs);
+            sum->pairs[at] = (CastLoss){0};
+            sum->count++;
+        }
+        cast_loss_sum(&sum->pairs[at], one);
+    }
+}
+
+/* Behind the lock: counts what is done, or keeps the error of the first place. */
+static void note_piece(Worker *worker, Task *task, uint64_t piece, bool made, Error *err)
+{
+    Stream *stream = worker->stream;
+    const size_t number = (size_t)(task - stream->tasks);
+    CastLosses *losses = task->entry ? find_losses(stream, task->entry) : NULL;
+    if (made && losses) add_losses(losses, &worker->losses);
+    if (made) made = report(stream, task_piece_bytes(task, piece), err);
+    if (made && --task->left == 0) task_settle(task);
+    if (made) return;
+    if (stream->failed && (number > stream->failed_task ||
+                           (number == stream->failed_task && piece > stream->failed_piece)))
+        return;
+    stream->failed = true;
+    stream->failed_task = number;
+    stream->failed_piece = piece;
+    stream->error = *err;
+}
+
+/* Pieces that share sums are made one behind the other, and no other thread makes such ones
+ * meanwhile: the sums take memory that is not of the buffer. */
+static void make_pieces(Worker *worker, Task *task, uint64_t first, uint64_t count)
+{
+    Stream *stream = worker->stream;
+    const bool measured = task->entry && find_losses(stream, task->entry);
+    ExprMemo *memo = NULL;
+    if (task->together) {
+        pthread_mutex_lock(&stream->one_by_one);
+        memo = expr_memo_new();
+    }
+    bool made = true;
+    for (uint64_t i = first; made && i < first + count; i++) {
+        Error err = {0};
+        worker->losses.count = 0;
+        made = task_make(task, i, stream->file, worker->buffer, stream->room, memo,
+                         measured ? &worker->losses : NULL, &err);
+        pthread_mutex_lock(&stream->lock);
+        note_piece(worker, task, i, made, &err);
+        made = made && !stream->failed;
+        pthread_mutex_unlock(&stream->lock);
+    }
+    expr_memo_free(memo);
+    if (task->together) pthread_mutex_unlock(&stream->one_by_one);
+}
+
+static void *work(void *context)
+{
+    Worker worker = {.stream = context};
+    Stream *stream = worker.stream;
+    uint64_t first, count;
+    worker.buffer = mem_realloc(NULL, stream->room);     /* pages that are not used cost nothing */
+    for (;;) {
+        pthread_mutex_lock(&stream->lock);
+        Task *task = take_pieces(stream, &first, &count);
+        pthread_mutex_unlock(&stream->lock);
+        if (!task) break;
+        make_pieces(&worker, task, first, count);
+    }
+    free(worker.buffer);
+    return NULL;
+}
+
+/* Where no more threads can be had, those that there are do all of it. */
+bool stream_run(Stream *stream, Error *err)
+{
+    pthread_t threads[THREADS_MAX];
+    unsigned started = 0;
+    uint64_t pieces = 0;
+    if (!stream_flush(stream, err)) return false;
+    for (size_t i = 0; i < stream->task_count; i++) pieces += stream->tasks[i].count;
+    while (started + 1 < stream->threads && started + 1 < pieces &&
+           pthread_create(&threads[started], NULL, work, stream) == 0)
+        started++;
+    work(stream);
+    while (started) pthread_join(threads[--started], NULL);
+    if (!stream->failed) return true;
+    *err = stream->error;
+    return false;
 }

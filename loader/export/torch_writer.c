@@ -15,6 +15,7 @@
  * computed: their plain values are written. Layout: torch/serialization.py, _save;
  * torch/_utils.py; caffe2/serialize/inline_container.cc. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "loader/export/meta.h"
 #include "loader/export/torch_layout.h"
@@ -62,18 +63,31 @@ static uint64_t sum_cells(const TorchLayout *layout)
     return total;
 }
 
-/* One data/N record. */
-static bool write_cell(ZipWriter *zip, Stream *stream, const Cell *cell, Error *err)
+/* One data/N record; *crc stays where it is. */
+static bool write_cell(ZipWriter *zip, Stream *stream, const Cell *cell, uint32_t *crc, Error *err)
 {
     char name[32];
-    uint32_t crc = 0;
     const Storage *kept = cell->kept;
     snprintf(name, sizeof name, "data/%s", cell->key);
     if (!zip_writer_begin(zip, name, cell->bytes, err)) return false;
     bool good = kept ? (cell->dtype == DT_BOOL ? stream_bools : stream_range)(
-                           stream, kept->source, kept->offset, kept->bytes, &crc, err)
-                     : stream_entry(stream, cell->entry, &crc, err);
-    return good && zip_writer_end(zip, crc, err);
+                           stream, kept->source, kept->offset, kept->bytes, crc, err)
+                     : stream_entry(stream, cell->entry, crc, err);
+    if (!good) return false;
+    return stream_defers(cell->bytes) ? zip_writer_end_later(zip, crc, err)
+                                      : zip_writer_end(zip, *crc, err);
+}
+
+/* All of them, with their CRCs. */
+static bool write_cells(const TorchLayout *layout, ZipWriter *zip, Stream *stream, Error *err)
+{
+    uint32_t *crcs = mem_alloc((layout->count + 1) * sizeof *crcs);
+    bool good = true;
+    for (size_t i = 0; good && i < layout->count; i++)
+        good = write_cell(zip, stream, &layout->cells[i], &crcs[i], err);
+    good = good && stream_run(stream, err) && zip_writer_settle(zip, err);
+    free(crcs);
+    return good;
 }
 
 /* All records in the order of PyTorch 2.13. */
@@ -86,8 +100,7 @@ static bool write_records(const TorchLayout *layout, ZipWriter *zip, Stream *str
         !zip_writer_record(zip, ".storage_alignment", "64", 2, err) ||
         !zip_writer_record(zip, "byteorder", "little", 6, err))
         return false;
-    for (size_t i = 0; i < layout->count; i++)
-        if (!write_cell(zip, stream, &layout->cells[i], err)) return false;
+    if (!write_cells(layout, zip, stream, err)) return false;
     if (!zip_writer_record(zip, "version", "3\n", 2, err)) return false;
     zip_writer_digits(zip, digits);
     return zip_writer_record(zip, ".data/serialization_id", digits, 40, err) &&

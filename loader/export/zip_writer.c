@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include <openssl/evp.h>
-#include <zlib.h>
 
+#include "loader/core/crc.h"
 #include "loader/core/memory.h"
 
 enum {
@@ -27,6 +27,8 @@ typedef struct Record {
     uint64_t header;         /* where its local header begins */
     uint64_t size;           /* of the payload, in bytes */
     uint32_t crc;            /* of the payload, once it is written */
+    const uint32_t *later;   /* where the CRC will stand; NULL: it is known */
+    uint64_t descriptor;     /* where the descriptor begins; valid with `later` */
 } Record;
 
 struct ZipWriter {
@@ -142,43 +144,85 @@ bool zip_writer_begin(ZipWriter *writer, const char *name, uint64_t size, Error 
     writer->records = mem_grow(writer->records, &writer->room, writer->count + 1,
                                sizeof *writer->records);
     Record *record = &writer->records[writer->count++];
-    *record = (Record){mem_strdup(name), atomic_position(writer->file), size, 0};
+    *record = (Record){mem_strdup(name), atomic_position(writer->file), size, 0, NULL, 0};
     put_local_header(writer, record, &out);
     if (!send(writer, &out, err)) return false;
     writer->payload = atomic_position(writer->file);
     return true;
 }
 
+/* The open record, all of whose payload must be there. */
+static Record *close_record(ZipWriter *writer, Error *err)
+{
+    Record *record = &writer->records[writer->count - 1];
+    const uint64_t written = atomic_position(writer->file) - writer->payload;
+    if (written == record->size) return record;
+    error_set(err, ERR_INTERNAL, "%s%s: %" PRIu64 " bytes announced, %" PRIu64 " written",
+              writer->prefix, record->name, record->size, written);
+    return NULL;
+}
+
 /* A descriptor takes 24 bytes as soon as size or offset needs zip64, be the record ever so
  * small. */
+static void put_descriptor(const Record *record, Text *out)
+{
+    if (record->size == 0) return;
+    put32(out, 0x08074B50);
+    put32(out, record->crc);
+    if (record->size >= FULL32 || record->header >= FULL32) {
+        put64(out, record->size);
+        put64(out, record->size);
+    } else {
+        put32(out, record->size);
+        put32(out, record->size);
+    }
+}
+
 bool zip_writer_end(ZipWriter *writer, uint32_t crc, Error *err)
 {
     Text out = {0};
-    Record *record = &writer->records[writer->count - 1];
-    if (atomic_position(writer->file) - writer->payload != record->size)
-        return error_set(err, ERR_INTERNAL, "%s%s: %" PRIu64 " bytes announced, %" PRIu64
-                         " written", writer->prefix, record->name, record->size,
-                         atomic_position(writer->file) - writer->payload);
+    Record *record = close_record(writer, err);
+    if (!record) return false;
     record->crc = crc;
-    if (record->size == 0) return true;
-    put32(&out, 0x08074B50);
-    put32(&out, crc);
-    if (record->size >= FULL32 || record->header >= FULL32) {
-        put64(&out, record->size);
-        put64(&out, record->size);
-    } else {
-        put32(&out, record->size);
-        put32(&out, record->size);
-    }
+    put_descriptor(record, &out);
     return send(writer, &out, err);
+}
+
+bool zip_writer_end_later(ZipWriter *writer, const uint32_t *crc, Error *err)
+{
+    Text out = {0};
+    Record *record = close_record(writer, err);
+    if (!record) return false;
+    record->later = crc;
+    record->descriptor = atomic_position(writer->file);
+    put_descriptor(record, &out);
+    const uint64_t n = out.length;
+    text_done(&out);
+    return atomic_skip(writer->file, n, err);
+}
+
+bool zip_writer_settle(ZipWriter *writer, Error *err)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < writer->count; i++) {
+        Record *record = &writer->records[i];
+        Text out = {0};
+        if (!record->later) continue;
+        record->crc = *record->later;
+        record->later = NULL;
+        put_descriptor(record, &out);
+        good = atomic_write_at(writer->file, record->descriptor, out.bytes, out.length, err);
+        text_done(&out);
+    }
+    return good;
 }
 
 bool zip_writer_record(ZipWriter *writer, const char *name, const void *bytes, size_t n,
                        Error *err)
 {
-    uLong crc = crc32_z(0, bytes, n);
+    uint32_t crc = crc_add(0, bytes, n);
     return zip_writer_begin(writer, name, n, err) && atomic_write(writer->file, bytes, n, err) &&
-           zip_writer_end(writer, (uint32_t)crc, err);
+           zip_writer_end(writer, crc, err);
 }
 
 /* The first 16 bytes of a SHA-256 as two numbers of 20 digits, as PyTorch prints its two hashes. */

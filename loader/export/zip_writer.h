@@ -26,6 +26,11 @@ void zip_writer_free(ZipWriter *writer);     /* NULL is fine */
 bool zip_writer_begin(ZipWriter *writer, const char *name, uint64_t size, Error *err);
 /* Ends it; `crc` is the CRC-32 of what was appended. */
 bool zip_writer_end(ZipWriter *writer, uint32_t crc, Error *err);
+/* Ends a record whose CRC comes later: room is left for it, and it is *crc when zip_writer_settle
+ * is called. */
+bool zip_writer_end_later(ZipWriter *writer, const uint32_t *crc, Error *err);
+/* Writes what was left of all of them; nothing that depends on CRCs may be asked before. */
+bool zip_writer_settle(ZipWriter *writer, Error *err);
 /* A whole record. */
 bool zip_writer_record(ZipWriter *writer, const char *name, const void *bytes, size_t n,
                        Error *err);

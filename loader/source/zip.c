@@ -331,6 +331,13 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
     return &source->base;
 }
 
+bool zip_member_crc(const ByteSource *source, uint32_t *crc)
+{
+    if (source->ops != &member_ops) return false;
+    *crc = ((const MemberSource *)source)->member->crc;
+    return *crc != 0;
+}
+
 /* -- Heads ----------------------------------------------------------------------------- */
 
 /* From libzip's stream, which is let go in the middle. */

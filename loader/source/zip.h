@@ -41,6 +41,9 @@ const ZipDirectory *zip_directory(const Zip *zip);
  * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error (a claimed
  * CRC of 0 means "not computed"). */
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err);
+/* The CRC-32 that the directory claims for the content, where `source` is a member from
+ * zip_open_member and the claim is one; else false. */
+bool zip_member_crc(const ByteSource *source, uint32_t *crc);
 /* The first n bytes of a member, of which no more than these are inflated. The caller asks for no
  * more than it has. */
 bool zip_read_head(Zip *zip, const ZipMember *member, void *out, size_t n, Error *err);
