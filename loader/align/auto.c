@@ -37,6 +37,7 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     match_templates(&a);
     match_units(&a);
     check_rows(&a);
+    walk_units(&a);
     AutoResult *result = result_make(&a);
     for (int s = 0; s < 2; s++) side_done(&a.side[s]);
     free(a.groups);

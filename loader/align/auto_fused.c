@@ -205,6 +205,23 @@ static bool fill_row(const Auto *a, Row *row, uint32_t k, uint16_t role, bool ma
     return !a->side[!row->group->side].bound[row->whole];
 }
 
+/* The units of the target came from the first unit of the source, when these are the main ones. */
+static void mark_row(Auto *a, const Row *row, bool main)
+{
+    Side *parts = &a->side[row->group->side], *whole = &a->side[!row->group->side];
+    Side *y = &a->side[1];
+    const bool splits = row->group->side;
+    const uint32_t from = a->side[0].unit_of[splits ? row->whole : row->parts[0]];
+    const uint32_t n = row->group->count * row->each;
+    whole->taken[row->whole] = true;
+    for (uint32_t i = 0; i < n; i++) parts->taken[row->parts[i]] = true;
+    for (uint32_t i = 0; main && i < (splits ? n : 1); i++) {
+        Unit *v = &y->units[y->unit_of[splits ? row->parts[i] : row->whole]];
+        v->beside = from;
+        v->beside_margin = row->margin;
+    }
+}
+
 static void collect_group(Auto *a, const Group *group, float margin, Collection *all)
 {
     const Side *side = &a->side[!group->side];
@@ -218,6 +235,7 @@ static void collect_group(Auto *a, const Group *group, float margin, Collection 
             row.whole = side->members[unit->first + i];
             if (!fill_row(a, &row, k, side->role_of[row.whole], i == 0) || !decide(a, &row))
                 continue;
+            mark_row(a, &row, i == 0);
             if (group->side == 0) add_joined(a, &row, all);
             else if (group->stacked) add_unstacked(a, &row, all);
             else add_split(a, &row, all);

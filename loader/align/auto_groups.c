@@ -20,7 +20,7 @@ typedef struct PartIndex {
     size_t count, room;
 } PartIndex;
 
-static const Token *last_word(const Template *t)
+const Token *template_last_word(const Template *t)
 {
     for (size_t i = t->token_count; i--;)
         if (!t->tokens[i].is_number) return &t->tokens[i];
@@ -41,7 +41,7 @@ static size_t word_keys(const Token *token, uint64_t keys[MEANINGS + 1])
 static void index_part(PartIndex *index, const Template *t, uint32_t number, uint64_t parent)
 {
     uint64_t keys[MEANINGS + 1];
-    const Token *word = last_word(t);
+    const Token *word = template_last_word(t);
     size_t n = word ? word_keys(word, keys) : 0;
     for (size_t i = 0; i < n; i++) {
         bool fresh;
@@ -203,9 +203,9 @@ static void add_virtual(Auto *a, Group *group)
     memcpy(t->up, part.up, sizeof t->up);
     Token tokens[WORDS_MAX];
     size_t n = 0;
-    const Token *last = last_word(whole);
+    const Token *last = template_last_word(whole);
     for (size_t i = 0; i < part.token_count; i++)
-        if (&part.tokens[i] != last_word(&part)) tokens[n++] = part.tokens[i];
+        if (&part.tokens[i] != template_last_word(&part)) tokens[n++] = part.tokens[i];
     if (last && n < WORDS_MAX) tokens[n++] = *last;
     t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);
     t->token_count = (uint8_t)n;

@@ -54,8 +54,10 @@ static void take_names(Auto *a)
 
 void known_take(Auto *a)
 {
-    for (int s = 0; s < 2; s++)
+    for (int s = 0; s < 2; s++) {
         a->side[s].bound = arena_alloc(a->arena, a->side[s].given->count + 1);
+        a->side[s].taken = arena_alloc(a->arena, a->side[s].given->count + 1);
+    }
     take_anchors(a);
     take_names(a);
 }

@@ -208,6 +208,7 @@ void match_templates(Auto *a)
 {
     ClassList source = classes_list(a, &a->side[0]), target = classes_list(a, &a->side[1]);
     score_start(a);
+    walk_sides(a);
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t work = 0;
         score_learn(a);

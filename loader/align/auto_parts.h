@@ -43,11 +43,13 @@ typedef struct Coarse {
     uint8_t slot_count;
     uint8_t glued;           /* bit a slot: the number is glued to a word, norm1 */
     uint8_t few;             /* bit a slot: it takes at most four values */
+    bool numbered;           /* it ends in a number: features.12, layer_with_weights-3 */
 } Coarse;
 
 typedef struct Unit {
     uint64_t path;           /* hash of its name without the role */
     uint64_t up[UP_MAX];     /* hashes of the paths above */
+    uint64_t block;          /* hash of its path as far as its first number */
     uint32_t coarse;
     uint32_t first, count;   /* members, in side->members; the main one first */
     uint32_t position;       /* of its first tensor in the file */
@@ -55,6 +57,8 @@ typedef struct Unit {
     uint32_t template;
     uint32_t mate;           /* on the other side; NONE */
     uint64_t shape;          /* of the main member, with the axes sorted and without ones */
+    uint32_t beside;         /* of a target: unit of the source that its main member came from */
+    float beside_margin;     /* and how sure that is */
     float margin, score;     /* of the pair */
     bool fixed;              /* known before: it is in no other pair than this */
 } Unit;
@@ -78,6 +82,8 @@ typedef struct Template {
     uint32_t sibling, sibling_count;     /* rank among those of its class that differ from it in
                                             literal numbers alone */
     uint8_t sibling_slot;    /* of that number, when it has siblings */
+    uint32_t lead;           /* of a source: where most of it is walked to; NONE */
+    float led;               /* how much of it, 0 … 1; of a target: at most */
     uint32_t kin;            /* those of its class that differ in numbers at all, and itself */
 } Template;
 
@@ -99,6 +105,7 @@ typedef struct Side {
     bool shapeless;          /* its shapes are not known */
     size_t wrapped;          /* names that a wrapper stood before */
     bool *bound;             /* [tensors] others have bound it: in no bundle */
+    bool *taken;             /* [tensors] they are in a bundle */
     uint32_t *unit_of;       /* [tensors] */
     uint16_t *role_of;       /* [tensors] */
     Coarse *coarse;          /* owned, like the units, the numbers and the templates */
@@ -124,6 +131,8 @@ typedef struct Auto {
     Group *groups;           /* [group_count] owned */
     size_t group_count, group_room;
     uint32_t class_count;
+    uint32_t *walked;        /* [units of the source] where walking leads; NONE */
+    bool *agreed;            /* [units of the source] its two neighbours are led along */
     size_t turned, open;     /* kernels that are transposed; that may be or not */
     bool stopped;            /* the user asked for it */
 } Auto;
@@ -167,6 +176,8 @@ static inline bool is_separator(char c)
 }
 
 /* ---- auto_units.c ---- */
+/* What stands in `up` where a path has nothing above it. */
+uint64_t path_root(void);
 void side_read(Auto *a, Side *side, const AutoSide *given);
 void side_done(Side *side);
 /* With templates: whether the order of the file is evidence. */
@@ -212,10 +223,19 @@ bool counting_holes(const Side *x, const Template *s, const Counting *p, const S
 /* Finds what is split, joined, stacked or taken apart, and lets a template stand for the parts. */
 void groups_find(Auto *a);
 
+/* ---- auto_walk.c ---- */
+/* Walks both files side by side, as far as their order says anything: `lead` and `led`. */
+void walk_sides(Auto *a);
+/* Pairs units that walking leads to each other, where neither's row has a partner. */
+void walk_units(Auto *a);
+
 /* ---- auto_score.c ---- */
 typedef struct Learned Learned;
 void score_start(Auto *a);
 uint64_t token_key(const Token *token);
+bool token_same(const Token *a, const Token *b);
+/* The last word of its name that is no number; NULL. */
+const Token *template_last_word(const Template *t);
 /* The words of a template and the paths above it, as it is now. */
 void template_words(Auto *a, Side *side, Template *t);
 void score_learn(Auto *a);           /* from what is paired */
@@ -310,6 +330,12 @@ typedef struct Collection {
     size_t count, room;
 } Collection;
 void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_t first);
+/* One tensor that becomes another. */
+void result_add(Auto *a, const TensorPair *pair, float margin, Collection *all);
 void fused_collect(Auto *a, Collection *all);
+
+/* ---- auto_stray.c ---- */
+/* Vectors that follow a kernel of another name; when all else is collected. */
+void strays_collect(Auto *a, Collection *all);
 
 #endif

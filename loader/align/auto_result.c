@@ -109,10 +109,27 @@ void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_
     all->items[all->count++] = (Collected){*bundle, margin, first};
 }
 
+void result_add(Auto *a, const TensorPair *pair, float margin, Collection *all)
+{
+    Bundle bundle;
+    fill_bundle(a, pair, &bundle);
+    collection_add(all, &bundle, margin, pair->target);
+}
+
 static int compare_collected(const void *x, const void *y)
 {
     const Collected *a = x, *b = y;
     return a->first < b->first ? -1 : a->first > b->first;
+}
+
+static void mark_taken(Auto *a, const TensorPair *pair)
+{
+    Side *x = &a->side[0], *y = &a->side[1];
+    const uint32_t v = y->unit_of[pair->target];
+    x->taken[pair->source] = y->taken[pair->target] = true;
+    if (y->members[y->units[v].first] != pair->target) return;
+    y->units[v].beside = x->unit_of[pair->source];
+    y->units[v].beside_margin = pair->margin;
 }
 
 static void collect_pairs(Auto *a, Collection *all)
@@ -126,9 +143,8 @@ static void collect_pairs(Auto *a, Collection *all)
         a->open += turn == TURN_OPEN;
         a->turned += turn == TURN_T || turn == TURN_PERMUTE;
         if (turn == TURN_NEVER || turn == TURN_OPEN) continue;
-        Bundle bundle;
-        fill_bundle(a, &pairs[i], &bundle);
-        collection_add(all, &bundle, pairs[i].margin, pairs[i].target);
+        mark_taken(a, &pairs[i]);
+        result_add(a, &pairs[i], pairs[i].margin, all);
     }
 }
 
@@ -138,6 +154,7 @@ AutoResult *result_make(Auto *a)
     Collection all = {0};
     collect_pairs(a, &all);
     fused_collect(a, &all);
+    strays_collect(a, &all);
     if (all.count) qsort(all.items, all.count, sizeof *all.items, compare_collected);
     Bundle *good = arena_alloc(a->out, (all.count + 1) * sizeof *good);
     Bundle *other = arena_alloc(a->out, (all.count + 1) * sizeof *other);

@@ -238,7 +238,7 @@ static double translate(const Learned *learned, uint64_t x, uint64_t y, const Ma
 
 /* ---- names ---- */
 
-static bool same_token(const Token *a, const Token *b)
+bool token_same(const Token *a, const Token *b)
 {
     if (a->word == b->word) return true;
     for (int i = 0; i < MEANINGS; i++)
@@ -273,7 +273,7 @@ static double match_words(const Auto *a, const Template *s, const Template *t, b
     for (size_t i = 0; i < s->token_count; i++)
         for (size_t j = 0; j < t->token_count && !used[i]; j++) {
             if (used[WORDS_MAX + j] || s->tokens[i].is_number || t->tokens[j].is_number ||
-                !same_token(&s->tokens[i], &t->tokens[j]))
+                !token_same(&s->tokens[i], &t->tokens[j]))
                 continue;
             used[i] = used[WORDS_MAX + j] = true;
             sum += (weight_of(a, 0, &s->tokens[i]) + weight_of(a, 1, &t->tokens[j])) / 2;
@@ -362,12 +362,14 @@ static bool stands_in_run(const Auto *a, int side, const Template *t)
     return false;
 }
 
-static double score_order(const Auto *a, const Template *s, const Template *t)
+static double score_order(const Auto *a, const Template *s, const Template *t, double trust)
 {
+    if (s->led > 0 || t->led > 0)
+        return s->led > 0 && &a->side[1].templates[s->lead] == t ? s->led : 0;
     if (!a->side[0].ordered || !a->side[1].ordered) return 0;
     if (stands_in_run(a, 0, s) || stands_in_run(a, 1, t)) return 0;
     unsigned left = same_way(a, s, t, -1), right = same_way(a, s, t, 1);
-    return left && right ? (left + right) / (2.0 * WINDOW) : 0;
+    return left && right ? trust * (left + right) / (2.0 * WINDOW) : 0;
 }
 
 static double score_context(const Auto *a, const Template *s, const Template *t)
@@ -425,6 +427,6 @@ static double score_rank(const Template *s, const Template *t, const Scale *scal
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     return 0.25 * scale->unique * score_signature(a, s, t) +
-           0.25 * scale->order * score_order(a, s, t) + 0.12 * score_rank(s, t, scale) +
+           0.25 * score_order(a, s, t, scale->order) + 0.12 * score_rank(s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

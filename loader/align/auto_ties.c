@@ -130,13 +130,20 @@ typedef struct TieList {
     size_t count, room;
 } TieList;
 
+/* Some of its units have no partner yet. */
+static bool is_open(const Side *side, const Template *t)
+{
+    if (t->mate != NONE || side->units[side->order[t->first]].fixed) return false;
+    for (uint32_t k = 0; k < t->count; k++)
+        if (side->units[side->order[t->first + k]].mate == NONE) return true;
+    return false;
+}
+
 static size_t list_open(const Side *side, const uint32_t *list, size_t n, uint32_t *out)
 {
     size_t open = 0;
     for (size_t i = 0; i < n; i++) {
-        const Template *t = &side->templates[list[i]];
-        if (t->mate == NONE && !side->units[side->order[t->first]].fixed && open <= TIE_MAX)
-            out[open++] = list[i];
+        if (is_open(side, &side->templates[list[i]]) && open <= TIE_MAX) out[open++] = list[i];
     }
     return open;
 }
@@ -155,7 +162,7 @@ static void list_keys(Auto *a, const uint32_t *t, size_t n, AutoTie *tie)
         const Template *target = &side->templates[t[i]];
         for (uint32_t k = 0; k < target->count; k++) {
             const Unit *unit = &side->units[side->order[target->first + k]];
-            for (uint32_t m = 0; m < unit->count; m++)
+            for (uint32_t m = 0; m < unit->count && unit->mate == NONE; m++)
                 keys[tie->key_count++] =
                     side->given->tensors[side->members[unit->first + m]].name;
         }

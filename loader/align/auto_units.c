@@ -32,9 +32,10 @@ static void note_value(struct SlotValues *values, unsigned slot, int64_t value)
 
 /* A path's numbers, and the hash of what is left of it. */
 typedef struct PathScan {
-    uint64_t coarse;
+    uint64_t coarse, block;
     int64_t numbers[SLOTS_MAX];
     uint8_t count, glued;
+    bool numbered;
 } PathScan;
 
 static void scan_path(const char *path, size_t n, PathScan *out)
@@ -52,7 +53,10 @@ static void scan_path(const char *path, size_t n, PathScan *out)
         bool alone = (at == path || is_separator(at[-1])) &&
                      (at + digits == end || is_separator(at[digits]));
         if (!alone) out->glued |= (uint8_t)(1u << out->count);
+        if (!out->count)
+            out->block = hash_text(9, path, (size_t)(at - path) + digits);
         out->numbers[out->count++] = value;
+        out->numbered = at + digits == end;
         out->coarse = hash_mix(hash_text(out->coarse, text, (size_t)(at - text)), 11);
         at += digits;
         text = at;
@@ -72,11 +76,17 @@ static uint32_t add_coarse(Reader *reader, const PathScan *scan)
                                   sizeof *reader->values);
         memset(&reader->values[side->coarse_count], 0, sizeof *reader->values);
         side->coarse[side->coarse_count++] =
-            (Coarse){.hash = scan->coarse, .slot_count = scan->count, .glued = scan->glued};
+            (Coarse){.hash = scan->coarse, .slot_count = scan->count, .glued = scan->glued,
+                     .numbered = scan->numbered};
     }
     for (unsigned i = 0; i < scan->count; i++)
         note_value(&reader->values[index], i, scan->numbers[i]);
     return index;
+}
+
+uint64_t path_root(void)
+{
+    return hash_text(3, "", 0);
 }
 
 /* The paths above a path, the nearest first; where there are none, the root. */
@@ -104,8 +114,10 @@ static uint32_t add_unit(Reader *reader, const NameParts *parts, uint32_t tensor
     side->numbers = mem_grow(side->numbers, &reader->number_room,
                              reader->number_count + scan.count + 1, sizeof *side->numbers);
     Unit *unit = &side->units[side->unit_count++];
-    *unit = (Unit){.path = path, .position = tensor, .coarse = add_coarse(reader, &scan),
-                   .numbers = (uint32_t)reader->number_count, .template = NONE, .mate = NONE};
+    *unit = (Unit){.path = path, .block = scan.count ? scan.block : path, .position = tensor,
+                   .coarse = add_coarse(reader, &scan),
+                   .numbers = (uint32_t)reader->number_count, .template = NONE, .mate = NONE,
+                   .beside = NONE};
     for (unsigned i = 0; i < scan.count; i++)
         side->numbers[reader->number_count + i] = scan.numbers[i];
     reader->number_count += scan.count;

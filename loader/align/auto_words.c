@@ -88,6 +88,7 @@ static bool is_wrapper(const Words *words, const char *text, size_t n)
 {
     for (size_t i = 0; words->lexicon && i < words->lexicon->wrapper_count; i++) {
         const char *wrapper = words->lexicon->wrappers[i];
+        while (is_separator(*wrapper)) wrapper++;    /* ".ATTRIBUTES" */
         if (strlen(wrapper) == n && memcmp(wrapper, text, n) == 0) return true;
     }
     return false;
@@ -108,6 +109,7 @@ static void cut_wrappers(const Words *words, const char **begin, const char **en
         while (at > *begin && !is_separator(at[-1])) at--;
         if (at == *begin || !is_wrapper(words, at, (size_t)(*end - at))) break;
         *end = at - 1;
+        while (*end > *begin && is_separator((*end)[-1])) (*end)--;
     }
 }
 

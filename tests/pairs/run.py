@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
-tests/pairs/other, which is always there. Not one tensor may be loaded wrongly; what is not found is
-reported.
+tests/pairs/other, which is always there: families.py, and held_out.py, which nothing was shaped on. Not one
+tensor may be loaded wrongly; what is not found is reported.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
   run.py --all           every change on every pair, and what is left without order, lexicon, context
@@ -13,6 +13,7 @@ Speaks TAP; needs nothing but Python's standard library.
 """
 import argparse
 import glob
+import itertools
 import os
 import random
 import sys
@@ -20,6 +21,7 @@ import tempfile
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), os.path.join(os.path.dirname(os.path.abspath(__file__)), "other")]
 import families
+import held_out
 import mutations
 import real
 import scoring
@@ -49,6 +51,10 @@ def shared_pairs():
 
 def other_pairs():
     return families.pairs()
+
+
+def held_out_pairs():
+    return held_out.pairs()
 
 
 class Tap:
@@ -184,17 +190,17 @@ def main():
     arguments.add_argument("--scores")
     arguments.add_argument("--selftest", action="store_true")
     given = arguments.parse_args()
-    shared, other = shared_pairs(), other_pairs()
+    kinds = {"shared": shared_pairs(), "other": other_pairs(), "held out": held_out_pairs()}
     with tempfile.TemporaryDirectory() as folder:
         if given.pair:
-            for pair in shared + other + real.pairs():
+            for pair in [*itertools.chain(*kinds.values()), *real.pairs()]:
                 if given.pair in pair["name"]:
                     run_one(folder, pair)
             return 0
         scores = open(given.scores, "a", encoding="utf-8") if given.scores else None
         tap = Tap(scores)
         selftest(tap, folder)
-        for kind, pairs in (("shared", shared), ("other", other)):
+        for kind, pairs in kinds.items():
             if given.selftest:
                 break
             if not pairs:

@@ -1,0 +1,268 @@
+/* Walking both files side by side: where they hold the same shapes as often, the k-th of a shape is
+ * the k-th of the other, if what stands before and behind agrees as well.
+ *
+ * Order says which of two layers comes first, and no more: tensors of one shape in a row (q, k, v)
+ * are written in any order, and get nothing from it. Where a file is not in the order of definition
+ * the numbers of its largest row of layers still are: layer_with_weights-2, -10. */
+#include <stdlib.h>
+
+#include "loader/align/auto_parts.h"
+
+enum { ROW_MIN = 3 };        /* layers that make a row of numbers */
+
+/* Margin of a pair that nothing but its place says. */
+static const float WALKED = 0.25f;
+
+/* Units of one shape in a row. */
+typedef struct Stretch {
+    uint64_t shape;
+    uint32_t first, count;   /* in the list of units */
+    uint32_t mate;           /* step of the other side; NONE */
+} Stretch;
+
+typedef struct Walk {
+    uint32_t *units;         /* [count] in the order that counts */
+    size_t count;
+    Stretch *stretches;             /* [stretch_count] */
+    size_t stretch_count;
+} Walk;
+
+/* ---- the order that counts ---- */
+
+typedef struct Numbered {
+    uint64_t row;            /* which row of numbers it stands in */
+    int64_t number;
+    uint32_t unit;
+} Numbered;
+
+static int compare_numbered(const void *x, const void *y)
+{
+    const Numbered *a = x, *b = y;
+    if (a->row != b->row) return a->row < b->row ? -1 : 1;
+    if (a->number != b->number) return a->number < b->number ? -1 : 1;
+    return a->unit < b->unit ? -1 : a->unit > b->unit;
+}
+
+/* Units whose names end in a number, by all that stands before it. */
+static size_t list_numbered(const Side *side, Numbered *list)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < side->unit_count; i++) {
+        const Unit *unit = &side->units[i];
+        const Coarse *coarse = &side->coarse[unit->coarse];
+        if (!coarse->numbered) continue;
+        uint64_t row = hash_mix(5, unit->coarse);
+        const int64_t *numbers = side->numbers + unit->numbers;
+        for (unsigned k = 0; k + 1 < coarse->slot_count; k++)
+            row = hash_mix(row, (uint64_t)numbers[k]);
+        list[n++] = (Numbered){row, numbers[coarse->slot_count - 1], i};
+    }
+    return n;
+}
+
+/* The longest row of layers that numbers count. */
+static void walk_numbers(Auto *a, const Side *side, Walk *walk)
+{
+    Numbered *list = arena_alloc(a->arena, (side->unit_count + 1) * sizeof *list);
+    size_t n = list_numbered(side, list), best = 0, length = 0;
+    if (n) qsort(list, n, sizeof *list, compare_numbered);
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && list[to].row == list[from].row; to++) { }
+        if (to - from <= length) continue;
+        best = from;
+        length = to - from;
+    }
+    if (length < ROW_MIN) return;
+    for (size_t i = 0; i < length; i++) walk->units[walk->count++] = list[best + i].unit;
+}
+
+static void walk_side(Auto *a, int s, Walk *walk)
+{
+    const Side *side = &a->side[s];
+    walk->units = arena_alloc(a->arena, (side->unit_count + 1) * sizeof *walk->units);
+    if (!side->ordered) {
+        walk_numbers(a, side, walk);
+        return;
+    }
+    for (uint32_t i = 0; i < side->unit_count; i++) walk->units[walk->count++] = i;
+}
+
+/* ---- stretches ---- */
+
+static Table count_shapes(Auto *a, const Side *side, const Walk *walk)
+{
+    Table counts = {.arena = a->arena};
+    for (size_t i = 0; i < walk->count; i++)
+        (*table_add(&counts, side->units[walk->units[i]].shape, 0, NULL))++;
+    return counts;
+}
+
+/* Units in stretches; shapes that the other side has not are not there. */
+static void make_stretches(Auto *a, const Side *side, Walk *walk, const Table *there)
+{
+    walk->stretches = arena_alloc(a->arena, (walk->count + 1) * sizeof *walk->stretches);
+    for (uint32_t i = 0; i < walk->count; i++) {
+        const uint64_t shape = side->units[walk->units[i]].shape;
+        if (!table_find(there, shape)) continue;
+        Stretch *last = walk->stretch_count ? &walk->stretches[walk->stretch_count - 1] : NULL;
+        if (last && last->shape == shape) last->count++;
+        else walk->stretches[walk->stretch_count++] = (Stretch){shape, i, 1, NONE};
+    }
+}
+
+/* Shapes that both sides step on equally often stay. */
+static void keep_common(Auto *a, Walk walk[2])
+{
+    Table counts[2] = {{.arena = a->arena}, {.arena = a->arena}};
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < walk[s].stretch_count; i++)
+            (*table_add(&counts[s], walk[s].stretches[i].shape, 0, NULL))++;
+    for (int s = 0; s < 2; s++) {
+        size_t kept = 0;
+        for (size_t i = 0; i < walk[s].stretch_count; i++) {
+            const Stretch stretch = walk[s].stretches[i];
+            const uint32_t *p = table_find(&counts[0], stretch.shape);
+            const uint32_t *q = table_find(&counts[1], stretch.shape);
+            if (p && q && *p == *q) walk[s].stretches[kept++] = stretch;
+        }
+        walk[s].stretch_count = kept;
+    }
+}
+
+/* The k-th step of a shape with the k-th of the other side. */
+static void pair_stretches(Auto *a, Walk walk[2])
+{
+    Table seen[2] = {{.arena = a->arena}, {.arena = a->arena}}, place = {.arena = a->arena};
+    for (uint32_t j = 0; j < walk[1].stretch_count; j++) {
+        const uint64_t shape = walk[1].stretches[j].shape;
+        uint32_t k = (*table_add(&seen[1], shape, 0, NULL))++;
+        table_add(&place, hash_mix(shape, k), j, NULL);
+    }
+    for (uint32_t i = 0; i < walk[0].stretch_count; i++) {
+        const uint64_t shape = walk[0].stretches[i].shape;
+        uint32_t k = (*table_add(&seen[0], shape, 0, NULL))++;
+        const uint32_t *j = table_find(&place, hash_mix(shape, k));
+        if (!j) continue;
+        walk[0].stretches[i].mate = *j;
+        walk[1].stretches[*j].mate = i;
+    }
+}
+
+/* ---- blocks ---- */
+
+/* Which block of the other side the stretches of a block lead to; NONE: to several. */
+static Table follow_blocks(Auto *a, const Walk walk[2], int from)
+{
+    Table blocks = {.arena = a->arena};
+    Table numbers = {.arena = a->arena};
+    const Side *x = &a->side[from], *y = &a->side[!from];
+    for (size_t i = 0; i < walk[from].stretch_count; i++) {
+        const Stretch *own = &walk[from].stretches[i];
+        if (own->mate == NONE) continue;
+        const Stretch *other = &walk[!from].stretches[own->mate];
+        const Unit *u = &x->units[walk[from].units[own->first]];
+        const Unit *v = &y->units[walk[!from].units[other->first]];
+        uint32_t number = *table_add(&numbers, v->block, (uint32_t)numbers.count, NULL);
+        bool fresh;
+        uint32_t *at = table_add(&blocks, u->block, number, &fresh);
+        if (!fresh && *at != number) *at = NONE;
+    }
+    return blocks;
+}
+
+/* Whether the stretches before (−1) or behind are a pair as well; both ends of the files are. */
+static bool agrees(const Walk walk[2], size_t i, int step)
+{
+    const size_t j = walk[0].stretches[i].mate;
+    const bool out = step < 0 ? !i : i + 1 == walk[0].stretch_count;
+    const bool beyond = step < 0 ? !j : j + 1 == walk[1].stretch_count;
+    if (out || beyond) return out && beyond;
+    return walk[0].stretches[step < 0 ? i - 1 : i + 1].mate == (step < 0 ? j - 1 : j + 1);
+}
+
+static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table blocks[2])
+{
+    const Stretch *s = &walk[0].stretches[i];
+    const Stretch *t = &walk[1].stretches[s->mate];
+    if (s->count != 1 || t->count != 1) return;
+    const uint32_t u = walk[0].units[s->first], v = walk[1].units[t->first];
+    const Unit *x = &a->side[0].units[u], *y = &a->side[1].units[v];
+    if (*table_find(&blocks[0], x->block) == NONE && *table_find(&blocks[1], y->block) == NONE)
+        return;
+    a->walked[u] = v;
+    a->agreed[u] = agrees(walk, i, -1) && agrees(walk, i, 1);
+}
+
+/* ---- templates ---- */
+
+/* The template that most units of a row are walked to, and how many of them agree. */
+static void lead_template(Auto *a, Template *s)
+{
+    const Side *x = &a->side[0];
+    Side *y = &a->side[1];
+    uint32_t lead = NONE, votes = 0, sum = 0;
+    for (uint32_t k = 0; k < s->count; k++) {
+        const uint32_t v = a->walked[x->order[s->first + k]];
+        const uint32_t t = v == NONE ? NONE : y->units[v].template;
+        if (!votes) lead = t;
+        if (t == lead) votes++;
+        else votes--;
+    }
+    s->lead = lead;
+    if (lead == NONE) return;
+    for (uint32_t k = 0; k < s->count; k++) {
+        const uint32_t u = x->order[s->first + k], v = a->walked[u];
+        if (v != NONE && y->units[v].template == lead) sum += a->agreed[u];
+    }
+    const uint32_t other = y->templates[lead].count;
+    s->led = (float)sum / (float)(other > s->count ? other : s->count);
+    if (s->led > y->templates[lead].led) y->templates[lead].led = s->led;
+}
+
+void walk_sides(Auto *a)
+{
+    const size_t n = a->side[0].unit_count + 1;
+    a->walked = arena_alloc(a->arena, n * sizeof *a->walked);
+    a->agreed = arena_alloc(a->arena, n * sizeof *a->agreed);
+    for (size_t i = 0; i < n; i++) a->walked[i] = NONE;
+    Walk walk[2] = {{0}, {0}};
+    Table shapes[2];
+    for (int s = 0; s < 2; s++) {
+        walk_side(a, s, &walk[s]);
+        shapes[s] = count_shapes(a, &a->side[s], &walk[s]);
+    }
+    for (int s = 0; s < 2; s++) make_stretches(a, &a->side[s], &walk[s], &shapes[!s]);
+    keep_common(a, walk);
+    pair_stretches(a, walk);
+    Table blocks[2] = {follow_blocks(a, walk, 0), follow_blocks(a, walk, 1)};
+    for (size_t i = 0; i < walk[0].stretch_count; i++)
+        if (walk[0].stretches[i].mate != NONE) keep_stretch(a, walk, i, blocks);
+    for (size_t i = 0; i < a->side[0].template_count; i++)
+        if (!a->side[0].templates[i].dead) lead_template(a, &a->side[0].templates[i]);
+}
+
+/* ---- units ---- */
+
+/* A unit whose row has no partner as a whole: its names may say nothing (layer_with_weights-7), but
+ * not that it is another. */
+static bool is_free(const Side *side, const Unit *unit)
+{
+    const Template *t = &side->templates[unit->template];
+    return unit->mate == NONE && !unit->fixed && !t->dead && !t->group && t->mate == NONE;
+}
+
+void walk_units(Auto *a)
+{
+    Side *x = &a->side[0], *y = &a->side[1];
+    for (uint32_t i = 0; i < x->unit_count; i++) {
+        if (!a->agreed[i]) continue;
+        Unit *u = &x->units[i], *v = &y->units[a->walked[i]];
+        if (!is_free(x, u) || !is_free(y, v)) continue;
+        const Template *s = &x->templates[u->template], *t = &y->templates[v->template];
+        const double weight = score_weight(a, 0, s) + score_weight(a, 1, t);
+        if (score_names(a, s, t, weight) < 0) continue;
+        u->mate = a->walked[i];
+        v->mate = i;
+        u->margin = v->margin = u->score = v->score = WALKED;
+    }
+}
