@@ -117,46 +117,51 @@ def export(folder, ext):
     fresh(out)
 
 
-def header(folder):
+def expert_keys(layers, key="model.layers.{}.mlp.experts.{}.{}_proj.{}", scale="weight_scale_inv"):
+    """The tensors of so many layers of a mixture of 256 experts: 1536 a layer."""
+    return [key.format(layer, expert, name, part) for layer in range(layers) for expert in range(256)
+            for name in ("gate", "up", "down") for part in ("weight", scale)]
+
+
+def opening(folder, counts):
+    """Headers of safetensors files of so many tensors: the whole program against json.loads alone."""
     path = os.path.join(folder, "experts.safetensors")
-    entries, offset = {"__metadata__": {"format": "pt"}}, 0
-    for layer in range(61):
-        for expert in range(256):
-            for name in ("gate_proj", "up_proj", "down_proj"):
-                for part in ("weight", "weight_scale_inv"):
-                    key = f"model.layers.{layer}.mlp.experts.{expert}.{name}.{part}"
-                    entries[key] = {"dtype": "F32", "shape": [1], "data_offsets": [offset, offset + 4]}
-                    offset += 4
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + bytes(offset))
     code = ("import json, struct, sys, time\n"
             "start = time.perf_counter()\n"
             "f = open(sys.argv[1], 'rb')\n"
             "n, = struct.unpack('<Q', f.read(8))\n"
             "json.loads(f.read(n))\n"
             "print(time.perf_counter() - start)\n")
-    python, ours, listing, peak = [], [], [], 0
-    for _ in range(RUNS):
-        python.append(float(run(sys.executable, "-c", code, path)[2]))
-        seconds, memory, out = run(TENON, "ls", "--json", path)
-        ours.append(seconds)
-        peak = max(peak, memory)
-        listing.append(run(TENON, "ls", "-q", path)[0])
-    count = len(json.loads(out)["tensors"])
-    table(f"header: {count} tensors, {len(text) / 1e6:.1f} MB of JSON",
-          [("Python json.loads of the header", statistics.median(python), 0),
-           ("tenon ls --json, whole process", statistics.median(ours), peak),
-           ("tenon ls -q, whole process", statistics.median(listing), 0)], "Python")
+    print("\nopen: the header of a safetensors file")
+    print(f"  {'tensors':>9}{'header':>10}{'json.loads':>12}{'ls --json':>11}{'÷ Python':>10}"
+          f"{'ls -q':>9}{'peak memory':>13}")
+    for count in counts:
+        entries = {"__metadata__": {"format": "pt"}}
+        # Short names: a header may have 100 MB, and a million tensors should go into one.
+        keys = expert_keys(count // 1536 + 1, "layers.{}.experts.{}.{}.{}", "scale")
+        for i, key in enumerate(keys[:count]):
+            entries[key] = {"dtype": "F32", "shape": [1], "data_offsets": [4 * i, 4 * i + 4]}
+        text = json.dumps(entries, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        with open(path, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text + bytes(4 * count))
+        python, ours, listing, peak = [], [], [], 0
+        for _ in range(RUNS):
+            python.append(float(run(sys.executable, "-c", code, path)[2]))
+            ours.append(run(TENON, "ls", "--json", path)[0])
+            seconds, memory, _ = run(TENON, "ls", "-q", path)
+            listing.append(seconds)
+            peak = max(peak, memory)
+        theirs, full, quiet = map(statistics.median, (python, ours, listing))
+        print(f"  {count:9}{len(text) / 1e6:7.1f} MB{theirs:11.3f}s{full:10.3f}s{full / theirs:10.2f}"
+              f"{quiet:8.3f}s{peak / 1024:10.0f} MB")
 
 
 def rules(folder, layers, attention):
     """Expert keys of so many layers through rules for attention parts, which none of them fits, and three
     that fit; against re.sub in a loop over the same keys."""
     path, script = os.path.join(folder, "keys.txt"), os.path.join(folder, "rules.lua")
-    keys = [f"model.layers.{l}.mlp.experts.{e}.{n}.{p}" for l in range(layers) for e in range(256)
-            for n in ("gate_proj", "up_proj", "down_proj") for p in ("weight", "weight_scale_inv")]
+    keys = expert_keys(layers)
     with open(path, "w") as file:
         file.writelines(f"{key} torch.Size([1])\n" for key in keys)
     lines = [f"  model.layers.{{i}}.self_attn.part{k}.* -> blocks.{{i}}.attn.p{k}.*" for k in range(attention)]
@@ -272,7 +277,7 @@ def main():
         print(f"PyTorch {torch.__version__}, {os.cpu_count()} cores, medians of {RUNS}, {folder}")
         for ext in ("pth", "safetensors"):
             export(folder, ext)
-        header(folder)
+        opening(folder, (1000, 10000, 94000, 1000000))
         rules(folder, 61, 37)      # 94,000 keys
         rules(folder, 651, 7)      # a million
         dequantize(folder)
