@@ -95,7 +95,8 @@ void session_rewrite(Session *session, size_t index, const char *text);
 /* Another source (side 0) or target (1), FILE[::PATH]. What is open already is not opened again.
  * On failure nothing has changed. */
 bool session_open_side(Session *session, int side, const char *path, Error *err);
-/* Marks a key of the source (side 0) or target (1) to be matched, or unmarks it. */
+/* Marks a key of the source (side 0) or target (1) to be matched, or unmarks it. Marks go with any
+ * change of the rules. */
 void session_mark(Session *session, int side, const char *key);
 void session_unmark_all(Session *session);
 /* The marked keys of a side, in the order of marking. */
@@ -106,6 +107,8 @@ const char *session_undo_what(const Session *session);
 const char *session_redo_what(const Session *session);
 bool session_undo(Session *session);                             /* false: nothing to undo */
 bool session_redo(Session *session);
+/* Undoes the last change for good, as if it had not been. */
+void session_take_back(Session *session);
 /* Equal before and after a change that leaves the ledger as it is, such as a mark. */
 unsigned session_rules_version(const Session *session);
 bool session_is_saved(const Session *session);

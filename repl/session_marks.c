@@ -159,6 +159,19 @@ static bool make_mark(const Rule *rule, Arena *arena, Bundle *out)
     return good;
 }
 
+bool session_line_marks(const char *line, const char *target)
+{
+    Rule rule;
+    Bundle mark;
+    Arena *arena = arena_new();
+    bool makes = false;
+    if (read_rule(line, arena, &rule) && make_mark(&rule, arena, &mark))
+        for (size_t i = 0; i < mark.target_count; i++)
+            makes = makes || strcmp(mark.targets[i], target) == 0;
+    arena_free(arena);
+    return makes;
+}
+
 bool session_marks(Session *session, Arena *arena, SessionMarks *out, Error *err)
 {
     size_t lines = session_line_count(session);

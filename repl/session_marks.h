@@ -15,6 +15,8 @@ typedef struct SessionMarks {
 
 /* Whether a line is a mark. */
 bool session_line_is_mark(const char *line);
+/* Whether it is one that makes this target. */
+bool session_line_marks(const char *line, const char *target);
 /* Goes on from the marks; false with an error when there is none, there is no target, or a mark
  * names what is not there. Everything but the alignment lies in the arena. */
 bool session_marks(Session *session, Arena *arena, SessionMarks *out, Error *err);

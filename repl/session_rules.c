@@ -151,13 +151,21 @@ void session_begin(Session *session)
     push_state(session, copy_state(&nothing));
 }
 
-SessionState *session_change(Session *session, const char *what)
+static SessionState *push_copy(Session *session, const char *what)
 {
     forget_undone(session);
     SessionState *state = copy_state(session_now(session));
     state->what = arena_strdup(session->arena, what);
-    state->rules_version = ++session->version;
     push_state(session, state);
+    return state;
+}
+
+/* Keys may have other names behind it, so that no mark stays. */
+SessionState *session_change(Session *session, const char *what)
+{
+    SessionState *state = push_copy(session, what);
+    state->rules_version = ++session->version;
+    for (int side = 0; side < 2; side++) state->marks[side].count = 0;
     return state;
 }
 
@@ -204,6 +212,11 @@ bool session_undo(Session *session)
     if (!session->at) return false;
     session->at--;
     return true;
+}
+
+void session_take_back(Session *session)
+{
+    if (session_undo(session)) forget_undone(session);
 }
 
 bool session_redo(Session *session)
@@ -328,27 +341,18 @@ bool session_open_side(Session *session, int side, const char *path, Error *err)
     SessionState *state = session_change(session, side ? "another target" : "another source");
     session_files_unref(state->files);
     state->files = files;
-    for (int i = 0; i < 2; i++) state->marks[i].count = 0;
     judge_book_done(&session->judged);
     return true;
 }
 
 /* Marks are no rules: what is aligned stays the same. */
-static SessionState *change_marks(Session *session, const char *what)
-{
-    unsigned version = session_now(session)->rules_version;
-    SessionState *state = session_change(session, what);
-    state->rules_version = version;
-    return state;
-}
-
 void session_mark(Session *session, int side, const char *key)
 {
     const KeyMarks *old = &session_now(session)->marks[side];
     size_t at = 0;
     while (at < old->count && strcmp(old->keys[at], key) != 0) at++;
     const bool marked = at < old->count;
-    SessionState *state = change_marks(session, marked ? "unmarked" : "marked");
+    SessionState *state = push_copy(session, marked ? "unmarked" : "marked");
     KeyMarks *marks = &state->marks[side];
     if (marked) {
         marks->count--;
@@ -360,7 +364,7 @@ void session_mark(Session *session, int side, const char *key)
 
 void session_unmark_all(Session *session)
 {
-    SessionState *state = change_marks(session, "unmarked");
+    SessionState *state = push_copy(session, "unmarked");
     for (int side = 0; side < 2; side++) state->marks[side].count = 0;
 }
 

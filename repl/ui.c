@@ -59,6 +59,10 @@ void ui_show(Ui *ui, Alignment *alignment)
 void ui_refresh(Ui *ui)
 {
     set_title(ui);
+    for (int side = 0; side < SIDE_COUNT; side++) {
+        ViewMarks *marks = &ui->view.marks[side];
+        marks->count = session_marked(ui->session, side, &marks->keys);
+    }
     panel_refresh(ui->view.panel);
 }
 

@@ -34,6 +34,16 @@
       "line")                                                                                     \
     X("proposals", proposals, VERB_ANY, "", "tries what would settle the row, or else anything")  \
     X("try", try, VERB_ANY, "N", "applies the N-th of the proposals")                             \
+    X("mark", mark, VERB_LIST, "", "marks a tensor, or matches it with what is marked on the "    \
+      "other side: several sources are joined, several targets are parts of one source")          \
+    X("unmark", unmark, VERB_LIST, "", "forgets what is marked")                                  \
+    X("unmatch", unmatch, VERB_LIST, "", "takes the pair of a row apart")                         \
+    X("ignore", ignore, VERB_LIST, "", "drops a source tensor or module; of the target it keeps " \
+      "its own values")                                                                           \
+    X("fill-in", fill_in, VERB_LIST, "", "chooses what a target tensor or module is filled with") \
+    X("induce", induce, VERB_ANY, "[N]", "shows the rules that follow from the pairs made by "    \
+      "hand; keeps the N-th of them")                                                             \
+    X("apply", apply, VERB_ANY, "LINE", "applies a line of rules, as if it had been typed")       \
     X("undo", undo, VERB_ANY, "", "takes the last line back")                                     \
     X("redo", redo, VERB_ANY, "", "puts it there again")                                          \
     X("reload", reload, VERB_ANY, "", "reads the rules files again and aligns")                   \

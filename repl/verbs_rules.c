@@ -27,6 +27,7 @@ static bool step(Ui *ui, bool (*go)(Session *session), const char *what, const c
     unsigned version = session_rules_version(ui->session);
     go(ui->session);
     bool ok = version == session_rules_version(ui->session) || ui_align(ui, err);
+    ui_refresh(ui);
     if (ok && !ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "%s: %s", how, line);
     free(line);
     return ok;

@@ -208,6 +208,11 @@ bool outline_is(const Panel *panel, const char *name)
     return panel && panel->ops->draw == draw_outline && strcmp(panel->ops->name, name) == 0;
 }
 
+void *outline_owner(const Panel *panel)
+{
+    return ((const Outline *)panel)->options.owner;
+}
+
 void outline_clear(Panel *panel)
 {
     Outline *outline = (Outline *)panel;

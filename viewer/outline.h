@@ -32,6 +32,8 @@ typedef struct OutlineOptions {
 Panel *outline_new(const OutlineOptions *options);
 /* Whether a panel is an outline of that name. */
 bool outline_is(const Panel *panel, const char *name);
+/* What the options said. */
+void *outline_owner(const Panel *panel);
 /* Takes all lines out. The cursor stays at its item, or else at its place, when it is filled
  * again. */
 void outline_clear(Panel *panel);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "viewer/change.h"
+#include "viewer/row_key.h"
 #include "viewer/view_parts.h"
 
 /* Columns of a side. On a narrow one names matter more than the look of the tree: indents are
@@ -139,6 +140,15 @@ static void draw_label(const View *view, Screen *screen, int x, int y, int room,
     text_done(&label);
 }
 
+static bool is_marked(const View *view, uint32_t index, Side side)
+{
+    const ViewMarks *marks = &view->marks[side];
+    const char *key = marks->count ? row_key(view->rows, index, side) : NULL;
+    for (size_t i = 0; key && i < marks->count; i++)
+        if (strcmp(marks->keys[i], key) == 0) return true;
+    return false;
+}
+
 /* One side of one row: facts or counts from the right, then fold mark and label in what is left.
  * An empty place stays blank. */
 static void draw_side(const View *view, const Panes *panes, Screen *screen, int y,
@@ -156,6 +166,7 @@ static void draw_side(const View *view, const Panes *panes, Screen *screen, int 
     if (!row_is_tensor(row))
         screen_put(screen, x + 1 + indent, y, 1, STYLE_MODULE,
                    view->rows->open[index] ? "▾" : "▸");
+    if (is_marked(view, index, side)) screen_put(screen, x, y, 1, STYLE_KEY, "◆");
     int label_x = indent + 3;
     draw_label(view, screen, x + label_x, y, room - label_x, index, side, facts.more);
 }

@@ -35,12 +35,19 @@ typedef struct ViewTitle {
     size_t notes;                    /* of the rules, and collisions */
 } ViewTitle;
 
+/* Keys that are marked, as row_key tells them. */
+typedef struct ViewMarks {
+    const char *const *keys;         /* borrowed; [count] */
+    size_t count;
+} ViewMarks;
+
 typedef struct View {
     RowModel *rows;                  /* borrowed */
     size_t cursor, top;              /* indexes into rows->visible */
     Side side;
     ViewTitle title;
     const Finder *search;            /* borrowed; hits are shown */
+    ViewMarks marks[SIDE_COUNT];
     Line *line;                      /* borrowed: what is being typed; NULL: nothing */
     const char *label;               /* before it: ":" or "/" */
     Text aside;                      /* right of it: the preview's or the search's counts */
