@@ -125,6 +125,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) emit $(PYTHON) tests/pairs/emit.py
 	-@$(SUITE) veto $(PYTHON) tests/pairs/values.py
 	-@$(SUITE) tmux tests/screens/tmux.sh
+	-@$(SUITE) readme-screens tests/screens/readme.sh
 	-@if [ -z "$(SAN)" ]; then $(SUITE) valgrind tests/valgrind.sh; fi
 $(UNIT): %: $(O)/tests/%
 	-@$(SUITE) $@ $(O)/tests/$@

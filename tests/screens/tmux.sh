@@ -1,82 +1,8 @@
 #!/bin/bash
 # The real program in a real terminal: drives ./tenon in tmux and looks at what is on screen.
-# Nothing sleeps for a fixed time: every step waits until what it expects is there, or says after
-# a deadline what was there instead. Speaks TAP. Usage: tests/screens/tmux.sh   (TENON=./tenon)
+# Speaks TAP. Usage: tests/screens/tmux.sh   (TENON=./tenon)
 set -u
-root=$(cd "$(dirname "$0")/../.." && pwd)
-tenon=$(cd "$(dirname "${TENON:-$root/tenon}")" && pwd)/$(basename "${TENON:-tenon}")
-demo=$root/tests/data/demo
-deadline=${DEADLINE:-30}   # seconds
-number=0
-failures=0
-
-if ! command -v tmux > /dev/null; then
-    echo "ok 1 - the viewer in tmux # SKIP tmux is not installed"
-    echo "1..1"
-    exit 0
-fi
-
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/tenon-tmux.XXXXXX") || exit 1
-terminal() {
-    tmux -S "$scratch/socket" -f /dev/null "$@"
-}
-trap 'terminal kill-server 2> /dev/null; rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
-# The server would end with its last session, and race with the next one.
-terminal new-session -d -s hold
-
-passed() {
-    number=$((number + 1))
-    echo "ok $number - $*"
-}
-failed() {
-    number=$((number + 1))
-    failures=$((failures + 1))
-    echo "not ok $number - $*"
-    terminal capture-pane -p -t main 2>&1 | grep . | sed 's/^/# /'
-}
-
-screen() {
-    terminal capture-pane -p -t main 2> /dev/null
-}
-# Waits until the screen holds a text (or, after "!", does not).
-wait_for() {
-    local end=$((SECONDS + deadline)) wanted=0
-    [ "$1" = "!" ] && wanted=1 && shift
-    while [ $SECONDS -lt $end ]; do
-        screen | grep -qF -- "$1"
-        [ $? -eq $wanted ] && return 0
-        sleep 0.03
-    done
-    echo "# waited for: $1"
-    return 1
-}
-keys() {
-    terminal send-keys -t main "$@"
-}
-typed() {
-    terminal send-keys -t main -l -- "$1"
-}
-# A shell in a new terminal of some size, with settings of its own.
-open_terminal() {   # COLUMNS ROWS [NAME=VALUE]...
-    local columns=$1 rows=$2
-    shift 2
-    terminal kill-session -t main 2> /dev/null
-    terminal new-session -d -s main -x "$columns" -y "$rows" \
-        env -u NO_COLOR LC_ALL=C.UTF-8 TERM=screen-256color PS1='ready> ' "$@" \
-        bash --norc --noprofile -i
-    typed "cd '$scratch' && clear"
-    keys Enter
-    wait_for 'ready>'
-}
-start() {   # what is typed at the shell
-    typed "$1; echo status=\$?"
-    keys Enter
-}
-line() {
-    typed ":"
-    typed "$1"
-}
+. "$(dirname "$0")/terminal.sh"
 
 # The demo's whole job by hand: rules typed, their effect awaited, the file written.
 round_trip() {   # COLUMNS ROWS OUT [NAME=VALUE]...
