@@ -116,6 +116,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) cases tests/cases/run.sh $(sort $(wildcard tests/cases/*.case))
 	-@$(SUITE) readme tests/cases/run.sh README.md
 	-@$(SUITE) manual tests/cases/manual.sh
+	-@$(SUITE) shards $(PYTHON) tests/export/shards.py
 	-@$(SUITE) bombs tests/cases/bombs.sh
 	-@$(SUITE) hostile tests/cases/hostile.sh
 	-@$(SUITE) limits tests/cases/limits.sh

@@ -112,6 +112,26 @@ static bool take_threads(Invocation *invocation, const char *text, Error *err)
                      THREADS_MAX);
 }
 
+static bool take_shard_size(Invocation *invocation, const char *text, Error *err)
+{
+    uint64_t *size = &invocation->shard_size;
+    if (parse_bytes(text, size) && *size && *size <= INT64_MAX) return true;
+    return error_set(err, ERR_USAGE, "--shard-size: '%s' is no size, such as 5GB", text);
+}
+
+/* "3/16" */
+static bool take_task(Invocation *invocation, const char *text, Error *err)
+{
+    const size_t n = strcspn(text, "/");
+    uint64_t *task = &invocation->task, *tasks = &invocation->tasks;
+    if (text[n] && parse_digits(text, n, task) &&
+        parse_digits(text + n + 1, strlen(text + n + 1), tasks) && *task >= 1 &&
+        *task <= *tasks && *tasks <= TASKS_MAX)
+        return true;
+    return error_set(err, ERR_USAGE, "--task: '%s' is no I/N with I from 1 to N, such as 3/16",
+                     text);
+}
+
 /* What is less would hold no row of anything; what is more is no memory of today's. */
 static bool take_buffer(Invocation *invocation, const char *text, Error *err)
 {
@@ -196,6 +216,8 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
     if (id == OPT_SEED) return take_seed(invocation, value, err);
     if (id == OPT_THREADS) return take_threads(invocation, value, err);
     if (id == OPT_BUFFER) return take_buffer(invocation, value, err);
+    if (id == OPT_SHARD_SIZE) return take_shard_size(invocation, value, err);
+    if (id == OPT_TASK) return take_task(invocation, value, err);
     if (id == OPT_LIMIT) return limit_set(value, err);
     if (id == OPT_SAY) return take_say(invocation, value, err);
     if (id != OPT_RULES && id != OPT_CODE && id != OPT_PRESET) return true;

@@ -40,6 +40,9 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_COMPACT, "--compact", NULL, NULL, FOR_ALIGN, "rewrite views as storages of their own")\
     X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN, "replace OUT when it is there already") \
     X(OPT_SHA256, "--sha256", NULL, NULL, FOR_ALIGN | FOR_APPLY, "report the output's SHA-256")             \
+    X(OPT_SHARD_SIZE, "--shard-size", NULL, "SIZE", FOR_ALIGN, "several files of at most SIZE (5GB), and their index")  \
+    X(OPT_TASK, "--task", NULL, "I/N", FOR_APPLY, "of a plan in shards: only those of the I-th of N tasks") \
+    X(OPT_RESUME, "--resume", NULL, NULL, FOR_APPLY, "keep what is done when it is killed, and go on with it") \
     X(OPT_BUFFER, "--buffer", NULL, "SIZE", FOR_ALIGN | FOR_APPLY, "memory for values on their way (default 64MB)") \
     X(OPT_THREADS, "--threads", NULL, "N", FOR_ALIGN | FOR_APPLY, "make the output with so many (default: processors, at most 8)") \
     X(OPT_SEED, "--seed", NULL, "N", FOR_ALIGN | FOR_VIEW, "for fills (default 0)")             \
@@ -81,6 +84,8 @@ typedef struct Invocation {
     uint64_t seed;                       /* of --seed; 0 without it */
     uint64_t buffer;                     /* of --buffer, in bytes; 0 without it */
     uint64_t threads;                    /* of --threads; 0 without it */
+    uint64_t shard_size;                 /* of --shard-size, in bytes; 0 without it */
+    uint64_t task, tasks;                /* of --task; 0 without it */
     Text automatic;                      /* the answers of --say, as fields of auto{say={…}} */
     char *auto_code;                     /* what --auto comes to, in rules; owned; NULL: nothing */
 } Invocation;

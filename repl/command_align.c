@@ -138,7 +138,8 @@ static bool write_output(Run *run, Error *err)
     const Invocation *invocation = run->invocation;
     PlanOptions plan_options = {.omit_kept = invocation->set[OPT_OMIT_KEPT],
                                 .compact = invocation->set[OPT_COMPACT],
-                                .whole = invocation->set[OPT_WHOLE]};
+                                .whole = invocation->set[OPT_WHOLE],
+                                .shard_size = invocation->shard_size};
     run->plan = plan_new(run->alignment, &plan_options, err);
     if (!run->plan || !save_plan(run, err)) return false;
     if (!run->out) return true;
@@ -226,11 +227,19 @@ static void print_report(const Run *run, int status)
     const Whole *whole = run->plan ? run->plan->whole : NULL;
     size_t cast_count;
     ReportCast *casts = list_casts(run, &cast_count);
-    ReportOutput output = {run->out, run->result.format, run->result.tensors, run->result.bytes,
-                           run->result.sha256[0] ? run->result.sha256 : NULL,
-                           align_groups(run->alignment) != NULL, whole != NULL,
-                           whole ? whole->notes : NULL, whole ? whole->note_count : 0, casts,
-                           cast_count};
+    ReportOutput output = {.path = run->out,
+                           .format = run->result.format,
+                           .tensors = run->result.tensors,
+                           .bytes = run->result.bytes,
+                           .shards = run->result.shards,
+                           .shards_written = run->result.shards_written,
+                           .sha256 = run->result.sha256[0] ? run->result.sha256 : NULL,
+                           .groups = align_groups(run->alignment) != NULL,
+                           .whole = whole != NULL,
+                           .losses = whole ? whole->notes : NULL,
+                           .loss_count = whole ? whole->note_count : 0,
+                           .casts = casts,
+                           .cast_count = cast_count};
     ReportOptions options;
     set_report(run, &options);
     options.verbose = invocation->set[OPT_VERBOSE];

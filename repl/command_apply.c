@@ -18,6 +18,7 @@ typedef struct Run {
     Plan *plan;                  /* owned */
     const char *out;             /* the output's path */
     ExportResult result;
+    char identity[65];           /* of the plan and what is asked of it */
 } Run;
 
 /* --to, else the output's name, else what the plan says. */
@@ -37,7 +38,30 @@ static ExportOptions export_options(const Run *run)
                            .force = run->invocation->set[OPT_FORCE],
                            .sha256 = run->invocation->set[OPT_SHA256],
                            .buffer = (size_t)run->invocation->buffer,
-                           .threads = (unsigned)run->invocation->threads};
+                           .threads = (unsigned)run->invocation->threads,
+                           .task = (unsigned)run->invocation->task,
+                           .tasks = (unsigned)run->invocation->tasks,
+                           .resume = run->invocation->set[OPT_RESUME],
+                           .identity = run->identity};
+}
+
+/* What was begun is gone on with only if all of this is the same. */
+static void identify(Run *run)
+{
+    Text all = {0};
+    const char *format = choose_format(run), *under = run->invocation->value[OPT_UNDER];
+    text_addf(&all, "tenon " TENON_VERSION "\n%s\n%s\n%s\n%s\n", run->file->sha256,
+              format ? format : "", under ? under : "", path_base(run->out));
+    sha256_text(all.bytes, all.length, run->identity);
+    text_done(&all);
+}
+
+/* --task is for plans in shards. */
+static bool check_task(const Run *run, Error *err)
+{
+    if (!run->invocation->tasks || run->file->tail.shard_size) return true;
+    return error_set(err, ERR_USAGE, "%s: --task: the plan is for one file; align --shard-size "
+                     "makes one for several", run->file->path);
 }
 
 /* An output that cannot be is told before the sources are opened. */
@@ -46,7 +70,8 @@ static bool open_plan(Run *run, Error *err)
     const Invocation *invocation = run->invocation;
     PlanGiven given = {invocation->value[OPT_SOURCE], invocation->value[OPT_TARGET]};
     run->file = plan_file_read(invocation->operands[0], err);
-    if (!run->file) return false;
+    if (!run->file || !check_task(run, err)) return false;
+    identify(run);
     ExportOptions options = export_options(run);
     if (!export_check(run->out, NULL, &options, run->file->tail.whole, err)) return false;
     run->plan = plan_open(run->file, &given, err);
@@ -61,15 +86,15 @@ static bool write_output(Run *run, Error *err)
     options.progress = progress_step;
     options.progress_context = &progress;
     const ParamGroups *groups = run->file->tail.groups;
-    GroupsFiles *files =
-        groups ? groups_files_write(groups, run->out, options.force, err) : NULL;
+    const bool again = options.force || options.resume || options.tasks;
+    GroupsFiles *files = groups ? groups_files_write(groups, run->out, again, err) : NULL;
     bool written = (!groups || files) &&
                    export_write(run->plan, run->out, &options, &run->result, err);
     progress_end(&progress);
     if (!files) return written;
-    if (written) return groups_files_commit(files, err);
+    if (written && !run->result.waiting) return groups_files_commit(files, err);
     groups_files_discard(files);
-    return false;
+    return written;
 }
 
 /* {"version":1, "tool":…, "plan":…, "source":…, "target":…, "output":{…}, "exit":0} */
@@ -105,6 +130,9 @@ static void print_report(const Run *run)
                            .format = run->result.format,
                            .tensors = run->result.tensors,
                            .bytes = run->result.bytes,
+                           .shards = run->result.shards,
+                           .shards_written = run->result.shards_written,
+                           .waiting = run->result.waiting,
                            .sha256 = run->result.sha256[0] ? run->result.sha256 : NULL,
                            .whole = whole != NULL,
                            .losses = whole ? whole->notes : NULL,

@@ -22,8 +22,10 @@ typedef struct ReportCast {
 typedef struct ReportOutput {
     const char *path, *format;   /* what was written */
     size_t tensors;              /* written */
-    uint64_t bytes;              /* of the file */
+    uint64_t bytes;              /* of the file, or of the shards that were written */
     const char *sha256;          /* NULL: not asked for */
+    size_t shards, shards_written;   /* of all, and now; 0 for one file, which is at `path` */
+    bool waiting;                /* others are still to write shards; then comes the index */
     bool groups;                 /* PATH.groups.{json,py} stand beside it */
     bool whole;                  /* the rest of the source is in it; the next members count */
     const ReportLoss *losses;    /* [loss_count] */

@@ -74,14 +74,29 @@ static void add_casts(const ReportOutput *output, Text *out)
     }
 }
 
+/* The index is named, since that is what is opened. */
+static void add_shards(const ReportOutput *output, const char *bytes, Text *out)
+{
+    text_addf(out, "written %zu of %zu shards  %s\n", output->shards_written, output->shards,
+              bytes);
+    text_add(out, output->waiting ? "the index comes with the last shard: " : "index ");
+    add_name(output->path, out);
+    if (!output->waiting) text_addf(out, ".index.json  %zu tensors", output->tensors);
+    text_addc(out, '\n');
+}
+
 /* The sum is there when it was asked for. */
 void report_output_text(const ReportOutput *output, bool verbose, Text *out)
 {
     char bytes[32];
     show_bytes(output->bytes, bytes);
-    text_add(out, "written ");
-    add_name(output->path, out);
-    text_addf(out, "  %zu tensors  %s\n", output->tensors, bytes);
+    if (output->shards) {
+        add_shards(output, bytes, out);
+    } else {
+        text_add(out, "written ");
+        add_name(output->path, out);
+        text_addf(out, "  %zu tensors  %s\n", output->tensors, bytes);
+    }
     if (output->sha256) text_addf(out, "sha256 %s\n", output->sha256);
     if (output->whole) add_losses(output, verbose, out);
     if (output->groups) {
@@ -146,6 +161,12 @@ void report_output_json(const ReportOutput *output, JsonWriter *writer)
     json_put_uint(writer, "tensors", output->tensors);
     json_put_uint(writer, "bytes", output->bytes);
     json_put_text(writer, "sha256", output->sha256);
+    if (output->shards) {
+        json_put_uint(writer, "shards", output->shards);
+        json_put_uint(writer, "shards_written", output->shards_written);
+        json_key(writer, "index");
+        json_bool(writer, !output->waiting);
+    }
     if (output->whole) put_losses(output, writer);
     if (output->casts) put_casts(output, writer);
     json_end(writer);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -24,6 +25,7 @@
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
 #include "loader/export/kernel_copy.h"
+#include "loader/export/part_log.h"
 
 enum {
     /* Bytes of one write: small enough to stay in the cache between read, CRC and write, and for
@@ -50,6 +52,8 @@ struct AtomicFile {
     uint64_t total;          /* the announced size; 0 = unknown */
     unsigned char *buffer;   /* [BUFFER] */
     size_t gathered;         /* bytes in it that are not in the file yet */
+    PartLog *log;            /* of a part that survives; owned; NULL: the file goes on any error */
+    char *log_path;          /* owned; valid with `log` */
     bool hashed;             /* a SHA-256 is wanted */
 };
 
@@ -215,6 +219,80 @@ AtomicFile *atomic_open(const char *path, bool force, Error *err)
     }
     if (mode) (void)fchmod(file->fd, mode);   /* best effort: the file may be another user's */
     return file;
+}
+
+/* "dir/.NAME.SUFFIX"; free() it. */
+static char *sibling_of(const char *path, const char *suffix)
+{
+    const char *name = path_base(path);
+    Text text = {0};
+    text_addf(&text, "%.*s.%.*s.%s", (int)(name - path), path, NAME_KEPT, name, suffix);
+    return text.bytes;
+}
+
+/* Whether `fd` still is what stands under that name, and a file of ours alone. */
+static bool is_own_part(int fd, const char *path)
+{
+    struct stat held, there;
+    return fstat(fd, &held) == 0 && lstat(path, &there) == 0 && S_ISREG(held.st_mode) &&
+           held.st_dev == there.st_dev && held.st_ino == there.st_ino && held.st_nlink == 1 &&
+           held.st_uid == geteuid();
+}
+
+/* Whoever has the part has its lock; file systems without locks have to do without. */
+static bool open_part(AtomicFile *file, Error *err)
+{
+    file->temporary = sibling_of(file->path, "tenon-part");
+    file->fd = open(file->temporary, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    char *folder = folder_of(file->path);
+    bool good = file->fd >= 0 || blame_folder(file->shown, folder, err);
+    free(folder);
+    if (good && flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        good = error_set(err, ERR_EXISTS, "%s: another tenon is writing it (%s)", file->shown,
+                         file->temporary);
+    if (good && !is_own_part(file->fd, file->temporary))
+        good = error_set(err, ERR_IO, "%s: is no file of one's own, as parts are; remove it",
+                         file->temporary);
+    return good;
+}
+
+AtomicFile *atomic_open_part(const char *path, bool force, const char *identity, Error *err)
+{
+    AtomicFile *file = mem_alloc(sizeof *file);
+    mode_t mode;
+    bool begun;
+    file->shown = mem_strdup(path);
+    file->fd = file->slot = -1;
+    file->force = force;
+    file->buffer = mem_alloc(BUFFER);
+    file->path = follow_links(path, err);
+    bool good = file->path && check_existing(file->path, path, force, &mode, err) &&
+                open_part(file, err);
+    if (good) {
+        file->log_path = sibling_of(file->path, "tenon-log");
+        file->log = part_log_open(file->log_path, identity, &begun, err);
+        good = file->log && (begun || ftruncate(file->fd, 0) == 0 ||
+                             error_errno(err, "%s: cannot write", path));
+    }
+    if (good) {
+        if (mode) (void)fchmod(file->fd, mode);
+        return file;
+    }
+    free(file->temporary);           /* it may be another's: it stays */
+    file->temporary = NULL;
+    atomic_discard(file);
+    return NULL;
+}
+
+bool atomic_is_done(const AtomicFile *file, size_t number, uint32_t *crc)
+{
+    return file->log && part_log_find(file->log, number, crc);
+}
+
+bool atomic_note_done(AtomicFile *file, size_t number, uint32_t crc, uint64_t bytes, Error *err)
+{
+    return !file->log || !part_log_add(file->log, number, crc, bytes) ||
+           part_log_sync(file->log, file->fd, err);
 }
 
 /* What the file system can still take, in bytes, with what the file has taken already. */
@@ -463,6 +541,7 @@ bool atomic_commit(AtomicFile *file, char hex[65], Error *err)
         free(file->temporary);
         file->temporary = NULL;
         sync_folder(file);
+        if (file->log) unlink(file->log_path);
     }
     atomic_discard(file);
     return good;
@@ -471,8 +550,11 @@ bool atomic_commit(AtomicFile *file, char hex[65], Error *err)
 void atomic_discard(AtomicFile *file)
 {
     if (!file) return;
+    if (file->log && file->fd >= 0) (void)part_log_sync(file->log, file->fd, NULL);
     if (file->fd >= 0) close(file->fd);
-    if (file->temporary) unlink(file->temporary);
+    if (file->temporary && !file->log) unlink(file->temporary);
+    part_log_close(file->log);
+    free(file->log_path);
     forget_temporary(file);
     free(file->temporary);
     free(file->shown);

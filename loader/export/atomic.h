@@ -22,6 +22,14 @@ bool atomic_check(const char *path, bool force, Error *err);
  * to is replaced, not the link. Without `force` an existing path is ERR_EXISTS, now and again
  * at the commit. The mode is that of the file to be replaced, else what a new file gets. */
 AtomicFile *atomic_open(const char *path, bool force, Error *err);
+/* The same for what shall survive a kill: a sibling ".NAME.tenon-part", kept on errors and signals,
+ * and gone on with by whoever opens it with the same identity (64 hexadecimal digits), once. */
+AtomicFile *atomic_open_part(const char *path, bool force, const char *identity, Error *err);
+/* Of a part, whether stretch `number` is done, with its CRC; false for other files. */
+bool atomic_is_done(const AtomicFile *file, size_t number, uint32_t *crc);
+/* Stretch `number`, of so many bytes, is written; nothing for other files. Not from two threads at
+ * once. */
+bool atomic_note_done(AtomicFile *file, size_t number, uint32_t crc, uint64_t bytes, Error *err);
 /* Claims disk space for a file of `total` bytes, where the file system can: a full disk is
  * then seen before anything is written. Only a hint about the size. */
 bool atomic_reserve(AtomicFile *file, uint64_t total, Error *err);

@@ -336,6 +336,7 @@ Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
     plan->arena = arena_new();
     take_sides(plan, alignment);
     plan->compact = options && options->compact;
+    plan->shard_size = options ? options->shard_size : 0;
     if (!refuse_conflicts(plan, err) || !refuse_open(plan, err) || !refuse_rest(plan, err) ||
         !add_entries(plan, options, err)) {
         plan_free(plan);

@@ -36,6 +36,7 @@ typedef struct Plan {
     const Object *torch_metadata;    /* `_metadata` for .pth; NULL: none */
     bool carried;                /* that it is the source's, under the names of the output */
     bool compact;                /* PlanOptions.compact */
+    uint64_t shard_size;         /* PlanOptions.shard_size */
     const OptimizerMove *optimizer;  /* what becomes of an optimizer's state; NULL: nothing */
     StateDict *moments;          /* what the expressions of a move that was read from a file are of;
                                     a reference; NULL = none */
@@ -46,6 +47,7 @@ typedef struct PlanOptions {
     bool omit_kept;              /* leave out kept tensors that have no data */
     bool compact;                /* views become storages of their own */
     bool whole;                  /* the rest of the source goes into the output */
+    uint64_t shard_size;         /* bytes of values in a file (shards.h); 0 = one holds all */
 } PlanOptions;
 
 /* Lists the outputs in target order. Refuses what has no value, naming the first and the way

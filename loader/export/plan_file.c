@@ -1,8 +1,11 @@
 /* The form of a plan: which members there must be, of which kind, and what may not be. */
 #include "loader/export/plan_file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <openssl/evp.h>
 
 #include "loader/core/limits.h"
 #include "loader/core/map.h"
@@ -218,14 +221,19 @@ static bool read_metas(const Parser *parser, const Value *map)
     return true;
 }
 
+static bool read_shards(const Parser *parser, const Value *shards)
+{
+    if (!shards || shards->kind == VALUE_NULL) return true;
+    const int64_t size = shards->kind == VALUE_MAP ? value_get_int(shards, "size", 0) : 0;
+    parser->file->tail.shard_size = (uint64_t)size;
+    return size > 0 || refuse(parser, "its \"shards\" have no \"size\"");
+}
+
 static bool read_output(const Parser *parser, const Value *map)
 {
     PlanTail *tail = &parser->file->tail;
-    const Value *shards = value_get(map, "shards");
     if (!map) return refuse(parser, "its \"plan\" has no \"output\"");
-    if (shards && shards->kind != VALUE_NULL)
-        return error_set(parser->err, ERR_UNSUPPORTED, "%s: is a plan for several shards, which "
-                         "this tenon cannot write", parser->file->path);
+    if (!read_shards(parser, value_get(map, "shards"))) return false;
     tail->format = get_text(map, "format");
     tail->under = get_text(map, "under");
     tail->whole = get_bool(map, "whole");
@@ -363,11 +371,19 @@ static bool read_all(const Parser *parser, const Value *root)
     return fine;
 }
 
+void sha256_text(const char *text, size_t n, char hex[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    if (EVP_Digest(text, n, digest, NULL, EVP_sha256(), NULL) != 1) abort();
+    for (unsigned i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
 PlanFile *plan_file_parse(const char *text, size_t n, const char *path, Error *err)
 {
     Arena *arena = arena_new();
     PlanFile *file = arena_alloc(arena, sizeof *file);
     file->arena = arena;
+    sha256_text(text, n, file->sha256);
     file->path = arena_strdup(arena, path);
     Parser parser = {file, err};
     const Value *root =

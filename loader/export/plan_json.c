@@ -127,6 +127,18 @@ static void put_metas(const PlanTail *tail, JsonWriter *writer)
     arena_free(arena);
 }
 
+static void put_shards(const PlanTail *tail, JsonWriter *writer)
+{
+    json_key(writer, "shards");
+    if (!tail->shard_size) {
+        json_null(writer);
+        return;
+    }
+    json_map(writer);
+    json_put_uint(writer, "size", tail->shard_size);
+    json_end(writer);
+}
+
 void plan_put_tail(const PlanTail *tail, JsonWriter *writer)
 {
     json_key(writer, "plan");
@@ -138,7 +150,7 @@ void plan_put_tail(const PlanTail *tail, JsonWriter *writer)
     json_key(writer, "output");
     json_map(writer);
     json_put_text(writer, "format", tail->format);
-    json_put_text(writer, "shards", NULL);
+    put_shards(tail, writer);
     put_bool(writer, "whole", tail->whole);
     put_metadata(tail, writer);
     json_put_text(writer, "under", tail->under);
@@ -275,7 +287,8 @@ bool plan_save(const Plan *plan, const char *path, const PlanSave *save, Error *
 {
     Saver saver = {.plan = plan, .tail = {.format = save->format, .under = save->under,
                                           .whole = plan->whole != NULL,
-                                          .compact = plan->compact, .carried = plan->carried,
+                                          .compact = plan->compact,
+                                          .shard_size = plan->shard_size, .carried = plan->carried,
                                           .metadata = plan->metadata,
                                           .metadata_count = plan->metadata_count,
                                           .torch_metadata = plan->torch_metadata}};

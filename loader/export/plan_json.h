@@ -9,7 +9,8 @@
  * "alias" is the entry whose storage this one shares (ties), which stands earlier. "side" is
  * "target" for the file that kept values are read from; paths that are relative count from the
  * plan's folder. Several files that are one source (tenon-rules(5), source) say "number" besides.
- * "shards" is null. "metadata" holds `__metadata__` for .safetensors, and for .pth `_metadata`:
+ * "shards" is null for one file, else {"size": bytes of values in one}. "metadata" holds
+ * `__metadata__` for .safetensors, and for .pth `_metadata`:
  * "source" where it is the source's under the new names, null where there is none, else its nodes
  * (metadata.h). "meta" is what meta statements put beside the tensors, null where there is nothing:
  * {KEY: the path of what is kept from the source, or the nodes of {KEY: value}}; "groups" what
@@ -46,6 +47,7 @@ typedef struct PlanTail {
     const char *format;          /* "pth"; NULL: whatever the output's name says */
     const char *under;           /* NULL: flat */
     bool whole, compact;
+    uint64_t shard_size;         /* 0: one file */
     const MetadataItem *metadata;    /* [metadata_count], for `__metadata__` */
     size_t metadata_count;
     const Object *torch_metadata;    /* `_metadata`; NULL: none, or the source's */

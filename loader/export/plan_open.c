@@ -166,6 +166,7 @@ static void take_output(Plan *plan, const PlanFile *file)
 {
     const PlanTail *tail = &file->tail;
     plan->compact = tail->compact;
+    plan->shard_size = tail->shard_size;
     plan->metadata = tail->metadata;
     plan->metadata_count = tail->metadata_count;
     plan->torch_metadata = tail->torch_metadata;

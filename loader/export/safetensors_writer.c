@@ -244,6 +244,7 @@ const Writer safetensors_writer = {
     .name = "safetensors",
     .format = "safetensors",
     .suffixes = ".safetensors",
+    .shards = true,
     .check = check,
     .write = write_file,
 };

@@ -12,6 +12,7 @@ enum {
     BUFFER_DEFAULT = 64 << 20,
     BUFFER_MIN = 64,             /* four of the largest elements, for each thread */
     LARGE = 64 << 10,            /* bytes: below, a thread would wait longer than it works */
+    STRETCH = 256 << 20,         /* bytes that are copied between two marks of what is done */
     THREADS_DEFAULT = 8          /* more do not make a disk faster, and share the buffer */
 };
 
@@ -41,6 +42,7 @@ void stream_init(Stream *stream, AtomicFile *file, const Plan *plan, const Expor
         .entries = plan->entries,
         .entry_count = plan->count,
         .losses = options->losses,
+        .resume = options->resume,
     };
     pthread_mutex_init(&stream->lock, NULL);
     pthread_mutex_init(&stream->one_by_one, NULL);
@@ -67,7 +69,8 @@ static bool report(Stream *stream, uint64_t n, Error *err)
     stream->done += n;
     if (!stream->progress || stream->progress(stream->context, stream->done, stream->total))
         return true;
-    return error_set(err, ERR_CANCELLED, "stopped; nothing was written");
+    return error_set(err, ERR_CANCELLED, stream->resume ? "stopped; --resume goes on from here"
+                                                        : "stopped; nothing was written");
 }
 
 /* Leaves room for what a task will fill. */
@@ -113,8 +116,13 @@ static bool copy_range(Stream *stream, ByteSource *source, uint64_t offset, uint
                        uint32_t *crc, Error *err)
 {
     if (!stream_defers(n)) return copy_small(stream, source, offset, n, crc, err);
-    return defer(stream, (Task){.kind = TASK_RANGE, .bytes = n, .source = source, .offset = offset,
-                                .crc = crc}, err);
+    for (uint64_t done = 0, piece; done < n; done += piece) {
+        piece = crc || n - done < STRETCH ? n - done : STRETCH;
+        if (!defer(stream, (Task){.kind = TASK_RANGE, .bytes = piece, .source = source,
+                                  .offset = offset + done, .crc = crc}, err))
+            return false;
+    }
+    return true;
 }
 
 /* The waiting range is forgotten first: it is not to be tried again after an error. */
@@ -241,6 +249,15 @@ static void add_losses(CastLosses *sum, const CastLosses *more)
     }
 }
 
+/* A task whose pieces are all there. */
+static bool finish_task(Stream *stream, size_t number, Error *err)
+{
+    const Task *task = &stream->tasks[number];
+    const uint32_t sum = task_sum(task);
+    task_settle(task, sum);
+    return atomic_note_done(stream->file, number, sum, task->bytes, err);
+}
+
 /* Behind the lock: counts what is done, or keeps the error of the first place. */
 static void note_piece(Worker *worker, Task *task, uint64_t piece, bool made, Error *err)
 {
@@ -249,7 +266,7 @@ static void note_piece(Worker *worker, Task *task, uint64_t piece, bool made, Er
     CastLosses *losses = task->entry ? find_losses(stream, task->entry) : NULL;
     if (made && losses) add_losses(losses, &worker->losses);
     if (made) made = report(stream, task_piece_bytes(task, piece), err);
-    if (made && --task->left == 0) task_settle(task);
+    if (made && --task->left == 0) made = finish_task(stream, number, err);
     if (made) return;
     if (stream->failed && (number > stream->failed_task ||
                            (number == stream->failed_task && piece > stream->failed_piece)))
@@ -303,14 +320,29 @@ static void *work(void *context)
     return NULL;
 }
 
+/* What an earlier run has done, before it was killed. */
+static bool skip_done(Stream *stream, Error *err)
+{
+    for (size_t i = 0; i < stream->task_count; i++) {
+        Task *task = &stream->tasks[i];
+        uint32_t sum;
+        if (!atomic_is_done(stream->file, i, &sum)) continue;
+        task->next = task->count;
+        task->left = 0;
+        task_settle(task, sum);
+        if (!report(stream, task->bytes, err)) return false;
+    }
+    return true;
+}
+
 /* Where no more threads can be had, those that there are do all of it. */
 bool stream_run(Stream *stream, Error *err)
 {
     pthread_t threads[THREADS_MAX];
     unsigned started = 0;
     uint64_t pieces = 0;
-    if (!stream_flush(stream, err)) return false;
-    for (size_t i = 0; i < stream->task_count; i++) pieces += stream->tasks[i].count;
+    if (!stream_flush(stream, err) || !skip_done(stream, err)) return false;
+    for (size_t i = 0; i < stream->task_count; i++) pieces += stream->tasks[i].left;
     while (started + 1 < stream->threads && started + 1 < pieces &&
            pthread_create(&threads[started], NULL, work, stream) == 0)
         started++;

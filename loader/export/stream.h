@@ -23,6 +23,7 @@ typedef struct Stream {
     const PlanEntry *entries;    /* the plan's; borrowed */
     size_t entry_count;
     CastLosses *losses;          /* [entry_count]; NULL: not measured */
+    bool resume;                 /* what is done stays when the rest fails */
     unsigned char *small;        /* owned; for small values, made when first needed */
     /* A range that waits to be copied together with the one that follows it. */
     ByteSource *source;          /* NULL: none waits */

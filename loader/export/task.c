@@ -158,8 +158,15 @@ bool task_make(const Task *task, uint64_t index, AtomicFile *file, unsigned char
                           task->crcs ? &task->crcs[index] : NULL, err);
 }
 
-void task_settle(const Task *task)
+uint32_t task_sum(const Task *task)
 {
+    uint32_t sum = 0;
     for (uint64_t i = 0; task->crc && i < task->count; i++)
-        *task->crc = crc_join(*task->crc, task->crcs[i], task_piece_bytes(task, i));
+        sum = crc_join(sum, task->crcs[i], task_piece_bytes(task, i));
+    return sum;
+}
+
+void task_settle(const Task *task, uint32_t sum)
+{
+    if (task->crc) *task->crc = crc_join(*task->crc, sum, task->bytes);
 }

@@ -38,7 +38,9 @@ uint64_t task_piece_bytes(const Task *task, uint64_t index);
  * `losses` (either may be NULL) as in expr_fill_measured. */
 bool task_make(const Task *task, uint64_t index, AtomicFile *file, unsigned char *buffer,
                size_t room, ExprMemo *memo, CastLosses *losses, Error *err);
-/* All pieces are there: *crc is carried on. */
-void task_settle(const Task *task);
+/* All pieces are there: the CRC-32 of their bytes, 0 when nobody wants it. */
+uint32_t task_sum(const Task *task);
+/* Carries *crc on by that. */
+void task_settle(const Task *task, uint32_t sum);
 
 #endif

@@ -134,6 +134,8 @@ const Writer torch_writer = {
     .format = "torch-zip",
     .suffixes = ".pth .pt .bin .ckpt .pth.tar",
     .objects = true,
+    .shards = true,
+    .shares = true,
     .check = check,
     .write = write_file,
 };

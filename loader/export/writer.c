@@ -16,12 +16,17 @@ static bool has_word(const char *words, const char *word, size_t n)
     return false;
 }
 
+bool writer_has_suffix(const Writer *writer, const char *suffix)
+{
+    return has_word(writer->suffixes, suffix, strlen(suffix));
+}
+
 const Writer *writer_by_suffix(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     for (size_t i = 0; i < countof(writers); i++)
         for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.'))
-            if (has_word(writers[i]->suffixes, dot, strlen(dot))) return writers[i];
+            if (writer_has_suffix(writers[i], dot)) return writers[i];
     return NULL;
 }
 

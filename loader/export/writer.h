@@ -11,6 +11,8 @@ typedef struct Writer {
     const char *format;          /* as reports say it: "torch-zip" */
     const char *suffixes;        /* with their dots, separated by spaces */
     bool objects;                /* it holds more than tensors: --whole */
+    bool shards;                 /* several files may hold one model */
+    bool shares;                 /* tensors that share a storage go on sharing it */
     /* Refuses what the format cannot hold, before any file is made: names the entry and the
      * remedy. */
     bool (*check)(const Plan *plan, const ExportOptions *options, Error *err);
@@ -21,6 +23,8 @@ typedef struct Writer {
 
 extern const Writer torch_writer, safetensors_writer, npz_writer;
 
+/* Whether the text, from its dot on, is a suffix of the writer's. */
+bool writer_has_suffix(const Writer *writer, const char *suffix);
 /* By the last suffix of a path, or by the last two (".pth.tar"); NULL when none fits. */
 const Writer *writer_by_suffix(const char *path);
 /* The writer that options->format names, else the suffix; an error that lists what there is. */

@@ -170,7 +170,9 @@ static void test_output(void **state)
     (void)state;
 #define WITH(output) "{\"version\":1,\"entries\":[],\"plan\":{\"sources\":[" SOURCE "],\"output\":" output "}}"
     refuses("{\"version\":1,\"entries\":[],\"plan\":{\"sources\":[" SOURCE "]}}", "no \"output\"");
-    refuses(WITH("{\"shards\":[1,2]}"), "several shards");
+    refuses(WITH("{\"shards\":[1,2]}"), "\"shards\" have no \"size\"");
+    refuses(WITH("{\"shards\":{\"size\":0}}"), "\"shards\" have no \"size\"");
+    refuses(WITH("{\"shards\":{\"size\":-5}}"), "\"shards\" have no \"size\"");
     refuses(WITH("{\"metadata\":{\"safetensors\":{\"a\":1}}}"), "holds what is no text");
     refuses(WITH("{\"metadata\":{\"safetensors\":{\"a\":\"\\udc80\"}}}"), "holds what is no text");
     refuses(WITH("{\"metadata\":{\"torch\":1}}"), "no list of nodes");

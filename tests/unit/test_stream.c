@@ -1,10 +1,15 @@
 /* Values on their way out: the same bytes for any number of threads and any buffer. */
 #include "tests/unit/export_help.h"
 
+#include <limits.h>
+#include <signal.h>
+#include <sys/wait.h>
+
 #include <zlib.h>
 
 #include "loader/core/crc.h"
 #include "loader/core/memory.h"
+#include "loader/export/atomic.h"
 
 enum { ROWS = 700, COLUMNS = 301 };      /* no power of two, and more than a task's least size */
 
@@ -158,6 +163,114 @@ static void test_first_error(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* Ends a run after so many reports of progress: orderly, or as kill -9 does. */
+typedef struct Stop {
+    int left;
+    bool kill;
+    uint64_t last, jump;         /* bytes at the last report, and the largest step between two */
+} Stop;
+
+static bool stop_after(void *context, uint64_t bytes, uint64_t total)
+{
+    Stop *stop = context;
+    (void)total;
+    if (bytes - stop->last > stop->jump) stop->jump = bytes - stop->last;
+    stop->last = bytes;
+    if (--stop->left > 0) return true;
+    if (stop->kill) raise(SIGKILL);
+    return false;
+}
+
+static bool resume_with(Alignment *alignment, const char *out, char identity, Stop *stop, Error *err)
+{
+    char digits[65];
+    memset(digits, identity, 64);
+    digits[64] = '\0';
+    const ExportOptions options = {.resume = true, .identity = digits, .threads = 2,
+                                   .buffer = 512 << 10, .progress = stop_after,
+                                   .progress_context = stop};
+    Plan *plan = plan_new(alignment, NULL, err);
+    assert_non_null(plan);
+    bool good = export_write(plan, out, &options, NULL, err);
+    plan_free(plan);
+    return good;
+}
+
+static void expect_nothing_hidden(void)
+{
+    char command[400];
+    snprintf(command, sizeof command, "test -z \"$(find '%s' -name '.*tenon*')\"", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* Stopped and killed again and again, at every place, it ends with the same bytes. */
+static void test_resume(void **state)
+{
+    static const char *const outs[] = {"r.safetensors", "r.pth"};
+    size_t n, wanted;
+    (void)state;
+    make_source(in_folder("r.in.safetensors"), 6);
+    for (size_t i = 0; i < countof(outs); i++) {
+        char *one = write_with(in_folder("r.in.safetensors"), turn_all, outs[i], 0, 1, NULL,
+                               &wanted);
+        unlink(in_folder(outs[i]));
+        Alignment *alignment = align_files(in_folder("r.in.safetensors"), NULL, turn_all);
+        uint64_t jump = 0;
+        for (int left = 1; access(in_folder(outs[i]), F_OK) != 0; left++) {
+            Error err = {0};
+            pid_t child = fork();
+            if (child == 0) {
+                Stop stop = {.left = left, .kill = true};
+                resume_with(alignment, in_folder(outs[i]), 'a', &stop, &err);
+                _exit(0);
+            }
+            waitpid(child, NULL, 0);
+            Stop stop = {.left = left};
+            if (access(in_folder(outs[i]), F_OK) == 0) break;
+            if (!resume_with(alignment, in_folder(outs[i]), 'a', &stop, &err))
+                assert_string_equal(err.text, "stopped; --resume goes on from here");
+            if (stop.jump > jump) jump = stop.jump;
+        }
+        assert_true(jump > 512 << 10);   /* more than a piece: a whole tensor was not made again */
+        char *many = read_file(in_folder(outs[i]), &n);
+        assert_int_equal(n, wanted);
+        assert_memory_equal(many, one, n);
+        free(many);
+        free(one);
+        align_unref(alignment);
+        expect_nothing_hidden();
+    }
+}
+
+/* What another plan has begun is not gone on with, and what another process writes is refused. */
+static void test_resume_others(void **state)
+{
+    Error err = {0};
+    Stop stop = {.left = 4}, never = {.left = INT_MAX};
+    size_t n, wanted;
+    (void)state;
+    make_source(in_folder("x.safetensors"), 0);
+    char *one = write_with(in_folder("x.safetensors"), keep, "x.pth", 0, 1, NULL, &wanted);
+    unlink(in_folder("x.pth"));
+    Alignment *turned = align_files(in_folder("x.safetensors"), NULL, turn_all);
+    Alignment *kept = align_files(in_folder("x.safetensors"), NULL, keep);
+    assert_false(resume_with(turned, in_folder("x.pth"), 'a', &stop, &err));
+    AtomicFile *held = atomic_open_part(in_folder("x.pth"), false, "b", &err);
+    assert_non_null(held);
+    assert_false(resume_with(kept, in_folder("x.pth"), 'b', &never, &err));
+    assert_error_has(err, "another tenon is writing it");
+    atomic_discard(held);
+    if (!resume_with(kept, in_folder("x.pth"), 'b', &never, &err)) fail_msg("%s", err.text);
+    char *many = read_file(in_folder("x.pth"), &n);
+    assert_int_equal(n, wanted);
+    assert_memory_equal(many, one, n);
+    free(one);
+    free(many);
+    align_unref(turned);
+    align_unref(kept);
+    expect_nothing_hidden();
+}
+
 /* All lengths and starts, against zlib. */
 static void test_crc(void **state)
 {
@@ -177,7 +290,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_crcs),
         cmocka_unit_test(test_losses), cmocka_unit_test(test_first_error),
-        cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_crc), cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_resume_others),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }
