@@ -45,13 +45,15 @@ const Command commands[] = {
      "a failed load, explained: the rules that would mend it", command_explain},
     {"rules", "[list | show NAME | test NAME...]", 0, OPERANDS_MAX, 0,
      "the bundled rule packs and presets: their list, text and tests", command_rules},
+    {"run", "SCRIPT.lua [ARG...]", 1, OPERANDS_MAX, FOR_RUN,
+     "a Lua script with the functions of the prompt", command_run},
+    {"repl", "[SOURCE [TARGET]]", 0, 2, FOR_REPL, "the Lua prompt", command_repl},
     {"help", "[COMMAND]", 0, 1, 0, "this text, or a command's", command_help},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
 /* Words that are commands of tenon but not of this version: whoever has read of them is told so,
  * not that there is no such file. A word leaves this list when it joins the table above. */
-static const char *const planned[] = {"apply",   "emit",  "fetch", "repl",
-                                      "reverse", "rules", "run",   "undo"};
+static const char *const planned[] = {"fetch", "undo"};
 
 /* Sets the error where the word is one of them; false then. */
 static bool refuse_planned(const char *word, Error *err)
@@ -248,6 +250,9 @@ bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
     else if (argc > 1 && !refuse_planned(argv[1], err)) return false;
     for (; i < argc; i++) {
         const char *word = argv[i], *value;
+        /* what follows a script is the script's */
+        if (invocation->command->run == command_run && invocation->operand_count)
+            only_operands = true;
         if (only_operands || word[0] != '-' || !word[1]) {
             if (!take_operand(invocation, word, err)) return false;
             continue;

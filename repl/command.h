@@ -15,17 +15,17 @@ enum {
 /* Which commands an option belongs to, as bits. FOR_ALL goes with every command. */
 enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
        FOR_APPLY = 256, FOR_REVERSE = 512, FOR_EMIT = 1024, FOR_EXPLAIN = 2048,
-       FOR_LEARN = 4096, FOR_ALL = 0xFFFF };
+       FOR_LEARN = 4096, FOR_REPL = 32, FOR_RUN = 64, FOR_ALL = 0xFFFF };
 
 /* id, spelling, short spelling or NULL, argument or NULL, commands, help */
 #define OPTIONS(X)                                                                              \
-    X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW, "a rules file; may be repeated")\
-    X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW, "rules on the command line; may be repeated") \
-    X(OPT_PRESET, "--preset", NULL, "NAME", FOR_ALIGN | FOR_VIEW, "what another system does: essmc2, pet, strict …; NAME{option=…}") \
-    X(OPT_AUTO, "--auto", NULL, NULL, FOR_ALIGN | FOR_DIFF | FOR_VIEW, "find the alignment without rules, after those that are given") \
-    X(OPT_ACCEPT, "--accept", NULL, "likely", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: take what is only likely, too") \
-    X(OPT_SAY, "--say", NULL, "A=B", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: A in the source is B in the target; may be repeated") \
-    X(OPT_ASSUME, "--assume", NULL, "LAYOUT", FOR_ALIGN | FOR_DIFF | FOR_VIEW, "of --auto: how square kernels of the source lie: torch, tf or flax") \
+    X(OPT_RULES, "--rules", "-r", "FILE", FOR_ALIGN | FOR_VIEW | FOR_REPL, "a rules file; may be repeated")\
+    X(OPT_CODE, "--eval", "-e", "CODE", FOR_ALIGN | FOR_VIEW | FOR_REPL, "rules on the command line; may be repeated") \
+    X(OPT_PRESET, "--preset", NULL, "NAME", FOR_ALIGN | FOR_VIEW | FOR_REPL, "what another system does: essmc2, pet, strict …; NAME{option=…}") \
+    X(OPT_AUTO, "--auto", NULL, NULL, FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "find the alignment without rules, after those that are given") \
+    X(OPT_ACCEPT, "--accept", NULL, "likely", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: take what is only likely, too") \
+    X(OPT_SAY, "--say", NULL, "A=B", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: A in the source is B in the target; may be repeated") \
+    X(OPT_ASSUME, "--assume", NULL, "LAYOUT", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: how square kernels of the source lie: torch, tf or flax") \
     X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN, "write the result here") \
     X(OPT_PLAN, "--plan", NULL, "FILE", FOR_ALIGN, "write the plan here, before any data is touched") \
     X(OPT_EMIT_RULES, "--emit-rules", NULL, "FILE", FOR_ALIGN, "write the rules that the plan stands on here") \
@@ -45,7 +45,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_RESUME, "--resume", NULL, NULL, FOR_APPLY, "keep what is done when it is killed, and go on with it") \
     X(OPT_BUFFER, "--buffer", NULL, "SIZE", FOR_ALIGN | FOR_APPLY, "memory for values on their way (default 64MB)") \
     X(OPT_THREADS, "--threads", NULL, "N", FOR_ALIGN | FOR_APPLY, "make the output with so many (default: processors, at most 8)") \
-    X(OPT_SEED, "--seed", NULL, "N", FOR_ALIGN | FOR_VIEW, "for fills (default 0)")             \
+    X(OPT_SEED, "--seed", NULL, "N", FOR_ALIGN | FOR_VIEW | FOR_REPL, "for fills (default 0)")             \
     X(OPT_LOG, "--log", NULL, "SYSTEM", FOR_ALIGN | FOR_DIFF, "what another system would print: torch, essmc2 …") \
     X(OPT_CLASS, "--class", NULL, "NAME", FOR_ALIGN | FOR_DIFF, "the model's class, as --log names it") \
     X(OPT_VALUES, "--values", NULL, NULL, FOR_DIFF, "compare the numbers of every loaded pair too") \
@@ -117,6 +117,8 @@ int command_emit(const Invocation *invocation);
 int command_view(const Invocation *invocation);
 int command_explain(const Invocation *invocation);
 int command_rules(const Invocation *invocation);
+int command_run(const Invocation *invocation);
+int command_repl(const Invocation *invocation);
 int command_help(const Invocation *invocation);
 /* Prints the help of one command, or of all (NULL), to standard output. */
 void print_help(const Command *command);

@@ -17,6 +17,7 @@
 #include "repl/log_lines.h"
 #include "repl/progress.h"
 #include "repl/resume.h"
+#include "repl/session_report.h"
 
 /* One run of the command: what was asked, and what came of it so far. */
 typedef struct Run {
@@ -101,19 +102,6 @@ static bool name_output(Run *run, Error *err)
     return check_output(run, err);
 }
 
-/* What `--plan` holds: the report as it is before anything was written. */
-static void set_report(const Run *run, ReportOptions *options)
-{
-    const Session *session = run->session;
-    Checkpoint *target = session_target_checkpoint(session);
-    *options = (ReportOptions){.source_path = session_source_path(session),
-                               .target_path = session_target_path(session),
-                               .target_format = target ? checkpoint_format(target) : NULL,
-                               .target_container = session_target_container(session),
-                               .target_file_bytes = target ? checkpoint_file_bytes(target) : 0};
-    options->rule_count = session_rule_files(session, &options->rule_files);
-}
-
 /* The format stands in it when it is known: --to, or the output's name. */
 static bool save_plan(Run *run, Error *err)
 {
@@ -122,7 +110,7 @@ static bool save_plan(Run *run, Error *err)
     ReportOptions report;
     if (!path) return true;
     if (!format && run->out) format = export_format_of(run->out);
-    set_report(run, &report);
+    session_report(run->session, &report);
     PlanSave save = {.report = &report,
                      .target = session_target_checkpoint(run->session),
                      .target_container = session_target_container(run->session),
@@ -241,7 +229,7 @@ static void print_report(const Run *run, int status)
                            .casts = casts,
                            .cast_count = cast_count};
     ReportOptions options;
-    set_report(run, &options);
+    session_report(run->session, &options);
     options.verbose = invocation->set[OPT_VERBOSE];
     options.writing = run->out != NULL;
     options.values = run->values;

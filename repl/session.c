@@ -11,6 +11,7 @@
 #include "loader/format/failed_load.h"
 #include "loader/format/format.h"
 #include "repl/session_parts.h"
+#include "repl/user_files.h"
 
 /* The text of a failed load tells of a target by what the checkpoint lacks and has: the rest of it
  * is the checkpoint's. False where it is no such text, or no dict could be chosen. */
@@ -98,6 +99,11 @@ static bool split_name(Session *session, const char *name, const char **file, co
 static bool open_source(Session *session, SessionFiles *files, const SessionOptions *options,
                         Error *err)
 {
+    if (!options->source || !*options->source) {
+        files->source_path = files->source_file = files->source_name = "";
+        files->source = open_nothing();
+        return true;
+    }
     files->source_path = arena_strdup(session->arena, options->source);
     if (!split_name(session, options->source, &files->source_file, &files->source_inside, err))
         return false;
@@ -165,15 +171,6 @@ SessionFiles *session_open_files(Session *session, const SessionOptions *options
     return NULL;
 }
 
-/* $XDG_CONFIG_HOME/tenon/lexicon.lua, whether it is there or not. */
-static const char *find_lexicon(Arena *arena)
-{
-    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    if (config && *config == '/') return arena_printf(arena, "%s/tenon/lexicon.lua", config);
-    if (home && *home) return arena_printf(arena, "%s/.config/tenon/lexicon.lua", home);
-    return NULL;
-}
-
 /* The first state's rules: those of the command line, then those of a saved session. */
 static bool take_rules(Session *session, const SessionOptions *options, Error *err)
 {
@@ -197,7 +194,7 @@ Session *session_new(const SessionOptions *options, Error *err)
 {
     Session *session = mem_alloc(sizeof *session);
     *session = (Session){.arena = arena_new(), .seed = options->seed};
-    session->lexicon_path = find_lexicon(session->arena);
+    session->lexicon_path = user_config_file(session->arena, "lexicon.lua");
     if (options->file) session->file = arena_strdup(session->arena, options->file);
     if (options->model) session->model = arena_strdup(session->arena, options->model);
     if (options->log_preset)
@@ -312,7 +309,7 @@ static void add_texts(const Session *session, const Leave *leave, Snapshot *snap
     }
 }
 
-static Snapshot *snapshot_of(Session *session, const Leave *leave)
+static Snapshot *copy_session(const Session *session, const Leave *leave)
 {
     const SessionFiles *files = files_of(session);
     char *folder = session->file ? path_folder(session->file) : NULL;
@@ -326,6 +323,17 @@ static Snapshot *snapshot_of(Session *session, const Leave *leave)
     Snapshot *snapshot = snapshot_new(&sides);
     free(folder);
     add_texts(session, leave, snapshot);
+    return snapshot;
+}
+
+Snapshot *session_copy(const Session *session)
+{
+    return copy_session(session, &(Leave){0});
+}
+
+static Snapshot *snapshot_of(Session *session, const Leave *leave)
+{
+    Snapshot *snapshot = copy_session(session, leave);
     *snapshot_judged(snapshot) = session->judged;
     session->judged = (JudgeBook){0};
     return snapshot;

@@ -15,7 +15,7 @@ typedef struct RulesArgument {
 } RulesArgument;
 
 typedef struct SessionOptions {
-    const char *source;      /* FILE[::PATH] */
+    const char *source;      /* FILE[::PATH]; NULL or "": nothing is open yet */
     const char *target;      /* FILE[::PATH], a schema, or NULL */
     const RulesArgument *rules;
     size_t rule_count;
@@ -56,6 +56,8 @@ Alignment *session_align(Session *session, bool *failed, Error *err);
 /* What the session stands on now, with its rules as they were last read; for a job. Whatever
  * happens to the session meanwhile, it is to be given back. */
 Snapshot *session_snapshot(Session *session);
+/* The same for whoever keeps it: it is not given back, and has learned nothing yet. */
+Snapshot *session_copy(const Session *session);
 /* Takes what the snapshot has learned, its output included, and frees it. */
 void session_give_back(Session *session, Snapshot *snapshot);
 /* Reads the rules files again. */

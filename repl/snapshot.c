@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "repl/interrupt.h"
-#include "scripting/script.h"
 
 struct Snapshot {
     Arena *arena;                /* all texts and names; owned */
@@ -135,17 +134,35 @@ static const char *split_place(const Snapshot *snapshot, const char *text, Origi
     return text;
 }
 
+Draft *snapshot_draft(const Snapshot *snapshot)
+{
+    const SnapshotSides *sides = &snapshot->sides;
+    return draft_new(sides->source, sides->source_inside, sides->target, sides->seed);
+}
+
+ScriptOptions snapshot_script_options(const Snapshot *snapshot)
+{
+    const SnapshotSides *sides = &snapshot->sides;
+    return (ScriptOptions){.json_folder = sides->session_folder,
+                           .json_folder2 = sides->source_folder,
+                           .source_path = sides->source_file,
+                           .source_name = sides->source_name,
+                           .model = sides->model,
+                           .lexicon_path = sides->lexicon_path,
+                           .interrupt = interrupt_flag()};
+}
+
+bool snapshot_text(const Snapshot *snapshot, size_t index, SessionText *out)
+{
+    if (index < snapshot->count) *out = snapshot->texts[index];
+    return index < snapshot->count;
+}
+
 static bool run_all(Snapshot *snapshot, Draft *draft, const SnapshotRun *run, Error *err)
 {
     const SnapshotSides *sides = &snapshot->sides;
-    const ScriptOptions options = {.json_folder = sides->session_folder,
-                                   .json_folder2 = sides->source_folder,
-                                   .source_path = sides->source_file,
-                                   .source_name = sides->source_name,
-                                   .model = sides->model,
-                                   .lexicon_path = sides->lexicon_path,
-                                   .interrupt = run->interrupt ? run->interrupt
-                                                               : interrupt_flag()};
+    ScriptOptions options = snapshot_script_options(snapshot);
+    if (run->interrupt) options.interrupt = run->interrupt;
     Script *script = script_new(draft, &options);
     bool good = run_texts(snapshot, script, run->extra, err);
     if (good && sides->log_preset && !has_preset_run(draft, sides->log_preset))
@@ -160,7 +177,7 @@ static Alignment *align_with(Snapshot *snapshot, const SnapshotRun *run, const V
                              bool *failed, Error *err)
 {
     const SnapshotSides *sides = &snapshot->sides;
-    Draft *draft = draft_new(sides->source, sides->source_inside, sides->target, sides->seed);
+    Draft *draft = snapshot_draft(snapshot);
     Error problem = {0};
     *failed = !run_all(snapshot, draft, run, &problem);
     if (sides->unopened.code && draft_checkpoint(draft) == sides->source) {

@@ -8,6 +8,7 @@
 
 #include "loader/align/align.h"
 #include "repl/judge_book.h"
+#include "scripting/script.h"
 
 /* LINE: made by hand, in a session that is at work. */
 typedef enum RulesKind {
@@ -61,5 +62,12 @@ Alignment *snapshot_try(Snapshot *snapshot, const SnapshotRun *run, Error *err);
 const char *snapshot_output(const Snapshot *snapshot);
 /* Runs the texts on a draft of something else, as far as they go. */
 void snapshot_rehearse(Snapshot *snapshot, Draft *draft);
+
+/* For a prompt, whose script goes on: a draft on which no text has run, which the snapshot has to
+ * outlive; and what a script on it is to know. */
+Draft *snapshot_draft(const Snapshot *snapshot);
+ScriptOptions snapshot_script_options(const Snapshot *snapshot);
+/* The index-th text; false: there are no more. */
+bool snapshot_text(const Snapshot *snapshot, size_t index, SessionText *out);
 
 #endif

@@ -23,6 +23,7 @@ const char *type_name(lua_State *L, int index)
     case LUA_TSTRING: return "text";
     case LUA_TTABLE: return "a table";
     case LUA_TFUNCTION: return "a function";
+    case LUA_TUSERDATA: return "a value of a checkpoint that is not open any more";
     default: return "a value of another kind";
     }
 }

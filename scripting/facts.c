@@ -166,12 +166,78 @@ static int refuse_write(lua_State *L)
     return sandbox_raise(L, "facts can only be read; rules and each change keys");
 }
 
+/* Told by a metamethod that no script can get at. Leaves the stack as it was. */
+static bool fact_look(lua_State *L, int index, FactKind *kind)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA) return false;
+    if (luaL_getmetafield(L, index, "__index") == LUA_TNIL) return false;
+    const bool is = lua_tocfunction(L, -1) == get_fact;
+    if (is && lua_getupvalue(L, -1, 1)) {
+        *kind = (FactKind)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return is;
+}
+
+bool fact_is(lua_State *L, int index)
+{
+    FactKind kind;
+    return fact_look(L, index, &kind);
+}
+
+/* "conv1.weight    f32  64×3×7×7". A key that stands for a collision has no value. */
+static void show_line(Script *script, const char *name, const Expr *expr, const Tensor *tensor)
+{
+    enum { NAME_WIDTH = 44 };
+    Text *line = &script->scratch;
+    text_clear(line);
+    name_show(name, line);
+    do text_addc(line, ' ');
+    while (line->length < NAME_WIDTH);
+    const DType dtype = expr ? expr->dtype : tensor ? tensor->dtype : DT_UNKNOWN;
+    text_addf(line, " %-5s ", expr || tensor ? dtype_name(dtype) : "?");
+    if (expr) show_shape(expr->unknown ? NULL : expr->dims, expr->rank, line);
+    else if (tensor) show_shape(tensor->dims, tensor->rank, line);
+    text_addc(line, '\n');
+    print_text(script, line->bytes, line->length);
+}
+
+void fact_show(lua_State *L, int index)
+{
+    FactKind kind;
+    if (!fact_look(L, index, &kind)) return;
+    Draft *draft = ready_draft(L);
+    Script *script = script_of(L);
+    StateDict *dict = kind == FACT_SRC ? NULL : fact_dict(draft, kind);
+    const size_t n = dict ? dict_count(dict) : draft_count(draft);
+    sandbox_charge(L, 10 * n);
+    for (size_t i = 0; i < n && !script->output_cut; i++) {
+        const DraftKey *key = dict ? NULL : draft_at(draft, i);
+        const Tensor *tensor = dict ? dict_at(dict, i) : NULL;
+        show_line(script, key ? key->name : tensor->name, key ? key->expr : NULL, tensor);
+    }
+    text_clear(&script->scratch);
+    text_addf(&script->scratch, "%zu tensor%s\n", n, n == 1 ? "" : "s");
+    print_text(script, script->scratch.bytes, script->scratch.length);
+}
+
+/* "9 tensors" */
+static int describe_fact(lua_State *L)
+{
+    Draft *draft = ready_draft(L);
+    const FactKind kind = fact_kind(L);
+    const size_t n = kind == FACT_SRC ? draft_count(draft) : dict_count(fact_dict(draft, kind));
+    lua_pushfstring(L, "%I tensor%s", (lua_Integer)n, n == 1 ? "" : "s");
+    return 1;
+}
+
 /* A userdata and not a table: rawset and next would get past the metamethods. */
 static void open_fact(lua_State *L, const char *name, FactKind kind)
 {
     static const luaL_Reg metamethods[] = {
         {"__index", get_fact}, {"__len", count_fact}, {"__pairs", walk_fact},
-        {"__newindex", refuse_write}, {NULL, NULL},
+        {"__newindex", refuse_write}, {"__tostring", describe_fact}, {NULL, NULL},
     };
     lua_newuserdatauv(L, 0, 0);
     lua_newtable(L);
@@ -226,30 +292,6 @@ static int count_keys(lua_State *L)
 
 /* ---- json ---- */
 
-/* The depth is JSON_DEPTH at most, and so is the recursion. A null in a list or map leaves its
- * place out, as assigning nil does: there is no nil inside a Lua table. */
-static void push_value(lua_State *L, const Value *value)
-{
-    luaL_checkstack(L, 4, "json");
-    sandbox_charge(L, 4);
-    switch (value->kind) {
-    case VALUE_NULL: lua_pushnil(L); return;
-    case VALUE_BOOL: lua_pushboolean(L, value->boolean); return;
-    case VALUE_INT: lua_pushinteger(L, value->integer); return;
-    case VALUE_FLOAT: lua_pushnumber(L, value->number); return;
-    case VALUE_STRING: push_name(L, value->string); return;
-    case VALUE_LIST: case VALUE_MAP: break;
-    }
-    lua_newtable(L);
-    for (size_t i = 0; i < value->list.count; i++) {
-        const ValueItem *const item = &value->list.items[i];
-        if (value->kind == VALUE_MAP) push_name(L, item->key);
-        else lua_pushinteger(L, (lua_Integer)i + 1);
-        push_value(L, item->value);
-        lua_rawset(L, -3);
-    }
-}
-
 static char *read_json(Script *script, const char *name, size_t name_n, size_t *n, Error *err)
 {
     char path[PATH_MAX];
@@ -299,6 +341,22 @@ static int load_json(lua_State *L)
 
 /* ---- print, help ---- */
 
+void print_text(Script *script, const char *text, size_t n)
+{
+    const ScriptFunctions *functions = script->functions;
+    if (functions && functions->print) {
+        functions->print(functions->context, text, n);
+        return;
+    }
+    if (script->output_cut) return;
+    if (n + 1 > SCRIPT_OUTPUT_MAX - script->output.length) {
+        text_add(&script->output, "…\n");
+        script->output_cut = true;
+        return;
+    }
+    text_addn(&script->output, text, n);
+}
+
 /* tostring of each, as Lua's print; the caller of the script decides where it goes. A value that
  * no longer fits into SCRIPT_OUTPUT_MAX is left out whole, and after it everything. */
 void print_values(lua_State *L, int first, int last)
@@ -307,18 +365,12 @@ void print_values(lua_State *L, int first, int last)
     for (int i = first; i <= last; i++) {
         size_t n;
         const char *text = luaL_tolstring(L, i, &n);
-        const size_t room = SCRIPT_OUTPUT_MAX - script->output.length;
         sandbox_charge(L, n / 16 + 1);
-        if (n + 2 > room) {
-            if (!script->output_cut) text_add(&script->output, "…\n");
-            script->output_cut = true;
-        }
-        if (script->output_cut) return;
-        text_addn(&script->output, text, n);
-        text_addc(&script->output, i < last ? '\t' : '\n');
+        print_text(script, text, n);
+        print_text(script, i < last ? "\t" : "\n", 1);
         lua_pop(L, 1);
     }
-    if (last < first && !script->output_cut) text_addc(&script->output, '\n');
+    if (last < first) print_text(script, "\n", 1);
 }
 
 /* Charged by what it shows, so that a loop of prints ends as well. */
@@ -337,24 +389,45 @@ static void print_word(lua_State *L, const ScriptWord *word)
     lua_pop(L, 1);
 }
 
-/* help() and help "split": the same table from which the names were registered. */
+typedef struct Helping {
+    lua_State *L;
+    const char *name;        /* NULL: all */
+    bool found;
+} Helping;
+
+/* For words_visit. */
+static bool help_word(void *context, const ScriptWord *word)
+{
+    Helping *helping = context;
+    if (helping->name && strcmp(helping->name, word->name) != 0) return true;
+    print_word(helping->L, word);
+    helping->found = true;
+    return !helping->name;
+}
+
+/* help() and help "split": the same tables from which the names were registered. */
 static int help(lua_State *L)
 {
-    const char *name = luaL_optstring(L, 1, NULL);
-    size_t count;
-    const ScriptWord *const words = script_words(&count);
-    sandbox_charge(L, 100 * count);
-    for (size_t i = 0; i < count; i++) {
-        if (name && strcmp(name, words[i].name) != 0) continue;
-        print_word(L, &words[i]);
-        if (name) return 0;
-    }
-    if (!name) return 0;
+    enum { COST = 20000 };
+    Helping helping = {.L = L, .name = luaL_optstring(L, 1, NULL)};
+    sandbox_charge(L, COST);
+    words_visit(script_of(L), help_word, &helping);
+    if (helping.found) return 0;
     Text *text = &script_of(L)->scratch;
     text_clear(text);
-    words_suggest(name, text);
-    return sandbox_raise(L, "help: '%.60s' is not known; %s", name,
+    words_suggest(script_of(L), helping.name, text);
+    return sandbox_raise(L, "help: '%.60s' is not known; %s", helping.name,
                          text->length ? text_string(text) : "help() lists what is");
+}
+
+void facts_set_target(lua_State *L)
+{
+    if (draft_target(script_of(L)->draft)) {
+        open_fact(L, "target", FACT_TARGET);
+    } else {
+        lua_pushnil(L);
+        lua_setglobal(L, "target");
+    }
 }
 
 /* `target` stays nil without a target, so that scripts can ask for it. */
@@ -362,7 +435,7 @@ void facts_open(lua_State *L)
 {
     open_fact(L, "src", FACT_SRC);
     open_fact(L, "file", FACT_FILE);
-    if (draft_target(script_of(L)->draft)) open_fact(L, "target", FACT_TARGET);
+    facts_set_target(L);
     lua_register(L, "count", count_keys);
     lua_register(L, "json", load_json);
     lua_register(L, "print", print);

@@ -109,7 +109,7 @@ void message_drop_repeat(char *message)
 }
 
 /* "attempt to call a nil value (global 'auto')": a name that is not known. */
-static bool explain_unknown(const char *message, Text *out)
+static bool explain_unknown(const Script *script, const char *message, Text *out)
 {
     static const char nil_call[] = "attempt to call a nil value (global '";
     const char *at = strstr(message, nil_call);
@@ -119,7 +119,7 @@ static bool explain_unknown(const char *message, Text *out)
     text_addn(out, message, (size_t)(at - message));
     text_addf(out, "'%s' is not known; ", name);
     const size_t before = out->length;
-    words_suggest(name, out);
+    words_suggest(script, name, out);
     if (out->length == before) text_add(out, "help() lists what is");
     return true;
 }
@@ -160,7 +160,7 @@ static void say_text(Script *script, const char *message, Error *err)
     if (!message_has_place(script, message)) text_addf(&whole, "%s: ", script->sandbox.place);
     text_add(&whole, message);
     message_place(script, text_string(&whole), &placed);
-    const bool unknown = explain_unknown(text_string(&placed), &known);
+    const bool unknown = explain_unknown(script, text_string(&placed), &known);
     name_show(text_string(unknown ? &known : &placed), &shown);
     const bool own = strcmp(message, script->error.text) == 0;
     error_set(err, own ? script->error.code : ERR_RULE, "%s", text_string(&shown));

@@ -13,10 +13,12 @@ static const char op_key = 0;        /* registry: the metatable of op values */
 
 typedef struct OpValue {
     Op op;                           /* only its kind, while not called */
-    bool called;                     /* it has its arguments */
+    bool called;                     /* it has its arguments, which lie in the draft's arena */
+    unsigned era;                    /* of that draft */
 } OpValue;
 
-/* The op at `index`; NULL for anything else. Told by its metatable, which no script can set. */
+/* The op at `index`; NULL for anything else, and where its arguments are gone with their draft.
+ * Told by its metatable, which no script can set. */
 static OpValue *op_value(lua_State *L, int index)
 {
     OpValue *value = lua_touserdata(L, index);
@@ -24,7 +26,7 @@ static OpValue *op_value(lua_State *L, int index)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &op_key);
     const bool same = lua_rawequal(L, -1, -2);
     lua_pop(L, 2);
-    return same ? value : NULL;
+    return same && (!value->called || value->era == script_of(L)->era) ? value : NULL;
 }
 
 bool op_is(lua_State *L, int index)
@@ -63,7 +65,7 @@ bool op_take(lua_State *L, int index, int functions, Op *op, Error *err)
 static OpValue *push_op(lua_State *L, OpKind kind)
 {
     OpValue *value = lua_newuserdatauv(L, sizeof *value, 0);
-    *value = (OpValue){.op = {.kind = kind}};
+    *value = (OpValue){.op = {.kind = kind}, .era = script_of(L)->era};
     lua_rawgetp(L, LUA_REGISTRYINDEX, &op_key);
     lua_setmetatable(L, -2);
     return value;
@@ -77,7 +79,7 @@ static bool is_thrown_away(lua_State *L, OpKind kind)
     Origin origin;
     const Chunk *chunk;
     place_find(script, L, &origin, &chunk);
-    if (!chunk || strcmp(chunk->name, ":") == 0) return false;
+    if (!chunk || chunk_is_typed(chunk)) return false;
     if (chunk->text == script->taken_text && origin.line == script->taken_line &&
         (int)kind == script->taken_kind)
         return false;

@@ -23,8 +23,26 @@ static int open_words(lua_State *L)
     ops_open(L);
     tensors_open(L);
     facts_open(L);
+    functions_open(L);
     host_open(script_of(L));
     return 0;
+}
+
+/* A text of its own, in place of the one before. */
+static void take_text(char **slot, const char *text)
+{
+    free(*slot);
+    *slot = text ? mem_strdup(text) : NULL;
+}
+
+static void set_paths(Script *script, const ScriptOptions *options)
+{
+    take_text(&script->folders[0], options->json_folder);
+    take_text(&script->folders[1], options->json_folder2);
+    take_text(&script->source_path, options->source_path);
+    take_text(&script->source_name, options->source_name);
+    take_text(&script->model, options->model);
+    take_text(&script->lexicon_path, options->lexicon_path);
 }
 
 /* A limit that the caller gave is kept to; only the defaults grow with the source. */
@@ -32,16 +50,13 @@ static void set_limits(Script *script, const ScriptOptions *options)
 {
     Sandbox *sandbox = &script->sandbox;
     sandbox->limit = options && options->instructions ? options->instructions : SCRIPT_INSTRUCTIONS;
+    if (options && options->patience) sandbox->limit *= options->patience;
     sandbox->left = sandbox->limit;
     sandbox->memory_limit = options && options->memory ? options->memory : SCRIPT_MEMORY;
     script->grows = !options || (!options->instructions && !options->memory);
     sandbox->interrupt = options ? options->interrupt : NULL;
-    if (options && options->json_folder) script->folders[0] = mem_strdup(options->json_folder);
-    if (options && options->source_path) script->source_path = mem_strdup(options->source_path);
-    if (options && options->source_name) script->source_name = mem_strdup(options->source_name);
-    if (options && options->model) script->model = mem_strdup(options->model);
-    if (options && options->lexicon_path) script->lexicon_path = mem_strdup(options->lexicon_path);
-    if (options && options->json_folder2) script->folders[1] = mem_strdup(options->json_folder2);
+    script->functions = options ? options->functions : NULL;
+    if (options) set_paths(script, options);
 }
 
 /* Cannot fail: what keeps it from running is said by the first chunk. */
@@ -153,7 +168,7 @@ static int run_protected(lua_State *L)
     lua_settop(L, 0);
     lua_pushfstring(L, "=%s", chunk->shown);
     const char *name = lua_tostring(L, 1);
-    const bool prompt = chunk->name[0] == ':';
+    const bool prompt = chunk_is_typed(chunk);
     int status = LUA_ERRSYNTAX;
     if (prompt) status = sandbox_load(L, "return ", chunk->text, chunk->n, name);
     if (status != LUA_OK)
@@ -163,7 +178,9 @@ static int run_protected(lua_State *L)
     if (running->options) push_options(L, running->options);
     lua_call(L, running->options ? 1 : 0, LUA_MULTRET);
     preset_flush(L);
-    if (lua_gettop(L) >= before) print_values(L, before, lua_gettop(L));
+    if (lua_gettop(L) < before) return 0;
+    if (prompt) show_values(L, before, lua_gettop(L));
+    else print_values(L, before, lua_gettop(L));
     return 0;
 }
 
@@ -209,9 +226,69 @@ bool script_run(Script *script, const char *text, size_t n, const char *name, Er
     return script_run_with(script, text, n, name, NULL, err);
 }
 
+/* What is on the stack of the running chunk stays; the chunk that called goes on. */
+bool script_run_inside(Script *script, const char *text, size_t n, const char *name, Error *err)
+{
+    Running running = {script_add_chunk(script, text, n, name), NULL};
+    lua_State *L = script->current;
+    const size_t before = script->running;
+    if (!L || !lua_checkstack(L, 8)) return error_set(err, ERR_LIMIT, "the Lua stack is full");
+    const int top = lua_gettop(L);
+    script->running = script->chunk_count - 1;
+    lua_pushcfunction(L, message_note_place);
+    lua_pushcfunction(L, run_protected);
+    lua_pushlightuserdata(L, &running);
+    const int status = lua_pcall(L, 1, 0, top + 1);
+    script->running = before;
+    script->current = L;
+    if (status != LUA_OK) message_take(script, status, -1, err);
+    lua_settop(L, top);
+    return status == LUA_OK;
+}
+
 const char *script_output(const Script *script)
 {
     return text_string(&script->output);
+}
+
+void script_renew(Script *script)
+{
+    script->sandbox.left = script->sandbox.limit;
+    script->sandbox.stop = STOP_NONE;
+}
+
+size_t script_statements(const Script *script)
+{
+    return script->statements;
+}
+
+/* Under pcall: a global is made, which takes memory. */
+static int change_draft(lua_State *L)
+{
+    facts_set_target(L);
+    return 0;
+}
+
+/* Names of chunks lie in the arena of the draft whose steps point to them. */
+void script_use(Script *script, Draft *draft, const ScriptOptions *options)
+{
+    Arena *arena = draft_arena(draft);
+    set_paths(script, options);
+    script->sandbox.memory -= script->arena_held;
+    script->arena_held = 0;
+    script->draft = draft;
+    script->era++;
+    script->arena_seen = arena_bytes(arena);
+    for (size_t i = 0; i < script->chunk_count; i++) {
+        Chunk *chunk = &script->chunks[i];
+        const bool whole = chunk->shown == chunk->name;
+        chunk->name = arena_strdup(arena, chunk->name);
+        chunk->shown = whole ? chunk->name : arena_strdup(arena, chunk->shown);
+    }
+    lua_State *L = script->current;
+    if (!L) return;
+    lua_pushcfunction(L, change_draft);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* Whether the message on top says that the text ended too early. */

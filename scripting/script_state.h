@@ -3,6 +3,7 @@
 #define SCRIPTING_SCRIPT_STATE_H
 
 #include <locale.h>
+#include <string.h>
 #ifdef __APPLE__
 #include <xlocale.h>
 #endif
@@ -20,6 +21,12 @@ typedef struct Chunk {
     size_t n;
 } Chunk;
 
+/* Whether somebody typed it, or piped it in: what it comes to is shown, as a prompt does. */
+static inline bool chunk_is_typed(const Chunk *chunk)
+{
+    return chunk->name[0] == ':' || strcmp(chunk->name, "stdin") == 0;
+}
+
 /* Something that calls Lua from C: run by script_protect, so that no Lua error crosses C. */
 typedef int (*ScriptCall)(lua_State *L);
 
@@ -29,6 +36,10 @@ struct Script {
     locale_t locale;             /* "C": numbers and order are the same everywhere */
     lua_State *current;          /* the one whose statement runs */
     Draft *draft;                /* borrowed */
+    unsigned era;                /* how many drafts there were before it: values that Lua holds of
+                                    those are good no more */
+    const ScriptFunctions *functions;    /* borrowed; NULL: none */
+    size_t statements;           /* that have run to their end */
     char *folders[2];            /* where json may read besides; owned; NULL: none */
     Chunk *chunks;               /* owned */
     size_t chunk_count, chunk_room;
@@ -42,6 +53,7 @@ struct Script {
     const char *busy;            /* the statement that calls back into Lua; none may begin */
     bool grows;                  /* limits are defaults, to be raised for a big source */
     size_t arena_seen;           /* bytes of the draft's arena that are accounted for */
+    size_t arena_held;           /* of them: those that count as the script's memory */
     Text output, scratch;
     bool output_cut;
     Error error;                 /* the last one raised for a statement: its code counts */
@@ -167,7 +179,36 @@ const char *file_inside(const char *folder, const char *name, char path[], Error
 
 /* facts.c: src, file, target, count, json, print, help. */
 void facts_open(lua_State *L);
+/* Makes or takes away the global `target`, as the draft has one or not. */
+void facts_set_target(lua_State *L);
+/* Whether the value at `index` is one of src, file and target. */
+bool fact_is(lua_State *L, int index);
+/* Its tensors, a line each. */
+void fact_show(lua_State *L, int index);
 void print_values(lua_State *L, int first, int last);
+/* Text goes to the functions' `print`, or is kept for script_output; "…" once for what is beyond
+ * SCRIPT_OUTPUT_MAX. */
+void print_text(Script *script, const char *text, size_t n);
+
+/* show.c: what the prompt shows of a value: tables and state dicts are written out. */
+void show_values(lua_State *L, int first, int last);
+
+/* values.c */
+
+/* May raise. */
+void push_value(lua_State *L, const Value *value);
+/* The value at `index` in the arena; NULL where something in it is no number, text, boolean, or
+ * table of these. Never raises. */
+Value *take_value(lua_State *L, Arena *arena, int index);
+
+/* functions.c: what the host gives beside the rule language. */
+void functions_open(lua_State *L);
+/* Asks the host whether this statement may run. */
+bool functions_allow(const Script *script, const char *statement, Error *err);
+/* Calls `visit` for each word that is known here, the rule language's first, until it says
+ * false. */
+void words_visit(const Script *script, bool (*visit)(void *context, const ScriptWord *word),
+                 void *context);
 
 /* host.c: what rule text needs of Lua. */
 void host_open(Script *script);

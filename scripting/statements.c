@@ -43,7 +43,9 @@ bool script_account(Script *script)
     const size_t bytes = arena_bytes(draft_arena(script->draft));
     const size_t grown = bytes - script->arena_seen;
     script->arena_seen = bytes;
-    return sandbox_hold(&script->sandbox, grown);
+    if (!sandbox_hold(&script->sandbox, grown)) return false;
+    script->arena_held += grown;
+    return true;
 }
 
 /* For the draft: names are accounted for while a statement makes them. */
@@ -71,7 +73,8 @@ static int run_statement(lua_State *L)
     Error *err = &script->error;
     sandbox_charge(L, 2 * draft_count(script->draft) + 100);
     place_find(script, L, &call.origin, &call.chunk);
-    bool ok = is_allowed(script, statement->name, err);
+    bool ok = is_allowed(script, statement->name, err) &&
+              functions_allow(script, statement->name, err);
     if (ok) {
         lua_State *const before = script->current;
         script->current = L;
@@ -81,6 +84,7 @@ static int run_statement(lua_State *L)
         script->current = before;
         script_account(script);
         sandbox_mark(&script->sandbox);
+        script->statements++;
     }
     sandbox_check(L);
     if (ok && call.flush) preset_flush(L);

@@ -2,7 +2,8 @@
  * and dtype, never values; every operation builds a new expression and is checked at once.
  *
  * A handle owns nothing: it may be kept in a global, used in a later statement, collected or
- * not. What scripts make of tensors lies in the draft's arena and counts as their memory. */
+ * not; once the script has gone on with another draft it is refused. What scripts make of tensors
+ * lies in the draft's arena and counts as their memory. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -14,12 +15,13 @@ static const char tensor_key = 0;    /* registry: the metatable of tensors */
 static const char methods_key = 0;   /* registry: method name → function */
 
 typedef struct TensorValue {
-    const Expr *expr;                /* in the draft's arena, which outlives Lua */
+    const Expr *expr;                /* in the draft's arena */
     const char *name;                /* where it is known; else NULL */
+    unsigned era;                    /* of the draft; of an earlier one it is nothing any more */
 } TensorValue;
 
-/* Told by its metatable, which no script can set; NULL for any other value. Leaves the stack as it
- * was. */
+/* Told by its metatable, which no script can set; NULL for any other value, and for tensors of a
+ * draft that is gone. Leaves the stack as it was. */
 static TensorValue *tensor_value(lua_State *L, int index)
 {
     TensorValue *value = lua_touserdata(L, index);
@@ -27,7 +29,7 @@ static TensorValue *tensor_value(lua_State *L, int index)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &tensor_key);
     const bool same = lua_rawequal(L, -1, -2);
     lua_pop(L, 2);
-    return same ? value : NULL;
+    return same && value->era == script_of(L)->era ? value : NULL;
 }
 
 /* The expression is the draft's and outlives the handle. */
@@ -41,7 +43,7 @@ const Expr *tensor_at(lua_State *L, int index)
 void tensor_push(lua_State *L, const Expr *expr, const char *name)
 {
     TensorValue *value = lua_newuserdatauv(L, sizeof *value, 0);
-    *value = (TensorValue){expr, name};
+    *value = (TensorValue){expr, name, script_of(L)->era};
     lua_rawgetp(L, LUA_REGISTRYINDEX, &tensor_key);
     lua_setmetatable(L, -2);
 }

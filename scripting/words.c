@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loader/align/op.h"
+#include "scripting/script_state.h"
 
 #define STATEMENT_WORD(name, args, help) {#name, args, help},
 #define FACT_WORD(name, args, help) {name, args, help},
@@ -47,17 +48,40 @@ static size_t measure_distance(const char *a, const char *b)
     return row[n];
 }
 
+void words_visit(const Script *script, bool (*visit)(void *context, const ScriptWord *word),
+                 void *context)
+{
+    size_t count;
+    const ScriptWord *const all = script_words(&count);
+    const ScriptFunctions *functions = script->functions;
+    for (size_t i = 0; i < count; i++)
+        if (!visit(context, &all[i])) return;
+    for (size_t i = 0; functions && i < functions->count; i++)
+        if (!visit(context, &functions->words[i])) return;
+}
+
+typedef struct Nearest {
+    const char *name, *word;     /* what was written; the nearest so far, NULL: none */
+    size_t distance;             /* of it, or what is too far */
+} Nearest;
+
+/* For words_visit. */
+static bool compare_word(void *context, const ScriptWord *word)
+{
+    Nearest *nearest = context;
+    const size_t distance = measure_distance(nearest->name, word->name);
+    if (distance > nearest->distance || (nearest->word && distance == nearest->distance))
+        return true;
+    nearest->distance = distance;
+    nearest->word = word->name;
+    return true;
+}
+
 /* At most a third of the letters may differ, rounded, and one of short names: what is further
  * away is chance. */
-void words_suggest(const char *name, Text *out)
+void words_suggest(const Script *script, const char *name, Text *out)
 {
-    size_t best = (strlen(name) + 1) / 3, count;
-    const ScriptWord *const all = script_words(&count), *nearest = NULL;
-    for (size_t i = 0; i < count; i++) {
-        const size_t distance = measure_distance(name, all[i].name);
-        if (distance > best || (nearest && distance == best)) continue;
-        best = distance;
-        nearest = &all[i];
-    }
-    if (nearest) text_addf(out, "did you mean '%s'?", nearest->name);
+    Nearest nearest = {.name = name, .distance = (strlen(name) + 1) / 3};
+    words_visit(script, compare_word, &nearest);
+    if (nearest.word) text_addf(out, "did you mean '%s'?", nearest.word);
 }

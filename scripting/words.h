@@ -67,7 +67,8 @@
     X("print", "value, …", "shows values")                                                     \
     X("help", "\"name\"", "shows what a name does; without one, all names")
 
-/* The words nearest to a name that is not known, as "did you mean 'x'?"; "" if none is near. */
-void words_suggest(const char *name, Text *out);
+/* The word nearest to a name that this script does not know, as "did you mean 'x'?"; "" if none is
+ * near. */
+void words_suggest(const Script *script, const char *name, Text *out);
 
 #endif

@@ -120,6 +120,9 @@ typedef struct Draft Draft;
  * NULL (every key that is left is its own target). */
 Draft *draft_new(Checkpoint *source, const char *inside, StateDict *target, uint64_t seed);
 void draft_free(Draft *draft);
+/* The same draft once more, to be changed or finished while the first one goes on. It borrows what
+ * the first one has made: it must be gone before that is. */
+Draft *draft_copy(const Draft *draft);
 Arena *draft_arena(Draft *draft);
 /* Asked whenever a statement that renames a key line by line has made a name in the arena; false
  * ends the statement (ERR_LIMIT). NULL, as at first: it may make any. */

@@ -1,7 +1,7 @@
 /* The inside of a Draft, for the files that make one: draft.c (the object, what it hands out),
  * draft_container.c (where its keys come from), draft_edit.c (one statement's changes and the
  * collisions they end in), draft_bundle.c (bundles), draft_tie.c (tie), draft_preset.c (what
- * presets need),
+ * presets need), draft_copy.c (a second one),
  * draft_statements.c (strip, keep …), draft_rules.c and
  * draft_gather.c (rules blocks). */
 #ifndef LOADER_ALIGN_DRAFT_PARTS_H

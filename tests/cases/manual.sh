@@ -42,6 +42,12 @@ while IFS='"' read -r _ name rest; do
 done < <(grep -E '^    X\(LIMIT_' loader/core/limits.h)
 check "every limit is in the manual" "$absent"
 
+absent=
+for name in $(grep -oE '^    X\([a-z_]+' repl/call_list.h | cut -d'(' -f2); do
+    grep -q "^\.It Ic $name Li " <<< "$page" || absent+="$name() is not in tenon(1)"$'\n'
+done
+check "every function of the prompt is in the manual" "$absent"
+
 for file in repl/tenon.1 scripting/tenon-rules.5; do
     check "$file formats" "$(LC_ALL=C.UTF-8 MANWIDTH=100 man --warnings -E UTF-8 -l $file 2>&1 > /dev/null | head -5)"
 done

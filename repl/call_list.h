@@ -1,0 +1,39 @@
+/* The functions that a prompt, tenon run and the viewer's ":" give beside the rule language, in one
+ * table: help, completion, the manual and the tests come from it, and calls*.c define a function
+ * for each row. */
+#ifndef REPL_CALL_LIST_H
+#define REPL_CALL_LIST_H
+
+#include "repl/console.h"
+
+/* name (and call_NAME), arguments, what it does */
+#define CALLS(X)                                                                                  \
+    X(report, "()", "the report of what is loaded now; as a table the object of --json")            \
+    X(diff, "()", "the same without any rule: what fits as it is")                                  \
+    X(problems, "[\"state\"]", "a list of the targets that are open, or in that state")           \
+    X(proposals, "[\"key\"]", "lines that would settle something, tried; or that target")         \
+    X(notes, "()", "notes of the rules, collisions and warnings of the files")                      \
+    X(values, "\"key\"[, \"source\" | \"target\" | \"value\"]",                                   \
+      "min max mean std nan inf zeros of a tensor's values; value: of what the target gets")      \
+    X(check, "[\"source\" | \"target\"]", "reads all of a file: a list of what is wrong with it") \
+    X(apply, "\"line\", …", "adds lines of rules to the session, as if they had been typed")        \
+    X(align, "{accept=\"likely\", say=, assume=, …}", "finds the alignment: adds auto{…} as a line") \
+    X(lines, "()", "a list of the session's lines")                                                 \
+    X(undo, "[n]", "takes the last line back, or the last n")                                     \
+    X(redo, "[n]", "puts them there again")                                                       \
+    X(reload, "()", "reads the rules files again")                                                  \
+    X(save, "\"file\"", "adds the session's lines to a rules file")                               \
+    X(write, "\"file\"[, {to=, under=, whole=, omit_kept=, compact=, force=, sha256=}]",          \
+      "writes the aligned checkpoint")                                                            \
+    X(open_source, "\"file\"", "opens another source; the rules run again")                       \
+    X(open_target, "\"file\"", "opens another target; the rules run again")     \
+    X(exit, "[status]", "ends the script or the prompt")
+
+#define CALL_DECLARATION(name, args, help) ConsoleCall call_##name;
+CALLS(CALL_DECLARATION)
+#undef CALL_DECLARATION
+
+/* All of them. */
+const ConsoleCalls *call_table(void);
+
+#endif

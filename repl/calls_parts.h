@@ -1,0 +1,16 @@
+/* What the functions of the prompt (calls*.c) share. */
+#ifndef REPL_CALLS_PARTS_H
+#define REPL_CALLS_PARTS_H
+
+#include "repl/console.h"
+
+bool call_takes(const Value *arguments, size_t most, Error *err);
+/* NULL: it was not given. */
+const Value *call_argument(const Value *arguments, size_t index);
+/* *text stays as it is where nothing was given, or nil. */
+bool call_text(const Value *arguments, size_t index, const char *what, const char **text,
+               Error *err);
+/* False where statements have run that are no lines. */
+bool call_needs_lines(const Console *console, Error *err);
+
+#endif
