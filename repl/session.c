@@ -416,9 +416,16 @@ Alignment *session_align_but(Session *session, bool (*leave)(const char *line), 
     return try_some(session, &(Leave){.line = leave}, NULL, err);
 }
 
-Alignment *session_align_part(Session *session, size_t count, Error *err)
+Alignment *session_align_part(Session *session, size_t count, size_t bytes, Error *err)
 {
-    return try_some(session, &(Leave){.rest = true, .from = count}, NULL, err);
+    SessionText part;
+    const Leave leave = {.rest = true, .from = count};
+    if (!bytes || !session_text(session, count, &part)) return try_some(session, &leave, NULL, err);
+    char name[32];
+    snprintf(name, sizeof name, ":%zu", count + 1);
+    if (part.kind == RULES_LINE) part.name = name;
+    part.length = bytes;
+    return try_some(session, &leave, &part, err);
 }
 
 Alignment *session_align_without(Session *session, size_t index, Error *err)

@@ -74,8 +74,9 @@ Alignment *session_run(Session *session, const char *text, const char *name, Err
  * fails. The caller owns the reference. */
 Alignment *session_align_but(Session *session, bool (*leave)(const char *line), Error *err);
 
-/* What the session comes to when of its rules only the first `count` run. */
-Alignment *session_align_part(Session *session, size_t count, Error *err);
+/* What the session comes to when of its rules only the first `count` run, and of the next one its
+ * first `bytes` bytes. */
+Alignment *session_align_part(Session *session, size_t count, size_t bytes, Error *err);
 /* The same when the index-th does not run. */
 Alignment *session_align_without(Session *session, size_t index, Error *err);
 

@@ -44,6 +44,17 @@
     X("induce", induce, VERB_ANY, "[N]", "shows the rules that follow from the pairs made by "    \
       "hand; keeps the N-th of them")                                                             \
     X("apply", apply, VERB_ANY, "LINE", "applies a line of rules, as if it had been typed")       \
+    X("rule-list", rule_list, VERB_ANY, "", "shows all rules: their order, and the rows that "    \
+      "each touches")                                                                             \
+    X("rule-toggle", rule_toggle, VERB_ANY, "[N]", "turns a rules text off, or on")               \
+    X("rule-move", rule_move, VERB_ANY, "up|down", "moves a rules text among the others")         \
+    X("rule-edit", rule_edit, VERB_ANY, "[N TEXT]", "edits a rules text, or puts another one in " \
+      "its place")                                                                                \
+    X("rule-delete", rule_delete, VERB_ANY, "[N]", "deletes a rules text from the session")       \
+    X("rule-rows", rule_rows, VERB_ANY, "[N]", "shows the rows that a rule touches")              \
+    X("rule-without", rule_without, VERB_ANY, "[N]", "marks what would change without a rules "   \
+      "text")                                                                                     \
+    X("bisect", bisect, VERB_LIST, "[KEY]", "finds the rule that broke the row, or made it so")   \
     X("undo", undo, VERB_ANY, "", "takes the last line back")                                     \
     X("redo", redo, VERB_ANY, "", "puts it there again")                                          \
     X("reload", reload, VERB_ANY, "", "reads the rules files again and aligns")                   \

@@ -133,7 +133,7 @@ static void parts_of_the_rules_are_tried(void **state)
     session_add_line(session, "sub [[ b -> x ]]");
     static const size_t loaded[] = {0, 2, 3, 2, 1};
     for (size_t i = 0; i < countof(loaded); i++)
-        assert_loaded_of(session_align_part(session, i, &err), loaded[i]);
+        assert_loaded_of(session_align_part(session, i, 0, &err), loaded[i]);
     assert_loaded_of(session_align_without(session, 2, &err), 2);
     assert_loaded_of(session_align_without(session, 0, &err), 1);
     assert_loaded(session, 1);

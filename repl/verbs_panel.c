@@ -1,0 +1,414 @@
+/* The panel of rules, and the verbs that act in it: all texts in the order in which they run, their
+ * lines, and how many rows each touched. */
+#include "repl/verb_list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/core/fold.h"
+#include "loader/core/fold.h"
+#include "loader/export/atomic.h"
+#include "repl/bisect.h"
+#include "repl/editor.h"
+#include "repl/rule_hits.h"
+#include "viewer/outline.h"
+
+static const char panel_name[] = "rules";
+
+/* A line of the panel: a text (line 0), or a line of it. */
+typedef struct Place {
+    size_t text, line;
+} Place;
+
+typedef struct RulesPanel {
+    Ui *ui;                      /* borrowed */
+    Place *places;               /* owned, [count], by item */
+    size_t count, room;
+} RulesPanel;
+
+/* ---- filling ---- */
+
+static void add(RulesPanel *rules, Panel *panel, Place place, OutlineLine line)
+{
+    rules->places = mem_grow(rules->places, &rules->room, rules->count + 1,
+                             sizeof *rules->places);
+    line.item = (uint32_t)rules->count;
+    rules->places[rules->count++] = place;
+    outline_add(panel, &line);
+}
+
+/* The first error of a text, or of a line of it; NULL: there is none. */
+static const RuleNote *find_error(const Ui *ui, Place place)
+{
+    for (size_t i = 0; i < align_note_count(ui->alignment); i++) {
+        const RuleNote *note = align_note(ui->alignment, i);
+        if (note->level == NOTE_ERROR &&
+            rule_hits_text(ui->session, &note->origin) == place.text &&
+            (!place.line || note->origin.line == (int)place.line))
+            return note;
+    }
+    return NULL;
+}
+
+/* "318 rows"; "" where none was touched. */
+static const char *show_rows(size_t count, char out[32])
+{
+    *out = '\0';
+    if (count) snprintf(out, 32, "%zu row%s", count, count == 1 ? "" : "s");
+    return out;
+}
+
+static void add_error(RulesPanel *rules, Panel *panel, Place place, uint8_t depth)
+{
+    const RuleNote *note = find_error(rules->ui, place);
+    if (note)
+        add(rules, panel, place, (OutlineLine){.sign = "✗", .sign_style = STYLE_ERROR,
+                                               .text = note->text, .style = STYLE_ERROR,
+                                               .depth = depth});
+}
+
+/* Comments and empty lines are left out. */
+static void add_lines(RulesPanel *rules, Panel *panel, size_t index, const SessionText *text,
+                      const RuleHits *hits)
+{
+    const char *p = text->text, *end = p + text->length;
+    char count[32];
+    Text shown = {0};
+    for (size_t line = 1; p < end; line++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        const char *first = p;
+        p = stop ? stop + 1 : end;
+        size_t n = (size_t)((stop ? stop : end) - first), blank = strspn(first, " \t");
+        if (blank >= n || (n - blank >= 2 && memcmp(first + blank, "--", 2) == 0)) continue;
+        text_clear(&shown);
+        text_addf(&shown, "%3zu  %.*s", line, (int)n, first);
+        const Place place = {index, line};
+        size_t rows = rule_hits_count(hits, index, line);
+        add(rules, panel, place, (OutlineLine){.text = text_string(&shown),
+                                               .right = show_rows(rows, count),
+                                               .style = rows ? STYLE_PLAIN : STYLE_DIM,
+                                               .depth = 1});
+        add_error(rules, panel, place, 2);
+    }
+    text_done(&shown);
+}
+
+static void add_text(RulesPanel *rules, Panel *panel, size_t index, const SessionText *text,
+                     const RuleHits *hits)
+{
+    const Place place = {index, 0};
+    const bool error = find_error(rules->ui, place), line = text->kind == RULES_LINE;
+    const bool several = memchr(text->text, '\n', text->length) != NULL;
+    const char *name = line ? text->text : text->name;
+    char count[32];
+    Text shown = {0};
+    text_addf(&shown, "%zu  %.*s", index + 1, (int)strcspn(name, "\n"), name);
+    if (!line && !several) text_addf(&shown, "  %s", text->text);
+    size_t rows = rule_hits_count(hits, index, 0);
+    show_rows(rows, count);
+    add(rules, panel, place, (OutlineLine){
+        .sign = text->off ? "·" : error ? "✗" : "✓",
+        .sign_style = text->off ? STYLE_DIM : error ? STYLE_ERROR : STYLE_EXACT,
+        .text = text_string(&shown), .right = text->off ? "off" : *count ? count : "no row",
+        .style = text->off ? STYLE_DIM : line ? STYLE_PLAIN : STYLE_MODULE});
+    if (several) add_lines(rules, panel, index, text, hits);
+    else if (!text->off) add_error(rules, panel, place, 1);
+    text_done(&shown);
+}
+
+static void fill(Panel *panel, void *owner)
+{
+    RulesPanel *rules = owner;
+    SessionText text;
+    RuleHits *hits = rule_hits_new(rules->ui->session, rules->ui->alignment);
+    outline_clear(panel);
+    rules->count = 0;
+    for (size_t i = 0; session_text(rules->ui->session, i, &text); i++)
+        add_text(rules, panel, i, &text, hits);
+    rule_hits_free(hits);
+    if (!rules->count)
+        add(rules, panel, (Place){SIZE_MAX, 0},
+            (OutlineLine){.text = "no rules yet; : types a line", .style = STYLE_DIM});
+}
+
+/* ---- the cursor ---- */
+
+static RulesPanel *rules_on_show(const Ui *ui)
+{
+    return outline_is(ui->view.panel, panel_name) ? outline_owner(ui->view.panel) : NULL;
+}
+
+/* The text that a number names, or that the cursor of the panel is in. */
+static bool find_place(const Ui *ui, const char *argument, Place *out, Error *err)
+{
+    const RulesPanel *rules = rules_on_show(ui);
+    uint64_t number;
+    if (*argument) {
+        if (!parse_digits(argument, strlen(argument), &number) || !number ||
+            number > session_text_count(ui->session))
+            return error_set(err, ERR_USAGE, "there is no rules text '%s'; r lists them", argument);
+        *out = (Place){(size_t)number - 1, 0};
+        return true;
+    }
+    uint32_t item = rules ? outline_item(ui->view.panel) : OUTLINE_NONE;
+    if (item == OUTLINE_NONE || rules->places[item].text == SIZE_MAX)
+        return error_set(err, ERR_USAGE, "no rule is under the cursor; r lists them");
+    *out = rules->places[item];
+    return true;
+}
+
+static void go_to(Ui *ui, Place place)
+{
+    const RulesPanel *rules = rules_on_show(ui);
+    for (size_t i = 0; rules && i < rules->count; i++)
+        if (rules->places[i].text == place.text && rules->places[i].line == place.line) {
+            outline_goto(ui->view.panel, (uint32_t)i);
+            return;
+        }
+}
+
+/* A line that does not fold. */
+static void enter(Panel *panel, void *owner)
+{
+    RulesPanel *rules = owner;
+    Error ignored = {0};
+    (void)panel;
+    verb_rule_rows(rules->ui, "", &ignored);
+}
+
+static void free_rules(void *owner)
+{
+    RulesPanel *rules = owner;
+    free(rules->places);
+    free(rules);
+}
+
+/* With the cursor on the first error, if there is one. */
+bool verb_rule_list(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    if (rules_on_show(ui)) return true;
+    RulesPanel *rules = mem_alloc(sizeof *rules);
+    rules->ui = ui;
+    const OutlineOptions options = {.name = panel_name,
+                                    .hint = " Space off  J K move  e edit  d del  q ",
+                                    .title = "rules, in the order in which they run",
+                                    .owner = rules, .refresh = fill, .enter = enter,
+                                    .free = free_rules};
+    Panel *panel = outline_new(&options);
+    fill(panel, rules);
+    ui_leave(ui);
+    view_push_panel(&ui->view, panel);
+    for (size_t i = 0; i < rules->count; i++)
+        if (rules->places[i].line && find_error(ui, rules->places[i])) {
+            outline_goto(panel, (uint32_t)i);
+            break;
+        }
+    return true;
+}
+
+/* ---- changes ---- */
+
+/* Aligns, and keeps the cursor of the panel on a text. */
+static bool align_at(Ui *ui, Place place, Error *err)
+{
+    if (!ui_align(ui, err)) return false;
+    go_to(ui, place);
+    return true;
+}
+
+bool verb_rule_toggle(Ui *ui, const char *argument, Error *err)
+{
+    Place place;
+    SessionText text;
+    if (!find_place(ui, argument, &place, err)) return false;
+    session_text(ui->session, place.text, &text);
+    session_turn(ui->session, place.text, !text.off);
+    return align_at(ui, place, err);
+}
+
+bool verb_rule_move(Ui *ui, const char *argument, Error *err)
+{
+    Place place;
+    bool up = strcmp(argument, "up") == 0;
+    if (!up && strcmp(argument, "down") != 0)
+        return error_set(err, ERR_USAGE, "rule-move takes up or down");
+    if (!find_place(ui, "", &place, err)) return false;
+    if (up ? place.text == 0 : place.text + 1 == session_text_count(ui->session))
+        return error_set(err, ERR_USAGE, up ? "it is the first" : "it is the last");
+    size_t to = up ? place.text - 1 : place.text + 1;
+    session_move(ui->session, place.text, to);
+    return align_at(ui, (Place){to, 0}, err);
+}
+
+bool verb_rule_delete(Ui *ui, const char *argument, Error *err)
+{
+    Place place;
+    if (!find_place(ui, argument, &place, err)) return false;
+    session_remove(ui->session, place.text);
+    if (!ui_align(ui, err)) return false;
+    view_say(&ui->view, STYLE_PLAIN, "%s; u puts it back", session_undo_what(ui->session));
+    return true;
+}
+
+/* A text that fails is not kept. */
+static bool rewrite(Ui *ui, size_t index, const char *text, Error *err)
+{
+    Error problem = {0};
+    session_rewrite(ui->session, index, text);
+    Alignment *after = session_align_part(ui->session, session_text_count(ui->session), 0,
+                                          &problem);
+    align_unref(after);
+    if (after) return align_at(ui, (Place){index, 0}, err);
+    session_take_back(ui->session);
+    return error_set(err, problem.code, "%s", problem.text);
+}
+
+/* Several lines are edited as a file of their own, which a failure leaves behind. */
+static bool edit_text(Ui *ui, size_t index, const SessionText *text, Error *err)
+{
+    Text path = {0}, changed = {0};
+    const char *base = getenv("TMPDIR");
+    text_addf(&path, "%s/tenon-rule-%zu.lua", base && *base ? base : "/tmp", index + 1);
+    text_addn(&changed, text->text, text->length);
+    bool ok = atomic_write_file(text_string(&path), true, &changed, err) &&
+              editor_run(ui->terminal, text_string(&path), err);
+    ByteSource *file = ok ? source_open_file(text_string(&path), err) : NULL;
+    size_t n;
+    char *edited = file ? source_slurp(file, 1 << 20, &n, err) : NULL;
+    source_unref(file);
+    ui_resize(ui);
+    ok = edited && (strcmp(edited, text_string(&changed)) == 0 || rewrite(ui, index, edited, err));
+    free(edited);
+    text_done(&path);
+    text_done(&changed);
+    return ok;
+}
+
+/* "rule-edit 3 TEXT": what stands behind the number. */
+static bool set_text(Ui *ui, const char *argument, Error *err)
+{
+    Place place;
+    SessionText text;
+    size_t n = strcspn(argument, " ");
+    char *number = mem_strdup(argument);
+    number[n] = '\0';
+    bool ok = find_place(ui, number, &place, err) && session_text(ui->session, place.text, &text);
+    free(number);
+    if (ok && text.kind == RULES_FILE)
+        return error_set(err, ERR_USAGE, "%s is a file; e edits it in the editor", text.name);
+    return ok && rewrite(ui, place.text, argument + n + 1, err);
+}
+
+bool verb_rule_edit(Ui *ui, const char *argument, Error *err)
+{
+    Place place;
+    SessionText text;
+    if (strchr(argument, ' ')) return set_text(ui, argument, err);
+    if (!find_place(ui, argument, &place, err)) return false;
+    session_text(ui->session, place.text, &text);
+    if (text.kind == RULES_FILE) {
+        Text name = {0};
+        text_add(&name, text.name);
+        bool ok = verb_edit(ui, text_string(&name), err);
+        text_done(&name);
+        return ok;
+    }
+    if (memchr(text.text, '\n', text.length)) return edit_text(ui, place.text, &text, err);
+    Text line = {0};
+    text_addf(&line, "rule-edit %zu %s", place.text + 1, text.text);
+    ui_prompt(ui, text_string(&line));
+    text_done(&line);
+    return true;
+}
+
+/* ---- what a rule does ---- */
+
+static void name_place(const Ui *ui, Place place, Text *out)
+{
+    SessionText text;
+    session_text(ui->session, place.text, &text);
+    if (text.kind == RULES_LINE) text_addf(out, "line %zu", place.text + 1);
+    else name_show(text.name, out);
+    if (place.line && text.kind != RULES_LINE) text_addf(out, ":%zu", place.line);
+}
+
+/* The keys that went through the line under the cursor, folded. */
+bool verb_rule_rows(Ui *ui, const char *argument, Error *err)
+{
+    Place place;
+    const char *const *names;
+    Folded *folded;
+    if (!find_place(ui, argument, &place, err)) return false;
+    Arena *arena = arena_new();
+    Text title = {0}, text = {0};
+    size_t n = rule_hits_names(ui->session, ui->alignment, place.text, place.line, arena, &names);
+    size_t lines = fold_names(arena, names, NULL, n, &folded);
+    name_place(ui, place, &title);
+    text_addf(&title, " touches %zu row%s", n, n == 1 ? "" : "s");
+    for (size_t i = 0; i < lines; i++) {
+        text_addf(&text, "%6zu  ", folded[i].count);
+        name_show(folded[i].text, &text);
+        text_addc(&text, '\n');
+    }
+    view_push_panel(&ui->view, page_new(text_string(&title), n ? text_string(&text) : "none\n"));
+    text_done(&title);
+    text_done(&text);
+    arena_free(arena);
+    return true;
+}
+
+/* Marks in the list what depends on a text: what would change without it. */
+bool verb_rule_without(Ui *ui, const char *argument, Error *err)
+{
+    Place place;
+    if (!find_place(ui, argument, &place, err)) return false;
+    Alignment *after = session_align_without(ui->session, place.text, err);
+    if (!after) return error_prefix(err, "without it the others fail");
+    Changes changes;
+    Text text = {0};
+    changes_init(&changes, ui->alignment, after);
+    view_close_panels(&ui->view);
+    ui_leave(ui);
+    changes_mark(ui->rows, &changes);
+    text_add(&text, "without ");
+    name_place(ui, (Place){place.text, 0}, &text);
+    text_add(&text, ": would ");
+    changes_show(&changes, &text);
+    view_say(&ui->view, STYLE_TITLE, "%s", text_string(&text));
+    text_done(&text);
+    changes_done(&changes);
+    align_unref(after);
+    return true;
+}
+
+/* The panel opens with the cursor on what did it. */
+bool verb_bisect(Ui *ui, const char *argument, Error *err)
+{
+    uint32_t row = view_row(&ui->view);
+    const Binding *binding = row == ROW_NONE ? NULL : rows_binding(ui->rows, row);
+    const SourceUse *use = row == ROW_NONE ? NULL : rows_use(ui->rows, row);
+    const char *key = *argument ? argument : binding ? binding->name
+                      : use ? use->tensor->name : NULL;
+    if (!key) return error_set(err, ERR_USAGE, "this is no tensor; open the module");
+    bool source = *argument ? !align_find(ui->alignment, key) : !binding;
+    Culprit culprit;
+    Text text = {0};
+    text_add(&text, key);
+    if (!bisect_row(ui->session, text_string(&text), source, &culprit, err)) {
+        text_done(&text);
+        return false;
+    }
+    Place place = {culprit.text, culprit.line};
+    view_close_panels(&ui->view);
+    verb_rule_list(ui, "", err);
+    go_to(ui, (Place){culprit.text, 0});
+    go_to(ui, place);
+    text_clear(&text);
+    name_place(ui, place, &text);
+    view_say(&ui->view, culprit.broke ? STYLE_ERROR : STYLE_TITLE, "%s %s (%zu runs)",
+             text_string(&text), culprit.broke ? "broke it" : "made it so", culprit.runs);
+    text_done(&text);
+    return true;
+}
