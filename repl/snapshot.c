@@ -147,7 +147,7 @@ ScriptOptions snapshot_script_options(const Snapshot *snapshot)
                            .json_folder2 = sides->source_folder,
                            .source_path = sides->source_file,
                            .source_name = sides->source_name,
-                           .model = sides->model,
+                           .model = sides->model, .log = sides->log_preset,
                            .lexicon_path = sides->lexicon_path,
                            .interrupt = interrupt_flag()};
 }

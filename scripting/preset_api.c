@@ -1,45 +1,13 @@
 /* What presets are given beyond the rule language: a dict as Python sees it, all keys renamed at
- * once, PyTorch's own comparison, and messages. scripting/presets/shared.lua makes it handier.
- *
- * An entry is a table {name=, at=, dtype=, shape=, class=, key_class=}: `at` and `dtype` where it
- * is a key of the draft; `shape` (a list) of every tensor whose shape is known; `class` is what
- * Python calls the type of what is no tensor. An array of NumPy's is none, to most systems: what
- * tenon knows of it is a table of its own, `array`.
- *
- * There may be a million entries on either side, so a table is made only where it must be: equal
- * shapes are one table, which nobody may change, and a dict comes as Lua keeps it. */
+ * once, PyTorch's own comparison, and messages. scripting/presets/shared.lua makes it handier. */
 #include <string.h>
 
 #include <lauxlib.h>
 
 #include "loader/align/load.h"
 #include "scripting/preset.h"
+#include "scripting/preset_dict.h"
 #include "scripting/statements.h"
-
-/* ---- entries ---- */
-
-/* Kept in the registry under its address: every shape so far, by its bytes. */
-static const char shapes_key;
-
-/* Pushes the one table of that shape; `shapes` is where they are kept. */
-static void push_dims(lua_State *L, int shapes, const int64_t *dims, unsigned rank)
-{
-    lua_pushlstring(L, rank ? (const char *)dims : "", rank * sizeof *dims);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, shapes) == LUA_TTABLE) {
-        lua_remove(L, -2);
-        return;
-    }
-    lua_pop(L, 1);
-    lua_createtable(L, (int)rank, 0);
-    for (unsigned i = 0; i < rank; i++) {
-        lua_pushinteger(L, dims[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    lua_pushvalue(L, -1);
-    lua_insert(L, -3);           /* the table stays below its key and itself */
-    lua_rawset(L, shapes);
-}
 
 /* Raises when the draft has no keys to show; memory lies in its arena, so that it may. */
 static Draft *ready(lua_State *L)
@@ -58,59 +26,29 @@ static void push_text_field(lua_State *L, const char *field, const char *text)
     lua_setfield(L, -2, field);
 }
 
-/* Its values: fields of the table at the top. */
-static void push_values(lua_State *L, int shapes, Draft *draft, const LoadItem *item)
+/* ---- both sides ---- */
+
+static PresetEntry make_entry(Draft *draft, const LoadItem *item)
 {
-    if (item->dims) {
-        push_dims(L, shapes, item->dims, item->rank);
-        lua_setfield(L, -2, "shape");
-    }
+    PresetEntry entry = {.name = item->name, .class = item->value_class,
+                         .key_class = item->key_class, .dims = item->dims, .rank = item->rank,
+                         .dtype = DT_UNKNOWN, .storage = -1};
     const DraftKey *key = item->key_class ? NULL : draft_find(draft, item->name);
-    if (!key || !key->expr) return;
-    lua_pushinteger(L, (lua_Integer)(key - draft_at(draft, 0)) + 1);
-    lua_setfield(L, -2, "at");
-    if (key->expr->dtype != DT_UNKNOWN) {
-        lua_pushstring(L, dtype_name(key->expr->dtype));
-        lua_setfield(L, -2, "dtype");
-    }
+    if (!key || !key->expr) return entry;
+    entry.key = (size_t)(key - draft_at(draft, 0)) + 1;
+    entry.dtype = key->expr->dtype;
+    return entry;
 }
 
-static void push_entry(lua_State *L, int shapes, Draft *draft, const LoadItem *item)
-{
-    const bool array = item->value_class && strcmp(item->value_class, "numpy.ndarray") == 0;
-    lua_createtable(L, 0, 4);
-    push_text_field(L, "name", item->name);
-    push_text_field(L, "class", item->value_class);
-    push_text_field(L, "key_class", item->key_class);
-    if (array) lua_createtable(L, 0, 3);
-    if (array || !item->value_class) push_values(L, shapes, draft, item);
-    if (array) lua_setfield(L, -2, "array");
-}
-
-/* Pushes the table of shapes. */
-static int push_shapes(lua_State *L)
-{
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &shapes_key) != LUA_TTABLE) {
-        lua_pop(L, 1);
-        lua_newtable(L);
-        lua_pushvalue(L, -1);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &shapes_key);
-    }
-    return lua_gettop(L);
-}
-
-/* open("state_dict", …): the names of the dict that is come to, in their order, its entries by
- * name, and its path. Keys that are no text have no name of their own, and may meet. */
+/* open("state_dict", …): the dict that is come to, and its path. Keys that are no text have no
+ * name of their own, and may meet. */
 static int open_dict(lua_State *L)
 {
     Script *script = script_of(L);
+    Arena *arena = draft_arena(script->draft);
     const int n = lua_gettop(L);
-    const char **names = arena_alloc(draft_arena(script->draft), ((size_t)n + 1) * sizeof *names);
-    for (int i = 0; i < n; i++) {
-        size_t length;
-        const char *name = luaL_checklstring(L, i + 1, &length);
-        names[i] = name_hold(draft_arena(script->draft), name, length);
-    }
+    const char **names = arena_alloc(arena, ((size_t)n + 1) * sizeof *names);
+    for (int i = 0; i < n; i++) names[i] = preset_hold(L, i + 1);
     LoadItem *items;
     size_t count;
     const char *path;
@@ -119,80 +57,40 @@ static int open_dict(lua_State *L)
         return sandbox_raise(L, "%s", script->error.text);
     script_account(script);
     sandbox_charge(L, 20 * count + 100);
-    const int shapes = push_shapes(L);
-    lua_Integer named = 0;
-    lua_createtable(L, preset_table_size(count), 0);
-    lua_createtable(L, 0, preset_table_size(count));
+    PresetDict *dict = preset_dict_push(L);
+    PresetEntry *entries = arena_alloc(arena, (count + 1) * sizeof *entries);
+    bool unique = true;
+    for (size_t i = 0; i < count; i++) unique = unique && !items[i].key_class;
     for (size_t i = 0; i < count; i++) {
-        push_name(L, items[i].name);
-        lua_pushvalue(L, -1);
-        if (lua_rawget(L, shapes + 2) == LUA_TNIL) {
-            lua_pushvalue(L, -2);
-            lua_rawseti(L, shapes + 1, ++named);
-        }
-        lua_pop(L, 1);
-        push_entry(L, shapes, script->draft, &items[i]);
-        lua_rawset(L, shapes + 2);
+        entries[i] = make_entry(script->draft, &items[i]);
+        if (unique) preset_dict_add(dict, &entries[i]);
+        else preset_dict_set(dict, entries[i].name, &entries[i]);
     }
+    script_account(script);
     push_name(L, path);
-    return 3;
-}
-
-/* target(): names and entries {name=, shape=, dtype=, storage=} of the target's tensors; nothing
- * without a target. */
-static int list_target(lua_State *L)
-{
-    const StateDict *target = draft_target(script_of(L)->draft);
-    if (!target) return 0;
-    const size_t count = dict_count(target);
-    const int shapes = push_shapes(L);
-    sandbox_charge(L, 20 * count);
-    lua_createtable(L, preset_table_size(count), 0);
-    lua_createtable(L, 0, preset_table_size(count));
-    for (size_t i = 0; i < count; i++) {
-        const Tensor *tensor = dict_at(target, i);
-        push_name(L, tensor->name);
-        lua_pushvalue(L, -1);
-        lua_rawseti(L, shapes + 1, (lua_Integer)i + 1);
-        lua_createtable(L, 0, 4);
-        lua_pushvalue(L, -2);
-        lua_setfield(L, -2, "name");
-        if (tensor->dims) {
-            push_dims(L, shapes, tensor->dims, tensor->rank);
-            lua_setfield(L, -2, "shape");
-        }
-        if (tensor->dtype != DT_UNKNOWN) push_text_field(L, "dtype", dtype_name(tensor->dtype));
-        lua_pushinteger(L, tensor->storage ? (lua_Integer)tensor->storage->index : -1);
-        lua_setfield(L, -2, "storage");
-        lua_rawset(L, shapes + 2);
-    }
     return 2;
 }
 
-/* tensor(at): the value of a key, to be changed by ops. */
-static int push_tensor(lua_State *L)
+/* target(): the target's tensors as a dict; nothing without a target. */
+static int list_target(lua_State *L)
 {
-    Draft *draft = ready(L);
-    const lua_Integer at = luaL_checkinteger(L, 1);
-    if (at < 1 || (size_t)at > draft_count(draft)) return 0;
-    const DraftKey *key = draft_at(draft, (size_t)at - 1);
-    if (!key->expr) return 0;
-    tensor_push(L, key->expr, key->name);
-    return 1;
-}
-
-/* A held copy of a text field; NULL when there is none. */
-static const char *get_text(lua_State *L, int table, const char *field)
-{
-    const char *held = NULL;
-    lua_getfield(L, table, field);
-    if (lua_type(L, -1) == LUA_TSTRING) {
-        size_t n;
-        const char *text = lua_tolstring(L, -1, &n);
-        held = name_hold(draft_arena(script_of(L)->draft), text, n);
+    Script *script = script_of(L);
+    const StateDict *target = draft_target(script->draft);
+    if (!target) return 0;
+    const size_t count = dict_count(target);
+    sandbox_charge(L, 20 * count);
+    PresetDict *dict = preset_dict_push(L);
+    PresetEntry *entries = arena_alloc(draft_arena(script->draft), (count + 1) * sizeof *entries);
+    for (size_t i = 0; i < count; i++) {
+        const Tensor *tensor = dict_at(target, i);
+        entries[i] = (PresetEntry){.name = tensor->name, .dims = tensor->dims,
+                                   .rank = tensor->rank, .dtype = tensor->dtype,
+                                   .storage = tensor->storage ? (int64_t)tensor->storage->index
+                                                              : -1};
+        preset_dict_add(dict, &entries[i]);
     }
-    lua_pop(L, 1);
-    return held;
+    script_account(script);
+    return 1;
 }
 
 /* ---- what presets do ---- */
@@ -216,31 +114,54 @@ static Origin find_place(lua_State *L)
     return origin;
 }
 
-/* assign(list, aside, rest): each element {at=, name=, value=, ops=}; see draft_assign. */
+/* One element where the system wants none, or none where it wants one: it refuses what tenon would
+ * load. */
+static bool is_mended(const PresetEntry *entry, const Tensor *wanted)
+{
+    if (!wanted || !wanted->dims || !entry->dims || entry->rank + wanted->rank != 1) return false;
+    return (entry->rank ? entry->dims[0] : wanted->dims[0]) == 1;
+}
+
+/* Marks, in [count] of the userdata that it pushes, what the system refused: the keys of the table
+ * at `index`. */
+static bool *mark_refused(lua_State *L, int index, PresetDict *dict)
+{
+    const StateDict *target = draft_target(script_of(L)->draft);
+    bool *refused = lua_newuserdatauv(L, dict->count + 1, 0);
+    memset(refused, 0, dict->count + 1);
+    if (lua_type(L, index) != LUA_TTABLE || !target) return refused;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        const char *name = preset_look(L, -2);
+        const uint32_t place = preset_dict_place(dict, name);
+        if (place != MAP_NONE)
+            refused[place] = is_mended(dict->list[place], dict_find(target, name));
+    }
+    return refused;
+}
+
+/* assign(dict, refused, aside, rest): its entries get their names for good, see draft_assign; what
+ * is a key of `refused` was not taken by the system. */
 static int assign(lua_State *L)
 {
     Draft *draft = ready(L);
     Script *script = script_of(L);
     Arena *arena = draft_arena(draft);
-    luaL_checktype(L, 1, LUA_TTABLE);
-    const size_t n = lua_rawlen(L, 1);
+    PresetDict *dict = preset_dict_check(L, 1);
+    lua_settop(L, 4);
+    const bool *refused = mark_refused(L, 2, dict);
     const char *what = arena_printf(arena, "preset \"%s\"", lua_tostring(L, lua_upvalueindex(1)));
-    const char *rest = lua_isnoneornil(L, 3) ? NULL : arena_strdup(arena, luaL_checkstring(L, 3));
-    Assign *list = arena_alloc(arena, (n + 1) * sizeof *list);
-    sandbox_charge(L, 10 * n + 2 * draft_count(draft));
-    for (size_t i = 0; i < n; i++) {
-        lua_rawgeti(L, 1, (lua_Integer)i + 1);
-        const int at = lua_gettop(L);
-        lua_getfield(L, at, "at");
-        const lua_Integer key = lua_tointeger(L, -1);
-        lua_getfield(L, at, "value");
-        list[i] = (Assign){(size_t)key - 1, get_text(L, at, "name"), tensor_at(L, -1),
-                           get_text(L, at, "ops")};
-        if (key < 1 || (size_t)key > draft_count(draft) || !list[i].name || !*list[i].name)
+    const char *rest = lua_isnil(L, 4) ? NULL : arena_strdup(arena, luaL_checkstring(L, 4));
+    Assign *list = arena_alloc(arena, (dict->count + 1) * sizeof *list);
+    size_t n = 0;
+    sandbox_charge(L, 10 * dict->count + 2 * draft_count(draft));
+    for (size_t i = 0; i < dict->count; i++) {
+        const PresetEntry *entry = dict->list[i];
+        if (!entry->key || !preset_entry_is_tensor(entry) || refused[i]) continue;
+        if (!*entry->name || entry->key > draft_count(draft))
             return sandbox_raise(L, "assign: element %d is no key with a name", (int)i + 1);
-        lua_settop(L, at - 1);
+        list[n++] = (Assign){entry->key - 1, entry->name, entry->value, entry->ops};
     }
-    if (!draft_assign(draft, find_place(L), what, list, n, lua_toboolean(L, 2), rest,
+    if (!draft_assign(draft, find_place(L), what, list, n, lua_toboolean(L, 3), rest,
                       &script->error))
         return sandbox_raise(L, "%s", script->error.text);
     script_account(script);
@@ -280,24 +201,6 @@ static int keep(lua_State *L)
 
 /* ---- PyTorch's comparison ---- */
 
-/* The shape of an entry, or of what `shape` was set to. */
-static void take_shape(lua_State *L, int entry, LoadItem *item)
-{
-    lua_getfield(L, entry, "shape");
-    if (lua_type(L, -1) == LUA_TTABLE) {
-        item->rank = (unsigned)lua_rawlen(L, -1);
-        int64_t *dims = arena_alloc(draft_arena(script_of(L)->draft),
-                                    (item->rank + 1) * sizeof *dims);
-        for (unsigned i = 0; i < item->rank; i++) {
-            lua_rawgeti(L, -1, (lua_Integer)i + 1);
-            dims[i] = lua_tointeger(L, -1);
-            lua_pop(L, 1);
-        }
-        item->dims = dims;
-    }
-    lua_pop(L, 1);
-}
-
 /* `_metadata` as fvcore leaves it when it strips a prefix: shorter names, the root's alone as it
  * was. */
 static const Object *strip_metadata(Arena *arena, const Object *metadata, size_t n)
@@ -315,29 +218,26 @@ static const Object *strip_metadata(Arena *arena, const Object *metadata, size_t
     return made;
 }
 
-/* load(entries, metadata, model): missing, unexpected, the messages about values, the text that a
+/* load(dict, metadata, model): missing, unexpected, the messages about values, the text that a
  * strict load raises and the one that another raises, each or nil. `metadata` says whether the
  * versions of the source's own `_metadata` still hold; a text is a prefix that was stripped. */
 static int load(lua_State *L)
 {
     Draft *draft = ready(L);
     Arena *arena = draft_arena(draft);
-    luaL_checktype(L, 1, LUA_TTABLE);
+    const PresetDict *dict = preset_dict_check(L, 1);
     const char *model = luaL_optstring(L, 3, "Model");
-    const size_t n = lua_rawlen(L, 1);
+    const size_t n = dict->count;
     LoadTarget target = {draft_target(draft), NULL};
     if (!target.dict) return sandbox_raise(L, "load: there is no target");
     sandbox_charge(L, 30 * (n + dict_count(target.dict)));
     LoadItem *items = arena_alloc(arena, (n + 1) * sizeof *items);
     for (size_t i = 0; i < n; i++) {
-        lua_rawgeti(L, 1, (lua_Integer)i + 1);
-        const int at = lua_gettop(L);
-        items[i] = (LoadItem){.name = get_text(L, at, "name"),
-                              .key_class = get_text(L, at, "key_class"),
-                              .value_class = get_text(L, at, "class")};
-        if (!items[i].name) return sandbox_raise(L, "load: element %d has no name", (int)i + 1);
-        take_shape(L, at, &items[i]);
-        lua_settop(L, at - 1);
+        const PresetEntry *entry = dict->list[i];
+        const bool tensor = preset_entry_is_tensor(entry);
+        items[i] = (LoadItem){.name = entry->name, .key_class = entry->key_class,
+                              .value_class = entry->class, .dims = tensor ? entry->dims : NULL,
+                              .rank = entry->rank};
     }
     LoadReport report;
     const Object *metadata = lua_toboolean(L, 2) ? dict_torch_metadata(draft_source(draft)) : NULL;
@@ -412,8 +312,8 @@ static int save(lua_State *L)
 void preset_push_api(lua_State *L, const char *name, bool dry)
 {
     static const luaL_Reg functions[] = {
-        {"open", open_dict}, {"target", list_target}, {"tensor", push_tensor}, {"assign", assign},
-        {"keep", keep}, {"load", load}, {"say", say}, {"save", save},
+        {"open", open_dict}, {"target", list_target}, {"assign", assign}, {"keep", keep},
+        {"load", load}, {"say", say}, {"save", save},
         {NULL, NULL},
     };
     const Script *script = script_of(L);
@@ -421,6 +321,7 @@ void preset_push_api(lua_State *L, const char *name, bool dry)
     lua_pushstring(L, name);
     luaL_setfuncs(L, functions, 1);
     preset_push_lookups(L);
+    preset_push_dicts(L);
     for (int fails = 0; fails < 2; fails++) {
         lua_pushstring(L, name);
         lua_pushboolean(L, fails);
@@ -435,6 +336,7 @@ void preset_push_api(lua_State *L, const char *name, bool dry)
     push_text_field(L, "preset", name);
     push_text_field(L, "path", script->source_name);
     push_text_field(L, "model", script->model);
+    push_text_field(L, "log", script->log);
     lua_pushboolean(L, dry);
     lua_setfield(L, -2, "dry");
 }

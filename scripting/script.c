@@ -42,6 +42,7 @@ static void set_paths(Script *script, const ScriptOptions *options)
     take_text(&script->source_path, options->source_path);
     take_text(&script->source_name, options->source_name);
     take_text(&script->model, options->model);
+    take_text(&script->log, options->log);
     take_text(&script->lexicon_path, options->lexicon_path);
 }
 
@@ -90,6 +91,7 @@ void script_free(Script *script)
     free(script->chunks);
     free(script->source_path);
     free(script->source_name);
+    free(script->log);
     free(script->model);
     free(script->lexicon_path);
     free(script->scope);

@@ -58,6 +58,7 @@ typedef struct ScriptOptions {
     const char *source_path;     /* where the source lies; NULL: not known */
     const char *source_name, *model;   /* what presets say of the file and of the model's class, as
                                           the user gave them; NULL: not known */
+    const char *log;             /* the preset whose messages will be read; NULL: none is said to */
     const char *lexicon_path;    /* the user's own words for auto{}; NULL, or no such file: none */
     const atomic_bool *interrupt;    /* becomes true when the user wants to stop; may be NULL */
     const ScriptFunctions *functions;    /* borrowed; NULL: none */

@@ -49,6 +49,7 @@ struct Script {
     bool pending_back;           /* it is a pack, by the name under which it goes back */
     char *source_path;           /* owned; where the source lies; NULL: not known */
     char *source_name, *model;   /* owned; what presets are told; NULL: nothing */
+    char *log;                   /* owned; the preset that is listened to; NULL: none */
     char *lexicon_path;          /* owned; the user's; NULL: none */
     const char *busy;            /* the statement that calls back into Lua; none may begin */
     bool grows;                  /* limits are defaults, to be raised for a big source */

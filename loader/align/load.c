@@ -330,12 +330,36 @@ static void hand_over(Arena *arena, const char ***list, size_t count)
     free(grown);
 }
 
+/* Whether `_metadata` names a spectral norm, whose hook may take out what the module has. */
+static bool has_spectral(const Object *metadata)
+{
+    const Object *dict = object_as_dict(metadata);
+    for (size_t i = 0; dict && i + 1 < dict->list.count; i += 2)
+        if (object_get(dict->list.items[i + 1], "spectral_norm")) return true;
+    return false;
+}
+
+/* Whether the dict has the target's names and shapes and nothing else: then there is nothing to
+ * tell, and the tree need not be made. Weight norm's hook is called for names that the target
+ * lacks. */
+static bool is_alike(const LoadItem *items, size_t count, const LoadTarget *target)
+{
+    if (count != dict_count(target->dict) || target->node) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].key_class || items[i].value_class) return false;
+        const Tensor *tensor = dict_find(target->dict, items[i].name);
+        if (!tensor || !same_shape(&items[i], tensor)) return false;
+    }
+    return !has_spectral(dict_torch_metadata(target->dict));
+}
+
 void load_predict(Arena *arena, const LoadItem *items, size_t count, const Object *metadata,
                   const LoadTarget *target, LoadReport *report)
 {
     Walk walk = {.arena = arena, .items = items, .count = count, .report = report,
                  .metadata = metadata};
     *report = (LoadReport){0};
+    if (is_alike(items, count, target)) return;
     load_tree_init(&walk.tree, arena, target->dict, target->node);
     report->inferred = walk.tree.inferred;
     report->stopped = find_stop(arena, items, count);

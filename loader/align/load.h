@@ -34,7 +34,7 @@ typedef struct LoadReport {
     const char **errors;         /* [error_count] messages: other sizes, values of no tensor */
     size_t missing_count, unexpected_count, error_count;
     const char *stopped;         /* what ends the walk at its first step; NULL = nothing did */
-    bool inferred;               /* the order of modules was inferred from the keys */
+    bool inferred;               /* the order of what is told was inferred from the keys */
 } LoadReport;
 
 /* `metadata` is the `_metadata` of the dict that is loaded, whose versions decide whether a

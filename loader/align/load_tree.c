@@ -38,12 +38,33 @@ static uint32_t add_node(LoadTree *tree, uint32_t parent, const char *segment, s
     return index;
 }
 
-/* The node at the first n bytes of a path, made where it is not there; *made says whether one
- * was. No bytes are the root. */
+/* Keys of one part of a model stand together, so a path begins mostly as the one before it: the
+ * node where the two part, and in *at how many bytes of the path lead there. */
+static uint32_t climb(const LoadTree *tree, const char *path, size_t n, size_t *at)
+{
+    const char *last = tree->last;
+    size_t same = 0;
+    *at = 0;
+    for (size_t i = 0; i <= n && i <= tree->last_length; i++) {
+        const bool ends = i == n || path[i] == '.';
+        if (ends && (i == tree->last_length || last[i] == '.')) same = i;
+        if (i == n || i == tree->last_length || path[i] != last[i]) break;
+    }
+    if (!same) return 0;
+    uint32_t node = tree->last_node;
+    for (size_t i = same; i < tree->last_length; i++)
+        if (last[i] == '.') node = tree->nodes[node].parent;
+    *at = same + 1;
+    return node;
+}
+
+/* The node at the first n bytes of a path, which outlives the tree, made where it is not there;
+ * *made says whether one was. No bytes are the root. */
 static uint32_t reach(LoadTree *tree, const char *path, size_t n, bool *made)
 {
-    uint32_t node = 0;
-    const char *at = path, *end = path + n;
+    size_t done;
+    uint32_t node = climb(tree, path, n, &done);
+    const char *at = path + done, *end = path + n;
     while (n && at <= end) {
         const char *dot = memchr(at, '.', (size_t)(end - at));
         const size_t length = (size_t)((dot ? dot : end) - at);
@@ -55,6 +76,9 @@ static uint32_t reach(LoadTree *tree, const char *path, size_t n, bool *made)
         node = next;
         at += length + 1;
     }
+    tree->last = path;
+    tree->last_length = n;
+    tree->last_node = node;
     return node;
 }
 

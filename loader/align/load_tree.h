@@ -42,6 +42,9 @@ typedef struct LoadTree {
     NameMap index;               /* "PARENT.segment" → node */
     NameMap names;               /* key → local */
     Text scratch;
+    const char *last;            /* the path that was reached last; borrowed; NULL: none */
+    size_t last_length;
+    uint32_t last_node;          /* and the node there */
     bool inferred;               /* a module had to be inferred from a key */
 } LoadTree;
 

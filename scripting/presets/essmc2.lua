@@ -10,10 +10,7 @@ p.options {
   scheduler = "boolean", folds = "number", save = "boolean", save_best_by = "string",
 }
 local function say(text) p.say("essmc2", text) end
-local function raise(text)
-  p.fail(text)
-  p.apply({}, { aside = true, rest = "essmc2 raises", policy = { missing = "keep" } })
-end
+local function raise(text) p.raise(text, "essmc2 raises") end
 local folds = math.tointeger(o.folds or 1) or 1
 
 -- CheckpointHook: by which metric an epoch is the best, and where that begins.
@@ -41,9 +38,9 @@ local function resume(path)
     if p.value(name) == nil then return raise("KeyError: " .. p.repr(name)) end
     if name == "state_dict" and p.has_target then
       local source = p.open(name)
-      local _, _, _, raised = p.load(source:list(), true, p.model)
+      local _, _, _, raised = p.load(source, true, p.model)
       if raised then return raise(raised) end
-      p.apply(source:list(), { aside = true, policy = { shape = "error", dtype = "force", missing = "keep" } })
+      p.apply(source, { aside = true, policy = { shape = "error", dtype = "force", missing = "keep" } })
     end
   end
   local _, epoch = p.value("epoch")
@@ -73,19 +70,16 @@ elseif p.path:find("://", 1, true) and p.path:sub(1, 6) ~= "oss://" then
 end
 
 local source = p.open("state_dict", "model_state")
-if p.tensors(source) == 0 then
+if source:tensors() == 0 then
   p.trap("essmc2 goes into state_dict and model_state, where this file has no tensors: nothing is loaded")
 end
 
 -- "module." comes off once; of two keys that become one the later wins.
-local again, first = 0, nil
-local dict = source:map(function(name)
-  local to = name:sub(1, 7) == "module." and name:sub(8) or name
-  if to ~= name and to:sub(1, 7) == "module." then again, first = again + 1, first or to end
-  return to
-end, function(name)
+local dict, met = source:strip("module.")
+for _, name in ipairs(met) do
   p.trap("two keys become '%s' without \"module.\"; the later one in the file wins, silently", name)
-end)
+end
+local again, first = dict:starts("module.")
 if again > 0 then
   p.trap("\"module.\" is taken off once: %s still with it, such as '%s'",
     p.plural(again, "key begins", "keys begin"), first)
@@ -95,12 +89,10 @@ end
 if o.sub_level and o.sub_level ~= "" then
   local level = o.sub_level
   if level:sub(-1) ~= "." then level = level .. "." end
-  local all = #dict.names
-  dict = dict:map(function(name)
-    return name:sub(1, #level) == level and name:sub(#level + 1) or nil
-  end)
-  local lost = all - #dict.names
-  if #dict.names == 0 then
+  local all = #dict
+  dict = dict:under(level)
+  local lost = all - #dict
+  if #dict == 0 then
     p.trap("sub_level \"%s\" fits no key: nothing is loaded, and essmc2 says nothing of it", level)
   elseif lost > 0 then
     p.trap("sub_level \"%s\": %s outside it, which essmc2 drops without a word", level,
@@ -110,25 +102,21 @@ end
 
 if not p.has_target then
   if absent then say("File not exists " .. o.resume) end
-  p.apply(dict:list(), { rest = "not in what essmc2 loads", policy = { collide = "last" } })
+  p.apply(dict, { rest = "not in what essmc2 loads", policy = { collide = "last" } })
   return
 end
 
 -- What does not fit goes, and is told; so it is missing afterwards.
 local target, refused, lines, dtypes = p.target(), {}, {}, {}
-for name, wanted in target:each() do
-  local entry = dict.get[name]
-  if entry and not entry.class then
-    local from, to = p.kind(entry), p.kind(wanted)
-    if not p.same(entry.shape, wanted.shape) then
-      lines[#lines + 1] = ("%s: invalid shape, dst %s vs. src %s"):format(name, p.size(wanted.shape),
-        p.size(entry.shape))
-      refused[name] = true
-    elseif from and to and from ~= to then
-      lines[#lines + 1] = ("%s: invalid dtype, dst %s vs. src %s"):format(name, p.dtype(to), p.dtype(from))
-      dtypes[#dtypes + 1] = name
-      refused[name] = true
-    end
+for name, wanted, entry in target:unlike(dict) do
+  refused[name] = true
+  if not p.same(entry.shape, wanted.shape) then
+    lines[#lines + 1] = ("%s: invalid shape, dst %s vs. src %s"):format(name, p.size(wanted.shape),
+      p.size(entry.shape))
+  else
+    lines[#lines + 1] = ("%s: invalid dtype, dst %s vs. src %s"):format(name, p.dtype(wanted.dtype),
+      p.dtype(entry.dtype))
+    dtypes[#dtypes + 1] = name
   end
 end
 if #lines > 0 then say("ignore keys from source: \n" .. table.concat(lines, "\n")) end
@@ -137,9 +125,7 @@ if #dtypes > 0 then
     p.plural(#dtypes, "tensor is refused", "tensors are refused"), p.some(dtypes))
 end
 
-local left = {}
-for name, entry in dict:each() do if not refused[name] then left[#left + 1] = entry end end
-local missing, unexpected, _, _, raised = p.load(left, false, p.model)
+local missing, unexpected, _, _, raised = p.load(dict:without(refused), false, p.model)
 if raised then p.fail(raised) end
 local parts = {}
 if #unexpected > 0 then
@@ -155,7 +141,7 @@ if absent and not raised then
 end
 save()
 
-p.apply(dict:list(), {
+p.apply(dict, {
   refused = refused, rest = "not in what essmc2 loads",
   policy = { shape = "skip", dtype = "skip", missing = "keep", collide = "last" },
 })

@@ -2,10 +2,7 @@
 local o, p = ...
 p.options { path = "string" }
 local function say(text) p.say("fvcore", text) end
-local function raise(text)
-  p.fail(text)
-  p.apply({}, { aside = true, rest = "fvcore raises", policy = { missing = "keep" } })
-end
+local function raise(text) p.raise(text, "fvcore raises") end
 
 say(("[Checkpointer] Loading from %s ..."):format(p.path))
 if p.is_file() and p.value("model") == nil then return raise("KeyError: 'model'") end
@@ -17,7 +14,7 @@ end
 
 local dict, prefix = p.fvcore_strip(source)
 if not p.has_target then
-  p.apply(dict:list(), { rest = "not in what fvcore loads" })
+  p.apply(dict, { rest = "not in what fvcore loads" })
   return
 end
 
@@ -25,7 +22,7 @@ local refused, unlike = p.fvcore_load("fvcore", dict, prefix)
 if unlike > 0 then
   p.trap("missing and unexpected keys are lines of the log; the training goes on")
 end
-p.apply(dict:list(), {
+p.apply(dict, {
   refused = refused, rest = "overwritten",
   policy = { shape = "skip", dtype = "force", missing = "keep" },
 })

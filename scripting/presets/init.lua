@@ -7,7 +7,7 @@ p.options {}
 local target = p.target()
 for name, wanted in target:each() do
   local module, leaf = name:match("^(.*)%.([^.]*)$")
-  if module and target:has(module .. ".running_mean") then
+  if module and target:get(module .. ".running_mean") then
     if leaf == "weight" then p.fill(name, const(1)) end
     if leaf == "bias" then p.fill(name, const(0)) end
   elseif leaf == "weight" and wanted.shape and #wanted.shape == 4 then

@@ -4,10 +4,7 @@
 local o, p = ...
 p.options { c2 = "string", path = "string" }
 local function say(text) p.say("maskrcnn", text) end
-local function raise(text)
-  p.fail(text)
-  p.apply({}, { aside = true, rest = "maskrcnn-benchmark raises", policy = { missing = "keep" } })
-end
+local function raise(text) p.raise(text, "maskrcnn-benchmark raises") end
 say("Loading checkpoint from " .. p.path)
 
 -- ---- Caffe2's names: each text is replaced wherever it stands, in this order ----
@@ -43,21 +40,14 @@ local function pyramid(ends)
 end
 
 local function rename(source, ends)
-  local names, wide, made = p.sorted(source), 0, p.dict()
-  for _, name in ipairs(names) do
-    if not name:find("_momentum", 1, true) then wide = math.max(wide, p.widest { name }) end
-  end
+  local kept = source:rename(function(name) return not name:find("_momentum", 1, true) and name end)
+  local wide, made = kept:widest(), p.dict()
   say("Remapping C2 weights")
-  for _, name in ipairs(names) do
+  for _, name in ipairs(p.sorted(kept)) do
     local to = ({ pred_b = "fc1000_b", pred_w = "fc1000_w" })[name] or name
     to = p.rewrite(p.rewrite(p.rewrite(to, basic), pyramid(ends)), heads)
-    if not name:find("_momentum", 1, true) then
-      say(("C2 name: %s mapped name: %s"):format(p.pad(name, wide), to))
-      if made:has(to) then p.trap("two keys become '%s'; the later one wins, silently", to) end
-      local entry = source.get[name]
-      entry.name = to
-      made:set(to, entry)
-    end
+    say(("C2 name: %s mapped name: %s"):format(p.pad(name, wide), to))
+    if made:set(to, kept:get(name)) then p.trap("two keys become '%s'; the later one wins, silently", to) end
   end
   return made
 end
@@ -80,40 +70,27 @@ end
 target = p.target()
 
 -- All or nothing; then every "module." goes, also in the middle of a key.
-local with = 0
-for name in source:each() do if name:sub(1, 7) == "module." then with = with + 1 end end
-if with == #source.names then
-  source = source:map(function(name)
+local with = source:starts("module.")
+if with == #source then
+  source = source:rename(function(name)
     local made, hits = name:gsub("module%.", "")
     if hits > 1 then p.trap("\"module.\" goes wherever it stands: '%s' becomes '%s'", name, made) end
     return made
   end)
 elseif with > 0 then
   p.trap("\"module.\" is stripped only when every key has it: %d of %d lack it, so nothing is stripped",
-    #source.names - with, #source.names)
+    #source - with, #source)
 end
 
-local models, weights = p.sorted(target), p.sorted(source)
-local wide, wide2 = p.widest(models), p.widest(weights)
-local moved, updated, inside = {}, {}, {}
-local from_of = {}
-local longest = p.suffixes(source)
-for _, name in ipairs(models) do
-  local from = longest(name)
-  local entry = from and source.get[from]
-  if entry then
-    if #from < #name and name:sub(-#from - 1, -#from - 1) ~= "." then inside[#inside + 1] = name .. " from " .. from end
-    from_of[name] = entry
-    moved[#moved + 1] = { at = entry.at, name = name, shape = entry.shape }
-    p.say("maskrcnn", ("%s loaded from %s of shape %s"):format(p.pad(name, wide), p.pad(from, wide2),
-      p.tuple(entry.shape)))
+local moved = source:suffixes(target)
+local inside = moved:inside()
+if p.listens() then
+  local wide, wide2 = target:widest(), source:widest()
+  for name, entry in moved:each() do
+    say(("%s loaded from %s of shape %s"):format(p.pad(name, wide), p.pad(entry.from, wide2), p.tuple(entry.shape)))
   end
 end
-for name, wanted in target:each() do
-  local from = from_of[name] or wanted
-  updated[#updated + 1] = { name = name, shape = from.shape, class = from.class }
-end
-local _, _, _, raised = p.load(updated, true, p.model)
+local _, _, _, raised = p.load(target:updated(moved), true, p.model)
 if raised then p.fail(raised) end
 if #inside > 0 then
   p.trap("a suffix that begins inside a segment is taken for a match: %s", p.some(inside))

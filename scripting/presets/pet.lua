@@ -16,10 +16,7 @@ p.options {
   infix = "string",
 }
 local function say(text) p.say("pet", text) end
-local function raise(text)
-  p.fail(text)
-  p.apply({}, { aside = true, rest = "Pet raises before it", policy = { missing = "keep" } })
-end
+local function raise(text) p.raise(text, "Pet raises before it") end
 
 -- Which file: os.path.join(ckpt, name), where it is there.
 local ckpt = o.ckpt or (p.api.is_folder() and p.path) or nil
@@ -80,7 +77,7 @@ end
 if mode == "scratch" then
   say("Training from scratch.")
   epilogue()
-  p.apply({}, { aside = true, rest = "Pet trains from scratch", policy = { missing = "keep" } })
+  p.apply(p.dict(), { aside = true, rest = "Pet trains from scratch", policy = { missing = "keep" } })
   return
 end
 
@@ -92,21 +89,21 @@ local whole = mode == "pretrain" and o.old
 local source = p.open(whole and "" or "model")
 if whole and under then
   p.trap("the whole file is taken for the weights, and they lie under 'model': nothing is loaded, silently")
-elseif not needs and not under and p.tensors(source) == 0 then
+elseif not needs and not under and source:tensors() == 0 then
   p.trap("there is no 'model' in the file, so the whole file is taken for the weights: nothing is loaded")
 end
 
 -- All or nothing.
-local with, total = 0, 0
-for name in source:each() do
-  total = total + 1
-  if name:sub(1, 7) == "module." then with = with + 1 end
-end
-if with == total then
-  source = source:map(function(name) return name:sub(8) end)
+local with = source:starts("module.")
+if with == #source then
+  source = source:strip("module.")
 elseif with > 0 then
+  local lacking
+  for name in source:each() do
+    if name:sub(1, 7) ~= "module." then lacking = name break end
+  end
   p.trap("\"module.\" is stripped only when every key has it: %d of %d lack it, such as '%s', so nothing is stripped",
-    total - with, total, p.first(source, function(name) return name:sub(1, 7) ~= "module." end))
+    #source - with, #source, lacking)
 end
 
 -- Caffe's VGG16: by the text of the path.
@@ -121,7 +118,7 @@ if vgg and (mode == "retrain" or mode == "pretrain") then
   for name in source:each() do
     if not names[name] then return raise("KeyError: " .. p.repr(name)) end
   end
-  source = source:map(function(name) return names[name] end)
+  source = source:rename(function(name) return names[name] end)
   if not p.path:match("[^/]*$"):find("vgg16_reducedfc", 1, true) then
     p.trap("the weights are taken for Caffe's VGG16 because a folder of the path is called so")
   end
@@ -129,7 +126,7 @@ end
 
 if o.bgr and (mode == "retrain" or mode == "pretrain") then
   local name = vgg and "features1.0.weight" or "conv1.weight"
-  local entry = source.get[name]
+  local entry = source:get(name)
   if not entry then return raise("KeyError: " .. p.repr(name)) end
   local shape = entry.shape
   if shape and #shape < 4 then
@@ -147,53 +144,33 @@ if o.bgr and (mode == "retrain" or mode == "pretrain") then
   say(("Convert %s from RGB to BGR of %s"):format(name, p.size(entry.shape)))
 end
 
--- The longest source key that is a suffix of the target's, whatever stands before it.
+-- The longest source key that is a suffix of the target's, whatever stands before it. With once each
+-- source serves the first target that chose it, and the lines come in its order.
 local target = p.target()
-local models, weights = p.sorted(target), p.sorted(source)
-if #weights == 0 and #models > 0 then
+if #source == 0 and #target > 0 then
   return raise("IndexError: max(): Expected reduction dim 1 to have non-zero size.")
 end
-local best, longest = {}, p.suffixes(source)
-for i, name in ipairs(models) do best[i] = longest(name) end
-
--- With once each source serves the first target that chose it, and the lines come in its order.
-local pairs_, passed = {}, 0
-if o.once then
-  local first = {}
-  for i = 1, #models do
-    local suffix = best[i]
-    if suffix and first[suffix] then passed = passed + 1 end
-    if suffix and not first[suffix] then first[suffix] = i end
-  end
-  for _, name in ipairs(weights) do
-    if first[name] then pairs_[#pairs_ + 1] = { models[first[name]], name } end
-  end
-else
-  for i, name in ipairs(models) do if best[i] then pairs_[#pairs_ + 1] = { name, best[i] } end end
-end
-
-local wide, wide2 = p.widest(models), p.widest(weights)
-local moved, refused, matched, used = {}, {}, {}, {}
-local inside, shapes, shared = {}, {}, 0
-for _, pair in ipairs(pairs_) do
-  local name, from = pair[1], pair[2]
-  local entry, wanted = source.get[from], target.get[name]
-  if entry.class then
-    return raise(("AttributeError: '%s' object has no attribute 'shape'"):format(entry.class))
-  end
-  moved[#moved + 1] = { at = entry.at, name = name, value = entry.value, ops = entry.ops, shape = entry.shape }
+local moved, again = source:suffixes(target, o.once)
+local refused, shapes = {}, {}
+for name, entry, wanted in moved:unlike(target) do
   if not p.same(entry.shape, wanted.shape) then
     shapes[#shapes + 1] = name
     refused[name] = true
-  else
-    matched[name] = true
-    if #from < #name and name:sub(-#from - 1, -#from - 1) ~= "." then inside[#inside + 1] = name .. " from " .. from end
-    if used[from] then shared = shared + 1 end
-    used[from] = true
-    say(("%s loaded from %s of shape %s"):format(p.pad(name, wide), p.pad(from, wide2),
-      p.tuple(entry.shape or wanted.shape)))
   end
 end
+local fits = moved:without(refused)
+if p.listens() or moved:odd() then
+  local wide, wide2 = target:widest(), source:widest()
+  for name, entry in moved:each() do
+    if entry.class then return raise(("AttributeError: '%s' object has no attribute 'shape'"):format(entry.class)) end
+    if not refused[name] then
+      say(("%s loaded from %s of shape %s"):format(p.pad(name, wide), p.pad(entry.from, wide2),
+        p.tuple(entry.shape or target:get(name).shape)))
+    end
+  end
+end
+local inside, passed = fits:inside(), o.once and again or 0
+local shared = again > passed and #fits - fits:sources() or 0
 if #inside > 0 then
   p.trap("a suffix that begins inside a segment is taken for a match: %s", p.some(inside))
 end
@@ -212,9 +189,9 @@ end
 
 if mode == "weights" then
   local list = {}
-  for _, name in ipairs(models) do
+  for _, name in ipairs(p.sorted(target:without(fits))) do
     local leaf = name:match("[^.]*$")
-    if not matched[name] and leaf ~= "num_batches_tracked" and leaf ~= "running_mean" and leaf ~= "running_var" then
+    if leaf ~= "num_batches_tracked" and leaf ~= "running_mean" and leaf ~= "running_var" then
       list[#list + 1] = p.repr(name)
     end
   end

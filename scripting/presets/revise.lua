@@ -16,33 +16,31 @@ p.say("mmengine", "Loads checkpoint by local backend from path: " .. p.path)
 local dict = p.open("state_dict")
 if o.prefix then
   local prefix = o.prefix:sub(-1) == "." and o.prefix or o.prefix .. "."
-  dict = dict:map(function(name) return name:sub(1, #prefix) == prefix and name:sub(#prefix + 1) or nil end)
-  if #dict.names == 0 then
+  dict = dict:under(prefix)
+  if #dict == 0 then
     p.fail("AssertionError: " .. prefix .. " is not in the pretrained model")
-    p.apply({}, { rest = "mmengine raises", policy = { missing = "keep" } })
+    p.apply(p.dict(), { rest = "mmengine raises", policy = { missing = "keep" } })
     return
   end
 end
 for _, pair in ipairs(list) do
-  local names = p.resub(dict.names, pair[1], pair[2])
-  local made = p.dict()
-  for i, name in ipairs(dict.names) do
-    local entry = dict.get[name]
-    if made:has(names[i]) then
+  local names = p.resub(dict:names(), pair[1], pair[2])
+  local made, i = p.dict(), 0
+  for _, entry in dict:each() do
+    i = i + 1
+    if made:set(names[i], entry) then
       p.trap("two keys become '%s'; the later one in the file wins, silently", names[i])
     end
-    entry.name = names[i]
-    made:set(names[i], entry)
   end
   dict = made
 end
 if not p.has_target then
-  p.apply(dict:list(), { rest = "not in what mmengine loads", policy = { collide = "last" } })
+  p.apply(dict, { rest = "not in what mmengine loads", policy = { collide = "last" } })
   return
 end
 
 -- The dict keeps the file's _metadata, under the names that its modules had there.
-local missing, unexpected, errors = p.load(dict:list(), not o.prefix, p.model)
+local missing, unexpected, errors = p.load(dict, not o.prefix, p.model)
 local parts, left, counters = {}, {}, 0
 for _, name in ipairs(missing) do
   if name:find("num_batches_tracked", 1, true) then counters = counters + 1 else left[#left + 1] = name end
@@ -61,13 +59,12 @@ end
 if counters > 0 then
   p.trap("%s missing, of which mmengine says nothing", p.plural(counters, "num_batches_tracked is", "num_batches_tracked are"))
 end
-local refused, target = {}, p.target()
-for name, entry in dict:each() do
-  local wanted = target.get[name]
-  if wanted and not p.same(entry.shape, wanted.shape) and
+local refused = {}
+for name, entry, wanted in dict:unlike(p.target()) do
+  if not p.same(entry.shape, wanted.shape) and
     not (#wanted.shape == 0 and #entry.shape == 1 and entry.shape[1] == 1) then refused[name] = true end
 end
-p.apply(dict:list(), {
+p.apply(dict, {
   refused = refused, rest = "not in what mmengine loads",
   policy = { shape = "skip", dtype = "force", missing = "keep", collide = "last" },
 })

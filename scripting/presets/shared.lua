@@ -1,4 +1,9 @@
--- What the presets share: Python's dict, its words for shapes and dtypes, messages.
+-- What the presets share: Python's words for shapes and dtypes, messages, fvcore's load.
+--
+-- Dicts are userdata, and so are their entries, see preset_dict.h:
+--   #dict, dict:get(name), dict:at(i), dict:set(name, entry), for name, entry in dict:each() do … end
+--   entry.name, .shape, .dtype, .class, .key_class, .at, .storage, .from, .value, .ops
+-- What is about all of them at once (strip, rename, unlike, suffixes …) is preset_bulk.c's.
 -- Run before each preset with the functions of preset_api.c and the options; gives both on.
 local api, options = ...
 local p = { api = api, model = api.model, path = options.path or api.path or "?", load = api.load }
@@ -22,75 +27,14 @@ function p.options(known)
   end
 end
 
--- A dict: names in the order in which they came; what is set again keeps its place.
-local Dict = {}
-Dict.__index = Dict
-
-function Dict:set(name, entry)
-  entry.name = name
-  if self.get[name] == nil then self.names[#self.names + 1] = name end
-  self.get[name] = entry
-end
-
-function Dict:has(name) return self.get[name] ~= nil end
-
--- In order: for name, entry in dict:each() do … end
-function Dict:each()
-  local i, names, get = 0, self.names, self.get
-  return function()
-    i = i + 1
-    local name = names[i]
-    if name ~= nil then return name, get[name] end
-  end
-end
-
--- The entries under other names, in a dict that takes this one's place; a name that is nil or false
--- goes. `met` is called with the name, the entry that was there and the one that replaces it.
-function Dict:map(rename, met)
-  local made = p.dict()
-  local names, get, from, n = made.names, made.get, self.get, 0
-  for _, name in ipairs(self.names) do
-    local entry = from[name]
-    local to = entry.key_class and name or rename(name, entry)
-    if to then
-      entry.name = to
-      if get[to] == nil then
-        n = n + 1
-        names[n] = to
-      elseif met then
-        met(to, get[to], entry)
-      end
-      get[to] = entry
-    end
-  end
-  return made
-end
-
--- The entries in order; each has its name in the dict.
-function Dict:list()
-  local list, get = {}, self.get
-  for i, name in ipairs(self.names) do list[i] = get[name] end
-  return list
-end
-
-function p.dict() return setmetatable({ names = {}, get = {} }, Dict) end
+p.dict, p.copy, p.tensor = api.dict, api.copy, api.tensor
 
 -- The dict of the file that open("a", "b") comes to, see preset_api.c; open("") is the whole file,
 -- open() the dict that tenon takes for the weights.
-function p.open(...)
-  local names, get, path = api.open(...)
-  return setmetatable({ names = names, get = get }, Dict), path
-end
+p.open = api.open
 
--- The value of an entry, to be changed by ops; nil where it has none.
-function p.tensor(entry) return entry.at and api.tensor(entry.at) end
-
--- The target as a dict of {name=, shape=, dtype=, storage=}, one for all; an error without one.
-local target
-do
-  local names, get = api.target()
-  target = names and setmetatable({ names = names, get = get }, Dict)
-end
+-- The target as a dict, one for all; an error without one.
+local target = api.target()
 p.has_target = target ~= nil
 function p.target()
   return target or error(('preset "%s" needs a target'):format(api.preset), 0)
@@ -98,19 +42,10 @@ end
 
 -- The dict with NumPy's arrays as tensors; or the name and class of the first entry that is neither.
 function p.arrays(dict)
-  for name, entry in dict:each() do
-    if entry.class and entry.class ~= "numpy.ndarray" then return nil, name, entry.class end
-    for field, value in pairs(entry.array or {}) do entry[field] = value end
-    entry.class = nil
-  end
+  dict:arrays()
+  local name, class = dict:odd()
+  if name then return nil, name, class end
   return dict
-end
-
--- How many entries are tensors.
-function p.tensors(dict)
-  local n = 0
-  for _, entry in dict:each() do if not entry.class then n = n + 1 end end
-  return n
 end
 
 -- Shapes that are not known fit anything; equal ones are one table, but for those that presets make.
@@ -142,23 +77,26 @@ local dtypes = {
 }
 function p.dtype(name) return "torch." .. (dtypes[name] or name) end
 
--- The dtype of an entry; nil where it is not known.
-function p.kind(entry)
-  local kind = entry.dtype
-  return kind ~= "?" and kind ~= "unknown" and kind or nil
-end
-
 -- A message of the system: a line of --log.
 function p.say(system, text) api.say(system, text) end
+
+-- Whether anybody reads them; many lines are only made then.
+function p.listens() return api.log == api.preset end
 
 -- What the system does without a word, or otherwise than one would think.
 function p.trap(format, ...)
   if not options.quiet and not api.dry then api.trap(format:format(...)) end
 end
 
--- The system raises: nothing is loaded, and the exit status is 1.
+-- The system raises: the exit status is 1.
 function p.fail(text)
   if not api.dry then api.fail(text) end
+end
+
+-- It does so before anything is loaded.
+function p.raise(text, why)
+  p.fail(text)
+  p.apply(p.dict(), { aside = true, rest = why, policy = { missing = "keep" } })
 end
 
 -- What the system would call the file that it writes from here.
@@ -188,12 +126,6 @@ function p.some(names)
   return #names > 3 and text .. " and " .. (#names - 3) .. " more" or text
 end
 
--- Whether tenon would load a value that the system refuses: one element for none.
-local function is_mended(entry, wanted)
-  local a, b = entry.shape, wanted and wanted.shape
-  return a and b and #a + #b == 1 and ((a[1] or b[1]) == 1)
-end
-
 function p.repr(text) return api.repr(text) end
 function p.resub(names, pattern, replacement) return api.resub(names, pattern, replacement) end
 
@@ -203,57 +135,16 @@ function p.value(...) return api.value(...) end
 -- Whether the whole file is a dict that can be looked into.
 function p.is_file() return api.value() ~= nil end
 
-function p.sorted(dict) return api.sort(dict.names) end
+p.sort = api.sort
+function p.sorted(dict) return p.sort(dict:names()) end
 
-local function width(text) return utf8.len(text, 1, -1, true) or #text end
-
-function p.widest(names)
-  local widest = 0
-  for _, name in ipairs(names) do
-    if #name > widest then widest = math.max(widest, width(name)) end
-  end
-  return widest
-end
-
-function p.pad(text, to) return text .. (" "):rep(to - width(text)) end
-
--- A function that gives the longest name of the dict that is a suffix of a text, wherever it begins.
--- Only such lengths are tried as there are.
-function p.suffixes(dict)
-  local lengths, seen, get = {}, {}, dict.get
-  for _, name in ipairs(dict.names) do
-    if #name > 0 and not seen[#name] then
-      seen[#name] = true
-      lengths[#lengths + 1] = #name
-    end
-  end
-  table.sort(lengths, function(a, b) return a > b end)
-  return function(text)
-    for _, length in ipairs(lengths) do
-      if length <= #text then
-        local suffix = text:sub(-length)
-        if get[suffix] ~= nil then return suffix end
-      end
-    end
-  end
-end
-
--- The first name for which the test is true.
-function p.first(dict, test)
-  for name in dict:each() do if test(name) then return name end end
-end
+function p.pad(text, to) return text .. (" "):rep(to - (utf8.len(text, 1, -1, true) or #text)) end
 
 -- Gives the entries their names for good. Keys that are not among them are dropped or, with aside,
--- left unused; rest says why. `refused` names entries that the system did not take.
-function p.apply(entries, how)
+-- left unused; rest says why. `refused` has the names that the system did not take.
+function p.apply(dict, how)
   if api.dry then return end
-  local list, wanted = {}, target and p.target()
-  for _, entry in ipairs(entries) do
-    local mended = how.refused and how.refused[entry.name] and wanted and
-      is_mended(entry, wanted.get[entry.name])
-    if entry.at and not mended then list[#list + 1] = entry end
-  end
-  api.assign(list, how.aside or false, how.rest)
+  api.assign(dict, how.refused, how.aside or false, how.rest)
   if how.policy then api.policy(how.policy) end
   if how.keep then api.keep(how.keep) end
 end
@@ -283,40 +174,31 @@ end
 -- still to come, so that module.x loses its value to module.module.x. The dict, and the prefix that was
 -- stripped.
 function p.fvcore_strip(source)
-  local with, prefix = 0, nil
-  local names = p.sorted(source)
-  for _, name in ipairs(names) do
-    if name == "" or name:sub(1, 7) == "module." then with = with + 1 end
-  end
-  local dict = source
-  if with == #names and with > 0 then
-    prefix = "module."
-    local get, order = {}, {}
-    for name, entry in source:each() do get[name] = entry end
-    for _, name in ipairs(names) do
-      local entry, to = get[name], name:sub(8)
-      get[name] = nil
-      if get[to] then p.trap("'%s' loses its value to '%s', silently", to, name) end
-      if entry then
-        get[to] = entry
-        order[#order + 1] = to
-      end
+  local with = source:starts("module.")
+  if source:get("") then with = with + 1 end
+  if with < #source or with == 0 then
+    if with > 0 then
+      p.trap("\"module.\" is stripped only when every key has it: %d of %d lack it, so nothing is stripped",
+        #source - with, #source)
     end
-    dict = p.dict()
-    for _, name in ipairs(order) do
-      local entry = get[name]
-      if entry and not dict:has(name) then
-        local moved = {}
-        for field, value in pairs(entry) do moved[field] = value end
-        moved.name = name
-        dict:set(name, moved)
-      end
-    end
-  elseif with > 0 then
-    p.trap("\"module.\" is stripped only when every key has it: %d of %d lack it, so nothing is stripped",
-      #names - with, #names)
+    return source
   end
-  return dict, prefix
+  local get, order = {}, {}
+  for name, entry in source:each() do get[name] = entry end
+  for _, name in ipairs(p.sorted(source)) do
+    local entry, to = get[name], name:sub(8)
+    get[name] = nil
+    if get[to] then p.trap("'%s' loses its value to '%s', silently", to, name) end
+    if entry then
+      get[to] = entry
+      order[#order + 1] = to
+    end
+  end
+  local dict = p.dict()
+  for _, name in ipairs(order) do
+    if get[name] and not dict:get(name) then dict:set(name, p.copy(get[name])) end
+  end
+  return dict, "module."
 end
 
 -- "a.b.{bias, weight}", a line for each module. A key that is also a module's name is lost among them.
@@ -344,31 +226,27 @@ end
 -- (false). `filter` may take names from the missing and the unexpected ones.
 -- Which were refused for their shape, and how many are missing and unexpected.
 function p.fvcore_load(system, dict, prefix, filter)
-  local target, refused, left = p.target(), {}, {}
-  for name, entry in dict:each() do
-    local wanted = target.get[name]
-    if wanted and not p.same(entry.shape, wanted.shape) then
+  local target, refused = p.target(), {}
+  for name, entry, wanted in dict:unlike(target) do
+    if not p.same(entry.shape, wanted.shape) then
       p.say(system, ("Skip loading parameter '%s' to the model due to incompatible shapes: %s in the checkpoint but %s in the model! You might want to double check if this is expected."):format(
         name, p.tuple(entry.shape), p.tuple(wanted.shape)))
       refused[name] = true
-    else
-      left[#left + 1] = entry
     end
   end
-  local missing, unexpected = p.load(left, prefix == nil or prefix, p.model)
+  local missing, unexpected = p.load(dict:without(refused), prefix == nil or prefix, p.model)
   if filter then missing, unexpected = filter(missing, unexpected) end
 
   -- A parameter of which another name was loaded is not missing.
-  local is_missing, loaded = {}, {}
+  local is_missing, loaded, still = {}, {}, {}
   for _, name in ipairs(missing) do is_missing[name] = true end
-  for name, wanted in target:each() do
+  for name, wanted in (#missing > 0 and target or p.dict()):each() do
     if wanted.storage >= 0 and not is_missing[name] then loaded[wanted.storage] = wanted end
   end
-  local still, aliases = {}, 0
   for _, name in ipairs(missing) do
-    local wanted = target.get[name]
+    local wanted = target:get(name)
     local other = wanted and wanted.storage >= 0 and loaded[wanted.storage]
-    if other and p.same(other.shape, wanted.shape) then aliases = aliases + 1 else still[#still + 1] = name end
+    if not (other and p.same(other.shape, wanted.shape)) then still[#still + 1] = name end
   end
 
   if #still > 0 then

@@ -5,10 +5,7 @@
 local o, p = ...
 p.options { path = "string" }
 local function say(text) p.say("detectron2", text) end
-local function raise(text)
-  p.fail(text)
-  p.apply({}, { aside = true, rest = "detectron2 raises", policy = { missing = "keep" } })
-end
+local function raise(text) p.raise(text, "detectron2 raises") end
 say(("[Checkpointer] Loading from %s ..."):format(p.path))
 
 -- What the file's name says of it, and the dict.
@@ -20,13 +17,13 @@ if p.path:sub(-4) == ".pkl" and p.value("model") and author then
   source, caffe, heuristics = p.open("model"), author == "Caffe2", told == true
 elseif p.path:sub(-4) == ".pkl" then
   source, caffe = p.open("blobs"), true
-  source = source:map(function(name) return name:sub(-9) ~= "_momentum" and name end)
+  source = source:rename(function(name) return name:sub(-9) ~= "_momentum" and name end)
 elseif p.path:sub(-5) == ".pyth" then
   if not p.value("model_state") then
     return raise(("AssertionError: Cannot load .pyth file %s; pycls checkpoints must contain 'model_state'."):format(p.path))
   end
   source = p.open("model_state")
-  source = source:map(function(name) return name:sub(-19) ~= "num_batches_tracked" and name end)
+  source = source:rename(function(name) return name:sub(-19) ~= "num_batches_tracked" and name end)
 else
   source = p.open("model")
 end
@@ -81,13 +78,13 @@ if renamed then
   say("Renaming Caffe2 weights ......")
   local made = p.dict()
   for _, name in ipairs(p.sorted(source)) do
-    local entry = source.get[name]
+    local entry = source:get(name)
     local to = ({ pred_b = "linear_b", pred_w = "linear_w" })[name] or name
     local wrong
     to, wrong = rename_pyramid(p.rewrite(p.rewrite(to, basic), heads))
     if not to then return raise(wrong) end
     to = p.rewrite(to, tails)
-    if made:has(to) then return raise("AssertionError") end
+    if made:get(to) then return raise("AssertionError") end
     origin_of[to] = name
     local shape, value = entry.shape, p.tensor(entry)
     local less = (to:sub(1, 10) == "bbox_pred." and 4) or (to:sub(1, 20) == "mask_head.predictor." and 1)
@@ -100,7 +97,6 @@ if renamed then
       entry.value, entry.ops = value and value:roll(0, -1), "roll(0,-1)"
       say(("Move classification weights for background class in %s from index 0 to index %d."):format(to, shape[1] - 1))
     end
-    entry.name = to
     made:set(to, entry)
   end
   source = made
@@ -113,22 +109,17 @@ local models, weights = p.sorted(target), p.sorted(source)
 
 -- The longest source key that is a suffix of whole segments.
 local function find(name)
-  if source:has(name) then return name end
-  for at = 1, #name do
-    if name:sub(at, at) == "." and source:has(name:sub(at + 1)) then return name:sub(at + 1) end
+  if source:get(name) then return name end
+  for at in name:gmatch "%.()" do
+    if source:get(name:sub(at)) then return name:sub(at) end
   end
 end
 
 local result, matched = p.dict(), {}
-local function take(name, entry)
-  local moved = {}
-  for field, value in pairs(entry) do moved[field] = value end
-  moved.name, moved.class = name, nil
-  result:set(name, moved)
-end
+local function take(name, entry) result:set(name, p.copy(entry)) end
 for _, name in ipairs(heuristics and models or {}) do
   local from = find(name)
-  local entry, wanted = from and source.get[from], target.get[name]
+  local entry, wanted = from and source:get(from), target:get(name)
   if entry then
     if not p.same(entry.shape, wanted.shape) then
       say(("Shape of %s in checkpoint is %s, while shape of %s in model is %s."):format(from,
@@ -152,7 +143,7 @@ for from, name in pairs(matched) do
   names[#names + 1] = name
   origin[name] = origin_of[from] or from
 end
-table.sort(names)
+names = p.sort(names)
 
 local function split(name)
   local list = {}
@@ -200,16 +191,24 @@ local function groups()
     end
   end
   for _, name in ipairs(names) do
-    for at = 1, #name do
-      local prefix = name:sub(1, at)
-      if name:sub(at, at) == "." and below[prefix] then below[prefix][#below[prefix] + 1] = name end
+    for at in name:gmatch "()%." do
+      local group = below[name:sub(1, at)]
+      if group then group[#group + 1] = name end
     end
   end
-  table.sort(prefixes, function(a, b) return #a < #b or (#a == #b and a < b) end)
+  -- the shortest first; of one length no two have a name in common
+  local of_length, longest = {}, 0
   for _, prefix in ipairs(prefixes) do
-    local group = below[prefix]
-    if #group > 1 and is_alike(group) then
-      for _, name in ipairs(group) do group_of[name] = group_of[name] or group end
+    of_length[#prefix] = of_length[#prefix] or {}
+    table.insert(of_length[#prefix], prefix)
+    longest = math.max(longest, #prefix)
+  end
+  for length = 1, longest do
+    for _, prefix in ipairs(of_length[length] or {}) do
+      local group = below[prefix]
+      if #group > 1 and is_alike(group) then
+        for _, name in ipairs(group) do group_of[name] = group_of[name] or group end
+      end
     end
   end
   for _, name in ipairs(names) do
@@ -234,7 +233,7 @@ else
     prefix ~= "" and prefix:sub(1, -2) or "model", groups()))
   for _, name in ipairs(weights) do          -- what fits nowhere stays under its own name
     if not matched[name] then
-      take(name, source.get[name])
+      take(name, source:get(name))
       silent = silent + 1
     end
   end
@@ -260,7 +259,7 @@ end
 local dict, metadata = p.fvcore_strip(result)
 if renamed or #names > 0 then metadata = false end          -- it is a dict of detectron2's own
 local refused = p.fvcore_load("detectron2", dict, metadata, forgive)
-p.apply(dict:list(), {
+p.apply(dict, {
   aside = true, refused = refused, rest = "no target fits",
   policy = { shape = "skip", dtype = "force", missing = "keep" },
 })

@@ -14,10 +14,7 @@ for i = 1, #list do o[i] = nil end
 p.options { path = "string" }
 table.sort(list, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[3] < b[3]) end)
 local source, target = p.open(), p.target()
-local function raise(text)
-  p.fail(text)
-  p.apply({}, { aside = true, rest = "TensorFlow raises", policy = { missing = "keep" } })
-end
+local function raise(text) p.raise(text, "TensorFlow raises") end
 
 -- The variables by the name that the map knows: of one in parts, its parts in their order.
 local variables = {}
@@ -38,7 +35,7 @@ local function cut(whole, parts)
     local at, fits = {}, true
     local sum = 0
     for i, name in ipairs(parts) do
-      local shape = target.get[name].shape
+      local shape = target:get(name).shape
       fits = fits and shape and #shape == #whole
       for k = 1, fits and #whole or 0 do fits = fits and (k == axis or shape[k] == whole[k]) end
       if not fits then break end
@@ -54,19 +51,19 @@ local function listed(shape) return "[" .. table.concat(shape or {}, ", ") .. "]
 
 -- One pair of names; `scope` where a scope made it, whose shapes are looked at only when values move.
 local function take(parts, from, scope)
-  local entry = source.get[from]
+  local entry = source:get(from)
   local axis, at
   if #parts > 1 and entry.shape then axis, at = cut(entry.shape, parts) end
   for i, name in ipairs(parts) do
-    local shape = target.get[name].shape
+    local shape = target:get(name).shape
     if owner[name] then
       p.trap("'%s' is initialised twice; the last pair of the sorted map wins", name)
     end
     owner[name] = true
-    local one = { name = name, at = entry.at, shape = entry.shape }
+    local one = p.copy(entry)
     if axis then
       local size = shape[axis + 1]
-      one.value = entry.at and p.tensor(entry):slice(axis, at[i], at[i] + size)
+      one.value = p.tensor(entry) and p.tensor(entry):slice(axis, at[i], at[i] + size)
       one.ops = ("slice(%d,%d,%d)"):format(axis, at[i], at[i] + size)
       one.shape = shape
     elseif not p.same(entry.shape, shape) and (scope or #parts > 1) then
@@ -83,12 +80,12 @@ end
 local sorted = p.sorted(target)
 for _, pair in ipairs(list) do
   local from, to = pair[1], pair[2]
-  local parts = target:has(to) and { to } or variables[to]
+  local parts = target:get(to) and { to } or variables[to]
   if parts then
-    if not source:has(from) then
+    if not source:get(from) then
       local shapes = {}
       for i, name in ipairs(p.sorted(source)) do
-        shapes[i] = p.repr(name) .. ": " .. listed(source.get[name].shape)
+        shapes[i] = p.repr(name) .. ": " .. listed(source:get(name).shape)
       end
       return raise(("ValueError: Tensor %s is not found in %s checkpoint {%s}"):format(from, p.path,
         table.concat(shapes, ", ")))
@@ -110,7 +107,7 @@ for _, pair in ipairs(list) do
         if to ~= "/" then full = full:sub(2) end
         if from ~= "/" then full = from .. full end
         if full:sub(-1) == "/" then full = full:sub(1, -2) end
-        if not source:has(full) then
+        if not source:get(full) then
           return raise(("ValueError: Tensor %s (%s in %s) is not found in %s checkpoint"):format(full,
             variable:sub(#scope + 2), from, p.path))
         end
@@ -122,7 +119,7 @@ for _, pair in ipairs(list) do
   end
 end
 
-p.apply(moved:list(), {
+p.apply(moved, {
   aside = true, rest = "not in the assignment map",
   policy = { shape = "error", dtype = "error", missing = "keep" },
 })

@@ -21,16 +21,11 @@ end
 
 -- Each prefix once, in this order.
 local prefixes = o.both and { "_orig_mod.", "module.", "_orig_mod." } or { "module.", "_orig_mod." }
-local again, first = 0, nil
-local dict = source:map(function(name)
-  for _, prefix in ipairs(prefixes) do
-    if name:sub(1, #prefix) == prefix then name = name:sub(#prefix + 1) end
-  end
-  if name:sub(1, 7) == "module." or name:sub(1, 10) == "_orig_mod." then again, first = again + 1, first or name end
-  return name
-end, function(name)
+local dict, met = source:strip(table.unpack(prefixes))
+for _, name in ipairs(met) do
   p.trap("two keys become '%s' without their wrapper; the later one in the file wins, silently", name)
-end)
+end
+local again, first = dict:starts("module.", "_orig_mod.")
 if again > 0 then
   p.trap("\"module.\" comes off before \"_orig_mod.\", each once: %s, such as '%s'",
     p.plural(again, "key is still wrapped", "keys are still wrapped"), first)
@@ -45,7 +40,7 @@ local target = p.has_target and p.target()
 -- adapt_input_conv, of three channels.
 if target and o.first_conv then
   local weight = o.first_conv .. ".weight"
-  local wanted, entry = target.get[weight], dict.get[weight]
+  local wanted, entry = target:get(weight), dict:get(weight)
   local from, to = entry and entry.shape, wanted and wanted.shape
   local n = to and #to == 4 and to[2]
   if from and n and n ~= 3 and not p.same(from, to) then
@@ -56,7 +51,7 @@ if target and o.first_conv then
       entry.shape = { from[1], n == 1 and from[2] > 3 and from[2] // 3 or n, from[3], from[4] }
       p.say("timm", ("Converted input conv %s pretrained weights from 3 to %d channel(s)"):format(o.first_conv, n))
     else
-      dict = dict:map(function(name) return name ~= weight and name end)
+      dict = dict:without { [weight] = true }
       strict = false
       p.say("timm", ("Unable to convert pretrained %s weights, using random init for this layer."):format(o.first_conv))
     end
@@ -65,17 +60,17 @@ end
 
 if target and o.classifier then
   local weight, bias = o.classifier .. ".weight", o.classifier .. ".bias"
-  local wanted, entry = target.get[weight], dict.get[weight]
+  local wanted, entry = target:get(weight), dict:get(weight)
   local offset = math.tointeger(o.label_offset or 0) or 0
   if wanted and entry and wanted.shape and entry.shape then
     if wanted.shape[1] ~= entry.shape[1] - offset then
-      dict = dict:map(function(name) return name ~= weight and name ~= bias and name or nil end)
+      dict = dict:without { [weight] = true, [bias] = true }
       strict = false
       p.trap("the classifier '%s' has %d classes and the model %d: timm leaves it out, and forgives whatever else is missing",
         o.classifier, entry.shape[1], wanted.shape[1])
     elseif offset > 0 then
       for _, name in ipairs { weight, bias } do
-        local cut = dict.get[name]
+        local cut = dict:get(name)
         if cut then
           local value = p.tensor(cut)
           if value then cut.value = value:slice(0, offset) end
@@ -88,41 +83,39 @@ if target and o.classifier then
 end
 
 if target and o.remap then
-  local made = p.dict()
-  for i = 1, math.min(#target.names, #dict.names) do
-    local to, from = target.names[i], dict.names[i]
-    local wanted, entry = target.get[to], dict.get[from]
+  local made, renamed = p.dict(), 0
+  for i = 1, math.min(#target, #dict) do
+    local to, wanted = target:at(i)
+    local from, entry = dict:at(i)
     if wanted.shape and entry.shape and p.count(wanted.shape) ~= p.count(entry.shape) then
-      p.fail(("AssertionError: Tensor size mismatch %s: %s vs %s: %s. Remap failed."):format(to,
-        p.size(wanted.shape), from, p.size(entry.shape)))
-      p.apply({}, { aside = true, rest = "timm raises", policy = { missing = "keep" } })
+      p.raise(("AssertionError: Tensor size mismatch %s: %s vs %s: %s. Remap failed."):format(to,
+        p.size(wanted.shape), from, p.size(entry.shape)), "timm raises")
       return
     end
-    local moved = { name = to, at = entry.at, shape = wanted.shape, value = entry.value, class = entry.class }
+    local moved = p.copy(entry)
     if entry.at and not p.same(entry.shape, wanted.shape) then
-      local value = entry.value or p.tensor(entry)
-      moved.value = #wanted.shape == 0 and value:squeeze() or value:reshape(table.unpack(wanted.shape))
-      moved.ops = #wanted.shape == 0 and "squeeze()" or "reshape(" .. table.concat(wanted.shape, ",") .. ")"
+      local value, scalar = p.tensor(entry), #wanted.shape == 0
+      moved.value = scalar and value:squeeze() or value:reshape(table.unpack(wanted.shape))
+      moved.ops = scalar and "squeeze()" or "reshape(" .. table.concat(wanted.shape, ",") .. ")"
     end
-    if from ~= to then moved.renamed = true end
+    if wanted.shape then moved.shape = wanted.shape end
+    if from ~= to then renamed = renamed + 1 end
     made:set(to, moved)
   end
-  local renamed = 0
-  for _, entry in made:each() do if entry.renamed then renamed = renamed + 1 end end
   if renamed > 0 then
     p.trap("remap goes by order alone: %s loaded under another name than its own", p.plural(renamed, "tensor is", "tensors are"))
   end
-  if #dict.names > #target.names then
-    p.trap("remap ends with the shorter dict: %s forgotten", p.plural(#dict.names - #target.names, "key is", "keys are"))
+  if #dict > #target then
+    p.trap("remap ends with the shorter dict: %s forgotten", p.plural(#dict - #target, "key is", "keys are"))
   end
   dict = made
 end
 
 if not target then
-  p.apply(dict:list(), { rest = "not in what timm loads", policy = { collide = "last" } })
+  p.apply(dict, { rest = "not in what timm loads", policy = { collide = "last" } })
   return
 end
-local missing, unexpected, _, raised, raised_always = p.load(dict:list(), false, p.model)
+local missing, unexpected, _, raised, raised_always = p.load(dict, false, p.model)
 if strict then raised_always = raised end
 if raised_always then p.fail(raised_always) end
 if pretrained and not raised_always and #missing > 0 then
@@ -135,10 +128,10 @@ if pretrained and not raised_always and #unexpected > 0 then
 end
 local is_missing, forgiven = {}, {}
 for _, name in ipairs(missing) do is_missing[name] = true end
-for name in target:each() do
-  if not dict:has(name) and not is_missing[name] then forgiven[#forgiven + 1] = name end
+for name in target:without(dict):each() do
+  if not is_missing[name] then forgiven[#forgiven + 1] = name end
 end
-p.apply(dict:list(), {
+p.apply(dict, {
   aside = true, rest = "not in what timm loads", keep = strict and forgiven or nil,
   policy = { shape = "error", dtype = "force", missing = strict and "error" or "keep",
              unused = strict and not o.remap and "error" or "warn", collide = "last" },

@@ -3,31 +3,31 @@
 local o, p = ...
 p.options {}
 local source, target = p.open(), p.target()
-local taken, names, shapes, refused, shift = {}, 0, {}, {}, nil
-for i = 1, math.min(#source.names, #target.names) do
-  local name, wanted = source.names[i], target.names[i]
-  local entry = source.get[name]
-  if name ~= wanted then
+local taken, names, shapes, refused, shift = p.dict(), 0, {}, {}, nil
+for i = 1, math.min(#source, #target) do
+  local name, entry = source:at(i)
+  local to, wanted = target:at(i)
+  if name ~= to then
     names = names + 1
     shift = shift or i
-  elseif entry.class or not p.same(entry.shape, target.get[wanted].shape) then
-    shapes[#shapes + 1] = name
-    refused[name] = true
-    taken[#taken + 1] = entry
   else
-    taken[#taken + 1] = entry
+    taken:set(name, entry)
+    if entry.class or not p.same(entry.shape, wanted.shape) then
+      shapes[#shapes + 1] = name
+      refused[name] = true
+    end
   end
 end
 if shift then
   p.trap("the dicts are out of step from position %d on ('%s' meets '%s'): %s not loaded for it", shift,
-    source.names[shift], target.names[shift], p.plural(names, "position is", "positions are"))
+    (source:at(shift)), (target:at(shift)), p.plural(names, "position is", "positions are"))
 end
 if #shapes > 0 then
   p.trap("%s another shape and keep the model's value, silently: %s", p.plural(#shapes, "tensor has", "tensors have"),
     p.some(shapes))
 end
-if #source.names ~= #target.names then
-  p.trap("the walk ends with the shorter dict: %d keys here, %d in the model", #source.names, #target.names)
+if #source ~= #target then
+  p.trap("the walk ends with the shorter dict: %d keys here, %d in the model", #source, #target)
 end
 p.apply(taken, {
   aside = true, refused = refused, rest = "position, name and shape do not agree",
