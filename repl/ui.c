@@ -90,8 +90,8 @@ static void greet(Ui *ui)
     size_t warnings = checkpoint_finding_count(session_source(ui->session));
     size_t rivals = align_rivals(ui->alignment);
     if (rivals)
-        view_say(&ui->view, STYLE_SHAPE, "%zu other place%s in the file would fit as well: "
-                 "say which one as FILE::PATH", rivals, rivals == 1 ? "" : "s");
+        view_say(&ui->view, STYLE_SHAPE, "%zu other dict%s in the file would fit as well: c "
+                 "chooses", rivals, rivals == 1 ? "" : "s");
     else if (warnings)
         view_say(&ui->view, STYLE_SHAPE, "%s",
                  checkpoint_finding(session_source(ui->session), 0)->what);
@@ -121,6 +121,9 @@ void ui_done(Ui *ui)
     screen_done(&ui->screen);
     free(ui->search_open);
     free(ui->yes);
+    free(ui->output.path);
+    free(ui->output.format);
+    free(ui->output.under);
     choices_done(&ui->choices);
 }
 

@@ -17,6 +17,16 @@ typedef enum UiMode {
     UI_ASK                   /* y carries out `yes` */
 } UiMode;
 
+/* How the output is to be written; what the export panel shows. */
+typedef struct UiExport {
+    char *path;              /* owned, as are the others; NULL: none was chosen yet */
+    char *format;            /* "pth" …; NULL: by the path's suffix */
+    char *under;             /* the key that the state dict is nested under; NULL: it is flat */
+    uint64_t shard_size;     /* bytes of a file; 0: one holds all */
+    bool whole;              /* the rest of the source goes along */
+    bool omit_kept;          /* kept tensors without data are left out */
+} UiExport;
+
 typedef struct Ui {
     Session *session;        /* borrowed */
     Terminal *terminal;      /* borrowed */
@@ -35,6 +45,7 @@ typedef struct Ui {
     Values *values;          /* owned */
     Choices choices;         /* for the row under the cursor */
     bool rules_failed;
+    UiExport output;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
     bool quit;
     int status;              /* what to exit with */
@@ -77,6 +88,12 @@ const char *ui_choice(const Ui *ui, size_t number);
 bool ui_apply_line(Ui *ui, const char *line, Error *err);
 
 /* Writes the ledger to a file, with a bar and a way to cancel. */
-bool ui_write(Ui *ui, const char *path, bool force, Error *err);
+bool ui_write(Ui *ui, const UiExport *output, bool force, Error *err);
+/* What the output is called, or would be. */
+const char *ui_output_path(const Ui *ui);
+/* Asks whether an existing file is to be replaced, which "VERB! PATH" does; false for other
+ * problems. That it exists is for whoever writes to find out and not for a test before it: between
+ * the two anything could happen. */
+bool ui_ask_to_replace(Ui *ui, const Error *problem, const char *verb, const char *path);
 
 #endif

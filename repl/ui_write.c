@@ -79,24 +79,48 @@ static void say_written(Ui *ui, const char *path, const ExportResult *result)
     show_bytes(result->bytes, bytes);
     view_say(&ui->view, STYLE_RENAMED, "written %s  %zu tensors  %s", path, result->tensors,
              bytes);
+    if (result->shards) text_addf(&ui->view.message, "  %zu shards", result->shards);
     if (result->cloned)
         text_addf(&ui->view.message, "  (%zu tied, written as copies)", result->cloned);
 }
 
 /* Whatever goes wrong, neither a part of the file nor a temporary one is left. */
-bool ui_write(Ui *ui, const char *path, bool force, Error *err)
+bool ui_write(Ui *ui, const UiExport *output, bool force, Error *err)
 {
-    char *file = expand_home(path);
-    Writing writing = {.ui = ui, .path = path};
+    char *file = expand_home(output->path);
+    Writing writing = {.ui = ui, .path = output->path};
     clock_gettime(CLOCK_MONOTONIC, &writing.last);
-    ExportOptions options = {.force = force, .progress = show_progress,
-                             .progress_context = &writing};
+    ExportOptions options = {.format = output->format, .under = output->under, .force = force,
+                             .progress = show_progress, .progress_context = &writing};
+    const PlanOptions plan_options = {.whole = output->whole, .omit_kept = output->omit_kept,
+                                      .shard_size = output->shard_size};
     ExportResult result = {0};
-    Plan *plan = plan_new(ui->alignment, &(PlanOptions){0}, err);
+    Plan *plan = plan_new(ui->alignment, &plan_options, err);
     bool ok = plan && export_write(plan, file, &options, &result, err);
-    if (ok) say_written(ui, path, &result);
+    if (ok) say_written(ui, output->path, &result);
     else view_say(&ui->view, STYLE_PLAIN, "nothing written");
     plan_free(plan);
     free(file);
     return ok;
+}
+
+/* Without a choice a name in the source's format, where that is one that can be written: the suffix
+ * decides. */
+const char *ui_output_path(const Ui *ui)
+{
+    const char *format = checkpoint_format(session_source(ui->session));
+    if (ui->output.path) return ui->output.path;
+    return strcmp(format, "safetensors") == 0 ? "aligned.safetensors" : "aligned.pth";
+}
+
+bool ui_ask_to_replace(Ui *ui, const Error *problem, const char *verb, const char *path)
+{
+    if (problem->code != ERR_EXISTS) return false;
+    Text yes = {0}, question = {0};
+    text_addf(&yes, "%s! %s", verb, path);
+    text_addf(&question, "%s exists: replace it? y/n", path);
+    ui_ask(ui, text_string(&question), text_string(&yes));
+    text_done(&yes);
+    text_done(&question);
+    return true;
 }

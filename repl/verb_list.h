@@ -29,6 +29,11 @@
       "is open")                                                                                  \
     X("filter", filter, VERB_LIST, "[STATE]", "shows one state: all problems loaded exact "       \
       "renamed cast tied filled dropped kept unused missing dtype shape ambiguous")               \
+    X("containers", containers, VERB_ANY, "", "chooses among the dicts of tensors in the files")  \
+    X("open-source", open_source, VERB_ANY, "PATH", "takes another file, or part of it "          \
+      "(FILE::PATH), as source")                                                                  \
+    X("open-target", open_target, VERB_ANY, "PATH", "takes another file, or part of it, as "      \
+      "target")                                                                                   \
     X("prompt", prompt, VERB_ANY, "[TEXT]", "types a line, beginning with TEXT")                  \
     X("align", align, VERB_ANY, "[likely]", "finds the alignment without rules: auto{} as a "     \
       "line")                                                                                     \
@@ -62,6 +67,9 @@
     X("write", write, VERB_ANY, "PATH", "writes the aligned checkpoint; its suffix says the "     \
       "format")                                                                                   \
     X("write!", force_write, VERB_ANY, "PATH", "the same, over an existing file")                 \
+    X("export", export, VERB_ANY, "[FIELD VALUE]", "shows how the output is written and what it " \
+      "takes; sets path, format, shards, whole, under, omit-kept or cast; export write writes")   \
+    X("export!", force_export, VERB_ANY, "[PATH]", "writes it so, over an existing file")         \
     X("save", save, VERB_ANY, "PATH", "adds the session's lines to a rules file")                 \
     X("save-session", save_session, VERB_ANY, "[PATH]", "saves the whole session as a script, to " \
       "go on with or to run")                                                                     \

@@ -1,4 +1,4 @@
-/* Verbs that change the rules, and those that write. */
+/* Verbs that change the rules, and those that save them. */
 #include "repl/verb_list.h"
 
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 
 #include "repl/editor.h"
 #include "repl/session_file.h"
+#include "repl/verbs.h"
 
 bool verb_try(Ui *ui, const char *argument, Error *err)
 {
@@ -91,14 +92,6 @@ bool verb_edit(Ui *ui, const char *argument, Error *err)
     return !session_rules_changed(ui->session) || verb_reload(ui, "", err);
 }
 
-/* A name to begin with, in the source's format where that is one that can be written. It is only
- * a suggestion: the suffix that is typed decides. */
-static void suggest_output(const Ui *ui, Text *out)
-{
-    const char *format = checkpoint_format(session_source(ui->session));
-    text_add(out, strcmp(format, "safetensors") == 0 ? "aligned.safetensors" : "aligned.pth");
-}
-
 /* For these verbs a name is suggested, to be taken or changed: for save the rules file that is
  * in use, so that Enter adds the lines to it. Anything else is put into the line as it stands. */
 bool verb_prompt(Ui *ui, const char *argument, Error *err)
@@ -106,52 +99,17 @@ bool verb_prompt(Ui *ui, const char *argument, Error *err)
     (void)err;
     Text text = {0};
     text_add(&text, argument);
-    if (strcmp(argument, "write") == 0 || has_prefix(argument, "save")) text_addc(&text, ' ');
+    const char *rest;
+    if (verb_find(argument, &rest) && !*rest) text_addc(&text, ' ');
     if (strcmp(argument, "save-session") == 0)
         text_add(&text, session_file(ui->session) ? session_file(ui->session) : "session.lua");
-    if (strcmp(argument, "write") == 0) suggest_output(ui, &text);
+    if (strcmp(argument, "write") == 0) text_add(&text, ui_output_path(ui));
     if (strcmp(argument, "save") == 0)
         text_add(&text, ui->view.title.rules && strcmp(ui->view.title.rules, "-e") != 0
                             ? ui->view.title.rules : "rules.lua");
     ui_prompt(ui, text_string(&text));
     text_done(&text);
     return true;
-}
-
-/* An existing file is asked about; `verb` with an exclamation mark then replaces it. That it exists
- * is for whoever writes to find out and not for a test before it: between the two anything could
- * happen. False for other problems. */
-static bool ask_to_replace(Ui *ui, const Error *problem, const char *verb, const char *path)
-{
-    if (problem->code != ERR_EXISTS) return false;
-    Text yes = {0}, question = {0};
-    text_addf(&yes, "%s! %s", verb, path);
-    text_addf(&question, "%s exists: replace it? y/n", path);
-    ui_ask(ui, text_string(&question), text_string(&yes));
-    text_done(&yes);
-    text_done(&question);
-    return true;
-}
-
-static bool write_to(Ui *ui, const char *path, bool force, Error *err)
-{
-    if (!*path) return error_set(err, ERR_USAGE, "write takes a path: write aligned.pth");
-    Error problem = {0};
-    if (ui_write(ui, path, force, &problem)) return true;
-    if (!force && ask_to_replace(ui, &problem, "write", path)) return true;
-    *err = problem;
-    return false;
-}
-
-bool verb_write(Ui *ui, const char *argument, Error *err)
-{
-    return write_to(ui, argument, false, err);
-}
-
-/* The verb behind a yes; nothing is asked a second time. */
-bool verb_force_write(Ui *ui, const char *argument, Error *err)
-{
-    return write_to(ui, argument, true, err);
 }
 
 /* The lines are part of the file afterwards: there is nothing left to undo. Aligning again shows
@@ -178,7 +136,7 @@ static bool save_session(Ui *ui, const char *path, bool force, Error *err)
         view_say(&ui->view, STYLE_RENAMED, "saved the session: tenon %s goes on with it", file);
         return true;
     }
-    if (!force && ask_to_replace(ui, &problem, "save-session", file)) return true;
+    if (!force && ui_ask_to_replace(ui, &problem, "save-session", file)) return true;
     *err = problem;
     return false;
 }

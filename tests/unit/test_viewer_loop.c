@@ -223,6 +223,56 @@ static void test_existing_file(void **state)
     assert_int_equal(count_tensors("old.safetensors"), 2);
 }
 
+/* The panel says how and what it takes; what is there is asked about. */
+static void test_export_panel(void **state)
+{
+    (void)state;
+    fake_press(&fake, "E");
+    fake_expect(&fake, STEP_SHOWS, "2 tensors: 2 copied as they are, 0 computed");
+    fake_expect(&fake, STEP_SHOWS, "reads 24 B, writes 24 B of values");
+    line("export path new.safetensors");
+    fake_press(&fake, "G Enter");
+    fake_expect(&fake, STEP_SHOWS, "written new.safetensors  2 tensors");
+    line("export cast f16");
+    fake_expect(&fake, STEP_SHOWS, "0 copied as they are, 2 computed");
+    fake_press(&fake, "w");
+    fake_expect(&fake, STEP_SHOWS, "new.safetensors exists: replace it? y/n");
+    fake_press(&fake, "y");
+    fake_expect(&fake, STEP_SHOWS, "written new.safetensors  2 tensors");
+    line("export cast f99");
+    fake_expect(&fake, STEP_SHOWS, "cast takes f64, f32");
+    fake_press(&fake, "Esc");
+    line("export shards 16");
+    line("export path cut.safetensors");
+    fake_press(&fake, "w");
+    fake_expect(&fake, STEP_SHOWS, "written cut.safetensors");
+    line("export cast no");
+    fake_press(&fake, "q q y");
+    run_with(NULL, NULL, 0);
+    assert_int_equal(count_tensors("new.safetensors"), 2);
+}
+
+/* Another target is a change as any other, and one that cannot be read is none. */
+static void test_open_another(void **state)
+{
+    (void)state;
+    write_text("other.txt", "module.a.weight (2, 2)\n");
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    fake_press(&fake, ">");
+    fake_expect(&fake, STEP_SHOWS, ":open-target");
+    fake_type(&fake, "other.txt");
+    fake_press(&fake, "Enter");
+    fake_expect(&fake, STEP_SHOWS, "other.txt is the target now; u takes it back");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_press(&fake, "u");
+    fake_expect(&fake, STEP_SHOWS, "undone: another target");
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    line("open-source nothing.pth");
+    fake_expect(&fake, STEP_SHOWS, "nothing.pth");
+    fake_press(&fake, "Esc q");
+    run_with("net.txt", NULL, 0);
+}
+
 static void test_unsaved_lines(void **state)
 {
     (void)state;
@@ -447,6 +497,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_round_trip, enter, leave),
         cmocka_unit_test_setup_teardown(test_saved_rules, enter, leave),
         cmocka_unit_test_setup_teardown(test_saved_session, enter, leave),
+        cmocka_unit_test_setup_teardown(test_export_panel, enter, leave),
+        cmocka_unit_test_setup_teardown(test_open_another, enter, leave),
         cmocka_unit_test_setup_teardown(test_existing_file, enter, leave),
         cmocka_unit_test_setup_teardown(test_unsaved_lines, enter, leave),
         cmocka_unit_test_setup_teardown(test_changed_rules, enter, leave),
