@@ -13,6 +13,7 @@
 #include "repl/interrupt.h"
 #include "repl/print_safely.h"
 #include "repl/progress.h"
+#include "repl/prompt.h"
 
 enum { SCRIPT_BYTES_MAX = 16 << 20 };
 
@@ -129,6 +130,19 @@ int command_run(const Invocation *invocation)
 
 /* ---- tenon repl ---- */
 
+/* On a terminal; output is kept, to be shown page by page. */
+static int run_prompt(Session *session, Outside *outside)
+{
+    Error err = {0};
+    ConsoleOptions options = {.calls = call_table(), .progress = show_progress,
+                              .context = outside};
+    Console *console = console_new(session, &options);
+    if (!console_start(console, &err)) complain_of(&err, NULL, "");
+    int status = prompt_run(console);
+    console_free(console);
+    return status;
+}
+
 /* Without a terminal standard input is a script. */
 static int run_input(Session *session, Outside *outside)
 {
@@ -158,5 +172,6 @@ int command_repl(const Invocation *invocation)
     interrupt_watch();
     Session *session = session_new(&options, &err);
     if (!session) return complain(&err);
-    return run_input(session, &outside);
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? run_prompt(session, &outside)
+                                                         : run_input(session, &outside);
 }

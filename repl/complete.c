@@ -55,6 +55,7 @@ static void offer_key(Candidates *candidates, const char *key)
 /* Keys as rules see them now: the target's, and the source's after what was applied. */
 static void offer_keys(Candidates *candidates, const Alignment *alignment)
 {
+    if (!alignment) return;
     for (size_t i = 0; i < align_count(alignment); i++)
         offer_key(candidates, align_binding(alignment, i)->name);
     for (size_t i = 0; i < align_use_count(alignment); i++) {
@@ -71,11 +72,24 @@ static void offer_verbs(Candidates *candidates)
     for (size_t i = 0; i < n; i++) offer_word(candidates, verbs[i].name);
 }
 
-static void offer_statements(Candidates *candidates)
+static void offer_words(Candidates *candidates, const CompleteFrom *from)
 {
     size_t n;
     const ScriptWord *words = script_words(&n);
     for (size_t i = 0; i < n; i++) offer_word(candidates, words[i].name);
+    for (size_t i = 0; i < from->call_count; i++) offer_word(candidates, from->calls[i].name);
+}
+
+/* The word of that name, n bytes; NULL. */
+static const ScriptWord *find_word(const CompleteFrom *from, const char *name, size_t n)
+{
+    size_t count;
+    const ScriptWord *words = script_words(&count);
+    for (size_t i = 0; i < count + from->call_count; i++) {
+        const ScriptWord *word = i < count ? &words[i] : &from->calls[i - count];
+        if (strlen(word->name) == n && memcmp(word->name, name, n) == 0) return word;
+    }
+    return NULL;
 }
 
 static void offer_states(Candidates *candidates)
@@ -97,37 +111,134 @@ static void offer_file(void *context, const char *name)
 static bool is_word_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           strchr("_.-/!", c) || (unsigned char)c >= 0x80;
+           (c && strchr("_.-/!", c)) || (unsigned char)c >= 0x80;
 }
 
-/* What may stand where the cursor is; returns where the word begins. A verb that takes a path has
- * all of the rest as its word, since paths hold blanks. The first word may be a verb or a
- * statement; behind a verb come its states, files or keys, behind a statement keys. */
-static size_t gather(const Ui *ui, const char *text, size_t cursor, Candidates *candidates)
+static bool is_name_byte(char c)
+{
+    return is_word_byte(c) && !strchr(".-/!", c) && (unsigned char)c < 0x80;
+}
+
+/* Where the cursor stands in Lua. */
+typedef struct Inside {
+    size_t quote;                /* 1 + where the string that is open begins; 0: none is */
+    const ScriptWord *word;      /* whose arguments stand around the cursor; NULL: nobody's known */
+    bool braces;                 /* in a table of them */
+} Inside;
+
+enum { OPEN_MAX = 32 };
+
+/* The word in front of a bracket, a quote or a blank. */
+static const ScriptWord *word_before(const CompleteFrom *from, const char *text, size_t at)
+{
+    while (at && text[at - 1] == ' ') at--;
+    size_t end = at;
+    while (at && is_name_byte(text[at - 1])) at--;
+    return at < end ? find_word(from, text + at, end - at) : NULL;
+}
+
+/* Reads the text up to the cursor: brackets are remembered by the word in front of them. A bracket
+ * inside the arguments of a word, as the table in write("x", {…, is that word's. */
+static Inside look_around(const CompleteFrom *from, const char *text, size_t cursor)
+{
+    Inside inside = {0};
+    Inside open[OPEN_MAX];
+    const ScriptWord *around = NULL;     /* whose arguments the open string is one of */
+    size_t depth = 0;
+    char quote = 0;
+    for (size_t i = 0; i < cursor; i++) {
+        const char c = text[i];
+        if (quote) {
+            if (c == '\\') i++;
+            else if (c == quote) {
+                quote = 0;
+                inside.quote = 0;
+                inside.word = around;
+            }
+        } else if (c == '"' || c == '\'') {
+            const ScriptWord *word = word_before(from, text, i);
+            quote = c;
+            around = inside.word;
+            inside.quote = i + 2;
+            if (word) inside.word = word;
+        } else if (c == '(' || c == '{') {
+            const ScriptWord *word = word_before(from, text, i);
+            if (depth < OPEN_MAX) open[depth++] = inside;
+            inside = (Inside){.word = word ? word : inside.word, .braces = c == '{'};
+        } else if ((c == ')' || c == '}') && depth) {
+            inside = open[--depth];
+        }
+    }
+    return inside;
+}
+
+/* The options that a word's arguments list: "shape=" in {shape=, dtype=}. */
+static void offer_options(Candidates *candidates, const ScriptWord *word)
+{
+    for (const char *equals = strchr(word->args, '='); equals; equals = strchr(equals + 1, '=')) {
+        const char *start = equals;
+        while (start > word->args && is_name_byte(start[-1])) start--;
+        if (start < equals) offer(candidates, start, (size_t)(equals - start) + 1);
+    }
+}
+
+static bool takes_file(const ScriptWord *word)
+{
+    return word && (strstr(word->args, "\"file\"") || strstr(word->args, "\"folder\""));
+}
+
+/* How it is called, and what it does. */
+static void tell_usage(const ScriptWord *word, Text *choices)
+{
+    text_addf(choices, "%s %s   %s\n", word->name, word->args, word->help);
+}
+
+/* Behind a verb come its states, files or keys. A verb that takes a path has all of the rest as its
+ * word, since paths hold blanks. Returns where the word begins; SIZE_MAX: this is no verb's. */
+static size_t gather_verb(const CompleteFrom *from, const char *before, Candidates *candidates)
 {
     const char *argument = NULL;
-    char *before = arena_strndup(candidates->arena, text, cursor);
-    const Verb *verb = verb_find(before, &argument);
-    size_t from = cursor;
-    if (verb && (argument > before + strlen(verb->name)) &&
-        (strcmp(verb->args, "PATH") == 0 || strcmp(verb->args, "[FILE]") == 0)) {
-        from = (size_t)(argument - before);
-    } else {
-        while (from && is_word_byte(text[from - 1])) from--;
-    }
-    bool first = strspn(before, " ") >= from;
-    candidates->word = before + from;
-    candidates->length = cursor - from;
-    if (verb && !first && strcmp(verb->args, "[STATE]") == 0) {
-        offer_states(candidates);
-    } else if (verb && !first && verb->args[0] && strcmp(verb->args, "KEY") != 0) {
+    const size_t cursor = strlen(before);
+    const Verb *verb = from->verbs ? verb_find(before, &argument) : NULL;
+    if (!verb || argument <= before + strlen(verb->name) || !verb->args[0]) return SIZE_MAX;
+    const bool path = strcmp(verb->args, "PATH") == 0 || strcmp(verb->args, "[FILE]") == 0;
+    size_t at = cursor;
+    if (path) at = (size_t)(argument - before);
+    else while (at && is_word_byte(before[at - 1])) at--;
+    candidates->word = before + at;
+    candidates->length = cursor - at;
+    if (strcmp(verb->args, "[STATE]") == 0) offer_states(candidates);
+    else if (strcmp(verb->args, "KEY") == 0 || strcmp(verb->args, "[KEY]") == 0)
+        offer_keys(candidates, from->alignment);
+    else file_names(candidates->arena, candidates->word, offer_file, candidates);
+    return at;
+}
+
+/* In a string stand files or keys, by whose it is; in braces options; at the start a verb, a
+ * statement or a function, and these elsewhere too, with keys, which rule text has unquoted. */
+static size_t gather_lua(const CompleteFrom *from, const char *before, Candidates *candidates,
+                         Text *choices)
+{
+    const size_t cursor = strlen(before);
+    const Inside inside = look_around(from, before, cursor);
+    size_t at = cursor;
+    if (inside.quote && takes_file(inside.word)) at = inside.quote - 1;
+    else while (at && is_word_byte(before[at - 1])) at--;
+    candidates->word = before + at;
+    candidates->length = cursor - at;
+    if (inside.quote && takes_file(inside.word)) {
         file_names(candidates->arena, candidates->word, offer_file, candidates);
+    } else if (inside.quote) {
+        offer_keys(candidates, from->alignment);
     } else {
-        if (first) offer_verbs(candidates);
-        if (!verb || first) offer_statements(candidates);
-        if (!first) offer_keys(candidates, ui->alignment);
+        const bool first = strspn(before, " ") >= at;
+        if (inside.braces && inside.word) offer_options(candidates, inside.word);
+        if (first && from->verbs) offer_verbs(candidates);
+        if (first || (!candidates->count && candidates->length)) offer_words(candidates, from);
+        if (!first && !inside.braces) offer_keys(candidates, from->alignment);
+        if (!candidates->length && inside.word) tell_usage(inside.word, choices);
     }
-    return from;
+    return at;
 }
 
 /* Bytes that all candidates have in common. Not into the middle of a character: "é" and "è" begin
@@ -159,19 +270,23 @@ static void list_choices(Candidates *candidates, Text *choices)
         text_addf(choices, "  and %zu more", candidates->count - CHOICES_SHOWN);
 }
 
-void complete_line(const Ui *ui, Line *line, Text *choices)
+size_t complete_at(const CompleteFrom *from, const char *text, size_t cursor, Text *word,
+                   Text *choices)
 {
     Candidates candidates = {.arena = arena_new()};
     map_init(&candidates.seen);
-    size_t cursor = line->cursor;
-    size_t from = gather(ui, text_string(&line->text), cursor, &candidates);
-    if (candidates.count) {
-        char *common = arena_strndup(candidates.arena, candidates.list[0],
-                                     common_length(&candidates));
-        line_replace(line, from, cursor, common);
+    const char *before = arena_strndup(candidates.arena, text, cursor);
+    size_t at = gather_verb(from, before, &candidates);
+    if (at == SIZE_MAX) at = gather_lua(from, before, &candidates, choices);
+    if (candidates.count) text_addn(word, candidates.list[0], common_length(&candidates));
+    if (candidates.count > 1) {
+        list_choices(&candidates, choices);
+    } else if (candidates.count) {
+        const ScriptWord *whole = find_word(from, candidates.list[0], strlen(candidates.list[0]));
+        if (whole) tell_usage(whole, choices);
     }
-    if (candidates.count > 1) list_choices(&candidates, choices);
     map_done(&candidates.seen);
     free(candidates.list);
     arena_free(candidates.arena);
+    return at;
 }

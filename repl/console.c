@@ -181,24 +181,24 @@ static void say_change(Console *console, const Alignment *before, const Alignmen
     changes_done(&changes);
 }
 
-/* What the session comes to as it stands, for comparing. NULL: that cannot be said. */
-static void know_alignment(Console *console)
+Alignment *console_alignment(Console *console)
 {
     bool failed;
     if (!console->alignment)
         console->alignment = session_align(console->session, &failed, &(Error){0});
+    return console->alignment;
 }
 
 /* The line has run here; now by itself, behind the session's others. */
 static bool keep_line(Console *console, const char *line, Error *err)
 {
-    know_alignment(console);
+    Alignment *before = console_alignment(console);
     Alignment *after = session_try(console->session, line, err);
     if (!after) return false;
     session_add_line(console->session, line);
     text_clear(&console->said);
-    if (console->alignment) say_change(console, console->alignment, after);
-    align_unref(console->alignment);
+    if (before) say_change(console, before, after);
+    align_unref(before);
     console->alignment = after;
     console->settled = script_statements(console->script);
     return true;

@@ -63,6 +63,9 @@ bool console_run(Console *console, const char *text, size_t n, const char *name,
 bool console_enter(Console *console, const char *text, Error *err);
 /* What the last text printed; "" with `print`. */
 const char *console_output(const Console *console);
+/* What the session comes to as it stands; borrowed until the next input. NULL: that cannot be
+ * said. */
+Alignment *console_alignment(Console *console);
 /* The session was changed by somebody else: what it is made of runs again before anything else
  * does. */
 void console_forget(Console *console);

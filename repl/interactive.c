@@ -60,6 +60,20 @@ static bool is_cancel(Press press)
     return press.kind == PRESS_ESCAPE || (press.kind == PRESS_CTRL && press.code == 'C');
 }
 
+/* What goes on from the cursor is put there; what it may be is shown. */
+static void complete_line(Ui *ui)
+{
+    Line *line = &ui->line;
+    const CompleteFrom from = {.alignment = ui->alignment, .verbs = true};
+    Text word = {0}, choices = {0};
+    size_t at = complete_at(&from, text_string(&line->text), line->cursor, &word, &choices);
+    if (word.length) line_replace(line, at, line->cursor, text_string(&word));
+    if (choices.length)
+        view_notice(&ui->view, STYLE_PLAIN, "completions", text_string(&choices));
+    text_done(&word);
+    text_done(&choices);
+}
+
 /* PgUp and PgDn look at the list meanwhile; Backspace on nothing leaves, as in vim. */
 static void press_in_prompt(Ui *ui, Press press)
 {
@@ -71,11 +85,7 @@ static void press_in_prompt(Ui *ui, Press press)
     } else if (press.kind == PRESS_PAGE_UP || press.kind == PRESS_PAGE_DOWN) {
         run_verb(ui, key_line(press, NULL));
     } else if (press.kind == PRESS_TAB) {
-        Text choices = {0};
-        complete_line(ui, &ui->line, &choices);
-        if (choices.length)
-            view_notice(&ui->view, STYLE_PLAIN, "completions", text_string(&choices));
-        text_done(&choices);
+        complete_line(ui);
         preview_age(ui);
     } else if (line_press(&ui->line, press)) {
         preview_age(ui);

@@ -8,8 +8,9 @@
 
 enum { STATUS_INTERRUPTED = 130 };   /* 128 + SIGINT, as shells have it */
 
-/* The one thing that a signal handler can reach. */
+/* All that a signal handler can reach. */
 static atomic_bool interrupted;
+static volatile sig_atomic_t ending;
 
 /* The first Ctrl-C asks whoever works to stop and tidy up; a second one waits for nobody. */
 static void note_interrupt(int signal_number)
@@ -37,6 +38,34 @@ void interrupt_watch(void)
     signal(SIGHUP, leave_at_once);
     signal(SIGPIPE, leave_at_once);
     signal(SIGXFSZ, SIG_IGN);   /* the write then fails with EFBIG, which is reported */
+}
+
+/* Whoever sends it twice is in a hurry. */
+static void note_end(int signal_number)
+{
+    if (ending) leave_at_once(signal_number);
+    ending = signal_number;
+    interrupted = true;
+}
+
+/* Without SA_RESTART: a read that waits for a key is to return. */
+void interrupt_watch_end(void)
+{
+    interrupt_watch();
+    struct sigaction end = {.sa_handler = note_end}, interrupt = {.sa_handler = note_interrupt};
+    sigaction(SIGTERM, &end, NULL);
+    sigaction(SIGHUP, &end, NULL);
+    sigaction(SIGINT, &interrupt, NULL);
+}
+
+int interrupt_end(void)
+{
+    return ending;
+}
+
+void interrupt_reset(void)
+{
+    interrupted = false;
 }
 
 const atomic_bool *interrupt_flag(void)

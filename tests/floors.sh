@@ -65,6 +65,7 @@ one_file() {   # HEADER (a regular expression), WHERE (likewise), WHAT
         "$(grep -vE "$2" <<< "$users"; [ "$(wc -w <<< "$users")" -le 1 ] || echo "$users")"
 }
 one_file 'n?curses[^>]*' '^viewer/terminal|^$' curses
+one_file 'histedit\.h' '^repl/line_reader|^$' libedit
 one_file 'zip\.h' '^loader/source/zip|^$' libzip
 one_file 'hdf5\.h' '^loader/format/hdf5_child|^$' libhdf5
 one_file 'pcre2\.h' '^loader/align/regex|^$' PCRE2

@@ -1,0 +1,116 @@
+#include "repl/line_reader.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ENTRIES_MAX = 2000 };
+
+struct LineReader {
+    EditLine *edit;              /* owned, like the next */
+    History *entries;            /* libedit's */
+    LineReaderOptions options;
+    const char *prompt;          /* of the line that is being read */
+};
+
+static char *show_prompt(EditLine *edit)
+{
+    LineReader *reader = NULL;
+    el_get(edit, EL_CLIENTDATA, &reader);
+    return (char *)reader->prompt;
+}
+
+/* Below the line, which libedit then draws anew. */
+static void show_choices(const Text *choices)
+{
+    if (!choices->length) return;
+    printf("\n%s", text_string(choices));
+    if (choices->bytes[choices->length - 1] != '\n') putchar('\n');
+    fflush(stdout);
+}
+
+/* Of EL_ADDFN. What is behind the cursor stays. */
+static unsigned char complete(EditLine *edit, int key)
+{
+    (void)key;
+    LineReader *reader = NULL;
+    el_get(edit, EL_CLIENTDATA, &reader);
+    const LineInfo *info = el_line(edit);
+    const size_t cursor = (size_t)(info->cursor - info->buffer);
+    Text text = {0}, word = {0}, choices = {0};
+    text_addn(&text, info->buffer, cursor);
+    const size_t at = reader->options.complete(reader->options.context, text_string(&text), cursor,
+                                               &word, &choices);
+    /* the word goes on from what is there: only the rest is put in */
+    const size_t there = cursor - at;
+    if (word.length > there) el_insertstr(edit, word.bytes + there);
+    show_choices(&choices);
+    const bool shown = choices.length > 0, more = word.length > there;
+    text_done(&text);
+    text_done(&word);
+    text_done(&choices);
+    return shown ? CC_REDISPLAY : more ? CC_REFRESH : CC_REFRESH_BEEP;
+}
+
+/* One entry is one call: libedit splits nothing. */
+void line_reader_remember(LineReader *reader, const char *entry)
+{
+    HistEvent event;
+    if (entry[strspn(entry, " \t\n")]) history(reader->entries, &event, H_ENTER, entry);
+}
+
+/* Emacs' keys, as readline has them; the user's own ~/.editrc wins. Signals that libedit catches
+ * put the terminal right and are then raised again. */
+LineReader *line_reader_new(const LineReaderOptions *options)
+{
+    HistEvent event;
+    LineReader *reader = mem_alloc(sizeof *reader);
+    reader->options = *options;
+    reader->prompt = "";
+    reader->entries = history_init();
+    reader->edit = el_init("tenon", stdin, stdout, stderr);
+    if (!reader->edit || !reader->entries) {
+        line_reader_free(reader);
+        return NULL;
+    }
+    history(reader->entries, &event, H_SETSIZE, ENTRIES_MAX);
+    history(reader->entries, &event, H_SETUNIQUE, 1);
+    el_set(reader->edit, EL_CLIENTDATA, reader);
+    el_set(reader->edit, EL_PROMPT, show_prompt);
+    el_set(reader->edit, EL_EDITOR, "emacs");
+    el_set(reader->edit, EL_HIST, history, reader->entries);
+    el_set(reader->edit, EL_SIGNAL, 1);
+    el_set(reader->edit, EL_ADDFN, "tenon-complete", "completes the word", complete);
+    el_set(reader->edit, EL_BIND, "^I", "tenon-complete", NULL);
+    el_set(reader->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    el_source(reader->edit, NULL);
+    return reader;
+}
+
+void line_reader_free(LineReader *reader)
+{
+    if (!reader) return;
+    if (reader->edit) el_end(reader->edit);
+    if (reader->entries) history_end(reader->entries);
+    free(reader);
+}
+
+LineResult line_reader_read(LineReader *reader, const char *prompt, Text *line)
+{
+    int n = 0;
+    text_clear(line);
+    reader->prompt = prompt;
+    errno = 0;
+    const char *typed = el_gets(reader->edit, &n);
+    if (!typed || n <= 0) {
+        const bool interrupted = n < 0 && errno == EINTR;
+        el_reset(reader->edit);
+        return interrupted ? LINE_INTERRUPTED : LINE_END;
+    }
+    while (n && (typed[n - 1] == '\n' || typed[n - 1] == '\r')) n--;
+    text_addn(line, typed, (size_t)n);
+    return LINE_READ;
+}

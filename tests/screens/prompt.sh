@@ -1,0 +1,84 @@
+#!/bin/bash
+# The prompt in a real terminal: keys, completion, several lines, Ctrl-C, history, pages, the end.
+# Speaks TAP. Usage: tests/screens/prompt.sh   (TENON=./tenon)
+set -u
+. "$(dirname "$0")/terminal.sh"
+
+state="$scratch/state"
+open_prompt() {   # [NAME=VALUE]...
+    open_terminal 100 30 "XDG_STATE_HOME=$state" "$@" &&
+        start "'$tenon' repl '$demo/pretrain.pth' '$demo/net.pth'" && wait_for 'tenon>'
+}
+enter() {
+    typed "$1"
+    keys Enter
+}
+is() {   # NAME COMMAND...: one test
+    local name=$1
+    shift
+    if "$@"; then passed "$name"; else failed "$name"; fi
+}
+
+shows_values() {
+    open_prompt && enter '6 * 7' && wait_for '42' && enter 'report().summary.missing' && wait_for '58'
+}
+completes() {
+    typed 'str' && keys Tab && wait_for 'cuts a prefix off' && typed ' "mod' && keys Tab &&
+        wait_for 'tenon> strip "module.' && enter '"' && wait_for 'applied (load 56, break 0'
+}
+takes_several_lines() {
+    enter 'for i = 1, 2 do' && wait_for ' ..' && enter 'print("row", i * 111)' && enter 'end' &&
+        wait_for '222'
+}
+interrupts() {
+    enter 'while true do end' && sleep 0.2 && keys C-c && wait_for 'interrupted' &&
+        enter '"still " .. "here"' && wait_for 'still here'
+}
+drops_a_line() {
+    typed 'not finished(' && keys C-c && enter '"next " .. "one"' && wait_for 'next one'
+}
+pages() {
+    enter 'src' && wait_for 'Space goes on' && keys q && wait_for ! 'Space goes on' &&
+        enter '"after " .. "pages"' && wait_for 'after pages'
+}
+recalls() {
+    keys C-l && wait_for ! 'after' && keys Up && wait_for 'tenon> "after " .. "pages"' && keys C-c
+}
+ends() {
+    keys C-d && wait_for 'were not saved; they are in' && wait_for 'status=0'
+}
+recalls_later() {
+    open_prompt && keys Up Up Up && wait_for 'tenon> "next " .. "one"' && keys C-c
+}
+is "values are shown" shows_values
+is "words and keys are completed" completes
+is "an input may have several lines" takes_several_lines
+is "Ctrl-C interrupts a script" interrupts
+is "Ctrl-C drops what was typed" drops_a_line
+is "long output comes in pages" pages
+is "the arrows bring entries back" recalls
+is "lines that were not saved are told at the end" ends
+is "the next prompt knows the entries" recalls_later
+
+# What a hang-up cuts short is saved, and told of once.
+hangs_up() {
+    enter 'strip "module."' && wait_for 'applied' || return 1
+    terminal list-panes -t main -F '#{pane_pid}' > "$scratch/shell"
+    pkill -HUP -P "$(cat "$scratch/shell")" && wait_for 'status=129'
+}
+tells_once() {
+    open_prompt && wait_for 'a session was cut short' && keys C-d && wait_for 'status=0' &&
+        open_prompt && wait_for ! 'was cut short'
+}
+goes_on() {
+    local file
+    file=$(ls -t "$state"/tenon/session-*.lua | head -n 1)
+    [ "$(stat -c %a "$state/tenon")" = 700 ] && [ "$(stat -c %a "$state/tenon/history")" = 600 ] &&
+        "$tenon" -q "$file" > /dev/null; "$tenon" "$file" | grep -q '56 of 58 tensors loaded'
+}
+is "SIGHUP saves the session" hangs_up
+is "the next start tells of it once" tells_once
+is "what was saved can be gone on with" goes_on
+
+echo "1..$number"
+[ $failures -eq 0 ]

@@ -1,0 +1,194 @@
+/* Completion at a prompt, by what is in front of the cursor; and the file of entries that all
+ * prompts share. */
+#include "tests/unit/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "repl/call_list.h"
+#include "repl/complete.h"
+#include "repl/history_file.h"
+#include "tests/unit/scripts.h"
+
+/* What the word before the cursor becomes, "" when there is nothing, and what is shown. */
+static void assert_completes(const Alignment *alignment, const char *text, const char *wanted,
+                             const char *shown)
+{
+    const CompleteFrom from = {.alignment = alignment, .calls = call_table()->words,
+                               .call_count = call_table()->count};
+    Text word = {0}, choices = {0}, whole = {0};
+    size_t at = complete_at(&from, text, strlen(text), &word, &choices);
+    assert_true(at <= strlen(text));
+    text_addn(&whole, text, word.length ? at : strlen(text));
+    text_add(&whole, text_string(&word));
+    assert_string_equal(text_string(&whole), wanted);
+    if (!strstr(text_string(&choices), shown))
+        fail_msg("%s shows '%s'", text, text_string(&choices));
+    if (!*shown && choices.length) fail_msg("%s shows '%s'", text, text_string(&choices));
+    text_done(&word);
+    text_done(&choices);
+    text_done(&whole);
+}
+
+static void test_completion(void **state)
+{
+    (void)state;
+    Bench bench;
+    bench_open(&bench, "m.layer1.a;m.layer1.b;m.layer2.a", "layer1.a;layer1.b;head.w", NULL);
+    bench_finish(&bench);
+    const Alignment *keys = bench.alignment;
+    assert_completes(keys, "stri", "strip", "cuts a prefix off");
+    assert_completes(keys, "repo", "report", "the report of what is loaded");
+    assert_completes(keys, "open_", "open_", "open_source  open_target");
+    assert_completes(keys, "strip \"m.lay", "strip \"m.layer", "m.layer1.  m.layer2.");
+    assert_completes(keys, "values('hea", "values('head.", "");
+    assert_completes(keys, "policy{mis", "policy{missing=", "");
+    assert_completes(keys, "policy{missing=\"keep\", sh", "policy{missing=\"keep\", shape=", "");
+    assert_completes(keys, "write(\"x.pth\", {om", "write(\"x.pth\", {omit_kept=", "");
+    assert_completes(keys, "write(\"x)y\", {om", "write(\"x)y\", {omit_kept=", "");
+    assert_completes(keys, "open_source(\"tests/data/demo/pre",
+                     "open_source(\"tests/data/demo/pretrain.pth", "");
+    assert_completes(keys, "save \"tests/data/dem", "save \"tests/data/demo/", "");
+    assert_completes(keys, "rules [[ m.layer1.", "rules [[ m.layer1.", "m.layer1.a  m.layer1.b");
+    assert_completes(keys, "rules [[ a -> b |> spl", "rules [[ a -> b |> split", "{sizes}");
+    assert_completes(keys, "split(", "split(", "split n | {sizes}");
+    assert_completes(keys, "nothing_like_it", "nothing_like_it", "");
+    assert_completes(NULL, "strip \"m", "strip \"m", "");
+    assert_completes(keys, "", "", "strip");
+    assert_completes(keys, "))}}\"\\", "))}}\"\\", "head.");
+    bench_close(&bench);
+}
+
+/* A folder of its own; the path of the history in it. */
+static char *make_folder(char folder[64])
+{
+    snprintf(folder, 64, "/tmp/tenon-history.XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    Text path = {0};
+    text_addf(&path, "%s/deep/er/history", folder);
+    return path.bytes;
+}
+
+static void remove_folder(const char *folder)
+{
+    Text command = {0};
+    text_addf(&command, "rm -rf '%s'", folder);
+    assert_int_equal(system(text_string(&command)), 0);
+    text_done(&command);
+}
+
+static void add(const char *path, const char *entry)
+{
+    Error err = {0};
+    if (!history_file_add(path, entry, &err)) fail_msg("%s", err.text);
+}
+
+static void test_history(void **state)
+{
+    (void)state;
+    char folder[64];
+    char *path = make_folder(folder);
+    Error err = {0};
+    History read = {0};
+    struct stat info;
+    assert_true(history_file_read(path, &read, &err));
+    assert_int_equal(read.count, 0);
+    add(path, "one");
+    add(path, "for i = 1, 2 do\n  print('\\n')\nend");
+    add(path, "  \n ");
+    add(path, "back\\slash\\");
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    assert_true(history_file_read(path, &read, &err));
+    assert_int_equal(read.count, 3);
+    assert_string_equal(read.lines[1], "for i = 1, 2 do\n  print('\\n')\nend");
+    assert_string_equal(read.lines[2], "back\\slash\\");
+    history_done(&read);
+    FILE *hostile = fopen(path, "a");
+    fputs("\x1b[2Jred\x07\n\\", hostile);
+    fclose(hostile);
+    assert_true(history_file_read(path, &read, &err));
+    assert_string_equal(read.lines[3], "[2Jred");
+    history_done(&read);
+    remove_folder(folder);
+    free(path);
+}
+
+/* Of several writers every entry is there, whole, and each one's stand in their order. */
+static void test_history_of_several(void **state)
+{
+    (void)state;
+    enum { WRITERS = 4, ENTRIES = 50 };
+    char folder[64];
+    char *path = make_folder(folder);
+    for (int k = 0; k < WRITERS; k++) {
+        if (fork() != 0) continue;
+        char entry[64];
+        bool ok = true;
+        for (int i = 0; ok && i < ENTRIES; i++) {
+            snprintf(entry, sizeof entry, "writer %d entry %d", k, i);
+            ok = history_file_add(path, entry, &(Error){0});
+        }
+        _exit(ok ? 0 : 1);
+    }
+    for (int k = 0; k < WRITERS; k++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    History read = {0};
+    int next[WRITERS] = {0};
+    assert_true(history_file_read(path, &read, &(Error){0}));
+    assert_int_equal(read.count, WRITERS * ENTRIES);
+    for (size_t i = 0; i < read.count; i++) {
+        int writer, entry;
+        assert_int_equal(sscanf(read.lines[i], "writer %d entry %d", &writer, &entry), 2);
+        assert_in_range(writer, 0, WRITERS - 1);
+        assert_int_equal(entry, next[writer]++);
+    }
+    history_done(&read);
+    remove_folder(folder);
+    free(path);
+}
+
+static void test_history_is_bounded(void **state)
+{
+    (void)state;
+    char folder[64], entry[HISTORY_ENTRY_MAX + 2];
+    char *path = make_folder(folder);
+    struct stat info;
+    memset(entry, 'x', sizeof entry);
+    entry[sizeof entry - 1] = '\0';
+    add(path, entry);
+    assert_int_not_equal(stat(path, &info), 0);      /* too long to be kept */
+    entry[HISTORY_ENTRY_MAX] = '\0';
+    for (int i = 0; i < 200; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%06d", i);
+        memcpy(entry, number, 6);
+        add(path, entry);
+    }
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(info.st_size <= HISTORY_BYTES_MAX);
+    History read = {0};
+    assert_true(history_file_read(path, &read, &(Error){0}));
+    assert_true(read.count > 20);
+    assert_memory_equal(read.lines[read.count - 1], "000199", 6);
+    for (size_t i = 0; i < read.count; i++)
+        assert_int_equal(strlen(read.lines[i]), HISTORY_ENTRY_MAX);
+    history_done(&read);
+    remove_folder(folder);
+    free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_completion),         cmocka_unit_test(test_history),
+        cmocka_unit_test(test_history_of_several), cmocka_unit_test(test_history_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
