@@ -43,6 +43,7 @@ const Command commands[] = {
      "what is wrong with a file, and what is suspicious in its weights", command_check},
     {"explain", "ERROR.txt|- [SOURCE]", 1, 2, FOR_EXPLAIN,
      "a failed load, explained: the rules that would mend it", command_explain},
+    {"undo", "FILE", 1, 1, FOR_UNDO, "takes back the last --in-place change", command_undo},
     {"rules", "[list | show NAME | test NAME...]", 0, OPERANDS_MAX, 0,
      "the bundled rule packs and presets: their list, text and tests", command_rules},
     {"run", "SCRIPT.lua [ARG...]", 1, OPERANDS_MAX, FOR_RUN,
@@ -53,7 +54,7 @@ const Command commands[] = {
 
 /* Words that are commands of tenon but not of this version: whoever has read of them is told so,
  * not that there is no such file. A word leaves this list when it joins the table above. */
-static const char *const planned[] = {"fetch", "undo"};
+static const char *const planned[] = {"fetch"};
 
 /* Sets the error where the word is one of them; false then. */
 static bool refuse_planned(const char *word, Error *err)
@@ -64,6 +65,11 @@ static bool refuse_planned(const char *word, Error *err)
                              word, access(word, F_OK) == 0 ? "; the file of that name is ./" : "",
                              access(word, F_OK) == 0 ? word : "");
     return true;
+}
+
+const char *option_name(OptionId id)
+{
+    return options[id].name;
 }
 
 /* The whole word: a checkpoint called "l" is no ls. */

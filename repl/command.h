@@ -15,7 +15,7 @@ enum {
 /* Which commands an option belongs to, as bits. FOR_ALL goes with every command. */
 enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
        FOR_APPLY = 256, FOR_REVERSE = 512, FOR_EMIT = 1024, FOR_EXPLAIN = 2048,
-       FOR_LEARN = 4096, FOR_REPL = 32, FOR_RUN = 64, FOR_ALL = 0xFFFF };
+       FOR_LEARN = 4096, FOR_REPL = 32, FOR_RUN = 64, FOR_UNDO = 8192, FOR_ALL = 0xFFFF };
 
 /* id, spelling, short spelling or NULL, argument or NULL, commands, help */
 #define OPTIONS(X)                                                                              \
@@ -41,6 +41,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN, "replace OUT when it is there already") \
     X(OPT_SHA256, "--sha256", NULL, NULL, FOR_ALIGN | FOR_APPLY, "report the output's SHA-256")             \
     X(OPT_SHARD_SIZE, "--shard-size", NULL, "SIZE", FOR_ALIGN, "several files of at most SIZE (5GB), and their index")  \
+    X(OPT_IN_PLACE, "--in-place", NULL, NULL, FOR_ALIGN, "rename in SOURCE's own file; tenon undo takes it back") \
     X(OPT_TASK, "--task", NULL, "I/N", FOR_APPLY, "of a plan in shards: only those of the I-th of N tasks") \
     X(OPT_RESUME, "--resume", NULL, NULL, FOR_APPLY, "keep what is done when it is killed, and go on with it") \
     X(OPT_BUFFER, "--buffer", NULL, "SIZE", FOR_ALIGN | FOR_APPLY, "memory for values on their way (default 64MB)") \
@@ -102,6 +103,8 @@ struct Command {
 extern const Command commands[];         /* the viewer first; ends with a NULL run */
 const Command *command_find(const char *name);   /* NULL: no such word */
 
+const char *option_name(OptionId id);    /* "--whole" */
+
 /* Parses argv. A command's name wins over a file's. On failure the error names the word. */
 bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err);
 void invocation_done(Invocation *invocation);
@@ -114,6 +117,7 @@ int command_check(const Invocation *invocation);
 int command_apply(const Invocation *invocation);
 int command_reverse(const Invocation *invocation);
 int command_emit(const Invocation *invocation);
+int command_undo(const Invocation *invocation);
 int command_view(const Invocation *invocation);
 int command_explain(const Invocation *invocation);
 int command_rules(const Invocation *invocation);

@@ -10,6 +10,7 @@
 #include "loader/align/report.h"
 #include "loader/export/export.h"
 #include "loader/export/groups_file.h"
+#include "loader/export/in_place.h"
 #include "loader/export/plan_json.h"
 #include "loader/format/format.h"
 #include "repl/emit_rules.h"
@@ -30,6 +31,7 @@ typedef struct Run {
     bool failed;                 /* a rule script stopped with an error */
     ExportResult result;         /* of the output, when it is written */
     bool written;                /* the output is there, whole */
+    const char *in_place;        /* the file that was renamed; NULL: none was */
     CastLosses *losses;          /* owned; [plan->count]; NULL: nobody wants to know */
     bool planned;                /* the plan is */
     bool emitted;                /* the rules are */
@@ -89,6 +91,18 @@ static bool check_output(const Run *run, Error *err)
     return good;
 }
 
+/* --in-place writes names and nothing else. */
+static bool check_in_place(const Invocation *invocation, Error *err)
+{
+    static const OptionId others[] = {OPT_OUT,       OPT_TO,      OPT_UNDER,      OPT_WHOLE,
+                                      OPT_OMIT_KEPT, OPT_COMPACT, OPT_SHARD_SIZE, OPT_SHA256};
+    for (size_t i = 0; invocation->set[OPT_IN_PLACE] && i < countof(others); i++)
+        if (invocation->set[others[i]])
+            return error_set(err, ERR_USAGE, "--in-place changes names in SOURCE and writes "
+                             "nothing else; %s does not go with it", option_name(others[i]));
+    return true;
+}
+
 /* In a folder the output gets the name that a preset's system would give it. */
 static bool name_output(Run *run, Error *err)
 {
@@ -120,6 +134,19 @@ static bool save_plan(Run *run, Error *err)
     return run->planned = plan_save(run->plan, path, &save, err);
 }
 
+/* Names alone, in the source's own file. A torch zip has one pickle for all of it. */
+static bool rename_in_place(Run *run, Error *err)
+{
+    const Checkpoint *source = align_source(run->alignment);
+    const PlanOptions options = {.whole = strcmp(checkpoint_format(source), "torch-zip") == 0};
+    if (!in_place_check(source, err)) return false;
+    run->plan = plan_new(run->alignment, &options, err);
+    if (!run->plan || !save_plan(run, err)) return false;
+    run->written = in_place_rename(run->plan, &run->result, err);
+    if (run->written) run->in_place = checkpoint_path(source);
+    return run->written;
+}
+
 /* Plan, then file. A progress bar goes to standard error, where it cannot mix with the report. */
 static bool write_output(Run *run, Error *err)
 {
@@ -148,6 +175,7 @@ static bool write_output(Run *run, Error *err)
  * begun, and there only when it is. */
 static bool write_all(Run *run, Error *err)
 {
+    if (run->invocation->set[OPT_IN_PLACE]) return rename_in_place(run, err);
     const ParamGroups *groups = run->out ? align_groups(run->alignment) : NULL;
     GroupsFiles *files = NULL;
     if (groups && !(files = groups_files_write(groups, run->out, run->invocation->set[OPT_FORCE],
@@ -215,7 +243,8 @@ static void print_report(const Run *run, int status)
     const Whole *whole = run->plan ? run->plan->whole : NULL;
     size_t cast_count;
     ReportCast *casts = list_casts(run, &cast_count);
-    ReportOutput output = {.path = run->out,
+    ReportOutput output = {.path = run->in_place ? run->in_place : run->out,
+                           .in_place = run->in_place != NULL,
                            .format = run->result.format,
                            .tensors = run->result.tensors,
                            .bytes = run->result.bytes,
@@ -231,7 +260,7 @@ static void print_report(const Run *run, int status)
     ReportOptions options;
     session_report(run->session, &options);
     options.verbose = invocation->set[OPT_VERBOSE];
-    options.writing = run->out != NULL;
+    options.writing = run->out || run->invocation->set[OPT_IN_PLACE];
     options.values = run->values;
     options.output = run->written ? &output : NULL;
     options.exit = status;
@@ -368,7 +397,8 @@ static int finish(Run *run, Error *err)
         trouble = true;
         status = EXIT_TROUBLE;
     }
-    if (status == EXIT_COMPLETE && (run->out || run->invocation->set[OPT_PLAN]) &&
+    const bool *set = run->invocation->set;
+    if (status == EXIT_COMPLETE && (run->out || set[OPT_PLAN] || set[OPT_IN_PLACE]) &&
         !(settle_container(run, err) && name_output(run, err) && write_all(run, err))) {
         trouble = true;
         status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
@@ -400,7 +430,8 @@ static int align_operands(const Invocation *invocation)
                               .seed = invocation->seed,
                               .model = invocation->value[OPT_CLASS]};
     if (invocation->set[OPT_LOG]) options.log_preset = log_preset(invocation->value[OPT_LOG]);
-    if (!take_tolerance(invocation, &run.tolerance, &err) || !check_output(&run, &err))
+    if (!take_tolerance(invocation, &run.tolerance, &err) || !check_in_place(invocation, &err) ||
+        !check_output(&run, &err))
         return complain(&err);
     run.names = arena_new();
     if (run.out || invocation->set[OPT_PLAN]) interrupt_watch();

@@ -92,6 +92,10 @@ void report_output_text(const ReportOutput *output, bool verbose, Text *out)
     show_bytes(output->bytes, bytes);
     if (output->shards) {
         add_shards(output, bytes, out);
+    } else if (output->in_place) {
+        text_add(out, "renamed in place: ");
+        add_name(output->path, out);
+        text_addf(out, "  %zu tensors  (tenon undo takes it back)\n", output->tensors);
     } else {
         text_add(out, "written ");
         add_name(output->path, out);
@@ -161,6 +165,10 @@ void report_output_json(const ReportOutput *output, JsonWriter *writer)
     json_put_uint(writer, "tensors", output->tensors);
     json_put_uint(writer, "bytes", output->bytes);
     json_put_text(writer, "sha256", output->sha256);
+    if (output->in_place) {
+        json_key(writer, "in_place");
+        json_bool(writer, true);
+    }
     if (output->shards) {
         json_put_uint(writer, "shards", output->shards);
         json_put_uint(writer, "shards_written", output->shards_written);

@@ -2,9 +2,12 @@
  * (torch/serialization.py, _save; torch/_utils.py). */
 #include "loader/export/torch_layout.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "loader/export/writer.h"
+#include "loader/source/zip.h"
 
 void layout_init(TorchLayout *layout, const Plan *plan, bool compact)
 {
@@ -72,17 +75,31 @@ static const Storage *kept_storage(const PlanEntry *entry, bool compact)
     return entry->dtype == DT_F4_E2M1 && !tensor_is_contiguous(tensor) ? NULL : storage;
 }
 
+/* The key of the record that a storage is all of: "PREFIX/data/KEY". */
+static const char *find_key(TorchLayout *layout, const Storage *kept, const PlanEntry *entry)
+{
+    const ZipMember *member = kept ? zip_member_of(kept->source) : NULL;
+    const char *slash = member ? strchr(member->name, '/') : NULL;
+    if (slash && has_prefix(slash, "/data/") && kept->offset == 0 && kept->bytes == member->size)
+        return slash + strlen("/data/");
+    layout->stray = entry ? entry->name : "";
+    return "";
+}
+
 /* A new storage under the next number. */
 static uint32_t add_cell(TorchLayout *layout, const Storage *kept, const PlanEntry *entry,
                          DType dtype)
 {
+    char number[32];
+    snprintf(number, sizeof number, "%zu", layout->count);
+    const char *key = layout->stays ? find_key(layout, kept, entry) : number;
     layout->cells = mem_grow(layout->cells, &layout->room, layout->count + 1,
                              sizeof *layout->cells);
     layout->cells[layout->count] = (Cell){
         .kept = kept,
         .entry = entry,
         .dtype = dtype,
-        .key = arena_printf(layout->arena, "%zu", layout->count),
+        .key = arena_strdup(layout->arena, key),
         .bytes = kept ? kept->bytes : plan_entry_bytes(entry),
     };
     bool known = identity_get(&layout->storages, kept) != IDENTITY_NONE;

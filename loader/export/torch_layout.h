@@ -19,6 +19,8 @@ typedef struct Cell {
 typedef struct TorchLayout {
     const Plan *plan;            /* borrowed */
     bool compact;
+    bool stays;                  /* storages stay where they are, under the keys of their records */
+    const char *stray;           /* of those: the name of one that is no such record; NULL: none */
     Arena *arena;                /* owned */
     Cell *cells;                 /* owned; in order of first use */
     size_t count, room;

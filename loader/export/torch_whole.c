@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/export/meta.h"
+
 /* How far a node is written. */
 typedef enum Stage {
     STAGE_ITEMS,             /* the items of `list` */
@@ -307,5 +309,26 @@ bool layout_put_whole(TorchLayout *layout, const Whole *whole, Error *err)
     bool fine = put_tree(&put, whole->root, err);
     identity_done(&put.computed);
     free(put.frames);
+    return fine;
+}
+
+bool layout_put_file(TorchLayout *layout, const char *under, Error *err)
+{
+    bool fine;
+    const Plan *plan = layout->plan;
+    const Whole *whole = plan->whole;
+    if (!whole && plan->later->meta_count) whole = meta_tree(plan->arena, plan->later, under);
+    if (whole) {
+        fine = layout_put_whole(layout, whole, err);
+    } else {
+        if (under) {
+            pickle_put_op(layout->pickle, PICKLE_EMPTY_DICT);
+            pickle_put_memo(layout->pickle, NULL);
+            pickle_put_str(layout->pickle, under, NULL);
+        }
+        fine = layout_put_state_dict(layout, NULL, NULL, NULL, NULL, err);
+        if (under) pickle_put_op(layout->pickle, PICKLE_SETITEM);
+    }
+    pickle_put_op(layout->pickle, PICKLE_STOP);
     return fine;
 }

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "loader/export/meta.h"
 #include "loader/export/torch_layout.h"
 #include "loader/export/torch_whole.h"
 #include "loader/export/writer.h"
@@ -31,29 +30,6 @@ static bool check(const Plan *plan, const ExportOptions *options, Error *err)
     for (size_t i = 0; i < plan->count; i++)
         if (!layout_check_entry(&plan->entries[i], err)) return false;
     return true;
-}
-
-/* The pickle, and with it the storages in their order. */
-static bool lay_out(TorchLayout *layout, const Plan *plan, const ExportOptions *options, Error *err)
-{
-    bool fine;
-    layout_init(layout, plan, plan->compact || options->compact);
-    const Later *later = plan->later;
-    const Whole *whole = plan->whole;
-    if (!whole && later->meta_count) whole = meta_tree(plan->arena, later, options->under);
-    if (whole) {
-        fine = layout_put_whole(layout, whole, err);
-    } else {
-        if (options->under) {
-            pickle_put_op(layout->pickle, PICKLE_EMPTY_DICT);
-            pickle_put_memo(layout->pickle, NULL);
-            pickle_put_str(layout->pickle, options->under, NULL);
-        }
-        fine = layout_put_state_dict(layout, NULL, NULL, NULL, NULL, err);
-        if (options->under) pickle_put_op(layout->pickle, PICKLE_SETITEM);
-    }
-    pickle_put_op(layout->pickle, PICKLE_STOP);
-    return fine;
 }
 
 static uint64_t sum_cells(const TorchLayout *layout)
@@ -113,7 +89,8 @@ static bool write_file(const Plan *plan, Stream *stream, const char *path,
     TorchLayout layout;
     Text prefix = {0};
     (void)result;
-    if (!lay_out(&layout, plan, options, err)) {
+    layout_init(&layout, plan, plan->compact || options->compact);
+    if (!layout_put_file(&layout, options->under, err)) {
         layout_done(&layout);
         return false;
     }

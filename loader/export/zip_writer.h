@@ -15,8 +15,6 @@
 
 typedef struct ZipWriter ZipWriter;
 
-enum { ZIP_ALIGNMENT = 64 };
-
 /* Writes into `file`, which stays the caller's. `prefix` is the archive name, copied; "" for
  * members without a folder. */
 ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix);

@@ -102,10 +102,20 @@ static void add_hole(Holes *holes, uint64_t from, uint64_t to)
     holes->bytes += to - from;
 }
 
+/* What a change in place has left is no damage. */
+static void report_undo(ZipVerify *verify, const Holes *holes)
+{
+    checkpoint_find(verify->checkpoint, FINDING_NOTE, "undo", NULL,
+                    "tenon undo takes the change back; written with -o the file is without them",
+                    "its names were changed in place: %" PRIu64 " bytes are what it was before",
+                    holes->bytes);
+}
+
 /* One finding for all: a file that was padded by another tool has a hole before each member. */
 static void report_holes(ZipVerify *verify, const Holes *holes)
 {
-    if (holes->count == 1)
+    if (holes->count && zip_find_undo(verify->zip)) report_undo(verify, holes);
+    else if (holes->count == 1)
         checkpoint_find(verify->checkpoint, FINDING_WARNING, "hole", NULL, rewrite,
                         "%" PRIu64 " bytes at byte %" PRIu64 " belong to no member", holes->size,
                         holes->first);

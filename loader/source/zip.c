@@ -158,6 +158,17 @@ const char *zip_prefix(const Zip *zip)
     return zip->directory.prefix;
 }
 
+const char zip_undo_record[] = ".tenon/undo";
+
+const ZipMember *zip_find_undo(const Zip *zip)
+{
+    Text name = {0};
+    text_addf(&name, "%s%s", zip_prefix(zip), zip_undo_record);
+    const ZipMember *member = zip_find(zip, text_string(&name));
+    text_done(&name);
+    return member;
+}
+
 ByteSource *zip_source(const Zip *zip)
 {
     return zip->source;
@@ -331,10 +342,16 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
     return &source->base;
 }
 
+const ZipMember *zip_member_of(const ByteSource *source)
+{
+    return source->ops == &member_ops ? ((const MemberSource *)source)->member : NULL;
+}
+
 bool zip_member_crc(const ByteSource *source, uint32_t *crc)
 {
-    if (source->ops != &member_ops) return false;
-    *crc = ((const MemberSource *)source)->member->crc;
+    const ZipMember *member = zip_member_of(source);
+    if (!member) return false;
+    *crc = member->crc;
     return *crc != 0;
 }
 

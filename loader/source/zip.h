@@ -29,6 +29,12 @@ const ZipMember *zip_find(const Zip *zip, const char *name);
 /* The directory component that all members share ("archive/"), "" when there is none. */
 const char *zip_prefix(const Zip *zip);
 
+/* The record of a zip that was changed in place (loader/export/in_place_zip.h): what no member
+ * refers to is what the file was before. Below the prefix. */
+extern const char zip_undo_record[];
+/* The member of that name; NULL: it was not changed. */
+const ZipMember *zip_find_undo(const Zip *zip);
+
 /* The whole file; borrowed. */
 ByteSource *zip_source(const Zip *zip);
 /* The byte behind the end record and its comment: the size of the source, or less. */
@@ -41,8 +47,9 @@ const ZipDirectory *zip_directory(const Zip *zip);
  * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error (a claimed
  * CRC of 0 means "not computed"). */
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err);
-/* The CRC-32 that the directory claims for the content, where `source` is a member from
- * zip_open_member and the claim is one; else false. */
+/* The member that a source from zip_open_member is the content of; NULL for other sources. */
+const ZipMember *zip_member_of(const ByteSource *source);
+/* The CRC-32 that the directory claims for such a source's content; false when it claims none. */
 bool zip_member_crc(const ByteSource *source, uint32_t *crc);
 /* The first n bytes of a member, of which no more than these are inflated. The caller asks for no
  * more than it has. */
