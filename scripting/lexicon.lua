@@ -34,7 +34,8 @@ meaning {"o_proj", "out_proj", "wo", "to_out", "attn_output", "attention_output_
 meaning {"q_norm", "attn_q_norm", "query_norm", "q_layernorm", "norm_q", from=llama}
 meaning {"k_norm", "attn_k_norm", "key_norm", "k_layernorm", "norm_k", from=llama}
 meaning {"attn", "attention", "self_attn", "self_attention", "multi_head_attention", "mha", from=hf}
-meaning {"cross_attn", "encoder_attn", "encdecattention", "crossattention", "multihead_attn", from=hf .. "; " .. openai}
+meaning {"cross_attn", "encoder_attn", "encdecattention", "crossattention", "multihead_attn", "cross_attention",
+         "encoder_decoder_attention", from=hf .. "; " .. openai}
 
 -- feed-forward
 meaning {"gate_proj", "w1", "ffn_gate", "gate", "wi_0", from=llama}
@@ -81,10 +82,10 @@ meaning {"stem", "conv_stem", "stem_conv", from=timm}
 meaning {"proj", "projection", "linear", "lin", from=hf}
 
 -- ends of a model
-meaning {"lm_head", "output", "embed_out", "output_layer", "word_embeddings_for_head", from=llama}
+meaning {"lm_head", "output", "embed_out", "output_layer", "word_embeddings_for_head", "logits_dense", from=llama .. "; " .. flax}
 meaning {"head", "classifier", "fc", "heads", "logits", "predictions", from=torch .. "; " .. timm}
 meaning {"embed_tokens", "token_embedding", "tok_embeddings", "token_embd", "wte", "word_embeddings", "embed_in",
-         "token_embeddings", "embeddings_word_embeddings", from=llama .. "; " .. openai}
+         "token_embeddings", "embeddings_word_embeddings", "token_embedder", from=llama .. "; " .. openai}
 meaning {"pos_embed", "position_embeddings", "positional_embedding", "position_embedding", "pos_embedding",
          "embed_positions", "wpe", "position_embd", "posembed_input", from=llama .. "; " .. timm}
 meaning {"token_type_embeddings", "segment_embeddings", "token_types", from=llama}

@@ -104,21 +104,29 @@ static bool are_siblings(const Side *side, const Template *a, const Template *b,
     return true;
 }
 
-/* Its rank among templates of the class that differ in its last number, or in the one before. */
+static Rank rank_by(const Side *side, const Template *t, const uint32_t *list, size_t n,
+                    unsigned slot)
+{
+    Rank rank = {.slot = (uint8_t)slot};
+    for (size_t j = 0; j < n; j++) {
+        const Template *other = &side->templates[list[j]];
+        if (!are_siblings(side, t, other, slot)) continue;
+        rank.count++;
+        rank.place += literal_at(side, other, slot) < literal_at(side, t, slot);
+    }
+    return rank;
+}
+
+/* Its ranks among templates of the class that differ in one of its last numbers. */
 static void rank_template(Side *side, Template *t, const uint32_t *list, size_t n)
 {
-    t->sibling = t->sibling_count = t->kin = 0;
+    t->rank_count = 0;
+    t->kin = 0;
     for (size_t j = 0; j < n; j++) t->kin += side->templates[list[j]].coarse == t->coarse;
-    for (unsigned slot = side->coarse[t->coarse].slot_count; slot-- && t->sibling_count < 2;) {
+    for (unsigned slot = side->coarse[t->coarse].slot_count; slot-- && t->rank_count < RANKS_MAX;) {
         if (!(t->literal >> slot & 1)) continue;
-        t->sibling = t->sibling_count = 0;
-        t->sibling_slot = (uint8_t)slot;
-        for (size_t j = 0; j < n; j++) {
-            const Template *other = &side->templates[list[j]];
-            if (!are_siblings(side, t, other, slot)) continue;
-            t->sibling_count++;
-            t->sibling += literal_at(side, other, slot) < literal_at(side, t, slot);
-        }
+        Rank rank = rank_by(side, t, list, n, slot);
+        if (rank.count > 1) t->ranks[t->rank_count++] = rank;
     }
 }
 
@@ -146,8 +154,8 @@ double match_scores(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, 
 static bool beside_hole(const Side *side, const Template *t, const uint32_t *list, size_t n,
                         const bool *taken)
 {
-    for (size_t i = 0; i < n && t->sibling_count > 1; i++)
-        if (!taken[i] && are_siblings(side, t, &side->templates[list[i]], t->sibling_slot))
+    for (size_t i = 0; i < n && t->rank_count; i++)
+        if (!taken[i] && are_siblings(side, t, &side->templates[list[i]], t->ranks[0].slot))
             return true;
     return false;
 }
@@ -156,9 +164,9 @@ static bool beside_hole(const Side *side, const Template *t, const uint32_t *lis
  * be each of them. Equal numbers hold them in place. */
 static bool may_slip(const Auto *a, const Template *s, const Template *t)
 {
-    if (s->count > 1 || t->count > 1 || s->sibling_count < 2 || t->sibling_count < 2) return false;
-    return literal_at(&a->side[0], s, s->sibling_slot) !=
-           literal_at(&a->side[1], t, t->sibling_slot);
+    if (s->count > 1 || t->count > 1 || !s->rank_count || !t->rank_count) return false;
+    return literal_at(&a->side[0], s, s->ranks[0].slot) !=
+           literal_at(&a->side[1], t, t->ranks[0].slot);
 }
 
 static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,

@@ -18,6 +18,7 @@ enum {
     NONE = 0xFFFFFFFFu,
     SLOTS_MAX = 8,           /* numbers of a name that count; later ones are text */
     WORDS_MAX = 40,          /* words of a name that are compared: the last ones */
+    RANKS_MAX = 2,           /* numbers of a name by which it may have siblings */
     UP_MAX = 3,              /* ancestors of a unit that are looked at, the nearest first */
     CLASS_MAX = 128,         /* templates or units of one side that are weighed at once */
     WORK_MAX = 40000000,     /* cubes of class sizes that are weighed in one round, in all */
@@ -43,6 +44,7 @@ typedef struct Coarse {
     uint8_t slot_count;
     uint8_t glued;           /* bit a slot: the number is glued to a word, norm1 */
     uint8_t few;             /* bit a slot: it takes at most four values */
+    uint64_t before[SLOTS_MAX];      /* the word that a slot's number stands behind */
     bool numbered;           /* it ends in a number: features.12, layer_with_weights-3 */
 } Coarse;
 
@@ -63,6 +65,13 @@ typedef struct Unit {
     bool fixed;              /* known before: it is in no other pair than this */
 } Unit;
 
+/* The place of a template among siblings, those of its class that differ from it in one literal
+ * number alone: mlp.0 among mlp.0 and mlp.3. */
+typedef struct Rank {
+    uint32_t place, count;
+    uint8_t slot;            /* of that number */
+} Rank;
+
 typedef struct Template {
     uint32_t first, count;   /* units, in side->order */
     uint32_t coarse;
@@ -79,9 +88,8 @@ typedef struct Template {
     uint32_t mate;           /* template of the other side; NONE */
     float margin, score;
     uint32_t position;       /* rank among the templates in the order of the file */
-    uint32_t sibling, sibling_count;     /* rank among those of its class that differ from it in
-                                            literal numbers alone */
-    uint8_t sibling_slot;    /* of that number, when it has siblings */
+    Rank ranks[RANKS_MAX];   /* [rank_count] its places among siblings, the last number first */
+    uint8_t rank_count;
     uint32_t lead;           /* of a source: where most of it is walked to; NONE */
     float led;               /* how much of it, 0 … 1; of a target: at most */
     uint32_t kin;            /* those of its class that differ in numbers at all, and itself */

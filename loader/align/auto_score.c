@@ -412,21 +412,42 @@ static double score_signature(const Auto *a, const Template *s, const Template *
 /* Whether the name of siblings goes on beyond them within its class, in another block. */
 static bool goes_on(const Template *t)
 {
-    return t->kin > t->sibling_count;
+    return t->kin > (t->rank_count ? t->ranks[0].count : 1);
+}
+
+/* The rank of a template that counts what a rank of another counts: behind the same word, else the
+ * last of those that are behind no word of the other. NULL. */
+static const Rank *same_rank(const Auto *a, const Template *s, const Template *t, size_t i)
+{
+    const uint64_t *x = a->side[0].coarse[s->coarse].before;
+    const uint64_t *y = a->side[1].coarse[t->coarse].before;
+    const Rank *last = NULL;
+    for (size_t j = 0; j < t->rank_count; j++) {
+        if (x[s->ranks[i].slot] == y[t->ranks[j].slot]) return &t->ranks[j];
+        bool elsewhere = false;
+        for (size_t k = 0; k < s->rank_count; k++)
+            elsewhere = elsewhere || x[s->ranks[k].slot] == y[t->ranks[j].slot];
+        if (!elsewhere && !last) last = &t->ranks[j];
+    }
+    return last;
 }
 
 /* Siblings that differ in their numbers alone, norm1 and norm2, have an order of their own,
  * whatever that of the file is: mlp.0 and mlp.3 are fc1 and fc2. But where one side has more, and
  * its name goes on beyond the siblings, one of the others has a hole: ranks slip behind it. */
-static double score_rank(const Template *s, const Template *t, const Scale *scale)
+static double score_rank(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     if (scale->order < 1 && s->kin != t->kin && goes_on(s) != goes_on(t)) return 0;
-    return s->sibling_count > 1 && s->sibling_count == t->sibling_count && s->sibling == t->sibling;
+    for (size_t i = 0; i < s->rank_count; i++) {
+        const Rank *other = same_rank(a, s, t, i);
+        if (other && other->count == s->ranks[i].count) return other->place == s->ranks[i].place;
+    }
+    return 0;
 }
 
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     return 0.25 * scale->unique * score_signature(a, s, t) +
-           0.25 * score_order(a, s, t, scale->order) + 0.12 * score_rank(s, t, scale) +
+           0.25 * score_order(a, s, t, scale->order) + 0.12 * score_rank(a, s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

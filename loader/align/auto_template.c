@@ -166,6 +166,15 @@ typedef struct PartHash {
     uint32_t count;
 } PartHash;
 
+/* Whether there is a template for a part that none of the parts before it takes. */
+static bool has_partner(const PartHash *parts, uint32_t p, const Table *other)
+{
+    const uint32_t *there = table_find(other, parts[p].forth);
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < p; i++) before += parts[i].forth == parts[p].forth;
+    return there && *there > before;
+}
+
 /* The parts of a template by a slot, in one pass; false when there are too many. A part that only
  * a reversed row would fit is not seen here. */
 static bool try_split(const Side *side, const Template *t, unsigned slot, const Table *other,
@@ -193,16 +202,16 @@ static bool try_split(const Side *side, const Template *t, unsigned slot, const 
     }
     *out = (SplitTrial){.values = n};
     for (uint32_t p = 0; p < n; p++)
-        if (table_find(other, parts[p].forth)) out->partnered += parts[p].count;
+        if (has_partner(parts, p, other)) out->partnered += parts[p].count;
     return true;
 }
 
-/* The slot to split a template without partner by: whose parts find most partners; else the last
- * with few values. −1: none. */
-static int choose_slot(const Side *side, const Template *t, const Table *other)
+/* The slot to split a template without partner by: whose parts find most partners, `all` of them if
+ * that is asked for; when none does, the last with few values. −1: none. */
+static int choose_slot(const Side *side, const Template *t, const Table *other, bool all)
 {
     uint32_t best = 0;
-    int chosen = -1, few = -1;
+    int chosen = -1, last = -1;
     unsigned n = side->coarse[t->coarse].slot_count;
     for (unsigned slot = 0; slot < n; slot++) {
         SplitTrial trial;
@@ -211,24 +220,27 @@ static int choose_slot(const Side *side, const Template *t, const Table *other)
             best = trial.partnered;
             chosen = (int)slot;
         }
-        if (trial.values <= FEW) few = (int)slot;
+        if (trial.values <= FEW) last = (int)slot;
     }
-    return chosen >= 0 ? chosen : few;
+    if (all) return best == t->count ? chosen : -1;
+    return chosen >= 0 ? chosen : last;
 }
 
-static bool refine(Auto *a)
+/* Splits templates that have no partner; one side after the other, for what one of them makes may be
+ * what the other lacks. */
+static bool refine(Auto *a, bool all)
 {
-    Census census;
-    take_census(a, &census);
     bool any = false;
     for (int s = 0; s < 2; s++) {
+        Census census;
+        take_census(a, &census);
         Side *side = &a->side[s];
         size_t n = side->template_count;
         for (uint32_t i = 0; i < n; i++) {
             const Template *t = &side->templates[i];
             if (t->dead || t->group || t->count < 2) continue;
             if (table_find(&census.side[!s], class_key(t))) continue;
-            int slot = choose_slot(side, t, &census.side[!s]);
+            int slot = choose_slot(side, t, &census.side[!s], all);
             if (slot < 0) continue;
             template_split(a, side, i, (unsigned)slot);
             any = true;
@@ -301,7 +313,11 @@ void classes_make(Auto *a)
 {
     groups_find(a);
     join_near(a);
-    for (int i = 0; i < REFINE_MAX && refine(a); i++) { }
+    for (int i = 0; i < REFINE_MAX; i++) {
+        while (refine(a, true)) { }
+        groups_find(a);
+        if (!refine(a, false)) break;
+    }
     groups_find(a);
     Table classes = {.arena = a->arena};
     for (int s = 0; s < 2; s++)

@@ -30,9 +30,19 @@ static void note_value(struct SlotValues *values, unsigned slot, int64_t value)
     values->count[slot] = n + 1;
 }
 
+/* The letters that end at `at`. */
+static uint64_t word_before(const char *path, const char *at)
+{
+    const char *begin = at;
+    while (begin > path && is_separator(begin[-1])) begin--;
+    const char *end = begin;
+    while (begin > path && !is_separator(begin[-1]) && !is_digit(begin[-1])) begin--;
+    return hash_text(13, begin, (size_t)(end - begin));
+}
+
 /* A path's numbers, and the hash of what is left of it. */
 typedef struct PathScan {
-    uint64_t coarse, block;
+    uint64_t coarse, block, before[SLOTS_MAX];
     int64_t numbers[SLOTS_MAX];
     uint8_t count, glued;
     bool numbered;
@@ -55,6 +65,7 @@ static void scan_path(const char *path, size_t n, PathScan *out)
         if (!alone) out->glued |= (uint8_t)(1u << out->count);
         if (!out->count)
             out->block = hash_text(9, path, (size_t)(at - path) + digits);
+        out->before[out->count] = word_before(path, at);
         out->numbers[out->count++] = value;
         out->numbered = at + digits == end;
         out->coarse = hash_mix(hash_text(out->coarse, text, (size_t)(at - text)), 11);
@@ -78,6 +89,7 @@ static uint32_t add_coarse(Reader *reader, const PathScan *scan)
         side->coarse[side->coarse_count++] =
             (Coarse){.hash = scan->coarse, .slot_count = scan->count, .glued = scan->glued,
                      .numbered = scan->numbered};
+        memcpy(side->coarse[side->coarse_count - 1].before, scan->before, sizeof scan->before);
     }
     for (unsigned i = 0; i < scan->count; i++)
         note_value(&reader->values[index], i, scan->numbers[i]);

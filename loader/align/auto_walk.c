@@ -97,17 +97,34 @@ static Table count_shapes(Auto *a, const Side *side, const Walk *walk)
     return counts;
 }
 
+/* Whether no two of a stretch have their sizes in the same order: an MLP goes wide, then narrow. */
+static bool all_differ(const Side *side, const Walk *walk, const Stretch *stretch)
+{
+    enum { MOST = 4 };
+    if (stretch->count > MOST || side->shapeless) return stretch->count == 1;
+    for (uint32_t i = 0; i < stretch->count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (shape_same(main_tensor(side, &side->units[walk->units[stretch->first + i]]),
+                           main_tensor(side, &side->units[walk->units[stretch->first + j]])))
+                return false;
+    return true;
+}
+
 /* Units in stretches; shapes that the other side has not are not there. */
 static void make_stretches(Auto *a, const Side *side, Walk *walk, const Table *there)
 {
     walk->stretches = arena_alloc(a->arena, (walk->count + 1) * sizeof *walk->stretches);
-    for (uint32_t i = 0; i < walk->count; i++) {
-        const uint64_t shape = side->units[walk->units[i]].shape;
+    uint32_t kept = 0;
+    for (size_t k = 0; k < walk->count; k++) {
+        const uint64_t shape = side->units[walk->units[k]].shape;
         if (!table_find(there, shape)) continue;
+        const uint32_t i = kept++;
+        walk->units[i] = walk->units[k];
         Stretch *last = walk->stretch_count ? &walk->stretches[walk->stretch_count - 1] : NULL;
         if (last && last->shape == shape) last->count++;
         else walk->stretches[walk->stretch_count++] = (Stretch){shape, i, 1, NONE};
     }
+    walk->count = kept;
 }
 
 /* Shapes that both sides step on equally often stay. */
@@ -184,13 +201,18 @@ static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table bloc
 {
     const Stretch *s = &walk[0].stretches[i];
     const Stretch *t = &walk[1].stretches[s->mate];
-    if (s->count != 1 || t->count != 1) return;
-    const uint32_t u = walk[0].units[s->first], v = walk[1].units[t->first];
-    const Unit *x = &a->side[0].units[u], *y = &a->side[1].units[v];
-    if (*table_find(&blocks[0], x->block) == NONE && *table_find(&blocks[1], y->block) == NONE)
+    if (s->count != t->count || !all_differ(&a->side[0], &walk[0], s) ||
+        !all_differ(&a->side[1], &walk[1], t))
         return;
-    a->walked[u] = v;
-    a->agreed[u] = agrees(walk, i, -1) && agrees(walk, i, 1);
+    const bool agreed = agrees(walk, i, -1) && agrees(walk, i, 1);
+    for (uint32_t k = 0; k < s->count; k++) {
+        const uint32_t u = walk[0].units[s->first + k], v = walk[1].units[t->first + k];
+        const Unit *x = &a->side[0].units[u], *y = &a->side[1].units[v];
+        const uint32_t *p = table_find(&blocks[0], x->block), *q = table_find(&blocks[1], y->block);
+        if ((!p || *p == NONE) && (!q || *q == NONE)) continue;
+        a->walked[u] = v;
+        a->agreed[u] = agreed;
+    }
 }
 
 /* ---- templates ---- */
