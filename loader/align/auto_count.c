@@ -31,10 +31,19 @@ uint64_t counting_key(const Counting *counting, const Side *side, const Unit *un
     return key;
 }
 
+uint64_t counting_base(const Counting *counting)
+{
+    uint64_t hash = hash_mix(19, counting->count);
+    for (unsigned i = 0; i < counting->count; i++)
+        hash = hash_mix(hash, (uint64_t)counting->low[i]);
+    return hash;
+}
+
 bool counting_holes(const Side *x, const Template *s, const Counting *p, const Side *y,
                     const Template *t, const Counting *q)
 {
-    if (!p->count || p->count != q->count || p->hash != q->hash) return false;
+    if (!p->count || p->count != q->count) return false;
+    if (p->hash != q->hash) return s->count != t->count && counting_base(p) == counting_base(q);
     if (s->count != t->count) return true;
     for (uint32_t k = 0; k < s->count; k++)
         if (counting_key(p, x, &x->units[x->order[s->first + k]]) !=

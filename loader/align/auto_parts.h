@@ -222,8 +222,10 @@ typedef struct Counting {
 Counting counting_of(const Side *side, const Template *t);
 /* A unit's numbers, counted from the smallest of each slot. */
 uint64_t counting_key(const Counting *counting, const Side *side, const Unit *unit);
-/* The numbers reach equally far, but not all are there on both sides: they are what counts, not
- * the place in the row. */
+/* Of where the numbers begin, slot by slot. */
+uint64_t counting_base(const Counting *counting);
+/* The numbers reach equally far, or begin alike where one side has more of them, but not all are
+ * there on both sides: they are what counts, not the place in the row. */
 bool counting_holes(const Side *x, const Template *s, const Counting *p, const Side *y,
                     const Template *t, const Counting *q);
 

@@ -263,25 +263,26 @@ static uint64_t common_shape(const Side *side, const Template *t)
     return shape;
 }
 
-/* What rows have in common that are nearly the same: they reach equally far and are mostly of one
- * shape. 0: too short to tell. */
-static uint64_t row_key(const Side *side, const Template *t)
+/* What rows have in common that are nearly the same: they reach equally far, or begin alike (`base`),
+ * and are mostly of one shape. 0: too short to tell. */
+static uint64_t row_key(const Side *side, const Template *t, bool base)
 {
     Counting counting = counting_of(side, t);
     if (!counting.count || t->count < 3) return 0;
-    return hash_mix(counting.hash, common_shape(side, t)) | 1;
+    return hash_mix(base ? counting_base(&counting) : counting.hash, common_shape(side, t)) | 1;
 }
 
-/* At most a quarter. */
-static bool few_missing(uint32_t a, uint32_t b)
+/* At most a quarter of a row with holes; of one that goes on longer, one block or a seventh. */
+static bool few_missing(uint32_t a, uint32_t b, bool base)
 {
-    return (a < b ? b - a : a - b) * 4 <= (a > b ? a : b);
+    const uint32_t more = a > b ? a : b, missing = a < b ? b - a : a - b;
+    return missing * 4 <= more && (!base || missing == 1 || missing * 7 <= more);
 }
 
 /* A row without partner joins the class of a row that is nearly the same: blocks may be missing on
  * one side, or a tensor have another shape. It stands among the candidates then, and what does
  * not fit is left out. */
-static void join_near(Auto *a)
+static void join_near(Auto *a, bool base)
 {
     Census census;
     take_census(a, &census);
@@ -289,7 +290,7 @@ static void join_near(Auto *a)
     for (int s = 0; s < 2; s++)
         for (uint32_t i = 0; i < a->side[s].template_count; i++) {
             const Template *t = &a->side[s].templates[i];
-            uint64_t key = t->dead || t->group ? 0 : row_key(&a->side[s], t);
+            uint64_t key = t->dead || t->group ? 0 : row_key(&a->side[s], t, base);
             if (!key) continue;
             bool partner = table_find(&census.side[!s], class_key(t)) != NULL;
             uint32_t *at = table_add(&near[s], key, i, NULL);
@@ -299,11 +300,11 @@ static void join_near(Auto *a)
         for (uint32_t i = 0; i < a->side[s].template_count; i++) {
             Template *t = &a->side[s].templates[i];
             if (t->dead || t->group || table_find(&census.side[!s], class_key(t))) continue;
-            uint64_t key = row_key(&a->side[s], t);
+            uint64_t key = row_key(&a->side[s], t, base);
             const uint32_t *other = key ? table_find(&near[!s], key) : NULL;
             if (!other) continue;
             const Template *o = &a->side[!s].templates[*other];
-            if (!few_missing(o->count, t->count)) continue;
+            if (!few_missing(o->count, t->count, base)) continue;
             t->sequence = o->sequence;
             t->mirrored = o->mirrored;
         }
@@ -312,7 +313,8 @@ static void join_near(Auto *a)
 void classes_make(Auto *a)
 {
     groups_find(a);
-    join_near(a);
+    join_near(a, false);
+    join_near(a, true);
     for (int i = 0; i < REFINE_MAX; i++) {
         while (refine(a, true)) { }
         groups_find(a);
