@@ -5,6 +5,8 @@
 
 /* From which margin a pair is likely, and from which it may teach others. */
 static const double LIKELY = 0.05, TEACHES = 0.1;
+/* What an order that contradicts the names takes from the margin. */
+static const double CROSSED = 0.25;
 
 ClassList classes_list(Auto *a, const Side *side)
 {
@@ -169,6 +171,15 @@ static bool may_slip(const Auto *a, const Template *s, const Template *t)
            literal_at(&a->side[1], t, t->ranks[0].slot);
 }
 
+/* Among several of one shape in the same place of both files another stands where this one does, and
+ * the last words of the two do not mean the same: k, v, q for q, k, v. */
+static bool crosses(const Side *side, const Template *s, uint32_t target)
+{
+    if (s->abreast == NONE || s->abreast == target) return false;
+    const Token *p = template_last_word(s), *q = template_last_word(&side->templates[target]);
+    return !p || !q || !token_same(p, q);
+}
+
 static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
                         bool last)
 {
@@ -188,8 +199,10 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
     for (size_t i = 0; i < rows; i++) {
         Template *x = &source->templates[s[i]];
         x->mate = NONE;
-        if (mate[i] == NONE || margin[i] < (last ? LIKELY : TEACHES)) continue;
+        if (mate[i] == NONE) continue;
         Template *y = &target->templates[t[mate[i]]];
+        if (crosses(target, x, t[mate[i]])) margin[i] -= CROSSED;
+        if (margin[i] < (last ? LIKELY : TEACHES)) continue;
         if (members_unclear(a, x, y)) continue;
         if (may_slip(a, x, y) && (beside_hole(source, x, s, rows, from) ||
                                   beside_hole(target, y, t, columns, to)))

@@ -91,6 +91,7 @@ typedef struct Template {
     Rank ranks[RANKS_MAX];   /* [rank_count] its places among siblings, the last number first */
     uint8_t rank_count;
     uint32_t lead;           /* of a source: where most of it is walked to; NONE */
+    uint32_t abreast;        /* of a source: what stands in its place in a row of one shape; NONE */
     float led;               /* how much of it, 0 … 1; of a target: at most */
     uint32_t kin;            /* those of its class that differ in numbers at all, and itself */
 } Template;
@@ -140,6 +141,7 @@ typedef struct Auto {
     size_t group_count, group_room;
     uint32_t class_count;
     uint32_t *walked;        /* [units of the source] where walking leads; NONE */
+    uint32_t *abreast;       /* [units of the source] its counterpart among several of one shape */
     bool *agreed;            /* [units of the source] its two neighbours are led along */
     size_t turned, open;     /* kernels that are transposed; that may be or not */
     bool stopped;            /* the user asked for it */

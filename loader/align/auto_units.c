@@ -198,15 +198,35 @@ static void see_members(const Side *side, OrderSigns *signs)
     }
 }
 
-/* Block 1 stands before block 2. */
+/* The first number in which two units of one coarse name differ. */
+static unsigned first_difference(const Side *side, const Unit *a, const Unit *b)
+{
+    const int64_t *x = side->numbers + a->numbers, *y = side->numbers + b->numbers;
+    unsigned slot = 0;
+    while (slot + 1u < side->coarse[a->coarse].slot_count && x[slot] == y[slot]) slot++;
+    return slot;
+}
+
+/* Block 1 stands before block 2; where all of a name stand the other way round, decoder4 before
+ * decoder3, that is an order as well. */
 static void see_numbers(const Side *side, OrderSigns *signs)
 {
-    for (size_t i = 0; i < side->template_count; i++) {
-        const Template *t = &side->templates[i];
-        for (uint32_t k = 1; k < t->count; k++) {
-            const uint32_t *at = side->order + t->first + k;
-            bool rises = side->units[at[-1]].position < side->units[at[0]].position;
-            *(rises ? &signs->good : &signs->bad) += 1;
+    for (uint32_t i = 0, to; i < side->unit_count; i = to) {
+        const uint32_t coarse = side->units[side->order[i]].coarse;
+        uint32_t rises[SLOTS_MAX] = {0}, falls[SLOTS_MAX] = {0};
+        for (to = i + 1; to < side->unit_count; to++) {
+            const Unit *a = &side->units[side->order[to - 1]], *b = &side->units[side->order[to]];
+            if (b->coarse != coarse) break;
+            const unsigned slot = first_difference(side, a, b);
+            const bool less = side->numbers[a->numbers + slot] < side->numbers[b->numbers + slot];
+            const bool before = a->position < b->position;
+            rises[slot] += less == before;
+            falls[slot] += less != before;
+        }
+        for (unsigned s = 0; s < SLOTS_MAX; s++) {
+            const bool backwards = falls[s] > 1 && falls[s] > rises[s];
+            signs->good += backwards ? falls[s] : rises[s];
+            signs->bad += backwards ? rises[s] : falls[s];
         }
     }
 }

@@ -13,11 +13,11 @@ enum { ROW_MIN = 3 };        /* layers that make a row of numbers */
 /* Margin of a pair that nothing but its place says. */
 static const float WALKED = 0.25f;
 
-/* Units of one shape in a row. */
+/* Units that look alike in a row, within one block. */
 typedef struct Stretch {
-    uint64_t shape;
+    uint64_t look, block;
     uint32_t first, count;   /* in the list of units */
-    uint32_t mate;           /* step of the other side; NONE */
+    uint32_t mate;           /* stretch of the other side; NONE */
 } Stretch;
 
 typedef struct Walk {
@@ -89,11 +89,23 @@ static void walk_side(Auto *a, int s, Walk *walk)
 
 /* ---- stretches ---- */
 
-static Table count_shapes(Auto *a, const Side *side, const Walk *walk)
+/* What a unit looks like: its main shape; of a vector also how many there are of it, or the bias of
+ * one layer would pass for the norm of another. */
+static uint64_t look_of(const Side *side, const Unit *unit)
+{
+    const AutoTensor *main = main_tensor(side, unit);
+    uint64_t vectors = 0;
+    if (!main->dims || main->rank != 1) return unit->shape;
+    for (uint32_t i = 0; i < unit->count; i++)
+        vectors += shape_same(&side->given->tensors[side->members[unit->first + i]], main);
+    return hash_mix(unit->shape, vectors);
+}
+
+static Table count_looks(Auto *a, const Side *side, const Walk *walk)
 {
     Table counts = {.arena = a->arena};
     for (size_t i = 0; i < walk->count; i++)
-        (*table_add(&counts, side->units[walk->units[i]].shape, 0, NULL))++;
+        (*table_add(&counts, look_of(side, &side->units[walk->units[i]]), 0, NULL))++;
     return counts;
 }
 
@@ -110,55 +122,61 @@ static bool all_differ(const Side *side, const Walk *walk, const Stretch *stretc
     return true;
 }
 
-/* Units in stretches; shapes that the other side has not are not there. */
+/* Units in stretches; what the other side has not is not there. */
 static void make_stretches(Auto *a, const Side *side, Walk *walk, const Table *there)
 {
     walk->stretches = arena_alloc(a->arena, (walk->count + 1) * sizeof *walk->stretches);
     uint32_t kept = 0;
     for (size_t k = 0; k < walk->count; k++) {
-        const uint64_t shape = side->units[walk->units[k]].shape;
-        if (!table_find(there, shape)) continue;
+        const Unit *unit = &side->units[walk->units[k]];
+        const uint64_t look = look_of(side, unit), block = unit->block;
+        if (!table_find(there, look)) continue;
         const uint32_t i = kept++;
         walk->units[i] = walk->units[k];
         Stretch *last = walk->stretch_count ? &walk->stretches[walk->stretch_count - 1] : NULL;
-        if (last && last->shape == shape) last->count++;
-        else walk->stretches[walk->stretch_count++] = (Stretch){shape, i, 1, NONE};
+        if (last && last->look == look && last->block == block) last->count++;
+        else walk->stretches[walk->stretch_count++] = (Stretch){look, block, i, 1, NONE};
     }
     walk->count = kept;
 }
 
-/* Shapes that both sides step on equally often stay. */
+static uint64_t stretch_key(const Stretch *stretch)
+{
+    return hash_mix(stretch->look, stretch->count);
+}
+
+/* Stretches that both sides have equally often stay. */
 static void keep_common(Auto *a, Walk walk[2])
 {
     Table counts[2] = {{.arena = a->arena}, {.arena = a->arena}};
     for (int s = 0; s < 2; s++)
         for (size_t i = 0; i < walk[s].stretch_count; i++)
-            (*table_add(&counts[s], walk[s].stretches[i].shape, 0, NULL))++;
+            (*table_add(&counts[s], stretch_key(&walk[s].stretches[i]), 0, NULL))++;
     for (int s = 0; s < 2; s++) {
         size_t kept = 0;
         for (size_t i = 0; i < walk[s].stretch_count; i++) {
             const Stretch stretch = walk[s].stretches[i];
-            const uint32_t *p = table_find(&counts[0], stretch.shape);
-            const uint32_t *q = table_find(&counts[1], stretch.shape);
+            const uint32_t *p = table_find(&counts[0], stretch_key(&stretch));
+            const uint32_t *q = table_find(&counts[1], stretch_key(&stretch));
             if (p && q && *p == *q) walk[s].stretches[kept++] = stretch;
         }
         walk[s].stretch_count = kept;
     }
 }
 
-/* The k-th step of a shape with the k-th of the other side. */
+/* The k-th stretch of a kind with the k-th of the other side: both are equally long. */
 static void pair_stretches(Auto *a, Walk walk[2])
 {
     Table seen[2] = {{.arena = a->arena}, {.arena = a->arena}}, place = {.arena = a->arena};
     for (uint32_t j = 0; j < walk[1].stretch_count; j++) {
-        const uint64_t shape = walk[1].stretches[j].shape;
-        uint32_t k = (*table_add(&seen[1], shape, 0, NULL))++;
-        table_add(&place, hash_mix(shape, k), j, NULL);
+        const uint64_t key = stretch_key(&walk[1].stretches[j]);
+        uint32_t k = (*table_add(&seen[1], key, 0, NULL))++;
+        table_add(&place, hash_mix(key, k), j, NULL);
     }
     for (uint32_t i = 0; i < walk[0].stretch_count; i++) {
-        const uint64_t shape = walk[0].stretches[i].shape;
-        uint32_t k = (*table_add(&seen[0], shape, 0, NULL))++;
-        const uint32_t *j = table_find(&place, hash_mix(shape, k));
+        const uint64_t key = stretch_key(&walk[0].stretches[i]);
+        uint32_t k = (*table_add(&seen[0], key, 0, NULL))++;
+        const uint32_t *j = table_find(&place, hash_mix(key, k));
         if (!j) continue;
         walk[0].stretches[i].mate = *j;
         walk[1].stretches[*j].mate = i;
@@ -201,10 +219,12 @@ static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table bloc
 {
     const Stretch *s = &walk[0].stretches[i];
     const Stretch *t = &walk[1].stretches[s->mate];
-    if (s->count != t->count || !all_differ(&a->side[0], &walk[0], s) ||
-        !all_differ(&a->side[1], &walk[1], t))
-        return;
     const bool agreed = agrees(walk, i, -1) && agrees(walk, i, 1);
+    if (!all_differ(&a->side[0], &walk[0], s) || !all_differ(&a->side[1], &walk[1], t)) {
+        for (uint32_t k = 0; k < s->count && agreed; k++)
+            a->abreast[walk[0].units[s->first + k]] = walk[1].units[t->first + k];
+        return;
+    }
     for (uint32_t k = 0; k < s->count; k++) {
         const uint32_t u = walk[0].units[s->first + k], v = walk[1].units[t->first + k];
         const Unit *x = &a->side[0].units[u], *y = &a->side[1].units[v];
@@ -217,20 +237,29 @@ static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table bloc
 
 /* ---- templates ---- */
 
-/* The template that most units of a row are walked to, and how many of them agree. */
-static void lead_template(Auto *a, Template *s)
+/* The template to which most units of a row are led. */
+static uint32_t most_led(const Auto *a, const Template *s, const uint32_t *walked)
 {
-    const Side *x = &a->side[0];
-    Side *y = &a->side[1];
-    uint32_t lead = NONE, votes = 0, sum = 0;
+    uint32_t lead = NONE, votes = 0;
     for (uint32_t k = 0; k < s->count; k++) {
-        const uint32_t v = a->walked[x->order[s->first + k]];
-        const uint32_t t = v == NONE ? NONE : y->units[v].template;
+        const uint32_t v = walked[a->side[0].order[s->first + k]];
+        const uint32_t t = v == NONE ? NONE : a->side[1].units[v].template;
         if (!votes) lead = t;
         if (t == lead) votes++;
         else votes--;
     }
+    return lead;
+}
+
+/* Where most units of a row are walked to, and how many of them agree. */
+static void lead_template(Auto *a, Template *s)
+{
+    const Side *x = &a->side[0];
+    Side *y = &a->side[1];
+    const uint32_t lead = most_led(a, s, a->walked);
+    uint32_t sum = 0;
     s->lead = lead;
+    s->abreast = most_led(a, s, a->abreast);
     if (lead == NONE) return;
     for (uint32_t k = 0; k < s->count; k++) {
         const uint32_t u = x->order[s->first + k], v = a->walked[u];
@@ -246,14 +275,15 @@ void walk_sides(Auto *a)
     const size_t n = a->side[0].unit_count + 1;
     a->walked = arena_alloc(a->arena, n * sizeof *a->walked);
     a->agreed = arena_alloc(a->arena, n * sizeof *a->agreed);
-    for (size_t i = 0; i < n; i++) a->walked[i] = NONE;
+    a->abreast = arena_alloc(a->arena, n * sizeof *a->abreast);
+    for (size_t i = 0; i < n; i++) a->walked[i] = a->abreast[i] = NONE;
     Walk walk[2] = {{0}, {0}};
-    Table shapes[2];
+    Table looks[2];
     for (int s = 0; s < 2; s++) {
         walk_side(a, s, &walk[s]);
-        shapes[s] = count_shapes(a, &a->side[s], &walk[s]);
+        looks[s] = count_looks(a, &a->side[s], &walk[s]);
     }
-    for (int s = 0; s < 2; s++) make_stretches(a, &a->side[s], &walk[s], &shapes[!s]);
+    for (int s = 0; s < 2; s++) make_stretches(a, &a->side[s], &walk[s], &looks[!s]);
     keep_common(a, walk);
     pair_stretches(a, walk);
     Table blocks[2] = {follow_blocks(a, walk, 0), follow_blocks(a, walk, 1)};
