@@ -203,9 +203,9 @@ static void add_virtual(Auto *a, Group *group)
     memcpy(t->up, part.up, sizeof t->up);
     Token tokens[WORDS_MAX];
     size_t n = 0;
-    const Token *last = template_last_word(whole);
+    const Token *last = group->count > 1 ? template_last_word(whole) : NULL;
     for (size_t i = 0; i < part.token_count; i++)
-        if (&part.tokens[i] != template_last_word(&part)) tokens[n++] = part.tokens[i];
+        if (!last || &part.tokens[i] != template_last_word(&part)) tokens[n++] = part.tokens[i];
     if (last && n < WORDS_MAX) tokens[n++] = *last;
     t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);
     t->token_count = (uint8_t)n;

@@ -109,22 +109,38 @@ static bool same_role_text(const Auto *a, uint32_t source, uint32_t target)
            (!s.role_length || memcmp(s.role_text, t.role_text, s.role_length) == 0);
 }
 
+/* A name that ends without a role is no spelling that others could share. */
+static bool is_spelled(const Auto *a, uint32_t source)
+{
+    return words_parts(a->words, a->side[0].given->tensors[source].name).role_length > 0;
+}
+
+/* What a family shows; where `few` times as many lie one way as the other, that is it. */
+static Turn say(Tally tally, uint32_t few)
+{
+    if (!tally.straight || (few && tally.turned >= tally.straight * few)) return TURN_T;
+    if (!tally.turned || (few && tally.straight >= tally.turned * few)) return TURN_NONE;
+    return TURN_OPEN;
+}
+
 /* What tensors of other spellings show says that a kernel lies as a weight does only where both
  * sides call it the same: embeddings, which nobody turns, show nothing of a kernel. */
 Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target)
 {
-    enum { SPELLED = 2 };            /* families of one spelling */
+    enum {
+        SPELLED = 2,                 /* families of one spelling */
+        FEW = 8                      /* kernels for each embedding among them */
+    };
     const Layouts *layouts = a->layouts;
     uint64_t keys[FAMILIES];
     family_keys(a, source, keys);
     const bool spelled_same = same_role_text(a, source, target);
     for (int level = 0; level < FAMILIES; level++) {
         const uint32_t *index = table_find(&layouts->families, keys[level]);
-        if (!index) continue;
-        Tally tally = layouts->list[*index];
-        if (tally.turned && tally.straight) break;
-        if (!tally.turned && !spelled_same && level >= SPELLED) break;
-        return tally.turned ? TURN_T : TURN_NONE;
+        if (!index || (level == SPELLED - 1 && !is_spelled(a, source))) continue;
+        const Turn turn = say(layouts->list[*index], level >= SPELLED ? FEW : 0);
+        if (turn == TURN_OPEN || (turn == TURN_NONE && !spelled_same && level >= SPELLED)) break;
+        return turn;
     }
     if (a->options->assume == AUTO_LAYOUT_OPEN) return TURN_OPEN;
     return a->options->assume == AUTO_LAYOUT_TORCH ? TURN_NONE : TURN_T;

@@ -143,6 +143,7 @@ typedef struct Auto {
     uint32_t *walked;        /* [units of the source] where walking leads; NONE */
     uint32_t *abreast;       /* [units of the source] its counterpart among several of one shape */
     bool *agreed;            /* [units of the source] its two neighbours are led along */
+    bool in_step;            /* most of what both files have as often stands in one order in both */
     size_t turned, open;     /* kernels that are transposed; that may be or not */
     bool stopped;            /* the user asked for it */
 } Auto;

@@ -5,13 +5,16 @@
 
 #include "loader/align/auto_parts.h"
 
-/* Members of the same role; a lone member without a role is what the main one is. */
+/* Members of the same role; a lone member without a role is what the main one is, and so is a lone
+ * matrix, whatever it is called: relative_attention_bias. */
 static bool same_member(const Side *x, const Side *y, const Unit *u, const Unit *v, uint32_t i,
                         uint32_t j)
 {
     uint16_t p = x->role_of[x->members[u->first + i]], q = y->role_of[y->members[v->first + j]];
     if (p == q) return true;
-    return i == 0 && j == 0 && (p <= ROLE_MAIN && q <= ROLE_MAIN);
+    if (i || j) return false;
+    const bool matrices = main_tensor(x, u)->rank > 1 && main_tensor(y, v)->rank > 1;
+    return (p <= ROLE_MAIN && q <= ROLE_MAIN) || (matrices && (u->count == 1 || v->count == 1));
 }
 
 static size_t list_pairs(Auto *a, TensorPair *pairs)

@@ -366,7 +366,7 @@ static double score_order(const Auto *a, const Template *s, const Template *t, d
 {
     if (s->led > 0 || t->led > 0)
         return s->led > 0 && &a->side[1].templates[s->lead] == t ? s->led : 0;
-    if (!a->side[0].ordered || !a->side[1].ordered) return 0;
+    if (!a->side[0].ordered || !a->side[1].ordered || !a->in_step) return 0;
     if (stands_in_run(a, 0, s) || stands_in_run(a, 1, t)) return 0;
     unsigned left = same_way(a, s, t, -1), right = same_way(a, s, t, 1);
     return left && right ? trust * (left + right) / (2.0 * WINDOW) : 0;

@@ -8,7 +8,10 @@
 
 #include "loader/align/auto_parts.h"
 
-enum { ROW_MIN = 3 };        /* layers that make a row of numbers */
+enum {
+    ROW_MIN = 3,             /* layers that make a row of numbers */
+    IN_STEP = 8              /* stretches that are in step on both sides by no accident */
+};
 
 /* Margin of a pair that nothing but its place says. */
 static const float WALKED = 0.25f;
@@ -18,6 +21,7 @@ typedef struct Stretch {
     uint64_t look, block;
     uint32_t first, count;   /* in the list of units */
     uint32_t mate;           /* stretch of the other side; NONE */
+    bool agreed;             /* what stands around it leads to what stands around that */
 } Stretch;
 
 typedef struct Walk {
@@ -135,7 +139,7 @@ static void make_stretches(Auto *a, const Side *side, Walk *walk, const Table *t
         walk->units[i] = walk->units[k];
         Stretch *last = walk->stretch_count ? &walk->stretches[walk->stretch_count - 1] : NULL;
         if (last && last->look == look && last->block == block) last->count++;
-        else walk->stretches[walk->stretch_count++] = (Stretch){look, block, i, 1, NONE};
+        else walk->stretches[walk->stretch_count++] = (Stretch){look, block, i, 1, NONE, false};
     }
     walk->count = kept;
 }
@@ -205,23 +209,31 @@ static Table follow_blocks(Auto *a, const Walk walk[2], int from)
     return blocks;
 }
 
-/* Whether the stretches before (−1) or behind are a pair as well; both ends of the files are. */
-static bool agrees(const Walk walk[2], size_t i, int step)
+/* Stretches in step: a row of them, or half of all. Those within the row agree, and its ends where
+ * both files end; what stands at an end else may belong to what is not in step. */
+static void mark_agreed(Auto *a, Walk walk[2])
 {
-    const size_t j = walk[0].stretches[i].mate;
-    const bool out = step < 0 ? !i : i + 1 == walk[0].stretch_count;
-    const bool beyond = step < 0 ? !j : j + 1 == walk[1].stretch_count;
-    if (out || beyond) return out && beyond;
-    return walk[0].stretches[step < 0 ? i - 1 : i + 1].mate == (step < 0 ? j - 1 : j + 1);
+    Stretch *list = walk[0].stretches;
+    const size_t n = walk[0].stretch_count;
+    size_t in_step = 0;
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && list[to].mate == list[to - 1].mate + 1; to++) { }
+        const size_t length = to - from;
+        in_step += length > 1 ? length : 0;
+        if (length < IN_STEP && length * 2 < n) continue;
+        for (size_t i = from; i < to; i++) list[i].agreed = true;
+        if (from || list[from].mate) list[from].agreed = false;
+        if (to < n || list[to - 1].mate + 1u < walk[1].stretch_count) list[to - 1].agreed = false;
+    }
+    a->in_step = in_step * 2 >= n;
 }
 
 static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table blocks[2])
 {
     const Stretch *s = &walk[0].stretches[i];
     const Stretch *t = &walk[1].stretches[s->mate];
-    const bool agreed = agrees(walk, i, -1) && agrees(walk, i, 1);
     if (!all_differ(&a->side[0], &walk[0], s) || !all_differ(&a->side[1], &walk[1], t)) {
-        for (uint32_t k = 0; k < s->count && agreed; k++)
+        for (uint32_t k = 0; k < s->count && s->agreed; k++)
             a->abreast[walk[0].units[s->first + k]] = walk[1].units[t->first + k];
         return;
     }
@@ -231,7 +243,7 @@ static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table bloc
         const uint32_t *p = table_find(&blocks[0], x->block), *q = table_find(&blocks[1], y->block);
         if ((!p || *p == NONE) && (!q || *q == NONE)) continue;
         a->walked[u] = v;
-        a->agreed[u] = agreed;
+        a->agreed[u] = s->agreed;
     }
 }
 
@@ -286,6 +298,7 @@ void walk_sides(Auto *a)
     for (int s = 0; s < 2; s++) make_stretches(a, &a->side[s], &walk[s], &looks[!s]);
     keep_common(a, walk);
     pair_stretches(a, walk);
+    mark_agreed(a, walk);
     Table blocks[2] = {follow_blocks(a, walk, 0), follow_blocks(a, walk, 1)};
     for (size_t i = 0; i < walk[0].stretch_count; i++)
         if (walk[0].stretches[i].mate != NONE) keep_stretch(a, walk, i, blocks);

@@ -171,7 +171,7 @@ size_t name_number(const char *at, const char *end, int64_t *value)
         if (n < DIGITS_MAX) *value = *value * 10 + (at[n] - '0');
         n++;
     }
-    return n > DIGITS_MAX || (n > 1 && *at == '0') ? 0 : n;
+    return n > DIGITS_MAX ? 0 : n;
 }
 
 /* ---- words ---- */
@@ -240,6 +240,16 @@ static size_t find_phrase(const Words *words, const Piece *pieces, size_t count,
     return best;
 }
 
+/* block_007 is block 7. */
+static Piece without_zeros(Piece piece)
+{
+    while (piece.length > 1 && *piece.at == '0') {
+        piece.at++;
+        piece.length--;
+    }
+    return piece;
+}
+
 size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal, Token *out,
                  size_t room)
 {
@@ -255,8 +265,9 @@ size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal
         Token token = {.meaning = {NONE, NONE, NONE, NONE}};
         size_t taken = find_phrase(words, pieces + i, count - i, &token);
         if (!taken) {
-            token.word = hash_letters(0, pieces[i].at, pieces[i].length);
-            token.is_number = pieces[i].is_number;
+            const Piece piece = pieces[i].is_number ? without_zeros(pieces[i]) : pieces[i];
+            token.word = hash_letters(0, piece.at, piece.length);
+            token.is_number = piece.is_number;
             taken = 1;
         }
         out[made++] = token;

@@ -85,6 +85,151 @@ static void an_order_that_crosses_blocks_says_nothing(void **state)
     finish(&m);
 }
 
+/* Blocks of a side, one after the other, # their numbers. */
+static void add_blocks(Model *model, int side, const char *block, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char *text = arena_strdup(model->arena, block);
+        for (char *at = text; *at; at++)
+            if (*at == '#') *at = (char)('0' + i);
+        add_side(model, side, text);
+    }
+}
+
+/* Encoder and decoder of one size, whose files hold them in another order, and no names. */
+static void parts_that_a_file_holds_in_another_order_mislead_nobody(void **state)
+{
+    (void)state;
+    static const char one[] = "x.#.m.weight 8,8\nx.#.k.weight 16,8\nx.#.n.weight 8";
+    static const char two[] = "y.#.m.weight 8,8\ny.#.n.weight 8";
+    static const char first[] = "b.#.m.weight 8,8\nb.#.n.weight 8";
+    static const char second[] = "a.#.m.weight 8,8\na.#.k.weight 16,8\na.#.n.weight 8";
+    Model m;
+    start(&m, "", "");
+    add_blocks(&m, 0, one, 6);
+    add_side(&m, 0, "x.last.weight 8");
+    add_blocks(&m, 0, two, 6);
+    add_side(&m, 0, "y.last.weight 8");
+    add_blocks(&m, 1, first, 6);
+    add_side(&m, 1, "b.end.weight 8");
+    add_blocks(&m, 1, second, 6);
+    add_side(&m, 1, "a.end.weight 8");
+    align(&m);
+    assert_from(&m, "a.3.k.weight", "x.3.k.weight");
+    const Bundle *last = find_bundle(&m, "a.end.weight");
+    if (last) assert_string_equal(last->sources[0].names[0], "x.last.weight");
+    finish(&m);
+}
+
+static void an_order_that_contradicts_names_asks(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "", "");
+    add_blocks(&m, 0, "l.#.m.weight 8,16\nl.#.one.weight 8\nl.#.post_alpha_two.weight 8", 6);
+    add_side(&m, 0, "head.weight 10,8");
+    add_blocks(&m, 1, "t.#.m.weight 8,16\nt.#.alpha_three.weight 8\nt.#.ffn_four.weight 8", 6);
+    add_side(&m, 1, "out.weight 10,8");
+    align(&m);
+    assert_from(&m, "t.3.m.weight", "l.3.m.weight");
+    assert_open(&m, "t.3.alpha_three.weight");
+    assert_open(&m, "t.3.ffn_four.weight");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "t.3.alpha_three.weight", "l.3.post_alpha_two.weight");
+    finish(&m);
+}
+
+static void a_shuffled_file_has_no_order(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "rnn.hh_l1 9,8\nrnn.ih_l2 9,8\ndecoder.weight 7,8\nrnn.hh_l0 9,8\nrnn.ih_l0 9,8\n"
+          "encoder.weight 7,8\nrnn.hh_l2 9,8\nrnn.ih_l1 9,8",
+          "embedding.weight 7,8\nr.{0-2}.ih_l0 9,8\nr.{0-2}.hh_l0 9,8\noutput.weight 7,8");
+    align(&m);
+    assert_open(&m, "embedding.weight");
+    assert_open(&m, "output.weight");
+    finish(&m);
+}
+
+/* ---- rows ---- */
+
+static void a_row_that_is_a_block_longer_goes_by_its_numbers(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-7}.attn.weight 8,8\nh.{0-7}.mlp.weight 16,8\nh.{0-7}.norm.weight 8",
+          "layer.{0-6}.attention.weight 8,8\nlayer.{0-6}.ffn.weight 16,8\n"
+          "layer.{0-6}.layernorm.weight 8");
+    align(&m);
+    assert_from(&m, "layer.6.ffn.weight", "h.6.mlp.weight");
+    assert_from(&m, "layer.0.layernorm.weight", "h.0.norm.weight");
+    finish(&m);
+}
+
+static void a_row_of_half_the_length_is_another_size(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-23}.attn.weight 8,8\nh.{0-23}.mlp.weight 16,8\nh.{0-23}.norm.weight 8",
+          "layer.{0-11}.attention.weight 8,8\nlayer.{0-11}.ffn.weight 16,8\n"
+          "layer.{0-11}.layernorm.weight 8");
+    align(&m);
+    assert_true(m.result->another_size);
+    assert_int_equal(m.result->bundle_count, 0);
+    finish(&m);
+}
+
+static void numbers_with_zeros_in_front_count(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "encoder/block_000/layer_000/attn/k 8,16\nencoder/block_001/layer_000/attn/k 8,16\n"
+          "encoder/block_002/layer_000/attn/k 8,16\nencoder/block_000/layer_001/mlp/wi 8,32\n"
+          "encoder/block_001/layer_001/mlp/wi 8,32\nencoder/block_002/layer_001/mlp/wi 8,32",
+          "encoder.block.{0-2}.layer.0.attention.k.weight 16,8\n"
+          "encoder.block.{0-2}.layer.1.mlp.wi.weight 32,8");
+    align(&m);
+    assert_from(&m, "encoder.block.2.layer.0.attention.k.weight",
+                "encoder/block_002/layer_000/attn/k");
+    assert_from(&m, "encoder.block.1.layer.1.mlp.wi.weight", "encoder/block_001/layer_001/mlp/wi");
+    finish(&m);
+}
+
+static void siblings_by_two_numbers_are_ranked_by_each(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-5}.ffn1.w_1.weight 16,8\na.{0-5}.ffn1.w_2.weight 8,16\n"
+              "a.{0-5}.ffn2.w_1.weight 16,8\na.{0-5}.ffn2.w_2.weight 8,16",
+          "b.{0-5}.ffn1.first.weight 16,8\nb.{0-5}.ffn1.second.weight 8,16\n"
+          "b.{0-5}.ffn2.first.weight 16,8\nb.{0-5}.ffn2.second.weight 8,16");
+    m.options.no_order = true;
+    m.options.accept = 0.05f;
+    align(&m);
+    const Bundle *bundle = find_bundle(&m, "b.3.ffn2.second.weight");
+    if (bundle) assert_string_equal(bundle->sources[0].names[0], "a.3.ffn2.w_2.weight");
+    finish(&m);
+}
+
+static void stacks_of_one_size_go_by_the_names_of_their_parts(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "layers.{0-3}.mlp.experts.0.gate_proj.weight 16,8\n"
+              "layers.{0-3}.mlp.experts.1.gate_proj.weight 16,8\n"
+              "layers.{0-3}.mlp.experts.0.up_proj.weight 16,8\n"
+              "layers.{0-3}.mlp.experts.1.up_proj.weight 16,8",
+          "layers.{0-3}.ffn.experts.ffn_gate 2,16,8\nlayers.{0-3}.ffn.experts.ffn_up 2,16,8");
+    align(&m);
+    assert_from(&m, "layers.1.ffn.experts.ffn_up", "layers.1.mlp.experts.0.up_proj.weight");
+    assert_from(&m, "layers.1.ffn.experts.ffn_gate", "layers.1.mlp.experts.0.gate_proj.weight");
+    finish(&m);
+}
+
 /* ---- strays ---- */
 
 static void a_bias_follows_a_kernel_of_another_name(void **state)
@@ -140,6 +285,14 @@ int main(void)
         cmocka_unit_test(numbers_are_an_order_where_the_file_has_none),
         cmocka_unit_test(a_layer_more_on_one_side_leaves_its_shape_open),
         cmocka_unit_test(an_order_that_crosses_blocks_says_nothing),
+        cmocka_unit_test(parts_that_a_file_holds_in_another_order_mislead_nobody),
+        cmocka_unit_test(an_order_that_contradicts_names_asks),
+        cmocka_unit_test(a_shuffled_file_has_no_order),
+        cmocka_unit_test(a_row_that_is_a_block_longer_goes_by_its_numbers),
+        cmocka_unit_test(a_row_of_half_the_length_is_another_size),
+        cmocka_unit_test(numbers_with_zeros_in_front_count),
+        cmocka_unit_test(siblings_by_two_numbers_are_ranked_by_each),
+        cmocka_unit_test(stacks_of_one_size_go_by_the_names_of_their_parts),
         cmocka_unit_test(a_bias_follows_a_kernel_of_another_name),
         cmocka_unit_test(biases_beside_a_fused_kernel_go_by_their_names),
         cmocka_unit_test(two_strays_of_one_place_are_nobodys),
