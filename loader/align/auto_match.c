@@ -171,8 +171,8 @@ static bool may_slip(const Auto *a, const Template *s, const Template *t)
            literal_at(&a->side[1], t, t->ranks[0].slot);
 }
 
-/* Among several of one shape in the same place of both files another stands where this one does, and
- * the last words of the two do not mean the same: k, v, q for q, k, v. */
+/* Among several of one shape in the same place of both files another stands where this one does,
+ * and the last words of the two do not mean the same: k, v, q for q, k, v. */
 static bool crosses(const Side *side, const Template *s, uint32_t target)
 {
     if (s->abreast == NONE || s->abreast == target) return false;

@@ -226,8 +226,8 @@ static int choose_slot(const Side *side, const Template *t, const Table *other, 
     return chosen >= 0 ? chosen : last;
 }
 
-/* Splits templates that have no partner; one side after the other, for what one of them makes may be
- * what the other lacks. */
+/* Splits templates that have no partner; one side after the other, for what one of them makes may
+ * be what the other lacks. */
 static bool refine(Auto *a, bool all)
 {
     bool any = false;
@@ -263,8 +263,8 @@ static uint64_t common_shape(const Side *side, const Template *t)
     return shape;
 }
 
-/* What rows have in common that are nearly the same: they reach equally far, or begin alike (`base`),
- * and are mostly of one shape. 0: too short to tell. */
+/* What rows have in common that are nearly the same: they reach equally far, or begin alike
+ * (`base`), and are mostly of one shape. 0: too short to tell. */
 static uint64_t row_key(const Side *side, const Template *t, bool base)
 {
     Counting counting = counting_of(side, t);
