@@ -175,7 +175,9 @@ static void try_all(Console *console, Alignment *alignment, const Binding *bindi
     enum { WAIT_MS = 10000 };
     Choices choices = {0};
     choices_start(&choices, alignment, binding);
-    choices_finish(&choices, console->session, WAIT_MS);
+    Snapshot *snapshot = session_snapshot(console->session);
+    choices_finish(&choices, snapshot, WAIT_MS);
+    session_give_back(console->session, snapshot);
     for (size_t i = 0; i < choices.trials.count; i++)
         value_push(arena, found, make_proposal(arena, &choices.trials.items[i]));
     choices_done(&choices);

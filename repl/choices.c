@@ -1,5 +1,4 @@
-/* A trial costs as much as applying the line. On a large model none is made unasked: the key that
- * asks waits. */
+/* A trial costs as much as applying the line: on a large model none is made unasked. */
 #include "repl/choices.h"
 
 #include <stdlib.h>
@@ -71,14 +70,18 @@ bool choices_is_small(const Alignment *alignment)
     return align_count(alignment) + align_use_count(alignment) <= EAGER_KEYS_MAX;
 }
 
+bool choices_are_for(const Choices *choices, const Alignment *alignment, const Binding *binding)
+{
+    if (!choices->made || choices->alignment != alignment) return false;
+    if (!binding || !choices->target) return !binding && !choices->target;
+    return strcmp(binding->name, choices->target) == 0;
+}
+
 void choices_start(Choices *choices, Alignment *alignment, const Binding *binding)
 {
     const char *target = binding ? binding->name : NULL;
+    if (choices_are_for(choices, alignment, binding)) return;
     bool same = choices->alignment == alignment;
-    if (same && choices->made &&
-        (target == choices->target ||
-         (target && choices->target && strcmp(target, choices->target) == 0)))
-        return;
     if (!same) {
         forget(choices);
         choices->alignment = align_ref(alignment);
@@ -95,10 +98,26 @@ void choices_start(Choices *choices, Alignment *alignment, const Binding *bindin
     list_own(choices, binding);
 }
 
-bool choices_due(const Choices *choices)
+bool choices_due(const Choices *choices, bool all)
 {
-    return choices->made && choices->next < choices->own.count &&
-           choices->next < TRIALS_EAGER && choices->trials.count < FOUND_ENOUGH;
+    if (!choices->made || choices->next >= choices->own.count) return false;
+    return all || (choices->next < TRIALS_EAGER && choices->trials.count < FOUND_ENOUGH);
+}
+
+void choices_step(Choices *choices, Snapshot *snapshot, const SnapshotRun *run)
+{
+    if (choices->next >= choices->own.count) return;
+    const TrialOptions options = {.target = choices->target, .interrupt = run->interrupt,
+                                  .watch = run->watch};
+    Trial trial;
+    bool helps = trial_run(&trial, snapshot, choices->alignment,
+                           &choices->own.items[choices->next++], &options);
+    align_unref(trial.after);
+    trial.after = NULL;
+    bool stopped = run->interrupt && *run->interrupt;
+    if (stopped) choices->next--;        /* to be tried again */
+    if (helps && !stopped) trials_add(&choices->trials, &trial);
+    else trial_done(&trial);
 }
 
 static long now(void)
@@ -108,25 +127,11 @@ static long now(void)
     return time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-void choices_step(Choices *choices, Session *session)
-{
-    const TrialOptions options = {.target = choices->target};
-    long start = now();
-    Trial trial;
-    bool helps = trial_run(&trial, session, choices->alignment,
-                           &choices->own.items[choices->next++], &options);
-    align_unref(trial.after);
-    trial.after = NULL;
-    if (helps) trials_add(&choices->trials, &trial);
-    else trial_done(&trial);
-    choices->cost = now() - start;
-}
-
-void choices_finish(Choices *choices, Session *session, long milliseconds)
+void choices_finish(Choices *choices, Snapshot *snapshot, long milliseconds)
 {
     long start = now();
     while (choices->next < choices->own.count && now() - start < milliseconds)
-        choices_step(choices, session);
+        choices_step(choices, snapshot, &(SnapshotRun){0});
 }
 
 /* "+56" settles so many, "-2" breaks so many. */

@@ -1,5 +1,6 @@
-/* Choices: the lines that would settle the row under the cursor, tried one at a time while no key
- * comes, and shown numbered in the detail. */
+/* Choices: the lines that would settle the row under the cursor, tried one at a time, and shown
+ * numbered in the detail. Beginning and trying is work for a thread (work.h); all else is asked
+ * while none of it is under way. */
 #ifndef REPL_CHOICES_H
 #define REPL_CHOICES_H
 
@@ -16,7 +17,6 @@ typedef struct Choices {
     char *target;                /* owned: the row's key; NULL: what would settle anything */
     size_t next;                 /* the first of `own` that was not tried */
     Trials trials;               /* what helps, best first */
-    long cost;                   /* milliseconds of the last trial */
 } Choices;
 
 void choices_done(Choices *choices);
@@ -25,12 +25,14 @@ bool choices_is_small(const Alignment *alignment);
 /* Begins with another ledger or another target; does nothing when both are the same. `target` NULL:
  * whatever settles most. */
 void choices_start(Choices *choices, Alignment *alignment, const Binding *binding);
-/* Whether something is still to be tried, while the first few have not been found. */
-bool choices_due(const Choices *choices);
-/* Tries the next line. */
-void choices_step(Choices *choices, Session *session);
+/* Whether they were begun for that target of that ledger. */
+bool choices_are_for(const Choices *choices, const Alignment *alignment, const Binding *binding);
+/* Whether something is still to be tried: all, or until the first few have been found. */
+bool choices_due(const Choices *choices, bool all);
+/* Tries the next line, if there is one; `run` says how it is stopped. */
+void choices_step(Choices *choices, Snapshot *snapshot, const SnapshotRun *run);
 /* Tries all of them, for so many milliseconds at most. */
-void choices_finish(Choices *choices, Session *session, long milliseconds);
+void choices_finish(Choices *choices, Snapshot *snapshot, long milliseconds);
 /* "1 LINE   2 LINE" for the detail; nothing while nothing was found. */
 void choices_show(const Choices *choices, size_t most, Text *out);
 /* A line for each, with its effect and reason. */

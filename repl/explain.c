@@ -196,8 +196,10 @@ static bool take_next(Explanation *explanation, const Trials *trials, const Tria
                       const TrialOptions *options, size_t n)
 {
     Trial again;
-    bool good = trial_run(&again, explanation->session, explanation->last, next->proposal,
-                          options) && is_good(&again);
+    Snapshot *snapshot = session_snapshot(explanation->session);
+    bool good = trial_run(&again, snapshot, explanation->last, next->proposal, options) &&
+                is_good(&again);
+    session_give_back(explanation->session, snapshot);
     if (good) {
         again.proposal = next->proposal;
         ExplainStep *step = take(explanation, &again, align_ref(again.after));
@@ -295,7 +297,9 @@ static bool run_round(Explanation *explanation, bool *more)
         proposals_add_packs(&list, explanation->last);
     if (explanation->source) proposals_add_auto(&list, explanation->last);
     Alignment *before = align_ref(explanation->last);
-    trials_run(&trials, explanation->session, before, &list, &options);
+    Snapshot *snapshot = session_snapshot(explanation->session);
+    trials_run(&trials, snapshot, before, &list, &options);
+    session_give_back(explanation->session, snapshot);
     explanation->tried += trials.tried;
     explanation->untried = trials.left;
     *more = take_round(explanation, &trials, &options);

@@ -7,6 +7,7 @@
 #include "loader/core/json.h"
 #include "loader/format/failed_load.h"
 #include "repl/proposals.h"
+#include "repl/session.h"
 
 enum { ADVICE_LINES_MAX = 32, CHOICES_MAX = 4 };
 

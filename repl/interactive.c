@@ -1,6 +1,6 @@
 /* What a press does depends on the mode; what is done between presses, on what is due: a search
- * that has not seen everything, a preview, a look at the rules files. The screen is drawn when no
- * press is waiting, so that a held key or a pasted line does not draw every step. */
+ * that has not seen everything, work that has ended, a look at the rules files. The screen is drawn
+ * when no press is waiting, so that a held key or a pasted line does not draw every step. */
 #include "repl/interactive.h"
 
 #include <stdio.h>
@@ -13,20 +13,18 @@
 #include "repl/verbs.h"
 #include "viewer/terminal.h"
 
-/* How long the typing has to pause before a line is tried, least and most; how often rules files
- * are looked at while nothing happens. A look is one stat a file. */
-enum { PREVIEW_DELAY_MS = 80, PREVIEW_DELAY_MAX_MS = 1000, LOOK_AT_FILES_MS = 1000 };
-
-/* How often values that are being read are looked at, and how long the cursor has to rest before
- * those under it are read. */
-enum { VALUES_MS = 25 };
+/* How often rules files are looked at while nothing happens: a look is one stat a file. How often
+ * what is under way beside the keys is looked at. How long the cursor has to rest before lines are
+ * tried for its row. */
+enum { LOOK_AT_FILES_MS = 1000, WORK_MS = 5, REST_MS = 80 };
 
 /* An error is shown, and is gone with the next key. Verbs that succeed say so themselves, where
  * there is anything to say. */
 static void run_verb(Ui *ui, const char *line)
 {
     Error err = {0};
-    if (!verb_run(ui, line, &err)) view_notice(&ui->view, STYLE_ERROR, "error", err.text);
+    if (ui_must_wait(ui, line, false)) ui_queue(ui, line);
+    else if (!verb_run(ui, line, &err)) view_notice(&ui->view, STYLE_ERROR, "error", err.text);
 }
 
 /* What was typed is carried out; a line that fails stays, to be corrected. A verb wins over a
@@ -41,6 +39,9 @@ static void enter_line(Ui *ui)
     bool ok = true;
     if (!line[strspn(line, " ")]) {
         ui_leave(ui);
+    } else if (ui_must_wait(ui, line, true)) {
+        ui_leave(ui);
+        ui_queue(ui, line);
     } else if (verb_find(line, &argument)) {
         ui_leave(ui);   /* a verb may open something itself */
         ok = verb_run(ui, line, &err);
@@ -170,10 +171,21 @@ static void press_in_list(Ui *ui, Press press)
         return;
     }
     const char *line = key_line(press, NULL);
+    if (is_cancel(press) && ui_stop(ui)) return;
     if (press.kind == PRESS_CLICK) click(ui, press);
     else if (line) run_verb(ui, line);
     else if (press.kind == PRESS_CTRL && press.code == 'C')
         view_say(&ui->view, STYLE_PLAIN, "q quits");
+}
+
+/* Names are all there is: they can be moved through, and left. */
+static void press_in_names(Ui *ui, Press press)
+{
+    const char *line = key_line(press, NULL), *argument;
+    const Verb *verb = line ? verb_find(line, &argument) : NULL;
+    if (!verb) return;
+    if (verb->where == VERB_MOVE ? ui->view.panel != NULL : strcmp(verb->name, "quit") == 0)
+        run_verb(ui, line);
 }
 
 /* Size and end come before any mode. An end by a signal exits as a shell reports it, with 128 and
@@ -187,6 +199,10 @@ static void handle(Ui *ui, Press press)
     }
     if (press.kind == PRESS_RESIZE) {
         ui_resize(ui);
+        return;
+    }
+    if (!ui->rows) {
+        press_in_names(ui, press);
         return;
     }
     switch (ui->mode) {
@@ -209,31 +225,26 @@ static void look_at_files(Ui *ui)
     else if (!ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "the rules changed: read again");
 }
 
-/* What is done while no key comes, one piece at a time: a search step, else a preview, else a look
- * at the files. patience() says how soon, and looks at the same things in the same order. */
+/* What is done while no key comes. A search goes on by itself; all else by threads, of which is
+ * looked what they have come to. patience() says how soon. */
 static void idle(Ui *ui)
 {
     Panel *panel = ui->view.panel;
+    bool working = ui_is_working(ui) || ui_choices_due(ui);
     if (values_due(ui->values)) values_step(ui->values);
     if (panel && panel->busy && panel->ops->poll) panel->ops->poll(panel);
+    if (working) ui_work_on(ui);
     if (!ui->search.done && ui->search.text.length) ui_search_on(ui);
-    else if (ui->mode == UI_PROMPT && ui->preview_due) preview_run(ui);
-    else if (ui_choices_due(ui)) ui_choices_step(ui);
-    else look_at_files(ui);
+    else if (!working && ui->rows) look_at_files(ui);
 }
 
-/* How long to wait for a key before something else is done, in milliseconds. Values are read by
- * a thread of their own: looking whether they are there holds nothing up. */
+/* How long to wait for a key before something else is done, in milliseconds. */
 static int patience(const Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) return 0;
-    if (values_due(ui->values) || (ui->view.panel && ui->view.panel->busy)) return VALUES_MS;
-    bool preview = ui->mode == UI_PROMPT && ui->preview_due;
-    if (!preview && !ui_choices_due(ui)) return LOOK_AT_FILES_MS;
-    /* On a big model a try is felt: it waits for a longer pause in the typing. */
-    long cost = preview ? ui->preview_cost : ui->choices.cost;
-    if (cost > PREVIEW_DELAY_MAX_MS) return PREVIEW_DELAY_MAX_MS;
-    return cost > PREVIEW_DELAY_MS ? (int)cost : PREVIEW_DELAY_MS;
+    bool busy = values_due(ui->values) || (ui->view.panel && ui->view.panel->busy);
+    if (busy || ui_is_working(ui)) return WORK_MS;
+    return ui_choices_due(ui) ? REST_MS : LOOK_AT_FILES_MS;
 }
 
 /* Keys that are waiting are taken before the next frame is drawn. */
@@ -254,13 +265,14 @@ static void run_loop(Ui *ui)
 
 /* The exit status: 2 when there was nothing to show, else what the user interface left, which is 0
  * unless a signal ended it. */
-static int show(Session *session, Terminal *terminal, Error *err)
+static int show(Session *session, Terminal *terminal, long moment, Error *err)
 {
     Ui ui;
     int status = 2;
-    if (ui_init(&ui, session, terminal, err)) {
+    if (ui_init(&ui, session, terminal, moment, err)) {
         run_loop(&ui);
         status = ui.status;
+        if (ui.trouble.code && err) *err = ui.trouble;
     }
     ui_done(&ui);
     return status;
@@ -273,7 +285,7 @@ int interactive_run(Session *session, const InteractiveOptions *options)
     Terminal own = {0}, *terminal = options->terminal ? options->terminal : &own;
     int status = 2;
     if (options->terminal || terminal_open(&own, options->no_color, &err))
-        status = show(session, terminal, &err);
+        status = show(session, terminal, options->moment, &err);
     terminal_close(&own);
     if (err.code != ERR_NONE) fprintf(stderr, "tenon: %s\n", err.text);
     return status;

@@ -8,6 +8,8 @@
 typedef struct InteractiveOptions {
     bool no_color;
     Terminal *terminal;      /* borrowed; NULL: the real one is opened and closed again */
+    long moment;             /* for tests: milliseconds for which a key waits for a ledger; 0: as
+                                many as nobody feels; -1: none at all */
 } InteractiveOptions;
 
 /* Shows the session until the user quits. Returns the exit status: 0, 2 when there is nothing to

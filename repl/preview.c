@@ -1,9 +1,8 @@
-/* A try costs as much as applying the line would; so it waits for a pause in the typing, and a
- * line that is of no such kind, or wrong so far, costs nothing and shows nothing. */
+/* A try costs as much as applying the line would; a thread makes it, and is told to stop with the
+ * next key. A line that is of no such kind, or wrong so far, shows nothing. */
 #include "repl/preview.h"
 
 #include <string.h>
-#include <time.h>
 
 /* Brackets inside each other; nobody types as many, and a hostile paste must not write further. */
 enum { OPEN_MAX = 64 };
@@ -128,32 +127,30 @@ static void forget(Ui *ui)
     changes_mark(ui->rows, NULL);
 }
 
-/* The time a try took is kept whether it came to anything or not: the next one waits as long. */
-void preview_run(Ui *ui)
+/* What is shown about an earlier line stays while this one is tried; where it is none to be tried,
+ * nothing is shown. */
+Work *preview_begin(Ui *ui)
 {
     const char *line = text_string(&ui->line.text);
     ui->preview_due = false;
     if (!preview_wants(line)) {
         forget(ui);
-        return;
+        return NULL;
     }
     Text closed = {0};
     preview_close(line, &closed);
-    Error err = {0};
-    struct timespec start, end;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    Alignment *after = session_try(ui->session, text_string(&closed), &err);
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    ui->preview_cost = (end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000;
+    Work *work = work_new(WORK_PREVIEW, session_snapshot(ui->session), ui->alignment);
+    work->line = mem_strdup(text_string(&closed));
     text_done(&closed);
+    return work;
+}
+
+void preview_end(Ui *ui, const Work *work)
+{
     forget(ui);
-    if (!after) return;
-    Changes changes;
-    changes_init(&changes, ui->alignment, after);
+    if (!work->changes.bindings) return;
     text_add(&ui->view.aside, "would ");
-    changes_show(&changes, &ui->view.aside);
-    changes_mark(ui->rows, &changes);
-    changes_done(&changes);
-    align_unref(after);
+    changes_show(&work->changes, &ui->view.aside);
+    changes_mark(ui->rows, &work->changes);
     ui->view.aside_old = false;
 }

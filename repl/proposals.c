@@ -1,4 +1,4 @@
-/* A trial is a session_try and one walk over two ledgers. */
+/* A trial is a snapshot_try and one walk over two ledgers. */
 #include "repl/proposals.h"
 
 #include <stdlib.h>
@@ -117,13 +117,15 @@ static size_t count_errors(const Alignment *alignment)
     return errors;
 }
 
-bool trial_run(Trial *trial, Session *session, const Alignment *before, const Proposal *proposal,
-               const TrialOptions *options)
+bool trial_run(Trial *trial, Snapshot *snapshot, const Alignment *before,
+               const Proposal *proposal, const TrialOptions *options)
 {
     Error ignored = {0};
     *trial = (Trial){.proposal = proposal, .effect = 14695981039346656037u};
     if (!proposal->line) return false;
-    trial->after = session_try(session, proposal->line, &ignored);
+    const SnapshotRun run = {.extra = proposal->line, .interrupt = options->interrupt,
+                             .watch = options->watch};
+    trial->after = snapshot_try(snapshot, &run, &ignored);
     if (!trial->after) return false;
     trial->settled = mem_alloc(align_count(before) + align_use_count(before) + 1);
     compare_targets(trial, before, options);
@@ -206,7 +208,7 @@ static long now(void)
 }
 
 /* Ledgers are large: none is kept once it was compared. */
-void trials_run(Trials *trials, Session *session, const Alignment *before,
+void trials_run(Trials *trials, Snapshot *snapshot, const Alignment *before,
                 const ProposalList *list, const TrialOptions *options)
 {
     *trials = (Trials){0};
@@ -221,7 +223,7 @@ void trials_run(Trials *trials, Session *session, const Alignment *before,
         }
         Trial trial;
         trials->tried++;
-        bool helps = trial_run(&trial, session, before, &list->items[i], options);
+        bool helps = trial_run(&trial, snapshot, before, &list->items[i], options);
         align_unref(trial.after);
         trial.after = NULL;
         if (helps) trials_add(trials, &trial);

@@ -4,7 +4,7 @@
 #define REPL_PROPOSALS_H
 
 #include "loader/align/proposal.h"
-#include "repl/session.h"
+#include "repl/snapshot.h"
 
 /* A proposal and what its line did. */
 typedef struct Trial {
@@ -28,6 +28,8 @@ typedef struct TrialOptions {
     void *context;
     size_t most;                 /* trials; 0 = no limit but the time */
     long milliseconds;           /* after which no trial begins; 0 = no limit */
+    const atomic_bool *interrupt;    /* as in SnapshotRun */
+    const AlignWatch *watch;     /* likewise */
 } TrialOptions;
 
 typedef struct Trials {
@@ -38,13 +40,13 @@ typedef struct Trials {
 
 /* Tries one line against the ledger that is there. False: it is wrong, or does nothing. `trial`
  * is to be freed with trial_done either way. */
-bool trial_run(Trial *trial, Session *session, const Alignment *before, const Proposal *proposal,
-               const TrialOptions *options);
+bool trial_run(Trial *trial, Snapshot *snapshot, const Alignment *before,
+               const Proposal *proposal, const TrialOptions *options);
 void trial_done(Trial *trial);
 
 /* Tries all of a list and ranks what helps: what breaks nothing first, then what waives nothing,
  * then what settles most, then what costs least. */
-void trials_run(Trials *trials, Session *session, const Alignment *before,
+void trials_run(Trials *trials, Snapshot *snapshot, const Alignment *before,
                 const ProposalList *list, const TrialOptions *options);
 /* Puts one more into its place; takes it over. False, and freed, when one of the same effect is
  * there. */

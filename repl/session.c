@@ -354,11 +354,16 @@ static void take_judged(Session *session, Snapshot *snapshot)
     *judged = (JudgeBook){0};
 }
 
+/* Where other files were opened meanwhile, nothing of it holds any more. */
 void session_give_back(Session *session, Snapshot *snapshot)
 {
-    take_judged(session, snapshot);
-    text_clear(&session->output);
-    text_add(&session->output, snapshot_output(snapshot));
+    const SnapshotSides *sides = snapshot_sides(snapshot);
+    const SessionFiles *files = files_of(session);
+    if (sides->source == files->source && sides->target == files->target) {
+        take_judged(session, snapshot);
+        text_clear(&session->output);
+        text_add(&session->output, snapshot_output(snapshot));
+    }
     snapshot_free(snapshot);
 }
 

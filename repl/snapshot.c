@@ -53,6 +53,11 @@ void snapshot_free(Snapshot *snapshot)
     free(snapshot);
 }
 
+const SnapshotSides *snapshot_sides(const Snapshot *snapshot)
+{
+    return &snapshot->sides;
+}
+
 void snapshot_add(Snapshot *snapshot, const SessionText *text)
 {
     snapshot->texts = mem_grow(snapshot->texts, &snapshot->room, snapshot->count + 1,

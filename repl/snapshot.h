@@ -41,6 +41,8 @@ typedef struct Snapshot Snapshot;
 /* Everything is copied, or kept alive. */
 Snapshot *snapshot_new(const SnapshotSides *sides);
 void snapshot_free(Snapshot *snapshot);              /* NULL is fine */
+/* Borrowed. */
+const SnapshotSides *snapshot_sides(const Snapshot *snapshot);
 /* One more text behind those that are there; copied. */
 void snapshot_add(Snapshot *snapshot, const SessionText *text);
 /* What values say of what is found without a rule; to be filled and taken by its owner. */

@@ -5,19 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "viewer/name_list.h"
+
 enum { SEARCH_STEP = 40000 };        /* rows between two looks at the keys */
 
 /* The title's texts; borrowed from session and alignment, so it is set anew whenever one of them
  * changes. Of several rules files the last is named: it is the one that is edited. */
-static void set_title(Ui *ui)
+static void set_title(Ui *ui, const char *container, const StateDict *source)
 {
     ViewTitle *title = &ui->view.title;
-    StateDict *source = align_source_dict(ui->alignment);
     StateDict *target = session_target(ui->session);
-    *title = (ViewTitle){.rules_failed = ui->rules_failed};
-    title->source = (ViewFile){checkpoint_path(session_source(ui->session)),
-                               align_container(ui->alignment), dict_count(source),
-                               dict_bytes(source)};
+    *title = (ViewTitle){.rules_failed = ui->rules_failed, .percent = -1};
+    title->source = (ViewFile){checkpoint_path(session_source(ui->session)), container,
+                               dict_count(source), dict_bytes(source)};
     if (target)
         title->target = (ViewFile){checkpoint_path(session_target_checkpoint(ui->session)),
                                    session_target_container(ui->session), dict_count(target),
@@ -25,62 +25,9 @@ static void set_title(Ui *ui)
     const char *const *files;
     size_t n = session_rule_files(ui->session, &files);
     title->rules = n ? path_base(files[n - 1]) : NULL;
-    title->notes = align_note_count(ui->alignment) + align_collision_count(ui->alignment);
+    if (ui->alignment)
+        title->notes = align_note_count(ui->alignment) + align_collision_count(ui->alignment);
     title->lines = session_is_saved(ui->session) ? 0 : session_line_count(ui->session);
-}
-
-/* The old rows are needed until the new ones know what was open; then rows go before the ledger
- * they point into. A search that was on begins again, since its hits are row numbers of the old
- * model; its text is copied, being the finder's own, which is cleared first. */
-void ui_show(Ui *ui, Alignment *alignment)
-{
-    ui->view.tries_for = NULL;
-    values_show(ui->values, alignment);
-    RowModel *rows = rows_new(alignment);
-    if (ui->rows) {
-        rows_open_like(rows, ui->rows);
-        if (ui->rows->filter != STATE_ALL) rows_set_filter(rows, ui->rows->filter);
-    } else {
-        rows_open_some(rows, (size_t)view_page(&ui->screen));
-    }
-    view_set_rows(&ui->view, rows);
-    rows_free(ui->rows);
-    align_unref(ui->alignment);
-    ui->rows = rows;
-    ui->alignment = alignment;
-    if (ui->search.text.length) {
-        char *text = mem_strdup(text_string(&ui->search.text));
-        finder_start(&ui->search, text);
-        free(text);
-    }
-    ui_refresh(ui);
-}
-
-void ui_refresh(Ui *ui)
-{
-    set_title(ui);
-    for (int side = 0; side < SIDE_COUNT; side++) {
-        ViewMarks *marks = &ui->view.marks[side];
-        marks->count = session_marked(ui->session, side, &marks->keys);
-    }
-    panel_refresh(ui->view.panel);
-}
-
-/* On failure what was shown stays. A script that failed is no failure here: there is a ledger of
- * what it did before, and a notice of why it went no further. */
-bool ui_align(Ui *ui, Error *err)
-{
-    Error problem = {0};
-    bool failed = false;
-    Alignment *alignment = session_align(ui->session, &failed, &problem);
-    if (!alignment) {
-        if (err) *err = problem;
-        return false;
-    }
-    ui->rules_failed = failed;
-    ui_show(ui, alignment);
-    if (failed) view_notice(&ui->view, STYLE_ERROR, "error in the rules", problem.text);
-    return true;
 }
 
 /* What a user should know before anything is done. One line only: a choice among several dicts
@@ -97,23 +44,83 @@ static void greet(Ui *ui)
                  checkpoint_finding(session_source(ui->session), 0)->what);
 }
 
-/* The screen's size is needed first: it says how much to open. */
-bool ui_init(Ui *ui, Session *session, Terminal *terminal, Error *err)
+/* The old rows are needed until the new ones know what was open; then rows go before the ledger
+ * they point into, both when there is time for it. A search that was on begins again, since its
+ * hits are row numbers of the old model; its text is copied, being the finder's own, which is
+ * cleared first. */
+void ui_show_rows(Ui *ui, Alignment *alignment, RowModel *rows)
 {
-    *ui = (Ui){.session = session, .terminal = terminal, .view = {.side = SIDE_TARGET}};
+    ui->view.tries_for = NULL;
+    ui->asking = false;
+    values_show(ui->values, alignment);
+    if (ui->rows && ui->rows->filter != STATE_ALL) rows_set_filter(rows, ui->rows->filter);
+    view_set_rows(&ui->view, rows);
+    rows_free(ui->old_rows);
+    align_unref(ui->old_alignment);
+    ui->old_rows = ui->rows;
+    ui->old_alignment = ui->alignment;
+    ui->rows = rows;
+    ui->alignment = alignment;
+    if (ui->search.text.length) {
+        char *text = mem_strdup(text_string(&ui->search.text));
+        finder_start(&ui->search, text);
+        free(text);
+    }
+    if (!ui->old_rows) view_close_panels(&ui->view);     /* of names */
+    ui_refresh(ui);
+    if (!ui->old_rows) greet(ui);
+}
+
+void ui_refresh(Ui *ui)
+{
+    set_title(ui, align_container(ui->alignment), align_source_dict(ui->alignment));
+    for (int side = 0; side < SIDE_COUNT; side++) {
+        ViewMarks *marks = &ui->view.marks[side];
+        marks->count = session_marked(ui->session, side, &marks->keys);
+    }
+    panel_refresh(ui->view.panel);
+}
+
+void ui_show(Ui *ui, Alignment *alignment)
+{
+    ui_halt(ui);
+    RowModel *rows = rows_new(alignment);
+    if (ui->rows) rows_open_like(rows, ui->rows);
+    else rows_open_some(rows, (size_t)view_page(&ui->screen));
+    ui_show_rows(ui, alignment, rows);
+}
+
+/* Which dict of the source is meant rules may say later; its own choice is shown until then. */
+static void show_names(Ui *ui)
+{
+    const Container *chosen = checkpoint_choose(session_source(ui->session), NULL, NULL);
+    if (!chosen) return;
+    set_title(ui, chosen->path, chosen->dict);
+    view_push_panel(&ui->view, name_list_new(chosen->dict, session_target(ui->session)));
+}
+
+/* The screen's size is needed first: it says how much to open. Until the first ledger is there, the
+ * names of both sides are all there is to show. */
+bool ui_init(Ui *ui, Session *session, Terminal *terminal, long moment, Error *err)
+{
+    *ui = (Ui){.session = session, .terminal = terminal, .moment = moment,
+                .view = {.side = SIDE_TARGET}};
     ui->values = ui->view.values = values_new();
     ui_resize(ui);
     if (!ui_align(ui, err)) return false;
-    greet(ui);
+    if (!ui->rows) show_names(ui);
     return true;
 }
 
 void ui_done(Ui *ui)
 {
+    ui_halt(ui);
     view_done(&ui->view);
     values_free(ui->values);
     rows_free(ui->rows);
     align_unref(ui->alignment);
+    rows_free(ui->old_rows);
+    align_unref(ui->old_alignment);
     line_done(&ui->line);
     history_done(&ui->lines);
     history_done(&ui->searches);
@@ -124,6 +131,11 @@ void ui_done(Ui *ui)
     free(ui->output.path);
     free(ui->output.format);
     free(ui->output.under);
+    free(ui->tried);
+    free(ui->apply);
+    free(ui->then.text);
+    for (size_t i = 0; i < ui->queue_count; i++) free(ui->queue[i]);
+    free(ui->queue);
     choices_done(&ui->choices);
 }
 

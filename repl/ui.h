@@ -3,9 +3,8 @@
 #ifndef REPL_UI_H
 #define REPL_UI_H
 
-#include "repl/choices.h"
 #include "repl/session.h"
-#include "viewer/change.h"
+#include "repl/work.h"
 #include "viewer/tensor_values.h"
 #include "viewer/terminal_ops.h"
 #include "viewer/view.h"
@@ -27,6 +26,15 @@ typedef struct UiExport {
     bool omit_kept;          /* kept tensors without data are left out */
 } UiExport;
 
+struct Ui;
+
+/* What is to be done when a ledger is there. */
+typedef struct UiThen {
+    void (*run)(struct Ui *ui, size_t number, const char *text);     /* NULL: nothing */
+    size_t number;
+    char *text;              /* owned */
+} UiThen;
+
 typedef struct Ui {
     Session *session;        /* borrowed */
     Terminal *terminal;      /* borrowed */
@@ -41,9 +49,24 @@ typedef struct Ui {
     uint32_t search_from;    /* the row on which the search began */
     uint8_t *search_open;    /* owned: what was open then; NULL when nothing is searched */
     bool preview_due;        /* the line changed since it was last tried */
-    long preview_cost;       /* milliseconds that took; the next try waits as long for a key */
     Values *values;          /* owned */
-    Choices choices;         /* for the row under the cursor */
+    Choices choices;         /* for the row under the cursor; work's while it is under way */
+    char *tried;             /* owned: the target that the detail's lines are for; NULL */
+    bool asking;             /* all choices were asked for … */
+    const Binding *asked;    /* … of this row; NULL: whatever settles most */
+    long asked_until;        /* as ui_now counts */
+    Work *work;              /* owned: what is under way; NULL */
+    bool stale;              /* it was told to stop, and nothing is wanted of it */
+    long moment;             /* how long a key waits for a ledger; as in InteractiveOptions */
+    bool align_due;          /* the session has changed since the ledger was made */
+    UiThen then;             /* after the ledger that is due, or under way */
+    bool back;               /* without it the session's last change is taken back */
+    char *apply;             /* owned: the line that is being applied; NULL */
+    char **queue;            /* owned, [queue_count]: what was typed meanwhile */
+    size_t queue_count, queue_room;
+    Error trouble;           /* why there was nothing to show; code 0: there was */
+    RowModel *old_rows;      /* owned: to be freed when there is time; NULL */
+    Alignment *old_alignment;    /* likewise, a reference */
     bool rules_failed;
     UiExport output;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
@@ -51,17 +74,45 @@ typedef struct Ui {
     int status;              /* what to exit with */
 } Ui;
 
-/* Aligns and makes the first screen; false when there is nothing to show. */
-bool ui_init(Ui *ui, Session *session, Terminal *terminal, Error *err);
+/* Begins to align, and shows names until the ledger is there; false when there is nothing to
+ * show. */
+bool ui_init(Ui *ui, Session *session, Terminal *terminal, long moment, Error *err);
 void ui_done(Ui *ui);
 void ui_draw(Ui *ui);
 void ui_resize(Ui *ui);
 
-/* Aligns again after the session changed. A script that fails is said in a notice, and what
- * stood before it is shown; false only when even that could not be had. */
+/* Aligns again after the session changed. A small ledger is there when this returns, a large one
+ * when it has been made: the old rows stay on show meanwhile, and what is asked for of the new ones
+ * waits in a queue. A script that fails is said in a notice, and what stood before it is shown;
+ * false only when even that could not be had. */
 bool ui_align(Ui *ui, Error *err);
-/* Shows another ledger; takes the reference over. */
+/* The same after a change of the session that is taken back where it comes to no ledger. */
+bool ui_align_or_back(Ui *ui, Error *err);
+/* The same as ui_align; `run` is called when the ledger is there, before this returns if it is
+ * small; never, when another one is asked for first. The text is copied. */
+bool ui_align_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_t number,
+                   const char *text, Error *err);
+/* Shows another ledger at once; takes the reference over. */
 void ui_show(Ui *ui, Alignment *alignment);
+/* The same with rows that were made for it; takes them over. */
+void ui_show_rows(Ui *ui, Alignment *alignment, RowModel *rows);
+
+/* What is under way: looks whether it has ended, and begins what is due next. */
+void ui_work_on(Ui *ui);
+/* Whether something is under way, or due but for choices that nobody has asked for. */
+bool ui_is_working(const Ui *ui);
+/* Whether a change of the session is being carried out: what stands on the ledger waits. */
+bool ui_is_settling(const Ui *ui);
+/* Whether a line that is typed now, or a key's verb, has to wait for it. */
+bool ui_must_wait(const Ui *ui, const char *line, bool typed);
+/* It is done when that is over. */
+void ui_queue(Ui *ui, const char *line);
+/* Stops what is under way, as the user wishes; false when there is nothing to be stopped. */
+bool ui_stop(Ui *ui);
+/* Waits until nothing is under way; what was is lost. For whoever changes what work reads. */
+void ui_halt(Ui *ui);
+/* Milliseconds of a clock that nobody sets. */
+long ui_now(void);
 
 /* The session has changed in a way that the ledger does not tell: makes title and panels anew. */
 void ui_refresh(Ui *ui);
@@ -77,15 +128,20 @@ void ui_search(Ui *ui, const char *text);
 void ui_search_on(Ui *ui);
 bool ui_search_jump(Ui *ui, int direction);
 
-/* What would settle the row under the cursor: begins with it when it is open and was not looked at
- * yet (false: nothing to try), tries one line, or all of them. */
+/* What would settle the row under the cursor: whether there is something to try, what is to be done
+ * for it, and that it was done. */
 bool ui_choices_due(const Ui *ui);
-void ui_choices_step(Ui *ui);
+Work *ui_choices_begin(Ui *ui);
+void ui_choices_end(Ui *ui);
+/* Tries all of them; a page tells what was found when it is done, or stopped. */
 void ui_choices_all(Ui *ui);
+void ui_choices_tell(Ui *ui);
 /* The line of that number, from 1; NULL when there is none. Borrowed until the next change. */
 const char *ui_choice(const Ui *ui, size_t number);
 /* A line of rules: tried first, so that a wrong one leaves no trace. */
 bool ui_apply_line(Ui *ui, const char *line, Error *err);
+/* It was tried: it becomes part of the session, or the error says why not. */
+bool ui_applied(Ui *ui, Work *work, const char *line, Error *err);
 
 /* Writes the ledger to a file, with a bar and a way to cancel. */
 bool ui_write(Ui *ui, const UiExport *output, bool force, Error *err);

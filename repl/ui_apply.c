@@ -1,4 +1,5 @@
 /* Lines that change the session: one that was typed, and the choices for a row. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "repl/ui.h"
@@ -25,32 +26,30 @@ static const char *behind_place(const Session *session, const char *text)
     return text;
 }
 
-/* A line of rules: tried first, so that a wrong one leaves no trace. What the try gave is shown as
- * it is, which saves running everything a second time. */
-bool ui_apply_line(Ui *ui, const char *line, Error *err)
+/* A line of rules: it was tried first, so that a wrong one leaves no trace. What the try gave is
+ * shown as it is, which saves running everything a second time. */
+bool ui_applied(Ui *ui, Work *work, const char *line, Error *err)
 {
-    Error problem = {0};
-    Alignment *after = session_try(ui->session, line, &problem);
-    if (!after)
-        return error_set(err, problem.code, "%s", behind_place(ui->session, problem.text));
-    Changes changes;
-    Text effect = {0};
-    changes_init(&changes, ui->alignment, after);
-    changes_show(&changes, &effect);
-    bool idle = !changes.load && !changes.broken && !changes.other && !changes.dropped &&
-                !changes.collisions;
-    changes_done(&changes);
+    if (!work->after) {   /* there is only one line, and it is in sight */
+        return error_set(err, work->problem.code, "%s",
+                         behind_place(ui->session, work->problem.text));
+    }
+    const Changes *changes = &work->changes;
+    bool idle = !changes->load && !changes->broken && !changes->other && !changes->dropped &&
+                !changes->collisions;
     if (*session_output(ui->session)) {
         show_output(ui, session_output(ui->session));
         if (idle) {   /* a question, not a rule */
-            text_done(&effect);
-            align_unref(after);
+            align_unref(work->after);
+            work->after = NULL;
             return true;
         }
     }
+    Text effect = {0};
+    changes_show(changes, &effect);
     session_add_line(ui->session, line);
-    ui_show(ui, after);
-    view_say(&ui->view, STYLE_PLAIN, "applied (%s): %s", text_string(&effect), line);
+    if (ui->mode != UI_ASK)              /* the question stands there */
+        view_say(&ui->view, STYLE_PLAIN, "applied (%s): %s", text_string(&effect), line);
     text_done(&effect);
     return true;
 }
@@ -65,53 +64,66 @@ static const Binding *open_binding(const Ui *ui)
     return open && !binding->covered ? binding : NULL;
 }
 
-/* The detail shows three, which is what its lines have room for. */
-static void show_choices(Ui *ui)
+/* The detail shows three, which is what its lines have room for. The key is copied: choices belong
+ * to a thread as soon as it goes on with them. */
+void ui_choices_end(Ui *ui)
 {
     enum { SHOWN = 3 };
     text_clear(&ui->view.tries);
     choices_show(&ui->choices, SHOWN, &ui->view.tries);
-    ui->view.tries_for = ui->choices.target;
+    free(ui->tried);
+    ui->tried = ui->choices.target ? mem_strdup(ui->choices.target) : NULL;
+    ui->view.tries_for = ui->tried;
 }
 
-/* Whether the choices are those of the row under the cursor. */
-static bool is_begun(const Ui *ui, const Binding *binding)
-{
-    const Choices *choices = &ui->choices;
-    return choices->made && choices->alignment == ui->alignment && choices->target &&
-           strcmp(choices->target, binding->name) == 0;
-}
-
+/* A row that was asked about goes on being looked at when the cursor has left it. */
 bool ui_choices_due(const Ui *ui)
 {
-    const Binding *binding = ui->mode == UI_LIST ? open_binding(ui) : NULL;
+    if (ui->work && ui->work->kind == WORK_CHOICES) return true;
+    if (ui->asking)
+        return ui_now() < ui->asked_until &&
+               (!choices_are_for(&ui->choices, ui->alignment, ui->asked) ||
+                choices_due(&ui->choices, true));
+    const Binding *binding = ui->mode == UI_LIST && ui->rows ? open_binding(ui) : NULL;
     if (!binding || ui->rules_failed || !choices_is_small(ui->alignment)) return false;
-    return !is_begun(ui, binding) || choices_due(&ui->choices);
+    return !choices_are_for(&ui->choices, ui->alignment, binding) ||
+           choices_due(&ui->choices, false);
 }
 
-/* To begin with a row is a step of its own: a key that comes meanwhile waits no longer. */
-void ui_choices_step(Ui *ui)
+Work *ui_choices_begin(Ui *ui)
 {
-    const Binding *binding = open_binding(ui);
-    bool begun = is_begun(ui, binding);
-    ui->view.tries_for = NULL;
-    if (begun) choices_step(&ui->choices, ui->session);
-    else choices_start(&ui->choices, ui->alignment, binding);
-    show_choices(ui);
+    Work *work = work_new(WORK_CHOICES, session_snapshot(ui->session), ui->alignment);
+    work->choices = &ui->choices;
+    work->binding = ui->asking ? ui->asked : open_binding(ui);
+    return work;
 }
 
-/* A user who asks can wait, but not for long: what was not tried is said. */
 void ui_choices_all(Ui *ui)
 {
-    enum { WAIT_MS = 3000 };
-    ui->view.tries_for = NULL;
-    choices_start(&ui->choices, ui->alignment, open_binding(ui));
-    choices_finish(&ui->choices, ui->session, WAIT_MS);
-    show_choices(ui);
+    enum { ASKED_MS = 3000 };
+    ui->asking = true;
+    ui->asked = open_binding(ui);
+    ui->asked_until = ui_now() + ASKED_MS;
+    view_say(&ui->view, STYLE_DIM, "trying what would settle it …  Esc shows what was found");
+}
+
+/* A page, since the detail has room for three; digits work on it as well. Who has gone on to
+ * something else meanwhile is left alone. */
+void ui_choices_tell(Ui *ui)
+{
+    ui->asking = false;
+    if (ui->mode != UI_LIST) return;
+    Text text = {0};
+    choices_tell(&ui->choices, &text);
+    text_clear(&ui->view.message);
+    if (text.length) view_push_panel(&ui->view, page_new("proposals", text_string(&text)));
+    else view_notice(&ui->view, STYLE_ERROR, "error", "nothing is known that would settle it");
+    text_done(&text);
 }
 
 const char *ui_choice(const Ui *ui, size_t number)
 {
+    if (ui->work && ui->work->kind == WORK_CHOICES) return NULL;
     const Trials *trials = &ui->choices.trials;
     bool current = ui->choices.made && ui->choices.alignment == ui->alignment;
     return current && number && number <= trials->count

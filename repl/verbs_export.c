@@ -37,6 +37,8 @@ bool verb_force_write(Ui *ui, const char *argument, Error *err)
 
 /* ---- casts ---- */
 
+enum { CAST_FIELD = 6 };         /* the last of the panel's */
+
 /* A cast is a line of rules as any other: of floats alone, and where no target says the dtype. */
 static const char cast_begin[] =
     "each(function(key, t) if t.dtype:find(\"^b?f%d+$\") then return key, t:cast(\"";
@@ -59,6 +61,15 @@ static void find_cast(const Session *session, Text *out)
     }
 }
 
+static void open_panel(Ui *ui, uint32_t field);
+
+/* The ledger is another one now, and so is its cost. */
+static void show_again(Ui *ui, size_t number, const char *text)
+{
+    (void)number, (void)text;
+    if (outline_is(ui->view.panel, "export")) open_panel(ui, CAST_FIELD);
+}
+
 /* "as it is" takes it back. */
 static bool set_cast(Ui *ui, const char *dtype, Error *err)
 {
@@ -73,7 +84,7 @@ static bool set_cast(Ui *ui, const char *dtype, Error *err)
     session_swap_lines(ui->session, is_cast, none ? NULL : text_string(&line),
                        none ? "no cast" : text_string(&line));
     text_done(&line);
-    return ui_align(ui, err);
+    return ui_align_then(ui, show_again, 0, "", err);
 }
 
 /* ---- the panel ---- */
@@ -219,7 +230,7 @@ static bool set_field(Ui *ui, const char *word, const char *value, uint32_t *fie
     case 3: return set_flag(&output->whole, value, err);
     case 4: set_text(&output->under, strcmp(value, "flat") == 0 ? "" : value); return true;
     case 5: return set_flag(&output->omit_kept, value, err);
-    case 6: return set_cast(ui, value, err);
+    case CAST_FIELD: return set_cast(ui, value, err);
     default: return error_set(err, ERR_USAGE, "export takes path, format, shards, whole, under, "
                               "omit-kept, cast or write");
     }

@@ -52,10 +52,7 @@ static bool open_side(Ui *ui, int side, const char *path, Error *err)
 {
     if (!*path) return error_set(err, ERR_USAGE, "it takes a file, FILE or FILE::PATH");
     if (!session_open_side(ui->session, side, path, err)) return false;
-    if (!ui_align(ui, err)) {
-        session_take_back(ui->session);
-        return false;
-    }
+    if (!ui_align_or_back(ui, err)) return false;
     if (!ui->rules_failed)
         view_say(&ui->view, STYLE_PLAIN, "%s is the %s now; u takes it back", path,
                  side ? "target" : "source");

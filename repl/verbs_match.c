@@ -370,7 +370,25 @@ static void show_proposals(Ui *ui, const SessionMarks *marks)
     text_done(&line);
 }
 
-/* In place of the marks. What comes to less than they did is taken back. */
+/* What comes to less than the marks did is taken back; `before` is how many they loaded. */
+static void check_induced(Ui *ui, size_t before, const char *what)
+{
+    size_t after = align_summary(ui->alignment)->bind[BIND_LOADED];
+    if (!ui->rules_failed && after >= before) {
+        view_say(&ui->view, STYLE_RENAMED, "%s; %zu more than the pairs", what, after - before);
+        return;
+    }
+    Text text = {0};
+    Error err = {0};
+    text_addf(&text, "the rules misfire: %zu were loaded, and %zu would be; taken back", before,
+              after);
+    session_take_back(ui->session);
+    bool ok = ui_align(ui, &err);
+    view_notice(&ui->view, STYLE_ERROR, "error", ok ? text_string(&text) : err.text);
+    text_done(&text);
+}
+
+/* In place of the marks. */
 static bool keep_proposal(Ui *ui, const MarkProposal *proposal, Error *err)
 {
     Text text = {0}, what = {0};
@@ -379,17 +397,7 @@ static bool keep_proposal(Ui *ui, const MarkProposal *proposal, Error *err)
     while (text.length && text.bytes[text.length - 1] == '\n') text.bytes[--text.length] = '\0';
     text_addf(&what, "induced: %zu target%s", proposal->loads, proposal->loads == 1 ? "" : "s");
     session_swap_lines(ui->session, session_line_is_mark, text_string(&text), text_string(&what));
-    bool ok = ui_align(ui, err);
-    size_t after = ok ? align_summary(ui->alignment)->bind[BIND_LOADED] : 0;
-    if (ok && (ui->rules_failed || after < before)) {
-        session_take_back(ui->session);
-        ok = ui_align(ui, err) &&
-             error_set(err, ERR_RULE, "the rules misfire: %zu were loaded, and %zu would be; taken "
-                       "back", before, after);
-    } else if (ok) {
-        view_say(&ui->view, STYLE_RENAMED, "%s; %zu more than the pairs", text_string(&what),
-                 after - before);
-    }
+    bool ok = ui_align_then(ui, check_induced, before, text_string(&what), err);
     text_done(&text);
     text_done(&what);
     return ok;

@@ -14,17 +14,11 @@ static void show_text(Ui *ui, const char *title, const char *text)
     view_push_panel(&ui->view, page_new(title, text));
 }
 
-/* A page, since the detail has room for three; digits work on it as well. */
 bool verb_proposals(Ui *ui, const char *argument, Error *err)
 {
-    (void)argument;
+    (void)argument, (void)err;
     ui_choices_all(ui);
-    Text text = {0};
-    choices_tell(&ui->choices, &text);
-    bool any = text.length > 0;
-    if (any) show_text(ui, "proposals", text_string(&text));
-    text_done(&text);
-    return any || error_set(err, ERR_NOT_FOUND, "nothing is known that would settle it");
+    return true;
 }
 
 /* Notes, collisions and warnings in full; the title has only their number. */
@@ -92,8 +86,9 @@ bool verb_close(Ui *ui, const char *argument, Error *err)
  * or undone back to where they were, has nothing to ask about. */
 bool verb_quit(Ui *ui, const char *argument, Error *err)
 {
-    if (session_is_saved(ui->session)) return verb_force_quit(ui, argument, err);
-    size_t n = session_line_count(ui->session);
+    size_t n = session_line_count(ui->session) + ui->queue_count + (ui->apply != NULL);
+    if (session_is_saved(ui->session) && !ui->queue_count && !ui->apply)
+        return verb_force_quit(ui, argument, err);
     Text question = {0};
     if (n)
         text_addf(&question, "%zu line%s not saved (W saves): quit all the same? y/n", n,

@@ -44,10 +44,15 @@ static int draw_rules(const View *view, Screen *screen)
         text_addf(&text, "+%zu line%s   ", title->lines, title->lines == 1 ? "" : "s");
     if (title->notes)
         text_addf(&text, "%zu note%s   ", title->notes, title->notes == 1 ? "" : "s");
-    text_addf(&text, "%zu open ", count_open(view->rows));
+    if (view->rows) text_addf(&text, "%zu open ", count_open(view->rows));
     unsigned style = title->rules_failed ? STYLE_ERROR : STYLE_TITLE;
     int used = screen_put_right(screen, screen->columns, 0, screen->columns / 2, style,
                                 text_string(&text));
+    text_clear(&text);
+    if (title->busy) text_addf(&text, "%s ", title->busy);
+    if (title->busy && title->percent >= 0) text_addf(&text, "%d %% ", title->percent);
+    used += screen_put_right(screen, screen->columns - used, 0, screen->columns / 4, STYLE_DIM,
+                             text_string(&text));
     text_done(&text);
     return used;
 }

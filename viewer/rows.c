@@ -273,14 +273,13 @@ static bool was_open(const RowModel *model, uint32_t index, const NameMap *opene
 }
 
 /* Paths of what was open go into a map, so that the cost is the rows of both models and not their
- * product. Under a filter what counts is what was open before it. */
-void rows_open_like(RowModel *model, const RowModel *other)
+ * product. */
+void rows_open_as(RowModel *model, const RowModel *other, const uint8_t *open)
 {
     NameMap opened;
     Text key = {0};
     Arena *arena = arena_new();
     map_init(&opened);
-    const uint8_t *open = other->before_filter ? other->before_filter : other->open;
     for (uint32_t i = 0; i < other->count; i++) {
         for (int side = 0; open[i] && side < SIDE_COUNT; side++) {
             const char *name = row_key(other, i, (Side)side, &key);
@@ -294,6 +293,25 @@ void rows_open_like(RowModel *model, const RowModel *other)
     arena_free(arena);
     text_done(&key);
     list_visible(model);
+}
+
+/* What is open apart from what a filter has opened. */
+static const uint8_t *chosen_open(const RowModel *model)
+{
+    return model->before_filter ? model->before_filter : model->open;
+}
+
+uint8_t *rows_copy_chosen(const RowModel *model)
+{
+    uint8_t *copy = mem_alloc(model->count + 1);
+    memcpy(copy, chosen_open(model), model->count);
+    return copy;
+}
+
+/* Under a filter what counts is what was open before it. */
+void rows_open_like(RowModel *model, const RowModel *other)
+{
+    rows_open_as(model, other, chosen_open(other));
 }
 
 /* The row of the same path, the target's if it has one; ROW_NONE if there is none. */
@@ -327,4 +345,24 @@ uint32_t rows_same(const RowModel *model, const RowModel *other, uint32_t index)
     for (; found == ROW_NONE && index != ROW_NONE; index = other->rows[index].parent)
         found = find_same(model, other, index);
     return found == ROW_NONE ? 0 : found;
+}
+
+/* A person opens one or two modules while work goes on; who opens all of them waits once. */
+void rows_open_since(RowModel *model, const RowModel *other, const uint8_t *open)
+{
+    enum { FEW = 8 };
+    const uint8_t *now = chosen_open(other);
+    size_t changed = 0;
+    if (memcmp(now, open, other->count) == 0) return;
+    for (size_t i = 0; i < other->count; i++) changed += now[i] != open[i];
+    if (changed > FEW) {
+        memset(model->open, 0, model->count);
+        rows_open_as(model, other, now);
+        return;
+    }
+    for (uint32_t i = 0; i < other->count; i++) {
+        uint32_t same = now[i] != open[i] ? find_same(model, other, i) : ROW_NONE;
+        if (same != ROW_NONE) model->open[same] = now[i];
+    }
+    list_visible(model);
 }

@@ -69,8 +69,14 @@ void rows_open_some(RowModel *model, size_t lines);
 uint8_t *rows_copy_open(const RowModel *model);
 void rows_restore_open(RowModel *model, const uint8_t *copy);
 void rows_reveal(RowModel *model, uint32_t row);  /* opens what is above it */
-/* Opens what was open in another model of the same files. */
+/* What is open, but for what a filter has opened; the caller frees. */
+uint8_t *rows_copy_chosen(const RowModel *model);
+/* Opens what was open in another model of the same files; or what `open`, a copy that
+ * rows_copy_chosen made, says was. Of the other one only what never changes is read then. */
 void rows_open_like(RowModel *model, const RowModel *other);
+void rows_open_as(RowModel *model, const RowModel *other, const uint8_t *open);
+/* Opens and closes what was opened and closed in the other one since `open` was copied. */
+void rows_open_since(RowModel *model, const RowModel *other, const uint8_t *open);
 
 /* Where a row is in `visible`; hidden ones give the row that hides them. */
 size_t rows_visible_at(const RowModel *model, uint32_t row);

@@ -33,6 +33,7 @@ Panes panes_of(const Screen *screen)
  * is kept full: `top` goes back where rows below it have gone. */
 static void follow_cursor(View *view)
 {
+    if (!view->rows) return;
     size_t n = view->rows->visible_count, page = (size_t)view->page;
     if (view->cursor >= n) view->cursor = n ? n - 1 : 0;
     if (view->cursor < view->top) view->top = view->cursor;
@@ -63,12 +64,12 @@ void view_draw(View *view, Screen *screen)
     view->page = panes.list_height;
     follow_cursor(view);
     pane_draw_title(view, screen);
-    pane_draw_counts(view, screen);
+    if (view->rows) pane_draw_counts(view, screen);
     if (view->panel) {
         bool told = view->notice_title && panes.detail_height;
         panel_draw(view->panel, screen, panes.list_y - 1, told ? panes.detail_y : panes.bottom_y);
         if (told) pane_draw_detail(view, &panes, screen);
-    } else {
+    } else if (view->rows) {
         pane_draw_list(view, &panes, screen);
         pane_draw_detail(view, &panes, screen);
     }
@@ -93,7 +94,8 @@ int view_page(const Screen *screen)
 
 uint32_t view_row(const View *view)
 {
-    return view->cursor < view->rows->visible_count ? view->rows->visible[view->cursor] : ROW_NONE;
+    const RowModel *rows = view->rows;
+    return rows && view->cursor < rows->visible_count ? rows->visible[view->cursor] : ROW_NONE;
 }
 
 /* Beyond either end is the end; in an empty list the cursor stays at 0. */

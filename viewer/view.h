@@ -33,6 +33,8 @@ typedef struct ViewTitle {
     bool rules_failed;
     size_t lines;                    /* of the session, not saved */
     size_t notes;                    /* of the rules, and collisions */
+    const char *busy;                /* what is under way, a literal; NULL: nothing */
+    int percent;                     /* of it; -1: not known */
 } ViewTitle;
 
 /* Keys that are marked, as row_key tells them. */
@@ -42,7 +44,7 @@ typedef struct ViewMarks {
 } ViewMarks;
 
 typedef struct View {
-    RowModel *rows;                  /* borrowed */
+    RowModel *rows;                  /* borrowed; NULL while a panel is all there is */
     size_t cursor, top;              /* indexes into rows->visible */
     Side side;
     ViewTitle title;

@@ -111,7 +111,9 @@ Alignment *align_finish(Draft *draft, Error *err)
     alignment->target = draft_target(draft) ? dict_ref(draft_target(draft)) : NULL;
     alignment->policy = *draft_policy(draft);
     map_init(&alignment->own_names);
-    if (close_all(alignment, err)) return alignment;
+    const bool closed = close_all(alignment, err);
+    draft_later(draft)->watch = NULL;
+    if (closed) return alignment;
     align_unref(alignment);
     return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "loader/core/memory.h"
 
@@ -47,11 +48,27 @@ bool job_step(Job *job, uint64_t done, uint64_t total, Error *err)
     return error_set(err, ERR_CANCELLED, "stopped");
 }
 
-bool job_poll(Job *job, uint64_t *done, uint64_t *total)
+bool job_poll(const Job *job, uint64_t *done, uint64_t *total)
 {
     if (done) *done = atomic_load_explicit(&job->done, memory_order_relaxed);
     if (total) *total = atomic_load_explicit(&job->total, memory_order_relaxed);
     return atomic_load_explicit(&job->ended, memory_order_acquire);
+}
+
+/* Short naps rather than a condition: who waits here waits for a moment only. */
+bool job_wait(const Job *job, long milliseconds)
+{
+    const struct timespec nap = {.tv_nsec = 200000};
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    while (!job_poll(job, NULL, NULL)) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 >=
+            milliseconds)
+            return false;
+        nanosleep(&nap, NULL);
+    }
+    return true;
 }
 
 const char *job_word(const Job *job)

@@ -22,7 +22,9 @@ Job *job_start(const char *word, JobRun *run, void *context);
 bool job_step(Job *job, uint64_t done, uint64_t total, Error *err);
 /* Whether it has ended; what it wrote may be read then. How far it is goes to *done and *total
  * (either may be NULL; total 0: not known yet). */
-bool job_poll(Job *job, uint64_t *done, uint64_t *total);
+bool job_poll(const Job *job, uint64_t *done, uint64_t *total);
+/* Waits for the end, so many milliseconds at most; whether it has ended. */
+bool job_wait(const Job *job, long milliseconds);
 const char *job_word(const Job *job);
 /* Becomes true when it is told to stop, for work that looks at a flag. */
 const atomic_bool *job_flag(const Job *job);

@@ -8,8 +8,9 @@
 
 #include "viewer/terminal_ops.h"
 
-/* How long the loop waits while values are read, and how often that is borne. */
-enum { FAKE_BUSY_MS = 25, FAKE_BUSY_MAX = 20000 };
+/* How long a key waits for its ledger, so that all machines show the same; how long the loop waits
+ * while something is under way, and how often that is borne. */
+enum { FAKE_MOMENT_MS = 60000, FAKE_BUSY_MS = 5, FAKE_BUSY_MAX = 20000 };
 
 typedef enum StepKind { STEP_PRESS, STEP_WAIT, STEP_SHOWS, STEP_LACKS, STEP_RUN } StepKind;
 

@@ -65,9 +65,11 @@ static void test_cancel(void **state)
     (void)state;
     Error err = {0};
     Job *job = job_start("reading", run_for_ever, NULL);
-    assert_false(job_poll(job, NULL, NULL));
+    assert_false(job_wait(job, 1));
+    assert_false(*job_flag(job));
     job_cancel(job);
-    wait_for(job);
+    assert_true(*job_flag(job));
+    assert_true(job_wait(job, 60000));
     assert_false(job_free(job, &err));
     assert_int_equal(err.code, ERR_CANCELLED);
     assert_false(job_free(job_start("reading", run_for_ever, NULL), NULL));

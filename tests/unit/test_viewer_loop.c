@@ -12,6 +12,7 @@
 #include "tests/unit/fake_terminal.h"
 
 static char folder[256], before[1024];
+static bool hasty;               /* no ledger comes with the frame of its key */
 static FakeTerminal fake;
 
 static void write_file(const char *path, const void *bytes, size_t n)
@@ -53,10 +54,18 @@ static int enter(void **state)
     return 0;
 }
 
+static int enter_hasty(void **state)
+{
+    int status = enter(state);
+    hasty = true;
+    return status;
+}
+
 static int leave(void **state)
 {
     char command[300];
     (void)state;
+    hasty = false;
     fake_done(&fake);
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     return chdir(before) != 0 || system(command) != 0;
@@ -70,7 +79,7 @@ static void run_with(const char *target, const char *rules, int status)
                               .rules = &argument, .rule_count = rules != NULL};
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
-    InteractiveOptions how = {.terminal = &fake.terminal};
+    InteractiveOptions how = {.terminal = &fake.terminal, .moment = hasty ? -1 : FAKE_MOMENT_MS};
     int found = interactive_run(session, &how);
     session_free(session);
     if (fake.failure) fprintf(stderr, "%s\n", fake.failure);
@@ -173,7 +182,7 @@ static void resume(const char *path, int status)
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
     arena_free(arena);
-    InteractiveOptions how = {.terminal = &fake.terminal};
+    InteractiveOptions how = {.terminal = &fake.terminal, .moment = FAKE_MOMENT_MS};
     assert_int_equal(interactive_run(session, &how), status);
     session_free(session);
     assert_null(fake.failure);
@@ -490,28 +499,32 @@ static void test_closed_terminal(void **state)
     run_with("net.txt", NULL, 128 + 15);
 }
 
+/* Each with ledgers that come with their key, and with such as come later. */
+#define RUN(test) cmocka_unit_test_setup_teardown(test, enter, leave), \
+                  cmocka_unit_test_setup_teardown(test, enter_hasty, leave)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_proposals, enter, leave),
-        cmocka_unit_test_setup_teardown(test_round_trip, enter, leave),
-        cmocka_unit_test_setup_teardown(test_saved_rules, enter, leave),
-        cmocka_unit_test_setup_teardown(test_saved_session, enter, leave),
-        cmocka_unit_test_setup_teardown(test_export_panel, enter, leave),
-        cmocka_unit_test_setup_teardown(test_open_another, enter, leave),
-        cmocka_unit_test_setup_teardown(test_existing_file, enter, leave),
-        cmocka_unit_test_setup_teardown(test_unsaved_lines, enter, leave),
-        cmocka_unit_test_setup_teardown(test_changed_rules, enter, leave),
-        cmocka_unit_test_setup_teardown(test_editor, enter, leave),
-        cmocka_unit_test_setup_teardown(test_wrong_lines, enter, leave),
-        cmocka_unit_test_setup_teardown(test_runaway_line, enter, leave),
-        cmocka_unit_test_setup_teardown(test_keys_while_previewing, enter, leave),
-        cmocka_unit_test_setup_teardown(test_small_screens, enter, leave),
-        cmocka_unit_test_setup_teardown(test_all_sizes, enter, leave),
-        cmocka_unit_test_setup_teardown(test_help, enter, leave),
-        cmocka_unit_test_setup_teardown(test_completion, enter, leave),
-        cmocka_unit_test_setup_teardown(test_mouse, enter, leave),
-        cmocka_unit_test_setup_teardown(test_closed_terminal, enter, leave),
+        RUN(test_proposals),
+        RUN(test_round_trip),
+        RUN(test_saved_rules),
+        RUN(test_saved_session),
+        RUN(test_export_panel),
+        RUN(test_open_another),
+        RUN(test_existing_file),
+        RUN(test_unsaved_lines),
+        RUN(test_changed_rules),
+        RUN(test_editor),
+        RUN(test_wrong_lines),
+        RUN(test_runaway_line),
+        RUN(test_keys_while_previewing),
+        RUN(test_small_screens),
+        RUN(test_all_sizes),
+        RUN(test_help),
+        RUN(test_completion),
+        RUN(test_mouse),
+        RUN(test_closed_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,363 @@
+/* What is under way beside the keys, in the order of its weight: ledgers that the session's changes
+ * ask for, what was typed meanwhile, the preview of a line, choices for a row. Only one of them
+ * runs; what is no longer wanted is told to stop, and its end is not waited for. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "repl/preview.h"
+#include "repl/verbs.h"
+
+/* How long a key waits for a ledger: what is small comes with the same frame, and nobody sees
+ * that anything was under way. The first one of little files is always waited for. */
+enum { MOMENT_MS = 8, FIRST_MS = 2000, LITTLE = 5000 };
+long ui_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* ---- what is to be done ---- */
+
+/* The old rows stay on show: what is open in them is copied now, and compared in the end. */
+static Work *ledger_work(Ui *ui, WorkKind kind)
+{
+    Work *work = work_new(kind, session_snapshot(ui->session), ui->alignment);
+    work->rows = ui->rows;
+    work->open = ui->rows ? rows_copy_chosen(ui->rows) : NULL;
+    work->lines = (size_t)view_page(&ui->screen);
+    return work;
+}
+
+static Work *tidy_work(Ui *ui)
+{
+    Work *work = work_new(WORK_TIDY, NULL, NULL);
+    work->before = ui->old_alignment;
+    work->old = ui->old_rows;
+    ui->old_alignment = NULL;
+    ui->old_rows = NULL;
+    return work;
+}
+
+static Work *next_work(Ui *ui)
+{
+    if (ui->align_due) {
+        ui->align_due = false;
+        return ledger_work(ui, WORK_ALIGN);
+    }
+    if (ui->apply) {
+        Work *work = ledger_work(ui, WORK_APPLY);
+        work->line = mem_strdup(ui->apply);
+        return work;
+    }
+    if (ui->old_rows || ui->old_alignment) return tidy_work(ui);
+    if (!ui->rows) return NULL;
+    Work *preview = ui->mode == UI_PROMPT && ui->preview_due ? preview_begin(ui) : NULL;
+    if (preview) return preview;
+    return ui_choices_due(ui) ? ui_choices_begin(ui) : NULL;
+}
+
+static bool is_for_ledger(const Work *work)
+{
+    return work->kind == WORK_ALIGN || work->kind == WORK_APPLY;
+}
+
+/* Whether what runs is no longer wanted, or what came is wanted more. */
+static bool is_in_the_way(const Ui *ui)
+{
+    bool typed = ui->mode == UI_PROMPT && ui->preview_due;
+    bool changes = ui->align_due || ui->apply;
+    switch (ui->work->kind) {
+    case WORK_ALIGN: case WORK_APPLY: return ui->align_due;
+    case WORK_PREVIEW: return changes || typed || ui->mode != UI_PROMPT;
+    case WORK_CHOICES: return changes || typed;
+    case WORK_TIDY: return false;
+    }
+    return false;
+}
+
+static void cancel(Ui *ui)
+{
+    work_cancel(ui->work);
+    ui->stale = true;
+}
+
+/* ---- what came of it ---- */
+
+/* Hands the ledger over. Modules that were opened or closed meanwhile are so in the new rows. */
+static void take_ledger(Ui *ui, Work *work)
+{
+    Alignment *alignment = work->after;
+    RowModel *rows = work->made;
+    work->after = NULL;
+    work->made = NULL;
+    if (work->rows && work->rows == ui->rows) rows_open_since(rows, ui->rows, work->open);
+    ui_show_rows(ui, alignment, rows);
+}
+
+static bool end_align(Ui *ui, Work *work, Error *err)
+{
+    const bool back = ui->back;
+    ui->back = false;
+    if (!work->after) {
+        if (back) session_take_back(ui->session);
+        if (err) *err = work->problem;
+        return false;
+    }
+    ui->rules_failed = work->failed;
+    take_ledger(ui, work);
+    if (work->failed)
+        view_notice(&ui->view, STYLE_ERROR, "error in the rules", work->problem.text);
+    const UiThen then = ui->then;        /* what it runs may align again */
+    ui->then = (UiThen){.number = 0};
+    if (then.run) then.run(ui, then.number, then.text);
+    free(then.text);
+    return true;
+}
+
+/* `*line` receives the one that failed, to be freed. */
+static bool end_apply(Ui *ui, Work *work, char **line, Error *err)
+{
+    char *applied = ui->apply;
+    ui->apply = NULL;
+    if (ui_applied(ui, work, applied, err)) {
+        if (work->after) take_ledger(ui, work);
+        free(applied);
+        return true;
+    }
+    *line = applied;
+    return false;
+}
+
+/* Whatever the session learned from it is given back first. */
+static bool end_work(Ui *ui, char **line, Error *err)
+{
+    Work *work = ui->work;
+    bool stale = ui->stale, good = true;
+    ui->work = NULL;
+    ui->stale = false;
+    if (work->snapshot) session_give_back(ui->session, work->snapshot);
+    work->snapshot = NULL;
+    if (!stale) {
+        switch (work->kind) {
+        case WORK_ALIGN: good = end_align(ui, work, err); break;
+        case WORK_APPLY: good = end_apply(ui, work, line, err); break;
+        case WORK_PREVIEW: preview_end(ui, work); break;
+        case WORK_CHOICES: ui_choices_end(ui); break;
+        case WORK_TIDY: break;
+        }
+    }
+    work_free(work);
+    return good;
+}
+
+/* One look. False: the ledger that was waited for could not be had; `*line` as in end_apply. */
+static bool look(Ui *ui, char **line, Error *err)
+{
+    bool good = true;
+    if (ui->work && !ui->stale && is_in_the_way(ui)) cancel(ui);
+    if (ui->work && work_is_over(ui->work)) good = end_work(ui, line, err);
+    if (ui->work || !good) return good;
+    ui->work = next_work(ui);
+    if (ui->work) work_start(ui->work);
+    return true;
+}
+
+/* ---- asking for it ---- */
+
+/* Looks for a moment whether what was just asked for is there. */
+static bool look_for(Ui *ui, long milliseconds, Error *err)
+{
+    char *line = NULL;
+    bool good = true;
+    const long start = ui_now();
+    if (ui->moment && ui->rows) milliseconds = ui->moment;
+    for (long left = milliseconds; good && left >= 0 && ui_is_settling(ui);
+         left = milliseconds - (ui_now() - start)) {
+        good = look(ui, &line, err);
+        if (good && ui->work) work_wait(ui->work, left);
+    }
+    free(line);
+    return good;
+}
+
+static bool is_little(const Ui *ui)
+{
+    const StateDict *target = session_target(ui->session);
+    size_t n = target ? dict_count(target) : 0;
+    const Checkpoint *source = session_source(ui->session);
+    for (size_t i = 0; i < checkpoint_container_count(source); i++)
+        n += dict_count(checkpoint_container(source, i)->dict);
+    return n <= LITTLE;
+}
+
+static void forget_then(Ui *ui)
+{
+    free(ui->then.text);
+    ui->then = (UiThen){.number = 0};
+    ui->back = false;
+}
+
+static bool begin_align(Ui *ui, Error *err)
+{
+    ui->align_due = true;
+    return look_for(ui, !ui->rows && is_little(ui) ? FIRST_MS : MOMENT_MS, err);
+}
+
+bool ui_align(Ui *ui, Error *err)
+{
+    forget_then(ui);
+    return session_read_rules(ui->session, err) && begin_align(ui, err);
+}
+
+bool ui_align_or_back(Ui *ui, Error *err)
+{
+    forget_then(ui);
+    if (!session_read_rules(ui->session, err)) {
+        session_take_back(ui->session);
+        return false;
+    }
+    ui->back = true;
+    return begin_align(ui, err);
+}
+
+bool ui_align_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_t number,
+                   const char *text, Error *err)
+{
+    forget_then(ui);
+    if (!session_read_rules(ui->session, err)) return false;
+    ui->then = (UiThen){run, number, mem_strdup(text)};
+    return begin_align(ui, err);
+}
+
+bool ui_apply_line(Ui *ui, const char *line, Error *err)
+{
+    if (ui_is_settling(ui)) {
+        ui_queue(ui, line);
+        return true;
+    }
+    ui->apply = mem_strdup(line);
+    return look_for(ui, MOMENT_MS, err);
+}
+
+static bool is_one_of(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+/* Lines that are typed are done in their order; a key waits only for what it would write or throw
+ * away. While the ledger alone is made anew, undo and redo begin it once more. */
+bool ui_must_wait(const Ui *ui, const char *line, bool typed)
+{
+    static const char *const never[] = {"quit", "quit!", "help", "redraw"};
+    static const char *const final[] = {"write", "write!", "save", "save-session",
+                                        "save-session!", "export", "export!", "reload", "edit",
+                                        "induce"};
+    static const char *const back[] = {"undo", "redo"};
+    const char *argument;
+    const Verb *verb = verb_find(line, &argument);
+    bool applying = ui->apply || ui->queue_count, settling = applying || ui_is_settling(ui);
+    if (!verb) return settling;
+    if (typed) return settling && !is_one_of(verb->name, never, countof(never));
+    if (is_one_of(verb->name, back, countof(back))) return applying;
+    return settling && is_one_of(verb->name, final, countof(final));
+}
+
+void ui_queue(Ui *ui, const char *line)
+{
+    ui->queue = mem_grow(ui->queue, &ui->queue_room, ui->queue_count + 1, sizeof *ui->queue);
+    ui->queue[ui->queue_count++] = mem_strdup(line);
+    view_say(&ui->view, STYLE_DIM, "waits: %s", line);
+}
+
+bool ui_is_settling(const Ui *ui)
+{
+    bool runs = ui->work && !ui->stale && is_for_ledger(ui->work);
+    return runs || ui->align_due || ui->apply;
+}
+
+bool ui_is_working(const Ui *ui)
+{
+    return ui->work || ui->queue_count || ui->align_due || ui->apply || ui->old_rows ||
+           ui->old_alignment || ui->asking || (ui->mode == UI_PROMPT && ui->preview_due);
+}
+
+/* ---- going on ---- */
+
+/* The first of what waits. Verbs may open a mode of their own: they wait for the list. */
+static void take_queued(Ui *ui)
+{
+    const char *argument;
+    if (!ui->queue_count || ui_is_settling(ui)) return;
+    bool verb = verb_find(ui->queue[0], &argument) != NULL;
+    if (verb && ui->mode != UI_LIST) return;
+    char *line = ui->queue[0];
+    memmove(ui->queue, ui->queue + 1, --ui->queue_count * sizeof *ui->queue);
+    Error err = {0};
+    text_clear(&ui->view.message);
+    if (!(verb ? verb_run(ui, line, &err) : ui_apply_line(ui, line, &err)))
+        view_notice(&ui->view, STYLE_ERROR, "error", err.text);
+    free(line);
+}
+
+/* A line that fails stands in the prompt again, to be corrected, unless something else is being
+ * typed. Before the first ledger nothing is on show, and there is nothing to stay for. */
+static void tell_failure(Ui *ui, const char *line, const Error *err)
+{
+    if (!ui->rows) {
+        ui->trouble = *err;
+        ui->quit = true;
+        ui->status = 2;
+        return;
+    }
+    if (line && ui->mode == UI_LIST && !ui->view.panel) ui_prompt(ui, line);
+    view_notice(&ui->view, STYLE_ERROR, line ? "error" : "error in the rules", err->text);
+}
+
+void ui_work_on(Ui *ui)
+{
+    Error err = {0};
+    char *line = NULL;
+    if (!look(ui, &line, &err)) tell_failure(ui, line, &err);
+    free(line);
+    take_queued(ui);
+    if (ui->asking && !ui_choices_due(ui)) ui_choices_tell(ui);
+    bool felt = ui_is_settling(ui);
+    ui->view.title.busy = felt ? "aligning…" : NULL;
+    ui->view.title.percent = felt && ui->work ? work_percent(ui->work) : -1;
+}
+
+/* What waits goes first, the last one of it; then the line that is being applied. A ledger that is
+ * made because the session has changed already cannot be done without. */
+bool ui_stop(Ui *ui)
+{
+    if (ui->asking) {                    /* what was found so far is told */
+        ui->asked_until = 0;
+        if (ui->work && ui->work->kind == WORK_CHOICES) cancel(ui);
+        return true;
+    }
+    if (ui->queue_count) {
+        char *last = ui->queue[--ui->queue_count];
+        view_say(&ui->view, STYLE_PLAIN, "not done: %s", last);
+        free(last);
+        return true;
+    }
+    if (!ui->apply) return false;
+    view_say(&ui->view, STYLE_PLAIN, "stopped: %s", ui->apply);
+    free(ui->apply);
+    ui->apply = NULL;
+    if (ui->work && ui->work->kind == WORK_APPLY) cancel(ui);
+    return true;
+}
+
+/* A ledger that was being made is due again. */
+void ui_halt(Ui *ui)
+{
+    if (!ui->work) return;
+    if (!ui->stale && ui->work->kind == WORK_ALIGN) ui->align_due = true;
+    cancel(ui);
+    end_work(ui, NULL, NULL);
+}

@@ -1,0 +1,122 @@
+/* The thread reads the ledger on show and its rows, neither of which changes while it runs, and
+ * what is open from a copy. Freeing a million rows takes longer than a key may: what was made in
+ * vain is freed here too. */
+#include "repl/work.h"
+
+#include <stdlib.h>
+
+Work *work_new(WorkKind kind, Snapshot *snapshot, Alignment *before)
+{
+    Work *work = mem_alloc(sizeof *work);
+    work->kind = kind;
+    work->snapshot = snapshot;
+    work->before = before ? align_ref(before) : NULL;
+    return work;
+}
+
+static bool go_on(void *context, uint64_t done, uint64_t total)
+{
+    return job_step(context, done, total, NULL);
+}
+
+/* The rows for what came of it, with what is open in those on show. */
+static void make_rows(Work *work)
+{
+    work->made = rows_new(work->after);
+    if (work->rows) rows_open_as(work->made, work->rows, work->open);
+    else rows_open_some(work->made, work->lines);
+}
+
+static void align(Work *work, const SnapshotRun *run)
+{
+    work->after = snapshot_align(work->snapshot, run, &work->failed, &work->problem);
+    if (work->after) make_rows(work);
+}
+
+static void apply(Work *work, const SnapshotRun *run)
+{
+    work->after = snapshot_try(work->snapshot, run, &work->problem);
+    if (!work->after) return;
+    changes_init(&work->changes, work->before, work->after);
+    make_rows(work);
+}
+
+/* The ledger itself is not shown: it goes as soon as it has been compared. */
+static void preview(Work *work, const SnapshotRun *run)
+{
+    Alignment *after = snapshot_try(work->snapshot, run, &work->problem);
+    if (!after) return;
+    changes_init(&work->changes, work->before, after);
+    align_unref(after);
+}
+
+static void look_for_choices(Work *work, const SnapshotRun *run)
+{
+    if (choices_are_for(work->choices, work->before, work->binding))
+        choices_step(work->choices, work->snapshot, run);
+    else choices_start(work->choices, work->before, work->binding);
+}
+
+static bool run_work(Job *job, void *context, Error *err)
+{
+    Work *work = context;
+    const bool counts = work->kind == WORK_PREVIEW || work->kind == WORK_CHOICES;
+    const AlignWatch watch = {go_on, job, counts};
+    const SnapshotRun run = {.extra = work->line, .interrupt = job_flag(job), .watch = &watch};
+    switch (work->kind) {
+    case WORK_ALIGN: align(work, &run); break;
+    case WORK_APPLY: apply(work, &run); break;
+    case WORK_PREVIEW: preview(work, &run); break;
+    case WORK_CHOICES: look_for_choices(work, &run); break;
+    case WORK_TIDY:
+        rows_free(work->old);
+        work->old = NULL;
+        align_unref(work->before);
+        work->before = NULL;
+        break;
+    }
+    return job_step(job, 1, 1, err);
+}
+
+void work_start(Work *work)
+{
+    static const char *const words[] = {"aligning", "aligning", "counting", "trying", "tidying"};
+    work->job = job_start(words[work->kind], run_work, work);
+}
+
+bool work_is_over(const Work *work)
+{
+    return job_poll(work->job, NULL, NULL);
+}
+
+bool work_wait(const Work *work, long milliseconds)
+{
+    return job_wait(work->job, milliseconds);
+}
+
+int work_percent(const Work *work)
+{
+    uint64_t done, total;
+    job_poll(work->job, &done, &total);
+    return total ? (int)(done * 100 / total) : -1;
+}
+
+void work_cancel(Work *work)
+{
+    job_cancel(work->job);
+}
+
+void work_free(Work *work)
+{
+    if (!work) return;
+    job_free(work->job, NULL);
+    snapshot_free(work->snapshot);
+    free(work->line);
+    free(work->open);
+    rows_free(work->old);
+    rows_free(work->made);
+    changes_done(&work->changes);
+    align_unref(work->before);
+    align_unref(work->after);
+    free(work);
+}
