@@ -15,6 +15,7 @@ free_port() {
 
 configure() {
     host=$(hostname -s)
+    # A requeued job does not begin before its old credential has expired: hence cred_expire, and 5 is the least.
     cat > "$SLURM_CONF" << END
 ClusterName=tenon
 SlurmctldHost=$host(127.0.0.1)
@@ -22,7 +23,7 @@ SlurmUser=root
 SlurmctldPort=$(free_port)
 SlurmdPort=$(free_port)
 AuthType=auth/munge
-AuthInfo=socket=$folder/munge.socket
+AuthInfo=socket=$folder/munge.socket,cred_expire=5
 CryptoType=crypto/munge
 StateSaveLocation=$folder/state
 SlurmdSpoolDir=$folder/spool
@@ -67,7 +68,11 @@ start() {
 
 stop() {
     for name in slurmd slurmctld munged; do
-        [ -f "$folder/$name.pid" ] && kill "$(cat "$folder/$name.pid")" 2> /dev/null || true
+        pid=$(cat "$folder/$name.pid" 2> /dev/null) && kill "$pid" 2> /dev/null || continue
+        for _ in $(seq 100); do
+            kill -0 "$pid" 2> /dev/null || break
+            sleep 0.1
+        done
     done
 }
 
