@@ -128,6 +128,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) veto $(PYTHON) tests/pairs/values.py
 	-@$(SUITE) tmux tests/screens/tmux.sh
 	-@$(SUITE) prompt tests/screens/prompt.sh
+	-@$(SUITE) sessions tests/screens/sessions.sh
 	-@$(SUITE) readme-screens tests/screens/readme.sh
 	-@if [ -z "$(SAN)" ]; then $(SUITE) valgrind tests/valgrind.sh; fi
 $(UNIT): %: $(O)/tests/%

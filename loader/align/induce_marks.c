@@ -48,7 +48,8 @@ static void take_sketches(Marker *marker, bool clean)
         way_take(marker, sketch, ways + i * AGREE_MAX, counts[i]);
     }
     for (size_t i = 0; i < marker->sketch_count; i++)
-        if (counts[i]) tails_take(marker, &marker->sketches[i], ways + i * AGREE_MAX);
+        if (counts[i])
+            tails_take(marker, &marker->sketches[i], ways + i * AGREE_MAX, counts[i]);
     free(ways);
     free(counts);
 }

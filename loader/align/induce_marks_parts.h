@@ -96,7 +96,7 @@ size_t ways_find(Marker *marker, const Sketch *sketch, bool clean, Way *best, si
 /* Adds a bundle for every key that the ways lead to one place, as far as it is not used. */
 void way_take(Marker *marker, const Sketch *sketch, const Way *ways, size_t n);
 /* The same for keys whose names end otherwise. */
-void tails_take(Marker *marker, const Sketch *sketch, const Way *way);
+void tails_take(Marker *marker, const Sketch *sketch, const Way *ways, size_t n);
 /* Adds the bundle of what was found. */
 void add_found(Marker *marker, const Sketch *sketch, uint32_t key, const Found *found);
 /* "NAME -> NAME: WHAT" becomes the problem, unless there is one. */

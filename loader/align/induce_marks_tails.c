@@ -83,35 +83,60 @@ static bool has_fixed(const Marker *marker, const Sketch *sketch, const Way *way
     return true;
 }
 
-/* Takes the keys of another kind below the head, when all of them load. */
-static void take_kind(Marker *marker, const Sketch *sketch, const Way *way, const Kind *kind,
-                      size_t head, size_t cut)
+/* Whether all ways lead the key to one place; *misfired: one of them leads to none. */
+static bool agree(Marker *marker, const Sketch *sketch, const Way *ways, size_t n, uint32_t key,
+                  const char *tail, size_t cut, unsigned columns, Found *found, bool *misfired)
+{
+    bool same = true;
+    for (size_t i = 0; i < n; i++) {
+        Found other;
+        if (!has_fixed(marker, sketch, &ways[i], key, columns)) {
+            same = false;
+            continue;
+        }
+        *misfired = way_try(marker, sketch, &ways[i], key, cut, tail, &other) != OUTCOME_LOADS;
+        if (*misfired) return false;
+        if (!i) *found = other;
+        else same = same && memcmp(found->sides, other.sides,
+                                   sketch->side_count * sizeof *other.sides) == 0;
+    }
+    return same;
+}
+
+/* Takes the keys of another kind below the head, when all of them load: those that every way leads
+ * to one place. */
+static void take_kind(Marker *marker, const Sketch *sketch, const Way *ways, size_t n,
+                      const Kind *kind, size_t head, size_t cut)
 {
     unsigned columns = 0;
     for (size_t i = 0; i < head; i++) columns += kind->text[i] == FAMILY_MARK;
     for (int take = 0; take < 2; take++)
         for (size_t i = 0; i < kind->count; i++) {
             Found found;
+            bool misfired = false;
             uint32_t key = kind->keys[i];
-            if (!has_fixed(marker, sketch, way, key, columns)) continue;
             const char *tail = behind_head(marker->input->keys[key].name, kind->text, head);
-            if (way_try(marker, sketch, way, key, cut, tail, &found) != OUTCOME_LOADS) return;
-            if (take) add_found(marker, sketch, key, &found);
+            bool same = agree(marker, sketch, ways, n, key, tail, cut, columns, &found, &misfired);
+            if (misfired) return;
+            if (take && same) add_found(marker, sketch, key, &found);
         }
 }
 
-void tails_take(Marker *marker, const Sketch *sketch, const Way *way)
+void tails_take(Marker *marker, const Sketch *sketch, const Way *ways, size_t n)
 {
     const Kind *own = &marker->kinds[sketch->kind];
     size_t cut = 0;
-    for (size_t n = 1; n <= own->length; n++)
-        if (may_cut(own->text, own->length, n) && ends_alike(marker, sketch, way, n)) cut = n;
+    for (size_t end = 1; end <= own->length; end++) {
+        bool alike = may_cut(own->text, own->length, end);
+        for (size_t i = 0; alike && i < n; i++) alike = ends_alike(marker, sketch, &ways[i], end);
+        if (alike) cut = end;
+    }
     if (!cut) return;
     size_t head = own->length - cut;
     for (size_t i = 0; i < marker->kind_count; i++) {
         const Kind *kind = &marker->kinds[i];
         if (i != sketch->kind && kind->length > head &&
             memcmp(kind->text, own->text, head) == 0)
-            take_kind(marker, sketch, way, kind, head, cut);
+            take_kind(marker, sketch, ways, n, kind, head, cut);
     }
 }

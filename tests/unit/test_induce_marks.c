@@ -333,9 +333,24 @@ static void two_layers_show_the_rest(void **state)
     }
 }
 
+/* Two blocks of two norms: norm1 may go through the blocks, or block 0 through its norms. What the
+ * other tail's names would be is as little decided. */
+static void tails_follow_only_where_the_ways_agree(void **state)
+{
+    (void)state;
+    Marking one = {0};
+    mark(&one, "l.0.norm1.w -> b.0.before.w\n",
+         "l.0.norm1.w 4\nl.0.norm1.b 4\nl.0.norm2.w 4\nl.0.norm2.b 4\n"
+         "l.1.norm1.w 4\nl.1.norm1.b 4\nl.1.norm2.w 4\nl.1.norm2.b 4\n",
+         "b.0.before.w 4\nb.0.before.b 4\nb.1.before.w 4\nb.1.before.b 4\n");
+    assert_rules(&one, 0, "l.0.norm1.* -> b.0.before.*\n");
+    unmark(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tails_follow_only_where_the_ways_agree),
         cmocka_unit_test(one_pair_goes_on_through_all_layers),
         cmocka_unit_test(numbers_may_be_shifted),
         cmocka_unit_test(other_leaves_follow),
