@@ -27,7 +27,12 @@
       "writes the aligned checkpoint")                                                            \
     X(open_source, "\"file\"", "opens another source; the rules run again")                       \
     X(open_target, "\"file\"", "opens another target; the rules run again")     \
-    X(exit, "[status]", "ends the script or the prompt")
+    X(exit, "[status]", "ends the script or the prompt")                                          \
+    X(bind, "\"panel\", \"key\", \"verb line\"",                                                  \
+      "binds a key of the viewer to a verb, in a panel or (\"\") everywhere; \"\" is nothing")    \
+    X(colour, "\"state\", \"colour\"",                                                            \
+      "the colour of a state, or of a part of the screen: green, bright-red bold, 208, #ff8800")  \
+    X(limit, "\"name\", number", "in init.lua: what --limit does")
 
 #define CALL_DECLARATION(name, args, help) ConsoleCall call_##name;
 CALLS(CALL_DECLARATION)

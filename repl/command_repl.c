@@ -10,6 +10,7 @@
 #include "repl/command.h"
 #include "repl/console.h"
 #include "repl/fault.h"
+#include "repl/init_file.h"
 #include "repl/interrupt.h"
 #include "repl/print_safely.h"
 #include "repl/progress.h"
@@ -58,6 +59,16 @@ static bool read_all(FILE *stream, const char *name, Text *text, Error *err)
                              SCRIPT_BYTES_MAX >> 20);
     }
     return !ferror(stream) || error_errno(err, "%s", name);
+}
+
+/* init.lua; what is wrong with it is only told. */
+static void configure(void)
+{
+    Text notes = {0};
+    init_configure(&notes);
+    if (notes.length) fputs("tenon: ", stderr);
+    print_safely(stderr, text_string(&notes), notes.length);
+    text_done(&notes);
 }
 
 /* What happened, on standard error; the exit status. What was printed comes before it. */
@@ -117,6 +128,7 @@ int command_run(const Invocation *invocation)
     Outside outside = {.quiet = invocation->set[OPT_QUIET]};
     interrupt_watch();
     if (!read_script(path, &text, &err)) return complain(&err);
+    configure();
     Session *session = session_new(&(SessionOptions){.source = NULL}, &err);
     ConsoleOptions options = {.calls = call_table(), .print = print_out,
                               .progress = show_progress, .context = &outside};
@@ -170,6 +182,7 @@ int command_repl(const Invocation *invocation)
                               .rule_count = invocation->rule_count,
                               .seed = invocation->seed};
     interrupt_watch();
+    configure();
     Session *session = session_new(&options, &err);
     if (!session) return complain(&err);
     return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? run_prompt(session, &outside)

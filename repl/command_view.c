@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "repl/command.h"
+#include "repl/init_file.h"
 #include "repl/interactive.h"
 #include "repl/session_file.h"
 
@@ -33,12 +34,15 @@ static int open_viewer(const Invocation *invocation)
 {
     Error err = {0};
     Arena *arena = arena_new();
+    Text notes = {0};
+    init_configure(&notes);
     Session *session = open_session(invocation, arena, &err);
     arena_free(arena);
-    if (!session) return complain(&err);
-    InteractiveOptions how = {.no_color = invocation->set[OPT_NO_COLOR]};
-    int status = interactive_run(session, &how);
+    InteractiveOptions how = {.no_color = invocation->set[OPT_NO_COLOR],
+                              .notes = text_string(&notes)};
+    int status = session ? interactive_run(session, &how) : complain(&err);
     session_free(session);
+    text_done(&notes);
     return status;
 }
 

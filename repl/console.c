@@ -4,11 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "loader/source/source.h"
 #include "repl/interrupt.h"
+#include "repl/user_files.h"
 #include "viewer/change.h"
 
-enum { PATIENCE = 100 };                 /* times the instructions of a rule script: minutes */
+enum {
+    PATIENCE = 100,                      /* times the instructions of a rule script: minutes */
+    INIT_BYTES_MAX = 1 << 20             /* of init.lua */
+};
 
 /* Of ScriptFunctions. Rules have to come to the same everywhere, so they have none of these. */
 static bool call_row(void *context, size_t index, const Value *arguments, Arena *arena,
@@ -28,6 +34,14 @@ static void print_on(void *context, const char *text, size_t n)
     console->options.print(console->options.context, text, n);
 }
 
+/* Of ScriptFunctions. */
+static bool allow_statement(void *context, const char *statement, Error *err)
+{
+    const Console *console = context;
+    return !console->starting ||
+           error_set(err, ERR_RULE, "%s: init.lua changes no rules", statement);
+}
+
 /* ---- the object ---- */
 
 Console *console_new(Session *session, const ConsoleOptions *options)
@@ -37,7 +51,8 @@ Console *console_new(Session *session, const ConsoleOptions *options)
     console->options = *options;
     console->functions = (ScriptFunctions){.words = options->calls->words,
                                            .count = options->calls->count,
-                                           .call = call_row, .context = console};
+                                           .call = call_row, .allow = allow_statement,
+                                           .context = console};
     if (console->options.print) console->functions.print = print_on;
     return console;
 }
@@ -91,6 +106,24 @@ static bool run_session(Console *console, Error *err)
     return ok;
 }
 
+/* init.lua, when the script is new: what it defines stands there for every input. */
+static void run_init(Console *console)
+{
+    Arena *arena = arena_new();
+    const char *path = user_config_file(arena, "init.lua");
+    size_t n;
+    ByteSource *file = path && access(path, F_OK) == 0 ? source_open_file(path, &console->init)
+                                                       : NULL;
+    char *text = file ? source_slurp(file, INIT_BYTES_MAX, &n, &console->init) : NULL;
+    console->starting = true;
+    if (text) script_run(console->script, text, n, path, &console->init);
+    console->starting = false;
+    script_renew(console->script);
+    source_unref(file);
+    free(text);
+    arena_free(arena);
+}
+
 /* The script outlives its drafts; a draft, what it was made on. */
 bool console_rebuild(Console *console, Error *err)
 {
@@ -99,14 +132,16 @@ bool console_rebuild(Console *console, Error *err)
     ScriptOptions options = snapshot_script_options(base);
     options.functions = &console->functions;
     options.patience = PATIENCE;
-    if (console->script) script_use(console->script, draft, &options);
-    else console->script = script_new(draft, &options);
+    const bool fresh = !console->script;
+    if (fresh) console->script = script_new(draft, &options);
+    else script_use(console->script, draft, &options);
     draft_free(console->draft);
     snapshot_free(console->base);
     console->draft = draft;
     console->base = base;
     align_unref(console->alignment);
     console->alignment = NULL;
+    if (fresh) run_init(console);
     return run_session(console, err);
 }
 

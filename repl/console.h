@@ -26,6 +26,7 @@ typedef struct ConsoleCalls {
 typedef struct ConsoleOptions {
     const ConsoleCalls *calls;   /* what there is beside the rule language: call_table() */
     bool lent;                   /* the session stays the caller's */
+    bool configures;             /* limit() in init.lua sets them */
     void (*print)(void *context, const char *text, size_t n);    /* as in ScriptFunctions */
     /* Asked while something long is done, with what it is; false: stop. NULL: nobody is. */
     bool (*progress)(void *context, const char *what, uint64_t done, uint64_t total);
@@ -44,6 +45,8 @@ struct Console {
     Alignment *alignment;        /* one reference: what the session comes to; NULL: not known */
     JudgeBook judged;
     bool running, replaying;     /* a text runs; it is one of the session's */
+    bool starting;               /* it is init.lua */
+    Error init;                  /* what is wrong with that; code 0: nothing */
     bool called;                 /* the text that runs has called such a function */
     bool exits;                  /* exit() was called … */
     int status;                  /* … with this */

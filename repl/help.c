@@ -18,6 +18,21 @@ static void add_column(Text *out, const char *text, size_t width)
     while (++columns < width);
 }
 
+/* What the user has bound, before the table's that it takes the place of. */
+static void help_own_keys(Text *out)
+{
+    size_t n;
+    const KeyBinding *keys = key_own(&n);
+    if (n) text_add(out, "Your keys\n");
+    for (size_t i = 0; i < n; i++) {
+        add_column(out, keys[i].key, 16);
+        add_column(out, *keys[i].line ? keys[i].line : "nothing", 20);
+        if (*keys[i].panel) text_addf(out, "while %s is on show", keys[i].panel);
+        text_addc(out, '\n');
+    }
+    if (n) text_addc(out, '\n');
+}
+
 /* Keys of the same line share one: "Up k   up   row above". They stand together in the table,
  * which is what this relies on. */
 static void help_keys(Text *out)
@@ -68,6 +83,7 @@ static void help_words(const char *title, const char *name, const char *args, co
 /* In the order in which they are needed: keys, what the signs mean, verbs, the rule language. */
 void help_page(const Verb *verbs, size_t count, Text *out)
 {
+    help_own_keys(out);
     help_keys(out);
     help_states(out);
     for (size_t i = 0; i < count; i++)

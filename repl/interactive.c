@@ -265,11 +265,14 @@ static void run_loop(Ui *ui)
 
 /* The exit status: 2 when there was nothing to show, else what the user interface left, which is 0
  * unless a signal ended it. */
-static int show(Session *session, Terminal *terminal, long moment, Error *err)
+static int show(Session *session, Terminal *terminal, const InteractiveOptions *options,
+                Error *err)
 {
     Ui ui;
     int status = 2;
-    if (ui_init(&ui, session, terminal, moment, err)) {
+    if (ui_init(&ui, session, terminal, options->moment, err)) {
+        if (options->notes && *options->notes)
+            view_notice(&ui.view, STYLE_ERROR, "init.lua", options->notes);
         run_loop(&ui);
         status = ui.status;
         if (ui.trouble.code && err) *err = ui.trouble;
@@ -285,7 +288,7 @@ int interactive_run(Session *session, const InteractiveOptions *options)
     Terminal own = {0}, *terminal = options->terminal ? options->terminal : &own;
     int status = 2;
     if (options->terminal || terminal_open(&own, options->no_color, &err))
-        status = show(session, terminal, options->moment, &err);
+        status = show(session, terminal, options, &err);
     terminal_close(&own);
     if (err.code != ERR_NONE) fprintf(stderr, "tenon: %s\n", err.text);
     return status;

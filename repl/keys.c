@@ -3,7 +3,10 @@
  * forward and back, z and Z fold and unfold, w and W write the checkpoint and the rules. */
 #include "repl/keys.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+enum { OWN_MAX = 512 };          /* keys that the user may bind */
 
 /* In the order of the help page; keys of one line stand together, since help prints them as
  * one. Keys of other modes (Enter and Esc while a line is typed) are not here: they are no verbs,
@@ -107,19 +110,67 @@ const KeyBinding *key_table(size_t *count)
     return bindings;
 }
 
-/* The binding for that panel, NULL for what is bound everywhere. By the name of the press, so that
- * the table can be read and a test can press what it says. Linear: nobody types faster than a
- * hundred comparisons. */
+/* The process's, like the terminal: there is one user. */
+static KeyBinding own[OWN_MAX];
+static size_t own_count;
+
+const KeyBinding *key_own(size_t *count)
+{
+    *count = own_count;
+    return own;
+}
+
+void key_reset(void)
+{
+    for (; own_count; own_count--) {
+        free((char *)own[own_count - 1].panel);
+        free((char *)own[own_count - 1].key);
+        free((char *)own[own_count - 1].line);
+    }
+}
+
+/* A panel is known by the keys that the table has for it. */
+static bool is_panel(const char *panel)
+{
+    if (!*panel) return true;
+    for (size_t i = 0; i < countof(bindings); i++)
+        if (strcmp(bindings[i].panel, panel) == 0) return true;
+    return false;
+}
+
+bool key_bind(const char *panel, const char *key, const char *line, Error *err)
+{
+    Press press;
+    if (!is_panel(panel))
+        return error_set(err, ERR_USAGE, "no panel '%.60s' has keys of its own", panel);
+    if (!press_parse(key, &press))
+        return error_set(err, ERR_USAGE, "'%.60s' is no key; they are written as ? shows them: x, "
+                         "Ctrl-X, PgUp, Space", key);
+    if (own_count == OWN_MAX)
+        return error_set(err, ERR_LIMIT, "no more than %d keys can be bound", OWN_MAX);
+    own[own_count++] = (KeyBinding){mem_strdup(panel), mem_strdup(key), mem_strdup(line),
+                                    "bound by you"};
+    return true;
+}
+
+static bool is_for(const KeyBinding *key, const char *name, const char *panel)
+{
+    const bool here = panel ? strcmp(key->panel, panel) == 0 : !*key->panel;
+    return here && strcmp(key->key, name) == 0;
+}
+
+/* The binding for that panel, NULL for what is bound everywhere; the user's newest before the
+ * table's. By the name of the press, so that the table can be read and a test can press what it
+ * says. Linear: nobody types faster than a hundred comparisons. */
 static const KeyBinding *find_binding(Press press, const char *panel)
 {
     Text name = {0};
     const KeyBinding *found = NULL;
     press_name(press, &name);
-    for (size_t i = 0; i < countof(bindings) && !found; i++) {
-        const KeyBinding *key = &bindings[i];
-        bool here = panel ? strcmp(key->panel, panel) == 0 : !*key->panel;
-        if (here && strcmp(key->key, text_string(&name)) == 0) found = key;
-    }
+    for (size_t i = own_count; i && !found; i--)
+        if (is_for(&own[i - 1], text_string(&name), panel)) found = &own[i - 1];
+    for (size_t i = 0; i < countof(bindings) && !found; i++)
+        if (is_for(&bindings[i], text_string(&name), panel)) found = &bindings[i];
     text_done(&name);
     return found;
 }
@@ -128,7 +179,7 @@ const char *key_line(Press press, const char *panel)
 {
     const KeyBinding *key = panel ? find_binding(press, panel) : NULL;
     if (!key) key = find_binding(press, NULL);
-    return key ? key->line : NULL;
+    return key && *key->line ? key->line : NULL;
 }
 
 bool key_is_for(Press press, const char *panel)

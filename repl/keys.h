@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "loader/core/error.h"
 #include "viewer/press.h"
 
 typedef struct KeyBinding {
@@ -15,6 +16,13 @@ typedef struct KeyBinding {
 } KeyBinding;
 
 const KeyBinding *key_table(size_t *count);
+/* The user's own, in the order in which they were bound. */
+const KeyBinding *key_own(size_t *count);
+/* Binds a key otherwise, from now on: in a panel of that name ("": everywhere) to a verb line,
+ * which the caller has checked; "" is nothing. False for a key or a panel that there is not. */
+bool key_bind(const char *panel, const char *key, const char *line, Error *err);
+/* Only the table's keys are bound. */
+void key_reset(void);
 /* The verb line of a press while a panel is on show (NULL: the list); NULL when it has none. What
  * is bound for the panel wins over what is bound everywhere. */
 const char *key_line(Press press, const char *panel);

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "viewer/palette.h"
+
 enum { SIGNALS = 3 };            /* those below, that are caught while the screen is ours */
 
 typedef struct TerminalState {
@@ -45,27 +47,29 @@ static attr_t look_attributes(int look)
     return attributes;
 }
 
+/* A pair of curses; a colour of red, green and blue needs the call for large numbers. */
+static void set_pair(short pair, int colour)
+{
+#if defined(NCURSES_EXT_COLORS) && NCURSES_EXT_COLORS
+    init_extended_pair(pair, colour, -1);
+#else
+    init_pair(pair, (short)colour, -1);
+#endif
+}
+
 /* A terminal without colours, or a user without liking for them, gets looks alone. Backgrounds
  * stay the terminal's own (-1), which may be light or dark. */
 static void set_styles(TerminalState *state, bool mono)
 {
-    typedef struct Row {
-        short many, sixteen, eight;
-        int look, mono;
-    } Row;
-#define STYLE_ROW(id, many, sixteen, eight, look, mono) {many, sixteen, eight, look, mono},
-    static const Row rows[] = {STYLES(STYLE_ROW)};
-#undef STYLE_ROW
     bool colours = !mono && has_colors() && start_color() == OK;
     if (colours) use_default_colors();
     for (short i = 0; i < STYLE_COUNT; i++) {
-        short colour = COLORS >= 256 ? rows[i].many
-                       : COLORS >= 16 ? rows[i].sixteen : rows[i].eight;
-        state->looks[i] = look_attributes(colours ? rows[i].look : rows[i].mono);
+        const int colour = colours ? palette_colour((Style)i, COLORS) : -1;
+        state->looks[i] = look_attributes(palette_look((Style)i, colours));
         state->pairs[i] = 0;
-        if (!colours || colour < 0) continue;
+        if (colour < 0) continue;
         state->pairs[i] = (short)(i + 1);
-        init_pair(state->pairs[i], colour, -1);
+        set_pair(state->pairs[i], colour);
     }
 }
 

@@ -17,6 +17,7 @@ static const LimitInfo table[] = {LIMITS(LIMIT_ROW)};
 #define LIMIT_VALUE(id, name, value, what) value,
 static uint64_t in_force[] = {LIMITS(LIMIT_VALUE)};
 #undef LIMIT_VALUE
+static bool was_set[LIMIT_COUNT];
 
 const LimitInfo *limit_info(LimitId id)
 {
@@ -54,18 +55,34 @@ static bool read_amount(const char *text, uint64_t *out)
     return true;
 }
 
-bool limit_set(const char *setting, Error *err)
+/* `weak`: what was set before stays. */
+static bool set(const char *setting, bool weak, Error *err)
 {
+    uint64_t value;
     const char *equals = strchr(setting, '=');
     size_t n = equals ? (size_t)(equals - setting) : strlen(setting);
     for (size_t i = 0; i < countof(table); i++) {
         if (strlen(table[i].name) != n || memcmp(table[i].name, setting, n) != 0) continue;
-        if (equals && read_amount(equals + 1, &in_force[i])) return true;
+        if (equals && read_amount(equals + 1, &value)) {
+            if (!weak || !was_set[i]) in_force[i] = value;
+            was_set[i] = true;
+            return true;
+        }
         return error_set(err, ERR_USAGE, "--limit %s: give a number, such as %s=%" PRIu64,
                          setting, table[i].name, table[i].value);
     }
     return error_set(err, ERR_USAGE, "--limit %s: there is no such limit; tenon(1) lists them",
                      setting);
+}
+
+bool limit_set(const char *setting, Error *err)
+{
+    return set(setting, false, err);
+}
+
+bool limit_prefer(const char *setting, Error *err)
+{
+    return set(setting, true, err);
 }
 
 const char *limit_text(LimitId id, char out[LIMIT_TEXT])

@@ -73,6 +73,8 @@ uint64_t limit_allowance(uint64_t bytes);
 /* "NAME=NUMBER", the number with k, M or G (powers of 1000) behind it or not. To be called
  * before any file is opened, by one thread. */
 bool limit_set(const char *setting, Error *err);
+/* The same, where the limit was not set yet. */
+bool limit_prefer(const char *setting, Error *err);
 
 enum { LIMIT_TEXT = 128 };
 /* How every error about a limit ends: "more than the limit of 4096 (--limit pickle-name=N
