@@ -7,7 +7,7 @@
 #   make check-asan the suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-big  files of more than 4 GiB (sparse, but see tests/README.md)
 #   make fuzz       every fuzz target for FUZZ_SECONDS (30) with libFuzzer
-#   make bench      speed and memory, as ratios in one run
+#   make bench      speed and memory, as ratios in one run, and the viewer's keys
 #   make HDF5=no    any of these without libhdf5, which only Keras files need
 #   make install    PREFIX=/usr/local DESTDIR=        (and make uninstall)
 
@@ -164,8 +164,14 @@ $(O)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/no_child.c $(O)/libtenon.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -Wl,--wrap=hdf5_list -o $@ $^ $(LDLIBS)
 
-bench: all
+bench: all $(O)/tests/bench_viewer
 	@tests/bench/run.sh
+
+# Keys of the viewer until their frames are out.
+$(O)/tests/bench_viewer: tests/bench/viewer.c $(O)/libtenon.a
+	@mkdir -p $(@D)
+	@echo '  CC   $<'
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/tenon/rules \

@@ -8,8 +8,8 @@
 #include "repl/preview.h"
 #include "repl/verbs.h"
 
-/* How long a key waits for a ledger: what is small comes with the same frame, and nobody sees
- * that anything was under way. The first one of little files is always waited for. */
+/* How long a key waits for the ledger of little files: it comes with the same frame then, and nobody
+ * sees that anything was under way. The first one is always waited for. */
 enum { MOMENT_MS = 8, FIRST_MS = 2000, LITTLE = 5000 };
 long ui_now(void)
 {
@@ -166,22 +166,6 @@ static bool look(Ui *ui, char **line, Error *err)
 
 /* ---- asking for it ---- */
 
-/* Looks for a moment whether what was just asked for is there. */
-static bool look_for(Ui *ui, long milliseconds, Error *err)
-{
-    char *line = NULL;
-    bool good = true;
-    const long start = ui_now();
-    if (ui->moment && ui->rows) milliseconds = ui->moment;
-    for (long left = milliseconds; good && left >= 0 && ui_is_settling(ui);
-         left = milliseconds - (ui_now() - start)) {
-        good = look(ui, &line, err);
-        if (good && ui->work) work_wait(ui->work, left);
-    }
-    free(line);
-    return good;
-}
-
 static bool is_little(const Ui *ui)
 {
     const StateDict *target = session_target(ui->session);
@@ -190,6 +174,23 @@ static bool is_little(const Ui *ui)
     for (size_t i = 0; i < checkpoint_container_count(source); i++)
         n += dict_count(checkpoint_container(source, i)->dict);
     return n <= LITTLE;
+}
+
+/* Looks for a moment whether what was just asked for is there. */
+static bool look_for(Ui *ui, long milliseconds, Error *err)
+{
+    char *line = NULL;
+    bool good = true;
+    const long start = ui_now();
+    if (ui->moment && ui->rows) milliseconds = ui->moment;
+    else if (!is_little(ui)) milliseconds = 0;
+    for (long left = milliseconds; good && left >= 0 && ui_is_settling(ui);
+         left = milliseconds - (ui_now() - start)) {
+        good = look(ui, &line, err);
+        if (good && ui->work) work_wait(ui->work, left);
+    }
+    free(line);
+    return good;
 }
 
 static void forget_then(Ui *ui)
@@ -202,7 +203,7 @@ static void forget_then(Ui *ui)
 static bool begin_align(Ui *ui, Error *err)
 {
     ui->align_due = true;
-    return look_for(ui, !ui->rows && is_little(ui) ? FIRST_MS : MOMENT_MS, err);
+    return look_for(ui, ui->rows ? MOMENT_MS : FIRST_MS, err);
 }
 
 bool ui_align(Ui *ui, Error *err)

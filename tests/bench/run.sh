@@ -7,4 +7,5 @@ if ! $python -c 'import torch, safetensors' 2> /dev/null; then
     .ci/packages interop && mkdir -p .venv && python3 -m venv .venv/interop &&
         .venv/interop/bin/pip install -q -r tests/interop/requirements.txt || exit 1
 fi
+build/tests/bench_viewer
 $python tests/bench/bench.py "$@" && $python tests/bench/conversions.py && exec python3 tests/bench/auto.py

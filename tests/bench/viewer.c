@@ -1,0 +1,333 @@
+/* How long a key takes until its frame is out, and how many bytes the frame has: the viewer itself,
+ * curses and all, on a pseudo terminal that a thread reads; keys come from a script. Prints a table
+ * and asserts nothing.
+ *
+ *     build/tests/bench_viewer [TENSORS]…        1000 100000 1000000 */
+#include <fcntl.h>
+#include <locale.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "repl/interactive.h"
+#include "viewer/terminal.h"
+
+enum { COLUMNS = 120, ROWS = 40, STEPS_MAX = 20000, GROUPS_MAX = 64, LONGEST_S = 120 };
+
+/* One press, or the wait for a text on the screen. */
+typedef struct Act {
+    const char *group;       /* what it is counted as; NULL: nothing */
+    Press press;
+    const char *wait;        /* the text; NULL: a press */
+    unsigned pause;          /* milliseconds before the press */
+} Act;
+
+/* What was measured under one name. */
+typedef struct Group {
+    const char *name;
+    double *ms, *bytes;      /* owned, [count] */
+    size_t count, room;
+} Group;
+
+typedef struct Bench {
+    Terminal real, ours;
+    Act *steps;
+    size_t count, next;
+    const Act *pressed;     /* its frame is not out yet; NULL */
+    double since;            /* when the last press was handed out, or the wait began */
+    Text shown;              /* the screen as flushed last */
+    Group groups[GROUPS_MAX];
+    size_t group_count;
+    int master;              /* the other end of the terminal */
+    atomic_size_t sent;      /* bytes that came out of it */
+} Bench;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+static void record(Bench *bench, const char *name, double ms, double bytes)
+{
+    size_t i = 0;
+    while (i < bench->group_count && strcmp(bench->groups[i].name, name) != 0) i++;
+    Group *group = &bench->groups[i];
+    if (i == bench->group_count) *group = (Group){.name = name}, bench->group_count++;
+    size_t room = group->room;
+    group->ms = mem_grow(group->ms, &room, group->count + 1, sizeof *group->ms);
+    group->bytes = mem_grow(group->bytes, &group->room, group->count + 1, sizeof *group->bytes);
+    group->ms[group->count] = ms;
+    group->bytes[group->count++] = bytes;
+}
+
+/* ---- the terminal between ---- */
+
+static void nap(unsigned ms)
+{
+    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    nanosleep(&time, NULL);
+}
+
+static bool is_shown(const Bench *bench, const char *text)
+{
+    return strstr(text_string(&bench->shown), text) != NULL;
+}
+
+/* Presses come one by one, each when the frame of the one before is out. */
+static bool read_step(void *state, int timeout_ms, Press *press)
+{
+    Bench *bench = state;
+    if (bench->pressed) return false;
+    if (bench->next == bench->count) {
+        *press = (Press){.kind = PRESS_CLOSE};
+        return true;
+    }
+    const Act *step = &bench->steps[bench->next];
+    if (step->wait) {
+        if (is_shown(bench, step->wait) || now() - bench->since > LONGEST_S * 1e3) {
+            if (step->group) record(bench, step->group, now() - bench->since, 0);
+            bench->next++;
+            return read_step(state, timeout_ms, press);
+        }
+        if (timeout_ms) nap(timeout_ms < 2 ? (unsigned)timeout_ms : 2);
+        return false;
+    }
+    bench->next++;
+    if (step->pause) nap(step->pause);
+    atomic_store(&bench->sent, 0);
+    bench->pressed = step;
+    bench->since = now();
+    *press = step->press;
+    return true;
+}
+
+static void get_size(void *state, int *columns, int *rows)
+{
+    Bench *bench = state;
+    bench->real.ops->size(bench->real.state, columns, rows);
+}
+
+/* The time ends when curses has written; the bytes are counted when they have come out. */
+static void flush(void *state, const Screen *screen)
+{
+    Bench *bench = state;
+    bench->real.ops->flush(bench->real.state, screen);
+    double end = now();
+    text_clear(&bench->shown);
+    screen_dump(screen, &bench->shown);
+    if (!bench->pressed) return;
+    size_t before;
+    do before = atomic_load(&bench->sent), nap(1);
+    while (atomic_load(&bench->sent) != before);
+    if (bench->pressed->group)
+        record(bench, bench->pressed->group, end - bench->since, (double)before);
+    bench->pressed = NULL;
+}
+
+static void nothing(void *state)
+{
+    (void)state;
+}
+
+static const TerminalOps ops = {.read = read_step, .size = get_size, .flush = flush,
+                                .repaint = nothing, .suspend = nothing, .resume = nothing};
+
+static void *drain(void *context)
+{
+    Bench *bench = context;
+    char bytes[65536];
+    ssize_t n;
+    while ((n = read(bench->master, bytes, sizeof bytes)) > 0)
+        atomic_fetch_add(&bench->sent, (size_t)n);
+    return NULL;
+}
+
+/* Standard input and output become the terminal; what is printed goes to the old output. */
+static FILE *take_terminal(Bench *bench)
+{
+    FILE *out = fdopen(dup(STDOUT_FILENO), "w");
+    bench->master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (bench->master < 0 || grantpt(bench->master) || unlockpt(bench->master)) exit(2);
+    int slave = open(ptsname(bench->master), O_RDWR | O_NOCTTY);
+    const struct winsize size = {.ws_row = ROWS, .ws_col = COLUMNS};
+    ioctl(slave, TIOCSWINSZ, &size);
+    dup2(slave, STDIN_FILENO);
+    dup2(slave, STDOUT_FILENO);
+    close(slave);
+    pthread_t thread;
+    pthread_create(&thread, NULL, drain, bench);
+    pthread_detach(thread);
+    return out;
+}
+
+/* ---- the script ---- */
+
+static Act *add(Bench *bench, const char *group)
+{
+    if (bench->count == STEPS_MAX) exit(2);
+    Act *step = &bench->steps[bench->count++];
+    *step = (Act){.group = group};
+    return step;
+}
+
+static void press(Bench *bench, const char *group, const char *key, unsigned times)
+{
+    while (times--) {
+        Act *step = add(bench, group);
+        if (!press_parse(key, &step->press)) exit(2);
+    }
+}
+
+static void type(Bench *bench, const char *group, const char *text)
+{
+    for (; *text; text++)
+        add(bench, group)->press = (Press){.kind = PRESS_CHAR, .code = (unsigned char)*text};
+}
+
+static void wait_for(Bench *bench, const char *group, const char *text)
+{
+    add(bench, group)->wait = text;
+}
+
+/* The rule is typed, previewed and applied; keys come while the ledger is made; then the whole list
+ * is open. */
+static void write_script(Bench *bench, size_t tensors)
+{
+    static char all[64], loaded[64];
+    snprintf(all, sizeof all, "would load %zu,", tensors);
+    snprintf(loaded, sizeof loaded, "● %zu loaded", tensors);
+    wait_for(bench, "first ledger", "● 0 loaded");
+    for (int i = 0; i < 5; i++) {
+        press(bench, NULL, ":", 1);
+        type(bench, "typing", "strip \"module.");
+        wait_for(bench, "preview, all hit", all);
+        type(bench, "typing", "x");
+        wait_for(bench, "preview, none hit", "would load 0,");
+        press(bench, "typing", "Backspace", 1);
+        wait_for(bench, "preview, all hit", all);
+        press(bench, NULL, "Esc", 1);
+    }
+    press(bench, NULL, ":", 1);
+    type(bench, "typing", "strip \"module.\"");
+    press(bench, "apply: Enter", "Enter", 1);
+    for (int i = 0; i < 100; i++) {
+        press(bench, "moving meanwhile", i % 2 ? "k" : "j", 1);
+        bench->steps[bench->count - 1].pause = 5;
+    }
+    wait_for(bench, "apply: ledger", loaded);
+    press(bench, "unfold all, fold all", "Z", 1);
+    press(bench, "move", "j", 100);
+    press(bench, "move", "PgDn", 100);
+    for (int i = 0; i < 20; i++) press(bench, "move", i % 2 ? "g" : "G", 1);
+    for (int i = 0; i < 20; i++) {
+        press(bench, "fold", "g", 1);
+        press(bench, "fold", "PgDn", (unsigned)i);
+        press(bench, "fold", "Left", 2);
+        press(bench, "fold", "Enter", 2);
+    }
+    for (int i = 0; i < 10; i++) press(bench, "unfold all, fold all", i % 2 ? "Z" : "z", 1);
+    for (int i = 0; i < 5; i++) {
+        press(bench, "search: typing", "/", 1);
+        type(bench, "search: typing", i % 2 ? "experts.9" : "up_proj.weight_s");
+        press(bench, "search: typing", "Enter", 1);
+        press(bench, "search: n, N", "n", 20);
+        press(bench, "search: n, N", "N", 20);
+        press(bench, NULL, "/", 1);
+        press(bench, NULL, "Esc", 1);
+    }
+    for (int i = 0; i < 20; i++) press(bench, "filter", i % 4 == 3 ? "F" : "f", 1);
+    press(bench, NULL, "F", 1);
+    press(bench, "problem", "]", 5);
+    press(bench, NULL, "u", 1);
+    wait_for(bench, "undo: ledger", "● 0 loaded");
+}
+
+/* ---- files, and the table ---- */
+
+/* Experts of a mixture, of shapes that differ, so that nothing folds. */
+static void write_listing(const char *path, const char *prefix, size_t n)
+{
+    static const char *const parts[] = {"gate_proj", "up_proj", "down_proj"};
+    FILE *file = fopen(path, "w");
+    if (!file) exit(2);
+    for (size_t i = 0; i < n; i++)
+        fprintf(file, "%smodel.layers.%zu.mlp.experts.%zu.%s.weight%s (%zu,)\n", prefix, i / 1536,
+                i / 6 % 256, parts[i / 2 % 3], i % 2 ? "_scale_inv" : "", 1 + i * 2654435761u % 97);
+    fclose(file);
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void print(FILE *out, const Group *group)
+{
+    size_t n = group->count;
+    double *ms = group->ms, *bytes = group->bytes;
+    qsort(ms, n, sizeof *ms, compare);
+    qsort(bytes, n, sizeof *bytes, compare);
+    fprintf(out, "  %-22s %6zu %10.2f %10.2f %10.2f %10.0f %10.0f\n", group->name, n, ms[n / 2],
+            ms[(n * 99 + 99) / 100 - 1], ms[n - 1], bytes[n / 2], bytes[(n * 99 + 99) / 100 - 1]);
+    free(ms);
+    free(bytes);
+}
+
+static void run(FILE *out, Bench *bench, size_t tensors)
+{
+    char folder[] = "/tmp/tenon-bench-XXXXXX", source[64], target[64];
+    if (!mkdtemp(folder)) exit(2);
+    snprintf(source, sizeof source, "%s/source.txt", folder);
+    snprintf(target, sizeof target, "%s/target.txt", folder);
+    write_listing(source, "module.", tensors);
+    write_listing(target, "", tensors);
+    Error err = {0};
+    double start = now();
+    const SessionOptions options = {.source = source, .target = target};
+    Session *session = session_new(&options, &err);
+    if (!session) exit(2);
+    record(bench, "both files read", now() - start, 0);
+    bench->count = bench->next = 0;
+    bench->since = now();
+    write_script(bench, tensors);
+    const InteractiveOptions how = {.terminal = &bench->ours};
+    interactive_run(session, &how);
+    session_free(session);
+    unlink(source);
+    unlink(target);
+    rmdir(folder);
+    fprintf(out, "\n%zu tensors on each side, none folded; milliseconds until the frame is out\n"
+            "  %-22s %6s %10s %10s %10s %10s %10s\n", tensors, "", "keys", "median", "p99", "most",
+            "bytes", "p99");
+    for (size_t i = 0; i < bench->group_count; i++) print(out, &bench->groups[i]);
+    fflush(out);
+    bench->group_count = 0;
+}
+
+int main(int argc, char **argv)
+{
+    static Bench bench;
+    static Act steps[STEPS_MAX];
+    Error err = {0};
+    setlocale(LC_ALL, "C.UTF-8");
+    setenv("TERM", "xterm-256color", 1);
+    bench.steps = steps;
+    FILE *out = take_terminal(&bench);
+    if (!out || !terminal_open(&bench.real, false, &err)) return 2;
+    bench.ours = (Terminal){&ops, &bench, bench.real.ascii};
+    if (argc < 2)
+        for (size_t n = 1000; n <= 1000000; n *= n == 1000 ? 100 : 10) run(out, &bench, n);
+    for (int i = 1; i < argc; i++) run(out, &bench, strtoul(argv[i], NULL, 10));
+    terminal_close(&bench.real);
+    text_done(&bench.shown);
+    return 0;
+}
