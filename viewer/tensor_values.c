@@ -1,6 +1,7 @@
 /* One job at a time, for the first of what is wanted: the window on show, then profiles in the
  * order in which they were asked for, then differences. Everything that a job touches is its own,
- * or immutable: expressions are made before it starts, and the ledger is kept alive. */
+ * or immutable: expressions are made before it starts, and the ledger is kept alive. What is no
+ * longer wanted is told to stop; nobody waits until it has read what it is reading. */
 #include "viewer/tensor_values.h"
 
 #include <stdlib.h>
@@ -31,6 +32,7 @@ typedef struct Result {
 
 /* The job's own. */
 typedef struct Work {
+    Alignment *alignment;        /* a reference: what the task names is its */
     Task task;
     Arena *arena;                /* owned: expressions over what the task names */
     Numbers numbers;
@@ -53,6 +55,7 @@ struct Values {
     char *problem;               /* owned; NULL: none failed */
     Job *job;                    /* owned; NULL: none runs */
     Work *work;                  /* owned, with it */
+    bool stopping;               /* it was told to stop: nothing is wanted of it */
 };
 
 static bool same_task(const Task *a, const Task *b)
@@ -80,6 +83,7 @@ static void free_result(Result *result)
 static void free_work(Work *work)
 {
     if (!work) return;
+    align_unref(work->alignment);
     arena_free(work->arena);
     free(work->profile);
     free(work->comparison);
@@ -87,13 +91,22 @@ static void free_work(Work *work)
     free(work);
 }
 
-/* Whatever runs is stopped, and what it found thrown away. */
+/* Whatever runs will end, and what it finds will be thrown away. */
 static void stop(Values *values)
+{
+    if (!values->job) return;
+    job_cancel(values->job);
+    values->stopping = true;
+}
+
+/* Waits for the end of what was told to stop. */
+static void clear(Values *values)
 {
     job_free(values->job, NULL);
     free_work(values->work);
     values->job = NULL;
     values->work = NULL;
+    values->stopping = false;
 }
 
 Values *values_new(void)
@@ -118,7 +131,7 @@ static void forget(Values *values, bool all)
 void values_free(Values *values)
 {
     if (!values) return;
-    stop(values);
+    clear(values);
     forget(values, true);
     align_unref(values->alignment);
     free(values);
@@ -265,7 +278,8 @@ static void start(Values *values, const Task *task)
 {
     Error err = {0};
     Work *work = mem_alloc(sizeof *work);
-    *work = (Work){.task = *task, .arena = arena_new()};
+    *work = (Work){.alignment = align_ref(values->alignment), .task = *task,
+                   .arena = arena_new()};
     const Expr *a = expr_of(work->arena, task->a), *b = expr_of(work->arena, task->b);
     work->expr = a;
     bool ok = a ? numbers_of(work->arena, a, b, &work->numbers, &err)
@@ -293,13 +307,14 @@ bool values_due(const Values *values)
 /* What is no longer wanted is stopped; it is begun anew should it be wanted again. */
 void values_step(Values *values)
 {
-    if (values->job) {
+    if (values->job && !values->stopping) {
         bool wanted = false;
         for (size_t i = 0; i < values->wanted_count; i++)
             wanted = wanted || same_task(&values->wanted[i], &values->work->task);
         if (!wanted) stop(values);
-        else if (!job_poll(values->job, NULL, NULL)) return;
     }
+    if (values->job && !job_poll(values->job, NULL, NULL)) return;
+    if (values->stopping) clear(values);
     if (values->job) {
         Error err = {0};
         job_free(values->job, &err);
@@ -320,5 +335,5 @@ void values_step(Values *values)
 
 bool values_progress(const Values *values, uint64_t *done, uint64_t *total)
 {
-    return values->job && !job_poll(values->job, done, total) && *total;
+    return values->job && !values->stopping && !job_poll(values->job, done, total) && *total;
 }

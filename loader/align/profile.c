@@ -13,7 +13,7 @@
 #include "loader/tensor/values.h"
 
 enum {
-    BOX_BYTES = 2 << 20,         /* read at a time */
+    BOX_BYTES = 1 << 19,         /* read at a time: somebody waits, and may not want it any more */
     BATCH = 4096,                /* numbers at a time */
     KEYS = 1 << 16,              /* upper halves of an f32 */
     STEPS = 4096,                /* of equal width */
@@ -323,9 +323,9 @@ static bool run_pass(Pass *pass, const Numbers *numbers, ProfileStep *step, void
             add_batch(pass, values + i, batch);
             i += batch;
             left -= batch;
+            if (step) ok = step(context, done + i / numbers->parts, all, err);
         }
         done += n;
-        if (ok && step) ok = step(context, done, all, err);
     } while (ok && box_next(&walk));
     expr_memo_free(memo);
     free(values);

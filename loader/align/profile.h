@@ -41,7 +41,7 @@ typedef struct Profile {
 
 double profile_quantile(unsigned index);     /* 0.01 0.05 0.25 0.5 0.75 0.95 0.99 */
 
-/* Asked after each box with elements done, of all; false, with the error set: stop. */
+/* Asked often, with elements done, of all; false, with the error set: stop. */
 typedef bool ProfileStep(void *context, uint64_t done, uint64_t total, Error *err);
 
 bool profile_make(const Numbers *numbers, ProfileStep *step, void *context, Profile *profile,
