@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "loader/export/in_place.h"
+#include "loader/format/format.h"
 #include "repl/command.h"
 
 /* A sharded model keeps a descriptor open for each of its shards, and the usual limit is 1024. The
@@ -13,6 +15,25 @@ static void raise_file_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* A change in place that was killed half-way is settled before anything looks at the file. undo
+ * does so itself: its way. */
+static bool recover(const Invocation *invocation, Error *err)
+{
+    bool fine = true;
+    if (invocation->command->options == FOR_UNDO) return true;
+    Arena *arena = arena_new();
+    for (size_t i = 0; fine && i < invocation->operand_count; i++) {
+        const char *file, *inside;
+        Text what = {0};
+        checkpoint_spec(arena, invocation->operands[i], &file, &inside);
+        fine = in_place_recover(file, &what, err);
+        if (what.length) fprintf(stderr, "tenon: %s\n", text_string(&what));
+        text_done(&what);
+    }
+    arena_free(arena);
+    return fine;
 }
 
 /* Without arguments there is nothing to open, so the help is printed, as a usage error. Standard
@@ -36,7 +57,8 @@ int main(int argc, char **argv)
         print_help(invocation.command->name ? invocation.command : NULL);
         status = EXIT_COMPLETE;
     } else {
-        status = invocation.command->run(&invocation);
+        status = recover(&invocation, &err) ? invocation.command->run(&invocation)
+                                            : complain(&err);
     }
     invocation_done(&invocation);
     if (fflush(stdout) != 0 && status == EXIT_COMPLETE) {

@@ -2,10 +2,16 @@
 #include "loader/export/in_place.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
+#include "loader/export/in_place_header.h"
 #include "loader/export/in_place_zip.h"
+#include "loader/export/journal.h"
 #include "loader/format/format.h"
+
+static bool is_zip(const Checkpoint *checkpoint)
+{
+    return strcmp(checkpoint_format(checkpoint), "torch-zip") == 0;
+}
 
 bool in_place_check(const Checkpoint *checkpoint, Error *err)
 {
@@ -15,9 +21,11 @@ bool in_place_check(const Checkpoint *checkpoint, Error *err)
     if (several || checkpoint_file_count(checkpoint))
         return error_set(err, ERR_UNSUPPORTED, "%s: is several files, which are not renamed in "
                          "place; write others with -o", checkpoint_path(checkpoint));
-    if (strcmp(format, "torch-zip") == 0) return true;
-    return error_set(err, ERR_UNSUPPORTED, "%s: is %s, and in place only PyTorch's zips are "
-                     "renamed; write another file with -o", checkpoint_path(checkpoint), format);
+    if (is_zip(checkpoint) || strcmp(format, "safetensors") == 0 || strcmp(format, "gguf") == 0)
+        return true;
+    return error_set(err, ERR_UNSUPPORTED, "%s: is %s, and in place only PyTorch's zips, "
+                     "safetensors and GGUF are renamed; write another file with -o",
+                     checkpoint_path(checkpoint), format);
 }
 
 /* What was opened a while ago is what is locked now. */
@@ -33,19 +41,32 @@ static bool check_again(const EditFile *file, const Renames *renames, Error *err
     return good;
 }
 
+/* The file is locked; what a kill has left of an earlier change is settled first. */
+static bool rename_locked(EditFile *file, const Renames *renames, Error *err)
+{
+    const bool zip = is_zip(renames->plan->source);
+    Text what = {0};
+    bool healed;
+    bool good = zip ? in_place_zip_heal(file, &healed, err)
+                    : in_place_header_recover(file, &what, err);
+    text_done(&what);
+    if (!good || !check_again(file, renames, err)) return false;
+    if (!renames_any(renames)) return true;
+    return zip ? in_place_zip_rename(file, renames, err)
+               : in_place_header_rename(file, renames, err);
+}
+
 bool in_place_rename(const Plan *plan, ExportResult *result, Error *err)
 {
     Renames renames;
     EditFile file;
-    bool healed;
     *result = (ExportResult){.tensors = plan->count, .format = checkpoint_format(plan->source)};
     if (!in_place_check(plan->source, err)) return false;
     if (!renames_find(plan, &renames, err))
         return error_prefix(err, "%s", checkpoint_path(plan->source));
     bool good = edit_open(&file, checkpoint_path(plan->source), err);
     if (good) {
-        good = in_place_zip_heal(&file, &healed, err) && check_again(&file, &renames, err) &&
-               (!renames_any(&renames) || in_place_zip_rename(&file, &renames, err));
+        good = rename_locked(&file, &renames, err);
         result->bytes = file.size;
         edit_close(&file);
     }
@@ -53,16 +74,44 @@ bool in_place_rename(const Plan *plan, ExportResult *result, Error *err)
     return good;
 }
 
+/* By its first bytes: which of the two ways it would have been changed in. */
+static bool begins_as_zip(const EditFile *file)
+{
+    char head[2];
+    return file->size >= sizeof head && edit_read(file, 0, head, sizeof head, NULL) &&
+           memcmp(head, "PK", sizeof head) == 0;
+}
+
+/* What was interrupted half-way is taken back with it, and counts as taken back. */
+static bool undo_locked(EditFile *file, bool *done, Error *err)
+{
+    if (journal_is_there(file->path) || !begins_as_zip(file))
+        return in_place_header_undo(file, done, err);
+    return in_place_zip_heal(file, done, err) && (*done || in_place_zip_undo(file, done, err));
+}
+
 bool in_place_undo(const char *path, Error *err)
 {
     EditFile file;
-    bool done = false, healed = false;
+    bool done = false;
     if (!edit_open(&file, path, err)) return false;
-    bool good = in_place_zip_heal(&file, &healed, err) &&
-                (healed || in_place_zip_undo(&file, &done, err));
+    bool good = undo_locked(&file, &done, err);
     edit_close(&file);
-    if (good && !done && !healed)
+    if (good && !done)
         return error_set(err, ERR_NOT_FOUND, "%s: there is nothing to take back: it was not "
                          "changed in place", path);
+    return good;
+}
+
+/* Most files have no journal, and are not even opened. */
+bool in_place_recover(const char *path, Text *what, Error *err)
+{
+    EditFile file;
+    Text nobody = {0};
+    if (!journal_is_there(path)) return true;
+    if (!edit_open(&file, path, err)) return false;
+    bool good = in_place_header_recover(&file, what ? what : &nobody, err);
+    edit_close(&file);
+    text_done(&nobody);
     return good;
 }

@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/core/json.h"
 #include "loader/export/meta.h"
+#include "loader/export/safetensors_header.h"
 #include "loader/export/writer.h"
-
-enum { HEADER_MAX = 100 * 1000 * 1000 };   /* the crate reads no bigger one */
 
 /* The crate's enum, ascending. Its order is part of every file. */
 static const DType dtype_order[] = {
@@ -108,58 +106,20 @@ static const PlanEntry **sort_entries(const Plan *plan)
     return sorted;
 }
 
-/* A JSON string, escaped as serde_json does. */
-static void put_string(Text *out, const char *name)
-{
-    text_addc(out, '"');
-    json_escape(name, out);
-    text_addc(out, '"');
-}
-
-/* Never empty: the plan has at least a format. */
-static void put_metadata(const Plan *plan, Text *out)
-{
-    text_add(out, "{\"__metadata__\":{");
-    for (size_t i = 0; i < plan->metadata_count; i++) {
-        if (i) text_addc(out, ',');
-        put_string(out, plan->metadata[i].key);
-        text_addc(out, ':');
-        put_string(out, plan->metadata[i].value);
-    }
-    text_addc(out, '}');
-}
-
-static void put_entry(const PlanEntry *entry, uint64_t begin, Text *out)
-{
-    text_addc(out, ',');
-    put_string(out, entry->name);
-    text_addf(out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_info(entry->dtype)->safetensors);
-    for (unsigned i = 0; i < entry->rank; i++)
-        text_addf(out, "%s%" PRId64, i ? "," : "", entry->dims[i]);
-    text_addf(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin,
-              begin + plan_entry_bytes(entry));
-}
-
 /* The header with its length; *total receives the bytes of values behind it. */
 static bool make_header(const Plan *plan, const PlanEntry *const *sorted, Text *out,
                         uint64_t *total, Error *err)
 {
     *total = 0;
-    text_addn(out, "\0\0\0\0\0\0\0\0", 8);
-    put_metadata(plan, out);
+    text_addn(out, "\0\0\0\0\0\0\0\0", SAFETENSORS_LENGTH);
+    safetensors_put_metadata(plan, out);
     for (size_t i = 0; i < plan->count; i++) {
-        put_entry(sorted[i], *total, out);
+        safetensors_put_entry(sorted[i], *total, out);
         if (!sum_add(*total, plan_entry_bytes(sorted[i]), total))
             return error_set(err, ERR_LIMIT, "the values are more than 64 bits can count");
     }
     text_addc(out, '}');
-    while (out->length % 8) text_addc(out, ' ');
-    uint64_t length = out->length - 8;
-    if (length > HEADER_MAX)
-        return error_set(err, ERR_LIMIT, "the header would have %" PRIu64 " bytes, and "
-                         "safetensors reads at most %d; write .pth", length, HEADER_MAX);
-    for (unsigned i = 0; i < 8; i++) out->bytes[i] = (char)(length >> (8 * i));
-    return true;
+    return safetensors_close_header(out, (out->length + 7) / 8 * 8, err);
 }
 
 /* Where an unchanged tensor's bytes lie in a storage. */

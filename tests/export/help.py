@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TENON = os.path.join(ROOT, os.environ.get("TENON", "tenon"))
@@ -130,7 +129,3 @@ class Faults:
             env["FAULT_HALF"] = "1"
         status, out, err = tenon(*args, env=env)
         return status, out, err, int(read(count) or b"0")
-
-
-def crc32(data):
-    return zlib.crc32(data) & 0xFFFFFFFF

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """--in-place and undo: killed at every write, the file is the old one or the new one, and opens."""
+import atexit
 import json
 import os
 import shutil
 import struct
+import tempfile
 import zipfile
 
-from help import (ROOT, Faults, crc32, finish, floats, model, place, read, result, safetensors, skip, tenon,
+from help import (ROOT, Faults, finish, floats, model, place, read, result, safetensors, skip, tenon,
                   write)
 
 RENAME = 'strip "module."'
@@ -19,6 +21,11 @@ def names(path):
     return [tensor["key"] for tensor in json.loads(out)["tensors"]] if status == 0 else None
 
 
+def leftovers(path):
+    folder = os.path.dirname(path)
+    return [name for name in os.listdir(folder) if name.startswith(".") and "tenon" in name]
+
+
 def whole_zip(path):
     """Python reads the directory in its own way, and every CRC."""
     with zipfile.ZipFile(path) as file:
@@ -28,22 +35,23 @@ def whole_zip(path):
 faults = Faults()
 
 
-def every_call(label, original, opens=lambda path: True, command=None):
-    """Kills and fails at each call; `opens`: what holds besides, of old and new files."""
-    path = place("every", os.path.basename(original))
-    args = command or ("align", "-q", path, "-e", RENAME, "--in-place")
+def every_call(label, original, code=RENAME, halves=(False, True), errors=(EIO, ENOSPC)):
+    """Kills and fails at each call that changes a file."""
+    path = os.path.join(os.path.dirname(original), "every", os.path.basename(original))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    args = ("align", "-q", path, "-e", code, "--in-place")
     shutil.copy(original, path)
     old = names(path)
     *_, err, calls = faults.run(*args)
     new = names(path)
-    result(calls >= 3 and old != new and opens(path), f"{label}: {calls} calls", err)
-    for half in (False, True):
+    result(calls >= 3 and old != new, f"{label}: {calls} calls", err)
+    for half in halves:
         bad = []
         for at in range(1, calls + 1):
             shutil.copy(original, path)
             faults.run(*args, at=at, half=half)
             there = names(path)                        # also mends what needs it
-            if there not in (old, new) or not opens(path):
+            if there not in (old, new):
                 bad.append((at, "neither old nor new", there))
             status, _, err = tenon(*args)              # goes on from there; renamed already: nothing
             if status or names(path) != new:
@@ -52,7 +60,7 @@ def every_call(label, original, opens=lambda path: True, command=None):
             if status or read(path) != read(original) or leftovers(path):
                 bad.append((at, "undo", err, leftovers(path)))
         result(not bad, f"{label}: killed {'in the middle of' if half else 'before'} each call", bad[:4])
-    for number in (EIO, ENOSPC):
+    for number in errors:
         bad = []
         for at in range(1, calls + 1):
             shutil.copy(original, path)
@@ -64,7 +72,7 @@ def every_call(label, original, opens=lambda path: True, command=None):
             if read(path) != read(original):
                 bad.append((at, "not the same after undo"))
             for name in leftovers(path):
-                os.unlink(place("every", name))
+                os.unlink(os.path.join(os.path.dirname(path), name))
         result(not bad, f"{label}: errno {number} at each call", bad[:4])
     # and the way back, killed at each of its calls
     shutil.copy(original, path)
@@ -72,22 +80,14 @@ def every_call(label, original, opens=lambda path: True, command=None):
     *_, calls = faults.run("undo", path)
     bad = []
     for at in range(1, calls + 1):
-        for half in (False, True):
-            shutil.copy(original, path)
-            tenon(*args)
-            faults.run("undo", path, at=at, half=half)
-            there = names(path)
-            if there not in (old, new):
-                bad.append((at, there))
-            tenon("undo", path)
-            if names(path) != old or read(path) != read(original) or leftovers(path):
-                bad.append((at, half, names(path) == old, leftovers(path)))
+        shutil.copy(original, path)
+        tenon(*args)
+        faults.run("undo", path, at=at, half=True)
+        there = names(path)
+        tenon("undo", path)
+        if there not in (old, new) or read(path) != read(original) or leftovers(path):
+            bad.append((at, there, leftovers(path)))
     result(calls >= 2 and not bad, f"{label}: undo killed at each of {calls} calls", bad[:4])
-
-
-def leftovers(path):
-    folder = os.path.dirname(path)
-    return [name for name in os.listdir(folder) if name.startswith(".") and "tenon" in name]
 
 
 plain = safetensors(place("plain.safetensors"), model(4))
@@ -97,6 +97,94 @@ if faults.why:
     skip("killed at every call", faults.why)
 else:
     every_call("torch zip", torch)
+
+# Files that begin with their header need a file system that inserts blocks, unless the names fit.
+disk = tempfile.mkdtemp(prefix="tenon-in-place-", dir=os.environ.get("TMPDIR", "/tmp"))
+atexit.register(shutil.rmtree, disk, ignore_errors=True)
+
+
+def gguf(path, tensors, keys=()):
+    """A GGUF file of f32 tensors {name: (sizes, bytes)}."""
+    def text(value):
+        return struct.pack("<Q", len(value)) + value.encode()
+    header = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    for key, value in keys:
+        header += text(key) + struct.pack("<I", 8) + text(value)
+    at, values = 0, b""
+    for name, (sizes, data) in tensors.items():
+        header += text(name) + struct.pack("<I", len(sizes)) + struct.pack(f"<{len(sizes)}Q", *sizes)
+        header += struct.pack("<IQ", 0, at)
+        values += data + bytes(-len(data) % 32)
+        at = len(values)
+    return write(path, header + bytes(-len(header) % 32) + values)
+
+
+SHORT, LONG = RENAME, "rules [[ module.** -> a.much.longer.name.than.there.was.** ]]"
+longer = safetensors(os.path.join(disk, "model.safetensors"), model(4), {"format": "pt"})
+names_of = {f"module.blk.{i}.weight": ([120, 90], floats(120, 90, i)) for i in range(4)}
+llama = gguf(os.path.join(disk, "model.gguf"), names_of, [("general.architecture", "llama"), ("a.b", "c")])
+probe = shutil.copy(longer, os.path.join(disk, "probe.safetensors"))
+status, out, err = tenon("align", "-q", probe, "-e", LONG, "--in-place")
+inserts = status == 0
+if not inserts:
+    result("cannot insert" in err and "writes all" in err and read(probe) == read(longer) and not leftovers(probe),
+           "where nothing can be inserted the price is told", err)
+for kind, original in (("safetensors", longer), ("gguf", llama)):
+    if faults.why:
+        skip(f"{kind}: killed at every call", faults.why)
+        continue
+    if kind == "safetensors":
+        every_call(f"{kind}, names that fit", original, SHORT, errors=(EIO,))
+    if inserts and kind == "safetensors":
+        every_call(f"{kind}, names that do not", original, LONG)
+    elif inserts:
+        every_call(f"{kind}, names that do not", original, LONG, halves=(True,), errors=())
+    else:
+        skip(f"{kind}: names that do not fit", "this file system inserts no blocks")
+
+for kind, original in (("safetensors", longer), ("gguf", llama)) if inserts else ():
+    path = os.path.join(disk, "values", os.path.basename(original))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    shutil.copy(original, path)
+    for code in (LONG, SHORT, 'prefix "b."', LONG, 'strip "b."', SHORT):
+        status, out, err = tenon("align", "-q", path, "-e", code, "--in-place")
+        if status and "at most 63" in err:
+            continue
+        copied = os.path.join(disk, "copied.safetensors")
+        one = tenon("align", "-q", path, "-e", 'rules [[ **.{i}.{k:*} -> {i}.{k} ]]', "-o", copied, "--force")
+        two = tenon("align", "-q", original, "-e", 'rules [[ **.{i}.{k:*} -> {i}.{k} ]]', "-o", copied + "2.safetensors",
+                    "--force")
+        tensors = [tenon("ls", "--stats", "-q", file)[1] for file in (copied, copied + "2.safetensors")]
+        result(status == 0 and one[0] == 0 and tensors[0] == tensors[1], f"{kind}: the values after {code}",
+               (err, one, two))
+        status, out, err = tenon("check", path)
+        result(status == 0 and "container ok" in out, f"{kind}: check after {code}", out + err)
+
+# A journal of somebody else's file, or of another one of that name, is not believed.
+path = os.path.join(disk, "foreign", "model.safetensors")
+os.makedirs(os.path.dirname(path), exist_ok=True)
+shutil.copy(longer, path)
+tenon("align", "-q", path, "-e", SHORT, "--in-place")
+shutil.copy(longer, path + ".new")
+os.replace(path + ".new", path)
+status, out, err = tenon("undo", path)
+result(status == 2 and "of another file" in err and read(path) == read(longer), "a journal of another file", err)
+journal = os.path.join(os.path.dirname(path), ".model.safetensors.tenon-undo")
+write(journal, b"tenon undo 1\nP" + bytes(200))
+status, out, err = tenon("ls", path)
+result(status == 2 and "remove it" in err and read(path) == read(longer), "a damaged journal", err)
+if os.geteuid() == 0:
+    os.unlink(journal)
+    tenon("align", "-q", path, "-e", SHORT, "--in-place")
+    data = bytearray(read(journal))
+    data[13:14] = b"P"
+    write(journal, data)
+    os.chown(journal, 12345, 12345)
+    before = read(path)
+    status, out, err = tenon("ls", path)
+    result(status == 0 and read(path) == before and "complete" not in err, "a journal of another user", err)
+else:
+    skip("a journal of another user", "only root can make one")
 
 # A rename on top of a rename, and both taken back; every way of reading agrees.
 path = place("twice", "net.pth")
@@ -118,7 +206,7 @@ result(status == 2 and "nothing to take back" in err and read(path) == read(torc
 
 # Wherever the ends fall in a sector, they lie in one.
 bad = []
-for length in range(1, 130):
+for length in range(1, 130, 3):
     shutil.copy(torch, path)
     tenon("align", "-q", path, "-e", f'prefix "{"m" * length}"', "--in-place")
     size = os.path.getsize(path)

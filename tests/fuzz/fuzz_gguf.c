@@ -1,8 +1,10 @@
 /* Any bytes as a GGUF file: opened, or refused with an error; of what opens, the first and the last
- * row of each tensor, and a column, can be read as numbers or are refused with an error. */
+ * row of each tensor, and a column, can be read as numbers or are refused with an error; its header
+ * can be written again with other names. */
 #include <stdlib.h>
 
 #include "loader/format/format.h"
+#include "loader/format/gguf_names.h"
 #include "loader/tensor/values.h"
 
 enum { NUMBERS_MAX = 1 << 12 };
@@ -41,6 +43,26 @@ static void read_tensor(const Tensor *tensor, void *values)
     read_box(tensor, from, size, values);
 }
 
+static const char *same_name(void *context, const char *name)
+{
+    (void)context;
+    return name;
+}
+
+/* The header again, for a change in place: as long, or longer by whole blocks, and a header. */
+static void rename_tensors(const uint8_t *data, size_t size)
+{
+    enum { BLOCK = 4096 };
+    Error err = {0};
+    Text out = {0};
+    const size_t n = gguf_header_length(data, size);
+    if (n && gguf_rename(data, n, same_name, NULL, BLOCK, &out, &err) &&
+        (out.length < n || (out.length - n) % BLOCK ||
+         gguf_header_length((const unsigned char *)out.bytes, out.length) != out.length))
+        abort();
+    text_done(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -54,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         double *values = mem_realloc(NULL, NUMBERS_MAX * sizeof *values);
         for (size_t i = 0; i < dict_count(dict); i++) read_tensor(dict_at(dict, i), values);
         free(values);
+        rename_tensors(data, size);
     }
     checkpoint_unref(checkpoint);
     source_unref(source);

@@ -6,6 +6,8 @@ import subprocess
 import unittest
 from collections import OrderedDict
 
+import numpy
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -82,6 +84,49 @@ class InPlace(Case):
             seen.add(prefix)
             self.expect(path, wanted, prefix)
         self.assertEqual(seen, {"", "module."})
+
+    def in_place(self, path, code):
+        """Renames; skips the test where the file system inserts no blocks."""
+        done = self.tenon("align", "-q", path, "-e", code, "--in-place")
+        if "cannot insert" in done.stderr:
+            self.skipTest("this file system inserts no blocks")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_safetensors(self):
+        path, wanted = self.path("net.safetensors"), checkpoint()["state_dict"]
+        del wanted["module.tied"]
+        safetensors.torch.save_file(dict(wanted), path, metadata={"format": "pt", "step": "7"})
+        for code, prefix in (('strip "module."', ""), ('prefix "a.long.name."', "a.long.name.")):
+            self.in_place(path, code)
+            loaded = safetensors.torch.load_file(path)
+            self.assertEqual(set(loaded), {prefix + key.removeprefix("module.") for key in wanted})
+            for key, value in wanted.items():
+                self.assertTrue(torch.equal(loaded[prefix + key.removeprefix("module.")], value))
+            with safetensors.safe_open(path, "pt") as file:
+                self.assertEqual(file.metadata(), {"format": "pt", "step": "7"})
+
+    def test_gguf(self):
+        try:
+            import gguf
+        except ImportError:
+            self.skipTest("no gguf package")
+        path, values = self.path("net.gguf"), numpy.arange(96 * 64, dtype=numpy.float32).reshape(96, 64)
+        writer = gguf.GGUFWriter(path, "llama")
+        writer.add_array("tokenizer.ggml.tokens", ["a", "bc", ""])
+        for i in range(8):
+            writer.add_tensor(f"model.{i}.w", values + i)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        for code, name in (('rules [[ model.{i}.w -> blk.{i}.attn_output.weight ]]', "blk.{}.attn_output.weight"),
+                           ('rules [[ blk.{i}.** -> b.{i}.** ]]', "b.{}.attn_output.weight")):
+            self.in_place(path, code)
+            reader = gguf.GGUFReader(path)
+            self.assertEqual([tensor.name for tensor in reader.tensors], [name.format(i) for i in range(8)])
+            for i, tensor in enumerate(reader.tensors):
+                self.assertTrue((tensor.data == values + i).all())
+            self.assertEqual(reader.get_field("tokenizer.ggml.tokens").contents(), ["a", "bc", ""])
 
     def test_shards(self):
         path, wanted = self.path("net.pth"), checkpoint()["state_dict"]

@@ -1,0 +1,202 @@
+/* Never half there; and believed only where it must be ours. */
+#include "loader/export/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "loader/core/limits.h"
+#include "loader/core/little.h"
+#include "loader/core/memory.h"
+#include "loader/source/source.h"
+
+static const char magic[] = "tenon undo 1\n";
+
+enum { MAGIC = sizeof magic - 1, NUMBERS = 6, HEAD = MAGIC + 1 + 8 * NUMBERS, SUM = 32 };
+
+static void add_path(const char *path, Text *out)
+{
+    const char *base = path_base(path);
+    text_addf(out, "%.*s.%s.tenon-undo", (int)(base - path), path, base);
+}
+
+char *journal_path(const EditFile *file)
+{
+    Text text = {0};
+    add_path(file->path, &text);
+    return text.bytes;
+}
+
+bool journal_is_there(const char *path)
+{
+    Text text = {0};
+    char *real = realpath(path, NULL);
+    if (!real) return false;
+    add_path(real, &text);
+    const bool there = access(text.bytes, F_OK) == 0;
+    free(real);
+    text_done(&text);
+    return there;
+}
+
+static void put64(uint64_t value, Text *out)
+{
+    for (unsigned i = 0; i < 8; i++) text_addc(out, (char)(value >> 8 * i & 0xFF));
+}
+
+/* Of n bytes of a journal without its sum. */
+static void make_sum(const char *bytes, size_t n, unsigned char sum[EVP_MAX_MD_SIZE])
+{
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    if (!hash || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) abort();
+    EVP_DigestUpdate(hash, bytes, MAGIC);
+    EVP_DigestUpdate(hash, bytes + MAGIC + 1, n - MAGIC - 1);
+    EVP_DigestFinal_ex(hash, sum, NULL);
+    EVP_MD_CTX_free(hash);
+}
+
+static bool write_bytes(int fd, const Text *text)
+{
+    for (size_t done = 0; done < text->length;) {
+        ssize_t put = write(fd, text->bytes + done, text->length - done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return false;
+        done += (size_t)put;
+    }
+    return fsync(fd) == 0;
+}
+
+/* By way of a file of a fixed name, so that kills leave one at most; then the folder is synced: the
+ * journal is there before the change is. */
+static bool put_file(const char *path, const Text *text)
+{
+    Text fresh = {0};
+    text_addf(&fresh, "%s-new", path);
+    unlink(fresh.bytes);
+    const int fd = open(fresh.bytes, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && write_bytes(fd, text);
+    if (fd >= 0) good = close(fd) == 0 && good;
+    good = good && rename(fresh.bytes, path) == 0;
+    const int number = errno;
+    if (!good && fd >= 0) unlink(fresh.bytes);
+    char *folder = path_folder(path);
+    const int above = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (above >= 0) {
+        (void)fsync(above);
+        close(above);
+    }
+    free(folder);
+    text_done(&fresh);
+    errno = number;
+    return good;
+}
+
+bool journal_write(const EditFile *file, const Journal *journal, Error *err)
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    Text text = {0};
+    char *path = journal_path(file);
+    text_addn(&text, magic, MAGIC);
+    text_addc(&text, (char)journal->state);
+    put64((uint64_t)file->device, &text);
+    put64((uint64_t)file->node, &text);
+    put64(journal->size, &text);
+    put64(journal->inserted, &text);
+    put64(journal->before.length, &text);
+    put64(journal->after.length, &text);
+    text_addn(&text, text_string(&journal->before), journal->before.length);
+    text_addn(&text, text_string(&journal->after), journal->after.length);
+    make_sum(text.bytes, text.length, sum);
+    text_addn(&text, (const char *)sum, SUM);
+    bool good = put_file(path, &text) || error_errno(err, "%s: cannot write", path);
+    free(path);
+    text_done(&text);
+    return good;
+}
+
+bool journal_set(const EditFile *file, JournalState state, Error *err)
+{
+    char *path = journal_path(file), byte = (char)state;
+    const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool good = fd >= 0 && pwrite(fd, &byte, 1, MAGIC) == 1 && fsync(fd) == 0;
+    if (!good) error_errno(err, "%s: cannot write", path);
+    if (fd >= 0) close(fd);
+    free(path);
+    return good;
+}
+
+bool journal_remove(const EditFile *file, Error *err)
+{
+    char *path = journal_path(file);
+    bool good = unlink(path) == 0 || errno == ENOENT ||
+                error_errno(err, "%s: cannot be removed", path);
+    free(path);
+    return good;
+}
+
+/* What somebody else put there is none of ours: it would tell us what to write into the file. */
+static bool is_trusted(const EditFile *file, int fd)
+{
+    struct stat journal, itself;
+    return fstat(fd, &journal) == 0 && fstat(file->fd, &itself) == 0 && S_ISREG(journal.st_mode) &&
+           (journal.st_uid == geteuid() || journal.st_uid == itself.st_uid);
+}
+
+/* All its bytes; NULL where there is none that counts. */
+static char *read_bytes(const EditFile *file, const char *path, size_t *n)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const bool trusted = fd >= 0 && is_trusted(file, fd);
+    if (fd >= 0) close(fd);
+    ByteSource *source = trusted ? source_open_file(path, NULL) : NULL;
+    char *bytes = source ? source_slurp(source, 4 * (size_t)limit(LIMIT_HEADER_BYTES), n, NULL)
+                         : NULL;
+    source_unref(source);
+    return bytes;
+}
+
+static bool parse(const EditFile *file, const char *bytes, size_t n, Journal *journal)
+{
+    uint64_t numbers[NUMBERS], whole;
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    if (n < HEAD + SUM || memcmp(bytes, magic, MAGIC) != 0) return false;
+    for (unsigned i = 0; i < NUMBERS; i++)
+        numbers[i] = little_read((const unsigned char *)bytes + MAGIC + 1 + 8 * i, 8);
+    if (!sum_add(numbers[4], numbers[5], &whole) || whole != n - HEAD - SUM) return false;
+    make_sum(bytes, n - SUM, sum);
+    if (memcmp(sum, bytes + n - SUM, SUM) != 0) return false;
+    if (numbers[0] != (uint64_t)file->device || numbers[1] != (uint64_t)file->node) return false;
+    journal->state = (JournalState)bytes[MAGIC];
+    journal->size = numbers[2];
+    journal->inserted = numbers[3];
+    text_addn(&journal->before, bytes + HEAD, (size_t)numbers[4]);
+    text_addn(&journal->after, bytes + HEAD + numbers[4], (size_t)numbers[5]);
+    return true;
+}
+
+bool journal_read(const EditFile *file, Journal *journal, bool *there, Error *err)
+{
+    size_t n = 0;
+    char *path = journal_path(file), *bytes = read_bytes(file, path, &n);
+    *journal = (Journal){0};
+    *there = bytes && parse(file, bytes, n, journal);
+    const bool good = *there || !bytes;
+    if (!good)
+        error_set(err, ERR_FORMAT, "%s: is damaged, or of another file than %s; if that is what it "
+                  "should be, remove it", path, file->path);
+    free(bytes);
+    free(path);
+    return good;
+}
+
+void journal_done(Journal *journal)
+{
+    text_done(&journal->before);
+    text_done(&journal->after);
+}

@@ -1,0 +1,51 @@
+/* JSON as the crate writes it. */
+#include "loader/export/safetensors_header.h"
+
+#include <inttypes.h>
+
+#include "loader/core/json.h"
+
+enum { HEADER_MAX = 100 * 1000 * 1000 };   /* the crate reads no bigger one */
+
+/* A JSON string, escaped as serde_json does. */
+static void put_string(Text *out, const char *name)
+{
+    text_addc(out, '"');
+    json_escape(name, out);
+    text_addc(out, '"');
+}
+
+/* Never empty: the plan has at least a format. */
+void safetensors_put_metadata(const Plan *plan, Text *out)
+{
+    text_add(out, "{\"__metadata__\":{");
+    for (size_t i = 0; i < plan->metadata_count; i++) {
+        if (i) text_addc(out, ',');
+        put_string(out, plan->metadata[i].key);
+        text_addc(out, ':');
+        put_string(out, plan->metadata[i].value);
+    }
+    text_addc(out, '}');
+}
+
+void safetensors_put_entry(const PlanEntry *entry, uint64_t begin, Text *out)
+{
+    text_addc(out, ',');
+    put_string(out, entry->name);
+    text_addf(out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_info(entry->dtype)->safetensors);
+    for (unsigned i = 0; i < entry->rank; i++)
+        text_addf(out, "%s%" PRId64, i ? "," : "", entry->dims[i]);
+    text_addf(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin,
+              begin + plan_entry_bytes(entry));
+}
+
+bool safetensors_close_header(Text *out, size_t whole, Error *err)
+{
+    while (out->length < whole) text_addc(out, ' ');
+    const uint64_t length = out->length - SAFETENSORS_LENGTH;
+    if (length > HEADER_MAX)
+        return error_set(err, ERR_LIMIT, "the header would have %" PRIu64 " bytes, and "
+                         "safetensors reads at most %d; write .pth", length, HEADER_MAX);
+    for (unsigned i = 0; i < SAFETENSORS_LENGTH; i++) out->bytes[i] = (char)(length >> (8 * i));
+    return true;
+}
