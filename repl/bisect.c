@@ -12,7 +12,9 @@ typedef struct Sight {
 } Sight;
 
 typedef struct Bisect {
-    Session *session;
+    Snapshot *snapshot;
+    const SnapshotRun *run;
+    bool stopped;                /* it was interrupted */
     const char *key;
     bool source;
     Sight end;                   /* with all rules */
@@ -90,18 +92,26 @@ static void add_points(Points *points, size_t index, const SessionText *text)
 }
 
 /* The first is before all rules, the last behind them. */
-static void find_points(const Session *session, Points *points)
+static void find_points(const Snapshot *snapshot, Points *points)
 {
     SessionText text;
-    for (size_t i = 0; session_text(session, i, &text); i++)
-        if (!text.off) add_points(points, i, &text);
-    add_point(points, session_text_count(session), 0, 1);
+    size_t n = 0;
+    for (; snapshot_text(snapshot, n, &text); n++)
+        if (!text.off) add_points(points, n, &text);
+    add_point(points, n, 0, 1);
 }
 
 static Alignment *align_at(Bisect *bisect, const Point *point)
 {
+    Error err = {0};
+    const SnapshotPart part = {point->text, point->bytes};
+    SnapshotRun run = *bisect->run;
+    run.part = &part;
+    if (bisect->stopped) return NULL;
     bisect->runs++;
-    return session_align_part(bisect->session, point->text, point->bytes, NULL);
+    Alignment *alignment = snapshot_try(bisect->snapshot, &run, &err);
+    bisect->stopped = err.code == ERR_CANCELLED;
+    return alignment;
 }
 
 /* Whether the culprit has run: the row is as at the end. */
@@ -198,7 +208,7 @@ static bool search(Bisect *bisect, const Points *points, Culprit *out, Error *er
     }
     const Point *point = &points->list[low];
     SessionText text;
-    session_text(bisect->session, point->text, &text);
+    snapshot_text(bisect->snapshot, point->text, &text);
     size_t line = first_line(&text, point);
     *out = (Culprit){.text = point->text, .broke = !bisect->end.fine};
     out->line = rule_line(bisect, point, &points->list[high], line);
@@ -206,12 +216,14 @@ static bool search(Bisect *bisect, const Points *points, Culprit *out, Error *er
     return true;
 }
 
-bool bisect_row(Session *session, const char *key, bool source, Culprit *out, Error *err)
+bool bisect_row(Snapshot *snapshot, const SnapshotRun *run, const char *key, bool source,
+                Culprit *out, Error *err)
 {
-    Bisect bisect = {.session = session, .key = key, .source = source};
+    Bisect bisect = {.snapshot = snapshot, .run = run, .key = key, .source = source};
     Points points = {0};
-    find_points(session, &points);
+    find_points(snapshot, &points);
     bool found = search(&bisect, &points, out, err);
     free(points.list);
+    if (bisect.stopped) return error_set(err, ERR_CANCELLED, "stopped");
     return found;
 }

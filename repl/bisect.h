@@ -3,7 +3,7 @@
 #ifndef REPL_BISECT_H
 #define REPL_BISECT_H
 
-#include "repl/session.h"
+#include "repl/snapshot.h"
 
 typedef struct Culprit {
     size_t text;                 /* index of the text */
@@ -13,7 +13,9 @@ typedef struct Culprit {
 } Culprit;
 
 /* Of a target key, or of a source tensor that went nowhere. A row that has no value: what broke it;
- * one that has: what made it what it is. False with an error when no rule has done it. */
-bool bisect_row(Session *session, const char *key, bool source, Culprit *out, Error *err);
+ * one that has: what made it what it is. False with an error when no rule has done it, or it was
+ * interrupted. */
+bool bisect_row(Snapshot *snapshot, const SnapshotRun *run, const char *key, bool source,
+                Culprit *out, Error *err);
 
 #endif

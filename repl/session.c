@@ -284,15 +284,13 @@ size_t session_rule_files(const Session *session, const char *const **files)
 typedef struct Leave {
     bool (*line)(const char *line);  /* lines that it says; NULL: none */
     bool all;                        /* none runs */
-    bool rest;                       /* nor do those from `from` on */
-    bool one;                        /* nor does the one at `from` */
-    size_t from;
+    bool one;                        /* nor does the one at `index` */
+    size_t index;
 } Leave;
 
 static bool is_left(const Leave *leave, size_t index, const SessionText *text)
 {
-    if (leave->all || (leave->rest && index >= leave->from) || (leave->one && index == leave->from))
-        return true;
+    if (leave->all || (leave->one && index == leave->index)) return true;
     return text->kind == RULES_LINE && leave->line && leave->line(text->text);
 }
 
@@ -423,19 +421,17 @@ Alignment *session_align_but(Session *session, bool (*leave)(const char *line), 
 
 Alignment *session_align_part(Session *session, size_t count, size_t bytes, Error *err)
 {
-    SessionText part;
-    const Leave leave = {.rest = true, .from = count};
-    if (!bytes || !session_text(session, count, &part)) return try_some(session, &leave, NULL, err);
-    char name[32];
-    snprintf(name, sizeof name, ":%zu", count + 1);
-    if (part.kind == RULES_LINE) part.name = name;
-    part.length = bytes;
-    return try_some(session, &leave, &part, err);
+    const SnapshotPart part = {count, bytes};
+    Snapshot *snapshot = session_snapshot(session);
+    Alignment *alignment = snapshot_try(snapshot, &(SnapshotRun){.part = &part}, err);
+    take_judged(session, snapshot);
+    snapshot_free(snapshot);
+    return alignment;
 }
 
 Alignment *session_align_without(Session *session, size_t index, Error *err)
 {
-    return try_some(session, &(Leave){.one = true, .from = index}, NULL, err);
+    return try_some(session, &(Leave){.one = true, .index = index}, NULL, err);
 }
 
 const char *session_output(const Session *session)

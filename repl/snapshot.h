@@ -48,7 +48,13 @@ void snapshot_add(Snapshot *snapshot, const SessionText *text);
 /* What values say of what is found without a rule; to be filled and taken by its owner. */
 JudgeBook *snapshot_judged(Snapshot *snapshot);
 
+/* Of the texts only the first `count`, and of the next one its first `bytes` bytes. */
+typedef struct SnapshotPart {
+    size_t count, bytes;
+} SnapshotPart;
+
 typedef struct SnapshotRun {
+    const SnapshotPart *part;    /* what runs of the texts; NULL: all */
     const char *extra;           /* a line behind all texts, which is being tried; NULL */
     const atomic_bool *interrupt;    /* becomes true to stop it; NULL: Ctrl-C does */
     const AlignWatch *watch;     /* asked while the ledger is made; NULL */

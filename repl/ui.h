@@ -62,6 +62,8 @@ typedef struct Ui {
     UiThen then;             /* after the ledger that is due, or under way */
     bool back;               /* without it the session's last change is taken back */
     char *apply;             /* owned: the line that is being applied; NULL */
+    char *bisect;            /* owned: the key of the row whose rule is looked for; NULL */
+    bool bisect_source;      /* it is one of the source */
     char **queue;            /* owned, [queue_count]: what was typed meanwhile */
     size_t queue_count, queue_room;
     Error trouble;           /* why there was nothing to show; code 0: there was */
@@ -92,6 +94,9 @@ bool ui_align_or_back(Ui *ui, Error *err);
  * small; never, when another one is asked for first. The text is copied. */
 bool ui_align_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_t number,
                    const char *text, Error *err);
+/* Looks for the rule that broke a row, or made it what it is: a target's, or a source tensor's. The
+ * panel of rules shows it when it is found. */
+void ui_bisect(Ui *ui, const char *key, bool source);
 /* Shows another ledger at once; takes the reference over. */
 void ui_show(Ui *ui, Alignment *alignment);
 /* The same with rows that were made for it; takes them over. */

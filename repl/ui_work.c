@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "repl/preview.h"
+#include "repl/rules_panel.h"
 #include "repl/verbs.h"
 
 /* How long a key waits for the ledger of little files: it comes with the same frame then, and no
@@ -53,6 +54,12 @@ static Work *next_work(Ui *ui)
     }
     if (ui->old_rows || ui->old_alignment) return tidy_work(ui);
     if (!ui->rows) return NULL;
+    if (ui->bisect) {
+        Work *work = work_new(WORK_BISECT, session_snapshot(ui->session), ui->alignment);
+        work->key = mem_strdup(ui->bisect);
+        work->source = ui->bisect_source;
+        return work;
+    }
     Work *preview = ui->mode == UI_PROMPT && ui->preview_due ? preview_begin(ui) : NULL;
     if (preview) return preview;
     return ui_choices_due(ui) ? ui_choices_begin(ui) : NULL;
@@ -71,7 +78,8 @@ static bool is_in_the_way(const Ui *ui)
     switch (ui->work->kind) {
     case WORK_ALIGN: case WORK_APPLY: return ui->align_due;
     case WORK_PREVIEW: return changes || typed || ui->mode != UI_PROMPT;
-    case WORK_CHOICES: return changes || typed;
+    case WORK_CHOICES: return changes || typed || ui->bisect;
+    case WORK_BISECT: return changes;
     case WORK_TIDY: return false;
     }
     return false;
@@ -130,6 +138,14 @@ static bool end_apply(Ui *ui, Work *work, char **line, Error *err)
     return false;
 }
 
+static void end_bisect(Ui *ui, const Work *work)
+{
+    free(ui->bisect);
+    ui->bisect = NULL;
+    if (work->failed) view_notice(&ui->view, STYLE_SHAPE, "bisect", work->problem.text);
+    else rules_panel_show(ui, &work->culprit);
+}
+
 /* Whatever the session learned from it is given back first. */
 static bool end_work(Ui *ui, char **line, Error *err)
 {
@@ -145,6 +161,7 @@ static bool end_work(Ui *ui, char **line, Error *err)
         case WORK_APPLY: good = end_apply(ui, work, line, err); break;
         case WORK_PREVIEW: preview_end(ui, work); break;
         case WORK_CHOICES: ui_choices_end(ui); break;
+        case WORK_BISECT: end_bisect(ui, work); break;
         case WORK_TIDY: break;
         }
     }
@@ -274,6 +291,14 @@ void ui_queue(Ui *ui, const char *line)
     view_say(&ui->view, STYLE_DIM, "waits: %s", line);
 }
 
+void ui_bisect(Ui *ui, const char *key, bool source)
+{
+    free(ui->bisect);
+    ui->bisect = mem_strdup(key);
+    ui->bisect_source = source;
+    if (ui->work && ui->work->kind == WORK_BISECT) cancel(ui);
+}
+
 bool ui_is_settling(const Ui *ui)
 {
     bool runs = ui->work && !ui->stale && is_for_ledger(ui->work);
@@ -282,8 +307,9 @@ bool ui_is_settling(const Ui *ui)
 
 bool ui_is_working(const Ui *ui)
 {
-    return ui->work || ui->queue_count || ui->align_due || ui->apply || ui->old_rows ||
-           ui->old_alignment || ui->asking || (ui->mode == UI_PROMPT && ui->preview_due);
+    return ui->work || ui->queue_count || ui->align_due || ui->apply || ui->bisect ||
+           ui->old_rows || ui->old_alignment || ui->asking ||
+           (ui->mode == UI_PROMPT && ui->preview_due);
 }
 
 /* ---- going on ---- */
@@ -327,7 +353,7 @@ void ui_work_on(Ui *ui)
     take_queued(ui);
     if (ui->asking && !ui_choices_due(ui)) ui_choices_tell(ui);
     bool felt = ui_is_settling(ui);
-    ui->view.title.busy = felt ? "aligning…" : NULL;
+    ui->view.title.busy = felt ? "aligning…" : ui->bisect ? "bisecting…" : NULL;
     ui->view.title.percent = felt && ui->work ? work_percent(ui->work) : -1;
 }
 
@@ -344,6 +370,13 @@ bool ui_stop(Ui *ui)
         char *last = ui->queue[--ui->queue_count];
         view_say(&ui->view, STYLE_PLAIN, "not done: %s", last);
         free(last);
+        return true;
+    }
+    if (ui->bisect && !ui->apply) {
+        view_say(&ui->view, STYLE_PLAIN, "stopped");
+        free(ui->bisect);
+        ui->bisect = NULL;
+        if (ui->work && ui->work->kind == WORK_BISECT) cancel(ui);
         return true;
     }
     if (!ui->apply) return false;

@@ -12,6 +12,7 @@
 #include "repl/bisect.h"
 #include "repl/editor.h"
 #include "repl/rule_hits.h"
+#include "repl/rules_panel.h"
 #include "viewer/outline.h"
 
 static const char panel_name[] = "rules";
@@ -383,6 +384,21 @@ bool verb_rule_without(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+void rules_panel_show(Ui *ui, const Culprit *culprit)
+{
+    const Place place = {culprit->text, culprit->line};
+    Error ignored = {0};
+    Text text = {0};
+    view_close_panels(&ui->view);
+    verb_rule_list(ui, "", &ignored);
+    go_to(ui, (Place){culprit->text, 0});
+    go_to(ui, place);
+    name_place(ui, place, &text);
+    view_say(&ui->view, culprit->broke ? STYLE_ERROR : STYLE_TITLE, "%s %s (%zu runs)",
+             text_string(&text), culprit->broke ? "broke it" : "made it so", culprit->runs);
+    text_done(&text);
+}
+
 /* The panel opens with the cursor on what did it. */
 bool verb_bisect(Ui *ui, const char *argument, Error *err)
 {
@@ -392,23 +408,6 @@ bool verb_bisect(Ui *ui, const char *argument, Error *err)
     const char *key = *argument ? argument : binding ? binding->name
                       : use ? use->tensor->name : NULL;
     if (!key) return error_set(err, ERR_USAGE, "this is no tensor; open the module");
-    bool source = *argument ? !align_find(ui->alignment, key) : !binding;
-    Culprit culprit;
-    Text text = {0};
-    text_add(&text, key);
-    if (!bisect_row(ui->session, text_string(&text), source, &culprit, err)) {
-        text_done(&text);
-        return false;
-    }
-    Place place = {culprit.text, culprit.line};
-    view_close_panels(&ui->view);
-    verb_rule_list(ui, "", err);
-    go_to(ui, (Place){culprit.text, 0});
-    go_to(ui, place);
-    text_clear(&text);
-    name_place(ui, place, &text);
-    view_say(&ui->view, culprit.broke ? STYLE_ERROR : STYLE_TITLE, "%s %s (%zu runs)",
-             text_string(&text), culprit.broke ? "broke it" : "made it so", culprit.runs);
-    text_done(&text);
+    ui_bisect(ui, key, *argument ? !align_find(ui->alignment, key) : !binding);
     return true;
 }

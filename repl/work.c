@@ -57,6 +57,12 @@ static void look_for_choices(Work *work, const SnapshotRun *run)
     else choices_start(work->choices, work->before, work->binding);
 }
 
+static void bisect(Work *work, const SnapshotRun *run)
+{
+    work->failed = !bisect_row(work->snapshot, run, work->key, work->source, &work->culprit,
+                               &work->problem);
+}
+
 static bool run_work(Job *job, void *context, Error *err)
 {
     Work *work = context;
@@ -68,6 +74,7 @@ static bool run_work(Job *job, void *context, Error *err)
     case WORK_APPLY: apply(work, &run); break;
     case WORK_PREVIEW: preview(work, &run); break;
     case WORK_CHOICES: look_for_choices(work, &run); break;
+    case WORK_BISECT: bisect(work, &run); break;
     case WORK_TIDY:
         rows_free(work->old);
         work->old = NULL;
@@ -80,7 +87,8 @@ static bool run_work(Job *job, void *context, Error *err)
 
 void work_start(Work *work)
 {
-    static const char *const words[] = {"aligning", "aligning", "counting", "trying", "tidying"};
+    static const char *const words[] = {"aligning", "aligning", "counting", "trying",
+                                        "bisecting", "tidying"};
     work->job = job_start(words[work->kind], run_work, work);
 }
 
@@ -112,6 +120,7 @@ void work_free(Work *work)
     job_free(work->job, NULL);
     snapshot_free(work->snapshot);
     free(work->line);
+    free(work->key);
     free(work->open);
     rows_free(work->old);
     rows_free(work->made);

@@ -5,6 +5,7 @@
 #define REPL_WORK_H
 
 #include "loader/core/job.h"
+#include "repl/bisect.h"
 #include "repl/choices.h"
 #include "repl/snapshot.h"
 #include "viewer/change.h"
@@ -14,6 +15,7 @@ typedef enum WorkKind {
     WORK_APPLY,              /* the same with one more line, and what that changes */
     WORK_PREVIEW,            /* what one more line would change */
     WORK_CHOICES,            /* begins with a row, or tries one line for it */
+    WORK_BISECT,             /* looks for the rule that broke a row */
     WORK_TIDY                /* frees what is large */
 } WorkKind;
 
@@ -28,11 +30,14 @@ typedef struct Work {
     size_t lines;            /* rows of the screen, for the first list */
     Choices *choices;        /* borrowed, for CHOICES */
     const Binding *binding;  /* of `before`: what they are for; NULL: whatever helps most */
+    char *key;               /* owned, for BISECT: the row's; a target, or else … */
+    bool source;             /* … a source tensor */
     RowModel *old;           /* owned, for TIDY */
     /* What comes of it. */
     Alignment *after;        /* one reference; NULL: nothing could be said, or nothing is kept */
     RowModel *made;          /* owned: its rows; NULL */
     Changes changes;         /* APPLY and PREVIEW */
+    Culprit culprit;         /* BISECT, unless `failed` */
     bool failed;             /* a script did, and `problem` says why; `after` has what was before */
     Error problem;
     Job *job;                /* owned */

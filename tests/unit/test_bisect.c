@@ -35,12 +35,20 @@ static Session *open_session(void **state, const char *rules, const char *second
     return session;
 }
 
+static bool find(Session *session, const char *key, bool source, Culprit *out, Error *err)
+{
+    Snapshot *snapshot = session_snapshot(session);
+    bool found = bisect_row(snapshot, &(SnapshotRun){.part = NULL}, key, source, out, err);
+    session_give_back(session, snapshot);
+    return found;
+}
+
 static void assert_culprit(Session *session, const char *key, bool source, size_t text,
                            size_t line, bool broke)
 {
     Culprit culprit;
     Error err = {0};
-    if (!bisect_row(session, key, source, &culprit, &err)) fail_msg("%s", err.text);
+    if (!find(session, key, source, &culprit, &err)) fail_msg("%s", err.text);
     assert_int_equal(culprit.text, text);
     assert_int_equal(culprit.line, line);
     assert_int_equal(culprit.broke, broke);
@@ -57,7 +65,7 @@ static void the_culprit_is_a_line(void **state)
     assert_culprit(session, "c", false, 1, 10, true);
     assert_culprit(session, "last", false, 2, 1, true);
     assert_culprit(session, "last", true, 2, 1, true);
-    assert_false(bisect_row(session, "never", false, &culprit, &err));
+    assert_false(find(session, "never", false, &culprit, &err));
     assert_error_has(err, "it never had a value");
     session_add_line(session, "rules [[ e -> last ]]");
     assert_culprit(session, "last", false, 3, 1, false);
