@@ -16,30 +16,55 @@ typedef struct Page {
     size_t lines;            /* as wrapped last */
 } Page;
 
-/* The text with long lines cut for the screen, appended to `out`; returns how many lines there are
- * then. Room for the indent is kept on first lines too, so that one width serves. */
+/* Where the last column of a line begins, if it stands in columns: behind the last gap of two
+ * blanks; 0 where there is none. */
+static size_t last_column(const char *line)
+{
+    size_t at = strlen(line);
+    while (at > 2 && !(line[at - 1] == ' ' && line[at - 2] == ' ' && line[at] != ' ')) at--;
+    return at > 2 && strspn(line, " ") < at ? at : 0;
+}
+
+/* A line cut for the screen; returns how many it takes. What is cut off goes on below the last
+ * column, or, where that would leave it little room, a bit further in. */
+static size_t wrap_line(const Screen *screen, const char *line, int width, Text *out)
+{
+    Text head = {0}, cut = {0};
+    size_t n = last_column(line), lines = 0;
+    text_addn(&head, line, n);
+    int hanging = screen_columns_of(screen, text_string(&head));
+    if (hanging == 0 || hanging > width / 2) {
+        hanging = HANGING;       /* kept on the first line too, so that one width serves */
+        n = 0;
+    }
+    screen_wrap(screen, line + n, width - hanging, &cut);
+    text_addn(out, line, n);
+    for (const char *p = text_string(&cut);; p++, text_addf(out, "%*s", hanging, "")) {
+        size_t m = strcspn(p, "\n");
+        text_addn(out, p, m);
+        text_addc(out, '\n');
+        lines++;
+        p += m;
+        if (!*p) break;
+    }
+    text_done(&head);
+    text_done(&cut);
+    return lines;
+}
+
+/* Appends all of it; returns how many lines there are then. */
 static size_t wrap_text(const Screen *screen, const char *text, int width, Text *out)
 {
     size_t lines = 0;
-    Text line = {0}, cut = {0};
+    Text line = {0};
     while (*text) {
         size_t n = strcspn(text, "\n");
         text_clear(&line);
-        text_clear(&cut);
         text_addn(&line, text, n);
-        screen_wrap(screen, text_string(&line), width - HANGING, &cut);
-        for (const char *p = text_string(&cut);; p++, text_addf(out, "%*s", HANGING, "")) {
-            size_t m = strcspn(p, "\n");
-            text_addn(out, p, m);
-            text_addc(out, '\n');
-            lines++;
-            p += m;
-            if (!*p) break;
-        }
+        lines += wrap_line(screen, text_string(&line), width, out);
         text += n + (text[n] == '\n');
     }
     text_done(&line);
-    text_done(&cut);
     return lines;
 }
 
