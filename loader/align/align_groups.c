@@ -195,11 +195,12 @@ static bool is_number(const Value *value)
     return value->kind == VALUE_INT || value->kind == VALUE_FLOAT;
 }
 
-/* What group(…) lets pass. */
+/* What group(…) lets pass; and None, which inverses of plans say. */
 static bool is_option(const Value *value)
 {
     if (value->kind != VALUE_LIST)
-        return is_number(value) || value->kind == VALUE_BOOL || value->kind == VALUE_STRING;
+        return is_number(value) || value->kind == VALUE_BOOL || value->kind == VALUE_STRING ||
+               value->kind == VALUE_NULL;
     for (size_t i = 0; i < value->list.count; i++)
         if (!is_number(value->list.items[i].value)) return false;
     return true;

@@ -159,6 +159,14 @@ static const Tensor *renamed(const Expr *e)
     return e->kind == EX_SOURCE ? e->tensor : NULL;
 }
 
+bool optimizer_moves(const SourceParam *param, const Object *key, const Object *value)
+{
+    const Tensor *own = param->tensor;
+    return key->kind == OBJ_STR && value->kind == OBJ_TENSOR && own->dims &&
+           (value->tensor->rank || optimizer_is_moment(key)) &&
+           same_dims(value->tensor->dims, value->tensor->rank, own->dims, own->rank);
+}
+
 /* One member of the state. False: an error of the rule. *why: the parameter starts fresh. */
 static bool move_member(Mover *mover, const OptimizerParam *param, const Leaves *leaves,
                         const Object *key, const Object *value, OptimizerValue *out,
@@ -166,11 +174,7 @@ static bool move_member(Mover *mover, const OptimizerParam *param, const Leaves 
 {
     *out = (OptimizerValue){.key = key, .value = value};
     if (key->kind != OBJ_STR) return true;
-    const Tensor *own = leaves->params[0]->tensor;
-    bool moment = value->kind == OBJ_TENSOR && own->dims &&
-                  (value->tensor->rank || optimizer_is_moment(key)) &&
-                  same_dims(value->tensor->dims, value->tensor->rank, own->dims, own->rank);
-    if (moment) {
+    if (optimizer_moves(leaves->params[0], key, value)) {
         Way way = {mover, key->bytes.text, power_of(key->bytes.text)};
         Error reason = {0};
         out->expr = move_expr(&way, param->binding->expr, &reason);
@@ -435,6 +439,10 @@ static const OptimizerMove *make_move(const Alignment *alignment, const Optimize
     move->groups = mover.source.groups;
     move->group_count = rule->one_group ? 1 : mover.source.group_count;
     move->named = mover.source.named;
+    move->source = mover.source.params;
+    move->source_count = mover.source.count;
+    move->source_groups = mover.source.groups;
+    move->source_group_count = mover.source.group_count;
     bool fine = move_all(&mover, err);
     if (fine) regroup(&mover);
     free(mover.param_of);

@@ -31,6 +31,14 @@ typedef struct OptimizerParam {
     const char *fresh;           /* why it has no state; NULL: it has */
 } OptimizerParam;
 
+/* A parameter of the source. */
+typedef struct SourceParam {
+    const Tensor *tensor;        /* of the source's state dict */
+    const Object *id;            /* its number, or name */
+    const Object *state;         /* a DICT; NULL: it was never stepped */
+    uint32_t group;
+} SourceParam;
+
 /* What optimizer{…} comes to, once the bindings are closed; in the alignment's arena. A few numbers
  * (steps) were read from the source. */
 typedef struct OptimizerMove {
@@ -43,6 +51,10 @@ typedef struct OptimizerMove {
     OptimizerParam *params;      /* [count] */
     size_t count, carried;       /* carried: with state */
     bool named;                  /* the source numbers parameters by name: so does the output */
+    const SourceParam *source;   /* [source_count], in the order of their numbers; NULL: not
+                                    known */
+    const Object *const *source_groups;  /* [source_group_count], valid with `source` */
+    size_t source_count, source_group_count;
     bool left_out;               /* nothing takes its place; only `node` is valid */
 } OptimizerMove;
 
@@ -52,14 +64,6 @@ const char *optimizer_state_path(Arena *arena, const char *from, const Object *i
                                  const char *key);
 
 /* ---- the inside: optimizer_source.c reads, optimizer.c moves ---- */
-
-/* A parameter of the source. */
-typedef struct SourceParam {
-    const Tensor *tensor;        /* of the source's state dict */
-    const Object *id;            /* its number, or name */
-    const Object *state;         /* a DICT; NULL: it was never stepped */
-    uint32_t group;
-} SourceParam;
 
 typedef struct SourceOptimizer {
     const Object *node;
@@ -79,6 +83,8 @@ bool optimizer_is_buffer(const Alignment *alignment, const char *name);
 bool *optimizer_tied(const Alignment *alignment);
 /* Whether a member of the state has an element for each of the parameter's, by its key. */
 bool optimizer_is_moment(const Object *key);
+/* Whether a member of its state takes the way of the weight: a tensor of the weight's shape. */
+bool optimizer_moves(const SourceParam *param, const Object *key, const Object *value);
 /* For tensors that are the same view of one storage, the index of the first one; else its own. [n],
  * owned by the caller. */
 uint32_t *optimizer_aliases(const Tensor *const *tensors, size_t n);

@@ -57,6 +57,72 @@ static void put_param(const OptimizerMove *move, const OptimizerParam *param, Ar
     json_end(writer);
 }
 
+/* What the inverse of the plan has to know of a parameter of the source. */
+static void put_source(const OptimizerMove *move, const SourceParam *param, Arena *arena,
+                       JsonWriter *writer)
+{
+    json_map(writer);
+    json_put_text(writer, "name", param->tensor->name);
+    json_put_uint(writer, "group", param->group);
+    if (param->state) {
+        json_put_text(writer, "state",
+                      optimizer_state_path(arena, move->rule->from, param->id, NULL));
+        json_key(writer, "moments");
+        json_list(writer);
+        for (size_t i = 0; i + 1 < param->state->list.count; i += 2) {
+            const Object *key = param->state->list.items[i];
+            const Object *value = param->state->list.items[i + 1];
+            if (!optimizer_moves(param, key, value)) continue;
+            json_list(writer);
+            json_string(writer, key->bytes.text);
+            json_string(writer, dtype_name(value->tensor->dtype));
+            json_end(writer);
+        }
+        json_end(writer);
+    }
+    json_end(writer);
+}
+
+/* An option as plans can say it; NULL: they cannot. Their lists are tuples, such as betas. */
+static Value *option_value(Arena *arena, const Object *option)
+{
+    switch ((ObjectKind)option->kind) {
+    case OBJ_NONE: return value_null(arena);
+    case OBJ_BOOL: return value_bool(arena, option->boolean);
+    case OBJ_INT: return value_int(arena, option->integer);
+    case OBJ_FLOAT: return value_float(arena, option->number);
+    case OBJ_STR: return value_string(arena, option->bytes.text);
+    case OBJ_TUPLE: break;
+    default: return NULL;
+    }
+    Value *list = value_list(arena);
+    for (size_t i = 0; i < option->list.count; i++) {
+        const Object *item = option->list.items[i];
+        if (item->kind != OBJ_INT && item->kind != OBJ_FLOAT) return NULL;
+        value_push(arena, list, option_value(arena, item));
+    }
+    return list;
+}
+
+/* The options of a group of the source; null where one cannot be said. */
+static void put_options(const Object *group, Arena *arena, JsonWriter *writer)
+{
+    Value *map = value_map(arena);
+    const Object *dict = object_as_dict(group);
+    for (size_t i = 0; i + 1 < dict->list.count && map; i += 2) {
+        const Object *key = dict->list.items[i];
+        const bool text = key->kind == OBJ_STR;
+        if (text && (strcmp(key->bytes.text, "params") == 0 ||
+                     strcmp(key->bytes.text, "param_names") == 0))
+            continue;
+        Value *value = text ? option_value(arena, dict->list.items[i + 1]) : NULL;
+        if (value) value_put(arena, map, key->bytes.text, value);
+        else map = NULL;
+    }
+    if (map) json_value(writer, map);
+    else json_null(writer);
+}
+
 void plan_put_optimizer(const OptimizerMove *move, JsonWriter *writer)
 {
     Arena *arena = arena_new();
@@ -69,6 +135,18 @@ void plan_put_optimizer(const OptimizerMove *move, JsonWriter *writer)
         json_key(writer, "params");
         json_list(writer);
         for (size_t i = 0; i < move->count; i++) put_param(move, &move->params[i], arena, writer);
+        json_end(writer);
+    }
+    if (move->source) {
+        json_key(writer, "source");
+        json_list(writer);
+        for (size_t i = 0; i < move->source_count; i++)
+            put_source(move, &move->source[i], arena, writer);
+        json_end(writer);
+        json_key(writer, "source_groups");
+        json_list(writer);
+        for (size_t i = 0; i < move->source_group_count; i++)
+            put_options(move->source_groups[i], arena, writer);
         json_end(writer);
     }
     json_end(writer);

@@ -5,12 +5,17 @@
  *       "params":[{"name":"head.weight", "group":0, "state":"optimizer.state[2]",
  *                  "moments":[["exp_avg", ["permute",[1,0],["src","optimizer.state[2].exp_avg"]]],
  *                             …]},
- *                 {"name":"head.new", "group":0}]}
+ *                 {"name":"head.new", "group":0}],
+ *       "source":[{"name":"fc.weight", "group":0, "state":"optimizer.state[2]",
+ *                  "moments":[["exp_avg","f32"], …]}, …],
+ *       "source_groups":[{"lr":0.1, …}]}
  *
  * The n-th of params has number n, or with "named" its name. Those without "state" start fresh; the
  * others have all members of that dict, in its order, those under "moments" as they are computed.
- * {"path":"optimizer", "left_out":true} is written by inverses: the output's optimizer knows its
- * parameters by numbers that mean others in what comes back. */
+ * "source" has the source's parameters by their numbers, and "source_groups" the options of its
+ * groups, for the inverse of the plan (an inverse has none itself). {"path":"optimizer",
+ * "left_out":true} is the inverse of a plan without it: the output's optimizer knows its parameters
+ * by numbers that mean others in what comes back. */
 #ifndef LOADER_EXPORT_PLAN_OPTIMIZER_H
 #define LOADER_EXPORT_PLAN_OPTIMIZER_H
 

@@ -59,7 +59,7 @@ static bool moves_optimizer(const PlanFile *file)
 
 size_t plan_inverse_back(const PlanInverse *inverse)
 {
-    return inverse->file->tensor_count - (inverse->losses - moves_optimizer(inverse->file));
+    return inverse->file->tensor_count - (inverse->losses - inverse->optimizer.losses);
 }
 
 size_t plan_inverse_parts(const PlanInverse *inverse)
@@ -78,6 +78,23 @@ static const char *own_name(const PlanInverse *inverse, size_t index)
     return number == inverse->part ? colon + 1 : NULL;
 }
 
+/* What is to be said of the optimizer stands behind what is said of the tensors. */
+static bool add_optimizer(PlanInverse *inverse, Error *err)
+{
+    OptimizerInverse *optimizer = &inverse->optimizer;
+    Arena *arena = inverse->schema.arena;
+    if (!plan_inverse_optimizer(inverse->file, &inverse->schema, inverse->exprs, optimizer, err))
+        return false;
+    const PlanRemark *tensors = inverse->remarks;
+    const size_t n = inverse->remark_count, more = optimizer->remark_count;
+    inverse->remarks = arena_alloc(arena, (n + more + 1) * sizeof *inverse->remarks);
+    memcpy(inverse->remarks, tensors, n * sizeof *tensors);
+    memcpy(inverse->remarks + n, optimizer->remarks, more * sizeof *tensors);
+    inverse->remark_count += more;
+    inverse->losses += optimizer->losses;
+    return true;
+}
+
 bool plan_inverse_make(PlanInverse *inverse, const PlanFile *file, Error *err)
 {
     *inverse = (PlanInverse){.file = file, .several = file->sources[0].numbered};
@@ -87,13 +104,9 @@ bool plan_inverse_make(PlanInverse *inverse, const PlanFile *file, Error *err)
     add_outputs(inverse, reverse);
     bool fine = reverse_run(reverse, err) || error_prefix(err, "%s", file->path);
     inverse->exprs = arena_alloc(arena, (file->tensor_count + 1) * sizeof *inverse->exprs);
-    inverse->remarks = arena_alloc(arena, (file->tensor_count + 2) * sizeof *inverse->remarks);
+    inverse->remarks = arena_alloc(arena, (file->tensor_count + 1) * sizeof *inverse->remarks);
     for (size_t i = 0; fine && i < file->tensor_count; i++) settle(inverse, reverse, i);
-    if (fine && moves_optimizer(file)) {
-        const char *path = value_get_string(file->optimizer, "path", "");
-        remark(inverse, path, "its state followed the weights, and no plan leads it back", NULL,
-               true);
-    }
+    if (moves_optimizer(file)) fine = fine && add_optimizer(inverse, err);
     reverse_free(reverse);
     if (!fine) plan_inverse_done(inverse);
     return fine;
@@ -303,14 +316,8 @@ static bool fill_tail(const PlanInverse *inverse, const char *path, Checkpoint *
     *source = (PlanSource){0};
     *tail = (PlanTail){.sources = source, .source_count = 1, .format = format_before(inverse),
                        .whole = forward->whole, .metadata = forward->metadata,
-                       .metadata_count = forward->metadata_count, .carried = true};
-    if (moves_optimizer(inverse->file)) {
-        OptimizerRule *rule = arena_alloc(inverse->schema.arena, sizeof *rule);
-        OptimizerMove *move = arena_alloc(inverse->schema.arena, sizeof *move);
-        rule->from = value_get_string(inverse->file->optimizer, "path", "");
-        *move = (OptimizerMove){.rule = rule, .left_out = true};
-        tail->optimizer = move;
-    }
+                       .metadata_count = forward->metadata_count, .carried = true,
+                       .optimizer = inverse->optimizer.move};
     if (!output) return true;
     const Container *container = checkpoint_choose_weights(output, NULL, err);
     if (!container || !check_output(inverse, used, output, container->dict, err)) return false;

@@ -6,22 +6,15 @@
 #define LOADER_EXPORT_PLAN_REVERSE_H
 
 #include "loader/align/expr_reverse.h"
-#include "loader/export/plan_schema.h"
-
-/* What is to be said of a tensor of the source, or of its optimizer: lost, or only rounded. */
-typedef struct PlanRemark {
-    const char *name;            /* of the source tensor; the optimizer's path */
-    const char *why;             /* "mean(0) has no inverse" */
-    const char *rule;            /* "fix.lua:3"; NULL = not known */
-    bool lost;
-} PlanRemark;
+#include "loader/export/plan_reverse_optimizer.h"
 
 typedef struct PlanInverse {
     const PlanFile *file;        /* borrowed */
     PlanSchema schema;           /* owned */
     Tensor *outputs;             /* [file->entry_count] what the entries give, without data */
     const Expr **exprs;          /* [file->tensor_count] over outputs; NULL: lost */
-    PlanRemark *remarks;         /* [remark_count], in the source's order */
+    OptimizerInverse optimizer;  /* no `move`: the plan does nothing to one */
+    PlanRemark *remarks;         /* [remark_count], in the source's order; the optimizer's behind */
     size_t remark_count, losses; /* how many of them are losses */
     bool several;                /* the source was several files: each has an inverse of its own */
     size_t part;                 /* the one that is written; valid with `several` */
