@@ -31,8 +31,8 @@ HDF5_L := $(if $(filter no,$(HDF5)),,$(call find,--libs,hdf5 hdf5-serial))
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Werror
 OPT     = -O2 -g
 SAN     =
-PACKAGES_C := $(call find,--cflags,$(LUA)) $(foreach p,libzip libpcre2-8 yajl ncursesw libedit libcrypto,$(call find,--cflags,$(p)))
-PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip libpcre2-8 yajl ncursesw libedit libcrypto zlib,$(call find,--libs,$(p)))
+PACKAGES_C := $(call find,--cflags,$(LUA)) $(foreach p,libzip libpcre2-8 yajl ncursesw libedit libcrypto libcurl,$(call find,--cflags,$(p)))
+PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip libpcre2-8 yajl ncursesw libedit libcrypto libcurl zlib,$(call find,--libs,$(p)))
 # Products and sums round apart, wherever there is an instruction for both: dequantized numbers
 # are to be the same everywhere.
 CFLAGS  = -std=c11 -ffp-contract=off -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I. $(WARN) $(OPT) $(SAN) $(PACKAGES_C)
@@ -126,6 +126,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) auto $(PYTHON) tests/pairs/run.py $(if $(SAN),,--all)
 	-@$(SUITE) emit $(PYTHON) tests/pairs/emit.py
 	-@$(SUITE) veto $(PYTHON) tests/pairs/values.py
+	-@$(SUITE) remote $(PYTHON) tests/remote/run.py
 	-@$(SUITE) tmux tests/screens/tmux.sh
 	-@$(SUITE) prompt tests/screens/prompt.sh
 	-@$(SUITE) sessions tests/screens/sessions.sh

@@ -10,6 +10,7 @@
 #include "loader/align/suggest.h"
 #include "loader/core/limits.h"
 #include "loader/export/options.h"
+#include "loader/source/remote_place.h"
 
 /* A row of OPTIONS, whose columns it has. */
 typedef struct OptionInfo {
@@ -221,6 +222,7 @@ static bool take_option(Invocation *invocation, OptionId id, const char *value, 
                          invocation->command->name ? invocation->command->name : "");
     invocation->set[id] = true;
     invocation->value[id] = value;
+    if (id == OPT_ALLOW_HTTP) remote_place_allow_http();
     if (id == OPT_SEED) return take_seed(invocation, value, err);
     if (id == OPT_THREADS) return take_threads(invocation, value, err);
     if (id == OPT_BUFFER) return take_buffer(invocation, value, err);

@@ -367,7 +367,7 @@ static bool compare(Run *run, int *status, Error *err)
     if (!invocation->set[OPT_VALUES]) return true;
     bool tolerated = invocation->set[OPT_RTOL] || invocation->set[OPT_ATOL];
     interrupt_watch();
-    progress_start(&progress, invocation->operands[0],
+    progress_start(&progress, session_source_path(run->session),
                    isatty(STDERR_FILENO) && !invocation->set[OPT_QUIET]);
     options.context = &progress;
     run->arena = arena_new();

@@ -11,6 +11,7 @@
 #include "loader/check/check.h"
 #include "loader/core/json.h"
 #include "loader/format/format.h"
+#include "loader/source/url.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
@@ -207,7 +208,7 @@ static void print_text(const Run *run)
 static bool open_checkpoint(Run *run, Arena *arena, const char **inside, Error *err)
 {
     const char *file;
-    checkpoint_spec(arena, run->path, &file, inside);
+    checkpoint_spec(arena, run->invocation->operands[0], &file, inside);
     run->checkpoint = checkpoint_open(file, err);
     if (!run->checkpoint) return false;
     if (!*inside) {
@@ -216,7 +217,7 @@ static bool open_checkpoint(Run *run, Arena *arena, const char **inside, Error *
     }
     run->chosen = checkpoint_find_container(run->checkpoint, *inside);
     return run->chosen || error_set(err, ERR_NOT_FOUND, "%s: no dict of tensors at '%s'; tenon ls "
-                                    "--all shows what it holds", file, *inside);
+                                    "--all shows what it holds", url_shown(arena, file), *inside);
 }
 
 /* Errors are the container's; warnings count only when the user is strict. */
@@ -250,7 +251,8 @@ static bool check(Run *run, Error *err)
 int command_check(const Invocation *invocation)
 {
     Error err = {0};
-    Run run = {.invocation = invocation, .path = invocation->operands[0]};
+    Arena *arena = arena_new();
+    Run run = {.invocation = invocation, .path = url_shown(arena, invocation->operands[0])};
     interrupt_watch();
     if (check(&run, &err)) {
         run.status = judge(&run);
@@ -261,5 +263,6 @@ int command_check(const Invocation *invocation)
     }
     check_report_free(run.report);
     checkpoint_unref(run.checkpoint);
+    arena_free(arena);
     return run.status;
 }

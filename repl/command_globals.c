@@ -9,6 +9,7 @@
 #include "loader/format/format.h"
 #include "loader/format/globals_scan.h"
 #include "loader/format/pickle_log.h"
+#include "loader/source/url.h"
 #include "repl/command.h"
 
 /* A row of GLOBAL_USES. */
@@ -303,6 +304,7 @@ int command_globals(const Invocation *invocation)
     scan_init(&scan);
     checkpoint_spec(scan.arena, invocation->operands[0], &file, &inside);
     bool fine = scan_path(&scan, file, &err);
+    file = url_shown(scan.arena, file);
     if (fine && invocation->set[OPT_JSON]) print_json(&scan, file);
     else if (fine) print_text(&scan, invocation, file);
     scan_done(&scan);

@@ -288,7 +288,7 @@ static bool open_both(Run *run, Error *err)
 static bool learn(Run *run, Error *err)
 {
     Progress progress;
-    progress_start(&progress, run->invocation->operands[0],
+    progress_start(&progress, session_source_path(run->session),
                    isatty(STDERR_FILENO) && !run->invocation->set[OPT_QUIET]);
     const LearnOptions options = {progress_step, &progress};
     run->result = learn_pair(run->arena, run->old, run->now, &options, err);

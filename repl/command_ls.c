@@ -17,6 +17,7 @@
 #include "loader/core/fold.h"
 #include "loader/core/json.h"
 #include "loader/format/format.h"
+#include "loader/source/url.h"
 #include "loader/tensor/layout.h"
 #include "loader/tensor/stats.h"
 #include "loader/tensor/values.h"
@@ -28,7 +29,7 @@ typedef struct Listing {
     const Invocation *invocation;    /* borrowed */
     Arena *arena;                /* borrowed */
     Checkpoint *checkpoint;      /* a reference; NULL when it could not be opened */
-    const char *path;            /* as the user gave it */
+    const char *path;            /* as the user gave it, without secrets */
     const char *container;       /* its path in the object tree, "" at the root */
     StateDict *dict;             /* its tensors; a reference once it is open */
 } Listing;
@@ -40,7 +41,7 @@ static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error
 {
     const char *file, *inside;
     checkpoint_spec(arena, spec, &file, &inside);
-    listing->path = spec;
+    listing->path = url_shown(arena, spec);
     listing->checkpoint = checkpoint_open(file, err);
     if (!listing->checkpoint) return false;
     const Container *container;
@@ -48,7 +49,7 @@ static bool open_listing(Listing *listing, Arena *arena, const char *spec, Error
         container = checkpoint_find_container(listing->checkpoint, inside);
         if (!container && !listing->invocation->set[OPT_EVERYTHING])
             return error_set(err, ERR_NOT_FOUND, "%s: no dict of tensors at '%s'; tenon ls --all "
-                             "shows what it holds", file, inside);
+                             "shows what it holds", url_shown(arena, file), inside);
     } else {
         container = checkpoint_choose(listing->checkpoint, NULL, NULL);
     }

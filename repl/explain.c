@@ -11,6 +11,7 @@
 
 #include "loader/core/limits.h"
 #include "loader/format/format.h"
+#include "loader/source/url.h"
 #include "repl/interrupt.h"
 
 enum {
@@ -56,6 +57,7 @@ static void open_source(Explanation *explanation)
     const char *file, *inside;
     if (!explanation->source_path) return;
     checkpoint_spec(explanation->arena, explanation->source_path, &file, &inside);
+    explanation->source_path = url_shown(explanation->arena, explanation->source_path);
     explanation->source = checkpoint_open(file, &explanation->unopened);
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "loader/export/atomic.h"
+#include "loader/source/http.h"
 
 enum { STATUS_INTERRUPTED = 130 };   /* 128 + SIGINT, as shells have it */
 
@@ -33,6 +34,7 @@ static void leave_at_once(int signal_number)
 /* SIGPIPE too: `tenon align -o x.pth | head` ends us while a temporary file may be open. */
 void interrupt_watch(void)
 {
+    http_watch(&interrupted);
     signal(SIGINT, note_interrupt);
     signal(SIGTERM, leave_at_once);
     signal(SIGHUP, leave_at_once);

@@ -10,6 +10,7 @@
 
 #include "loader/format/failed_load.h"
 #include "loader/format/format.h"
+#include "loader/source/url.h"
 #include "repl/session_parts.h"
 #include "repl/user_files.h"
 
@@ -44,7 +45,8 @@ static bool choose_target(SessionFiles *files, Error *err)
         container = checkpoint_find_container(files->target_checkpoint, files->target_inside);
         if (!container)
             return error_set(err, ERR_NOT_FOUND, "%s: no dict of tensors at '%s'; tenon ls --all "
-                             "shows what it holds", files->target_file, files->target_inside);
+                             "shows what it holds", checkpoint_path(files->target_checkpoint),
+                             files->target_inside);
     } else if (!(container = checkpoint_choose_weights(files->target_checkpoint, NULL, err))) {
         return false;
     }
@@ -104,7 +106,7 @@ static bool open_source(Session *session, SessionFiles *files, const SessionOpti
         files->source = open_nothing();
         return true;
     }
-    files->source_path = arena_strdup(session->arena, options->source);
+    files->source_path = arena_strdup(session->arena, url_shown(session->arena, options->source));
     if (!split_name(session, options->source, &files->source_file, &files->source_inside, err))
         return false;
     const char *inside;
@@ -129,7 +131,7 @@ static bool open_source(Session *session, SessionFiles *files, const SessionOpti
 static bool open_target(Session *session, SessionFiles *files, const SessionOptions *options,
                         Error *err)
 {
-    files->target_path = arena_strdup(session->arena, options->target);
+    files->target_path = arena_strdup(session->arena, url_shown(session->arena, options->target));
     if (!split_name(session, options->target, &files->target_file, &files->target_inside, err))
         return false;
     files->target_checkpoint = options->target_opened

@@ -20,10 +20,16 @@ struct Job {
     Error err;                   /* likewise */
 };
 
+/* The job whose work this thread does. A source that waits for a server is asked for bytes by code
+ * that has never heard of jobs, so that it cannot be handed down. */
+static _Thread_local const Job *current;
+
 static void *work(void *argument)
 {
     Job *job = argument;
+    current = job;
     job->good = job->run(job, job->context, &job->err);
+    current = NULL;
     atomic_store_explicit(&job->ended, true, memory_order_release);
     return NULL;
 }
@@ -84,6 +90,11 @@ const atomic_bool *job_flag(const Job *job)
 void job_cancel(Job *job)
 {
     atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
+}
+
+bool job_is_stopped(void)
+{
+    return current && atomic_load_explicit(&current->cancelled, memory_order_relaxed);
 }
 
 bool job_free(Job *job, Error *err)

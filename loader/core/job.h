@@ -30,6 +30,9 @@ const char *job_word(const Job *job);
 const atomic_bool *job_flag(const Job *job);
 /* Tells it to stop, and does not wait. */
 void job_cancel(Job *job);
+/* For what a job's work calls and knows no job, and may wait long (the network): whether the job of
+ * this thread was told to stop; false on a thread that is no job's. */
+bool job_is_stopped(void);
 /* Tells it to stop, waits until it has, and frees it: true when the work succeeded, else its error
  * in *err (may be NULL). NULL is fine, and true. */
 bool job_free(Job *job, Error *err);

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include "loader/export/plan_want.h"
+
 /* Names prove nothing about files, device and inode do. */
 static bool is_file(const struct stat *info, int fd)
 {
@@ -56,6 +58,7 @@ bool file_export(const Writer *writer, const Plan *plan, const char *path,
     Stream stream;
     if (!file) return false;
     if (options->sha256) atomic_hash(file);
+    plan_want(plan);
     stream_init(&stream, file, plan, options);
     bool good = writer->write(plan, &stream, path, options, result, err);
     stream_done(&stream);

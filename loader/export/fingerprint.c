@@ -3,9 +3,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include <openssl/evp.h>
+
+#include "loader/source/remote_open.h"
 
 enum {
     WHOLE = 384 << 10, END = 64 << 10,   /* bytes */
@@ -56,6 +57,7 @@ static bool add_file(EVP_MD_CTX *hash, ByteSource *file, Error *err)
     if (size <= WHOLE) return add_range(hash, file, 0, size, err);
     if (!add_range(hash, file, 0, END, err)) return false;
     uint64_t middle = size - 2 * END - PIECE;
+    for (uint64_t i = 0; i < PIECES; i++) source_want(file, END + middle / PIECES * i, PIECE);
     for (uint64_t i = 0; i < PIECES; i++)
         if (!add_range(hash, file, END + middle / PIECES * i, PIECE, err)) return false;
     return add_range(hash, file, size - END, END, err);
@@ -69,6 +71,14 @@ static bool add_storage(EVP_MD_CTX *hash, const Storage *storage, Error *err)
            add_range(hash, storage->source, storage->offset + storage->bytes - n, n, err);
 }
 
+static void want_storage(const Storage *storage)
+{
+    if (!storage || !storage->source) return;
+    uint64_t n = storage->bytes < STORAGE_END ? storage->bytes : STORAGE_END;
+    source_want(storage->source, storage->offset, n);
+    source_want(storage->source, storage->offset + storage->bytes - n, n);
+}
+
 static bool add_storages(EVP_MD_CTX *hash, const StateDict *dict, Error *err)
 {
     size_t count = dict_count(dict), chosen = count < STORAGES ? count : STORAGES;
@@ -77,6 +87,7 @@ static bool add_storages(EVP_MD_CTX *hash, const StateDict *dict, Error *err)
         const Storage *storage = dict_at(dict, i)->storage;
         add_number(hash, storage ? storage->bytes : 0);
     }
+    for (size_t i = 0; i < chosen; i++) want_storage(dict_at(dict, count / chosen * i)->storage);
     for (size_t i = 0; i < chosen; i++)
         if (!add_storage(hash, dict_at(dict, count / chosen * i)->storage, err)) return false;
     return true;
@@ -87,19 +98,16 @@ static bool add_storages(EVP_MD_CTX *hash, const StateDict *dict, Error *err)
 bool fingerprint_make(const Checkpoint *checkpoint, const StateDict *dict, Fingerprint *out,
                       Error *err)
 {
-    struct stat info;
     const char *path = checkpoint_path(checkpoint);
-    bool file = stat(path, &info) == 0 && S_ISREG(info.st_mode), fine = true;
-    uint64_t own = file ? (uint64_t)info.st_size : 0;
+    ByteSource *file = source_is_folder(path) ? NULL : source_open(path, NULL, NULL);
+    uint64_t own = file ? file->size : 0;
+    bool fine = true;
     out->size = checkpoint_file_bytes(checkpoint);
     if (!out->size) out->size = own;
     EVP_MD_CTX *hash = start();
-    if (file) {
-        ByteSource *source = source_open_file(path, err);
-        fine = source && add_file(hash, source, err);
-        source_unref(source);
-    }
+    if (file) fine = add_file(hash, file, err);
     if (fine && (!file || out->size != own)) fine = add_storages(hash, dict, err);
+    source_unref(file);
     finish(hash, out->sha256);
     return fine;
 }

@@ -9,6 +9,7 @@
 #include "loader/export/plan_optimizer.h"
 #include "loader/format/graph.h"
 #include "loader/format/format.h"
+#include "loader/source/url.h"
 
 /* ---- paths ---- */
 
@@ -36,6 +37,7 @@ static void add_way(Text *out, const char *from, const char *to)
 const char *plan_relative(Arena *arena, const char *plan, const char *path)
 {
     size_t n = strlen(path);
+    if (url_is(path)) return NULL;
     while (n > 1 && path[n - 1] == '/') n--;
     path = arena_strndup(arena, path, n);
     const char *base = path_base(path);

@@ -61,7 +61,8 @@ typedef struct PlanTail {
 
 void plan_put_tail(const PlanTail *tail, JsonWriter *writer);
 /* The path by which a file is found from the folder that `plan` lies in: as it is when it is
- * absolute. In the arena. */
+ * absolute. In the arena. NULL for a URL: a plan leads nobody to a server, and a URL may hold
+ * secrets. */
 const char *plan_relative(Arena *arena, const char *plan, const char *path);
 
 typedef struct PlanSave {

@@ -138,7 +138,7 @@ static void close_chunk(ByteSource *source)
 ByteSource *dcp_chunk_source(const OpenContext *context, ByteSource *file, const DcpPlace *place,
                              DType dtype, const int64_t *dims, unsigned rank, Error *err)
 {
-    static const ByteSourceOps ops = {read_chunk, locate_chunk, close_chunk};
+    static const ByteSourceOps ops = {read_chunk, locate_chunk, close_chunk, NULL};
     uint64_t bytes = dtype_size(dtype);
     if (place->offset > file->size || place->length > file->size - place->offset) {
         error_set(err, ERR_FORMAT, "its chunk is bytes %" PRIu64 " to %" PRIu64 " of %s, which has "

@@ -9,6 +9,8 @@
 #include "loader/format/folder.h"
 #include "loader/format/format.h"
 #include "loader/format/refusal.h"
+#include "loader/source/remote_place.h"
+#include "loader/source/remote_open.h"
 
 /* What sniffing sees of a file; the longest name that file systems allow. */
 enum { HEAD_BYTES = 4096, NAME_BYTES_MAX = 255 };
@@ -106,11 +108,14 @@ Checkpoint *checkpoint_open_source(ByteSource *source, Error *err)
 /* Opens the file at `path`; `shown` is what the user named. */
 static Checkpoint *open_file(const char *path, const char *shown, unsigned depth, Error *err)
 {
-    ByteSource *source = source_open_file(path, err);
+    const char *note;
+    ByteSource *source = source_open(path, &note, err);
     if (!source) return NULL;
     char *folder = path_folder(path);
     OpenContext context = make_context(shown, folder, depth);
     Checkpoint *checkpoint = open_bytes(&context, source, err);
+    if (checkpoint && note)
+        checkpoint_find(checkpoint, FINDING_NOTE, "remote", NULL, NULL, "%s", note);
     free(folder);
     source_unref(source);
     return checkpoint;
@@ -176,8 +181,7 @@ static bool has_inner(const OpenContext *context, const char *name)
 {
     if (!context->folder || !inner_path_is_safe(name)) return false;
     char *path = inner_path(context, name);
-    struct stat info;
-    bool there = stat(path, &info) == 0;
+    bool there = source_is_there(path);
     free(path);
     return there;
 }
@@ -187,10 +191,9 @@ static Checkpoint *open_inner(OpenContext *context, const char *name, Error *err
 {
     if (!check_inner(context, name, err) || !check_depth(context, err)) return NULL;
     char *path = inner_path(context, name);
-    struct stat info;
-    bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-    Checkpoint *checkpoint = is_folder ? open_folder(path, context->depth + 1, err)
-                                       : open_file(path, path, context->depth + 1, err);
+    Checkpoint *checkpoint = source_is_folder(path)
+                                 ? open_folder(path, context->depth + 1, err)
+                                 : open_file(path, path, context->depth + 1, err);
     free(path);
     return checkpoint;
 }
@@ -200,7 +203,7 @@ static ByteSource *inner_source(const OpenContext *context, const char *name, Er
 {
     if (!check_inner(context, name, err)) return NULL;
     char *path = inner_path(context, name);
-    ByteSource *source = source_open_file(path, err);
+    ByteSource *source = source_open(path, NULL, err);
     free(path);
     return source;
 }
@@ -237,7 +240,7 @@ static OpenContext make_context(const char *shown, const char *folder, unsigned 
 static bool is_checkpoint(const char *path)
 {
     unsigned char head[HEAD_BYTES];
-    ByteSource *source = source_open_file(path, NULL);
+    ByteSource *source = source_open(path, NULL, NULL);
     if (!source) return false;
     size_t n = source->size < sizeof head ? (size_t)source->size : sizeof head;
     bool found = false;
@@ -314,9 +317,9 @@ static bool explain_absence(const char *path, Error *err)
     ssize_t n;
     if (errno != ENOENT && errno != ENOTDIR)
         return fault_file(err, ERR_IO, path, "%s", strerror(errno));
-    if (strstr(path, "://"))
-        return fault_file(err, ERR_UNSUPPORTED, path,
-                          "reading from a URL is not supported yet; download it first");
+    if (url_is(path))
+        return fault_file(err, ERR_UNSUPPORTED, path, "URLs of this kind cannot be read; those of "
+                          "https, http, hf, s3, oss, gs and file can");
     if (lstat(path, &info) == 0 && (n = readlink(path, target, sizeof target)) > 0) {
         Text shown = {0};
         fault_quote(target, (size_t)n, 300, &shown);
@@ -328,15 +331,39 @@ static bool explain_absence(const char *path, Error *err)
     return fault_file(err, ERR_NOT_FOUND, path, "there is no such file or folder");
 }
 
+/* A URL is shown without what may be secret in it; errors about a repository name the commit that
+ * was taken. */
+static Checkpoint *open_place(const char *name, Error *err)
+{
+    Arena *arena = arena_new();
+    Checkpoint *checkpoint = NULL;
+    if (!source_is_folder(name)) {
+        checkpoint = open_file(name, url_shown(arena, name), 0, err);
+    } else {
+        const char *folder = source_folder(arena, name, err);
+        if (folder) checkpoint = open_folder(folder, 0, err);
+    }
+    arena_free(arena);
+    return checkpoint;
+}
+
 /* stat follows links, so a folder may be one. */
 Checkpoint *checkpoint_open(const char *path, Error *err)
 {
     struct stat info;
+    if (remote_place_is_known(path)) return open_place(path, err);
     if (stat(path, &info) != 0) {
         explain_absence(path, err);
         return NULL;
     }
     return S_ISDIR(info.st_mode) ? open_folder(path, 0, err) : open_file(path, path, 0, err);
+}
+
+/* Where "::" may begin: behind a URL's host, which may be [::1]. */
+static const char *spec_start(const char *spec)
+{
+    const char *host = url_is(spec) ? strstr(spec, "://") + 3 : spec;
+    return url_is(spec) ? host + strcspn(host, "/") : spec;
 }
 
 /* A file may have "::" in its name, so a spec that exists as a whole is not split. Of several
@@ -345,7 +372,7 @@ void checkpoint_spec(Arena *arena, const char *spec, const char **file, const ch
 {
     const char *split = NULL;
     if (access(spec, F_OK) != 0)
-        for (const char *p = strstr(spec, "::"); p; p = strstr(p + 1, "::")) {
+        for (const char *p = strstr(spec_start(spec), "::"); p; p = strstr(p + 1, "::")) {
             const char *left = arena_strndup(arena, spec, (size_t)(p - spec));
             if (!split || access(left, F_OK) == 0) split = p;
         }

@@ -6,6 +6,8 @@
 
 #include "loader/core/limits.h"
 #include "loader/source/directory.h"
+#include "loader/source/remote_open.h"
+#include "loader/source/url.h"
 
 /* Files in a folder, and in the folders below it as deep as files may lie inside files. What is no
  * regular file is passed over; what could not be looked at says so. */
@@ -47,9 +49,9 @@ bool scan_path(GlobalScan *scan, const char *path, Error *err)
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
         fine = scan_folder(scan, path, 0, err);
     } else {
-        ByteSource *source = source_open_file(path, err);
+        ByteSource *source = source_open(path, NULL, err);
         fine = source != NULL;
-        if (source) scan_file(scan, source, path);
+        if (source) scan_file(scan, source, url_shown(scan->arena, path));
         source_unref(source);
     }
     scan_sort(scan);

@@ -494,7 +494,7 @@ static void close_values(ByteSource *source)
 /* The path as the library knows it: held names have C0 80 for a NUL, which no path has. */
 static ByteSource *value_source(const Hdf5 *hdf5, const Hdf5Object *object)
 {
-    static const ByteSourceOps ops = {read_values, locate_values, close_values};
+    static const ByteSourceOps ops = {read_values, locate_values, close_values, NULL};
     ValueSource *source = mem_alloc(sizeof *source);
     Text name = {0};
     text_addf(&name, "%s::", hdf5->file->name);

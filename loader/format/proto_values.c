@@ -246,7 +246,7 @@ static void close_values(ByteSource *base)
 /* No locate: the bytes lie nowhere as they are given out. The name is the inner source's. */
 ByteSource *proto_values_source(ProtoValues *values, ByteSource *source)
 {
-    static const ByteSourceOps ops = {read_values, NULL, close_values};
+    static const ByteSourceOps ops = {read_values, NULL, close_values, NULL};
     ValuesSource *made = mem_alloc(sizeof *made);
     made->base.ops = &ops;
     made->base.name = source->name;

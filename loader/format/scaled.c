@@ -68,7 +68,7 @@ static void close_scaled(ByteSource *base)
 
 ByteSource *source_scaled(const Storage *storage, const Storage *divisor)
 {
-    static const ByteSourceOps ops = {read_scaled, NULL, close_scaled};
+    static const ByteSourceOps ops = {read_scaled, NULL, close_scaled, NULL};
     ScaledSource *scaled = mem_alloc(sizeof *scaled);
     scaled->base.ops = &ops;
     scaled->base.name = storage->source->name;

@@ -395,7 +395,7 @@ ByteSource *source_boxes(const int64_t *dims, unsigned rank, unsigned element,
                          const SourceBox *boxes, size_t count, const char *name, BoxFault *fault,
                          Error *err)
 {
-    static const ByteSourceOps ops = {read_boxes, locate_boxes, close_boxes};
+    static const ByteSourceOps ops = {read_boxes, locate_boxes, close_boxes, NULL};
     Check check = {dims, rank, element, boxes, count, name, BOXES_OUTSIDE, err};
     uint64_t total;
     if (fault) *fault = BOXES_OUTSIDE;

@@ -7,15 +7,27 @@
 
 #include "loader/core/limits.h"
 #include "loader/core/text.h"
+#include "loader/source/hub.h"
 
 static int compare_names(const void *a, const void *b)
 {
     return natural_compare(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* What a repository of the hub has at its top. */
+static bool read_repository(Arena *arena, const char *name, const char *const **names,
+                            size_t *count, Error *err)
+{
+    HubName hub;
+    const char *commit;
+    return hub_name_parse(arena, name, &hub, err) &&
+           hub_list(arena, &hub, &commit, names, count, err);
+}
+
 bool directory_read(Arena *arena, const char *path, const char *const **names, size_t *count,
                     Error *err)
 {
+    if (url_has_scheme(path, "hf")) return read_repository(arena, path, names, count, err);
     DIR *dir = opendir(path);
     if (!dir) return error_errno(err, "%s", path);
     const struct dirent *entry;

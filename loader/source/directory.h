@@ -6,8 +6,9 @@
 #include "loader/core/memory.h"
 
 /* Names without "." and "..", sorted as people sort, so that nothing depends on the order of the
- * file system. List and names are in the arena. The error names the folder; more
- * than LIMIT_FOLDER_FILES are one: what is passed over could be what matters. */
+ * file system. A repository of the hub (hf://ORG/REPO) is a folder too. List and names are in the
+ * arena. The error names the folder; more than LIMIT_FOLDER_FILES are one: what is passed over
+ * could be what matters. */
 bool directory_read(Arena *arena, const char *path, const char *const **names, size_t *count,
                     Error *err);
 

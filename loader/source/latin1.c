@@ -146,7 +146,7 @@ static void close_latin1(ByteSource *source)
 ByteSource *source_latin1(ByteSource *base, uint64_t offset, uint64_t length, uint64_t bytes,
                           Error *err)
 {
-    static const ByteSourceOps ops = {read_latin1, NULL, close_latin1};
+    static const ByteSourceOps ops = {read_latin1, NULL, close_latin1, NULL};
     if (offset > base->size || length > base->size - offset) {
         error_set(err, ERR_FORMAT, "%s: a text of %" PRIu64 " bytes at byte %" PRIu64
                   " reaches beyond the end", base->name, length, offset);

@@ -52,6 +52,19 @@ static bool locate_pieces(ByteSource *source, uint64_t offset, uint64_t n, int *
            source_locate(whole->pieces[i].source, whole->pieces[i].offset + skip, n, fd, where);
 }
 
+static void want_pieces(ByteSource *source, uint64_t offset, uint64_t n)
+{
+    Pieces *whole = (Pieces *)source;
+    for (size_t i = find_piece(whole, offset); n && i < whole->count; i++) {
+        const SourcePiece *piece = &whole->pieces[i];
+        uint64_t skip = offset - whole->starts[i];
+        uint64_t part = n < piece->size - skip ? n : piece->size - skip;
+        source_want(piece->source, piece->offset + skip, part);
+        offset += part;
+        n -= part;
+    }
+}
+
 static void close_pieces(ByteSource *source)
 {
     Pieces *whole = (Pieces *)source;
@@ -64,7 +77,7 @@ static void close_pieces(ByteSource *source)
 
 ByteSource *source_pieces(const SourcePiece *pieces, size_t count, const char *name, Error *err)
 {
-    static const ByteSourceOps ops = {read_pieces, locate_pieces, close_pieces};
+    static const ByteSourceOps ops = {read_pieces, locate_pieces, close_pieces, want_pieces};
     Pieces *whole = mem_alloc(sizeof *whole);
     whole->base.ops = &ops;
     whole->base.name = mem_strdup(name);

@@ -81,7 +81,7 @@ static void close_file(ByteSource *source)
     free(file);
 }
 
-static const ByteSourceOps file_ops = {read_file, locate_file, close_file};
+static const ByteSourceOps file_ops = {read_file, locate_file, close_file, NULL};
 
 /* Only regular files have a size and can be read anywhere. */
 static bool is_readable_kind(mode_t mode, const char *path, Error *err)
@@ -136,7 +136,7 @@ static void close_memory(ByteSource *source)
 }
 
 /* No locate: memory has no descriptor that the kernel could copy from. */
-static const ByteSourceOps memory_ops = {read_memory, NULL, close_memory};
+static const ByteSourceOps memory_ops = {read_memory, NULL, close_memory, NULL};
 
 ByteSource *source_from_memory(const void *bytes, size_t n, const char *name)
 {
@@ -172,7 +172,13 @@ static void close_window(ByteSource *source)
     free(window);
 }
 
-static const ByteSourceOps window_ops = {read_window, locate_window, close_window};
+static void want_window(ByteSource *source, uint64_t offset, uint64_t n)
+{
+    WindowSource *window = (WindowSource *)source;
+    source_want(window->inner, window->offset + offset, n);
+}
+
+static const ByteSourceOps window_ops = {read_window, locate_window, close_window, want_window};
 
 /* The range is proved here once, so that a window never reaches beyond its base. */
 ByteSource *source_window(ByteSource *base, uint64_t offset, uint64_t size, const char *name,
@@ -219,6 +225,13 @@ bool source_locate(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uin
 {
     if (!source->ops->locate || offset > source->size || n > source->size - offset) return false;
     return source->ops->locate(source, offset, n, fd, where);
+}
+
+/* What lies beyond the end is nothing that can be had. */
+void source_want(ByteSource *source, uint64_t offset, uint64_t n)
+{
+    if (!source->ops->want || offset >= source->size) return;
+    source->ops->want(source, offset, n < source->size - offset ? n : source->size - offset);
 }
 
 /* The limit is asked before memory is: a sparse file of any size costs nothing to make. */

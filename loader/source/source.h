@@ -22,6 +22,8 @@ typedef struct ByteSourceOps {
      * offset that holds n contiguous bytes. NULL, or false, when there is no such thing. */
     bool (*locate)(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uint64_t *where);
     void (*close)(ByteSource *source);   /* frees what the source owns, then the source */
+    /* Will be read soon (source_want). NULL where that is of no use. */
+    void (*want)(ByteSource *source, uint64_t offset, uint64_t n);
 } ByteSourceOps;
 
 /* Concrete sources put this first. */
@@ -50,6 +52,9 @@ void source_unref(ByteSource *source);          /* NULL is fine; the last one cl
 bool source_read(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err);
 /* True when the kernel can copy the range itself (see ByteSourceOps.locate). */
 bool source_locate(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uint64_t *where);
+/* Says that a range will be read, soon, and behind those that were said before. A source far away
+ * may fetch it together with others; whoever reads what was not said only waits longer. */
+void source_want(ByteSource *source, uint64_t offset, uint64_t n);
 /* The whole source in malloc'd memory (one NUL added), when it is at most `limit` bytes. */
 char *source_slurp(ByteSource *source, size_t limit, size_t *n, Error *err);
 /* The same with a limit that the user can set, which the error names. */

@@ -62,7 +62,7 @@ void spool_free(Spool *spool)
 
 Spool *spool_new(uint64_t size, bool file, const char *name, Error *err)
 {
-    static const ByteSourceOps ops = {read_spool, locate_spool, close_spool};
+    static const ByteSourceOps ops = {read_spool, locate_spool, close_spool, NULL};
     bool in_memory = !file && size <= SPOOL_MEMORY_MAX;
     FILE *stream = in_memory ? NULL : tmpfile();
     if (!in_memory && !stream) {

@@ -15,8 +15,8 @@
 #include "loader/source/spool.h"
 #include "loader/source/zip_directory.h"
 
-/* Bytes: of a local header; of one step of inflating. */
-enum { LOCAL_SIZE = 30, STEP = 1 << 16 };
+/* Bytes: of a local header; of one with its name and padding, mostly; of one step of inflating. */
+enum { LOCAL_SIZE = 30, LOCAL_ROOM = 256, STEP = 1 << 16 };
 
 struct Zip {
     atomic_uint refs;            /* one for the opener, one for each member source */
@@ -303,6 +303,16 @@ static bool locate_member(ByteSource *source, uint64_t offset, uint64_t n, int *
     return inner && source_locate(inner, offset, n, fd, where);
 }
 
+/* Where the data starts is known only once the local header was read, which is just before it: both
+ * are wanted, with room for a name and the padding of torch. */
+static void want_member(ByteSource *source, uint64_t offset, uint64_t n)
+{
+    const MemberSource *member = (const MemberSource *)source;
+    uint64_t skip = member->member->method || !offset ? 0 : offset;
+    if (member->member->method) n = member->member->stored_size;
+    source_want(member->zip->source, member->member->header + skip, n + LOCAL_ROOM);
+}
+
 /* The archive goes with its last member, if whoever opened it has let go before. */
 static void close_member(ByteSource *source)
 {
@@ -313,7 +323,7 @@ static void close_member(ByteSource *source)
     free(member);
 }
 
-static const ByteSourceOps member_ops = {read_member, locate_member, close_member};
+static const ByteSourceOps member_ops = {read_member, locate_member, close_member, want_member};
 
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
 {

@@ -94,7 +94,7 @@ static void close_packed(ByteSource *source)
 ByteSource *packed_source(const Tensor *tensor, DType dtype, const char *name, void *owner,
                           void (*release)(void *owner), Error *err)
 {
-    static const ByteSourceOps ops = {read_packed, NULL, close_packed};
+    static const ByteSourceOps ops = {read_packed, NULL, close_packed, NULL};
     uint64_t bytes;
     unsigned char none[16] = {0}, made[16];
     bool bytes_there = !tensor_count(tensor) || (tensor->storage && tensor->storage->source);

@@ -378,7 +378,7 @@ static void close_sparse(ByteSource *base)
 
 ByteSource *sparse_source(const Sparse *sparse, uint64_t bytes, const char *name)
 {
-    static const ByteSourceOps ops = {read_sparse, NULL, close_sparse};
+    static const ByteSourceOps ops = {read_sparse, NULL, close_sparse, NULL};
     SparseSource *source = mem_alloc(sizeof *source);
     source->name = mem_strdup(name);
     source->sparse = *sparse;

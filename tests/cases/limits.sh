@@ -111,6 +111,11 @@ else
     tried+="child-memory child-seconds "
 fi
 
+# what servers do is tried by tests/remote/run.py
+for name in cache spool seconds tries redirects; do
+    grep -q "remote-$name=" tests/remote/*.py && tried+="remote-$name "
+done
+
 absent=
 for name in $(sed -nE 's/^    X\(LIMIT_[A-Z_]+, "([a-z-]+)".*/\1/p' loader/core/limits.h); do
     [[ $tried == *" $name "* ]] || absent+="$name "

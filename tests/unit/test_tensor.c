@@ -32,7 +32,7 @@ static void counter_close(ByteSource *source)
     (void)source;
 }
 
-static const ByteSourceOps counter_ops = {counter_read, NULL, counter_close};
+static const ByteSourceOps counter_ops = {counter_read, NULL, counter_close, NULL};
 
 static Counter counter_of(uint64_t size)
 {

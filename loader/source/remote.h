@@ -1,0 +1,20 @@
+/* Remote: a ByteSource over ranges of a file on a server.
+ *
+ * A read asks for whole blocks, together with what was said to be wanted next (source_want), in
+ * requests beside each other; without a word, for more and more ahead as long as reading goes on
+ * from front to back. Blocks are kept in block_cache.h's file. A read can be cancelled, as http.h
+ * has it. */
+#ifndef LOADER_SOURCE_REMOTE_H
+#define LOADER_SOURCE_REMOTE_H
+
+#include "loader/source/ask.h"
+#include "loader/source/source.h"
+
+enum { REMOTE_HEAD = 128 << 10 };    /* bytes that the first question asks for */
+
+/* What the first question told. Takes over the place; `landed` is the URL that answered, `head` the
+ * first n bytes. */
+ByteSource *remote_new(RemotePlace *place, const char *landed, const RemoteVersion *version,
+                       const void *head, size_t n);
+
+#endif

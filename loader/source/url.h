@@ -1,0 +1,50 @@
+/* Url: where something lies on a network, taken apart and shown (RFC 3986).
+ *
+ *   SCHEME "://" [USER "@"] HOST [":" PORT] PATH ["?" QUERY]
+ *
+ * What secrets a URL has are in USER and QUERY (a signed link has its signature there), so what is
+ * shown to people has neither. */
+#ifndef LOADER_SOURCE_URL_H
+#define LOADER_SOURCE_URL_H
+
+#include <stdbool.h>
+
+#include "loader/core/error.h"
+#include "loader/core/text.h"
+
+enum { URL_BYTES_MAX = 16384 };      /* of a URL that is believed */
+
+typedef struct Url {
+    const char *scheme;      /* lower case: "https" */
+    const char *user;        /* "name:password" as written; NULL: none */
+    const char *host;        /* lower case; IPv6 in its brackets; "" where a scheme has none */
+    unsigned port;           /* 0: the scheme's own */
+    const char *path;        /* as written, from the first '/'; "" where there is none */
+    const char *query;       /* without '?'; NULL: none */
+} Url;
+
+/* Whether a name is a URL and no path: "SCHEME://…". */
+bool url_is(const char *name);
+/* Of what scheme it is: "hf" for "hf://…". */
+bool url_has_scheme(const char *name, const char *scheme);
+/* Takes it apart into the arena; a fragment ('#…') is dropped. Refuses control bytes, blanks, ports
+ * that are none and what is too long. */
+bool url_parse(Arena *arena, const char *text, Url *url, Error *err);
+/* The whole, with user and query. */
+const char *url_text(Arena *arena, const Url *url);
+/* What a redirect's Location means, seen from `base`; NULL, with an error: it means nothing. */
+const char *url_join(Arena *arena, const Url *base, const char *location, Error *err);
+/* The same scheme, host and port: who may be shown a secret may be shown it there too. */
+bool url_same_origin(const Url *a, const Url *b);
+/* The port, or the scheme's own. */
+unsigned url_port(const Url *url);
+/* localhost, 127.0.0.0/8 and [::1]: what is sent there stays on this machine. */
+bool url_is_loopback(const Url *url);
+/* A name for people: of a URL, without user, query and fragment; any other as it is. */
+const char *url_shown(Arena *arena, const char *name);
+/* Percent-encodes all but A-Z a-z 0-9 - . _ ~ (and '/', where `slashes` are to stay). */
+void url_encode(const char *bytes, bool slashes, Text *out);
+/* Turns %XX into bytes; false for a '%' without two digits, and for %00. */
+bool url_decode(const char *text, Text *out);
+
+#endif
