@@ -10,7 +10,8 @@
 #include "loader/core/limits.h"
 
 enum {
-    PAUSE_FIRST = 200, PAUSE_MAX = 5000,     /* milliseconds between tries, doubled each time */
+    PAUSE_FIRST = 200,                       /* milliseconds between tries, doubled each time … */
+    DOUBLINGS = 5,                           /* … but not more often */
     RETRY_AFTER_MAX = 30,                    /* seconds that a server may ask for */
     PROGRESS = 1 << 20,                      /* bytes after which tries are counted anew */
     HEADERS = 8
@@ -226,9 +227,9 @@ static void try_again(Quest *quest, const HttpHead *head, const Error *why)
         refuse(quest);
         return;
     }
-    unsigned doubled = quest->tries - 1 < 8 ? PAUSE_FIRST << (quest->tries - 1) : PAUSE_MAX;
+    unsigned doubled = quest->tries - 1 < DOUBLINGS ? quest->tries - 1 : DOUBLINGS;
     uint64_t wanted;
-    quest->pause = doubled < PAUSE_MAX ? doubled : PAUSE_MAX;
+    quest->pause = (unsigned)PAUSE_FIRST << doubled;
     if (head->retry_after &&
         parse_digits(head->retry_after, strlen(head->retry_after), &wanted))
         quest->pause = 1000 * (unsigned)(wanted < RETRY_AFTER_MAX ? wanted : RETRY_AFTER_MAX);
