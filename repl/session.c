@@ -314,8 +314,10 @@ static Snapshot *copy_session(const Session *session, const Leave *leave)
     const SessionFiles *files = files_of(session);
     char *folder = session->file ? path_folder(session->file) : NULL;
     const SnapshotSides sides = {
-        .source = files->source, .source_file = files->source_file,
-        .source_name = files->source_name, .source_inside = files->source_inside,
+        .source = files->source,
+        .source_file = url_shown(session->arena, files->source_file),
+        .source_name = url_shown(session->arena, files->source_name),
+        .source_inside = files->source_inside,
         .source_folder = files->source_folder, .session_folder = folder,
         .unopened = files->unopened, .target = files->target, .seed = session->seed,
         .lexicon_path = session->lexicon_path, .model = session->model,

@@ -26,16 +26,16 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static CURLM *idle[KEPT];
 static size_t idle_count;
-static const bool *watched;
+static const atomic_bool *watched;
 
-void http_watch(const bool *stop)
+void http_watch(const atomic_bool *stop)
 {
     watched = stop;
 }
 
 static bool is_stopped(void)
 {
-    return job_is_stopped() || (watched && *(volatile const bool *)watched);
+    return job_is_stopped() || (watched && atomic_load_explicit(watched, memory_order_relaxed));
 }
 
 static void start_curl(void)

@@ -6,6 +6,8 @@
 #ifndef LOADER_SOURCE_HTTP_H
 #define LOADER_SOURCE_HTTP_H
 
+#include <stdatomic.h>
+
 #include "loader/core/error.h"
 #include "loader/source/http_head.h"
 
@@ -39,6 +41,6 @@ void http_run(HttpCall *calls, size_t count);
 /* Waits as long, unless cancelled: false then, with the error set. */
 bool http_pause(unsigned milliseconds, Error *err);
 /* A flag of the whole process that cancels as well (Ctrl-C); before any request. */
-void http_watch(const bool *stop);
+void http_watch(const atomic_bool *stop);
 
 #endif
