@@ -183,7 +183,7 @@ bool url_is_loopback(const Url *url)
 /* Works on what url_parse refuses too: its error is one of the places that show a URL. */
 const char *url_shown(Arena *arena, const char *name)
 {
-    size_t scheme = scheme_length(name);
+    size_t scheme = name ? scheme_length(name) : 0;
     if (!scheme) return name;
     const char *start = name + scheme + 3, *end = start + strcspn(start, "/?#"), *host = start;
     for (const char *p = start; p < end; p++)

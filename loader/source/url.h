@@ -40,7 +40,7 @@ bool url_same_origin(const Url *a, const Url *b);
 unsigned url_port(const Url *url);
 /* localhost, 127.0.0.0/8 and [::1]: what is sent there stays on this machine. */
 bool url_is_loopback(const Url *url);
-/* A name for people: of a URL, without user, query and fragment; any other as it is. */
+/* A name for people: of a URL, without user, query and fragment; any other, and NULL, as it is. */
 const char *url_shown(Arena *arena, const char *name);
 /* Percent-encodes all but A-Z a-z 0-9 - . _ ~ (and '/', where `slashes` are to stay). */
 void url_encode(const char *bytes, bool slashes, Text *out);
