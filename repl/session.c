@@ -63,9 +63,9 @@ static Checkpoint *open_nothing(void)
     return nothing;
 }
 
-/* What alias() says of a name, when the rules are run over nothing: NULL for URLs and names that are
- * there, or that it says nothing of. The names must be known before the source is, so an error in
- * the rules, which without a source is likely, only ends the search. */
+/* What alias() says of a name, when the rules are run over nothing: NULL for URLs, for names that
+ * are there, or that it says nothing of. The names must be known before the source is, so an error
+ * in the rules, which without a source is likely, only ends the search. */
 static const char *find_alias(Session *session, const char *name, Error *err)
 {
     struct stat status;
