@@ -217,12 +217,23 @@ bool name_is_text(const char *name)
     return valid;
 }
 
-/* Characters that would move, hide or reverse what a terminal shows: control characters (C0,
- * DEL, C1), zero-width and direction marks, line separators, invisible operators, the BOM. */
+/* Characters that would move, hide or reverse what a terminal shows: control characters (C0, DEL,
+ * C1), direction marks, line separators, the BOM, and all that Unicode calls default-ignorable,
+ * since a key with one of them looks like the key without it: the soft hyphen, zero-width ones,
+ * fillers, variation selectors, tags. Ascending. */
+static const struct { uint32_t from, to; } unsafe[] = {
+    {0x00, 0x1F}, {0x7F, 0x9F}, {0xAD, 0xAD}, {0x34F, 0x34F}, {0x61C, 0x61C}, {0x115F, 0x1160},
+    {0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F},
+    {0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB},
+    {0xFFFE, 0xFFFF}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
+};
+
+/* Most characters are ASCII, and told by the first two. */
 static bool is_unsafe(uint32_t c)
 {
-    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
-           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF;
+    for (size_t i = 0; i < countof(unsafe) && c >= unsafe[i].from; i++)
+        if (c <= unsafe[i].to) return true;
+    return false;
 }
 
 /* Everything that comes from a file goes through here before it reaches a terminal: a name can
@@ -237,7 +248,9 @@ void name_show(const char *name, Text *out)
         else if (c == '\t') text_add(out, "\\t");
         else if (c == '\r') text_add(out, "\\r");
         else if (c >= 0xD800 && c <= 0xDFFF) text_addf(out, "\\u%04" PRIx32, c);
-        else if (is_unsafe(c)) text_addf(out, c < 0x100 ? "\\x%02" PRIx32 : "\\u%04" PRIx32, c);
+        else if (is_unsafe(c))
+            text_addf(out, c < 0x100 ? "\\x%02" PRIx32 : c < 0x10000 ? "\\u%04" PRIx32
+                                                       : "\\U%08" PRIx32, c);
         else text_addn(out, start, (size_t)(name - start));
     }
 }
@@ -294,36 +307,53 @@ void show_shape(const int64_t *dims, unsigned rank, Text *out)
 
 /* -- Comparing ------------------------------------------------------------------------- */
 
-/* Compares the digit runs at *a and *b by value and moves both behind them. Without leading
- * zeros the longer run is the larger number, so no run is too long for an integer. */
-static int compare_numbers(const char **a, const char **b)
+/* What is left of a text that is being compared. */
+typedef struct Rest {
+    const char *at, *end;
+} Rest;
+
+/* Moves behind a run of digits; returns them without leading zeros. */
+static Rest take_digits(Rest *rest)
 {
-    while (**a == '0' && is_digit((*a)[1])) ++*a;
-    while (**b == '0' && is_digit((*b)[1])) ++*b;
-    const char *x = *a, *y = *b;
-    while (is_digit(**a)) ++*a;
-    while (is_digit(**b)) ++*b;
-    size_t n = (size_t)(*a - x), m = (size_t)(*b - y);
-    return n != m ? (n < m ? -1 : 1) : memcmp(x, y, n);
+    while (rest->end - rest->at > 1 && *rest->at == '0' && is_digit(rest->at[1])) rest->at++;
+    Rest digits = {rest->at, rest->at};
+    while (rest->at < rest->end && is_digit(*rest->at)) rest->at++;
+    digits.end = rest->at;
+    return digits;
 }
 
-/* "07" and "7" are equal by value; strcmp at the end makes the order total all the same, which
+/* Compares the digit runs at both by value and moves behind them. Without leading zeros the longer
+ * run is the larger number, so no run is too long for an integer. */
+static int compare_numbers(Rest *a, Rest *b)
+{
+    Rest x = take_digits(a), y = take_digits(b);
+    ptrdiff_t n = x.end - x.at, m = y.end - y.at;
+    return n != m ? (n < m ? -1 : 1) : memcmp(x.at, y.at, (size_t)n);
+}
+
+int natural_compare_n(const char *a, size_t n, const char *b, size_t m)
+{
+    Rest x = {a, a + n}, y = {b, b + m};
+    while (x.at < x.end && y.at < y.end) {
+        if (is_digit(*x.at) && is_digit(*y.at)) {
+            int order = compare_numbers(&x, &y);
+            if (order) return order;
+        } else if (*x.at != *y.at) {
+            return (unsigned char)*x.at < (unsigned char)*y.at ? -1 : 1;
+        } else {
+            x.at++, y.at++;
+        }
+    }
+    if (x.at < x.end || y.at < y.end) return x.at < x.end ? 1 : -1;
+    int order = memcmp(a, b, n < m ? n : m);
+    return order ? order : (n > m) - (n < m);
+}
+
+/* "07" and "7" are equal by value; their bytes at the end make the order total all the same, which
  * qsort needs. */
 int natural_compare(const char *a, const char *b)
 {
-    const char *x = a, *y = b;
-    while (*x && *y) {
-        if (is_digit(*x) && is_digit(*y)) {
-            int order = compare_numbers(&x, &y);
-            if (order) return order;
-        } else if (*x != *y) {
-            return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
-        } else {
-            x++, y++;
-        }
-    }
-    if (*x || *y) return *x ? 1 : -1;
-    return strcmp(a, b);
+    return natural_compare_n(a, strlen(a), b, strlen(b));
 }
 
 const char *path_base(const char *path)

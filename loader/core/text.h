@@ -49,7 +49,8 @@ void name_bytes(const char *name, Text *out);
 /* Whether the name can be written as UTF-8 text (JSON, safetensors). */
 bool name_is_text(const char *name);
 /* The name for people: control characters as \n or \x1b, lone surrogates and stray bytes
- * as \udcXX, everything else as it is. Safe to print on a terminal. */
+ * as \udcXX, what cannot be seen or turns the direction as \u200b or \U000e0041, everything
+ * else as it is. Safe to print on a terminal. */
 void name_show(const char *name, Text *out);
 
 /* "95.1 MB", decimal units as disks and hubs count; "640 B" below 1 kB. */
@@ -65,6 +66,8 @@ void show_shape(const int64_t *dims, unsigned rank, Text *out);
 
 /* Orders names as people do: runs of digits by value ("layer.2" before "layer.10"). */
 int natural_compare(const char *a, const char *b);
+/* The same for texts of n and m bytes. */
+int natural_compare_n(const char *a, size_t n, const char *b, size_t m);
 /* ASCII only, whatever the locale: keys are no prose. */
 static inline bool is_digit(char c)
 {

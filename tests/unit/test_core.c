@@ -71,6 +71,9 @@ static void test_names_are_safe_on_a_terminal(void **state)
     shows("layer.0.weight", "layer.0.weight");
     shows("é漢😀", "é漢😀");
     shows("a\033[31mb\a", "a\\x1b[31mb\\x07");
+    /* what cannot be seen: two keys that differ in it would look the same */
+    shows("a\u00adb\u061cc\ufe0fd\u200be\u3164f", "a\\xadb\\u061cc\\ufe0fd\\u200be\\u3164f");
+    shows("a\U000e0041b", "a\\U000e0041b");
     shows("a\nb\tc", "a\\nb\\tc");
     shows("\xff" "abc", "\\udcffabc");
     shows("\xed\xa0\x80", "\\ud800");
@@ -145,6 +148,10 @@ static void test_natural_order(void **state)
     assert_true(natural_compare("a.1", "a.1.b") < 0);
     assert_true(natural_compare("x07", "x7") != 0);
     assert_int_equal(natural_compare("same", "same"), 0);
+    assert_int_equal(natural_compare_n("l.10", 3, "l.1", 3), 0);
+    assert_true(natural_compare_n("l.10", 4, "l.9x", 3) > 0);
+    assert_true(natural_compare_n("a0", 1, "a", 1) == 0);
+    assert_true(natural_compare_n("", 0, "a", 1) < 0);
 }
 
 static void test_long_errors_end_whole(void **state)
