@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "loader/align/pattern.h"
-#include "loader/align/pattern.h"
 #include "loader/core/memory.h"
 
 /* A piece of the replacement: literal bytes, then what a group matched. */
@@ -281,6 +280,11 @@ static bool take_replacement(Regex *regex, const char *text, Error *err)
 
 /* ---- the object ---- */
 
+void regex_set_steps(Regex *regex, uint32_t steps)
+{
+    pcre2_set_match_limit(regex->limits, steps);
+}
+
 /* A pattern that is no UTF-8 can only look at bytes. */
 Regex *regex_new(const char *pattern, const char *replacement, Error *err)
 {
@@ -324,6 +328,19 @@ static bool refuse_match(int code, Error *err)
                          "many ways, as (a|aa)+b can");
     if (pcre2_get_error_message(code, message, sizeof message) < 0) *message = '\0';
     return error_set(err, ERR_RULE, "%s", (const char *)message);
+}
+
+bool regex_find(Regex *regex, const char *name, bool *found, Error *err)
+{
+    const size_t n = strlen(name);
+    const bool utf = regex->utf && utf8_valid(name, n);
+    pcre2_code *code = code_for(regex, utf, err);
+    *found = false;
+    if (!code) return error_prefix(err, "no UTF-8, and to bytes the pattern says");
+    const int groups = pcre2_match(code, (PCRE2_SPTR)name, n, 0, utf ? PCRE2_NO_UTF_CHECK : 0,
+                                   regex->data, regex->limits);
+    *found = groups >= 0;
+    return groups >= 0 || groups == PCRE2_ERROR_NOMATCH || refuse_match(groups, err);
 }
 
 /* A group that took no part in the match gives nothing. */

@@ -22,6 +22,11 @@ typedef struct Regex Regex;
  * re.sub takes them; the texts are borrowed. Errors say the place, counted in bytes from 1. */
 Regex *regex_new(const char *pattern, const char *replacement, Error *err);
 void regex_free(Regex *regex);               /* NULL is fine */
+/* Fewer steps a match than REGEX_STEPS_MAX, for who has a key to answer. */
+void regex_set_steps(Regex *regex, uint32_t steps);
+
+/* Whether the pattern matches somewhere in a name. Errors as those of regex_replace. */
+bool regex_find(Regex *regex, const char *name, bool *found, Error *err);
 
 /* Replaces the first `count` matches of a name (all for 0), from the left. *changed says whether
  * there was one, and then `out` receives the new name, which may be empty or the same. Errors
