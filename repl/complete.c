@@ -92,12 +92,19 @@ static const ScriptWord *find_word(const CompleteFrom *from, const char *name, s
     return NULL;
 }
 
-static void offer_states(Candidates *candidates)
+/* What a filter can ask for but keys, which come behind them. */
+static void offer_filters(Candidates *candidates)
 {
-    static const char *const others[] = {"all", "problems", "loaded"};
-    for (size_t i = 0; i < countof(others); i++) offer_word(candidates, others[i]);
+    for (size_t i = 0; state_groups[i]; i++) offer_word(candidates, state_groups[i]);
     for (int i = 0; i < ROW_STATE_COUNT; i++)
         offer_word(candidates, state_info((RowState)i)->word);
+    for (int i = 0; i < DT_UNKNOWN; i++) offer_word(candidates, dtype_name((DType)i));
+}
+
+static void offer_orders(Candidates *candidates)
+{
+    for (int i = 0; i < ROW_ORDER_COUNT; i++)
+        offer_word(candidates, row_order_word((RowOrder)i));
 }
 
 /* A visitor of file_names. */
@@ -193,7 +200,7 @@ static void tell_usage(const ScriptWord *word, Text *choices)
     text_addf(choices, "%s %s   %s\n", word->name, word->args, word->help);
 }
 
-/* Behind a verb come its states, files or keys. A verb that takes a path has all of the rest as its
+/* Behind a verb come its words, files or keys. A verb that takes a path has all of the rest as its
  * word, since paths hold blanks. Returns where the word begins; SIZE_MAX: this is no verb's. */
 static size_t gather_verb(const CompleteFrom *from, const char *before, Candidates *candidates)
 {
@@ -207,8 +214,10 @@ static size_t gather_verb(const CompleteFrom *from, const char *before, Candidat
     else while (at && is_word_byte(before[at - 1])) at--;
     candidates->word = before + at;
     candidates->length = cursor - at;
-    if (strcmp(verb->args, "[STATE]") == 0) offer_states(candidates);
-    else if (strcmp(verb->args, "KEY") == 0 || strcmp(verb->args, "[KEY]") == 0)
+    const bool filter = strcmp(verb->args, "[WORD]...") == 0;
+    if (filter) offer_filters(candidates);
+    if (strcmp(verb->args, "[ORDER]") == 0) offer_orders(candidates);
+    else if (filter || strcmp(verb->args, "KEY") == 0 || strcmp(verb->args, "[KEY]") == 0)
         offer_keys(candidates, from->alignment);
     else file_names(candidates->arena, candidates->word, offer_file, candidates);
     return at;

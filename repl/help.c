@@ -66,6 +66,21 @@ static void help_states(Text *out)
     text_add(out, "  While a line is typed: + would load, ! would break, * would change\n");
 }
 
+/* Filters and orders, each by its table. */
+static void help_list(Text *out)
+{
+    text_add(out, "\nFilters, after & (all words must hold)\n");
+    for (int i = 0; i < FILTER_WORDS; i++) {
+        add_column(out, row_filter_words[i].word, 20);
+        text_addf(out, "%s\n", row_filter_words[i].help);
+    }
+    text_add(out, "\nOrders, by S\n");
+    for (int i = 0; i < ROW_ORDER_COUNT; i++) {
+        add_column(out, row_order_word((RowOrder)i), 20);
+        text_addf(out, "%s\n", row_order_help((RowOrder)i));
+    }
+}
+
 /* One word: how it is used, and what it does. With a title the word is the first of its section,
  * and the title comes before it. */
 static void help_words(const char *title, const char *name, const char *args, const char *help,
@@ -86,6 +101,7 @@ void help_page(const Verb *verbs, size_t count, Text *out)
     help_own_keys(out);
     help_keys(out);
     help_states(out);
+    help_list(out);
     for (size_t i = 0; i < count; i++)
         help_words(i ? NULL : "Verbs, after :", verbs[i].name, verbs[i].args, verbs[i].help, out);
     size_t n;

@@ -148,11 +148,12 @@ static void press_in_panel(Ui *ui, Press press)
 }
 
 /* A click goes there; on the row that is there already it opens or closes. So two clicks open a
- * module, and no clock has to tell a double click. */
+ * module, and no clock has to tell a double click. On the divider it takes hold of that. */
 static void click(Ui *ui, Press press)
 {
     size_t at;
     Side side;
+    if (view_grip(&ui->view, &ui->screen, press.x, press.y)) return;
     if (!view_find(&ui->view, &ui->screen, press.x, press.y, &at, &side)) return;
     bool again = ui->view.cursor == at;
     ui->view.cursor = at;
@@ -205,6 +206,10 @@ static void handle(Ui *ui, Press press)
         press_in_names(ui, press);
         return;
     }
+    if (press.kind == PRESS_DRAG || press.kind == PRESS_RELEASE) {
+        view_drag(&ui->view, &ui->screen, press.x, press.kind == PRESS_RELEASE);
+        return;
+    }
     switch (ui->mode) {
     case UI_LIST: press_in_list(ui, press); break;
     case UI_PROMPT:
@@ -235,6 +240,7 @@ static void idle(Ui *ui)
     if (panel && panel->busy && panel->ops->poll) panel->ops->poll(panel);
     if (working) ui_work_on(ui);
     if (!ui->search.done && ui->search.text.length) ui_search_on(ui);
+    else if (ui_list_due(ui)) ui_list_step(ui);
     else if (!working && ui->rows) look_at_files(ui);
 }
 
@@ -242,8 +248,9 @@ static void idle(Ui *ui)
 static int patience(const Ui *ui)
 {
     if (!ui->search.done && ui->search.text.length) return 0;
+    if (ui->rows && rows_filter_due(ui->rows)) return 0;
     bool busy = values_due(ui->values) || (ui->view.panel && ui->view.panel->busy);
-    if (busy || ui_is_working(ui)) return WORK_MS;
+    if (busy || ui_is_working(ui) || ui_list_due(ui)) return WORK_MS;
     return ui_choices_due(ui) ? REST_MS : LOOK_AT_FILES_MS;
 }
 

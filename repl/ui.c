@@ -53,7 +53,7 @@ void ui_show_rows(Ui *ui, Alignment *alignment, RowModel *rows)
     ui->view.tries_for = NULL;
     ui->asking = false;
     values_show(ui->values, alignment);
-    if (ui->rows && ui->rows->filter != STATE_ALL) rows_set_filter(rows, ui->rows->filter);
+    if (ui->rows) ui_carry_list(rows, ui->rows);
     view_set_rows(&ui->view, rows);
     rows_free(ui->old_rows);
     align_unref(ui->old_alignment);
@@ -86,7 +86,7 @@ void ui_show(Ui *ui, Alignment *alignment)
     ui_halt(ui);
     RowModel *rows = rows_new(alignment);
     if (ui->rows) rows_open_like(rows, ui->rows);
-    else rows_open_some(rows, (size_t)view_page(&ui->screen));
+    else rows_open_some(rows, (size_t)view_page(&ui->view, &ui->screen));
     ui_show_rows(ui, alignment, rows);
 }
 
@@ -156,7 +156,8 @@ static void show_search(Ui *ui)
     Text *aside = &ui->view.aside;
     text_clear(aside);
     if (!finder->text.length) return;
-    if (finder->count && rank) text_addf(aside, "%zu of %zu", rank, finder->count);
+    if (finder->problem.code != ERR_NONE) text_addf(aside, "%s", finder->problem.text);
+    else if (finder->count && rank) text_addf(aside, "%zu of %zu", rank, finder->count);
     else if (finder->count) text_addf(aside, "%zu hits", finder->count);
     else if (finder->done) text_add(aside, "not found");
     if (!finder->done) text_add(aside, " …");

@@ -133,6 +133,16 @@ void ui_search(Ui *ui, const char *text);
 void ui_search_on(Ui *ui);
 bool ui_search_jump(Ui *ui, int direction);
 
+/* The list: what is on show of it, and in which order. A filter is set by its words (row_filter.h);
+ * false when one of them is wrong. */
+bool ui_filter(Ui *ui, const char *words, Error *err);
+void ui_sort(Ui *ui, RowOrder order);
+/* Gives new rows the filter and the order of those they replace. */
+void ui_carry_list(RowModel *rows, const RowModel *old);
+/* Whether a filter or a sort is still at work: a step of it is due, or it is to be looked at. */
+bool ui_list_due(const Ui *ui);
+void ui_list_step(Ui *ui);
+
 /* What would settle the row under the cursor: whether there is something to try, what is to be done
  * for it, and that it was done. */
 bool ui_choices_due(const Ui *ui);

@@ -27,7 +27,7 @@ static Work *ledger_work(Ui *ui, WorkKind kind)
     Work *work = work_new(kind, session_snapshot(ui->session), ui->alignment);
     work->rows = ui->rows;
     work->open = ui->rows ? rows_copy_chosen(ui->rows) : NULL;
-    work->lines = (size_t)view_page(&ui->screen);
+    work->lines = (size_t)view_page(&ui->view, &ui->screen);
     return work;
 }
 

@@ -6,7 +6,8 @@
 #include "repl/verb.h"
 
 /* name, C name, where, arguments, what it does. Brackets in the arguments say that they may be left
- * out; completion goes by them: "PATH" and "[FILE]" are files, "[STATE]" states, "KEY" keys. */
+ * out; completion goes by them: "PATH" and "[FILE]" are files, "[WORD]..." words of a filter,
+ * "[ORDER]" orders, "KEY" keys. */
 #define VERBS(X)                                                                                  \
     X("up", up, VERB_MOVE, "[N]", "moves up N rows")                                              \
     X("down", down, VERB_MOVE, "[N]", "moves down N rows")                                        \
@@ -21,14 +22,21 @@
     X("fold-all", fold_all, VERB_LIST, "", "closes all modules")                                  \
     X("unfold-all", unfold_all, VERB_LIST, "", "opens all modules but the runs of equal blocks")  \
     X("goto", goto, VERB_LIST, "KEY", "goes to a key of the target or the source")                \
-    X("search", search, VERB_LIST, "[TEXT]", "searches the keys of both sides")                   \
+    X("search", search, VERB_LIST, "[TEXT]", "searches keys: text, a glob with * or {, /regex/")  \
     X("next-hit", next_hit, VERB_LIST, "", "goes to the next hit")                                \
     X("previous-hit", previous_hit, VERB_LIST, "", "goes to the previous hit")                    \
     X("next-problem", next_problem, VERB_LIST, "", "goes to the next tensor that is open")        \
     X("previous-problem", previous_problem, VERB_LIST, "", "goes to the previous tensor that "    \
       "is open")                                                                                  \
-    X("filter", filter, VERB_LIST, "[STATE]", "shows one state: all problems loaded exact "       \
-      "renamed cast tied filled dropped kept unused missing dtype shape ambiguous")               \
+    X("filter", filter, VERB_LIST, "[WORD]...", "shows what fits all of the words, or the next "  \
+      "state; all: everything")                                                                   \
+    X("narrow", narrow, VERB_LIST, "", "types a filter, beginning with the one that is on")       \
+    X("sort", sort, VERB_LIST, "[ORDER]", "sorts the rows below each module: target source "      \
+      "name size state confidence, or the next of these")                                         \
+    X("divider", divider, VERB_LIST, "[N|left|right]", "moves what divides the sides: to so many " \
+      "percent, or 4 columns; back to the middle")                                                \
+    X("coverage", coverage, VERB_LIST, "[values|bytes|tensors]", "what the coverage bar is of, "  \
+      "where there is room for one")                                                              \
     X("containers", containers, VERB_ANY, "", "chooses among the dicts of tensors in the files")  \
     X("open-source", open_source, VERB_ANY, "PATH", "takes another file, or part of it "          \
       "(FILE::PATH), as source")                                                                  \

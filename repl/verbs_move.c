@@ -123,6 +123,35 @@ bool verb_side(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Four columns are enough for a name to be read, and few enough to stop where one wants to. */
+bool verb_divider(Ui *ui, const char *argument, Error *err)
+{
+    enum { DIVIDER_STEP = 4 };
+    uint64_t percent;
+    if (!*argument) ui->view.divide = 0;
+    else if (strcmp(argument, "left") == 0)
+        view_move_divider(&ui->view, &ui->screen, -DIVIDER_STEP);
+    else if (strcmp(argument, "right") == 0)
+        view_move_divider(&ui->view, &ui->screen, DIVIDER_STEP);
+    else if (parse_digits(argument, strlen(argument), &percent) && percent && percent < 100)
+        ui->view.divide = (int)percent * 10;
+    else return error_set(err, ERR_USAGE, "the divider goes left, right, or to 1 … 99 percent");
+    return true;
+}
+
+/* Without a word the next one. */
+bool verb_coverage(Ui *ui, const char *argument, Error *err)
+{
+    static const char *const words[COVERAGE_COUNT] = {"values", "bytes", "tensors"};
+    int i = 0;
+    while (*argument && i < COVERAGE_COUNT && strcmp(argument, words[i]) != 0) i++;
+    if (i == COVERAGE_COUNT)
+        return error_set(err, ERR_USAGE, "the coverage is of values, bytes or tensors");
+    ui->view.coverage = *argument ? (Coverage)i
+                                  : (Coverage)((ui->view.coverage + 1) % COVERAGE_COUNT);
+    return true;
+}
+
 /* Opens or closes everything; the cursor stays on what it was on, or what hides it now: after
  * closing, that is the row at the very top of its branch. */
 static void open_all(Ui *ui, bool open)

@@ -4,22 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* By whole key, of either side; for a source key, the row of the first target that took it. Looked
- * at from the first row on: a jump that is typed can wait for a million comparisons. */
+/* By whole key, of either side; for a source key, the row of the first target that took it. */
 bool verb_goto(Ui *ui, const char *argument, Error *err)
 {
-    for (uint32_t i = 0; i < ui->rows->count; i++) {
-        const Binding *binding = rows_binding(ui->rows, i);
-        const SourceUse *use = rows_use(ui->rows, i);
-        bool here = (binding && strcmp(binding->name, argument) == 0) ||
-                    (use && strcmp(use->tensor->name, argument) == 0);
-        for (uint32_t k = 0; !here && binding && k < binding->source_count; k++)
-            here = strcmp(binding->sources[k]->name, argument) == 0;
-        if (!here) continue;
-        view_goto(&ui->view, i);
-        return true;
-    }
-    return error_set(err, ERR_NOT_FOUND, "no key '%s'", argument);
+    uint32_t row = rows_find(ui->rows, argument);
+    if (row == ROW_NONE) return error_set(err, ERR_NOT_FOUND, "no key '%s'", argument);
+    view_goto(&ui->view, row);
+    return true;
 }
 
 /* With a text the search runs at once, and the prompt is open to go on typing. */
@@ -37,7 +28,9 @@ static bool jump_hit(Ui *ui, int direction, Error *err)
     if (!ui->search.text.length)
         return error_set(err, ERR_USAGE, "nothing was searched for yet; / searches");
     if (ui_search_jump(ui, direction)) return true;
-    return error_set(err, ERR_NOT_FOUND, "no key holds '%s'", text_string(&ui->search.text));
+    if (ui->search.problem.code != ERR_NONE)
+        return error_set(err, ui->search.problem.code, "%s", ui->search.problem.text);
+    return error_set(err, ERR_NOT_FOUND, "no key fits '%s'", text_string(&ui->search.text));
 }
 
 bool verb_next_hit(Ui *ui, const char *argument, Error *err)
@@ -76,29 +69,44 @@ bool verb_previous_problem(Ui *ui, const char *argument, Error *err)
 }
 
 /* The next filter that would show something: all, problems, then the states, worst first; behind
- * the best one all again. The states of the topmost rows are those of everything below them, so
- * `end` steps from one to the next and nothing else is looked at. */
-static unsigned next_filter(const RowModel *rows)
+ * the best one all again. */
+static const char *next_filter(const RowModel *rows)
 {
-    unsigned present = 0;
-    for (uint32_t i = 0; i < rows->count; i = rows->rows[i].end) present |= rows->rows[i].states;
-    if (rows->filter == STATE_ALL && present & STATE_PROBLEM) return STATE_PROBLEM;
+    const RowFilter *filter = &rows->filter;
+    if (!filter->text && rows->states & STATE_PROBLEM) return "problems";
     int state = ROW_STATE_COUNT - 1;
-    if (rows->filter != STATE_ALL && rows->filter != STATE_PROBLEM)
-        state = (int)state_worst(rows->filter & STATE_ALL) - 1;
-    while (state >= 0 && !(present & 1u << state)) state--;
-    return state >= 0 ? 1u << state : STATE_ALL;
+    if (filter->text && row_filter_is_states(filter) && filter->states & STATE_ALL)
+        state = (int)state_worst(filter->states & STATE_ALL) - 1;
+    while (state >= 0 && !(rows->states & 1u << state)) state--;
+    return state >= 0 ? state_info((RowState)state)->word : "all";
 }
 
-/* Without a word, the next state that would show something. The cursor stays on its row where that
- * is shown, else goes to the row that comes before it. */
+/* Without a word, the next state that would show something. */
 bool verb_filter(Ui *ui, const char *argument, Error *err)
 {
-    unsigned filter = *argument ? state_mask_of(argument) : next_filter(ui->rows);
-    if (!filter)
-        return error_set(err, ERR_USAGE, "'%s' is no state; help lists them", argument);
-    uint32_t row = view_row(&ui->view);
-    rows_set_filter(ui->rows, filter);
-    ui->view.cursor = row == ROW_NONE ? 0 : rows_visible_at(ui->rows, row);
+    return ui_filter(ui, *argument ? argument : next_filter(ui->rows), err);
+}
+
+/* As & in less; what is on is there to be gone on with. */
+bool verb_narrow(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    Text line = {0};
+    const char *words = ui->rows->filter.text;
+    text_addf(&line, "filter %s%s", words ? words : "", words ? " " : "");
+    ui_prompt(ui, text_string(&line));
+    text_done(&line);
+    return true;
+}
+
+/* Without a word, the next order. */
+bool verb_sort(Ui *ui, const char *argument, Error *err)
+{
+    RowOrder order = (RowOrder)((rows_order(ui->rows) + 1) % ROW_ORDER_COUNT);
+    if (*argument) order = row_order_of(argument);
+    if (order == ROW_ORDER_COUNT)
+        return error_set(err, ERR_USAGE, "'%s' is no order; help lists them", argument);
+    ui_sort(ui, order);
+    view_say(&ui->view, STYLE_PLAIN, "sorted: %s", row_order_help(order));
     return true;
 }

@@ -16,7 +16,7 @@ typedef struct StandIn {
 static const StandIn stand_ins[] = {
     {"×", "x"}, {"…", ".."}, {"→", ">"}, {"⇄", "<>"}, {"▸", "+"}, {"▾", "-"}, {"·", "."},
     {"✓", "ok"}, {"✗", "x"}, {"≠", "!"}, {"≈", "*"}, {"○", "o"}, {"●", "@"}, {"◐", "!"},
-    {"│", "|"}, {"─", "-"}, {"┌", "+"}, {"┐", "+"}, {"└", "+"}, {"┘", "+"}, {"├", "+"},
+    {"│", "|"}, {"┃", "#"}, {"─", "-"}, {"┌", "+"}, {"┐", "+"}, {"└", "+"}, {"┘", "+"}, {"├", "+"},
     {"┤", "+"}, {"┬", "+"}, {"┴", "+"}, {"┼", "+"}, {"█", "#"}, {"░", "."}, {"−", "-"},
     {"▁", "_"}, {"▂", "."}, {"▃", ":"}, {"▄", "-"}, {"▅", "="}, {"▆", "+"}, {"▇", "*"},
     {"▒", "+"}, {"▓", "*"}, {"Δ", "d"}, {"◆", "#"}, {"≡", "%"}, {"▤", "@"},
@@ -196,25 +196,121 @@ static const char *tail_of(const char *p, const char *end, int width, int room)
     return p;
 }
 
-/* The head gets a third of the room, the tail the rest and what the head left over: in 12 columns
- * "backbone.layer4.conv1.weight" is "bac…1.weight". On a few columns there is no head. */
+/* Columns of "…". */
+static int sign_columns(const Screen *screen)
+{
+    return screen->ascii ? 2 : 1;
+}
+
+/* Columns of what stands before the "…" of an elided text; on a few columns there is no head. */
+static int head_columns(const Screen *screen, int limit)
+{
+    int sign = sign_columns(screen);
+    return limit > sign + 2 ? (limit - sign) / 3 : 0;
+}
+
+/* "…", and as much of the end of a shown text as there is room for behind it. */
+static int draw_tail(Screen *screen, int x, int y, int limit, unsigned style, const char *p,
+                     const char *end)
+{
+    int used = screen_put(screen, x, y, limit, style, "…");
+    p = tail_of(p, end, width_of(p, end), limit - used);
+    return used + draw(screen, x + used, y, limit - used, style, p, end);
+}
+
+/* Shown text that is too wide, without its middle. The head gets a third of the room, the tail the
+ * rest and what the head left over: in 12 columns "backbone.layer4.conv1.weight" is
+ * "bac…1.weight". */
+static int draw_elided(Screen *screen, int x, int y, int limit, unsigned style, const char *p,
+                       const char *end)
+{
+    if (width_of(p, end) <= limit) return draw(screen, x, y, limit, style, p, end);
+    int used = draw(screen, x, y, head_columns(screen, limit), style, p, end);
+    return used + draw_tail(screen, x + used, y, limit - used, style, p, end);
+}
+
 int screen_put_elided(Screen *screen, int x, int y, int limit, unsigned style, const char *text)
 {
     Text shown = {0};
     show_text(screen->ascii, text, &shown);
+    const char *p = text_string(&shown);
+    int used = draw_elided(screen, x, y, limit, style, p, p + shown.length);
+    text_done(&shown);
+    return used;
+}
+
+/* The part of a text in which it differs from others: what it has in common with each of them, at
+ * its beginning and at its end, is outside. */
+typedef struct Span {
+    const char *from, *to;
+} Span;
+
+/* Bytes are compared, and the borders then moved to where characters begin. */
+static void widen(Span *span, const char *p, const char *end, const char *other)
+{
+    const char *other_end = other + strlen(other), *from = p, *to = end;
+    while (from < end && *from == *other && *other) from++, other++;
+    while (to > from && other_end > other && to[-1] == other_end[-1]) to--, other_end--;
+    if (from == end && to == end) return;   /* the same text */
+    while (from > p && ((unsigned char)*from & 0xC0) == 0x80) from--;
+    while (to < end && ((unsigned char)*to & 0xC0) == 0x80) to++;
+    if (from < span->from) span->from = from;
+    if (to > span->to) span->to = to;
+}
+
+/* To whole segments, as far as they fit into `room`. */
+static void round_span(Span *span, const char *p, const char *end, int room)
+{
+    Span whole = *span;
+    while (whole.from > p && whole.from[-1] != '.') whole.from--;
+    while (whole.to < end && *whole.to != '.') whole.to++;
+    if (width_of(whole.from, whole.to) <= room) *span = whole;
+}
+
+/* "head…span…tail", with a span that has room between two signs. The head gets a third of what it
+ * leaves, or goes where it would be a letter or two. */
+static int draw_around(Screen *screen, int x, int y, int limit, unsigned style, const char *p,
+                       const char *end, Span span)
+{
+    int sign = sign_columns(screen), middle = width_of(span.from, span.to);
+    int before = width_of(p, span.from), head = (limit - 2 * sign - middle) / 3;
+    if (before <= head + sign) head = before;
+    else if (head < 3) head = 0;
+    int used = draw(screen, x, y, head, style, p, span.from);
+    if (before > head) used += screen_put(screen, x + used, y, limit - used, style, "…");
+    used += draw(screen, x + used, y, limit - used, style, span.from, span.to);
+    if (width_of(span.to, end) <= limit - used)
+        return used + draw(screen, x + used, y, limit - used, style, span.to, end);
+    return used + draw_tail(screen, x + used, y, limit - used, style, span.to, end);
+}
+
+/* Where the plain elision leaves the span in sight, it reads best; where the span has no room, it
+ * is as good as any other. */
+int screen_put_telling(Screen *screen, int x, int y, int limit, unsigned style, const char *text,
+                       const char *const *others, size_t count)
+{
+    Text shown = {0}, other = {0};
+    show_text(screen->ascii, text, &shown);
     const char *p = text_string(&shown), *end = p + shown.length;
-    int width = width_of(p, end), used;
-    if (width <= limit) {
-        used = draw(screen, x, y, limit, style, p, end);
+    Span span = {end, p};
+    bool too_wide = width_of(p, end) > limit;
+    for (size_t i = 0; too_wide && i < count; i++) {
+        if (!others[i]) continue;
+        text_clear(&other);
+        show_text(screen->ascii, others[i], &other);
+        widen(&span, p, end, text_string(&other));
+    }
+    int head = head_columns(screen, limit), room = limit - 2 * sign_columns(screen), used;
+    bool in_sight = span.to <= span.from || width_of(p, span.to) <= head ||
+                    width_of(span.from, end) <= limit - head - sign_columns(screen);
+    if (in_sight || width_of(span.from, span.to) > room) {
+        used = draw_elided(screen, x, y, limit, style, p, end);
     } else {
-        int sign = screen->ascii ? 2 : 1;
-        int head = limit > sign + 2 ? (limit - sign) / 3 : 0;
-        used = draw(screen, x, y, head, style, p, end);
-        used += screen_put(screen, x + used, y, limit - used, style, "…");
-        p = tail_of(p, end, width, limit - used);
-        used += draw(screen, x + used, y, limit - used, style, p, end);
+        round_span(&span, p, end, room - head);
+        used = draw_around(screen, x, y, limit, style, p, end, span);
     }
     text_done(&shown);
+    text_done(&other);
     return used;
 }
 

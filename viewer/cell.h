@@ -47,6 +47,10 @@ int screen_putf(Screen *screen, int x, int y, int limit, unsigned style, const c
 /* The same, but what is too long loses its middle: keys differ at their ends, so two thirds of
  * the room go to the tail. */
 int screen_put_elided(Screen *screen, int x, int y, int limit, unsigned style, const char *text);
+/* The same, but what is kept is what tells the text from each of the `others` (NULLs are passed
+ * over): "…blocks.0.attn1.to_q…weight" beside one with attn2. */
+int screen_put_telling(Screen *screen, int x, int y, int limit, unsigned style, const char *text,
+                       const char *const *others, size_t count);
 /* Ends at column `end` (exclusive); returns the columns it took. */
 int screen_put_right(Screen *screen, int end, int y, int limit, unsigned style, const char *text);
 /* n times one character. */

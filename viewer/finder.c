@@ -1,59 +1,55 @@
-/* Plain substrings: names are short, and memory reads faster than an index could be kept. */
+/* Names are looked at one after the other: they are short, and memory reads faster than an index
+ * could be kept. */
 #include "viewer/finder.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/clock.h"
+
+/* What a step may take, and after how many rows the clock is looked at. A frame has 16 ms. */
+enum { STEP_MS = 5, ROWS_BETWEEN_LOOKS = 256 };
+
 /* Hits are forgotten, their array kept for the next ones: a text is typed letter by letter. The
- * empty text finds nothing, and is done at once. */
+ * empty text finds nothing, and is done at once; so is a regex that is not yet whole. */
 void finder_start(Finder *finder, const char *text)
 {
     text_clear(&finder->text);
     text_add(&finder->text, text);
-    finder->exact_case = false;
-    for (const char *p = text; *p; p++)
-        if (*p >= 'A' && *p <= 'Z') finder->exact_case = true;
+    name_test_done(&finder->test);
+    finder->problem = (Error){0};
     finder->next = 0;
     finder->count = 0;
-    finder->done = !*text;
+    bool ok = name_test_init(&finder->test, text, &finder->problem);
+    finder->done = !ok || !finder->test.text;
 }
 
 void finder_done(Finder *finder)
 {
     text_done(&finder->text);
+    name_test_done(&finder->test);
     free(finder->hits);
     *finder = (Finder){0};
 }
 
-/* Case does not count until a capital was typed, as in less and vim. */
-static bool holds(const Finder *finder, const char *name)
+/* Looks at one row and adds it when it is a hit. */
+static bool look_at(Finder *finder, const RowModel *model, uint32_t index)
 {
-    const char *text = text_string(&finder->text);
-    return finder->exact_case ? strstr(name, text) != NULL : strcasestr(name, text) != NULL;
-}
-
-/* All sources of a merged tensor count, not only the one that is shown. */
-static bool is_hit(const Finder *finder, const RowModel *model, uint32_t index)
-{
-    const Binding *binding = rows_binding(model, index);
-    if (!binding) {
-        const SourceUse *use = rows_use(model, index);
-        return use && holds(finder, use->tensor->name);
-    }
-    if (holds(finder, binding->name)) return true;
-    for (uint32_t i = 0; i < binding->source_count; i++)
-        if (holds(finder, binding->sources[i]->name)) return true;
-    return false;
+    bool hit = false;
+    if (!rows_name_fits(model, index, &finder->test, &hit, &finder->problem)) return false;
+    if (!hit) return true;
+    finder->hits = mem_grow(finder->hits, &finder->room, finder->count + 1, sizeof *finder->hits);
+    finder->hits[finder->count++] = index;
+    return true;
 }
 
 /* Rows that were passed are never looked at again: hits come in ascending order. */
 bool finder_step(Finder *finder, const RowModel *model, size_t rows)
 {
-    for (; rows && finder->next < model->count; rows--, finder->next++) {
-        if (finder->done || !is_hit(finder, model, finder->next)) continue;
-        finder->hits = mem_grow(finder->hits, &finder->room, finder->count + 1,
-                                sizeof *finder->hits);
-        finder->hits[finder->count++] = finder->next;
+    int64_t end = clock_ms() + STEP_MS;
+    for (; rows && !finder->done && finder->next < model->count; rows--, finder->next++) {
+        if (!look_at(finder, model, finder->next)) finder->done = true;
+        if (finder->next % ROWS_BETWEEN_LOOKS == 0 && clock_ms() >= end) rows = 1;
     }
     if (finder->next >= model->count) finder->done = true;
     return !finder->done;

@@ -1,5 +1,6 @@
 /* The row under the cursor in words: what it wants, what it was offered, which rule said so and
  * what would settle it; or a notice in its place. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,6 +203,27 @@ static void describe_values(Words *words, const View *view, const TensorSides *s
     if (view->values) tensor_sides_tell(sides, view->values, &words->text);
 }
 
+/* "9408 values · 37.6 kB": how much there is, of a listing; of a tensor also how its elements lie,
+ * where that is not one after the other. */
+static void describe_amount(Words *words, const RowModel *rows, uint32_t index)
+{
+    char size[32];
+    const Tensor *tensor = rows_tensor(rows, index);
+    show_bytes(rows->bytes[index], size);
+    if (tensor && tensor->dims) {
+        char values[32];
+        show_count(tensor_count(tensor), values);
+        text_addf(next_part(words), "%s value%s", values, tensor_count(tensor) == 1 ? "" : "s");
+    }
+    if (rows->bytes[index]) text_add(next_part(words), size);
+    if (tensor && !tensor_is_contiguous(tensor)) {
+        Text *out = next_part(words);
+        text_add(out, "strides ");
+        for (unsigned i = 0; i < tensor->rank; i++)
+            text_addf(out, "%s%" PRId64, i ? "," : "", tensor->strides[i]);
+    }
+}
+
 /* Three lines: what and from where; why not; what to do (the report's suggestion until lines were
  * tried, then those that help, numbered); and how the one source is stored, where
  * that is not plain.
@@ -218,7 +240,8 @@ static void describe_binding(Words *words, const View *view, const Binding *bind
     if (is_open(binding)) text_add(out, "wants ");
     add_type(out, binding->dtype, binding->dims, binding->rank);
     if (binding->target) add_layout(out, binding->target->layout);
-    describe_source(words, binding);
+    if (rows_is_listing(view->rows)) describe_amount(words, view->rows, view_row(view));
+    else describe_source(words, binding);
     describe_steps(words, binding);
     if (binding->tied_to) text_addf(next_part(words), "tied to %s", binding->tied_to->name);
     end_line(words);
@@ -273,11 +296,31 @@ static void describe_use(Words *words, const View *view, const SourceUse *use)
     describe_storing(words, alignment, tensor);
 }
 
+/* What tells the row from the others of its run when it is an exception. */
+static void describe_exception(Words *words, const RowModel *rows, uint32_t index)
+{
+    if (!rows_is_exception(rows, index)) return;
+    Text what = {0};
+    rows_tell_exception(rows, index, &what);
+    text_addf(next_part(words), "differs from the blocks beside it%s%s", what.length ? ": " : "",
+              text_string(&what));
+    text_done(&what);
+    end_line(words);
+}
+
 /* Numbers, and the states found inside with their signs. */
 static void describe_module(Words *words, const RowModel *rows, uint32_t index)
 {
     const Row *row = &rows->rows[index];
-    if (row->members) text_addf(next_part(words), "%u equal blocks", row->members);
+    if (row_is_run(row)) text_addf(next_part(words), "%u equal blocks", row->members);
+    if (row->odd)
+        text_addf(next_part(words), "%u blocks, equal but %s", row->members, row->odd);
+    if (rows_is_listing(rows)) {
+        text_addf(next_part(words), "%u tensor%s", row->targets, row->targets == 1 ? "" : "s");
+        describe_amount(words, rows, index);
+        end_line(words);
+        return;
+    }
     if (row->targets)
         text_addf(next_part(words), "%u of %u tensors loaded", row->loaded, row->targets);
     if (row->sources) {
@@ -316,6 +359,7 @@ static void describe(const View *view, uint32_t index, Words *words, Text *title
     if (use) describe_use(words, view, use);
     else if (binding) describe_binding(words, view, binding);
     else describe_module(words, rows, index);
+    describe_exception(words, rows, index);
 }
 
 /* The border above the detail, with the row's whole path in it. */

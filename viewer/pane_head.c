@@ -44,7 +44,8 @@ static int draw_rules(const View *view, Screen *screen)
         text_addf(&text, "+%zu line%s   ", title->lines, title->lines == 1 ? "" : "s");
     if (title->notes)
         text_addf(&text, "%zu note%s   ", title->notes, title->notes == 1 ? "" : "s");
-    if (view->rows) text_addf(&text, "%zu open ", count_open(view->rows));
+    if (view->rows && !rows_is_listing(view->rows))
+        text_addf(&text, "%zu open ", count_open(view->rows));
     unsigned style = title->rules_failed ? STYLE_ERROR : STYLE_TITLE;
     int used = screen_put_right(screen, screen->columns, 0, screen->columns / 2, style,
                                 text_string(&text));
@@ -152,34 +153,134 @@ static int draw_signs(Screen *screen, const size_t counts[], bool zeros, int gap
     return x;
 }
 
-/* "values 99.9 %", appended behind what is there already. Nothing where the whole is zero. */
-static void show_share(Text *out, const char *word, uint64_t part, uint64_t whole)
-{
-    if (!whole) return;
-    double percent = (double)part / (double)whole * 100;
-    if (percent > 99.9 && part < whole) percent = 99.9;   /* 100 % means all */
-    text_addf(out, "%s%s %.1f %%", out->length ? "   " : "", word, percent);
-}
+/* How much of the target has a value. */
+typedef struct Share {
+    const char *word;
+    uint64_t part, whole;
+} Share;
 
-/* What does not fit goes in this order: bytes, counts of zero, values. */
-void pane_draw_counts(const View *view, Screen *screen)
+static Share share_of(const View *view, Coverage coverage)
 {
     const Summary *summary = align_summary(view->rows->alignment);
+    switch (coverage) {
+    case COVERAGE_VALUES:
+        return (Share){"values", summary->values_loaded, summary->values_target};
+    case COVERAGE_BYTES: return (Share){"bytes", summary->bytes_loaded, summary->bytes_target};
+    default:
+        return (Share){"tensors", summary->bind[BIND_LOADED] + summary->bind[BIND_TIED],
+                       align_count(view->rows->alignment)};
+    }
+}
+
+/* "values 99.9 %", with a bar of so many cells between; nothing where the whole is zero. The bar is
+ * full only when all is loaded, and empty only when nothing is. */
+static void show_share(Text *out, Share share, int cells)
+{
+    if (!share.whole) return;
+    double ratio = (double)share.part / (double)share.whole, percent = ratio * 100;
+    if (percent > 99.9 && share.part < share.whole) percent = 99.9;   /* 100 % means all */
+    int full = (int)(ratio * cells + 0.5);
+    if (full == cells && share.part < share.whole) full--;
+    if (!full && share.part) full++;
+    text_addf(out, "%s%s ", out->length ? "   " : "", share.word);
+    for (int i = 0; i < cells; i++) text_add(out, i < full ? "█" : "░");
+    text_addf(out, "%s%.1f %%", cells ? " " : "", percent);
+}
+
+/* Cells of a bar, least and most. */
+enum { BAR_CELLS_MIN = 6, BAR_CELLS_MAX = 40 };
+
+/* One line with a bar for each. */
+static void draw_coverage(const View *view, const Panes *panes, Screen *screen)
+{
+    Text text = {0};
+    int shares = 0, words = 3 * (COVERAGE_COUNT - 1);
+    for (int i = 0; i < COVERAGE_COUNT; i++) shares += share_of(view, (Coverage)i).whole != 0;
+    for (int i = 0; i < COVERAGE_COUNT; i++)
+        words += (int)strlen(share_of(view, (Coverage)i).word) + (int)strlen(" 100.0 % ");
+    int cells = shares ? (panes->columns - 2 - words) / shares : 0;
+    if (cells > BAR_CELLS_MAX) cells = BAR_CELLS_MAX;
+    static const Coverage order[] = {COVERAGE_TENSORS, COVERAGE_VALUES, COVERAGE_BYTES};
+    for (size_t i = 0; i < countof(order); i++)
+        show_share(&text, share_of(view, order[i]), cells < BAR_CELLS_MIN ? 0 : cells);
+    screen_put(screen, 1, panes->coverage_y, panes->columns - 2, STYLE_PLAIN, text_string(&text));
+    text_done(&text);
+}
+
+/* "   f32 267   i64 53": the most frequent first, as far as there is room; then how many dtypes
+ * more. */
+static void add_dtypes(const RowModel *rows, const Screen *screen, int room, Text *out)
+{
+    bool told[DTYPE_COUNT] = {[DT_UNKNOWN] = true};
+    size_t left = 0;
+    for (int i = 0; i < DTYPE_COUNT; i++) left += rows->dtypes[i] && !told[i];
+    for (; left; left--) {
+        int most = DT_UNKNOWN;
+        for (int i = 0; i < DTYPE_COUNT; i++)
+            if (!told[i] && (told[most] || rows->dtypes[i] > rows->dtypes[most])) most = i;
+        Text word = {0};
+        text_addf(&word, "   %s %zu", dtype_name((DType)most), rows->dtypes[most]);
+        int wanted = screen_columns_of(screen, text_string(&word)) + (left > 1 ? 15 : 0);
+        bool fits = screen_columns_of(screen, text_string(out)) + wanted <= room;
+        if (fits) text_add(out, text_string(&word));
+        else text_addf(out, "   %zu dtypes more", left);
+        text_done(&word);
+        if (!fits) return;
+        told[most] = true;
+    }
+}
+
+/* What there is in place of a ledger when nothing is compared: "320 tensors   23.6 M values
+ * 95.1 MB   f32 267   i64 53". */
+static void draw_listing(const View *view, Screen *screen)
+{
+    const RowModel *rows = view->rows;
+    const Summary *summary = align_summary(rows->alignment);
+    Text text = {0};
+    char values[32], bytes[32];
+    show_count(summary->values_target, values);
+    show_bytes(summary->bytes_target, bytes);
+    text_addf(&text, "%zu tensor%s   %s values", rows->tensors, rows->tensors == 1 ? "" : "s",
+              values);
+    if (summary->bytes_target) text_addf(&text, "   %s", bytes);
+    add_dtypes(rows, screen, screen->columns - 2, &text);
+    screen_put_elided(screen, 1, 1, screen->columns - 2, STYLE_PLAIN, text_string(&text));
+    text_done(&text);
+}
+
+/* The counts, and right of them on a low screen the coverage, with a second share where there is
+ * room. What does not fit goes in this order: that, counts of zero, the bar's cells, the share. */
+void pane_draw_counts(const View *view, const Panes *panes, Screen *screen)
+{
+    if (panes->listing) {
+        draw_listing(view, screen);
+        return;
+    }
     size_t counts[countof(signs)];
-    list_counts(summary, counts);
-    Text shares = {0}, values = {0};
-    show_share(&values, "values", summary->values_loaded, summary->values_target);
-    text_add(&shares, text_string(&values));
-    show_share(&shares, "bytes", summary->bytes_loaded, summary->bytes_target);
-    int all = screen_columns_of(screen, text_string(&shares));
-    int some = screen_columns_of(screen, text_string(&values));
-    bool wide = draw_signs(screen, counts, true, 3, true) + all < screen->columns;
-    bool zeros = wide || draw_signs(screen, counts, true, 2, true) + some < screen->columns;
-    int x = draw_signs(screen, counts, zeros, wide ? 3 : 2, false);
-    int room = screen->columns - x - 1;
-    if (wide) screen_put(screen, x + (room - all >= 3 ? 3 : 0), 1, room, STYLE_PLAIN,
-                         text_string(&shares));
-    else if (some <= room) screen_put(screen, x, 1, room, STYLE_PLAIN, text_string(&values));
-    text_done(&shares);
-    text_done(&values);
+    list_counts(align_summary(view->rows->alignment), counts);
+    Text text = {0};
+    if (panes->coverage_y) draw_coverage(view, panes, screen);
+    else show_share(&text, share_of(view, view->coverage), 0);
+    int share = text.length ? screen_columns_of(screen, text_string(&text)) : 0;
+    bool wide = draw_signs(screen, counts, true, 3, true) + share < screen->columns;
+    bool zeros = wide || draw_signs(screen, counts, true, 2, true) + share < screen->columns;
+    int needed = share + BAR_CELLS_MIN + 2;
+    if (share && draw_signs(screen, counts, zeros, 2, true) + needed >= screen->columns)
+        zeros = wide = false;
+    int x = draw_signs(screen, counts, zeros, wide ? 3 : 2, false) + (wide && share ? 3 : 0);
+    int cells = screen->columns - 2 - x - share;
+    if (!align_target(view->rows->alignment) || cells < BAR_CELLS_MIN) cells = 0;
+    Text other = {0};
+    Coverage second = view->coverage == COVERAGE_VALUES ? COVERAGE_BYTES : COVERAGE_VALUES;
+    if (share && cells) show_share(&other, share_of(view, second), 0);
+    int rest = cells - screen_columns_of(screen, text_string(&other)) - 3;
+    if (other.length && rest >= BAR_CELLS_MIN) cells = rest;
+    text_clear(&text);
+    if (share) show_share(&text, share_of(view, view->coverage),
+                          cells > BAR_CELLS_MAX ? BAR_CELLS_MAX : cells);
+    if (rest >= BAR_CELLS_MIN && other.length) text_addf(&text, "   %s", text_string(&other));
+    text_done(&other);
+    if (share <= screen->columns - x - 1)
+        screen_put(screen, x, 1, screen->columns - x - 1, STYLE_PLAIN, text_string(&text));
+    text_done(&text);
 }

@@ -13,7 +13,8 @@
     X(PRESS_PAGE_DOWN, "PgDn") X(PRESS_HOME, "Home") X(PRESS_END, "End")             \
     X(PRESS_ENTER, "Enter") X(PRESS_TAB, "Tab") X(PRESS_BACK_TAB, "BackTab")         \
     X(PRESS_BACKSPACE, "Backspace") X(PRESS_DELETE, "Delete") X(PRESS_ESCAPE, "Esc") \
-    X(PRESS_CLICK, NULL) X(PRESS_WHEEL_UP, "WheelUp") X(PRESS_WHEEL_DOWN, "WheelDown") \
+    X(PRESS_CLICK, NULL) X(PRESS_DRAG, NULL) X(PRESS_RELEASE, NULL)                  \
+    X(PRESS_WHEEL_UP, "WheelUp") X(PRESS_WHEEL_DOWN, "WheelDown")                    \
     X(PRESS_RESIZE, NULL) /* the size changed: ask for it and draw again */          \
     X(PRESS_CLOSE, NULL)  /* the terminal is gone, or the process is to end */       \
     X(PRESS_OTHER, NULL)  /* a key nobody knows */
@@ -25,7 +26,7 @@ typedef enum PressKind { PRESSES(PRESS_ENUM) PRESS_KIND_COUNT } PressKind;
 typedef struct Press {
     PressKind kind;
     uint32_t code;   /* CHAR: the character; CTRL: its letter, 'A'…'Z'; CLOSE: the signal or 0 */
-    int x, y;        /* CLICK: the cell */
+    int x, y;        /* CLICK, DRAG (moved with the button down), RELEASE: the cell */
 } Press;
 
 /* As the key table spells it: "q", "Space", "Ctrl-R", "PgUp"; "" for what cannot be bound. */

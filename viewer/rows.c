@@ -15,19 +15,46 @@ static uint32_t *new_indexes(size_t n)
     return list;
 }
 
+bool rows_passes(const RowModel *model, uint32_t index)
+{
+    return model->pass ? model->pass[index] : model->rows[index].states & model->filter.states;
+}
+
 /* What is hidden by closed rows, and by the filter, is left out. A row that is not shown takes all
  * below it along: it is passed by a jump to its end, so that the cost is what is on show, not what
- * the model holds. */
-static void list_visible(RowModel *model)
+ * the model holds. Rows that a filter has not come to yet pass nothing. The states of what is on
+ * show are noted in blocks, for rows_visible_states. */
+void rows_list(RowModel *model)
 {
-    size_t n = 0;
-    for (uint32_t i = 0; i < model->count;) {
+    size_t n = 0, end = rows_filter_due(model) ? model->filter_next : model->count;
+    memset(model->visible_states, 0,
+           (model->count / STATES_BLOCK + 1) * sizeof *model->visible_states);
+    for (uint32_t i = 0; i < end;) {
         const Row *row = &model->rows[i];
-        bool shown = row->states & model->filter;
-        if (shown) model->visible[n++] = i;
+        bool shown = rows_passes(model, i);
+        if (shown) {
+            if (!model->open[i]) model->visible_states[n / STATES_BLOCK] |= row->states;
+            model->visible[n++] = i;
+        }
         i = shown && model->open[i] ? i + 1 : row->end;
     }
     model->visible_count = n;
+}
+
+/* Whole blocks are known; the rows at either end are looked at. */
+unsigned rows_visible_states(const RowModel *model, size_t from, size_t to)
+{
+    unsigned states = 0;
+    while (from < to) {
+        if (from % STATES_BLOCK == 0 && from + STATES_BLOCK <= to) {
+            states |= model->visible_states[from / STATES_BLOCK];
+            from += STATES_BLOCK;
+        } else {
+            uint32_t row = model->visible[from++];
+            if (!model->open[row]) states |= model->rows[row].states;
+        }
+    }
+    return states;
 }
 
 /* Nothing is open yet, so the rows on show are the topmost ones. */
@@ -38,23 +65,31 @@ RowModel *rows_new(Alignment *alignment)
     model->arena = arena_new();
     model->row_of_binding = new_indexes(align_count(alignment));
     model->row_of_use = new_indexes(align_use_count(alignment));
-    model->filter = STATE_ALL;
+    row_filter_done(&model->filter);   /* begins with everything */
     rows_build(model);
     model->open = mem_alloc(model->count + 1);
     model->visible = new_indexes(model->count);
-    list_visible(model);
+    model->visible_states = mem_alloc((model->count / STATES_BLOCK + 1) *
+                                      sizeof *model->visible_states);
+    rows_list(model);
     return model;
 }
 
 void rows_free(RowModel *model)
 {
     if (!model) return;
+    rows_sort_cancel(model);
+    row_filter_done(&model->filter);
     align_unref(model->alignment);
     arena_free(model->arena);
     free(model->rows);
+    free(model->bytes);
+    free(model->built);
     free(model->open);
     free(model->marks);
     free(model->visible);
+    free(model->visible_states);
+    free(model->pass);
     free(model->row_of_binding);
     free(model->row_of_use);
     free(model->before_filter);
@@ -64,6 +99,11 @@ void rows_free(RowModel *model)
 bool row_is_tensor(const Row *row)
 {
     return row->item != ROW_NONE;
+}
+
+bool row_is_run(const Row *row)
+{
+    return row->members && !row->odd;
 }
 
 /* Tensors with a target side are bindings, those without are strays. */
@@ -79,6 +119,15 @@ const SourceUse *rows_use(const RowModel *model, uint32_t index)
     const Row *row = &model->rows[index];
     if (!row_is_tensor(row) || row->side[SIDE_TARGET].path) return NULL;
     return align_use(model->alignment, row->item);
+}
+
+const Tensor *rows_tensor(const RowModel *model, uint32_t index)
+{
+    const Binding *binding = rows_binding(model, index);
+    const SourceUse *use = rows_use(model, index);
+    if (use) return use->tensor;
+    if (!binding) return NULL;
+    return binding->target ? binding->target : binding->source_count ? binding->sources[0] : NULL;
 }
 
 /* "conv1.weight" of "layer1.0.conv1.weight", where the modules above have rows of their own. */
@@ -102,12 +151,36 @@ bool rows_state(const RowModel *model, uint32_t index, RowState *state)
     return mask == 1u << *state || !model->open[index];
 }
 
+/* All sources of a merged tensor count, not only the one that is shown. */
+bool rows_name_fits(const RowModel *model, uint32_t index, const NameTest *test, bool *fits,
+                    Error *err)
+{
+    *fits = false;
+    const Binding *binding = rows_binding(model, index);
+    if (!binding) {
+        const SourceUse *use = rows_use(model, index);
+        return !use || name_test_fits(test, use->tensor->name, fits, err);
+    }
+    if (!name_test_fits(test, binding->name, fits, err)) return false;
+    for (uint32_t i = 0; i < binding->source_count && !*fits; i++) {
+        const char *source = binding->sources[i]->name;
+        if (strcmp(source, binding->name) != 0 && !name_test_fits(test, source, fits, err))
+            return false;
+    }
+    return true;
+}
+
+bool rows_is_listing(const RowModel *model)
+{
+    return !align_target(model->alignment) && !(model->states & ~(1u << ROW_EXACT));
+}
+
 /* Tensors do not open. */
 void rows_set_open(RowModel *model, uint32_t index, bool open)
 {
     if (row_is_tensor(&model->rows[index]) || model->open[index] == open) return;
     model->open[index] = open;
-    list_visible(model);
+    rows_list(model);
 }
 
 /* Runs stay closed: a model of 90,000 tensors unfolds to a few screens, not thousands. */
@@ -115,9 +188,9 @@ void rows_open_all(RowModel *model, bool open)
 {
     for (uint32_t i = 0; i < model->count; i++) {
         const Row *row = &model->rows[i];
-        model->open[i] = open && !row_is_tensor(row) && !row->members;
+        model->open[i] = open && !row_is_tensor(row) && !row_is_run(row);
     }
-    list_visible(model);
+    rows_list(model);
 }
 
 /* How many rows would appear if `index` were opened now: those right below it, since they are
@@ -127,7 +200,7 @@ static size_t rows_behind(const RowModel *model, uint32_t index, size_t limit)
     size_t n = 0;
     const Row *row = &model->rows[index];
     for (uint32_t i = index + 1; i < row->end && n <= limit; i = model->rows[i].end)
-        n += (model->rows[i].states & model->filter) != 0;
+        n += rows_passes(model, i);
     return n;
 }
 
@@ -142,14 +215,14 @@ static bool open_level(RowModel *model, size_t lines, unsigned states, bool mixe
         uint32_t index = model->visible[i];
         const Row *row = &model->rows[index];
         unsigned mask = row->states & STATE_ALL;
-        if (row_is_tensor(row) || model->open[index] || row->members) continue;
+        if (row_is_tensor(row) || model->open[index] || row_is_run(row)) continue;
         if (!(row->states & states) || (mixed && !(mask & (mask - 1)))) continue;
         size_t more = rows_behind(model, index, lines);
         if (shown + more > lines) continue;
         shown += more;
         model->open[index] = opened = true;
     }
-    if (opened) list_visible(model);
+    if (opened) rows_list(model);
     return opened;
 }
 
@@ -172,7 +245,7 @@ uint8_t *rows_copy_open(const RowModel *model)
 void rows_restore_open(RowModel *model, const uint8_t *copy)
 {
     memcpy(model->open, copy, model->count);
-    list_visible(model);
+    rows_list(model);
 }
 
 /* Also takes a filter off that would hide the row. The list is made anew once, not for each module
@@ -180,15 +253,15 @@ void rows_restore_open(RowModel *model, const uint8_t *copy)
 void rows_reveal(RowModel *model, uint32_t index)
 {
     bool changed = false;
-    if (!(model->rows[index].states & model->filter)) {
-        rows_set_filter(model, STATE_ALL);
+    if (!rows_passes(model, index)) {
+        rows_set_filter(model, NULL);
         changed = true;
     }
     for (uint32_t up = model->rows[index].parent; up != ROW_NONE; up = model->rows[up].parent) {
         changed |= !model->open[up];
         model->open[up] = true;
     }
-    if (changed) list_visible(model);
+    if (changed) rows_list(model);
 }
 
 /* `visible` ascends, and a hidden row's index lies behind that of the closed row that hides it:
@@ -204,31 +277,34 @@ size_t rows_visible_at(const RowModel *model, uint32_t index)
     return low ? low - 1 : 0;
 }
 
-/* Opens what leads to a match; a run is one match, and stays closed. */
-static void open_matches(RowModel *model)
+static uint32_t row_of(const RowModel *model, const Binding *binding)
 {
-    for (uint32_t i = 0; i < model->count;) {
-        const Row *row = &model->rows[i];
-        bool inside = row->states & model->filter && !row->members;
-        if (inside && !row_is_tensor(row)) model->open[i] = true;
-        i = inside ? i + 1 : row->end;
-    }
+    return binding ? model->row_of_binding[binding - align_binding(model->alignment, 0)] : ROW_NONE;
 }
 
-/* The first filter saves what was open, the last one to go restores it. In between filters change
- * without saving: what open_matches opened is not the user's choice. */
-void rows_set_filter(RowModel *model, unsigned states)
+/* The row that shows a source tensor: that of the first target that took it, or was offered it, or
+ * its own. */
+static uint32_t find_source(const RowModel *model, const char *key)
 {
-    if (states == STATE_ALL && model->before_filter) {
-        free(model->open);
-        model->open = model->before_filter;
-        model->before_filter = NULL;
-    } else if (states != STATE_ALL && !model->before_filter) {
-        model->before_filter = rows_copy_open(model);
-    }
-    model->filter = states;
-    if (states != STATE_ALL) open_matches(model);
-    list_visible(model);
+    const Alignment *alignment = model->alignment;
+    const SourceUse *use = align_find_use(alignment, key);
+    if (!use) return ROW_NONE;
+    size_t n, index = dict_index(align_source_dict(alignment), use->tensor);
+    const uint32_t *bindings = align_uses_of(alignment, index, &n);
+    if (n) return model->row_of_binding[bindings[0]];
+    uint32_t own = model->row_of_use[index];
+    return own != ROW_NONE ? own : row_of(model, use->offered_to);
+}
+
+static uint32_t find_target(const RowModel *model, const char *key)
+{
+    return row_of(model, align_find(model->alignment, key));
+}
+
+uint32_t rows_find(const RowModel *model, const char *key)
+{
+    uint32_t found = find_target(model, key);
+    return found != ROW_NONE ? found : find_source(model, key);
 }
 
 /* Forward, whole modules without problems are stepped over. Backward a module's end comes before
@@ -292,7 +368,7 @@ void rows_open_as(RowModel *model, const RowModel *other, const uint8_t *open)
     map_done(&opened);
     arena_free(arena);
     text_done(&key);
-    list_visible(model);
+    rows_list(model);
 }
 
 /* What is open apart from what a filter has opened. */
@@ -314,20 +390,23 @@ void rows_open_like(RowModel *model, const RowModel *other)
     rows_open_as(model, other, chosen_open(other));
 }
 
-/* The row of the same path, the target's if it has one; ROW_NONE if there is none. */
+/* The row of the same path, the target's if it has one; ROW_NONE if there is none. A stray may
+ * have found its target meanwhile. A tensor is looked up, modules are gone through: they have no
+ * table. */
 static uint32_t find_same(const RowModel *model, const RowModel *other, uint32_t index)
 {
-    Text key = {0}, wanted = {0};
+    const Binding *binding = rows_binding(other, index);
+    const SourceUse *use = rows_use(other, index);
+    if (binding) return find_target(model, binding->name);
+    if (use) return find_source(model, use->tensor->name);
     Side side = other->rows[index].side[SIDE_TARGET].path ? SIDE_TARGET : SIDE_SOURCE;
-    uint32_t found = ROW_NONE;
-    row_key(other, index, side, &wanted);
-    for (uint32_t i = 0; i < model->count && found == ROW_NONE; i++) {
-        const char *name = row_key(model, i, side, &key);
-        if (name && strcmp(name, text_string(&wanted)) == 0) found = i;
+    const RowSide *wanted = &other->rows[index].side[side];
+    for (uint32_t i = 0; wanted->path && i < model->count; i++) {
+        const RowSide *found = &model->rows[i].side[side];
+        if (!row_is_tensor(&model->rows[i]) && found->path && found->to == wanted->to &&
+            memcmp(found->path, wanted->path, wanted->to) == 0) return i;
     }
-    text_done(&key);
-    text_done(&wanted);
-    return found;
+    return ROW_NONE;
 }
 
 /* Rules change what a row is beside, seldom what it is: its path finds it again. Where even that
@@ -335,13 +414,6 @@ static uint32_t find_same(const RowModel *model, const RowModel *other, uint32_t
 uint32_t rows_same(const RowModel *model, const RowModel *other, uint32_t index)
 {
     uint32_t found = ROW_NONE;
-    const SourceUse *use = rows_use(other, index);
-    bool same_source = align_source_dict(other->alignment) == align_source_dict(model->alignment);
-    if (use && same_source) {   /* a stray may have found its target meanwhile */
-        size_t n, at = dict_index(align_source_dict(other->alignment), use->tensor);
-        const uint32_t *bindings = align_uses_of(model->alignment, at, &n);
-        if (n) found = model->row_of_binding[bindings[0]];
-    }
     for (; found == ROW_NONE && index != ROW_NONE; index = other->rows[index].parent)
         found = find_same(model, other, index);
     return found == ROW_NONE ? 0 : found;
@@ -364,5 +436,5 @@ void rows_open_since(RowModel *model, const RowModel *other, const uint8_t *open
         uint32_t same = now[i] != open[i] ? find_same(model, other, i) : ROW_NONE;
         if (same != ROW_NONE) model->open[same] = now[i];
     }
-    list_visible(model);
+    rows_list(model);
 }

@@ -5,7 +5,9 @@
  *   numbered children in few groups    have none: "layers.{0-31}"
  *
  * Consecutive numbered siblings are a run when everything below them is equal on both sides:
- * names, dtypes, shapes and states. That is decided by a seeded 64-bit hash. */
+ * names, dtypes, shapes and states. That is decided by a seeded 64-bit hash. A few blocks in the
+ * middle that differ, or lack a side, are exceptions of the run and not its end: it says which they
+ * are, and opens into the stretches between them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +17,9 @@
 /* Runs below a module that may stand without its row; stretches of numbers in one run's label;
  * tensors of a module that needs no row. */
 enum { GROUPS_MAX = 4, RANGES_MAX = 16, SMALL_MODULE = 2 };
+
+/* Exceptions of one run at most, and how many equal blocks there must be for each of them. */
+enum { ODD_MAX = 8, EQUAL_FOR_ODD = 3 };
 
 typedef struct Builder {
     RowModel *model;
@@ -134,15 +139,13 @@ static bool add_number(Ranges *ranges, uint32_t number)
     return true;
 }
 
-/* As reports print alternatives, and as rules read them. */
+/* "0-3,7": what stands between the braces of alternatives. */
 static void show_ranges(const Ranges *ranges, Text *out)
 {
-    text_addc(out, '{');
     for (unsigned i = 0; i < ranges->count; i++) {
         text_addf(out, "%s%u", i ? "," : "", ranges->first[i]);
         if (ranges->last[i] != ranges->first[i]) text_addf(out, "-%u", ranges->last[i]);
     }
-    text_addc(out, '}');
 }
 
 /* One side of a run: paths that are equal but for one number. */
@@ -214,43 +217,109 @@ static bool is_numbered(const Builder *builder, const Pair *pair)
     return trie_number(node ? node : source_node(builder, pair), &number);
 }
 
-/* How many of the children from `k` on are one run (1: none); the sides of it. A member that fits
- * on one side only must leave no trace on the other: a copy of the series is tried. */
-static uint32_t run_length(const Builder *builder, uint32_t k, uint32_t stop,
-                           Series series[SIDE_COUNT])
+/* Children from k on that are one run, or a run with exceptions. */
+typedef struct Stretch {
+    Series series[SIDE_COUNT];
+    Ranges odd;              /* the numbers of the exceptions; none: all are equal */
+    uint32_t count;          /* 1: no run */
+} Stretch;
+
+/* The child at k of the stretch whose series are begun: true when it goes on with both, or (odd)
+ * with one where it has no other side. A member that fits on one side only must leave no trace on
+ * the other: a copy of the series is tried. */
+static bool continue_stretch(const Builder *builder, Stretch *stretch, const Pair *first,
+                             const Pair *pair, bool odd)
+{
+    const TrieNode *target = target_node(builder, pair), *source = source_node(builder, pair);
+    if ((pair->item == TRIE_NONE) != (first->item == TRIE_NONE)) return false;
+    if (!odd && (pair->target == TRIE_NONE) != (first->target == TRIE_NONE)) return false;
+    Series tried[SIDE_COUNT] = {stretch->series[SIDE_SOURCE], stretch->series[SIDE_TARGET]};
+    bool lacks_target = odd && !target && source && tried[SIDE_SOURCE].length;
+    bool lacks_source = odd && !source && target && tried[SIDE_TARGET].length;
+    if (!lacks_target && !continue_series(&tried[SIDE_TARGET], target)) return false;
+    if (!lacks_source && !continue_series(&tried[SIDE_SOURCE], source)) return false;
+    memcpy(stretch->series, tried, sizeof tried);
+    return true;
+}
+
+/* Begins the stretch with the child at k and the next one that equals it, at most `ahead` behind
+ * it; false where there is none, or their names make no series. */
+static bool begin_stretch(const Builder *builder, Stretch *stretch, uint32_t k, uint32_t stop,
+                          uint32_t ahead)
 {
     const Pairs *pairs = &builder->pairs;
-    uint32_t n = 1;
     const Pair *first = &pairs->nodes[pairs->children[k]];
-    if (!is_numbered(builder, first)) return 1;
-    for (; k + n < stop; n++) {
-        const Pair *pair = &pairs->nodes[pairs->children[k + n]];
-        if (builder->hash[pairs->children[k + n]] != builder->hash[pairs->children[k]]) break;
-        if ((pair->target == TRIE_NONE) != (first->target == TRIE_NONE)) break;
-        if ((pair->item == TRIE_NONE) != (first->item == TRIE_NONE)) break;
-        const TrieNode *target = target_node(builder, pair), *source = source_node(builder, pair);
-        if (n == 1 && (!begin_series(&series[SIDE_TARGET], target_node(builder, first), target) ||
-                       !begin_series(&series[SIDE_SOURCE], source_node(builder, first), source)))
-            break;
-        Series tried[SIDE_COUNT] = {series[SIDE_SOURCE], series[SIDE_TARGET]};
-        if (!continue_series(&tried[SIDE_TARGET], target) ||
-            !continue_series(&tried[SIDE_SOURCE], source)) break;
-        series[SIDE_SOURCE] = tried[SIDE_SOURCE];
-        series[SIDE_TARGET] = tried[SIDE_TARGET];
+    *stretch = (Stretch){.count = 1};
+    if (!is_numbered(builder, first)) return false;
+    uint32_t other = k + 1;
+    while (other < stop && other - k <= ahead &&
+           builder->hash[pairs->children[other]] != builder->hash[pairs->children[k]]) other++;
+    if (other == stop || other - k > ahead) return false;
+    const Pair *second = &pairs->nodes[pairs->children[other]];
+    return begin_series(&stretch->series[SIDE_TARGET], target_node(builder, first),
+                        target_node(builder, second)) &&
+           begin_series(&stretch->series[SIDE_SOURCE], source_node(builder, first),
+                        source_node(builder, second));
+}
+
+/* The longest run that begins at k: equal blocks up to the first that is not. */
+static void find_run(const Builder *builder, uint32_t k, uint32_t stop, Stretch *stretch)
+{
+    const Pairs *pairs = &builder->pairs;
+    const Pair *first = &pairs->nodes[pairs->children[k]];
+    if (!begin_stretch(builder, stretch, k, stop, 1)) return;
+    for (uint32_t i = k + 1; i < stop; i++) {
+        uint32_t child = pairs->children[i];
+        if (builder->hash[child] != builder->hash[pairs->children[k]]) break;
+        if (!continue_stretch(builder, stretch, first, &pairs->nodes[child], false)) break;
+        stretch->count++;
     }
-    return n;
+}
+
+/* The number of a block, as one of the exceptions. */
+static bool add_odd(const Builder *builder, Stretch *stretch, const Pair *pair)
+{
+    const TrieNode *node = target_node(builder, pair), *source = source_node(builder, pair);
+    Side side = node && stretch->series[SIDE_TARGET].length ? SIDE_TARGET : SIDE_SOURCE;
+    TrieNode segment;
+    uint32_t number;
+    if (side == SIDE_SOURCE) node = source;
+    return node && number_at(node, stretch->series[side].start, &segment, &number) &&
+           add_number(&stretch->odd, number);
+}
+
+/* The same with exceptions, as far as there are enough equal blocks for them; it begins and ends
+ * with equal ones. */
+static void find_stretch(const Builder *builder, uint32_t k, uint32_t stop, Stretch *stretch)
+{
+    const Pairs *pairs = &builder->pairs;
+    find_run(builder, k, stop, stretch);
+    Stretch longer;
+    uint32_t odd = 0;
+    if (!begin_stretch(builder, &longer, k, stop, ODD_MAX + 1)) return;
+    const Pair *first = &pairs->nodes[pairs->children[k]];
+    for (uint32_t i = k + 1; i < stop; i++) {
+        const Pair *pair = &pairs->nodes[pairs->children[i]];
+        bool equal = builder->hash[pairs->children[i]] == builder->hash[pairs->children[k]];
+        if (!equal && ++odd > ODD_MAX) return;
+        if (!continue_stretch(builder, &longer, first, pair, !equal)) return;
+        if (!equal && !add_odd(builder, &longer, pair)) return;
+        longer.count++;
+        if (equal && odd && longer.count - odd >= EQUAL_FOR_ODD * odd) *stretch = longer;
+    }
 }
 
 /* Whether all children are numbered, in so few runs that they can do without a row above. */
 static bool has_few_groups(const Builder *builder, uint32_t index)
 {
     const Pairs *pairs = &builder->pairs;
-    Series series[SIDE_COUNT];
+    Stretch stretch;
     unsigned groups = 0;
     for (uint32_t k = pairs->first[index]; k < pairs->first[index + 1];) {
         if (!is_numbered(builder, &pairs->nodes[pairs->children[k]])) return false;
         if (++groups > GROUPS_MAX) return false;
-        k += run_length(builder, k, pairs->first[index + 1], series);
+        find_stretch(builder, k, pairs->first[index + 1], &stretch);
+        k += stretch.count;
     }
     return groups > 0;
 }
@@ -334,6 +403,7 @@ static void count_tensor(Builder *builder, uint32_t index, const Pair *pair)
                   binding->status == BIND_FILLED;
     row->states = (uint16_t)(1u << state_of_binding(binding));
     if (state_is_problem(binding)) row->states |= STATE_PROBLEM;
+    if (row->loaded && binding->confidence < 1) row->states |= STATE_GUESS;
     model->row_of_binding[pair->item] = index;
 }
 
@@ -387,7 +457,9 @@ static RowSide show_series(Builder *builder, const Series *series, uint32_t from
     text_addn(&text, model->key, series->length ? series->start : model->to);
     if (series->length) {
         uint32_t rest = series->start + series->length;
+        text_addc(&text, '{');   /* as reports print alternatives, and as rules read them */
         show_ranges(&series->ranges, &text);
+        text_addc(&text, '}');
         text_addn(&text, model->key + rest, model->to - rest);
     }
     RowSide side = {arena_strndup(builder->model->arena, text_string(&text), text.length), from,
@@ -404,12 +476,18 @@ static uint32_t module_above(const Trie *sources, uint32_t node, const Series *s
     return node;
 }
 
-/* One row for n equal blocks; the blocks themselves are below it. */
-static void add_run(Builder *builder, const Place *place, const uint32_t *members, uint32_t n,
-                    const Series series[SIDE_COUNT])
+/* One row for a stretch of blocks. Below it are the blocks themselves or, where some are
+ * exceptions, runs of the others and the exceptions in turn. */
+static void add_run(Builder *builder, const Place *place, uint32_t k, const Stretch *stretch)
 {
+    const uint32_t *members = builder->pairs.children + k;
+    const Series *series = stretch->series;
     const Pair *first = &builder->pairs.nodes[members[0]];
-    Row plain = make_row(builder, place, first), row = {.item = ROW_NONE, .members = n};
+    Row plain = make_row(builder, place, first);
+    Row row = {.item = ROW_NONE, .members = stretch->count};
+    Text odd = {0};
+    show_ranges(&stretch->odd, &odd);
+    if (odd.length) row.odd = text_keep(&odd, builder->model->arena);
     for (int side = 0; side < SIDE_COUNT; side++)
         row.side[side] = show_series(builder, &series[side], plain.side[side].from);
     Place below = *place;
@@ -419,7 +497,12 @@ static void add_run(Builder *builder, const Place *place, const uint32_t *member
     if (series[SIDE_TARGET].length) below.target_from = series[SIDE_TARGET].start;
     if (series[SIDE_SOURCE].length)
         below.source = module_above(&builder->pairs.sources, first->source, &series[SIDE_SOURCE]);
-    for (uint32_t i = 0; i < n; i++) add_pair(builder, &below, members[i], true);
+    Stretch part = {.count = 1};
+    for (uint32_t i = 0; i < stretch->count; i += part.count) {
+        if (row.odd) find_run(builder, k + i, k + stretch->count, &part);
+        if (part.count > 1) add_run(builder, &below, k + i, &part);
+        else add_pair(builder, &below, members[i], true);
+    }
     close_row(builder, below.row);
 }
 
@@ -427,24 +510,47 @@ static void add_run(Builder *builder, const Place *place, const uint32_t *member
 static void add_children(Builder *builder, const Place *place, uint32_t index)
 {
     const Pairs *pairs = &builder->pairs;
-    Series series[SIDE_COUNT];
+    Stretch stretch;
     uint32_t stop = pairs->first[index + 1];
-    for (uint32_t k = pairs->first[index]; k < stop;) {
-        uint32_t n = run_length(builder, k, stop, series);
-        if (n > 1) add_run(builder, place, pairs->children + k, n, series);
+    for (uint32_t k = pairs->first[index]; k < stop; k += stretch.count) {
+        find_stretch(builder, k, stop, &stretch);
+        if (stretch.count > 1) add_run(builder, place, k, &stretch);
         else add_pair(builder, place, pairs->children[k], false);
-        k += n;
     }
+}
+
+static DType dtype_of(const RowModel *model, uint32_t index)
+{
+    const Binding *binding = rows_binding(model, index);
+    return binding ? binding->dtype : rows_use(model, index)->tensor->dtype;
+}
+
+/* Bytes of the values of one tensor; 0 where shape or dtype are not known. */
+static uint64_t bytes_of(const RowModel *model, uint32_t index)
+{
+    const Binding *binding = rows_binding(model, index);
+    const SourceUse *use = rows_use(model, index);
+    if (use) return tensor_bytes(use->tensor);
+    const Tensor like = {.dtype = binding->dtype, .dims = binding->dims, .rank = binding->rank};
+    return tensor_bytes(&like);
 }
 
 /* Rows below come after their parents: from the end, every row is complete when it is added. */
 static void sum_up(RowModel *model)
 {
+    model->bytes = mem_alloc((model->count + 1) * sizeof *model->bytes);
     for (size_t i = model->count; i-- > 0;) {
         const Row *row = &model->rows[i];
-        model->problems += row_is_tensor(row) && row->states & STATE_PROBLEM;
+        if (row_is_tensor(row)) {
+            model->bytes[i] = bytes_of(model, (uint32_t)i);
+            model->problems += row->states & STATE_PROBLEM ? 1 : 0;
+            model->tensors++;
+            model->states |= row->states;
+            model->dtypes[dtype_of(model, (uint32_t)i)]++;
+        }
         if (row->parent == ROW_NONE) continue;
         Row *parent = &model->rows[row->parent];
+        model->bytes[row->parent] += model->bytes[i];
         parent->loaded += row->loaded;
         parent->targets += row->targets;
         parent->sources += row->sources;
@@ -461,6 +567,7 @@ void rows_build(RowModel *model)
     Place top = {.row = ROW_NONE};
     add_children(&builder, &top, 0);
     sum_up(model);
+    model->passed = model->tensors;
     pairs_done(&builder.pairs);
     free(builder.hash);
 }

@@ -72,12 +72,14 @@ bool state_use_is_problem(const SourceUse *use, const Policy *policy)
     return use->status == USE_UNUSED && !use->covered && policy->unused == UNUSED_ERROR;
 }
 
-/* The words are those of the table, and three that stand for several states. */
+const char *const state_groups[] = {"all", "problems", "loaded", "guessed", NULL};
+
+/* The words are those of the table, and those of the groups. */
 unsigned state_mask_of(const char *word)
 {
-    if (strcmp(word, "all") == 0) return STATE_ALL;
-    if (strcmp(word, "problems") == 0) return STATE_PROBLEM;
-    if (strcmp(word, "loaded") == 0) return STATE_LOADED;
+    static const unsigned masks[] = {STATE_ALL, STATE_PROBLEM, STATE_LOADED, STATE_GUESS};
+    for (size_t i = 0; state_groups[i]; i++)
+        if (strcmp(word, state_groups[i]) == 0) return masks[i];
     for (unsigned state = 0; state < ROW_STATE_COUNT; state++)
         if (strcmp(word, infos[state].word) == 0) return 1u << state;
     return 0;

@@ -25,9 +25,11 @@
 typedef enum RowState { ROW_STATES(ROW_STATE_ENUM) ROW_STATE_COUNT } RowState;
 #undef ROW_STATE_ENUM
 
-/* Masks of states. STATE_PROBLEM is a bit of its own: what `expect` covers is no problem. */
+/* Masks of states. Two bits are their own: what `expect` covers is no problem, and what was found
+ * with less than certainty is loaded all the same. */
 enum {
     STATE_PROBLEM = 1 << 15,
+    STATE_GUESS = 1 << 14,
     STATE_ALL = (1 << ROW_STATE_COUNT) - 1,
     STATE_LOADED = 1 << ROW_EXACT | 1 << ROW_RENAMED | 1 << ROW_CAST
 };
@@ -46,7 +48,10 @@ RowState state_worst(unsigned mask);
 /* Whether it stands in the way of writing, or would under policy unused="error". */
 bool state_is_problem(const Binding *binding);
 bool state_use_is_problem(const SourceUse *use, const Policy *policy);
-/* A mask by the word a user types: a state, "loaded", "problems", "all"; 0 when it is none. */
+/* What a user may type for several states, or for one of the bits: "loaded", "problems", "guessed",
+ * "all"; NULL behind the last. */
+extern const char *const state_groups[];
+/* A mask by the word a user types: a state or one of the above; 0 when it is none. */
 unsigned state_mask_of(const char *word);
 
 #endif

@@ -88,8 +88,8 @@ static void forget_signals(const TerminalState *state)
     for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &state->before[i], NULL);
 }
 
-/* Wheels are buttons 4 and 5; the fifth is missing from old curses. Presses count and releases do
- * not, or each click would come twice. */
+/* Wheels are buttons 4 and 5; the fifth is missing from old curses. A release ends a drag and does
+ * nothing else, or each click would come twice. */
 static Press mouse_press(void)
 {
     MEVENT event;
@@ -98,9 +98,11 @@ static Press mouse_press(void)
     if (event.bstate & BUTTON5_PRESSED) return (Press){.kind = PRESS_WHEEL_DOWN};
 #endif
     if (event.bstate & BUTTON4_PRESSED) return (Press){.kind = PRESS_WHEEL_UP};
-    if (event.bstate & (BUTTON1_PRESSED | BUTTON1_CLICKED))
-        return (Press){.kind = PRESS_CLICK, .x = event.x, .y = event.y};
-    return (Press){.kind = PRESS_OTHER};
+    Press press = {.kind = PRESS_OTHER, .x = event.x, .y = event.y};
+    if (event.bstate & (BUTTON1_PRESSED | BUTTON1_CLICKED)) press.kind = PRESS_CLICK;
+    else if (event.bstate & BUTTON1_RELEASED) press.kind = PRESS_RELEASE;
+    else if (event.bstate & REPORT_MOUSE_POSITION) press.kind = PRESS_DRAG;
+    return press;
 }
 
 /* Keys that send sequences, as terminfo told curses; there is no telling a key from its number
@@ -292,7 +294,9 @@ static SCREEN *start_curses(Error *err)
 
 /* Keys at once, unechoed, with Ctrl-C and Ctrl-Z left to their signals. 50 ms decide whether an
  * ESC begins a sequence or is the key: enough for a slow line, too short to be felt. A click is
- * told at once instead of waiting for a second one. */
+ * told at once instead of waiting for a second one. Movement with the button down is told by
+ * terminals whose description turns it on; the others say where it was let go, and that is enough:
+ * a mode that curses does not know would still be on after Ctrl-Z. */
 static void set_modes(void)
 {
     cbreak();
@@ -303,7 +307,8 @@ static void set_modes(void)
     nodelay(stdscr, TRUE);
     set_escdelay(50);
     mouseinterval(0);
-    mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED
+    mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON1_RELEASED | BUTTON4_PRESSED |
+              REPORT_MOUSE_POSITION
 #ifdef BUTTON5_PRESSED
               | BUTTON5_PRESSED
 #endif

@@ -8,23 +8,41 @@
 #include "viewer/tensor_values.h"
 #include "viewer/view_parts.h"
 
+/* Columns that a side keeps wherever the divider is put. */
+enum { SIDE_COLUMNS_MIN = 12 };
+
+/* Lines of a screen from which on the coverage has one of its own. */
+enum { COVERAGE_LINE = 30 };
+
+/* How wide the source's side is; an odd column is the target's. */
+static int source_width(const View *view, int sides)
+{
+    int width = view->divide ? (int)((long)sides * view->divide / 1000) : sides / 2;
+    if (width > sides - SIDE_COLUMNS_MIN) width = sides - SIDE_COLUMNS_MIN;
+    return width < SIDE_COLUMNS_MIN ? SIDE_COLUMNS_MIN : width;
+}
+
 /* The detail shrinks before the list does: on a small screen names matter most. From the top: the
- * title, the counts, the list's border, the list; from the bottom: the bottom line, the detail and
- * its border, which goes with it. An odd column is the target's. */
-Panes panes_of(const Screen *screen)
+ * title, the counts, on a high screen the coverage, the list's border, the list; from the bottom:
+ * the bottom line, the detail and its border, which goes with it. */
+Panes panes_of(const View *view, const Screen *screen)
 {
     Panes panes = {.columns = screen->columns, .rows = screen->rows};
     int sides = screen->columns - 7;   /* four borders, three columns in the middle */
-    panes.side_width[SIDE_SOURCE] = sides / 2;
-    panes.side_width[SIDE_TARGET] = sides - sides / 2;
+    bool target = view->title.target.name != NULL;
+    panes.listing = view->rows && rows_is_listing(view->rows);
+    panes.side_width[SIDE_SOURCE] = panes.listing ? 0 : source_width(view, sides);
+    panes.side_width[SIDE_TARGET] = panes.listing ? screen->columns - 2
+                                                  : sides - panes.side_width[SIDE_SOURCE];
     panes.side_x[SIDE_SOURCE] = 1;
     panes.middle_x = 2 + panes.side_width[SIDE_SOURCE];
-    panes.side_x[SIDE_TARGET] = panes.middle_x + 4;
+    panes.side_x[SIDE_TARGET] = panes.listing ? 1 : panes.middle_x + 4;
     panes.detail_height = screen->rows >= 48 ? 8 : screen->rows >= 36 ? 5 : screen->rows >= 22 ? 4
                            : screen->rows >= 18 ? 3 : screen->rows >= 14;
     panes.bottom_y = screen->rows - 1;
     panes.detail_y = panes.bottom_y - panes.detail_height - (panes.detail_height > 0);
-    panes.list_y = 3;
+    panes.coverage_y = target && screen->rows >= COVERAGE_LINE ? 2 : 0;
+    panes.list_y = panes.coverage_y ? 4 : 3;
     panes.list_height = panes.detail_y - panes.list_y;
     return panes;
 }
@@ -59,12 +77,12 @@ void view_draw(View *view, Screen *screen)
         draw_too_small(screen);
         return;
     }
-    Panes panes = panes_of(screen);
+    Panes panes = panes_of(view, screen);
     if (view->values) values_begin(view->values);
     view->page = panes.list_height;
     follow_cursor(view);
     pane_draw_title(view, screen);
-    if (view->rows) pane_draw_counts(view, screen);
+    if (view->rows) pane_draw_counts(view, &panes, screen);
     if (view->panel) {
         bool told = view->notice_title && panes.detail_height;
         panel_draw(view->panel, screen, panes.list_y - 1, told ? panes.detail_y : panes.bottom_y);
@@ -86,9 +104,9 @@ void view_done(View *view)
 }
 
 /* One at least, also on a screen too small to show any: a page must move the cursor. */
-int view_page(const Screen *screen)
+int view_page(const View *view, const Screen *screen)
 {
-    int height = panes_of(screen).list_height;
+    int height = panes_of(view, screen).list_height;
     return height > 1 ? height : 1;
 }
 
@@ -126,15 +144,68 @@ void view_set_rows(View *view, RowModel *rows)
     view->top = view->cursor > above ? view->cursor - above : 0;
 }
 
+/* Whether the right border is a map of rows that do not all fit. */
+static bool has_map(const View *view, const Panes *panes)
+{
+    return view->rows->visible_count > (size_t)panes->list_height;
+}
+
 /* The middle column counts as the source's. */
 bool view_find(const View *view, const Screen *screen, int x, int y, size_t *visible, Side *side)
 {
-    Panes panes = panes_of(screen);
+    Panes panes = panes_of(view, screen);
     if (view->panel || y < panes.list_y || y >= panes.list_y + panes.list_height)
         return false;
-    *visible = view->top + (size_t)(y - panes.list_y);
-    *side = x <= panes.middle_x ? SIDE_SOURCE : SIDE_TARGET;
+    size_t line = (size_t)(y - panes.list_y);
+    *visible = view->top + line;
+    *side = !panes.listing && x <= panes.middle_x ? SIDE_SOURCE : SIDE_TARGET;
+    if (x == panes.columns - 1 && has_map(view, &panes)) {
+        *visible = line * view->rows->visible_count / (size_t)panes.list_height;
+        *side = view->side;
+    }
     return *visible < view->rows->visible_count;
+}
+
+/* Its two lines; the signs between them are the rows'. */
+bool view_grip(View *view, const Screen *screen, int x, int y)
+{
+    Panes panes = panes_of(view, screen);
+    view->grip = x - panes.middle_x - 1;
+    view->dragging = !view->panel && !panes.listing && y >= panes.list_y - 1 &&
+                     y < panes.detail_y && (view->grip == -2 || view->grip == 2);
+    return view->dragging;
+}
+
+void view_drag(View *view, const Screen *screen, int x, bool release)
+{
+    if (view->dragging) view_divide(view, screen, x - view->grip);
+    if (release) view->dragging = false;
+}
+
+/* Rounded up, so that the column comes out of it again. */
+void view_divide(View *view, const Screen *screen, int x)
+{
+    int sides = screen->columns - 7, width = x - 3;
+    if (sides < 2 * SIDE_COLUMNS_MIN) return;
+    if (width > sides - SIDE_COLUMNS_MIN) width = sides - SIDE_COLUMNS_MIN;
+    if (width < SIDE_COLUMNS_MIN) width = SIDE_COLUMNS_MIN;
+    view->divide = (int)(((long)width * 1000 + sides - 1) / sides);
+}
+
+void view_move_divider(View *view, const Screen *screen, int columns)
+{
+    view_divide(view, screen, panes_of(view, screen).middle_x + 1 + columns);
+}
+
+/* The row under the cursor stays where it is on the screen, as far as it can. */
+bool view_take_sorted(View *view)
+{
+    uint32_t row = view_row(view);
+    size_t above = view->cursor - view->top;
+    if (!rows_sort_take(view->rows, &row)) return false;
+    view->cursor = row == ROW_NONE ? 0 : rows_visible_at(view->rows, row);
+    view->top = view->cursor > above ? view->cursor - above : 0;
+    return true;
 }
 
 /* A message stays until the next one; the caller clears it when a key is pressed. */

@@ -4,6 +4,7 @@
  *
  *   title          files, containers, tensors, bytes, rules
  *   counts         the ledger in numbers
+ *   coverage       how much of the target is loaded, as bars (on a high screen)
  *   ┌ source ─┬───┬ target ─┐
  *   │ …       │ = │ …       │   list
  *   ├ key ────┴───┴─────────┤
@@ -43,10 +44,19 @@ typedef struct ViewMarks {
     size_t count;
 } ViewMarks;
 
+/* What the coverage bar is of where there is room for one. */
+typedef enum Coverage {
+    COVERAGE_VALUES, COVERAGE_BYTES, COVERAGE_TENSORS, COVERAGE_COUNT
+} Coverage;
+
 typedef struct View {
     RowModel *rows;                  /* borrowed; NULL while a panel is all there is */
     size_t cursor, top;              /* indexes into rows->visible */
     Side side;
+    int divide;                      /* thousandths of the width for the source; 0: one half */
+    bool dragging;                   /* the divider, by the mouse … */
+    int grip;                        /* … that many columns right of its middle */
+    Coverage coverage;
     ViewTitle title;
     const Finder *search;            /* borrowed; hits are shown */
     ViewMarks marks[SIDE_COUNT];
@@ -71,7 +81,7 @@ void view_done(View *view);
 void view_draw(View *view, Screen *screen);
 
 /* Rows of the list on a screen of that size. */
-int view_page(const Screen *screen);
+int view_page(const View *view, const Screen *screen);
 /* The row under the cursor; ROW_NONE in an empty list. */
 uint32_t view_row(const View *view);
 void view_move(View *view, long delta);
@@ -79,8 +89,20 @@ void view_move(View *view, long delta);
 void view_goto(View *view, uint32_t row);
 /* Other rows: keeps the cursor on what it was on. */
 void view_set_rows(View *view, RowModel *rows);
-/* The place in the list that was clicked; false when it was none. */
+/* The place in the list that was clicked, or that a place on its map stands for; false when it was
+ * none. */
 bool view_find(const View *view, const Screen *screen, int x, int y, size_t *visible, Side *side);
+/* Takes hold of the divider between the sides; false when that is no place of it. Then it follows
+ * the mouse, until the button is let go. */
+bool view_grip(View *view, const Screen *screen, int x, int y);
+void view_drag(View *view, const Screen *screen, int x, bool release);
+/* Puts the divider's middle at a column; each side keeps a few. */
+void view_divide(View *view, const Screen *screen, int x);
+/* Moves it by so many columns. */
+void view_move_divider(View *view, const Screen *screen, int columns);
+/* Takes over rows that were sorted meanwhile; true when there were some: other indexes of rows than
+ * the cursor's are no longer valid. */
+bool view_take_sorted(View *view);
 
 void view_say(View *view, Style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

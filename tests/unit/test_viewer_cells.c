@@ -122,6 +122,49 @@ static void test_elision(void **state)
     assert_screen("               36 ×2\n");
 }
 
+/* One text beside others, in `limit` columns. */
+static void assert_telling(int limit, const char *text, const char *above, const char *below,
+                           const char *wanted)
+{
+    const char *others[] = {above, below};
+    screen_clear(&screen);
+    int used = screen_put_telling(&screen, 0, 0, limit, STYLE_PLAIN, text, others, 2);
+    assert_true(used <= limit);
+    Text text_out = {0};
+    screen_dump(&screen, &text_out);
+    text_out.bytes[--text_out.length] = '\0';
+    assert_string_equal(text_string(&text_out), wanted);
+    text_done(&text_out);
+}
+
+/* What is left out is what the neighbours have as well. */
+static void test_telling_elision(void **state)
+{
+    (void)state;
+    start(60, 1, false);
+    const char *q = "blocks.0.attn.to_q.processor.original_weight";
+    const char *k = "blocks.0.attn.to_k.processor.original_weight";
+    const char *other = "blocks.1.attn.to_q.processor.original_weight";
+    assert_telling(44, q, k, NULL, q);
+    assert_telling(24, q, k, NULL, "blocks…to_q…ginal_weight");
+    assert_telling(24, k, q, NULL, "blocks…to_k…ginal_weight");
+    assert_telling(24, q, other, NULL, "blocks.0…original_weight");
+    assert_telling(24, q, NULL, NULL, "blocks.….original_weight");
+    assert_telling(24, q, q, NULL, "blocks.….original_weight");
+    assert_telling(24, q, k, other, "blo…0.attn.to_q…l_weight");
+    assert_telling(8, q, k, NULL, "…to_q…ht");
+    assert_telling(3, q, k, NULL, "…q…");
+    assert_telling(1, q, k, NULL, "…");
+    assert_telling(0, q, k, NULL, "");
+    /* the difference is the end: the plain elision shows it */
+    assert_telling(12, "a.very.long.name.weight", "a.very.long.name.bias", NULL, "a.v…e.weight");
+    /* characters of several bytes, and wide ones, are not cut */
+    assert_telling(9, "ab.中é中.cdefghijk", "ab.中è中.cdefghijk", NULL, "…中é中…jk");
+    assert_telling(10, "ab\x1b[2Jcdefghijklm", "ab\x1b[3Jcdefghijklm", NULL, "…2…ghijklm");
+    start(60, 1, true);
+    assert_telling(24, q, k, NULL, "block..to_q..inal_weight");
+}
+
 static void assert_wrapped(const char *text, int width, int lines, const char *wanted)
 {
     Text out = {0};
@@ -180,6 +223,7 @@ int main(void)
         cmocka_unit_test_teardown(test_escapes, end_screen),
         cmocka_unit_test_teardown(test_ascii, end_screen),
         cmocka_unit_test_teardown(test_elision, end_screen),
+        cmocka_unit_test_teardown(test_telling_elision, end_screen),
         cmocka_unit_test_teardown(test_wrapping, end_screen),
         cmocka_unit_test_teardown(test_flags, end_screen),
         cmocka_unit_test(test_press_names),

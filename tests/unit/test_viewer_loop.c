@@ -356,8 +356,8 @@ static void test_wrong_lines(void **state)
     line("nonsense nonsense");
     fake_expect(&fake, STEP_SHOWS, "error");
     fake_press(&fake, "Esc");
-    line("filter everything");
-    fake_expect(&fake, STEP_SHOWS, "'everything' is no state");
+    line("filter >lots");
+    fake_expect(&fake, STEP_SHOWS, "is no size: >1MB");
     fake_press(&fake, "Esc");
     line("write");
     fake_expect(&fake, STEP_SHOWS, "write takes a path");
@@ -477,11 +477,11 @@ static void test_mouse(void **state)
 {
     (void)state;
     write_text("strip.lua", "strip \"module.\"\n");
-    Press click = {.kind = PRESS_CLICK, .x = 70, .y = 4};
+    Press click = {.kind = PRESS_CLICK, .x = 70, .y = 5};
     fake_add(&fake, STEP_PRESS)->press = click;   /* the second row, on the target's side */
     fake_expect(&fake, STEP_SHOWS, "├ a.weight");
     click.x = 5;
-    click.y = 3;
+    click.y = 4;
     fake_add(&fake, STEP_PRESS)->press = click;   /* the module; once more closes it */
     fake_add(&fake, STEP_PRESS)->press = click;
     fake_expect(&fake, STEP_SHOWS, "▸ module");
@@ -490,6 +490,78 @@ static void test_mouse(void **state)
     fake_press(&fake, "WheelDown WheelUp Ctrl-C");
     fake_expect(&fake, STEP_SHOWS, "q quits");
     run_with("net.txt", "strip.lua", 0);
+}
+
+static void mouse(PressKind kind, int x, int y)
+{
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = kind, .x = x, .y = y};
+}
+
+/* The divider is taken by one of its lines, follows, and stays where it is let go; a release that
+ * ends no drag does nothing, whatever is on show. */
+static void test_divider(void **state)
+{
+    (void)state;
+    mouse(PRESS_RELEASE, 3, 3);
+    fake_expect(&fake, STEP_SHOWS, "│   │");
+    mouse(PRESS_CLICK, 47, 6);
+    mouse(PRESS_DRAG, 35, 9);
+    fake_expect(&fake, STEP_SHOWS, "┌ source ──────────────────────────┬───┬ target ─");
+    mouse(PRESS_DRAG, 1, 9);   /* a side keeps some columns */
+    fake_expect(&fake, STEP_SHOWS, "┌ source ────┬───┬ target ─");
+    mouse(PRESS_RELEASE, 31, 9);
+    mouse(PRESS_DRAG, 60, 9);
+    fake_expect(&fake, STEP_SHOWS, "┌ source ──────────────────────┬───┬ target ─");
+    fake_press(&fake, "}");
+    fake_expect(&fake, STEP_SHOWS, "┌ source ──────────────────────────┬───┬ target ─");
+    fake_press(&fake, "{ { =");
+    fake_expect(&fake, STEP_SHOWS, "┌ source ──────────────────────────────────────┬───┬ target ─");
+    line("divider middle");
+    fake_expect(&fake, STEP_SHOWS, "the divider goes left, right, or to 1");
+    run_with("net.txt", NULL, 0);
+}
+
+/* A click on the map goes where it stands for. */
+static void test_map_click(void **state)
+{
+    (void)state;
+    Text names = {0};
+    for (int i = 0; i < 400; i++) text_addf(&names, "k%dx (%d)\n", i, i + 1);
+    write_text("many.txt", text_string(&names));
+    text_done(&names);
+    mouse(PRESS_CLICK, 99, 4);
+    fake_expect(&fake, STEP_SHOWS, " 1 of 403 ");
+    mouse(PRESS_CLICK, 99, 14);
+    fake_expect(&fake, STEP_SHOWS, " 202 of 403 ");
+    run_with("many.txt", NULL, 0);
+}
+
+static void test_sort_and_filter(void **state)
+{
+    (void)state;
+    fake_press(&fake, "S");
+    fake_expect(&fake, STEP_SHOWS, "sorted: as the source file has them");
+    line("sort size");
+    fake_expect(&fake, STEP_SHOWS, "by size");
+    line("sort colour");
+    fake_expect(&fake, STEP_SHOWS, "'colour' is no order");
+    fake_press(&fake, "Esc");
+    line("filter missing *.weight");
+    fake_expect(&fake, STEP_SHOWS, "only missing *.weight ─ by size");
+    line("strip \"module.\"");   /* filter and order outlive the ledger */
+    fake_expect(&fake, STEP_SHOWS, "only missing *.weight ─ by size");
+    fake_expect(&fake, STEP_SHOWS, "none: F shows everything");
+    fake_press(&fake, "F S S S");
+    fake_expect(&fake, STEP_LACKS, "by size");
+    fake_expect(&fake, STEP_LACKS, " only ");
+    line("goto module.fc.weight");
+    fake_expect(&fake, STEP_SHOWS, "├ fc.weight");
+    line("goto nothing");
+    fake_expect(&fake, STEP_SHOWS, "no key 'nothing'");
+    fake_press(&fake, "Esc");
+    line("search /(x");
+    fake_expect(&fake, STEP_SHOWS, "missing closing parenthesis");
+    run_with("net.txt", NULL, 0);
 }
 
 static void test_closed_terminal(void **state)
@@ -524,6 +596,9 @@ int main(void)
         RUN(test_help),
         RUN(test_completion),
         RUN(test_mouse),
+        RUN(test_divider),
+        RUN(test_map_click),
+        RUN(test_sort_and_filter),
         RUN(test_closed_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

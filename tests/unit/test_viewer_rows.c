@@ -1,115 +1,10 @@
 /* Rows: pairing, runs, strays, folds, filters, problems; what is built from small ledgers. */
 #include "tests/unit/test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "tests/unit/rows_fixture.h"
 #include "viewer/change.h"
 #include "viewer/finder.h"
-#include "viewer/rows.h"
 #include "viewer/trie.h"
-
-/* A dict from "name dtype-letter rank-1 size" words: "a.weight:4 b:i8". */
-static StateDict *make_dict(const char *words)
-{
-    StateDict *dict = dict_new();
-    dict_set_ordered(dict, true);
-    Arena *arena = dict_arena(dict);
-    char *copy = arena_strdup(arena, words), *rest = copy;
-    for (char *word; (word = strtok_r(rest, " ", &rest));) {
-        char *colon = strrchr(word, ':');
-        int64_t *dims = arena_alloc(arena, sizeof *dims);
-        bool integer = colon && colon[1] == 'i';
-        dims[0] = colon ? atoi(colon + 1 + integer) : 2;
-        if (colon) *colon = '\0';
-        Tensor tensor = {.name = word, .dims = dims, .rank = 1,
-                         .dtype = integer ? DT_I64 : DT_F32};
-        assert_true(dict_add(dict, &tensor));
-    }
-    return dict;
-}
-
-static Checkpoint *source;
-static StateDict *target;
-static RowModel *model;
-
-static Alignment *align_with(const char *prefix)
-{
-    Error err = {0};
-    Draft *draft = draft_new(source, NULL, target, 0);
-    const Origin origin = {"fix.lua", 1};
-    if (prefix && !draft_strip(draft, origin, &prefix, 1, false, false, &err))
-        fail_msg("%s", err.text);
-    Alignment *alignment = align_finish(draft, &err);
-    if (!alignment) fail_msg("%s", err.text);
-    return alignment;
-}
-
-/* `to` NULL: no target. */
-static void build(const char *from, const char *to, const char *prefix)
-{
-    source = checkpoint_new("source", "test");
-    checkpoint_add_container(source, "", make_dict(from), 0, false);
-    target = to ? make_dict(to) : NULL;
-    Alignment *alignment = align_with(prefix);
-    model = rows_new(alignment);
-    align_unref(alignment);
-}
-
-static int drop(void **state)
-{
-    (void)state;
-    rows_free(model);
-    checkpoint_unref(source);
-    dict_unref(target);
-    model = NULL;
-    source = NULL;
-    target = NULL;
-    return 0;
-}
-
-static void show_label(uint32_t row, Side side, Text *out)
-{
-    if (model->rows[row].side[side].path) rows_label(model, row, side, out);
-    else text_addc(out, '_');
-}
-
-/* The visible rows as "source|glyph|target", indented with dots, one a line. */
-static void assert_rows(const char *wanted)
-{
-    Text text = {0};
-    for (size_t i = 0; i < model->visible_count; i++) {
-        uint32_t row = model->visible[i];
-        RowState state;
-        for (int k = 0; k < model->rows[row].depth[SIDE_SOURCE]; k++) text_addc(&text, '.');
-        show_label(row, SIDE_SOURCE, &text);
-        text_addf(&text, "|%s|", rows_state(model, row, &state) ? state_info(state)->glyph : " ");
-        for (int k = 0; k < model->rows[row].depth[SIDE_TARGET]; k++) text_addc(&text, '.');
-        show_label(row, SIDE_TARGET, &text);
-        text_addc(&text, '\n');
-    }
-    assert_string_equal(text_string(&text), wanted);
-    text_done(&text);
-}
-
-static void open_everything(void)
-{
-    for (uint32_t i = 0; i < model->count; i++) rows_set_open(model, i, true);
-}
-
-static uint32_t find_row(const char *path, Side side)
-{
-    Text text = {0};
-    uint32_t found = ROW_NONE;
-    for (uint32_t i = 0; i < model->count && found == ROW_NONE; i++) {
-        text_clear(&text);
-        rows_path(model, i, side, &text);
-        if (strcmp(text_string(&text), path) == 0) found = i;
-    }
-    text_done(&text);
-    assert_int_not_equal(found, ROW_NONE);
-    return found;
-}
 
 static void test_same_names(void **state)
 {
@@ -151,23 +46,71 @@ static void test_runs(void **state)
     const char *names = "l.0.w l.0.b l.0.n l.1.w l.1.b l.1.n l.2.w l.2.b:3 l.2.n l.3.w l.3.b l.3.n "
                         "l.5.w l.5.b l.5.n l.6.w l.6.b l.6.n";
     build(names, names, NULL);
-    assert_rows("l.{0-1}|=|l.{0-1}\nl.2|=|l.2\nl.{3,5-6}|=|l.{3,5-6}\n");
-    assert_int_equal(model->rows[0].members, 2);
-    assert_int_equal(model->rows[0].loaded, 6);
-    rows_set_open(model, find_row("l.{3,5-6}", SIDE_TARGET), true);
+    assert_rows("l.{0-3,5-6}|=|l.{0-3,5-6}\n");
+    assert_int_equal(model->rows[0].members, 6);
+    assert_string_equal(model->rows[0].odd, "2");
+    assert_int_equal(model->rows[0].loaded, 18);
+    rows_open_all(model, true);   /* a run with exceptions opens, the runs in it do not */
+    assert_rows("l.{0-3,5-6}|=|l.{0-3,5-6}\n.{0-1}|=|.{0-1}\n.2|=|.2\n..w|=|..w\n..b|=|..b\n"
+                "..n|=|..n\n.{3,5-6}|=|.{3,5-6}\n");
+    uint32_t odd = find_row("l.2", SIDE_TARGET), others = find_row("l.{3,5-6}", SIDE_TARGET);
+    assert_true(rows_is_exception(model, odd));
+    assert_false(rows_is_exception(model, others));
+    assert_true(row_is_run(&model->rows[others]));
+    Text what = {0};
+    rows_tell_exception(model, odd, &what);
+    assert_string_equal(text_string(&what), "b f32 3 exact, else f32 2 exact");
+    text_done(&what);
+    rows_open_all(model, false);
+    rows_set_open(model, 0, true);
+    rows_set_open(model, others, true);
     rows_set_open(model, find_row("l.5", SIDE_TARGET), true);
-    assert_rows("l.{0-1}|=|l.{0-1}\nl.2|=|l.2\nl.{3,5-6}|=|l.{3,5-6}\n.3|=|.3\n.5|=|.5\n"
-                "..w|=|..w\n..b|=|..b\n..n|=|..n\n.6|=|.6\n");
+    assert_rows("l.{0-3,5-6}|=|l.{0-3,5-6}\n.{0-1}|=|.{0-1}\n.2|=|.2\n.{3,5-6}|=|.{3,5-6}\n"
+                "..3|=|..3\n..5|=|..5\n...w|=|...w\n...b|=|...b\n...n|=|...n\n..6|=|..6\n");
 }
 
-/* A run breaks where a state differs, not only a shape. */
+/* A block is an exception where a state differs, not only a shape; so is one that has nothing on
+ * a side. */
 static void test_run_states(void **state)
 {
     (void)state;
     build("l.0.a l.0.b l.1.a l.2.a l.2.b l.3.a l.3.b",
           "l.0.a l.0.b l.1.a l.1.b l.2.a l.2.b l.3.a l.3.b", NULL);
-    assert_rows("l.0.a|=|l.0.a\nl.0.b|=|l.0.b\nl.1.a|=|l.1.a\n_|○|l.1.b\n"
-                "l.{2-3}|=|l.{2-3}\n");
+    assert_rows("l.{0-3}|○|l.{0-3}\n");
+    assert_string_equal(model->rows[0].odd, "1");
+    Text what = {0};
+    rows_tell_exception(model, find_row("l.1", SIDE_TARGET), &what);
+    assert_string_equal(text_string(&what), "b f32 2 missing, else f32 2 exact");
+    text_done(&what);
+}
+
+static void test_run_lacks_a_side(void **state)
+{
+    (void)state;
+    build("l.0.a l.0.b l.2.a l.2.b l.3.a l.3.b l.4.a l.4.b",
+          "l.0.a l.0.b l.1.a l.1.b l.2.a l.2.b l.3.a l.3.b", NULL);
+    rows_open_all(model, true);
+    rows_set_open(model, find_row("l.0", SIDE_TARGET), false);
+    rows_set_open(model, find_row("l.1", SIDE_TARGET), false);
+    assert_rows("l| |_\n.{0,2-3}| |l.{0-3}\n..0|=|.0\n.._|○|.1\n..{2-3}|=|.{2-3}\n"
+                ".4.a|·|_\n.4.b|·|_\n");
+    assert_string_equal(model->rows[find_row("l.{0-3}", SIDE_TARGET)].odd, "1");
+    Text what = {0};
+    rows_tell_exception(model, find_row("l.1", SIDE_TARGET), &what);
+    assert_string_equal(text_string(&what), "a f32 2 missing, else f32 2 exact");
+    text_done(&what);
+}
+
+/* Where exceptions are as many as the rest, each stretch is a row of its own. */
+static void test_runs_in_turn(void **state)
+{
+    (void)state;
+    const char *names = "l.0.a l.0.b l.0.c l.1.a l.1.b l.2.a l.2.b l.2.c l.3.a l.3.b "
+                        "l.4.a l.4.b l.4.c l.5.a l.5.b";
+    build(names, names, NULL);
+    open_everything();
+    for (uint32_t i = 0; i < model->count; i++) assert_null(model->rows[i].odd);
+    for (uint32_t i = 0; i < model->count; i++) assert_int_equal(model->rows[i].members, 0);
 }
 
 static void test_leading_zeros_are_no_numbers(void **state)
@@ -280,11 +223,11 @@ static void test_filter(void **state)
 {
     (void)state;
     build("a.w b.w:3 b.x b.y c.w gone", "a.w b.w:4 b.x b.y c.w d", NULL);
-    rows_set_filter(model, STATE_PROBLEM);
+    set_filter("problems");
     assert_rows("b| |b\n.w|≠|.w\n_|○|d\n");
-    rows_set_filter(model, 1u << ROW_UNUSED);
+    set_filter("unused");
     assert_rows("gone|·|_\n");   /* what was offered stands with its target */
-    rows_set_filter(model, STATE_ALL);   /* folds are as they were */
+    set_filter("all");   /* folds are as they were */
     assert_rows("a.w|=|a.w\nb|≠|b\nc.w|=|c.w\ngone|·|_\n_|○|d\n");
     assert_int_equal(state_mask_of("shape"), 1u << ROW_SHAPE);
     assert_int_equal(state_mask_of("nonsense"), 0);
@@ -392,6 +335,8 @@ int main(void)
         cmocka_unit_test_teardown(test_target_wrapper, drop),
         cmocka_unit_test_teardown(test_runs, drop),
         cmocka_unit_test_teardown(test_run_states, drop),
+        cmocka_unit_test_teardown(test_run_lacks_a_side, drop),
+        cmocka_unit_test_teardown(test_runs_in_turn, drop),
         cmocka_unit_test_teardown(test_leading_zeros_are_no_numbers, drop),
         cmocka_unit_test_teardown(test_runs_of_tensors, drop),
         cmocka_unit_test_teardown(test_many_ranges, drop),

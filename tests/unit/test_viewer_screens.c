@@ -1,5 +1,5 @@
-/* Screens: every tests/screens/NAME.case is played at 80×24 and 200×60 on a terminal that is
- * none, and its last screen is compared with NAME.80x24.txt and NAME.200x60.txt.
+/* Screens: every tests/screens/NAME.case is played at 80×24 and 200×60, and at 300×100 where it says
+ * so, on a terminal that is none, and its last screen is compared with NAME.80x24.txt and so on.
  * SCREENS=write writes them anew; see tests/screens/README.md. */
 #include "tests/unit/test.h"
 
@@ -18,7 +18,7 @@ typedef struct Case {
     RulesArgument rules[RULES_MAX];
     char texts[RULES_MAX][LINE_MAX_BYTES];
     size_t rule_count;
-    bool ascii;
+    bool huge;                   /* to be played at 300×100, too */
 } Case;
 
 static void add_rules(Case *play, RulesKind kind, const char *text)
@@ -47,6 +47,7 @@ static void read_line(Case *play, const char *line)
     else if (strcmp(word, "rules") == 0) add_rules(play, RULES_FILE, rest);
     else if (strcmp(word, "code") == 0) add_rules(play, RULES_CODE, rest);
     else if (strcmp(word, "ascii") == 0) play->fake.terminal.ascii = true;
+    else if (strcmp(word, "huge") == 0) play->huge = true;
     else if (strcmp(word, "press") == 0) assert_true(fake_press(&play->fake, rest));
     else if (strcmp(word, "type") == 0) fake_type(&play->fake, rest);
     else if (strcmp(word, "wait") == 0) fake_add(&play->fake, STEP_WAIT);
@@ -110,11 +111,13 @@ static bool compare_screen(const char *path, const FakeTerminal *fake)
     return same;
 }
 
-static bool play_case(const char *path, int columns, int rows)
+/* *huge: whether the case is to be played at 300×100. */
+static bool play_case(const char *path, int columns, int rows, bool *huge)
 {
     Case *play = mem_alloc(sizeof *play);
     fake_init(&play->fake, columns, rows, false);
     read_case(play, path);
+    *huge = play->huge;
     SessionOptions options = {.source = play->source, .target = *play->target ? play->target : NULL,
                               .rules = play->rules, .rule_count = play->rule_count};
     Error err = {0};
@@ -138,11 +141,12 @@ static void test_screens(void **state)
 {
     (void)state;
     glob_t found;
-    bool ok = true;
+    bool ok = true, huge;
     assert_int_equal(glob("tests/screens/*.case", 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        ok &= play_case(found.gl_pathv[i], 80, 24);
-        ok &= play_case(found.gl_pathv[i], 200, 60);
+        ok &= play_case(found.gl_pathv[i], 80, 24, &huge);
+        ok &= play_case(found.gl_pathv[i], 200, 60, &huge);
+        if (huge) ok &= play_case(found.gl_pathv[i], 300, 100, &huge);
     }
     globfree(&found);
     assert_true(ok);
