@@ -6,6 +6,7 @@
 
 enum {
     HANGING = 4,             /* columns by which the rest of a cut line is indented */
+    COLUMN_MIN = 24,         /* columns that are enough for what goes on below a column */
     LINES_MAX = 1000000000   /* beyond the end of any page */
 };
 
@@ -33,7 +34,7 @@ static size_t wrap_line(const Screen *screen, const char *line, int width, Text 
     size_t n = last_column(line), lines = 0;
     text_addn(&head, line, n);
     int hanging = screen_columns_of(screen, text_string(&head));
-    if (hanging == 0 || hanging > width / 2) {
+    if (hanging == 0 || width - hanging < COLUMN_MIN) {
         hanging = HANGING;       /* kept on the first line too, so that one width serves */
         n = 0;
     }
