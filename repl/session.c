@@ -282,34 +282,20 @@ size_t session_rule_files(const Session *session, const char *const **files)
     return count;
 }
 
-/* Which texts do not run beside those that are turned off; all zeros: none. */
-typedef struct Leave {
-    bool (*line)(const char *line);  /* lines that it says; NULL: none */
-    bool all;                        /* none runs */
-    bool one;                        /* nor does the one at `index` */
-    size_t index;
-} Leave;
-
-static bool is_left(const Leave *leave, size_t index, const SessionText *text)
-{
-    if (leave->all || (leave->one && index == leave->index)) return true;
-    return text->kind == RULES_LINE && leave->line && leave->line(text->text);
-}
-
 /* A line has no file: errors call it ":" and its number, as the list of rules shows it. */
-static void add_texts(const Session *session, const Leave *leave, Snapshot *snapshot)
+static void add_texts(const Session *session, Snapshot *snapshot)
 {
     SessionText text;
     char name[32];
     for (size_t i = 0; session_text(session, i, &text); i++) {
         snprintf(name, sizeof name, ":%zu", i + 1);
         if (text.kind == RULES_LINE) text.name = name;
-        text.off = text.off || is_left(leave, i, &text);
         snapshot_add(snapshot, &text);
     }
 }
 
-static Snapshot *copy_session(const Session *session, const Leave *leave)
+/* Without rules it stands on the sides alone. */
+static Snapshot *copy_session(const Session *session, bool rules)
 {
     const SessionFiles *files = files_of(session);
     char *folder = session->file ? path_folder(session->file) : NULL;
@@ -324,18 +310,18 @@ static Snapshot *copy_session(const Session *session, const Leave *leave)
         .log_preset = session->log_preset};
     Snapshot *snapshot = snapshot_new(&sides);
     free(folder);
-    add_texts(session, leave, snapshot);
+    if (rules) add_texts(session, snapshot);
     return snapshot;
 }
 
 Snapshot *session_copy(const Session *session)
 {
-    return copy_session(session, &(Leave){0});
+    return copy_session(session, true);
 }
 
-static Snapshot *snapshot_of(Session *session, const Leave *leave)
+static Snapshot *snapshot_of(Session *session, bool rules)
 {
-    Snapshot *snapshot = copy_session(session, leave);
+    Snapshot *snapshot = copy_session(session, rules);
     *snapshot_judged(snapshot) = session->judged;
     session->judged = (JudgeBook){0};
     return snapshot;
@@ -343,7 +329,7 @@ static Snapshot *snapshot_of(Session *session, const Leave *leave)
 
 Snapshot *session_snapshot(Session *session)
 {
-    return snapshot_of(session, &(Leave){0});
+    return snapshot_of(session, true);
 }
 
 /* What was judged last is kept, here or there. */
@@ -399,43 +385,16 @@ Alignment *session_try(Session *session, const char *line, Error *err)
     return alignment;
 }
 
-/* What was printed is not asked of such runs. */
-static Alignment *try_some(Session *session, const Leave *leave, const SessionText *more,
-                           Error *err)
-{
-    Snapshot *snapshot = snapshot_of(session, leave);
-    if (more) snapshot_add(snapshot, more);
-    Alignment *alignment = snapshot_try(snapshot, &(SnapshotRun){0}, err);
-    take_judged(session, snapshot);
-    snapshot_free(snapshot);
-    return alignment;
-}
-
 Alignment *session_run(Session *session, const char *text, const char *name, Error *err)
 {
     const SessionText alone = {.kind = RULES_FILE, .name = name, .text = text,
                                .length = strlen(text)};
-    return try_some(session, &(Leave){.all = true}, &alone, err);
-}
-
-Alignment *session_align_but(Session *session, bool (*leave)(const char *line), Error *err)
-{
-    return try_some(session, &(Leave){.line = leave}, NULL, err);
-}
-
-Alignment *session_align_part(Session *session, size_t count, size_t bytes, Error *err)
-{
-    const SnapshotPart part = {count, bytes};
-    Snapshot *snapshot = session_snapshot(session);
-    Alignment *alignment = snapshot_try(snapshot, &(SnapshotRun){.part = &part}, err);
+    Snapshot *snapshot = snapshot_of(session, false);
+    snapshot_add(snapshot, &alone);
+    Alignment *alignment = snapshot_try(snapshot, &(SnapshotRun){.part = NULL}, err);
     take_judged(session, snapshot);
     snapshot_free(snapshot);
     return alignment;
-}
-
-Alignment *session_align_without(Session *session, size_t index, Error *err)
-{
-    return try_some(session, &(Leave){.one = true, .index = index}, NULL, err);
 }
 
 const char *session_output(const Session *session)

@@ -70,16 +70,6 @@ bool session_text(const Session *session, size_t index, SessionText *out);
  * caller owns the reference. */
 Alignment *session_run(Session *session, const char *text, const char *name, Error *err);
 
-/* What the session comes to without the lines that `leave` says. NULL and an error when the rest
- * fails. The caller owns the reference. */
-Alignment *session_align_but(Session *session, bool (*leave)(const char *line), Error *err);
-
-/* What the session comes to when of its rules only the first `count` run, and of the next one its
- * first `bytes` bytes. */
-Alignment *session_align_part(Session *session, size_t count, size_t bytes, Error *err);
-/* The same when the index-th does not run. */
-Alignment *session_align_without(Session *session, size_t index, Error *err);
-
 /* ---- changes, each one step for undo ---- */
 
 /* The lines made by hand that run: one statement each. */

@@ -172,20 +172,33 @@ bool session_line_marks(const char *line, const char *target)
     return makes;
 }
 
-bool session_marks(Session *session, Arena *arena, SessionMarks *out, Error *err)
+static void read_marks(const Snapshot *snapshot, Arena *arena, Bundle **marks, size_t *count)
 {
-    size_t lines = session_line_count(session);
-    Bundle *marks = arena_alloc(arena, (lines + 1) * sizeof *marks);
-    *out = (SessionMarks){0};
-    for (size_t i = 0; i < lines; i++) {
+    SessionText text;
+    size_t texts = 0;
+    while (snapshot_text(snapshot, texts, &text)) texts++;
+    *marks = arena_alloc(arena, (texts + 1) * sizeof **marks);
+    *count = 0;
+    for (size_t i = 0; snapshot_text(snapshot, i, &text); i++) {
         Rule rule;
-        if (read_rule(session_line(session, i), arena, &rule) &&
-            make_mark(&rule, arena, &marks[out->count]))
-            out->count++;
+        if (text.kind == RULES_LINE && !text.off && read_rule(text.text, arena, &rule) &&
+            make_mark(&rule, arena, &(*marks)[*count]))
+            ++*count;
     }
+}
+
+bool session_marks(Snapshot *snapshot, const SnapshotRun *run, Arena *arena, SessionMarks *out,
+                   Error *err)
+{
+    Bundle *marks;
+    SnapshotRun without = *run;
+    *out = (SessionMarks){0};
+    read_marks(snapshot, arena, &marks, &out->count);
     if (!out->count) return error_set(err, ERR_NOT_FOUND, "no pair is marked");
-    if (!session_target(session)) return error_set(err, ERR_NOT_FOUND, "there is no target");
-    out->alignment = session_align_but(session, session_line_is_mark, err);
+    if (!snapshot_sides(snapshot)->target)
+        return error_set(err, ERR_NOT_FOUND, "there is no target");
+    without.leave = session_line_is_mark;
+    out->alignment = snapshot_try(snapshot, &without, err);
     if (!out->alignment) return false;
     out->result = align_marks(out->alignment, marks, out->count, arena, err);
     if (out->result) return true;

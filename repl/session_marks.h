@@ -4,7 +4,7 @@
 #define REPL_SESSION_MARKS_H
 
 #include "loader/align/induce_marks.h"
-#include "repl/session.h"
+#include "repl/snapshot.h"
 
 typedef struct SessionMarks {
     const MarkResult *result;    /* the proposals' texts are lines for session_add_line */
@@ -19,6 +19,7 @@ bool session_line_is_mark(const char *line);
 bool session_line_marks(const char *line, const char *target);
 /* Goes on from the marks; false with an error when there is none, there is no target, or a mark
  * names what is not there. Everything but the alignment lies in the arena. */
-bool session_marks(Session *session, Arena *arena, SessionMarks *out, Error *err);
+bool session_marks(Snapshot *snapshot, const SnapshotRun *run, Arena *arena, SessionMarks *out,
+                   Error *err);
 
 #endif

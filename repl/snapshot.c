@@ -87,22 +87,24 @@ static bool run_text(Snapshot *snapshot, Script *script, const SessionText *text
 }
 
 /* How much of the index-th text runs, in bytes. */
-static size_t length_of(const Snapshot *snapshot, const SnapshotPart *part, size_t index)
+static size_t length_of(const Snapshot *snapshot, const SnapshotRun *run, size_t index)
 {
     const SessionText *text = &snapshot->texts[index];
-    if (text->off || (part && index > part->count)) return 0;
+    const SnapshotPart *part = run->part;
+    if (text->off || index + 1 == run->without || (part && index > part->count)) return 0;
+    if (text->kind == RULES_LINE && run->leave && run->leave(text->text)) return 0;
     return part && index == part->count ? part->bytes : text->length;
 }
 
 /* Everything in its order, and last the extra line, of which alone the output is asked then; stops
  * at the first that fails. The extra line is named as it will be in the session. */
-static bool run_texts(Snapshot *snapshot, Script *script, const SnapshotPart *part,
-                      const char *extra, Error *err)
+static bool run_texts(Snapshot *snapshot, Script *script, const SnapshotRun *run, Error *err)
 {
+    const char *extra = run->extra;
     text_clear(&snapshot->output);
     for (size_t i = 0; i < snapshot->count; i++) {
         SessionText text = snapshot->texts[i];
-        text.length = length_of(snapshot, part, i);
+        text.length = length_of(snapshot, run, i);
         if (text.length && !run_text(snapshot, script, &text, err)) return false;
     }
     if (!extra) return true;
@@ -118,7 +120,7 @@ void snapshot_rehearse(Snapshot *snapshot, Draft *draft)
 {
     Script *script = script_new(draft, &(ScriptOptions){.interrupt = interrupt_flag()});
     Error ignored = {0};
-    run_texts(snapshot, script, NULL, NULL, &ignored);
+    run_texts(snapshot, script, &(SnapshotRun){.part = NULL}, &ignored);
     script_free(script);
 }
 
@@ -180,7 +182,7 @@ static bool run_all(Snapshot *snapshot, Draft *draft, const SnapshotRun *run, Er
     ScriptOptions options = snapshot_script_options(snapshot);
     if (run->interrupt) options.interrupt = run->interrupt;
     Script *script = script_new(draft, &options);
-    bool good = run_texts(snapshot, script, run->part, run->extra, err);
+    bool good = run_texts(snapshot, script, run, err);
     if (good && sides->log_preset && !has_preset_run(draft, sides->log_preset))
         good = script_rehearse(script, sides->log_preset, err);
     script_free(script);

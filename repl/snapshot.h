@@ -55,6 +55,8 @@ typedef struct SnapshotPart {
 
 typedef struct SnapshotRun {
     const SnapshotPart *part;    /* what runs of the texts; NULL: all */
+    bool (*leave)(const char *line);     /* lines made by hand that do not; NULL: all do */
+    size_t without;              /* nor does the text of this number, from 1; 0: it does */
     const char *extra;           /* a line behind all texts, which is being tried; NULL */
     const atomic_bool *interrupt;    /* becomes true to stop it; NULL: Ctrl-C does */
     const AlignWatch *watch;     /* asked while the ledger is made; NULL */

@@ -133,7 +133,7 @@ void ui_done(Ui *ui)
     free(ui->output.under);
     free(ui->tried);
     free(ui->apply);
-    free(ui->bisect);
+    free(ui->question.key);
     free(ui->then.text);
     for (size_t i = 0; i < ui->queue_count; i++) free(ui->queue[i]);
     free(ui->queue);

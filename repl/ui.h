@@ -35,6 +35,16 @@ typedef struct UiThen {
     char *text;              /* owned */
 } UiThen;
 
+/* What takes long to answer: which rule broke a row, what follows from the pairs made by hand, what
+ * would change without a rule. */
+typedef struct UiQuestion {
+    WorkKind kind;           /* WORK_BISECT, WORK_INDUCE or WORK_WITHOUT */
+    bool asked;              /* else there is none */
+    char *key;               /* owned, and the rest: as in Work */
+    bool source;
+    size_t number;
+} UiQuestion;
+
 typedef struct Ui {
     Session *session;        /* borrowed */
     Terminal *terminal;      /* borrowed */
@@ -62,8 +72,7 @@ typedef struct Ui {
     UiThen then;             /* after the ledger that is due, or under way */
     bool back;               /* without it the session's last change is taken back */
     char *apply;             /* owned: the line that is being applied; NULL */
-    char *bisect;            /* owned: the key of the row whose rule is looked for; NULL */
-    bool bisect_source;      /* it is one of the source */
+    UiQuestion question;     /* what the ledger is asked for, on top of all */
     char **queue;            /* owned, [queue_count]: what was typed meanwhile */
     size_t queue_count, queue_room;
     Error trouble;           /* why there was nothing to show; code 0: there was */
@@ -94,9 +103,9 @@ bool ui_align_or_back(Ui *ui, Error *err);
  * small; never, when another one is asked for first. The text is copied. */
 bool ui_align_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_t number,
                    const char *text, Error *err);
-/* Looks for the rule that broke a row, or made it what it is: a target's, or a source tensor's. The
- * panel of rules shows it when it is found. */
-void ui_bisect(Ui *ui, const char *key, bool source);
+/* Asks, in place of what was asked before; the key is copied. What comes of it is shown by whoever
+ * shows such things. */
+void ui_question(Ui *ui, const UiQuestion *question);
 /* Shows another ledger at once; takes the reference over. */
 void ui_show(Ui *ui, Alignment *alignment);
 /* The same with rows that were made for it; takes them over. */

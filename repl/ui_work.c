@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "repl/induced.h"
 #include "repl/preview.h"
 #include "repl/rules_panel.h"
 #include "repl/verbs.h"
@@ -41,6 +42,16 @@ static Work *tidy_work(Ui *ui)
     return work;
 }
 
+static Work *question_work(Ui *ui)
+{
+    const UiQuestion *question = &ui->question;
+    Work *work = work_new(question->kind, session_snapshot(ui->session), ui->alignment);
+    work->key = question->key ? mem_strdup(question->key) : NULL;
+    work->source = question->source;
+    work->number = question->number;
+    return work;
+}
+
 static Work *next_work(Ui *ui)
 {
     if (ui->align_due) {
@@ -54,12 +65,7 @@ static Work *next_work(Ui *ui)
     }
     if (ui->old_rows || ui->old_alignment) return tidy_work(ui);
     if (!ui->rows) return NULL;
-    if (ui->bisect) {
-        Work *work = work_new(WORK_BISECT, session_snapshot(ui->session), ui->alignment);
-        work->key = mem_strdup(ui->bisect);
-        work->source = ui->bisect_source;
-        return work;
-    }
+    if (ui->question.asked) return question_work(ui);
     Work *preview = ui->mode == UI_PROMPT && ui->preview_due ? preview_begin(ui) : NULL;
     if (preview) return preview;
     return ui_choices_due(ui) ? ui_choices_begin(ui) : NULL;
@@ -78,8 +84,8 @@ static bool is_in_the_way(const Ui *ui)
     switch (ui->work->kind) {
     case WORK_ALIGN: case WORK_APPLY: return ui->align_due;
     case WORK_PREVIEW: return changes || typed || ui->mode != UI_PROMPT;
-    case WORK_CHOICES: return changes || typed || ui->bisect;
-    case WORK_BISECT: return changes;
+    case WORK_CHOICES: return changes || typed || ui->question.asked;
+    case WORK_BISECT: case WORK_INDUCE: case WORK_WITHOUT: return changes;
     case WORK_TIDY: return false;
     }
     return false;
@@ -138,12 +144,19 @@ static bool end_apply(Ui *ui, Work *work, char **line, Error *err)
     return false;
 }
 
-static void end_bisect(Ui *ui, const Work *work)
+static void forget_question(Ui *ui)
 {
-    free(ui->bisect);
-    ui->bisect = NULL;
-    if (work->failed) view_notice(&ui->view, STYLE_SHAPE, "bisect", work->problem.text);
-    else rules_panel_show(ui, &work->culprit);
+    free(ui->question.key);
+    ui->question = (UiQuestion){.asked = false};
+}
+
+static void end_question(Ui *ui, const Work *work)
+{
+    forget_question(ui);
+    if (work->failed) view_notice(&ui->view, STYLE_SHAPE, "no answer", work->problem.text);
+    else if (work->kind == WORK_BISECT) rules_panel_show(ui, &work->culprit);
+    else if (work->kind == WORK_WITHOUT) rules_panel_leave_out(ui, work->number, &work->changes);
+    else induced_take(ui, work->number, &work->marks);
 }
 
 /* Whatever the session learned from it is given back first. */
@@ -161,7 +174,7 @@ static bool end_work(Ui *ui, char **line, Error *err)
         case WORK_APPLY: good = end_apply(ui, work, line, err); break;
         case WORK_PREVIEW: preview_end(ui, work); break;
         case WORK_CHOICES: ui_choices_end(ui); break;
-        case WORK_BISECT: end_bisect(ui, work); break;
+        case WORK_BISECT: case WORK_INDUCE: case WORK_WITHOUT: end_question(ui, work); break;
         case WORK_TIDY: break;
         }
     }
@@ -201,7 +214,8 @@ static bool look_for(Ui *ui, long milliseconds, Error *err)
     const long start = ui_now();
     if (ui->moment && ui->rows) milliseconds = ui->moment;
     else if (!is_little(ui)) milliseconds = 0;
-    for (long left = milliseconds; good && left >= 0 && ui_is_settling(ui);
+    for (long left = milliseconds; good && left >= 0 &&
+                                   (ui_is_settling(ui) || ui->question.asked);
          left = milliseconds - (ui_now() - start)) {
         good = look(ui, &line, err);
         if (good && ui->work) work_wait(ui->work, left);
@@ -291,12 +305,20 @@ void ui_queue(Ui *ui, const char *line)
     view_say(&ui->view, STYLE_DIM, "waits: %s", line);
 }
 
-void ui_bisect(Ui *ui, const char *key, bool source)
+static bool is_question(const Work *work)
 {
-    free(ui->bisect);
-    ui->bisect = mem_strdup(key);
-    ui->bisect_source = source;
-    if (ui->work && ui->work->kind == WORK_BISECT) cancel(ui);
+    return work->kind == WORK_BISECT || work->kind == WORK_INDUCE || work->kind == WORK_WITHOUT;
+}
+
+void ui_question(Ui *ui, const UiQuestion *question)
+{
+    char *key = question->key ? mem_strdup(question->key) : NULL;
+    forget_question(ui);
+    ui->question = *question;
+    ui->question.key = key;
+    ui->question.asked = true;
+    if (ui->work && is_question(ui->work)) cancel(ui);
+    if (!ui_is_settling(ui)) look_for(ui, MOMENT_MS, NULL);
 }
 
 bool ui_is_settling(const Ui *ui)
@@ -307,7 +329,7 @@ bool ui_is_settling(const Ui *ui)
 
 bool ui_is_working(const Ui *ui)
 {
-    return ui->work || ui->queue_count || ui->align_due || ui->apply || ui->bisect ||
+    return ui->work || ui->queue_count || ui->align_due || ui->apply || ui->question.asked ||
            ui->old_rows || ui->old_alignment || ui->asking ||
            (ui->mode == UI_PROMPT && ui->preview_due);
 }
@@ -353,7 +375,7 @@ void ui_work_on(Ui *ui)
     take_queued(ui);
     if (ui->asking && !ui_choices_due(ui)) ui_choices_tell(ui);
     bool felt = ui_is_settling(ui);
-    ui->view.title.busy = felt ? "aligning…" : ui->bisect ? "bisecting…" : NULL;
+    ui->view.title.busy = felt ? "aligning…" : ui->question.asked ? "working…" : NULL;
     ui->view.title.percent = felt && ui->work ? work_percent(ui->work) : -1;
 }
 
@@ -372,11 +394,10 @@ bool ui_stop(Ui *ui)
         free(last);
         return true;
     }
-    if (ui->bisect && !ui->apply) {
+    if (ui->question.asked && !ui->apply) {
         view_say(&ui->view, STYLE_PLAIN, "stopped");
-        free(ui->bisect);
-        ui->bisect = NULL;
-        if (ui->work && ui->work->kind == WORK_BISECT) cancel(ui);
+        forget_question(ui);
+        if (ui->work && is_question(ui->work)) cancel(ui);
         return true;
     }
     if (!ui->apply) return false;

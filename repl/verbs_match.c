@@ -10,6 +10,7 @@
 #include "loader/align/pattern.h"
 #include "loader/align/suggest.h"
 #include "repl/chooser.h"
+#include "repl/induced.h"
 #include "repl/session_marks.h"
 #include "viewer/row_key.h"
 
@@ -403,19 +404,22 @@ static bool keep_proposal(Ui *ui, const MarkProposal *proposal, Error *err)
     return ok;
 }
 
+void induced_take(Ui *ui, size_t number, const SessionMarks *marks)
+{
+    Error err = {0};
+    bool ok = true;
+    if (number > marks->result->count)
+        ok = error_set(&err, ERR_USAGE, "there is no proposal %zu; i lists them", number);
+    else if (number) ok = keep_proposal(ui, &marks->result->proposals[number - 1], &err);
+    else show_proposals(ui, marks);
+    if (!ok) view_notice(&ui->view, STYLE_ERROR, "error", err.text);
+}
+
 bool verb_induce(Ui *ui, const char *argument, Error *err)
 {
-    SessionMarks marks;
     uint64_t number = 0;
     if (*argument && !parse_digits(argument, strlen(argument), &number))
         return error_set(err, ERR_USAGE, "induce takes a number, or nothing");
-    Arena *arena = arena_new();
-    bool ok = session_marks(ui->session, arena, &marks, err);
-    if (ok && number > marks.result->count)
-        ok = error_set(err, ERR_USAGE, "there is no proposal %s; i lists them", argument);
-    else if (ok && number) ok = keep_proposal(ui, &marks.result->proposals[number - 1], err);
-    else if (ok) show_proposals(ui, &marks);
-    align_unref(marks.alignment);
-    arena_free(arena);
-    return ok;
+    ui_question(ui, &(UiQuestion){.kind = WORK_INDUCE, .number = (size_t)number});
+    return true;
 }

@@ -258,8 +258,9 @@ static bool rewrite(Ui *ui, size_t index, const char *text, Error *err)
 {
     Error problem = {0};
     session_rewrite(ui->session, index, text);
-    Alignment *after = session_align_part(ui->session, session_text_count(ui->session), 0,
-                                          &problem);
+    Snapshot *snapshot = session_snapshot(ui->session);
+    Alignment *after = snapshot_try(snapshot, &(SnapshotRun){.part = NULL}, &problem);
+    session_give_back(ui->session, snapshot);
     align_unref(after);
     if (after) return align_at(ui, (Place){index, 0}, err);
     session_take_back(ui->session);
@@ -360,27 +361,26 @@ bool verb_rule_rows(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Marks in the list what depends on a text: what would change without it. */
+void rules_panel_leave_out(Ui *ui, size_t number, const Changes *changes)
+{
+    Text text = {0};
+    view_close_panels(&ui->view);
+    ui_leave(ui);
+    changes_mark(ui->rows, changes);
+    text_add(&text, "without ");
+    name_place(ui, (Place){number - 1, 0}, &text);
+    text_add(&text, ": would ");
+    changes_show(changes, &text);
+    view_say(&ui->view, STYLE_TITLE, "%s", text_string(&text));
+    text_done(&text);
+}
+
+/* Marks in the list what depends on a text. */
 bool verb_rule_without(Ui *ui, const char *argument, Error *err)
 {
     Place place;
     if (!find_place(ui, argument, &place, err)) return false;
-    Alignment *after = session_align_without(ui->session, place.text, err);
-    if (!after) return error_prefix(err, "without it the others fail");
-    Changes changes;
-    Text text = {0};
-    changes_init(&changes, ui->alignment, after);
-    view_close_panels(&ui->view);
-    ui_leave(ui);
-    changes_mark(ui->rows, &changes);
-    text_add(&text, "without ");
-    name_place(ui, (Place){place.text, 0}, &text);
-    text_add(&text, ": would ");
-    changes_show(&changes, &text);
-    view_say(&ui->view, STYLE_TITLE, "%s", text_string(&text));
-    text_done(&text);
-    changes_done(&changes);
-    align_unref(after);
+    ui_question(ui, &(UiQuestion){.kind = WORK_WITHOUT, .number = place.text + 1});
     return true;
 }
 
@@ -408,6 +408,8 @@ bool verb_bisect(Ui *ui, const char *argument, Error *err)
     const char *key = *argument ? argument : binding ? binding->name
                       : use ? use->tensor->name : NULL;
     if (!key) return error_set(err, ERR_USAGE, "this is no tensor; open the module");
-    ui_bisect(ui, key, *argument ? !align_find(ui->alignment, key) : !binding);
+    const UiQuestion question = {.kind = WORK_BISECT, .key = (char *)key,
+                                 .source = *argument ? !align_find(ui->alignment, key) : !binding};
+    ui_question(ui, &question);
     return true;
 }

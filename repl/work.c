@@ -63,6 +63,22 @@ static void bisect(Work *work, const SnapshotRun *run)
                                &work->problem);
 }
 
+static void induce(Work *work, const SnapshotRun *run)
+{
+    work->arena = arena_new();
+    work->failed = !session_marks(work->snapshot, run, work->arena, &work->marks, &work->problem);
+}
+
+static void leave_out(Work *work, const SnapshotRun *run)
+{
+    SnapshotRun less = *run;
+    less.without = work->number;
+    Alignment *after = snapshot_try(work->snapshot, &less, &work->problem);
+    work->failed = !after;
+    if (after) changes_init(&work->changes, work->before, after);
+    align_unref(after);
+}
+
 static bool run_work(Job *job, void *context, Error *err)
 {
     Work *work = context;
@@ -75,6 +91,8 @@ static bool run_work(Job *job, void *context, Error *err)
     case WORK_PREVIEW: preview(work, &run); break;
     case WORK_CHOICES: look_for_choices(work, &run); break;
     case WORK_BISECT: bisect(work, &run); break;
+    case WORK_INDUCE: induce(work, &run); break;
+    case WORK_WITHOUT: leave_out(work, &run); break;
     case WORK_TIDY:
         rows_free(work->old);
         work->old = NULL;
@@ -88,7 +106,7 @@ static bool run_work(Job *job, void *context, Error *err)
 void work_start(Work *work)
 {
     static const char *const words[] = {"aligning", "aligning", "counting", "trying",
-                                        "bisecting", "tidying"};
+                                        "bisecting", "inducing", "counting", "tidying"};
     work->job = job_start(words[work->kind], run_work, work);
 }
 
@@ -125,6 +143,8 @@ void work_free(Work *work)
     rows_free(work->old);
     rows_free(work->made);
     changes_done(&work->changes);
+    align_unref(work->marks.alignment);
+    arena_free(work->arena);
     align_unref(work->before);
     align_unref(work->after);
     free(work);

@@ -7,6 +7,7 @@
 #include "loader/core/job.h"
 #include "repl/bisect.h"
 #include "repl/choices.h"
+#include "repl/session_marks.h"
 #include "repl/snapshot.h"
 #include "viewer/change.h"
 
@@ -16,6 +17,8 @@ typedef enum WorkKind {
     WORK_PREVIEW,            /* what one more line would change */
     WORK_CHOICES,            /* begins with a row, or tries one line for it */
     WORK_BISECT,             /* looks for the rule that broke a row */
+    WORK_INDUCE,             /* goes on from the pairs made by hand */
+    WORK_WITHOUT,            /* what would change without one of the rules */
     WORK_TIDY                /* frees what is large */
 } WorkKind;
 
@@ -32,12 +35,15 @@ typedef struct Work {
     const Binding *binding;  /* of `before`: what they are for; NULL: whatever helps most */
     char *key;               /* owned, for BISECT: the row's; a target, or else … */
     bool source;             /* … a source tensor */
+    size_t number;           /* WITHOUT: of the rule, from 1; INDUCE: its owner's */
     RowModel *old;           /* owned, for TIDY */
     /* What comes of it. */
     Alignment *after;        /* one reference; NULL: nothing could be said, or nothing is kept */
     RowModel *made;          /* owned: its rows; NULL */
-    Changes changes;         /* APPLY and PREVIEW */
+    Changes changes;         /* APPLY and PREVIEW; WITHOUT, unless `failed` */
     Culprit culprit;         /* BISECT, unless `failed` */
+    SessionMarks marks;      /* INDUCE, unless `failed` … */
+    Arena *arena;            /* … in which it lies; owned */
     bool failed;             /* a script did, and `problem` says why; `after` has what was before */
     Error problem;
     Job *job;                /* owned */

@@ -123,19 +123,27 @@ static bool is_sub(const char *line)
     return strncmp(line, "sub", 3) == 0;
 }
 
+static Alignment *align_part(Session *session, const SnapshotPart *part, size_t without)
+{
+    Snapshot *snapshot = session_snapshot(session);
+    Alignment *alignment = snapshot_try(snapshot, &(SnapshotRun){.part = part, .without = without},
+                                        NULL);
+    session_give_back(session, snapshot);
+    return alignment;
+}
+
 static void parts_of_the_rules_are_tried(void **state)
 {
     Session *session = open_with(state, NULL, 0);
-    Error err = {0};
     session_add_line(session, "strip \"m.\"");
     session_add_line(session, "rules [[ c -> d ]]");
     session_add_line(session, "rules [[ a -> ]]");
     session_add_line(session, "sub [[ b -> x ]]");
     static const size_t loaded[] = {0, 2, 3, 2, 1};
     for (size_t i = 0; i < countof(loaded); i++)
-        assert_loaded_of(session_align_part(session, i, 0, &err), loaded[i]);
-    assert_loaded_of(session_align_without(session, 2, &err), 2);
-    assert_loaded_of(session_align_without(session, 0, &err), 1);
+        assert_loaded_of(align_part(session, &(SnapshotPart){i, 0}, 0), loaded[i]);
+    assert_loaded_of(align_part(session, NULL, 3), 2);
+    assert_loaded_of(align_part(session, NULL, 1), 1);
     assert_loaded(session, 1);
     session_swap_lines(session, is_sub, "sub [[ b -> b ]]", "other");
     assert_int_equal(session_line_count(session), 4);

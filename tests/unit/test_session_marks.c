@@ -1,6 +1,7 @@
 /* Marks of a session: lines made by hand that are one literal rule each, and what follows from them. */
 #include "tests/unit/scratch_folder.h"
 
+#include "repl/session.h"
 #include "repl/session_marks.h"
 
 static void write_file(const char *path, const char *text)
@@ -48,17 +49,25 @@ static void lines_of_one_literal_rule_are_marks(void **state)
     assert_false(session_line_is_mark(""));
 }
 
+static bool find(Session *session, Arena *arena, SessionMarks *out, Error *err)
+{
+    Snapshot *snapshot = session_snapshot(session);
+    bool found = session_marks(snapshot, &(SnapshotRun){.part = NULL}, arena, out, err);
+    session_give_back(session, snapshot);
+    return found;
+}
+
 static void what_follows_replaces_the_marks(void **state)
 {
     Session *session = open_session(state);
     Arena *arena = arena_new();
     SessionMarks marks;
     Error err = {0};
-    assert_false(session_marks(session, arena, &marks, &err));
+    assert_false(find(session, arena, &marks, &err));
     assert_error_has(err, "no pair is marked");
     session_add_line(session, "rules [[ l.0.q -> b.0.wq |> T ]]");
     session_add_line(session, "policy{unused=\"ignore\"}");
-    if (!session_marks(session, arena, &marks, &err)) fail_msg("%s", err.text);
+    if (!find(session, arena, &marks, &err)) fail_msg("%s", err.text);
     assert_int_equal(marks.count, 1);
     assert_int_equal(marks.result->proposals[0].loads, 3);
     assert_string_equal(marks.result->proposals[0].text,
@@ -66,7 +75,7 @@ static void what_follows_replaces_the_marks(void **state)
     assert_string_equal(marks.result->ask, "k");
     align_unref(marks.alignment);
     session_add_line(session, "rules [[ nowhere -> kk ]]");
-    assert_false(session_marks(session, arena, &marks, &err));
+    assert_false(find(session, arena, &marks, &err));
     assert_error_has(err, "the source has no key 'nowhere'");
     assert_true(session_undo(session));
     arena_free(arena);
