@@ -27,6 +27,7 @@
       "writes the aligned checkpoint")                                                            \
     X(open_source, "\"file\"", "opens another source; the rules run again")                       \
     X(open_target, "\"file\"", "opens another target; the rules run again")     \
+    X(verb, "\"line\"", "what the viewer does for this line after :, as verb \"goto fc.weight\"")   \
     X(exit, "[status]", "ends the script or the prompt")                                          \
     X(bind, "\"panel\", \"key\", \"verb line\"",                                                  \
       "binds a key of the viewer to a verb, in a panel or (\"\") everywhere; \"\" is nothing")    \

@@ -317,6 +317,19 @@ bool call_open_target(Console *console, const Value *arguments, Arena *arena,
     return open_side(console, 1, arguments, answer, err);
 }
 
+bool call_verb(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
+               Error *err)
+{
+    (void)arena, (void)answer;
+    const char *line = NULL;
+    if (!call_takes(arguments, 1, err) || !call_text(arguments, 0, "a verb line", &line, err))
+        return false;
+    if (!line) return error_set(err, ERR_USAGE, "it takes a verb line: verb \"goto fc.weight\"");
+    if (!console->options.verb)
+        return error_set(err, ERR_USAGE, "there is no viewer here; tenon SOURCE TARGET opens it");
+    return console->options.verb(console->options.context, line, err);
+}
+
 bool call_exit(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
                Error *err)
 {

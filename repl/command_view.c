@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include "repl/command.h"
+#include "repl/history_file.h"
 #include "repl/init_file.h"
 #include "repl/interactive.h"
+#include "repl/recovery.h"
 #include "repl/session_file.h"
 
 /* A saved session is gone on with text by text; rules of the command line come before them. */
@@ -29,6 +31,17 @@ static Session *open_session(const Invocation *invocation, Arena *arena, Error *
     return session_new(&options, err);
 }
 
+/* A signal has ended the viewer: there was nobody to ask. */
+static void save_what_is_left(Session *session, Arena *arena)
+{
+    Error err = {0};
+    const char *path;
+    if (!recovery_save(session, false, arena, &path, &err))
+        fprintf(stderr, "tenon: the session's lines are lost: %s\n", err.text);
+    else if (path)
+        fprintf(stderr, "tenon: the lines of this session are in %s\n", path);
+}
+
 /* The session is the viewer's to change; rules are read from its files again while it runs. */
 static int open_viewer(const Invocation *invocation)
 {
@@ -37,12 +50,16 @@ static int open_viewer(const Invocation *invocation)
     Text notes = {0};
     init_configure(&notes);
     Session *session = open_session(invocation, arena, &err);
-    arena_free(arena);
+    const char *left = recovery_find(arena);
+    if (left)
+        text_addf(&notes, "a session was cut short; tenon %s goes on with it\n", left);
     InteractiveOptions how = {.no_color = invocation->set[OPT_NO_COLOR],
-                              .notes = text_string(&notes)};
+                              .notes = text_string(&notes), .history = history_file_path(arena)};
     int status = session ? interactive_run(session, &how) : complain(&err);
+    if (session && status > 128) save_what_is_left(session, arena);
     session_free(session);
     text_done(&notes);
+    arena_free(arena);
     return status;
 }
 

@@ -131,7 +131,7 @@ bool console_rebuild(Console *console, Error *err)
     Draft *draft = snapshot_draft(base);
     ScriptOptions options = snapshot_script_options(base);
     options.functions = &console->functions;
-    options.patience = PATIENCE;
+    options.patience = console->options.patience ? console->options.patience : PATIENCE;
     const bool fresh = !console->script;
     if (fresh) console->script = script_new(draft, &options);
     else script_use(console->script, draft, &options);

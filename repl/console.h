@@ -27,6 +27,10 @@ typedef struct ConsoleOptions {
     const ConsoleCalls *calls;   /* what there is beside the rule language: call_table() */
     bool lent;                   /* the session stays the caller's */
     bool configures;             /* limit() in init.lua sets them */
+    unsigned patience;           /* how many times the instructions of a rule script an input may
+                                    take; 0: for minutes, since Ctrl-C interrupts it */
+    /* Runs a verb line of the viewer; NULL: there is none. */
+    bool (*verb)(void *context, const char *line, Error *err);
     void (*print)(void *context, const char *text, size_t n);    /* as in ScriptFunctions */
     /* Asked while something long is done, with what it is; false: stop. NULL: nobody is. */
     bool (*progress)(void *context, const char *what, uint64_t done, uint64_t total);

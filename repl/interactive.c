@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "repl/call_list.h"
 #include "repl/complete.h"
+#include "repl/history_file.h"
 #include "repl/keys.h"
 #include "repl/preview.h"
 #include "repl/verbs.h"
@@ -27,6 +29,14 @@ static void run_verb(Ui *ui, const char *line)
     else if (!verb_run(ui, line, &err)) view_notice(&ui->view, STYLE_ERROR, "error", err.text);
 }
 
+/* For the arrows, and for all prompts to come. Where it cannot be kept, nothing is lost that the
+ * user would be stopped for. */
+static void remember(Ui *ui, const char *line)
+{
+    history_add(&ui->lines, line);
+    if (ui->history) history_file_add(ui->history, line, &(Error){0});
+}
+
 /* What was typed is carried out; a line that fails stays, to be corrected. A verb wins over a
  * statement of its name; verb_find tells them apart. The line is copied, since leaving the prompt
  * or a verb may change it. */
@@ -35,7 +45,7 @@ static void enter_line(Ui *ui)
     char *line = mem_strdup(text_string(&ui->line.text));
     const char *argument;
     Error err = {0};
-    history_add(&ui->lines, line);
+    remember(ui, line);
     bool ok = true;
     if (!line[strspn(line, " ")]) {
         ui_leave(ui);
@@ -45,8 +55,8 @@ static void enter_line(Ui *ui)
     } else if (verb_find(line, &argument)) {
         ui_leave(ui);   /* a verb may open something itself */
         ok = verb_run(ui, line, &err);
-    } else if ((ok = ui_apply_line(ui, line, &err))) {
-        ui_leave(ui);
+    } else if ((ok = ui_run_line(ui, line, &err))) {
+        if (ui->mode == UI_PROMPT) ui_leave(ui);   /* a function may have asked something */
     }
     if (!ok) {
         if (ui->mode == UI_LIST) ui_prompt(ui, line);
@@ -65,7 +75,8 @@ static bool is_cancel(Press press)
 static void complete_line(Ui *ui)
 {
     Line *line = &ui->line;
-    const CompleteFrom from = {.alignment = ui->alignment, .verbs = true};
+    const CompleteFrom from = {.alignment = ui->alignment, .verbs = true,
+                               .calls = call_table()->words, .call_count = call_table()->count};
     Text word = {0}, choices = {0};
     size_t at = complete_at(&from, text_string(&line->text), line->cursor, &word, &choices);
     if (word.length) line_replace(line, at, line->cursor, text_string(&word));
@@ -190,7 +201,8 @@ static void press_in_names(Ui *ui, Press press)
 }
 
 /* Size and end come before any mode. An end by a signal exits as a shell reports it, with 128 and
- * the signal's number; lines that are not saved are lost then, as there is nobody to ask. */
+ * the signal's number; there is nobody to ask about lines that are not saved (command_view.c writes
+ * them down). */
 static void handle(Ui *ui, Press press)
 {
     if (press.kind == PRESS_CLOSE) {
@@ -279,7 +291,9 @@ static int show(Session *session, Terminal *terminal, const InteractiveOptions *
     int status = 2;
     if (ui_init(&ui, session, terminal, options->moment, err)) {
         if (options->notes && *options->notes)
-            view_notice(&ui.view, STYLE_ERROR, "init.lua", options->notes);
+            view_notice(&ui.view, STYLE_ERROR, "to know first", options->notes);
+        ui.history = options->history;
+        if (ui.history) history_file_read(ui.history, &ui.lines, &(Error){0});
         run_loop(&ui);
         status = ui.status;
         if (ui.trouble.code && err) *err = ui.trouble;

@@ -137,6 +137,7 @@ void ui_done(Ui *ui)
     free(ui->then.text);
     for (size_t i = 0; i < ui->queue_count; i++) free(ui->queue[i]);
     free(ui->queue);
+    ui_close_console(ui);
     choices_done(&ui->choices);
 }
 

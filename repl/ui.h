@@ -3,6 +3,8 @@
 #ifndef REPL_UI_H
 #define REPL_UI_H
 
+#include <time.h>
+
 #include "repl/session.h"
 #include "repl/work.h"
 #include "viewer/tensor_values.h"
@@ -55,6 +57,7 @@ typedef struct Ui {
     UiMode mode;
     Line line;
     History lines, searches;
+    const char *history;     /* the file of all prompts' lines; borrowed; NULL: none is kept */
     Finder search;
     uint32_t search_from;    /* the row on which the search began */
     uint8_t *search_open;    /* owned: what was open then; NULL when nothing is searched */
@@ -81,6 +84,9 @@ typedef struct Ui {
     bool rules_failed;
     UiExport output;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
+    struct Console *console;     /* owned: where lines run that are no rules; NULL: none has yet */
+    unsigned console_rules;      /* session_rules_version that it is in step with */
+    struct timespec bar;         /* when its progress was drawn */
     bool quit;
     int status;              /* what to exit with */
 } Ui;
@@ -166,6 +172,15 @@ const char *ui_choice(const Ui *ui, size_t number);
 bool ui_apply_line(Ui *ui, const char *line, Error *err);
 /* It was tried: it becomes part of the session, or the error says why not. */
 bool ui_applied(Ui *ui, Work *work, const char *line, Error *err);
+
+/* A line that was typed and is no verb: one that begins with a statement is applied, anything else
+ * runs at a prompt like that of tenon repl, with the same functions (call_list.h). */
+bool ui_run_line(Ui *ui, const char *line, Error *err);
+void ui_close_console(Ui *ui);
+/* A bar in the message line, ten times a second at most; false when the user wants to stop what is
+ * under way. */
+bool ui_progress(Ui *ui, const char *doing, const char *what, struct timespec *last, uint64_t done,
+                 uint64_t total);
 
 /* Writes the ledger to a file, with a bar and a way to cancel. */
 bool ui_write(Ui *ui, const UiExport *output, bool force, Error *err);

@@ -347,7 +347,7 @@ static void take_queued(Ui *ui)
     memmove(ui->queue, ui->queue + 1, --ui->queue_count * sizeof *ui->queue);
     Error err = {0};
     text_clear(&ui->view.message);
-    if (!(verb ? verb_run(ui, line, &err) : ui_apply_line(ui, line, &err)))
+    if (!(verb ? verb_run(ui, line, &err) : ui_run_line(ui, line, &err)))
         view_notice(&ui->view, STYLE_ERROR, "error", err.text);
     free(line);
 }

@@ -25,7 +25,7 @@ static long milliseconds_since(struct timespec then)
 }
 
 /* In the message line, so that the list stays in sight. */
-static void draw_bar(const Writing *writing, uint64_t done, uint64_t total)
+static void draw_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint64_t total)
 {
     Text bar = {0};
     double share = total ? (double)done / (double)total : 1;
@@ -33,33 +33,38 @@ static void draw_bar(const Writing *writing, uint64_t done, uint64_t total)
         text_add(&bar, i < (int)(share * BAR_CELLS) ? "█" : "░");
     char bytes[32];
     show_bytes(done, bytes);
-    view_say(&writing->ui->view, STYLE_TITLE, "writing %s %s %.0f %%  %s  (Esc stops)",
-             writing->path, text_string(&bar), share * 100, bytes);
-    ui_draw(writing->ui);
+    view_say(&ui->view, STYLE_TITLE, "%s %s %s %.0f %%  %s  (Esc stops)", doing, what,
+             text_string(&bar), share * 100, bytes);
+    ui_draw(ui);
     text_done(&bar);
 }
 
-/* An ExportProgress; false when the user wants to stop. Keys are read here because nobody else does
- * while the export runs; all but those that stop it are dropped, or they would act afterwards on a
- * list that the user was not looking at. */
-static bool show_progress(void *context, uint64_t done, uint64_t total)
+/* Keys are read here because nobody else does while the work runs; all but those that stop it are
+ * dropped, or they would act afterwards on a list that the user was not looking at. */
+bool ui_progress(Ui *ui, const char *doing, const char *what, struct timespec *last, uint64_t done,
+                 uint64_t total)
 {
-    Writing *writing = context;
-    if (milliseconds_since(writing->last) < BAR_INTERVAL_MS) return true;
-    clock_gettime(CLOCK_MONOTONIC, &writing->last);
-    draw_bar(writing, done, total);
-    Terminal *terminal = writing->ui->terminal;
+    if (milliseconds_since(*last) < BAR_INTERVAL_MS) return true;
+    clock_gettime(CLOCK_MONOTONIC, last);
+    draw_bar(ui, doing, what, done, total);
     Press press;
-    while (terminal->ops->read(terminal->state, 0, &press)) {
+    while (ui->terminal->ops->read(ui->terminal->state, 0, &press)) {
         if (press.kind == PRESS_ESCAPE || (press.kind == PRESS_CTRL && press.code == 'C'))
             return false;
-        if (press.kind == PRESS_RESIZE) ui_resize(writing->ui);
+        if (press.kind == PRESS_RESIZE) ui_resize(ui);
         if (press.kind != PRESS_CLOSE) continue;
-        writing->ui->quit = true;
-        writing->ui->status = 128 + (int)press.code;
+        ui->quit = true;
+        ui->status = 128 + (int)press.code;
         return false;
     }
     return true;
+}
+
+/* An ExportProgress. */
+static bool show_progress(void *context, uint64_t done, uint64_t total)
+{
+    Writing *writing = context;
+    return ui_progress(writing->ui, "writing", writing->path, &writing->last, done, total);
 }
 
 /* "~/x.pth" as a shell would read it; the caller frees. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "repl/call_list.h"
 #include "repl/verb_list.h"
 
 #define VERB_ROW(name, id, where, args, help) {name, where, args, help, verb_##id},
@@ -17,6 +18,16 @@ const Verb *verb_table(size_t *count)
     return verbs;
 }
 
+/* values "a.b" and write{…} are calls where there is a function of that name. */
+static bool is_call(const char *name, size_t n)
+{
+    const ConsoleCalls *calls = call_table();
+    for (size_t i = 0; i < calls->count; i++)
+        if (strlen(calls->words[i].name) == n && memcmp(calls->words[i].name, name, n) == 0)
+            return true;
+    return false;
+}
+
 /* A name that is both a verb and a statement or variable is a verb when it stands as one: followed
  * by a blank, or nothing. `help "x"`, `filter = 1`, `top.x` and `write(1)` are told apart by what
  * comes next; of these only help("x") is a verb all the same. */
@@ -26,7 +37,8 @@ const Verb *verb_find(const char *line, const char **argument)
     size_t n = strcspn(line, " =(.,[{\"");
     const char *rest = line + n;
     while (*rest == ' ') rest++;
-    bool lua = (line[n] && line[n] != ' ') || *rest == '=' || *rest == '(';
+    bool lua = (line[n] && line[n] != ' ') || *rest == '=' || *rest == '(' ||
+               ((*rest == '"' || *rest == '{') && is_call(line, n));
     for (size_t i = 0; i < countof(verbs); i++) {
         if (strlen(verbs[i].name) != n || memcmp(verbs[i].name, line, n) != 0) continue;
         if (lua && verbs[i].run != verb_help) return NULL;   /* help("split") is ours too */

@@ -101,5 +101,7 @@ bool script_run_inside(Script *script, const char *text, size_t n, const char *n
 
 /* The names of all statements, facts and ops, for completion and help. */
 const ScriptWord *script_words(size_t *count);
+/* Whether a statement has this name of n bytes. */
+bool script_has_statement(const char *name, size_t n);
 
 #endif

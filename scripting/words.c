@@ -48,6 +48,16 @@ static size_t measure_distance(const char *a, const char *b)
     return row[n];
 }
 
+bool script_has_statement(const char *name, size_t n)
+{
+#define STATEMENT_NAME(name, args, help) #name,
+    static const char *const names[] = {STATEMENTS(STATEMENT_NAME)};
+#undef STATEMENT_NAME
+    for (size_t i = 0; i < countof(names); i++)
+        if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0) return true;
+    return false;
+}
+
 void words_visit(const Script *script, bool (*visit)(void *context, const ScriptWord *word),
                  void *context)
 {

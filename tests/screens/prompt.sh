@@ -80,5 +80,46 @@ is "SIGHUP saves the session" hangs_up
 is "the next start tells of it once" tells_once
 is "what was saved can be gone on with" goes_on
 
+# The same functions after ":" of the viewer, and the same file of entries.
+view() {
+    open_terminal 100 30 "XDG_STATE_HOME=$state" &&
+        start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth'" && wait_for '● 0 loaded'
+}
+asks() {
+    view && line 'r = report()' && keys Enter && wait_for ! ':r =' &&
+        line 'r.summary.missing * 1000' && keys Enter && wait_for '58000'
+}
+applies() {
+    line 'apply("strip [[module.]]")' && keys Enter && wait_for '● 56 loaded' &&
+        line 'undo()' && keys Enter && wait_for '● 0 loaded' &&
+        line 'redo()' && keys Enter && wait_for '● 56 loaded'
+}
+runs_verbs() {
+    line 'verb "goto head.fc.bias"' && keys Enter && wait_for "head.fc.bias ──" &&
+        line 'values "head.fc.bias"' && keys Enter && wait_for 'nan  inf  zeros'
+}
+shows_pages() {
+    line 'report()' && keys Enter && wait_for 'Shape differs (2)' && keys q &&
+        wait_for ! 'Shape differs (2)'
+}
+recalls_in_viewer() {
+    keys : && keys Up Up Up && wait_for ':verb "goto' && keys Escape
+}
+hangs_up_viewing() {
+    pkill -HUP -P "$(terminal list-panes -t main -F '#{pane_pid}')" &&
+        wait_for 'the lines of this session are in' && wait_for 'status=129'
+}
+tells_in_viewer() {
+    view && wait_for 'was cut short' && keys q && wait_for 'status=0' && view &&
+        wait_for ! 'was cut short'
+}
+is "the viewer: variables and values" asks
+is "the viewer: lines and undo by function" applies
+is "the viewer: verbs from Lua" runs_verbs
+is "the viewer: long output is a page" shows_pages
+is "the viewer: entries come back" recalls_in_viewer
+is "the viewer: SIGHUP saves the session" hangs_up_viewing
+is "the viewer tells of it once" tells_in_viewer
+
 echo "1..$number"
 [ $failures -eq 0 ]
