@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "loader/align/suggest.h"
 #include "loader/core/limits.h"
@@ -44,6 +43,8 @@ const Command commands[] = {
      "what is wrong with a file, and what is suspicious in its weights", command_check},
     {"explain", "ERROR.txt|- [SOURCE]", 1, 2, FOR_EXPLAIN,
      "a failed load, explained: the rules that would mend it", command_explain},
+    {"fetch", "URL", 1, 1, FOR_FETCH, "download a file, with progress, resume and checksum",
+     command_fetch},
     {"undo", "FILE", 1, 1, FOR_UNDO, "takes back the last --in-place change", command_undo},
     {"rules", "[list | show NAME | test NAME...]", 0, OPERANDS_MAX, 0,
      "the bundled rule packs and presets: their list, text and tests", command_rules},
@@ -52,21 +53,6 @@ const Command commands[] = {
     {"repl", "[SOURCE [TARGET]]", 0, 2, FOR_REPL, "the Lua prompt", command_repl},
     {"help", "[COMMAND]", 0, 1, 0, "this text, or a command's", command_help},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
-
-/* Words that are commands of tenon but not of this version: whoever has read of them is told so,
- * not that there is no such file. A word leaves this list when it joins the table above. */
-static const char *const planned[] = {"fetch"};
-
-/* Sets the error where the word is one of them; false then. */
-static bool refuse_planned(const char *word, Error *err)
-{
-    for (size_t i = 0; i < countof(planned); i++)
-        if (strcmp(word, planned[i]) == 0)
-            return error_set(err, ERR_USAGE, "%s: this command is not part of this version%s%s",
-                             word, access(word, F_OK) == 0 ? "; the file of that name is ./" : "",
-                             access(word, F_OK) == 0 ? word : "");
-    return true;
-}
 
 const char *option_name(OptionId id)
 {
@@ -255,7 +241,6 @@ bool invocation_parse(Invocation *invocation, int argc, char **argv, Error *err)
     *invocation = (Invocation){.command = commands};
     /* Only the first word can be a command; a file of that name is given as ./ls. */
     if (argc > 1 && command_find(argv[1])) invocation->command = command_find(argv[i++]);
-    else if (argc > 1 && !refuse_planned(argv[1], err)) return false;
     for (; i < argc; i++) {
         const char *word = argv[i], *value;
         /* what follows a script is the script's */
@@ -339,9 +324,8 @@ int command_help(const Invocation *invocation)
         about = command_find(invocation->operands[0]);
         if (!about) {
             Error err;
-            if (refuse_planned(invocation->operands[0], &err))
-                error_set(&err, ERR_USAGE, "no command '%s'; tenon help lists them",
-                          invocation->operands[0]);
+            error_set(&err, ERR_USAGE, "no command '%s'; tenon help lists them",
+                      invocation->operands[0]);
             return complain(&err);
         }
     }

@@ -15,7 +15,8 @@ enum {
 /* Which commands an option belongs to, as bits. FOR_ALL goes with every command. */
 enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
        FOR_APPLY = 256, FOR_REVERSE = 512, FOR_EMIT = 1024, FOR_EXPLAIN = 2048,
-       FOR_LEARN = 4096, FOR_REPL = 32, FOR_RUN = 64, FOR_UNDO = 8192, FOR_ALL = 0xFFFF };
+       FOR_LEARN = 4096, FOR_REPL = 32, FOR_RUN = 64, FOR_FETCH = 128, FOR_UNDO = 8192,
+       FOR_ALL = 0xFFFF };
 
 /* id, spelling, short spelling or NULL, argument or NULL, commands, help */
 #define OPTIONS(X)                                                                              \
@@ -26,7 +27,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_ACCEPT, "--accept", NULL, "likely", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: take what is only likely, too") \
     X(OPT_SAY, "--say", NULL, "A=B", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: A in the source is B in the target; may be repeated") \
     X(OPT_ASSUME, "--assume", NULL, "LAYOUT", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: how square kernels of the source lie: torch, tf or flax") \
-    X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN, "write the result here") \
+    X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN | FOR_FETCH, "write the result here") \
     X(OPT_PLAN, "--plan", NULL, "FILE", FOR_ALIGN, "write the plan here, before any data is touched") \
     X(OPT_EMIT_RULES, "--emit-rules", NULL, "FILE", FOR_ALIGN, "write the rules that the plan stands on here") \
     X(OPT_SOURCE, "--source", NULL, "FILE", FOR_APPLY | FOR_REVERSE, "what the plan is applied to, when it is not where the plan says") \
@@ -38,7 +39,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_WHOLE, "--whole", NULL, NULL, FOR_ALIGN, "carry the rest of the source along (.pth)")  \
     X(OPT_OMIT_KEPT, "--omit-kept", NULL, NULL, FOR_ALIGN, "leave out kept tensors that have no data") \
     X(OPT_COMPACT, "--compact", NULL, NULL, FOR_ALIGN, "rewrite views as storages of their own")\
-    X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN, "replace OUT when it is there already") \
+    X(OPT_FORCE, "--force", NULL, NULL, FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN | FOR_FETCH, "replace OUT when it is there already") \
     X(OPT_SHA256, "--sha256", NULL, NULL, FOR_ALIGN | FOR_APPLY, "report the output's SHA-256")             \
     X(OPT_SHARD_SIZE, "--shard-size", NULL, "SIZE", FOR_ALIGN, "several files of at most SIZE (5GB), and their index")  \
     X(OPT_IN_PLACE, "--in-place", NULL, NULL, FOR_ALIGN, "rename in SOURCE's own file; tenon undo takes it back") \
@@ -120,6 +121,7 @@ int command_reverse(const Invocation *invocation);
 int command_emit(const Invocation *invocation);
 int command_undo(const Invocation *invocation);
 int command_view(const Invocation *invocation);
+int command_fetch(const Invocation *invocation);
 int command_explain(const Invocation *invocation);
 int command_rules(const Invocation *invocation);
 int command_run(const Invocation *invocation);

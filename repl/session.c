@@ -63,15 +63,16 @@ static Checkpoint *open_nothing(void)
     return nothing;
 }
 
-/* What alias() says of a name, when the rules are run over nothing: NULL for URLs, for names that
- * are there, or that it says nothing of. The names must be known before the source is, so an error
- * in the rules, which without a source is likely, only ends the search. */
+/* What alias() says of a name, when the rules are run over nothing: NULL for names that are there,
+ * or that it says nothing of. A URL may be aliased to a folder, too. The names must be known before
+ * the source is, so an error in the rules, which without a source is likely, only ends the
+ * search. */
 static const char *find_alias(Session *session, const char *name, Error *err)
 {
     struct stat status;
     const char *file, *inside;
     checkpoint_spec(session->arena, name, &file, &inside);
-    if (!session_now(session)->count || url_is(name) || stat(file, &status) == 0) return NULL;
+    if (!session_now(session)->count || stat(file, &status) == 0) return NULL;
     Checkpoint *nothing = open_nothing();
     Draft *draft = draft_new(nothing, NULL, NULL, session->seed);
     Snapshot *snapshot = session_snapshot(session);

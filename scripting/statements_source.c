@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "loader/format/format.h"
+#include "loader/source/url.h"
 #include "scripting/statements.h"
 
 /* Instructions that opening a file counts for: a script can open the same ones over and over. */
@@ -56,6 +57,9 @@ bool run_alias(Call *call, Error *err)
     if (!rule.folder) return false;
     if (!*rule.prefix || !*rule.folder)
         return error_set(err, ERR_RULE, "alias: neither the prefix nor the folder may be empty");
+    if (url_is(rule.folder))
+        return error_set(err, ERR_RULE, "alias: '%.200s' is a URL, which only the command line may "
+                         "name", url_shown(draft_arena(call->script->draft), rule.folder));
     later_alias(draft_later(call->script->draft), &rule);
     return true;
 }

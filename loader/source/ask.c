@@ -68,8 +68,9 @@ static bool prepare(Quest *quest, HttpCall *call)
     size_t count = 0;
     headers[count++] = "Accept-Encoding: identity";
     set_range(quest, call);
-    if (call->range && ask->known && http_etag_is_strong(ask->known->etag))
-        headers[count++] = arena_printf(ask->arena, "If-Range: %s", ask->known->etag);
+    const char *match = ask->known ? ask->known->etag : ask->match;
+    if (call->range && http_etag_is_strong(match))
+        headers[count++] = arena_printf(ask->arena, "If-Range: %s", match);
     if (own && place->token)
         headers[count++] = arena_printf(ask->arena, "Authorization: Bearer %s", place->token);
     if (own && place->service) {

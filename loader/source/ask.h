@@ -24,6 +24,8 @@ typedef struct Ask {
     bool whole;              /* an answer with everything instead of the range is one too */
     uint64_t from, n;        /* the range; n = 0: all from `from` on */
     const RemoteVersion *known;  /* NULL: not yet; borrowed */
+    const char *match;       /* without it: a strong ETag that parts are to be of, else everything
+                                is to come; `begin` sees which. NULL: none. Borrowed */
     /* As in HttpCall; `begin` comes again with each try. `body` gets the bytes at from + done, and
      * with `whole`, where the server begins at 0 anew, no byte twice. May be NULL. */
     bool (*begin)(void *context, const HttpHead *head, Error *err);

@@ -51,7 +51,7 @@ class Result:
 def tenon(*args, env=None, fast=True, timeout=20):
     """Runs it. `fast`: servers that fail are asked twice, and wait a second at most."""
     limits = ["--limit", "remote-tries=2", "--limit", "remote-seconds=1"] if fast else []
-    done = subprocess.run([TENON, *args, *limits], capture_output=True, text=True,
+    done = subprocess.run([TENON, args[0], *limits, *args[1:]], capture_output=True, text=True,
                           errors="surrogateescape", timeout=timeout, cwd=here.folder,
                           stdin=subprocess.DEVNULL, env={**CLEAN, **(env or {})})
     return Result(done.returncode, done.stdout, done.stderr)

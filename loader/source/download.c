@@ -1,0 +1,318 @@
+/* One connection, one file that grows, one checksum that is carried on. */
+#include "loader/source/download.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PIECE = 1 << 20, TAG_BYTES_MAX = 4096 };
+
+/* A file that is gathered. */
+typedef struct Gather {
+    const Download *how;         /* borrowed */
+    const char *shown;           /* for errors: where it comes from; borrowed */
+    Arena *arena;                /* owned: the strings below */
+    const char *part, *tag;      /* paths */
+    int fd;                      /* of the part; locked */
+    uint64_t done;               /* bytes in it */
+    uint64_t total;              /* 0: not known */
+    const char *etag;            /* whose version it is; NULL: not known, so that it is not kept */
+    uint64_t etag_size;          /* what that version has */
+    bool stale;                  /* the server has another version now: from the start */
+    Checksum *sha256;            /* of what is in the part; owned */
+} Gather;
+
+/* ---- folders, locks ---- */
+
+bool download_make_folder(const char *path, Error *err)
+{
+    char *copy = mem_strdup(path);
+    bool fine = true;
+    for (char *p = copy + 1; fine && *p; p++) {
+        if (*p != '/') continue;
+        *p = '\0';
+        fine = mkdir(copy, 0777) == 0 || errno == EEXIST;
+        if (!fine) error_errno(err, "%s: cannot make the folder", copy);
+        *p = '/';
+    }
+    if (fine && mkdir(copy, 0777) != 0 && errno != EEXIST)
+        fine = error_errno(err, "%s: cannot make the folder", copy);
+    free(copy);
+    return fine;
+}
+
+/* The file that was locked may have been renamed meanwhile by whoever had the lock before. */
+int download_lock(const char *path, const char *what, Error *err)
+{
+    for (int tries = 0; tries < 10; tries++) {
+        struct stat held, there;
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (fd < 0) {
+            error_errno(err, "%s", path);
+            return -1;
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+            close(fd);
+            error_set(err, ERR_IO, "%s: another process downloads it now (it has %s)", what, path);
+            return -1;
+        }
+        if (fstat(fd, &held) == 0 && stat(path, &there) == 0 && held.st_ino == there.st_ino &&
+            held.st_dev == there.st_dev)
+            return fd;
+        close(fd);
+    }
+    error_set(err, ERR_IO, "%s: %s changes all the time", what, path);
+    return -1;
+}
+
+/* ---- what came before ---- */
+
+static bool start_over(Gather *gather, Error *err)
+{
+    checksum_free(gather->sha256);
+    gather->sha256 = checksum_new();
+    gather->done = 0;
+    gather->etag = NULL;
+    unlink(gather->tag);
+    if (ftruncate(gather->fd, 0) == 0 && lseek(gather->fd, 0, SEEK_SET) == 0) return true;
+    return error_errno(err, "%s: cannot empty it", gather->part);
+}
+
+/* "ETAG\nSIZE\n"; false when there is none, so that the part is of an unknown version. */
+static bool read_tag(Gather *gather)
+{
+    size_t n;
+    ByteSource *file = source_open_file(gather->tag, NULL);
+    char *text = file ? source_slurp(file, TAG_BYTES_MAX, &n, NULL) : NULL;
+    source_unref(file);
+    size_t tag = text ? strcspn(text, "\n") : 0;
+    size_t digits = text && text[tag] ? strcspn(text + tag + 1, "\n") : 0;
+    bool fine = digits && parse_digits(text + tag + 1, digits, &gather->etag_size);
+    if (fine) gather->etag = arena_strndup(gather->arena, text, tag);
+    free(text);
+    return fine && http_etag_is_strong(gather->etag);
+}
+
+static void write_tag(Gather *gather)
+{
+    FILE *file = fopen(gather->tag, "w");
+    if (!file) return;           /* then it cannot be gone on with, and no more */
+    fprintf(file, "%s\n%" PRIu64 "\n", gather->etag, gather->etag_size);
+    fclose(file);
+}
+
+/* What the part has is hashed; its last byte is asked for again when it seems to be whole, so that
+ * the server says whether it is still of this version. */
+static bool go_on(Gather *gather, Error *err)
+{
+    struct stat info;
+    if (fstat(gather->fd, &info) != 0) return error_errno(err, "%s", gather->part);
+    uint64_t have = (uint64_t)info.st_size;
+    if (!have || !read_tag(gather) || have > gather->etag_size) return start_over(gather, err);
+    if (have == gather->etag_size) have--;
+    if (ftruncate(gather->fd, (off_t)have) != 0 || lseek(gather->fd, 0, SEEK_SET) != 0)
+        return error_errno(err, "%s", gather->part);
+    unsigned char *bytes = mem_alloc(PIECE);
+    ssize_t n;
+    while ((n = read(gather->fd, bytes, PIECE)) > 0 || (n < 0 && errno == EINTR)) {
+        if (n < 0) continue;
+        checksum_add(gather->sha256, bytes, (size_t)n);
+        gather->done += (uint64_t)n;
+    }
+    free(bytes);
+    return n == 0 || error_errno(err, "%s: cannot read it", gather->part);
+}
+
+static bool open_gather(Gather *gather, const Download *how, const char *shown, Error *err)
+{
+    *gather = (Gather){.how = how, .shown = shown, .arena = arena_new(), .fd = -1,
+                       .sha256 = checksum_new()};
+    gather->part = arena_printf(gather->arena, "%s.partial", how->path);
+    gather->tag = arena_printf(gather->arena, "%s.partial.etag", how->path);
+    if (!how->replace && access(how->path, F_OK) == 0)
+        return error_set(err, ERR_EXISTS, "%s: is there already; --force replaces it", how->path);
+    char *folder = path_folder(how->path);
+    bool fine = download_make_folder(folder, err);
+    free(folder);
+    if (fine) gather->fd = download_lock(gather->part, shown, err);
+    return gather->fd >= 0;
+}
+
+/* A part is kept for the next time when it is known of which version it is. */
+static void close_gather(Gather *gather, bool good, Error *err)
+{
+    if (gather->fd >= 0 && !good) {
+        if (gather->etag && gather->done && err && err->code != ERR_EXISTS) {
+            size_t n = strlen(err->text);
+            snprintf(err->text + n, sizeof err->text - n, "; what came is kept, and the same "
+                     "command goes on from byte %" PRIu64, gather->done);
+        } else {
+            unlink(gather->part);
+            unlink(gather->tag);
+        }
+    }
+    if (gather->fd >= 0) close(gather->fd);
+    checksum_free(gather->sha256);
+    arena_free(gather->arena);
+}
+
+/* ---- what comes ---- */
+
+/* HttpCall.begin by way of ask.c. Another version than the part's is not added to it. */
+static bool begin(void *context, const HttpHead *head, Error *err)
+{
+    Gather *gather = context;
+    bool part = head->status == 206;
+    uint64_t total = part ? (head->has_total ? head->total : 0)
+                          : (head->has_length ? head->length : 0);
+    if (gather->etag) {
+        bool same = head->etag && strcmp(head->etag, gather->etag) == 0 &&
+                    (!total || total == gather->etag_size);
+        if (same) return true;
+        gather->stale = true;
+        return error_set(err, ERR_IO, "changed on its server since a part of it was downloaded");
+    }
+    if (gather->done) {
+        gather->stale = true;
+        return error_set(err, ERR_IO, "broke off, and its server does not say which version it is");
+    }
+    gather->total = total;
+    if (gather->how->has_size && total && total != gather->how->size)
+        return error_set(err, ERR_IO, "has %" PRIu64 " bytes on its server, %" PRIu64
+                         " were announced", total, gather->how->size);
+    if (total && http_etag_is_strong(head->etag)) {
+        gather->etag = arena_strdup(gather->arena, head->etag);
+        gather->etag_size = total;
+        write_tag(gather);
+    }
+    return true;
+}
+
+static bool take(void *context, const void *bytes, size_t n, Error *err)
+{
+    Gather *gather = context;
+    const Download *how = gather->how;
+    for (size_t put = 0; put < n;) {
+        ssize_t done = write(gather->fd, (const char *)bytes + put, n - put);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return error_errno(err, "cannot write %s", gather->part);
+        put += (size_t)done;
+    }
+    checksum_add(gather->sha256, bytes, n);
+    gather->done += n;
+    uint64_t total = gather->etag ? gather->etag_size : gather->total;
+    if (!how->progress || how->progress(how->context, gather->done, total)) return true;
+    return error_set(err, ERR_CANCELLED, "stopped");
+}
+
+static bool ask_rest(Gather *gather, RemotePlace *place, const char *url, Error *err)
+{
+    Ask ask = {.url = url, .from = gather->done, .whole = true, .match = gather->etag,
+               .begin = begin, .body = take, .context = gather};
+    bool fine = ask_all(place, &ask, 1, err);
+    ask_done(&ask);
+    return fine;
+}
+
+/* ---- the end ---- */
+
+static bool check_git(Gather *gather, const char *expected, Error *err)
+{
+    char text[CHECKSUM_TEXT];
+    Checksum *sum = checksum_new_git(gather->done);
+    unsigned char *bytes = mem_alloc(PIECE);
+    ssize_t n;
+    bool fine = lseek(gather->fd, 0, SEEK_SET) == 0;
+    while (fine && ((n = read(gather->fd, bytes, PIECE)) > 0 || (n < 0 && errno == EINTR)))
+        if (n > 0) checksum_add(sum, bytes, (size_t)n);
+    free(bytes);
+    checksum_end(sum, text);
+    return (fine && strcmp(text, expected) == 0) ||
+           error_set(err, ERR_FORMAT, "%s: what came has git's hash %s, not %s; nothing of it is "
+                     "kept, download it again", gather->shown, text, expected);
+}
+
+/* Whether what came is what was to come; if not, it is not kept. */
+static bool verify(Gather *gather, Downloaded *out, Error *err)
+{
+    const Download *how = gather->how;
+    bool fine = true;
+    checksum_end(gather->sha256, out->sha256);
+    gather->sha256 = NULL;
+    out->size = gather->done;
+    if (how->has_size && how->size != gather->done)
+        fine = error_set(err, ERR_FORMAT, "%s: %" PRIu64 " bytes came, %" PRIu64
+                         " were announced; nothing of it is kept, download it again",
+                         gather->shown, gather->done, how->size);
+    else if (how->sha256 && !has_prefix(out->sha256, how->sha256))
+        fine = error_set(err, ERR_FORMAT, "%s: what came has the SHA-256 %s, it should begin with "
+                         "%s; nothing of it is kept, download it again", gather->shown,
+                         out->sha256, how->sha256);
+    else if (how->git)
+        fine = check_git(gather, how->git, err);
+    if (!fine) gather->etag = NULL;
+    return fine;
+}
+
+/* The folder is synced too, or the name could be lost. */
+static bool commit(Gather *gather, Error *err)
+{
+    const Download *how = gather->how;
+    if (!how->replace && access(how->path, F_OK) == 0)
+        return error_set(err, ERR_EXISTS, "%s: is there now; --force replaces it", how->path);
+    if (fsync(gather->fd) != 0 || rename(gather->part, how->path) != 0)
+        return error_errno(err, "%s", how->path);
+    unlink(gather->tag);
+    char *folder = path_folder(how->path);
+    int fd = open(folder, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(folder);
+    return true;
+}
+
+bool download(RemotePlace *place, const char *url, const Download *how, Downloaded *out,
+              Error *err)
+{
+    Gather gather;
+    Error own = {0};
+    bool fine = open_gather(&gather, how, place->shown, &own) && go_on(&gather, &own);
+    if (fine) fine = ask_rest(&gather, place, url, &own);
+    if (!fine && gather.stale) {
+        gather.stale = false;
+        fine = start_over(&gather, &own) && ask_rest(&gather, place, url, &own);
+    }
+    fine = fine && verify(&gather, out, &own) && commit(&gather, &own);
+    close_gather(&gather, fine, &own);
+    if (!fine && err) *err = own;
+    return fine;
+}
+
+bool download_copy(const char *from, const Download *how, Downloaded *out, Error *err)
+{
+    Gather gather;
+    ByteSource *source = source_open_file(from, err);
+    if (!source) return false;
+    bool fine = open_gather(&gather, how, from, err) && start_over(&gather, err);
+    unsigned char *bytes = mem_alloc(PIECE);
+    gather.total = source->size;
+    for (uint64_t at = 0; fine && at < source->size;) {
+        size_t n = source->size - at < PIECE ? (size_t)(source->size - at) : PIECE;
+        fine = source_read(source, at, bytes, n, err) &&
+               (take(&gather, bytes, n, err) || error_prefix(err, "%s", how->path));
+        at += n;
+    }
+    free(bytes);
+    source_unref(source);
+    fine = fine && verify(&gather, out, err) && commit(&gather, err);
+    close_gather(&gather, fine, NULL);
+    return fine;
+}

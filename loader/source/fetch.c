@@ -1,0 +1,174 @@
+/* Which file, where to, and how it is known to be the right one. */
+#include "loader/source/fetch.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/source/hub_cache.h"
+#include "loader/source/torch_hub.h"
+
+static Download plan_download(const char *path, const FetchOptions *options)
+{
+    return (Download){.path = path, .replace = options->force, .progress = options->progress,
+                      .context = options->context};
+}
+
+static void take(Fetched *out, const char *path, const Downloaded *done)
+{
+    out->path = path;
+    out->size = done->size;
+    memcpy(out->sha256, done->sha256, sizeof out->sha256);
+}
+
+/* A file that is there already, by its own bytes. */
+static bool take_there(Fetched *out, const char *path, Error *err)
+{
+    ByteSource *file = source_open_file(path, err);
+    bool fine = file && checksum_source(file, out->sha256, err);
+    out->path = path;
+    out->size = file ? file->size : 0;
+    out->there = true;
+    source_unref(file);
+    return fine;
+}
+
+/* ---- the hub ---- */
+
+/* The tag is a hash of the content: of two kinds, told apart by their lengths. */
+static void expect(const HubFile *file, Download *how, Fetched *out)
+{
+    size_t n = file->etag ? strlen(file->etag) : 0;
+    bool digits = n && strspn(file->etag, "0123456789abcdef") == n;
+    how->has_size = file->has_size;
+    how->size = file->size;
+    if (digits && n == 64) how->sha256 = file->etag, out->verified = "the hub's SHA-256";
+    if (digits && n == 40) how->git = file->etag, out->verified = "the hub's git hash";
+}
+
+/* Into the cache, under its lock. */
+static bool fetch_cached(Arena *arena, RemotePlace *place, const HubName *name,
+                         const HubFile *file, const FetchOptions *options, Fetched *out,
+                         Error *err)
+{
+    Downloaded done;
+    if (!file->commit || !file->etag)
+        return error_set(err, ERR_UNSUPPORTED, "%.300s: the hub says neither commit nor ETag, "
+                         "without which it is not kept in the cache; name a file with -o",
+                         place->shown);
+    int lock = hub_cache_lock(arena, name, file, err);
+    if (lock < 0) return false;
+    const char *blob = hub_cache_blob(arena, name, file);
+    bool there = access(blob, F_OK) == 0 && !options->force;
+    Download how = plan_download(blob, options);
+    expect(file, &how, out);
+    bool fine = there || download(place, file->url, &how, &done, err);
+    const char *path = fine ? hub_cache_link(arena, name, file, err) : NULL;
+    if (path && there) fine = take_there(out, path, err);
+    else if (path) take(out, path, &done);
+    close(lock);
+    return fine && path;
+}
+
+/* The hub says what the file is; its bytes may be in the cache already. */
+static bool fetch_asked(Arena *arena, RemotePlace *place, const HubName *name,
+                        const FetchOptions *options, Fetched *out, Error *err)
+{
+    HubFile file;
+    Downloaded done;
+    if (!hub_ask(place, arena, &file, err)) return false;
+    if (!options->out) return fetch_cached(arena, place, name, &file, options, out, err);
+    const char *blob = hub_find_blob(arena, name, &file);
+    Download how = plan_download(options->out, options);
+    expect(&file, &how, out);
+    bool fine = blob ? download_copy(blob, &how, &done, err)
+                     : download(place, file.url, &how, &done, err);
+    if (fine) take(out, options->out, &done);
+    return fine;
+}
+
+static bool fetch_hub(Arena *arena, const char *name, const FetchOptions *options, Fetched *out,
+                      Error *err)
+{
+    RemotePlace place;
+    HubName hub;
+    Downloaded done;
+    Error offline = {0};
+    if (!hub_name_parse(arena, name, &hub, err)) return false;
+    if (!*hub.file)
+        return error_set(err, ERR_USAGE, "%.300s: is a repository; name a file of it", name);
+    const char *cached = hub_find_cached(arena, &hub, &offline);
+    if (offline.code) {
+        if (err) *err = offline;
+        return false;
+    }
+    if (cached && !options->out) return take_there(out, cached, err);
+    if (cached) {
+        const Download how = plan_download(options->out, options);
+        if (!download_copy(cached, &how, &done, err)) return false;
+        take(out, options->out, &done);
+        return true;
+    }
+    if (!remote_place_find(&place, name, err)) return false;
+    bool fine = fetch_asked(arena, &place, &hub, options, out, err);
+    remote_place_done(&place);
+    return fine;
+}
+
+/* ---- everything else ---- */
+
+/* The last part of a name: of a key as it stands, of a URL's path unescaped. */
+static const char *last_part(Arena *arena, const char *name)
+{
+    if (url_has_scheme(name, "https") || url_has_scheme(name, "http"))
+        return torch_hub_file_name(arena, name);
+    const char *base = strrchr(name, '/') + 1;
+    return *base && strcmp(base, ".") != 0 && strcmp(base, "..") != 0 ? base : NULL;
+}
+
+/* A name with a hash in it belongs into torch.hub's cache, where nothing else has that name. */
+static const char *choose_path(Arena *arena, const char *part, const char *hash,
+                               const FetchOptions *options)
+{
+    const char *folder = hash ? torch_hub_folder(arena) : NULL;
+    if (options->out) return options->out;
+    return folder ? arena_printf(arena, "%s/%s", folder, part) : part;
+}
+
+static bool fetch_plain(Arena *arena, const char *name, const FetchOptions *options, Fetched *out,
+                        Error *err)
+{
+    RemotePlace place;
+    Downloaded done;
+    const char *part = last_part(arena, name);
+    if (!part && !options->out)
+        return error_set(err, ERR_USAGE, "%.300s: ends in no name for a file; give one with -o",
+                         url_shown(arena, name));
+    bool web = url_has_scheme(name, "https") || url_has_scheme(name, "http");
+    const char *hash = web && part ? torch_hub_hash(arena, part) : NULL;
+    const char *path = choose_path(arena, part, hash, options);
+    if (hash) out->verified = "the hash in its name";
+    if (hash && !options->force && !options->out && access(path, F_OK) == 0) {
+        if (!take_there(out, path, err)) return false;
+        return has_prefix(out->sha256, hash) ||
+               error_set(err, ERR_EXISTS, "%s: is there already, and its SHA-256 is not that in "
+                         "its name; --force replaces it", path);
+    }
+    if (!remote_place_find(&place, name, err)) return false;
+    Download how = plan_download(path, options);
+    how.sha256 = hash;
+    bool fine = download(&place, NULL, &how, &done, err);
+    if (fine) take(out, path, &done);
+    remote_place_done(&place);
+    return fine;
+}
+
+bool fetch_file(Arena *arena, const char *name, const FetchOptions *options, Fetched *out,
+                Error *err)
+{
+    *out = (Fetched){0};
+    if (!remote_place_is_known(name) || url_has_scheme(name, "file"))
+        return error_set(err, ERR_USAGE, "%.300s: lies on this disk, or is no URL that can be read "
+                         "(https, http, hf, s3, oss, gs)", url_shown(arena, name));
+    if (url_has_scheme(name, "hf")) return fetch_hub(arena, name, options, out, err);
+    return fetch_plain(arena, name, options, out, err);
+}

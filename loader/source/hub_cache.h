@@ -1,0 +1,17 @@
+/* Writes into the cache of huggingface_hub, so that it and whoever reads it find what was
+ * downloaded: blobs/ETAG, refs/REVISION, snapshots/COMMIT/FILE → ../../blobs/ETAG. */
+#ifndef LOADER_SOURCE_HUB_CACHE_H
+#define LOADER_SOURCE_HUB_CACHE_H
+
+#include "loader/source/hub.h"
+
+/* Locks the blob against other processes, huggingface_hub's among them: a descriptor, to be closed;
+ * -1 with an error. */
+int hub_cache_lock(Arena *arena, const HubName *name, const HubFile *file, Error *err);
+/* FOLDER/blobs/ETAG */
+const char *hub_cache_blob(Arena *arena, const HubName *name, const HubFile *file);
+/* Makes the revision's reference and the snapshot's link to a blob that is there; the link's
+ * path. */
+const char *hub_cache_link(Arena *arena, const HubName *name, const HubFile *file, Error *err);
+
+#endif

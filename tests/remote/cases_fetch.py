@@ -1,0 +1,223 @@
+"""tenon fetch: whole files, verified, in their places."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+from hub import COMMIT, TOKEN, Hub, sha256
+from run import CLEAN, TENON, case, check, numbers, path, refuses, safetensors, serve, tenon
+from server import etag_of, file, first, redirect, whole
+
+MODEL = safetensors({f"t.{i}": numbers(400000, i) for i in range(5)})     # 2 MB
+SMALL = b'{"a": 1}'
+
+
+def read(name):
+    with open(path(name), "rb") as data:
+        return data.read()
+
+
+def put(name, data):
+    os.makedirs(os.path.dirname(path(name)), exist_ok=True)
+    with open(path(name), "wb") as out:
+        out.write(data)
+
+
+def leftovers():
+    """Files of downloads that are not over."""
+    return [name for _, _, names in os.walk(path("")) for name in names if ".partial" in name]
+
+
+def cut(data, n, headers=()):
+    """Sends n bytes of what is asked for, and dies."""
+    def route(x):
+        wanted = x.wanted(len(data))
+        a, b = wanted or (0, len(data) - 1)
+        part = [("Content-Range", f"bytes {a}-{b}/{len(data)}")] if wanted else []
+        x.head(206 if wanted else 200, [("Content-Length", str(b + 1 - a)), *part,
+                                        ("ETag", etag_of(data)), *headers])
+        x.body(data[a:a + n])
+        x.drop()
+    return route
+
+
+@case
+def fetch_file():
+    """a file comes into the current folder, or where -o says, and is not written over"""
+    s = serve({"/a/m.safetensors": file(MODEL)})
+    url = s.url + "/a/m.safetensors?X-Sig=SECRET"
+    r = tenon("fetch", url)
+    check(r.status == 0 and "m.safetensors" in r.out and sha256(MODEL) in r.out, r)
+    check("SECRET" not in r.text and read("m.safetensors") == MODEL, r)
+    refuses(tenon("fetch", url), "m.safetensors: is there already", "--force")
+    r = tenon("fetch", url, "-o", "new/dir/x.bin", "--json")
+    told = json.loads(r.out)
+    check(told["path"] == "new/dir/x.bin" and told["bytes"] == len(MODEL), r)
+    check(told["sha256"] == sha256(MODEL) and told["verified"] is None, r)
+    check(tenon("fetch", url, "--force", "-q").out == "m.safetensors\n")
+    refuses(tenon("fetch", s.url + "/nothing.pth"), "404")
+    refuses(tenon("fetch", s.url + "/a/"), "-o")
+    check(not leftovers(), leftovers())
+
+
+@case
+def fetch_resumed():
+    """what came before a connection died is kept; the same command goes on from there"""
+    s = serve({"/m.bin": cut(MODEL, 700_000)})
+    r = tenon("fetch", s.url + "/m.bin", "--limit", "remote-tries=1")
+    refuses(r, "(1 tries", "the same command goes on from byte 700000")
+    check(len(read("m.bin.partial")) == 700_000 and not os.path.exists(path("m.bin")))
+    s.routes["/m.bin"] = file(MODEL)
+    s.asked.clear()
+    r = tenon("fetch", s.url + "/m.bin")
+    check(r.status == 0 and read("m.bin") == MODEL and sha256(MODEL) in r.out, r)
+    check(s.asked[0].headers["Range"] == "bytes=700000-", s.asked[0].headers)
+    check(s.asked[0].headers["If-Range"] == etag_of(MODEL), s.asked[0].headers)
+    check(s.sent() == len(MODEL) - 700_000 and not leftovers(), s.sent())
+
+
+@case
+def fetch_tried_again():
+    """within one command too, as often as it gets on"""
+    s = serve({"/m.bin": first(cut(MODEL, 900_000), cut(MODEL, 600_000), file(MODEL))})
+    r = tenon("fetch", s.url + "/m.bin", "--limit", "remote-tries=3")
+    check(r.status == 0 and read("m.bin") == MODEL, r)
+    check([x.headers["Range"] for x in s.asked] == [None, "bytes=900000-", "bytes=1500000-"])
+
+
+@case
+def fetch_changed():
+    """a part of another version is not gone on with"""
+    for how in (file(MODEL[::-1]),                      # minds If-Range: everything
+                cut(MODEL[::-1], len(MODEL)),           # does not: a part of something else
+                whole(MODEL[::-1])):                    # knows neither ranges nor versions
+        s = serve({"/m.bin": cut(MODEL, 700_000)})
+        tenon("fetch", s.url + "/m.bin", "--limit", "remote-tries=1")
+        check(len(read("m.bin.partial")) == 700_000)
+        s.routes["/m.bin"] = how
+        r = tenon("fetch", s.url + "/m.bin")
+        check(r.status == 0 and read("m.bin") == MODEL[::-1], r)
+        check(not leftovers(), leftovers())
+        os.remove(path("m.bin"))
+
+
+@case
+def fetch_no_version():
+    """without an ETag a part is not kept, and without ranges a try begins anew"""
+    def short(x):
+        x.head(200, [("Content-Length", str(len(MODEL)))])
+        x.body(MODEL[:500_000])
+        x.drop()
+    s = serve({"/m.bin": short})
+    refuses(tenon("fetch", s.url + "/m.bin", "--limit", "remote-tries=1"), "(1 tries")
+    check(not leftovers(), leftovers())
+    s.routes["/m.bin"] = first(short, whole(MODEL))
+    r = tenon("fetch", s.url + "/m.bin")
+    check(r.status == 0 and read("m.bin") == MODEL, r)
+
+
+@case
+def fetch_stopped():
+    """Ctrl-C keeps what came, exits 130, and leaves nothing under the file's name"""
+    def slow(x):
+        x.head(200, [("Content-Length", str(len(MODEL))), ("ETag", etag_of(MODEL))])
+        x.body(MODEL[:500_000])
+        x.wfile.flush()
+        x.server.over.wait(20)
+    s = serve({"/m.bin": slow})
+    p = subprocess.Popen([TENON, "fetch", s.url + "/m.bin"], cwd=path("."), env=CLEAN,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (os.path.exists(path("m.bin.partial")) and len(read("m.bin.partial")) == 500_000):
+        time.sleep(0.01)
+    refuses(tenon("fetch", s.url + "/m.bin"), "another process downloads it now")
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=5)
+    check(p.returncode == 130 and not os.path.exists(path("m.bin")), p.returncode)
+    s.routes["/m.bin"] = file(MODEL)
+    check(tenon("fetch", s.url + "/m.bin").status == 0 and read("m.bin") == MODEL)
+
+
+@case
+def fetch_full_disk():
+    """a disk that is full is one error; what fitted is kept"""
+    s = serve({"/m.bin": file(MODEL)})
+    done = subprocess.run(["bash", "-c", f"ulimit -f 500; exec '{TENON}' fetch {s.url}/m.bin"],
+                          cwd=path("."), env=CLEAN, capture_output=True, text=True, timeout=20)
+    check(done.returncode == 2 and "m.bin.partial" in done.stderr, done)
+    check(not os.path.exists(path("m.bin")), "half a file")
+
+
+@case
+def fetch_torch_hub():
+    """a name with a hash goes into torch.hub's cache when the bytes have it, and not otherwise"""
+    name = f"net-{sha256(MODEL)[:8]}.pth"
+    env = {"TORCH_HOME": path("torch")}
+    s = serve({"/" + name: file(MODEL), "/net-00000000.pth": file(MODEL)})
+    kept = "torch/hub/checkpoints/" + name
+    for there in ("", "was there already"):
+        r = tenon("fetch", f"{s.url}/{name}", env=env)
+        check(r.status == 0 and read(kept) == MODEL and there in r.out, r)
+        check("as says the hash in its name" in r.out, r)
+    check(len(s.asked) == 1, len(s.asked))
+    r = tenon("fetch", s.url + "/net-00000000.pth", env=env)
+    refuses(r, "it should begin with 00000000", "nothing of it is kept")
+    check(os.listdir(path("torch/hub/checkpoints")) == [name], "something is left")
+    put(kept, b"damaged")
+    refuses(tenon("fetch", f"{s.url}/{name}", env=env), "is there already", "--force")
+    check(tenon("fetch", f"{s.url}/{name}", "--force", env=env).status == 0)
+    check(read(kept) == MODEL)
+    refuses(tenon("fetch", s.url + "/net-00000000.pth", "-o", "x.pth", env=env), "00000000")
+
+
+@case
+def fetch_hub():
+    """files of the hub go into its cache: blob, reference, link"""
+    h = Hub(serve, {"dir/m.safetensors": MODEL}, {"config.json": SMALL}, gated=True)
+    env = h.env(HF_HUB_CACHE=path("cache"), HF_TOKEN=TOKEN)
+    repo = "cache/models--org--model"
+    for name, data in (("dir/m.safetensors", MODEL), ("config.json", SMALL)):
+        r = tenon("fetch", "hf://org/model/" + name, env=env)
+        check(r.status == 0 and "as says the hub's" in r.out and TOKEN not in r.text, r)
+        link = path(f"{repo}/snapshots/{COMMIT}/{name}")
+        check(os.path.islink(link) and read(link) == data, r)
+    check(os.readlink(path(f"{repo}/snapshots/{COMMIT}/dir/m.safetensors")) ==
+          f"../../../blobs/{sha256(MODEL)}")
+    check(read(f"{repo}/refs/main") == COMMIT.encode())
+    check(os.path.exists(path("cache/CACHEDIR.TAG")))
+    check(not any("Authorization" in x.headers for x in h.cdn.asked))
+    asked = len(h.cdn.asked)
+    r = tenon("fetch", "hf://org/model/dir/m.safetensors", env=env)
+    check(r.status == 0 and "was there already" in r.out and len(h.cdn.asked) == asked, r)
+    off = {**env, "HF_HUB_OFFLINE": "1"}
+    r = tenon("fetch", "hf://org/model/dir/m.safetensors", "-o", "copy.safetensors", env=off)
+    check(r.status == 0 and read("copy.safetensors") == MODEL, r)
+    r = tenon("fetch", "hf://org/model/config.json", "-o", "c.json", env=h.env(HF_TOKEN=TOKEN))
+    check(r.status == 0 and read("c.json") == SMALL, r)
+    refuses(tenon("fetch", "hf://org/model", env=env), "name a file of it")
+    check(not leftovers(), leftovers())
+
+
+@case
+def fetch_hub_damaged():
+    """bytes that are not those of the hub's hash do not come into the cache"""
+    h = Hub(serve, {"m.safetensors": MODEL}, {"config.json": SMALL})
+    env = h.env(HF_HUB_CACHE=path("cache"))
+    h.cdn.routes["/blob/m.safetensors"] = file(MODEL[::-1])
+    h.hub.routes["/org/model/resolve/main/config.json"] = file(
+        b'{"a": 2}', [("X-Repo-Commit", COMMIT)], '"' + "0" * 40 + '"')
+    refuses(tenon("fetch", "hf://org/model/m.safetensors", env=env), "SHA-256", sha256(MODEL))
+    refuses(tenon("fetch", "hf://org/model/config.json", env=env), "git's hash")
+    h.cdn.routes["/blob/m.safetensors"] = file(MODEL + b"x")
+    refuses(tenon("fetch", "hf://org/model/m.safetensors", env=env), "were announced")
+    check(not leftovers() and not os.path.exists(path("cache/models--org--model/snapshots")),
+          leftovers())
+
+
+@case
+def fetch_redirect():
+    """a token does not follow a redirect here either"""
+    other = serve({"/m.bin": file(MODEL)}, host="127.0.0.2")
+    s = serve({"/m.bin": redirect(other.url + "/m.bin")})
+    r = tenon("fetch", s.url.replace("//", "//me:PASSWORD@") + "/m.bin")
+    check(r.status == 0 and "Authorization" not in other.asked[0].headers, r)
