@@ -1,0 +1,187 @@
+"""Remote files beside the real huggingface_hub, botocore and torch.hub, on loopback."""
+import datetime
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import torch
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "remote"))
+import run  # noqa: E402
+import sigv4  # noqa: E402
+from hub import COMMIT, TOKEN, Hub, sha256  # noqa: E402
+from run import numbers, path, safetensors, serve, tenon  # noqa: E402
+from server import file  # noqa: E402
+
+MODEL = safetensors({"a": numbers(400000, 1), "b": numbers(400, 2)})
+FILES = {"dir/model.safetensors": MODEL}, {"config.json": b'{"a": 1}'}
+
+DOWNLOAD = """
+import sys, huggingface_hub
+from huggingface_hub import hf_hub_download
+for name in sys.argv[2:]:
+    print(hf_hub_download("org/model", name, local_files_only=sys.argv[1] == "local"))
+warnings = huggingface_hub.scan_cache_dir().warnings
+assert not warnings, warnings
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        run.here.folder, run.here.servers = self.folder.name, []
+
+    def tearDown(self):
+        for server in run.here.servers:
+            server.stop()
+        self.folder.cleanup()
+
+    def fine(self, result):
+        self.assertEqual(result.status, 0, result)
+        return result
+
+
+class Hubs(Case):
+    """What one writes into the cache, the other reads, and both write the same."""
+
+    def python(self, how, env, *names):
+        """Paths that the real library gives."""
+        done = subprocess.run([sys.executable, "-c", DOWNLOAD, how, *names], text=True,
+                              capture_output=True, env={**run.CLEAN, **env}, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.split()
+
+    def tree(self, cache):
+        """{path: where a link leads, or the bytes} without locks."""
+        out = {}
+        for folder, folders, names in os.walk(cache):
+            if ".locks" in folders:
+                folders.remove(".locks")
+            for name in names:
+                whole = os.path.join(folder, name)
+                with open(whole, "rb") as data:
+                    out[os.path.relpath(whole, cache)] = (
+                        os.readlink(whole) if os.path.islink(whole) else data.read())
+        out.pop("CACHEDIR.TAG", None)
+        return out
+
+    def env(self, hub, cache):
+        return hub.env(HF_HUB_CACHE=path(cache), HF_TOKEN=TOKEN, HF_HUB_DISABLE_TELEMETRY="1",
+                       HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HOME=path("home"))
+
+    def test_both_ways(self):
+        names = [name for files in FILES for name in files]
+        hub = Hub(serve, *FILES, gated=True)
+        ours, theirs = self.env(hub, "ours"), self.env(hub, "theirs")
+        for name in names:
+            self.fine(tenon("fetch", "hf://org/model/" + name, env=ours))
+        self.assertEqual(len(self.python("local", ours, *names)), len(names))
+        for name, found in zip(names, self.python("network", theirs, *names)):
+            with open(found, "rb") as data:
+                self.assertEqual(data.read(), {**FILES[0], **FILES[1]}[name])
+        self.assertEqual(self.tree(path("ours")), self.tree(path("theirs")))
+        asked = len(hub.cdn.asked)
+        result = self.fine(tenon("fetch", "hf://org/model/" + names[0], env=theirs))
+        self.assertIn("was there already", result.out)
+        offline = {**theirs, "HF_HUB_OFFLINE": "1"}
+        for name in ("hf://org/model/" + names[0], f"hf://org/model@{COMMIT}/{names[0]}"):
+            self.assertEqual(self.fine(tenon("ls", "-q", name, env=offline)).out, "a\nb\n")
+        self.assertEqual(len(hub.cdn.asked), asked)
+
+    def test_lock(self):
+        """A blob that the real library downloads is not downloaded beside it."""
+        hub = Hub(serve, *FILES)
+        env = self.env(hub, "cache")
+        wait, go = threading.Event(), hub.cdn.routes["/blob/dir/model.safetensors"]
+
+        def slow(x):
+            wait.wait(20)
+            return go(x)
+
+        hub.cdn.routes["/blob/dir/model.safetensors"] = slow
+        thread = threading.Thread(target=self.python, args=("network", env,
+                                                            "dir/model.safetensors"))
+        thread.start()
+        while not hub.cdn.asked:
+            time.sleep(0.02)
+        result = tenon("fetch", "hf://org/model/dir/model.safetensors", env=env)
+        self.assertEqual(result.status, 2, result)
+        self.assertIn("another process downloads it now", result.err)
+        wait.set()
+        thread.join()
+        self.fine(tenon("fetch", "hf://org/model/dir/model.safetensors", env=env))
+
+
+class Signatures(Case):
+    """botocore signs the same request with the same signature, and ours are accepted by the
+    verifier that also accepts botocore's."""
+
+    KEYS = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+    def sign(self, x, token, stamp):
+        names = x.headers["Authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
+        request = AWSRequest(x.command, f"http://{x.headers['Host']}{x.path}",
+                             headers={name: x.headers[name] for name in names})
+        request.context["timestamp"] = stamp
+        signer = S3SigV4Auth(Credentials(*self.KEYS, token), "s3", "eu-west-1")
+        text = signer.string_to_sign(request, signer.canonical_request(request))
+        return signer.signature(text, request)
+
+    def test_same(self):
+        for key in ("m.safetensors", "dir/a b+c=%é~(1)'!*.safetensors"):
+            for token in (None, "TOKEN/1+2=="):
+                asked = []
+
+                def route(x):
+                    asked.append(x)
+                    return file(MODEL)(x)
+
+                s = serve({})
+                s.routes = type("Any", (dict,), {"get": lambda self, _: route})()
+                env = {"AWS_ACCESS_KEY_ID": self.KEYS[0], "AWS_SECRET_ACCESS_KEY": self.KEYS[1],
+                       "AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": s.url}
+                if token:
+                    env["AWS_SESSION_TOKEN"] = token
+                self.fine(tenon("ls", "s3://bucket/" + key, env=env))
+                x = s.asked[0]
+                ours = x.headers["Authorization"].split("Signature=")[1]
+                self.assertEqual(ours, self.sign(x, token, x.headers["x-amz-date"]), key)
+
+    def test_verifier(self):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        request = AWSRequest("GET", "http://127.0.0.1:9000/bucket/a%20b?x=1&a=%2F",
+                             headers={"Host": "127.0.0.1:9000"})
+        S3SigV4Auth(Credentials(*self.KEYS, "TOKEN"), "s3", "us-east-1").add_auth(request)
+        request.command, request.path = "GET", "/bucket/a%20b?x=1&a=%2F"
+        secrets = dict([self.KEYS])
+        self.assertIsNone(sigv4.fault(request, secrets, now.timestamp()))
+        request.path = "/bucket/other"
+        self.assertEqual(sigv4.fault(request, secrets, now.timestamp()), "signature")
+
+
+class TorchHub(Case):
+    def test_both_ways(self):
+        torch.save({"w": torch.arange(4.0)}, path("net.pth"))
+        with open(path("net.pth"), "rb") as data:
+            net = data.read()
+        name = f"net-{sha256(net)[:8]}.pth"
+        s = serve({"/" + name: file(net)})
+        for first in ("tenon", "torch"):
+            torch.hub.set_dir(path(first + "/hub"))
+            env = {"TORCH_HOME": path(first)}
+            asked = len(s.asked)
+            if first == "tenon":
+                self.fine(tenon("fetch", f"{s.url}/{name}", env=env))
+            state = torch.hub.load_state_dict_from_url(f"{s.url}/{name}", progress=False,
+                                                       check_hash=True)
+            self.assertEqual(state["w"].tolist(), [0, 1, 2, 3])
+            self.assertEqual(self.fine(tenon("ls", "-q", f"{s.url}/{name}", env=env)).out, "w\n")
+            self.assertEqual(len(s.asked), asked + 1)
