@@ -3,7 +3,7 @@ import os
 
 from hub import COMMIT, TOKEN, Hub, git_hash, sha256
 from run import case, check, numbers, path, refuses, safetensors, serve, tenon
-from server import file, first
+from server import file, first, redirect
 
 MODEL = safetensors({"a": numbers(400000, 1), "b": numbers(400, 2)})
 ONE, TWO = safetensors({"a": numbers(400, 1)}), safetensors({"b": numbers(400, 2)})
@@ -92,6 +92,11 @@ def hub_names():
         check(r.status == 0, r)
     h.hub.routes["/datasets/org/d/resolve/main/dir/x.safetensors"] = file(ONE)
     check(tenon("ls", "hf://datasets/org/d/dir/x.safetensors", env=h.env()).status == 0)
+    h = Hub(serve, {"m.safetensors": MODEL}, {}, gated=True)
+    h.hub.routes["/old/name/resolve/main/m.safetensors"] = redirect(
+        "/org/model/resolve/main/m.safetensors", 307)
+    r = tenon("ls", "hf://old/name/m.safetensors", env=h.env(HF_TOKEN=TOKEN))
+    check(r.status == 0 and not any("Authorization" in x.headers for x in h.cdn.asked), r)
     refuses(tenon("ls", "hf://org", env=h.env()), "hf://ORG/REPO")
     refuses(tenon("ls", "hf://org/model/../x", env=h.env()), "path is none")
     refuses(tenon("ls", "hf://org/model@../x/y", env=h.env()), "revision is none")

@@ -64,6 +64,34 @@ def export_needs():
 
 
 @case
+def export_zip():
+    """the same of a PyTorch zip, whose members begin where their own headers say"""
+    write("m.safetensors", safetensors(thousand()))
+    check(tenon("align", "m.safetensors", "-o", "m.pth", "-q").status == 0)
+    s = serve({"/m.pth": file(read("m.pth"))})
+    r = tenon("align", s.url + "/m.pth", "-o", "out.safetensors", "-q")
+    check(r.status == 0, r)
+    check(tenon("diff", "m.safetensors", "out.safetensors", "--values").status == 0)
+    check(s.sent() < os.path.getsize(path("m.pth")) + (600 << 10), s.sent())
+    check(len(s.asked) < 60, len(s.asked))
+
+
+@case
+def export_computed():
+    """a tensor that is computed, and a few rows of one, fetch no more than they need"""
+    data = safetensors({f"t.{i}": numbers(4_000_000, i) for i in range(3)})
+    s = serve({"/m.safetensors": file(data)})
+    write("m.safetensors", data)
+    rules = "rules [[ t.0 -> a |> slice(0, 0, 1000)\n t.1 -> b |> cast(\"f16\")\n t.2 -> ]]"
+    for source, out in ((s.url + "/m.safetensors", "a.safetensors"),
+                        ("m.safetensors", "b.safetensors")):
+        r = tenon("align", source, "-e", rules, "-o", out, "-q")
+        check(r.status == 0, r)
+    check(read("a.safetensors") == read("b.safetensors"), "other bytes")
+    check(s.sent() < 4_000_000 + (600 << 10), s.sent(), [x.headers["Range"] for x in s.asked])
+
+
+@case
 def values():
     """statistics, and the difference to a local copy, are those of the values"""
     write("big.safetensors", BIG)
