@@ -92,6 +92,16 @@ void job_cancel(Job *job)
     atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
 }
 
+const Job *job_current(void)
+{
+    return current;
+}
+
+void job_adopt(const Job *job)
+{
+    current = job;
+}
+
 bool job_is_stopped(void)
 {
     return current && atomic_load_explicit(&current->cancelled, memory_order_relaxed);

@@ -39,6 +39,9 @@ struct OpenContext {
     /* The entries below `folder` of a subfolder ("" = of itself), sorted, in the arena. */
     bool (*list_inner)(const OpenContext *context, const char *name, Arena *arena, Folder *folder,
                        Error *err);
+    /* Says which of them will be asked for soon: where the folder is far away, all are opened at
+     * once. n = 0: no more, and what was not asked for is closed. */
+    void (*open_ahead)(const OpenContext *context, const char *const *names, size_t n);
     /* Opens bytes that lie inside the file (a zip's member, a window) by their content; one level
      * deeper. `source->name` is what errors call them. */
     Checkpoint *(*open_bytes)(OpenContext *context, ByteSource *source, Error *err);

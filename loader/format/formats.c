@@ -10,6 +10,7 @@
 #include "loader/format/format.h"
 #include "loader/format/refusal.h"
 #include "loader/source/remote_place.h"
+#include "loader/source/open_ahead.h"
 #include "loader/source/remote_open.h"
 
 /* What sniffing sees of a file; the longest name that file systems allow. */
@@ -105,13 +106,24 @@ Checkpoint *checkpoint_open_source(ByteSource *source, Error *err)
 
 /* -- Files ----------------------------------------------------------------------------- */
 
+/* Where its neighbours are; a signature in a URL's query is the one file's alone. malloc'd. */
+static char *folder_of(const char *path)
+{
+    char *plain = mem_strdup(path);
+    if (url_has_scheme(path, "https") || url_has_scheme(path, "http"))
+        plain[strcspn(plain, "?#")] = '\0';
+    char *folder = path_folder(plain);
+    free(plain);
+    return folder;
+}
+
 /* Opens the file at `path`; `shown` is what the user named. */
 static Checkpoint *open_file(const char *path, const char *shown, unsigned depth, Error *err)
 {
     const char *note;
     ByteSource *source = source_open(path, &note, err);
     if (!source) return NULL;
-    char *folder = path_folder(path);
+    char *folder = folder_of(path);
     OpenContext context = make_context(shown, folder, depth);
     Checkpoint *checkpoint = open_bytes(&context, source, err);
     if (checkpoint && note)
@@ -219,6 +231,20 @@ static bool list_inner(const OpenContext *context, const char *name, Arena *aren
     return fine;
 }
 
+/* OpenContext.open_ahead */
+static void open_ahead(const OpenContext *context, const char *const *names, size_t n)
+{
+    if (!context->folder || !url_is(context->folder)) return;
+    const char **paths = mem_alloc((n + 1) * sizeof *paths);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (inner_path_is_safe(names[i])) paths[count++] = inner_path(context, names[i]);
+    if (n) source_open_ahead(paths, count);
+    else source_forget_ahead();
+    while (count) free((char *)paths[--count]);
+    free(paths);
+}
+
 /* OpenContext.open_bytes */
 static Checkpoint *open_inner_bytes(OpenContext *context, ByteSource *source, Error *err)
 {
@@ -230,7 +256,7 @@ static Checkpoint *open_inner_bytes(OpenContext *context, ByteSource *source, Er
 static OpenContext make_context(const char *shown, const char *folder, unsigned depth)
 {
     return (OpenContext){shown, folder, depth, open_inner, inner_source, has_inner, list_inner,
-                         open_inner_bytes};
+                         open_ahead, open_inner_bytes};
 }
 
 /* -- Paths ----------------------------------------------------------------------------- */

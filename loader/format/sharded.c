@@ -500,6 +500,15 @@ static Checkpoint *open_shards(Index *index, OpenContext *context)
     return NULL;
 }
 
+static void open_ahead(const Index *index, const OpenContext *context)
+{
+    if (!context->open_ahead) return;
+    const char **names = mem_alloc((index->shard_count + 1) * sizeof *names);
+    for (size_t i = 0; i < index->shard_count; i++) names[i] = index->shards[i].name;
+    context->open_ahead(context, names, index->shard_count);
+    free(names);
+}
+
 /* No shard there: a schema. Some there: an error, since a model with holes would only look like
  * one that does not fit. */
 static Checkpoint *open_indexed(Index *index, OpenContext *context)
@@ -507,6 +516,7 @@ static Checkpoint *open_indexed(Index *index, OpenContext *context)
     if (!read_index(index) || !check_extensions(index)) return NULL;
     Text names = {0};
     Checkpoint *checkpoint = NULL;
+    open_ahead(index, context);
     size_t absent = list_absent(index, context, &names);
     if (absent == index->shard_count)
         checkpoint = make_schema(index, context);
@@ -516,6 +526,7 @@ static Checkpoint *open_indexed(Index *index, OpenContext *context)
                    index->shard_count, text_string(&names));
     else
         checkpoint = open_shards(index, context);
+    if (context->open_ahead) context->open_ahead(context, NULL, 0);
     text_done(&names);
     return checkpoint;
 }

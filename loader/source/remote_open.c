@@ -9,6 +9,7 @@
 
 #include "loader/core/limits.h"
 #include "loader/source/hub.h"
+#include "loader/source/opened.h"
 #include "loader/source/remote.h"
 #include "loader/source/spool.h"
 #include "loader/source/torch_hub.h"
@@ -143,8 +144,10 @@ ByteSource *source_open(const char *name, const char **note, Error *err)
 {
     if (note) *note = NULL;
     if (!remote_place_is_known(name)) return source_open_file(name, err);
+    ByteSource *source = opened_take(name, note);
+    if (source) return source;
     Arena *arena = arena_new();
-    ByteSource *source = open_url(arena, name, note, err);
+    source = open_url(arena, name, note, err);
     arena_free(arena);
     return source;
 }
@@ -175,6 +178,7 @@ static const char *local_path(Arena *arena, const char *name)
 bool source_is_there(const char *name)
 {
     struct stat info;
+    if (opened_has(name)) return true;
     Arena *arena = arena_new();
     const char *path = local_path(arena, name);
     bool there = path ? stat(path, &info) == 0 : is_on_server(arena, name);

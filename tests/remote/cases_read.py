@@ -394,8 +394,9 @@ def sharded():
     s = serve({"/d/m-00001-of-00002.safetensors": file(one),
                "/d/m-00002-of-00002.safetensors": file(two),
                "/d/m.safetensors.index.json": file(index)})
-    r = tenon("ls", s.url + "/d/m.safetensors.index.json", "-q")
+    r = tenon("ls", s.url + "/d/m.safetensors.index.json?X-Sig=a/b", "-q")
     check(r.status == 0 and r.out == "a\nb\n", r)
+    check(len(s.asked) == 3, [x.path for x in s.asked])
     del s.routes["/d/m-00002-of-00002.safetensors"]
     refuses(tenon("ls", s.url + "/d/m.safetensors.index.json"), "1 of 2 shards",
             "m-00002-of-00002")
