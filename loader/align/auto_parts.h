@@ -48,6 +48,13 @@ typedef struct Coarse {
     bool numbered;           /* it ends in a number: features.12, layer_with_weights-3 */
 } Coarse;
 
+/* What the pair of a unit rests on whose row has no partner. */
+typedef enum Rest {
+    REST_NONE,
+    REST_PLACE,              /* what stands around it */
+    REST_SHAPE               /* that no other has its shape */
+} Rest;
+
 typedef struct Unit {
     uint64_t path;           /* hash of its name without the role */
     uint64_t up[UP_MAX];     /* hashes of the paths above */
@@ -62,6 +69,7 @@ typedef struct Unit {
     uint32_t beside;         /* of a target: unit of the source that its main member came from */
     float beside_margin;     /* and how sure that is */
     float margin, score;     /* of the pair */
+    Rest rest;               /* what its pair rests on, when it is no name */
     bool fixed;              /* known before: it is in no other pair than this */
 } Unit;
 
@@ -239,7 +247,8 @@ void groups_find(Auto *a);
 /* ---- auto_walk.c ---- */
 /* Walks both files side by side, as far as their order says anything: `lead` and `led`. */
 void walk_sides(Auto *a);
-/* Pairs units that walking leads to each other, where neither's row has a partner. */
+/* Pairs units whose rows have no partner: those that walking leads to each other, and those whose
+ * shape no other has. */
 void walk_units(Auto *a);
 
 /* ---- auto_score.c ---- */

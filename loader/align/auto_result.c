@@ -94,6 +94,11 @@ static Op *add_ops(Auto *a, const TensorPair *pair, size_t *count)
     return op;
 }
 
+static const char *const rests[] = {
+    [REST_PLACE] = "place: what stands before and behind it leads to the same in both files",
+    [REST_SHAPE] = "shape: no other of either side has it",
+};
+
 static void fill_bundle(Auto *a, const TensorPair *pair, Bundle *bundle)
 {
     const char **names = arena_alloc(a->out, 2 * sizeof *names);
@@ -104,6 +109,7 @@ static void fill_bundle(Auto *a, const TensorPair *pair, Bundle *bundle)
     *bundle = (Bundle){.sources = list, .source_count = 1, .targets = names + 1,
                        .target_count = 1};
     bundle->ops = add_ops(a, pair, &bundle->op_count);
+    bundle->why = rests[a->side[1].units[a->side[1].unit_of[pair->target]].rest];
 }
 
 void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_t first)

@@ -13,8 +13,8 @@ enum {
     IN_STEP = 8              /* stretches that are in step on both sides by no accident */
 };
 
-/* Margin of a pair that nothing but its place says. */
-static const float WALKED = 0.25f;
+/* Margin of a pair that nothing but its place or its shape says. */
+static const float ALONE = 0.25f;
 
 /* Units that look alike in a row, within one block. */
 typedef struct Stretch {
@@ -316,18 +316,53 @@ static bool is_free(const Side *side, const Unit *unit)
     return unit->mate == NONE && !unit->fixed && !t->dead && !t->group && t->mate == NONE;
 }
 
+/* Pairs two units, if both are free and their names do not contradict it. */
+static void pair_free(Auto *a, uint32_t source, uint32_t target, Rest rest)
+{
+    Side *x = &a->side[0], *y = &a->side[1];
+    Unit *u = &x->units[source], *v = &y->units[target];
+    if (!is_free(x, u) || !is_free(y, v)) return;
+    const Template *s = &x->templates[u->template], *t = &y->templates[v->template];
+    const double weight = score_weight(a, 0, s) + score_weight(a, 1, t);
+    if (score_names(a, s, t, weight) < 0) return;
+    u->mate = target;
+    v->mate = source;
+    u->margin = v->margin = u->score = v->score = ALONE;
+    v->rest = rest;
+}
+
+static bool has_free(const Side *side)
+{
+    for (uint32_t i = 0; i < side->unit_count; i++)
+        if (is_free(side, &side->units[i])) return true;
+    return false;
+}
+
+/* A matrix or more whose shape no other unit of its side has: 1 + the unit; 0 where several have. */
+static Table list_unique(Auto *a, const Side *side)
+{
+    Table unique = {.arena = a->arena};
+    for (uint32_t i = 0; i < side->unit_count; i++) {
+        const AutoTensor *main = main_tensor(side, &side->units[i]);
+        int64_t sizes[8];
+        bool fresh;
+        if (!main->dims || shape_dense(main, sizes) < 2) continue;
+        uint32_t *at = table_add(&unique, side->units[i].shape, i + 1, &fresh);
+        if (!fresh) *at = 0;
+    }
+    return unique;
+}
+
 void walk_units(Auto *a)
 {
     Side *x = &a->side[0], *y = &a->side[1];
+    for (uint32_t i = 0; i < x->unit_count; i++)
+        if (a->agreed[i]) pair_free(a, i, a->walked[i], REST_PLACE);
+    if (x->shapeless || !has_free(x) || !has_free(y)) return;
+    Table there = list_unique(a, y), here = list_unique(a, x);
     for (uint32_t i = 0; i < x->unit_count; i++) {
-        if (!a->agreed[i]) continue;
-        Unit *u = &x->units[i], *v = &y->units[a->walked[i]];
-        if (!is_free(x, u) || !is_free(y, v)) continue;
-        const Template *s = &x->templates[u->template], *t = &y->templates[v->template];
-        const double weight = score_weight(a, 0, s) + score_weight(a, 1, t);
-        if (score_names(a, s, t, weight) < 0) continue;
-        u->mate = a->walked[i];
-        v->mate = i;
-        u->margin = v->margin = u->score = v->score = WALKED;
+        const uint32_t *own = table_find(&here, x->units[i].shape);
+        const uint32_t *other = table_find(&there, x->units[i].shape);
+        if (own && *own == i + 1 && other && *other) pair_free(a, i, *other - 1, REST_SHAPE);
     }
 }

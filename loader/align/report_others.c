@@ -249,7 +249,8 @@ static const char *describe_tied(Reporter *reporter, const Binding *binding)
                         report_name(reporter, binding->tied_to->name));
 }
 
-/* "rule   fix.lua:3   f16 → f32, cast"; only -v has this section in full. */
+/* "rule   fix.lua:3   f16 → f32, cast"; what auto{} found rests on a line of its own. Only -v has
+ * this section in full. */
 static const char *describe_loaded(Reporter *reporter, const Binding *binding)
 {
     if (binding->status != BIND_LOADED) return NULL;
@@ -259,10 +260,23 @@ static const char *describe_loaded(Reporter *reporter, const Binding *binding)
         what = arena_printf(reporter->arena, "%s %.2f", what, (double)binding->confidence);
         origin = NULL;
     }
-    return arena_printf(reporter->arena, "%s%s%s%s", what, origin ? "   " : "",
+    const char *why = binding->how == HOW_AUTO ? binding->why : NULL;
+    return arena_printf(reporter->arena, "%s%s%s%s%s%s", what, origin ? "   " : "",
                         origin ? report_origin(reporter, origin) : "",
                         binding->reason ? arena_printf(reporter->arena, "   %s", binding->reason)
-                                        : "");
+                                        : "",
+                        why ? "\n" : "", why ? report_name(reporter, why) : "");
+}
+
+/* What is said of a line of names: beside them, and below what stands behind a line's end. */
+static void add_class(Reporter *reporter, const char *class)
+{
+    const char *below = strchr(class, '\n');
+    page_pad(&reporter->page, COMMENT_COLUMN);
+    text_addf(&reporter->page.line, "%.*s", (int)(below ? (size_t)(below - class) : strlen(class)),
+              class);
+    page_end_line(&reporter->page, LINE_GROUP);
+    if (below) page_line(&reporter->page, LINE_GROUP, "           %s", below + 1);
 }
 
 /* A section of the bindings that `describe` has words for, folded by those words. Nothing at
@@ -287,9 +301,7 @@ static void add_listing(Reporter *reporter, const char *title, const char *comme
         page_line(&reporter->page, LINE_HEAD, "  %s (%zu)%s", title, count, comment);
         for (size_t i = 0; i < lines; i++) {
             text_addf(&reporter->page.line, "%7zu  %s", bundles[i].count, bundles[i].name);
-            page_pad(&reporter->page, COMMENT_COLUMN);
-            text_add(&reporter->page.line, classes[bundles[i].members[0]]);
-            page_end_line(&reporter->page, LINE_GROUP);
+            add_class(reporter, classes[bundles[i].members[0]]);
         }
     }
     free(names);
