@@ -258,10 +258,13 @@ static void pair_units(Auto *a, uint32_t u, uint32_t v, const Template *s)
 
 static void pair_rows(Auto *a, const Template *s, const Template *t)
 {
-    bool reversed = s->sequence != t->sequence;
+    uint32_t *row = a->side[0].order + s->first;
+    if (s->sequence != t->sequence) {
+        row = arena_alloc(a->arena, s->count * sizeof *row);
+        template_mirror(&a->side[0], s, row);
+    }
     for (uint32_t k = 0; k < s->count; k++)
-        pair_units(a, a->side[0].order[s->first + k],
-                   a->side[1].order[t->first + (reversed ? t->count - 1 - k : k)], s);
+        pair_units(a, row[k], a->side[1].order[t->first + k], s);
 }
 
 /* A template's units by the numbers that count them, each less the smallest of its kind. */

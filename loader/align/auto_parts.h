@@ -91,7 +91,7 @@ typedef struct Template {
     uint8_t token_count;
     uint64_t up[UP_MAX];     /* hashes of the paths above it; 0: none */
     uint64_t sequence;       /* hash of its count and shapes: its class */
-    uint64_t mirrored;       /* the same of the reversed row */
+    uint64_t mirrored;       /* the same of the row whose outer numbers go down */
     uint32_t class;
     uint32_t mate;           /* template of the other side; NONE */
     float margin, score;
@@ -218,6 +218,8 @@ void templates_make(Auto *a, Side *side);
 /* Splits a template by one of its slots; the parts are appended. */
 void template_split(Auto *a, Side *side, uint32_t index, unsigned slot);
 void template_hash(const Auto *a, Side *side, Template *template);
+/* Its units with the outer numbers going down, the inner ones up: out [count]. */
+void template_mirror(const Side *side, const Template *template, uint32_t *out);
 void classes_make(Auto *a);
 Template *template_add(Side *side, uint32_t first, uint32_t count, uint8_t literal);
 /* Text for people: numbers that count as ranges. */

@@ -50,19 +50,54 @@ static int compare_units(const void *x, const void *y, void *context)
     return order ? order : i < j ? -1 : 1;
 }
 
+/* The number that counts first: that in which the first unit of a row and its last one differ. */
+static unsigned outer_slot(const Side *side, const Template *t)
+{
+    const Unit *a = &side->units[side->order[t->first]];
+    const Unit *b = &side->units[side->order[t->first + t->count - 1]];
+    unsigned slots = side->coarse[t->coarse].slot_count, slot = 0;
+    while (slot < slots && side->numbers[a->numbers + slot] == side->numbers[b->numbers + slot])
+        slot++;
+    return slot;
+}
+
+void template_mirror(const Side *side, const Template *t, uint32_t *out)
+{
+    const unsigned slot = outer_slot(side, t);
+    const uint32_t *row = side->order + t->first;
+    const bool counts = slot < side->coarse[t->coarse].slot_count;
+    uint32_t n = 0;
+    for (uint32_t to = t->count, from; to; to = from) {
+        const int64_t *last = side->numbers + side->units[row[to - 1]].numbers;
+        for (from = to - 1; from && counts; from--)
+            if (side->numbers[side->units[row[from - 1]].numbers + slot] != last[slot]) break;
+        for (uint32_t i = from; i < to; i++) out[n++] = row[i];
+    }
+}
+
+/* Of the row with its outer numbers the other way round: up.3.block.0, up.3.block.1, up.2.block.0. */
+static uint64_t hash_mirrored(const Side *side, const Template *t)
+{
+    uint32_t few[64], *row = t->count > countof(few) ? mem_alloc(t->count * sizeof *row) : few;
+    uint64_t hash = hash_mix(1, t->count);
+    template_mirror(side, t, row);
+    for (uint32_t i = 0; i < t->count; i++) hash = hash_mix(hash, side->units[row[i]].shape);
+    if (row != few) free(row);
+    return hash;
+}
+
 void template_hash(const Auto *a, Side *side, Template *t)
 {
     (void)a;
-    uint64_t forth = hash_mix(1, t->count), back = forth;
+    uint64_t hash = hash_mix(1, t->count);
     t->position = NONE;
     for (uint32_t i = 0; i < t->count; i++) {
         const Unit *unit = &side->units[side->order[t->first + i]];
-        forth = hash_mix(forth, unit->shape);
-        back = hash_mix(back, side->units[side->order[t->first + t->count - 1 - i]].shape);
+        hash = hash_mix(hash, unit->shape);
         if (unit->position < t->position) t->position = unit->position;
     }
-    t->sequence = forth;
-    t->mirrored = back;
+    t->sequence = hash;
+    t->mirrored = hash_mirrored(side, t);
 }
 
 Template *template_add(Side *side, uint32_t first, uint32_t count, uint8_t literal)
@@ -133,23 +168,26 @@ void template_split(Auto *a, Side *side, uint32_t index, unsigned slot)
 
 /* ---- classes ---- */
 
-static uint64_t class_key(const Template *t)
-{
-    return t->sequence < t->mirrored ? t->sequence : t->mirrored;
-}
-
 /* Classes that each side has, and how many templates of it. */
 typedef struct Census {
     Table side[2];
 } Census;
 
+/* What a template has in common with its partners: its shapes in their order. A row of the source
+ * goes the other way round where only that has partners. */
+static uint64_t class_key(const Census *census, int side, const Template *t)
+{
+    if (side || table_find(&census->side[1], t->sequence)) return t->sequence;
+    return table_find(&census->side[1], t->mirrored) ? t->mirrored : t->sequence;
+}
+
 static void take_census(Auto *a, Census *census)
 {
-    for (int s = 0; s < 2; s++) {
+    for (int s = 1; s >= 0; s--) {
         census->side[s] = (Table){.arena = a->arena};
         for (size_t i = 0; i < a->side[s].template_count; i++) {
             const Template *t = &a->side[s].templates[i];
-            if (!t->dead) (*table_add(&census->side[s], class_key(t), 0, NULL))++;
+            if (!t->dead) (*table_add(&census->side[s], class_key(census, s, t), 0, NULL))++;
         }
     }
 }
@@ -226,9 +264,41 @@ static int choose_slot(const Side *side, const Template *t, const Table *other, 
     return chosen >= 0 ? chosen : last;
 }
 
+/* How many units of each shape both sides have. */
+static void count_shapes(Auto *a, Table counts[2])
+{
+    for (int s = 0; s < 2; s++) {
+        counts[s] = (Table){.arena = a->arena};
+        for (uint32_t i = 0; i < a->side[s].unit_count; i++)
+            (*table_add(&counts[s], a->side[s].units[i].shape, 0, NULL))++;
+    }
+}
+
+/* Whether both sides have as many units of every shape of a row. */
+static bool is_balanced(const Side *side, const Template *t, const Table counts[2])
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        const uint64_t shape = side->units[side->order[t->first + i]].shape;
+        const uint32_t *p = table_find(&counts[0], shape), *q = table_find(&counts[1], shape);
+        if (!p || !q || *p != *q) return false;
+    }
+    return true;
+}
+
+/* Nothing of the other side is like a template; or less than this side has, though it has as many of
+ * these shapes: they stand in other rows there. */
+static bool lacks_partner(const Auto *a, const Census *census, int s, const Template *t,
+                          const Table counts[2])
+{
+    const uint64_t key = class_key(census, s, t);
+    const uint32_t *other = table_find(&census->side[!s], key);
+    if (!other) return true;
+    return *table_find(&census->side[s], key) > *other && is_balanced(&a->side[s], t, counts);
+}
+
 /* Splits templates that have no partner; one side after the other, for what one of them makes may
  * be what the other lacks. */
-static bool refine(Auto *a, bool all)
+static bool refine(Auto *a, bool all, const Table counts[2])
 {
     bool any = false;
     for (int s = 0; s < 2; s++) {
@@ -239,7 +309,7 @@ static bool refine(Auto *a, bool all)
         for (uint32_t i = 0; i < n; i++) {
             const Template *t = &side->templates[i];
             if (t->dead || t->group || t->count < 2) continue;
-            if (table_find(&census.side[!s], class_key(t))) continue;
+            if (!lacks_partner(a, &census, s, t, counts)) continue;
             int slot = choose_slot(side, t, &census.side[!s], all);
             if (slot < 0) continue;
             template_split(a, side, i, (unsigned)slot);
@@ -292,14 +362,14 @@ static void join_near(Auto *a, bool base)
             const Template *t = &a->side[s].templates[i];
             uint64_t key = t->dead || t->group ? 0 : row_key(&a->side[s], t, base);
             if (!key) continue;
-            bool partner = table_find(&census.side[!s], class_key(t)) != NULL;
+            bool partner = table_find(&census.side[!s], class_key(&census, s, t)) != NULL;
             uint32_t *at = table_add(&near[s], key, i, NULL);
             if (partner) *at = i;
         }
     for (int s = 0; s < 2; s++)
         for (uint32_t i = 0; i < a->side[s].template_count; i++) {
             Template *t = &a->side[s].templates[i];
-            if (t->dead || t->group || table_find(&census.side[!s], class_key(t))) continue;
+            if (t->dead || t->group || table_find(&census.side[!s], class_key(&census, s, t))) continue;
             uint64_t key = row_key(&a->side[s], t, base);
             const uint32_t *other = key ? table_find(&near[!s], key) : NULL;
             if (!other) continue;
@@ -315,19 +385,23 @@ void classes_make(Auto *a)
     groups_find(a);
     join_near(a, false);
     join_near(a, true);
+    Table counts[2];
+    count_shapes(a, counts);
     for (int i = 0; i < REFINE_MAX; i++) {
-        while (refine(a, true)) { }
+        while (refine(a, true, counts)) { }
         groups_find(a);
-        if (!refine(a, false)) break;
+        if (!refine(a, false, counts)) break;
     }
     groups_find(a);
     Table classes = {.arena = a->arena};
+    Census census;
+    take_census(a, &census);
     for (int s = 0; s < 2; s++)
         for (size_t i = 0; i < a->side[s].template_count; i++) {
             Template *t = &a->side[s].templates[i];
             if (t->dead) continue;
             bool fresh;
-            t->class = *table_add(&classes, class_key(t), a->class_count, &fresh);
+            t->class = *table_add(&classes, class_key(&census, s, t), a->class_count, &fresh);
             a->class_count += fresh;
         }
 }

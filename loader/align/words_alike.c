@@ -17,13 +17,18 @@ bool word_next(const char **at, bool words, Word *word)
     return word->n > 0;
 }
 
+static bool is_passed(char c)
+{
+    return c == '_' || c == '-' || c == ' ';
+}
+
 /* Letters and digits alone count. */
 static bool same_letters(const char *a, size_t n, const char *b, size_t m)
 {
     size_t i = 0, j = 0;
     for (;;) {
-        while (i < n && strchr("_- ", a[i])) i++;
-        while (j < m && strchr("_- ", b[j])) j++;
+        while (i < n && is_passed(a[i])) i++;
+        while (j < m && is_passed(b[j])) j++;
         if (i == n || j == m) return i == n && j == m;
         if ((a[i] | 32) != (b[j] | 32)) return false;
         i++, j++;

@@ -1,0 +1,263 @@
+"""Pairs of model families, as those of held_out.py, that were written down after automatic alignment was, and
+measured once: whoever changes it because of one of them writes down others. Sources: Keras' applications,
+transformers' and diffusers' conversion scripts, detectron2, llama.cpp's tensor_mapping.py, and the modules of the
+original repositories.
+"""
+from families import Maker, resnet_body
+from held_out import KERAS_NORM, batch_norm, dense, kernel
+
+
+def densenet(growth=32, blocks=(6, 12, 24, 16)):
+    """torchvision's DenseNet121 from Keras': pre-activation, transitions called pools."""
+    m = Maker("densenet121_keras_to_tv_T")
+
+    def norm(source, target, width):
+        batch_norm(m, source + "/", target, width, KERAS_NORM)
+
+    kernel(m, "conv1/conv/kernel", "features.conv0.weight", 64, 3, 7)
+    norm("conv1/bn", "features.norm0", 64)
+    width = 64
+    for s, count in enumerate(blocks):
+        for i in range(count):
+            a, b = f"conv{s + 2}_block{i + 1}", f"features.denseblock{s + 1}.denselayer{i + 1}"
+            norm(f"{a}_0_bn", f"{b}.norm1", width)
+            kernel(m, f"{a}_1_conv/kernel", f"{b}.conv1.weight", 4 * growth, width, 1)
+            norm(f"{a}_1_bn", f"{b}.norm2", 4 * growth)
+            kernel(m, f"{a}_2_conv/kernel", f"{b}.conv2.weight", growth, 4 * growth, 3)
+            width += growth
+        if s < 3:
+            norm(f"pool{s + 2}_bn", f"features.transition{s + 1}.norm", width)
+            kernel(m, f"pool{s + 2}_conv/kernel", f"features.transition{s + 1}.conv.weight", width // 2, width, 1)
+            width //= 2
+    norm("bn", "features.norm5", width)
+    dense(m, "predictions/kernel", "classifier.weight", 1000, width)
+    m.both("predictions/bias", "classifier.bias", 1000)
+    return m.pair()
+
+
+def rwkv(d=768, layers=12, inner=3072, vocab=50277):
+    m = Maker("rwkv4_to_hf")
+    m.both("emb.weight", "rwkv.embeddings.weight", vocab, d)
+    for i in range(layers):
+        a, b = f"blocks.{i}", f"rwkv.blocks.{i}"
+        if i == 0:
+            m.norm(f"{a}.ln0", f"{b}.pre_ln", d)
+        m.norm(f"{a}.ln1", f"{b}.ln1", d)
+        m.norm(f"{a}.ln2", f"{b}.ln2", d)
+        for s, t in (("time_decay", "time_decay"), ("time_first", "time_first")):
+            m.both(f"{a}.att.{s}", f"{b}.attention.{t}", d)
+        for s, t in (("time_mix_k", "time_mix_key"), ("time_mix_v", "time_mix_value"), ("time_mix_r", "time_mix_receptance")):
+            m.both(f"{a}.att.{s}", f"{b}.attention.{t}", 1, 1, d)
+        for p in ("key", "value", "receptance", "output"):
+            m.both(f"{a}.att.{p}.weight", f"{b}.attention.{p}.weight", d, d)
+        for s, t in (("time_mix_k", "time_mix_key"), ("time_mix_r", "time_mix_receptance")):
+            m.both(f"{a}.ffn.{s}", f"{b}.feed_forward.{t}", 1, 1, d)
+        m.both(f"{a}.ffn.key.weight", f"{b}.feed_forward.key.weight", inner, d)
+        m.both(f"{a}.ffn.receptance.weight", f"{b}.feed_forward.receptance.weight", d, d)
+        m.both(f"{a}.ffn.value.weight", f"{b}.feed_forward.value.weight", d, inner)
+    m.norm("ln_out", "rwkv.ln_out", d)
+    m.both("head.weight", "head.weight", vocab, d)
+    return m.pair()
+
+
+def poolformer(widths=(64, 128, 320, 512), depths=(2, 2, 6, 2)):
+    """The stages lie at even numbers of one list, the embeddings between them at odd ones."""
+    m = Maker("poolformer_s12_to_hf")
+    t = "poolformer.encoder."
+    m.both("patch_embed.proj.weight", t + "patch_embeddings.0.projection.weight", 64, 3, 7, 7)
+    m.both("patch_embed.proj.bias", t + "patch_embeddings.0.projection.bias", 64)
+    for s, (width, count) in enumerate(zip(widths, depths)):
+        for i in range(count):
+            a, b = f"network.{2 * s}.{i}", f"{t}block.{s}.{i}"
+            m.both(f"{a}.layer_scale_1", f"{b}.layer_scale_1", width)
+            m.both(f"{a}.layer_scale_2", f"{b}.layer_scale_2", width)
+            m.norm(f"{a}.norm1", f"{b}.before_norm", width)
+            m.norm(f"{a}.norm2", f"{b}.after_norm", width)
+            m.both(f"{a}.mlp.fc1.weight", f"{b}.output.conv1.weight", 4 * width, width, 1, 1)
+            m.both(f"{a}.mlp.fc1.bias", f"{b}.output.conv1.bias", 4 * width)
+            m.both(f"{a}.mlp.fc2.weight", f"{b}.output.conv2.weight", width, 4 * width, 1, 1)
+            m.both(f"{a}.mlp.fc2.bias", f"{b}.output.conv2.bias", width)
+        if s < 3:
+            m.both(f"network.{2 * s + 1}.proj.weight", f"{t}patch_embeddings.{s + 1}.projection.weight", widths[s + 1], width, 3, 3)
+            m.both(f"network.{2 * s + 1}.proj.bias", f"{t}patch_embeddings.{s + 1}.projection.bias", widths[s + 1])
+    m.norm("norm", "poolformer.norm", widths[-1])
+    m.linear("head", "classifier", 1000, widths[-1])
+    return m.pair()
+
+
+def faster_rcnn():
+    """The pyramid and the heads of torchvision's Faster R-CNN, and detectron2's."""
+    m = Maker("fasterrcnn_tv_to_detectron2_fpn")
+    resnet_body(m, "backbone.body.", "backbone.bottom_up.")
+    for k, width in enumerate((256, 512, 1024, 2048)):
+        for s, t, n, size in (("inner", "lateral", width, 1), ("layer", "output", 256, 3)):
+            m.both(f"backbone.fpn.{s}_blocks.{k}.0.weight", f"backbone.fpn_{t}{k + 2}.weight", 256, n, size, size)
+            m.both(f"backbone.fpn.{s}_blocks.{k}.0.bias", f"backbone.fpn_{t}{k + 2}.bias", 256)
+    for s, t, out, size in (("conv.0.0", "conv", 256, 3), ("cls_logits", "objectness_logits", 3, 1),
+                            ("bbox_pred", "anchor_deltas", 12, 1)):
+        m.both(f"rpn.head.{s}.weight", f"proposal_generator.rpn_head.{t}.weight", out, 256, size, size)
+        m.both(f"rpn.head.{s}.bias", f"proposal_generator.rpn_head.{t}.bias", out)
+    m.linear("roi_heads.box_head.fc6", "roi_heads.box_head.fc1", 1024, 12544)
+    m.linear("roi_heads.box_head.fc7", "roi_heads.box_head.fc2", 1024, 1024)
+    m.linear("roi_heads.box_predictor.cls_score", "roi_heads.box_predictor.cls_score", 91, 1024)
+    m.linear("roi_heads.box_predictor.bbox_pred", "roi_heads.box_predictor.bbox_pred", 364, 1024)
+    return m.pair()
+
+
+def hifigan(width=512):
+    """Weight norm taken apart on both sides: weight_g and weight_v."""
+    m = Maker("hifigan_to_hf")
+
+    def conv(source, target, out, n, size, turned=False):
+        m.both(f"{source}.bias", f"{target}.bias", n if turned else out)
+        m.both(f"{source}.weight_g", f"{target}.weight_g", out, 1, 1)
+        m.both(f"{source}.weight_v", f"{target}.weight_v", out, n, size)
+
+    conv("conv_pre", "conv_pre", width, 80, 7)
+    for i, size in enumerate((16, 16, 4, 4)):
+        conv(f"ups.{i}", f"upsampler.{i}", width >> i, width >> (i + 1), size, turned=True)
+    for i in range(4):
+        for j, size in enumerate((3, 7, 11)):
+            for kind in ("convs1", "convs2"):
+                for k in range(3):
+                    n = width >> (i + 1)
+                    conv(f"resblocks.{3 * i + j}.{kind}.{k}", f"resblocks.{3 * i + j}.{kind}.{k}", n, n, size)
+    conv("conv_post", "conv_post", 1, width >> 4, 7)
+    return m.pair()
+
+
+def sd_vae(widths=(128, 256, 512, 512)):
+    """The autoencoder of latent diffusion: the decoder counts its levels the other way round."""
+    m = Maker("sd_vae_to_diffusers")
+
+    def conv(source, target, out, n, size=3):
+        m.both(f"{source}.weight", f"{target}.weight", out, n, size, size)
+        m.both(f"{source}.bias", f"{target}.bias", out)
+
+    def resnet(a, b, n, out):
+        m.norm(f"{a}.norm1", f"{b}.norm1", n)
+        conv(f"{a}.conv1", f"{b}.conv1", out, n)
+        m.norm(f"{a}.norm2", f"{b}.norm2", out)
+        conv(f"{a}.conv2", f"{b}.conv2", out, out)
+        if n != out:
+            conv(f"{a}.nin_shortcut", f"{b}.conv_shortcut", out, n, 1)
+
+    def middle(side):
+        resnet(f"{side}.mid.block_1", f"{side}.mid_block.resnets.0", 512, 512)
+        m.norm(f"{side}.mid.attn_1.norm", f"{side}.mid_block.attentions.0.group_norm", 512)
+        for s, t in (("q", "to_q"), ("k", "to_k"), ("v", "to_v"), ("proj_out", "to_out.0")):
+            m.src(f"{side}.mid.attn_1.{s}.weight", 512, 512, 1, 1)
+            m.tgt(f"{side}.mid_block.attentions.0.{t}.weight", 512, 512, of=f"{side}.mid.attn_1.{s}.weight")
+            m.both(f"{side}.mid.attn_1.{s}.bias", f"{side}.mid_block.attentions.0.{t}.bias", 512)
+        resnet(f"{side}.mid.block_2", f"{side}.mid_block.resnets.1", 512, 512)
+
+    conv("encoder.conv_in", "encoder.conv_in", 128, 3)
+    before = 128
+    for s, width in enumerate(widths):
+        for i in range(2):
+            resnet(f"encoder.down.{s}.block.{i}", f"encoder.down_blocks.{s}.resnets.{i}", before, width)
+            before = width
+        if s < 3:
+            conv(f"encoder.down.{s}.downsample.conv", f"encoder.down_blocks.{s}.downsamplers.0.conv", width, width)
+    middle("encoder")
+    m.norm("encoder.norm_out", "encoder.conv_norm_out", 512)
+    conv("encoder.conv_out", "encoder.conv_out", 8, 512)
+    conv("decoder.conv_in", "decoder.conv_in", 512, 4)
+    middle("decoder")
+    before, ups = 512, []
+    for s, width in reversed(list(enumerate(widths))):
+        ups.append((s, width, before))
+        before = width
+    for s, width, n in reversed(ups):        # the original's list begins at the last level
+        for i in range(3):
+            resnet(f"decoder.up.{s}.block.{i}", f"decoder.up_blocks.{3 - s}.resnets.{i}", n if i == 0 else width, width)
+        if s > 0:
+            conv(f"decoder.up.{s}.upsample.conv", f"decoder.up_blocks.{3 - s}.upsamplers.0.conv", width, width)
+    m.norm("decoder.norm_out", "decoder.conv_norm_out", 128)
+    conv("decoder.conv_out", "decoder.conv_out", 3, 128)
+    conv("quant_conv", "quant_conv", 8, 8, 1)
+    conv("post_quant_conv", "post_quant_conv", 4, 4, 1)
+    rank = {"encoder.conv_in": 0, "encoder.down_blocks": 1, "encoder.mid_block": 2, "encoder.conv_norm_out": 3, "encoder.conv_out": 4,
+            "decoder.conv_in": 5, "decoder.up_blocks": 6, "decoder.mid_block": 7, "decoder.conv_norm_out": 8, "decoder.conv_out": 9}
+
+    def place(key):
+        words = key.split(".")
+        level = int(words[2]) if words[1].endswith("_blocks") else 0
+        return rank.get(".".join(words[:2]), 10), level
+
+    return m.pair(order=place)
+
+
+def mobilenet_v1():
+    """Keras' MobileNet and transformers': two layers of one list for each block."""
+    m = Maker("mobilenetv1_keras_to_hf_T")
+    t = "mobilenet_v1."
+    kernel(m, "conv1/kernel", t + "conv_stem.convolution.weight", 32, 3, 3)
+    batch_norm(m, "conv1_bn/", t + "conv_stem.normalization", 32, KERAS_NORM)
+    before = 32
+    for i, out in enumerate((64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024), 1):
+        kernel(m, f"conv_dw_{i}/depthwise_kernel", f"{t}layer.{2 * i - 2}.convolution.weight", before, 1, 3, depthwise=True)
+        batch_norm(m, f"conv_dw_{i}_bn/", f"{t}layer.{2 * i - 2}.normalization", before, KERAS_NORM)
+        kernel(m, f"conv_pw_{i}/kernel", f"{t}layer.{2 * i - 1}.convolution.weight", out, before, 1)
+        batch_norm(m, f"conv_pw_{i}_bn/", f"{t}layer.{2 * i - 1}.normalization", out, KERAS_NORM)
+        before = out
+    kernel(m, "conv_preds/kernel", "classifier.weight", 1001, 1024, 1)
+    m.target[-1]["shape"] = [1001, 1024]
+    m.both("conv_preds/bias", "classifier.bias", 1001)
+    return m.pair()
+
+
+def albert(d=768, e=128, inner=3072, vocab=30000):
+    """One layer for all; attention_1 and ffn_1 count nothing."""
+    m = Maker("albert_tf_to_hf_T_sorted")
+    s, t = "bert/", "albert."
+
+    def linear(source, target, out, width):
+        dense(m, source + "/kernel", target + ".weight", out, width)
+        m.both(source + "/bias", target + ".bias", out)
+
+    def norm(source, target, width):
+        m.both(source + "/gamma", target + ".weight", width)
+        m.both(source + "/beta", target + ".bias", width)
+
+    for name, n in (("word", vocab), ("position", 512), ("token_type", 2)):
+        m.both(f"{s}embeddings/{name}_embeddings", f"{t}embeddings.{name}_embeddings.weight", n, e)
+    norm(s + "embeddings/LayerNorm", t + "embeddings.LayerNorm", e)
+    linear(s + "encoder/embedding_hidden_mapping_in", t + "encoder.embedding_hidden_mapping_in", d, e)
+    a, b = s + "encoder/transformer/group_0/inner_group_0", t + "encoder.albert_layer_groups.0.albert_layers.0"
+    for p in ("query", "key", "value"):
+        linear(f"{a}/attention_1/self/{p}", f"{b}.attention.{p}", d, d)
+    linear(f"{a}/attention_1/output/dense", f"{b}.attention.dense", d, d)
+    norm(f"{a}/LayerNorm", f"{b}.attention.LayerNorm", d)
+    linear(f"{a}/ffn_1/intermediate/dense", f"{b}.ffn", inner, d)
+    linear(f"{a}/ffn_1/intermediate/output/dense", f"{b}.ffn_output", d, inner)
+    norm(f"{a}/LayerNorm_1", f"{b}.full_layer_layer_norm", d)
+    linear(s + "pooler/dense", t + "pooler", d, d)
+    m.both("cls/predictions/output_bias", "predictions.bias", vocab)
+    linear("cls/predictions/transform/dense", "predictions.dense", e, d)
+    norm("cls/predictions/transform/LayerNorm", "predictions.LayerNorm", e)
+    return m.pair(sort_source=True)
+
+
+def starcoder(d=2048, layers=24, vocab=49152):
+    m = Maker("starcoder_hf_to_gguf_sorted")
+    m.both("transformer.wte.weight", "token_embd.weight", vocab, d)
+    m.both("transformer.wpe.weight", "position_embd.weight", 8192, d)
+    for i in range(layers):
+        a, b = f"transformer.h.{i}", f"blk.{i}"
+        m.norm(f"{a}.ln_1", f"{b}.attn_norm", d)
+        m.linear(f"{a}.attn.c_attn", f"{b}.attn_qkv", d + 256, d)
+        m.linear(f"{a}.attn.c_proj", f"{b}.attn_output", d, d)
+        m.norm(f"{a}.ln_2", f"{b}.ffn_norm", d)
+        m.linear(f"{a}.mlp.c_fc", f"{b}.ffn_up", 4 * d, d)
+        m.linear(f"{a}.mlp.c_proj", f"{b}.ffn_down", d, 4 * d)
+    m.norm("transformer.ln_f", "output_norm", d)
+    m.both("lm_head.weight", "output.weight", vocab, d)
+    return m.pair(sort_target=True)
+
+
+FAMILIES = (densenet, rwkv, poolformer, faster_rcnn, hifigan, sd_vae, mobilenet_v1, albert, starcoder)
+
+
+def pairs():
+    return [{**pair, "name": pair["name"].replace("other_", "fresh_")} for pair in (make() for make in FAMILIES)]
