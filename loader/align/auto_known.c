@@ -44,10 +44,8 @@ static void take_anchors(Auto *a)
 static void take_names(Auto *a)
 {
     Side *x = &a->side[0], *y = &a->side[1];
-    Table paths = {.arena = a->arena};
-    for (uint32_t u = 0; u < x->unit_count; u++) table_add(&paths, x->units[u].path, u, NULL);
     for (uint32_t v = 0; v < y->unit_count; v++) {
-        const uint32_t *u = table_find(&paths, y->units[v].path);
+        const uint32_t *u = table_find(&x->paths, y->units[v].path);
         if (u && x->units[*u].shape == y->units[v].shape) fix(a, *u, v);
     }
 }

@@ -134,6 +134,7 @@ typedef struct Side {
     Template *templates;
     size_t template_count, template_room;
     uint32_t *order;         /* [units] the units of each template, by their numbers */
+    Table paths;             /* hash of a path -> its unit */
     Table word_counts;       /* word -> in how many templates it stands */
 } Side;
 
@@ -195,6 +196,7 @@ static inline bool is_separator(char c)
 }
 
 /* ---- auto_units.c ---- */
+uint64_t path_hash(const char *path, size_t n);
 /* What stands in `up` where a path has nothing above it. */
 uint64_t path_root(void);
 void side_read(Auto *a, Side *side, const AutoSide *given);

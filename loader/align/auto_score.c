@@ -40,12 +40,28 @@ static NameParts parts_of(const Auto *a, const Side *side, const Template *t)
     return words_parts(a->words, main_tensor(side, unit)->name);
 }
 
+/* LayerNorm_1 beside LayerNorm is the second of that name, and no phrase that ends in a number: how
+ * long the number is, with what stands before it; 0 = it is none. */
+static size_t again_length(const Side *side, const char *path, size_t n)
+{
+    size_t digits = 0;
+    while (digits < n && is_digit(path[n - 1 - digits])) digits++;
+    if (!digits || digits + 1 >= n || path[n - 1 - digits] != '_') return 0;
+    return table_find(&side->paths, path_hash(path, n - 1 - digits)) ? digits + 1 : 0;
+}
+
 static void cut_template(Auto *a, Side *side, Template *t)
 {
     Token tokens[WORDS_MAX];
     NameParts parts = parts_of(a, side, t);
-    size_t n = words_cut(a->words, parts.path, parts.path_length, t->literal, tokens,
-                         WORDS_MAX - 2);
+    const char *end = parts.path + parts.path_length;
+    const Coarse *coarse = &side->coarse[t->coarse];
+    const size_t suffix =
+        coarse->numbered ? again_length(side, parts.path, parts.path_length) : 0;
+    size_t n = words_cut(a->words, parts.path, parts.path_length - suffix, t->literal, tokens,
+                         WORDS_MAX - 3);
+    if (suffix && t->literal >> (coarse->slot_count - 1) & 1)
+        n += words_cut(a->words, end - suffix, suffix, 0xFF, tokens + n, 1);
     if (parts.role && !parts.plain)
         n += words_cut(a->words, parts.role_text, parts.role_length, 0xFF, tokens + n, 2);
     t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);
@@ -445,9 +461,27 @@ static double score_rank(const Auto *a, const Template *s, const Template *t, co
     return 0;
 }
 
+/* Whether vectors of the same role have other sizes: the bias of a layer is as long as it is wide,
+ * however its kernel lies. */
+static bool members_differ(const Auto *a, const Template *s, const Template *t)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    const Unit *u = &x->units[x->order[s->first]], *v = &y->units[y->order[t->first]];
+    for (uint32_t i = 1; i < u->count && !x->shapeless; i++)
+        for (uint32_t j = 1; j < v->count; j++) {
+            const uint32_t p = x->members[u->first + i], q = y->members[v->first + j];
+            if (x->role_of[p] != y->role_of[q]) continue;
+            const AutoTensor *one = &x->given->tensors[p], *other = &y->given->tensors[q];
+            if (one->dims && other->dims && one->rank == 1 && other->rank == 1 &&
+                one->dims[0] != other->dims[0])
+                return true;
+        }
+    return false;
+}
+
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
-    return 0.25 * scale->unique * score_signature(a, s, t) +
+    return (members_differ(a, s, t) ? -0.3 : 0) + 0.25 * scale->unique * score_signature(a, s, t) +
            0.25 * score_order(a, s, t, scale->order) + 0.12 * score_rank(a, s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

@@ -75,7 +75,7 @@ void template_mirror(const Side *side, const Template *t, uint32_t *out)
     }
 }
 
-/* Of the row with its outer numbers the other way round: up.3.block.0, up.3.block.1, up.2.block.0. */
+/* Of the row with its outer numbers the other way round: up.3.b.0, up.3.b.1, up.2.b.0. */
 static uint64_t hash_mirrored(const Side *side, const Template *t)
 {
     uint32_t few[64], *row = t->count > countof(few) ? mem_alloc(t->count * sizeof *row) : few;
@@ -285,8 +285,8 @@ static bool is_balanced(const Side *side, const Template *t, const Table counts[
     return true;
 }
 
-/* Nothing of the other side is like a template; or less than this side has, though it has as many of
- * these shapes: they stand in other rows there. */
+/* Nothing of the other side is like a template; or less than this side has, though it has as many
+ * of these shapes: they stand in other rows there. */
 static bool lacks_partner(const Auto *a, const Census *census, int s, const Template *t,
                           const Table counts[2])
 {
@@ -369,7 +369,8 @@ static void join_near(Auto *a, bool base)
     for (int s = 0; s < 2; s++)
         for (uint32_t i = 0; i < a->side[s].template_count; i++) {
             Template *t = &a->side[s].templates[i];
-            if (t->dead || t->group || table_find(&census.side[!s], class_key(&census, s, t))) continue;
+            if (t->dead || t->group) continue;
+            if (table_find(&census.side[!s], class_key(&census, s, t))) continue;
             uint64_t key = row_key(&a->side[s], t, base);
             const uint32_t *other = key ? table_find(&near[!s], key) : NULL;
             if (!other) continue;

@@ -10,7 +10,7 @@ enum { VALUES_MAX = 4 };
 typedef struct Reader {
     Auto *a;
     Side *side;
-    Table paths, coarse;
+    Table coarse;
     size_t unit_room, coarse_room, number_room, number_count;
     struct SlotValues {
         int64_t value[SLOTS_MAX][VALUES_MAX];
@@ -96,6 +96,11 @@ static uint32_t add_coarse(Reader *reader, const PathScan *scan)
     return index;
 }
 
+uint64_t path_hash(const char *path, size_t n)
+{
+    return hash_text(5, path, n);
+}
+
 uint64_t path_root(void)
 {
     return hash_text(3, "", 0);
@@ -115,9 +120,9 @@ static void hash_above(const char *path, size_t n, uint64_t up[UP_MAX])
 static uint32_t add_unit(Reader *reader, const NameParts *parts, uint32_t tensor)
 {
     Side *side = reader->side;
-    uint64_t path = hash_text(5, parts->path, parts->path_length);
+    uint64_t path = path_hash(parts->path, parts->path_length);
     bool fresh;
-    uint32_t index = *table_add(&reader->paths, path, side->unit_count, &fresh);
+    uint32_t index = *table_add(&side->paths, path, side->unit_count, &fresh);
     if (!fresh) return index;
     PathScan scan;
     scan_path(parts->path, parts->path_length, &scan);
@@ -269,8 +274,8 @@ void side_read(Auto *a, Side *side, const AutoSide *given)
     side->given = given;
     side->unit_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->unit_of);
     side->role_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->role_of);
-    Reader reader = {.a = a, .side = side, .paths.arena = side->arena,
-                     .coarse.arena = side->arena};
+    side->paths = (Table){.arena = side->arena};
+    Reader reader = {.a = a, .side = side, .coarse.arena = side->arena};
     for (uint32_t i = 0; i < given->count; i++) {
         NameParts parts = words_parts(a->words, given->tensors[i].name);
         side->role_of[i] = parts.role;

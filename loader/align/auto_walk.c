@@ -338,7 +338,7 @@ static bool has_free(const Side *side)
     return false;
 }
 
-/* A matrix or more whose shape no other unit of its side has: 1 + the unit; 0 where several have. */
+/* Matrices whose shape no other unit of the side has: 1 + the unit; 0 where several have it. */
 static Table list_unique(Auto *a, const Side *side)
 {
     Table unique = {.arena = a->arena};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
-tests/pairs/other, which is always there: families.py, and held_out.py, which nothing was shaped on. Not one
-tensor may be loaded wrongly; what is not found is reported.
+tests/pairs/other, which is always there: families.py, and held_out.py and fresh.py, which were written later. Not
+one tensor may be loaded wrongly; what is not found is reported.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
   run.py --all           every change on every pair, and what is left without order, lexicon, context
@@ -21,6 +21,7 @@ import tempfile
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), os.path.join(os.path.dirname(os.path.abspath(__file__)), "other")]
 import families
+import fresh
 import held_out
 import mutations
 import real
@@ -52,7 +53,7 @@ def other_pairs():
 
 
 def held_out_pairs():
-    return held_out.pairs()
+    return held_out.pairs() + fresh.pairs()
 
 
 class Tap:

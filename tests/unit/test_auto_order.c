@@ -182,6 +182,51 @@ static void a_row_of_half_the_length_is_another_size(void **state)
     finish(&m);
 }
 
+/* A decoder whose levels are counted from below on one side; the blocks of a level are not. */
+static void a_row_the_other_way_round_keeps_its_inner_order(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "up.0.block.{0-2}.norm.weight 4\nup.1.block.{0-2}.norm.weight 8\n"
+              "up.2.block.{0-2}.norm.weight 16\nup.0.block.{0-2}.conv.weight 4,4,3,3\n"
+              "up.1.block.{0-2}.conv.weight 8,8,3,3\nup.2.block.{0-2}.conv.weight 16,16,3,3",
+          "up_blocks.0.resnets.{0-2}.norm.weight 16\nup_blocks.1.resnets.{0-2}.norm.weight 8\n"
+          "up_blocks.2.resnets.{0-2}.norm.weight 4\nup_blocks.0.resnets.{0-2}.conv.weight 16,16,3,3\n"
+          "up_blocks.1.resnets.{0-2}.conv.weight 8,8,3,3\n"
+          "up_blocks.2.resnets.{0-2}.conv.weight 4,4,3,3");
+    align(&m);
+    assert_from(&m, "up_blocks.0.resnets.0.conv.weight", "up.2.block.0.conv.weight");
+    assert_from(&m, "up_blocks.2.resnets.2.norm.weight", "up.0.block.2.norm.weight");
+    finish(&m);
+}
+
+/* The second LayerNorm of a module is called LayerNorm_1, and no phrase "layernorm1". */
+static void the_second_of_a_name_is_no_phrase(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "g/in/LayerNorm/gamma 8\ng/in/LayerNorm_1/gamma 8\ng/in/dense/kernel 8,32",
+          "l.0.attention_norm.weight 8\nl.0.last_norm.weight 8\nl.0.ffn.weight 32,8");
+    m.options.no_order = true;
+    align(&m);
+    const Bundle *bundle = find_bundle(&m, "l.0.attention_norm.weight");
+    if (bundle) assert_string_equal(bundle->sources[0].names[0], "g/in/LayerNorm/gamma");
+    finish(&m);
+}
+
+static void a_bias_tells_how_wide_a_layer_is(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a/one/kernel 8,32\na/one/bias 32\na/two/kernel 32,8\na/two/bias 8",
+          "b.x.weight 8,32\nb.x.bias 8\nb.y.weight 32,8\nb.y.bias 32");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "b.x.weight", "a/two/kernel");
+    assert_from(&m, "b.y.bias", "a/one/bias");
+    finish(&m);
+}
+
 static void numbers_with_zeros_in_front_count(void **state)
 {
     (void)state;
@@ -290,6 +335,9 @@ int main(void)
         cmocka_unit_test(a_shuffled_file_has_no_order),
         cmocka_unit_test(a_row_that_is_a_block_longer_goes_by_its_numbers),
         cmocka_unit_test(a_row_of_half_the_length_is_another_size),
+        cmocka_unit_test(a_row_the_other_way_round_keeps_its_inner_order),
+        cmocka_unit_test(the_second_of_a_name_is_no_phrase),
+        cmocka_unit_test(a_bias_tells_how_wide_a_layer_is),
         cmocka_unit_test(numbers_with_zeros_in_front_count),
         cmocka_unit_test(siblings_by_two_numbers_are_ranked_by_each),
         cmocka_unit_test(stacks_of_one_size_go_by_the_names_of_their_parts),

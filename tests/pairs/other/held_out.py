@@ -1,5 +1,5 @@
-"""Pairs of model families that were written down after automatic alignment was, to see whether what it does
-on the others holds: the names and shapes of both sides as their own code gives them, in its order. Sources:
+"""Pairs of model families that were written down after automatic alignment was, to see whether what it did
+on the others held; it has learned from them since: the names and shapes of both sides as their own code gives them, in its order. Sources:
 the conversion scripts of transformers and timm, Keras' applications, fairseq, metaseq, t5x, llama.cpp's
 tensor_mapping.py, and the modules of the original repositories.
 """
