@@ -380,9 +380,10 @@ static bool stands_in_run(const Auto *a, int side, const Template *t)
 
 static double score_order(const Auto *a, const Template *s, const Template *t, double trust)
 {
-    if (s->led > 0 || t->led > 0)
-        return s->led > 0 && &a->side[1].templates[s->lead] == t ? s->led : 0;
+    if (s->lead != NONE || t->led > 0)
+        return s->lead != NONE && &a->side[1].templates[s->lead] == t ? s->led : 0;
     if (!a->side[0].ordered || !a->side[1].ordered || !a->in_step) return 0;
+    if (s->count == 1 && s->kin > 1) return 0;
     if (stands_in_run(a, 0, s) || stands_in_run(a, 1, t)) return 0;
     unsigned left = same_way(a, s, t, -1), right = same_way(a, s, t, 1);
     return left && right ? trust * (left + right) / (2.0 * WINDOW) : 0;

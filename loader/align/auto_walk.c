@@ -241,9 +241,41 @@ static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table bloc
         const uint32_t u = walk[0].units[s->first + k], v = walk[1].units[t->first + k];
         const Unit *x = &a->side[0].units[u], *y = &a->side[1].units[v];
         const uint32_t *p = table_find(&blocks[0], x->block), *q = table_find(&blocks[1], y->block);
-        if ((!p || *p == NONE) && (!q || *q == NONE)) continue;
+        const bool crosses = (!p || *p == NONE) && (!q || *q == NONE);
         a->walked[u] = v;
-        a->agreed[u] = s->agreed;
+        a->agreed[u] = s->agreed && !crosses;
+    }
+}
+
+/* Between two stretches that agree, and have nothing else between them that both sides have as
+ * often: what is there on one side is what is there on the other, if it is the same in the same
+ * order, and nothing twice. */
+static void fill_gap(Auto *a, const Walk walk[2], const Stretch *before, const Stretch *behind)
+{
+    enum { MOST = 8 };
+    const Stretch *s = &walk[1].stretches[before->mate], *t = &walk[1].stretches[behind->mate];
+    const uint32_t from = before->first + before->count, to = s->first + s->count;
+    const uint32_t n = behind->first - from;
+    if (!n || n > MOST || t->first - to != n) return;
+    uint64_t looks[MOST];
+    for (uint32_t k = 0; k < n; k++) {
+        looks[k] = look_of(&a->side[0], &a->side[0].units[walk[0].units[from + k]]);
+        if (looks[k] != look_of(&a->side[1], &a->side[1].units[walk[1].units[to + k]])) return;
+        for (uint32_t i = 0; i < k; i++)
+            if (looks[i] == looks[k]) return;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        a->walked[walk[0].units[from + k]] = walk[1].units[to + k];
+        a->agreed[walk[0].units[from + k]] = true;
+    }
+}
+
+static void fill_gaps(Auto *a, const Walk walk[2])
+{
+    for (size_t i = 0; i + 1 < walk[0].stretch_count; i++) {
+        const Stretch *before = &walk[0].stretches[i], *behind = before + 1;
+        if (before->agreed && behind->agreed && behind->mate == before->mate + 1)
+            fill_gap(a, walk, before, behind);
     }
 }
 
@@ -302,6 +334,7 @@ void walk_sides(Auto *a)
     Table blocks[2] = {follow_blocks(a, walk, 0), follow_blocks(a, walk, 1)};
     for (size_t i = 0; i < walk[0].stretch_count; i++)
         if (walk[0].stretches[i].mate != NONE) keep_stretch(a, walk, i, blocks);
+    fill_gaps(a, walk);
     for (size_t i = 0; i < a->side[0].template_count; i++)
         if (!a->side[0].templates[i].dead) lead_template(a, &a->side[0].templates[i]);
 }
