@@ -145,12 +145,15 @@ static size_t list_elements(const Auto *a, const Template *whole, Token *out, si
     return n;
 }
 
-/* The last free number of a part counts what is stacked: whole rows of `stacked` units. */
+/* The last free number of a part counts what is stacked: whole rows of `stacked` units. One that is
+ * fixed behind it, experts.0 in layers.#, would be stacked the wrong way. */
 static bool counts_stack(const Side *side, const Template *t, int64_t stacked)
 {
     unsigned slots = side->coarse[t->coarse].slot_count, last = slots;
-    for (unsigned i = 0; i < slots; i++)
+    for (unsigned i = 0; i < slots; i++) {
         if (!(t->literal >> i & 1)) last = i;
+        else if (last < slots && !(side->coarse[t->coarse].glued >> i & 1)) return false;
+    }
     if (last == slots || t->count % stacked) return false;
     for (uint32_t k = 0; k < t->count; k++) {
         const Unit *unit = &side->units[side->order[t->first + k]];

@@ -58,7 +58,8 @@ typedef enum Rest {
 typedef struct Unit {
     uint64_t path;           /* hash of its name without the role */
     uint64_t up[UP_MAX];     /* hashes of the paths above */
-    uint64_t block;          /* hash of its path as far as its first number */
+    uint64_t block;          /* hash of its path as far as the first number that is a segment of
+                                its own, or else the first: wav2vec2.layers.3 */
     uint32_t coarse;
     uint32_t first, count;   /* members, in side->members; the main one first */
     uint32_t position;       /* of its first tensor in the file */

@@ -51,6 +51,7 @@ typedef struct PathScan {
 static void scan_path(const char *path, size_t n, PathScan *out)
 {
     const char *end = path + n, *text = path;
+    bool counted = false;            /* a number that is a segment of its own */
     *out = (PathScan){.coarse = 7};
     for (const char *at = path; at < end;) {
         int64_t value;
@@ -63,8 +64,9 @@ static void scan_path(const char *path, size_t n, PathScan *out)
         bool alone = (at == path || is_separator(at[-1])) &&
                      (at + digits == end || is_separator(at[digits]));
         if (!alone) out->glued |= (uint8_t)(1u << out->count);
-        if (!out->count)
+        if (!out->count || (alone && !counted))
             out->block = hash_text(9, path, (size_t)(at - path) + digits);
+        counted = counted || alone;
         out->before[out->count] = word_before(path, at);
         out->numbers[out->count++] = value;
         out->numbered = at + digits == end;
