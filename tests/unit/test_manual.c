@@ -2,17 +2,19 @@
  * display, with the source, the target and the outcome that the comments before it name:
  *
  *   @source KEY DTYPE DIMS   @in CONTAINER (where the source's dict lies)   @file PATH (the source)
+ *   @json NAME TEXT (a file beside the source)
  *   @target KEY DTYPE DIMS   @gives TARGET STATUS SOURCE…   @prints TEXT   @fails REGEX */
 #include <regex.h>
 
 #include "loader/format/format.h"
+#include "tests/unit/scratch_folder.h"
 #include "tests/unit/scripts.h"
 
 static const char page[] = "scripting/tenon-rules.5";
 
 typedef struct Example {
     int line;                    /* of its display */
-    Text source, in, file, target, gives, prints, fails, code;
+    Text source, in, file, json, target, gives, prints, fails, code;
     bool has_target;
 } Example;
 
@@ -21,6 +23,7 @@ static void clear(Example *example)
     text_done(&example->source);
     text_done(&example->in);
     text_done(&example->file);
+    text_done(&example->json);
     text_done(&example->target);
     text_done(&example->gives);
     text_done(&example->prints);
@@ -36,7 +39,17 @@ static const char *first_line(Text *text)
     return text->bytes;
 }
 
-static void open_example(Bench *bench, Example *example)
+/* "config.json {…}" becomes that file in the scratch folder, which stands for the source's. */
+static void write_json(void **state, Example *example)
+{
+    char *name = example->json.bytes, *text = name ? strchr(name, ' ') : NULL;
+    if (!name) return;
+    assert_non_null(text);
+    *text = '\0';
+    write_text(state, name, text + 1);
+}
+
+static void open_example(void **state, Bench *bench, Example *example)
 {
     const char *file = first_line(&example->file);
     Error err = {0};
@@ -44,8 +57,9 @@ static void open_example(Bench *bench, Example *example)
                               : bench_source(text_string(&example->source),
                                              first_line(&example->in));
     if (!source) fail_msg("%s", err.text);
-    bench_open_over(bench, source,
-                    example->has_target ? text_string(&example->target) : NULL, NULL);
+    write_json(state, example);
+    bench_open_over(bench, source, example->has_target ? text_string(&example->target) : NULL,
+                    &(ScriptOptions){.json_folder = ".", .json_folder2 = *state});
 }
 
 /* Roff's escapes as the reader sees them. */
@@ -79,13 +93,13 @@ static void check_failure(const Bench *bench, const char *pattern)
     regfree(&regex);
 }
 
-static void run_example(Example *example)
+static void run_example(void **state, Example *example)
 {
     Bench bench;
     print_message("%s:%d\n", page, example->line);
     assert_true(example->source.length > 0 || example->file.length > 0);
     assert_true(example->gives.length || example->prints.length || example->fails.length);
-    open_example(&bench, example);
+    open_example(state, &bench, example);
     const bool ok = bench_run(&bench, text_string(&example->code), "rules.lua");
     if (example->fails.length) {
         assert_false(ok);
@@ -116,6 +130,7 @@ static void take_comment(Example *example, const char *line)
     Text *text = has_prefix(what, "source ")   ? &example->source
                  : has_prefix(what, "in ")     ? &example->in
                  : has_prefix(what, "file ")   ? &example->file
+                 : has_prefix(what, "json ")   ? &example->json
                  : has_prefix(what, "target ") ? &example->target
                  : has_prefix(what, "gives ")  ? &example->gives
                  : has_prefix(what, "prints ") ? &example->prints
@@ -129,7 +144,6 @@ static void take_comment(Example *example, const char *line)
 
 static void every_example_does_what_it_says(void **state)
 {
-    (void)state;
     FILE *file = fopen(page, "r");
     assert_non_null(file);
     Example example = {0};
@@ -142,7 +156,7 @@ static void every_example_does_what_it_says(void **state)
             inside = true;
             example.line = number;
         } else if (has_prefix(line, ".Ed")) {
-            run_example(&example);
+            run_example(state, &example);
             clear(&example);
             inside = false;
             examples++;
@@ -178,7 +192,8 @@ static void every_word_is_in_the_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_example_does_what_it_says),
+        cmocka_unit_test_setup_teardown(every_example_does_what_it_says, make_folder,
+                                        remove_folder),
         cmocka_unit_test(every_word_is_in_the_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
