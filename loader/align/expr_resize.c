@@ -52,19 +52,28 @@ const Expr *expr_resize(Arena *arena, const Expr *e, int axis, ResampleHow how,
 
 /* ---- its values ---- */
 
+/* result += weight times row. In PyTorch's float each sum is rounded, and no product. */
+static void add_row(bool single, double weight, const double *row, size_t n, double *result)
+{
+    if (single)
+        for (size_t k = 0; k < n; k++) result[k] = (double)(float)(result[k] + weight * row[k]);
+    else
+        for (size_t k = 0; k < n; k++) result[k] += weight * row[k];
+}
+
 /* One side: `outer` times `in` rows of `inner` become `out` rows each; only rows first … end of
  * them are made. Weights that are 0 are left out: a row has few that are not. */
-static void multiply_side(const double *matrix, int64_t in, int64_t first, int64_t end,
-                          size_t outer, size_t inner, const double *values, double *result)
+static void multiply_side(bool single, const double *matrix, int64_t in, int64_t first,
+                          int64_t end, size_t outer, size_t inner, const double *values,
+                          double *result)
 {
     for (size_t o = 0; o < outer; o++, values += (size_t)in * inner)
         for (int64_t i = first; i < end; i++, result += inner) {
             memset(result, 0, inner * sizeof *result);
             for (int64_t j = 0; j < in; j++) {
                 const double weight = matrix[i * in + j];
-                const double *row = values + (size_t)j * inner;
-                if (weight == 0) continue;
-                for (size_t k = 0; k < inner; k++) result[k] += weight * row[k];
+                if (weight != 0)
+                    add_row(single, weight, values + (size_t)j * inner, inner, result);
             }
         }
 }
@@ -84,16 +93,19 @@ typedef struct Resize {
 static void resize_columns(Resize *r, size_t outer, size_t inner)
 {
     const int64_t *in = r->e->resize.in, *out = r->e->resize.out;
+    const ResampleHow how = r->e->resize.how;
+    const bool single = how == RESAMPLE_BICUBIC || how == RESAMPLE_BICUBIC_AA;
     if (r->e->resize.count == 1) {
-        multiply_side(r->matrix[0], in[0], r->first, r->end, outer, inner, r->values, r->between);
+        multiply_side(single, r->matrix[0], in[0], r->first, r->end, outer, inner, r->values,
+                      r->between);
         double *swapped = r->values;
         r->values = r->between;
         r->between = swapped;
         return;
     }
-    multiply_side(r->matrix[1], in[1], 0, out[1], outer * (size_t)in[0], inner, r->values,
+    multiply_side(single, r->matrix[1], in[1], 0, out[1], outer * (size_t)in[0], inner, r->values,
                   r->between);
-    multiply_side(r->matrix[0], in[0], r->first, r->end, outer, (size_t)out[1] * inner,
+    multiply_side(single, r->matrix[0], in[0], r->first, r->end, outer, (size_t)out[1] * inner,
                   r->between, r->values);
 }
 

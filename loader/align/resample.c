@@ -1,4 +1,4 @@
-/* Matrices that resample an axis. Where the bicubic ones look is rounded to float as PyTorch does
+/* Matrices that resample an axis. The bicubic ones are made in float, step by step as PyTorch does
  * it for f32, whose results are 1e-6 away else; everything else is done in double. Sources: ATen's
  * UpSampleKernel.cpp for the two bicubic ones; timm's resample_patch_embed (the pseudoinverse,
  * after FlexiViT) and resize_rel_pos_bias_table (geometric grids, after BEiT). */
@@ -48,12 +48,13 @@ bool resample_check(ResampleHow how, int64_t in, int64_t out, Error *err)
 
 /* ---- bicubic ---- */
 
-/* Keys' cubic convolution kernel: 1 at 0, 0 at the other whole numbers and beyond 2. */
-static double weigh_cubic(double x, double a)
+/* Keys' cubic convolution kernel: 1 at 0, 0 at the other whole numbers and beyond 2; as PyTorch has
+ * it on processors that add to a product without rounding it before. */
+static float weigh_cubic(float x, float a)
 {
-    x = fabs(x);
-    if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-    if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
+    x = fabsf(x);
+    if (x < 1) return fmaf(fmaf(a + 2, x, -(a + 3)) * x, x, 1);
+    if (x < 2) return fmaf(fmaf(fmaf(a, x, -5 * a), x, 8 * a), x, -4 * a);
     return 0;
 }
 
@@ -63,11 +64,11 @@ static void make_bicubic(int64_t in, int64_t out, double *matrix)
     const float scale = (float)in / (float)out;
     for (int64_t i = 0; i < out; i++) {
         const float at = (float)((double)scale * ((double)i + 0.5) - 0.5);
-        const float whole = floorf(at), t = at - whole;
-        for (int tap = -1; tap <= 2; tap++) {
-            int64_t j = (int64_t)whole + tap;
+        const float whole = floorf(at), t = at - whole, places[] = {t + 1, t, 1 - t, 1 - t + 1};
+        for (int tap = 0; tap < 4; tap++) {
+            int64_t j = (int64_t)whole + tap - 1;
             j = j < 0 ? 0 : j >= in ? in - 1 : j;
-            matrix[i * in + j] += weigh_cubic((double)t - tap, -0.75);
+            matrix[i * in + j] += (double)weigh_cubic(places[tap], -0.75f);
         }
     }
 }
@@ -84,13 +85,13 @@ static void make_antialiased(int64_t in, int64_t out, double *matrix)
         const double high = (double)(centre + support) + 0.5;
         int64_t first = low > 0 ? (int64_t)low : 0, end = (int64_t)high < in ? (int64_t)high : in;
         double *row = matrix + i * in;
-        double sum = 0;
+        float weights[RESAMPLE_SIDE_MAX], sum = 0;
         for (int64_t j = first; j < end; j++) {
-            const float x = (float)(((double)((float)j - centre) + 0.5) * (double)inverse);
-            row[j] = weigh_cubic((double)x, -0.5);
-            sum += row[j];
+            const double x = ((double)((float)j - centre) + 0.5) * (double)inverse;
+            sum += weights[j] = weigh_cubic((float)x, -0.5f);
         }
-        for (int64_t j = first; j < end; j++) row[j] /= sum;
+        const float factor = 1 / sum;
+        for (int64_t j = first; j < end; j++) row[j] = (double)(weights[j] * factor);
     }
 }
 
