@@ -117,6 +117,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) readme tests/cases/run.sh README.md
 	-@$(SUITE) manual tests/cases/manual.sh
 	-@$(SUITE) shards $(PYTHON) tests/export/shards.py
+	-@$(SUITE) faults $(PYTHON) tests/export/faults.py
 	-@$(SUITE) in-place $(PYTHON) tests/export/in_place.py
 	-@$(SUITE) bombs tests/cases/bombs.sh
 	-@$(SUITE) hostile tests/cases/hostile.sh

@@ -1,6 +1,7 @@
 /* The source is never written over, and what is written is there whole or not at all. */
 #include "loader/export/file_export.h"
 
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "loader/export/plan_want.h"
@@ -49,6 +50,74 @@ bool protect_source(const Plan *plan, const char *path, Error *err)
     return same ? refuse_source(path, err) : true;
 }
 
+/* When a file of the source was last written to. */
+typedef struct Stamp {
+    int fd;                      /* borrowed from the source */
+    const char *name;            /* for errors; borrowed */
+    off_t size;
+    struct timespec time;
+} Stamp;
+
+typedef struct Stamps {
+    Stamp *items;                /* owned */
+    size_t count, room;
+} Stamps;
+
+/* Files are few, and the tensors of one follow each other: the last few are looked at. */
+static bool is_stamped(const Stamps *stamps, int fd)
+{
+    enum { LOOK_BACK = 8 };
+    for (size_t i = stamps->count; i-- > 0 && i + LOOK_BACK >= stamps->count;)
+        if (stamps->items[i].fd == fd) return true;
+    return false;
+}
+
+static void stamp_files(const StateDict *dict, Stamps *stamps)
+{
+    for (size_t i = 0; dict && i < dict_count(dict); i++) {
+        const Storage *storage = dict_at(dict, i)->storage;
+        struct stat info;
+        int fd;
+        uint64_t where;
+        if (!storage || !storage->source ||
+            !source_locate(storage->source, storage->offset, storage->bytes, &fd, &where) ||
+            is_stamped(stamps, fd) || fstat(fd, &info) != 0)
+            continue;
+        stamps->items = mem_grow(stamps->items, &stamps->room, stamps->count + 1,
+                                 sizeof *stamps->items);
+        stamps->items[stamps->count++] = (Stamp){fd, storage->source->name, info.st_size,
+                                                 info.st_mtim};
+    }
+}
+
+/* Values of two moments are no checkpoint. */
+static bool check_stamps(const Stamps *stamps, Error *err)
+{
+    for (size_t i = 0; i < stamps->count; i++) {
+        const Stamp *stamp = &stamps->items[i];
+        struct stat info;
+        if (fstat(stamp->fd, &info) == 0 && info.st_size == stamp->size &&
+            info.st_mtim.tv_sec == stamp->time.tv_sec &&
+            info.st_mtim.tv_nsec == stamp->time.tv_nsec)
+            continue;
+        return error_set(err, ERR_IO, "%s: was written to by somebody else while it was read; "
+                         "nothing was written, run it again", stamp->name);
+    }
+    return true;
+}
+
+static bool write_checked(const Writer *writer, const Plan *plan, Stream *stream, const char *path,
+                          const ExportOptions *options, ExportResult *result, Error *err)
+{
+    Stamps stamps = {0};
+    stamp_files(plan->source_dict, &stamps);
+    stamp_files(plan->target_dict, &stamps);
+    bool good = writer->write(plan, stream, path, options, result, err) &&
+                check_stamps(&stamps, err);
+    free(stamps.items);
+    return good;
+}
+
 bool file_export(const Writer *writer, const Plan *plan, const char *path,
                  const ExportOptions *options, ExportResult *result, Error *err)
 {
@@ -60,7 +129,7 @@ bool file_export(const Writer *writer, const Plan *plan, const char *path,
     if (options->sha256) atomic_hash(file);
     plan_want(plan);
     stream_init(&stream, file, plan, options);
-    bool good = writer->write(plan, &stream, path, options, result, err);
+    bool good = write_checked(writer, plan, &stream, path, options, result, err);
     stream_done(&stream);
     result->bytes += atomic_position(file);
     if (!good) {
