@@ -53,29 +53,6 @@ def fresh(path):
     os.sync()
 
 
-def in_torch(source, out):
-    """Load, rename, save, fsync, in a process of its own; (seconds without import, peak kB)."""
-    code = """
-import os, resource, sys, time
-import torch, safetensors.torch
-source, out = sys.argv[1:]
-start = time.perf_counter()
-if source.endswith(".pth"):
-    state = torch.load(source, weights_only=True)
-    torch.save({k.removeprefix("module."): v for k, v in state.items()}, out)
-else:
-    state = safetensors.torch.load_file(source)
-    safetensors.torch.save_file({k.removeprefix("module."): v for k, v in state.items()}, out,
-                                metadata={"format": "pt"})
-fd = os.open(out, os.O_RDWR)
-os.fsync(fd)
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
-    _, _, out = run(sys.executable, "-c", code, source, out)
-    seconds, peak = out.split()
-    return float(seconds), int(peak)
-
-
 def table(title, rows, base):
     print(f"\n{title}")
     print(f"  {'':34}{'median':>9}{'÷ ' + base:>12}{'peak memory':>14}")
@@ -83,38 +60,6 @@ def table(title, rows, base):
     for name, seconds, peak in rows:
         memory = f"{peak / 1024:.0f} MB" if peak else "-"
         print(f"  {name:34}{seconds:8.3f}s{seconds / first:12.2f}{memory:>14}")
-
-
-def export(folder, ext):
-    source, out = os.path.join(folder, "source." + ext), os.path.join(folder, "out." + ext)
-    tensors = {f"module.layers.{i}.{part}": torch.randn(1024, 1024 * 4)
-               for i in range(max(1, MB // 48)) for part in ("q", "k", "v")}
-    if ext == "pth":
-        torch.save(tensors, source)
-    else:
-        safetensors.torch.save_file(tensors, source, metadata={"format": "pt"})
-    del tensors
-    size = os.path.getsize(source)
-    names = ("cp --reflink=never && sync", "tenon align -e 'strip \"module.\"'", "PyTorch load, rename, save")
-    times, peaks = {name: [] for name in names}, dict.fromkeys(names, 0)
-    subprocess.run(["cat", source], stdout=subprocess.DEVNULL, check=True)
-    for _ in range(RUNS):
-        fresh(out)
-        seconds, peak, _ = run("sh", "-c", 'cp --reflink=never "$1" "$2" && sync "$2"', "sh", source, out)
-        times[names[0]].append(seconds)
-        fresh(out)
-        seconds, peak, _ = run(TENON, "align", "-q", source, "-e", 'strip "module."', "-o", out)
-        times[names[1]].append(seconds)
-        peaks[names[1]] = max(peaks[names[1]], peak)
-        fresh(out)
-        seconds, peak = in_torch(source, out)
-        times[names[2]].append(seconds)
-        peaks[names[2]] = max(peaks[names[2]], peak)
-    rows = [(name, statistics.median(times[name]), peaks[name]) for name in names]
-    table(f"export: rename every key of a {size / 1e9:.2f} GB .{ext}", rows, "cp")
-    print(f"  tenon is {rows[2][1] / rows[1][1]:.1f} × as fast as PyTorch")
-    fresh(source)
-    fresh(out)
 
 
 def expert_keys(layers, key="model.layers.{}.mlp.experts.{}.{}_proj.{}", scale="weight_scale_inv"):
@@ -275,8 +220,6 @@ def main():
     folder = tempfile.mkdtemp(prefix="tenon-bench-", dir=os.environ.get("BENCH_DIR"))
     try:
         print(f"PyTorch {torch.__version__}, {os.cpu_count()} cores, medians of {RUNS}, {folder}")
-        for ext in ("pth", "safetensors"):
-            export(folder, ext)
         opening(folder, (1000, 10000, 94000, 1000000))
         rules(folder, 61, 37)      # 94,000 keys
         rules(folder, 651, 7)      # a million
