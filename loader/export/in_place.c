@@ -1,117 +1,86 @@
-/* Which format, and what goes before and after. */
+/* One file, or an index and its shards. */
 #include "loader/export/in_place.h"
 
+#include <glob.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "loader/export/in_place_header.h"
-#include "loader/export/in_place_zip.h"
+#include "loader/export/in_place_file.h"
+#include "loader/export/in_place_index.h"
 #include "loader/export/journal.h"
-#include "loader/format/format.h"
 
-static bool is_zip(const Checkpoint *checkpoint)
+/* A model in shards that was named by its index. */
+static bool is_sharded(const Checkpoint *checkpoint)
 {
-    return strcmp(checkpoint_format(checkpoint), "torch-zip") == 0;
+    return has_suffix(checkpoint_format(checkpoint), "-sharded") &&
+           in_place_is_index(checkpoint_path(checkpoint));
 }
 
 bool in_place_check(const Checkpoint *checkpoint, Error *err)
 {
     size_t several;
-    const char *format = checkpoint_format(checkpoint);
     checkpoint_specs(checkpoint, &several);
-    if (several || checkpoint_file_count(checkpoint))
-        return error_set(err, ERR_UNSUPPORTED, "%s: is several files, which are not renamed in "
-                         "place; write others with -o", checkpoint_path(checkpoint));
-    if (is_zip(checkpoint) || strcmp(format, "safetensors") == 0 || strcmp(format, "gguf") == 0)
-        return true;
-    return error_set(err, ERR_UNSUPPORTED, "%s: is %s, and in place only PyTorch's zips, "
-                     "safetensors and GGUF are renamed; write another file with -o",
-                     checkpoint_path(checkpoint), format);
-}
-
-/* What was opened a while ago is what is locked now. */
-static bool check_again(const EditFile *file, const Renames *renames, Error *err)
-{
-    Checkpoint *now = checkpoint_open(file->path, err);
-    const Container *container =
-        now ? checkpoint_find_container(now, renames->plan->container) : NULL;
-    bool good = container && renames_check(renames, container->dict, file->path, err);
-    if (now && !container)
-        error_set(err, ERR_IO, "%s: was changed by somebody else meanwhile", file->path);
-    checkpoint_unref(now);
-    return good;
-}
-
-/* The file is locked; what a kill has left of an earlier change is settled first. */
-static bool rename_locked(EditFile *file, const Renames *renames, Error *err)
-{
-    const bool zip = is_zip(renames->plan->source);
-    Text what = {0};
-    bool healed;
-    bool good = zip ? in_place_zip_heal(file, &healed, err)
-                    : in_place_header_recover(file, &what, err);
-    text_done(&what);
-    if (!good || !check_again(file, renames, err)) return false;
-    if (!renames_any(renames)) return true;
-    return zip ? in_place_zip_rename(file, renames, err)
-               : in_place_header_rename(file, renames, err);
+    if (!several && is_sharded(checkpoint)) return true;
+    if (!several && !checkpoint_file_count(checkpoint)) return in_place_file_check(checkpoint, err);
+    return error_set(err, ERR_UNSUPPORTED, "%s: is several files; in place a model in shards is "
+                     "renamed by its index.json, and others are not: write them with -o",
+                     checkpoint_path(checkpoint));
 }
 
 bool in_place_rename(const Plan *plan, ExportResult *result, Error *err)
 {
-    Renames renames;
-    EditFile file;
-    *result = (ExportResult){.tensors = plan->count, .format = checkpoint_format(plan->source)};
+    *result = (ExportResult){.tensors = plan->count, .format = checkpoint_format(plan->source),
+                             .bytes = checkpoint_file_bytes(plan->source)};
     if (!in_place_check(plan->source, err)) return false;
-    if (!renames_find(plan, &renames, err))
-        return error_prefix(err, "%s", checkpoint_path(plan->source));
-    bool good = edit_open(&file, checkpoint_path(plan->source), err);
-    if (good) {
-        good = rename_locked(&file, &renames, err);
-        result->bytes = file.size;
-        edit_close(&file);
-    }
-    renames_done(&renames);
-    return good;
-}
-
-/* By its first bytes: which of the two ways it would have been changed in. */
-static bool begins_as_zip(const EditFile *file)
-{
-    char head[2];
-    return file->size >= sizeof head && edit_read(file, 0, head, sizeof head, NULL) &&
-           memcmp(head, "PK", sizeof head) == 0;
-}
-
-/* What was interrupted half-way is taken back with it, and counts as taken back. */
-static bool undo_locked(EditFile *file, bool *done, Error *err)
-{
-    if (journal_is_there(file->path) || !begins_as_zip(file))
-        return in_place_header_undo(file, done, err);
-    return in_place_zip_heal(file, done, err) && (*done || in_place_zip_undo(file, done, err));
+    if (!is_sharded(plan->source)) return in_place_file_rename(plan, &result->bytes, err);
+    return in_place_index_rename(plan, err) ||
+           error_prefix(err, "%s", checkpoint_path(plan->source));
 }
 
 bool in_place_undo(const char *path, Error *err)
 {
-    EditFile file;
-    bool done = false;
-    if (!edit_open(&file, path, err)) return false;
-    bool good = undo_locked(&file, &done, err);
-    edit_close(&file);
-    if (good && !done)
-        return error_set(err, ERR_NOT_FOUND, "%s: there is nothing to take back: it was not "
-                         "changed in place", path);
-    return good;
+    bool done;
+    if (!in_place_is_index(path)) return in_place_file_undo(path, err);
+    if (!in_place_index_undo(path, &done, err)) return false;
+    return done || error_set(err, ERR_NOT_FOUND, "%s: there is nothing to take back: it was not "
+                             "changed in place", path);
 }
 
 /* Most files have no journal, and are not even opened. */
+static bool recover_one(const char *path, Text *what, Error *err)
+{
+    if (!journal_is_there(path)) return true;
+    return in_place_is_index(path) ? in_place_index_recover(path, what, err)
+                                   : in_place_file_recover(path, what, err);
+}
+
+/* The indexes in a folder. */
+static bool recover_folder(const char *path, Text *what, Error *err)
+{
+    glob_t found;
+    Text pattern = {0};
+    bool good = true;
+    for (const char *p = path; *p; p++) {
+        if (strchr("*?[\\", *p)) text_addc(&pattern, '\\');
+        text_addc(&pattern, *p);
+    }
+    text_add(&pattern, "/*.index.json");
+    if (glob(text_string(&pattern), GLOB_NOSORT, NULL, &found) == 0) {
+        for (size_t i = 0; good && i < found.gl_pathc; i++)
+            good = recover_one(found.gl_pathv[i], what, err);
+        globfree(&found);
+    }
+    text_done(&pattern);
+    return good;
+}
+
 bool in_place_recover(const char *path, Text *what, Error *err)
 {
-    EditFile file;
+    struct stat info;
     Text nobody = {0};
-    if (!journal_is_there(path)) return true;
-    if (!edit_open(&file, path, err)) return false;
-    bool good = in_place_header_recover(&file, what ? what : &nobody, err);
-    edit_close(&file);
+    if (stat(path, &info) != 0) return true;
+    bool good = S_ISDIR(info.st_mode) ? recover_folder(path, what ? what : &nobody, err)
+              : S_ISREG(info.st_mode) ? recover_one(path, what ? what : &nobody, err) : true;
     text_done(&nobody);
     return good;
 }

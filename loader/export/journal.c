@@ -184,12 +184,17 @@ bool journal_read(const EditFile *file, Journal *journal, bool *there, Error *er
 {
     size_t n = 0;
     char *path = journal_path(file), *bytes = read_bytes(file, path, &n);
+    Text unfinished = {0};
     *journal = (Journal){0};
     *there = bytes && parse(file, bytes, n, journal);
     const bool good = *there || !bytes;
     if (!good)
         error_set(err, ERR_FORMAT, "%s: is damaged, or of another file than %s; if that is what it "
                   "should be, remove it", path, file->path);
+    text_add(&unfinished, path);
+    text_add(&unfinished, "-new");
+    unlink(text_string(&unfinished));    /* a kill has left it; whoever has the file locked may */
+    text_done(&unfinished);
     free(bytes);
     free(path);
     return good;

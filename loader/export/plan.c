@@ -352,6 +352,32 @@ Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err)
     return plan;
 }
 
+Plan *plan_of_names(Checkpoint *source, const Container *container, PlanNewName *name,
+                    void *context)
+{
+    static const Later nothing;
+    const StateDict *dict = container->dict;
+    Plan *plan = mem_alloc(sizeof *plan);
+    plan->arena = arena_new();
+    plan->later = &nothing;
+    plan->source = checkpoint_ref(source);
+    plan->source_dict = dict_ref(container->dict);
+    plan->container = container->path;
+    plan->count = dict_count(dict);
+    plan->entries = mem_alloc((plan->count + 1) * sizeof *plan->entries);
+    for (size_t i = 0; i < plan->count; i++) {
+        const Tensor *tensor = dict_at(dict, i);
+        plan->entries[i] = (PlanEntry){.name = name(context, tensor->name),
+                                       .expr = expr_source(plan->arena, tensor),
+                                       .dims = tensor->dims, .dtype = tensor->dtype,
+                                       .rank = tensor->rank, .alias = -1,
+                                       .sources = &tensor->name, .source_count = 1};
+    }
+    add_metadata(plan);
+    plan_carry_metadata(plan);
+    return plan;
+}
+
 void plan_free(Plan *plan)
 {
     if (!plan) return;

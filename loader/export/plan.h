@@ -57,6 +57,12 @@ typedef struct PlanOptions {
  * covers is written with the target's own value, or left out where the target has none. */
 Plan *plan_new(Alignment *alignment, const PlanOptions *options, Error *err);
 void plan_free(Plan *plan);              /* NULL is fine */
+/* The new name of a tensor (both held names). */
+typedef const char *PlanNewName(void *context, const char *name);
+/* A plan that gives every tensor of a container of the source the name that `name` says, which must
+ * live as long as the plan, and does nothing else. */
+Plan *plan_of_names(Checkpoint *source, const Container *container, PlanNewName *name,
+                    void *context);
 /* For those who make a plan otherwise. Finds the source's `_metadata` for the names of the entries,
  * which are complete. */
 void plan_carry_metadata(Plan *plan);

@@ -8,11 +8,11 @@ import struct
 import tempfile
 import zipfile
 
-from help import (ROOT, Faults, finish, floats, model, place, read, result, safetensors, skip, tenon,
+from help import (ROOT, Faults, contents, finish, floats, model, place, read, result, safetensors, skip, tenon,
                   write)
 
 RENAME = 'strip "module."'
-EIO, ENOSPC = 5, 28
+EIO = 5
 
 
 def names(path):
@@ -35,7 +35,7 @@ def whole_zip(path):
 faults = Faults()
 
 
-def every_call(label, original, code=RENAME, halves=(False, True), errors=(EIO, ENOSPC)):
+def every_call(label, original, code=RENAME, halves=(False, True), errors=(EIO,)):
     """Kills and fails at each call that changes a file."""
     path = os.path.join(os.path.dirname(original), "every", os.path.basename(original))
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -134,7 +134,7 @@ for kind, original in (("safetensors", longer), ("gguf", llama)):
         skip(f"{kind}: killed at every call", faults.why)
         continue
     if kind == "safetensors":
-        every_call(f"{kind}, names that fit", original, SHORT, errors=(EIO,))
+        every_call(f"{kind}, names that fit", original, SHORT, halves=(True,), errors=())
     if inserts and kind == "safetensors":
         every_call(f"{kind}, names that do not", original, LONG)
     elif inserts:
@@ -159,6 +159,75 @@ for kind, original in (("safetensors", longer), ("gguf", llama)) if inserts else
                (err, one, two))
         status, out, err = tenon("check", path)
         result(status == 0 and "container ok" in out, f"{kind}: check after {code}", out + err)
+
+# Models in shards: each shard, and then the index.
+def every_call_of_shards(label, original, index, step):
+    folder = original + ".every"
+    path = os.path.join(folder, index)
+
+    def start():
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(original, folder)
+
+    start()
+    before, old = contents(folder), names(path)
+    args = ("align", "-q", path, "-e", LONG, "--in-place")
+    *_, err, calls = faults.run(*args)
+    new = names(path)
+    result(calls > 6 and new and new != old and new[0].startswith("a.much.longer."), f"{label}: {calls} calls", err)
+    bad = []
+    for at in range(1, calls + 1, step):
+        start()
+        faults.run(*args, at=at, half=True)
+        there = names(path if at % 2 else folder)      # the folder's name mends it, too
+        status, _, err = tenon("undo", path)
+        if there not in (old, new) or status != (2 if there == old else 0) or contents(folder) != before:
+            bad.append((at, there and there[0], status, err, sorted(set(contents(folder)) - set(before))))
+    result(not bad, f"{label}: killed in the middle of {'each' if step == 1 else 'every third'} call", bad[:3])
+    if step > 1:
+        return                                         # the rest is what the other kind of shards does
+    bad = []
+    for at in range(1, calls + 1, 3):
+        start()
+        status, _, err, _ = faults.run(*args, at=at, errno=EIO)
+        if (names(path) != new if status == 0 else contents(folder) != before):
+            bad.append((at, status, err, sorted(set(contents(folder)) - set(before))))
+    result(not bad, f"{label}: an error at each call", bad[:3])
+    start()
+    tenon(*args)
+    *_, calls = faults.run("undo", path)
+    bad = []
+    for at in range(1, calls + 1, 2):
+        start()
+        tenon(*args)
+        faults.run("undo", path, at=at, half=True)
+        tenon("undo", path)
+        if names(path) != old or contents(folder) != before:
+            bad.append((at, sorted(set(contents(folder)) - set(before))))
+    result(not bad, f"{label}: undo killed at each call", bad[:3])
+
+
+for kind, out, base in (("shards of .pth", "model.pth", place("sharded")),
+                        ("shards of .safetensors", "model.safetensors", os.path.join(disk, "sharded"))):
+    if out.endswith("safetensors") and not inserts:
+        skip(kind, "this file system inserts no blocks")
+        continue
+    os.makedirs(base)
+    tenon("align", "-q", plain, "--shard-size", "300kB", "-o", os.path.join(base, out))
+    if faults.why:
+        skip(kind, faults.why)
+    else:
+        every_call_of_shards(kind, base, out + ".index.json", 3 if out.endswith("safetensors") else 1)
+    path = os.path.join(base, out + ".index.json")
+    text = json.loads(read(path))
+    status, out, err = tenon("align", path, "-e", LONG, "--in-place")
+    after = json.loads(read(path))
+    result(status == 0 and after["metadata"] == text["metadata"] and sorted(after["weight_map"].values()) ==
+           sorted(text["weight_map"].values()), f"{kind}: the index says the same", err)
+    status, out, err = tenon("check", path)
+    result(status == 0 and " error" not in out.replace(" 0 errors", ""), f"{kind}: check", out + err)
+    status, out, err = tenon("align", base, "-e", SHORT, "--in-place")
+    result(status == 2 and "by its index.json" in err, f"{kind}: a folder is refused", err)
 
 # A journal of somebody else's file, or of another one of that name, is not believed.
 path = os.path.join(disk, "foreign", "model.safetensors")
