@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scripting/script.h"
+#include "repl/statement_ends.h"
 
 /* What became of the row with a part of the rules. */
 typedef struct Sight {
@@ -75,20 +75,15 @@ static void add_point(Points *points, size_t text, size_t bytes, size_t line)
     points->list[points->count++] = (Point){text, bytes, line};
 }
 
-/* Where what stands before is whole by itself. */
 static void add_points(Points *points, size_t index, const SessionText *text)
 {
-    enum { LINES_MAX = 2000 };   /* of a longer text the rest is one statement */
-    size_t line = 1;
+    size_t n, *ends = statement_ends(text->text, text->length, &n), at = 0, line = 1;
     add_point(points, index, 0, 1);
-    for (size_t i = 0; i + 1 < text->length && line < LINES_MAX; i++) {
-        if (text->text[i] != '\n') continue;
-        bool incomplete;
-        Error ignored = {0};
-        line++;
-        if (script_parses(text->text, i + 1, &incomplete, &ignored))
-            add_point(points, index, i + 1, line);
+    for (size_t i = 0; i + 1 < n; i++) {
+        for (; at < ends[i]; at++) line += text->text[at] == '\n';
+        add_point(points, index, ends[i], line);
     }
+    free(ends);
 }
 
 /* The first is before all rules, the last behind them. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,21 +16,35 @@ static const char *editor_name(void)
     return name && *name ? name : "vi";
 }
 
+/* Whether it goes to a line when that stands before the file as +N: by the program's name. */
+static bool takes_line(const char *editor)
+{
+    static const char *const names[] = {"vi", "vim", "nvim", "view", "nano", "pico", "emacs",
+                                        "emacsclient", "micro", "kak", "joe", "mcedit", "ne"};
+    size_t n = strcspn(editor, " ");
+    const char *name = editor + n;
+    while (name > editor && name[-1] != '/') name--;
+    n -= (size_t)(name - editor);
+    for (size_t i = 0; i < countof(names); i++)
+        if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0) return true;
+    return false;
+}
+
 /* In the child; does not return. The variable may hold arguments ("code -w"), so a shell reads it;
  * the path is an argument of that shell, where no quote or blank in it can be a command. */
-static void become_editor(const char *editor, const char *path)
+static void become_editor(const char *editor, const char *path, int line)
 {
-    char *command = NULL;
     Text text = {0};
-    text_addf(&text, "%s \"$1\"", editor);
-    command = text.bytes;
-    execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
+    text_add(&text, editor);
+    if (line > 0 && takes_line(editor)) text_addf(&text, " +%d", line);
+    text_add(&text, " \"$1\"");
+    execl("/bin/sh", "sh", "-c", text_string(&text), "sh", path, (char *)NULL);
     _exit(127);
 }
 
 /* The exit status is the editor's own affair, but for 127: that is a shell which found no editor.
  * Signals are ignored before the fork, so that no Ctrl-C falls between. */
-bool editor_run(Terminal *terminal, const char *path, Error *err)
+bool editor_run(Terminal *terminal, const char *path, int line, Error *err)
 {
     const char *editor = editor_name();
     terminal->ops->suspend(terminal->state);
@@ -41,7 +56,7 @@ bool editor_run(Terminal *terminal, const char *path, Error *err)
     if (child == 0) {
         sigaction(SIGINT, &interrupt, NULL);
         sigaction(SIGQUIT, &quit, NULL);
-        become_editor(editor, path);
+        become_editor(editor, path, line);
     }
     int status = 0;
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;

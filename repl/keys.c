@@ -71,6 +71,7 @@ static const KeyBinding bindings[] = {
     {"rules", "K", "rule-move up", "rules: earlier"},
     {"rules", "J", "rule-move down", "rules: later"},
     {"rules", "e", "rule-edit", "rules: edit one"},
+    {"rules", "s", "rule-split", "rules: take one apart into its statements"},
     {"rules", "d", "rule-delete", "rules: delete one"},
     {"rules", "p", "rule-rows", "rules: the rows that one touches"},
     {"rules", "x", "rule-without", "rules: mark what would change without it"},

@@ -83,6 +83,8 @@ void session_swap_lines(Session *session, bool (*leave)(const char *line), const
 void session_turn(Session *session, size_t index, bool off);
 void session_move(Session *session, size_t index, size_t to);
 void session_remove(Session *session, size_t index);
+/* Puts lines in place of a text: its parts up to each of `ends`, but those of comments alone. */
+void session_split(Session *session, size_t index, const size_t *ends, size_t count);
 /* Another text in place of what is no file; a line stays one. */
 void session_rewrite(Session *session, size_t index, const char *text);
 /* Another source (side 0) or target (1), FILE[::PATH]. What is open already is not opened again.

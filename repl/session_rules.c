@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/align/rule_lex.h"
 #include "loader/export/atomic.h"
 #include "loader/format/format.h"
 #include "repl/session_parts.h"
@@ -312,6 +313,39 @@ void session_remove(Session *session, size_t index)
     SessionState *state = change_item(session, "deleted", index);
     state->count--;
     for (; index < state->count; index++) state->items[index] = state->items[index + 1];
+}
+
+/* Without white space at the ends; empty where there are but comments. */
+static RulesText *part_of(Session *session, const char *from, const char *to)
+{
+    trim(&from, &to);
+    for (const char *p = from; p < to;) {
+        if (to - p < 2 || p[0] != '-' || p[1] != '-')
+            return session_new_text(session, RULES_LINE, "", from, (size_t)(to - from));
+        const char *end = memchr(p, '\n', (size_t)(to - p));
+        p = skip_space(end ? end : to, to);
+    }
+    return NULL;
+}
+
+void session_split(Session *session, size_t index, const size_t *ends, size_t count)
+{
+    const SessionState *old = session_now(session);
+    const RulesText *text = old->items[index].text;
+    SessionState *state = change_item(session, "taken apart", index);
+    const bool off = state->items[index].off;
+    const size_t behind = state->count - index - 1;
+    state->items = mem_realloc(state->items, (state->count + count + 1) * sizeof *state->items);
+    RuleItem *rest = &state->items[index + count];
+    memmove(rest, &state->items[index + 1], behind * sizeof *rest);
+    state->count = index;
+    for (size_t i = 0; i < count; i++) {
+        RulesText *part = part_of(session, text->text + (i ? ends[i - 1] : 0),
+                                  text->text + ends[i]);
+        if (part) state->items[state->count++] = (RuleItem){part, off};
+    }
+    memmove(&state->items[state->count], rest, behind * sizeof *rest);
+    state->count += behind;
 }
 
 void session_rewrite(Session *session, size_t index, const char *text)

@@ -63,6 +63,8 @@
     X("rule-move", rule_move, VERB_ANY, "up|down", "moves a rules text among the others")         \
     X("rule-edit", rule_edit, VERB_ANY, "[N TEXT]", "edits a rules text, or puts another one in " \
       "its place")                                                                                \
+    X("rule-split", rule_split, VERB_ANY, "[N]", "takes a rules text apart into lines, a "        \
+      "statement each")                                                                           \
     X("rule-delete", rule_delete, VERB_ANY, "[N]", "deletes a rules text from the session")       \
     X("rule-rows", rule_rows, VERB_ANY, "[N]", "shows the rows that a rule touches")              \
     X("rule-without", rule_without, VERB_ANY, "[N]", "marks what would change without a rules "   \

@@ -13,6 +13,7 @@
 #include "repl/editor.h"
 #include "repl/rule_hits.h"
 #include "repl/rules_panel.h"
+#include "repl/statement_ends.h"
 #include "viewer/outline.h"
 
 static const char panel_name[] = "rules";
@@ -193,7 +194,7 @@ bool verb_rule_list(Ui *ui, const char *argument, Error *err)
     RulesPanel *rules = mem_alloc(sizeof *rules);
     rules->ui = ui;
     const OutlineOptions options = {.name = panel_name,
-                                    .hint = " Space off  J K move  e edit  d del  q ",
+                                    .hint = " Space off  J K e d s p x: ? tells  q ",
                                     .title = "rules, in the order in which they run",
                                     .owner = rules, .refresh = fill, .enter = enter,
                                     .free = free_rules};
@@ -253,16 +254,56 @@ bool verb_rule_delete(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Whether all rules run as they are now. */
+static bool run_all(Ui *ui, Alignment **after, Error *err)
+{
+    Snapshot *snapshot = session_snapshot(ui->session);
+    *after = snapshot_try(snapshot, &(SnapshotRun){.part = NULL}, err);
+    session_give_back(ui->session, snapshot);
+    return *after != NULL;
+}
+
+/* What would come of the parts has to be what came of the whole: locals do not reach from one line
+ * to another. */
+static bool is_same(const Ui *ui, const Alignment *after)
+{
+    Changes changes;
+    changes_init(&changes, ui->alignment, after);
+    bool same = !changes.load && !changes.broken && !changes.other && !changes.dropped &&
+                !changes.collisions;
+    changes_done(&changes);
+    return same;
+}
+
+bool verb_rule_split(Ui *ui, const char *argument, Error *err)
+{
+    Place place;
+    SessionText text;
+    Alignment *after;
+    size_t count;
+    if (!find_place(ui, argument, &place, err)) return false;
+    session_text(ui->session, place.text, &text);
+    size_t *ends = statement_ends(text.text, text.length, &count);
+    if (count > 1) session_split(ui->session, place.text, ends, count);
+    free(ends);
+    if (count < 2) return error_set(err, ERR_USAGE, "it is one statement");
+    bool same = run_all(ui, &after, err) && is_same(ui, after);
+    align_unref(after);
+    if (same) return align_at(ui, (Place){place.text, 0}, err);
+    session_take_back(ui->session);
+    return error_set(err, ERR_RULE, "its statements do not come to the same one by one: a local of "
+                     "one may be used by another");
+}
+
 /* A text that fails is not kept. */
 static bool rewrite(Ui *ui, size_t index, const char *text, Error *err)
 {
     Error problem = {0};
     session_rewrite(ui->session, index, text);
-    Snapshot *snapshot = session_snapshot(ui->session);
-    Alignment *after = snapshot_try(snapshot, &(SnapshotRun){.part = NULL}, &problem);
-    session_give_back(ui->session, snapshot);
+    Alignment *after;
+    bool runs = run_all(ui, &after, &problem);
     align_unref(after);
-    if (after) return align_at(ui, (Place){index, 0}, err);
+    if (runs) return align_at(ui, (Place){index, 0}, err);
     session_take_back(ui->session);
     return error_set(err, problem.code, "%s", problem.text);
 }
@@ -275,7 +316,7 @@ static bool edit_text(Ui *ui, size_t index, const SessionText *text, Error *err)
     text_addf(&path, "%s/tenon-rule-%zu.lua", base && *base ? base : "/tmp", index + 1);
     text_addn(&changed, text->text, text->length);
     bool ok = atomic_write_file(text_string(&path), true, &changed, err) &&
-              editor_run(ui->terminal, text_string(&path), err);
+              editor_run(ui->terminal, text_string(&path), 0, err);
     ByteSource *file = ok ? source_open_file(text_string(&path), err) : NULL;
     size_t n;
     char *edited = file ? source_slurp(file, 1 << 20, &n, err) : NULL;

@@ -69,14 +69,25 @@ bool verb_reload(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* The last rules file of the session; NULL when it has none. Code of -e is passed over: there is
- * nothing to edit. Borrowed from the session. */
+/* The last rules file of the session that runs; NULL when it has none. Borrowed from it. */
 static const char *last_rules_file(const Ui *ui)
 {
-    const char *const *files;
-    size_t n = session_rule_files(ui->session, &files);
-    while (n && strcmp(files[n - 1], "-e") == 0) n--;
-    return n ? files[n - 1] : NULL;
+    const char *last = NULL;
+    SessionText text;
+    for (size_t i = 0; session_text(ui->session, i, &text); i++)
+        if (text.kind == RULES_FILE && !text.off) last = text.name;
+    return last;
+}
+
+/* The line of a file in which the first error of the rules is; 0: there is none. */
+static int error_line(const Ui *ui, const char *file)
+{
+    for (size_t i = 0; i < align_note_count(ui->alignment); i++) {
+        const RuleNote *note = align_note(ui->alignment, i);
+        if (note->level == NOTE_ERROR && note->origin.file && strcmp(note->origin.file, file) == 0)
+            return note->origin.line;
+    }
+    return 0;
 }
 
 /* A file that came out of the editor changed is read again at once. The window may have changed its
@@ -87,7 +98,7 @@ bool verb_edit(Ui *ui, const char *argument, Error *err)
     if (!file)
         return error_set(err, ERR_USAGE, "there is no rules file; W saves this session's lines "
                          "as one, -r names one on the command line");
-    if (!editor_run(ui->terminal, file, err)) return false;
+    if (!editor_run(ui->terminal, file, error_line(ui, file), err)) return false;
     ui_resize(ui);
     return !session_rules_changed(ui->session) || verb_reload(ui, "", err);
 }
@@ -104,9 +115,8 @@ bool verb_prompt(Ui *ui, const char *argument, Error *err)
     if (strcmp(argument, "save-session") == 0)
         text_add(&text, session_file(ui->session) ? session_file(ui->session) : "session.lua");
     if (strcmp(argument, "write") == 0) text_add(&text, ui_output_path(ui));
-    if (strcmp(argument, "save") == 0)
-        text_add(&text, ui->view.title.rules && strcmp(ui->view.title.rules, "-e") != 0
-                            ? ui->view.title.rules : "rules.lua");
+    const char *file = last_rules_file(ui);
+    if (strcmp(argument, "save") == 0) text_add(&text, file ? file : "rules.lua");
     ui_prompt(ui, text_string(&text));
     text_done(&text);
     return true;

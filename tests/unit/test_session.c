@@ -3,6 +3,7 @@
 #include "tests/unit/scratch_folder.h"
 
 #include "repl/session_file.h"
+#include "repl/statement_ends.h"
 
 static const char *write_at(void **state, const char *name, const char *text)
 {
@@ -151,6 +152,31 @@ static void parts_of_the_rules_are_tried(void **state)
     session_free(session);
 }
 
+static void a_text_is_taken_apart(void **state)
+{
+    static const char text[] = "strip \"m.\" -- first\n\n-- a comment\n\nrules [[\n  c -> d\n]]\n"
+                               "-- the end\n";
+    const RulesArgument rules[] = {{RULES_CODE, "x = 1"}, {RULES_CODE, text},
+                                   {RULES_CODE, "y = 1"}};
+    Session *session = open_with(state, rules, 3);
+    size_t count, *ends = statement_ends(text, strlen(text), &count);
+    assert_loaded(session, 3);
+    session_split(session, 1, ends, count);
+    free(ends);
+    assert_int_equal(session_text_count(session), 4);
+    assert_string_equal(text_at(session, 0), "x = 1");
+    assert_string_equal(text_at(session, 1), "strip \"m.\" -- first");
+    assert_string_equal(text_at(session, 2), "rules [[\n  c -> d\n]]");
+    assert_string_equal(text_at(session, 3), "y = 1");
+    assert_loaded(session, 3);
+    assert_true(session_undo(session));
+    assert_int_equal(session_text_count(session), 3);
+    ends = statement_ends("", 0, &count);
+    assert_int_equal(count, 0);
+    free(ends);
+    session_free(session);
+}
+
 /* What stands in a text may be anything that Lua allows. */
 static const char *const odd[] = {
     "strip \"m.\"",
@@ -279,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_change_is_taken_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(marks_stand_in_their_order, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(parts_of_the_rules_are_tried, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_text_is_taken_apart, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_session_comes_back_as_it_was, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(what_was_changed_by_hand_is_read, make_folder,

@@ -346,6 +346,27 @@ static void test_editor(void **state)
     run_with("net.txt", NULL, 0);
 }
 
+/* An editor that is known goes to the line of the error. */
+static void test_editor_at_line(void **state)
+{
+    (void)state;
+    write_text("fix.lua", "strip \"module.\"\nnothing()\n");
+    write_text("vi", "#!/bin/sh\necho \"$@\" > asked.txt\nsed -i 2d \"$2\"\n");
+    chmod("vi", 0700);
+    setenv("EDITOR", "./vi", 1);
+    fake_expect(&fake, STEP_SHOWS, "fix.lua:2");
+    fake_press(&fake, "Esc e");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_press(&fake, "q");
+    run_with("net.txt", "fix.lua", 0);
+    char asked[32] = "";
+    FILE *file = fopen("asked.txt", "r");
+    assert_non_null(file);
+    assert_non_null(fgets(asked, sizeof asked, file));
+    fclose(file);
+    assert_string_equal(asked, "+2 fix.lua\n");
+}
+
 static void test_wrong_lines(void **state)
 {
     (void)state;
@@ -588,6 +609,7 @@ int main(void)
         RUN(test_unsaved_lines),
         RUN(test_changed_rules),
         RUN(test_editor),
+        RUN(test_editor_at_line),
         RUN(test_wrong_lines),
         RUN(test_runaway_line),
         RUN(test_keys_while_previewing),
