@@ -13,6 +13,7 @@
 /* How long a key waits for the ledger of little files: it comes with the same frame then, and no
  * one sees that anything was under way. The first one is always waited for. */
 enum { MOMENT_MS = 8, FIRST_MS = 2000, LITTLE = 5000 };
+
 long ui_now(void)
 {
     struct timespec time;

@@ -90,11 +90,27 @@ static void enlarge(NameMap *map)
     *map = bigger;
 }
 
-uint32_t map_set(NameMap *map, const char *name, uint32_t number)
+/* The slot that holds `name`, or the free one, in which there is room for it then. */
+static NameSlot *claim_slot(NameMap *map, const char *name, uint64_t hash)
 {
     if ((map->count + 1) * 4 > map->room * 3) enlarge(map);
+    return find_slot(map, name, hash);
+}
+
+bool map_add(NameMap *map, const char *name, uint32_t number)
+{
     uint64_t hash = hash_name(name);
-    NameSlot *slot = find_slot(map, name, hash);
+    NameSlot *slot = claim_slot(map, name, hash);
+    if (slot->name) return false;
+    *slot = (NameSlot){name, hash, number};
+    map->count++;
+    return true;
+}
+
+uint32_t map_set(NameMap *map, const char *name, uint32_t number)
+{
+    uint64_t hash = hash_name(name);
+    NameSlot *slot = claim_slot(map, name, hash);
     uint32_t before = slot->name ? slot->number : MAP_NONE;
     if (!slot->name) map->count++;
     *slot = (NameSlot){name, hash, number};

@@ -26,6 +26,9 @@ uint32_t map_get(const NameMap *map, const char *name);
  * Returns MAP_NONE when the name was new, else the number it had before (now replaced). */
 uint32_t map_set(NameMap *map, const char *name, uint32_t number);
 
+/* The same for a name that is new; false, and nothing changes, when it is there already. */
+bool map_add(NameMap *map, const char *name, uint32_t number);
+
 /* Removes a name; false when it was not there. */
 bool map_remove(NameMap *map, const char *name);
 

@@ -100,21 +100,21 @@ static bool read_number(void *context, const char *text, size_t n)
     return true;
 }
 
-/* No dtype has a name longer than what is quoted, so the quoted form serves for both. */
+/* No dtype has a longer name. */
 static bool read_dtype(Reader *reader, const char *text, size_t n)
 {
-    Text shown = {0};
-    fault_quote(text, n, 40, &shown);
-    bool known = schema_dtype(text_string(&shown), &reader->tensor.dtype);
-    if (!known) {
-        Text what = {0};
-        text_addf(&what, "'%s' is no dtype; they are written f32, bf16, i64 …",
-                  text_string(&shown));
-        refuse(reader, text_string(&what));
-        text_done(&what);
+    char name[40] = "";
+    if (n < sizeof name && !memchr(text, '\0', n)) {
+        memcpy(name, text, n);
+        if (schema_dtype(name, &reader->tensor.dtype)) return true;
     }
+    Text shown = {0}, what = {0};
+    fault_quote(text, n, 40, &shown);
+    text_addf(&what, "'%s' is no dtype; they are written f32, bf16, i64 …", text_string(&shown));
+    refuse(reader, text_string(&what));
+    text_done(&what);
     text_done(&shown);
-    return known;
+    return false;
 }
 
 static bool read_string(void *context, const char *text, size_t n)

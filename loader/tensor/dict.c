@@ -60,10 +60,9 @@ Arena *dict_arena(StateDict *dict)
 /* The index borrows the name that the record points to, so the name must outlive the dict. */
 bool dict_add(StateDict *dict, const Tensor *tensor)
 {
-    if (map_get(&dict->index, tensor->name) != MAP_NONE) return false;
+    if (!map_add(&dict->index, tensor->name, (uint32_t)dict->count)) return false;
     dict->tensors = mem_grow(dict->tensors, &dict->room, dict->count + 1, sizeof *dict->tensors);
-    dict->tensors[dict->count] = *tensor;
-    map_set(&dict->index, tensor->name, (uint32_t)dict->count++);
+    dict->tensors[dict->count++] = *tensor;
     return true;
 }
 

@@ -41,6 +41,7 @@ typedef struct Bench {
     size_t count, next;
     const Act *pressed;     /* its frame is not out yet; NULL */
     double since;            /* when the last press was handed out, or the wait began */
+    double start;            /* before the files were opened; 0 once a frame was out */
     Text shown;              /* the screen as flushed last */
     Group groups[GROUPS_MAX];
     size_t group_count;
@@ -121,6 +122,8 @@ static void flush(void *state, const Screen *screen)
     Bench *bench = state;
     bench->real.ops->flush(bench->real.state, screen);
     double end = now();
+    if (bench->start > 0) record(bench, "first frame", end - bench->start, 0);
+    bench->start = 0;
     text_clear(&bench->shown);
     screen_dump(screen, &bench->shown);
     if (!bench->pressed) return;
@@ -252,15 +255,54 @@ static void write_script(Bench *bench, size_t tensors)
 
 /* ---- files, and the table ---- */
 
-/* Experts of a mixture, of shapes that differ, so that nothing folds. */
-static void write_listing(const char *path, const char *prefix, size_t n)
+/* Experts of a mixture, of sizes that differ, so that nothing folds. */
+static void print_key(FILE *file, const char *prefix, size_t i)
 {
     static const char *const parts[] = {"gate_proj", "up_proj", "down_proj"};
+    fprintf(file, "\"%smodel.layers.%zu.mlp.experts.%zu.%s.weight%s\"", prefix, i / 1536,
+            i / 6 % 256, parts[i / 2 % 3], i % 2 ? "_scale_inv" : "");
+}
+
+static size_t size_of(size_t i)
+{
+    return 1 + i * 2654435761u % 97;
+}
+
+/* safetensors: the length of the header, the header, and values that are all 0. */
+static void write_checkpoint(const char *path, const char *prefix, size_t n)
+{
+    FILE *file = fopen(path, "w");
+    size_t bytes = 0;
+    if (!file) exit(2);
+    fprintf(file, "12345678{");
+    for (size_t i = 0; i < n; i++) {
+        if (i) fputc(',', file);
+        print_key(file, prefix, i);
+        fprintf(file, ":{\"dtype\":\"F32\",\"shape\":[%zu],\"data_offsets\":[%zu,%zu]}", size_of(i),
+                bytes, bytes + 4 * size_of(i));
+        bytes += 4 * size_of(i);
+    }
+    fputc('}', file);
+    while (ftell(file) % 8) fputc(' ', file);
+    size_t header = (size_t)ftell(file) - 8;
+    fflush(file);
+    if (ftruncate(fileno(file), (off_t)(8 + header + bytes))) exit(2);
+    rewind(file);
+    for (int i = 0; i < 8; i++) fputc((int)(header >> 8 * i & 0xFF), file);
+    fclose(file);
+}
+
+static void write_schema(const char *path, size_t n)
+{
     FILE *file = fopen(path, "w");
     if (!file) exit(2);
-    for (size_t i = 0; i < n; i++)
-        fprintf(file, "%smodel.layers.%zu.mlp.experts.%zu.%s.weight%s (%zu,)\n", prefix, i / 1536,
-                i / 6 % 256, parts[i / 2 % 3], i % 2 ? "_scale_inv" : "", 1 + i * 2654435761u % 97);
+    fputs("{\"tensors\":[", file);
+    for (size_t i = 0; i < n; i++) {
+        fputs(i ? ",{\"key\":" : "{\"key\":", file);
+        print_key(file, "", i);
+        fprintf(file, ",\"dtype\":\"f32\",\"shape\":[%zu]}", size_of(i));
+    }
+    fputs("]}", file);
     fclose(file);
 }
 
@@ -286,12 +328,12 @@ static void run(FILE *out, Bench *bench, size_t tensors)
 {
     char folder[] = "/tmp/tenon-bench-XXXXXX", source[64], target[64];
     if (!mkdtemp(folder)) exit(2);
-    snprintf(source, sizeof source, "%s/source.txt", folder);
-    snprintf(target, sizeof target, "%s/target.txt", folder);
-    write_listing(source, "module.", tensors);
-    write_listing(target, "", tensors);
+    snprintf(source, sizeof source, "%s/source.safetensors", folder);
+    snprintf(target, sizeof target, "%s/target.json", folder);
+    write_checkpoint(source, "module.", tensors);
+    write_schema(target, tensors);
     Error err = {0};
-    double start = now();
+    double start = bench->start = now();
     const SessionOptions options = {.source = source, .target = target};
     Session *session = session_new(&options, &err);
     if (!session) exit(2);

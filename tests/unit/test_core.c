@@ -45,6 +45,8 @@ static void test_map_keeps_what_it_is_told(void **state)
     for (uint32_t i = 0; i < COUNT; i++)
         assert_int_equal(map_set(&map, arena_printf(arena, "layers.%u.weight", i), i), MAP_NONE);
     assert_int_equal(map_set(&map, "layers.5.weight", 77), 5);
+    assert_false(map_add(&map, "layers.5.weight", 78));
+    assert_int_equal(map_get(&map, "layers.5.weight"), 77);
     for (uint32_t i = 1; i < COUNT; i += 2)
         assert_true(map_remove(&map, arena_printf(arena, "layers.%u.weight", i)));
     assert_false(map_remove(&map, "layers.1.weight"));
