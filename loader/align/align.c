@@ -83,8 +83,8 @@ static void suggest(Alignment *alignment)
 static bool close_all(Alignment *alignment, Error *err)
 {
     static void (*const steps[])(Alignment *alignment) = {
-        list_bindings, list_uses, match_all, bind_all, close_uses, close_groups, close_optimizer,
-        suggest, close_expect, close_summary};
+        list_bindings, list_uses, match_all, pair_same, bind_all, close_uses, close_groups,
+        close_optimizer, suggest, close_expect, close_summary};
     const AlignWatch *watch = draft_later(alignment->draft)->watch;
     for (size_t i = 0; i < countof(steps); i++) {
         if (watch && !watch->go_on(watch->context, i, countof(steps)))
@@ -133,6 +133,8 @@ void align_unref(Alignment *alignment)
     free(alignment->bindings);
     free(alignment->matches);
     free(alignment->match_of_key);
+    free(alignment->same_key);
+    free(alignment->same_target);
     free(alignment->sure);
     free(alignment->why);
     free(alignment->agree);

@@ -301,17 +301,36 @@ void match_all(Alignment *alignment)
     free(matcher.taken);
 }
 
+/* Without a target keys are their own. */
+void pair_same(Alignment *alignment)
+{
+    const size_t n = alignment->count, keys = draft_count(alignment->draft);
+    if (alignment->matches || !alignment->target) return;
+    const char **names = mem_alloc((n + 1) * sizeof *names);
+    for (size_t i = 0; i < n; i++) names[i] = alignment->bindings[i].name;
+    alignment->same_key = mem_alloc((n + 1) * sizeof *alignment->same_key);
+    alignment->same_target = mem_alloc((keys + 1) * sizeof *alignment->same_target);
+    draft_find_many(alignment->draft, names, n, alignment->same_key);
+    for (size_t i = 0; i < keys; i++) alignment->same_target[i] = MAP_NONE;
+    for (size_t i = 0; i < n; i++)
+        if (alignment->same_key[i] != MAP_NONE)
+            alignment->same_target[alignment->same_key[i]] = (uint32_t)i;
+    free(names);
+}
+
 const DraftKey *match_key(const Alignment *alignment, size_t index)
 {
-    if (!alignment->matches)
+    if (!alignment->matches && !alignment->same_key)
         return draft_find(alignment->draft, alignment->bindings[index].name);
-    uint32_t key = alignment->matches[index].key;
+    uint32_t key = alignment->matches ? alignment->matches[index].key : alignment->same_key[index];
     return key == MAP_NONE ? NULL : draft_at(alignment->draft, key);
 }
 
 const Binding *match_target(const Alignment *alignment, size_t key)
 {
-    if (!alignment->matches) return align_find(alignment, draft_at(alignment->draft, key)->name);
-    uint32_t target = alignment->match_of_key[key];
+    if (!alignment->matches && !alignment->same_target)
+        return align_find(alignment, draft_at(alignment->draft, key)->name);
+    uint32_t target = alignment->matches ? alignment->match_of_key[key]
+                                         : alignment->same_target[key];
     return target == MAP_NONE ? NULL : &alignment->bindings[target];
 }

@@ -28,6 +28,9 @@ struct Alignment {
     Match *matches;              /* owned, [count]; NULL: names alone bind */
     uint32_t *match_of_key;      /* owned, [keys of the draft], with matches: the first target,
                                     in target order, that the key was paired with */
+    uint32_t *same_key;          /* owned, [count], where names alone bind: the key of a target's
+                                    name; MAP_NONE. NULL until pair_same */
+    uint32_t *same_target;       /* owned, [keys of the draft], with it: the target of a key's */
     Binding *bindings;           /* owned, [count] */
     size_t count;
     NameMap own_names;           /* without a target: key → index of bindings */
@@ -61,6 +64,8 @@ struct Alignment {
 uint32_t align_index(const Alignment *alignment, const char *name);
 /* Carries out match{…}, in the order of the script. */
 void match_all(Alignment *alignment);
+/* Pairs equal names, where names alone bind: once for all who ask later. */
+void pair_same(Alignment *alignment);
 /* The key that the index-th target gets; NULL = none. */
 const DraftKey *match_key(const Alignment *alignment, size_t index);
 /* The target that the index-th key goes to, or the first of several; NULL = none. */

@@ -121,6 +121,12 @@ const DraftKey *draft_find(const Draft *draft, const char *name)
     return index == MAP_NONE ? NULL : &draft->keys[index];
 }
 
+void draft_find_many(const Draft *draft, const char *const *names, size_t n, uint32_t *indexes)
+{
+    if (!draft->names_known) map_names((Draft *)draft);
+    map_get_many(&draft->names, names, n, indexes);
+}
+
 /* ---- what is put aside for the end ---- */
 
 /* Both wait: only the finished ledger tells which targets want a fill. */

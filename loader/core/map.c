@@ -15,6 +15,8 @@ struct NameSlot {
     uint32_t number;     /* what map_set stored; meaningless while the slot is free */
 };
 
+enum { MAP_TOGETHER = 32 };      /* looked up at once; as many as are sent for without waiting */
+
 /* Different in every process, so that no file can be prepared whose names all collide. It need
  * not be a secret: clock and process number are random enough. */
 static uint64_t process_seed(void)
@@ -76,6 +78,32 @@ uint32_t map_get(const NameMap *map, const char *name)
     if (!map->count) return MAP_NONE;
     const NameSlot *slot = find_slot(map, name, hash_name(name));
     return slot->name ? slot->number : MAP_NONE;
+}
+
+/* A large map is nowhere near the processor: slots, and then the names in them, are sent for before
+ * any of them is looked at. */
+static void get_together(const NameMap *map, const char *const *names, size_t n, uint32_t *numbers)
+{
+    uint64_t hashes[MAP_TOGETHER];
+    for (size_t i = 0; i < n; i++) {
+        hashes[i] = hash_name(names[i]);
+        __builtin_prefetch(&map->slots[hashes[i] & (map->room - 1)]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const NameSlot *slot = &map->slots[hashes[i] & (map->room - 1)];
+        if (slot->name) __builtin_prefetch(slot->name);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const NameSlot *slot = find_slot(map, names[i], hashes[i]);
+        numbers[i] = slot->name ? slot->number : MAP_NONE;
+    }
+}
+
+void map_get_many(const NameMap *map, const char *const *names, size_t n, uint32_t *numbers)
+{
+    for (size_t i = 0; i < n; i++) numbers[i] = MAP_NONE;
+    for (size_t i = 0; map->count && i < n; i += MAP_TOGETHER)
+        get_together(map, names + i, n - i < MAP_TOGETHER ? n - i : MAP_TOGETHER, numbers + i);
 }
 
 /* Twice the room, which stays a power of two; the slots move by the hashes they keep. */
