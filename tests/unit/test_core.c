@@ -55,7 +55,14 @@ static void test_map_keeps_what_it_is_told(void **state)
         assert_int_equal(map_get(&map, arena_printf(arena, "layers.%u.weight", i)), want);
     }
     assert_int_equal(map.count, COUNT / 2);
+    const char *names[100];
+    uint32_t numbers[100];
+    for (uint32_t i = 0; i < 100; i++) names[i] = arena_printf(arena, "layers.%u.weight", i);
+    map_get_many(&map, names, 100, numbers);
+    for (uint32_t i = 0; i < 100; i++) assert_int_equal(numbers[i], map_get(&map, names[i]));
     map_done(&map);
+    map_get_many(&map, names, 2, numbers);
+    assert_int_equal(numbers[1], MAP_NONE);
     arena_free(arena);
 }
 
