@@ -33,7 +33,8 @@
       "binds a key of the viewer to a verb, in a panel or (\"\") everywhere; \"\" is nothing")    \
     X(colour, "\"state\", \"colour\"",                                                            \
       "the colour of a state, or of a part of the screen: green, bright-red bold, 208, #ff8800")  \
-    X(limit, "\"name\", number", "in init.lua: what --limit does")
+    X(limit, "\"name\", number", "in init.lua: what --limit does")                                \
+    X(linear, "true | false", "in init.lua: whether the viewer is lines of text, as with --linear")
 
 #define CALL_DECLARATION(name, args, help) ConsoleCall call_##name;
 CALLS(CALL_DECLARATION)

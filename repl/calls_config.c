@@ -6,6 +6,7 @@
 #include "repl/calls_parts.h"
 #include "repl/keys.h"
 #include "repl/verbs.h"
+#include "viewer/linear.h"
 #include "viewer/palette.h"
 
 /* Texts that all have to be there. */
@@ -63,4 +64,16 @@ bool call_limit(Console *console, const Value *arguments, Arena *arena, ScriptAn
     if (!console->options.configures) return true;
     return limit_prefer(number ? arena_printf(arena, "%s=%" PRId64, name, amount->integer)
                                : arena_printf(arena, "%s=%s", name, amount->string), err);
+}
+
+bool call_linear(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
+                 Error *err)
+{
+    (void)console, (void)arena, (void)answer;
+    const Value *wanted = call_argument(arguments, 0);
+    if (!call_takes(arguments, 1, err)) return false;
+    if (!wanted || wanted->kind != VALUE_BOOL)
+        return error_set(err, ERR_USAGE, "it takes true or false");
+    linear_prefer(wanted->boolean);
+    return true;
 }

@@ -58,6 +58,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_EVERYTHING, "--all", NULL, NULL, FOR_LS, "every object in the file, not only tensors")\
     X(OPT_STRICT, "--strict", NULL, NULL, FOR_CHECK, "warnings count as errors")                \
     X(OPT_GLOBALS, "--globals", NULL, NULL, FOR_LS, "every class and function that its pickles name, judged") \
+    X(OPT_LINEAR, "--linear", NULL, NULL, FOR_VIEW, "the viewer as lines of text, for screen readers; commands are read by the line") \
     X(OPT_LIMIT, "--limit", NULL, "NAME=N", FOR_ALL, "believe more of a file, or less (tenon(1), LIMITS)") \
     X(OPT_ALLOW_HTTP, "--allow-http", NULL, NULL, FOR_ALL, "read http:// URLs too, which anybody on the way can change") \
     X(OPT_JSON, "--json", NULL, NULL, FOR_ALL, "one JSON object on standard output")            \

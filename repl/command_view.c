@@ -8,6 +8,7 @@
 #include "repl/interactive.h"
 #include "repl/recovery.h"
 #include "repl/session_file.h"
+#include "viewer/linear.h"
 
 /* A saved session is gone on with text by text; rules of the command line come before them. */
 static Session *open_session(const Invocation *invocation, Arena *arena, Error *err)
@@ -55,7 +56,13 @@ static int open_viewer(const Invocation *invocation)
         text_addf(&notes, "a session was cut short; tenon %s goes on with it\n", left);
     InteractiveOptions how = {.no_color = invocation->set[OPT_NO_COLOR],
                               .notes = text_string(&notes), .history = history_file_path(arena)};
+    Terminal linear = {0};
+    if (invocation->set[OPT_LINEAR] || linear_is_preferred()) {
+        linear_open(&linear, stdin, stdout);
+        how.terminal = &linear;
+    }
     int status = session ? interactive_run(session, &how) : complain(&err);
+    linear_close(&linear);
     if (session && status > 128) save_what_is_left(session, arena);
     session_free(session);
     text_done(&notes);
@@ -66,6 +73,7 @@ static int open_viewer(const Invocation *invocation)
 /* Standard output decides, as with ls(1): in a pipe there is nobody to press keys. */
 int command_view(const Invocation *invocation)
 {
+    if (invocation->set[OPT_LINEAR]) return open_viewer(invocation);
     if (isatty(STDOUT_FILENO) && !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET])
         return open_viewer(invocation);
     /* one checkpoint is listed; two are compared, and rules are applied, as a report */

@@ -175,7 +175,9 @@ void ui_draw(Ui *ui)
     view->search = ui->search.text.length ? &ui->search : NULL;
     if (ui->mode == UI_SEARCH) show_search(ui);
     view_draw(view, &ui->screen);
-    ui->terminal->ops->flush(ui->terminal->state, &ui->screen);
+    const TerminalOps *ops = ui->terminal->ops;
+    if (ops->tell) ops->tell(ui->terminal->state, view);
+    else ops->flush(ui->terminal->state, &ui->screen);
 }
 
 /* Whatever was typed or asked is put away; marks of a preview with it. The one way out of

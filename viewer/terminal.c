@@ -272,7 +272,8 @@ static const TerminalOps curses_ops = {
 static SCREEN *start_curses(Error *err)
 {
     const char *name = getenv("TERM");
-    const char *advice = "use `tenon align` or `tenon diff` for a report, or set TERM";
+    const char *advice = "`tenon --linear` shows the same as lines of text, `tenon align` and "
+                         "`tenon diff` report, or set TERM";
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
         error_set(err, ERR_USAGE, "the viewer needs a terminal; use `tenon align` or "
                   "`tenon diff` for a report");

@@ -15,6 +15,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 tenon=$(cd "$(dirname "${TENON:-$root/tenon}")" && pwd)/$(basename "${TENON:-tenon}")
 export LC_ALL=C.UTF-8 NO_COLOR=1 TERM=xterm
 unset XDG_CONFIG_HOME
+export XDG_STATE_HOME=/dev/null/state   # nothing is kept of what is typed
 number=0
 failures=0
 

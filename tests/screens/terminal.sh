@@ -61,7 +61,7 @@ open_terminal() {   # COLUMNS ROWS [NAME=VALUE]...
     shift 2
     terminal kill-session -t main 2> /dev/null
     terminal new-session -d -s main -x "$columns" -y "$rows" \
-        env -u NO_COLOR LC_ALL=C.UTF-8 TERM=screen-256color PS1='ready> ' "$@" \
+        env -u NO_COLOR "XDG_STATE_HOME=$scratch/kept" LC_ALL=C.UTF-8 TERM=screen-256color PS1='ready> ' "$@" \
         bash --norc --noprofile -i
     typed "cd '$scratch' && clear"
     keys Enter

@@ -144,7 +144,7 @@ else failed "the editor, and rules that change outside"; fi
 dumb() {
     open_terminal 80 24 TERM=dumb &&
         start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth'" && wait_for 'status=2' &&
-        wait_for 'move its cursor'
+        wait_for 'move its cursor' && wait_for '--linear'
 }
 if dumb; then passed "TERM=dumb is refused kindly"; else failed "TERM=dumb is refused kindly"; fi
 

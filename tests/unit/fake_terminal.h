@@ -101,8 +101,9 @@ static inline void fake_nothing(void *state)
 
 static inline void fake_init(FakeTerminal *fake, int columns, int rows, bool ascii)
 {
-    static const TerminalOps ops = {fake_read, fake_size, fake_flush,
-                                    fake_nothing, fake_nothing, fake_nothing};
+    static const TerminalOps ops = {.read = fake_read, .size = fake_size, .flush = fake_flush,
+                                    .repaint = fake_nothing, .suspend = fake_nothing,
+                                    .resume = fake_nothing};
     *fake = (FakeTerminal){.columns = columns, .rows = rows};
     fake->terminal = (Terminal){&ops, fake, ascii};
 }
