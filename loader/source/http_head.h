@@ -17,7 +17,6 @@ enum { HTTP_HEAD_BYTES = 64 << 10 };     /* of all lines together */
     X(modified, "last-modified")                                                          \
     X(location, "location")                                                               \
     X(encoding, "content-encoding")                                                       \
-    X(type, "content-type")                                                               \
     X(commit, "x-repo-commit")              /* the hub: what the revision is */           \
     X(linked_etag, "x-linked-etag")         /* the hub: of the file behind the redirect */ \
     X(linked_size, "x-linked-size")                                                       \

@@ -30,11 +30,16 @@ static void check_url(Arena *arena, const char *text, const char *location)
     if (joined && !url_parse(arena, joined, &again, NULL)) abort();
 }
 
+static bool climbs(const char *path)
+{
+    return has_prefix(path, "../") || strstr(path, "/../") || has_suffix(path, "/..");
+}
+
 static void check_hub(Arena *arena, const char *text)
 {
     HubName name, again;
     if (!hub_name_parse(arena, text, &name, NULL)) return;
-    if (strstr(name.file, "../") || strstr(name.revision, "../") || name.file[0] == '/') abort();
+    if (climbs(name.file) || climbs(name.revision) || name.file[0] == '/') abort();
     if (!hub_name_parse(arena, hub_spell(arena, &name), &again, NULL) ||
         strcmp(name.repo, again.repo) != 0 || strcmp(name.revision, again.revision) != 0 ||
         strcmp(name.file, again.file) != 0)
