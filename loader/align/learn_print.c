@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "loader/align/learn_parts.h"
+#include "loader/core/job.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"
 
@@ -302,7 +303,7 @@ static void work_together(Crew *crew)
     if (wanted > THREADS_MAX) wanted = THREADS_MAX;
     if (wanted > crew->total / PER_THREAD) wanted = (size_t)(crew->total / PER_THREAD);
     pthread_mutex_init(&crew->lock, NULL);
-    while (started < wanted && pthread_create(&threads[started], NULL, work, crew) == 0) started++;
+    while (started < wanted && job_thread(&threads[started], work, crew)) started++;
     work(crew);
     for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
     pthread_mutex_destroy(&crew->lock);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loader/core/job.h"
 #include "loader/core/text.h"
 
 enum { THREADS_MAX = 8 };
@@ -241,8 +242,7 @@ bool audit_sweep(Audit *audit, bool crc, SweepStep *step, void *context, Error *
     pthread_t threads[THREADS_MAX];
     size_t wanted = count_threads(audit) - 1, started = 0;
     pthread_mutex_init(&crew.lock, NULL);
-    while (started < wanted && pthread_create(&threads[started], NULL, work, &crew) == 0)
-        started++;
+    while (started < wanted && job_thread(&threads[started], work, &crew)) started++;
     work(&crew);
     for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
     pthread_mutex_destroy(&crew.lock);

@@ -2,7 +2,6 @@
  * says that it is over. */
 #include "loader/core/job.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -92,14 +91,28 @@ void job_cancel(Job *job)
     atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
 }
 
-const Job *job_current(void)
+/* What a helping thread begins with. */
+typedef struct Helper {
+    void *(*work)(void *context);
+    void *context;
+    const Job *job;
+} Helper;
+
+static void *help(void *argument)
 {
-    return current;
+    Helper helper = *(Helper *)argument;
+    free(argument);
+    current = helper.job;
+    return helper.work(helper.context);
 }
 
-void job_adopt(const Job *job)
+bool job_thread(pthread_t *thread, void *(*work_on)(void *context), void *context)
 {
-    current = job;
+    Helper *helper = mem_alloc(sizeof *helper);
+    *helper = (Helper){work_on, context, current};
+    if (pthread_create(thread, NULL, help, helper) == 0) return true;
+    free(helper);
+    return false;
 }
 
 bool job_is_stopped(void)

@@ -4,6 +4,7 @@
 #define LOADER_CORE_JOB_H
 
 #include <stdatomic.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,9 +34,9 @@ void job_cancel(Job *job);
 /* For what a job's work calls and knows no job, and may wait long (the network): whether the job of
  * this thread was told to stop; false on a thread that is no job's. */
 bool job_is_stopped(void);
-/* The job of this thread, and to be that of another thread, which works for it; NULL: none. */
-const Job *job_current(void);
-void job_adopt(const Job *job);
+/* Starts a thread that helps with this thread's job, if there is one: it is stopped with it. False
+ * where no thread can be had. */
+bool job_thread(pthread_t *thread, void *(*work)(void *context), void *context);
 /* Tells it to stop, waits until it has, and frees it: true when the work succeeded, else its error
  * in *err (may be NULL). NULL is fine, and true. */
 bool job_free(Job *job, Error *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loader/core/crc.h"
+#include "loader/core/job.h"
 #include "loader/source/zip.h"
 
 enum {
@@ -344,7 +345,7 @@ bool stream_run(Stream *stream, Error *err)
     if (!stream_flush(stream, err) || !skip_done(stream, err)) return false;
     for (size_t i = 0; i < stream->task_count; i++) pieces += stream->tasks[i].left;
     while (started + 1 < stream->threads && started + 1 < pieces &&
-           pthread_create(&threads[started], NULL, work, stream) == 0)
+           job_thread(&threads[started], work, stream))
         started++;
     work(stream);
     while (started) pthread_join(threads[--started], NULL);

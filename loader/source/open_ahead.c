@@ -13,13 +13,11 @@ typedef struct Round {
     const char *const *names;    /* borrowed */
     size_t count;
     atomic_size_t next;          /* the first that nobody has taken */
-    const Job *job;              /* for whose sake; NULL: for none */
 } Round;
 
 static void *open_some(void *argument)
 {
     Round *round = argument;
-    job_adopt(round->job);
     for (;;) {
         size_t i = atomic_fetch_add(&round->next, 1);
         if (i >= round->count || job_is_stopped()) return NULL;
@@ -31,11 +29,11 @@ static void *open_some(void *argument)
 
 void source_open_ahead(const char *const *names, size_t count)
 {
-    Round round = {.names = names, .count = count, .job = job_current()};
+    Round round = {.names = names, .count = count};
     pthread_t threads[OPENERS];
     size_t running = 0;
     while (running < OPENERS && running < count &&
-           pthread_create(&threads[running], NULL, open_some, &round) == 0)
+           job_thread(&threads[running], open_some, &round))
         running++;
     while (running) pthread_join(threads[--running], NULL);
 }

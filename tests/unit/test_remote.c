@@ -2,7 +2,6 @@
 #include "tests/unit/test.h"
 
 #include <arpa/inet.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -175,10 +174,27 @@ static bool open_url(Job *job, void *context, Error *err)
     return source != NULL;
 }
 
-/* A server that takes connections and never says a word. */
-static void test_cancelled(void **state)
+static void *open_in_thread(void *context)
 {
-    (void)state;
+    Error err = {0};
+    open_url(NULL, context, &err);
+    return (void *)(uintptr_t)err.code;
+}
+
+/* The same by a thread that helps. */
+static bool open_together(Job *job, void *context, Error *err)
+{
+    (void)job;
+    pthread_t thread;
+    void *code = NULL;
+    if (!job_thread(&thread, open_in_thread, context)) return false;
+    pthread_join(thread, &code);
+    return error_set(err, (ErrorCode)(uintptr_t)code, "as the thread says");
+}
+
+/* A server that takes connections and never says a word. */
+static void cancel_while(JobRun *run)
+{
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof address;
@@ -190,13 +206,20 @@ static void test_cancelled(void **state)
     snprintf(url, sizeof url, "http://127.0.0.1:%u/x", ntohs(address.sin_port));
     Error err = {0};
     assert_false(job_is_stopped());
-    Job *job = job_start("reading", open_url, url);
+    Job *job = job_start("reading", run, url);
     int client = accept(server, NULL, NULL);            /* it is asked now */
     assert_false(job_poll(job, NULL, NULL));
     assert_false(job_free(job, &err));                  /* tells it to stop, and waits */
     assert_int_equal(err.code, ERR_CANCELLED);
     close(client);
     close(server);
+}
+
+static void test_cancelled(void **state)
+{
+    (void)state;
+    cancel_while(open_url);
+    cancel_while(open_together);
 }
 
 int main(void)
