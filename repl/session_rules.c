@@ -6,6 +6,7 @@
 #include "loader/align/rule_lex.h"
 #include "loader/export/atomic.h"
 #include "loader/format/format.h"
+#include "loader/source/url.h"
 #include "repl/session_parts.h"
 
 /* ---- texts ---- */
@@ -366,7 +367,7 @@ bool session_open_side(Session *session, int side, const char *path, Error *err)
     const char *file, *inside, *was = side ? old->target_file : old->source_file;
     checkpoint_spec(session->arena, path, &file, &inside);
     if (old->unopened.code) options.source_opened = NULL;
-    if (!was || strcmp(file, was) != 0) {
+    if (!was || strcmp(url_shown(session->arena, file), url_shown(session->arena, was)) != 0) {
         if (side) options.target_opened = NULL;
         else options.source_opened = NULL;
     }

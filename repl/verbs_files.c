@@ -54,7 +54,8 @@ static bool open_side(Ui *ui, int side, const char *path, Error *err)
     if (!session_open_side(ui->session, side, path, err)) return false;
     if (!ui_align_or_back(ui, err)) return false;
     if (!ui->rules_failed)
-        view_say(&ui->view, STYLE_PLAIN, "%s is the %s now; u takes it back", path,
+        view_say(&ui->view, STYLE_PLAIN, "%s is the %s now; u takes it back",
+                 side ? session_target_path(ui->session) : session_source_path(ui->session),
                  side ? "target" : "source");
     return true;
 }

@@ -1,11 +1,10 @@
-/* A list: it is short, and empty most of the time. */
+/* Lists: they are short, and empty most of the time. */
 #include "loader/source/opened.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/core/memory.h"
 
 typedef struct Opened {
     char *name;              /* owned */
@@ -16,6 +15,46 @@ typedef struct Opened {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Opened *list;         /* of the process: whoever opens a source knows its name alone */
+
+/* A URL by what is shown of it. */
+typedef struct Secret {
+    char *shown, *name;      /* owned */
+    struct Secret *next;
+} Secret;
+
+static Secret *secrets;      /* likewise; for as long as the process lives */
+
+/* Under the lock; NULL: there is none. */
+static Secret *find_secret(const char *shown)
+{
+    Secret *one = secrets;
+    while (one && strcmp(one->shown, shown) != 0) one = one->next;
+    return one;
+}
+
+void opened_remember(const char *shown, const char *name)
+{
+    pthread_mutex_lock(&lock);
+    Secret *one = find_secret(shown);
+    if (!one) {
+        one = mem_alloc(sizeof *one);
+        one->shown = mem_strdup(shown);
+        one->next = secrets;
+        secrets = one;
+    }
+    free(one->name);
+    one->name = mem_strdup(name);
+    pthread_mutex_unlock(&lock);
+}
+
+const char *opened_full(Arena *arena, const char *name)
+{
+    pthread_mutex_lock(&lock);
+    const Secret *one = find_secret(name);
+    const char *full = one ? arena_strdup(arena, one->name) : name;
+    pthread_mutex_unlock(&lock);
+    return full;
+}
 
 void opened_put(const char *name, ByteSource *source, const char *note)
 {

@@ -128,7 +128,9 @@ static ByteSource *open_hub(Arena *arena, const char *name, const char **note, E
 static ByteSource *open_url(Arena *arena, const char *name, const char **note, Error *err)
 {
     RemotePlace place;
-    const char *path = NULL;
+    const char *path = NULL, *shown = url_shown(arena, name);
+    if (strcmp(shown, name) != 0) opened_remember(shown, name);
+    else name = opened_full(arena, name);
     if (url_has_scheme(name, "file")) {
         path = remote_place_file_path(arena, name, err);
         return path ? source_open_file(path, err) : NULL;

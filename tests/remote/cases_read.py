@@ -270,6 +270,12 @@ def secrets_of_urls():
         check(f"http://{host}/m.safetensors" in r.text, r)
     check(s.asked[0].headers["Authorization"].startswith("Basic "), "no password was sent")
     check(s.asked[0].path.endswith("?X-Sig=SECRET"), s.asked[0].path)
+    r = tenon("align", f"http://me:PASSWORD@{host}/m.safetensors?X-Sig=SECRET", "--plan", "p.json")
+    check(r.status == 0, r)
+    with open(path("p.json"), encoding="utf-8") as plan:
+        text = plan.read()
+    check("SECRET" not in text and "PASSWORD" not in text, text)
+    check(all("X-Sig=SECRET" in x.path and "Authorization" in x.headers for x in s.asked))
     r = tenon("ls", f"http://me:PASSWORD@{host}/nothing?X-Sig=SECRET")
     refuses(r, f"http://{host}/nothing:")
     check("SECRET" not in r.text and "PASSWORD" not in r.text, r)
