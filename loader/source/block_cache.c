@@ -11,7 +11,7 @@
 #include "loader/core/limits.h"
 #include "loader/core/memory.h"
 
-enum { SLOTS_MIN = 64 };     /* 2 MiB: what one read asks for at once has room */
+enum { SLOTS_MIN = 64 };     /* 2 MiB, however little is allowed */
 
 typedef struct Slot {
     uint64_t owner, block;   /* owner 0: free */

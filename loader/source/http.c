@@ -12,7 +12,7 @@
 
 #include "loader/core/job.h"
 #include "loader/core/limits.h"
-#include "loader/core/memory.h"
+#include "loader/source/url.h"
 
 enum {
     LOOK = 50,               /* milliseconds between two looks at whether to stop */
@@ -135,6 +135,17 @@ static void set_trust(CURL *easy)
     if (folder && *folder) curl_easy_setopt(easy, CURLOPT_CAPATH, folder);
 }
 
+/* What is allowed because it stays on this machine does not go to a proxy. */
+static void set_proxy(CURL *easy, const char *text)
+{
+    Url url;
+    Arena *arena = arena_new();
+    if (url_has_scheme(text, "http") && url_parse(arena, text, &url, NULL) &&
+        url_is_loopback(&url))
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    arena_free(arena);
+}
+
 static void start(Flight *flight, HttpCall *call, CURLM *pool)
 {
     CURL *easy = curl_easy_init();
@@ -169,6 +180,7 @@ static void start(Flight *flight, HttpCall *call, CURLM *pool)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->text);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, flight);
     set_trust(easy);
+    set_proxy(easy, call->url);
     curl_multi_add_handle(pool, easy);
 }
 

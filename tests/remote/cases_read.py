@@ -308,6 +308,9 @@ def plain_http():
     r = tenon("ls", "http://example.invalid/m.safetensors", "--allow-http",
               env={"http_proxy": s.url})
     check(r.status == 0, r)
+    here, away = serve({"/m.safetensors": file(SMALL)}), serve({})
+    r = tenon("ls", here.url + "/m.safetensors", env={"http_proxy": away.url, "all_proxy": away.url})
+    check(r.status == 0 and not away.asked, "what is of this machine went to a proxy", r)
     refuses(tenon("ls", "http://127.evil.invalid/m.pth"), "--allow-http")
 
 
