@@ -2,11 +2,13 @@
  * that makes it is still at work. */
 #include "loader/align/draft_parts.h"
 
-/* A list of its own, for lists that grow or whose members are counted on. */
+/* A list of its own, for lists that grow or whose members are counted on. What was not made yet
+ * (keys, before the container is known) is not made here. */
 static void *copy_list(const void *list, size_t count, size_t size, size_t *room)
 {
+    if (room) *room = list ? count : 0;
+    if (!list) return NULL;
     void *copy = mem_alloc((count + 1) * size);
-    if (room) *room = count;
     return count ? memcpy(copy, list, count * size) : copy;
 }
 
