@@ -18,6 +18,7 @@ static Neighbours count_neighbours(Auto *a)
         const Unit *v = &a->side[1].units[u->mate];
         for (size_t p = 0; p < UP_MAX; p++) {
             (*table_add(&n.one[0], u->up[p], 0, NULL))++;
+            (*table_add(&n.one[1], v->up[p], 0, NULL))++;
             for (size_t q = 0; q < UP_MAX; q++)
                 (*table_add(&n.both, hash_mix(u->up[p], v->up[q]), 0, NULL))++;
         }
@@ -54,11 +55,31 @@ static void check_row(Auto *a, const Neighbours *n, const Template *t)
         }
 }
 
+/* A lone unit has no row to be compared with. It has slipped where there are others beside it on
+ * both sides, and not one of these is a pair of one of those. */
+static void check_lone(Auto *a, const Neighbours *n, const Template *t)
+{
+    enum { SEVERAL = 3 };
+    Unit *u = &a->side[0].units[a->side[0].order[t->first]];
+    if (u->mate == NONE || u->fixed) return;
+    Unit *v = &a->side[1].units[u->mate];
+    bool known[2] = {false, false};
+    for (size_t p = 0; p < UP_MAX; p++) {
+        known[0] = known[0] || *table_find(&n->one[0], u->up[p]) > SEVERAL;
+        known[1] = known[1] || *table_find(&n->one[1], v->up[p]) > SEVERAL;
+        for (size_t q = 0; q < UP_MAX; q++)
+            if (*table_find(&n->both, hash_mix(u->up[p], v->up[q])) > 1) return;
+    }
+    if (known[0] && known[1]) u->mate = v->mate = NONE;
+}
+
 void check_rows(Auto *a)
 {
     Neighbours n = count_neighbours(a);
     for (size_t i = 0; i < a->side[0].template_count; i++) {
         const Template *t = &a->side[0].templates[i];
-        if (!t->dead && !t->group && t->mate != NONE && t->count > 1) check_row(a, &n, t);
+        if (t->dead || t->group || t->mate == NONE) continue;
+        if (t->count > 1) check_row(a, &n, t);
+        else check_lone(a, &n, t);
     }
 }
