@@ -16,7 +16,7 @@ local sd     = "latent-diffusion and diffusers: names of modules"
 local caffe  = "Caffe, Caffe2: names of blobs"
 
 -- the last word of a name
-role {"weight", "kernel", "gamma", "scale", "w", "weights", "depthwise_kernel", from=torch .. "; " .. tf}
+role {"weight", "kernel", "gamma", "scale", "w", "weights", "depthwise_kernel", "s", from=torch .. "; " .. tf .. "; " .. caffe}
 role {"bias", "beta", "b", "offset", "biases", from=torch .. "; " .. tf}
 role {"running_mean", "moving_mean", "mean", from=torch .. "; " .. tf .. "; " .. flax}
 role {"running_var", "moving_variance", "variance", "var", from=torch .. "; " .. tf .. "; " .. flax}
@@ -95,6 +95,8 @@ meaning {"visual", "vision_model", "vision", "vision_tower", from=openai .. "; "
 meaning {"text", "text_model", "language_model", from=hf}
 meaning {"layers", "blocks", "layer", "blk", "h", "resblocks", "block", from=llama .. "; " .. timm}
 meaning {"pooler", "pool", from=hf}
+meaning {"encoder", "enc", from=hf .. "; " .. gguf}
+meaning {"decoder", "dec", from=hf .. "; " .. gguf}
 meaning {"time_embed", "time_embedding", "temb", from=sd}
 meaning {"emb_layers", "time_emb_proj", from=sd}
 

@@ -256,7 +256,137 @@ def starcoder(d=2048, layers=24, vocab=49152):
     return m.pair(sort_target=True)
 
 
-FAMILIES = (densenet, rwkv, poolformer, faster_rcnn, hifigan, sd_vae, mobilenet_v1, albert, starcoder)
+def efficientnet_tv():
+    """timm's EfficientNet-B0 and torchvision's, which counts everything."""
+    m = Maker("efficientnetb0_timm_to_tv")
+
+    def conv_bn(conv, bn, target, out, n, size):
+        m.both(f"{conv}.weight", f"{target}.0.weight", out, n, size, size)
+        batch_norm(m, f"{bn}.", f"{target}.1", out)
+
+    conv_bn("conv_stem", "bn1", "features.0", 32, 3, 3)
+    before = 32
+    stages = ((1, 3, 16, 1), (2, 3, 24, 6), (2, 5, 40, 6), (3, 3, 80, 6), (3, 5, 112, 6), (4, 5, 192, 6), (1, 3, 320, 6))
+    for s, (count, size, out, grow) in enumerate(stages):
+        for i in range(count):
+            a, b, wide, k = f"blocks.{s}.{i}", f"features.{s + 1}.{i}.block", before * grow, 0
+            if grow > 1:
+                conv_bn(f"{a}.conv_pw", f"{a}.bn1", f"{b}.0", wide, before, 1)
+                k = 1
+            conv_bn(f"{a}.conv_dw", f"{a}.bn{k + 1}", f"{b}.{k}", wide, 1, size)
+            less = max(1, before // 4)
+            for name, t, o, n in (("conv_reduce", "fc1", less, wide), ("conv_expand", "fc2", wide, less)):
+                m.both(f"{a}.se.{name}.weight", f"{b}.{k + 1}.{t}.weight", o, n, 1, 1)
+                m.both(f"{a}.se.{name}.bias", f"{b}.{k + 1}.{t}.bias", o)
+            conv_bn(f"{a}.conv_pwl" if grow > 1 else f"{a}.conv_pw", f"{a}.bn{k + 2}", f"{b}.{k + 2}", out, wide, 1)
+            before = out
+    conv_bn("conv_head", "bn2", "features.8", 1280, 320, 1)
+    m.linear("classifier", "classifier.1", 1000, 1280)
+    return m.pair()
+
+
+def detectron(blocks=(3, 4, 6, 3)):
+    """Caffe2's R-50 of Detectron, sorted, scale and shift of its norms, and detectron2's."""
+    m = Maker("r50_caffe2_to_detectron2_sorted")
+
+    def conv_bn(conv, norm, target, out, n, size):
+        m.both(f"{conv}_w", f"{target}.weight", out, n, size, size)
+        m.both(f"{norm}_s", f"{target}.norm.weight", out)
+        m.both(f"{norm}_b", f"{target}.norm.bias", out)
+
+    conv_bn("conv1", "res_conv1_bn", "stem.conv1", 64, 3, 7)
+    before = 64
+    for s, count in enumerate(blocks):
+        width, out = 64 << s, 256 << s
+        for i in range(count):
+            a, b = f"res{s + 2}_{i}", f"res{s + 2}.{i}"
+            if i == 0:
+                conv_bn(f"{a}_branch1", f"{a}_branch1_bn", f"{b}.shortcut", out, before, 1)
+            for k, (o, n, size) in enumerate(((width, before, 1), (width, width, 3), (out, width, 1))):
+                conv_bn(f"{a}_branch2{'abc'[k]}", f"{a}_branch2{'abc'[k]}_bn", f"{b}.conv{k + 1}", o, n, size)
+            before = out
+    m.both("pred_w", "linear.weight", 1000, 2048)
+    m.both("pred_b", "linear.bias", 1000)
+    return m.pair(sort_source=True)
+
+
+def t5_gguf(d=512, layers=6, inner=1024, vocab=32128):
+    m = Maker("t5_hf_to_gguf_sorted")
+    m.both("shared.weight", "token_embd.weight", vocab, d)
+
+    def attention(a, b, kind):
+        for p, t, shape in (("q", "q", (384, d)), ("k", "k", (384, d)), ("v", "v", (384, d)), ("o", "o", (d, 384))):
+            m.both(f"{a}.{p}.weight", f"{b}.{kind}_{t}.weight", *shape)
+
+    for side in ("encoder", "decoder"):
+        short = side[:3]
+        for i in range(layers):
+            a, b = f"{side}.block.{i}.layer", f"{short}.blk.{i}"
+            attention(f"{a}.0.SelfAttention", b, "attn")
+            if i == 0:
+                m.both(f"{a}.0.SelfAttention.relative_attention_bias.weight", f"{b}.attn_rel_b.weight", 32, 6)
+            m.both(f"{a}.0.layer_norm.weight", f"{b}.attn_norm.weight", d)
+            n = 1
+            if side == "decoder":
+                attention(f"{a}.1.EncDecAttention", b, "cross_attn")
+                m.both(f"{a}.1.layer_norm.weight", f"{b}.cross_attn_norm.weight", d)
+                n = 2
+            m.both(f"{a}.{n}.DenseReluDense.wi_0.weight", f"{b}.ffn_gate.weight", inner, d)
+            m.both(f"{a}.{n}.DenseReluDense.wi_1.weight", f"{b}.ffn_up.weight", inner, d)
+            m.both(f"{a}.{n}.DenseReluDense.wo.weight", f"{b}.ffn_down.weight", d, inner)
+            m.both(f"{a}.{n}.layer_norm.weight", f"{b}.ffn_norm.weight", d)
+        m.both(f"{side}.final_layer_norm.weight", f"{short}.output_norm.weight", d)
+    m.both("lm_head.weight", "output.weight", vocab, d)
+    return m.pair(sort_target=True)
+
+
+def sam(d=768, layers=12, p=256):
+    """Segment anything and transformers', without the heads: their layers.0 are other layers, and equal names
+    bind."""
+    m = Maker("sam_to_hf")
+    m.both("image_encoder.pos_embed", "vision_encoder.pos_embed", 1, 64, 64, d)
+    m.both("image_encoder.patch_embed.proj.weight", "vision_encoder.patch_embed.projection.weight", d, 3, 16, 16)
+    m.both("image_encoder.patch_embed.proj.bias", "vision_encoder.patch_embed.projection.bias", d)
+    for i in range(layers):
+        a, b, size = f"image_encoder.blocks.{i}", f"vision_encoder.layers.{i}", 127 if i in (2, 5, 8, 11) else 27
+        m.norm(f"{a}.norm1", f"{b}.layer_norm1", d)
+        m.both(f"{a}.attn.rel_pos_h", f"{b}.attn.rel_pos_h", size, 64)
+        m.both(f"{a}.attn.rel_pos_w", f"{b}.attn.rel_pos_w", size, 64)
+        m.linear(f"{a}.attn.qkv", f"{b}.attn.qkv", 3 * d, d)
+        m.linear(f"{a}.attn.proj", f"{b}.attn.proj", d, d)
+        m.norm(f"{a}.norm2", f"{b}.layer_norm2", d)
+        m.linear(f"{a}.mlp.lin1", f"{b}.mlp.lin1", 4 * d, d)
+        m.linear(f"{a}.mlp.lin2", f"{b}.mlp.lin2", d, 4 * d)
+    m.both("image_encoder.neck.0.weight", "vision_encoder.neck.conv1.weight", p, d, 1, 1)
+    m.norm("image_encoder.neck.1", "vision_encoder.neck.layer_norm1", p)
+    m.both("image_encoder.neck.2.weight", "vision_encoder.neck.conv2.weight", p, p, 3, 3)
+    m.norm("image_encoder.neck.3", "vision_encoder.neck.layer_norm2", p)
+    for s, t in (("self_attn", "self_attn"), ("cross_attn_token_to_image", "cross_attn_token_to_image"),
+                 ("cross_attn_image_to_token", "cross_attn_image_to_token")):
+        for i in range(2):
+            for part in ("q_proj", "k_proj", "v_proj"):
+                m.linear(f"mask_decoder.transformer.layers.{i}.{s}.{part}", f"mask_decoder.transformer.layers.{i}.{t}.{part}",
+                         p if s == "self_attn" else p // 2, p)
+            m.linear(f"mask_decoder.transformer.layers.{i}.{s}.out_proj", f"mask_decoder.transformer.layers.{i}.{t}.out_proj",
+                     p, p if s == "self_attn" else p // 2)
+    for i in range(2):
+        for k in (1, 2, 3, 4):
+            m.norm(f"mask_decoder.transformer.layers.{i}.norm{k}", f"mask_decoder.transformer.layers.{i}.layer_norm{k}", p)
+        m.linear(f"mask_decoder.transformer.layers.{i}.mlp.lin1", f"mask_decoder.transformer.layers.{i}.mlp.lin1", 2048, p)
+        m.linear(f"mask_decoder.transformer.layers.{i}.mlp.lin2", f"mask_decoder.transformer.layers.{i}.mlp.lin2", p, 2048)
+    m.norm("mask_decoder.transformer.norm_final_attn", "mask_decoder.transformer.layer_norm_final_attn", p)
+    m.both("mask_decoder.iou_token.weight", "mask_decoder.iou_token.weight", 1, p)
+    m.both("mask_decoder.mask_tokens.weight", "mask_decoder.mask_tokens.weight", 4, p)
+    m.both("mask_decoder.output_upscaling.0.weight", "mask_decoder.upscale_conv1.weight", p, p // 4, 2, 2)
+    m.both("mask_decoder.output_upscaling.0.bias", "mask_decoder.upscale_conv1.bias", p // 4)
+    m.norm("mask_decoder.output_upscaling.1", "mask_decoder.upscale_layer_norm", p // 4)
+    m.both("mask_decoder.output_upscaling.3.weight", "mask_decoder.upscale_conv2.weight", p // 4, p // 8, 2, 2)
+    m.both("mask_decoder.output_upscaling.3.bias", "mask_decoder.upscale_conv2.bias", p // 8)
+    return m.pair()
+
+
+FAMILIES = (densenet, rwkv, poolformer, faster_rcnn, hifigan, sd_vae, mobilenet_v1, albert, starcoder, efficientnet_tv,
+            detectron, t5_gguf, sam)
 
 
 def pairs():
