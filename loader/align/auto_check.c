@@ -63,12 +63,15 @@ static void check_lone(Auto *a, const Neighbours *n, const Template *t)
     Unit *u = &a->side[0].units[a->side[0].order[t->first]];
     if (u->mate == NONE || u->fixed) return;
     Unit *v = &a->side[1].units[u->mate];
+    const uint64_t root = path_root();   /* all is beside each other there */
     bool known[2] = {false, false};
     for (size_t p = 0; p < UP_MAX; p++) {
-        known[0] = known[0] || *table_find(&n->one[0], u->up[p]) > SEVERAL;
-        known[1] = known[1] || *table_find(&n->one[1], v->up[p]) > SEVERAL;
+        known[0] = known[0] || (u->up[p] != root && *table_find(&n->one[0], u->up[p]) > SEVERAL);
+        known[1] = known[1] || (v->up[p] != root && *table_find(&n->one[1], v->up[p]) > SEVERAL);
         for (size_t q = 0; q < UP_MAX; q++)
-            if (*table_find(&n->both, hash_mix(u->up[p], v->up[q])) > 1) return;
+            if (u->up[p] != root && v->up[q] != root &&
+                *table_find(&n->both, hash_mix(u->up[p], v->up[q])) > 1)
+                return;
     }
     if (known[0] && known[1]) u->mate = v->mate = NONE;
 }

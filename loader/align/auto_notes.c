@@ -92,6 +92,19 @@ static size_t count_stale(const Auto *a)
     return n;
 }
 
+/* Rows that have a partner of another length. */
+static size_t count_longer(const Auto *a)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    size_t n = 0;
+    for (size_t i = 0; i < x->template_count; i++) {
+        const Template *s = &x->templates[i];
+        if (s->dead || s->group || s->mate == NONE) continue;
+        n += s->count != y->templates[s->mate].count && !y->templates[s->mate].group;
+    }
+    return n;
+}
+
 void notes_collect(Auto *a, AutoResult *result)
 {
     size_t room = 0;
@@ -119,6 +132,12 @@ void notes_collect(Auto *a, AutoResult *result)
     if (a->open) {
         snprintf(text, sizeof text, "%zu square kernels fit as they are and transposed, and "
                  "nothing says which: --assume torch, tf or flax", a->open);
+        add_note(a, result, &room, text);
+    }
+    size_t longer = count_longer(a);
+    if (longer) {
+        snprintf(text, sizeof text, "%zu famil%s more blocks on one side than on the other: blocks "
+                 "of equal numbers are paired", longer, longer == 1 ? "y has" : "ies have");
         add_note(a, result, &room, text);
     }
     size_t stale = count_stale(a);

@@ -90,7 +90,9 @@ typedef struct Template {
     uint32_t group;          /* it stands for the parts of a group: 1 + its index; 0 = none */
     const Token *tokens;     /* [token_count] of its name, literal numbers among them */
     uint8_t token_count;
-    uint64_t up[UP_MAX];     /* hashes of the paths above it; 0: none */
+    uint64_t up[UP_MAX + 1]; /* hashes of the paths above it; 0: none. The last is that of its stem:
+                                its own path, or that of the layer it is named after: conv1 of
+                                conv1_bn */
     uint64_t sequence;       /* hash of its count and shapes: its class */
     uint64_t mirrored;       /* the same of the row whose outer numbers go down */
     uint32_t class;

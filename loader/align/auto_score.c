@@ -68,6 +68,17 @@ static void cut_template(Auto *a, Side *side, Template *t)
     t->token_count = (uint8_t)n;
 }
 
+/* Where the layer ends that another is named after: conv1 of conv1_bn; its own end when it is named
+ * after none. */
+static const char *stem_end(const Side *side, const char *path, const char *end)
+{
+    const char *at = end;
+    while (at > path && at[-1] != '_' && !is_separator(at[-1])) at--;
+    if (at <= path + 1 || at[-1] != '_') return end;
+    at--;
+    return table_find(&side->paths, path_hash(path, (size_t)(at - path))) ? at : end;
+}
+
 /* Hashes of the paths above a template, its free numbers out. */
 static void hash_ancestors(const Auto *a, const Side *side, Template *t)
 {
@@ -76,8 +87,11 @@ static void hash_ancestors(const Auto *a, const Side *side, Template *t)
     uint64_t ring[UP_MAX + 1], hash = 31;
     size_t count = 0;
     unsigned slot = 0;
+    const char *stem = stem_end(side, parts.path, end);
     ring[count++ % (UP_MAX + 1)] = hash;
+    t->up[UP_MAX] = 0;
     while (at < end) {
+        if (at == stem) t->up[UP_MAX] = hash;
         int64_t value;
         size_t digits = is_digit(*at) && slot < SLOTS_MAX ? name_number(at, end, &value) : 0;
         if (digits) {
@@ -90,6 +104,7 @@ static void hash_ancestors(const Auto *a, const Side *side, Template *t)
         bool digit = is_digit(*at);
         do hash = hash_mix(hash, (unsigned char)*at++); while (digit && at < end && is_digit(*at));
     }
+    if (!t->up[UP_MAX]) t->up[UP_MAX] = hash;
     for (size_t i = 0; i < UP_MAX; i++)
         t->up[i] = i < count ? ring[(count - 1 - i) % (UP_MAX + 1)] : 0;
 }
@@ -109,7 +124,7 @@ static void count_words(Auto *a, Side *side, const Template *t)
             again = token_key(&t->tokens[i]) == token_key(&t->tokens[j]);
         if (!again) (*table_add(&side->word_counts, token_key(&t->tokens[i]), 0, NULL))++;
     }
-    for (size_t i = 0; i < UP_MAX; i++)
+    for (size_t i = 0; i <= UP_MAX; i++)
         if (t->up[i]) (*table_add(&a->learned->size[!side->is_source], t->up[i], 0, NULL))++;
 }
 
@@ -178,8 +193,8 @@ static void learn_pair(Learned *learned, const Template *s, const Template *t)
         for (size_t j = 0; j < t->token_count; j++)
             (*table_add(&learned->together,
                         hash_mix(token_key(&s->tokens[i]), token_key(&t->tokens[j])), 0, NULL))++;
-    for (size_t i = 0; i < UP_MAX; i++)
-        for (size_t j = 0; j < UP_MAX; j++)
+    for (size_t i = 0; i <= UP_MAX; i++)
+        for (size_t j = 0; j <= UP_MAX; j++)
             if (s->up[i] && t->up[j])
                 (*table_add(&learned->under, hash_mix(s->up[i], t->up[j]), 0, NULL))++;
 }
@@ -210,7 +225,7 @@ static bool has_word(const Template *t, uint64_t key)
 
 static bool is_under(const Template *t, uint64_t up)
 {
-    for (size_t i = 0; i < UP_MAX; i++)
+    for (size_t i = 0; i <= UP_MAX; i++)
         if (t->up[i] == up) return true;
     return false;
 }
@@ -395,8 +410,8 @@ static double score_context(const Auto *a, const Template *s, const Template *t)
     const Learned *learned = a->learned;
     Mates mates = mates_of(a, s, t);
     double best = 0;
-    for (size_t i = 0; i < UP_MAX; i++)
-        for (size_t j = 0; j < UP_MAX; j++) {
+    for (size_t i = 0; i <= UP_MAX; i++)
+        for (size_t j = 0; j <= UP_MAX; j++) {
             if (!s->up[i] || !t->up[j]) continue;
             double both = look_up(&learned->under, hash_mix(s->up[i], t->up[j]));
             if (mates.of_source) both -= is_under(mates.of_source, t->up[j]);

@@ -79,6 +79,26 @@ def drop(pair, random):
                 truth=[[s, t] for s, t in pair["truth"] if t not in lost])
 
 
+def drop_any(pair, random):
+    """Whatever stands under a name that ends in a number is missing from one of the sides: the first block of a
+    row, a stage, half of a decoder."""
+    side = random.choice(("source", "target"))
+    keys = [one["key"] for one in pair[side]["tensors"]]
+    counts = {}
+    for key in keys:
+        match = re.match(r"(.*?\d[./])", key)
+        if match:
+            counts[match.group(1)] = counts.get(match.group(1), 0) + 1
+    prefixes = sorted(prefix for prefix, n in counts.items() if 2 <= n and n * 2 < len(keys))
+    if not prefixes:
+        return None
+    prefix = random.choice(prefixes)
+    gone = {key for key in keys if key.startswith(prefix)}
+    lost = {t for s, t in pair["truth"] if (s if side == "source" else t) in gone}
+    return copy(pair, truth=[[s, t] for s, t in pair["truth"] if t not in lost],
+                **{side: [one for one in pair[side]["tensors"] if one["key"] not in gone]})
+
+
 def insert(pair, _random):
     """One more block at the end of a run of equal ones; nothing may take it."""
     found = equal_blocks(pair)
@@ -196,6 +216,6 @@ def corrupt(pair, random):
                 truth=[[s, t] for s, t in pair["truth"] if t not in lost], several=sorted(several))
 
 
-MUTATIONS = {"shuffled": shuffle, "sorted": sort, "renamed": rename, "block dropped": drop,
+MUTATIONS = {"shuffled": shuffle, "sorted": sort, "renamed": rename, "block dropped": drop, "anything dropped": drop_any,
              "block inserted": insert, "qkv merged": merge, "qkv split": split, "transposed": transpose,
              "wrong classes": classes, "shape corrupted": corrupt}

@@ -166,6 +166,10 @@ static void a_row_that_is_a_block_longer_goes_by_its_numbers(void **state)
     align(&m);
     assert_from(&m, "layer.6.ffn.weight", "h.6.mlp.weight");
     assert_from(&m, "layer.0.layernorm.weight", "h.0.norm.weight");
+    bool said = false;
+    for (size_t i = 0; i < m.result->note_count; i++)
+        said = said || strstr(m.result->notes[i], "3 families have more blocks on one side");
+    assert_true(said);
     finish(&m);
 }
 
@@ -275,6 +279,43 @@ static void stacks_of_one_size_go_by_the_names_of_their_parts(void **state)
     finish(&m);
 }
 
+/* ---- neighbours ---- */
+
+/* The only one of its shape on both sides, but all around it are pairs with others. */
+static void a_lone_layer_among_strangers_is_no_pair(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "encoder.down.x.weight 4,3\nencoder.down.y.weight 4,5\nencoder.down.z.weight 4,7\n"
+          "encoder.down.conv.weight 9,9,3,3\ndecoder.up.x.weight 6,3\ndecoder.up.y.weight 6,5\n"
+          "decoder.up.z.weight 6,7",
+          "encoder.down.x.weight 4,3\nencoder.down.y.weight 4,5\nencoder.down.z.weight 4,7\n"
+          "decoder.up.x.weight 6,3\ndecoder.up.y.weight 6,5\ndecoder.up.z.weight 6,7\n"
+          "decoder.up.conv2.weight 9,9,3,3");
+    align(&m);
+    assert_from(&m, "encoder.down.y.weight", "encoder.down.y.weight");
+    assert_open(&m, "decoder.up.conv2.weight");
+    finish(&m);
+}
+
+static void a_norm_follows_the_layer_that_it_is_named_after(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "r2_{0-5}_a/kernel 3,3,8,8\nr2_{0-5}_a_bn/gamma 8\nr2_{0-5}_a_bn/beta 8\n"
+          "r2_{0-5}_c/kernel 1,1,8,8\nr2_{0-5}_c_bn/gamma 8\nr2_{0-5}_c_bn/beta 8",
+          "res.{0-5}.one.weight 8,8,1,1\nres.{0-5}.one.norm.weight 8\nres.{0-5}.one.norm.bias 8\n"
+          "res.{0-5}.two.weight 8,8,3,3\nres.{0-5}.two.norm.weight 8\nres.{0-5}.two.norm.bias 8");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "res.3.two.weight", "r2_3_a/kernel");
+    assert_from(&m, "res.3.two.norm.weight", "r2_3_a_bn/gamma");
+    assert_from(&m, "res.3.one.norm.bias", "r2_3_c_bn/beta");
+    finish(&m);
+}
+
 /* ---- strays ---- */
 
 static void a_bias_follows_a_kernel_of_another_name(void **state)
@@ -341,6 +382,8 @@ int main(void)
         cmocka_unit_test(numbers_with_zeros_in_front_count),
         cmocka_unit_test(siblings_by_two_numbers_are_ranked_by_each),
         cmocka_unit_test(stacks_of_one_size_go_by_the_names_of_their_parts),
+        cmocka_unit_test(a_lone_layer_among_strangers_is_no_pair),
+        cmocka_unit_test(a_norm_follows_the_layer_that_it_is_named_after),
         cmocka_unit_test(a_bias_follows_a_kernel_of_another_name),
         cmocka_unit_test(biases_beside_a_fused_kernel_go_by_their_names),
         cmocka_unit_test(two_strays_of_one_place_are_nobodys),
