@@ -214,6 +214,7 @@ static void handle(Ui *ui, Press press)
         ui_resize(ui);
         return;
     }
+    if (ui_paste(ui, press)) return;
     if (!ui->rows) {
         press_in_names(ui, press);
         return;
@@ -248,6 +249,7 @@ static void idle(Ui *ui)
 {
     Panel *panel = ui->view.panel;
     bool working = ui_is_working(ui) || ui_choices_due(ui);
+    ui_paste_late(ui);
     if (values_due(ui->values)) values_step(ui->values);
     if (panel && panel->busy && panel->ops->poll) panel->ops->poll(panel);
     if (working) ui_work_on(ui);

@@ -138,6 +138,7 @@ void ui_done(Ui *ui)
     for (size_t i = 0; i < ui->queue_count; i++) free(ui->queue[i]);
     free(ui->queue);
     ui_close_console(ui);
+    text_done(&ui->paste);
     choices_done(&ui->choices);
 }
 

@@ -84,6 +84,9 @@ typedef struct Ui {
     bool rules_failed;
     UiExport output;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
+    Text paste;              /* what was pasted so far, while … */
+    bool pasting;            /* … the terminal says that it is */
+    long paste_at;           /* when the last of it came, as ui_now counts */
     struct Console *console;     /* owned: where lines run that are no rules; NULL: none has yet */
     unsigned console_rules;      /* session_rules_version that it is in step with */
     struct timespec bar;         /* when its progress was drawn */
@@ -172,6 +175,11 @@ const char *ui_choice(const Ui *ui, size_t number);
 bool ui_apply_line(Ui *ui, const char *line, Error *err);
 /* It was tried: it becomes part of the session, or the error says why not. */
 bool ui_applied(Ui *ui, Work *work, const char *line, Error *err);
+
+/* Whether the press is part of a paste, and was taken. */
+bool ui_paste(Ui *ui, Press press);
+/* A paste of which nothing more comes is over. */
+void ui_paste_late(Ui *ui);
 
 /* A line that was typed and is no verb: one that begins with a statement is applied, anything else
  * runs at a prompt like that of tenon repl, with the same functions (call_list.h). */

@@ -15,6 +15,8 @@
     X(PRESS_BACKSPACE, "Backspace") X(PRESS_DELETE, "Delete") X(PRESS_ESCAPE, "Esc") \
     X(PRESS_CLICK, NULL) X(PRESS_DRAG, NULL) X(PRESS_RELEASE, NULL)                  \
     X(PRESS_WHEEL_UP, "WheelUp") X(PRESS_WHEEL_DOWN, "WheelDown")                    \
+    X(PRESS_PASTE, NULL)  /* what follows was pasted, … */                           \
+    X(PRESS_PASTED, NULL) /* … up to here */                                         \
     X(PRESS_RESIZE, NULL) /* the size changed: ask for it and draw again */          \
     X(PRESS_CLOSE, NULL)  /* the terminal is gone, or the process is to end */       \
     X(PRESS_OTHER, NULL)  /* a key nobody knows */

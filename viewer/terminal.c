@@ -18,6 +18,9 @@
 
 enum { SIGNALS = 3 };            /* those below, that are caught while the screen is ours */
 
+/* Numbers of our own behind those of curses. */
+enum { KEY_PASTE = KEY_MAX + 1, KEY_PASTED };
+
 typedef struct TerminalState {
     SCREEN *curses;              /* owned; deleted by terminal_close */
     Cell *shown;                 /* [rows * columns] what the terminal holds; owned */
@@ -73,6 +76,48 @@ static void set_styles(TerminalState *state, bool mono)
     }
 }
 
+/* ---- pastes between marks ---- */
+
+static volatile sig_atomic_t marking;    /* the terminal marks what is pasted */
+static void (*curses_stop)(int);         /* curses' own handler of Ctrl-Z */
+
+static void send_marking(bool on)
+{
+    ssize_t sent = write(STDOUT_FILENO, on ? "\033[?2004h" : "\033[?2004l", 8);
+    (void)sent;                          /* a terminal that is gone is noticed elsewhere */
+}
+
+/* Whether a pasted text comes between marks. Terminals that know a mouse know this, or take no
+ * notice; others could print it. */
+static void mark_pastes(bool on)
+{
+    const char *mouse = tigetstr("kmous");
+    if (!mouse || mouse == (const char *)-1) return;
+    marking = on;
+    send_marking(on);
+    define_key("\033[200~", KEY_PASTE);
+    define_key("\033[201~", KEY_PASTED);
+}
+
+/* Curses does not know the mode: without this the shell would have it after Ctrl-Z, and we would
+ * not when we go on. */
+static void stop(int number)
+{
+    if (marking) send_marking(false);
+    curses_stop(number);
+    if (marking) send_marking(true);
+}
+
+static void watch_stop(void)
+{
+    struct sigaction action;
+    sigaction(SIGTSTP, NULL, &action);
+    if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) return;
+    if (action.sa_handler != stop) curses_stop = action.sa_handler;
+    action.sa_handler = stop;
+    sigaction(SIGTSTP, &action, NULL);
+}
+
 /* Without SA_RESTART: a signal must wake the wait for a key. */
 static void watch_signals(TerminalState *state)
 {
@@ -124,6 +169,8 @@ static Press function_press(wint_t key)
     case KEY_DC: return (Press){.kind = PRESS_DELETE};
     case KEY_RESIZE: return (Press){.kind = PRESS_RESIZE};
     case KEY_MOUSE: return mouse_press();
+    case KEY_PASTE: return (Press){.kind = PRESS_PASTE};
+    case KEY_PASTED: return (Press){.kind = PRESS_PASTED};
     default: return (Press){.kind = PRESS_OTHER};
     }
 }
@@ -252,6 +299,7 @@ static void repaint(void *context)
 static void suspend(void *context)
 {
     forget_signals(context);
+    mark_pastes(false);
     endwin();
 }
 
@@ -261,6 +309,7 @@ static void resume(void *context)
     watch_signals(context);
     repaint(context);
     refresh();
+    mark_pastes(true);
 }
 
 static const TerminalOps curses_ops = {
@@ -327,6 +376,8 @@ bool terminal_open(Terminal *terminal, bool mono, Error *err)
     const char *plain = getenv("NO_COLOR");
     set_styles(state, mono || (plain && *plain));
     set_modes();
+    mark_pastes(true);
+    watch_stop();
     watch_signals(state);
     *terminal = (Terminal){&curses_ops, state, strcmp(nl_langinfo(CODESET), "UTF-8") != 0};
     return true;
@@ -337,6 +388,7 @@ void terminal_close(Terminal *terminal)
 {
     TerminalState *state = terminal->state;
     if (!state) return;
+    mark_pastes(false);
     endwin();
     delscreen(state->curses);
     forget_signals(state);

@@ -121,5 +121,34 @@ is "the viewer: entries come back" recalls_in_viewer
 is "the viewer: SIGHUP saves the session" hangs_up_viewing
 is "the viewer tells of it once" tells_in_viewer
 
+# A paste is no keys, neither in the list nor in a line, and after Ctrl-Z no less.
+paste() {
+    terminal set-buffer -- "$1" && terminal paste-buffer -p -t main
+}
+pastes_in_list() {
+    view && paste $'q\nq\ny\n' && wait_for 'what is pasted runs no keys'
+}
+pastes_in_line() {
+    keys : && paste $'strip "module."\n' && wait_for ':strip "module."' && wait_for 'would load 56' &&
+        wait_for ! '● 56 loaded' && keys Enter && wait_for '● 56 loaded'
+}
+pastes_lines() {
+    keys : && paste $'n = 6\nprint(n * 7000)' && wait_for 'n = 6\nprint' && keys Enter &&
+        wait_for '42000'
+}
+pastes_in_search() {
+    keys / && paste $'head.fc.bias\nq\n' && wait_for '/head.fc.bias' && keys Enter
+}
+pastes_after_stop() {
+    keys C-z && wait_for 'Stopped' && keys C-l && wait_for ! 'Stopped' && typed 'fg' && keys Enter &&
+        wait_for '● 56 loaded' && paste $'q\ny\n' && wait_for 'what is pasted runs no keys' &&
+        keys q && wait_for 'not saved' && keys y && wait_for ! '56 loaded' && wait_for 'ready>'
+}
+is "a paste runs no keys in the list" pastes_in_list
+is "a paste goes into a line and is not entered" pastes_in_line
+is "a paste of several lines is one input" pastes_lines
+is "a paste is searched for" pastes_in_search
+is "a paste is one after Ctrl-Z" pastes_after_stop
+
 echo "1..$number"
 [ $failures -eq 0 ]

@@ -585,6 +585,37 @@ static void test_sort_and_filter(void **state)
     run_with("net.txt", NULL, 0);
 }
 
+/* A paste as the terminal marks it; "Enter" and other keys by name. */
+static void paste(const char *keys)
+{
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_PASTE};
+    fake_press(&fake, keys);
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_PASTED};
+}
+
+static void test_paste(void **state)
+{
+    (void)state;
+    paste("q Enter y Ctrl-C Esc PgDn u");
+    fake_expect(&fake, STEP_SHOWS, "what is pasted runs no keys");
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_PASTED};      /* an end alone */
+    fake_press(&fake, ":");
+    fake_type(&fake, "strip ");
+    paste("Enter \" m o Ctrl-U d u l e . \" Enter Enter");
+    fake_expect(&fake, STEP_SHOWS, ":strip \"module.\"");
+    fake_expect(&fake, STEP_LACKS, "applied");
+    fake_press(&fake, "Enter");
+    fake_expect(&fake, STEP_SHOWS, "applied (load 1");
+    fake_press(&fake, "/");
+    paste("f c Enter x");
+    fake_expect(&fake, STEP_SHOWS, "/fc ");
+    fake_press(&fake, "Enter");
+    fake_press(&fake, "q");
+    paste("y");                                          /* is no answer either */
+    fake_expect(&fake, STEP_SHOWS, "runs no keys");
+    run_with("net.txt", NULL, 0);
+}
+
 static void test_closed_terminal(void **state)
 {
     (void)state;
@@ -621,6 +652,7 @@ int main(void)
         RUN(test_divider),
         RUN(test_map_click),
         RUN(test_sort_and_filter),
+        RUN(test_paste),
         RUN(test_closed_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
