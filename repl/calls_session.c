@@ -297,7 +297,7 @@ static bool open_side(Console *console, int side, const Value *arguments, Script
         return false;
     if (!path) return error_set(err, ERR_USAGE, "it takes the name of a checkpoint");
     Session *session = console->session;
-    if (!session_open_side(session, side, path, err)) return false;
+    if (!session_open_side(session, side, path, NULL, err)) return false;
     const Checkpoint *opened = side ? session_target_checkpoint(session) : session_source(session);
     text_addf(&answer->shown, "%s   %s\n", path, checkpoint_format(opened));
     return console_rebuild(console, err);

@@ -98,6 +98,12 @@ static bool split_name(Session *session, const char *name, const char **file, co
     return true;
 }
 
+static Checkpoint *open_file(const SessionOptions *options, const char *file, Error *err)
+{
+    const SessionOpener *opener = options->opener;
+    return opener ? opener->open(opener->context, file, err) : checkpoint_open(file, err);
+}
+
 /* The source's part is chosen later, by the draft, since rules may name another. */
 static bool open_source(Session *session, SessionFiles *files, const SessionOptions *options,
                         Error *err)
@@ -117,7 +123,8 @@ static bool open_source(Session *session, SessionFiles *files, const SessionOpti
     files->source_folder = folder ? mem_strdup(files->source_file)
                                   : path_folder(files->source_file);
     files->source = options->source_opened ? checkpoint_ref(options->source_opened)
-                                           : checkpoint_open(files->source_file, &files->unopened);
+                                           : open_file(options, files->source_file,
+                                                       &files->unopened);
     /* what one kind of folder refused, another may have read */
     if (files->source) files->unopened = (Error){0};
     if (!files->source && folder && session_now(session)->count) {
@@ -137,7 +144,7 @@ static bool open_target(Session *session, SessionFiles *files, const SessionOpti
         return false;
     files->target_checkpoint = options->target_opened
                                    ? checkpoint_ref(options->target_opened)
-                                   : checkpoint_open(files->target_file, err);
+                                   : open_file(options, files->target_file, err);
     return files->target_checkpoint && choose_target(files, err);
 }
 

@@ -14,6 +14,12 @@ typedef struct RulesArgument {
                                 statement */
 } RulesArgument;
 
+/* Who opens a file instead of checkpoint_open, for whoever must not wait for it. */
+typedef struct SessionOpener {
+    Checkpoint *(*open)(void *context, const char *file, Error *err);
+    void *context;
+} SessionOpener;
+
 typedef struct SessionOptions {
     const char *source;      /* FILE[::PATH]; NULL or "": nothing is open yet */
     const char *target;      /* FILE[::PATH], a schema, or NULL */
@@ -27,6 +33,7 @@ typedef struct SessionOptions {
     const char *log_preset;  /* whose messages are wanted, also where no rule calls it; NULL */
     /* What was opened already, under the names above; borrowed. NULL: open it. */
     Checkpoint *source_opened, *target_opened;
+    const SessionOpener *opener; /* NULL: nobody; borrowed for the call */
 } SessionOptions;
 
 typedef struct Session Session;
@@ -89,7 +96,8 @@ void session_split(Session *session, size_t index, const size_t *ends, size_t co
 void session_rewrite(Session *session, size_t index, const char *text);
 /* Another source (side 0) or target (1), FILE[::PATH]. What is open already is not opened again.
  * On failure nothing has changed. */
-bool session_open_side(Session *session, int side, const char *path, Error *err);
+bool session_open_side(Session *session, int side, const char *path, const SessionOpener *opener,
+                       Error *err);
 /* Marks a key of the source (side 0) or target (1) to be matched, or unmarks it. Marks go with any
  * change of the rules. */
 void session_mark(Session *session, int side, const char *key);

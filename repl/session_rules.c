@@ -357,13 +357,15 @@ void session_rewrite(Session *session, size_t index, const char *text)
 }
 
 /* The side that stays is not opened again, nor the file of which another part is meant. */
-bool session_open_side(Session *session, int side, const char *path, Error *err)
+bool session_open_side(Session *session, int side, const char *path, const SessionOpener *opener,
+                       Error *err)
 {
     const SessionFiles *old = session_now(session)->files;
     SessionOptions options = {.source = side ? old->source_path : path,
                               .target = side ? path : old->target_path,
                               .source_opened = old->source,
-                              .target_opened = old->target_checkpoint};
+                              .target_opened = old->target_checkpoint,
+                              .opener = opener};
     const char *file, *inside, *was = side ? old->target_file : old->source_file;
     checkpoint_spec(session->arena, path, &file, &inside);
     if (old->unopened.code) options.source_opened = NULL;

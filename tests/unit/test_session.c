@@ -70,9 +70,9 @@ static void every_change_is_taken_back(void **state)
     assert_int_equal(session_text_count(session), 1);
     char other[512];
     snprintf(other, sizeof other, "%s", write_at(state, "other.txt", "e (4,)\n"));
-    assert_true(session_open_side(session, 1, other, &err));
+    assert_true(session_open_side(session, 1, other, NULL, &err));
     assert_loaded(session, 1);
-    assert_false(session_open_side(session, 0, path_of(state, "nothing.txt"), &err));
+    assert_false(session_open_side(session, 0, path_of(state, "nothing.txt"), NULL, &err));
     unsigned version = session_rules_version(session);
     session_mark(session, 0, "c");
     assert_int_equal(session_rules_version(session), version);
