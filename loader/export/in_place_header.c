@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "loader/core/little.h"
+#include "loader/export/clone_edit.h"
 #include "loader/export/journal.h"
 #include "loader/export/safetensors_header.h"
 #include "loader/export/writer.h"
@@ -125,17 +126,44 @@ static bool insert(EditFile *file, uint64_t n)
 #endif
 }
 
-static bool collapse(EditFile *file, uint64_t n, Error *err)
+static bool collapse(EditFile *file, uint64_t n)
 {
 #ifdef FALLOC_FL_COLLAPSE_RANGE
-    if (fallocate(file->fd, FALLOC_FL_COLLAPSE_RANGE, 0, (off_t)n) == 0) {
-        file->size -= n;
-        return true;
-    }
+    if (fallocate(file->fd, FALLOC_FL_COLLAPSE_RANGE, 0, (off_t)n) != 0) return false;
+    file->size -= n;
+    return true;
 #else
+    (void)file, (void)n;
     errno = EOPNOTSUPP;
+    return false;
 #endif
-    return error_errno(err, "%s: the blocks that were inserted cannot be taken out", file->path);
+}
+
+/* The old beginning again, by the same way. */
+static bool shrink_clone(EditFile *file, const Journal *journal, Error *err)
+{
+    EditFile fresh;
+    if (!clone_make(file, &journal->before, journal->after.length, &fresh))
+        return error_errno(err, "%s: what was put in at its beginning cannot be taken out",
+                           file->path);
+    return clone_place(file, &fresh, err);
+}
+
+/* The same blocks behind another beginning: `file` becomes that one. *able: it could be tried. */
+static bool grow_clone(EditFile *file, Journal *journal, bool *able, Error *err)
+{
+    EditFile fresh;
+    *able = clone_make(file, &journal->after, journal->before.length, &fresh);
+    if (!*able) return false;
+    journal->state = JOURNAL_DONE;
+    if (!journal_prepare(&fresh, journal, err)) {
+        clone_discard(&fresh);
+        return false;
+    }
+    if (!clone_place(file, &fresh, err)) return false;
+    if (journal_adopt(file, err)) return true;
+    (void)shrink_clone(file, journal, NULL);
+    return false;
 }
 
 /* Sets the error that says what it would cost. */
@@ -145,9 +173,9 @@ static bool tell_price(const EditFile *file, const Journal *journal, Error *err)
     const int number = errno;
     show_bytes(file->size, all);
     return error_set(err, ERR_UNSUPPORTED, "%s: the new names need %zu bytes more than its header "
-                     "has, and the file system cannot insert them (%s); -o OUT writes all %s again",
-                     file->path, journal->after.length - journal->before.length, strerror(number),
-                     all);
+                     "has, and the file system can neither clone nor insert (%s); -o OUT writes "
+                     "all %s again", file->path,
+                     journal->after.length - journal->before.length, strerror(number), all);
 }
 
 /* ---- forward and back ---- */
@@ -161,8 +189,8 @@ static bool write_text(EditFile *file, const Text *text, Error *err)
 static bool go_back(EditFile *file, const Journal *journal, Error *err)
 {
     if (journal->inserted && file->size == journal->size + journal->inserted &&
-        !collapse(file, journal->inserted, err))
-        return false;
+        !collapse(file, journal->inserted))
+        return shrink_clone(file, journal, err) && journal_remove(file, err);
     return write_text(file, &journal->before, err) && journal_remove(file, err);
 }
 
@@ -173,21 +201,30 @@ static bool give_up(EditFile *file, const Journal *journal)
     return false;
 }
 
+/* Cloned, which is done then, or else inserted, which is only begun. */
+static bool grow(EditFile *file, Journal *journal, Error *err)
+{
+    bool able;
+    if (grow_clone(file, journal, &able, err)) return true;
+    if (able || !journal_write(file, journal, err)) return false;
+    if (insert(file, journal->inserted)) return true;
+    const int number = errno;
+    (void)journal_remove(file, NULL);
+    errno = number;
+    return tell_price(file, journal, err);
+}
+
 bool in_place_header_rename(EditFile *file, const Renames *renames, Error *err)
 {
     Journal journal = {.state = JOURNAL_BEGUN, .size = file->size};
     bool good = make_headers(file, renames, &journal, err) || error_prefix(err, "%s", file->path);
     if (good) {
         journal.inserted = journal.after.length - journal.before.length;
-        good = journal_write(file, &journal, err);
+        good = journal.inserted ? grow(file, &journal, err) : journal_write(file, &journal, err);
     }
-    if (good && journal.inserted && !insert(file, journal.inserted)) {
-        good = tell_price(file, &journal, err);
-        (void)journal_remove(file, NULL);
-    } else if (good) {
+    if (good && journal.state == JOURNAL_BEGUN)
         good = (write_text(file, &journal.after, err) && journal_set(file, JOURNAL_DONE, err)) ||
                give_up(file, &journal);
-    }
     journal_done(&journal);
     return good;
 }
@@ -222,6 +259,7 @@ static bool is_after(const EditFile *file, const Journal *journal)
 bool in_place_header_undo(EditFile *file, bool *done, Error *err)
 {
     Journal journal;
+    clone_clear(file);
     bool good = journal_read(file, &journal, done, err);
     if (good && *done) {
         const bool same = journal.state == JOURNAL_DONE ? is_after(file, &journal)
@@ -250,6 +288,7 @@ static bool complete(EditFile *file, const Journal *journal, Text *what, Error *
 bool in_place_header_recover(EditFile *file, Text *what, Error *err)
 {
     Journal journal;
+    clone_clear(file);
     bool there, good = journal_read(file, &journal, &there, err);
     if (good && there && journal.state != JOURNAL_DONE && !fits(file, &journal))
         good = refuse_other(file, err);

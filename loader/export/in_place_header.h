@@ -1,9 +1,10 @@
 /* Files that begin with their header (.safetensors, GGUF) in place.
  *
- * The new header is written over the old one when it fits in its place; else as many blocks as are
- * missing are inserted before it, which the file system does without moving a value (Linux:
- * FALLOC_FL_INSERT_RANGE). A journal (journal.h) is there before either begins, and is what undo
- * goes by. */
+ * The new header is written over the old one when it fits in its place. Else, where the file
+ * system clones, a file is made whose values are the same blocks, and renamed into the place
+ * (clone_edit.h); or as many blocks as are missing are inserted before the header, without moving a
+ * value (Linux: FALLOC_FL_INSERT_RANGE). A journal (journal.h) is there before anything is changed,
+ * and is what undo goes by. */
 #ifndef LOADER_EXPORT_IN_PLACE_HEADER_H
 #define LOADER_EXPORT_IN_PLACE_HEADER_H
 

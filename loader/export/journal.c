@@ -72,36 +72,54 @@ static bool write_bytes(int fd, const Text *text)
     return fsync(fd) == 0;
 }
 
-/* By way of a file of a fixed name, so that kills leave one at most; then the folder is synced: the
- * journal is there before the change is. */
+/* ".NAME.tenon-undo-new": a fixed name, so that kills leave one at most. free() it. */
+static char *fresh_path(const EditFile *file)
+{
+    Text text = {0};
+    add_path(file->path, &text);
+    text_add(&text, "-new");
+    return text.bytes;
+}
+
 static bool put_file(const char *path, const Text *text)
 {
-    Text fresh = {0};
-    text_addf(&fresh, "%s-new", path);
-    unlink(fresh.bytes);
-    const int fd = open(fresh.bytes, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    unlink(path);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool good = fd >= 0 && write_bytes(fd, text);
     if (fd >= 0) good = close(fd) == 0 && good;
-    good = good && rename(fresh.bytes, path) == 0;
     const int number = errno;
-    if (!good && fd >= 0) unlink(fresh.bytes);
-    char *folder = path_folder(path);
+    if (!good && fd >= 0) unlink(path);
+    errno = number;
+    return good;
+}
+
+/* Then the folder is synced: the journal is there before the change is. */
+bool journal_adopt(const EditFile *file, Error *err)
+{
+    char *path = journal_path(file), *fresh = fresh_path(file), *folder = path_folder(path);
+    bool good = rename(fresh, path) == 0 || error_errno(err, "%s: cannot write", path);
+    if (!good) unlink(fresh);
     const int above = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (above >= 0) {
         (void)fsync(above);
         close(above);
     }
     free(folder);
-    text_done(&fresh);
-    errno = number;
+    free(fresh);
+    free(path);
     return good;
 }
 
 bool journal_write(const EditFile *file, const Journal *journal, Error *err)
 {
+    return journal_prepare(file, journal, err) && journal_adopt(file, err);
+}
+
+bool journal_prepare(const EditFile *file, const Journal *journal, Error *err)
+{
     unsigned char sum[EVP_MAX_MD_SIZE];
     Text text = {0};
-    char *path = journal_path(file);
+    char *path = fresh_path(file);
     text_addn(&text, magic, MAGIC);
     text_addc(&text, (char)journal->state);
     put64((uint64_t)file->device, &text);
@@ -161,40 +179,59 @@ static char *read_bytes(const EditFile *file, const char *path, size_t *n)
     return bytes;
 }
 
-static bool parse(const EditFile *file, const char *bytes, size_t n, Journal *journal)
+/* What a journal's bytes are to the file. */
+typedef enum Match { MATCH_DAMAGED, MATCH_OTHER, MATCH_OWN } Match;
+
+static Match parse(const EditFile *file, const char *bytes, size_t n, Journal *journal)
 {
     uint64_t numbers[NUMBERS], whole;
     unsigned char sum[EVP_MAX_MD_SIZE];
-    if (n < HEAD + SUM || memcmp(bytes, magic, MAGIC) != 0) return false;
+    if (n < HEAD + SUM || memcmp(bytes, magic, MAGIC) != 0) return MATCH_DAMAGED;
     for (unsigned i = 0; i < NUMBERS; i++)
         numbers[i] = little_read((const unsigned char *)bytes + MAGIC + 1 + 8 * i, 8);
-    if (!sum_add(numbers[4], numbers[5], &whole) || whole != n - HEAD - SUM) return false;
+    if (!sum_add(numbers[4], numbers[5], &whole) || whole != n - HEAD - SUM) return MATCH_DAMAGED;
     make_sum(bytes, n - SUM, sum);
-    if (memcmp(sum, bytes + n - SUM, SUM) != 0) return false;
-    if (numbers[0] != (uint64_t)file->device || numbers[1] != (uint64_t)file->node) return false;
+    if (memcmp(sum, bytes + n - SUM, SUM) != 0) return MATCH_DAMAGED;
     journal->state = (JournalState)bytes[MAGIC];
+    if (numbers[0] != (uint64_t)file->device || numbers[1] != (uint64_t)file->node)
+        return MATCH_OTHER;
     journal->size = numbers[2];
     journal->inserted = numbers[3];
     text_addn(&journal->before, bytes + HEAD, (size_t)numbers[4]);
     text_addn(&journal->after, bytes + HEAD + numbers[4], (size_t)numbers[5]);
-    return true;
+    return MATCH_OWN;
+}
+
+/* One that a kill has left unfinished goes; but where the file it was prepared for has come into
+ * its place, it takes its own. Whoever has the file locked may. */
+static void settle_fresh(const EditFile *file)
+{
+    size_t n = 0;
+    Journal journal = {0};
+    char *fresh = fresh_path(file), *bytes = read_bytes(file, fresh, &n);
+    if (bytes && parse(file, bytes, n, &journal) == MATCH_OWN && journal.state == JOURNAL_DONE)
+        (void)journal_adopt(file, NULL);
+    else
+        unlink(fresh);
+    journal_done(&journal);
+    free(bytes);
+    free(fresh);
 }
 
 bool journal_read(const EditFile *file, Journal *journal, bool *there, Error *err)
 {
     size_t n = 0;
+    bool good = true;
+    settle_fresh(file);
     char *path = journal_path(file), *bytes = read_bytes(file, path, &n);
-    Text unfinished = {0};
     *journal = (Journal){0};
-    *there = bytes && parse(file, bytes, n, journal);
-    const bool good = *there || !bytes;
-    if (!good)
-        error_set(err, ERR_FORMAT, "%s: is damaged, or of another file than %s; if that is what it "
-                  "should be, remove it", path, file->path);
-    text_add(&unfinished, path);
-    text_add(&unfinished, "-new");
-    unlink(text_string(&unfinished));    /* a kill has left it; whoever has the file locked may */
-    text_done(&unfinished);
+    const Match match = bytes ? parse(file, bytes, n, journal) : MATCH_OTHER;
+    *there = bytes && match == MATCH_OWN;
+    if (bytes && match == MATCH_OTHER && journal->state == JOURNAL_BACK)
+        good = journal_remove(file, err);
+    else if (bytes && !*there)
+        good = error_set(err, ERR_FORMAT, "%s: is damaged, or of another file than %s; if that is "
+                         "what it should be, remove it", path, file->path);
     free(bytes);
     free(path);
     return good;

@@ -32,10 +32,15 @@ char *journal_path(const EditFile *file);
 bool journal_is_there(const char *path);
 /* Writes it, whole and synced, with the state that it has. */
 bool journal_write(const EditFile *file, const Journal *journal, Error *err);
+/* Writes it beside the one that counts, for a file that will be renamed into the place of another;
+ * it counts when journal_adopt, or the next journal_read of that file, has renamed it. */
+bool journal_prepare(const EditFile *file, const Journal *journal, Error *err);
+bool journal_adopt(const EditFile *file, Error *err);
 /* Changes the state in the journal that is there. */
 bool journal_set(const EditFile *file, JournalState state, Error *err);
 bool journal_remove(const EditFile *file, Error *err);
-/* *there: there is one that counts. An error where it cannot be read, or is of another file. */
+/* *there: there is one that counts. An error where it cannot be read, or is of another file; but
+ * one of a file that has been taken back, and replaced, is removed. */
 bool journal_read(const EditFile *file, Journal *journal, bool *there, Error *err);
 void journal_done(Journal *journal);
 

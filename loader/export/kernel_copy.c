@@ -33,13 +33,18 @@ static bool copy_bytes(int from, uint64_t offset, int to, uint64_t at, uint64_t 
     return true;
 }
 
+bool kernel_clone(int from, uint64_t offset, int to, uint64_t at, uint64_t n)
+{
+    struct file_clone_range range = {.src_fd = from, .src_offset = offset, .src_length = n,
+                                     .dest_offset = at};
+    return ioctl(to, FICLONERANGE, &range) == 0;
+}
+
 /* The blocks in the middle; how many bytes were cloned. File systems that cannot say so at once. */
 static uint64_t clone_blocks(int from, uint64_t offset, int to, uint64_t at, uint64_t n)
 {
     n -= n % BLOCK;
-    struct file_clone_range range = {.src_fd = from, .src_offset = offset, .src_length = n,
-                                     .dest_offset = at};
-    return n && ioctl(to, FICLONERANGE, &range) == 0 ? n : 0;
+    return n && kernel_clone(from, offset, to, at, n) ? n : 0;
 }
 
 /* What lies before the first whole block is copied, the blocks are cloned, the rest is copied. */
@@ -62,6 +67,13 @@ bool kernel_copy(int from, uint64_t offset, int to, uint64_t at, uint64_t n, uin
     (void)from, (void)offset, (void)to, (void)at, (void)n;
     *done = 0;
     return true;
+}
+
+bool kernel_clone(int from, uint64_t offset, int to, uint64_t at, uint64_t n)
+{
+    (void)from, (void)offset, (void)to, (void)at, (void)n;
+    errno = EOPNOTSUPP;
+    return false;
 }
 
 #endif

@@ -14,4 +14,7 @@ enum { KERNEL_COPY_MIN = 64 << 10 };     /* below, a system call costs more than
  * error. False, with errno, only where writing itself failed: no room. From any thread. */
 bool kernel_copy(int from, uint64_t offset, int to, uint64_t at, uint64_t n, uint64_t *done);
 
+/* The same of whole blocks, up to the end of `from`, cloned or not at all: false, with errno. */
+bool kernel_clone(int from, uint64_t offset, int to, uint64_t at, uint64_t n);
+
 #endif

@@ -127,7 +127,7 @@ probe = shutil.copy(longer, os.path.join(disk, "probe.safetensors"))
 status, out, err = tenon("align", "-q", probe, "-e", LONG, "--in-place")
 inserts = status == 0
 if not inserts:
-    result("cannot insert" in err and "writes all" in err and read(probe) == read(longer) and not leftovers(probe),
+    result("neither clone nor insert" in err and "writes all" in err and read(probe) == read(longer) and not leftovers(probe),
            "where nothing can be inserted the price is told", err)
 for kind, original in (("safetensors", longer), ("gguf", llama)):
     if faults.why:
