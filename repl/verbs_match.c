@@ -32,6 +32,14 @@ static const char *key_here(const Ui *ui, Side *side, Error *err)
     return key;
 }
 
+/* The side that the cursor is on, or the other one, where that place is empty. */
+static Side side_here(const Ui *ui, uint32_t row)
+{
+    Side side = ui->view.side;
+    if (ui->rows->rows[row].side[side].path) return side;
+    return side == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE;
+}
+
 /* Whether a key stands in the module of that name. */
 static bool is_below(const char *key, const char *module)
 {
@@ -79,7 +87,7 @@ static bool pattern_here(const Ui *ui, Side *side, Text *out, Error *err)
     uint32_t row = view_row(&ui->view);
     if (row != ROW_NONE && !row_is_tensor(&ui->rows->rows[row])) {
         Text module = {0};
-        *side = ui->view.side;
+        *side = side_here(ui, row);
         bool found = module_here(ui, *side, &module);
         if (found) pattern_quote(text_string(&module), out);
         text_done(&module);
@@ -149,6 +157,46 @@ static bool match(Ui *ui, Side side, const char *key, Error *err)
     return ok;
 }
 
+/* Whether a mark is a module's: "head.**", and no key of that name. */
+static bool is_module_mark(const Ui *ui, const char *mark)
+{
+    AutoTensor there;
+    return has_suffix(mark, ".**") && !align_find(ui->alignment, mark) &&
+           !align_key(ui->alignment, mark, &there);
+}
+
+/* What stands in the one becomes what stands in the other. */
+static bool match_modules(Ui *ui, const char *source, const char *target, Error *err)
+{
+    const char *const names[] = {source, target};
+    Arena *arena = arena_new();
+    Text rule = {0};
+    for (size_t i = 0; i < countof(names); i++) {
+        if (i) text_add(&rule, " -> ");
+        pattern_quote(arena_strndup(arena, names[i], strlen(names[i]) - 3), &rule);
+        text_add(&rule, ".**");
+    }
+    bool ok = ui_apply_line(ui, suggest_line(arena, text_string(&rule)), err);
+    text_done(&rule);
+    arena_free(arena);
+    return ok;
+}
+
+/* Modules go with modules, one with one; tensors with tensors. */
+static bool match_marks(Ui *ui, Side side, const char *key, Error *err)
+{
+    const char *const *same, *const *others;
+    size_t n = session_marked(ui->session, (int)side, &same);
+    size_t m = session_marked(ui->session, side == SIDE_SOURCE, &others);
+    bool module = is_module_mark(ui, key);
+    for (size_t i = 0; i < m; i++)
+        if (is_module_mark(ui, others[i]) != module || (module && n + m > 1))
+            return error_set(err, ERR_USAGE, "a module goes with one module; U forgets marks");
+    if (!module) return match(ui, side, key, err);
+    return side == SIDE_SOURCE ? match_modules(ui, key, others[0], err)
+                               : match_modules(ui, others[0], key, err);
+}
+
 static bool is_marked(const Ui *ui, Side side, const char *key)
 {
     const char *const *keys;
@@ -158,19 +206,30 @@ static bool is_marked(const Ui *ui, Side side, const char *key)
     return false;
 }
 
-/* With something marked on the other side the pair is complete. */
-bool verb_mark(Ui *ui, const char *argument, Error *err)
+/* The key of the tensor under the cursor, or "MODULE.**". */
+static bool mark_here(const Ui *ui, Side *side, Text *out, Error *err)
 {
-    (void)argument;
-    Side side;
+    uint32_t row = view_row(&ui->view);
+    if (row == ROW_NONE || row_is_tensor(&ui->rows->rows[row])) {
+        const char *key = key_here(ui, side, err);
+        if (key) text_add(out, key);
+        return key != NULL;
+    }
+    *side = side_here(ui, row);
+    if (!module_here(ui, *side, out))
+        return error_set(err, ERR_USAGE, "no pattern says all of these and nothing else; open the "
+                         "module");
+    text_add(out, ".**");
+    return true;
+}
+
+/* With something marked on the other side the pair is complete. */
+static bool mark(Ui *ui, Side side, const char *key, Error *err)
+{
     const char *const *keys;
-    const char *key = session_target(ui->session) ? key_here(ui, &side, err) : NULL;
-    if (!session_target(ui->session))
-        return error_set(err, ERR_USAGE, "there is no target to match with; > opens one");
-    if (!key) return false;
     bool marked = is_marked(ui, side, key);
     if (!marked && session_marked(ui->session, side == SIDE_SOURCE, &keys))
-        return match(ui, side, key, err);
+        return match_marks(ui, side, key, err);
     session_mark(ui->session, (int)side, key);
     ui_refresh(ui);
     if (marked)
@@ -180,6 +239,18 @@ bool verb_mark(Ui *ui, const char *argument, Error *err)
                  session_marked(ui->session, (int)side, &keys),
                  side == SIDE_SOURCE ? "source" : "target");
     return true;
+}
+
+bool verb_mark(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    Side side;
+    Text key = {0};
+    if (!session_target(ui->session))
+        return error_set(err, ERR_USAGE, "there is no target to match with; > opens one");
+    bool ok = mark_here(ui, &side, &key, err) && mark(ui, side, text_string(&key), err);
+    text_done(&key);
+    return ok;
 }
 
 bool verb_unmark(Ui *ui, const char *argument, Error *err)

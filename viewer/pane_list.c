@@ -200,10 +200,20 @@ static void draw_label(const View *view, Screen *screen, int x, int y, int room,
 static bool is_marked(const View *view, uint32_t index, Side side)
 {
     const ViewMarks *marks = &view->marks[side];
-    const char *key = marks->count ? row_key(view->rows, index, side) : NULL;
-    for (size_t i = 0; key && i < marks->count; i++)
-        if (strcmp(marks->keys[i], key) == 0) return true;
-    return false;
+    if (!marks->count) return false;
+    Text name = {0};
+    if (row_is_tensor(&view->rows->rows[index])) {
+        const char *key = row_key(view->rows, index, side);
+        if (key) text_add(&name, key);
+    } else {
+        rows_path(view->rows, index, side, &name);
+        text_add(&name, ".**");
+    }
+    bool marked = false;
+    for (size_t i = 0; name.length && i < marks->count; i++)
+        marked = marked || strcmp(marks->keys[i], text_string(&name)) == 0;
+    text_done(&name);
+    return marked;
 }
 
 /* One side of one row: from the right what it is sorted by, facts or counts, then fold mark and

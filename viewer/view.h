@@ -38,7 +38,7 @@ typedef struct ViewTitle {
     int percent;                     /* of it; -1: not known */
 } ViewTitle;
 
-/* Keys that are marked, as row_key tells them. */
+/* Keys that are marked, as row_key tells them, and modules as "PATH.**". */
 typedef struct ViewMarks {
     const char *const *keys;         /* borrowed; [count] */
     size_t count;
