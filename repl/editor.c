@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "loader/source/source.h"
 
 /* VISUAL before EDITOR, as git and crontab choose it; an empty variable counts as none. */
 static const char *editor_name(void)
@@ -68,4 +71,31 @@ bool editor_run(Terminal *terminal, const char *path, int line, Error *err)
         return error_set(err, ERR_NOT_FOUND, "the editor '%s' cannot be started; set EDITOR",
                          editor);
     return true;
+}
+
+/* A name that nobody can have guessed, readable for the user alone. */
+static bool write_temporary(Text *path, const char *text, size_t n, Error *err)
+{
+    static const char suffix[] = ".lua";
+    const char *base = getenv("TMPDIR");
+    text_addf(path, "%s/tenon-XXXXXX%s", base && *base ? base : "/tmp", suffix);
+    int fd = mkstemps(path->bytes, sizeof suffix - 1);
+    if (fd < 0) return error_errno(err, "%s", text_string(path));
+    FILE *file = fdopen(fd, "wb");
+    bool good = file && fwrite(text, 1, n, file) == n && fputc('\n', file) != EOF;
+    if (file ? fclose(file) : close(fd)) good = false;
+    return good || error_errno(err, "%s", text_string(path));
+}
+
+char *editor_run_text(Terminal *terminal, const char *text, size_t n, Text *path, Error *err)
+{
+    enum { BYTES_MAX = 16 << 20 };
+    if (!write_temporary(path, text, n, err) ||
+        !editor_run(terminal, text_string(path), 0, err))
+        return NULL;
+    ByteSource *file = source_open_file(text_string(path), err);
+    char *edited = file ? source_slurp(file, BYTES_MAX, &n, err) : NULL;
+    source_unref(file);
+    while (edited && n && strchr(" \t\r\n", edited[n - 1])) edited[--n] = '\0';
+    return edited;
 }

@@ -7,6 +7,7 @@
 
 typedef struct RuleHits RuleHits;
 
+/* Of a ledger that is of other rules than the session's the counts may be wrong. */
 RuleHits *rule_hits_new(const Session *session, const Alignment *alignment);
 void rule_hits_free(RuleHits *hits);
 /* Of the index-th text, or of one line of it (from 1; 0: of all of it). */

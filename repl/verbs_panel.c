@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loader/core/fold.h"
 #include "loader/core/fold.h"
-#include "loader/export/atomic.h"
 #include "repl/bisect.h"
 #include "repl/editor.h"
 #include "repl/rule_hits.h"
@@ -212,12 +212,13 @@ bool verb_rule_list(Ui *ui, const char *argument, Error *err)
 
 /* ---- changes ---- */
 
-/* Aligns, and keeps the cursor of the panel on a text. */
+/* Aligns, with the cursor of the panel on a text. The panel shows the texts as they are now before
+ * the ledger is there: the next key may come sooner. */
 static bool align_at(Ui *ui, Place place, Error *err)
 {
-    if (!ui_align(ui, err)) return false;
+    ui_refresh(ui);
     go_to(ui, place);
-    return true;
+    return ui_align(ui, err);
 }
 
 bool verb_rule_toggle(Ui *ui, const char *argument, Error *err)
@@ -249,6 +250,7 @@ bool verb_rule_delete(Ui *ui, const char *argument, Error *err)
     Place place;
     if (!find_place(ui, argument, &place, err)) return false;
     session_remove(ui->session, place.text);
+    ui_refresh(ui);
     if (!ui_align(ui, err)) return false;
     view_say(&ui->view, STYLE_PLAIN, "%s; u puts it back", session_undo_what(ui->session));
     return true;
@@ -308,24 +310,20 @@ static bool rewrite(Ui *ui, size_t index, const char *text, Error *err)
     return error_set(err, problem.code, "%s", problem.text);
 }
 
-/* Several lines are edited as a file of their own, which a failure leaves behind. */
+/* Several lines are edited as a file of their own, which stays when they are not taken. */
 static bool edit_text(Ui *ui, size_t index, const SessionText *text, Error *err)
 {
-    Text path = {0}, changed = {0};
-    const char *base = getenv("TMPDIR");
-    text_addf(&path, "%s/tenon-rule-%zu.lua", base && *base ? base : "/tmp", index + 1);
-    text_addn(&changed, text->text, text->length);
-    bool ok = atomic_write_file(text_string(&path), true, &changed, err) &&
-              editor_run(ui->terminal, text_string(&path), 0, err);
-    ByteSource *file = ok ? source_open_file(text_string(&path), err) : NULL;
-    size_t n;
-    char *edited = file ? source_slurp(file, 1 << 20, &n, err) : NULL;
-    source_unref(file);
+    Text path = {0}, before = {0};
+    text_addn(&before, text->text, text->length);
+    char *edited = editor_run_text(ui->terminal, text->text, text->length, &path, err);
     ui_resize(ui);
-    ok = edited && (strcmp(edited, text_string(&changed)) == 0 || rewrite(ui, index, edited, err));
+    bool ok = edited && (strcmp(edited, text_string(&before)) == 0 ||
+                         rewrite(ui, index, edited, err));
+    if (ok) unlink(text_string(&path));
+    else if (edited) error_prefix(err, "%s", text_string(&path));
     free(edited);
     text_done(&path);
-    text_done(&changed);
+    text_done(&before);
     return ok;
 }
 

@@ -27,8 +27,8 @@ static bool step(Ui *ui, bool (*go)(Session *session), const char *what, const c
     char *line = mem_strdup(what);       /* what it says is the session's to forget */
     unsigned version = session_rules_version(ui->session);
     go(ui->session);
-    bool ok = version == session_rules_version(ui->session) || ui_align(ui, err);
     ui_refresh(ui);
+    bool ok = version == session_rules_version(ui->session) || ui_align(ui, err);
     if (ok && !ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "%s: %s", how, line);
     free(line);
     return ok;

@@ -367,6 +367,39 @@ static void test_editor_at_line(void **state)
     assert_string_equal(asked, "+2 fix.lua\n");
 }
 
+/* A text of several lines is edited as a file that goes, unless it is wrong. */
+static void test_edited_text(void **state)
+{
+    (void)state;
+    write_text("fix.lua", "x = 1\nrules [[\n  module.a.* -> b.*\n]]\n");
+    write_text("editor.sh", "#!/bin/sh\nsed -i 's/ b\\./ a./' \"$1\"\n");
+    write_text("wrong.sh", "#!/bin/sh\necho ']]' >> \"$1\"\n");
+    mkdir("temporary", 0700);
+    const char *base = getenv("TMPDIR");
+    char *was = base ? mem_strdup(base) : NULL;
+    setenv("TMPDIR", "temporary", 1);
+    setenv("EDITOR", "sh ./editor.sh", 1);
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    fake_press(&fake, "r s j e");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_expect(&fake, STEP_SHOWS, "module.a.* -> a.*");
+    fake_press(&fake, "q q y");
+    run_with("net.txt", "fix.lua", 0);
+    assert_int_equal(rmdir("temporary"), 0);
+    mkdir("temporary", 0700);
+    fake_done(&fake);
+    fake_init(&fake, 100, 30, false);
+    setenv("EDITOR", "sh ./wrong.sh", 1);
+    fake_press(&fake, "r s j e");
+    fake_expect(&fake, STEP_SHOWS, "temporary/tenon-");
+    fake_press(&fake, "q q y");
+    run_with("net.txt", "fix.lua", 0);
+    assert_int_not_equal(rmdir("temporary"), 0);
+    if (was) setenv("TMPDIR", was, 1);
+    else unsetenv("TMPDIR");
+    free(was);
+}
+
 static void test_wrong_lines(void **state)
 {
     (void)state;
@@ -641,6 +674,7 @@ int main(void)
         RUN(test_changed_rules),
         RUN(test_editor),
         RUN(test_editor_at_line),
+        RUN(test_edited_text),
         RUN(test_wrong_lines),
         RUN(test_runaway_line),
         RUN(test_keys_while_previewing),
