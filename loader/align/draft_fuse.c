@@ -149,6 +149,62 @@ const char *fuser_nearest(const char *name, const char *(*at)(const void *list, 
     return nearest;
 }
 
+/* ---- what the two norms have in common ---- */
+
+/* "weight_norm": the key and what is missing beside it, or wrong with it. Always false. */
+static bool blame_key(Fuser *fuser, uint32_t key, Error *err)
+{
+    const char *name = show_name(fuser->draft, fuser->draft->keys[key].name);
+    error_prefix(err, "%s: '%s'", fuser->what, name);
+    return false;
+}
+
+/* Says that a statement changed nothing. */
+static void note_idle(const Fuser *fuser, const NormOptions *options, const char *leaf)
+{
+    if (fuser->count) return;
+    draft_note(fuser->draft, NOTE_INFO, fuser->origin,
+               "%s: no module that fits %s has a %s%s; top levels here: %s", fuser->what,
+               pattern_text(options->modules), options->parameter, leaf,
+               list_top_levels(fuser->draft));
+}
+
+/* How one module of either spelling becomes its weight: `first` is the key that stands for it,
+ * `parent` bytes of its name are the module. *doubtful is set when the result is one of several. */
+typedef bool FuseModule(Fuser *fuser, const NormOptions *options, uint32_t first, size_t parent,
+                        bool parametrized, bool *doubtful, Error *err);
+
+/* A norm by the names of those keys: "weight_g", or "parametrizations.weight.original0". */
+typedef struct Norm {
+    const char *what;            /* the statement */
+    const char *leaf, *original; /* "_g", "original0" */
+    FuseModule *fuse;
+} Norm;
+
+static bool fuse_norms(Draft *draft, Origin origin, const NormOptions *options, const Norm *norm,
+                       bool *doubtful, Error *err)
+{
+    Fuser fuser;
+    Captures captures;
+    if (!fuser_begin(&fuser, draft, origin, norm->what, err)) return false;
+    const char *old = arena_printf(draft->arena, "%s%s", options->parameter, norm->leaf);
+    const char *new = arena_printf(draft->arena, "parametrizations.%s.%s", options->parameter,
+                                   norm->original);
+    bool good = true;
+    for (size_t i = 0; good && i < draft->count; i++) {
+        const char *name = draft->keys[i].name;
+        size_t parent;
+        const bool parametrized = fuser_leaf(name, new, &parent);
+        if (!parametrized && !fuser_leaf(name, old, &parent)) continue;
+        if (fuser_fits(options->modules, name, parent, &captures))
+            good = norm->fuse(&fuser, options, (uint32_t)i, parent, parametrized, doubtful, err);
+    }
+    if (good) note_idle(&fuser, options, norm->leaf);
+    if (good) fuser_finish(&fuser);
+    else fuser_abandon(&fuser);
+    return good;
+}
+
 /* ---- weight norm ---- */
 
 /* Always NULL. */
@@ -203,28 +259,11 @@ static const Expr *make_weight(Arena *arena, const Expr *g, const Expr *v, int d
     return ratio ? expr_product(arena, v, ratio, err) : NULL;
 }
 
-/* "weight_norm": the key and what is missing beside it, or wrong with it. Always false. */
-static bool blame_key(Fuser *fuser, uint32_t key, Error *err)
-{
-    const char *name = show_name(fuser->draft, fuser->draft->keys[key].name);
-    error_prefix(err, "%s: '%s'", fuser->what, name);
-    return false;
-}
-
-/* Says that a statement changed nothing. */
-static void note_idle(const Fuser *fuser, const NormOptions *options, const char *leaf)
-{
-    if (fuser->count) return;
-    draft_note(fuser->draft, NOTE_INFO, fuser->origin,
-               "%s: no module that fits %s has a %s%s; top levels here: %s", fuser->what,
-               pattern_text(options->modules), options->parameter, leaf,
-               list_top_levels(fuser->draft));
-}
-
-/* One module of either spelling: `first` is its g, `parent` bytes of its name are the module. */
+/* `first` is the module's g. */
 static bool fuse_weight(Fuser *fuser, const NormOptions *options, uint32_t first, size_t parent,
-                        bool parametrized, Error *err)
+                        bool parametrized, bool *doubtful, Error *err)
 {
+    (void)doubtful;              /* g and v leave no doubt */
     Draft *draft = fuser->draft;
     const char *name = draft->keys[first].name, *parameter = options->parameter;
     const int length = (int)parent;
@@ -248,25 +287,8 @@ static bool fuse_weight(Fuser *fuser, const NormOptions *options, uint32_t first
 
 bool draft_weight_norm(Draft *draft, Origin origin, const NormOptions *options, Error *err)
 {
-    Fuser fuser;
-    Captures captures;
-    if (!fuser_begin(&fuser, draft, origin, "weight_norm", err)) return false;
-    const char *old = arena_printf(draft->arena, "%s_g", options->parameter);
-    const char *new = arena_printf(draft->arena, "parametrizations.%s.original0",
-                                   options->parameter);
-    bool good = true;
-    for (size_t i = 0; good && i < draft->count; i++) {
-        const char *name = draft->keys[i].name;
-        size_t parent;
-        const bool parametrized = fuser_leaf(name, new, &parent);
-        if (!parametrized && !fuser_leaf(name, old, &parent)) continue;
-        if (fuser_fits(options->modules, name, parent, &captures))
-            good = fuse_weight(&fuser, options, (uint32_t)i, parent, parametrized, err);
-    }
-    if (good) note_idle(&fuser, options, "_g");
-    if (good) fuser_finish(&fuser);
-    else fuser_abandon(&fuser);
-    return good;
+    static const Norm norm = {"weight_norm", "_g", "original0", fuse_weight};
+    return fuse_norms(draft, origin, options, &norm, NULL, err);
 }
 
 /* ---- spectral norm ---- */
@@ -339,7 +361,7 @@ static bool find_three(Fuser *fuser, const NormOptions *options, const char *nam
 }
 
 static bool fuse_spectral(Fuser *fuser, const NormOptions *options, uint32_t first, size_t parent,
-                          bool parametrized, bool *ambiguous, Error *err)
+                          bool parametrized, bool *doubtful, Error *err)
 {
     Draft *draft = fuser->draft;
     const char *name = draft->keys[first].name;
@@ -354,7 +376,7 @@ static bool fuse_spectral(Fuser *fuser, const NormOptions *options, uint32_t fir
                   options->dim == FUSE_DIM_FOUND ? "" : " that is given as dim");
         return blame_key(fuser, first, err);
     }
-    *ambiguous = *ambiguous || more;
+    *doubtful = *doubtful || more;
     fusion.expr = make_spectral(draft->arena, values[0], values[1], values[2], dim, err);
     if (!fusion.expr) return blame_key(fuser, first, err);
     fusion.name = arena_printf(draft->arena, "%.*s%s", (int)parent, name, options->parameter);
@@ -364,27 +386,11 @@ static bool fuse_spectral(Fuser *fuser, const NormOptions *options, uint32_t fir
 
 bool draft_spectral_norm(Draft *draft, Origin origin, const NormOptions *options, Error *err)
 {
-    Fuser fuser;
-    Captures captures;
-    if (!fuser_begin(&fuser, draft, origin, "spectral_norm", err)) return false;
-    const char *old = arena_printf(draft->arena, "%s_orig", options->parameter);
-    const char *new = arena_printf(draft->arena, "parametrizations.%s.original",
-                                   options->parameter);
-    bool good = true, ambiguous = false;
-    for (size_t i = 0; good && i < draft->count; i++) {
-        const char *name = draft->keys[i].name;
-        size_t parent;
-        const bool parametrized = fuser_leaf(name, new, &parent);
-        if (!parametrized && !fuser_leaf(name, old, &parent)) continue;
-        if (fuser_fits(options->modules, name, parent, &captures))
-            good = fuse_spectral(&fuser, options, (uint32_t)i, parent, parametrized, &ambiguous,
-                                 err);
-    }
-    if (good && ambiguous)
+    static const Norm norm = {"spectral_norm", "_orig", "original", fuse_spectral};
+    bool doubtful = false;
+    const bool good = fuse_norms(draft, origin, options, &norm, &doubtful, err);
+    if (good && doubtful)
         draft_note(draft, NOTE_INFO, origin, "spectral_norm: u fits several axes of some weights; "
                    "the first is taken, and transposed convolutions need dim=1");
-    if (good) note_idle(&fuser, options, "_orig");
-    if (good) fuser_finish(&fuser);
-    else fuser_abandon(&fuser);
     return good;
 }

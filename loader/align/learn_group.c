@@ -32,15 +32,17 @@ static const char *other_number(Arena *arena, const char *name, size_t from, siz
 
 /* ---- slices of a stack ---- */
 
-/* The open target that alone has the numbers of a part of a source; SIZE_MAX: none, or several. */
-static size_t target_of(const Learner *learner, const Print *part)
+/* The whole tensor of one side that alone has the numbers of a part of the other's; SIZE_MAX: none,
+ * or several. With `open` one that has no rule yet. */
+static size_t find_whole(const Learner *learner, const Prints *side, const SumIndex *sums,
+                         const Print *part, bool open)
 {
     size_t count, found = SIZE_MAX;
-    const SumKey *keys = sums_find(&learner->b_sums, part->sum, &count);
+    const SumKey *keys = sums_find(sums, part->sum, &count);
     for (size_t i = 0; !part->flat && i < count && i < ALIKE_MAX; i++) {
-        const Print *to = &learner->b.items[keys[i].print];
-        if (to->slice >= 0 || to->count != part->count || !is_open(learner, keys[i].print))
-            continue;
+        const Print *one = &side->items[keys[i].print];
+        if (one->slice >= 0 || one->count != part->count) continue;
+        if (open && !is_open(learner, keys[i].print)) continue;
         if (found != SIZE_MAX) return SIZE_MAX;
         found = keys[i].print;
     }
@@ -92,7 +94,7 @@ static void unstack(Learner *learner, size_t source)
     chain_add(&chain, make_op(OP_UNSTACK, 0));
     size_t known = SIZE_MAX;
     for (size_t e = 0; e < n; e++) {
-        sure[e] = found[e] = target_of(learner, &parts[e]);
+        sure[e] = found[e] = find_whole(learner, &learner->b, &learner->b_sums, &parts[e], true);
         if (known == SIZE_MAX && found[e] != SIZE_MAX) known = e;
     }
     bool all = known != SIZE_MAX && fill_targets(learner, found, n, names) &&
@@ -118,20 +120,6 @@ void learn_unstacked(Learner *learner)
 
 /* ---- stacks ---- */
 
-/* The source that alone has the numbers of a part of a target, whole. */
-static size_t source_of(const Learner *learner, const Print *part)
-{
-    size_t count, found = SIZE_MAX;
-    const SumKey *keys = sums_find(&learner->a_sums, part->sum, &count);
-    for (size_t i = 0; !part->flat && i < count && i < ALIKE_MAX; i++) {
-        const Print *from = &learner->a.items[keys[i].print];
-        if (from->slice >= 0 || from->count != part->count) continue;
-        if (found != SIZE_MAX) return SIZE_MAX;
-        found = keys[i].print;
-    }
-    return found;
-}
-
 static bool stack_wholes(Learner *learner, size_t target)
 {
     const Print *parts = &learner->b.items[learner->b.parts[target]];
@@ -141,7 +129,7 @@ static bool stack_wholes(Learner *learner, size_t target)
     bool all = true;
     size_t first = 0;
     for (size_t e = 0; e < n; e++) {
-        size_t from = source_of(learner, &parts[e]);
+        size_t from = find_whole(learner, &learner->a, &learner->a_sums, &parts[e], false);
         if (from == SIZE_MAX) continue;
         names[e] = source_name(learner, from);
         if (known == SIZE_MAX) known = e, first = from;
