@@ -53,9 +53,9 @@ static void list_bindings(Alignment *alignment)
             binding->rank = binding->target->rank;
         } else {
             binding->name = draft_at(alignment->draft, i)->name;
-            map_set(&alignment->own_names, binding->name, (uint32_t)i);
         }
     }
+    if (!alignment->target) draft_index(alignment->draft);
 }
 
 /* One use a source tensor; unused until something shows otherwise. As many as the container has
@@ -110,7 +110,6 @@ Alignment *align_finish(Draft *draft, Error *err)
     alignment->source = draft_source(draft);
     alignment->target = draft_target(draft) ? dict_ref(draft_target(draft)) : NULL;
     alignment->policy = *draft_policy(draft);
-    map_init(&alignment->own_names);
     const bool closed = close_all(alignment, err);
     draft_later(draft)->watch = NULL;
     if (closed) return alignment;
@@ -129,7 +128,6 @@ Alignment *align_ref(Alignment *alignment)
 void align_unref(Alignment *alignment)
 {
     if (!alignment || atomic_fetch_sub(&alignment->refs, 1) != 1) return;
-    map_done(&alignment->own_names);
     free(alignment->bindings);
     free(alignment->matches);
     free(alignment->match_of_key);
@@ -160,10 +158,13 @@ const Binding *align_binding(const Alignment *alignment, size_t index)
     return &alignment->bindings[index];
 }
 
-/* Bindings stand in the target's order: its own index of names is theirs. */
+/* Bindings stand in the target's order, or in that of the keys: those have an index of names. */
 uint32_t align_index(const Alignment *alignment, const char *name)
 {
-    if (!alignment->target) return map_get(&alignment->own_names, name);
+    if (!alignment->target) {
+        const DraftKey *key = draft_find(alignment->draft, name);
+        return key ? (uint32_t)(key - draft_at(alignment->draft, 0)) : MAP_NONE;
+    }
     const Tensor *tensor = dict_find(alignment->target, name);
     return tensor ? (uint32_t)dict_index(alignment->target, tensor) : MAP_NONE;
 }

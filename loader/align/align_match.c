@@ -320,6 +320,7 @@ void pair_same(Alignment *alignment)
 
 const DraftKey *match_key(const Alignment *alignment, size_t index)
 {
+    if (!alignment->target) return draft_at(alignment->draft, index);
     if (!alignment->matches && !alignment->same_key)
         return draft_find(alignment->draft, alignment->bindings[index].name);
     uint32_t key = alignment->matches ? alignment->matches[index].key : alignment->same_key[index];
@@ -328,6 +329,7 @@ const DraftKey *match_key(const Alignment *alignment, size_t index)
 
 const Binding *match_target(const Alignment *alignment, size_t key)
 {
+    if (!alignment->target) return &alignment->bindings[key];
     if (!alignment->matches && !alignment->same_target)
         return align_find(alignment, draft_at(alignment->draft, key)->name);
     uint32_t target = alignment->matches ? alignment->match_of_key[key]

@@ -33,7 +33,6 @@ struct Alignment {
     uint32_t *same_target;       /* owned, [keys of the draft], with it: the target of a key's */
     Binding *bindings;           /* owned, [count] */
     size_t count;
-    NameMap own_names;           /* without a target: key → index of bindings */
     SourceUse *uses;             /* owned, [use_count], in source order */
     size_t use_count;
     uint32_t *use_start;         /* owned, [use_count + 1]: where a source's run begins in … */

@@ -105,9 +105,11 @@ const DraftKey *draft_at(const Draft *draft, size_t index)
 
 /* The names are looked up rarely between statements: the map is made when it is asked for. A
  * statement whose keys did not meet leaves a good one behind (merge_equal_names). */
-static void map_names(Draft *draft)
+void draft_index(Draft *draft)
 {
+    if (draft->names_known) return;
     map_done(&draft->names);
+    map_reserve(&draft->names, draft->count);
     for (size_t i = 0; i < draft->count; i++)
         map_set(&draft->names, draft->keys[i].name, (uint32_t)i);
     draft->names_known = true;
@@ -116,14 +118,14 @@ static void map_names(Draft *draft)
 /* The map is a cache, hence the cast: for whoever looks the draft stays as it is. */
 const DraftKey *draft_find(const Draft *draft, const char *name)
 {
-    if (!draft->names_known) map_names((Draft *)draft);
+    draft_index((Draft *)draft);
     uint32_t index = map_get(&draft->names, name);
     return index == MAP_NONE ? NULL : &draft->keys[index];
 }
 
 void draft_find_many(const Draft *draft, const char *const *names, size_t n, uint32_t *indexes)
 {
-    if (!draft->names_known) map_names((Draft *)draft);
+    draft_index((Draft *)draft);
     map_get_many(&draft->names, names, n, indexes);
 }
 

@@ -154,6 +154,8 @@ const DraftKey *draft_at(const Draft *draft, size_t index);
 const DraftKey *draft_find(const Draft *draft, const char *name);
 /* The same for many names: indexes for draft_at, MAP_NONE. */
 void draft_find_many(const Draft *draft, const char *const *names, size_t n, uint32_t *indexes);
+/* Makes the index of names that draft_find makes when it is first asked: threads may ask then. */
+void draft_index(Draft *draft);
 
 /* Statements. Errors do not carry the origin: the caller that knows it prepends "fix.lua:3";
  * but those of draft_sub and draft_rules begin with the "FILE:LINE: " of the line of rule text

@@ -278,11 +278,12 @@ static void merge_equal_names(Edit *edit)
     Draft *draft = edit->draft;
     Meetings meetings = {0};
     map_done(&draft->names);
+    map_reserve(&draft->names, edit->count);
     size_t count = 0;
     for (size_t i = 0; i < edit->count; i++) {
-        uint32_t first = map_get(&draft->names, edit->keys[i].key.name);
-        if (first == MAP_NONE) map_set(&draft->names, edit->keys[i].key.name, (uint32_t)i);
-        else add_to_meeting(&meetings, edit, first, i);
+        const char *name = edit->keys[i].key.name;
+        if (map_add(&draft->names, name, (uint32_t)i)) continue;
+        add_to_meeting(&meetings, edit, map_get(&draft->names, name), i);
     }
     for (size_t i = 0; i < meetings.count; i++) {
         const Meeting *meeting = &meetings.items[i];

@@ -106,11 +106,10 @@ void map_get_many(const NameMap *map, const char *const *names, size_t n, uint32
         get_together(map, names + i, n - i < MAP_TOGETHER ? n - i : MAP_TOGETHER, numbers + i);
 }
 
-/* Twice the room, which stays a power of two; the slots move by the hashes they keep. */
-static void enlarge(NameMap *map)
+/* More room, a power of two; the slots move by the hashes they keep. */
+static void enlarge(NameMap *map, size_t room)
 {
-    NameMap bigger = {mem_alloc((map->room ? map->room * 2 : 16) * sizeof(NameSlot)),
-                      map->room ? map->room * 2 : 16, map->count};
+    NameMap bigger = {mem_alloc(room * sizeof(NameSlot)), room, map->count};
     for (size_t i = 0; i < map->room; i++)
         if (map->slots[i].name)
             *find_slot(&bigger, map->slots[i].name, map->slots[i].hash) = map->slots[i];
@@ -118,10 +117,17 @@ static void enlarge(NameMap *map)
     *map = bigger;
 }
 
+void map_reserve(NameMap *map, size_t count)
+{
+    size_t room = map->room ? map->room : 16;
+    while (count * 4 > room * 3) room *= 2;
+    if (room > map->room) enlarge(map, room);
+}
+
 /* The slot that holds `name`, or the free one, in which there is room for it then. */
 static NameSlot *claim_slot(NameMap *map, const char *name, uint64_t hash)
 {
-    if ((map->count + 1) * 4 > map->room * 3) enlarge(map);
+    if ((map->count + 1) * 4 > map->room * 3) enlarge(map, map->room ? map->room * 2 : 16);
     return find_slot(map, name, hash);
 }
 

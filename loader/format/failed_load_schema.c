@@ -15,10 +15,10 @@ static bool add(StateDict *dict, const char *name, const int64_t *dims, unsigned
                 const char *file, Error *err)
 {
     SchemaTensor tensor = {.name = name, .dtype = DT_UNKNOWN, .has_shape = dims != NULL,
-                           .rank = dims ? rank : 0};
+                           .rank = dims ? rank : 0, .unit = "the text of a failed load"};
     if (dims) memcpy(tensor.dims, dims, rank * sizeof *dims);
     if (dict_find(dict, name)) return true;      /* told as missing and as of another size */
-    return schema_add(dict, &tensor, file, "the text of a failed load", err);
+    return schema_add(dict, &tensor, file, err);
 }
 
 /* PyTorch's BatchNorm counts in a scalar, whatever the model. */

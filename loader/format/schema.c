@@ -2,19 +2,28 @@
  * spelling, it ends here: one check, one kind of record, one kind of checkpoint. */
 #include "loader/format/schema.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "loader/format/fault.h"
 
+/* "line 3", for errors. */
+static const char *show_place(const SchemaTensor *tensor, char text[64])
+{
+    if (!tensor->place) return tensor->unit;
+    snprintf(text, 64, "%s %" PRIu64, tensor->unit, tensor->place);
+    return text;
+}
+
 /* Storage and encoding stay NULL: there is no data. The limit counts tensors, since a line of
  * twenty bytes becomes a record of a hundred. */
-bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, const char *where,
-                Error *err)
+bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, Error *err)
 {
-    char more[LIMIT_TEXT];
+    char more[LIMIT_TEXT], place[64];
     if (dict_count(dict) >= limit(LIMIT_TENSORS))
         return fault_file(err, ERR_LIMIT, file, "its tensors are %s (%s)",
-                          limit_text(LIMIT_TENSORS, more), where);
+                          limit_text(LIMIT_TENSORS, more), show_place(tensor, place));
     Arena *arena = dict_arena(dict);
     const Tensor made = {
         .name = arena_strdup(arena, tensor->name),
@@ -25,9 +34,10 @@ bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, c
     };
     Error inner;
     if (!tensor_check(&made, &inner))
-        return fault_tensor(err, inner.code, file, tensor->name, "%s (%s)", inner.text, where);
-    return dict_add(dict, &made) ||
-           fault_tensor(err, ERR_FORMAT, file, tensor->name, "stands twice (%s)", where);
+        return fault_tensor(err, inner.code, file, tensor->name, "%s (%s)", inner.text,
+                            show_place(tensor, place));
+    return dict_add(dict, &made) || fault_tensor(err, ERR_FORMAT, file, tensor->name,
+                                                 "stands twice (%s)", show_place(tensor, place));
 }
 
 /* f32, float32, torch.float32, F32: the spellings do not contradict each other. */

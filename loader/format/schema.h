@@ -11,12 +11,13 @@ typedef struct SchemaTensor {
     bool has_shape;              /* false: not known */
     unsigned rank;               /* sizes in dims; without has_shape of no meaning */
     int64_t dims[TENSOR_RANK_MAX];   /* [rank], row-major */
+    const char *unit;            /* where it stands, for errors: "line", "byte" … */
+    uint64_t place;              /* and which; 0: `unit` says it all */
 } SchemaTensor;
 
 /* Adds a tensor without data. Refuses a name that is there already and a shape that
- * tensor_check does not believe; `where` ("line 3", "byte 118") ends the error. */
-bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, const char *where,
-                Error *err);
+ * tensor_check does not believe. */
+bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, Error *err);
 
 /* By its name here, in PyTorch or in safetensors; "?" and "" are DT_UNKNOWN. False: no dtype. */
 bool schema_dtype(const char *name, DType *dtype);

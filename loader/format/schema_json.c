@@ -207,12 +207,12 @@ static bool read_end_map(void *context)
     }
     if (reader->level == LEVEL_ROOT) return true;
     if (!reader->has_key) return refuse(reader, "a tensor without 'key'");
-    char where[40];
-    snprintf(where, sizeof where, "byte %" PRIu64, json_reader_position(reader->json));
+    reader->tensor.unit = "byte";
+    reader->tensor.place = json_reader_position(reader->json);
     reader->tensor.name = text_string(&reader->name);
     reader->level = LEVEL_ROOT;
     reader->slot = SLOT_TENSOR;
-    return schema_add(reader->dict, &reader->tensor, reader->source->name, where, reader->err);
+    return schema_add(reader->dict, &reader->tensor, reader->source->name, reader->err);
 }
 
 /* The first three bytes are read for a byte order mark alone. */

@@ -134,7 +134,7 @@ static void add_plain(const char *p, const char *end, Text *name)
 /* Where a key that is glued to its shape ends ("fc.bias:torch.Size([2])"); else `end`. */
 static const char *find_glued_shape(const char *p, const char *end)
 {
-    for (; p < end; p++) {
+    for (; (p = memchr(p, ':', (size_t)(end - p))); p++) {
         Scan rest = {p, end};
         if (take(&rest, ":(") || take(&rest, ":[") || take(&rest, ":torch.Size(")) return p;
     }
@@ -145,7 +145,7 @@ static const char *find_glued_shape(const char *p, const char *end)
 static bool scan_plain(Scan *scan, bool columns, Text *name)
 {
     const char *start = scan->p, *end = start;
-    while (end < scan->end && !is_one_of(*end, columns ? "\t" : " \t")) end++;
+    while (end < scan->end && *end != '\t' && (columns || *end != ' ')) end++;
     if (!columns) end = find_glued_shape(start, end);
     scan->p = end;
     while (end > start && end[-1] == ' ') end--;
@@ -222,7 +222,7 @@ static size_t scan_word(Scan *scan, char word[WORD_MAX])
     for (; scan->p + n < scan->end && n < WORD_MAX - 1; n++) {
         char c = scan->p[n];
         bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    is_one_of(c, "_.:?");
+                    c == '_' || c == '.' || c == ':' || c == '?';
         if (!fine) break;
         word[n] = c;
     }
@@ -373,10 +373,9 @@ static bool skip_title(Listing *listing, Scan line, Error *err)
 /* One or, from a printed dict, many tensors of a line. */
 static bool read_line(Listing *listing, Scan line, Error *err)
 {
-    char where[40];
-    snprintf(where, sizeof where, "line %zu", listing->line);
     if (!utf8_valid(line.p, (size_t)(line.end - line.p)))
-        return fault_file(err, ERR_FORMAT, listing->file, "%s is no UTF-8 text", where);
+        return fault_file(err, ERR_FORMAT, listing->file, "line %zu is no UTF-8 text",
+                          listing->line);
     Scan rest = line;
     do {
         SchemaTensor tensor;
@@ -384,7 +383,9 @@ static bool read_line(Listing *listing, Scan line, Error *err)
         if (!scan_entry(&rest, &tensor, &listing->name, &quoted) ||
             (rest.p < rest.end && !(quoted && scan_openers(&rest))))
             return skip_title(listing, line, err);
-        if (!schema_add(listing->dict, &tensor, listing->file, where, err)) return false;
+        tensor.unit = "line";
+        tensor.place = listing->line;
+        if (!schema_add(listing->dict, &tensor, listing->file, err)) return false;
     } while (rest.p < rest.end);
     return true;
 }

@@ -293,8 +293,9 @@ static Checkpoint *make_schema(const Index *index, const OpenContext *context)
 {
     StateDict *dict = dict_new();
     for (size_t i = 0; i < index->entry_count; i++) {
-        const SchemaTensor tensor = {.name = index->entries[i].tensor, .dtype = DT_UNKNOWN};
-        if (!schema_add(dict, &tensor, index->source->name, "in weight_map", index->err)) {
+        const SchemaTensor tensor = {.name = index->entries[i].tensor, .dtype = DT_UNKNOWN,
+                                     .unit = "in weight_map"};
+        if (!schema_add(dict, &tensor, index->source->name, index->err)) {
             dict_unref(dict);
             return NULL;
         }

@@ -60,6 +60,14 @@ static void test_map_keeps_what_it_is_told(void **state)
     for (uint32_t i = 0; i < 100; i++) names[i] = arena_printf(arena, "layers.%u.weight", i);
     map_get_many(&map, names, 100, numbers);
     for (uint32_t i = 0; i < 100; i++) assert_int_equal(numbers[i], map_get(&map, names[i]));
+    map_reserve(&map, 3 * COUNT);
+    const size_t room = map.room;
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_true(map_add(&map, arena_printf(arena, "blocks.%u", i), i));
+    assert_false(map_add(&map, "blocks.4", 9));
+    assert_int_equal(map_get(&map, "blocks.4"), 4);
+    assert_int_equal(map.room, room);
+    assert_int_equal(map_get(&map, "layers.6.weight"), 6);
     map_done(&map);
     map_get_many(&map, names, 2, numbers);
     assert_int_equal(numbers[1], MAP_NONE);
