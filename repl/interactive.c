@@ -269,10 +269,11 @@ static int patience(const Ui *ui)
 }
 
 /* Keys that are waiting are taken before the next frame is drawn. */
-static void run_loop(Ui *ui)
+static void run_loop(Ui *ui, const InteractiveOptions *options)
 {
     const Terminal *terminal = ui->terminal;
     while (!ui->quit) {
+        if (options->watch && ui->alignment) options->watch(options->watch_context, ui->alignment);
         ui_draw(ui);
         Press press;
         if (!terminal->ops->read(terminal->state, patience(ui), &press)) {
@@ -296,7 +297,7 @@ static int show(Session *session, Terminal *terminal, const InteractiveOptions *
             view_notice(&ui.view, STYLE_ERROR, "to know first", options->notes);
         ui.history = options->history;
         if (ui.history) history_file_read(ui.history, &ui.lines, &(Error){0});
-        run_loop(&ui);
+        run_loop(&ui, options);
         status = ui.status;
         if (ui.trouble.code && err) *err = ui.trouble;
     }

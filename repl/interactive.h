@@ -12,6 +12,9 @@ typedef struct InteractiveOptions {
     Terminal *terminal;      /* borrowed; NULL: the real one is opened and closed again */
     long moment;             /* for tests: milliseconds for which a key waits for a ledger; 0: as
                                 many as nobody feels; -1: none at all */
+    /* For tests: looks at the ledger on show before every frame; NULL: nobody does. */
+    void (*watch)(void *context, const Alignment *alignment);
+    void *watch_context;
 } InteractiveOptions;
 
 /* Shows the session until the user quits. Returns the exit status: 0, 2 when there is nothing to

@@ -66,6 +66,11 @@ void ui_show_rows(Ui *ui, Alignment *alignment, RowModel *rows)
         finder_start(&ui->search, text);
         free(text);
     }
+    if (ui->search_open) {               /* one that is being typed goes on from here */
+        free(ui->search_open);
+        ui->search_open = rows_copy_open(rows);
+        ui->search_from = view_row(&ui->view) == ROW_NONE ? 0 : view_row(&ui->view);
+    }
     if (!ui->old_rows) view_close_panels(&ui->view);     /* of names */
     ui_refresh(ui);
     if (!ui->old_rows) greet(ui);

@@ -232,10 +232,13 @@ static void forget_then(Ui *ui)
     ui->back = false;
 }
 
+/* What shows the session's rules goes by them at once, and by the ledger when it is there. */
 static bool begin_align(Ui *ui, Error *err)
 {
     ui->align_due = true;
-    return look_for(ui, ui->rows ? MOMENT_MS : FIRST_MS, err);
+    bool good = look_for(ui, ui->rows ? MOMENT_MS : FIRST_MS, err);
+    if (ui->rows && ui_is_settling(ui)) ui_refresh(ui);
+    return good;
 }
 
 bool ui_align(Ui *ui, Error *err)
@@ -415,5 +418,6 @@ void ui_halt(Ui *ui)
     if (!ui->work) return;
     if (!ui->stale && ui->work->kind == WORK_ALIGN) ui->align_due = true;
     cancel(ui);
+    while (!work_wait(ui->work, 1000)) continue;     /* its snapshot is its own until then */
     end_work(ui, NULL, NULL);
 }

@@ -154,7 +154,7 @@ static bool find_place(const Ui *ui, const char *argument, Place *out, Error *er
         return true;
     }
     uint32_t item = rules ? outline_item(ui->view.panel) : OUTLINE_NONE;
-    if (item == OUTLINE_NONE || rules->places[item].text == SIZE_MAX)
+    if (item == OUTLINE_NONE || rules->places[item].text >= session_text_count(ui->session))
         return error_set(err, ERR_USAGE, "no rule is under the cursor; r lists them");
     *out = rules->places[item];
     return true;
