@@ -29,9 +29,10 @@ static void add_escaped(const char *entry, Text *out)
 static void add_unescaped(const char *line, size_t n, Text *out)
 {
     for (size_t i = 0; i < n; i++) {
-        const char c = line[i];
-        if (c == '\\' && i + 1 < n) text_addc(out, line[++i] == 'n' ? '\n' : line[i]);
-        else if ((unsigned char)c >= ' ' && c != 0x7F) text_addc(out, c);
+        const bool escaped = line[i] == '\\' && i + 1 < n;
+        if (escaped) i++;
+        if (escaped && line[i] == 'n') text_addc(out, '\n');
+        else if ((unsigned char)line[i] >= ' ' && line[i] != 0x7F) text_addc(out, line[i]);
     }
 }
 

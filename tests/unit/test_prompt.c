@@ -108,7 +108,7 @@ static void test_history(void **state)
     assert_string_equal(read.lines[2], "back\\slash\\");
     history_done(&read);
     FILE *hostile = fopen(path, "a");
-    fputs("\x1b[2Jred\x07\n\\", hostile);
+    fputs("\x1b[2J\\\x1bred\x07\n\\", hostile);
     fclose(hostile);
     assert_true(history_file_read(path, &read, &err));
     assert_string_equal(read.lines[3], "[2Jred");
