@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "repl/call_list.h"
 #include "repl/keys.h"
 #include "scripting/script.h"
 
@@ -95,7 +96,8 @@ static void help_words(const char *title, const char *name, const char *args, co
     text_done(&usage);
 }
 
-/* In the order in which they are needed: keys, what the signs mean, verbs, the rule language. */
+/* In the order in which they are needed: keys, what the signs mean, verbs, the rule language,
+ * functions. */
 void help_page(const Verb *verbs, size_t count, Text *out)
 {
     help_own_keys(out);
@@ -109,6 +111,10 @@ void help_page(const Verb *verbs, size_t count, Text *out)
     for (size_t i = 0; i < n; i++)
         help_words(i ? NULL : "Statements and ops of rules (Lua), after : as well",
                    words[i].name, words[i].args, words[i].help, out);
+    const ConsoleCalls *calls = call_table();
+    for (size_t i = 0; i < calls->count; i++)
+        help_words(i ? NULL : "Functions (Lua), after : and in tenon repl; rules cannot call them",
+                   calls->words[i].name, calls->words[i].args, calls->words[i].help, out);
 }
 
 /* One word may be several things: "filter" is a verb, "f" a key that runs it, "fit" an op. All that
@@ -123,6 +129,10 @@ void help_word(const Verb *verbs, size_t count, const char *word, Text *out)
     for (size_t i = 0; i < n; i++)
         if (strcmp(words[i].name, word) == 0)
             help_words(NULL, words[i].name, words[i].args, words[i].help, out);
+    const ConsoleCalls *calls = call_table();
+    for (size_t i = 0; i < calls->count; i++)
+        if (strcmp(calls->words[i].name, word) == 0)
+            help_words(NULL, word, calls->words[i].args, calls->words[i].help, out);
     const KeyBinding *keys = key_table(&n);
     for (size_t i = 0; i < n; i++)
         if (strcmp(keys[i].key, word) == 0)

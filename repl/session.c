@@ -56,9 +56,9 @@ static bool choose_target(SessionFiles *files, Error *err)
 }
 
 /* A source without a tensor, for rules that are run without one. */
-static Checkpoint *open_nothing(void)
+static Checkpoint *open_nothing(const char *name)
 {
-    Checkpoint *nothing = checkpoint_new("", "schema");
+    Checkpoint *nothing = checkpoint_new(name, "schema");
     checkpoint_add_container(nothing, "", dict_new(), 0, false);
     return nothing;
 }
@@ -73,7 +73,7 @@ static const char *find_alias(Session *session, const char *name, Error *err)
     const char *file, *inside;
     checkpoint_spec(session->arena, name, &file, &inside);
     if (!session_now(session)->count || stat(file, &status) == 0) return NULL;
-    Checkpoint *nothing = open_nothing();
+    Checkpoint *nothing = open_nothing("");
     Draft *draft = draft_new(nothing, NULL, NULL, session->seed);
     Snapshot *snapshot = session_snapshot(session);
     snapshot_rehearse(snapshot, draft);
@@ -110,7 +110,7 @@ static bool open_source(Session *session, SessionFiles *files, const SessionOpti
 {
     if (!options->source || !*options->source) {
         files->source_path = files->source_file = files->source_name = "";
-        files->source = open_nothing();
+        files->source = open_nothing("nothing is open");
         return true;
     }
     files->source_path = arena_strdup(session->arena, url_shown(session->arena, options->source));
@@ -128,7 +128,7 @@ static bool open_source(Session *session, SessionFiles *files, const SessionOpti
     /* what one kind of folder refused, another may have read */
     if (files->source) files->unopened = (Error){0};
     if (!files->source && folder && session_now(session)->count) {
-        files->source = open_nothing();          /* source(…) may name files in it */
+        files->source = open_nothing("");        /* source(…) may name files in it */
     } else if (!files->source) {
         if (err) *err = files->unopened;
         return false;
