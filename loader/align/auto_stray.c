@@ -95,12 +95,16 @@ static bool same_name(const Strays *strays, const Want *want, uint32_t tensor)
     return s && t && token_same(s, t);
 }
 
-/* The only stray that a want can get: by its place, or, of several, by its name. NONE. */
+/* The only stray that a want can get: by its place, or, of several, by its name. NONE, also where
+ * so many lie that nobody would look. */
 static uint32_t only_stray(const Strays *strays, const Want *want, bool named)
 {
+    enum { MOST = 64 };
     uint32_t found = NONE;
     const uint32_t *head = table_find(&strays->places, want->place);
+    int looked = 0;
     for (uint32_t at = head ? *head : NONE; at != NONE; at = strays->list[at].next) {
+        if (looked++ == MOST) return NONE;
         const uint32_t tensor = strays->list[at].tensor;
         if (!can_be(strays, want, tensor) || (named && !same_name(strays, want, tensor))) continue;
         if (found != NONE) return NONE;

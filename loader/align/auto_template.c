@@ -389,7 +389,7 @@ void classes_make(Auto *a)
     Table counts[2];
     count_shapes(a, counts);
     for (int i = 0; i < REFINE_MAX; i++) {
-        while (refine(a, true, counts)) { }
+        for (int k = 0; k < SLOTS_MAX && refine(a, true, counts); k++) { }
         groups_find(a);
         if (!refine(a, false, counts)) break;
     }

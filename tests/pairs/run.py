@@ -104,8 +104,12 @@ def total(tap, what, score, gate=PRECISION):
         tap.test(f"{what}: precision", f"{100 * score.precision:.3f} % is below {100 * gate:.1f} %")
 
 
-def run_plain(tap, folder, kind, pairs):
-    for label, options in (("default", ("--auto",)), ("likely", ("--auto", "--accept", "likely"))):
+PLAIN = (("default", ("--auto",)), ("likely", ("--auto", "--accept", "likely")))
+UNREAD = (("default", ("-e", "auto{values=false}")), ("likely", ("-e", 'auto{values=false, accept="likely"}')))
+
+
+def run_plain(tap, folder, kind, pairs, ways=PLAIN):
+    for label, options in ways:
         whole = scoring.Score()
         for pair in pairs:
             score = attempt(tap, folder, f"{kind}, {label}: {pair['name']}", pair, *options,
@@ -211,6 +215,7 @@ def main():
         truth = [] if given.selftest else real.pairs()
         if truth:
             run_plain(tap, folder, "real files", truth)
+            run_plain(tap, folder, "real files without their values", truth, UNREAD)
         if scores:
             scores.close()
         print(f"1..{tap.number}")
