@@ -277,6 +277,35 @@ static void what_was_changed_by_hand_is_read(void **state)
     arena_free(arena);
 }
 
+/* Whatever a file holds, it is read or refused. */
+static void any_bytes_are_read_or_refused(void **state)
+{
+    static const char whole[] =
+        "-- tenon session 1 ==\n-- source: \"a.txt::b\"\n-- target: \"c\"\n-- seed: 7\n\n"
+        "--== file \"b.lua\"\ndo (function()\ny = 2\nend)() end\n\n--== off line\n--[=[\nx\n"
+        "]=]\n\n--== line\ndo (function() return\nz\nend)() end\n";
+    char bytes[sizeof whole];
+    uint32_t random = 1;
+    for (int round = 0; round < 300; round++) {
+        size_t n = sizeof whole - 1;
+        memcpy(bytes, whole, n);
+        for (int i = 0; i < 3; i++) {
+            random = random * 1664525u + 1013904223u;
+            bytes[(random >> 8) % n] = "\"=-\n[\\\0x"[random >> 28 & 7];
+        }
+        n -= (random >> 4) % 40;
+        write_n(state, "any.lua", bytes, n);
+        Arena *arena = arena_new();
+        SessionRecord record;
+        Error err = {0};
+        bool good = session_file_read(path_of(state, "any.lua"), arena, &record, &err);
+        assert_int_equal(good, record.source != NULL);
+        for (size_t i = 0; i < record.text_count; i++)
+            assert_non_null(memchr(record.texts[i].text, '\0', record.texts[i].length + 1));
+        arena_free(arena);
+    }
+}
+
 static void lines_go_to_a_file_where_they_run_as_before(void **state)
 {
     char file[512];
@@ -309,6 +338,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_session_comes_back_as_it_was, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(what_was_changed_by_hand_is_read, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(any_bytes_are_read_or_refused, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(lines_go_to_a_file_where_they_run_as_before, make_folder,
                                         remove_folder),
