@@ -46,10 +46,11 @@ bool in_place_undo(const char *path, Error *err)
                              "changed in place", path);
 }
 
-/* Most files have no journal, and are not even opened. */
+/* Most files have no journal, or one of what is done, and are not even opened: they may be
+ * anybody's, and many may read them at once. */
 static bool recover_one(const char *path, Text *what, Error *err)
 {
-    if (!journal_is_there(path)) return true;
+    if (!journal_is_unfinished(path)) return true;
     return in_place_is_index(path) ? in_place_index_recover(path, what, err)
                                    : in_place_file_recover(path, what, err);
 }

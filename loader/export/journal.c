@@ -45,6 +45,21 @@ bool journal_is_there(const char *path)
     return there;
 }
 
+bool journal_is_unfinished(const char *path)
+{
+    char head[MAGIC + 1] = "";
+    Text text = {0};
+    char *real = realpath(path, NULL);
+    if (!real) return false;
+    add_path(real, &text);
+    const int fd = open(text.bytes, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const bool read = fd >= 0 && pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head;
+    if (fd >= 0) close(fd);
+    free(real);
+    text_done(&text);
+    return read && head[MAGIC] != JOURNAL_DONE;
+}
+
 static void put64(uint64_t value, Text *out)
 {
     for (unsigned i = 0; i < 8; i++) text_addc(out, (char)(value >> 8 * i & 0xFF));

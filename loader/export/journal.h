@@ -30,6 +30,8 @@ typedef struct Journal {
 char *journal_path(const EditFile *file);
 /* Whether there is one beside a file of that name; a quick look. */
 bool journal_is_there(const char *path);
+/* Whether one is there that says it is not done: whoever only reads need not look further else. */
+bool journal_is_unfinished(const char *path);
 /* Writes it, whole and synced, with the state that it has. */
 bool journal_write(const EditFile *file, const Journal *journal, Error *err);
 /* Writes it beside the one that counts, for a file that will be renamed into the place of another;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """--in-place and undo: killed at every write, the file is the old one or the new one, and opens."""
 import atexit
+import fcntl
 import json
 import os
 import shutil
@@ -228,6 +229,20 @@ for kind, out, base in (("shards of .pth", "model.pth", place("sharded")),
     result(status == 0 and " error" not in out.replace(" 0 errors", ""), f"{kind}: check", out + err)
     status, out, err = tenon("align", base, "-e", SHORT, "--in-place")
     result(status == 2 and "by its index.json" in err, f"{kind}: a folder is refused", err)
+
+# What is done is in nobody's way: many read it at once, and those who may only read.
+if inserts:
+    path = os.path.join(disk, "many", "model.safetensors")
+    os.makedirs(os.path.dirname(path))
+    shutil.copy(longer, path)
+    tenon("align", "-q", path, "-e", LONG, "--in-place")
+    with open(path, "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        os.chmod(path, 0o444)
+        result(names(path) is not None and leftovers(path), "a change that is done is in no reader's way")
+        status, out, err = tenon("undo", path)
+        result(status == 2 and "another tenon is changing it" in err, "one change at a time", err)
+    os.chmod(path, 0o644)
 
 # A journal of somebody else's file, or of another one of that name, is not believed.
 path = os.path.join(disk, "foreign", "model.safetensors")
