@@ -491,7 +491,7 @@ static void test_help(void **state)
 {
     (void)state;
     fake_press(&fake, "? G");
-    fake_expect(&fake, STEP_SHOWS, "as with --linear");
+    fake_expect(&fake, STEP_SHOWS, "whether the viewer");
     fake_press(&fake, "g");
     fake_expect(&fake, STEP_SHOWS, "row above");
     fake_press(&fake, "q");
