@@ -7,7 +7,7 @@
 
 #include "viewer/name_list.h"
 
-enum { SEARCH_STEP = 40000 };        /* rows between two looks at the keys */
+enum { SEARCH_STEP = 20000 };        /* rows between two looks at the keys */
 
 /* The title's texts; borrowed from session and alignment, so it is set anew whenever one of them
  * changes. Of several rules files the last is named: it is the one that is edited. */
