@@ -1,0 +1,273 @@
+/* Nothing but the program's own bytes reaches a terminal as control: every character there is, drawn
+ * into cells; and the corpus of hostile_keys.h in the real program on a terminal of its own, whose
+ * output is read byte by byte. */
+#include "tests/unit/test.h"
+
+#include <locale.h>
+#include <poll.h>
+#include <pty.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "repl/interactive.h"
+#include "tests/unit/hostile_keys.h"
+#include "tests/unit/own_folder.h"
+#include "viewer/cell.h"
+
+/* ---- cells ---- */
+
+/* What may be sent as it is: it is seen, takes its columns, and does nothing else. */
+static bool is_harmless(uint32_t c)
+{
+    static const uint32_t unseen[][2] = {
+        {0, 0x1F}, {0x7F, 0x9F}, {0xAD, 0xAD}, {0x34F, 0x34F}, {0x61C, 0x61C}, {0x115F, 0x1160},
+        {0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F},
+        {0x3164, 0x3164}, {0xD800, 0xDFFF}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0},
+        {0xFFF0, 0xFFFB}, {0xE0000, 0xE0FFF},
+    };
+    for (size_t i = 0; i < countof(unseen); i++)
+        if (c >= unseen[i][0] && c <= unseen[i][1]) return false;
+    return c <= 0x10FFFF;
+}
+
+/* Every cell of a line, its width, and what combines with it. */
+static void assert_harmless(const Screen *screen, int y)
+{
+    for (int x = 0; x < screen->columns; x++) {
+        const Cell *cell = screen_at(screen, x, y);
+        if (!cell->width) continue;   /* the right half of the one before */
+        if (!is_harmless(cell->code)) fail_msg("U+%04X is sent", cell->code);
+        if (screen->ascii && cell->code > 0x7E) fail_msg("U+%04X is no ASCII", cell->code);
+        assert_int_equal(cell->width, char_width(cell->code));
+        for (int i = 0; i < CELL_MARKS && cell->marks[i]; i++) {
+            if (!is_harmless(cell->marks[i])) fail_msg("U+%04X combines", cell->marks[i]);
+            assert_int_equal(char_width(cell->marks[i]), 0);
+        }
+    }
+}
+
+static void draw_all(bool ascii)
+{
+    enum { AT_ONCE = 32 };
+    Screen screen = {0};
+    screen_resize(&screen, 400, 1, ascii);
+    Text text = {0};
+    for (uint32_t code = 1; code <= 0x10FFFF; code++) {
+        utf8_add(&text, code);
+        if (code % AT_ONCE && code < 0x10FFFF) continue;
+        screen_clear(&screen);
+        screen_put(&screen, 0, 0, 400, STYLE_PLAIN, text_string(&text));
+        assert_harmless(&screen, 0);
+        text_clear(&text);
+    }
+    text_done(&text);
+    screen_done(&screen);
+}
+
+static void test_every_character(void **state)
+{
+    (void)state;
+    draw_all(false);
+    draw_all(true);
+}
+
+/* Every pair of bytes that are no ASCII: no UTF-8, or nearly. */
+static void test_stray_bytes(void **state)
+{
+    (void)state;
+    Screen screen = {0};
+    screen_resize(&screen, 80, 1, false);
+    for (unsigned a = 0x80; a < 0x100; a++) {
+        for (unsigned b = 0x80; b < 0x100; b++) {
+            const char key[] = {(char)a, (char)b, '[', '6', 'n', (char)a, '\0'};
+            screen_clear(&screen);
+            screen_put_elided(&screen, 0, 0, 9, STYLE_PLAIN, key);
+            assert_harmless(&screen, 0);
+        }
+    }
+    screen_done(&screen);
+}
+
+/* Keys that differ look different, also where one of them hides what it differs in. */
+static void test_no_two_look_alike(void **state)
+{
+    (void)state;
+    Screen screen = {0};
+    screen_resize(&screen, 200, 1, true);
+    Text seen[countof(hostile_keys)] = {{0}};
+    for (size_t i = 0; i < countof(hostile_keys); i++) {
+        screen_clear(&screen);
+        screen_put(&screen, 0, 0, 190, STYLE_PLAIN, hostile_keys[i]);
+        screen_put(&screen, 199, 0, 1, STYLE_PLAIN, *hostile_keys[i] ? "x" : "");
+        screen_dump(&screen, &seen[i]);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(text_string(&seen[i]), text_string(&seen[k])) == 0)
+                fail_msg("%zu and %zu: %s", k, i, text_string(&seen[i]));
+    }
+    for (size_t i = 0; i < countof(hostile_keys); i++) text_done(&seen[i]);
+    screen_done(&screen);
+}
+
+/* ---- a terminal ---- */
+
+/* The name of the file is hostile as well. */
+static void write_schema(const char *path)
+{
+    Text text = {0};
+    add_hostile_schema(&text);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fwrite(text.bytes, 1, text.length, file);
+    fclose(file);
+    text_done(&text);
+}
+
+/* The program, in the child. */
+static void run_viewer(const char *path, const char *locale, const char *code)
+{
+    Error err = {0};
+    setenv("TERM", "xterm-256color", 1);
+    setenv("LC_ALL", locale, 1);
+    setenv("HOME", folder, 1);
+    unsetenv("NO_COLOR");
+    setlocale(LC_CTYPE, "");
+    RulesArgument rules = {RULES_CODE, code};
+    SessionOptions options = {.source = path, .target = path, .rules = &rules,
+                              .rule_count = code != NULL};
+    Session *session = session_new(&options, &err);
+    InteractiveOptions how = {.moment = 1000};
+    int status = session ? interactive_run(session, &how) : 3;
+    session_free(session);
+    _exit(status);
+}
+
+/* What comes until nothing has come for a while; false at the end. */
+static bool read_some(int terminal, int quiet_ms, Text *out)
+{
+    char buffer[4096];
+    struct pollfd input = {.fd = terminal, .events = POLLIN};
+    while (poll(&input, 1, quiet_ms) > 0) {
+        ssize_t n = read(terminal, buffer, sizeof buffer);
+        if (n <= 0) return false;
+        text_addn(out, buffer, (size_t)n);
+    }
+    return true;
+}
+
+/* Types the keys, one at a time, and returns all that was sent; the last of them quits. */
+static void play(const char *locale, const char *code, const char *const *keys, size_t count,
+                 Text *out)
+{
+    enum { START_MS = 250, PAUSE_MS = 8, END_MS = 20000 };
+    const char *path = in_folder("evil\x1b]0;owned\a\xc2\x9b" "6n.json");
+    write_schema(path);
+    int terminal;
+    struct winsize size = {.ws_col = 90, .ws_row = 30};
+    pid_t child = forkpty(&terminal, NULL, NULL, &size);
+    assert_true(child >= 0);
+    if (child == 0) run_viewer(path, locale, code);
+    bool open = read_some(terminal, START_MS, out);
+    for (size_t i = 0; open && i < count; i++) {
+        assert_int_equal(write(terminal, keys[i], strlen(keys[i])), strlen(keys[i]));
+        open = read_some(terminal, PAUSE_MS, out);
+    }
+    while (open) open = read_some(terminal, END_MS, out) && out->length < 1u << 26;
+    close(terminal);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* The length of a sequence of those that curses sends to an xterm; 0 when it is none of them. */
+static size_t own_sequence(const char *p, const char *end)
+{
+    if (end - p < 2) return 0;
+    if (strchr("78=>M", p[1])) return 2;
+    if (p[1] == '(') return end - p > 2 && strchr("0B", p[2]) ? 3 : 0;
+    if (p[1] != '[') return 0;
+    const char *last = p + 2;
+    while (last < end && strchr("0123456789;?>", *last)) last++;
+    return last < end && strchr("@ABCDGHJKLMPSTXbdhlmrt", *last) ? (size_t)(last + 1 - p) : 0;
+}
+
+/* Goes through the output as a terminal would: control is the program's own, all else is seen. */
+static void assert_own(const Text *out, bool ascii)
+{
+    static const char *const never[] = {"\x1b[38;5;201", "\x1b[97;97H", "\x1b[?9999", "\x1b[21t",
+                                        "\x1b[3J", "\x1b[4h"};
+    const char *p = text_string(out), *end = p + out->length;
+    for (size_t i = 0; i < countof(never); i++)
+        if (memmem(p, out->length, never[i], strlen(never[i])))
+            fail_msg("ESC %s was sent", never[i] + 1);
+    while (p < end) {
+        if (*p == '\x1b') {
+            size_t n = own_sequence(p, end);
+            if (!n) fail_msg("ESC %.*s was sent", (int)(end - p < 12 ? end - p : 12) - 1, p + 1);
+            p += n;
+        } else if (strchr("\r\n\b\t", *p) && *p) {
+            p++;
+        } else {
+            const char *start = p;
+            uint32_t code = utf8_next(&p, end);
+            bool seen = is_harmless(code) && (!ascii || code < 0x7F);
+            if (!seen) fail_msg("U+%04X was sent before '%.20s'", code, start);
+        }
+    }
+}
+
+/* Ctrl-C closes a panel, and does nothing in the list. */
+#define CLOSE "\x03"
+
+/* Through the list, a search, a filter, sorts, and every panel that shows keys. */
+static const char *const tour[] = {
+    "Z", "\t", "G", "g", "/", "e", "\r", "n", "N", "/", "/", "^", ".", "\r", "S", "S", "S", "f", "F",
+    "&", "!", "x", "\r", "F", "}", "}", "{", "=", "%", "v", CLOSE, "M", CLOSE, "O", "j", "j", CLOSE,
+    "!", CLOSE, ":", "goto sa", "\t", "\r", CLOSE, ":", "strip \"", "\t", CLOSE, "m", "\t", "j", "m",
+    "u", "s", CLOSE, "r", CLOSE, "E", CLOSE, "c", CLOSE, "]", "b", CLOSE, ":", "values e", "\r", CLOSE,
+    "?", "\x06", CLOSE, "\x0c", ":", "quit!\r",
+};
+
+static void take_tour(const char *locale, const char *code)
+{
+    Text out = {0};
+    play(locale, code, tour, countof(tour), &out);
+    /* the keys were on show, spelt out, and the tour came to its end */
+    assert_non_null(strstr(text_string(&out), "previous-problem"));
+    assert_non_null(strstr(text_string(&out), "\\x1b]52;c;aGFoYQ==\\x07.w"));
+    assert_own(&out, strcmp(locale, "C") == 0);
+    text_done(&out);
+}
+
+static void test_terminal(void **state)
+{
+    (void)state;
+    take_tour("C.UTF-8", NULL);
+}
+
+static void test_ascii_terminal(void **state)
+{
+    (void)state;
+    take_tour("C", NULL);
+}
+
+/* What rules say of keys: names they make, collisions, notes, errors. */
+static void test_rules_about_keys(void **state)
+{
+    (void)state;
+    take_tour("C.UTF-8", "resub([[^sa.*me]], 'same') sub [[ w -> v ]] "
+                         "for k in pairs{'\\27]0;x\\7', '\\155'} do print('\\27[6n') end "
+                         "error('\\27]0;owned\\7\\27[6n\\155m')");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_character), cmocka_unit_test(test_stray_bytes),
+        cmocka_unit_test(test_no_two_look_alike), cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_ascii_terminal), cmocka_unit_test(test_rules_about_keys),
+    };
+    return cmocka_run_group_tests(tests, enter_folder, remove_folder);
+}
