@@ -245,8 +245,11 @@ typedef struct Span {
     const char *from, *to;
 } Span;
 
-/* Bytes are compared, and the borders then moved to where characters begin. */
-static void widen(Span *span, const char *p, const char *end, const char *other)
+/* Nothing is done where the plain elision tells the two apart: they differ in the first `head` or
+ * the last `tail` columns. Bytes are compared, and the borders then moved to where characters
+ * begin. */
+static void widen(Span *span, const char *p, const char *end, const char *other, int head,
+                  int tail)
 {
     const char *other_end = other + strlen(other), *from = p, *to = end;
     while (from < end && *from == *other && *other) from++, other++;
@@ -254,6 +257,7 @@ static void widen(Span *span, const char *p, const char *end, const char *other)
     if (from == end && to == end) return;   /* the same text */
     while (from > p && ((unsigned char)*from & 0xC0) == 0x80) from--;
     while (to < end && ((unsigned char)*to & 0xC0) == 0x80) to++;
+    if (width_of(p, from) < head || width_of(to, end) < tail) return;
     if (from < span->from) span->from = from;
     if (to > span->to) span->to = to;
 }
@@ -284,8 +288,7 @@ static int draw_around(Screen *screen, int x, int y, int limit, unsigned style, 
     return used + draw_tail(screen, x + used, y, limit - used, style, span.to, end);
 }
 
-/* Where the plain elision leaves the span in sight, it reads best; where the span has no room, it
- * is as good as any other. */
+/* Where the span has no room, the plain elision is as good as any other. */
 int screen_put_telling(Screen *screen, int x, int y, int limit, unsigned style, const char *text,
                        const char *const *others, size_t count)
 {
@@ -293,17 +296,16 @@ int screen_put_telling(Screen *screen, int x, int y, int limit, unsigned style, 
     show_text(screen->ascii, text, &shown);
     const char *p = text_string(&shown), *end = p + shown.length;
     Span span = {end, p};
+    int sign = sign_columns(screen), head = head_columns(screen, limit), used;
     bool too_wide = width_of(p, end) > limit;
     for (size_t i = 0; too_wide && i < count; i++) {
         if (!others[i]) continue;
         text_clear(&other);
         show_text(screen->ascii, others[i], &other);
-        widen(&span, p, end, text_string(&other));
+        widen(&span, p, end, text_string(&other), head, limit - head - sign);
     }
-    int head = head_columns(screen, limit), room = limit - 2 * sign_columns(screen), used;
-    bool in_sight = span.to <= span.from || width_of(p, span.to) <= head ||
-                    width_of(span.from, end) <= limit - head - sign_columns(screen);
-    if (in_sight || width_of(span.from, span.to) > room) {
+    int room = limit - 2 * sign;
+    if (span.to <= span.from || width_of(span.from, span.to) > room) {
         used = draw_elided(screen, x, y, limit, style, p, end);
     } else {
         round_span(&span, p, end, room - head);

@@ -11,6 +11,9 @@
  * halved, and dtypes go when names would be cut. */
 enum { NARROW = 44 };
 
+/* Columns of a list of one side: numbers that stand farther from their names are hard to follow. */
+enum { LISTING_MAX = 120 };
+
 /* What a name needs to say something, with its indent: on a side of less there are names alone. */
 enum { LABEL_MIN = 16 };
 
@@ -52,6 +55,14 @@ static bool find_facts(const RowModel *rows, uint32_t index, Side side, Facts *f
     return true;
 }
 
+/* 100 % means certain. */
+static void show_confidence(float confidence, Text *out)
+{
+    double percent = (double)confidence * 100;
+    if (confidence < 1 && percent > 99.9) percent = 99.9;
+    text_addf(out, confidence < 1 ? "%.1f %%" : "%.0f %%", percent);
+}
+
 /* What a row shows beyond dtype and shape: bytes in a listing and where rows are sorted by size,
  * how certain a pair is where they are sorted by that. Of a pair it stands on the target's side; on
  * the source's there are only strays, and they do without where it is narrow. */
@@ -67,8 +78,15 @@ static void show_extra(const View *view, const Panes *panes, uint32_t index, Sid
         if (rows->bytes[index]) text_add(out, bytes);
     } else if (rows->order == ORDER_CONFIDENCE) {
         const Binding *binding = rows_binding(rows, index);
-        if (binding && row->loaded) text_addf(out, "%.0f %%", (double)binding->confidence * 100);
+        if (binding && row->loaded) show_confidence(binding->confidence, out);
     }
+}
+
+/* What rows may take of a side. */
+static int row_width(const Panes *panes, Side side)
+{
+    int width = panes->side_width[side];
+    return panes->listing && width > LISTING_MAX ? LISTING_MAX : width;
 }
 
 static int max_int(int a, int b)
@@ -113,7 +131,7 @@ static void measure_row(const View *view, const Panes *panes, const Screen *scre
 static Columns measure(const View *view, const Panes *panes, const Screen *screen, Side side)
 {
     Columns columns = {0};
-    int width = panes->side_width[side];
+    int width = row_width(panes, side);
     for (int i = 0; i < panes->list_height; i++) {
         size_t at = view->top + (size_t)i;
         if (at >= view->rows->visible_count) break;
@@ -223,7 +241,7 @@ static void draw_side(const View *view, const Panes *panes, Screen *screen, int 
 {
     uint32_t index = view->rows->visible[at];
     const Row *row = &view->rows->rows[index];
-    int x = panes->side_x[side], width = panes->side_width[side];
+    int x = panes->side_x[side], width = row_width(panes, side);
     if (!row->side[side].path) return;
     Facts facts = {0};
     bool tensor = find_facts(view->rows, index, side, &facts);

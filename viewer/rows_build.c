@@ -35,7 +35,7 @@ typedef struct Place {
     uint8_t depth[SIDE_COUNT];
 } Place;
 
-/* Numbers as "0-3,7": the longest ascending stretches in the order given. */
+/* Numbers as "0-3,7": stretches in ascending order, with gaps between them. */
 typedef struct Ranges {
     uint32_t first[RANGES_MAX], last[RANGES_MAX];
     unsigned count;
@@ -126,16 +126,32 @@ static void hash_pairs(Builder *builder)
 }
 
 /* Takes one more number in; false when there are too many gaps to be shown in full: 0, 1, 2, 4 are
- * two stretches, "0-2,4". */
+ * two stretches, "0-2,4". Numbers come in any order: files that are sorted by name have 10 before 2.
+ * One that closes a gap makes one stretch of two. */
 static bool add_number(Ranges *ranges, uint32_t number)
 {
-    if (ranges->count && ranges->last[ranges->count - 1] + 1 == number) {
-        ranges->last[ranges->count - 1] = number;
+    unsigned at = ranges->count;
+    while (at && ranges->first[at - 1] > number) at--;
+    bool above = at && ranges->last[at - 1] + 1 == number;
+    bool below = at < ranges->count && ranges->first[at] == number + 1;
+    if (above && below) {
+        ranges->last[at - 1] = ranges->last[at];
+        ranges->count--;
+        for (unsigned i = at; i < ranges->count; i++) {
+            ranges->first[i] = ranges->first[i + 1];
+            ranges->last[i] = ranges->last[i + 1];
+        }
         return true;
     }
+    if (above) ranges->last[at - 1] = number;
+    if (below) ranges->first[at] = number;
+    if (above || below) return true;
     if (ranges->count == RANGES_MAX) return false;
-    ranges->first[ranges->count] = ranges->last[ranges->count] = number;
-    ranges->count++;
+    for (unsigned i = ranges->count++; i > at; i--) {
+        ranges->first[i] = ranges->first[i - 1];
+        ranges->last[i] = ranges->last[i - 1];
+    }
+    ranges->first[at] = ranges->last[at] = number;
     return true;
 }
 

@@ -102,6 +102,18 @@ static void let_through(RowModel *model, uint32_t index)
     }
 }
 
+/* Runs of which only some blocks passed: they are not equal here. */
+static void open_parted_runs(RowModel *model)
+{
+    for (uint32_t i = 0; i < model->count;) {
+        const Row *row = &model->rows[i];
+        bool run = model->pass[i] && row_is_run(row);
+        for (uint32_t k = i + 1; run && k < row->end && !model->open[i]; k = model->rows[k].end)
+            model->open[i] = !model->pass[k];
+        i = model->pass[i] ? i + 1 : row->end;
+    }
+}
+
 bool rows_filter_step(RowModel *model, Error *err)
 {
     int64_t end = clock_ms() + STEP_MS;
@@ -114,6 +126,7 @@ bool rows_filter_step(RowModel *model, Error *err)
         model->filter_next = ok ? ++i : (uint32_t)model->count;
         if (i % ROWS_BETWEEN_LOOKS == 0 && clock_ms() >= end) break;
     }
+    if (!rows_filter_due(model)) open_parted_runs(model);
     rows_list(model);
     return ok;
 }

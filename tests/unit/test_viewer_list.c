@@ -123,6 +123,18 @@ static void test_filters_combine(void **state)
     assert_rows("a|=|a\nc.w|≠|c.w\ngone|·|_\n_|○|d.b\n");
 }
 
+/* A run of which only some blocks fit is opened to them. */
+static void test_filter_parts_runs(void **state)
+{
+    (void)state;
+    const char *names = "l.0.a.w l.0.a.b l.0.a.c l.1.a.w l.1.a.b l.1.a.c l.2.a.w l.2.a.b l.2.a.c";
+    build(names, names, NULL);
+    set_filter("w");
+    assert_rows("l.{0-2}|=|l.{0-2}\n");
+    set_filter("l.1");
+    assert_rows("l.{0-2}|=|l.{0-2}\n.1.a|=|.1.a\n..w|=|..w\n..b|=|..b\n..c|=|..c\n");
+}
+
 static void assert_refused(const char *words, const char *why)
 {
     Error err = {0};
@@ -286,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_regexes),
         cmocka_unit_test_teardown(test_slow_regex, drop),
         cmocka_unit_test_teardown(test_filters_combine, drop),
+        cmocka_unit_test_teardown(test_filter_parts_runs, drop),
         cmocka_unit_test(test_wrong_filters),
         cmocka_unit_test(test_confidence_filter),
         cmocka_unit_test_teardown(test_orders, drop),

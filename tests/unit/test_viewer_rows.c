@@ -130,6 +130,20 @@ static void test_runs_of_tensors(void **state)
     assert_rows("p.{0-2}|=|p.{0-2}\np.3|=|p.3\n");
 }
 
+/* In a file that is sorted by name 10 comes before 2. */
+static void test_runs_in_any_order(void **state)
+{
+    (void)state;
+    Text names = {0};
+    static const int order[] = {0, 1, 10, 11, 12, 2, 3, 5, 6, 7, 8, 9, 4};
+    for (size_t i = 0; i < countof(order); i++)
+        text_addf(&names, "%sl.%d.a l.%d.b l.%d.c", i ? " " : "", order[i], order[i], order[i]);
+    build(text_string(&names), text_string(&names), NULL);
+    text_done(&names);
+    assert_rows("l.{0-12}|=|l.{0-12}\n");
+    assert_int_equal(model->rows[0].members, 13);
+}
+
 /* A long run with holes is cut rather than shortened. */
 static void test_many_ranges(void **state)
 {
@@ -339,6 +353,7 @@ int main(void)
         cmocka_unit_test_teardown(test_runs_in_turn, drop),
         cmocka_unit_test_teardown(test_leading_zeros_are_no_numbers, drop),
         cmocka_unit_test_teardown(test_runs_of_tensors, drop),
+        cmocka_unit_test_teardown(test_runs_in_any_order, drop),
         cmocka_unit_test_teardown(test_many_ranges, drop),
         cmocka_unit_test_teardown(test_strays, drop),
         cmocka_unit_test_teardown(test_no_target, drop),
