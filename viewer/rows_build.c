@@ -126,8 +126,8 @@ static void hash_pairs(Builder *builder)
 }
 
 /* Takes one more number in; false when there are too many gaps to be shown in full: 0, 1, 2, 4 are
- * two stretches, "0-2,4". Numbers come in any order: files that are sorted by name have 10 before 2.
- * One that closes a gap makes one stretch of two. */
+ * two stretches, "0-2,4". Numbers come in any order: files that are sorted by name have 10 before
+ * 2. One that closes a gap makes one stretch of two. */
 static bool add_number(Ranges *ranges, uint32_t number)
 {
     unsigned at = ranges->count;

