@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 enum { ENTRIES_MAX = 2000 };
 
@@ -33,7 +34,7 @@ static void show_choices(const Text *choices)
 }
 
 /* Of EL_ADDFN. What is behind the cursor stays. */
-static unsigned char complete(EditLine *edit, int key)
+static unsigned char complete(EditLine *edit, wint_t key)
 {
     (void)key;
     LineReader *reader = NULL;
@@ -83,7 +84,8 @@ LineReader *line_reader_new(const LineReaderOptions *options)
     el_set(reader->edit, EL_EDITOR, "emacs");
     el_set(reader->edit, EL_HIST, history, reader->entries);
     el_set(reader->edit, EL_SIGNAL, 1);
-    el_set(reader->edit, EL_ADDFN, "tenon-complete", "completes the word", complete);
+    /* its narrow sister loses both texts */
+    el_wset(reader->edit, EL_ADDFN, L"tenon-complete", L"completes the word", complete);
     el_set(reader->edit, EL_BIND, "^I", "tenon-complete", NULL);
     el_set(reader->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(reader->edit, NULL);
