@@ -33,14 +33,13 @@ static void set_text(Line *line, const char *text)
     line->cursor = line->text.length;
 }
 
-/* `text` must not be the line's own. history->count as `recalled` is the place behind the newest
- * line: what is being typed. */
+/* `text` must not be the line's own. */
 void line_start(Line *line, History *history, const char *text)
 {
     free(line->typed);
     line->typed = NULL;
     line->history = history;
-    line->recalled = history ? history->count : 0;
+    line->back = 0;
     set_text(line, text);
 }
 
@@ -107,18 +106,19 @@ static size_t word_before(const Line *line, size_t at)
 
 /* Shows an older (-1) or newer (+1) line; at either end nothing happens. What was being typed is
  * kept when it is left, and comes back behind the newest. Changes to a recalled line are not kept:
- * history is what was entered. */
+ * history is what was entered. Counted from the newest, since a line that fails stays here and is
+ * in the history all the same. */
 static void recall(Line *line, int direction)
 {
     if (!line->history) return;
     size_t count = line->history->count;
-    if (direction < 0 ? line->recalled == 0 : line->recalled == count) return;
-    if (line->recalled == count) {
+    if (direction < 0 ? line->back == count : line->back == 0) return;
+    if (line->back == 0) {
         free(line->typed);
         line->typed = mem_strdup(text_string(&line->text));
     }
-    line->recalled += (size_t)direction;
-    set_text(line, line->recalled == count ? line->typed : line->history->lines[line->recalled]);
+    line->back = direction < 0 ? line->back + 1 : line->back - 1;
+    set_text(line, line->back ? line->history->lines[count - line->back] : line->typed);
 }
 
 /* Every editing key is one of these; arrows and Home are other names for them. */

@@ -96,6 +96,12 @@ static void test_history(void **state)
     assert_line(&line, "new", 3);
     press(&line, "Down Ctrl-P");
     assert_line(&line, "second", 6);
+    line_start(&line, &history, "third");
+    history_add(&history, "third");       /* it was entered, and stays to be corrected */
+    press(&line, "Down");
+    assert_line(&line, "third", 5);
+    press(&line, "Up Up Down Down Down");
+    assert_line(&line, "third", 5);
     line_done(&line);
     history_done(&history);
 }
