@@ -116,7 +116,10 @@ static bool end_align(Ui *ui, Work *work, Error *err)
     const bool back = ui->back;
     ui->back = false;
     if (!work->after) {
-        if (back) session_take_back(ui->session);
+        if (back) {
+            session_take_back(ui->session);
+            ui_refresh(ui);          /* the title names what was opened, which is gone */
+        }
         if (err) *err = work->problem;
         return false;
     }

@@ -278,6 +278,10 @@ static void test_open_another(void **state)
     fake_expect(&fake, STEP_SHOWS, "0 loaded");
     line("open-source nothing.pth");
     fake_expect(&fake, STEP_SHOWS, "nothing.pth");
+    fake_press(&fake, "Esc");
+    line("open-source other.txt::nothing");      /* it can be read, and comes to no ledger */
+    fake_expect(&fake, STEP_SHOWS, "error");
+    fake_expect(&fake, STEP_SHOWS, " old.safetensors ");
     fake_press(&fake, "Esc q");
     run_with("net.txt", NULL, 0);
 }
