@@ -15,7 +15,7 @@ typedef struct Line {
     Text text;
     size_t cursor;           /* byte offset, at a character's start or at the end */
     History *history;        /* borrowed; NULL: none */
-    size_t back;             /* the history line on show, from the newest; 0 = what is being typed */
+    size_t back;             /* the history line on show, from the newest; 0 = what is typed */
     char *typed;             /* owned: what was being typed before history was looked at */
 } Line;
 
