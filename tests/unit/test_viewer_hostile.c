@@ -230,12 +230,13 @@ static void assert_own(const Text *out, bool ascii)
  * would be a signal, which overtakes keys. */
 #define CLOSE "\x1b\x0c"
 
-/* Through the list, a search, a filter, sorts, completions and pages about the files. */
+/* Through the list, a search, a filter, sorts, completions, marks, and every panel that shows keys. */
 static const char *const tour[] = {
     "Z", "\t", "G", "g", "/", "e", "\r", "n", "N", "/", "/", "^", ".", "\r", "S", "S", "S", "f", "F",
     "&", "!", "x", "\r", "F", "}", "}", "{", "=", "%", "v", CLOSE, "M", CLOSE, "O", "j", "j", CLOSE,
-    "!", CLOSE, ":", "goto sa", "\t", "\r", CLOSE, ":", "strip \"", "\t", CLOSE, "]", "?", "\x06",
-    CLOSE, "\x0c", ":", "quit!\r",
+    "!", CLOSE, ":", "goto sa", "\t", "\r", CLOSE, ":", "strip \"", "\t", CLOSE, "m", "\t", "j", "m",
+    "u", "s", CLOSE, "r", CLOSE, "E", CLOSE, "c", CLOSE, "]", "b", CLOSE, ":", "values e", "\r", CLOSE,
+    "?", "\x06", CLOSE, "\x0c", ":", "quit!\r",
 };
 
 static void take_tour(const char *locale, const char *code)
