@@ -33,23 +33,24 @@ static bool takes_line(const char *editor)
     return false;
 }
 
-/* In the child; does not return. The variable may hold arguments ("code -w"), so a shell reads it;
- * the path is an argument of that shell, where no quote or blank in it can be a command. */
-static void become_editor(const char *editor, const char *path, int line)
+/* The variable may hold arguments ("code -w"), so a shell reads it; the path is an argument of that
+ * shell, where no quote or blank in it can be a command. The caller frees. */
+static char *editor_command(const char *editor, int line)
 {
     Text text = {0};
     text_add(&text, editor);
     if (line > 0 && takes_line(editor)) text_addf(&text, " +%d", line);
     text_add(&text, " \"$1\"");
-    execl("/bin/sh", "sh", "-c", text_string(&text), "sh", path, (char *)NULL);
-    _exit(127);
+    return text.bytes;
 }
 
 /* The exit status is the editor's own affair, but for 127: that is a shell which found no editor.
- * Signals are ignored before the fork, so that no Ctrl-C falls between. */
+ * Signals are ignored before the fork, so that no Ctrl-C falls between. Other threads go on in the
+ * parent, and may have held a lock of the allocator: the child takes no memory. */
 bool editor_run(Terminal *terminal, const char *path, int line, Error *err)
 {
     const char *editor = editor_name();
+    char *command = editor_command(editor, line);
     terminal->ops->suspend(terminal->state);
     /* Ctrl-C in the editor is the editor's business, as system() has it. */
     struct sigaction ignore = {.sa_handler = SIG_IGN}, interrupt, quit;
@@ -59,9 +60,11 @@ bool editor_run(Terminal *terminal, const char *path, int line, Error *err)
     if (child == 0) {
         sigaction(SIGINT, &interrupt, NULL);
         sigaction(SIGQUIT, &quit, NULL);
-        become_editor(editor, path, line);
+        execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
+        _exit(127);
     }
     int status = 0;
+    free(command);
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGQUIT, &quit, NULL);
