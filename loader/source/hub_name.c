@@ -50,18 +50,22 @@ static const char *take_revision(Arena *arena, const char *from, HubName *out)
     return fine && is_plain(out->revision) ? from + n : NULL;
 }
 
-bool hub_name_parse(Arena *arena, const char *name, HubName *out, Error *err)
+/* The kind that a name begins with, and a slash; NULL: it does not. */
+static const char *find_kind(const char *name)
 {
     static const char *const kinds[] = {"models", "datasets", "spaces"};
-    const char *p = url_has_scheme(name, "hf") ? name + 5 : name;
-    *out = (HubName){.kind = kinds[0], .revision = "main", .file = ""};
     for (size_t i = 0; i < countof(kinds); i++) {
         size_t n = strlen(kinds[i]);
-        if (strncmp(p, kinds[i], n) != 0 || p[n] != '/') continue;
-        out->kind = kinds[i];
-        p += n + 1;
-        break;
+        if (strncmp(name, kinds[i], n) == 0 && name[n] == '/') return kinds[i];
     }
+    return NULL;
+}
+
+bool hub_name_parse(Arena *arena, const char *name, HubName *out, Error *err)
+{
+    const char *p = url_has_scheme(name, "hf") ? name + 5 : name, *kind = find_kind(p);
+    *out = (HubName){.kind = kind ? kind : "models", .revision = "main", .file = ""};
+    if (kind) p += strlen(kind) + 1;
     size_t org = strcspn(p, "/@"), repo = p[org] == '/' ? strcspn(p + org + 1, "/@") : 0;
     if (!is_repo_part(p, org) || !is_repo_part(p + org + 1, repo))
         return error_set(err, ERR_USAGE, "%.300s: is no file of the hub; write "
@@ -71,7 +75,7 @@ bool hub_name_parse(Arena *arena, const char *name, HubName *out, Error *err)
     if (*p == '@' && !(p = take_revision(arena, p + 1, out)))
         return error_set(err, ERR_USAGE, "%.300s: its revision is none; write "
                          "hf://ORG/REPO@REVISION/FILE, with %%2F for a slash", name);
-    while (*p == '/') p++;
+    if (*p == '/') p++;      /* one: "refs//pr/1" would be spelt as the reference refs/pr/1 */
     out->file = arena_strdup(arena, p);
     if (!*p || is_plain(p)) return true;
     return error_set(err, ERR_USAGE, "%.300s: its file's path is none", name);
@@ -101,8 +105,9 @@ static const char *encoded(Arena *arena, const char *text, bool slashes)
 
 const char *hub_spell(Arena *arena, const HubName *name)
 {
-    bool model = strcmp(name->kind, "models") == 0;
-    return arena_printf(arena, "hf://%s%s%s@%s%s%s", model ? "" : name->kind, model ? "" : "/",
+    /* an organization may be called as a kind is */
+    bool plain = strcmp(name->kind, "models") == 0 && !find_kind(name->repo);
+    return arena_printf(arena, "hf://%s%s%s@%s%s%s", plain ? "" : name->kind, plain ? "" : "/",
                         name->repo, encoded(arena, name->revision, false), *name->file ? "/" : "",
                         name->file);
 }

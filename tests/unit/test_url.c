@@ -162,10 +162,13 @@ static void test_hub_names(void **state)
     assert_string_equal(name.kind, "datasets");
     assert_string_equal(name.revision, "refs/convert/parquet");
     assert_string_equal(name.file, "x");
+    assert_true(hub_name_parse(arena, "hf://models/datasets/r/x", &name, NULL));
+    assert_string_equal(name.repo, "datasets/r");
+    assert_string_equal(hub_spell(arena, &name), "hf://models/datasets/r@main/x");
     static const char *const wrong[] = {
         "hf://", "hf://o", "hf://o/", "hf:///r", "hf://o/r@", "hf://o/r@/x", "hf://o/r@..%2F../x",
         "hf://o/r/../../x", "hf://o/r//../x", "hf://o/r/a\\b", "hf://o/r/a\x01", "hf://../r/x",
-        "hf://o/-r/x", "hf://o/r@%zz/x", "hf://o/r/a/./b"};
+        "hf://o/-r/x", "hf://o/r@%zz/x", "hf://o/r/a/./b", "hf://o/r@refs//pr/1", "hf://o/r//x"};
     for (size_t i = 0; i < countof(wrong); i++)
         if (hub_name_parse(arena, wrong[i], &name, NULL)) fail_msg("'%s' was taken", wrong[i]);
 }
