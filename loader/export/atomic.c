@@ -203,17 +203,27 @@ bool atomic_check(const char *path, bool force, Error *err)
     return good;
 }
 
-AtomicFile *atomic_open(const char *path, bool force, Error *err)
+/* What is to be written to `path`, which may be; nothing is opened yet. *mode as check_existing
+ * gives it. */
+static AtomicFile *begin_file(const char *path, bool force, mode_t *mode, Error *err)
 {
     AtomicFile *file = mem_alloc(sizeof *file);
-    mode_t mode;
     file->shown = mem_strdup(path);
     file->fd = file->slot = -1;
     file->force = force;
     file->buffer = mem_alloc(BUFFER);
     file->path = follow_links(path, err);
-    if (!file->path || !check_existing(file->path, path, force, &mode, err) ||
-        !create_temporary(file, err)) {
+    if (file->path && check_existing(file->path, path, force, mode, err)) return file;
+    atomic_discard(file);
+    return NULL;
+}
+
+AtomicFile *atomic_open(const char *path, bool force, Error *err)
+{
+    mode_t mode;
+    AtomicFile *file = begin_file(path, force, &mode, err);
+    if (!file) return NULL;
+    if (!create_temporary(file, err)) {
         atomic_discard(file);
         return NULL;
     }
@@ -258,16 +268,11 @@ static bool open_part(AtomicFile *file, Error *err)
 
 AtomicFile *atomic_open_part(const char *path, bool force, const char *identity, Error *err)
 {
-    AtomicFile *file = mem_alloc(sizeof *file);
     mode_t mode;
     bool begun;
-    file->shown = mem_strdup(path);
-    file->fd = file->slot = -1;
-    file->force = force;
-    file->buffer = mem_alloc(BUFFER);
-    file->path = follow_links(path, err);
-    bool good = file->path && check_existing(file->path, path, force, &mode, err) &&
-                open_part(file, err);
+    AtomicFile *file = begin_file(path, force, &mode, err);
+    if (!file) return NULL;
+    bool good = open_part(file, err);
     if (good) {
         file->log_path = sibling_of(file->path, "tenon-log");
         file->log = part_log_open(file->log_path, identity, &begun, err);
