@@ -4,18 +4,17 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "viewer/linear_tell.h"
+#include "viewer/signals.h"
 
 enum {
     COLUMNS = 100, ROWS = 40,        /* of the screen that nobody sees */
     BUSY_MS = 500,                   /* a wait that is shorter says that something is under way */
-    LIST_ROWS = 20,                  /* that `list` says */
-    SIGNALS = 3                      /* those below, that are caught meanwhile */
+    LIST_ROWS = 20                   /* that `list` says */
 };
 
 typedef struct Linear {
@@ -29,28 +28,8 @@ typedef struct Linear {
     size_t loaded;                   /* targets, as they were told */
     bool answered;                   /* nothing was entered since it spoke */
     bool ended;                      /* there are no more lines; q was pressed */
-    struct sigaction before[SIGNALS];    /* to be put back, in the order of `signals` */
+    SignalsBefore before;            /* to be put back */
 } Linear;
-
-static const int signals[SIGNALS] = {SIGTERM, SIGHUP, SIGINT};
-static volatile sig_atomic_t caught;     /* a handler has nothing else to write to */
-
-/* An end that was asked for is not forgotten for a Ctrl-C after it. */
-static void catch_signal(int number)
-{
-    if (!caught || number != SIGINT) caught = number;
-}
-
-/* Ctrl-C is a key, which stops what is under way; the others end the viewer. */
-static bool take_signal(Press *press)
-{
-    const int number = (int)caught;
-    if (!number) return false;
-    caught = 0;
-    *press = number == SIGINT ? (Press){.kind = PRESS_CTRL, .code = 'C'}
-                              : (Press){.kind = PRESS_CLOSE, .code = (uint32_t)number};
-    return true;
-}
 
 static bool is_preferred;
 
@@ -238,7 +217,7 @@ static bool listen(Linear *linear, int timeout_ms)
     if (poll(&input, 1, timeout_ms) <= 0) return false;
     for (char c;;) {
         const ssize_t n = read(input.fd, &c, 1);
-        if (n < 0 && errno == EINTR && !caught) continue;
+        if (n < 0 && errno == EINTR && !signals_are_waiting()) continue;
         if (n <= 0) {
             take_end(linear);
             return true;
@@ -259,7 +238,7 @@ static bool listen(Linear *linear, int timeout_ms)
 static bool read_press(void *state, int timeout_ms, Press *out)
 {
     Linear *linear = state;
-    if (take_signal(out)) return true;
+    if (signals_take(out)) return true;
     if (linear->next == linear->count) {
         linear->next = linear->count = 0;
         if (timeout_ms > BUSY_MS) speak(linear);
@@ -268,7 +247,7 @@ static bool read_press(void *state, int timeout_ms, Press *out)
             poll(NULL, 0, timeout_ms);
             return false;
         }
-        if (!listen(linear, timeout_ms)) return take_signal(out);
+        if (!listen(linear, timeout_ms)) return signals_take(out);
     }
     if (linear->next == linear->count) return false;
     *out = linear->queue[linear->next++];
@@ -301,10 +280,7 @@ void linear_open(Terminal *terminal, FILE *in, FILE *out)
 {
     Linear *linear = mem_alloc(sizeof *linear);
     *linear = (Linear){.in = in, .out = out};
-    struct sigaction action = {.sa_handler = catch_signal};   /* and no SA_RESTART: it wakes poll */
-    sigemptyset(&action.sa_mask);
-    caught = 0;
-    for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &action, &linear->before[i]);
+    signals_watch(&linear->before);
     *terminal = (Terminal){&linear_ops, linear, false};
 }
 
@@ -312,7 +288,7 @@ void linear_close(Terminal *terminal)
 {
     Linear *linear = terminal->state;
     if (!linear) return;
-    for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &linear->before[i], NULL);
+    signals_restore(&linear->before);
     free(linear->queue);
     text_done(&linear->line);
     text_done(&linear->said);

@@ -1,8 +1,8 @@
 /* The one file that knows curses. It keeps a copy of what is on the terminal and hands curses
  * the cells that changed; curses sends the least it can for them.
  *
- * Signals: Ctrl-Z and resizing are curses' own handlers; Ctrl-C arrives as a key; SIGTERM and
- * SIGHUP (the terminal was killed) arrive as PRESS_CLOSE, so that the program ends by itself. */
+ * Ctrl-Z and resizing are curses' own handlers; other signals are presses (signals.h), and come
+ * before keys: who hangs up does not wait for the queue. */
 #include "viewer/terminal.h"
 
 #include <curses.h>
@@ -15,8 +15,7 @@
 #include <wchar.h>
 
 #include "viewer/palette.h"
-
-enum { SIGNALS = 3 };            /* those below, that are caught while the screen is ours */
+#include "viewer/signals.h"
 
 /* Numbers of our own behind those of curses. */
 enum { KEY_PASTE = KEY_MAX + 1, KEY_PASTED };
@@ -27,17 +26,8 @@ typedef struct TerminalState {
     int columns, rows;
     attr_t looks[STYLE_COUNT];   /* with their colours */
     short pairs[STYLE_COUNT];    /* curses' numbers of colour pairs; 0 = the terminal's own */
-    struct sigaction before[SIGNALS];    /* to be put back, in the order of `signals` */
+    SignalsBefore before;        /* to be put back */
 } TerminalState;
-
-static const int signals[SIGNALS] = {SIGTERM, SIGHUP, SIGINT};
-static volatile sig_atomic_t caught;   /* a handler has nothing else to write to */
-
-/* An end that was asked for is not forgotten for a Ctrl-C after it. */
-static void catch_signal(int number)
-{
-    if (!caught || number != SIGINT) caught = number;
-}
 
 /* Our looks are curses' attributes under names that need no curses. */
 static attr_t look_attributes(int look)
@@ -118,21 +108,6 @@ static void watch_stop(void)
     sigaction(SIGTSTP, &action, NULL);
 }
 
-/* Without SA_RESTART: a signal must wake the wait for a key. */
-static void watch_signals(TerminalState *state)
-{
-    struct sigaction action = {.sa_handler = catch_signal};
-    sigemptyset(&action.sa_mask);
-    caught = 0;
-    for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &action, &state->before[i]);
-}
-
-/* While an editor has the terminal its signals are its own. */
-static void forget_signals(const TerminalState *state)
-{
-    for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &state->before[i], NULL);
-}
-
 /* Wheels are buttons 4 and 5; the fifth is missing from old curses. A release ends a drag and does
  * nothing else, or each click would come twice. */
 static Press mouse_press(void)
@@ -187,17 +162,6 @@ static Press character_press(wint_t c)
     return (Press){.kind = PRESS_CHAR, .code = (uint32_t)c};
 }
 
-/* Signals come before keys: who hangs up does not wait for the queue. */
-static bool take_signal(Press *press)
-{
-    int number = (int)caught;
-    if (!number) return false;
-    caught = 0;
-    *press = number == SIGINT ? (Press){.kind = PRESS_CTRL, .code = 'C'}
-                              : (Press){.kind = PRESS_CLOSE, .code = (uint32_t)number};
-    return true;
-}
-
 /* What curses has already, without waiting. */
 static bool take_key(Press *press)
 {
@@ -214,10 +178,10 @@ static bool take_key(Press *press)
 static bool read_press(void *context, int timeout_ms, Press *press)
 {
     (void)context;
-    if (take_signal(press) || take_key(press)) return true;
+    if (signals_take(press) || take_key(press)) return true;
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     int ready = poll(&input, 1, timeout_ms);
-    if (take_signal(press) || take_key(press)) return true;
+    if (signals_take(press) || take_key(press)) return true;
     bool gone = ready > 0 && input.revents & (POLLHUP | POLLERR | POLLNVAL);
     if (gone) *press = (Press){.kind = PRESS_CLOSE, .code = SIGHUP};
     return gone;
@@ -298,7 +262,8 @@ static void repaint(void *context)
 
 static void suspend(void *context)
 {
-    forget_signals(context);
+    const TerminalState *state = context;
+    signals_restore(&state->before);   /* an editor's signals are its own */
     mark_pastes(false);
     endwin();
 }
@@ -306,7 +271,8 @@ static void suspend(void *context)
 /* Curses takes the terminal's modes back with its first refresh. */
 static void resume(void *context)
 {
-    watch_signals(context);
+    TerminalState *state = context;
+    signals_watch(&state->before);
     repaint(context);
     refresh();
     mark_pastes(true);
@@ -378,7 +344,7 @@ bool terminal_open(Terminal *terminal, bool mono, Error *err)
     set_modes();
     mark_pastes(true);
     watch_stop();
-    watch_signals(state);
+    signals_watch(&state->before);
     *terminal = (Terminal){&curses_ops, state, strcmp(nl_langinfo(CODESET), "UTF-8") != 0};
     return true;
 }
@@ -391,7 +357,7 @@ void terminal_close(Terminal *terminal)
     mark_pastes(false);
     endwin();
     delscreen(state->curses);
-    forget_signals(state);
+    signals_restore(&state->before);
     free(state->shown);
     free(state);
     *terminal = (Terminal){0};
