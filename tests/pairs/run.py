@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
 tests/pairs/other, which is always there: families.py, and held_out.py and fresh.py, which were written later. Not
-one tensor may be loaded wrongly; what is not found is reported.
+one tensor may be loaded wrongly; what is not found is reported. unseen.py was written later still; --pair knows it.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
   run.py --all           every change on every pair, and what is left without order, lexicon, context
@@ -26,6 +26,7 @@ import held_out
 import mutations
 import real
 import scoring
+import unseen
 
 PRECISION = 0.999                # of everything that is loaded, at the default margin
 LIKELY = 0.99                    # and of what is likely
@@ -195,7 +196,7 @@ def main():
     kinds = {"shared": shared_pairs(), "other": other_pairs(), "held out": held_out_pairs()}
     with tempfile.TemporaryDirectory() as folder:
         if given.pair:
-            for pair in [*itertools.chain(*kinds.values()), *real.pairs()]:
+            for pair in [*itertools.chain(*kinds.values()), *unseen.pairs(), *real.pairs()]:
                 if given.pair in pair["name"]:
                     run_one(folder, pair)
             return 0
