@@ -297,6 +297,10 @@ static bool open_side(Console *console, int side, const Value *arguments, Script
         return false;
     if (!path) return error_set(err, ERR_USAGE, "it takes the name of a checkpoint");
     Session *session = console->session;
+    if (console->options.open) {
+        console->options.open(console->options.context, side, path);
+        return true;
+    }
     if (!session_open_side(session, side, path, NULL, err)) return false;
     const Checkpoint *opened = side ? session_target_checkpoint(session) : session_source(session);
     text_addf(&answer->shown, "%s   %s\n", path, checkpoint_format(opened));

@@ -6,12 +6,15 @@
 #include "repl/history_file.h"
 #include "repl/init_file.h"
 #include "repl/interactive.h"
+#include "repl/opening_screen.h"
 #include "repl/recovery.h"
 #include "repl/session_file.h"
 #include "viewer/linear.h"
+#include "viewer/terminal.h"
 
 /* A saved session is gone on with text by text; rules of the command line come before them. */
-static Session *open_session(const Invocation *invocation, Arena *arena, Error *err)
+static Session *open_session(const Invocation *invocation, const SessionOpener *opener,
+                             Arena *arena, Error *err)
 {
     SessionRecord record = {0};
     const char *first = invocation->operands[0];
@@ -19,7 +22,8 @@ static Session *open_session(const Invocation *invocation, Arena *arena, Error *
                               .target = invocation->operands[1],
                               .rules = invocation->rules,
                               .rule_count = invocation->rule_count,
-                              .seed = invocation->seed};
+                              .seed = invocation->seed,
+                              .opener = opener};
     if (invocation->operand_count == 1 && session_file_is(first)) {
         if (!session_file_read(first, arena, &record, err)) return NULL;
         options.file = first;
@@ -43,25 +47,31 @@ static void save_what_is_left(Session *session, Arena *arena)
         fprintf(stderr, "tenon: the lines of this session are in %s\n", path);
 }
 
-/* The session is the viewer's to change; rules are read from its files again while it runs. */
+/* The session is the viewer's to change; rules are read from its files again while it runs. Who
+ * left before there was one knows why there is none. */
 static int open_viewer(const Invocation *invocation)
 {
     Error err = {0};
     Arena *arena = arena_new();
     Text notes = {0};
+    Terminal linear = {0};
+    const bool speak = invocation->set[OPT_LINEAR] || linear_is_preferred();
     init_configure(&notes);
-    Session *session = open_session(invocation, arena, &err);
-    const char *left = recovery_find(arena);
+    if (speak) linear_open(&linear, stdin, stdout);
+    OpeningScreen screen = {.terminal = speak ? &linear : NULL,
+                            .no_color = invocation->set[OPT_NO_COLOR]};
+    Session *session = open_session(invocation, &(SessionOpener){opening_screen_run, &screen},
+                                    arena, &err);
+    const char *left = session ? recovery_find(arena) : NULL;
     if (left)
         text_addf(&notes, "a session was cut short; tenon %s goes on with it\n", left);
-    InteractiveOptions how = {.no_color = invocation->set[OPT_NO_COLOR],
-                              .notes = text_string(&notes), .history = history_file_path(arena)};
-    Terminal linear = {0};
-    if (invocation->set[OPT_LINEAR] || linear_is_preferred()) {
-        linear_open(&linear, stdin, stdout);
-        how.terminal = &linear;
-    }
-    int status = session ? interactive_run(session, &how) : complain(&err);
+    const InteractiveOptions how = {.no_color = screen.no_color, .notes = text_string(&notes),
+                                    .history = history_file_path(arena),
+                                    .terminal = speak ? &linear : NULL, .opened = &screen.own};
+    int status = screen.status;
+    if (session) status = interactive_run(session, &how);
+    else terminal_close(&screen.own);
+    if (!session && !screen.left) status = complain(&err);
     linear_close(&linear);
     if (session && status > 128) save_what_is_left(session, arena);
     session_free(session);

@@ -31,6 +31,8 @@ typedef struct ConsoleOptions {
                                     take; 0: for minutes, since Ctrl-C interrupts it */
     /* Runs a verb line of the viewer; NULL: there is none. */
     bool (*verb)(void *context, const char *line, Error *err);
+    /* Opens another file for a side when the input is over; NULL: it is opened at once. */
+    void (*open)(void *context, int side, const char *path);
     void (*print)(void *context, const char *text, size_t n);    /* as in ScriptFunctions */
     /* Asked while something long is done, with what it is; false: stop. NULL: nobody is. */
     bool (*progress)(void *context, const char *what, uint64_t done, uint64_t total);

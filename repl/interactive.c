@@ -309,9 +309,10 @@ static int show(Session *session, Terminal *terminal, const InteractiveOptions *
 int interactive_run(Session *session, const InteractiveOptions *options)
 {
     Error err = {0};
-    Terminal own = {0}, *terminal = options->terminal ? options->terminal : &own;
+    Terminal own = options->opened ? *options->opened : (Terminal){0};
+    Terminal *terminal = options->terminal ? options->terminal : &own;
     int status = 2;
-    if (options->terminal || terminal_open(&own, options->no_color, &err))
+    if (terminal->ops || terminal_open(&own, options->no_color, &err))
         status = show(session, terminal, options, &err);
     terminal_close(&own);
     if (err.code != ERR_NONE) fprintf(stderr, "tenon: %s\n", err.text);

@@ -10,6 +10,7 @@ typedef struct InteractiveOptions {
     const char *notes;       /* what a user should know first; NULL or "": nothing */
     const char *history;     /* a file of lines (history_file.h); NULL: none is kept */
     Terminal *terminal;      /* borrowed; NULL: the real one is opened and closed again */
+    const Terminal *opened;  /* the real one, where it is open already; closed all the same */
     long moment;             /* for tests: milliseconds for which a key waits for a ledger; 0: as
                                 many as nobody feels; -1: none at all */
     /* For tests: looks at the ledger on show before every frame; NULL: nobody does. */

@@ -75,7 +75,7 @@ static const char *find_alias(Session *session, const char *name, Error *err)
     if (!session_now(session)->count || stat(file, &status) == 0) return NULL;
     Checkpoint *nothing = open_nothing("");
     Draft *draft = draft_new(nothing, NULL, NULL, session->seed);
-    Snapshot *snapshot = session_snapshot(session);
+    Snapshot *snapshot = session_copy(session);
     snapshot_rehearse(snapshot, draft);
     snapshot_free(snapshot);
     const char *path = later_find_alias(draft_later(draft), session->arena, name, err);
@@ -84,9 +84,8 @@ static const char *find_alias(Session *session, const char *name, Error *err)
     return path;
 }
 
-/* Splits FILE::PATH behind what an alias makes of it. */
-static bool split_name(Session *session, const char *name, const char **file, const char **inside,
-                       Error *err)
+bool session_split_name(Session *session, const char *name, const char **file, const char **inside,
+                        Error *err)
 {
     Error refused = {0};
     const char *aliased = find_alias(session, name, &refused);
@@ -98,62 +97,98 @@ static bool split_name(Session *session, const char *name, const char **file, co
     return true;
 }
 
-static Checkpoint *open_file(const SessionOptions *options, const char *file, Error *err)
+static void open_files(const SessionOptions *options, Opened *opened)
 {
     const SessionOpener *opener = options->opener;
-    return opener ? opener->open(opener->context, file, err) : checkpoint_open(file, err);
+    if (!opened->names[0] && !opened->names[1]) return;
+    if (opener) opener->open(opener->context, opened);
+    else opened_wait(opened);
 }
 
-/* The source's part is chosen later, by the draft, since rules may name another. */
-static bool open_source(Session *session, SessionFiles *files, const SessionOptions *options,
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool has_source(const SessionOptions *options)
+{
+    return options->source && *options->source;
+}
+
+static bool name_source(Session *session, SessionFiles *files, const SessionOptions *options,
                         Error *err)
 {
-    if (!options->source || !*options->source) {
-        files->source_path = files->source_file = files->source_name = "";
-        files->source = open_nothing("nothing is open");
-        return true;
-    }
-    files->source_path = arena_strdup(session->arena, url_shown(session->arena, options->source));
-    if (!split_name(session, options->source, &files->source_file, &files->source_inside, err))
-        return false;
     const char *inside;
-    checkpoint_spec(session->arena, options->source, &files->source_name, &inside);
-    struct stat status;
-    bool folder = stat(files->source_file, &status) == 0 && S_ISDIR(status.st_mode);
-    files->source_folder = folder ? mem_strdup(files->source_file)
-                                  : path_folder(files->source_file);
-    files->source = options->source_opened ? checkpoint_ref(options->source_opened)
-                                           : open_file(options, files->source_file,
-                                                       &files->unopened);
-    /* what one kind of folder refused, another may have read */
-    if (files->source) files->unopened = (Error){0};
-    if (!files->source && folder && session_now(session)->count) {
-        files->source = open_nothing("");        /* source(…) may name files in it */
-    } else if (!files->source) {
-        if (err) *err = files->unopened;
+    files->source_path = files->source_file = files->source_name = "";
+    if (!has_source(options)) return true;
+    files->source_path = arena_strdup(session->arena, url_shown(session->arena, options->source));
+    if (!session_split_name(session, options->source, &files->source_file, &files->source_inside,
+                            err))
         return false;
-    }
+    checkpoint_spec(session->arena, options->source, &files->source_name, &inside);
+    files->source_folder = is_folder(files->source_file) ? mem_strdup(files->source_file)
+                                                         : path_folder(files->source_file);
     return true;
 }
 
-static bool open_target(Session *session, SessionFiles *files, const SessionOptions *options,
+static bool name_target(Session *session, SessionFiles *files, const SessionOptions *options,
                         Error *err)
 {
+    if (!options->target) return true;
     files->target_path = arena_strdup(session->arena, url_shown(session->arena, options->target));
-    if (!split_name(session, options->target, &files->target_file, &files->target_inside, err))
-        return false;
-    files->target_checkpoint = options->target_opened
-                                   ? checkpoint_ref(options->target_opened)
-                                   : open_file(options, files->target_file, err);
-    return files->target_checkpoint && choose_target(files, err);
+    return session_split_name(session, options->target, &files->target_file,
+                              &files->target_inside, err);
 }
 
-/* Also what could be opened before something failed, for whoever asks what it was. */
+/* The source's part is chosen later, by the draft, since rules may name another. */
+static bool take_source(Session *session, SessionFiles *files, const SessionOptions *options,
+                        const Opened *opened, Error *err)
+{
+    if (!has_source(options)) {
+        files->source = open_nothing("nothing is open");
+        return true;
+    }
+    files->source = options->source_opened ? checkpoint_ref(options->source_opened)
+                                           : opened->files[0];
+    if (files->source) return true;
+    files->unopened = opened->errors[0];
+    if (!is_folder(files->source_file) || !session_now(session)->count) {
+        if (err) *err = files->unopened;
+        return false;
+    }
+    files->source = open_nothing("");            /* source(…) may name files in it */
+    return true;
+}
+
+static bool take_target(SessionFiles *files, const SessionOptions *options, const Opened *opened,
+                        Error *err)
+{
+    if (!options->target) return true;
+    files->target_checkpoint = options->target_opened ? checkpoint_ref(options->target_opened)
+                                                      : opened->files[1];
+    if (files->target_checkpoint) return choose_target(files, err);
+    if (err) *err = opened->errors[1];
+    return false;
+}
+
+/* Also what could be opened before something failed, for whoever asks what it was. What is wrong
+ * with the source is told before what is wrong with the target, its name included. */
 static bool open_both(Session *session, SessionFiles *files, const SessionOptions *options,
                       Error *err)
 {
-    return open_source(session, files, options, err) &&
-           (!options->target || open_target(session, files, options, err));
+    Error misnamed = {0};
+    Opened opened = {.names = {NULL}};
+    if (!name_source(session, files, options, err)) return false;
+    const bool named = name_target(session, files, options, &misnamed);
+    if (has_source(options) && !options->source_opened) opened.names[0] = files->source_file;
+    if (named && !options->target_opened) opened.names[1] = files->target_file;
+    open_files(options, &opened);
+    const bool source = take_source(session, files, options, &opened, err);
+    if (source && named) return take_target(files, options, &opened, err);
+    if (source && err) *err = misnamed;
+    checkpoint_unref(opened.files[1]);
+    return false;
 }
 
 static SessionFiles *new_files(void)

@@ -5,6 +5,7 @@
 #ifndef REPL_SESSION_H
 #define REPL_SESSION_H
 
+#include "repl/opening.h"
 #include "repl/snapshot.h"
 
 /* One -r, -e or --preset of the command line, in order. */
@@ -14,9 +15,9 @@ typedef struct RulesArgument {
                                 statement */
 } RulesArgument;
 
-/* Who opens a file instead of checkpoint_open, for whoever must not wait for it. */
+/* Who opens files instead of opened_wait, for whoever must not wait for them. */
 typedef struct SessionOpener {
-    Checkpoint *(*open)(void *context, const char *file, Error *err);
+    void (*open)(void *context, Opened *opened);
     void *context;
 } SessionOpener;
 
@@ -94,6 +95,9 @@ void session_remove(Session *session, size_t index);
 void session_split(Session *session, size_t index, const size_t *ends, size_t count);
 /* Another text in place of what is no file; a line stays one. */
 void session_rewrite(Session *session, size_t index, const char *text);
+/* The file that session_open_side opens for it, in *file; NULL: it is open already. False: what
+ * rules say of the name is refused. */
+bool session_side_file(Session *session, int side, const char *path, const char **file, Error *err);
 /* Another source (side 0) or target (1), FILE[::PATH]. What is open already is not opened again.
  * On failure nothing has changed. */
 bool session_open_side(Session *session, int side, const char *path, const SessionOpener *opener,

@@ -88,6 +88,9 @@ static inline SessionState *session_now(const Session *session)
  * caller owns the reference. */
 SessionFiles *session_open_files(Session *session, const SessionOptions *options, Error *err);
 void session_files_unref(SessionFiles *files);
+/* FILE and PATH of FILE::PATH, behind what an alias makes of it; in the arena. */
+bool session_split_name(Session *session, const char *name, const char **file, const char **inside,
+                        Error *err);
 
 /* A text of the session from a -r, -e, --preset or --auto; NULL with an error when its file cannot
  * be read. */

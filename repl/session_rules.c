@@ -356,23 +356,38 @@ void session_rewrite(Session *session, size_t index, const char *text)
     change_item(session, "edited", index)->items[index].text = new;
 }
 
-/* The side that stays is not opened again, nor the file of which another part is meant. */
+/* A file of which another part is meant is open already. One that no format knew is opened again:
+ * it may know it now. */
+static bool is_open(Session *session, int side, const char *file)
+{
+    const SessionFiles *old = session_now(session)->files;
+    const char *was = side ? old->target_file : old->source_file;
+    if (!was || (!side && old->unopened.code)) return false;
+    return strcmp(url_shown(session->arena, file), url_shown(session->arena, was)) == 0;
+}
+
+bool session_side_file(Session *session, int side, const char *path, const char **file, Error *err)
+{
+    const char *inside;
+    if (!session_split_name(session, path, file, &inside, err)) return false;
+    if (is_open(session, side, *file)) *file = NULL;
+    return true;
+}
+
+/* The side that stays is not opened again. */
 bool session_open_side(Session *session, int side, const char *path, const SessionOpener *opener,
                        Error *err)
 {
     const SessionFiles *old = session_now(session)->files;
+    const char *file;
     SessionOptions options = {.source = side ? old->source_path : path,
                               .target = side ? path : old->target_path,
-                              .source_opened = old->source,
+                              .source_opened = old->unopened.code ? NULL : old->source,
                               .target_opened = old->target_checkpoint,
                               .opener = opener};
-    const char *file, *inside, *was = side ? old->target_file : old->source_file;
-    checkpoint_spec(session->arena, path, &file, &inside);
-    if (old->unopened.code) options.source_opened = NULL;
-    if (!was || strcmp(url_shown(session->arena, file), url_shown(session->arena, was)) != 0) {
-        if (side) options.target_opened = NULL;
-        else options.source_opened = NULL;
-    }
+    if (!session_side_file(session, side, path, &file, err)) return false;
+    if (file && side) options.target_opened = NULL;
+    if (file && !side) options.source_opened = NULL;
     SessionFiles *files = session_open_files(session, &options, err);
     if (!files) return false;
     SessionState *state = session_change(session, side ? "another target" : "another source");

@@ -120,6 +120,7 @@ bool ui_init(Ui *ui, Session *session, Terminal *terminal, long moment, Error *e
 void ui_done(Ui *ui)
 {
     ui_halt(ui);
+    ui_open_done(ui);
     view_done(&ui->view);
     values_free(ui->values);
     rows_free(ui->rows);

@@ -28,7 +28,20 @@ typedef struct UiExport {
     bool omit_kept;          /* kept tensors without data are left out */
 } UiExport;
 
+/* Another file for one side, which is being opened. */
+typedef struct UiOpening {
+    Opening *files;          /* owned; NULL: none is */
+    int side;
+    char *path;              /* owned: FILE[::PATH] as it was given */
+    bool stopped;            /* nothing is wanted of it any more */
+    Text told;               /* how far it was, as it was said last */
+} UiOpening;
+
 struct Ui;
+
+/* How long a key waits, in milliseconds, for what then comes with its own frame, so that no one
+ * sees that anything was under way. */
+enum { UI_MOMENT_MS = 8 };
 
 /* What is to be done when a ledger is there. */
 typedef struct UiThen {
@@ -75,6 +88,7 @@ typedef struct Ui {
     UiThen then;             /* after the ledger that is due, or under way */
     bool back;               /* without it the session's last change is taken back */
     char *apply;             /* owned: the line that is being applied; NULL */
+    UiOpening opening;
     UiQuestion question;     /* what the ledger is asked for, on top of all */
     char **queue;            /* owned, [queue_count]: what was typed meanwhile */
     size_t queue_count, queue_room;
@@ -119,6 +133,17 @@ void ui_question(Ui *ui, const UiQuestion *question);
 void ui_show(Ui *ui, Alignment *alignment);
 /* The same with rows that were made for it; takes them over. */
 void ui_show_rows(Ui *ui, Alignment *alignment, RowModel *rows);
+
+/* Another source (side 0) or target (1), FILE[::PATH]: what is not there in a moment goes on beside
+ * the keys. */
+bool ui_open(Ui *ui, int side, const char *path, Error *err);
+/* The same behind what is waiting already. */
+void ui_open_later(Ui *ui, int side, const char *path);
+/* Looks how far that is; false: it failed, and `*line` receives its verb line, to be freed. */
+bool ui_open_on(Ui *ui, char **line, Error *err);
+/* Stops it; false when there is nothing to be stopped. */
+bool ui_open_stop(Ui *ui);
+void ui_open_done(Ui *ui);
 
 /* What is under way: looks whether it has ended, and begins what is due next. */
 void ui_work_on(Ui *ui);

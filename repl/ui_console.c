@@ -31,6 +31,12 @@ static bool show_progress(void *context, const char *what, uint64_t done, uint64
     return ui_progress(ui, "reading", what, &ui->bar, done, total);
 }
 
+/* Of ConsoleOptions. */
+static void open_later(void *context, int side, const char *path)
+{
+    ui_open_later(context, side, path);
+}
+
 void ui_close_console(Ui *ui)
 {
     console_free(ui->console);
@@ -45,7 +51,7 @@ static Console *open_console(Ui *ui)
     if (!ui->console)
         ui->console = console_new(ui->session, &(ConsoleOptions){
             .calls = call_table(), .lent = true, .patience = 1, .verb = run_verb,
-            .progress = show_progress, .context = ui});
+            .progress = show_progress, .open = open_later, .context = ui});
     return ui->console;
 }
 

@@ -10,9 +10,8 @@
 #include "repl/rules_panel.h"
 #include "repl/verbs.h"
 
-/* How long a key waits for the ledger of little files: it comes with the same frame then, and no
- * one sees that anything was under way. The first one is always waited for. */
-enum { MOMENT_MS = 8, FIRST_MS = 2000, LITTLE = 5000 };
+/* How long a key waits for the ledger of little files. The first one is always waited for. */
+enum { FIRST_MS = 2000, LITTLE = 5000 };
 
 long ui_now(void)
 {
@@ -200,6 +199,12 @@ static bool look(Ui *ui, char **line, Error *err)
 
 /* ---- asking for it ---- */
 
+static bool is_making_ledger(const Ui *ui)
+{
+    bool runs = ui->work && !ui->stale && is_for_ledger(ui->work);
+    return runs || ui->align_due || ui->apply;
+}
+
 static bool is_little(const Ui *ui)
 {
     const StateDict *target = session_target(ui->session);
@@ -219,7 +224,7 @@ static bool look_for(Ui *ui, long milliseconds, Error *err)
     if (ui->moment && ui->rows) milliseconds = ui->moment;
     else if (!is_little(ui)) milliseconds = 0;
     for (long left = milliseconds; good && left >= 0 &&
-                                   (ui_is_settling(ui) || ui->question.asked);
+                                   (is_making_ledger(ui) || ui->question.asked);
          left = milliseconds - (ui_now() - start)) {
         good = look(ui, &line, err);
         if (good && ui->work) work_wait(ui->work, left);
@@ -239,8 +244,8 @@ static void forget_then(Ui *ui)
 static bool begin_align(Ui *ui, Error *err)
 {
     ui->align_due = true;
-    bool good = look_for(ui, ui->rows ? MOMENT_MS : FIRST_MS, err);
-    if (ui->rows && ui_is_settling(ui)) ui_refresh(ui);
+    bool good = look_for(ui, ui->rows ? UI_MOMENT_MS : FIRST_MS, err);
+    if (ui->rows && is_making_ledger(ui)) ui_refresh(ui);
     return good;
 }
 
@@ -277,7 +282,7 @@ bool ui_apply_line(Ui *ui, const char *line, Error *err)
         return true;
     }
     ui->apply = mem_strdup(line);
-    return look_for(ui, MOMENT_MS, err);
+    return look_for(ui, UI_MOMENT_MS, err);
 }
 
 static bool is_one_of(const char *name, const char *const *names, size_t n)
@@ -325,19 +330,18 @@ void ui_question(Ui *ui, const UiQuestion *question)
     ui->question.key = key;
     ui->question.asked = true;
     if (ui->work && is_question(ui->work)) cancel(ui);
-    if (!ui_is_settling(ui)) look_for(ui, MOMENT_MS, NULL);
+    if (!is_making_ledger(ui)) look_for(ui, UI_MOMENT_MS, NULL);
 }
 
 bool ui_is_settling(const Ui *ui)
 {
-    bool runs = ui->work && !ui->stale && is_for_ledger(ui->work);
-    return runs || ui->align_due || ui->apply;
+    return is_making_ledger(ui) || ui->opening.files;
 }
 
 bool ui_is_working(const Ui *ui)
 {
     return ui->work || ui->queue_count || ui->align_due || ui->apply || ui->question.asked ||
-           ui->old_rows || ui->old_alignment || ui->asking ||
+           ui->old_rows || ui->old_alignment || ui->asking || ui->opening.files ||
            (ui->mode == UI_PROMPT && ui->preview_due);
 }
 
@@ -377,12 +381,13 @@ void ui_work_on(Ui *ui)
 {
     Error err = {0};
     char *line = NULL;
-    if (!look(ui, &line, &err)) tell_failure(ui, line, &err);
+    if (!look(ui, &line, &err) || !ui_open_on(ui, &line, &err)) tell_failure(ui, line, &err);
     free(line);
     take_queued(ui);
     if (ui->asking && !ui_choices_due(ui)) ui_choices_tell(ui);
-    bool felt = ui_is_settling(ui);
-    ui->view.title.busy = felt ? "aligning…" : ui->question.asked ? "working…" : NULL;
+    bool felt = is_making_ledger(ui);
+    ui->view.title.busy = felt ? "aligning…" : ui->opening.files ? "opening…"
+                          : ui->question.asked ? "working…" : NULL;
     ui->view.title.percent = felt && ui->work ? work_percent(ui->work) : -1;
 }
 
@@ -401,6 +406,7 @@ bool ui_stop(Ui *ui)
         free(last);
         return true;
     }
+    if (!ui->apply && ui_open_stop(ui)) return true;
     if (ui->question.asked && !ui->apply) {
         view_say(&ui->view, STYLE_PLAIN, "stopped");
         forget_question(ui);

@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#include "loader/core/job.h"
 #include "loader/format/format.h"
-#include "loader/source/url.h"
 #include "repl/chooser.h"
 
 /* A dict of one side; one that has no name cannot be asked for by it. */
@@ -49,51 +47,10 @@ bool verb_containers(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* A file that is opened by a job. */
-typedef struct Opening {
-    const char *file;            /* borrowed */
-    Checkpoint *checkpoint;      /* what came of it; a reference; NULL: nothing */
-} Opening;
-
-static bool open_checkpoint(Job *job, void *context, Error *err)
-{
-    Opening *opening = context;
-    (void)job;
-    opening->checkpoint = checkpoint_open(opening->file, err);
-    return opening->checkpoint != NULL;
-}
-
-/* Of a file on a server nobody knows how long it takes; it can be stopped meanwhile. */
-static Checkpoint *open_beside(void *context, const char *file, Error *err)
-{
-    enum { LOOK = 20 };          /* milliseconds between two looks at the keys */
-    Ui *ui = context;
-    Opening opening = {.file = file};
-    struct timespec last = {0};
-    if (!url_is(file)) return checkpoint_open(file, err);
-    Arena *arena = arena_new();
-    const char *shown = url_shown(arena, file);
-    Job *job = job_start("opening", open_checkpoint, &opening);
-    while (!job_wait(job, LOOK))
-        if (!ui_progress(ui, "opening", shown, &last, 0, 1)) job_cancel(job);
-    job_free(job, err);
-    text_clear(&ui->view.message);
-    arena_free(arena);
-    return opening.checkpoint;
-}
-
-/* A file that comes to no ledger is not kept. */
 static bool open_side(Ui *ui, int side, const char *path, Error *err)
 {
     if (!*path) return error_set(err, ERR_USAGE, "it takes a file, FILE or FILE::PATH");
-    const SessionOpener opener = {open_beside, ui};
-    if (!session_open_side(ui->session, side, path, &opener, err)) return false;
-    if (!ui_align_or_back(ui, err)) return false;
-    if (!ui->rules_failed)
-        view_say(&ui->view, STYLE_PLAIN, "%s is the %s now; u takes it back",
-                 side ? session_target_path(ui->session) : session_source_path(ui->session),
-                 side ? "target" : "source");
-    return true;
+    return ui_open(ui, side, path, err);
 }
 
 bool verb_open_source(Ui *ui, const char *argument, Error *err)

@@ -5,7 +5,7 @@
 #include "viewer/view_parts.h"
 
 /* Width of the title's parts shrinks in this order: bytes, containers, then names are elided. */
-enum { SHOW_BYTES = 1, SHOW_CONTAINER = 2 };
+enum { SHOW_BYTES = 1, SHOW_CONTAINER = 2, SHOW_NUMBERS = 4 };
 
 /* "model.pth ▸ state_dict". */
 static void show_name(const ViewFile *file, unsigned parts, Text *out)
@@ -63,7 +63,7 @@ static int draw_file(Screen *screen, int x, int limit, const ViewFile *file, uns
 {
     Text name = {0}, numbers = {0};
     show_name(file, parts, &name);
-    show_numbers(file, parts, &numbers);
+    if (parts & SHOW_NUMBERS) show_numbers(file, parts, &numbers);
     int tail = screen_columns_of(screen, text_string(&numbers));
     int used = screen_put_elided(screen, x, 0, limit > tail ? limit - tail : 0, STYLE_TITLE,
                                  text_string(&name));
@@ -79,7 +79,7 @@ static int file_columns(const Screen *screen, const ViewFile *file, unsigned par
     Text text = {0};
     if (file->name) {
         show_name(file, parts, &text);
-        show_numbers(file, parts, &text);
+        if (parts & SHOW_NUMBERS) show_numbers(file, parts, &text);
     }
     int width = screen_columns_of(screen, text_string(&text));
     text_done(&text);
@@ -90,14 +90,16 @@ static int file_columns(const Screen *screen, const ViewFile *file, unsigned par
  * between them, which say that both sides are of one comparison. */
 void pane_draw_title(const View *view, Screen *screen)
 {
-    const ViewFile *source = &view->title.source, *target = &view->title.target;
+    const ViewTitle *title = &view->title;
+    const ViewFile *source = &title->source, *target = &title->target;
     int room = screen->columns - draw_rules(view, screen) - 3;
     int gap = target->name ? (room >= 90 ? 11 : 5) : 0;   /* around the arrows */
-    unsigned parts = SHOW_BYTES | SHOW_CONTAINER;
+    const unsigned least = title->opening ? 0 : SHOW_NUMBERS;
+    unsigned parts = least | SHOW_BYTES | SHOW_CONTAINER;
     if (file_columns(screen, source, parts) + file_columns(screen, target, parts) + gap > room)
-        parts = SHOW_CONTAINER;
+        parts = least | SHOW_CONTAINER;
     if (file_columns(screen, source, parts) + file_columns(screen, target, parts) + gap > room)
-        parts = 0;
+        parts = least;
     int wanted = file_columns(screen, target, parts);
     int most = target->name ? (room - gap) / 2 : room;
     int left = target->name && wanted < most ? room - gap - wanted : most;

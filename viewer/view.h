@@ -36,6 +36,7 @@ typedef struct ViewTitle {
     size_t notes;                    /* of the rules, and collisions */
     const char *busy;                /* what is under way, a literal; NULL: nothing */
     int percent;                     /* of it; -1: not known */
+    bool opening;                    /* nothing is known yet of the files but their names */
 } ViewTitle;
 
 /* Keys that are marked, as row_key tells them, and modules as "PATH.**". */

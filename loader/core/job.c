@@ -2,6 +2,7 @@
  * says that it is over. */
 #include "loader/core/job.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -33,13 +34,32 @@ static void *work(void *argument)
     return NULL;
 }
 
+/* Signals are the main thread's: it is to be woken by them, and what curses does in its handlers no
+ * other thread may do beside it. A broken pipe alone is the signal of who wrote. The stack is one
+ * that any libc's main thread has, since the same functions run on it. */
+static bool start_thread(pthread_t *thread, void *(*run)(void *), void *argument)
+{
+    enum { STACK_BYTES = 8 << 20 };
+    pthread_attr_t attributes;
+    sigset_t held, before;
+    sigfillset(&held);
+    sigdelset(&held, SIGPIPE);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &held, &before);
+    const bool started = pthread_create(thread, &attributes, run, argument) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
 Job *job_start(const char *word, JobRun *run, void *context)
 {
     Job *job = mem_alloc(sizeof *job);
     job->word = word;
     job->run = run;
     job->context = context;
-    job->threaded = pthread_create(&job->thread, NULL, work, job) == 0;
+    job->threaded = start_thread(&job->thread, work, job);
     if (!job->threaded) work(job);
     return job;
 }
@@ -110,7 +130,7 @@ bool job_thread(pthread_t *thread, void *(*work_on)(void *context), void *contex
 {
     Helper *helper = mem_alloc(sizeof *helper);
     *helper = (Helper){work_on, context, current};
-    if (pthread_create(thread, NULL, help, helper) == 0) return true;
+    if (start_thread(thread, help, helper)) return true;
     free(helper);
     return false;
 }

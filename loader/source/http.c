@@ -27,10 +27,17 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static CURLM *idle[KEPT];
 static size_t idle_count;
 static const atomic_bool *watched;
+static atomic_uint_least64_t sent, came;     /* requests, and bytes of bodies */
 
 void http_watch(const atomic_bool *stop)
 {
     watched = stop;
+}
+
+void http_traffic(uint64_t *requests, uint64_t *bytes)
+{
+    *requests = atomic_load_explicit(&sent, memory_order_relaxed);
+    *bytes = atomic_load_explicit(&came, memory_order_relaxed);
 }
 
 static bool is_stopped(void)
@@ -122,6 +129,7 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context)
     Flight *flight = context;
     HttpCall *call = flight->call;
     (void)size;
+    atomic_fetch_add_explicit(&came, n, memory_order_relaxed);
     if (!call->body) return n;
     return call->body(call->context, bytes, n, &call->err) || stop(flight, HTTP_STOPPED) ? n : 0;
 }
@@ -182,6 +190,7 @@ static void start(Flight *flight, HttpCall *call, CURLM *pool)
     set_trust(easy);
     set_proxy(easy, call->url);
     curl_multi_add_handle(pool, easy);
+    atomic_fetch_add_explicit(&sent, 1, memory_order_relaxed);
 }
 
 static bool may_help(CURLcode code)

@@ -7,6 +7,7 @@
 #define LOADER_SOURCE_HTTP_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "loader/core/error.h"
 #include "loader/source/http_head.h"
@@ -42,5 +43,7 @@ void http_run(HttpCall *calls, size_t count);
 bool http_pause(unsigned milliseconds, Error *err);
 /* A flag of the whole process that cancels as well (Ctrl-C); before any request. */
 void http_watch(const atomic_bool *stop);
+/* How many requests the process has sent so far, and how many bytes of bodies came. */
+void http_traffic(uint64_t *requests, uint64_t *bytes);
 
 #endif

@@ -1,7 +1,5 @@
 """Reading ranges, and what servers do wrong."""
 import os
-import pty
-import select
 import signal
 import subprocess
 import time
@@ -184,37 +182,6 @@ def interrupted():
     p.communicate(timeout=5)
     check(p.returncode == 130, p.returncode)
     check(not os.path.exists(path("out.safetensors")), "half an output")
-
-
-@case
-def viewer():
-    """another source that does not come leaves the viewer alive: Esc stops it"""
-    s = serve({"/m.safetensors": stall()})
-    write("here.safetensors", SMALL)
-    master, slave = pty.openpty()
-    p = subprocess.Popen([TENON, "here.safetensors"], cwd=path("."), stdin=slave, stdout=slave,
-                         stderr=slave, env={**CLEAN, "TERM": "xterm"}, start_new_session=True)
-    os.close(slave)
-
-    def until(word):
-        seen, end = b"", time.monotonic() + 10
-        while word not in seen and time.monotonic() < end:
-            if select.select([master], [], [], 0.1)[0]:
-                seen += os.read(master, 65536)
-        check(word in seen, seen)
-
-    until(b"here.safetensors")
-    os.write(master, b":")
-    time.sleep(0.1)
-    os.write(master, f"open-source {s.url}/m.safetensors\r".encode())
-    until(b"Esc stops")
-    os.write(master, b"\x1b")
-    until(b"stopped")
-    os.write(master, b"\x1b")          # out of the line, which stays to be mended
-    time.sleep(0.2)
-    os.write(master, b"q")
-    check(p.wait(timeout=5) == 0, p.returncode)
-    os.close(master)
 
 
 @case

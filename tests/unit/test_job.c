@@ -1,9 +1,12 @@
 /* Jobs: a result, an error, and an end that was asked for. */
 #include "tests/unit/test.h"
 
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 
 #include "loader/core/job.h"
+#include "loader/core/memory.h"
 
 static bool count(Job *job, void *context, Error *err)
 {
@@ -76,9 +79,33 @@ static void test_cancel(void **state)
     assert_true(job_free(NULL, NULL));
 }
 
+/* Which signals reach the thread. */
+static bool look_at_signals(Job *job, void *context, Error *err)
+{
+    (void)job, (void)err;
+    return pthread_sigmask(SIG_SETMASK, NULL, context) == 0;
+}
+
+/* Ctrl-Z runs a handler of curses, which must not run beside what the main thread draws; and only
+ * the main thread waits for what Ctrl-C ends. */
+static void test_signals(void **state)
+{
+    (void)state;
+    sigset_t theirs, ours;
+    assert_true(job_free(job_start("looking", look_at_signals, &theirs), NULL));
+    pthread_sigmask(SIG_SETMASK, NULL, &ours);
+    static const int mains[] = {SIGTSTP, SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGCONT};
+    for (size_t i = 0; i < countof(mains); i++) {
+        assert_true(sigismember(&theirs, mains[i]));
+        assert_false(sigismember(&ours, mains[i]));
+    }
+    assert_false(sigismember(&theirs, SIGPIPE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_result), cmocka_unit_test(test_error),
-                                       cmocka_unit_test(test_cancel)};
+                                       cmocka_unit_test(test_cancel),
+                                       cmocka_unit_test(test_signals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

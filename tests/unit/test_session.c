@@ -328,6 +328,57 @@ static void lines_go_to_a_file_where_they_run_as_before(void **state)
     session_free(session);
 }
 
+/* Of SessionOpener: opens them itself, and says what it was asked for. */
+static void open_counted(void *context, Opened *opened)
+{
+    unsigned *asked = context;
+    asked[0] += opened->names[0] != NULL;
+    asked[1] += opened->names[1] != NULL;
+    opened_wait(opened);
+}
+
+static void open_wrong(void **state, const char *source, const char *target, const char *wrong)
+{
+    Error err = {0};
+    char both[2][512];
+    snprintf(both[0], sizeof both[0], "%s", path_of(state, source));
+    snprintf(both[1], sizeof both[1], "%s", path_of(state, target));
+    assert_null(session_new(&(SessionOptions){.source = both[0], .target = both[1]}, &err));
+    if (!strstr(err.text, wrong)) fail_msg("no %s in: %s", wrong, err.text);
+}
+
+/* Both sides are opened together, the source's mistakes are told first, and what is open already is
+ * not opened again. */
+static void files_are_opened_beside_each_other(void **state)
+{
+    unsigned asked[2] = {0, 0};
+    const char *file;
+    const SessionOpener opener = {open_counted, asked};
+    Error err = {0};
+    session_free(open_with(state, NULL, 0));
+    open_wrong(state, "nothing.txt", "neither.txt", "nothing.txt");
+    open_wrong(state, "nothing.txt", "target.txt", "nothing.txt");
+    open_wrong(state, "source.txt", "neither.txt", "neither.txt");
+    char source[512], target[512];
+    snprintf(source, sizeof source, "%s", path_of(state, "source.txt"));
+    snprintf(target, sizeof target, "%s", path_of(state, "target.txt"));
+    const SessionOptions options = {.source = source, .target = target, .opener = &opener};
+    Session *session = session_new(&options, &err);
+    if (!session) fail_msg("%s", err.text);
+    assert_int_equal(asked[0], 1);
+    assert_int_equal(asked[1], 1);
+    assert_true(session_side_file(session, 0, source, &file, &err));
+    assert_null(file);
+    assert_true(session_side_file(session, 0, target, &file, &err));
+    assert_string_equal(file, target);
+    assert_true(session_open_side(session, 0, source, &opener, &err));
+    assert_int_equal(asked[0], 1);
+    assert_true(session_open_side(session, 0, target, &opener, &err));
+    assert_int_equal(asked[0], 2);
+    assert_int_equal(asked[1], 1);
+    session_free(session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +391,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_changed_by_hand_is_read, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(any_bytes_are_read_or_refused, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(files_are_opened_beside_each_other, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(lines_go_to_a_file_where_they_run_as_before, make_folder,
                                         remove_folder),

@@ -1,0 +1,142 @@
+"""The viewer over servers that let it wait."""
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+from run import CLEAN, TENON, case, check, numbers, path, safetensors, serve
+from server import file, stall
+
+SMALL = safetensors({"a": numbers(4000, 1), "b": numbers(400, 2)})
+
+
+class Viewer:
+    """tenon on a terminal of 80×24."""
+
+    def __init__(self, *args):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen([TENON, *args], cwd=path("."), stdin=slave, stdout=slave,
+                                        stderr=slave, env={**CLEAN, "TERM": "xterm"},
+                                        start_new_session=True)
+        os.close(slave)
+
+    def until(self, word):
+        """Waits for a word that was not on the screen before."""
+        seen, end = b"", time.monotonic() + 15
+        while word.encode() not in seen and time.monotonic() < end:
+            if select.select([self.master], [], [], 0.1)[0]:
+                seen += os.read(self.master, 65536)
+        check(word.encode() in seen, f"no {word!r} in", seen)
+
+    def press(self, keys):
+        os.write(self.master, keys.encode())
+
+    def type(self, line):
+        """A line after ":", which is not there before it was asked for."""
+        self.press(":")
+        time.sleep(0.1)
+        self.press(line + "\r")
+
+    def ends(self, status):
+        check(self.process.wait(timeout=10) == status, self.process.returncode)
+        os.close(self.master)
+
+
+def slow(data, seconds):
+    """Every answer comes so late."""
+    at_once = file(data)
+
+    def route(x):
+        x.server.over.wait(seconds)
+        return at_once(x)
+
+    return route
+
+
+@case
+def first_file_waits():
+    """the screen is there before the file is; q ends it, and Ctrl-C"""
+    s = serve({"/m.safetensors": stall()})
+    for leave, status in ((lambda v: v.press("q"), 0),
+                          (lambda v: v.process.send_signal(signal.SIGINT), 130)):
+        v = Viewer(s.url + "/m.safetensors")
+        v.until("1 request")
+        leave(v)
+        v.ends(status)
+
+
+@case
+def first_file_comes():
+    """the screen goes on to the list when both files are there"""
+    s = serve({"/m.safetensors": slow(SMALL, 0.3), "/n.safetensors": slow(SMALL, 0.2)})
+    v = Viewer(s.url + "/m.safetensors", s.url + "/n.safetensors")
+    v.until("opening")
+    v.until("2 loaded")
+    v.press("q")
+    v.ends(0)
+
+
+@case
+def first_file_fails():
+    """what is wrong with the file is said when the screen is gone"""
+    s = serve({"/m.safetensors": slow(b"nothing that is known", 0.2)})
+    v = Viewer(s.url + "/m.safetensors")
+    v.until("opening")
+    v.until("tenon: ")
+    v.ends(2)
+
+
+@case
+def other_file_waits():
+    """keys are answered while another source is opened; Esc stops it"""
+    s = serve({"/m.safetensors": stall()})
+    with open(path("here.safetensors"), "wb") as out:
+        out.write(SMALL)
+    v = Viewer("here.safetensors")
+    v.until("here.safetensors")
+    v.type(f"open-source {s.url}/m.safetensors")
+    v.until("Esc stops")
+    v.press("?")
+    v.until("row below")
+    v.press("q")
+    v.until("Esc stops")
+    v.press("\x1b")
+    v.until("not opened")
+    v.press("q")
+    v.ends(0)
+
+
+@case
+def other_file_comes():
+    """another target is opened beside the keys, and what was typed meanwhile is done then"""
+    s = serve({"/m.safetensors": slow(SMALL, 0.3)})
+    with open(path("here.safetensors"), "wb") as out:
+        out.write(safetensors({"x.a": numbers(4000, 1), "x.b": numbers(400, 2)}))
+    v = Viewer("here.safetensors")
+    v.until("here.safetensors")
+    v.type(f'open_target "{s.url}/m.safetensors"')
+    v.until("Esc stops")
+    v.type('strip "x."')
+    v.until("2 loaded")
+    v.type("quit!")
+    v.ends(0)
+
+
+@case
+def values_come_late():
+    """values over a slow server are read beside the keys"""
+    s = serve({"/m.safetensors": slow(SMALL, 0.3)})
+    v = Viewer(s.url + "/m.safetensors")
+    v.until("2 tensors")
+    v.press("v")
+    v.until("reading")
+    v.press("?")
+    v.until("row below")
+    v.press("q")
+    v.until("mean")
+    v.press("q")
+    time.sleep(0.1)
+    v.press("q")
+    v.ends(0)
