@@ -10,6 +10,7 @@
 #include "loader/core/limits.h"
 #include "loader/export/options.h"
 #include "loader/source/remote_place.h"
+#include "loader/source/url.h"
 
 /* A row of OPTIONS, whose columns it has. */
 typedef struct OptionInfo {
@@ -337,12 +338,15 @@ int command_help(const Invocation *invocation)
  * own, as the shell gave it, and hold what moves a cursor. */
 int complain(const Error *err)
 {
+    Text text = {0};
+    url_hide(err->text, &text);
     fputs("tenon: ", stderr);
-    for (const char *p = err->text; *p; p++) {
+    for (const char *p = text_string(&text); *p; p++) {
         const unsigned char c = (unsigned char)*p;
         if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7F) fprintf(stderr, "\\x%02x", c);
         else fputc(c, stderr);
     }
     fputc('\n', stderr);
+    text_done(&text);
     return err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
 }

@@ -222,11 +222,7 @@ static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stat
     *stats = (Stats){0};
     if (!has_numbers(tensor)) return true;
     if (tensor_stats(tensor, stats, err)) return true;
-    Text name = {0};
-    name_show(tensor->name, &name);
-    error_prefix(err, "%s: tensor '%s'", listing->path, text_string(&name));
-    text_done(&name);
-    return false;
+    return strstr(err->text, listing->path) ? false : error_prefix(err, "%s", listing->path);
 }
 
 /* Printed only when it is complete: half an object would be worse than none. */

@@ -11,6 +11,7 @@
 
 #include "loader/core/limits.h"
 #include "loader/format/format.h"
+#include "loader/source/remote_place.h"
 #include "loader/source/url.h"
 #include "repl/interrupt.h"
 
@@ -51,14 +52,20 @@ static char *read_text(const char *path, size_t *n, Error *err)
     return text;
 }
 
-/* A source that cannot be opened is what the text may be about: its error is told. */
-static void open_source(Explanation *explanation)
+/* A source that cannot be opened is what the text may be about: its error is told. False: a server
+ * did not give it, about which nobody else's text says anything. */
+static bool open_source(Explanation *explanation, Error *err)
 {
     const char *file, *inside;
-    if (!explanation->source_path) return;
+    if (!explanation->source_path) return true;
     checkpoint_spec(explanation->arena, explanation->source_path, &file, &inside);
     explanation->source_path = url_shown(explanation->arena, explanation->source_path);
     explanation->source = checkpoint_open(file, &explanation->unopened);
+    const ErrorCode code = explanation->unopened.code;
+    bool lost = code == ERR_NETWORK || code == ERR_CANCELLED;
+    if (!lost && !(code == ERR_NOT_FOUND && remote_place_is_known(file))) return true;
+    *err = explanation->unopened;
+    return false;
 }
 
 Explanation *explanation_new(const char *text_path, const char *source_path, Error *err)
@@ -72,8 +79,9 @@ Explanation *explanation_new(const char *text_path, const char *source_path, Err
     explanation->source_path = source_path;
     explanation->load = failed_load_read(text, n);
     free(text);
-    open_source(explanation);
-    return explanation;
+    if (open_source(explanation, err)) return explanation;
+    explanation_free(explanation);
+    return NULL;
 }
 
 void explanation_free(Explanation *explanation)

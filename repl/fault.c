@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loader/source/source.h"
+#include "loader/source/url.h"
 
 enum { FILE_MAX = 16 << 20, SHOWN_MAX = 160 };   /* bytes of a rules file; of a line on show */
 
@@ -36,8 +37,9 @@ static void add_line(const char *text, unsigned long line, Text *out)
 {
     const char *start = find_line(text, line);
     if (!start) return;
-    Text whole = {0}, shown = {0};
-    text_addn(&whole, start, strcspn(start, "\r\n"));
+    Text typed = {0}, whole = {0}, shown = {0};
+    text_addn(&typed, start, strcspn(start, "\r\n"));
+    url_hide(text_string(&typed), &whole);
     for (size_t i = 0; i < whole.length; i++)
         if (whole.bytes[i] == '\t') whole.bytes[i] = ' ';
     name_show(text_string(&whole), &shown);
@@ -45,6 +47,7 @@ static void add_line(const char *text, unsigned long line, Text *out)
     text_addf(out, "%4lu | ", line);
     text_addn(out, text_string(&shown), n);
     text_add(out, n < shown.length ? "…\n" : "\n");
+    text_done(&typed);
     text_done(&whole);
     text_done(&shown);
 }
@@ -61,12 +64,13 @@ static char *read_file(const char *name)
 /* An input of one line is right above. */
 void fault_show(const Error *err, const char *name, const char *text, Text *out)
 {
-    Text place = {0}, message = {0};
+    Text place = {0}, message = {0}, plain = {0};
     unsigned long line = 0;
     const char *what = err->text;
     const bool placed = split_place(err->text, &place, &line, &what);
     const bool typed = placed && *text_string(&place) == ':';
-    name_show(typed ? what : err->text, &message);
+    url_hide(typed ? what : err->text, &plain);
+    name_show(text_string(&plain), &message);
     text_addf(out, "%s\n", text_string(&message));
     if (typed || (placed && name && strcmp(text_string(&place), name) == 0)) {
         if (!typed || (text && strchr(text, '\n'))) add_line(text, line, out);
@@ -76,5 +80,6 @@ void fault_show(const Error *err, const char *name, const char *text, Text *out)
         free(read);
     }
     text_done(&place);
+    text_done(&plain);
     text_done(&message);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loader/source/url.h"
 #include "repl/user_files.h"
 
 const char *history_file_path(Arena *arena)
@@ -98,19 +99,21 @@ static bool halve(int file, const char *path, Error *err)
 
 bool history_file_add(const char *path, const char *entry, Error *err)
 {
-    Text line = {0};
+    Text plain = {0}, line = {0};
     struct stat info;
     if (!entry[strspn(entry, " \t\n")] || strlen(entry) > HISTORY_ENTRY_MAX) return true;
     if (!user_make_folder(path, err)) return false;
     int file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return error_errno(err, "%s", path);
-    add_escaped(entry, &line);
+    url_hide(entry, &plain);
+    add_escaped(text_string(&plain), &line);
     text_addc(&line, '\n');
     bool ok = flock(file, LOCK_EX) == 0 && fchmod(file, 0600) == 0 &&
               write_all(file, line.bytes, line.length) && fstat(file, &info) == 0;
     if (!ok) error_errno(err, "%s", path);
     if (ok && info.st_size > HISTORY_BYTES_MAX) ok = halve(file, path, err);
     close(file);
+    text_done(&plain);
     text_done(&line);
     return ok;
 }

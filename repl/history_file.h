@@ -16,7 +16,7 @@ const char *history_file_path(Arena *arena);
  * none. */
 bool history_file_read(const char *path, History *history, Error *err);
 /* Adds one entry, as one write under a lock: entries of several processes stand one behind the
- * other, whole. Blank and very long ones are not kept. */
+ * other, whole. Blank and very long ones are not kept, nor what URLs hide (url_hide). */
 bool history_file_add(const char *path, const char *entry, Error *err);
 
 #endif

@@ -134,7 +134,7 @@ typedef struct Crew {
     void *context;
     pthread_mutex_t lock;        /* around everything below, `step`, and the report */
     size_t next;                 /* subject to be taken next */
-    bool stopped;                /* the user asked to; `why` says so */
+    bool stopped;                /* the user asked to, or the network failed; `why` says so */
     Error why;
 } Crew;
 
@@ -167,6 +167,10 @@ static size_t take_subject(Crew *crew)
 static void note_unread(Crew *crew, Subject *subject, const Error *why)
 {
     pthread_mutex_lock(&crew->lock);
+    if (why->code == ERR_NETWORK && !crew->stopped) {
+        crew->stopped = true;
+        crew->why = *why;
+    }
     subject->problem = why->code;
     subject->why = arena_strdup(check_report_arena(crew->audit->report), why->text);
     pthread_mutex_unlock(&crew->lock);

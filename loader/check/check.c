@@ -5,6 +5,7 @@
 
 #include "loader/check/checks.h"
 #include "loader/check/crc_book.h"
+#include "loader/source/remote.h"
 
 /* How far everything is; the context of every step. */
 typedef struct Course {
@@ -45,8 +46,8 @@ static uint64_t run_unknown(const CheckRun *run, const ByteSource *source, uint6
     return crc_book_unknown(course->book, source, from, size);
 }
 
-/* The format's own checks. One that fails to read is a finding, as the rest can still be told;
- * only a wish to stop ends it all. */
+/* The format's own checks. One that fails to read is a finding, as the rest can still be told; only
+ * a wish to stop ends it all, and a network that fails, which says nothing of the file. */
 static bool check_container(const Audit *audit, Course *course, Error *err)
 {
     CrcBook *book = crc_book_new(audit);
@@ -56,7 +57,7 @@ static bool check_container(const Audit *audit, Course *course, Error *err)
     bool fine = checkpoint_run_checks(audit->checkpoint, &run, &why);
     crc_book_free(book);
     if (fine) return true;
-    if (why.code == ERR_CANCELLED) {
+    if (why.code == ERR_CANCELLED || why.code == ERR_NETWORK) {
         if (err) *err = why;
         return false;
     }
@@ -144,7 +145,8 @@ CheckReport *check_run(Checkpoint *checkpoint, const CheckOptions *options, Chec
     audit_init(&audit, checkpoint, options->file, options->chosen ? options->chosen : &empty,
                options->others, report);
     course.total = audit_bytes(&audit) + check_rivals_bytes(&audit);
-    bool fine = run_all(&audit, &course, err);
+    unsigned long before = remote_failures();
+    bool fine = run_all(&audit, &course, err) && !remote_failed_since(before, err);
     count(&audit, totals);
     audit_done(&audit);
     dict_unref(none);

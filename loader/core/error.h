@@ -15,6 +15,7 @@
     X(ERR_FORMAT, "the file does not say what its format demands")              \
     X(ERR_UNSUPPORTED, "understood, and deliberately not handled")              \
     X(ERR_LIMIT, "a documented limit was hit")                                  \
+    X(ERR_NETWORK, "a server, or the way to it, did not give what was asked for")  \
     X(ERR_NOT_FOUND, "no such file, key, container or option")                  \
     X(ERR_USAGE, "the command line or a call has the wrong form")               \
     X(ERR_RULE, "a rule or a script is wrong")                                  \

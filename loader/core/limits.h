@@ -53,7 +53,7 @@
     X(LIMIT_CHILD_SECONDS, "child-seconds", 30, "seconds that such a child may take, and for each GB") \
     X(LIMIT_OBJECTS, "objects", 1000000, "objects that ls --all lists")                           \
     X(LIMIT_REMOTE_CACHE, "remote-cache", 1073741824, "bytes that are kept of what servers sent") \
-    X(LIMIT_REMOTE_SPOOL, "remote-spool", 1073741824, "bytes of a file whose server sends no part") \
+    X(LIMIT_REMOTE_SPOOL, "remote-spool", 1073741824, "bytes of a file of which no part or no size is sent") \
     X(LIMIT_REMOTE_SECONDS, "remote-seconds", 30, "seconds in which a server must send something") \
     X(LIMIT_REMOTE_TRIES, "remote-tries", 5, "times that a server is asked for the same bytes")   \
     X(LIMIT_REMOTE_REDIRECTS, "remote-redirects", 5, "redirects of one request")

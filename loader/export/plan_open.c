@@ -27,10 +27,11 @@ static char *find_path(const PlanFile *file, const PlanSource *source, const cha
 }
 
 /* Another file of that name, or the same one after it was changed. */
-static bool check_print(const PlanFile *file, const PlanSource *source, const char *path,
+static bool check_print(const PlanFile *file, const PlanSource *source,
                         const Checkpoint *checkpoint, const StateDict *dict, Error *err)
 {
     Fingerprint print;
+    const char *path = checkpoint_path(checkpoint);      /* of a URL what is shown of it */
     const char *option = source->target ? "--target" : "--source";
     if (!source->print.sha256[0]) return true;
     if (!fingerprint_make(checkpoint, dict, &print, err)) return false;
@@ -77,7 +78,7 @@ static Checkpoint *open_source(const PlanFile *file, const PlanSource *source, c
     char *path = find_path(file, source, given);
     Checkpoint *checkpoint = checkpoint_open(path, err);
     const Container *found = checkpoint ? find_dict(file, source, checkpoint, err) : NULL;
-    bool fine = found && check_print(file, source, path, checkpoint, found->dict, err);
+    bool fine = found && check_print(file, source, checkpoint, found->dict, err);
     free(path);
     if (fine) return checkpoint;
     checkpoint_unref(checkpoint);

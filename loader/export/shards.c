@@ -330,6 +330,12 @@ static bool clear_index(const Shards *shards, const Text *index, Error *err)
 
 /* ---- all of them ---- */
 
+/* Without a record nobody goes on from shards that are there: an output that fails leaves none. */
+static void take_back(const Shards *shards, size_t end)
+{
+    for (size_t i = 0; i < end; i++) unlink(shards->paths[i]);
+}
+
 /* The shards of one task, or of all. */
 static bool write_shards(Shards *shards, Error *err)
 {
@@ -342,8 +348,10 @@ static bool write_shards(Shards *shards, Error *err)
     for (size_t i = first; i < shards->count; i += stride) {
         const uint32_t shard = (uint32_t)i;
         if (options->resume && is_done(shards, shard)) continue;
-        if (!write_shard(shards, shard, err) || (records && !note_done(shards, shard, err)))
+        if (!write_shard(shards, shard, err) || (records && !note_done(shards, shard, err))) {
+            if (!records) take_back(shards, i);
             return false;
+        }
     }
     return true;
 }

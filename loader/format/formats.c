@@ -11,6 +11,7 @@
 #include "loader/format/refusal.h"
 #include "loader/source/remote_place.h"
 #include "loader/source/open_ahead.h"
+#include "loader/source/remote.h"
 #include "loader/source/remote_open.h"
 
 /* What sniffing sees of a file; the longest name that file systems allow. */
@@ -373,11 +374,22 @@ static Checkpoint *open_place(const char *name, Error *err)
     return checkpoint;
 }
 
+/* What a format made of a file of which some bytes could not be had is not given: it would be taken
+ * for all of it. */
+static Checkpoint *open_known(const char *name, Error *err)
+{
+    unsigned long before = remote_failures();
+    Checkpoint *checkpoint = open_place(name, err);
+    if (!remote_failed_since(before, err)) return checkpoint;
+    checkpoint_unref(checkpoint);
+    return NULL;
+}
+
 /* stat follows links, so a folder may be one. */
 Checkpoint *checkpoint_open(const char *path, Error *err)
 {
     struct stat info;
-    if (remote_place_is_known(path)) return open_place(path, err);
+    if (remote_place_is_known(path)) return open_known(path, err);
     if (stat(path, &info) != 0) {
         explain_absence(path, err);
         return NULL;

@@ -6,6 +6,7 @@
 
 #include "loader/core/limits.h"
 #include "loader/source/directory.h"
+#include "loader/source/remote.h"
 #include "loader/source/remote_open.h"
 #include "loader/source/url.h"
 
@@ -46,6 +47,7 @@ bool scan_path(GlobalScan *scan, const char *path, Error *err)
 {
     struct stat info;
     bool fine = true;
+    unsigned long before = remote_failures();
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
         fine = scan_folder(scan, path, 0, err);
     } else {
@@ -55,5 +57,5 @@ bool scan_path(GlobalScan *scan, const char *path, Error *err)
         source_unref(source);
     }
     scan_sort(scan);
-    return fine;
+    return fine && !remote_failed_since(before, err);
 }

@@ -87,8 +87,8 @@ static bool prepare(Quest *quest, HttpCall *call)
 
 static bool refuse_changed(Quest *quest, const char *what, const char *was, const char *is)
 {
-    return error_set(&quest->err, ERR_IO, "changed on its server while it was being read (%s was "
-                     "%.80s and is %.80s); start again", what, was, is);
+    return error_set(&quest->err, ERR_NETWORK, "changed on its server while it was being read (%s "
+                     "was %.80s and is %.80s); start again", what, was, is);
 }
 
 /* Whether an answer is of the file that is known. */
@@ -110,22 +110,29 @@ static bool check_version(Quest *quest, const HttpHead *head)
     return refuse_changed(quest, "its size", was, is);
 }
 
+static const char *range_end(const Ask *ask)
+{
+    return ask->n ? arena_printf(ask->arena, "%" PRIu64, ask->from + ask->n - 1) : "";
+}
+
 /* 206: the range that was asked for, or the beginning of it. */
 static bool check_part(Quest *quest, const HttpHead *head)
 {
     const Ask *ask = quest->ask;
     uint64_t from = ask->from + ask->done;
     if (!head->has_range || head->unsatisfied)
-        return error_set(&quest->err, ERR_FORMAT, "its server sends a part and does not say which; "
-                         "download it whole (tenon fetch)");
+        return error_set(&quest->err, ERR_NETWORK, "its server sends a part and does not say "
+                         "which; download it whole (tenon fetch)");
+    if (!ask->n && !head->has_total)
+        return error_set(&quest->err, ERR_NETWORK, "its server sends a part where all was asked "
+                         "for, and does not say of how much");
     uint64_t n = head->to - head->from + 1;
     if (head->from != from || (ask->n && head->to > ask->from + ask->n - 1))
-        return error_set(&quest->err, ERR_FORMAT, "its server sends bytes %" PRIu64 "-%" PRIu64
-                         " where %" PRIu64 "-%" PRIu64 " were asked for; download it whole (tenon "
-                         "fetch)", head->from, head->to, from,
-                         ask->n ? ask->from + ask->n - 1 : head->to);
+        return error_set(&quest->err, ERR_NETWORK, "its server sends bytes %" PRIu64 "-%" PRIu64
+                         " where %" PRIu64 "-%s were asked for; download it whole (tenon fetch)",
+                         head->from, head->to, from, range_end(ask));
     if (head->has_length && head->length != n)
-        return error_set(&quest->err, ERR_FORMAT, "its server announces %" PRIu64 " bytes for a "
+        return error_set(&quest->err, ERR_NETWORK, "its server announces %" PRIu64 " bytes for a "
                          "part of %" PRIu64, head->length, n);
     quest->skip = 0;
     quest->left = n;
@@ -141,7 +148,7 @@ static bool check_whole(Quest *quest, const HttpHead *head)
     quest->left = head->has_length ? head->length : UINT64_MAX;
     if (!check_version(quest, head)) return false;
     if (!part || ask->head || ask->whole) return true;
-    return error_set(&quest->err, ERR_UNSUPPORTED, "its server sent parts of it and now sends only "
+    return error_set(&quest->err, ERR_NETWORK, "its server sent parts of it and now sends only "
                      "all of it; download it whole (tenon fetch)");
 }
 
@@ -164,7 +171,7 @@ static bool take(void *context, const void *bytes, size_t n, Error *err)
     Ask *ask = quest->ask;
     const char *from = bytes;
     if (n > quest->left)
-        return error_set(err, ERR_FORMAT, "its server sends more than it announced");
+        return error_set(err, ERR_NETWORK, "its server sends more than it announced");
     if (quest->left != UINT64_MAX) quest->left -= n;
     size_t skip = quest->skip < n ? (size_t)quest->skip : n;
     quest->skip -= skip;
@@ -199,17 +206,18 @@ static bool explain(Quest *quest, const HttpHead *head)
     const char *says = own ? own : "", *open = own ? ": " : "", *from = text_string(&where);
     const unsigned status = head->status;
     if (status == 401 || status == 403)
-        error_set(&quest->err, ERR_IO, "the server refuses it (%u%s%s%.200s); %s", status, from,
-                  open, says, quest->place->access);
+        error_set(&quest->err, ERR_NETWORK, "the server refuses it (%u%s%s%.200s); %s", status,
+                  from, open, says, quest->place->access);
     else if (status == 404 || status == 410)
         error_set(&quest->err, ERR_NOT_FOUND, "there is no such file on the server (%u%s%s%.200s)",
                   status, from, open, says);
     else if (status == 407)
-        error_set(&quest->err, ERR_IO, "the proxy wants a password (407); see https_proxy");
+        error_set(&quest->err, ERR_NETWORK, "the proxy wants a password (407); see https_proxy");
     else if (status == 416)
-        error_set(&quest->err, ERR_IO, "it became shorter on its server (416); start again");
+        error_set(&quest->err, ERR_NETWORK, "it became shorter on its server (416); start again");
     else
-        error_set(&quest->err, ERR_IO, "the server answers %u%s%s%.200s", status, from, open, says);
+        error_set(&quest->err, ERR_NETWORK, "the server answers %u%s%s%.200s", status, from, open,
+                  says);
     text_done(&where);
     return refuse(quest);
 }
@@ -223,8 +231,8 @@ static void try_again(Quest *quest, const HttpHead *head, const Error *why)
         quest->tries = 0;
     }
     if (++quest->tries >= limit(LIMIT_REMOTE_TRIES)) {
-        error_set(&quest->err, why->code, "%.700s (%u tries; --limit remote-tries=N allows more)",
-                  why->text, quest->tries);
+        error_set(&quest->err, why->code, "%.700s (%u %s; --limit remote-tries=N allows more)",
+                  why->text, quest->tries, quest->tries == 1 ? "try" : "tries");
         refuse(quest);
         return;
     }
@@ -246,7 +254,7 @@ static bool follow(Quest *quest, const HttpHead *head)
     char more[LIMIT_TEXT];
     Url from, to;
     if (!head->location) {
-        error_set(&quest->err, ERR_FORMAT, "the server redirects it (%u) and does not say where",
+        error_set(&quest->err, ERR_NETWORK, "the server redirects it (%u) and does not say where",
                   head->status);
         return refuse(quest);
     }
@@ -258,12 +266,12 @@ static bool follow(Quest *quest, const HttpHead *head)
         return true;
     }
     if (strcmp(from.scheme, "https") == 0 && strcmp(to.scheme, "https") != 0) {
-        error_set(&quest->err, ERR_IO, "the server redirects from https:// to %.20s:// (%.100s), "
-                  "which is not followed", to.scheme, to.host);
+        error_set(&quest->err, ERR_NETWORK, "the server redirects from https:// to %.20s:// "
+                  "(%.100s), which is not followed", to.scheme, to.host);
         return refuse(quest);
     }
     if (++quest->redirects > limit(LIMIT_REMOTE_REDIRECTS)) {
-        error_set(&quest->err, ERR_LIMIT, "the server redirects, %s",
+        error_set(&quest->err, ERR_NETWORK, "the server redirects, %s",
                   limit_text(LIMIT_REMOTE_REDIRECTS, more));
         return refuse(quest);
     }
@@ -305,7 +313,7 @@ static void judge(Quest *quest, const HttpHead *head)
         quest->renewed = true;
         quest->url = quest->place->url;
     } else if (is_passing(status)) {
-        error_set(&why, ERR_IO, "the server answers %u", status);
+        error_set(&why, ERR_NETWORK, "the server answers %u", status);
         try_again(quest, head, &why);
     } else if (status == 416 && head->unsatisfied && head->has_total && head->total == 0) {
         quest->state = ANSWERED;         /* an empty file has no first byte */
@@ -321,14 +329,14 @@ static void check_end(Quest *quest, const HttpHead *head)
     Ask *ask = quest->ask;
     bool short_body = quest->left != UINT64_MAX && quest->left > 0;
     uint64_t end = ask->from + ask->done;
-    bool more = !short_body && head->status == 206 && ask->n && ask->done < ask->n &&
+    bool more = !short_body && head->status == 206 && (!ask->n || ask->done < ask->n) &&
                 !(head->has_total && end >= head->total);
     Error why = {0};
     if (ask->head || (!short_body && !more)) {
         quest->state = ANSWERED;
         return;
     }
-    error_set(&why, ERR_IO, "the server ended at byte %" PRIu64 " before all was there", end);
+    error_set(&why, ERR_NETWORK, "the server ended at byte %" PRIu64 " before all was there", end);
     try_again(quest, head, &why);
 }
 

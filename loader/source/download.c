@@ -198,6 +198,11 @@ static bool take(void *context, const void *bytes, size_t n, Error *err)
 {
     Gather *gather = context;
     const Download *how = gather->how;
+    char more[LIMIT_TEXT];
+    uint64_t total = gather->etag ? gather->etag_size : gather->total;
+    if (!total && n > limit(LIMIT_REMOTE_SPOOL) - gather->done)
+        return error_set(err, ERR_LIMIT, "its server does not say how large it is, and what comes "
+                         "has no end: %s", limit_text(LIMIT_REMOTE_SPOOL, more));
     for (size_t put = 0; put < n;) {
         ssize_t done = write(gather->fd, (const char *)bytes + put, n - put);
         if (done < 0 && errno == EINTR) continue;
@@ -206,7 +211,6 @@ static bool take(void *context, const void *bytes, size_t n, Error *err)
     }
     checksum_add(gather->sha256, bytes, n);
     gather->done += n;
-    uint64_t total = gather->etag ? gather->etag_size : gather->total;
     if (!how->progress || how->progress(how->context, gather->done, total)) return true;
     return error_set(err, ERR_CANCELLED, "stopped");
 }

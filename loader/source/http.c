@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "loader/core/clock.h"
 #include "loader/core/job.h"
 #include "loader/core/limits.h"
 #include "loader/source/url.h"
@@ -79,6 +80,8 @@ typedef struct Flight {
     struct curl_slist *lines;    /* owned */
     bool begun;              /* `begin` was called */
     bool stopped;            /* by `begin` or `body`, or by a header that is not believed */
+    bool over;               /* it has its result */
+    int64_t heard;           /* when something came last, as clock_ms has it */
     char text[CURL_ERROR_SIZE];
 } Flight;
 
@@ -97,13 +100,13 @@ static bool begin(Flight *flight)
     if (head->status < 200) return true;
     flight->begun = true;
     if (head->wrong) {
-        error_set(&call->err, ERR_FORMAT, "the server's answer cannot be believed: %s",
+        error_set(&call->err, ERR_NETWORK, "the server's answer cannot be believed: %s",
                   head->wrong);
         return stop(flight, HTTP_FAILED);
     }
     if (head->encoding && strcmp(head->encoding, "identity") != 0 &&
         strcmp(head->encoding, "aws-chunked") != 0) {
-        error_set(&call->err, ERR_UNSUPPORTED,
+        error_set(&call->err, ERR_NETWORK,
                   "the server sends it compressed (%.40s) though nobody asked", head->encoding);
         return stop(flight, HTTP_FAILED);
     }
@@ -116,6 +119,7 @@ static size_t take_line(char *line, size_t size, size_t n, void *context)
 {
     Flight *flight = context;
     (void)size;
+    flight->heard = clock_ms();
     if (flight->begun) return n;
     if (n > 2 || (n && line[0] != '\r' && line[0] != '\n')) {
         http_head_line(&flight->call->head_lines, line, n);
@@ -129,6 +133,7 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context)
     Flight *flight = context;
     HttpCall *call = flight->call;
     (void)size;
+    flight->heard = clock_ms();
     atomic_fetch_add_explicit(&came, n, memory_order_relaxed);
     if (!call->body) return n;
     return call->body(call->context, bytes, n, &call->err) || stop(flight, HTTP_STOPPED) ? n : 0;
@@ -158,7 +163,7 @@ static void start(Flight *flight, HttpCall *call, CURLM *pool)
 {
     CURL *easy = curl_easy_init();
     if (!easy) abort();
-    *flight = (Flight){.call = call, .easy = easy};
+    *flight = (Flight){.call = call, .easy = easy, .heard = clock_ms()};
     call->err = (Error){0};
     call->head_lines = (HttpHead){0};
     for (size_t i = 0; i < call->header_count; i++)
@@ -182,8 +187,6 @@ static void start(Flight *flight, HttpCall *call, CURLM *pool)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, flight);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)limit(LIMIT_REMOTE_SECONDS));
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)limit(LIMIT_REMOTE_SECONDS));
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->text);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, flight);
@@ -215,20 +218,25 @@ static void explain(const Flight *flight, CURLcode code)
     HttpCall *call = flight->call;
     const char *text = flight->text[0] ? flight->text : curl_easy_strerror(code);
     if (code == CURLE_OPERATION_TIMEDOUT)
-        error_set(&call->err, ERR_IO, "the server sent nothing for %" PRIu64
+        error_set(&call->err, ERR_NETWORK, "the server sent nothing for %" PRIu64
                   " s (--limit remote-seconds=N waits longer)", limit(LIMIT_REMOTE_SECONDS));
     else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
-        error_set(&call->err, ERR_IO, "the server's certificate is not trusted: %.300s "
+        error_set(&call->err, ERR_NETWORK, "the server's certificate is not trusted: %.300s "
                   "(SSL_CERT_FILE names certificates to be trusted)", text);
+    else if (code == CURLE_COULDNT_RESOLVE_HOST)
+        error_set(&call->err, ERR_NETWORK, "%.300s; see whether its name is right and this machine "
+                  "is on a network", text);
     else if (code == CURLE_COULDNT_RESOLVE_PROXY)
-        error_set(&call->err, ERR_IO, "%.300s; see https_proxy, http_proxy and no_proxy", text);
+        error_set(&call->err, ERR_NETWORK, "%.300s; see https_proxy, http_proxy and no_proxy",
+                  text);
     else
-        error_set(&call->err, ERR_IO, "%.300s", text);
+        error_set(&call->err, ERR_NETWORK, "%.300s", text);
 }
 
 static void finish(Flight *flight, CURLcode code)
 {
     HttpCall *call = flight->call;
+    flight->over = true;
     if (flight->stopped) return;
     if (code == CURLE_OK && flight->begun) {
         call->result = HTTP_DONE;
@@ -239,8 +247,8 @@ static void finish(Flight *flight, CURLcode code)
     bool refused = proxy >= 400 && proxy < 500;
     call->result = !refused && (code == CURLE_OK || may_help(code)) ? HTTP_BROKEN : HTTP_FAILED;
     if (refused)
-        error_set(&call->err, ERR_IO, "the proxy refuses it (%ld); see https_proxy and no_proxy",
-                  proxy);
+        error_set(&call->err, ERR_NETWORK, "the proxy refuses it (%ld); see https_proxy and "
+                  "no_proxy", proxy);
     else explain(flight, code == CURLE_OK ? CURLE_GOT_NOTHING : code);
 }
 
@@ -255,6 +263,23 @@ static size_t collect(CURLM *pool)
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&flight);
         finish(flight, code);
+        ended++;
+    }
+    return ended;
+}
+
+/* Those from which nothing had come, by `now`, for as long as a server may be silent are given up;
+ * how many. curl's own watch looks at the speed of some seconds, in which a body that stops seems
+ * to go on. */
+static size_t give_up_silent(CURLM *pool, Flight *flights, size_t count, int64_t now)
+{
+    size_t ended = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t silent = (now - flights[i].heard) / 1000;
+        if (flights[i].over || silent < 0 || (uint64_t)silent < limit(LIMIT_REMOTE_SECONDS))
+            continue;
+        curl_multi_remove_handle(pool, flights[i].easy);
+        finish(&flights[i], CURLE_OPERATION_TIMEDOUT);
         ended++;
     }
     return ended;
@@ -288,8 +313,10 @@ void http_run(HttpCall *calls, size_t count)
     }
     for (size_t ended = 0; !is_stopped();) {
         int running;
+        int64_t now = clock_ms();        /* what a callback takes is not the servers' silence */
         curl_multi_perform(pool, &running);
         ended += collect(pool);
+        ended += give_up_silent(pool, flights, count, now);
         if (ended == count) break;
         curl_multi_poll(pool, NULL, 0, LOOK, NULL);
     }

@@ -145,7 +145,7 @@ static bool take(void *context, const void *bytes, size_t n, Error *err)
 {
     Catch *held = context;
     if (n > held->room - held->done)
-        return error_set(err, ERR_FORMAT, "its server sends more than was asked for");
+        return error_set(err, ERR_NETWORK, "its server sends more than was asked for");
     memcpy(held->bytes + held->done, bytes, n);
     held->done += n;
     return true;
@@ -256,15 +256,54 @@ static void end_turn(Remote *remote)
     pthread_mutex_unlock(&remote->lock);
 }
 
+/* Of the whole process, so that whoever went on after an error knows why (remote.h). */
+static struct {
+    pthread_mutex_t lock;
+    unsigned long count;
+    Error last;
+} failures = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+unsigned long remote_failures(void)
+{
+    pthread_mutex_lock(&failures.lock);
+    unsigned long count = failures.count;
+    pthread_mutex_unlock(&failures.lock);
+    return count;
+}
+
+bool remote_failed_since(unsigned long before, Error *err)
+{
+    pthread_mutex_lock(&failures.lock);
+    bool failed = failures.count != before;
+    if (failed && err) *err = failures.last;
+    pthread_mutex_unlock(&failures.lock);
+    return failed;
+}
+
+/* Whatever a server did that was there when the file was opened, it is the network's failure. */
+static bool fail(Error *why, Error *err)
+{
+    if (why->code != ERR_CANCELLED) {
+        why->code = ERR_NETWORK;
+        pthread_mutex_lock(&failures.lock);
+        failures.count++;
+        failures.last = *why;
+        pthread_mutex_unlock(&failures.lock);
+    }
+    if (err) *err = *why;
+    return false;
+}
+
 static bool read_remote(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
+    Error why = {0};
     Remote *remote = (Remote *)source;
     unsigned char *to = out;
     bool fine = true;
     while (fine && n) {
         size_t got = read_kept(remote, offset, to, n);
         if (!got) {
-            if (!take_turn(remote, err)) return false;
+            if (!take_turn(remote, &why)) return fail(&why, err);
             got = read_kept(remote, offset, to, n);      /* it may have come meanwhile */
             if (!got) {
                 Batch batch;
@@ -272,7 +311,7 @@ static bool read_remote(ByteSource *source, uint64_t offset, void *out, size_t n
                 plan_batch(remote, &batch, offset / BLOCK_BYTES,
                            (offset + n - 1) / BLOCK_BYTES + 1);
                 pthread_mutex_unlock(&remote->lock);
-                fine = fetch(remote, &batch, offset, to, n, &got, err);
+                fine = fetch(remote, &batch, offset, to, n, &got, &why);
             }
             end_turn(remote);
         }
@@ -280,7 +319,7 @@ static bool read_remote(ByteSource *source, uint64_t offset, void *out, size_t n
         to += got;
         n -= got;
     }
-    return fine;
+    return fine || fail(&why, err);
 }
 
 static void want_remote(ByteSource *source, uint64_t offset, uint64_t n)

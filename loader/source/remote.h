@@ -17,4 +17,11 @@ enum { REMOTE_HEAD = 128 << 10 };    /* bytes that the first question asks for *
 ByteSource *remote_new(RemotePlace *place, const char *landed, const RemoteVersion *version,
                        const void *head, size_t n);
 
+/* How many reads of the process have failed because of the network. What goes on after a read that
+ * failed, since of a damaged file there is still something to tell, would say that the file is
+ * damaged: whoever calls it asks before and after. */
+unsigned long remote_failures(void);
+/* Whether there were more since; the error is that of the last one. */
+bool remote_failed_since(unsigned long before, Error *err);
+
 #endif

@@ -32,7 +32,7 @@ static bool begin_whole(Probe *probe, const HttpHead *head, Error *err)
 {
     char more[LIMIT_TEXT];
     if (!head->has_length)
-        return error_set(err, ERR_UNSUPPORTED, "its server sends neither parts of it nor its size; "
+        return error_set(err, ERR_NETWORK, "its server sends neither parts of it nor its size; "
                          "download it first (tenon fetch)");
     if (head->length <= REMOTE_HEAD) return true;
     if (head->length > limit(LIMIT_REMOTE_SPOOL))
@@ -50,7 +50,7 @@ static bool begin(void *context, const HttpHead *head, Error *err)
     if (probe->ask.known) return true;
     probe->parts = head->status == 206;
     if (probe->parts && !head->has_total)
-        return error_set(err, ERR_UNSUPPORTED, "its server does not say how large it is; download "
+        return error_set(err, ERR_NETWORK, "its server does not say how large it is; download "
                          "it first (tenon fetch)");
     if (!probe->parts && !begin_whole(probe, head, err)) return false;
     probe->version.size = probe->parts ? head->total : head->length;
@@ -65,7 +65,7 @@ static bool take(void *context, const void *bytes, size_t n, Error *err)
     Probe *probe = context;
     if (probe->spool) return spool_add(probe->spool, bytes, n, err);
     if (n > REMOTE_HEAD - probe->held)
-        return error_set(err, ERR_FORMAT, "its server sends more than was asked for");
+        return error_set(err, ERR_NETWORK, "its server sends more than was asked for");
     memcpy(probe->head + probe->held, bytes, n);
     probe->held += n;
     return true;
@@ -164,7 +164,11 @@ static bool is_on_server(Arena *arena, const char *name)
         return hub_find_cached(arena, &hub, NULL) != NULL;
     if (!remote_place_find(&place, name, NULL)) return false;
     ask.stay = url_has_scheme(name, "hf");
-    bool there = ask_all(&place, &ask, 1, NULL);
+    Error why = {0};
+    bool there = ask_all(&place, &ask, 1, &why);
+    /* S3 refuses what is not there to whoever may not list it */
+    const unsigned status = ask.answer.status;
+    if (!there) there = why.code == ERR_NETWORK && status != 401 && status != 403;
     ask_done(&ask);
     remote_place_done(&place);
     return there;

@@ -9,7 +9,8 @@
  * gs://. What the caches of huggingface_hub and torch.hub have is read from there. *note (may be
  * NULL) is what people should know about how it is read, a literal; NULL: nothing. */
 ByteSource *source_open(const char *name, const char **note, Error *err);
-/* Whether there is such a file or folder, or the server says so. */
+/* Whether there is such a file or folder. A server that does not answer does not say that there is
+ * none: opening it tells why. */
 bool source_is_there(const char *name);
 /* Whether a name is a folder, or a whole repository of the hub. */
 bool source_is_folder(const char *name);

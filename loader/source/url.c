@@ -193,6 +193,38 @@ const char *url_shown(Arena *arena, const char *name)
                         host);
 }
 
+/* The scheme's first byte, seen from "://"; `from` bounds it. */
+static const char *scheme_start(const char *from, const char *colon)
+{
+    const char *start = colon;
+    while (start > from && (is_alpha(start[-1]) || is_digit(start[-1]) || strchr("+-.", start[-1])))
+        start--;
+    while (start < colon && !is_alpha(*start)) start++;
+    return start;
+}
+
+static size_t url_length(const char *url)
+{
+    size_t n = 0;
+    while ((unsigned char)url[n] > ' ' && url[n] != 0x7F && !strchr("\"'`<>]", url[n])) n++;
+    return n;
+}
+
+void url_hide(const char *text, Text *out)
+{
+    Arena *arena = arena_new();
+    const char *from = text;
+    for (const char *colon; (colon = strstr(from, "://"));) {
+        const char *start = scheme_start(from, colon);
+        size_t n = url_length(start);
+        text_addn(out, from, (size_t)(start - from));
+        text_add(out, url_shown(arena, arena_strndup(arena, start, n)));
+        from = start + n;
+    }
+    text_add(out, from);
+    arena_free(arena);
+}
+
 void url_encode(const char *bytes, bool slashes, Text *out)
 {
     for (const char *p = bytes; *p; p++) {

@@ -42,6 +42,9 @@ unsigned url_port(const Url *url);
 bool url_is_loopback(const Url *url);
 /* A name for people: of a URL, without user, query and fragment; any other, and NULL, as it is. */
 const char *url_shown(Arena *arena, const char *name);
+/* Any text, with the URLs in it as url_shown has them: for what is printed or kept of what a user
+ * typed, or of a script. A URL ends at a blank, a quote, '<', '>', ']' or a control character. */
+void url_hide(const char *text, Text *out);
 /* Percent-encodes all but A-Z a-z 0-9 - . _ ~ (and '/', where `slashes` are to stay). */
 void url_encode(const char *bytes, bool slashes, Text *out);
 /* Turns %XX into bytes; false for a '%' without two digits, and for %00. */

@@ -66,7 +66,7 @@ def fetch_resumed():
     """what came before a connection died is kept; the same command goes on from there"""
     s = serve({"/m.bin": cut(MODEL, 700_000)})
     r = tenon("fetch", s.url + "/m.bin", "--limit", "remote-tries=1")
-    refuses(r, "(1 tries", "the same command goes on from byte 700000")
+    refuses(r, "(1 try;", "the same command goes on from byte 700000")
     check(len(read("m.bin.partial")) == 700_000 and not os.path.exists(path("m.bin")))
     s.routes["/m.bin"] = file(MODEL)
     s.asked.clear()
@@ -110,7 +110,7 @@ def fetch_no_version():
         x.body(MODEL[:500_000])
         x.drop()
     s = serve({"/m.bin": short})
-    refuses(tenon("fetch", s.url + "/m.bin", "--limit", "remote-tries=1"), "(1 tries")
+    refuses(tenon("fetch", s.url + "/m.bin", "--limit", "remote-tries=1"), "(1 try;")
     check(not leftovers(), leftovers())
     s.routes["/m.bin"] = first(short, whole(MODEL))
     r = tenon("fetch", s.url + "/m.bin")

@@ -130,6 +130,30 @@ static void test_shown(void **state)
     assert_string_equal(url_shown(arena, "dir/a?b@c"), "dir/a?b@c");
 }
 
+/* Texts that people typed, with URLs anywhere in them. */
+static void test_hidden(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *hidden; } rows[] = {
+        {"", ""},
+        {"a://b", "a://b"},
+        {"see https://h/x.", "see https://h/x."},
+        {"open_source(\"https://h/x?X-Amz-Signature=S\")", "open_source(\"https://h/x\")"},
+        {"'http://me:P@h:1/x?a'b https://h/y?t=S z", "'http://h:1/x'b https://h/y z"},
+        {"[[https://h/x?s=(S)]] ?s", "[[https://h/x]] ?s"},
+        {"-r=9+https://u:P@h#S", "-r=9+https://h"},
+        {"hf://org/repo@rev/x s3://bucket/k", "hf://org/repo@rev/x s3://bucket/k"},
+        {"://?S :// x", "://?S :// x"},
+        {"https://h/\xC3\xA9?S\nx", "https://h/\xC3\xA9\nx"},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        Text out = {0};
+        url_hide(rows[i].text, &out);
+        assert_string_equal(text_string(&out), rows[i].hidden);
+        text_done(&out);
+    }
+}
+
 static void test_escapes(void **state)
 {
     (void)state;
@@ -212,7 +236,8 @@ int main(void)
         cmocka_unit_test(test_parts),       cmocka_unit_test(test_no_urls),
         cmocka_unit_test(test_joined),      cmocka_unit_test(test_origins),
         cmocka_unit_test(test_loopback),    cmocka_unit_test(test_shown),
-        cmocka_unit_test(test_escapes),     cmocka_unit_test(test_hub_names),
+        cmocka_unit_test(test_hidden),      cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_hub_names),
         cmocka_unit_test(test_hub_folders), cmocka_unit_test(test_torch_hashes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
