@@ -103,8 +103,10 @@ void names_range(const NameTable *names, const Head *head, size_t *first, size_t
 
 static bool is_said(const Bundle *bundle)
 {
-    for (size_t i = 0; i < bundle->op_count; i++)
-        if (bundle->ops[i].kind == OP_FUNCTION || op_is_fill(bundle->ops[i].kind)) return false;
+    for (size_t i = 0; i < bundle->op_count; i++) {
+        const Op *op = &bundle->ops[i];
+        if ((op->kind == OP_FUNCTION && !op->text) || op_is_fill(op->kind)) return false;
+    }
     for (size_t i = 0; i < bundle->target_count; i++)
         if (!*bundle->targets[i] || strlen(bundle->targets[i]) > RULE_NAME_MAX) return false;
     return true;

@@ -272,7 +272,7 @@ static uint64_t value_bytes(const StateDict *dict)
 static bool read_all(Learner *learner, const LearnOptions *options)
 {
     const Checker *checker = &learner->checker;
-    DType grain = print_grain(checker->old, checker->now);
+    const DType grain = learner->grain = print_grain(checker->old, checker->now);
     uint64_t total = 2 * (value_bytes(checker->old) + value_bytes(checker->now));
     learner->checker.total = total;
     return prints_read(learner->arena, checker->old, grain, &learner->a, options, &learner->done,
@@ -295,12 +295,17 @@ static void find_all(Learner *learner)
     index_sums(&learner->a, &learner->a_sums);
     index_sums(&learner->b, &learner->b_sums);
     rows_index(&learner->a, &learner->rows);
+    counts_index(&learner->a, &learner->a_counts);
+    counts_index(&learner->b, &learner->b_counts);
     for (size_t i = 0; i < learner->b.wholes; i++)
         if (learner->b.why[i])
             learner->targets[i] = (LearnTarget){LEARN_UNREAD, learner->b.why[i], 0};
     learn_wholes(learner);
     learn_unstacked(learner);
     learn_stacked(learner);
+    learn_parts(learner);
+    learn_tiled(learner);
+    learner->lists = true;
     learn_parts(learner);
     learn_names(learner);
     if (!learner->failed && learn_moved(learner)) learn_names(learner);
@@ -312,6 +317,7 @@ const LearnResult *learn_pair(Arena *arena, const StateDict *old, const StateDic
     Learner learner = {.arena = arena, .err = err, .book = book_new(),
                        .checker = {.old = old, .now = now, .options = options}};
     learner.checker.done = &learner.done;
+    learner.checker.learner = &learner;
     learner.targets = arena_alloc(arena, (dict_count(now) + 1) * sizeof *learner.targets);
     learner.used = mem_alloc((dict_count(old) + 1) * sizeof *learner.used);
     const LearnResult *result = NULL;
@@ -322,6 +328,9 @@ const LearnResult *learn_pair(Arena *arena, const StateDict *old, const StateDic
     prints_done(&learner.a);
     prints_done(&learner.b);
     rows_done(&learner.rows);
+    free(learner.a_counts.items);
+    free(learner.b_counts.items);
+    free(learner.each);
     free(learner.a_sums.keys);
     free(learner.b_sums.keys);
     free(learner.used);

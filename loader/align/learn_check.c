@@ -34,7 +34,8 @@ bool check_bundle(const Checker *checker, const Bundle *bundle, bool *good, Erro
     Error why = {0};
     *good = false;
     OpContext context = {.arena = checker->arena, .target = checker->now,
-                         .names = bundle->targets, .name_count = bundle->target_count};
+                         .names = bundle->targets, .name_count = bundle->target_count,
+                         .call = each_apply, .host = checker->learner};
     if (!make_value(checker, bundle, &value)) return true;
     for (size_t i = 0; i < bundle->op_count; i++)
         if (!op_apply(&bundle->ops[i], &context, &value, &why)) return true;

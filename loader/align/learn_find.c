@@ -162,6 +162,7 @@ static bool find_in_one(Search *search, const Candidate *one, Found *found)
         found->kind = FOUND_PART;
         found->axis = (uint8_t)search->axis;
         found->size = size;
+        found->total = from->dims[one->axis];
         found->rows = arena_copy(search->arena, rows, (size_t)size * sizeof *rows);
         found->prints = arena_copy(search->arena, &one->print, sizeof one->print);
         found->print_count = 1;

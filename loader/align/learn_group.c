@@ -9,6 +9,16 @@ static Op make_op(OpKind kind, int axis)
     return (Op){.kind = kind, .has_axis = true, .axis = axis};
 }
 
+Op slice_op(unsigned axis, int64_t from, int64_t to, int64_t n)
+{
+    Op op = make_op(OP_SLICE, (int)axis);
+    op.number = from;
+    op.has_number = true;
+    op.has_to = to < n;
+    if (op.has_to) op.to = to;
+    return op;
+}
+
 static void add_chain(Chain *chain, const Chain *more)
 {
     for (size_t i = 0; i < more->count; i++) chain_add(chain, more->ops[i]);
@@ -74,11 +84,7 @@ static void unstack_alone(Learner *learner, const Print *part, size_t target)
     const Print *to = &learner->b.items[target];
     Chain after, chain = {.count = 0};
     if (!print_describe(learner->arena, part, to, &after)) return;
-    Op slice = make_op(OP_SLICE, 0);
-    slice.number = part->slice;
-    slice.to = part->slice + 1;
-    slice.has_number = slice.has_to = true;
-    chain_add(&chain, slice);
+    chain_add(&chain, slice_op(0, part->slice, part->slice + 1, INT64_MAX));
     chain_add(&chain, make_op(OP_SQUEEZE, 0));
     add_chain(&chain, &after);
     offer(learner, &(NameList){&part->tensor->name, 1}, 1, &to->tensor->name, 1, &chain);
@@ -197,6 +203,17 @@ void learn_stacked(Learner *learner)
 
 /* ---- parts, and what is joined ---- */
 
+/* The order of the rows of several tensors; not as a long list, as long as they may yet turn out to
+ * lie behind each other, each in an order of its own. */
+static bool describe_rows(const Learner *learner, const int64_t *rows, int64_t n, unsigned axis,
+                          unsigned rank, Chain *chain)
+{
+    enum { SHORT = 8 };
+    if (!axis_describe(learner->arena, rows, n, axis, rank, false, chain)) return false;
+    const Op *last = chain->count ? &chain->ops[chain->count - 1] : NULL;
+    return learner->lists || !last || last->kind != OP_PICK || last->list_count <= SHORT;
+}
+
 static void learn_joined(Learner *learner, size_t target, const Found *found)
 {
     const Print *to = &learner->b.items[target];
@@ -209,8 +226,7 @@ static void learn_joined(Learner *learner, size_t target, const Found *found)
         lists[i] = (NameList){&names[i], 1};
     }
     chain_add(&chain, make_op(OP_CAT, found->axis));
-    if (axis_describe(learner->arena, found->rows, found->size, found->axis, to->rank, false,
-                      &chain))
+    if (describe_rows(learner, found->rows, found->size, found->axis, to->rank, &chain))
         offer(learner, lists, n, &to->tensor->name, 1, &chain);
     free(names);
     free(lists);
@@ -239,9 +255,10 @@ static int64_t lowest(const Found *found)
     return low;
 }
 
-/* The ops of one part by itself: a slice, and what its rows are in order. False when it is none. */
-static bool describe_slice(Learner *learner, const Found *found, unsigned axis, unsigned rank,
-                           Chain *chain)
+/* The ops of one part by itself: a slice of an axis of n, and what its rows are in order. False
+ * when it is none. */
+static bool describe_slice(Learner *learner, const Found *found, int64_t n, unsigned axis,
+                           unsigned rank, Chain *chain)
 {
     int64_t low = lowest(found), *rows = mem_alloc((size_t)(found->size + 1) * sizeof *rows);
     bool dense = true;
@@ -249,11 +266,7 @@ static bool describe_slice(Learner *learner, const Found *found, unsigned axis, 
         rows[i] = found->rows[i] - low;
         dense &= rows[i] < found->size;
     }
-    Op slice = make_op(OP_SLICE, (int)axis);
-    slice.number = low;
-    slice.to = low + found->size;
-    slice.has_number = slice.has_to = true;
-    dense = dense && chain_add(chain, slice) &&
+    dense = dense && chain_add(chain, slice_op(axis, low, low + found->size, n)) &&
             axis_describe(learner->arena, rows, found->size, axis, rank, true, chain);
     free(rows);
     return dense;
@@ -289,7 +302,7 @@ static bool split_whole(Learner *learner, const Part *parts, size_t n)
         split.number = (int64_t)n;
         split.has_number = true;
     }
-    bool good = axis_describe(learner->arena, rows, total, first->axis, to->rank, false, &chain) &&
+    bool good = describe_rows(learner, rows, total, first->axis, to->rank, &chain) &&
                 chain_add(&chain, split) &&
                 offer(learner, &(NameList){&from->tensor->name, 1}, 1, names, n, &chain);
     free(rows);
@@ -321,7 +334,8 @@ static bool split_stack(Learner *learner, const Part *all, size_t count, const P
     unsigned axis = turned ? 1u - part->found.axis : part->found.axis;
     Chain chain = {.count = 0};
     bool good = filled == n && (!turned || to->rank == 2) &&
-                describe_slice(learner, &part->found, axis + 1, to->rank + 1u, &chain) &&
+                describe_slice(learner, &part->found, from->dims[axis], axis + 1, to->rank + 1u,
+                               &chain) &&
                 chain_add(&chain, make_op(OP_UNSTACK, 0));
     if (good) {
         add_chain(&chain, &part->found.turn);
@@ -337,15 +351,12 @@ static void learn_slice(Learner *learner, const Part *part)
     const Print *to = &learner->b.items[part->target];
     Chain chain = {.count = 0};
     if (from->slice >= 0) {
-        Op slice = make_op(OP_SLICE, 0);
-        slice.number = from->slice;
-        slice.to = from->slice + 1;
-        slice.has_number = slice.has_to = true;
-        chain_add(&chain, slice);
+        chain_add(&chain, slice_op(0, from->slice, from->slice + 1, INT64_MAX));
         chain_add(&chain, make_op(OP_SQUEEZE, 0));
     }
     add_chain(&chain, &part->found.turn);
-    if (describe_slice(learner, &part->found, part->found.axis, to->rank, &chain))
+    if (describe_slice(learner, &part->found, part->found.total, part->found.axis, to->rank,
+                       &chain))
         offer(learner, &(NameList){&from->tensor->name, 1}, 1, &to->tensor->name, 1, &chain);
 }
 
@@ -375,8 +386,8 @@ void learn_parts(Learner *learner)
         for (size_t k = i; k < end; k++) {
             if (!is_open(learner, parts[k].target)) continue;
             bool in_stack = learner->a.items[parts[k].found.prints[0]].slice >= 0;
-            if (!in_stack || !split_stack(learner, parts, count, &parts[k]))
-                learn_slice(learner, &parts[k]);
+            if (in_stack && split_stack(learner, parts, count, &parts[k])) continue;
+            if (learner->lists) learn_slice(learner, &parts[k]);
         }
     }
     free(parts);

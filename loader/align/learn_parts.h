@@ -89,6 +89,7 @@ typedef struct Found {
     int64_t *rows;               /* [size] of the rows of the source, or of the sources joined; in
                                     the arena */
     int64_t size;                /* of that axis */
+    int64_t total;               /* PART: of the axis of the source that the rows are of */
     uint32_t *prints;            /* [print_count] sources, in order; in the arena */
     size_t print_count;
 } Found;
@@ -105,10 +106,19 @@ void book_add(NameBook *book, const char *source, const char *target);
 /* The index of the candidate that names speak for; -1 when they do not decide. */
 int book_choose(const NameBook *book, const char *target, const char *const *candidates, size_t n);
 
+/* Ops of its own for each tensor of a list. */
+enum { EACH_MAX = 8 };
+typedef struct Each {
+    Chain chains[EACH_MAX];      /* [count] */
+    size_t count;
+    bool listed;                 /* they are the parts of one tensor, not tensors of their own */
+} Each;
+
 /* Carries a bundle out and compares: whether every target gets its own numbers, up to cast. False
  * with *good false when it does not; false with an error when reading fails. */
 typedef struct Checker {
     Arena *arena;                /* of the expressions; scratch */
+    void *learner;               /* for each_apply */
     const StateDict *old, *now;
     const LearnOptions *options;
     uint64_t *done, total;
@@ -125,19 +135,31 @@ typedef struct SumIndex {
     size_t count;
 } SumIndex;
 
+/* How many numbers tensors have, each count once, ascending. */
+typedef struct CountList {
+    uint64_t *items;             /* [count] owned */
+    size_t count;
+} CountList;
+void counts_index(const Prints *prints, CountList *list);
+
 /* The work under way. */
 typedef struct Learner {
     Arena *arena;                /* of the result */
     Checker checker;             /* source, target, options */
     Prints a, b;                 /* of the source; of the target */
+    DType grain;                 /* of the fingerprints */
     SumIndex a_sums, b_sums;
+    CountList a_counts, b_counts;
     RowIndex rows;               /* of a */
     NameBook *book;              /* owned */
     LearnTarget *targets;        /* [b.wholes] in the arena */
     uint32_t *used;              /* [a.wholes] owned; bundles that a source is in */
     Bundle *bundles;             /* [bundle_count] owned; their lists are in the arena */
     size_t bundle_count, bundle_room;
+    const Each **each;           /* [each_count] owned; what functions among the ops do */
+    size_t each_count, each_room;
     uint64_t done;               /* bytes read */
+    bool lists;                  /* parts may be said by a list of their rows, or one by one */
     bool failed;                 /* *err says why */
     Error *err;
 } Learner;
@@ -153,6 +175,18 @@ bool offer(Learner *learner, const NameList *lists, size_t list_count, const cha
 void learn_unstacked(Learner *learner);
 void learn_stacked(Learner *learner);
 void learn_parts(Learner *learner);
+/* slice(axis, from, to) of an axis of n, without the end where it is n. */
+Op slice_op(unsigned axis, int64_t from, int64_t to, int64_t n);
+/* learn_tile.c: tensors that lie behind each other in another one; true when there was any. */
+bool learn_tiled(Learner *learner);
+/* Reads an expression once, for its own fingerprints, which lie in `arena` with the dims of e. */
+bool print_read(const Checker *checker, DType grain, Arena *arena, const Expr *e, Print *print,
+                Error *err);
+/* learn_each.c: adds the op that does chains[i] to the i-th of n tensors; false when they are too
+ * many. `listed`: they come as a list from the op before. */
+bool each_add(Learner *learner, const Chain *chains, size_t n, bool listed, Chain *chain);
+/* Does it; an OpContext.call whose host is the learner. */
+bool each_apply(void *host, const Op *op, const OpContext *context, RuleValue *value, Error *err);
 /* learn_kin.c: what is beside what is known, and what names decide; true when there was any. */
 bool learn_kin(Learner *learner);
 bool learn_named(Learner *learner);

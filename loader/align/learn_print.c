@@ -85,6 +85,7 @@ static void hash_numbers(DType dtype, DType grain, const unsigned char *in, size
 
 typedef struct Reading {
     Print *whole, *parts;        /* being filled; parts NULL: none are kept */
+    const Expr *expr;            /* what is read; NULL: the tensor of `whole` */
     uint64_t first;              /* hash of the first number */
     uint64_t at;                 /* numbers so far */
     int64_t index[TENSOR_RANK_MAX];   /* of the next number */
@@ -182,19 +183,25 @@ static bool step_together(Crew *crew, uint64_t bytes, Error *err)
     return go_on;
 }
 
-static bool read_tensor(Reading *reading, Crew *crew, Error *err)
+static bool read_box(const Reading *reading, const BoxWalk *walk, unsigned char *bytes, Error *err)
 {
-    const Tensor *tensor = reading->whole->tensor;
-    DType dtype = tensor_value_dtype(tensor, NULL);
+    if (reading->expr) return expr_fill(reading->expr, walk->from, walk->size, bytes, err);
+    return tensor_read_values(reading->whole->tensor, walk->from, walk->size, bytes, NULL, err);
+}
+
+static bool read_numbers(Reading *reading, Crew *crew, Error *err)
+{
+    const Print *whole = reading->whole;
+    DType dtype = reading->expr ? reading->expr->dtype : tensor_value_dtype(whole->tensor, NULL);
     size_t size = dtype_size(dtype);
     BoxWalk walk;
-    if (!box_first(&walk, tensor->dims, tensor->rank, BOX_BYTES / size)) return true;
+    if (!box_first(&walk, whole->dims, whole->rank, BOX_BYTES / size)) return true;
     unsigned char *bytes = mem_alloc((size_t)box_count(&walk) * size);
     uint64_t hashes[BATCH];
     bool good;
     do {
         uint64_t count = box_count(&walk);
-        good = tensor_read_values(tensor, walk.from, walk.size, bytes, NULL, err);
+        good = read_box(reading, &walk, bytes, err);
         for (uint64_t i = 0; good && i < count;) {
             size_t n = count - i < BATCH ? (size_t)(count - i) : BATCH;
             hash_numbers(dtype, crew->grain, bytes + i * size, n, hashes);
@@ -284,7 +291,7 @@ static void *work(void *context)
         Error why = {0};
         Reading reading = {.whole = &prints->items[i],
                            .parts = prints->parts[i] ? prints->items + prints->parts[i] : NULL};
-        if (read_tensor(&reading, crew, &why)) continue;
+        if (read_numbers(&reading, crew, &why)) continue;
         pthread_mutex_lock(&crew->lock);
         if (!crew->stopped) crew->why = why;
         crew->stopped = true;
@@ -331,6 +338,22 @@ bool prints_read(Arena *arena, const StateDict *dict, DType grain, Prints *print
     work_together(&crew);
     if (crew.stopped && err) *err = crew.why;
     return !crew.stopped;
+}
+
+bool print_read(const Checker *checker, DType grain, Arena *arena, const Expr *e, Print *print,
+                Error *err)
+{
+    uint64_t spent = 0;
+    *print = (Print){.slice = -1, .dims = e->dims, .flat = true, .rank = e->rank, .count = 1};
+    for (unsigned k = 0; k < e->rank; k++) print->count *= (uint64_t)e->dims[k];
+    add_rows(arena, print, &spent);
+    Crew crew = {.grain = grain, .options = checker->options, .done = checker->done,
+                 .total = checker->total};
+    Reading reading = {.whole = print, .expr = e};
+    pthread_mutex_init(&crew.lock, NULL);
+    const bool good = read_numbers(&reading, &crew, err);
+    pthread_mutex_destroy(&crew.lock);
+    return good;
 }
 
 void prints_done(Prints *prints)

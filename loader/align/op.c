@@ -181,7 +181,8 @@ static void show_along(const Op *op, size_t most, Text *out)
  * list, or an axis that may be missing: squeeze(). */
 static void show_op(const Op *op, size_t most, Text *out)
 {
-    text_add(out, op_name(op->kind));
+    const bool written = op->kind == OP_FUNCTION && op->text;
+    text_add(out, written ? op->text : op_name(op->kind));
     switch (op->kind) {
     case OP_T:
     case OP_TO_TORCH:

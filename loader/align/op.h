@@ -89,7 +89,8 @@ typedef struct Op {
     DType dtype;             /* cast */
     FitRest rest;            /* fit, pad */
     Fit fit;                 /* pos_embed, patch_embed, rel_pos_bias */
-    const char *text;        /* ein; in the arena of the rule, like the sizes */
+    const char *text;        /* ein; in the arena of the rule, like the sizes. FUNCTION: as Lua, where
+                                it was made here; NULL: it is the user's */
     const OpSize *sizes;     /* ein: [size_count] */
     size_t size_count;
     Fill fill;               /* zeros … xavier: kind and numbers (seed and key are set later) */
@@ -145,7 +146,8 @@ const char *op_args(OpKind kind);
 const char *op_help(OpKind kind);
 /* "split(3)", "permute(3,2,0,1)": as reports print it. */
 void op_show(const Op *op, Text *out);
-/* The same whole, as rule text: what is read from it does the same. Not for OP_FUNCTION. */
+/* The same whole, as rule text: what is read from it does the same. Not for an OP_FUNCTION without
+ * text. */
 void op_write(const Op *op, Text *out);
 
 #endif
