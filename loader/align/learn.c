@@ -153,7 +153,7 @@ static void explain_ambiguous(Learner *learner, size_t target)
     size_t count = whole_candidates(learner, target, prints, SHOWN);
     LearnTarget *one = &learner->targets[target];
     if (!count) {
-        one->why = learner->b.items[target].flat ? "all its values are equal" : NULL;
+        if (learner->b.items[target].flat) one->why = "all its values are equal";
         return;
     }
     Text text = {0};
@@ -268,17 +268,36 @@ static uint64_t value_bytes(const StateDict *dict)
     return sum;
 }
 
-/* Verifying reads both sides once more. */
-static bool read_all(Learner *learner, const LearnOptions *options)
+/* Fingerprints of both sides, of the target for what is open, and what finds them. */
+static bool read_both(Learner *learner)
 {
     const Checker *checker = &learner->checker;
-    const DType grain = learner->grain = print_grain(checker->old, checker->now);
-    uint64_t total = 2 * (value_bytes(checker->old) + value_bytes(checker->now));
-    learner->checker.total = total;
-    return prints_read(learner->arena, checker->old, grain, &learner->a, options, &learner->done,
-                       total, learner->err) &&
-           prints_read(learner->arena, checker->now, grain, &learner->b, options, &learner->done,
-                       total, learner->err);
+    bool *skip = mem_alloc((dict_count(checker->now) + 1) * sizeof *skip);
+    for (size_t i = 0; i < dict_count(checker->now); i++) skip[i] = !is_open(learner, i);
+    const bool good =
+        prints_read(learner->arena, checker->old, learner->grain, NULL, &learner->a,
+                    checker->options, checker->done, checker->total, learner->err) &&
+        prints_read(learner->arena, checker->now, learner->grain, skip, &learner->b,
+                    checker->options, checker->done, checker->total, learner->err);
+    free(skip);
+    if (!good) return false;
+    index_sums(&learner->a, &learner->a_sums);
+    index_sums(&learner->b, &learner->b_sums);
+    rows_index(&learner->a, &learner->rows);
+    counts_index(&learner->a, &learner->a_counts);
+    counts_index(&learner->b, &learner->b_counts);
+    return true;
+}
+
+static void drop_both(Learner *learner)
+{
+    prints_done(&learner->a);
+    prints_done(&learner->b);
+    rows_done(&learner->rows);
+    free(learner->a_sums.keys);
+    free(learner->b_sums.keys);
+    free(learner->a_counts.items);
+    free(learner->b_counts.items);
 }
 
 /* As long as one finds what the other can go on from. */
@@ -292,14 +311,7 @@ static void learn_names(Learner *learner)
 
 static void find_all(Learner *learner)
 {
-    index_sums(&learner->a, &learner->a_sums);
-    index_sums(&learner->b, &learner->b_sums);
-    rows_index(&learner->a, &learner->rows);
-    counts_index(&learner->a, &learner->a_counts);
-    counts_index(&learner->b, &learner->b_counts);
-    for (size_t i = 0; i < learner->b.wholes; i++)
-        if (learner->b.why[i])
-            learner->targets[i] = (LearnTarget){LEARN_UNREAD, learner->b.why[i], 0};
+    learner->lists = false;
     learn_wholes(learner);
     learn_unstacked(learner);
     learn_stacked(learner);
@@ -311,28 +323,56 @@ static void find_all(Learner *learner)
     if (!learner->failed && learn_moved(learner)) learn_names(learner);
 }
 
+static bool has_open(const Learner *learner)
+{
+    for (size_t i = 0; i < dict_count(learner->checker.now); i++)
+        if (is_open(learner, i)) return true;
+    return false;
+}
+
+static bool has_type(const StateDict *dict, DType dtype)
+{
+    for (size_t i = 0; i < dict_count(dict); i++)
+        if (dict_at(dict, i)->dtype == dtype) return true;
+    return false;
+}
+
+/* Once in the grain of what can be told apart; what that leaves open in each coarse type that there
+ * is: a side may have been cast to it. */
+static bool learn_grains(Learner *learner)
+{
+    const Checker *checker = &learner->checker;
+    learner->grain = print_grain(checker->old, checker->now);
+    if (!read_both(learner)) return false;
+    for (size_t i = 0; i < learner->b.wholes; i++)
+        if (learner->b.why[i])
+            learner->targets[i] = (LearnTarget){LEARN_UNREAD, learner->b.why[i], 0};
+    find_all(learner);
+    for (int dtype = 0; dtype < DTYPE_COUNT && !learner->failed; dtype++) {
+        if (!print_is_coarse((DType)dtype) || !has_open(learner)) continue;
+        if (!has_type(checker->old, (DType)dtype) && !has_type(checker->now, (DType)dtype)) continue;
+        drop_both(learner);
+        learner->grain = (DType)dtype;
+        if (!read_both(learner)) return false;
+        find_all(learner);
+    }
+    return !learner->failed;
+}
+
 const LearnResult *learn_pair(Arena *arena, const StateDict *old, const StateDict *now,
                               const LearnOptions *options, Error *err)
 {
+    /* verifying reads both sides once more */
     Learner learner = {.arena = arena, .err = err, .book = book_new(),
-                       .checker = {.old = old, .now = now, .options = options}};
+                       .checker = {.old = old, .now = now, .options = options,
+                                   .total = 2 * (value_bytes(old) + value_bytes(now))}};
     learner.checker.done = &learner.done;
     learner.checker.learner = &learner;
     learner.targets = arena_alloc(arena, (dict_count(now) + 1) * sizeof *learner.targets);
     learner.used = mem_alloc((dict_count(old) + 1) * sizeof *learner.used);
-    const LearnResult *result = NULL;
-    if (read_all(&learner, options)) {
-        find_all(&learner);
-        if (!learner.failed) result = make_result(&learner);
-    }
-    prints_done(&learner.a);
-    prints_done(&learner.b);
-    rows_done(&learner.rows);
-    free(learner.a_counts.items);
-    free(learner.b_counts.items);
+    const LearnResult *result = learn_grains(&learner) ? make_result(&learner) : NULL;
+    drop_both(&learner);
     free(learner.each);
-    free(learner.a_sums.keys);
-    free(learner.b_sums.keys);
     free(learner.used);
     free(learner.bundles);
     book_free(learner.book);

@@ -262,7 +262,8 @@ bool shape_describe(Arena *arena, const int64_t *from, unsigned from_rank, const
     bool same = n == core_of(to, to_rank, b);
     for (unsigned k = 0; same && k < n; k++) same = from[a[k]] == to[b[k]];
     if (!same || from_rank + to_rank - 2 * n > 6)
-        return describe_reshape(arena, to, to_rank, chain);
+        return (to_rank > 1 && ein_reshape(arena, from, from_rank, to, to_rank, chain)) ||
+               describe_reshape(arena, to, to_rank, chain);
     for (unsigned k = from_rank; k--;)
         if (from[k] == 1 && !chain_add(chain, op_with_axis(OP_SQUEEZE, k))) return false;
     for (unsigned k = 0; k < to_rank; k++)
@@ -379,5 +380,6 @@ bool print_describe(Arena *arena, const Print *from, const Print *to, Chain *cha
     *chain = (Chain){.count = 0};
     axes.n = from->rank;
     for (unsigned k = 0; k < from->rank; k++) axes.a[k] = axes.b[k] = k;
-    return same && find_order(arena, &axes, false, chain);
+    if (same && find_order(arena, &axes, false, chain)) return true;
+    return merge_describe(arena, from, to, chain);
 }

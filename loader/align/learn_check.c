@@ -47,7 +47,10 @@ bool check_bundle(const Checker *checker, const Bundle *bundle, bool *good, Erro
         for (size_t k = 0; k < value.lists[i].count; k++, at++) {
             const Tensor *target = dict_find(checker->now, bundle->targets[at]);
             Comparison result;
-            if (!target || !compare_values(checker->arena, value.lists[i].items[k], target,
+            const Expr *made = target ? expr_fit_to(checker->arena, value.lists[i].items[k], target,
+                                                    NULL, &why) : NULL;
+            if (target && !made) return true;
+            if (!target || !compare_values(checker->arena, made, target,
                                            &options, checker->done, checker->total, &result, err))
                 return !target;
             if (result.verdict != VERDICT_EQUAL && result.verdict != VERDICT_CAST) return true;

@@ -109,14 +109,26 @@ static void find_interval(const Few *few, bool scale, double *low, double *high)
     }
 }
 
-static bool offer_constant(Mover *mover, const Print *from, const Print *to, const Chain *turn,
-                           bool scale, double constant)
+static bool offer_sum(const Mover *mover, const Print *from, const Print *to, const Chain *turn,
+                      const DType *cast, Op op)
 {
     Chain chain = *turn;
     const char *name = from->tensor->name;
-    chain_add(&chain, (Op){.kind = scale ? OP_MUL : OP_ADD, .real = constant,
-                           .has_number = true});
-    if (!offer(mover->learner, &(NameList){&name, 1}, 1, &to->tensor->name, 1, &chain))
+    if (cast) chain_add(&chain, (Op){.kind = OP_CAST, .dtype = *cast});
+    chain_add(&chain, op);
+    return offer(mover->learner, &(NameList){&name, 1}, 1, &to->tensor->name, 1, &chain);
+}
+
+/* A sum is rounded to the type of the tensor: that of the target, where it has more digits, unless
+ * the target was rounded before it was widened. */
+static bool offer_constant(Mover *mover, const Print *from, const Print *to, const Chain *turn,
+                           bool scale, double constant)
+{
+    const Op op = {.kind = scale ? OP_MUL : OP_ADD, .real = constant, .has_number = true};
+    const DType wide = to->tensor->dtype;
+    const bool wider = digits_of(wide) > digits_of(from->tensor->dtype);
+    if (!(wider && offer_sum(mover, from, to, turn, &wide, op)) &&
+        !offer_sum(mover, from, to, turn, NULL, op))
         return false;
     add_constant(&mover->known[scale], constant, -INFINITY, INFINITY);
     return true;

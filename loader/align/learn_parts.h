@@ -35,9 +35,13 @@ typedef struct Prints {
 
 /* The coarsest float type of both sides, f8 left out: what all numbers are rounded to. */
 DType print_grain(const StateDict *a, const StateDict *b);
-/* Reads every tensor once. */
-bool prints_read(Arena *arena, const StateDict *dict, DType grain, Prints *prints,
-                 const LearnOptions *options, uint64_t *done, uint64_t total, Error *err);
+/* Whether it is one of f8, which most numbers of other types are equal in, and which therefore is
+ * the grain only of what no other grain explains. */
+bool print_is_coarse(DType dtype);
+/* Reads every tensor once, but for those that are to be skipped: NULL, or by index. */
+bool prints_read(Arena *arena, const StateDict *dict, DType grain, const bool *skip,
+                 Prints *prints, const LearnOptions *options, uint64_t *done, uint64_t total,
+                 Error *err);
 void prints_done(Prints *prints);
 
 /* A few ops in a row. */
@@ -57,6 +61,13 @@ bool axis_describe(Arena *arena, const int64_t *order, int64_t n, unsigned axis,
 /* Squeezes and unsqueezes, or a reshape, from one shape to another with as many elements. */
 bool shape_describe(Arena *arena, const int64_t *from, unsigned from_rank, const int64_t *to,
                     unsigned to_rank, Chain *chain);
+/* The same as one `ein` where each axis of one side is a run of axes of the other; false where it
+ * is not. */
+bool ein_reshape(Arena *arena, const int64_t *from, unsigned from_rank, const int64_t *to,
+                 unsigned to_rank, Chain *chain);
+/* The ops between two prints of which one has axes that the other holds joined, in whatever order
+ * (learn_merge.c). */
+bool merge_describe(Arena *arena, const Print *from, const Print *to, Chain *chain);
 /* Finds order[i], the index in `from` [n_from] that has fingerprint to[i]; of equal ones the next
  * in line. False where one is not there. */
 bool axis_match(const uint64_t *from, int64_t n_from, const uint64_t *to, int64_t n_to,

@@ -16,21 +16,28 @@ enum { BOX_BYTES = 2 << 20, BATCH = 2048, PART_COUNT = 1 << 20, PART_RATIO = 16 
 enum { THREADS_MAX = 16, PER_THREAD = 16 << 20 };     /* bytes that are worth a thread */
 static const uint64_t rows_limit = UINT64_C(1) << 30;   /* bytes of fingerprints by axis, a side */
 
-/* f16 before bf16: what both can hold has the digits of bf16. */
+/* f16 before bf16: what both can hold has the digits of bf16. 0: nothing is rounded to it. */
 static unsigned coarseness(DType dtype)
 {
     switch (dtype) {
     case DT_F32: return 1;
     case DT_F16: return 2;
     case DT_BF16: return 3;
-    default: return 0;
+    default: return print_is_coarse(dtype) ? 4 : 0;
     }
+}
+
+bool print_is_coarse(DType dtype)
+{
+    return dtype == DT_F8_E4M3 || dtype == DT_F8_E5M2 || dtype == DT_F8_E4M3FNUZ ||
+           dtype == DT_F8_E5M2FNUZ;
 }
 
 static DType coarsest(const StateDict *dict, DType grain)
 {
     for (size_t i = 0; i < dict_count(dict); i++)
-        if (coarseness(dict_at(dict, i)->dtype) > coarseness(grain))
+        if (!print_is_coarse(dict_at(dict, i)->dtype) &&
+            coarseness(dict_at(dict, i)->dtype) > coarseness(grain))
             grain = dict_at(dict, i)->dtype;
     return grain;
 }
@@ -316,8 +323,8 @@ static void work_together(Crew *crew)
     pthread_mutex_destroy(&crew->lock);
 }
 
-bool prints_read(Arena *arena, const StateDict *dict, DType grain, Prints *prints,
-                 const LearnOptions *options, uint64_t *done, uint64_t total, Error *err)
+bool prints_read(Arena *arena, const StateDict *dict, DType grain, const bool *skip,
+                 Prints *prints, const LearnOptions *options, uint64_t *done, uint64_t total, Error *err)
 {
     size_t wholes = dict_count(dict), room = wholes;
     uint64_t spent = 0;
@@ -330,8 +337,8 @@ bool prints_read(Arena *arena, const StateDict *dict, DType grain, Prints *print
         prints->items[i] = (Print){.tensor = tensor, .slice = -1, .dims = tensor->dims,
                                    .flat = true, .rank = tensor->rank,
                                    .count = tensor_count(tensor)};
-        if (!(prints->why[i] = unreadable(arena, tensor)))
-            add_prints(arena, prints, i, &room, &spent);
+        prints->why[i] = skip && skip[i] ? "is known" : unreadable(arena, tensor);
+        if (!prints->why[i]) add_prints(arena, prints, i, &room, &spent);
     }
     Crew crew = {.prints = prints, .grain = grain, .options = options, .done = done,
                  .total = total};

@@ -211,6 +211,39 @@ static bool offer_joined(const Tiling *tiling, const Tiles *tiles, bool flat)
     return good;
 }
 
+/* ---- targets that have grown ---- */
+
+/* "its indexes 0 to 49 of axis 0 are those of 'emb.weight'": a tensor with rows that are new. */
+static void note_grown(const Tiling *tiling, const Tile *tile)
+{
+    Learner *learner = tiling->learner;
+    const size_t index = dict_index(learner->checker.now, tiling->print->tensor);
+    Text text = {0};
+    text_addf(&text, "its indexes %lld to %lld of axis %u are those of ", (long long)tile->from,
+              (long long)(tile->from + tile->size - 1), tiling->axis);
+    name_show(source_name(learner, tile->print), &text);
+    text_add(&text, ", the others are in no source");
+    learner->targets[index].why = text_keep(&text, learner->arena);
+}
+
+/* A source, and behind it rows that hold nothing of their own: zeros, or the mean of the others. */
+static bool offer_grown(const Tiling *tiling, const Tile *tile)
+{
+    static const FitRest rests[] = {FIT_ZEROS, FIT_MEAN};
+    Learner *learner = tiling->learner;
+    const char *source = source_name(learner, tile->print);
+    for (size_t i = 0; i < countof(rests) && !tile->from; i++) {
+        Chain chain = tile->chain;
+        Op fit = op_along(OP_FIT, tiling->axis);
+        fit.rest = rests[i];
+        if (chain_add(&chain, fit) &&
+            offer(learner, &(NameList){&source, 1}, 1, &tiling->print->tensor->name, 1, &chain))
+            return true;
+    }
+    note_grown(tiling, tile);
+    return false;
+}
+
 /* ---- sources that are taken apart ---- */
 
 /* Equal parts have a number, others the sizes of their targets. False where these are other ones,
@@ -266,14 +299,16 @@ static bool offer_run(const Tiling *tiling, const Tile *tile, bool flat)
 static bool learn_axis_tiles(const Tiling *tiling, Tiles *tiles)
 {
     cut(tiling, tiles);
-    if (!tiles->count || (!tiling->into && (!tiles->whole || tiles->count < 2))) return false;
+    if (!tiles->count || (!tiling->into && !tiles->whole && tiles->count > 1)) return false;
     const bool flat = are_slices(tiling, tiles);
     size_t kept = 0;
     for (size_t i = 0; i < tiles->count && !tiling->learner->failed; i++)
         if (describe_tile(tiling, flat, &tiles->items[i])) tiles->items[kept++] = tiles->items[i];
     tiles->whole = tiles->whole && kept == tiles->count;
     tiles->count = kept;
-    if (!kept || (!tiling->into && !tiles->whole)) return false;
+    if (!kept) return false;
+    if (!tiling->into && kept == 1) return offer_grown(tiling, &tiles->items[0]);
+    if (!tiling->into && !tiles->whole) return false;
     if (!tiling->into) return offer_joined(tiling, tiles, flat);
     if (tiles->whole && tiles->count > 1 && offer_split(tiling, tiles, flat)) return true;
     bool any = false;

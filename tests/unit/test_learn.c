@@ -185,7 +185,7 @@ static void test_ones_come_and_go(void **state)
     now(&world, "z", DT_F32, 3, DIMS(4, 2, 3), c, NULL);
     assert_string_equal(found(&world, "x"), "a -> x |> squeeze(3), squeeze(2)");
     assert_string_equal(found(&world, "y"), "b -> y |> unsqueeze(2), unsqueeze(3)");
-    assert_string_equal(found(&world, "z"), "c -> z |> reshape(-1,2,3)");
+    assert_string_equal(found(&world, "z"), "c -> z |> ein(\"u (h c) -> u h c\",{c=3})");
     world_free(&world);
 }
 
