@@ -7,15 +7,16 @@
 #include <unistd.h>
 
 #include "loader/align/induce.h"
-#include "loader/align/learn.h"
+#include "loader/align/learn_script.h"
 #include "loader/align/report_page.h"
 #include "loader/core/fold.h"
 #include "loader/core/json.h"
 #include "loader/export/atomic.h"
+#include "loader/source/source.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
-enum { HEADS_MAX = 2 };          /* different numbers of heads that get names */
+enum { CONFIG_BYTES_MAX = 64 << 20, CONFIG_VALUES_MAX = 1 << 20 };
 
 /* One run of the command. */
 typedef struct Run {
@@ -25,77 +26,13 @@ typedef struct Run {
     Alignment *alignment;        /* a reference: says which dicts are meant */
     const StateDict *old, *now;  /* borrowed from it */
     const LearnResult *result;
+    const LearnScript *script;
     const Induction *induction;
     Text rules;                  /* the whole script */
-    int64_t heads[HEADS_MAX];    /* the larger first; 0 = not used */
     int status;
 } Run;
 
 /* -- The script ------------------------------------------------------------------------- */
-
-/* Rows of heads of queries, keys and values in turn, "(h c d) -> (c h d)" with two or three of one
- * and more of the other: those are the heads. 0: it is no such op. */
-static int64_t count_interleaved(const Op *op)
-{
-    enum { TWO = 2, THREE = 3 };
-    if (op->kind != OP_EIN || op->size_count != 2 || !has_prefix(op->text, "(h c d)")) return 0;
-    const int64_t h = op->sizes[0].size, c = op->sizes[1].size;
-    if ((c == TWO || c == THREE) && h > THREE) return h;
-    return (h == TWO || h == THREE) && c > THREE ? c : 0;
-}
-
-/* The number of heads that an op has; 0: none. */
-static int64_t count_heads(const Op *op)
-{
-    if (op->kind == OP_ROPE_PAIRS || op->kind == OP_ROPE_HALVES) return op->number;
-    return count_interleaved(op);
-}
-
-/* The numbers of heads, when there are one or two: of queries and of keys. */
-static void find_heads(Run *run)
-{
-    int64_t heads[HEADS_MAX + 1] = {0};
-    size_t count = 0;
-    for (size_t i = 0; i < run->result->bundle_count; i++) {
-        const Bundle *bundle = &run->result->bundles[i];
-        for (size_t k = 0; k < bundle->op_count && count <= HEADS_MAX; k++) {
-            const int64_t number = count_heads(&bundle->ops[k]);
-            size_t at = 0;
-            while (at < count && heads[at] != number) at++;
-            if (number && at == count) heads[count++] = number;
-        }
-    }
-    if (!count || count > HEADS_MAX) return;
-    bool swap = count == 2 && heads[0] < heads[1];
-    run->heads[0] = heads[swap];
-    run->heads[1] = count == 2 ? heads[!swap] : 0;
-}
-
-/* A line of rule text with `heads` and `kv_heads` in the place of their numbers: behind a word that
- * such a number follows, and before what ends it. */
-static void add_named(const Run *run, const char *line, Text *out)
-{
-    static const char *const names[HEADS_MAX] = {"heads", "kv_heads"};
-    static const char *const words[] = {"rope_pairs(", "rope_halves(", "{h=", "{h=3,c=", "{h=2,c="};
-    while (*line) {
-        bool named = false;
-        for (size_t k = countof(words); !named && k--;) {
-            size_t n = strlen(words[k]);
-            char *end;
-            if (strncmp(line, words[k], n) != 0) continue;
-            long long number = strtoll(line + n, &end, 10);
-            const bool ends = *end == ')' || *end == '}' || has_prefix(end, ",c=2}") ||
-                              has_prefix(end, ",c=3}");
-            for (size_t h = 0; !named && h < HEADS_MAX && ends; h++) {
-                if (!run->heads[h] || number != run->heads[h]) continue;
-                text_addf(out, "%s%s", words[k], names[h]);
-                line = end;
-                named = true;
-            }
-        }
-        if (!named) text_addc(out, *line++);
-    }
-}
 
 /* A name in a comment, which must not end it. */
 static void add_comment_name(const char *name, Text *out)
@@ -108,20 +45,16 @@ static void add_comment_name(const char *name, Text *out)
 
 static void write_script(Run *run)
 {
-    Text *out = &run->rules, body = {0};
+    Text *out = &run->rules;
     const LearnResult *result = run->result;
-    find_heads(run);
     text_add(out, "-- learned from ");
     add_comment_name(session_source_path(run->session), out);
     text_add(out, " and ");
     add_comment_name(session_target_path(run->session), out);
     text_addf(out, "\n-- %zu of %zu tensors, every value verified\n", result->state[LEARN_LEARNED],
               result->count);
-    if (run->heads[0]) text_addf(out, "heads = %lld\n", (long long)run->heads[0]);
-    if (run->heads[1]) text_addf(out, "kv_heads = %lld\n", (long long)run->heads[1]);
-    induce_write(run->induction, NULL, NULL, &body);
-    add_named(run, text_string(&body), out);
-    text_done(&body);
+    text_add(out, run->script->top);
+    induce_write(run->induction, NULL, NULL, out);
 }
 
 /* -- Text ------------------------------------------------------------------------------- */
@@ -296,13 +229,35 @@ static bool learn(Run *run, Error *err)
     return run->result != NULL;
 }
 
+/* The config.json beside the source, or in it where it is a folder; NULL: there is none that can be
+ * read. */
+static const Value *read_config(Run *run)
+{
+    const char *path = session_source_path(run->session);
+    char *folder = path_folder(path);
+    const Value *config = NULL;
+    const char *const places[] = {path, folder};
+    for (size_t i = 0; i < countof(places) && !config; i++) {
+        const char *name = arena_printf(run->arena, "%s/config.json", places[i]);
+        size_t n;
+        ByteSource *source = access(name, R_OK) == 0 ? source_open_file(name, NULL) : NULL;
+        char *text = source ? source_slurp(source, CONFIG_BYTES_MAX, &n, NULL) : NULL;
+        if (text) config = json_parse(run->arena, text, n, name, CONFIG_VALUES_MAX, NULL);
+        source_unref(source);
+        free(text);
+    }
+    free(folder);
+    return config;
+}
+
 /* The rules are made of names alone. */
 static bool induce(Run *run, Error *err)
 {
     size_t n = dict_count(run->old);
     const char **keys = arena_alloc(run->arena, (n + 1) * sizeof *keys);
     for (size_t i = 0; i < n; i++) keys[i] = dict_at(run->old, i)->name;
-    const InduceInput input = {run->result->bundles, run->result->bundle_count, keys, n};
+    run->script = learn_script(run->arena, run->result, run->old, run->now, read_config(run));
+    const InduceInput input = {run->script->bundles, run->script->bundle_count, keys, n};
     run->induction = induce_rules(run->arena, &input, err);
     if (run->induction) write_script(run);
     return run->induction != NULL;

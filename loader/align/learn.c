@@ -252,6 +252,7 @@ static const LearnResult *make_result(Learner *learner)
     result->targets = learner->targets;
     result->count = learner->b.wholes;
     result->unused = unused;
+    result->each = arena_copy(arena, learner->each, learner->each_count * sizeof *learner->each);
     return result;
 }
 
@@ -350,7 +351,8 @@ static bool learn_grains(Learner *learner)
     find_all(learner);
     for (int dtype = 0; dtype < DTYPE_COUNT && !learner->failed; dtype++) {
         if (!print_is_coarse((DType)dtype) || !has_open(learner)) continue;
-        if (!has_type(checker->old, (DType)dtype) && !has_type(checker->now, (DType)dtype)) continue;
+        if (!has_type(checker->old, (DType)dtype) && !has_type(checker->now, (DType)dtype))
+            continue;
         drop_both(learner);
         learner->grain = (DType)dtype;
         if (!read_both(learner)) return false;

@@ -34,6 +34,8 @@ typedef struct LearnTarget {
     uint32_t bundle;             /* LEARNED: index of what makes it */
 } LearnTarget;
 
+struct Each;
+
 typedef struct LearnResult {
     const Bundle *bundles;       /* [bundle_count] in the order of their first targets */
     size_t bundle_count;
@@ -42,6 +44,8 @@ typedef struct LearnResult {
     size_t state[LEARN_STATE_COUNT];
     const char *const *unused;   /* [unused_count] sources that are in no bundle */
     size_t unused_count;
+    const struct Each *const *each;      /* what functions among the ops do, by Op.function; for
+                                            learn_script.h */
 } LearnResult;
 
 /* Memory beside the tensors' records: 8 bytes for each index of each axis (axes of over a million

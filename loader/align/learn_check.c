@@ -3,18 +3,17 @@
 
 #include "loader/align/learn_parts.h"
 
-/* The lists of the bundle as source expressions. */
-static bool make_value(const Checker *checker, const Bundle *bundle, RuleValue *value)
+bool bundle_value(Arena *arena, const StateDict *old, const Bundle *bundle, RuleValue *value)
 {
-    value->lists = arena_alloc(checker->arena, (bundle->source_count + 1) * sizeof *value->lists);
+    value->lists = arena_alloc(arena, (bundle->source_count + 1) * sizeof *value->lists);
     value->count = bundle->source_count;
     for (size_t i = 0; i < bundle->source_count; i++) {
         const NameList *names = &bundle->sources[i];
-        const Expr **items = arena_alloc(checker->arena, (names->count + 1) * sizeof *items);
+        const Expr **items = arena_alloc(arena, (names->count + 1) * sizeof *items);
         for (size_t k = 0; k < names->count; k++) {
-            const Tensor *tensor = dict_find(checker->old, names->names[k]);
+            const Tensor *tensor = dict_find(old, names->names[k]);
             if (!tensor) return false;
-            items[k] = expr_source(checker->arena, tensor);
+            items[k] = expr_source(arena, tensor);
         }
         value->lists[i] = (ExprList){items, names->count, names->count > 1};
     }
@@ -35,8 +34,8 @@ bool check_bundle(const Checker *checker, const Bundle *bundle, bool *good, Erro
     *good = false;
     OpContext context = {.arena = checker->arena, .target = checker->now,
                          .names = bundle->targets, .name_count = bundle->target_count,
-                         .call = each_apply, .host = checker->learner};
-    if (!make_value(checker, bundle, &value)) return true;
+                         .call = each_apply, .host = checker->learner->each};
+    if (!bundle_value(checker->arena, checker->old, bundle, &value)) return true;
     for (size_t i = 0; i < bundle->op_count; i++)
         if (!op_apply(&bundle->ops[i], &context, &value, &why)) return true;
     if (count_items(&value) != bundle->target_count) return true;

@@ -9,21 +9,28 @@
 
 #include "loader/align/learn_parts.h"
 
-/* "a", or "p[1]" of a list. */
-static void add_argument(size_t index, bool listed, Text *out)
+void each_argument(size_t index, bool listed, Text *out)
 {
     if (listed) text_addf(out, "p[%zu]", index + 1);
     else text_addc(out, (char)('a' + index));
 }
 
-/* ":rope_pairs(8):T()" */
-static void add_methods(const Chain *chain, Text *out)
+void each_method(const Op *op, Text *out)
 {
-    for (size_t i = 0; i < chain->count; i++) {
-        text_addc(out, ':');
-        op_write(&chain->ops[i], out);
-        if (out->bytes[out->length - 1] != ')') text_add(out, "()");
+    text_addc(out, ':');
+    op_write(op, out);
+    if (out->bytes[out->length - 1] != ')') text_add(out, "()");
+}
+
+void each_head(const Each *each, Text *out)
+{
+    text_add(out, "function(");
+    if (each->listed) text_addc(out, 'p');
+    for (size_t i = 0; !each->listed && i < each->count; i++) {
+        if (i) text_add(out, ", ");
+        each_argument(i, false, out);
     }
+    text_add(out, ") return ");
 }
 
 bool each_add(Learner *learner, const Chain *chains, size_t n, bool listed, Chain *chain)
@@ -33,17 +40,11 @@ bool each_add(Learner *learner, const Chain *chains, size_t n, bool listed, Chai
     *each = (Each){.count = n, .listed = listed};
     for (size_t i = 0; i < n; i++) each->chains[i] = chains[i];
     Text text = {0};
-    text_add(&text, "function(");
-    if (listed) text_addc(&text, 'p');
-    for (size_t i = 0; !listed && i < n; i++) {
-        if (i) text_add(&text, ", ");
-        add_argument(i, false, &text);
-    }
-    text_add(&text, ") return ");
+    each_head(each, &text);
     for (size_t i = 0; i < n; i++) {
         if (i) text_add(&text, ", ");
-        add_argument(i, listed, &text);
-        add_methods(&chains[i], &text);
+        each_argument(i, listed, &text);
+        for (size_t k = 0; k < chains[i].count; k++) each_method(&chains[i].ops[k], &text);
     }
     text_add(&text, " end");
     learner->each = mem_grow(learner->each, &learner->each_room, learner->each_count + 1,
@@ -55,8 +56,8 @@ bool each_add(Learner *learner, const Chain *chains, size_t n, bool listed, Chai
 
 bool each_apply(void *host, const Op *op, const OpContext *context, RuleValue *value, Error *err)
 {
-    const Learner *learner = host;
-    const Each *each = learner->each[op->function];
+    const Each *const *all = host;
+    const Each *each = all[op->function];
     const Expr **items = arena_alloc(context->arena, each->count * sizeof *items);
     size_t count = 0;
     for (size_t i = 0; i < value->count; i++)

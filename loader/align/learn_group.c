@@ -208,7 +208,7 @@ void learn_stacked(Learner *learner)
 static bool describe_rows(const Learner *learner, const int64_t *rows, int64_t n, unsigned axis,
                           unsigned rank, Chain *chain)
 {
-    enum { SHORT = 8 };
+    enum { SHORT = 4 };
     if (!axis_describe(learner->arena, rows, n, axis, rank, false, chain)) return false;
     const Op *last = chain->count ? &chain->ops[chain->count - 1] : NULL;
     return learner->lists || !last || last->kind != OP_PICK || last->list_count <= SHORT;

@@ -129,11 +129,13 @@ typedef struct Each {
  * with *good false when it does not; false with an error when reading fails. */
 typedef struct Checker {
     Arena *arena;                /* of the expressions; scratch */
-    void *learner;               /* for each_apply */
+    const struct Learner *learner;       /* whose functions the ops are */
     const StateDict *old, *now;
     const LearnOptions *options;
     uint64_t *done, total;
 } Checker;
+/* The lists of a bundle as source expressions; false when one is not there. */
+bool bundle_value(Arena *arena, const StateDict *old, const Bundle *bundle, RuleValue *value);
 bool check_bundle(const Checker *checker, const Bundle *bundle, bool *good, Error *err);
 
 /* Fingerprints by their sums. */
@@ -196,7 +198,12 @@ bool print_read(const Checker *checker, DType grain, Arena *arena, const Expr *e
 /* learn_each.c: adds the op that does chains[i] to the i-th of n tensors; false when they are too
  * many. `listed`: they come as a list from the op before. */
 bool each_add(Learner *learner, const Chain *chains, size_t n, bool listed, Chain *chain);
-/* Does it; an OpContext.call whose host is the learner. */
+/* As text: the name of a tensor, an op as a method of what stands before it, the function up to
+ * what it returns. */
+void each_argument(size_t index, bool listed, Text *out);
+void each_method(const Op *op, Text *out);
+void each_head(const Each *each, Text *out);
+/* Does it; an OpContext.call whose host is the list of all Each. */
 bool each_apply(void *host, const Op *op, const OpContext *context, RuleValue *value, Error *err);
 /* learn_kin.c: what is beside what is known, and what names decide; true when there was any. */
 bool learn_kin(Learner *learner);

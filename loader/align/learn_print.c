@@ -324,7 +324,8 @@ static void work_together(Crew *crew)
 }
 
 bool prints_read(Arena *arena, const StateDict *dict, DType grain, const bool *skip,
-                 Prints *prints, const LearnOptions *options, uint64_t *done, uint64_t total, Error *err)
+                 Prints *prints, const LearnOptions *options, uint64_t *done, uint64_t total,
+                 Error *err)
 {
     size_t wholes = dict_count(dict), room = wholes;
     uint64_t spent = 0;

@@ -89,8 +89,8 @@ typedef struct Op {
     DType dtype;             /* cast */
     FitRest rest;            /* fit, pad */
     Fit fit;                 /* pos_embed, patch_embed, rel_pos_bias */
-    const char *text;        /* ein; in the arena of the rule, like the sizes. FUNCTION: as Lua, where
-                                it was made here; NULL: it is the user's */
+    const char *text;        /* ein; in the arena of the rule, like the sizes. FUNCTION: as Lua,
+                                where it was made here; NULL: it is the user's */
     const OpSize *sizes;     /* ein: [size_count] */
     size_t size_count;
     Fill fill;               /* zeros … xavier: kind and numbers (seed and key are set later) */

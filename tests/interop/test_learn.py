@@ -1,13 +1,14 @@
 """What `diff --values` measures is what NumPy and torch measure; and rules that `learn` finds from one
 model, in two layouts, carry other models of the family over: other sizes, other numbers of layers."""
 import json
+import subprocess
 import unittest
 
 import numpy
 import safetensors.torch
 import torch
 
-from oracle import Case
+from oracle import TENON, Case
 
 
 def plain(state):
@@ -122,6 +123,40 @@ def kernels(width):
     return old, new
 
 
+def mixed(layers, width, heads, kv, hidden):
+    """Roped queries and keys joined with plain values, a matrix joined with another one that is turned."""
+    old, new, head = {}, {}, width // heads
+    for i in range(layers):
+        q, k, v = torch.randn(width, width), torch.randn(kv * head, width), torch.randn(kv * head, width)
+        up, down = torch.randn(hidden, width), torch.randn(width, hidden)
+        for name, value in (("q", q), ("k", k), ("v", v), ("up", up), ("down", down)):
+            old[f"h.{i}.{name}.weight"] = value
+        new[f"l.{i}.qkv.weight"] = torch.cat([paired(q, heads), paired(k, kv), v])
+        new[f"l.{i}.ffn.weight"] = torch.cat([up, down.t()])
+        for name, rows, turned in (("q", width, heads), ("k", kv * head, kv), ("v", kv * head, 0)):
+            old[f"h.{i}.{name}.bias"] = torch.randn(rows)
+        new[f"l.{i}.qkv.bias"] = torch.cat([paired(old[f"h.{i}.q.bias"], heads), paired(old[f"h.{i}.k.bias"], kv),
+                                            old[f"h.{i}.v.bias"]])
+    return old, new
+
+
+def flax(layers, width, heads):
+    """Kernels of attention with axes for heads, layers on the axis behind the first, a grown vocabulary."""
+    old, new, size = {}, {}, width // heads
+    for name in "qkv":
+        kernel, bias = torch.randn(width, layers, heads, size), torch.randn(layers, heads, size)
+        old[f"layers/{name}/kernel"], old[f"layers/{name}/bias"] = kernel, bias
+        for i in range(layers):
+            new[f"l.{i}.{name}.weight"] = kernel[:, i].reshape(width, width).t()
+            new[f"l.{i}.{name}.bias"] = bias[i].reshape(width)
+    old["layers/o/kernel"] = torch.randn(heads, layers, size, width)
+    for i in range(layers):
+        new[f"l.{i}.o.weight"] = old["layers/o/kernel"][:, i].reshape(width, width).t()
+    old["embed"] = torch.randn(50, width)
+    new["embed.weight"] = torch.cat([old["embed"], torch.zeros(14, width)])
+    return old, new
+
+
 class Learning(Case):
     def save(self, name, state):
         torch.save(plain(state), self.path(name))
@@ -148,14 +183,32 @@ class Learning(Case):
 
     def families(self, cast=None):
         torch.manual_seed(0)
-        for small, large in ((llama(2, 64, 4, 2, 96, 50), llama(4, 96, 4, 2, 128, 60)),
+        for small, large in ((llama(2, 64, 4, 2, 96, 50), llama(4, 96, 6, 3, 128, 60)),
                              (gpt2(2, 32, 64), gpt2(12, 48, 80)), (clip(2, 32, 64), clip(3, 48, 64)),
-                             (mixtral(2, 32, 48, 4), mixtral(3, 32, 48, 4)), (neox(2, 32, 4), neox(3, 48, 4)),
+                             (mixtral(2, 32, 48, 4), mixtral(3, 32, 48, 4)), (neox(2, 32, 4), neox(3, 48, 6)),
+                             (mixed(2, 24, 4, 2, 40), mixed(3, 36, 6, 2, 60)),
                              (kernels(16), kernels(16))):
             self.carries_over(small, large, cast)
 
     def test_other_sizes_of_the_family(self):
         self.families()
+
+    def test_axes_of_heads_and_of_layers(self):
+        torch.manual_seed(12)
+        self.learned(*flax(3, 24, 4))
+        self.applied(*flax(3, 40, 5))
+        old, new = flax(3, 24, 4)
+        del new["embed.weight"], old["embed"]
+        self.learned(new, old)
+        self.applied(new, old)
+
+    def test_types_of_8_bits(self):
+        torch.manual_seed(13)
+        for cast in (torch.float8_e4m3fn, torch.float8_e5m2):
+            old, new = llama(2, 64, 4, 2, 96, 50)
+            halves = {key: value.to(cast) if value.dim() == 2 else value for key, value in new.items()}
+            got = json.loads(self.tenon("learn", self.save("o.pth", old), self.save("n.pth", halves), "--json"))
+            self.assertEqual(got["summary"]["learned"], len(new))
 
     def test_from_a_file_in_f16(self):
         self.families(torch.float16)
@@ -172,37 +225,65 @@ class Learning(Case):
                    "-o", self.path("x.safetensors"))
         self.equal(safetensors.torch.load_file(self.path("x.safetensors")), large[1])
 
-    def test_heads_have_names(self):
-        torch.manual_seed(2)
-        small, large = llama(2, 64, 4, 2, 96, 50), llama(2, 128, 8, 4, 96, 50)
-        rules = self.path("r.lua")
-        self.tenon("learn", self.save("o.pth", small[0]), self.save("n.pth", small[1]), "-o", rules)
-        with open(rules, encoding="utf-8") as file:
-            text = file.read()
-        self.assertIn("heads = 4\nkv_heads = 2\n", text)
-        self.assertIn("rope_pairs(heads)", text)
-        self.assertIn("rope_pairs(kv_heads)", text)
-        with open(rules, "w", encoding="utf-8") as file:
-            file.write(text.replace("kv_heads = 2", "kv_heads = 4").replace("heads = 4\nkv", "heads = 8\nkv"))
-        self.tenon("align", self.save("s.pth", large[0]), self.save("t.pth", large[1]), "-r", rules,
-                   "-o", self.path("x.safetensors"))
-        self.equal(safetensors.torch.load_file(self.path("x.safetensors")), large[1])
+    def learned(self, old, new, *options):
+        """The text of the rules, which lie in r.lua."""
+        self.tenon("learn", self.save("o.pth", old), self.save("n.pth", new), "-o", self.path("r.lua"), "--force", *options)
+        with open(self.path("r.lua"), encoding="utf-8") as file:
+            return file.read()
 
-    def test_heads_of_interleaved_rows_have_names(self):
-        torch.manual_seed(8)
-        for back in (False, True):
-            small, large = neox(2, 40, 5)[::-1 if back else 1], neox(3, 56, 7)[::-1 if back else 1]
-            rules = self.path("r.lua")
-            self.tenon("learn", self.save("o.pth", small[0]), self.save("n.pth", small[1]), "-o", rules, "--force")
-            with open(rules, encoding="utf-8") as file:
-                text = file.read()
-            self.assertIn("heads = 5\n", text)
-            self.assertIn("=heads", text)
-            with open(rules, "w", encoding="utf-8") as file:
-                file.write(text.replace("heads = 5", "heads = 7"))
-            self.tenon("align", self.save("s.pth", large[0]), self.save("t.pth", large[1]), "-r", rules,
-                       "-o", self.path("x.safetensors"), "--force")
-            self.equal(safetensors.torch.load_file(self.path("x.safetensors")), large[1])
+    def applied(self, old, new):
+        """What rules and target make of another model."""
+        self.tenon("align", self.save("s.pth", old), self.save("t.pth", new), "-r", self.path("r.lua"),
+                   "-o", self.path("x.safetensors"), "--force")
+        self.equal(safetensors.torch.load_file(self.path("x.safetensors")), new)
+
+    def test_heads_of_another_size_are_one_number(self):
+        torch.manual_seed(2)
+        for back in (1, -1):
+            for make, wide in ((llama, (2, 128, 4, 2, 96, 50)), (neox, (3, 96, 3))):
+                small = llama(2, 64, 4, 2, 96, 50) if make is llama else neox(2, 40, 5)
+                text = self.learned(*small[::back])
+                size = 16 if make is llama else 8
+                self.assertIn(f"head_dim = {size}\n", text)
+                with open(self.path("r.lua"), "w", encoding="utf-8") as file:
+                    file.write(text.replace(f"head_dim = {size}\n", "head_dim = 32\n"))
+                self.applied(*make(*wide)[::back])
+
+    def test_the_size_of_a_head_is_asked_where_it_may_be_another(self):
+        torch.manual_seed(9)
+        self.learned(*llama(2, 64, 4, 2, 96, 50))
+        for width, asked in ((64, False), (96, True)):
+            old, new = llama(2, width, width // 16, 2, 96, 50)
+            done = subprocess.run([TENON, "align", self.save("s.pth", old), self.save("t.pth", new), "-r", self.path("r.lua")],
+                                  capture_output=True, text=True, check=True)
+            self.assertEqual("is this the size of a head here?" in done.stderr, asked)
+
+    def test_config_json_says_the_size_of_a_head(self):
+        torch.manual_seed(10)
+        config = {"hidden_size": 64, "num_attention_heads": 4}
+        with open(self.path("config.json"), "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        text = self.learned(*llama(2, 64, 4, 2, 96, 50))
+        self.assertIn("head_dim = config.hidden_size // config.num_attention_heads\n", text)
+        large = llama(2, 128, 4, 2, 96, 50)
+        self.save("s.pth", large[0])
+        self.tenon("align", self.path("s.pth"), "-r", self.path("r.lua"), status=2)      # the old model's configuration
+        config = {"hidden_size": 128, "num_attention_heads": 4}
+        with open(self.path("config.json"), "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        self.applied(*large)
+
+    def test_a_norm_of_each_head_says_its_size(self):
+        torch.manual_seed(11)
+        def model(layers, width, heads, kv):
+            old, new = llama(layers, width, heads, kv, 96, 50)
+            for i in range(layers):
+                for a in "qk":
+                    old[f"model.layers.{i}.self_attn.{a}_norm.weight"] = torch.randn(width // heads)
+                    new[f"layers.{i}.attention.{a}_norm.weight"] = old[f"model.layers.{i}.self_attn.{a}_norm.weight"]
+            return old, new
+        self.assertIn('head_dim = src["model.layers.0.self_attn.q_norm.weight"].shape[1]\n', self.learned(*model(2, 64, 4, 2)))
+        self.applied(*model(3, 96, 4, 2))
 
     def test_fresh_norms_are_not_guessed(self):
         torch.manual_seed(3)

@@ -6,7 +6,8 @@
 
 #include "tests/unit/test.h"
 
-#include "loader/align/learn.h"
+#include "loader/align/learn_script.h"
+#include "loader/core/json.h"
 #include "loader/core/text.h"
 #include "tests/unit/number_dict.h"
 
@@ -362,6 +363,170 @@ static void test_one_tensor_under_two_names(void **state)
     world_free(&world);
 }
 
+/* ---- ops of their own ---- */
+
+static void test_parts_with_ops_of_their_own(void **state)
+{
+    (void)state;
+    World world = world_new();
+    size_t turned[12];
+    double joined[24];
+    for (size_t i = 0; i < 12; i++) turned[i] = i % 4 * 3 + i / 4;
+    const double *a = old(&world, "a", 2, DIMS(3, 4)), *b = old(&world, "b", 2, DIMS(4, 3));
+    const double *c = old(&world, "c", 2, DIMS(6, 4));
+    memcpy(joined, a, 12 * sizeof *joined);
+    for (size_t i = 0; i < 12; i++) joined[12 + i] = b[turned[i]];
+    now(&world, "ab", DT_F32, 2, DIMS(6, 4), joined, NULL);
+    const size_t swapped[] = {8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7};
+    now(&world, "x", DT_F32, 2, DIMS(3, 4), c, swapped);
+    now(&world, "y", DT_F32, 2, DIMS(3, 4), c + 12, NULL);
+    assert_string_equal(found(&world, "ab"),
+                        "a, b -> ab |> function(a, b) return a, b:T() end, cat(0)");
+    assert_string_equal(found(&world, "x"), "c -> x, y |> split(2), "
+                        "function(p) return p[1]:roll(0,1), p[2] end");
+    world_free(&world);
+}
+
+static void test_axes_joined_and_taken_apart(void **state)
+{
+    (void)state;
+    World world = world_new();
+    size_t from[24], back[24];
+    for (size_t i = 0; i < 24; i++) {       /* width 3, 2 heads of 4: (h c) u */
+        from[i] = i % 3 * 8 + i / 3;
+        back[from[i]] = i;
+    }
+    const double *a = old(&world, "a", 3, DIMS(3, 2, 4)), *b = old(&world, "b", 2, DIMS(8, 3));
+    const double *c = old(&world, "c", 4, DIMS(1, 3, 2, 4));
+    now(&world, "x", DT_F32, 2, DIMS(8, 3), a, from);
+    now(&world, "y", DT_F32, 3, DIMS(3, 2, 4), b, back);
+    now(&world, "z", DT_F32, 2, DIMS(8, 3), c, from);
+    assert_string_equal(found(&world, "x"), "a -> x |> ein(\"u h c -> (h c) u\")");
+    assert_string_equal(found(&world, "y"), "b -> y |> ein(\"(h c) u -> u h c\",{c=4})");
+    assert_string_equal(found(&world, "z"), "c -> z |> squeeze(0), ein(\"u h c -> (h c) u\")");
+    world_free(&world);
+}
+
+static void test_rows_that_were_gained(void **state)
+{
+    (void)state;
+    World world = world_new();
+    double padded[18] = {0}, other[18];
+    const double *a = old(&world, "a", 2, DIMS(4, 3)), *b = old(&world, "b", 2, DIMS(4, 3));
+    memcpy(padded, a, 12 * sizeof *padded);
+    memcpy(other, b, 12 * sizeof *other);
+    for (size_t i = 12; i < 18; i++) other[i] = 0.5 + 0.25 * (double)i;
+    now(&world, "x", DT_F32, 2, DIMS(6, 3), padded, NULL);
+    now(&world, "y", DT_F32, 2, DIMS(6, 3), other, NULL);
+    assert_string_equal(found(&world, "x"), "a -> x |> fit(0,zeros)");
+    assert_string_equal(found(&world, "y"), "unexplained");
+    assert_string_equal(world.result->targets[1].why, "its indexes 0 to 3 of axis 0 are those of b, "
+                        "the others are in no source");
+    world_free(&world);
+}
+
+static void test_types_of_8_bits(void **state)
+{
+    (void)state;
+    static const DType types[] = {DT_F8_E4M3, DT_F8_E5M2};
+    const size_t turned[] = {0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11};
+    for (size_t k = 0; k < 2; k++) {
+        World world = world_new();
+        old(&world, "noise", 2, DIMS(3, 4));
+        const double *a = old(&world, "a", 2, DIMS(3, 4)), *c = old(&world, "c", 1, DIMS(5));
+        now(&world, "b", types[k], 2, DIMS(4, 3), a, turned);
+        now(&world, "d", DT_F32, 1, DIMS(5), c, NULL);
+        assert_string_equal(found(&world, "b"), "a -> b |> T");
+        assert_string_equal(found(&world, "d"), "c -> d");
+        world_free(&world);
+    }
+}
+
+/* ---- as a script ---- */
+
+/* A tensor of heads of 4 rows of 2, in halves, that has them in pairs in the new one. */
+static void put_heads(World *world, const char *was, const char *is, size_t heads)
+{
+    size_t from[256];
+    const int64_t dims[] = {(int64_t)heads * 4, 2};
+    for (size_t i = 0; i < heads * 8; i++) {
+        const size_t row = i / 2 % 4;
+        from[i] = i / 8 * 8 + (row % 2 * 2 + row / 2) * 2 + i % 2;
+    }
+    now(world, is, DT_F32, 2, dims, old(world, was, 2, dims), from);
+}
+
+static const LearnScript *script_of(World *world, const Value *config)
+{
+    return learn_script(world->arena, learn(world), world->old.dict, world->now.dict, config);
+}
+
+static void test_heads_follow_from_their_size(void **state)
+{
+    (void)state;
+    World world = world_new();
+    put_heads(&world, "q", "wq", 3);
+    put_heads(&world, "k", "wk", 2);
+    const LearnScript *script = script_of(&world, NULL);
+    assert_non_null(strstr(script->top, "\nhead_dim = 4\n"));
+    assert_non_null(strstr(script->top, "\nlocal known = src[\"q\"]\nif known and known.shape[1] ~= 12 "));
+    assert_non_null(strstr(script->top, "function to_pairs(t)"));
+    assert_int_equal(script->bundle_count, 2);
+    assert_string_equal(script->bundles[0].ops[0].text, "to_pairs");
+    old(&world, "q_norm.weight", 1, DIMS(4));
+    script = script_of(&world, NULL);
+    assert_non_null(strstr(script->top, "head_dim = src[\"q_norm.weight\"].shape[1]\n"));
+    assert_null(strstr(script->top, "known"));
+    world_free(&world);
+}
+
+static void test_heads_of_several_sizes_are_counted(void **state)
+{
+    (void)state;
+    World world = world_new();
+    put_heads(&world, "q", "wq", 3);
+    size_t from[48];
+    for (size_t i = 0; i < 48; i++) {       /* 3 heads of 8 rows of 2 */
+        const size_t row = i / 2 % 8;
+        from[i] = i / 16 * 16 + (row % 2 * 4 + row / 2) * 2 + i % 2;
+    }
+    now(&world, "wk", DT_F32, 2, DIMS(24, 2), old(&world, "k", 2, DIMS(24, 2)), from);
+    const LearnScript *script = script_of(&world, NULL);
+    assert_non_null(strstr(script->top, "\nheads = 3\n"));
+    assert_string_equal(script->bundles[0].ops[0].text, "rope_pairs(heads)");
+    assert_string_equal(script->bundles[1].ops[0].text, "rope_pairs(heads)");
+    world_free(&world);
+}
+
+static const Value *config_of(World *world, const char *text)
+{
+    Error err;
+    const Value *config = json_parse(world->arena, text, strlen(text), "config.json", 100, &err);
+    assert_non_null(config);
+    return config;
+}
+
+static void test_the_configuration_says_the_size(void **state)
+{
+    (void)state;
+    World world = world_new();
+    put_heads(&world, "q", "wq", 3);
+    put_heads(&world, "k", "wk", 2);
+    const LearnScript *script =
+        script_of(&world, config_of(&world, "{\"hidden_size\":2,\"n_head\":3,\"head_dim\":4}"));
+    assert_string_equal(script->top, "local config = json \"config.json\"\n"
+                        "assert(src[\"q\"].shape[2] == config.hidden_size, "
+                        "\"config.json is that of another model\")\nhead_dim = config.head_dim\n"
+                        "function to_pairs(t) return t:rope_pairs(t:size(0) // head_dim) end\n");
+    script = script_of(&world, config_of(&world, "{\"n_embd\":12,\"n_head\":3}"));
+    assert_non_null(strstr(script->top, "\nhead_dim = config.n_embd // config.n_head\n"));
+    script = script_of(&world, config_of(&world, "{\"n_embd\":12,\"n_head\":3,\"head_dim\":8}"));
+    assert_non_null(strstr(script->top, "\nhead_dim = 4\n"));     /* it says something else */
+    script = script_of(&world, config_of(&world, "[]"));
+    assert_non_null(strstr(script->top, "\nhead_dim = 4\n"));
+    world_free(&world);
+}
+
 /* ---- equal values ---- */
 
 static void test_equal_tensors_are_told_by_their_modules(void **state)
@@ -494,6 +659,13 @@ int main(void)
         cmocka_unit_test(test_joined_and_interleaved),
         cmocka_unit_test(test_stacks_both_ways),
         cmocka_unit_test(test_one_tensor_under_two_names),
+        cmocka_unit_test(test_parts_with_ops_of_their_own),
+        cmocka_unit_test(test_axes_joined_and_taken_apart),
+        cmocka_unit_test(test_rows_that_were_gained),
+        cmocka_unit_test(test_types_of_8_bits),
+        cmocka_unit_test(test_heads_follow_from_their_size),
+        cmocka_unit_test(test_heads_of_several_sizes_are_counted),
+        cmocka_unit_test(test_the_configuration_says_the_size),
         cmocka_unit_test(test_equal_tensors_are_told_by_their_modules),
         cmocka_unit_test(test_equal_tensors_without_evidence_are_ambiguous),
         cmocka_unit_test(test_what_is_nowhere_stays_unexplained),
