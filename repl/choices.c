@@ -141,11 +141,11 @@ static void add_effect(const Trial *trial, Text *out)
     if (trial->breaks) text_addf(out, " -%zu", trial->breaks);
 }
 
-void choices_show(const Choices *choices, size_t most, Text *out)
+void choices_show(const Choices *choices, size_t most, const char *gap, Text *out)
 {
     for (size_t i = 0; i < choices->trials.count && i < most; i++) {
         const Trial *trial = &choices->trials.items[i];
-        text_addf(out, "%s%zu %s", i ? "    " : "", i + 1, trial->proposal->line);
+        text_addf(out, "%s%zu %s", i ? gap : "", i + 1, trial->proposal->line);
         add_effect(trial, out);
     }
 }

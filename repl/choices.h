@@ -33,8 +33,8 @@ bool choices_due(const Choices *choices, bool all);
 void choices_step(Choices *choices, Snapshot *snapshot, const SnapshotRun *run);
 /* Tries all of them, for so many milliseconds at most. */
 void choices_finish(Choices *choices, Snapshot *snapshot, long milliseconds);
-/* "1 LINE   2 LINE" for the detail; nothing while nothing was found. */
-void choices_show(const Choices *choices, size_t most, Text *out);
+/* "1 LINE  +56", the first `most`, with `gap` between them; nothing while nothing was found. */
+void choices_show(const Choices *choices, size_t most, const char *gap, Text *out);
 /* A line for each, with its effect and reason. */
 void choices_tell(const Choices *choices, Text *out);
 

@@ -8,6 +8,7 @@
 #include "loader/core/map.h"
 #include "repl/file_names.h"
 #include "repl/verbs.h"
+#include "scripting/pack.h"
 #include "scripting/script.h"
 
 enum { CHOICES_SHOWN = 200 };
@@ -20,6 +21,7 @@ typedef struct Candidates {
     const char **list;           /* owned */
     size_t count, room;
     NameMap seen;                /* those on the list; keys meet again on the other side */
+    bool words;                  /* words of the language may stand here: one is explained */
 } Candidates;
 
 /* Adds the first n bytes of `text` when it goes on from the word. */
@@ -75,6 +77,7 @@ static void offer_verbs(Candidates *candidates)
 static void offer_words(Candidates *candidates, const CompleteFrom *from)
 {
     size_t n;
+    candidates->words = true;
     const ScriptWord *words = script_words(&n);
     for (size_t i = 0; i < n; i++) offer_word(candidates, words[i].name);
     for (size_t i = 0; i < from->call_count; i++) offer_word(candidates, from->calls[i].name);
@@ -200,6 +203,32 @@ static void tell_usage(const ScriptWord *word, Text *choices)
     text_addf(choices, "%s %s   %s\n", word->name, word->args, word->help);
 }
 
+/* The words in small letters among what a verb takes: "[N|left|right]" has two. */
+static void offer_literals(Candidates *candidates, const char *args)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz-";
+    for (const char *p = args + strcspn(args, letters); *p; p += strcspn(p, letters)) {
+        const size_t n = strspn(p, letters);
+        offer(candidates, p, n);
+        p += n;
+    }
+}
+
+/* What may stand behind a verb, by what it takes. `first`: it is the first word there. */
+static void offer_arguments(Candidates *candidates, const CompleteFrom *from, const char *args,
+                            bool first)
+{
+    const bool filter = strcmp(args, "[WORD]...") == 0;
+    if (filter) offer_filters(candidates);
+    if (filter || strstr(args, "KEY") || strcmp(args, "[TEXT]") == 0)
+        offer_keys(candidates, from->alignment);
+    else if (strcmp(args, "[ORDER]") == 0) offer_orders(candidates);
+    else if (strcmp(args, "[WORD]") == 0) {
+        offer_verbs(candidates);
+        offer_words(candidates, from);
+    } else if (first) offer_literals(candidates, args);
+}
+
 /* Behind a verb come its words, files or keys. A verb that takes a path has all of the rest as its
  * word, since paths hold blanks. Returns where the word begins; SIZE_MAX: this is no verb's. */
 static size_t gather_verb(const CompleteFrom *from, const char *before, Candidates *candidates)
@@ -207,20 +236,63 @@ static size_t gather_verb(const CompleteFrom *from, const char *before, Candidat
     const char *argument = NULL;
     const size_t cursor = strlen(before);
     const Verb *verb = from->verbs ? verb_find(before, &argument) : NULL;
-    if (!verb || argument <= before + strlen(verb->name) || !verb->args[0]) return SIZE_MAX;
-    const bool path = strcmp(verb->args, "PATH") == 0 || strcmp(verb->args, "[FILE]") == 0;
+    if (!verb || argument <= before + strlen(verb->name) || strstr(verb->args, "LINE"))
+        return SIZE_MAX;
+    const char *start = has_prefix(argument, "path ") ? argument + strlen("path ") : argument;
+    const bool path = strstr(verb->args, "PATH") || strcmp(verb->args, "[FILE]") == 0 ||
+                      (start > argument && has_prefix(verb->args, "[path|"));
     size_t at = cursor;
-    if (path) at = (size_t)(argument - before);
+    if (path) at = (size_t)(start - before);
     else while (at && is_word_byte(before[at - 1])) at--;
     candidates->word = before + at;
     candidates->length = cursor - at;
-    const bool filter = strcmp(verb->args, "[WORD]...") == 0;
-    if (filter) offer_filters(candidates);
-    if (strcmp(verb->args, "[ORDER]") == 0) offer_orders(candidates);
-    else if (filter || strcmp(verb->args, "KEY") == 0 || strcmp(verb->args, "[KEY]") == 0)
-        offer_keys(candidates, from->alignment);
-    else file_names(candidates->arena, candidates->word, offer_file, candidates);
+    if (path) file_names(candidates->arena, candidates->word, offer_file, candidates);
+    else offer_arguments(candidates, from, verb->args, before + at == argument);
     return at;
+}
+
+/* The texts that a word can only take one of: "source" | "target". */
+static void offer_texts(Candidates *candidates, const ScriptWord *word)
+{
+    bool after = false;          /* the text before this one was one of several */
+    for (const char *p = strchr(word->args, '"'); p; p = strchr(p, '"')) {
+        const size_t n = strcspn(p + 1, "\"");
+        const char *next = p + 1 + n + (p[1 + n] == '"');
+        const bool more = has_prefix(next, " | \"");
+        if (more || after) offer(candidates, p + 1, n);
+        after = more;
+        p = next;
+    }
+}
+
+/* Names of packs and presets; a pack that goes back has two. */
+static void offer_presets(Candidates *candidates)
+{
+    for (const BundledRules *rules = bundled_rules; rules->name; rules++) {
+        if (rules->kind == BUNDLED_SHARED) continue;
+        const char *back = pack_reverse_name(candidates->arena, rules);
+        offer_word(candidates, rules->name);
+        if (back) offer_word(candidates, back);
+    }
+}
+
+/* In a string: what the word takes that it is an argument of, and keys where that tells nothing. */
+static void offer_in_string(Candidates *candidates, const CompleteFrom *from,
+                            const ScriptWord *word)
+{
+    const char *name = word ? word->name : "";
+    if (takes_file(word)) {
+        file_names(candidates->arena, candidates->word, offer_file, candidates);
+        return;
+    }
+    if (word) offer_texts(candidates, word);
+    if (strcmp(name, "help") == 0) offer_words(candidates, from);
+    else if (strcmp(name, "preset") == 0) offer_presets(candidates);
+    else if (strcmp(name, "problems") == 0)
+        for (int i = 0; i < BIND_STATUS_COUNT; i++)
+            offer_word(candidates, bind_word((BindStatus)i));
+    else if (!word || strstr(word->args, "\"key\"") || !strstr(word->args, " | \""))
+        offer_keys(candidates, from->alignment);
 }
 
 /* In a string stand files or keys, by whose it is; in braces options; at the start a verb, a
@@ -235,10 +307,8 @@ static size_t gather_lua(const CompleteFrom *from, const char *before, Candidate
     else while (at && is_word_byte(before[at - 1])) at--;
     candidates->word = before + at;
     candidates->length = cursor - at;
-    if (inside.quote && takes_file(inside.word)) {
-        file_names(candidates->arena, candidates->word, offer_file, candidates);
-    } else if (inside.quote) {
-        offer_keys(candidates, from->alignment);
+    if (inside.quote) {
+        offer_in_string(candidates, from, inside.word);
     } else {
         const bool first = strspn(before, " ") >= at;
         if (inside.braces && inside.word) offer_options(candidates, inside.word);
@@ -290,7 +360,7 @@ size_t complete_at(const CompleteFrom *from, const char *text, size_t cursor, Te
     if (candidates.count) text_addn(word, candidates.list[0], common_length(&candidates));
     if (candidates.count > 1) {
         list_choices(&candidates, choices);
-    } else if (candidates.count) {
+    } else if (candidates.count && candidates.words) {
         const ScriptWord *whole = find_word(from, candidates.list[0], strlen(candidates.list[0]));
         if (whole) tell_usage(whole, choices);
     }

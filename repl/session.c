@@ -216,12 +216,26 @@ SessionFiles *session_open_files(Session *session, const SessionOptions *options
     return NULL;
 }
 
+/* "-e", with its number where there are several: every place in the rules has a name of its own. */
+static const char *name_code(Session *session, const SessionOptions *options, size_t index)
+{
+    size_t number = 0, count = 0;
+    for (size_t i = 0; i < options->rule_count; i++) {
+        count += options->rules[i].kind == RULES_CODE;
+        if (i == index) number = count;
+    }
+    for (size_t i = 0; i < options->text_count; i++)
+        count += options->texts[i].kind == RULES_CODE && has_prefix(options->texts[i].name, "-e");
+    return count > 1 ? arena_printf(session->arena, "-e %zu", number) : "-e";
+}
+
 /* The first state's rules: those of the command line, then those of a saved session. */
 static bool take_rules(Session *session, const SessionOptions *options, Error *err)
 {
     SessionState *state = session_now(session);
     for (size_t i = 0; i < options->rule_count; i++) {
-        RulesText *text = session_read_text(session, &options->rules[i], err);
+        const char *name = name_code(session, options, i);
+        RulesText *text = session_read_text(session, &options->rules[i], name, err);
         if (!text) return false;
         session_append(state, text, false);
     }

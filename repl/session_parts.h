@@ -92,9 +92,10 @@ void session_files_unref(SessionFiles *files);
 bool session_split_name(Session *session, const char *name, const char **file, const char **inside,
                         Error *err);
 
-/* A text of the session from a -r, -e, --preset or --auto; NULL with an error when its file cannot
- * be read. */
-RulesText *session_read_text(Session *session, const RulesArgument *argument, Error *err);
+/* A text of the session from a -r, -e (which is called `code_name`), --preset or --auto; NULL with
+ * an error when its file cannot be read. */
+RulesText *session_read_text(Session *session, const RulesArgument *argument,
+                             const char *code_name, Error *err);
 /* One that is copied. */
 RulesText *session_new_text(Session *session, RulesKind kind, const char *name, const char *text,
                             size_t n);

@@ -64,12 +64,13 @@ static RulesText *read_preset(Session *session, const char *text)
     return rules;
 }
 
-RulesText *session_read_text(Session *session, const RulesArgument *argument, Error *err)
+RulesText *session_read_text(Session *session, const RulesArgument *argument,
+                             const char *code_name, Error *err)
 {
     const char *text = argument->text;
     switch (argument->kind) {
     case RULES_PRESET: return read_preset(session, text);
-    case RULES_CODE: return session_new_text(session, RULES_CODE, "-e", text, strlen(text));
+    case RULES_CODE: return session_new_text(session, RULES_CODE, code_name, text, strlen(text));
     case RULES_AUTO: return session_new_text(session, RULES_AUTO, "--auto", text, strlen(text));
     case RULES_LINE: return session_new_text(session, RULES_LINE, "", text, strlen(text));
     case RULES_FILE: break;

@@ -70,7 +70,7 @@ void ui_choices_end(Ui *ui)
 {
     enum { SHOWN = 3 };
     text_clear(&ui->view.tries);
-    choices_show(&ui->choices, SHOWN, &ui->view.tries);
+    choices_show(&ui->choices, SHOWN, CHOICE_GAP, &ui->view.tries);
     free(ui->tried);
     ui->tried = ui->choices.target ? mem_strdup(ui->choices.target) : NULL;
     ui->view.tries_for = ui->tried;

@@ -7,7 +7,8 @@
 
 /* name, C name, where, arguments, what it does. Brackets in the arguments say that they may be left
  * out; completion goes by them: "PATH" and "[FILE]" are files, "[WORD]..." words of a filter,
- * "[ORDER]" orders, "KEY" keys. */
+ * "[ORDER]" orders, "KEY" and "TEXT" keys, "LINE" Lua, "[WORD]" what help knows; words in small
+ * letters are themselves. */
 #define VERBS(X)                                                                                  \
     X("up", up, VERB_MOVE, "[N]", "moves up N rows")                                              \
     X("down", down, VERB_MOVE, "[N]", "moves down N rows")                                        \
@@ -42,7 +43,7 @@
       "(FILE::PATH), as source")                                                                  \
     X("open-target", open_target, VERB_ANY, "PATH", "takes another file, or part of it, as "      \
       "target")                                                                                   \
-    X("prompt", prompt, VERB_ANY, "[TEXT]", "types a line, beginning with TEXT")                  \
+    X("prompt", prompt, VERB_ANY, "[LINE]", "types a line, beginning with LINE")                  \
     X("align", align, VERB_ANY, "[likely]", "finds the alignment without rules: auto{} as a "     \
       "line")                                                                                     \
     X("proposals", proposals, VERB_ANY, "", "tries what would settle the row, or else anything")  \
@@ -77,8 +78,8 @@
     X("write", write, VERB_ANY, "PATH", "writes the aligned checkpoint; its suffix says the "     \
       "format")                                                                                   \
     X("write!", force_write, VERB_ANY, "PATH", "the same, over an existing file")                 \
-    X("export", export, VERB_ANY, "[FIELD VALUE]", "shows how the output is written and what it " \
-      "takes; sets path, format, shards, whole, under, omit-kept or cast; export write writes")   \
+    X("export", export, VERB_ANY, "[path|format|shards|whole|under|omit-kept|cast VALUE]", "shows " \
+      "how the output is written and what it takes; sets one of these; export write writes")      \
     X("export!", force_export, VERB_ANY, "[PATH]", "writes it so, over an existing file")         \
     X("save", save, VERB_ANY, "PATH", "adds the session's lines to a rules file")                 \
     X("save-session", save_session, VERB_ANY, "[PATH]", "saves the whole session as a script, to " \
@@ -89,8 +90,8 @@
     X("lines", lines, VERB_ANY, "", "shows the lines of this session")                            \
     X("values", values, VERB_ANY, "[KEY]", "shows a tensor's values: statistics, heat map, "      \
       "numbers, rows, difference")                                                                \
-    X("values-page", values_page, VERB_ANY, "[PAGE]", "of the values: the next page, or summary " \
-      "heat numbers rows difference")                                                             \
+    X("values-page", values_page, VERB_ANY, "[summary|heat|numbers|rows|difference]", "of the "   \
+      "values: the next page, or that one")                                                       \
     X("values-side", values_side, VERB_ANY, "", "of the values: the other side")                  \
     X("values-zoom", zoom, VERB_ANY, "in|out", "of the values: fewer or more elements in a cell") \
     X("values-slice", slice, VERB_ANY, "[N]", "of the values: N further along the other axes")    \

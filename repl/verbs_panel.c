@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "loader/core/fold.h"
-#include "loader/core/fold.h"
 #include "repl/bisect.h"
 #include "repl/editor.h"
 #include "repl/rule_hits.h"
@@ -27,6 +26,7 @@ typedef struct RulesPanel {
     Ui *ui;                      /* borrowed */
     Place *places;               /* owned, [count], by item */
     size_t count, room;
+    size_t failed;               /* the text at which the run stopped; SIZE_MAX: it did not */
 } RulesPanel;
 
 /* ---- filling ---- */
@@ -107,22 +107,35 @@ static void add_text(RulesPanel *rules, Panel *panel, size_t index, const Sessio
     Text shown = {0};
     text_addf(&shown, "%zu  %.*s", index + 1, (int)strcspn(name, "\n"), name);
     if (!line && !several) text_addf(&shown, "  %s", text->text);
-    size_t rows = rule_hits_count(hits, index, 0);
-    show_rows(rows, count);
+    const bool idle = text->off || index > rules->failed;
+    show_rows(rule_hits_count(hits, index, 0), count);
     add(rules, panel, place, (OutlineLine){
-        .sign = text->off ? "·" : error ? "✗" : "✓",
-        .sign_style = text->off ? STYLE_DIM : error ? STYLE_ERROR : STYLE_EXACT,
-        .text = text_string(&shown), .right = text->off ? "off" : *count ? count : "no row",
-        .style = text->off ? STYLE_DIM : line ? STYLE_PLAIN : STYLE_MODULE});
+        .sign = idle ? "·" : error ? "✗" : "✓",
+        .sign_style = idle ? STYLE_DIM : error ? STYLE_ERROR : STYLE_EXACT,
+        .text = text_string(&shown),
+        .right = text->off ? "off" : idle ? "not reached" : *count ? count : "no row",
+        .style = idle ? STYLE_DIM : line ? STYLE_PLAIN : STYLE_MODULE});
     if (several) add_lines(rules, panel, index, text, hits);
     else if (!text->off) add_error(rules, panel, place, 1);
     text_done(&shown);
+}
+
+/* Nothing runs behind the text that failed: its error is the last that was noted. */
+static size_t find_failed(const Ui *ui)
+{
+    size_t failed = SIZE_MAX;
+    for (size_t i = 0; ui->rules_failed && i < align_note_count(ui->alignment); i++) {
+        const RuleNote *note = align_note(ui->alignment, i);
+        if (note->level == NOTE_ERROR) failed = rule_hits_text(ui->session, &note->origin);
+    }
+    return failed;
 }
 
 static void fill(Panel *panel, void *owner)
 {
     RulesPanel *rules = owner;
     SessionText text;
+    rules->failed = find_failed(rules->ui);
     RuleHits *hits = rule_hits_new(rules->ui->session, rules->ui->alignment);
     outline_clear(panel);
     rules->count = 0;

@@ -349,17 +349,19 @@ int screen_columns_of(const Screen *screen, const char *text)
 }
 
 /* The end of the next line: as much as fits, back to the last blank if there is one. A key longer
- * than the line has no blank, and is cut where the line ends. */
+ * than the line has none, and ends behind a part of it; a part longer than that, where the line
+ * does. */
 static const char *line_end(const char *p, const char *end, int width)
 {
-    const char *blank = NULL;
+    const char *blank = NULL, *part = NULL;
     int used = 0;
     while (p < end) {
         const char *next = p;
         uint32_t code = utf8_next(&next, end);
         used += char_width(code);
-        if (used > width) return blank ? blank : p;
+        if (used > width) return blank ? blank : part ? part : p;
         if (code == ' ') blank = next;
+        if (code == '.' || code == ',' || code == '/') part = next;
         p = next;
     }
     return end;

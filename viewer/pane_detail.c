@@ -9,9 +9,11 @@
 #include "viewer/tensor_sides.h"
 #include "viewer/view_parts.h"
 
-/* The pane has five lines at most: more steps than these would not be seen, and folding more names
+/* The pane has ten lines at most: more steps than these would not be seen, and folding more names
  * would take time for nothing. */
 enum { STEPS_SHOWN = 16, FOLD_MAX = 4096 };
+
+static const char try_label[] = "try   ";
 
 /* The words, a line each, before they are cut to the pane. */
 typedef struct Words {
@@ -255,7 +257,7 @@ static void describe_binding(Words *words, const View *view, const Binding *bind
     bool tried = view->tries_for && view->tries.length &&
                  strcmp(view->tries_for, binding->name) == 0;
     const char *tries = tried ? text_string(&view->tries) : binding->suggest;
-    if (tries) text_addf(next_part(words), "try   %s", tries);
+    if (tries) text_addf(next_part(words), "%s%s", try_label, tries);
     end_line(words);
     describe_ops(words, binding);
     TensorSides sides;
@@ -377,6 +379,33 @@ static void draw_frame(const Panes *panes, Screen *screen, const char *title, un
     screen_put(screen, 2 + used, y, 1, style, " ");
 }
 
+/* Lines that would settle the row, one behind the other: one that does not fit whole begins a line
+ * of its own. `choices` stand apart by CHOICE_GAP. */
+static void wrap_choices(const Screen *screen, const char *choices, int width, Text *lines)
+{
+    const int indent = (int)strlen(try_label), gap = (int)strlen(CHOICE_GAP);
+    int used = indent;
+    text_add(lines, try_label);
+    for (const char *p = choices; *p;) {
+        const char *stop = strstr(p, CHOICE_GAP);
+        const size_t n = stop ? (size_t)(stop - p) : strlen(p);
+        Text choice = {0};
+        text_addn(&choice, p, n);
+        int columns = screen_columns_of(screen, text_string(&choice));
+        if (p > choices && used + gap + columns <= width) {
+            text_add(lines, CHOICE_GAP);
+            used += gap;
+        } else if (p > choices) {
+            text_addf(lines, "\n%*s", indent, "");
+            used = indent;
+        }
+        screen_wrap(screen, text_string(&choice), width - indent, lines);
+        used += columns;
+        text_done(&choice);
+        p += stop ? n + (size_t)gap : n;
+    }
+}
+
 /* As many lines as there is room for; a last one that was cut says so. Each line of the text is
  * wrapped by itself and what comes out is one text, whose '\n's are then made ends in place. */
 static void draw_words(const Panes *panes, Screen *screen, const char *text, unsigned style)
@@ -388,7 +417,9 @@ static void draw_words(const Panes *panes, Screen *screen, const char *text, uns
         char *line = mem_strdup(text);
         line[n] = '\0';
         if (lines.length) text_addc(&lines, '\n');
-        screen_wrap(screen, line, width, &lines);
+        if (has_prefix(line, try_label))
+            wrap_choices(screen, line + strlen(try_label), width, &lines);
+        else screen_wrap(screen, line, width, &lines);
         free(line);
         text += n + (text[n] == '\n');
     }

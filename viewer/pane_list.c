@@ -56,16 +56,17 @@ static bool find_facts(const RowModel *rows, uint32_t index, Side side, Facts *f
 }
 
 /* 100 % means certain. */
-static void show_confidence(float confidence, Text *out)
+static void show_confidence(uint32_t sure, Text *out)
 {
-    double percent = (double)confidence * 100;
-    if (confidence < 1 && percent > 99.9) percent = 99.9;
-    text_addf(out, confidence < 1 ? "%.1f %%" : "%.0f %%", percent);
+    double percent = (double)sure * 100 / SURE_ONE;
+    if (sure < SURE_ONE && percent > 99.9) percent = 99.9;
+    text_addf(out, sure < SURE_ONE ? "%.1f %%" : "%.0f %%", percent);
 }
 
 /* What a row shows beyond dtype and shape: bytes in a listing and where rows are sorted by size,
- * how certain a pair is where they are sorted by that. Of a pair it stands on the target's side; on
- * the source's there are only strays, and they do without where it is narrow. */
+ * how certain a pair is, or the least certain one of a module, where they are sorted by that. Of a
+ * pair it stands on the target's side; on the source's there are only strays, and they do without
+ * where it is narrow. */
 static void show_extra(const View *view, const Panes *panes, uint32_t index, Side side, Text *out)
 {
     const RowModel *rows = view->rows;
@@ -77,8 +78,7 @@ static void show_extra(const View *view, const Panes *panes, uint32_t index, Sid
         show_bytes(rows->bytes[index], bytes);
         if (rows->bytes[index]) text_add(out, bytes);
     } else if (rows->order == ORDER_CONFIDENCE) {
-        const Binding *binding = rows_binding(rows, index);
-        if (binding && row->loaded) show_confidence(binding->confidence, out);
+        if (rows->sure[index] != SURE_NONE) show_confidence(rows->sure[index], out);
     }
 }
 

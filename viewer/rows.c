@@ -84,6 +84,7 @@ void rows_free(RowModel *model)
     arena_free(model->arena);
     free(model->rows);
     free(model->bytes);
+    free(model->sure);
     free(model->built);
     free(model->open);
     free(model->marks);

@@ -37,6 +37,9 @@ typedef struct Row {
     uint8_t depth[SIDE_COUNT];
 } Row;
 
+enum { SURE_ONE = 1000000 };
+#define SURE_NONE UINT32_MAX
+
 typedef struct RowModel {
     Alignment *alignment;    /* kept alive; names are its */
     Arena *arena;            /* texts of runs */
@@ -48,6 +51,9 @@ typedef struct RowModel {
     size_t dtypes[DTYPE_COUNT];  /* how many of them have which dtype */
     uint64_t *bytes;         /* owned, [count]: of the values at or below a row, the target's where
                                 there is one; 0 where that is not known */
+    uint32_t *sure;          /* owned, [count]: the least confidence at or below a row, in parts of
+                                SURE_ONE; SURE_NONE: nothing is loaded there. NULL unless the rows
+                                are sorted by it */
     uint32_t *built;         /* owned, [count]: a row's index in target order; NULL while the rows
                                 are in that order */
     RowOrder order;

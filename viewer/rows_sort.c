@@ -52,6 +52,7 @@ typedef struct RowSort {
     uint32_t *place;         /* [count] the new index of a row */
     Row *rows;               /* [count] in the new order, with all that goes by their index */
     uint64_t *bytes;
+    uint32_t *sure;          /* NULL but for confidence */
     uint32_t *built, *row_of_binding, *row_of_use;
     uint32_t next;           /* the next new index */
     unsigned compared;
@@ -82,7 +83,7 @@ static uint64_t key_of(const RowSort *sort, uint32_t index)
     case ORDER_STATE: return ROW_STATE_COUNT - state_worst(model->rows[index].states & STATE_ALL);
     case ORDER_CONFIDENCE:
         if (!binding || !model->rows[index].loaded) return UINT64_MAX;
-        return (uint64_t)(binding->confidence * 1e6F);
+        return (uint64_t)((double)binding->confidence * SURE_ONE);
     default: return 0;
     }
 }
@@ -184,6 +185,8 @@ static void move_rows(RowSort *sort)
         if (row.parent != ROW_NONE) row.parent = sort->place[row.parent];
         sort->rows[to] = row;
         sort->bytes[to] = model->bytes[i];
+        if (sort->sure)
+            sort->sure[to] = sort->keys[i] > SURE_ONE ? SURE_NONE : (uint32_t)sort->keys[i];
         sort->built[to] = built_at(model, (uint32_t)i);
         if (!row_is_tensor(&row)) continue;
         if (row.side[SIDE_TARGET].path) sort->row_of_binding[row.item] = to;
@@ -201,19 +204,20 @@ static bool run(Job *job, void *context, Error *err)
     sort->place = mem_alloc((n + 1) * sizeof *sort->place);
     find_keys(sort);
     place_siblings(sort, 0, (uint32_t)n, 0);
-    free(sort->keys);    /* here, where nobody waits for it */
-    free(sort->stack);
-    sort->keys = NULL;
+    free(sort->stack);   /* here, where nobody waits for it */
     sort->stack = NULL;
     if (sort->stop) return error_set(err, ERR_CANCELLED, "no longer wanted");
     sort->rows = mem_alloc((n + 1) * sizeof *sort->rows);
     sort->bytes = mem_alloc((n + 1) * sizeof *sort->bytes);
+    if (sort->order == ORDER_CONFIDENCE) sort->sure = mem_alloc((n + 1) * sizeof *sort->sure);
     sort->built = mem_alloc((n + 1) * sizeof *sort->built);
     sort->row_of_binding = mem_alloc((align_count(model->alignment) + 1) *
                                      sizeof *sort->row_of_binding);
     sort->row_of_use = mem_alloc((uses + 1) * sizeof *sort->row_of_use);
     memset(sort->row_of_use, 0xFF, uses * sizeof *sort->row_of_use);
     move_rows(sort);
+    free(sort->keys);
+    sort->keys = NULL;
     return true;
 }
 
@@ -224,6 +228,7 @@ static void free_sort(RowSort *sort)
     free(sort->place);
     free(sort->rows);
     free(sort->bytes);
+    free(sort->sure);
     free(sort->built);
     free(sort->row_of_binding);
     free(sort->row_of_use);
@@ -250,6 +255,7 @@ static void take(RowModel *model, RowSort *sort)
     size_t n = model->count;
     EXCHANGE(Row, model->rows, sort->rows);
     EXCHANGE(uint64_t, model->bytes, sort->bytes);
+    EXCHANGE(uint32_t, model->sure, sort->sure);
     EXCHANGE(uint32_t, model->built, sort->built);
     EXCHANGE(uint32_t, model->row_of_binding, sort->row_of_binding);
     EXCHANGE(uint32_t, model->row_of_use, sort->row_of_use);

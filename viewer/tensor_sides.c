@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS_TOLD = 12, BARS = 16 };
+enum { STEPS_TOLD = 12, OPERANDS_TOLD = 4, BARS = 16 };
 
 const char *const bar_glyphs[8] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 
@@ -159,7 +159,43 @@ static void tell_op(const Expr *e, Text *out)
     }
 }
 
-/* Of several operands the chain begins with how many there are. */
+/* Whose values an operand has, where that is not the source. */
+static const char *owner_of(const Expr *e)
+{
+    while (e->count == 1) e = e->from[0];
+    return e->kind == EX_TARGET ? "own " : e->kind == EX_FILL ? "filled " : "";
+}
+
+static void tell_type(const Expr *e, Text *out)
+{
+    text_addf(out, "%s ", dtype_name(e->dtype));
+    show_shape(e->dims, e->rank, out);
+}
+
+static bool are_alike(const Expr *a, const Expr *b)
+{
+    return a->dtype == b->dtype && same_dims(a->dims, a->rank, b->dims, b->rank) &&
+           owner_of(a) == owner_of(b);
+}
+
+/* "3 of f32 6×6", "f32 100×16, own f32 100×16": equal neighbours are counted. */
+static void tell_operands(const Expr *e, Text *out)
+{
+    uint32_t told = 0;
+    for (uint32_t i = 0, n; i < e->count; i += n) {
+        for (n = 1; i + n < e->count && are_alike(e->from[i], e->from[i + n]);) n++;
+        if (i) text_add(out, ", ");
+        if (told++ == OPERANDS_TOLD) {
+            text_addf(out, "and %u more", e->count - i);
+            return;
+        }
+        if (n > 1) text_addf(out, "%u of ", n);
+        text_add(out, owner_of(e->from[i]));
+        tell_type(e->from[i], out);
+    }
+}
+
+/* The chain begins with what it is made of. */
 void tell_pipeline(const Expr *e, Text *out)
 {
     const Expr *chain[STEPS_TOLD];
@@ -167,10 +203,9 @@ void tell_pipeline(const Expr *e, Text *out)
     for (; e->count == 1 && n < STEPS_TOLD; e = e->from[0]) chain[n++] = e;
     if (e->count > 1 && n < STEPS_TOLD) {
         chain[n++] = e;
-        text_addf(out, "%u tensors", e->count);
+        tell_operands(e, out);
     } else if (n || e->kind == EX_FILL) {
-        text_addf(out, "%s ", dtype_name(e->dtype));
-        show_shape(e->dims, e->rank, out);
+        tell_type(e, out);
     }
     for (DType before = e->dtype; n-- > 0;) {
         text_add(out, " → ");

@@ -37,7 +37,7 @@ Panes panes_of(const View *view, const Screen *screen)
     panes.side_x[SIDE_SOURCE] = 1;
     panes.middle_x = 2 + panes.side_width[SIDE_SOURCE];
     panes.side_x[SIDE_TARGET] = panes.listing ? 1 : panes.middle_x + 4;
-    panes.detail_height = screen->rows >= 48 ? 8 : screen->rows >= 36 ? 5 : screen->rows >= 22 ? 4
+    panes.detail_height = screen->rows >= 48 ? 10 : screen->rows >= 36 ? 7 : screen->rows >= 22 ? 4
                            : screen->rows >= 18 ? 3 : screen->rows >= 14;
     panes.bottom_y = screen->rows - 1;
     panes.detail_y = panes.bottom_y - panes.detail_height - (panes.detail_height > 0);

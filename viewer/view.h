@@ -45,6 +45,9 @@ typedef struct ViewMarks {
     size_t count;
 } ViewMarks;
 
+/* Between two lines of View.tries. */
+#define CHOICE_GAP "    "
+
 /* What the coverage bar is of where there is room for one. */
 typedef enum Coverage {
     COVERAGE_VALUES, COVERAGE_BYTES, COVERAGE_TENSORS, COVERAGE_COUNT
@@ -71,7 +74,8 @@ typedef struct View {
     Style notice_style;
     Text notice;
     const char *tries_for;           /* borrowed: the target key that `tries` is for; NULL */
-    Text tries;                      /* what would settle it, numbered; "" while nothing is known */
+    Text tries;                      /* what would settle it, numbered, CHOICE_GAP between them; ""
+                                        while nothing is known */
     struct Values *values;           /* borrowed (tensor_values.h); NULL: no values are shown */
     Panel *panel;                    /* owned: covers the list; NULL: nothing does */
     int page;                        /* rows of the list as drawn last */

@@ -13,7 +13,7 @@ screen_rule() {
     cp "$demo"/pretrain.pth "$demo"/net.pth "$scratch"
     start "'$tenon' pretrain.pth net.pth" && wait_for '? help' && wait_for '● 0 loaded' &&
         line 'strip "module."' && wait_for 'would load' && keys Enter && wait_for '● 56 loaded' &&
-        keys ']' && wait_for 'try   1' && line 'rules [[ head.fc.* -> head.fc.* |> fit(0) ]]' &&
+        keys ']' && wait_for '3 keep_target' && line 'rules [[ head.fc.* -> head.fc.* |> fit(0) ]]' &&
         wait_for 'would load 2'
 }
 

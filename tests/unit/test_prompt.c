@@ -14,13 +14,11 @@
 #include "tests/unit/scripts.h"
 
 /* What the word before the cursor becomes, "" when there is nothing, and what is shown. */
-static void assert_completes(const Alignment *alignment, const char *text, const char *wanted,
-                             const char *shown)
+static void assert_completes_from(const CompleteFrom *from, const char *text, const char *wanted,
+                                  const char *shown)
 {
-    const CompleteFrom from = {.alignment = alignment, .calls = call_table()->words,
-                               .call_count = call_table()->count};
     Text word = {0}, choices = {0}, whole = {0};
-    size_t at = complete_at(&from, text, strlen(text), &word, &choices);
+    size_t at = complete_at(from, text, strlen(text), &word, &choices);
     assert_true(at <= strlen(text));
     text_addn(&whole, text, word.length ? at : strlen(text));
     text_add(&whole, text_string(&word));
@@ -31,6 +29,47 @@ static void assert_completes(const Alignment *alignment, const char *text, const
     text_done(&word);
     text_done(&choices);
     text_done(&whole);
+}
+
+static CompleteFrom prompt_of(const Alignment *alignment, bool verbs)
+{
+    return (CompleteFrom){.alignment = alignment, .verbs = verbs, .calls = call_table()->words,
+                          .call_count = call_table()->count};
+}
+
+static void assert_completes(const Alignment *alignment, const char *text, const char *wanted,
+                             const char *shown)
+{
+    const CompleteFrom from = prompt_of(alignment, false);
+    assert_completes_from(&from, text, wanted, shown);
+}
+
+/* In the viewer verbs come first, and each knows what it takes. */
+static void test_verb_completion(void **state)
+{
+    (void)state;
+    Bench bench;
+    bench_open(&bench, "m.layer1.a;m.layer2.a", "layer1.a;head.w", NULL);
+    bench_finish(&bench);
+    const CompleteFrom viewer = prompt_of(bench.alignment, true);
+    assert_completes_from(&viewer, "divi", "divider", "");
+    assert_completes_from(&viewer, "divider l", "divider left", "");
+    assert_completes_from(&viewer, "divider ", "divider ", "left  right");
+    assert_completes_from(&viewer, "side t", "side target", "");
+    assert_completes_from(&viewer, "align ", "align likely", "");
+    assert_completes_from(&viewer, "coverage b", "coverage bytes", "");
+    assert_completes_from(&viewer, "values-page d", "values-page difference", "");
+    assert_completes_from(&viewer, "rule-move ", "rule-move ", "down  up");
+    assert_completes_from(&viewer, "export o", "export omit-kept", "");
+    assert_completes_from(&viewer, "export path tests/data/dem", "export path tests/data/demo/", "");
+    assert_completes_from(&viewer, "export whole ", "export whole ", "");
+    assert_completes_from(&viewer, "sort con", "sort confidence", "");
+    assert_completes_from(&viewer, "filter mis", "filter missing", "");
+    assert_completes_from(&viewer, "goto hea", "goto head.", "");
+    assert_completes_from(&viewer, "help fold-", "help fold-all", "");
+    assert_completes_from(&viewer, "apply stri", "apply strip", "cuts a prefix off");
+    assert_completes_from(&viewer, "undo ", "undo ", "");
+    bench_close(&bench);
 }
 
 static void test_completion(void **state)
@@ -55,6 +94,12 @@ static void test_completion(void **state)
     assert_completes(keys, "rules [[ m.layer1.", "rules [[ m.layer1.", "m.layer1.a  m.layer1.b");
     assert_completes(keys, "rules [[ a -> b |> spl", "rules [[ a -> b |> split", "{sizes}");
     assert_completes(keys, "split(", "split(", "split n | {sizes}");
+    assert_completes(keys, "check \"ta", "check \"target", "");
+    assert_completes(keys, "values('head.w', 'va", "values('head.w', 'value", "");
+    assert_completes(keys, "help \"repo", "help \"report", "the report of what is");
+    assert_completes(keys, "problems \"mis", "problems \"missing", "");
+    assert_completes(keys, "preset \"llama_hf_to_m", "preset \"llama_hf_to_meta", "");
+    assert_completes(keys, "preset \"llama_m", "preset \"llama_meta_to_hf", "");
     assert_completes(keys, "nothing_like_it", "nothing_like_it", "");
     assert_completes(NULL, "strip \"m", "strip \"m", "");
     assert_completes(keys, "", "", "strip");
@@ -187,7 +232,8 @@ static void test_history_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_completion),         cmocka_unit_test(test_history),
+        cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_verb_completion),         cmocka_unit_test(test_history),
         cmocka_unit_test(test_history_of_several), cmocka_unit_test(test_history_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
