@@ -16,6 +16,11 @@
     X(values, "\"key\"[, \"source\" | \"target\" | \"value\"]",                                   \
       "min max mean std nan inf zeros of a tensor's values; value: of what the target gets")      \
     X(check, "[\"source\" | \"target\"]", "reads all of a file: a list of what is wrong with it") \
+    X(metadata, "[\"source\" | \"target\"]", "what a file says of itself: format, metadata, "    \
+      "epoch and whatever else stands beside the weights")                                        \
+    X(objects, "[\"source\" | \"target\"]", "all objects of a file, as a list of {path, kind, …}") \
+    X(optimizer_state, "()", "the state of the source's optimizer, by group and parameter")       \
+    X(containers, "()", "the dicts of tensors in the files; open_source \"FILE::PATH\" takes one") \
     X(apply, "\"line\", …", "adds lines of rules to the session, as if they had been typed")        \
     X(align, "{accept=\"likely\", say=, assume=, …}", "finds the alignment: adds auto{…} as a line") \
     X(lines, "()", "a list of the session's lines")                                                 \

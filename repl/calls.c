@@ -9,6 +9,7 @@
 #include "repl/columns.h"
 #include "repl/choices.h"
 #include "repl/help.h"
+#include "repl/object_value.h"
 #include "repl/proposals.h"
 #include "repl/session_report.h"
 
@@ -84,14 +85,6 @@ static bool is_open(const Binding *binding)
             binding->status == BIND_MISSING || binding->status == BIND_AMBIGUOUS);
 }
 
-static Value *make_shape(Arena *arena, const int64_t *dims, unsigned rank)
-{
-    if (!dims) return value_null(arena);
-    Value *list = value_list(arena);
-    for (unsigned i = 0; i < rank; i++) value_push(arena, list, value_int(arena, dims[i]));
-    return list;
-}
-
 static Value *make_text(Arena *arena, const char *text)
 {
     return text ? value_string(arena, text) : value_null(arena);
@@ -102,7 +95,7 @@ static Value *make_problem(Arena *arena, const Binding *binding)
     Value *map = value_map(arena);
     value_put(arena, map, "status", value_string(arena, bind_word(binding->status)));
     value_put(arena, map, "target", value_string(arena, binding->name));
-    value_put(arena, map, "shape", make_shape(arena, binding->dims, binding->rank));
+    value_put(arena, map, "shape", shape_value(arena, binding->dims, binding->rank));
     value_put(arena, map, "source",
               make_text(arena, binding->source_count ? binding->sources[0]->name : NULL));
     value_put(arena, map, "reason", make_text(arena, binding->reason));
@@ -325,16 +318,10 @@ static bool step_check(void *context, uint64_t done, uint64_t total)
 bool call_check(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
                 Error *err)
 {
-    const char *side = "source";
-    if (!call_takes(arguments, 1, err) ||
-        !call_text(arguments, 0, "\"source\" or \"target\"", &side, err))
-        return false;
-    const bool target = strcmp(side, "target") == 0;
-    if (!target && strcmp(side, "source") != 0)
-        return error_set(err, ERR_USAGE, "'%.60s' is neither source nor target", side);
+    bool target;
+    if (!call_side(console, arguments, &target, err)) return false;
     const Session *session = console->session;
     Checkpoint *checkpoint = target ? session_target_checkpoint(session) : session_source(session);
-    if (!checkpoint) return error_set(err, ERR_USAGE, "there is no target");
     const char *path = target ? session_target_path(session) : session_source_path(session);
     Reading reading = {console, path};
     CheckTotals totals;

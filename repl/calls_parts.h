@@ -10,6 +10,8 @@ const Value *call_argument(const Value *arguments, size_t index);
 /* *text stays as it is where nothing was given, or nil. */
 bool call_text(const Value *arguments, size_t index, const char *what, const char **text,
                Error *err);
+/* Of a function that takes a side and no more; the source where none is given. */
+bool call_side(const Console *console, const Value *arguments, bool *target, Error *err);
 /* False where statements have run that are no lines. */
 bool call_needs_lines(const Console *console, Error *err);
 

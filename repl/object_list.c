@@ -376,7 +376,7 @@ static void show_object(const Shown *shown, Text *out)
 }
 
 /* The lines of a source text, each escaped by itself. */
-static void print_lines(const char *text)
+static void add_source_lines(const char *text, Text *out)
 {
     Text line = {0}, shown = {0};
     while (*text) {
@@ -385,7 +385,7 @@ static void print_lines(const char *text)
         text_clear(&shown);
         text_addn(&line, text, n);
         name_show(text_string(&line), &shown);
-        printf("    | %s\n", text_string(&shown));
+        text_addf(out, "    | %s\n", text_string(&shown));
         text += n + (text[n] == '\n');
     }
     text_done(&line);
@@ -394,42 +394,64 @@ static void print_lines(const char *text)
 
 /* One line: "model.fc.weight   tensor f32 10×512, storage 4". Paths are names, escaped here; only a
  * source text has more lines. */
-static void print_node(const Shown *shown, void *context)
+static void add_node(const Shown *shown, void *context)
 {
-    Text what = {0};
-    (void)context;
-    name_show(shown->path[0] ? shown->path : "(top level)", &what);
-    printf("%s   ", text_string(&what));
-    text_clear(&what);
+    Text what = {0}, *out = context;
+    name_show(shown->path[0] ? shown->path : "(top level)", out);
+    text_add(out, "   ");
     show_object(shown, &what);
     size_t line = strcspn(text_string(&what), "\n");
-    if (text_string(&what)[line]) {
-        printf("%.*s\n", (int)line, what.bytes);
-        print_lines(what.bytes + line + 1);
-        text_done(&what);
-        return;
+    const bool more = text_string(&what)[line];
+    text_addn(out, text_string(&what), line);
+    if (shown->same_as && !more) {
+        text_add(out, " = same as ");
+        name_show(shown->same_as[0] ? shown->same_as : "(top level)", out);
+        if (shown->cycle) text_add(out, ", which it is inside of");
     }
-    if (shown->same_as) {
-        text_add(&what, " = same as ");
-        name_show(shown->same_as[0] ? shown->same_as : "(top level)", &what);
-        if (shown->cycle) text_add(&what, ", which it is inside of");
-    }
-    if (shown->deeper) text_add(&what, " (its parts lie too deep)");
-    puts(text_string(&what));
+    if (shown->deeper && !more) text_add(out, " (its parts lie too deep)");
+    text_addc(out, '\n');
+    if (more) add_source_lines(what.bytes + line + 1, out);
     text_done(&what);
+}
+
+/* A listing may be longer than memory should hold. */
+static void print_node(const Shown *shown, void *context)
+{
+    Text out = {0};
+    (void)context;
+    add_node(shown, &out);
+    fwrite(out.bytes, 1, out.length, stdout);
+    text_done(&out);
+}
+
+/* What was not shown, of both kinds. */
+static void add_cut(uint64_t deeper, uint64_t more, Text *out)
+{
+    if (deeper)
+        text_addf(out, "the parts of %" PRIu64 " objects are not shown: they lie deeper than the "
+                  "limit of %" PRIu64 " (--limit depth=N allows more)\n", deeper,
+                  limit(LIMIT_DEPTH));
+    if (more)
+        text_addf(out, "%" PRIu64 " objects more, and what is in them, are not shown: the limit is "
+                  "%" PRIu64 " (--limit objects=N allows more)\n", more, limit(LIMIT_OBJECTS));
+}
+
+void object_list_text(const Checkpoint *checkpoint, Text *out)
+{
+    uint64_t deeper, more;
+    walk_any(checkpoint, add_node, out, &deeper, &more);
+    add_cut(deeper, more, out);
 }
 
 /* For people: names escaped. JSON escapes by itself. */
 void object_list_print(const Checkpoint *checkpoint)
 {
     uint64_t deeper, more;
+    Text cut = {0};
     walk_any(checkpoint, print_node, NULL, &deeper, &more);
-    if (deeper)
-        printf("the parts of %" PRIu64 " objects are not shown: they lie deeper than the limit of %"
-               PRIu64 " (--limit depth=N allows more)\n", deeper, limit(LIMIT_DEPTH));
-    if (more)
-        printf("%" PRIu64 " objects more, and what is in them, are not shown: the limit is %" PRIu64
-               " (--limit objects=N allows more)\n", more, limit(LIMIT_OBJECTS));
+    add_cut(deeper, more, &cut);
+    fputs(text_string(&cut), stdout);
+    text_done(&cut);
 }
 
 /* --- for programs --------------------------------------------------------------------- */

@@ -349,21 +349,29 @@ void print_text(Script *script, const char *text, size_t n)
         return;
     }
     if (script->output_cut) return;
-    if (n + 1 > SCRIPT_OUTPUT_MAX - script->output.length) {
-        text_add(&script->output, "…\n");
-        script->output_cut = true;
+    const size_t room = SCRIPT_OUTPUT_MAX - script->output.length;
+    if (n <= room) {
+        text_addn(&script->output, text, n);
         return;
     }
-    text_addn(&script->output, text, n);
+    size_t fits = room;          /* whole lines */
+    while (fits && text[fits - 1] != '\n') fits--;
+    text_addn(&script->output, text, fits);
+    text_add(&script->output, "… (more than is shown at once)\n");
+    script->output_cut = true;
 }
 
-/* tostring of each, as Lua's print; the caller of the script decides where it goes. A value that
- * no longer fits into SCRIPT_OUTPUT_MAX is left out whole, and after it everything. */
+/* As Lua's print, but that plain tables are written out; the caller of the script decides where it
+ * goes. What no longer fits into SCRIPT_OUTPUT_MAX is left out, and after it everything. */
 void print_values(lua_State *L, int first, int last)
 {
     Script *script = script_of(L);
     for (int i = first; i <= last; i++) {
         size_t n;
+        if (show_plain(L, i)) {
+            print_text(script, i < last ? "\t" : "\n", 1);
+            continue;
+        }
         const char *text = luaL_tolstring(L, i, &n);
         sandbox_charge(L, n / 16 + 1);
         print_text(script, text, n);

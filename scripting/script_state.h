@@ -187,12 +187,14 @@ bool fact_is(lua_State *L, int index);
 /* Its tensors, a line each. */
 void fact_show(lua_State *L, int index);
 void print_values(lua_State *L, int first, int last);
-/* Text goes to the functions' `print`, or is kept for script_output; "…" once for what is beyond
- * SCRIPT_OUTPUT_MAX. */
+/* Text goes to the functions' `print`, or is kept for script_output; what is beyond
+ * SCRIPT_OUTPUT_MAX is left out, in whole lines, and a last one says so. */
 void print_text(Script *script, const char *text, size_t n);
 
 /* show.c: what the prompt shows of a value: tables and state dicts are written out. */
 void show_values(lua_State *L, int first, int last);
+/* Prints a table that has no way of its own to be shown, on one line; false: it is none. */
+bool show_plain(lua_State *L, int index);
 
 /* values.c */
 

@@ -6,6 +6,7 @@
 
 #include <lauxlib.h>
 
+#include "loader/align/suggest.h"
 #include "scripting/script_state.h"
 
 enum {
@@ -13,16 +14,20 @@ enum {
     INNER_FIELDS = 16            /* of a table inside another one */
 };
 
-/* Text or a number, as source would spell it; what a line of its own would break is escaped. */
+/* Text or a number, as source would spell it. */
 static void show_scalar(lua_State *L, int index, bool quoted)
 {
     Script *script = script_of(L);
     size_t n;
     const bool text = lua_type(L, index) == LUA_TSTRING;
     const char *shown = luaL_tolstring(L, index, &n);
-    if (text && quoted) print_text(script, "\"", 1);
-    print_text(script, shown, n);
-    if (text && quoted) print_text(script, "\"", 1);
+    if (text && quoted) {
+        text_clear(&script->scratch);
+        lua_quote(shown, n, &script->scratch);
+        print_text(script, text_string(&script->scratch), script->scratch.length);
+    } else {
+        print_text(script, shown, n);
+    }
     lua_pop(L, 1);
 }
 
@@ -136,6 +141,13 @@ static void show_inner(lua_State *L, int index, int depth)
     if (!is_plain_table(L, index)) show_scalar(L, index, true);
     else if (depth >= INNER_DEPTH) print_text(script_of(L), "{…}", strlen("{…}"));
     else show_fields(L, index, depth);
+}
+
+bool show_plain(lua_State *L, int index)
+{
+    const bool plain = is_plain_table(L, index);
+    if (plain) show_inner(L, index, 0);
+    return plain;
 }
 
 /* A field a line. */

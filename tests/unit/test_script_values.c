@@ -271,7 +271,12 @@ static void print_is_bounded(void **state)
     Bench bench;
     bench_open(&bench, "a", NULL, NULL);
     assert_true(bench_run(&bench, "for i = 1, 100 do print(('x'):rep(100000)) end", "fix.lua"));
-    assert_in_range(strlen(script_output(bench.script)), 900000, SCRIPT_OUTPUT_MAX + 8);
+    assert_in_range(strlen(script_output(bench.script)), 900000, SCRIPT_OUTPUT_MAX + 50);
+    assert_true(has_suffix(script_output(bench.script), "\n… (more than is shown at once)\n"));
+    assert_true(bench_run(&bench, "print(('line\\n'):rep(300000))", "fix.lua"));
+    assert_true(has_suffix(script_output(bench.script), "line\n… (more than is shown at once)\n"));
+    assert_true(bench_run(&bench, "print({1, a='x\"'}, {})", "fix.lua"));
+    assert_string_equal(script_output(bench.script), "{1, a = \"x\\\"\"}\t{}\n");
     assert_true(bench_run(&bench, "print(1, nil, 'a', T, split(3), zeros)", "fix.lua"));
     assert_string_equal(script_output(bench.script), "1\tnil\ta\tT\tsplit(3)\tzeros\n");
     bench_close(&bench);
