@@ -2,7 +2,6 @@
  * as columns. */
 #include <string.h>
 
-#include "loader/align/profile.h"
 #include "loader/check/check.h"
 #include "repl/call_list.h"
 #include "repl/calls_parts.h"
@@ -28,6 +27,13 @@ bool call_takes(const Value *arguments, size_t most, Error *err)
 const Value *call_argument(const Value *arguments, size_t index)
 {
     return index < arguments->list.count ? arguments->list.items[index].value : NULL;
+}
+
+bool call_step(void *work, uint64_t done, uint64_t total)
+{
+    const CallWork *what = work;
+    const ConsoleOptions *options = &what->console->options;
+    return !options->progress || options->progress(options->context, what->what, done, total);
 }
 
 bool call_text(const Value *arguments, size_t index, const char *what, const char **text,
@@ -199,99 +205,6 @@ bool call_proposals(Console *console, const Value *arguments, Arena *arena, Scri
     return true;
 }
 
-/* ---- values ---- */
-
-static void put_number(Arena *arena, Value *map, const char *key, bool known, double number)
-{
-    value_put(arena, map, key, known ? value_float(arena, number) : value_null(arena));
-}
-
-static void put_count(Arena *arena, Value *map, const char *key, uint64_t count)
-{
-    value_put(arena, map, key, value_int(arena, (int64_t)count));
-}
-
-static Value *make_stats(Arena *arena, const Stats *stats)
-{
-    Value *map = value_map(arena);
-    const bool known = stats->finite > 0;
-    put_count(arena, map, "count", stats->count);
-    put_number(arena, map, "min", known, stats->min);
-    put_number(arena, map, "max", known, stats->max);
-    put_number(arena, map, "mean", known, stats->mean);
-    put_number(arena, map, "std", known, stats->std);
-    put_count(arena, map, "nan", stats->nan);
-    put_count(arena, map, "inf", stats->inf);
-    put_count(arena, map, "zeros", stats->zeros);
-    return map;
-}
-
-/* What is under way, for the console's progress. */
-typedef struct Reading {
-    const Console *console;
-    const char *what;
-} Reading;
-
-/* A ProfileStep. */
-static bool step_values(void *context, uint64_t done, uint64_t total, Error *err)
-{
-    const Reading *reading = context;
-    const ConsoleOptions *options = &reading->console->options;
-    if (!options->progress || options->progress(options->context, reading->what, done, total))
-        return true;
-    return error_set(err, ERR_CANCELLED, "interrupted");
-}
-
-/* The values of a key: the source's own where it has the key, else the target's. */
-static const Expr *find_values(const Alignment *alignment, Arena *arena, const char *key,
-                               const char *side, Error *err)
-{
-    const Tensor *source = dict_find(align_source_dict(alignment), key);
-    const Tensor *target =
-        align_target(alignment) ? dict_find(align_target(alignment), key) : NULL;
-    const Binding *binding = align_find(alignment, key);
-    if (side && strcmp(side, "value") == 0) {
-        const Expr *value = binding ? align_value(binding) : NULL;
-        if (!value) error_set(err, ERR_NOT_FOUND, "'%.200s' gets no value", key);
-        return value;
-    }
-    if (side && strcmp(side, "source") != 0) source = NULL;
-    if (side && strcmp(side, "target") != 0) target = NULL;
-    if (source) return expr_source(arena, source);
-    if (target) return expr_target(arena, target);
-    error_set(err, ERR_NOT_FOUND, "there is no '%.200s' in the %s", key,
-              side ? side : "source, and none in the target");
-    return NULL;
-}
-
-bool call_values(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
-                 Error *err)
-{
-    const char *key = NULL, *side = NULL;
-    Numbers numbers;
-    if (!call_takes(arguments, 2, err) || !call_text(arguments, 0, "a key", &key, err) ||
-        !call_text(arguments, 1, "\"source\", \"target\" or \"value\"", &side, err))
-        return false;
-    if (!key) return error_set(err, ERR_USAGE, "it takes a key: values \"conv1.weight\"");
-    if (side && strcmp(side, "source") && strcmp(side, "target") && strcmp(side, "value"))
-        return error_set(err, ERR_USAGE, "'%.60s' is none of source, target and value", side);
-    Alignment *alignment = console_ledger(console, err);
-    if (!alignment) return false;
-    const Expr *expr = find_values(alignment, arena, key, side, err);
-    Reading reading = {console, key};
-    Profile *profile = arena_alloc(arena, sizeof *profile);
-    bool ok = expr && numbers_of(arena, expr, NULL, &numbers, err) &&
-              profile_make(&numbers, step_values, &reading, profile, err);
-    if (ok) {
-        Value *list = value_list(arena), *stats = make_stats(arena, &profile->stats);
-        value_push(arena, list, stats);
-        answer->value = stats;
-        columns_show(list, "", &answer->shown);
-    }
-    align_unref(alignment);
-    return ok;
-}
-
 /* ---- check ---- */
 
 static Value *make_finding(Arena *arena, const CheckFinding *finding)
@@ -307,14 +220,6 @@ static Value *make_finding(Arena *arena, const CheckFinding *finding)
     return map;
 }
 
-/* CheckOptions.progress. */
-static bool step_check(void *context, uint64_t done, uint64_t total)
-{
-    const Reading *reading = context;
-    const ConsoleOptions *options = &reading->console->options;
-    return !options->progress || options->progress(options->context, reading->what, done, total);
-}
-
 bool call_check(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
                 Error *err)
 {
@@ -323,10 +228,10 @@ bool call_check(Console *console, const Value *arguments, Arena *arena, ScriptAn
     const Session *session = console->session;
     Checkpoint *checkpoint = target ? session_target_checkpoint(session) : session_source(session);
     const char *path = target ? session_target_path(session) : session_source_path(session);
-    Reading reading = {console, path};
+    CallWork work = {console, path};
     CheckTotals totals;
     const CheckOptions options = {path, checkpoint_choose(checkpoint, NULL, NULL), true,
-                                  step_check, &reading};
+                                  call_step, &work};
     CheckReport *report = check_run(checkpoint, &options, &totals, err);
     if (!report) return false;
     Value *list = value_list(arena);

@@ -4,6 +4,15 @@
 
 #include "repl/console.h"
 
+/* Something long that a function does, and what it is called while it lasts. */
+typedef struct CallWork {
+    const Console *console;
+    const char *what;
+} CallWork;
+
+/* Tells the console how far a CallWork has come; false: stop. A progress of most things. */
+bool call_step(void *work, uint64_t done, uint64_t total);
+
 bool call_takes(const Value *arguments, size_t most, Error *err);
 /* NULL: it was not given. */
 const Value *call_argument(const Value *arguments, size_t index);

@@ -1,9 +1,8 @@
-/* Functions of the prompt that change the session, or write. */
+/* Functions of the prompt that change the session. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "loader/align/suggest.h"
-#include "loader/export/export.h"
 #include "repl/call_list.h"
 #include "repl/calls_parts.h"
 
@@ -174,116 +173,6 @@ bool call_save(Console *console, const Value *arguments, Arena *arena, ScriptAns
     if (!n) return error_set(err, ERR_USAGE, "this session has no lines to save");
     if (!session_save_lines(console->session, path, err)) return false;
     text_addf(&answer->shown, "saved %zu line%s to %s\n", n, n == 1 ? "" : "s", path);
-    return true;
-}
-
-/* ---- writing ---- */
-
-/* The options of write, by the names that the command line has for them. */
-typedef struct WriteOptions {
-    PlanOptions plan;
-    ExportOptions export;
-} WriteOptions;
-
-static bool take_flag(const Value *value, const char *name, bool *flag, Error *err)
-{
-    if (value->kind != VALUE_BOOL)
-        return error_set(err, ERR_USAGE, "%s has to be true or false", name);
-    *flag = value->boolean;
-    return true;
-}
-
-static bool take_write_option(WriteOptions *options, const char *name, const Value *value,
-                              Error *err)
-{
-    const struct { const char *name; bool *flag; } flags[] = {
-        {"whole", &options->plan.whole}, {"omit_kept", &options->plan.omit_kept},
-        {"compact", &options->plan.compact}, {"force", &options->export.force},
-        {"sha256", &options->export.sha256},
-    };
-    for (size_t i = 0; i < countof(flags); i++)
-        if (strcmp(name, flags[i].name) == 0) return take_flag(value, name, flags[i].flag, err);
-    const char **text = strcmp(name, "to") == 0 ? &options->export.format
-                        : strcmp(name, "under") == 0 ? &options->export.under : NULL;
-    if (!text)
-        return error_set(err, ERR_USAGE, "there is no option '%.60s'; there are to, under, whole, "
-                         "omit_kept, compact, force, sha256", name);
-    if (value->kind != VALUE_STRING) return error_set(err, ERR_USAGE, "%s has to be text", name);
-    *text = value->string;
-    return true;
-}
-
-static bool take_write_options(const Value *arguments, WriteOptions *options, Error *err)
-{
-    const Value *given = call_argument(arguments, 1);
-    if (!given || given->kind == VALUE_NULL) return true;
-    if (given->kind != VALUE_MAP)
-        return error_set(err, ERR_USAGE, "the options have to be a table");
-    for (size_t i = 0; i < given->list.count; i++)
-        if (!take_write_option(options, given->list.items[i].key, given->list.items[i].value, err))
-            return false;
-    options->export.compact = options->plan.compact;
-    return true;
-}
-
-/* What is written, for the console's progress. */
-typedef struct Writing {
-    const Console *console;
-    const char *path;
-} Writing;
-
-/* An ExportProgress. */
-static bool step_write(void *context, uint64_t done, uint64_t total)
-{
-    const Writing *writing = context;
-    const ConsoleOptions *options = &writing->console->options;
-    return !options->progress || options->progress(options->context, writing->path, done, total);
-}
-
-static Value *make_result(Arena *arena, const char *path, const ExportResult *result)
-{
-    Value *map = value_map(arena);
-    value_put(arena, map, "path", value_string(arena, path));
-    value_put(arena, map, "format", value_string(arena, result->format));
-    value_put(arena, map, "tensors", value_int(arena, (int64_t)result->tensors));
-    value_put(arena, map, "bytes", value_int(arena, (int64_t)result->bytes));
-    if (result->sha256[0])
-        value_put(arena, map, "sha256", value_string(arena, result->sha256));
-    return map;
-}
-
-static bool write_plan(Console *console, Alignment *alignment, const char *path,
-                       WriteOptions *options, ExportResult *result, Error *err)
-{
-    Writing writing = {console, path};
-    options->export.progress = step_write;
-    options->export.progress_context = &writing;
-    Plan *plan = plan_new(alignment, &options->plan, err);
-    bool ok = plan && export_write(plan, path, &options->export, result, err);
-    plan_free(plan);
-    return ok;
-}
-
-/* As align -o does: nothing is written while anything is open. */
-bool call_write(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
-                Error *err)
-{
-    const char *path = NULL;
-    WriteOptions options = {0};
-    ExportResult result = {0};
-    if (!call_takes(arguments, 2, err) || !call_text(arguments, 0, "a path", &path, err) ||
-        !take_write_options(arguments, &options, err))
-        return false;
-    if (!path) return error_set(err, ERR_USAGE, "it takes a path: write \"aligned.pth\"");
-    Alignment *alignment = console_ledger(console, err);
-    bool ok = alignment && write_plan(console, alignment, path, &options, &result, err);
-    align_unref(alignment);
-    if (!ok) return false;
-    answer->value = make_result(arena, path, &result);
-    char bytes[32];
-    show_bytes(result.bytes, bytes);
-    text_addf(&answer->shown, "written %s  %zu tensors  %s", path, result.tensors, bytes);
-    if (result.cloned) text_addf(&answer->shown, "  (%zu tied, written as copies)", result.cloned);
     return true;
 }
 

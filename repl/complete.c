@@ -286,6 +286,7 @@ static void offer_in_string(Candidates *candidates, const CompleteFrom *from,
         return;
     }
     if (word) offer_texts(candidates, word);
+    if (strcmp(name, "rows") == 0) offer_filters(candidates);
     if (strcmp(name, "help") == 0) offer_words(candidates, from);
     else if (strcmp(name, "preset") == 0) offer_presets(candidates);
     else if (strcmp(name, "problems") == 0)

@@ -14,8 +14,8 @@ typedef struct TreeLines {
 
 /* `right` stands at the right border, or behind the text; NULL: nothing does. */
 void tree_add(TreeLines *lines, unsigned depth, Style style, const char *text, const char *right);
-/* An object and what is in it, below its name. Cycles end
- * at a depth that nobody reads, and what a file repeats without end where nobody goes on reading. */
+/* An object and what is in it, below its name. Cycles end at a depth that nobody reads, and what a
+ * file repeats without end where nobody goes on reading. */
 void tree_add_object(TreeLines *lines, unsigned depth, const char *name, const Object *object);
 /* Says what was left out, if anything was. */
 void tree_end(TreeLines *lines);

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "loader/align/align_marks.h"
-#include "loader/align/mark_line.h"
 #include "loader/align/pattern.h"
 #include "loader/align/suggest.h"
 #include "repl/chooser.h"
 #include "repl/induced.h"
+#include "repl/pairing.h"
 #include "repl/session_marks.h"
 #include "viewer/row_key.h"
 
@@ -102,25 +102,6 @@ static bool pattern_here(const Ui *ui, Side *side, Text *out, Error *err)
 
 /* ---- matching ---- */
 
-/* The marked keys of a side, and one more, as tensors. */
-static bool collect(const Ui *ui, Side side, const char *more, Arena *arena, AutoTensor **out,
-                    size_t *count, Error *err)
-{
-    const char *const *keys;
-    size_t n = session_marked(ui->session, (int)side, &keys);
-    *out = arena_alloc(arena, (n + 1) * sizeof **out);
-    *count = 0;
-    for (size_t i = 0; i < n + (more != NULL); i++) {
-        const char *key = i < n ? keys[i] : more;
-        AutoTensor *tensor = &(*out)[(*count)++];
-        const Binding *binding = side == SIDE_TARGET ? align_find(ui->alignment, key) : NULL;
-        if (binding) *tensor = align_target_tensor(binding);
-        else if (side == SIDE_TARGET || !align_key(ui->alignment, key, tensor))
-            return error_set(err, ERR_NOT_FOUND, "no key '%s' any more", key);
-    }
-    return true;
-}
-
 /* The cursor goes to a target, wherever its row is now. */
 static void go_to_target(Ui *ui, const char *key)
 {
@@ -129,24 +110,33 @@ static void go_to_target(Ui *ui, const char *key)
             view_goto(&ui->view, ui->rows->row_of_binding[i]);
 }
 
+/* The marked keys, and `more` behind those of its side. */
+static PairingKeys marked_keys(const Ui *ui, Side side, const char *more, Arena *arena)
+{
+    PairingKeys keys;
+    for (int i = 0; i < SIDE_COUNT; i++) {
+        const char *const *marked;
+        size_t n = session_marked(ui->session, i, &marked);
+        const char **all = arena_alloc(arena, (n + 1) * sizeof *all);
+        for (size_t k = 0; k < n; k++) all[k] = marked[k];
+        if (i == (int)side) all[n++] = more;
+        keys.keys[i] = all;
+        keys.counts[i] = n;
+    }
+    return keys;
+}
+
 /* What the shapes do not decide is typed, with the rest of the line there already. */
 static bool match(Ui *ui, Side side, const char *key, Error *err)
 {
     Arena *arena = arena_new();
-    AutoTensor *tensors[SIDE_COUNT];
-    size_t counts[SIDE_COUNT];
+    PairingKeys keys = marked_keys(ui, side, key, arena);
     MarkLine line;
-    bool ok = true;
-    for (int i = 0; ok && i < SIDE_COUNT; i++)
-        ok = collect(ui, (Side)i, i == (int)side ? key : NULL, arena, &tensors[i], &counts[i],
-                     err);
-    ok = ok && mark_line(arena, tensors[SIDE_SOURCE], counts[SIDE_SOURCE], tensors[SIDE_TARGET],
-                         counts[SIDE_TARGET], &line, err);
+    bool ok = pairing_line(ui->alignment, &keys, arena, &line, err);
     if (ok && line.sure) {
-        char *target = mem_strdup(tensors[SIDE_TARGET][0].name);
+        const char *target = arena_strdup(arena, keys.keys[SIDE_TARGET][0]);
         ok = ui_apply_line(ui, line.line, err);
         if (ok) go_to_target(ui, target);
-        free(target);
     } else if (ok) {
         ui_prompt(ui, line.line);
         view_notice(&ui->view, STYLE_SHAPE, "the shapes do not say how",
@@ -267,27 +257,6 @@ bool verb_unmark(Ui *ui, const char *argument, Error *err)
 
 /* ---- taking apart ---- */
 
-/* The line made by hand that is a mark for this target; SIZE_MAX: there is none. */
-static size_t find_mark(const Ui *ui, const char *target)
-{
-    SessionText text;
-    for (size_t i = 0; session_text(ui->session, i, &text); i++)
-        if (text.kind == RULES_LINE && !text.off && session_line_marks(text.text, target))
-            return i;
-    return SIZE_MAX;
-}
-
-/* The name in the file, where that is free. */
-static const char *spare_name(const Ui *ui, const Binding *binding, const char *key, Text *out)
-{
-    AutoTensor there;
-    const char *own = binding->source_count == 1 ? binding->sources[0]->name : key;
-    if (!align_find(ui->alignment, own) && !align_key(ui->alignment, own, &there)) return own;
-    text_add(out, "unmatched.");
-    text_add(out, key);
-    return text_string(out);
-}
-
 /* A pair made by hand goes with its line; of others the key gets another name. */
 bool verb_unmatch(Ui *ui, const char *argument, Error *err)
 {
@@ -296,7 +265,7 @@ bool verb_unmatch(Ui *ui, const char *argument, Error *err)
     const Binding *binding = row == ROW_NONE ? NULL : rows_binding(ui->rows, row);
     if (!binding || !binding->target || !binding->source_count)
         return error_set(err, ERR_USAGE, "there is no pair in this row");
-    size_t line = find_mark(ui, binding->name);
+    size_t line = pairing_find(ui->session, binding->name);
     if (line != SIZE_MAX) {
         session_remove(ui->session, line);
         if (!ui_align(ui, err)) return false;
@@ -306,13 +275,7 @@ bool verb_unmatch(Ui *ui, const char *argument, Error *err)
     const char *key = row_key(ui->rows, row, SIDE_SOURCE);
     if (!key) return error_set(err, ERR_USAGE, "no rule can undo it; r turns off what made it");
     Arena *arena = arena_new();
-    Text rule = {0}, spare = {0};
-    pattern_quote(key, &rule);
-    text_add(&rule, " -> ");
-    pattern_quote(spare_name(ui, binding, key, &spare), &rule);
-    bool ok = ui_apply_line(ui, suggest_line(arena, text_string(&rule)), err);
-    text_done(&rule);
-    text_done(&spare);
+    bool ok = ui_apply_line(ui, pairing_apart(ui->alignment, binding, key, arena), err);
     arena_free(arena);
     return ok;
 }
@@ -322,20 +285,15 @@ bool verb_ignore(Ui *ui, const char *argument, Error *err)
 {
     (void)argument;
     Side side;
-    Text pattern = {0}, line = {0};
+    Text pattern = {0};
     Arena *arena = arena_new();
     bool ok = pattern_here(ui, &side, &pattern, err);
-    if (ok && side == SIDE_SOURCE) {
-        text_add(&pattern, " ->");
-        text_add(&line, suggest_line(arena, text_string(&pattern)));
-    } else if (ok) {
-        text_add(&line, "keep_target ");
-        lua_quote(text_string(&pattern), pattern.length, &line);
+    if (ok) {
+        const char *line = pairing_ignore(side == SIDE_TARGET, text_string(&pattern), arena);
+        ok = ui_apply_line(ui, line, err);
     }
-    ok = ok && ui_apply_line(ui, text_string(&line), err);
     arena_free(arena);
     text_done(&pattern);
-    text_done(&line);
     return ok;
 }
 

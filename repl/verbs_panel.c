@@ -10,9 +10,9 @@
 #include "loader/core/fold.h"
 #include "repl/bisect.h"
 #include "repl/editor.h"
+#include "repl/rule_edits.h"
 #include "repl/rule_hits.h"
 #include "repl/rules_panel.h"
-#include "repl/statement_ends.h"
 #include "viewer/outline.h"
 
 static const char panel_name[] = "rules";
@@ -269,58 +269,18 @@ bool verb_rule_delete(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
-/* Whether all rules run as they are now. */
-static bool run_all(Ui *ui, Alignment **after, Error *err)
-{
-    Snapshot *snapshot = session_snapshot(ui->session);
-    *after = snapshot_try(snapshot, &(SnapshotRun){.part = NULL}, err);
-    session_give_back(ui->session, snapshot);
-    return *after != NULL;
-}
-
-/* What would come of the parts has to be what came of the whole: locals do not reach from one line
- * to another. */
-static bool is_same(const Ui *ui, const Alignment *after)
-{
-    Changes changes;
-    changes_init(&changes, ui->alignment, after);
-    bool same = !changes.load && !changes.broken && !changes.other && !changes.dropped &&
-                !changes.collisions;
-    changes_done(&changes);
-    return same;
-}
-
 bool verb_rule_split(Ui *ui, const char *argument, Error *err)
 {
     Place place;
-    SessionText text;
-    Alignment *after;
-    size_t count;
-    if (!find_place(ui, argument, &place, err)) return false;
-    session_text(ui->session, place.text, &text);
-    size_t *ends = statement_ends(text.text, text.length, &count);
-    if (count > 1) session_split(ui->session, place.text, ends, count);
-    free(ends);
-    if (count < 2) return error_set(err, ERR_USAGE, "it is one statement");
-    bool same = run_all(ui, &after, err) && is_same(ui, after);
-    align_unref(after);
-    if (same) return align_at(ui, (Place){place.text, 0}, err);
-    session_take_back(ui->session);
-    return error_set(err, ERR_RULE, "its statements do not come to the same one by one: a local of "
-                     "one may be used by another");
+    return find_place(ui, argument, &place, err) &&
+           rule_split(ui->session, ui->alignment, place.text, err) &&
+           align_at(ui, (Place){place.text, 0}, err);
 }
 
 /* A text that fails is not kept. */
 static bool rewrite(Ui *ui, size_t index, const char *text, Error *err)
 {
-    Error problem = {0};
-    session_rewrite(ui->session, index, text);
-    Alignment *after;
-    bool runs = run_all(ui, &after, &problem);
-    align_unref(after);
-    if (runs) return align_at(ui, (Place){index, 0}, err);
-    session_take_back(ui->session);
-    return error_set(err, problem.code, "%s", problem.text);
+    return rule_rewrite(ui->session, index, text, err) && align_at(ui, (Place){index, 0}, err);
 }
 
 /* Several lines are edited as a file of their own, which stays when they are not taken. */
@@ -344,14 +304,11 @@ static bool edit_text(Ui *ui, size_t index, const SessionText *text, Error *err)
 static bool set_text(Ui *ui, const char *argument, Error *err)
 {
     Place place;
-    SessionText text;
     size_t n = strcspn(argument, " ");
     char *number = mem_strdup(argument);
     number[n] = '\0';
-    bool ok = find_place(ui, number, &place, err) && session_text(ui->session, place.text, &text);
+    bool ok = find_place(ui, number, &place, err);
     free(number);
-    if (ok && text.kind == RULES_FILE)
-        return error_set(err, ERR_USAGE, "%s is a file; e edits it in the editor", text.name);
     return ok && rewrite(ui, place.text, argument + n + 1, err);
 }
 

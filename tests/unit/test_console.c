@@ -7,6 +7,7 @@
 
 #include "repl/call_list.h"
 #include "repl/fault.h"
+#include "repl/verbs.h"
 #include "tests/unit/scripts.h"
 
 static Console *open_demo(void)
@@ -187,9 +188,61 @@ static void test_table(void **state)
     }
 }
 
+static bool has_function(const char *name)
+{
+    const ConsoleCalls *calls = call_table();
+    for (size_t i = 0; i < calls->count; i++)
+        if (strcmp(calls->words[i].name, name) == 0) return true;
+    return false;
+}
+
+/* Verbs without a function of their name: why, or what does the same. */
+static const struct { const char *verb, *why; } without[] = {
+    {"up", "moves"}, {"down", "moves"}, {"page-up", "moves"}, {"page-down", "moves"},
+    {"top", "moves"}, {"bottom", "moves"}, {"in", "moves"}, {"out", "moves"}, {"side", "moves"},
+    {"goto", "moves"}, {"next-hit", "moves"}, {"previous-hit", "moves"},
+    {"next-problem", "moves; problems() lists them"},
+    {"previous-problem", "moves; problems() lists them"},
+    {"fold", "the screen's"}, {"fold-all", "the screen's"}, {"unfold-all", "the screen's"},
+    {"divider", "the screen's"}, {"coverage", "the screen's"}, {"redraw", "the screen's"},
+    {"close", "the screen's"}, {"prompt", "the screen's"}, {"help", "help() is a statement"},
+    {"search", "rows(words)"}, {"filter", "rows(words)"}, {"narrow", "rows(words)"},
+    {"sort", "of a list: table.sort"}, {"try", "apply(proposals()[n].line)"},
+    {"unmark", "mark() takes both sides at once"}, {"fill-in", "apply(line)"},
+    {"export", "cost(), write()"}, {"edit", "an editor needs the terminal; reload()"},
+    {"values-page", "values(), numbers(), difference()"},
+    {"values-side", "an argument of values()"}, {"values-zoom", "the screen's"},
+    {"values-slice", "an option of numbers()"}, {"values-axes", "the screen's"},
+    {"values-scale", "the screen's"}, {"values-sort", "of a list: table.sort"},
+    {"values-peak", "the screen's"}, {"quit", "exit()"},
+};
+
+/* What the viewer can do has a function, or a reason. */
+static void test_verbs(void **state)
+{
+    (void)state;
+    size_t count;
+    const Verb *verbs = verb_table(&count);
+    size_t excused = 0;
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(verbs[i].name, "!"), verbs[i].name);
+        bool reason = false;
+        for (size_t k = 0; k < countof(without); k++)
+            reason = reason || strcmp(without[k].verb, name) == 0;
+        excused += reason && strcmp(name, verbs[i].name) == 0;
+        for (char *p = name; *p; p++)
+            if (*p == '-') *p = '_';
+        if (has_function(name) == reason) fail_msg("%s: has a function and a reason, or neither",
+                                                   verbs[i].name);
+    }
+    assert_int_equal(excused, countof(without));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_verbs),
         cmocka_unit_test(test_lines),     cmocka_unit_test(test_variables),
         cmocka_unit_test(test_errors),    cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_copies),    cmocka_unit_test(test_faults),
