@@ -57,7 +57,8 @@ bool call_rows(Console *console, const Value *arguments, Arena *arena, ScriptAns
                Error *err)
 {
     const char *words = "all";
-    if (!call_takes(arguments, 1, err) || !call_text(arguments, 0, "words of a filter", &words, err))
+    if (!call_takes(arguments, 1, err) ||
+        !call_text(arguments, 0, "words of a filter", &words, err))
         return false;
     Alignment *alignment = console_ledger(console, err);
     if (!alignment) return false;
