@@ -1,5 +1,6 @@
 #include "loader/core/map.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,17 +19,18 @@ struct NameSlot {
 enum { MAP_TOGETHER = 32 };      /* looked up at once; as many as are sent for without waiting */
 
 /* Different in every process, so that no file can be prepared whose names all collide. It need
- * not be a secret: clock and process number are random enough. */
+ * not be a secret: clock and process number are random enough. What the first thread sets all keep,
+ * since maps are filled by it. */
 static uint64_t process_seed(void)
 {
-    static uint64_t seed;   /* constant once set: any thread that races sets a fine value */
-    if (!seed) {
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        seed = ((uint64_t)now.tv_nsec << 20) ^ (uint64_t)now.tv_sec ^
-               ((uint64_t)getpid() << 40) ^ 1;
-    }
-    return seed;
+    static atomic_uint_least64_t seed;
+    uint64_t found = atomic_load_explicit(&seed, memory_order_relaxed);
+    if (found) return found;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const uint64_t made = ((uint64_t)now.tv_nsec << 20) ^ (uint64_t)now.tv_sec ^
+                          ((uint64_t)getpid() << 40) ^ 1;
+    return atomic_compare_exchange_strong(&seed, &found, made) ? made : found;
 }
 
 /* Eight bytes at a time, multiply and fold (the construction of wyhash, shortened): the two
