@@ -54,11 +54,6 @@ static void list_own(Choices *choices, const Binding *binding)
 {
     choices->own_arena = arena_new();
     proposals_init(&choices->own, choices->own_arena);
-    if (binding && binding->suggest)
-        proposal_add(&choices->own, (Proposal){.kind = PROPOSE_RENAME, .line = binding->suggest,
-                                               .cost = binding->status == BIND_MISSING ? COST_NONE
-                                                                                       : COST_PART,
-                                               .why = "", .known = true});
     if (binding) proposals_for(&choices->own, choices->alignment, binding);
     for (size_t i = 0; i < choices->all.count; i++)
         if (choices->all.items[i].line && may_help(&choices->all.items[i], binding))

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "loader/align/tied.h"
 #include "loader/core/limits.h"
 #include "loader/format/format.h"
 #include "loader/source/remote_place.h"
@@ -488,7 +489,7 @@ size_t explanation_unexplained(const Explanation *explanation)
     for (size_t i = 0; i < align_count(last); i++) {
         const Binding *binding = align_binding(last, i);
         bool size = align_is_another_size(last) && binding->status == BIND_SHAPE;
-        bool tied = !binding->dims && proposal_is_output(binding->name);
+        bool tied = !binding->dims && tied_is_output(binding->name);
         count += explanation_is_open(binding) && !size && !tied;
     }
     for (size_t i = 0; i < align_use_count(last); i++) {

@@ -163,42 +163,29 @@ static ProposalKind kind_of_line(const Binding *binding)
     return PROPOSE_RENAME;
 }
 
-/* The same as a tie: one tensor under two names, rather than the values twice. Of "rules [[ E -> E,
- * NAME |> copy ]]" E is the embedding. */
-static void add_tie(Proposer *proposer, const Binding *binding)
+static void take_suggestion(Proposer *proposer, const Binding *binding)
 {
-    const char *start = strstr(binding->suggest, "[ "), *arrow = strstr(binding->suggest, " -> ");
-    if (!start || !arrow || arrow < start + 2 || start[2] == '"') return;
-    proposal_add(proposer->list, (Proposal){
-        .kind = PROPOSE_TIE, .cost = COST_NONE, .known = true, .target = binding->name,
-        .why = "The output matrix is usually the embedding itself: one tensor under two names.",
-        .line = arena_printf(proposer->arena, "tie(%s, %s)",
-                             propose_lua(proposer, binding->name, strlen(binding->name)),
-                             propose_lua(proposer, start + 2, (size_t)(arrow - start - 2)))});
+    if (!binding->suggest || binding->covered) return;
+    if (binding->status != BIND_MISSING && binding->status != BIND_DTYPE) return;
+    ProposalKind kind = kind_of_line(binding);
+    const char *why = kind == PROPOSE_TIE ? "It is usually the same tensor, here copied."
+                      : kind == PROPOSE_BUFFER ? "BatchNorm counters: they count from zero."
+                      : kind == PROPOSE_DTYPE  ? "The dtypes differ; this cast loses values."
+                      : kind == PROPOSE_PREFIX ? "The names differ by a prefix."
+                                               : "Same shape, and the names are alike.";
+    ProposalCost cost = kind == PROPOSE_DTYPE    ? COST_PART
+                        : kind == PROPOSE_BUFFER ? COST_BUFFERS : COST_NONE;
+    proposal_add(proposer->list, (Proposal){.kind = kind, .cost = cost, .why = why,
+                                            .line = binding->suggest, .known = true,
+                                            .target = binding->name});
 }
 
 /* The rules that reports give beside what is missing: one line for many bindings, counted. Those of
  * other shapes come from proposal_shape.c, with their choices. */
 static void take_suggestions(Proposer *proposer)
 {
-    const Alignment *alignment = proposer->alignment;
-    for (size_t i = 0; i < alignment->count; i++) {
-        const Binding *binding = &alignment->bindings[i];
-        if (!binding->suggest || binding->covered || !bind_is_open(binding->status)) continue;
-        if (binding->status != BIND_MISSING && binding->status != BIND_DTYPE) continue;
-        ProposalKind kind = kind_of_line(binding);
-        if (kind == PROPOSE_TIE) add_tie(proposer, binding);
-        const char *why = kind == PROPOSE_TIE ? "The output matrix is usually the embedding itself."
-                          : kind == PROPOSE_BUFFER ? "BatchNorm counters: they count from zero."
-                          : kind == PROPOSE_DTYPE  ? "The dtypes differ; this cast loses values."
-                          : kind == PROPOSE_PREFIX ? "The names differ by a prefix."
-                                                   : "Same shape, and the names are alike.";
-        ProposalCost cost = kind == PROPOSE_DTYPE    ? COST_PART
-                            : kind == PROPOSE_BUFFER ? COST_BUFFERS : COST_NONE;
-        proposal_add(proposer->list, (Proposal){.kind = kind, .cost = cost, .why = why,
-                                                .line = binding->suggest, .known = true,
-                                                .target = binding->name});
-    }
+    for (size_t i = 0; i < proposer->alignment->count; i++)
+        take_suggestion(proposer, &proposer->alignment->bindings[i]);
 }
 
 /* ---- the whole ---- */
@@ -222,6 +209,7 @@ void proposals_find(ProposalList *list, const Alignment *alignment)
     Proposer proposer;
     start(&proposer, list, alignment);
     propose_containers(&proposer);
+    propose_ties(&proposer);
     if (proposer.spare.count && proposer.missing.count) {
         propose_prefixes(&proposer);
         take_suggestions(&proposer);
@@ -240,5 +228,9 @@ void proposals_find(ProposalList *list, const Alignment *alignment)
 void proposals_for(ProposalList *list, const Alignment *alignment, const Binding *binding)
 {
     Proposer proposer = {.alignment = alignment, .list = list, .arena = list->arena};
+    if (binding->status == BIND_MISSING) {
+        propose_tie(&proposer, binding);
+        take_suggestion(&proposer, binding);
+    }
     propose_shape_of(&proposer, binding);
 }

@@ -63,8 +63,6 @@ void proposals_for(ProposalList *list, const Alignment *alignment, const Binding
 
 /* Whether a key is one of an adapter (LoRA and its kin). */
 bool proposal_is_adapter(const char *name);
-/* Whether it is the output of a language model, which is usually tied to the embedding. */
-bool proposal_is_output(const char *name);
 /* Whether it is a name under which programs put the weights ("state_dict"); or anything that they
  * put beside them, those included ("epoch", "optimizer"). */
 bool proposal_is_container(const char *name);

@@ -37,6 +37,9 @@ void propose_indexes(Proposer *proposer);
 void propose_parts(Proposer *proposer);
 void propose_shapes(Proposer *proposer);
 void propose_containers(Proposer *proposer);
+void propose_ties(Proposer *proposer);
+/* One tensor under two names, rather than the values twice; nothing where it is not usual. */
+void propose_tie(Proposer *proposer, const Binding *missing);
 void propose_rest(Proposer *proposer);
 /* The choices for one tensor of another shape or dtype. */
 void propose_shape_of(Proposer *proposer, const Binding *binding);
@@ -52,5 +55,7 @@ const char *propose_quoted(Proposer *proposer, const char *name, size_t n);
 /* A text as a Lua string, in the arena. */
 const char *propose_lua(Proposer *proposer, const char *text, size_t n);
 bool loose_has(const Loose *loose, const char *name);
+/* Whether names below `from` for those below `to`, both ending in '.', would be another head. */
+bool propose_is_head_swap(Proposer *proposer, const char *from, const char *to);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "loader/align/family.h"
 #include "loader/align/proposal_parts.h"
+#include "loader/align/suggest.h"
 
 enum {
     SEGMENTS_MAX = 5,            /* of a beginning, on either side */
@@ -207,9 +208,28 @@ static bool has_others(const Proposer *proposer, const char *prefix)
     return false;
 }
 
+bool propose_is_head_swap(Proposer *proposer, const char *from, const char *to)
+{
+    HeadSwap swap = {.from = from, .to = to};
+    const Loose *spare = &proposer->spare, *missing = &proposer->missing;
+    Text name = {0};
+    for (size_t i = 0; i < spare->count; i++) {
+        if (!has_prefix(spare->names[i], from)) continue;
+        text_clear(&name);
+        text_addf(&name, "%s%s", to, spare->names[i] + strlen(from));
+        swap.moved += loose_has(missing, text_string(&name));
+        swap.below_from++;
+    }
+    for (size_t i = 0; i < missing->count; i++)
+        swap.below_to += has_prefix(missing->names[i], to);
+    text_done(&name);
+    return suggest_is_head_swap(&swap);
+}
+
 static void propose_exchange(Exchanges *exchanges, const Exchange *exchange)
 {
     Proposer *proposer = exchanges->proposer;
+    if (propose_is_head_swap(proposer, exchange->from, exchange->to)) return;
     if (family_is_shifted(exchange->from, exchange->to)) {
         propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
                 "%s is left over in the checkpoint and %s is missing: the two sides seem to count "
@@ -258,7 +278,9 @@ static void propose_union(Exchanges *exchanges, size_t shown)
     qsort(sorted, shown, sizeof *sorted, by_length);
     for (size_t i = 0; i < shown; i++) {
         bool again = i && strcmp(sorted[i].from, sorted[i - 1].from) == 0;
-        if (again || !*sorted[i].from || family_is_shifted(sorted[i].from, sorted[i].to)) continue;
+        if (again || !*sorted[i].from || family_is_shifted(sorted[i].from, sorted[i].to) ||
+            propose_is_head_swap(exchanges->proposer, sorted[i].from, sorted[i].to))
+            continue;
         add_exchange(exchanges->proposer, &sorted[i], &rule);
         names += sorted[i].count;
     }

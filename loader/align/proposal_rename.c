@@ -137,6 +137,17 @@ static void count_edit(Renamer *renamer, const char *from, const char *to, size_
     renamer->edits[index].count += count;
 }
 
+/* The first n segments of a name, with the dot behind them. */
+static const char *beginning(Renamer *renamer, const char *name, size_t n)
+{
+    const char *end = name;
+    for (; n && *end; n--) {
+        end += strcspn(end, ".");
+        end += *end == '.';
+    }
+    return arena_strndup(renamer->proposer->arena, name, (size_t)(end - name));
+}
+
 /* The two runs, with the literal segment before them (or behind, where there is none before) in
  * both: an edit that stands beside nothing would meet names elsewhere. */
 static void add_edit(Renamer *renamer, const Clan *spare, const Parts *a, size_t i, size_t j,
@@ -149,6 +160,9 @@ static void add_edit(Renamer *renamer, const Clan *spare, const Parts *a, size_t
     size_t from_marks = i == j ? 0 : count_marks(a->at[i], (size_t)(a->at[j] - a->at[i]) - 1);
     size_t to_marks = k == l ? 0 : count_marks(b.at[k], (size_t)(b.at[l] - b.at[k]) - 1);
     if (from_marks != to_marks || k != i) return;
+    if (propose_is_head_swap(renamer->proposer, beginning(renamer, spare->first, i + 1),
+                             beginning(renamer, missing->first, i + 1)))
+        return;
     bool before = i > 0 && !count_marks(a->at[i - 1], (size_t)(a->at[i] - a->at[i - 1]) - 1);
     if (before) i--, k--;
     bool behind = !before && j < a->count && l < b.count &&

@@ -7,6 +7,7 @@
 #include "loader/align/family.h"
 #include "loader/align/proposal_parts.h"
 #include "loader/align/report_parts.h"
+#include "loader/align/tied.h"
 
 enum {
     CONTAINERS_MAX = 16,         /* that are compared */
@@ -350,60 +351,62 @@ static bool is_head(const char *name)
     return false;
 }
 
-/* The matrix at the end of a language model. */
-bool proposal_is_output(const char *name)
+void propose_tie(Proposer *proposer, const Binding *missing)
 {
-    static const char *const words[] = {"lm_head", "embed_out", "output_projection"};
-    for (size_t i = 0; i < countof(words); i++)
-        if (strstr(name, words[i])) return true;
-    return false;
+    const Binding *other = tied_with(proposer->alignment, missing);
+    if (!other) return;
+    const char *line =
+        arena_printf(proposer->arena, "tie(%s, %s)",
+                     propose_lua(proposer, missing->name, strlen(missing->name)),
+                     propose_lua(proposer, other->name, strlen(other->name)));
+    propose(proposer, PROPOSE_TIE, COST_NONE, line, "%s is most often %s itself (tied weights), "
+            "which the file holds once.", missing->name, other->name);
 }
 
-/* The table of words that was loaded; NULL when there is none, or more than one. */
-static const Binding *find_embedding(const Proposer *proposer)
+void propose_ties(Proposer *proposer)
 {
-    static const char *const words[] = {
-        "embed_tokens.weight", "wte.weight", "tok_embeddings.weight", "word_embeddings.weight",
-        "shared.weight", "tok_emb.weight", "embed_in.weight"};
-    const Binding *found = NULL;
-    for (size_t i = 0; i < proposer->alignment->count; i++) {
-        const Binding *binding = &proposer->alignment->bindings[i];
-        if (binding->status != BIND_LOADED) continue;
-        for (size_t k = 0; k < countof(words); k++) {
-            if (!has_suffix(binding->name, words[k])) continue;
-            if (found) return NULL;
-            found = binding;
-        }
+    for (size_t i = 0, tried = 0; i < proposer->missing.count && tried < TIED_MAX; i++) {
+        const Binding *missing = align_find(proposer->alignment, proposer->missing.names[i]);
+        if (!tied_may_be(missing)) continue;
+        propose_tie(proposer, missing);
+        tried++;
     }
-    return found;
+}
+
+/* Whether all that is missing of a group is an output matrix, or its bias. */
+static bool is_output_alone(const Proposer *proposer, const char *group)
+{
+    size_t n = strlen(group), outputs = 0;
+    if (tied_is_output(group)) return true;
+    for (size_t i = 0; i < proposer->missing.count; i++) {
+        const char *name = proposer->missing.names[i];
+        if (strncmp(name, group, n) != 0 || name[n] != '.') continue;
+        if (!tied_is_output(name)) return false;
+        outputs++;
+    }
+    return outputs > 0;
 }
 
 /* Which name the embedding has is not in the text: only with the checkpoint it can be tried. */
-static void propose_tie(Proposer *proposer, const char *name)
+static void advise_tie(Proposer *proposer, const char *group)
 {
-    const Binding *embedding = has_suffix(name, ".weight") ? find_embedding(proposer) : NULL;
-    if (embedding) {
-        propose(proposer, PROPOSE_TIE, COST_NONE,
-                arena_printf(proposer->arena, "tie(%s, %s)",
-                             propose_lua(proposer, name, strlen(name)),
-                             propose_lua(proposer, embedding->name, strlen(embedding->name))),
-                "%s is most often the embedding itself (tied weights), which the file holds once.",
-                name);
-        return;
-    }
+    const char *name = group;
+    for (size_t i = 0; i < proposer->missing.count; i++)
+        if (has_prefix(proposer->missing.names[i], group) &&
+            has_suffix(proposer->missing.names[i], ".weight"))
+            name = proposer->missing.names[i];
     propose(proposer, PROPOSE_ADVICE, COST_WAIVED, NULL,
             "%s is most often the embedding itself (tied weights), which the file holds once: "
-            "tie(\"%s%s\", \"model.embed_tokens.weight\"), with the name that the embedding has "
-            "in the model.", name, name, has_suffix(name, ".weight") ? "" : ".weight");
+            "tie(\"%s\", \"model.embed_tokens.weight\"), with the name that the embedding has "
+            "in the model.", name, name);
 }
 
 /* `sized`: its shapes are known, so that it can be filled. */
 static void propose_new_module(Proposer *proposer, const char *name, const char *pattern,
                                bool sized)
 {
-    if (!sized && proposal_is_output(name)) {    /* else a line says so, if one can */
-        propose_tie(proposer, has_suffix(name, ".weight")
-                                  ? name : arena_printf(proposer->arena, "%s.weight", name));
+    if (!sized && is_output_alone(proposer, name)) {     /* else a line says so, if one can */
+        advise_tie(proposer, name);
         return;
     }
     const char *quoted = propose_lua(proposer, pattern, strlen(pattern));

@@ -1,22 +1,24 @@
 /* Other shapes and dtypes, with their choices: rows of a classifier or a vocabulary, grids of
  * positions, tables of windows, patch kernels, input channels. The choices for one problem follow
  * one another, the usual one first. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/align/family.h"
+#include "loader/align/grid.h"
 #include "loader/align/proposal_parts.h"
 #include "loader/align/report_parts.h"
 #include "loader/align/shape_diff.h"
+#include "loader/align/suggest.h"
 
-enum { PREFIX_TOKENS_MAX = 6, SIDE_MIN = 3, PATCH_SIDE_MAX = 64 };
+enum { PATCH_SIDE_MAX = 64 };
 
 /* One binding of another shape, and what is proposed for it and its like. */
 typedef struct Misfit {
     Proposer *proposer;
     const Binding *binding;
     const char *scope;           /* a pattern for it and its like: "head.*", quoted */
+    const char *made;            /* of those alone that have another shape: to be made anew */
     ShapeDiff diff;
     const int64_t *from, *to;    /* the shapes; the rank of `to` is the binding's */
 } Misfit;
@@ -48,14 +50,14 @@ static const char *fill_line(const Misfit *misfit, const char *op)
 {
     Proposer *proposer = misfit->proposer;
     return arena_printf(proposer->arena, "fill(%s, %s)",
-                        propose_lua(proposer, misfit->scope, strlen(misfit->scope)), op);
+                        propose_lua(proposer, misfit->made, strlen(misfit->made)), op);
 }
 
 static const char *keep_line(const Misfit *misfit)
 {
     Proposer *proposer = misfit->proposer;
     return arena_printf(proposer->arena, "keep_target %s",
-                        propose_lua(proposer, misfit->scope, strlen(misfit->scope)));
+                        propose_lua(proposer, misfit->made, strlen(misfit->made)));
 }
 
 /* What is left when nothing of the source can be used. */
@@ -69,12 +71,27 @@ static void propose_new(const Misfit *misfit, const char *op)
 
 /* ---- rows ---- */
 
+/* Whether the boxes beside the scores, "bbox_pred" for "cls_score", are four a row: then every row
+ * is a class, and the background is the first one (torchvision's). */
+static bool has_box_for_each(const Misfit *misfit)
+{
+    static const char scores[] = "cls_score";
+    const Binding *binding = misfit->binding;
+    const char *at = strstr(binding->name, scores);
+    if (!at) return false;
+    const char *name = arena_printf(misfit->proposer->arena, "%.*sbbox_pred%s",
+                                    (int)(at - binding->name), binding->name,
+                                    at + strlen(scores));
+    const Binding *boxes = align_find(misfit->proposer->alignment, name);
+    return boxes && boxes->dims && boxes->rank && boxes->dims[0] == 4 * misfit->to[0];
+}
+
 /* Detectors put the background behind the classes: it must stay last. */
-static bool may_have_background(const char *name)
+static bool may_have_background(const Misfit *misfit)
 {
     static const char *const words[] = {"fc_cls", "cls_score", "class_embed", "bbox_head.cls"};
     for (size_t i = 0; i < countof(words); i++)
-        if (strstr(name, words[i])) return true;
+        if (strstr(misfit->binding->name, words[i])) return !has_box_for_each(misfit);
     return false;
 }
 
@@ -85,7 +102,7 @@ static void propose_classes(const Misfit *misfit)
     const char *fit = misfit->binding->suggest ? misfit->binding->suggest
                                                : op_line(misfit, to > from ? "fit(0, zeros)"
                                                                            : "fit(0)");
-    bool background = may_have_background(misfit->binding->name) && from > 1 && to > 1;
+    bool background = may_have_background(misfit) && from > 1 && to > 1;
     if (background) {
         const char *grow =
             to > from ? arena_printf(arena, "t:slice(0, 0, %lld):pad(0, %lld)",
@@ -127,67 +144,61 @@ static void propose_vocabulary(const Misfit *misfit)
 
 /* ---- grids ---- */
 
-/* The side of a square of n; 0 when n is none. */
-static int64_t square_side(int64_t n)
+/* "197 = 14² + 1 and 577 = 24² + 1". */
+static const char *show_grids(const Misfit *misfit)
 {
-    if (n < SIDE_MIN * SIDE_MIN) return 0;
-    int64_t side = (int64_t)llround(sqrt((double)n));
-    return side <= INT32_MAX && side * side == n ? side : 0;
-}
-
-/* Rows that stand before the grid on both sides, so that both are square: 577 = 24² + 1 and
- * 197 = 14² + 1. -1 when there is no such number. */
-static int64_t prefix_tokens(int64_t from, int64_t to)
-{
-    static const int likely[PREFIX_TOKENS_MAX] = {1, 0, 2, 5, 4, 3};
-    for (size_t i = 0; i < PREFIX_TOKENS_MAX; i++)
-        if (square_side(from - likely[i]) && square_side(to - likely[i])) return likely[i];
-    return -1;
+    unsigned axis = misfit->binding->rank - 2;
+    int64_t from = misfit->from[axis], to = misfit->to[axis];
+    long long tokens = (long long)grid_tokens(from, to);
+    return arena_printf(misfit->proposer->arena, "%lld = %lld² + %lld and %lld = %lld² + %lld",
+                        (long long)from, (long long)grid_side(from - tokens), tokens,
+                        (long long)to, (long long)grid_side(to - tokens), tokens);
 }
 
 static void propose_positions(const Misfit *misfit)
 {
     Arena *arena = misfit->proposer->arena;
+    const Binding *binding = misfit->binding;
+    const char *op = grid_op(arena, binding->name, misfit->from, misfit->to, binding->rank);
     unsigned axis = misfit->diff.axis;
-    int64_t from = misfit->from[axis], to = misfit->to[axis], tokens = prefix_tokens(from, to);
-    if (tokens >= 0) {
-        long long old = (long long)square_side(from - tokens),
-                  new = (long long)square_side(to - tokens);
-        add(misfit, PROPOSE_POSITIONS, COST_PART,
-            op_line(misfit, tokens == 1 ? "pos_embed()"
-                                        : arena_printf(arena, "pos_embed{prefix=%lld}",
-                                                       (long long)tokens)),
-            arena_printf(arena, "%lld = %lld² + %lld and %lld = %lld² + %lld: a grid of positions, "
-                         "resampled as timm does.", (long long)from, old, (long long)tokens,
-                         (long long)to, new, (long long)tokens));
-    } else if (misfit->binding->suggest) {
-        add(misfit, PROPOSE_POSITIONS, COST_PART, misfit->binding->suggest,
+    if (op) {
+        const char *grids =
+            binding->rank < 4 ? show_grids(misfit)
+                              : arena_printf(arena, "%lld×%lld places for %lld×%lld",
+                                             (long long)misfit->from[1],
+                                             (long long)misfit->from[2],
+                                             (long long)misfit->to[1], (long long)misfit->to[2]);
+        add(misfit, PROPOSE_POSITIONS, COST_PART, op_line(misfit, op),
+            arena_printf(arena, "%s: a grid of positions, resampled as timm does.", grids));
+    } else if (binding->suggest) {
+        add(misfit, PROPOSE_POSITIONS, COST_PART, binding->suggest,
             arena_printf(arena, "%lld positions → %lld, no grid: the common ones are taken.",
-                         (long long)from, (long long)to));
+                         (long long)misfit->from[axis], (long long)misfit->to[axis]));
     }
     propose_new(misfit, "normal(0.02)");
 }
 
-/* The window whose offsets a table of n rows has, (2w-1)², with up to 3 rows behind it (BEiT);
- * 0 when there is none. */
-static int64_t window_of(int64_t n, int64_t extra)
+static const char *explain_window(const Misfit *misfit)
 {
-    int64_t side = square_side(n - extra);
-    return side % 2 ? (side + 1) / 2 : 0;
+    Arena *arena = misfit->proposer->arena;
+    int64_t from = misfit->from[0], to = misfit->to[0], extra = grid_extra(from, to);
+    if (extra < 0)
+        return arena_printf(arena, "Offsets -%lld … %lld for -%lld … %lld: the middle ones, which "
+                            "both have.", (long long)from / 2, (long long)from / 2,
+                            (long long)to / 2, (long long)to / 2);
+    long long old = (long long)grid_window(from, extra), new = (long long)grid_window(to, extra);
+    const char *rows = extra ? " + 3" : "";
+    return arena_printf(arena, "%lld = (2·%lld-1)²%s and %lld = (2·%lld-1)²%s: the table of a "
+                        "window of %lld for one of %lld, resampled as BEiT does.", (long long)from,
+                        old, rows, (long long)to, new, rows, old, new);
 }
 
 static void propose_window(const Misfit *misfit)
 {
-    int64_t from = misfit->from[0], to = misfit->to[0], extra = 0;
-    while (extra <= 3 && !(window_of(from, extra) && window_of(to, extra))) extra += 3;
-    if (misfit->diff.kind == SHAPES_ONE_AXIS && misfit->diff.axis == 0 && extra <= 3)
-        add(misfit, PROPOSE_WINDOW, COST_PART, op_line(misfit, "rel_pos_bias()"),
-            arena_printf(misfit->proposer->arena,
-                         "%lld = (2·%lld-1)²%s and %lld = (2·%lld-1)²%s: the table of a window of "
-                         "%lld for one of %lld, resampled as BEiT does.", (long long)from,
-                         (long long)window_of(from, extra), extra ? " + 3" : "", (long long)to,
-                         (long long)window_of(to, extra), extra ? " + 3" : "",
-                         (long long)window_of(from, extra), (long long)window_of(to, extra)));
+    const Binding *binding = misfit->binding;
+    const char *op = grid_op(misfit->proposer->arena, binding->name, misfit->from, misfit->to,
+                             binding->rank);
+    if (op) add(misfit, PROPOSE_WINDOW, COST_PART, op_line(misfit, op), explain_window(misfit));
     propose_new(misfit, "normal(0.02)");
 }
 
@@ -196,12 +207,7 @@ static void propose_window(const Misfit *misfit)
 static void propose_buffer(const Misfit *misfit, const BufferCause *buffer)
 {
     Proposer *proposer = misfit->proposer;
-    const char *scope =
-        arena_printf(proposer->arena, "**.%s", propose_quoted(proposer, buffer->leaf,
-                                                              strlen(buffer->leaf)));
-    const char *line =
-        arena_printf(proposer->arena, "%s keep_target %s", propose_rules(proposer, "%s ->", scope),
-                     propose_lua(proposer, scope, strlen(scope)));
+    const char *line = suggest_own(proposer->arena, buffer->leaf);
     add(misfit, PROPOSE_BUFFER, COST_BUFFERS, line,
         arena_printf(proposer->arena, "%s: %s. The model's own is right.", buffer->leaf,
                      buffer->what));
@@ -321,6 +327,39 @@ static void propose_dtype(Proposer *proposer, const Binding *binding)
                             .known = true});
 }
 
+static bool is_misfit(const Binding *binding)
+{
+    return (binding->status == BIND_SHAPE || binding->status == BIND_DTYPE) && !binding->covered;
+}
+
+/* Whether a pattern is for misfits alone. */
+static bool is_for_misfits(const Proposer *proposer, const char *scope)
+{
+    Error ignored = {0};
+    Captures captures;
+    Pattern *pattern = pattern_compile(proposer->arena, scope, strlen(scope), &ignored);
+    for (size_t i = 0; pattern && i < proposer->alignment->count; i++) {
+        const Binding *binding = &proposer->alignment->bindings[i];
+        if (!is_misfit(binding) && pattern_match(pattern, binding->name, &captures)) return false;
+    }
+    return pattern != NULL;
+}
+
+/* An op may be for a whole module where the others survive it (fit); to make anew, or to keep, are
+ * only those that differ: the widest of the pattern, the family and the name. */
+static const char *scope_of_made(Proposer *proposer, const Binding *binding, const char *scope)
+{
+    if (is_for_misfits(proposer, scope)) return scope;
+    FamilyName family = {0};
+    Text text = {0};
+    family_split(binding->name, &family);
+    family_rule(text_string(&family.text), NULL, &text);
+    family_done(&family);
+    const char *wide = text_keep(&text, proposer->arena);
+    if (is_for_misfits(proposer, wide)) return wide;
+    return propose_quoted(proposer, binding->name, strlen(binding->name));
+}
+
 /* `scope`: what is like it as well; NULL: it alone, or what the report's suggestion is for. */
 static void propose_for(Proposer *proposer, const Binding *binding, const char *scope)
 {
@@ -331,6 +370,7 @@ static void propose_for(Proposer *proposer, const Binding *binding, const char *
     const Expr *offer = align_offer(binding);
     const Misfit misfit = {.proposer = proposer, .binding = binding,
                            .scope = scope,
+                           .made = scope_of_made(proposer, binding, scope),
                            .diff = shape_diff(offer->dims, offer->rank, binding->dims,
                                               binding->rank),
                            .from = offer->dims, .to = binding->dims};
@@ -349,11 +389,6 @@ typedef struct Kind {
     size_t count;
     bool mixed;                  /* not all are misfits, or not of the same two shapes */
 } Kind;
-
-static bool is_misfit(const Binding *binding)
-{
-    return (binding->status == BIND_SHAPE || binding->status == BIND_DTYPE) && !binding->covered;
-}
 
 static bool same_misfit(const Binding *a, const Binding *b)
 {

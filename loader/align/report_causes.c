@@ -1,8 +1,8 @@
 /* Causes: why a shape differs or a buffer is left over, where the names and numbers tell. All of
  * them are general facts about the field; none is made for one file. */
-#include <math.h>
 #include <string.h>
 
+#include "loader/align/grid.h"
 #include "loader/align/report_parts.h"
 #include "loader/align/shape_diff.h"
 #include "loader/tensor/layout.h"
@@ -67,22 +67,50 @@ static const Binding *matrix_of(const Reporter *reporter, const Binding *binding
     return matrix && matrix != binding && report_is_misshapen(matrix) ? matrix : NULL;
 }
 
+/* A table of words: "embed_tokens", T5's "shared". DETR's class_embed is a classifier. */
+static bool is_words(const Binding *binding)
+{
+    static const char *const words[] = {"embed", "wte", "tok_", "vocab", "word_"};
+    static const char *const others[] = {"class", "bbox"};
+    if (binding->rank != 2 || has_any(binding->name, others, countof(others))) return false;
+    return has_any(binding->name, words, countof(words)) ||
+           ends_in_segment(binding->name, "shared.weight");
+}
+
+/* An output matrix is one of words where a table of as many is among the targets; else it is a
+ * classifier of letters or phonemes, as the one on wav2vec2. */
+static bool is_output_of_words(const Reporter *reporter, const Binding *binding)
+{
+    if (binding->rank != 2 || !strcasestr(binding->name, "lm_head")) return false;
+    for (size_t i = 0; i < align_count(reporter->alignment); i++) {
+        const Binding *other = align_binding(reporter->alignment, i);
+        if (is_words(other) && other->dims && other->dims[0] == binding->dims[0]) return true;
+    }
+    return false;
+}
+
 /* The number of rows differs: classes or words. A bias follows the matrix of its layer.
  * `fc.weight` 1000×2048 for 200×2048 is a classifier, `embed_tokens.weight` 32000×4096 for
  * 32064×4096 a vocabulary, and `fc.bias` 1000 for 200 what `fc.weight` is. One step only: a
  * matrix has no matrix. */
 static ShapeCause rows_cause(const Reporter *reporter, const Binding *binding)
 {
-    static const char *const vocabulary[] = {"embed", "wte", "tok_", "vocab", "lm_head", "word_"};
     const Binding *matrix = matrix_of(reporter, binding);
     if (matrix) return report_shape_cause(reporter, matrix);
     if (binding->rank < 1) return CAUSE_OTHER;
-    if (binding->rank == 2 && has_any(binding->name, vocabulary, countof(vocabulary)))
-        return CAUSE_VOCABULARY;
+    if (is_words(binding) || is_output_of_words(reporter, binding)) return CAUSE_VOCABULARY;
     return ends_in_segment(binding->name, "weight") || ends_in_segment(binding->name, "bias") ||
                    ends_in_segment(binding->name, "kernel")
                ? CAUSE_CLASSES
                : CAUSE_OTHER;
+}
+
+/* The op for a table over places; NULL when it is none, or no grid. */
+static const char *table_op(const Reporter *reporter, const Binding *binding)
+{
+    const Expr *offer = align_offer(binding);
+    if (offer->rank != binding->rank) return NULL;
+    return grid_op(reporter->arena, binding->name, offer->dims, binding->dims, binding->rank);
 }
 
 /* From what the name proves to what only the shape suggests. A buffer is one whatever its
@@ -90,13 +118,12 @@ static ShapeCause rows_cause(const Reporter *reporter, const Binding *binding)
  * size; only then sizes, axes and ranks speak. */
 ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding)
 {
-    static const char *const positions[] = {"pos_embed", "position_emb", "positional", "wpe"};
     const Expr *offer = align_offer(binding);
     ShapeDiff diff = shape_diff(offer->dims, offer->rank, binding->dims, binding->rank);
     if (report_buffer(binding->name, binding->rank)) return CAUSE_BUFFER;
-    if (ends_in_segment(binding->name, "relative_position_bias_table")) return CAUSE_WINDOW;
-    if (has_any(binding->name, positions, countof(positions)) &&
-        (diff.kind == SHAPES_ONE_AXIS))
+    if (grid_is_offsets(binding->name)) return CAUSE_WINDOW;
+    if (grid_is_positions(binding->name) &&
+        (diff.kind == SHAPES_ONE_AXIS || (diff.kind == SHAPES_AXES && table_op(reporter, binding))))
         return CAUSE_POSITIONS;
     if (binding->turned) return CAUSE_LAYOUT;
     if (align_is_another_size(reporter->alignment)) return CAUSE_SIZE;
@@ -107,20 +134,13 @@ ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding)
     return diff.axis == 0 ? rows_cause(reporter, binding) : CAUSE_OTHER;
 }
 
-/* "24×24 + 1" for 577: a square and the few tokens before it; NULL when it is no grid. Vision
- * models put up to five tokens (class, distillation, registers) before the patches; a side
- * below 4 is chance. */
-static const char *show_grid(Reporter *reporter, int64_t n)
+/* "24×24 + 1" for 577 with one token before the grid. */
+static const char *show_grid(Reporter *reporter, int64_t n, int64_t tokens)
 {
-    for (int64_t tokens = 0; tokens < 6 && tokens < n; tokens++) {
-        int64_t side = (int64_t)llround(sqrt((double)(n - tokens)));
-        if (side < 4 || side * side != n - tokens) continue;
-        return tokens ? arena_printf(reporter->arena, "%lld×%lld + %lld", (long long)side,
-                                     (long long)side, (long long)tokens)
-                      : arena_printf(reporter->arena, "%lld×%lld", (long long)side,
-                                     (long long)side);
-    }
-    return NULL;
+    long long side = (long long)grid_side(n - tokens);
+    return tokens ? arena_printf(reporter->arena, "%lld×%lld + %lld", side, side,
+                                 (long long)tokens)
+                  : arena_printf(reporter->arena, "%lld×%lld", side, side);
 }
 
 /* The sizes of the one axis that differs. 0 and 0 when more than one differs. */
@@ -138,12 +158,19 @@ static void differing_sizes(const Binding *binding, int64_t *from, int64_t *to)
 static const char *position_text(Reporter *reporter, const Binding *binding)
 {
     int64_t from, to;
+    const char *format = "The positions are a grid of %s, the target's %s: the first rows would "
+                         "be the wrong places.";
+    if (!table_op(reporter, binding)) return "The table of positions has another length.";
     differing_sizes(binding, &from, &to);
-    const char *a = show_grid(reporter, from), *b = show_grid(reporter, to);
-    if (!a || !b) return "The table of positions has another length.";
-    return arena_printf(reporter->arena,
-                        "The positions are a grid of %s, the target's %s: the first rows would "
-                        "be the wrong places.", a, b);
+    if (binding->rank == 4) {
+        const Expr *offer = align_offer(binding);
+        return arena_printf(reporter->arena, format,
+                            report_shape(reporter, offer->dims + 1, 2),
+                            report_shape(reporter, binding->dims + 1, 2));
+    }
+    int64_t tokens = grid_tokens(from, to);
+    return arena_printf(reporter->arena, format, show_grid(reporter, from, tokens),
+                        show_grid(reporter, to, tokens));
 }
 
 /* NULL for CAUSE_OTHER: there is nothing to say that the numbers do not. */
@@ -177,8 +204,7 @@ const char *report_cause_text(Reporter *reporter, ShapeCause cause, const Bindin
     return NULL;
 }
 
-/* NULL also where the rule would do harm: the first rows of a grid are the wrong places. Only
- * the lead-in: the rule itself is the binding's suggestion and stands behind it. */
+/* Only the lead-in: the rule itself is the binding's suggestion and stands behind it. */
 const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *binding)
 {
     int64_t from, to;
@@ -191,11 +217,15 @@ const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *b
     case CAUSE_CHANNELS:
         return arena_printf(reporter->arena, "To take the first %lld channels", both);
     case CAUSE_POSITIONS:
-        if (show_grid(reporter, from) && show_grid(reporter, to)) return NULL;
+        if (table_op(reporter, binding)) return "To resample them, as timm does";
         return arena_printf(reporter->arena, "To take the first %lld positions", both);
+    case CAUSE_WINDOW:
+        return binding->rank == 2 && strstr(binding->suggest ? binding->suggest : "", "slice(")
+                   ? "To take the offsets that both have" : "To resample it, as BEiT does";
+    case CAUSE_BUFFER: return "To leave it as the model has it";
     case CAUSE_LAYOUT: case CAUSE_ORDER: return "To turn them";
     case CAUSE_CUT: return "To cut them so";
-    case CAUSE_SIZE: case CAUSE_BUFFER: case CAUSE_WINDOW: return NULL;
+    case CAUSE_SIZE: return NULL;
     case CAUSE_OTHER: break;
     }
     return from ? arena_printf(reporter->arena, "To take the first %lld", both) : NULL;

@@ -2,11 +2,13 @@
  *
  * A suggestion is a line that can be put into a script as it stands: `strip "module."`,
  * `rules [[ layers.{i}.* -> blk.{i}.* ]]`, `fill("**.num_batches_tracked", zeros())`. */
-#include "loader/align/family.h"
 #include "loader/align/suggest.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "loader/align/family.h"
+#include "loader/align/tied.h"
 
 /* A key may hold "]]"; one that holds "]=]" as well gives a line that Lua refuses. */
 const char *suggest_line(Arena *arena, const char *rule)
@@ -69,39 +71,24 @@ void suggest_pair(Suggester *suggester, SpareKey *spare, Binding *binding, const
 
 /* ---- targets that one can make up for without a source ---- */
 
-/* Whether the name holds one of the words, in any case. */
-static bool has_word(const char *name, const char *const *words, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcasestr(name, words[i])) return true;
-    return false;
-}
-
-/* An output matrix that is missing beside an embedding of its shape: the usual tied pair.
- * `lm_head.weight` 32000×4096 and a loaded `embed_tokens.weight` 32000×4096: a checkpoint with
+/* `lm_head.weight` 32000×4096 and a loaded `embed_tokens.weight` 32000×4096: a checkpoint with
  * tied weights often holds one of them. */
 static void suggest_tie(Suggester *suggester, Binding *binding)
 {
-    static const char *const heads[] = {"lm_head", "embed_out", "output.weight", "decoder.weight",
-                                        "proj_out.weight", "predictions."};
-    static const char *const embeddings[] = {"embed", "wte", "tok_emb"};
-    if (binding->rank != 2 || !binding->dims || !has_word(binding->name, heads, countof(heads)))
-        return;
-    for (size_t i = 0; i < suggester->alignment->count; i++) {
-        const Binding *other = &suggester->alignment->bindings[i];
-        if (other->status != BIND_LOADED || !has_word(other->name, embeddings, countof(embeddings)))
-            continue;
-        if (!same_dims(other->dims, other->rank, binding->dims, binding->rank)) continue;
-        const char *name = other->name;
-        binding->suggest = suggest_line(
-            suggester->arena, arena_printf(suggester->arena, "%s -> %s, %s |> copy", name, name,
-                                           binding->name));
-        return;
-    }
+    const Binding *other = binding->dims ? tied_with(suggester->alignment, binding) : NULL;
+    if (!other) return;
+    Text name = {0}, copy = {0};
+    rule_quote(other->name, strlen(other->name), &name);
+    rule_quote(binding->name, strlen(binding->name), &copy);
+    binding->suggest = suggest_line(
+        suggester->arena, arena_printf(suggester->arena, "%s -> %s, %s |> copy",
+                                       text_string(&name), text_string(&name),
+                                       text_string(&copy)));
+    text_done(&name);
+    text_done(&copy);
 }
 
-/* What is still missing and has a usual remedy; the search for ties is linear and so bounded.
- * Counters begin at zero, so that fill does no harm. */
+/* What is still missing and has a usual remedy. Counters begin at zero: fill does no harm. */
 static void suggest_fills(Suggester *suggester)
 {
     unsigned ties = 0;
@@ -110,7 +97,7 @@ static void suggest_fills(Suggester *suggester)
         if (binding->suggest) continue;
         if (has_suffix(binding->name, "num_batches_tracked"))
             binding->suggest = "fill(\"**.num_batches_tracked\", zeros())";
-        else if (ties++ < 64)
+        else if (tied_may_be(binding) && ties++ < TIED_MAX)
             suggest_tie(suggester, binding);
     }
 }

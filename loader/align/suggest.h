@@ -32,10 +32,21 @@ void suggest_families(Suggester *suggester);
 void suggest_pair(Suggester *suggester, SpareKey *spare, Binding *binding, const char *rule);
 /* Whether the key's value would go into the target as it is (unknown shapes fit). */
 bool suggest_fits(const DraftKey *key, const Binding *binding);
+/* An exchange of beginnings, both ending in '.': what it moves, and what else stands below each. */
+typedef struct HeadSwap {
+    const char *from, *to;
+    size_t moved, below_from, below_to;
+} HeadSwap;
+
+/* Whether it would put one head's layers into another head: "lm_head." for "classifier.", of which
+ * only the dense layers happen to be called alike. */
+bool suggest_is_head_swap(const HeadSwap *swap);
 /* The line for a rule that renames nothing: "X -> X |> op". X is a family's text, or a name that is
  * quoted where it must be; `tail` (".*" or "") stands behind it. */
 const char *suggest_op(Arena *arena, const char *text, bool family, const char *tail,
                        const char *op);
+/* Drops a buffer and leaves the target's own: `rules [[ **.LEAF -> ]] keep_target "**.LEAF"`. */
+const char *suggest_own(Arena *arena, const char *leaf);
 /* Text as a Lua string, quotes included. */
 void lua_quote(const char *text, size_t n, Text *out);
 

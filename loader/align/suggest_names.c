@@ -150,12 +150,43 @@ static const char *vote_rule(const Suggester *suggester, const Vote *vote)
     return rule;
 }
 
+/* The last segment of a beginning, "a.lm_head.", has a head's name. */
+static bool is_head(const char *beginning)
+{
+    static const char *const words[] = {"head", "classif", "fc", "cls", "logit", "score", "pred",
+                                        "qa_"};
+    size_t end = strlen(beginning), start = end ? end - 1 : 0;
+    while (start && beginning[start - 1] != '.') start--;
+    for (size_t i = 0; i < countof(words); i++)
+        if (strcasestr(beginning + start, words[i])) return true;
+    return false;
+}
+
+bool suggest_is_head_swap(const HeadSwap *swap)
+{
+    enum { LAYER = 4 };          /* tensors that two heads may have of one name by chance */
+    return swap->moved <= LAYER && swap->below_from > swap->moved &&
+           swap->below_to > swap->moved && is_head(swap->from) && is_head(swap->to);
+}
+
+/* Whether the vote is for such an exchange. */
+static bool is_head_swap(const Suggester *suggester, const Vote *vote)
+{
+    HeadSwap swap = {vote->from, vote->to, vote->count, 0, 0};
+    for (size_t i = 0; i < suggester->spare_count; i++)
+        swap.below_from += has_prefix(suggester->spares[i].key->name, vote->from);
+    for (size_t i = 0; i < suggester->missing_count; i++)
+        swap.below_to += has_prefix(suggester->missing[i]->name, vote->to);
+    return suggest_is_head_swap(&swap);
+}
+
 /* Pairs every spare key that the exchange makes the name of a missing target. A target is taken
  * by the first key that gets its name. */
 static void apply_vote(Ballot *ballot, const Vote *vote)
 {
     Suggester *suggester = ballot->suggester;
-    bool wrong = family_is_shifted(vote->from, vote->to) || breaks_others(suggester, vote);
+    bool wrong = family_is_shifted(vote->from, vote->to) || breaks_others(suggester, vote) ||
+                 is_head_swap(suggester, vote);
     const char *rule = wrong ? NULL : vote_rule(suggester, vote);
     for (size_t i = 0; i < suggester->spare_count; i++) {
         SpareKey *spare = &suggester->spares[i];

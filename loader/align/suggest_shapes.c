@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "loader/align/family.h"
+#include "loader/align/grid.h"
+#include "loader/align/report_parts.h"
 #include "loader/align/shape_diff.h"
 #include "loader/align/suggest.h"
 
@@ -124,6 +126,14 @@ static const char *layout_op(Arena *arena, const Binding *binding)
     return rest ? arena_printf(arena, "to_torch, %s", rest) : NULL;
 }
 
+/* The op for a table over places, whose first rows would be wrong; NULL when it is none. */
+static const char *table_op(Arena *arena, const Binding *binding)
+{
+    const Expr *offer = align_offer(binding);
+    if (offer->rank != binding->rank) return NULL;
+    return grid_op(arena, binding->name, offer->dims, binding->dims, binding->rank);
+}
+
 /* The op that a refused value needs; NULL when it was not refused, or nothing helps. */
 static const char *needed_op(Arena *arena, Binding *binding)
 {
@@ -138,6 +148,8 @@ static const char *needed_op(Arena *arena, Binding *binding)
     const char *turn = layout_op(arena, binding);
     binding->turned = turn != NULL;
     if (turn) return turn;
+    const char *table = table_op(arena, binding);
+    if (table || grid_is_offsets(binding->name)) return table;
     ShapeDiff diff = diff_of(binding);
     if (needs_rest(binding, &diff)) return arena_printf(arena, "fit(%u, zeros)", diff.axis);
     return shape_diff_op(arena, &diff, binding->dims);
@@ -230,6 +242,19 @@ static void free_units(Units *units)
     free(units->items);
 }
 
+/* What the code makes anew fits the model as it is; the first rows of the checkpoint's do not. */
+const char *suggest_own(Arena *arena, const char *leaf)
+{
+    Text scope = {0}, text = {0};
+    text_add(&scope, "**.");
+    rule_quote(leaf, strlen(leaf), &scope);
+    text_addf(&text, "%s keep_target ",
+              suggest_line(arena, arena_printf(arena, "%s ->", text_string(&scope))));
+    lua_quote(text_string(&scope), scope.length, &text);
+    text_done(&scope);
+    return text_keep(&text, arena);
+}
+
 /* ops[i]: what binding i needs, NULL when it is well or beyond help. */
 void suggest_shapes(Alignment *alignment)
 {
@@ -241,7 +266,10 @@ void suggest_shapes(Alignment *alignment)
         const DraftKey *key = match_key(alignment, i);
         if (alignment->another_size && binding->status != BIND_DTYPE) continue;
         if (key && strcmp(key->name, binding->name) != 0) continue;   /* match{}: another name */
-        ops[i] = needed_op(alignment->arena, binding);
+        const BufferCause *buffer =
+            align_is_misshapen(binding) ? report_buffer(binding->name, binding->rank) : NULL;
+        if (buffer) binding->suggest = suggest_own(alignment->arena, buffer->leaf);
+        else ops[i] = needed_op(alignment->arena, binding);
         count += ops[i] != NULL;
     }
     if (count) {

@@ -180,6 +180,33 @@ static void test_tied(void **state)
     assert_proposes("m.embed_tokens.weight 10,4", "m.embed_tokens.weight 10,4\nlm_head.weight 10,4",
                     "rules [[ m.embed_tokens.weight -> m.embed_tokens.weight, lm_head.weight |> "
                     "copy ]]", 1, 0);
+    assert_proposes("shared.weight 10,4", "shared.weight 10,4\nencoder.embed_tokens.weight 10,4",
+                    "tie(\"encoder.embed_tokens.weight\", \"shared.weight\")", 1, 0);
+    static const char bert[] = "b.word_embeddings.weight 9,4\ncls.predictions.bias 9";
+    static const char whole[] = "b.word_embeddings.weight 9,4\ncls.predictions.bias 9\n"
+                                "cls.predictions.decoder.weight 9,4\ncls.predictions.decoder.bias 9";
+    assert_proposes(bert, whole,
+                    "tie(\"cls.predictions.decoder.weight\", \"b.word_embeddings.weight\")", 1, 0);
+    assert_proposes(bert, whole,
+                    "tie(\"cls.predictions.decoder.bias\", \"cls.predictions.bias\")", 1, 0);
+    assert_proposes_nothing_like("a.embed_tokens.weight 10,4\nb.word_embeddings.weight 9,4",
+                                 "a.embed_tokens.weight 10,4\nb.word_embeddings.weight 9,4\n"
+                                 "lm_head.weight 8,4", "tie(");
+}
+
+/* Of two heads only the dense layers are called alike: one is not the other. A head that is the
+ * other one layer for layer is. */
+static void test_head_swaps(void **state)
+{
+    (void)state;
+    static const char source[] = "e.w 2\nlm_head.dense.weight 4,4\nlm_head.dense.bias 4\n"
+                                 "lm_head.layer_norm.weight 4";
+    static const char target[] = "e.w 2\nclassifier.dense.weight 4,4\nclassifier.dense.bias 4\n"
+                                 "classifier.out_proj.weight 3,4";
+    assert_proposes_nothing_like(source, target, "-> classifier");
+    assert_proposes(source, target, "fill(\"classifier.**\", kaiming())", 3, 0);
+    assert_proposes("e.w 2\nfc.weight 4,4\nfc.bias 4", "e.w 2\nclassifier.weight 4,4\n"
+                    "classifier.bias 4", "rules [[ fc.** -> classifier.** ]]", 2, 2);
 }
 
 /* ---- shapes ---- */
@@ -195,6 +222,27 @@ static void test_classes(void **state)
     assert_proposes("h.fc_cls.weight 81,8\nh.fc_cls.bias 81", "h.fc_cls.weight 101,8\nh.fc_cls.bias 101",
                     "rules [[ h.fc_cls.* -> h.fc_cls.* |> function(t) return t:slice(0, 0, 80):"
                     "pad(0, 100):cat(0, t:slice(0, 80)) end ]]", 2, 2);
+    assert_proposes("class_embed.weight 92,8\nclass_embed.bias 92",
+                    "class_embed.weight 8,8\nclass_embed.bias 8",
+                    "rules [[ class_embed.* -> class_embed.* |> function(t) return t:slice(0, 0, 7):"
+                    "cat(0, t:slice(0, 91)) end ]]", 2, 2);
+    assert_proposes_nothing_like("p.cls_score.weight 91,8\np.bbox_pred.weight 364,8",
+                                 "p.cls_score.weight 3,8\np.bbox_pred.weight 12,8", "function");
+    assert_proposes_nothing_like("lm_head.weight 32,8\nlm_head.bias 32",
+                                 "lm_head.weight 51,8\nlm_head.bias 51", "mean");
+}
+
+/* What has its value is not made anew because a sibling has none. */
+static void test_made_alone(void **state)
+{
+    (void)state;
+    static const char source[] = "b.0.attn.q_bias 8\nb.0.attn.t_table 9,4\nb.1.attn.q_bias 8\n"
+                                 "b.1.attn.t_table 9,4";
+    static const char target[] = "b.0.attn.q_bias 8\nb.0.attn.t_table 5,4\nb.1.attn.q_bias 8\n"
+                                 "b.1.attn.t_table 5,4";
+    assert_proposes(source, target, "rules [[ b.{i}.attn.* -> b.{i}.attn.* |> fit(0) ]]", 2, 2);
+    assert_proposes(source, target, "keep_target \"b.{i}.attn.t_table\"", 2, 0);
+    assert_proposes_nothing_like(source, target, "keep_target \"b.{i}.attn.*\"");
 }
 
 static void test_vocabulary(void **state)
@@ -217,6 +265,17 @@ static void test_grids(void **state)
     assert_proposes("a.relative_position_bias_table 841,4", "a.relative_position_bias_table 529,4",
                     "rules [[ a.relative_position_bias_table -> a.relative_position_bias_table |> "
                     "rel_pos_bias() ]]", 1, 1);
+    assert_proposes("b.0.t.relative_position_bias_table 732,4\nb.0.t.q_bias 8\n"
+                    "b.1.t.relative_position_bias_table 732,4\nb.1.t.q_bias 8",
+                    "b.0.t.relative_position_bias_table 2212,4\nb.0.t.q_bias 8\n"
+                    "b.1.t.relative_position_bias_table 2212,4\nb.1.t.q_bias 8",
+                    "rules [[ b.{i}.t.relative_position_bias_table -> "
+                    "b.{i}.t.relative_position_bias_table |> rel_pos_bias() ]]", 2, 2);
+    assert_proposes("s.pos_embed 1,64,64,8", "s.pos_embed 1,32,48,8",
+                    "rules [[ s.pos_embed -> s.pos_embed |> pos_embed() ]]", 1, 1);
+    assert_proposes("a.rel_pos_h 55,8", "a.rel_pos_h 27,8",
+                    "rules [[ a.rel_pos_h -> a.rel_pos_h |> slice(0, 14, 41) ]]", 1, 1);
+    assert_proposes_nothing_like("a.rel_pos_h 27,8", "a.rel_pos_h 55,8", "fit(");
     assert_proposes("p.proj.weight 8,3,16,16", "p.proj.weight 8,3,14,14",
                     "rules [[ p.proj.weight -> p.proj.weight |> patch_embed() ]]", 1, 1);
     assert_proposes_nothing_like("v.pos_embed 1,512,8", "v.pos_embed 1,600,8", "pos_embed{");
@@ -333,7 +392,9 @@ int main(void)
         cmocka_unit_test(test_fused),
         cmocka_unit_test(test_parametrizations),
         cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_head_swaps),
         cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_made_alone),
         cmocka_unit_test(test_vocabulary),
         cmocka_unit_test(test_grids),
         cmocka_unit_test(test_channels),

@@ -190,13 +190,42 @@ static void test_shape_causes(void **state)
     assert_holds(&f, &options, "    The vocabulary has another size.\n"
                  "    To take the 32000 rows both have:   rules [[ emb.word_embeddings.weight ->");
     assert_holds(&f, &options, "    The positions are a grid of 24×24 + 1, the target's 14×14 + 1: "
-                 "the first rows would be the wrong places.\n    conv1");
+                 "the first rows would be the wrong places.\n    To resample them, as timm does:   "
+                 "rules [[ vit.pos_embed -> vit.pos_embed |> pos_embed() ]]\n");
     assert_holds(&f, &options, "    To take the first 3 channels:   rules [[ conv1.weight -> "
                  "conv1.weight |> fit(1, zeros) ]]\n");
     assert_holds(&f, &options, "    To turn them:   rules [[ h.c_attn.weight -> h.c_attn.weight |> "
                  "T ]]\n");
-    assert_holds(&f, &options, "    index table; follows from the window size\n");
+    assert_holds(&f, &options, "    index table; follows from the window size\n    To leave it as the "
+                 "model has it:   rules [[ **.relative_position_index -> ]] keep_target "
+                 "\"**.relative_position_index\"\n");
     assert_holds(&f, &options, "reshape(4)");
+    free_fixture(&f);
+}
+
+/* What the first rows would be wrong for is resampled, or its middle taken. */
+static void test_tables_of_places(void **state)
+{
+    (void)state;
+    Fixture f = align_texts("e.pos_embed 1,64,64,8\na.rel_pos_h 55,8\nc.rel_pos_w 27,8\n"
+                            "b.relative_position_bias_table 169,4\nd.embed_positions.weight 90,8\n"
+                            "lm_head.weight 32,8\nclass_embed.weight 92,8",
+                            "e.pos_embed 1,32,32,8\na.rel_pos_h 27,8\nc.rel_pos_w 55,8\n"
+                            "b.relative_position_bias_table 529,4\nd.embed_positions.weight 50,8\n"
+                            "lm_head.weight 51,8\nclass_embed.weight 7,8", NULL);
+    ReportOptions options = plain;
+    options.verbose = true;
+    assert_holds(&f, &options, "    The positions are a grid of 64×64, the target's 32×32: the first rows "
+                 "would be the wrong places.\n    To resample them, as timm does:   rules [[");
+    assert_holds(&f, &options, "    To take the offsets that both have:   rules [[ a.rel_pos_h -> "
+                 "a.rel_pos_h |> slice(0, 14, 41) ]]\n");
+    assert_holds(&f, &options, "    To resample it, as BEiT does:   rules [[ "
+                 "b.relative_position_bias_table -> b.relative_position_bias_table |> "
+                 "rel_pos_bias() ]]\n");
+    assert_holds(&f, &options, "    To take the first 50 positions:   rules [[ d.embed_positions");
+    assert_holds(&f, &options, "dim 0: 32 classes → 51");
+    assert_holds(&f, &options, "dim 0: 92 classes → 7");
+    assert_null(align_find(f.alignment, "c.rel_pos_w")->suggest);
     free_fixture(&f);
 }
 
@@ -531,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_head_swap),      cmocka_unit_test(test_frozen_norm),
         cmocka_unit_test(test_missing_family), cmocka_unit_test(test_collision),
         cmocka_unit_test(test_rule_problem),   cmocka_unit_test(test_shape_causes),
+        cmocka_unit_test(test_tables_of_places),
         cmocka_unit_test(test_another_size),   cmocka_unit_test(test_wrapper),
         cmocka_unit_test(test_renamed),        cmocka_unit_test(test_other_container),
         cmocka_unit_test(test_known_buffers),

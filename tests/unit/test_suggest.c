@@ -263,6 +263,37 @@ static void test_suggest_tie(void **state)
     assert_suggest(&f, "lm_head.weight", "rules [[ model.embed_tokens.weight -> "
                    "model.embed_tokens.weight, lm_head.weight |> copy ]]");
     free_fixture(&f);
+    static const char source[] = "shared.weight 9,4";
+    static const char target[] = "shared.weight 9,4\nencoder.embed_tokens.weight 9,4\n"
+                                 "decoder.embed_tokens.weight 9,4\nx.embed_positions.weight 9,4";
+    f = align_texts(source, target, NULL);
+    assert_suggest(&f, "decoder.embed_tokens.weight", "rules [[ shared.weight -> shared.weight, "
+                   "decoder.embed_tokens.weight |> copy ]]");
+    assert_suggest(&f, "x.embed_positions.weight", NULL);
+    Text script = {0};
+    text_addf(&script, "%s\n%s", align_binding(f.alignment, 1)->suggest,
+              align_binding(f.alignment, 2)->suggest);
+    Fixture g = align_texts(source, target, text_string(&script));
+    assert_int_equal(align_summary(g.alignment)->bind[BIND_LOADED], 3);
+    text_done(&script);
+    free_fixture(&f);
+    free_fixture(&g);
+}
+
+/* The dense layer of one head is not that of another. */
+static void test_no_other_head(void **state)
+{
+    (void)state;
+    Fixture f = align_texts("e.w 2\nlm_head.dense.weight 4,4\nlm_head.dense.bias 4\n"
+                            "lm_head.layer_norm.weight 4",
+                            "e.w 2\nclassifier.dense.weight 4,4\nclassifier.dense.bias 4\n"
+                            "classifier.out_proj.weight 3,4", NULL);
+    assert_suggest(&f, "classifier.dense.weight", NULL);
+    free_fixture(&f);
+    f = align_texts("e.w 2\nfc.weight 4,4\nfc.bias 4", "e.w 2\nhead.weight 4,4\nhead.bias 4",
+                    NULL);
+    assert_suggest(&f, "head.weight", "rules [[ fc.** -> head.** ]]");
+    free_fixture(&f);
 }
 
 /* Equal shapes and names that do not decide: no rule, whoever sounds nearer. */
@@ -327,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_suggest_family),
         cmocka_unit_test(test_suggest_module),
         cmocka_unit_test(test_suggest_tie),
+        cmocka_unit_test(test_no_other_head),
         cmocka_unit_test(test_no_guess),
         cmocka_unit_test(test_turned),
         cmocka_unit_test(test_odd_keys_are_quoted),
