@@ -49,7 +49,7 @@ static bool settle_container(const Run *run, Error *err)
     Text list = {0};
     for (size_t i = 0; i < checkpoint_container_count(source); i++) {
         const Container *one = checkpoint_container(source, i);
-        if (one->optimizer || !*one->path) continue;   /* FILE:: names no part */
+        if (!align_would_do(run->alignment, one)) continue;
         text_addf(&list, "%s%s::%s (%zu tensors)", list.length ? ", " : "",
                   checkpoint_path(source), one->path, dict_count(one->dict));
     }

@@ -248,7 +248,6 @@ static bool take_round(Explanation *explanation, const Trials *trials, const Tri
 /* What would settle some of the rest without a reason being known, and what no line can do. */
 static void keep_rest(Explanation *explanation, const ProposalList *list, const Trials *trials)
 {
-    explanation->more_count = explanation->advice_count = 0;
     for (size_t i = 0; i < trials->count && explanation->more_count < CHOICES_MAX * 2; i++) {
         const Trial *trial = &trials->items[i];
         if (trial->breaks) continue;
@@ -341,25 +340,51 @@ static bool start_session(Explanation *explanation, Error *err)
     return explanation->session != NULL;
 }
 
-/* Where no name of a tensor is unexpected but only what programs put beside the weights, the whole
- * file was loaded: nothing can be tried, but all is explained. */
-static void note_whole_file(Explanation *explanation)
+/* Where the weights lie, when no name of a tensor is unexpected but only what programs put beside
+ * the weights: the whole file was loaded. The file at hand shows it; without it names must. NULL:
+ * it was not. */
+static const char *part_with_weights(const Explanation *explanation)
 {
     const FailedLoad *load = explanation->load;
-    const char *weights = NULL;
+    const StateDict *dict = explanation->source ? align_source_dict(explanation->first) : NULL;
+    const char *weights = dict ? align_container(explanation->first) : NULL;
+    if (!load->unexpected.count || load->size_count || (dict && !*weights)) return NULL;
     for (size_t i = 0; i < load->unexpected.count; i++) {
         const char *name = load->unexpected.names[i];
-        if (!proposal_is_program_name(name)) return;
-        if (proposal_is_container(name)) weights = name;
+        if (dict ? strchr(name, '.') || dict_find(dict, name) : !proposal_is_program_name(name))
+            return NULL;
+        if (!dict && proposal_is_container(name)) weights = name;
     }
-    if (!weights || load->size_count || explanation->advice_count == CHOICES_MAX) return;
-    explanation->self_inflicted = true;
-    explanation->more_count = 0;
+    return weights;
+}
+
+/* ` (also in "ema")`: parts that have the names as well. */
+static const char *list_rivals(const Explanation *explanation)
+{
+    Text list = {0};
+    const Checkpoint *source = explanation->source;
+    for (size_t i = 0; source && i < checkpoint_container_count(source); i++) {
+        const Container *one = checkpoint_container(source, i);
+        if (align_rivals(explanation->first) && align_would_do(explanation->first, one) &&
+            strcmp(one->path, align_container(explanation->first)) != 0)
+            text_addf(&list, "%s\"%s\"", list.length ? ", " : " (also in ", one->path);
+    }
+    if (list.length) text_addc(&list, ')');
+    return text_keep(&list, explanation->arena);
+}
+
+/* From the text alone nothing can be tried then, but all is explained. */
+static void note_whole_file(Explanation *explanation)
+{
+    const char *weights = part_with_weights(explanation);
+    if (!weights || explanation->advice_count == CHOICES_MAX) return;
+    explanation->self_inflicted = !explanation->source;
     explanation->advice[explanation->advice_count++] = arena_printf(
         explanation->arena, "The whole file was given to load_state_dict: the weights lie in its "
-        "\"%s\". In Python: load_state_dict(checkpoint[\"%s\"]). tenon goes there by itself; rules "
-        "say it as unwrap \"%s\". Whether the names in it fit shows with the checkpoint at hand.",
-        weights, weights, weights);
+        "\"%s\"%s. In Python: load_state_dict(checkpoint[\"%s\"]). tenon goes there by itself; "
+        "rules say it as unwrap \"%s\".%s", weights, list_rivals(explanation), weights, weights,
+        explanation->source
+            ? "" : " Whether the names in it fit shows with the checkpoint at hand.");
 }
 
 /* Whether most unexpected names are missing ones without their first n bytes (not all: PyTorch does
@@ -510,6 +535,7 @@ bool explanation_run(Explanation *explanation, Error *err)
     explanation->first = session_align(explanation->session, &failed, err);
     if (!explanation->first) return false;
     explanation->last = align_ref(explanation->first);
+    note_whole_file(explanation);
     if (!explanation->source) {
         note_cut_names(explanation);
         note_depth(explanation);
@@ -520,7 +546,6 @@ bool explanation_run(Explanation *explanation, Error *err)
         if (run_round(explanation, &more)) continue;
         return error_set(err, ERR_CANCELLED, "stopped");
     }
-    if (explanation->load->unexpected.count && !explanation->source) note_whole_file(explanation);
     explanation_silent(explanation);
     explanation->status = explanation_unexplained(explanation) ? 1 : 0;
     return true;

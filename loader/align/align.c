@@ -277,10 +277,34 @@ const char *align_container(const Alignment *alignment)
     return draft_container(alignment->draft);
 }
 
-/* Dicts that would have done as well; the report asks the user to choose. */
+size_t align_names_in(const Alignment *alignment, const StateDict *dict)
+{
+    size_t hits = 0;
+    for (size_t i = 0; alignment->target && i < dict_count(alignment->target); i++)
+        hits += dict_find(dict, dict_at(alignment->target, i)->name) != NULL;
+    return hits;
+}
+
+/* FILE:: names no part, so that the top level is no choice. */
+bool align_would_do(const Alignment *alignment, const Container *one)
+{
+    if (one->optimizer || !*one->path) return false;
+    size_t here = align_names_in(alignment, alignment->source);
+    return !here || align_names_in(alignment, one->dict) >= here;
+}
+
+/* Those that the names alone made rivals, less those that have not the names of this target. */
 size_t align_rivals(const Alignment *alignment)
 {
-    return draft_rivals(alignment->draft);
+    size_t rivals = draft_rivals(alignment->draft), count = 0;
+    const Checkpoint *source = alignment->checkpoint;
+    if (!rivals || !align_names_in(alignment, alignment->source)) return rivals;
+    for (size_t i = 0; i < checkpoint_container_count(source); i++) {
+        const Container *one = checkpoint_container(source, i);
+        count += strcmp(one->path, align_container(alignment)) != 0 &&
+                 align_would_do(alignment, one);
+    }
+    return count;
 }
 
 StateDict *align_target(const Alignment *alignment)

@@ -144,6 +144,11 @@ const uint32_t *align_uses_of(const Alignment *alignment, size_t source, size_t 
 Checkpoint *align_source(const Alignment *alignment);
 StateDict *align_source_dict(const Alignment *alignment);
 const char *align_container(const Alignment *alignment);
+/* How many names of the target a dict has, before all rules; 0 without a target. */
+size_t align_names_in(const Alignment *alignment, const StateDict *dict);
+/* Whether a part of the file would do as well as the one that was taken, by these names. */
+bool align_would_do(const Alignment *alignment, const Container *one);
+/* How many would, where the user did not choose: who writes must be told which one is meant. */
 size_t align_rivals(const Alignment *alignment);
 StateDict *align_target(const Alignment *alignment);                /* NULL without a target */
 const Policy *align_policy(const Alignment *alignment);

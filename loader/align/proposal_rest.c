@@ -17,14 +17,6 @@ enum {
 
 /* ---- containers ---- */
 
-static size_t count_names(const StateDict *dict, const StateDict *target)
-{
-    size_t hits = 0;
-    for (size_t i = 0; i < dict_count(target); i++)
-        hits += dict_find(dict, dict_at(target, i)->name) != NULL;
-    return hits;
-}
-
 /* "ema.state_dict" as arguments of unwrap; NULL for a path with an index in it. */
 static const char *unwrap_line(Proposer *proposer, const char *path)
 {
@@ -50,11 +42,11 @@ void propose_containers(Proposer *proposer)
     size_t n = checkpoint_container_count(source);
     if (n < 2) return;
     const char *chosen = align_container(alignment);
-    size_t here = count_names(alignment->source, alignment->target);
+    size_t here = align_names_in(alignment, alignment->source);
     for (size_t i = 0; i < n && i < CONTAINERS_MAX; i++) {
         const Container *one = checkpoint_container(source, i);
         if (one->optimizer || one->parts || strcmp(one->path, chosen) == 0) continue;
-        size_t hits = count_names(one->dict, alignment->target);
+        size_t hits = align_names_in(alignment, one->dict);
         const char *line = hits && hits >= here ? unwrap_line(proposer, one->path) : NULL;
         if (line)
             propose(proposer, PROPOSE_CONTAINER, COST_NONE, line,
@@ -66,14 +58,14 @@ void propose_containers(Proposer *proposer)
 /* Names that are the program's, not a model's. */
 static const char *const container_names[] = {
     "state_dict", "model_state_dict", "model", "model_state", "net", "network", "weights", "params",
-    "module", "ema", "teacher", "student", "generator"};
+    "module", "ema", "g_ema", "params_ema", "state_dict_ema", "student", "teacher", "generator"};
 static const char *const program_names[] = {
     "epoch", "epochs", "step", "steps", "global_step", "iteration", "iter", "optimizer",
     "optimizers", "optimizer_states", "optimizer_state_dict", "optim", "scheduler",
     "lr_scheduler", "lr_schedulers", "scaler", "loss", "best_acc", "best_acc1", "best_pred",
     "best_loss", "acc", "arch", "args", "config", "cfg", "opt", "hparams", "hyper_parameters",
     "callbacks", "loops", "pytorch-lightning_version", "amp", "meta", "metadata", "date",
-    "version", "updates", "train_args"};
+    "version", "updates", "train_args", "g", "d", "g_optim", "d_optim", "discriminator"};
 
 static bool is_one_of(const char *name, const char *const *names, size_t n)
 {
@@ -346,6 +338,7 @@ static bool is_head(const char *name)
 {
     static const char *const words[] = {"head", "classif", "fc", "cls", "logit", "score", "decode",
                                         "pred", "output", "pooler", "qa_", "linear", "proj"};
+    if (strstr(name, "cls_token")) return false;
     for (size_t i = 0; i < countof(words); i++)
         if (strcasestr(name, words[i])) return true;
     return false;

@@ -121,6 +121,17 @@ static const Pain pains[] = {
      "d.0.q.weight:4x4:6x6 d.0.n.weight:4:6 d.0.f.weight:8x4:12x6 d.0.f.bias:8:12 "
      "d.1.q.weight:4x4:6x6 d.1.n.weight:4:6 d.1.f.weight:8x4:12x6 d.1.f.bias:8:12", 0, NULL,
      "another size", 0},
+    {"teacher and student", "cls_token blocks.{0-2}.norm1.weight", "student teacher optimizer epoch", 0,
+     0, NULL, "the weights lie in its \"teacher\"", 0},
+    {"tied decoder", "cls.predictions.decoder.{weight,bias}", 0, 0, 0, NULL,
+     "tie(\"cls.predictions.decoder.weight\"", 0},
+    {"another head", "classifier.dense.{weight,bias} classifier.out_proj.{weight,bias}",
+     "lm_head.bias lm_head.dense.{weight,bias} lm_head.layer_norm.{weight,bias}", 0, 0,
+     "keep_target \"classifier.**\"", "has the name of a head", 0},
+    {"alphabet", 0, 0, "lm_head.weight:32x8:51x8 lm_head.bias:32:51", 0,
+     "fill(\"lm_head.*\", kaiming())", "32 classes → 51", 0},
+    {"grid of two axes", 0, 0, "e.pos_embed:1x64x64x8:1x32x32x8", 0,
+     "rules [[ e.pos_embed -> e.pos_embed |> pos_embed() ]]", "64×64 places for 32×32", 0},
     /* what must not be mended */
     {"equal siblings", "l.{a,b}.weight", "l.{conv1,conv3}.weight", 0, 0, NULL, "Not explained", 1},
     {"any text", 0, 0, 0, "hello", NULL, "Nothing in it", 1},
