@@ -51,13 +51,13 @@ static bool rename_locked(EditFile *file, const Renames *renames, Error *err)
                : in_place_header_rename(file, renames, err);
 }
 
-bool in_place_file_rename(const Plan *plan, uint64_t *bytes, Error *err)
+bool in_place_file_rename(const Plan *plan, const char *path, uint64_t *bytes, Error *err)
 {
     Renames renames;
     EditFile file;
     if (!renames_find(plan, &renames, err))
-        return error_prefix(err, "%s", checkpoint_path(plan->source));
-    bool good = edit_open(&file, checkpoint_path(plan->source), err);
+        return error_prefix(err, "%s", path);
+    bool good = edit_open(&file, path, err);
     if (good) {
         good = rename_locked(&file, &renames, err);
         *bytes = file.size;

@@ -113,27 +113,16 @@ static bool make_headers(const EditFile *file, const Renames *renames, Journal *
 
 /* ---- room ---- */
 
-static bool insert(EditFile *file, uint64_t n)
+/* Puts n bytes, whole blocks, in at the file's beginning, or takes them out again. */
+static bool move_front(EditFile *file, uint64_t n, bool out)
 {
 #ifdef FALLOC_FL_INSERT_RANGE
-    if (fallocate(file->fd, FALLOC_FL_INSERT_RANGE, 0, (off_t)n) != 0) return false;
-    file->size += n;
+    const int mode = out ? FALLOC_FL_COLLAPSE_RANGE : FALLOC_FL_INSERT_RANGE;
+    if (fallocate(file->fd, mode, 0, (off_t)n) != 0) return false;
+    file->size = out ? file->size - n : file->size + n;
     return true;
 #else
-    (void)file, (void)n;
-    errno = EOPNOTSUPP;
-    return false;
-#endif
-}
-
-static bool collapse(EditFile *file, uint64_t n)
-{
-#ifdef FALLOC_FL_COLLAPSE_RANGE
-    if (fallocate(file->fd, FALLOC_FL_COLLAPSE_RANGE, 0, (off_t)n) != 0) return false;
-    file->size -= n;
-    return true;
-#else
-    (void)file, (void)n;
+    (void)file, (void)n, (void)out;
     errno = EOPNOTSUPP;
     return false;
 #endif
@@ -189,7 +178,7 @@ static bool write_text(EditFile *file, const Text *text, Error *err)
 static bool go_back(EditFile *file, const Journal *journal, Error *err)
 {
     if (journal->inserted && file->size == journal->size + journal->inserted &&
-        !collapse(file, journal->inserted))
+        !move_front(file, journal->inserted, true))
         return shrink_clone(file, journal, err) && journal_remove(file, err);
     return write_text(file, &journal->before, err) && journal_remove(file, err);
 }
@@ -207,7 +196,7 @@ static bool grow(EditFile *file, Journal *journal, Error *err)
     bool able;
     if (grow_clone(file, journal, &able, err)) return true;
     if (able || !journal_write(file, journal, err)) return false;
-    if (insert(file, journal->inserted)) return true;
+    if (move_front(file, journal->inserted, false)) return true;
     const int number = errno;
     (void)journal_remove(file, NULL);
     errno = number;

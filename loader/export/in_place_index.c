@@ -160,7 +160,7 @@ static bool rename_shard(const EditFile *index, const char *file, const Renames 
     Plan *plan = container ? plan_of_names(shard, container, find_name, (void *)renames) : NULL;
     bool good = plan && in_place_file_check(shard, err) &&
                 (strcmp(checkpoint_format(shard), "torch-zip") != 0 || plan_add_whole(plan, err)) &&
-                in_place_file_rename(plan, &bytes, err);
+                in_place_file_rename(plan, path, &bytes, err);
     plan_free(plan);
     checkpoint_unref(shard);
     free(path);
@@ -236,13 +236,13 @@ static bool rename_all(EditFile *index, const Shards *shards, const Renames *ren
     return good;
 }
 
-bool in_place_index_rename(const Plan *plan, Error *err)
+bool in_place_index_rename(const Plan *plan, const char *path, Error *err)
 {
     Renames renames;
     EditFile index;
     Shards shards;
     if (!renames_find(plan, &renames, err)) return false;
-    bool good = edit_open(&index, checkpoint_path(plan->source), err);
+    bool good = edit_open(&index, path, err);
     if (good) {
         Journal journal = {.state = JOURNAL_BEGUN, .size = index.size};
         good = slurp_index(&index, &journal.before, err);

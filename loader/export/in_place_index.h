@@ -11,8 +11,9 @@
 
 /* By its name: "….index.json". */
 bool in_place_is_index(const char *path);
-/* The source of the plan is an index with its shards. On failure all of them are as before. */
-bool in_place_index_rename(const Plan *plan, Error *err);
+/* The source of the plan is the index at `path` with its shards. On failure all of them are as
+ * before. */
+bool in_place_index_rename(const Plan *plan, const char *path, Error *err);
 /* *done: there was something to take back. */
 bool in_place_index_undo(const char *path, bool *done, Error *err);
 bool in_place_index_recover(const char *path, Text *what, Error *err);

@@ -93,7 +93,11 @@ extern const FolderFormat format_dcp, format_dcp_safetensors, format_deepspeed, 
  * empty, a Git-LFS pointer, a saved HTML page, a format that is not supported … and what to
  * do. Does not understand FILE::PATH; see checkpoint_spec. */
 Checkpoint *checkpoint_open(const char *path, Error *err);
-/* The same for bytes in memory: for tests and fuzzing. No inner files. */
+/* The file that checkpoint_open begins with: `path` itself, or of a folder the model's one file or
+ * index in it; free() it. NULL, with an error, for folders that are a checkpoint as a whole, hold
+ * several copies of a model, or none. */
+char *checkpoint_place(const char *path, Error *err);
+/* As checkpoint_open, of bytes in memory, for tests and fuzzing. No inner files. */
 Checkpoint *checkpoint_open_source(ByteSource *source, Error *err);
 /* Several FILE[::PATH] as one: the weights of the i-th under names "i:NAME". */
 Checkpoint *checkpoint_open_several(const char *const *specs, size_t n, Error *err);

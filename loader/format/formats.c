@@ -397,6 +397,27 @@ Checkpoint *checkpoint_open(const char *path, Error *err)
     return S_ISDIR(info.st_mode) ? open_folder(path, 0, err) : open_file(path, path, 0, err);
 }
 
+char *checkpoint_place(const char *path, Error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return mem_strdup(path);
+    Arena *arena = arena_new();
+    FolderModel model;
+    Folder folder;
+    char *place = NULL;
+    if (folder_read(arena, path, &folder, err)) {
+        const OpenContext context = {.folder = path};
+        if (find_folder_format(&folder, SNIFF_YES))
+            fault_file(err, ERR_UNSUPPORTED, path, "all of the folder is one checkpoint");
+        else if (!folder_find(arena, &folder, is_checkpoint, &model, err)) place = NULL;
+        else if (model.count == 1) place = inner_path(&context, model.names[0]);
+        else fault_file(err, ERR_UNSUPPORTED, path, "holds %zu copies of a model, the first of them "
+                        "%s; name the file that is meant", model.count, model.names[0]);
+    }
+    arena_free(arena);
+    return place;
+}
+
 /* Where "::" may begin: behind a URL's host, which may be [::1]. */
 static const char *spec_start(const char *spec)
 {

@@ -166,13 +166,16 @@ def every_call_of_shards(label, original, index, step):
     folder = original + ".every"
     path = os.path.join(folder, index)
 
+    def named(at):                                     # by its index or by its folder: it is one model
+        return path if at % 2 else folder
+
     def start():
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(original, folder)
 
     start()
     before, old = contents(folder), names(path)
-    args = ("align", "-q", path, "-e", LONG, "--in-place")
+    args = ("align", "-q", folder, "-e", LONG, "--in-place")
     *_, err, calls = faults.run(*args)
     new = names(path)
     result(calls > 6 and new and new != old and new[0].startswith("a.much.longer."), f"{label}: {calls} calls", err)
@@ -180,8 +183,8 @@ def every_call_of_shards(label, original, index, step):
     for at in range(1, calls + 1, step):
         start()
         faults.run(*args, at=at, half=True)
-        there = names(path if at % 2 else folder)      # the folder's name mends it, too
-        status, _, err = tenon("undo", path)
+        there = names(named(at // 2))                  # the folder's name mends it, too
+        status, _, err = tenon("undo", named(at))
         if there not in (old, new) or status != (2 if there == old else 0) or contents(folder) != before:
             bad.append((at, there and there[0], status, err, sorted(set(contents(folder)) - set(before))))
     result(not bad, f"{label}: killed in the middle of {'each' if step == 1 else 'every third'} call", bad[:3])
@@ -201,8 +204,8 @@ def every_call_of_shards(label, original, index, step):
     for at in range(1, calls + 1, 2):
         start()
         tenon(*args)
-        faults.run("undo", path, at=at, half=True)
-        tenon("undo", path)
+        faults.run("undo", named(at // 2), at=at, half=True)
+        tenon("undo", named(at // 4))
         if names(path) != old or contents(folder) != before:
             bad.append((at, sorted(set(contents(folder)) - set(before))))
     result(not bad, f"{label}: undo killed at each call", bad[:3])
@@ -220,6 +223,7 @@ for kind, out, base in (("shards of .pth", "model.pth", place("sharded")),
     else:
         every_call_of_shards(kind, base, out + ".index.json", 3 if out.endswith("safetensors") else 1)
     path = os.path.join(base, out + ".index.json")
+    fresh = contents(base)
     text = json.loads(read(path))
     status, out, err = tenon("align", path, "-e", LONG, "--in-place")
     after = json.loads(read(path))
@@ -227,8 +231,24 @@ for kind, out, base in (("shards of .pth", "model.pth", place("sharded")),
            sorted(text["weight_map"].values()), f"{kind}: the index says the same", err)
     status, out, err = tenon("check", path)
     result(status == 0 and " error" not in out.replace(" 0 errors", ""), f"{kind}: check", out + err)
-    status, out, err = tenon("align", base, "-e", SHORT, "--in-place")
-    result(status == 2 and "by its index.json" in err, f"{kind}: a folder is refused", err)
+    undone = tenon("undo", base), contents(base) == fresh
+    short = tenon("align", base, "-e", SHORT, "--in-place"), names(base)
+    result(undone[0][0] == 0 and undone[1] and short[0][0] == 0 and "renamed in place" in short[0][1] and
+           short[1][0] == "layers.0.other" and tenon("undo", path)[0] == 0 and contents(base) == fresh,
+           f"{kind}: by its folder, and back", (undone, short))
+
+# A folder of one file is that file; one of several is nothing that could be meant.
+base = place("one")
+os.makedirs(base)
+shutil.copy(plain, os.path.join(base, "pytorch_model.bin"))
+fresh = contents(base)
+done = tenon("align", base, "-e", SHORT, "--in-place"), names(base), tenon("undo", base), contents(base) == fresh
+result(done[0][0] == 0 and done[1][0] == "layers.0.weight" and done[2][0] == 0 and done[3], "a folder of one file", done)
+shutil.copy(longer, os.path.join(base, "model.safetensors"))
+fresh = contents(base)
+done = tenon("align", base, "-e", SHORT, "--in-place"), tenon("undo", base)
+result(all(one[0] == 2 and "2 copies of a model" in one[2] and "name the file" in one[2] for one in done) and
+       contents(base) == fresh, "a folder of copies is refused", done)
 
 # What is done is in nobody's way: many read it at once, and those who may only read.
 if inserts:
