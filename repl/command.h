@@ -55,7 +55,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_ATOL, "--atol", NULL, "N", FOR_DIFF, "with --values: differences up to N are none") \
     X(OPT_TREE, "--tree", NULL, NULL, FOR_LS, "as a folded tree of modules")                    \
     X(OPT_STATS, "--stats", NULL, NULL, FOR_LS, "min max mean std nan inf zeros of every tensor") \
-    X(OPT_EVERYTHING, "--all", NULL, NULL, FOR_LS, "every object in the file, not only tensors")\
+    X(OPT_EVERYTHING, "--all", NULL, NULL, FOR_LS | FOR_FETCH, "every object in the file, not only tensors; every file of the folder") \
     X(OPT_STRICT, "--strict", NULL, NULL, FOR_CHECK, "warnings count as errors")                \
     X(OPT_GLOBALS, "--globals", NULL, NULL, FOR_LS, "every class and function that its pickles name, judged") \
     X(OPT_LINEAR, "--linear", NULL, NULL, FOR_VIEW, "the viewer as lines of text, for screen readers; commands are read by the line") \

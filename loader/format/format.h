@@ -81,6 +81,10 @@ extern const Format format_zip, format_torch_legacy, format_safetensors;
 extern const Format format_torch_tar, format_npy, format_pickle, format_gguf;
 extern const Format format_onnx, format_caffe, format_tensorflow;
 extern const Format format_mxnet, format_flax, format_hdf5;
+/* The files that an index.json names, in the order of their first use, in the arena. */
+bool sharded_files(Arena *arena, ByteSource *source, const char *const **names, size_t *count,
+                   Error *err);
+
 extern const Format format_sharded, format_schema_json, format_failed_load, format_schema_text;
 extern const FolderFormat folder_gguf_split, folder_tensorflow;
 

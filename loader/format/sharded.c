@@ -532,18 +532,37 @@ static Checkpoint *open_indexed(Index *index, OpenContext *context)
     return checkpoint;
 }
 
+static void free_index(Index *index)
+{
+    for (size_t i = 0; i < index->shard_count; i++) part_done(&index->shards[i].part);
+    map_done(&index->shard_index);
+    map_done(&index->held);
+    free(index->shards);
+    free(index->entries);
+    arena_free(index->arena);
+}
+
 /* The checkpoint keeps references of its own to the shards; those of the index go here. */
 static Checkpoint *open_sharded(OpenContext *context, ByteSource *source, Error *err)
 {
     Index index = {.source = source, .err = err, .arena = arena_new()};
     Checkpoint *checkpoint = open_indexed(&index, context);
-    for (size_t i = 0; i < index.shard_count; i++) part_done(&index.shards[i].part);
-    map_done(&index.shard_index);
-    map_done(&index.held);
-    free(index.shards);
-    free(index.entries);
-    arena_free(index.arena);
+    free_index(&index);
     return checkpoint;
+}
+
+bool sharded_files(Arena *arena, ByteSource *source, const char *const **names, size_t *count,
+                   Error *err)
+{
+    Index index = {.source = source, .err = err, .arena = arena_new()};
+    bool fine = read_index(&index) && check_extensions(&index);
+    const char **list = arena_alloc(arena, (index.shard_count + 1) * sizeof *list);
+    for (size_t i = 0; i < index.shard_count; i++)
+        list[i] = arena_strdup(arena, index.shards[i].name);
+    *names = list;
+    *count = index.shard_count;
+    free_index(&index);
+    return fine;
 }
 
 static Sniff sniff_sharded(ByteSource *source, const unsigned char *head, size_t n)

@@ -58,9 +58,9 @@ void checksum_free(Checksum *sum)
     free(sum);
 }
 
-bool checksum_source(ByteSource *source, char text[CHECKSUM_TEXT], Error *err)
+/* Takes over the sum. */
+static bool add_source(Checksum *sum, ByteSource *source, char text[CHECKSUM_TEXT], Error *err)
 {
-    Checksum *sum = checksum_new();
     unsigned char *bytes = mem_alloc(PIECE);
     bool fine = true;
     for (uint64_t at = 0; fine && at < source->size;) {
@@ -73,4 +73,14 @@ bool checksum_source(ByteSource *source, char text[CHECKSUM_TEXT], Error *err)
     if (fine) checksum_end(sum, text);
     else checksum_free(sum);
     return fine;
+}
+
+bool checksum_source(ByteSource *source, char text[CHECKSUM_TEXT], Error *err)
+{
+    return add_source(checksum_new(), source, text, err);
+}
+
+bool checksum_git(ByteSource *source, char text[CHECKSUM_TEXT], Error *err)
+{
+    return add_source(checksum_new_git(source->size), source, text, err);
 }

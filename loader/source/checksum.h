@@ -15,7 +15,8 @@ void checksum_add(Checksum *sum, const void *bytes, size_t n);
 /* Hexadecimal digits, lower case; frees it. */
 void checksum_end(Checksum *sum, char text[CHECKSUM_TEXT]);
 void checksum_free(Checksum *sum);           /* one that is not wanted any more; NULL is fine */
-/* The SHA-256 of a whole source. */
+/* Git's hash, and the SHA-256, of a whole source. */
+bool checksum_git(ByteSource *source, char text[CHECKSUM_TEXT], Error *err);
 bool checksum_source(ByteSource *source, char text[CHECKSUM_TEXT], Error *err);
 
 #endif

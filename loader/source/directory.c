@@ -7,27 +7,33 @@
 
 #include "loader/core/limits.h"
 #include "loader/core/text.h"
-#include "loader/source/hub.h"
+#include "loader/source/remote_folder.h"
+#include "loader/source/url.h"
 
 static int compare_names(const void *a, const void *b)
 {
     return natural_compare(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* What a repository of the hub has at its top. */
-static bool read_repository(Arena *arena, const char *name, const char *const **names,
-                            size_t *count, Error *err)
+/* What a repository of the hub, or a folder of a bucket, has at its top. */
+static bool read_remote(Arena *arena, const char *path, const char *const **names, size_t *count,
+                        Error *err)
 {
-    HubName hub;
-    const char *commit;
-    return hub_name_parse(arena, name, &hub, err) &&
-           hub_list(arena, &hub, &commit, names, count, err);
+    RemoteFolder folder;
+    const char *name = url_has_scheme(path, "hf") ? path : arena_printf(arena, "%s/", path);
+    if (!remote_folder_list(arena, name, false, &folder, err)) return false;
+    const char **list = arena_alloc(arena, (folder.count + 1) * sizeof *list);
+    *count = 0;
+    for (size_t i = 0; i < folder.count; i++)
+        if (!strchr(folder.files[i].name, '/')) list[(*count)++] = folder.files[i].name;
+    *names = list;
+    return true;
 }
 
 bool directory_read(Arena *arena, const char *path, const char *const **names, size_t *count,
                     Error *err)
 {
-    if (url_has_scheme(path, "hf")) return read_repository(arena, path, names, count, err);
+    if (url_is(path)) return read_remote(arena, path, names, count, err);
     DIR *dir = opendir(path);
     if (!dir) return error_errno(err, "%s", path);
     const struct dirent *entry;

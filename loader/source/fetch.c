@@ -10,7 +10,8 @@
 static Download plan_download(const char *path, const FetchOptions *options)
 {
     return (Download){.path = path, .replace = options->force, .progress = options->progress,
-                      .context = options->context};
+                      .context = options->context, .has_size = options->size != NULL,
+                      .size = options->size ? *options->size : 0};
 }
 
 static void take(Fetched *out, const char *path, const Downloaded *done)
@@ -30,6 +31,28 @@ static bool take_there(Fetched *out, const char *path, Error *err)
     out->there = true;
     source_unref(file);
     return fine;
+}
+
+/* Whether a file that is there is the one that would come; an error when it is another. */
+static bool is_same(const Download *how, Fetched *out, Error *err)
+{
+    char git[CHECKSUM_TEXT] = "";
+    if (!take_there(out, how->path, err)) return false;
+    ByteSource *file = how->git ? source_open_file(how->path, err) : NULL;
+    bool read = !how->git || (file && checksum_git(file, git, err));
+    source_unref(file);
+    if (!read) return false;
+    bool same = (!how->has_size || out->size == how->size) &&
+                (!how->sha256 || has_prefix(out->sha256, how->sha256)) &&
+                (!how->git || strcmp(git, how->git) == 0);
+    return same || error_set(err, ERR_EXISTS, "%s: is there already, and is another file; --force "
+                             "replaces it", how->path);
+}
+
+static bool stays(const FetchOptions *options, const Download *how)
+{
+    bool known = how->has_size || how->sha256 || how->git;
+    return options->keep && !options->force && known && access(how->path, F_OK) == 0;
 }
 
 /* ---- the hub ---- */
@@ -80,10 +103,25 @@ static bool fetch_asked(Arena *arena, RemotePlace *place, const HubName *name,
     const char *blob = hub_find_blob(arena, name, &file);
     Download how = plan_download(options->out, options);
     expect(&file, &how, out);
+    if (stays(options, &how)) return is_same(&how, out, err);
     bool fine = blob ? download_copy(blob, &how, &done, err)
                      : download(place, file.url, &how, &done, err);
     if (fine) take(out, options->out, &done);
     return fine;
+}
+
+/* What the cache has, under another name. */
+static bool copy_cached(const char *cached, const FetchOptions *options, Fetched *out, Error *err)
+{
+    Downloaded done;
+    Fetched held;
+    Download how = plan_download(options->out, options);
+    if (!take_there(&held, cached, err)) return false;
+    how.sha256 = held.sha256;
+    if (stays(options, &how)) return is_same(&how, out, err);
+    if (!download_copy(cached, &how, &done, err)) return false;
+    take(out, options->out, &done);
+    return true;
 }
 
 static bool fetch_hub(Arena *arena, const char *name, const FetchOptions *options, Fetched *out,
@@ -91,23 +129,17 @@ static bool fetch_hub(Arena *arena, const char *name, const FetchOptions *option
 {
     RemotePlace place;
     HubName hub;
-    Downloaded done;
     Error offline = {0};
     if (!hub_name_parse(arena, name, &hub, err)) return false;
     if (!*hub.file)
-        return error_set(err, ERR_USAGE, "%.300s: is a repository; name a file of it", name);
+        return error_set(err, ERR_USAGE, "%.300s: is a repository, not a file", name);
     const char *cached = hub_find_cached(arena, &hub, &offline);
     if (offline.code) {
         if (err) *err = offline;
         return false;
     }
     if (cached && !options->out) return take_there(out, cached, err);
-    if (cached) {
-        const Download how = plan_download(options->out, options);
-        if (!download_copy(cached, &how, &done, err)) return false;
-        take(out, options->out, &done);
-        return true;
-    }
+    if (cached) return copy_cached(cached, options, out, err);
     if (!remote_place_find(&place, name, err)) return false;
     bool fine = fetch_asked(arena, &place, &hub, options, out, err);
     remote_place_done(&place);
@@ -153,9 +185,10 @@ static bool fetch_plain(Arena *arena, const char *name, const FetchOptions *opti
                error_set(err, ERR_EXISTS, "%s: is there already, and its SHA-256 is not that in "
                          "its name; --force replaces it", path);
     }
-    if (!remote_place_find(&place, name, err)) return false;
     Download how = plan_download(path, options);
     how.sha256 = hash;
+    if (stays(options, &how)) return is_same(&how, out, err);
+    if (!remote_place_find(&place, name, err)) return false;
     bool fine = download(&place, NULL, &how, &done, err);
     if (fine) take(out, path, &done);
     remote_place_done(&place);

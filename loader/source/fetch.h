@@ -8,6 +8,8 @@
 typedef struct FetchOptions {
     const char *out;             /* NULL: a cache's place, else the URL's last part, here */
     bool force;                  /* replace what is there */
+    bool keep;                   /* what is there and is the same is no error with `out` either */
+    const uint64_t *size;        /* what it must have; NULL: not known */
     bool (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
 } FetchOptions;

@@ -102,44 +102,50 @@ const char *hub_find_blob(Arena *arena, const HubName *name, const HubFile *file
     return is_file(blob) ? blob : NULL;
 }
 
-static int compare_names(const void *a, const void *b)
+static int compare_files(const void *a, const void *b)
 {
-    return natural_compare(*(const char *const *)a, *(const char *const *)b);
+    return natural_compare(((const RemoteFile *)a)->name, ((const RemoteFile *)b)->name);
 }
 
-/* {"sha":COMMIT,"siblings":[{"rfilename":NAME}, …], …}; files in subfolders are left out, as a
- * folder's listing has them. */
+/* {"sha":COMMIT,"siblings":[{"rfilename":NAME,"size":N}, …], …} */
 static bool take_listing(Arena *arena, const char *text, size_t n, const char *shown,
-                         const char **commit, const char *const **files, size_t *count,
-                         Error *err)
+                         const char **commit, const RemoteFile **files, size_t *count, Error *err)
 {
     Value *root = json_parse(arena, text, n, shown, limit(LIMIT_FOLDER_FILES) * 16, err);
     if (!root) return false;
     const Value *list = value_get(root, "siblings");
     const char *sha = value_get_string(root, "sha", "");
     if (!list || list->kind != VALUE_LIST || !hub_is_commit(sha))
-        return error_set(err, ERR_FORMAT, "%s: the hub's answer lists no files", shown);
-    const char **names = arena_alloc(arena, (list->list.count + 1) * sizeof *names);
+        return error_set(err, ERR_NETWORK, "%s: the hub's answer lists no files", shown);
+    RemoteFile *taken = arena_alloc(arena, (list->list.count + 1) * sizeof *taken);
     *count = 0;
     for (size_t i = 0; i < list->list.count; i++) {
-        const char *name = value_get_string(list->list.items[i].value, "rfilename", "");
-        if (*name && !strchr(name, '/')) names[(*count)++] = name;
+        const Value *item = list->list.items[i].value, *size = value_get(item, "size");
+        const char *name = value_get_string(item, "rfilename", "");
+        if (!*name) continue;
+        taken[*count] = (RemoteFile){.name = name};
+        if (size && size->kind == VALUE_INT && size->integer >= 0) {
+            taken[*count].size = (uint64_t)size->integer;
+            taken[*count].has_size = true;
+        }
+        ++*count;
     }
-    qsort(names, *count, sizeof *names, compare_names);
+    qsort(taken, *count, sizeof *taken, compare_files);
     *commit = sha;
-    *files = names;
+    *files = taken;
     return true;
 }
 
-bool hub_list(Arena *arena, const HubName *name, const char **commit, const char *const **files,
-              size_t *count, Error *err)
+bool hub_list(Arena *arena, const HubName *name, bool sizes, const char **commit,
+              const RemoteFile **files, size_t *count, Error *err)
 {
     RemotePlace place;
     HubName repo = *name;
     size_t n;
     repo.file = "";
     if (!remote_place_find(&place, hub_spell(arena, &repo), err)) return false;
-    char *text = ask_text(&place, place.url, limit(LIMIT_INDEX_BYTES), &n, err);
+    const char *url = sizes ? arena_printf(arena, "%s?blobs=true", place.url) : place.url;
+    char *text = ask_text(&place, url, limit(LIMIT_INDEX_BYTES), &n, err);
     bool fine = text && take_listing(arena, text, n, place.shown, commit, files, count, err);
     free(text);
     remote_place_done(&place);

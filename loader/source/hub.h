@@ -3,6 +3,7 @@
 #define LOADER_SOURCE_HUB_H
 
 #include "loader/source/ask.h"
+#include "loader/source/remote_file.h"
 
 typedef struct HubFile {
     const char *commit;      /* what the revision is; NULL: it did not say */
@@ -24,8 +25,9 @@ const char *hub_find_blob(Arena *arena, const HubName *name, const HubFile *file
 /* The folder of a repository in the cache, where it is to be read from there: offline. NULL: the
  * hub is to be asked; offline that is an error. */
 const char *hub_find_folder(Arena *arena, const HubName *name, Error *err);
-/* The files at the top of a repository, in the order of their names, and the commit they are of. */
-bool hub_list(Arena *arena, const HubName *name, const char **commit, const char *const **files,
-              size_t *count, Error *err);
+/* All files of a repository, those in its folders among them, in the order of their names, and the
+ * commit they are of. `sizes`: with their sizes, which takes the hub longer. */
+bool hub_list(Arena *arena, const HubName *name, bool sizes, const char **commit,
+              const RemoteFile **files, size_t *count, Error *err);
 
 #endif

@@ -73,14 +73,17 @@ static bool put_link(Arena *arena, const HubName *name, const HubFile *file, con
     return fine;
 }
 
+bool hub_cache_note(Arena *arena, const HubName *name, const char *commit, Error *err)
+{
+    if (strcmp(name->revision, commit) == 0) return true;
+    return put_text(arena, arena_printf(arena, "%s/refs/%s", hub_folder(arena, name),
+                                        name->revision), commit, err);
+}
+
 const char *hub_cache_link(Arena *arena, const HubName *name, const HubFile *file, Error *err)
 {
-    const char *folder = hub_folder(arena, name);
     const char *path = hub_snapshot(arena, name, file->commit);
-    bool is_name = strcmp(name->revision, file->commit) != 0;
-    if (!put_link(arena, name, file, path, err)) return NULL;
-    if (is_name && !put_text(arena, arena_printf(arena, "%s/refs/%s", folder, name->revision),
-                             file->commit, err))
-        return NULL;
-    return path;
+    bool fine = put_link(arena, name, file, path, err) &&
+                hub_cache_note(arena, name, file->commit, err);
+    return fine ? path : NULL;
 }

@@ -14,4 +14,7 @@ const char *hub_cache_blob(Arena *arena, const HubName *name, const HubFile *fil
  * path. */
 const char *hub_cache_link(Arena *arena, const HubName *name, const HubFile *file, Error *err);
 
+/* Notes which commit a revision is (refs/REVISION); nothing to note for a commit itself. */
+bool hub_cache_note(Arena *arena, const HubName *name, const char *commit, Error *err);
+
 #endif

@@ -11,6 +11,7 @@
 #include "loader/source/hub.h"
 #include "loader/source/opened.h"
 #include "loader/source/remote.h"
+#include "loader/source/remote_folder.h"
 #include "loader/source/spool.h"
 #include "loader/source/torch_hub.h"
 
@@ -195,22 +196,23 @@ bool source_is_there(const char *name)
 bool source_is_folder(const char *name)
 {
     struct stat info;
-    HubName hub;
     Arena *arena = arena_new();
     const char *path = local_path(arena, name);
     bool is = path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-    if (url_has_scheme(name, "hf")) is = hub_name_parse(arena, name, &hub, NULL) && !*hub.file;
     arena_free(arena);
-    return is;
+    return is || remote_folder_is(name);
 }
 
 const char *source_folder(Arena *arena, const char *name, Error *err)
 {
     HubName hub;
-    const char *commit, *const *files;
+    const char *commit;
+    const RemoteFile *files;
     size_t count;
     Error offline = {0};
     if (url_has_scheme(name, "file")) return remote_place_file_path(arena, name, err);
+    if (remote_place_is_bucket_folder(name))
+        return arena_strndup(arena, name, strlen(name) - 1);
     if (!url_has_scheme(name, "hf")) return arena_strdup(arena, name);
     if (!hub_name_parse(arena, name, &hub, err)) return NULL;
     const char *path = hub_find_folder(arena, &hub, &offline);
@@ -219,7 +221,7 @@ const char *source_folder(Arena *arena, const char *name, Error *err)
         if (err) *err = offline;
         return NULL;
     }
-    if (!hub_list(arena, &hub, &commit, &files, &count, err)) return NULL;
+    if (!hub_list(arena, &hub, false, &commit, &files, &count, err)) return NULL;
     hub.revision = commit;
     return hub_spell(arena, &hub);
 }

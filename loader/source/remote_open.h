@@ -12,11 +12,11 @@ ByteSource *source_open(const char *name, const char **note, Error *err);
 /* Whether there is such a file or folder. A server that does not answer does not say that there is
  * none: opening it tells why. */
 bool source_is_there(const char *name);
-/* Whether a name is a folder, or a whole repository of the hub. */
+/* Whether a name is a folder, a whole repository of the hub, or a folder of a bucket. */
 bool source_is_folder(const char *name);
-/* The folder that a name without FILE means: a path as it is, a repository with its commit, or the
- * folder in the cache that it is read from. NULL, with an error. Its files are those of
- * directory_read, and their names are joined to it with '/'. */
+/* The folder that a name without FILE means: a path as it is, a bucket's folder without its slash,
+ * a repository with its commit, or the folder in the cache that it is read from. NULL, with an
+ * error. Its files are those of directory_read, and their names are joined to it with '/'. */
 const char *source_folder(Arena *arena, const char *name, Error *err);
 
 #endif

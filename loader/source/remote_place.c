@@ -42,8 +42,30 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
-/* An object in a bucket: SCHEME://BUCKET/KEY. The key is taken as it stands, as AWS's own tools do:
- * a '%' or a '?' in it means itself. */
+bool remote_place_is_bucket_folder(const char *name)
+{
+    bool bucket = url_has_scheme(name, "s3") || url_has_scheme(name, "oss") ||
+                  url_has_scheme(name, "gs");
+    return bucket && has_suffix(name, "/");
+}
+
+/* Parameters in the order of their names, as they are signed. A folder of 1,000 objects and more
+ * comes in several answers; names are encoded, since XML cannot hold all of them. */
+static const char *listing_query(RemotePlace *place, const char *prefix, const char *token)
+{
+    Text query = {0};
+    if (token) {
+        text_add(&query, "continuation-token=");
+        url_encode(token, false, &query);
+        text_addc(&query, '&');
+    }
+    text_add(&query, "encoding-type=url&list-type=2&prefix=");
+    url_encode(prefix, false, &query);
+    return text_keep(&query, place->arena);
+}
+
+/* An object in a bucket: SCHEME://BUCKET/KEY; where it is a listing, the bucket itself. The key is
+ * taken as it stands, as AWS's own tools do: a '%' or a '?' in it means itself. */
 static bool split_object(RemotePlace *place, const char *name, const char **bucket,
                          const char **key, Error *err)
 {
@@ -51,12 +73,17 @@ static bool split_object(RemotePlace *place, const char *name, const char **buck
     Text encoded = {0};
     const char *from = strstr(name, "://") + 3;
     size_t n = strcspn(from, "/"), scheme = (size_t)(from - name);
-    if (!n || strspn(from, allowed) < n || strlen(from) < n + 2)
+    bool named = n && strspn(from, allowed) >= n;
+    if (named && place->query) {
+        *bucket = arena_strndup(place->arena, from, n);
+        *key = "/";
+        return true;
+    }
+    if (!named || strlen(from) < n + 2)
         return error_set(err, ERR_USAGE, "%.300s: names no object; write %.*sBUCKET/KEY",
                          place->shown, (int)scheme, name);
     if (has_suffix(from, "/"))
-        return error_set(err, ERR_UNSUPPORTED, "%.300s: is a folder, which cannot be listed; name "
-                         "its index or its file", place->shown);
+        return error_set(err, ERR_USAGE, "%.300s: is a folder, not a file", place->shown);
     *bucket = arena_strndup(place->arena, from, n);
     url_encode(from + n, true, &encoded);
     *key = text_keep(&encoded, place->arena);
@@ -76,7 +103,7 @@ static const char *endpoint_url(RemotePlace *place, const char *endpoint, const 
     const char *base = arena_strndup(place->arena, url.path, n);
     if (url.port || url_is_loopback(&url) || strspn(url.host, "0123456789.") == strlen(url.host))
         by_path = true;
-    url.query = NULL;
+    url.query = place->query;
     if (!by_path) url.host = arena_printf(place->arena, "%s.%s", bucket, url.host);
     url.path = by_path ? arena_printf(place->arena, "%s/%s%s", base, bucket, key)
                        : arena_printf(place->arena, "%s%s", base, key);
@@ -91,11 +118,13 @@ static void place_in_region(RemotePlace *place)
     bool china = has_prefix(place->keys.region, "cn-");
     const char *host = arena_printf(place->arena, "s3.%s.amazonaws.com%s", place->keys.region,
                                     china ? ".cn" : "");
+    const char *mark = place->query ? "?" : "", *query = place->query ? place->query : "";
     if (memchr(place->object, '.', (size_t)bucket))
-        place->url = arena_printf(place->arena, "https://%s/%s", host, place->object);
+        place->url = arena_printf(place->arena, "https://%s/%s%s%s", host, place->object, mark,
+                                  query);
     else
-        place->url = arena_printf(place->arena, "https://%.*s.%s%s", bucket, place->object, host,
-                                  slash);
+        place->url = arena_printf(place->arena, "https://%.*s.%s%s%s%s", bucket, place->object,
+                                  host, slash, mark, query);
 }
 
 static bool is_region(const char *region)
@@ -198,16 +227,31 @@ static bool find(RemotePlace *place, const char *name, Error *err)
     return true;
 }
 
-bool remote_place_find(RemotePlace *place, const char *name, Error *err)
+/* What is set in a new place stays; without its URL it is done with. */
+static bool finish(RemotePlace *place, const char *name, Error *err)
 {
     Url url;
-    *place = (RemotePlace){.arena = arena_new()};
     place->shown = url_shown(place->arena, name);
     bool fine = find(place, name, err) && url_parse(place->arena, place->url, &url, err) &&
                 (remote_place_check_url(&url, place->token != NULL, err) ||
                  error_prefix(err, "%.300s", place->shown));
     if (!fine) remote_place_done(place);
     return fine;
+}
+
+bool remote_place_find(RemotePlace *place, const char *name, Error *err)
+{
+    *place = (RemotePlace){.arena = arena_new()};
+    return finish(place, name, err);
+}
+
+bool remote_place_find_listing(RemotePlace *place, const char *name, const char *token, Error *err)
+{
+    const char *rest = strstr(name, "://") + 3;
+    *place = (RemotePlace){.arena = arena_new()};
+    rest += strcspn(rest, "/");
+    place->query = listing_query(place, *rest ? rest + 1 : "", token);
+    return finish(place, name, err);
 }
 
 void remote_place_done(RemotePlace *place)

@@ -14,6 +14,7 @@ typedef struct RemotePlace {
     const char *service;     /* what requests are signed for ("s3"); NULL: they are not signed */
     AwsKeys keys;
     const char *object;      /* "BUCKET/KEY", encoded, where the URL's host names the region */
+    const char *query;       /* of a bucket that is listed; NULL: none */
     const char *access;      /* what may help when access is refused */
 } RemotePlace;
 
@@ -23,6 +24,12 @@ bool remote_place_is_known(const char *name);
 const char *remote_place_file_path(Arena *arena, const char *name, Error *err);
 /* Of anything but file://. Nothing is asked yet. */
 bool remote_place_find(RemotePlace *place, const char *name, Error *err);
+/* Whether a name is a folder of a bucket: SCHEME://BUCKET/[PREFIX/]. */
+bool remote_place_is_bucket_folder(const char *name);
+/* The listing of such a folder: its URL is ListObjectsV2's, from where a listing before it ended
+ * (`token`; NULL: from the start). */
+bool remote_place_find_listing(RemotePlace *place, const char *name, const char *token,
+                               Error *err);
 /* The bucket turned out to be in another region of Amazon's; false: it is no such place, or the
  * region is none or the same. */
 bool remote_place_move(RemotePlace *place, const char *region);

@@ -1,10 +1,11 @@
 /* What strangers say of places: the first line as a URL, the second as a redirect from it and as a
- * name of the hub, all lines as a response's header and as a file of profiles. Whatever is believed
- * must hold together, and what is shown must hold no secret. */
+ * name of the hub, all lines as a response's header, a file of profiles and a bucket's listing.
+ * Whatever is believed must hold together, and what is shown must hold no secret. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/source/aws_keys.h"
+#include "loader/source/bucket.h"
 #include "loader/source/http_head.h"
 #include "loader/source/hub_name.h"
 #include "loader/source/torch_hub.h"
@@ -60,6 +61,26 @@ static void check_head(const char *text)
     http_head_done(&head);
 }
 
+static void check_listing(Arena *arena, const char *text)
+{
+    BucketPage page = {0};
+    if (bucket_read(arena, text, "", &page, NULL))
+        for (size_t i = 0; i < page.count; i++)
+            if (!*page.files[i].name || has_suffix(page.files[i].name, "/")) abort();
+    free(page.files);
+}
+
+/* What was hidden stays as it is. */
+static void check_hidden(const char *text)
+{
+    Text once = {0}, twice = {0};
+    url_hide(text, &once);
+    url_hide(text_string(&once), &twice);
+    if (strcmp(text_string(&once), text_string(&twice)) != 0) abort();
+    text_done(&once);
+    text_done(&twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -71,6 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_url(arena, first, second);
     check_hub(arena, second);
     check_head(text);
+    check_listing(arena, text);
+    check_hidden(text);
     const char *key = torch_hub_hash(arena, second);
     aws_profile_value(arena, text, "default", key ? key : "region");
     aws_profile_value(arena, text, first, NULL);

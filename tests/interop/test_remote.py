@@ -1,5 +1,6 @@
 """Remote files beside the real huggingface_hub, botocore and torch.hub, on loopback."""
 import datetime
+import json
 import os
 import subprocess
 import sys
@@ -33,6 +34,14 @@ warnings = huggingface_hub.scan_cache_dir().warnings
 assert not warnings, warnings
 """
 
+SNAPSHOT = """
+import os, sys
+from huggingface_hub import snapshot_download
+folder = snapshot_download("org/model", allow_patterns=sys.argv[2:],
+                           local_files_only=sys.argv[1] == "local")
+print(*sorted(os.listdir(folder)))
+"""
+
 
 class Case(unittest.TestCase):
     def setUp(self):
@@ -60,11 +69,11 @@ class Hubs(Case):
         return done.stdout.split()
 
     def tree(self, cache):
-        """{path: where a link leads, or the bytes} without locks."""
+        """{path: where a link leads, or the bytes} without locks and without its memory of
+        listings."""
         out = {}
         for folder, folders, names in os.walk(cache):
-            if ".locks" in folders:
-                folders.remove(".locks")
+            folders[:] = [name for name in folders if name not in (".locks", "trees")]
             for name in names:
                 whole = os.path.join(folder, name)
                 with open(whole, "rb") as data:
@@ -95,6 +104,24 @@ class Hubs(Case):
         for name in ("hf://org/model/" + names[0], f"hf://org/model@{COMMIT}/{names[0]}"):
             self.assertEqual(self.fine(tenon("ls", "-q", name, env=offline)).out, "a\nb\n")
         self.assertEqual(len(hub.cdn.asked), asked)
+
+    def test_repository(self):
+        """A whole repository: what tenon chose, the real library finds, and makes the same of."""
+        large = {f"model-0000{i}-of-00002.safetensors": safetensors({str(i): numbers(40000, i)})
+                 for i in (1, 2)}
+        index = {"weight_map": {str(i): f"model-0000{i}-of-00002.safetensors" for i in (1, 2)}}
+        small = {"config.json": b"{}", "README.md": b"#",
+                 "model.safetensors.index.json": json.dumps(index).encode()}
+        hub = Hub(serve, large, small, gated=True)
+        ours, theirs = self.env(hub, "ours"), self.env(hub, "theirs")
+        self.fine(tenon("fetch", "hf://org/model", env=ours))
+        names = sorted({*large, *small} - {"README.md"})
+        for how, env in (("local", ours), ("network", theirs)):
+            done = subprocess.run([sys.executable, "-c", SNAPSHOT, how, *names], text=True,
+                                  capture_output=True, env={**run.CLEAN, **env}, timeout=120)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout.split(), names)
+        self.assertEqual(self.tree(path("ours")), self.tree(path("theirs")))
 
     def test_lock(self):
         """A blob that the real library downloads is not downloaded beside it."""

@@ -194,7 +194,6 @@ def fetch_hub():
     check(r.status == 0 and read("copy.safetensors") == MODEL, r)
     r = tenon("fetch", "hf://org/model/config.json", "-o", "c.json", env=h.env(HF_TOKEN=TOKEN))
     check(r.status == 0 and read("c.json") == SMALL, r)
-    refuses(tenon("fetch", "hf://org/model", env=env), "name a file of it")
     check(not leftovers(), leftovers())
 
 
@@ -221,3 +220,94 @@ def fetch_redirect():
     s = serve({"/m.bin": redirect(other.url + "/m.bin")})
     r = tenon("fetch", s.url.replace("//", "//me:PASSWORD@") + "/m.bin")
     check(r.status == 0 and "Authorization" not in other.asked[0].headers, r)
+
+
+ONE, TWO = safetensors({"a": numbers(400000, 1)}), safetensors({"b": numbers(400, 2)})
+INDEX = (b'{"metadata":{"total_size":400400},"weight_map":{"a":"model-00001-of-00002.safetensors",'
+         b'"b":"model-00002-of-00002.safetensors"}}')
+SHARDED = {"model-00001-of-00002.safetensors": ONE, "model-00002-of-00002.safetensors": TWO}
+BESIDE = {"config.json": b"{}", "tokenizer.model": b"t", "model.safetensors.index.json": INDEX}
+OTHERS = {"pytorch_model.bin": b"p" * 1000, "README.md": b"# x", "cat.png": b"\x89", "flax_model.msgpack": b"f",
+          "onnx/model.onnx": b"o", ".gitattributes": b""}
+
+
+def below(folder):
+    """Files of a folder, by their paths in it."""
+    return {os.path.relpath(os.path.join(at, name), path(folder))
+            for at, _, names in os.walk(path(folder)) for name in names}
+
+
+@case
+def fetch_repository():
+    """of a repository comes its model with all shards, its configuration and its tokenizer"""
+    h = Hub(serve, {**SHARDED, **OTHERS}, BESIDE, gated=True)
+    env = h.env(HF_HUB_CACHE=path("cache"), HF_TOKEN=TOKEN)
+    r = tenon("fetch", "hf://org/model", env=env)
+    check(r.status == 0 and "5 files" in r.out and TOKEN not in r.text, r)
+    snapshot = f"cache/models--org--model/snapshots/{COMMIT}"
+    check(below(snapshot) == {*SHARDED, *BESIDE}, below(snapshot))
+    check(read(f"{snapshot}/model-00001-of-00002.safetensors") == ONE)
+    check(read("cache/models--org--model/refs/main") == COMMIT.encode())
+    check(not any("Authorization" in x.headers for x in h.cdn.asked))
+    check(tenon("ls", "-q", "hf://org/model", env={**env, "HF_HUB_OFFLINE": "1"}).out == "a\nb\n")
+    asked = len(h.cdn.asked)
+    r = tenon("fetch", "hf://org/model@main", "-q", env=env)
+    check(r.status == 0 and r.out == path(snapshot) + "\n" and len(h.cdn.asked) == asked, r)
+    r = tenon("fetch", "hf://org/model", "-o", "out/dir", "--all", "--json", env=h.env(HF_TOKEN=TOKEN))
+    told = json.loads(r.out)
+    check(told["path"] == "out/dir" and below("out/dir") == {*SHARDED, *BESIDE, *OTHERS}, r)
+    check(len(told["files"]) == len(below("out/dir")), r)
+    check(all(f["verified"] and f["sha256"] == sha256(read(f["path"])) for f in told["files"]), r)
+    check(not leftovers(), leftovers())
+    refuses(tenon("fetch", "hf://org/model", env={**env, "HF_HUB_OFFLINE": "1"}), "HF_HUB_OFFLINE")
+
+
+@case
+def fetch_repository_resumed():
+    """a file that fails ends all with its error; the same command fetches what is missing alone"""
+    h = Hub(serve, SHARDED, BESIDE)
+    h.cdn.routes["/blob/model-00001-of-00002.safetensors"] = h.signed(cut(ONE, 100_000))
+    args = ["fetch", "hf://org/model", "-o", "m"]
+    r = tenon(*args, env=h.env())
+    refuses(r, "model-00001-of-00002.safetensors", "goes on from byte")
+    check("model-00001-of-00002.safetensors" not in below("m"), below("m"))
+    h.cdn.routes["/blob/model-00001-of-00002.safetensors"] = h.signed(file(ONE))
+    before = h.cdn.sent()
+    r = tenon(*args, env=h.env())
+    check(r.status == 0 and below("m") == {*SHARDED, *BESIDE}, r, below("m"))
+    check(h.cdn.sent() - before <= len(ONE) + len(TWO), h.cdn.sent() - before)
+    before = h.cdn.sent()
+    r = tenon(*args, env=h.env())
+    check(r.status == 0 and r.out.count("was there already") == 5 and h.cdn.sent() == before, r)
+    put("m/config.json", b"[]")
+    refuses(tenon(*args, env=h.env()), "m/config.json: is there already, and is another file")
+    check(tenon(*args, "--force", env=h.env()).status == 0 and read("m/config.json") == b"{}")
+
+
+@case
+def fetch_repository_choice():
+    """variants, quantizations and runs are the user's to choose; a pipeline comes whole"""
+    def names(files, *more):
+        h = Hub(serve, {}, {name: b"{}" for name in files})
+        r = tenon("fetch", "hf://org/model", "-o", f"m{len(os.listdir(path('.')))}", "--json", *more,
+                  env=h.env())
+        folder = json.loads(r.out)["path"] if r.status == 0 else ""
+        return ({os.path.relpath(f["path"], folder) for f in json.loads(r.out)["files"]}
+                if r.status == 0 else r)
+    refuses(names(["m-Q4_0.gguf", "m-Q8_0.gguf", "config.json"]), "2 files in it may be meant",
+            "m-Q4_0.gguf, m-Q8_0.gguf", "--all")
+    check(len(names(["m-Q4_0.gguf", "m-Q8_0.gguf", "config.json"], "--all")) == 3)
+    check(names(["m-Q4_0.gguf", "a.md"]) == {"m-Q4_0.gguf"})
+    parts = {f"m-0000{i}-of-00003.gguf" for i in (1, 2, 3)}
+    check(names([*parts, "a.md"]) == parts)
+    llama = {"consolidated.00.pth", "consolidated.01.pth", "params.json"}
+    check(names([*llama, "LICENSE"]) == llama)
+    unet = {"model_index.json", "unet/diffusion_pytorch_model.safetensors", "unet/config.json",
+            "vae/diffusion_pytorch_model.safetensors", "tokenizer/merges.txt"}
+    check(names([*unet, "unet/diffusion_pytorch_model.fp16.safetensors", "x.png"]) == unet)
+    refuses(names(["checkpoint-1/model.safetensors", "checkpoint-2/model.safetensors"]),
+            "2 folders in it have a model")
+    dcp = {".metadata", "__0_0.distcp", "__1_0.distcp"}
+    check(names([*dcp]) == dcp)
+    refuses(names(["model.safetensors", "../evil.json"], "--all"), "is no name of a file in a folder")
+    check(not os.path.exists(path("evil.json")))

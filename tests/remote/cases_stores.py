@@ -1,6 +1,7 @@
 """s3://, oss:// and gs:// against servers that verify every signature."""
 import os
 import time
+import urllib.parse
 
 import sigv4
 from run import case, check, numbers, path, refuses, safetensors, serve, tenon
@@ -125,7 +126,6 @@ def s3_names():
     """what is no object is refused before anything is sent"""
     refuses(tenon("ls", "s3://bucket"), "names no object")
     refuses(tenon("ls", "s3://Bucket!/x"), "names no object")
-    refuses(tenon("ls", "s3://bucket/folder/"), "is a folder")
     refuses(tenon("ls", "s3://bucket/x", env={"AWS_REGION": "evil.example/"}), "is no region")
 
 
@@ -152,3 +152,84 @@ def gs():
     s.routes["/bucket/dir/m.safetensors"] = lambda x: x.say(403)
     refuses(tenon("ls", "gs://bucket/dir/m.safetensors", env={"STORAGE_EMULATOR_HOST": s.url}),
             "public objects")
+
+
+def listing(objects, page=2, element="ListBucketResult"):
+    """ListObjectsV2 of some keys, so many at a time."""
+    def route(x):
+        query = dict(urllib.parse.parse_qsl(x.path.partition("?")[2]))
+        check(query.get("list-type") == "2" and query.get("encoding-type") == "url", query)
+        keys = sorted(k for k in objects if k.startswith(query.get("prefix", "")))
+        start = int(query.get("continuation-token", "0 &").split()[0])
+        more = start + page < len(keys)
+        body = "".join(f"<Contents><Key>{urllib.parse.quote_plus(k, safe='/')}</Key><ETag>&quot;x&quot;</ETag>"
+                       f"<Size>{len(objects[k])}</Size></Contents>" for k in keys[start:start + page])
+        token = f"<NextContinuationToken>{start + page} &amp;</NextContinuationToken>" if more else ""
+        x.say(200, (f'<?xml version="1.0"?>\n<{element} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+                    f"<IsTruncated>{str(more).lower()}</IsTruncated>{token}{body}</{element}>").encode())
+    return route
+
+
+FOLDER = {"run 1/": b"", "run 1/model.safetensors": MODEL, "run 1/config.json": b"{}",
+          "run 1/a+b &c.txt": b"t", "run 1/old/x.pth": b"x", "run 2/model.safetensors": b""}
+
+
+def folder_store():
+    s = store(FOLDER)
+    for name, data in FOLDER.items():
+        s.routes["/bucket/" + urllib.parse.quote(name)] = s.routes.pop("/bucket/" + name)
+    listed = listing(FOLDER)
+    s.routes["/bucket/"] = lambda x: (
+        x.say(403) if sigv4.fault(x, KEYS, time.time()) else listed(x))
+    return s
+
+
+@case
+def s3_folder():
+    """a folder of a bucket is listed with signed requests, opened, and fetched"""
+    s = folder_store()
+    env = {**OWN, "AWS_ENDPOINT_URL": s.url}
+    r = tenon("ls", "s3://bucket/run 1/", "-q", env=env)
+    check(r.status == 0 and r.out == "a\nb\n", r)
+    r = tenon("fetch", "s3://bucket/run 1/", env=env)
+    check(r.status == 0 and "3 files" in r.out, r)
+    check(sorted(os.listdir(path("run 1"))) == ["a+b &c.txt", "config.json", "model.safetensors"], r)
+    with open(path("run 1/model.safetensors"), "rb") as data:
+        check(data.read() == MODEL, r)
+    asked = s.sent()
+    r = tenon("fetch", "s3://bucket/run 1/", env=env)
+    check(r.out.count("was there already") == 3 and s.sent() - asked < 5000, r)
+    r = tenon("fetch", "s3://bucket/run 1/", "--all", "-o", "out", env=env)
+    check(r.status == 0 and os.path.exists(path("out/old/x.pth")), r)
+    refuses(tenon("ls", "s3://bucket/nothing/", env=env), "there is nothing in it")
+    refuses(tenon("fetch", "s3://bucket/run 1/", env={"AWS_ENDPOINT_URL": s.url}), "403")
+
+
+@case
+def gs_folder():
+    """a public folder of Google's store, and one of OSS"""
+    s = serve({"/bucket/": listing(FOLDER)})
+    for name in ("model.safetensors", "config.json", "a%2Bb%20%26c.txt"):
+        s.routes["/bucket/run%201/" + name] = file(FOLDER["run 1/" + urllib.parse.unquote(name)])
+    for scheme, env in (("gs", "STORAGE_EMULATOR_HOST"), ("oss", "OSS_ENDPOINT")):
+        r = tenon("fetch", scheme + "://bucket/run 1/", "-o", scheme, env={env: s.url})
+        check(r.status == 0 and len(os.listdir(path(scheme))) == 3, r)
+
+
+@case
+def folder_listings():
+    """listings that are none, that have no end, or that name what is no file"""
+    def answers(text):
+        s = serve({"/bucket/": lambda x: x.say(200, text.encode())})
+        return tenon("fetch", "s3://bucket/a/", "--all", "-o", "out", env={"AWS_ENDPOINT_URL": s.url})
+    wrap = "<ListBucketResult><IsTruncated>%s</IsTruncated>%s</ListBucketResult>"
+    thing = "<Contents><Key>%s</Key><Size>%s</Size></Contents>"
+    refuses(answers("<html>"), "is no listing of a bucket")
+    refuses(answers(wrap % ("true", "")), "does not say how it goes on")
+    refuses(answers(wrap % ("true", "<NextContinuationToken>1</NextContinuationToken>")), "has no end")
+    refuses(answers(wrap % ("false", thing % ("b/x", 1))), "without a name or a size")
+    refuses(answers(wrap % ("false", thing % ("a/x", "-1"))), "without a name or a size")
+    refuses(answers(wrap % ("false", thing % ("a/%00", 1))), "without a name or a size")
+    refuses(answers(wrap % ("false", thing % ("a/../../x", 1))), "is no name of a file")
+    refuses(answers(wrap % ("false", thing % ("a/x", 1) + "<Contents>")), "a/x", "404")
+    check(os.listdir(path(".")) in ([], ["out"]), os.listdir(path(".")))

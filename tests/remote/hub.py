@@ -32,9 +32,13 @@ class Hub:
         for name, data in large.items():
             self.cdn.routes["/blob/" + name] = self.signed(file(data, etag=f'"cdn-{name}"'))
             self.route(revision, name, self.guard(self.linked(name, data)))
-        listing = json.dumps({"id": "org/model", "sha": COMMIT,
-                              "siblings": [{"rfilename": name} for name in files]}).encode()
+        listing = json.dumps({"id": "org/model", "sha": COMMIT, "siblings": [
+            {"rfilename": name, "size": len(data)} for name, data in files.items()]}).encode()
+        tree = json.dumps([{"type": "file", "path": name, "size": len(data), "oid": git_hash(data)}
+                           for name, data in files.items()]).encode()
         for known in (revision, COMMIT):
+            self.hub.routes[f"/api/models/org/model/tree/{known}"] = self.guard(
+                lambda x: x.say(200, tree))
             self.hub.routes[f"/api/models/org/model/revision/{known}"] = self.guard(
                 lambda x: x.say(200, listing))
 

@@ -10,6 +10,7 @@
 #include "loader/core/job.h"
 #include "loader/core/limits.h"
 #include "loader/source/block_cache.h"
+#include "loader/source/bucket.h"
 #include "loader/source/http_head.h"
 #include "loader/source/remote_open.h"
 
@@ -215,6 +216,42 @@ static void cancel_while(JobRun *run)
     close(server);
 }
 
+/* ListObjectsV2: keys are encoded, folders are none, and what is no listing is refused. */
+static void test_bucket_listings(void **state)
+{
+    (void)state;
+    static const char good[] =
+        "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"x\"><IsTruncated>true</IsTruncated>"
+        "<Contents><Key>p/a+b%2B&amp;</Key><ETag>&quot;e&quot;</ETag><Size>12</Size></Contents>"
+        "<Contents><Size>0</Size><Key>p/dir/</Key></Contents>"
+        "<NextContinuationToken>1&lt;&amp;amp;</NextContinuationToken></ListBucketResult>";
+    static const struct { const char *text, *error; } bad[] = {
+        {"", "no listing"},
+        {"<html><Contents>", "no listing"},
+        {"<ListBucketResult><IsTruncated>true</IsTruncated>", "how it goes on"},
+        {"<ListBucketResult><Contents><Key>p/x</Key></Contents>", "without a name or a size"},
+        {"<ListBucketResult><Contents></Contents><Key>p/x</Key><Size>1</Size>", "without a name"},
+        {"<ListBucketResult><Contents><Key>q/x</Key><Size>1</Size></Contents>", "without a name"},
+        {"<ListBucketResult><Contents><Key>p/%zz</Key><Size>1</Size></Contents>", "without a name"},
+        {"<ListBucketResult><Contents><Key>p/x</Key><Size>-1</Size></Contents>", "without a name"},
+    };
+    Arena *arena = arena_new();
+    BucketPage page = {0};
+    Error err = {0};
+    assert_true(bucket_read(arena, good, "p/", &page, &err));
+    assert_int_equal(page.count, 1);
+    assert_int_equal(page.seen, 2);
+    assert_string_equal(page.files[0].name, "a b+&");
+    assert_int_equal(page.files[0].size, 12);
+    assert_string_equal(page.token, "1<&amp;");
+    for (size_t i = 0; i < countof(bad); i++) {
+        assert_false(bucket_read(arena, bad[i].text, "p/", &page, &err));
+        assert_error_has(err, bad[i].error);
+    }
+    free(page.files);
+    arena_free(arena);
+}
+
 static void test_cancelled(void **state)
 {
     (void)state;
@@ -228,7 +265,7 @@ int main(void)
         cmocka_unit_test(test_part),   cmocka_unit_test(test_heads_in_a_row),
         cmocka_unit_test(test_ranges), cmocka_unit_test(test_what_is_not_believed),
         cmocka_unit_test(test_tags),   cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_bucket_listings), cmocka_unit_test(test_cancelled),
     };
     if (!limit_set("remote-cache=0", NULL)) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
