@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/crew.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"
 
@@ -52,6 +53,7 @@ static DType coarser(DType a, DType b)
 typedef struct Scale {
     Comparison *result;          /* being filled */
     Tolerance tolerance;
+    bool equality;               /* it is all that is asked for */
     DType a, b, common;          /* dtypes of components, and what both are cast to */
     double aa, bb, ab, dd;       /* sums of a·a, b·b, a·b and (a - b)² where neither is NaN */
     double sum_abs;              /* of |a - b| */
@@ -113,11 +115,14 @@ static void add_batch(Scale *scale, const unsigned char *a, const unsigned char 
     unsigned char same[BATCH];
     Comparison *result = scale->result;
     bool identical = scale->a == scale->b && memcmp(a, b, n * dtype_size(scale->a)) == 0;
-    dtype_to_doubles(scale->a, a, x, n);
-    if (!identical) {
-        dtype_to_doubles(scale->b, b, y, n);
-        find_same(scale, a, b, n, same);
+    if (!identical) find_same(scale, a, b, n, same);
+    if (scale->equality) {
+        for (size_t i = 0; i < n && !identical; i++) result->unequal += !same[i];
+        result->count += n;
+        return;
     }
+    dtype_to_doubles(scale->a, a, x, n);
+    if (!identical) dtype_to_doubles(scale->b, b, y, n);
     for (size_t i = 0; i < n; i++) {
         double one = x[i], other = identical ? one : y[i];
         bool nan = isnan(one), nan_too = isnan(other);
@@ -153,7 +158,7 @@ static void close_scale(const Scale *scale)
     result->distance = scale->dd == 0 ? 0 : scale->bb == 0 ? INFINITY : sqrt(scale->dd / scale->bb);
     if (isnan(result->distance)) result->distance = INFINITY;
     if (result->unequal)
-        result->verdict = result->outside ? VERDICT_DIFFERS : VERDICT_CLOSE;
+        result->verdict = result->outside || scale->equality ? VERDICT_DIFFERS : VERDICT_CLOSE;
     else
         result->verdict = result->a == result->b ? VERDICT_EQUAL : VERDICT_CAST;
 }
@@ -220,6 +225,7 @@ bool compare_values(Arena *arena, const Expr *e, const Tensor *target,
     result->a = numbers->dtype;
     result->b = tensor_value_dtype(target, NULL);
     Scale scale = {.result = result, .tolerance = options->tolerance,
+                   .equality = options->equality,
                    .a = dtype_component(result->a), .b = dtype_component(result->b)};
     unsigned parts = dtype_size(result->a) / dtype_size(scale.a);
     if (parts != dtype_size(result->b) / dtype_size(scale.b))
@@ -241,7 +247,7 @@ bool compare_values(Arena *arena, const Expr *e, const Tensor *target,
         *done += count * (a_size + b_size);
         if (options->progress && !options->progress(options->context, *done, total))
             good = error_set(err, ERR_CANCELLED, "interrupted");
-    } while (good && box_next(&walk));
+    } while (good && !(options->equality && result->unequal) && box_next(&walk));
     expr_memo_free(memo);
     free(a);
     free(b);
@@ -321,25 +327,77 @@ static void rank_pairs(Arena *arena, ValueReport *report)
     free(ranked);
 }
 
+/* What the threads share, and what each pair tells of. */
+typedef struct Work {
+    const Alignment *alignment;
+    const CompareOptions *options;
+    Comparison *pairs;
+} Work;
+
+typedef struct Share {
+    Crew *crew;
+    uint64_t told;               /* bytes of this pair that were told */
+} Share;
+
+static bool tell(void *context, uint64_t done, uint64_t total)
+{
+    Share *share = context;
+    Error stopped;
+    (void)total;
+    const uint64_t more = done - share->told;
+    share->told = done;
+    return crew_step(share->crew, more, &stopped);
+}
+
+/* `why` is moved to the report's arena when all are done. */
+static bool compare_one(Crew *crew, void *context, size_t index, Error *err)
+{
+    const Work *work = context;
+    const Binding *binding = align_binding(work->alignment, index);
+    if (!is_pair(binding) || repeats(binding)) return true;
+    Share share = {crew, 0};
+    CompareOptions options = *work->options;
+    options.progress = tell;
+    options.context = &share;
+    uint64_t done = 0;
+    Arena *scratch = arena_new();
+    Comparison *pair = &work->pairs[index];
+    const bool good = compare_values(scratch, compare_uncast(binding), binding->target, &options,
+                                     &done, 0, pair, err);
+    if (pair->why) pair->why = mem_strdup(pair->why);
+    arena_free(scratch);
+    return good;
+}
+
+static bool compare_all(Arena *arena, Work *work, size_t count, Error *err)
+{
+    uint64_t done = 0, total = 0;
+    for (size_t i = 0; i < count; i++) {
+        const Binding *binding = align_binding(work->alignment, i);
+        if (is_pair(binding) && !repeats(binding)) total += pair_bytes(binding);
+    }
+    const CrewTask task = {.count = count, .bytes = total, .work = compare_one,
+                           .context = work, .progress = work->options->progress,
+                           .listener = work->options->context, .done = &done, .total = total};
+    const bool good = crew_run(&task, err);
+    for (size_t i = 0; i < count; i++) {
+        char *why = (char *)work->pairs[i].why;
+        if (!why) continue;
+        work->pairs[i].why = arena_strdup(arena, why);
+        free(why);
+    }
+    return good;
+}
+
 const ValueReport *compare_alignment(Arena *arena, const Alignment *alignment,
                                      const CompareOptions *options, Error *err)
 {
     size_t count = align_count(alignment);
     ValueReport *report = arena_alloc(arena, sizeof *report);
     Comparison *pairs = arena_alloc(arena, (count + 1) * sizeof *pairs);
-    uint64_t done = 0, total = 0;
     *report = (ValueReport){.tolerance = options->tolerance, .pairs = pairs, .count = count};
-    for (size_t i = 0; i < count; i++) {
-        const Binding *binding = align_binding(alignment, i);
-        if (is_pair(binding) && !repeats(binding)) total += pair_bytes(binding);
-    }
-    for (size_t i = 0; i < count; i++) {
-        const Binding *binding = align_binding(alignment, i);
-        if (is_pair(binding) && !repeats(binding) &&
-            !compare_values(arena, compare_uncast(binding), binding->target, options, &done, total,
-                            &pairs[i], err))
-            return NULL;
-    }
+    Work work = {alignment, options, pairs};
+    if (!compare_all(arena, &work, count, err)) return NULL;
     for (size_t i = 0; i < count; i++) {
         const Binding *binding = align_binding(alignment, i);
         if (is_pair(binding) && repeats(binding)) {

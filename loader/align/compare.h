@@ -49,6 +49,8 @@ typedef bool CompareProgress(void *context, uint64_t done, uint64_t total);
 
 typedef struct CompareOptions {
     Tolerance tolerance;
+    bool equality;               /* nothing is measured: only whether all are equal up to cast, up
+                                    to the first box in which they are not */
     CompareProgress *progress;   /* NULL: none */
     void *context;
 } CompareOptions;
@@ -78,8 +80,8 @@ typedef struct ValueReport {
     uint32_t max_at;             /* the binding that has it */
 } ValueReport;
 
-/* Tied targets whose memory and source are those of a pair that was compared repeat its result.
- * Everything lies in `arena`. */
+/* Reads with as many threads as there are processors; the result does not depend on them. Tied
+ * targets whose memory and source are those of a pair that was compared repeat its result. Everything lies in `arena`. */
 const ValueReport *compare_alignment(Arena *arena, const Alignment *alignment,
                                      const CompareOptions *options, Error *err);
 

@@ -24,6 +24,7 @@ typedef struct Choice {
     double best, next;           /* its correlation, and that of the second */
     bool takes;                  /* else it asks */
     bool chosen;                 /* there is one that counts */
+    bool shared;                 /* others hold the rival's numbers as well: it has its own target */
 } Choice;
 
 typedef struct Class {
@@ -132,7 +133,11 @@ static void choose(const Class *class, size_t at)
     choice->takes = choice->best >= TAKES && errors >= ERRORS_TAKES && apart;
     choice->chosen = choice->takes || (choice->best >= ASKS && errors >= ERRORS_ASKS &&
                                        (choice->best >= TAKES || choice->best >= 2 * choice->next));
-    if (choice->chosen && !is_mutual(class, at, choice)) choice->chosen = choice->takes = false;
+    if (!choice->chosen || is_mutual(class, at, choice)) return;
+    /* several tensors hold the numbers: what was proposed and has others is wrong all the same */
+    choice->shared = choice->best >= TAKES && own < ASKS && errors >= ERRORS_ASKS;
+    choice->chosen = choice->shared;
+    choice->takes = false;
 }
 
 /* Whether a slot's place may be taken by another's: both are whole pairs, or nothing was there. */
@@ -197,7 +202,7 @@ static void veto_for_rival(Class *class, size_t at)
                                   source_of(class->judge, rival), choice->best);
     if (slot->value || choice->takes) judge_add(class->judge, slot, veto);
     Slot *loser = &class->slots[choice->rival];
-    if (!loser->target || class->choices[choice->rival].chosen || loser->decided) return;
+    if (choice->shared || !loser->target || class->choices[choice->rival].chosen || loser->decided) return;
     judge_add(class->judge, loser,
               (Veto){.target = loser->target->name, .for_held = loser->own,
                      .held = loser->source ? loser->source->name : NULL,

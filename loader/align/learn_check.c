@@ -39,7 +39,7 @@ bool check_bundle(const Checker *checker, const Bundle *bundle, bool *good, Erro
     for (size_t i = 0; i < bundle->op_count; i++)
         if (!op_apply(&bundle->ops[i], &context, &value, &why)) return true;
     if (count_items(&value) != bundle->target_count) return true;
-    const CompareOptions options = {.progress = checker->options->progress,
+    const CompareOptions options = {.equality = true, .progress = checker->options->progress,
                                     .context = checker->options->context};
     size_t at = 0;
     for (size_t i = 0; i < value.count; i++) {

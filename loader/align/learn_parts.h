@@ -193,7 +193,7 @@ Op slice_op(unsigned axis, int64_t from, int64_t to, int64_t n);
 /* learn_tile.c: tensors that lie behind each other in another one; true when there was any. */
 bool learn_tiled(Learner *learner);
 /* Reads an expression once, for its own fingerprints, which lie in `arena` with the dims of e. */
-bool print_read(const Checker *checker, DType grain, Arena *arena, const Expr *e, Print *print,
+bool print_read(Checker *checker, DType grain, Arena *arena, const Expr *e, Print *print,
                 Error *err);
 /* learn_each.c: adds the op that does chains[i] to the i-th of n tensors; false when they are too
  * many. `listed`: they come as a list from the op before. */

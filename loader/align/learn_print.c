@@ -2,18 +2,15 @@
  * not depend on their order. One pass gives the sums of every axis at once: only the last axis is
  * summed number by number, the others in runs. */
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "loader/align/learn_parts.h"
-#include "loader/core/job.h"
+#include "loader/core/crew.h"
 #include "loader/tensor/box.h"
 #include "loader/tensor/values.h"
 
 enum { BOX_BYTES = 2 << 20, BATCH = 2048, PART_COUNT = 1 << 20, PART_RATIO = 16 };
-enum { THREADS_MAX = 16, PER_THREAD = 16 << 20 };     /* bytes that are worth a thread */
 static const uint64_t rows_limit = UINT64_C(1) << 30;   /* bytes of fingerprints by axis, a side */
 
 /* f16 before bf16: what both can hold has the digits of bf16. 0: nothing is rounded to it. */
@@ -163,40 +160,16 @@ static void add_numbers(Reading *reading, const uint64_t *hashes, size_t n)
     }
 }
 
-/* What the threads share. */
-typedef struct Crew {
-    Prints *prints;
-    DType grain;
-    const LearnOptions *options;
-    uint64_t *done, total;
-    pthread_mutex_t lock;        /* around done, progress and everything below */
-    size_t next;                 /* tensor to be taken next */
-    bool stopped;                /* one has failed, or the user asked to; `why` says so */
-    Error why;
-} Crew;
-
-/* One thread at a time speaks, and all hear when to stop. */
-static bool step_together(Crew *crew, uint64_t bytes, Error *err)
-{
-    const LearnOptions *options = crew->options;
-    pthread_mutex_lock(&crew->lock);
-    *crew->done += bytes;
-    if (!crew->stopped && options->progress &&
-        !options->progress(options->context, *crew->done, crew->total))
-        crew->stopped = !error_set(&crew->why, ERR_CANCELLED, "interrupted");
-    const bool go_on = !crew->stopped;
-    if (!go_on) *err = crew->why;
-    pthread_mutex_unlock(&crew->lock);
-    return go_on;
-}
-
 static bool read_box(const Reading *reading, const BoxWalk *walk, unsigned char *bytes, Error *err)
 {
     if (reading->expr) return expr_fill(reading->expr, walk->from, walk->size, bytes, err);
     return tensor_read_values(reading->whole->tensor, walk->from, walk->size, bytes, NULL, err);
 }
 
-static bool read_numbers(Reading *reading, Crew *crew, Error *err)
+/* Told after each box with the bytes that it was. */
+typedef bool Told(void *context, uint64_t bytes, Error *err);
+
+static bool read_numbers(Reading *reading, DType grain, Told *told, void *context, Error *err)
 {
     const Print *whole = reading->whole;
     DType dtype = reading->expr ? reading->expr->dtype : tensor_value_dtype(whole->tensor, NULL);
@@ -211,11 +184,11 @@ static bool read_numbers(Reading *reading, Crew *crew, Error *err)
         good = read_box(reading, &walk, bytes, err);
         for (uint64_t i = 0; good && i < count;) {
             size_t n = count - i < BATCH ? (size_t)(count - i) : BATCH;
-            hash_numbers(dtype, crew->grain, bytes + i * size, n, hashes);
+            hash_numbers(dtype, grain, bytes + i * size, n, hashes);
             add_numbers(reading, hashes, n);
             i += n;
         }
-        good = good && step_together(crew, count * size, err);
+        good = good && told(context, count * size, err);
     } while (good && box_next(&walk));
     free(bytes);
     return good;
@@ -276,51 +249,25 @@ static void add_prints(Arena *arena, Prints *prints, size_t index, size_t *room,
     }
 }
 
-/* The next tensor to read, or `wholes`. */
-static size_t take_tensor(Crew *crew)
+/* What the threads share. */
+typedef struct Work {
+    Prints *prints;
+    DType grain;
+} Work;
+
+static bool step_crew(void *context, uint64_t bytes, Error *err)
 {
-    const Prints *prints = crew->prints;
-    pthread_mutex_lock(&crew->lock);
-    size_t i = crew->stopped ? prints->wholes : crew->next;
-    while (i < prints->wholes && prints->why[i]) i++;
-    crew->next = i + 1;
-    pthread_mutex_unlock(&crew->lock);
-    return i;
+    return crew_step(context, bytes, err);
 }
 
-/* What each thread does until nothing is left. Each writes only to the fingerprints of the tensor
- * that it took. */
-static void *work(void *context)
+/* Writes only to the fingerprints of the tensor that it reads. */
+static bool read_one(Crew *crew, void *context, size_t index, Error *err)
 {
-    Crew *crew = context;
-    Prints *prints = crew->prints;
-    for (size_t i; (i = take_tensor(crew)) < prints->wholes;) {
-        Error why = {0};
-        Reading reading = {.whole = &prints->items[i],
-                           .parts = prints->parts[i] ? prints->items + prints->parts[i] : NULL};
-        if (read_numbers(&reading, crew, &why)) continue;
-        pthread_mutex_lock(&crew->lock);
-        if (!crew->stopped) crew->why = why;
-        crew->stopped = true;
-        pthread_mutex_unlock(&crew->lock);
-    }
-    return NULL;
-}
-
-/* One thread a processor, and none for a few MB. The calling thread works too; one that cannot be
- * started is done without. */
-static void work_together(Crew *crew)
-{
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    pthread_t threads[THREADS_MAX];
-    size_t wanted = processors > 1 ? (size_t)processors - 1 : 0, started = 0;
-    if (wanted > THREADS_MAX) wanted = THREADS_MAX;
-    if (wanted > crew->total / PER_THREAD) wanted = (size_t)(crew->total / PER_THREAD);
-    pthread_mutex_init(&crew->lock, NULL);
-    while (started < wanted && job_thread(&threads[started], work, crew)) started++;
-    work(crew);
-    for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
-    pthread_mutex_destroy(&crew->lock);
+    const Work *work = context;
+    Prints *prints = work->prints;
+    Reading reading = {.whole = &prints->items[index],
+                       .parts = prints->parts[index] ? prints->items + prints->parts[index] : NULL};
+    return prints->why[index] || read_numbers(&reading, work->grain, step_crew, crew, err);
 }
 
 bool prints_read(Arena *arena, const StateDict *dict, DType grain, const bool *skip,
@@ -341,27 +288,32 @@ bool prints_read(Arena *arena, const StateDict *dict, DType grain, const bool *s
         prints->why[i] = skip && skip[i] ? "is known" : unreadable(arena, tensor);
         if (!prints->why[i]) add_prints(arena, prints, i, &room, &spent);
     }
-    Crew crew = {.prints = prints, .grain = grain, .options = options, .done = done,
-                 .total = total};
-    work_together(&crew);
-    if (crew.stopped && err) *err = crew.why;
-    return !crew.stopped;
+    Work work = {prints, grain};
+    const CrewTask task = {.count = wholes, .bytes = total, .work = read_one, .context = &work,
+                           .progress = options->progress, .listener = options->context,
+                           .done = done, .total = total};
+    return crew_run(&task, err);
 }
 
-bool print_read(const Checker *checker, DType grain, Arena *arena, const Expr *e, Print *print,
+static bool step_checker(void *context, uint64_t bytes, Error *err)
+{
+    Checker *checker = context;
+    const LearnOptions *options = checker->options;
+    *checker->done += bytes;
+    return !options->progress ||
+           options->progress(options->context, *checker->done, checker->total) ||
+           error_set(err, ERR_CANCELLED, "interrupted");
+}
+
+bool print_read(Checker *checker, DType grain, Arena *arena, const Expr *e, Print *print,
                 Error *err)
 {
     uint64_t spent = 0;
     *print = (Print){.slice = -1, .dims = e->dims, .flat = true, .rank = e->rank, .count = 1};
     for (unsigned k = 0; k < e->rank; k++) print->count *= (uint64_t)e->dims[k];
     add_rows(arena, print, &spent);
-    Crew crew = {.grain = grain, .options = checker->options, .done = checker->done,
-                 .total = checker->total};
     Reading reading = {.whole = print, .expr = e};
-    pthread_mutex_init(&crew.lock, NULL);
-    const bool good = read_numbers(&reading, &crew, err);
-    pthread_mutex_destroy(&crew.lock);
-    return good;
+    return read_numbers(&reading, grain, step_checker, checker, err);
 }
 
 void prints_done(Prints *prints)

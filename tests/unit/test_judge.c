@@ -237,6 +237,22 @@ static void test_equal_rivals(void **state)
     world_free(&world);
 }
 
+/* A target that holds what is another's as well: that its own source has other numbers is seen all
+ * the same, and is a question; the other one keeps its own. */
+static void test_shared_rivals(void **state)
+{
+    (void)state;
+    World world = attention((const int[]){1, 1, 2, 3}, false);
+    run(&world, "auto{}");
+    assert_int_equal(world.judgement->vetoes.count, 2);
+    assert_string_equal(got(&world, "blk.0.attn_q.weight"), "ambiguous");
+    assert_string_equal(got(&world, "blk.0.attn_k.weight"), "layers.0.attn.k_proj.weight");
+    assert_non_null(strstr(align_find(world.alignment, "blk.0.attn_q.weight")->reason,
+                           "'layers.0.attn.k_proj.weight' (1.00), not of "
+                           "'layers.0.attn.q_proj.weight'"));
+    world_free(&world);
+}
+
 /* ---- roles ---- */
 
 /* Two norms with their parts in the order that a file without names may have. */
@@ -364,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_agreement), cmocka_unit_test(test_new_target),
         cmocka_unit_test(test_exchanged), cmocka_unit_test(test_turned),
         cmocka_unit_test(test_ties_are_settled), cmocka_unit_test(test_equal_rivals),
+        cmocka_unit_test(test_shared_rivals),
         cmocka_unit_test(test_variances), cmocka_unit_test(test_match_alone),
         cmocka_unit_test(test_samples), cmocka_unit_test(test_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
