@@ -81,7 +81,8 @@ typedef struct ValueReport {
 } ValueReport;
 
 /* Reads with as many threads as there are processors; the result does not depend on them. Tied
- * targets whose memory and source are those of a pair that was compared repeat its result. Everything lies in `arena`. */
+ * targets whose memory and source are those of a pair that was compared repeat its result. All of
+ * it lies in `arena`. */
 const ValueReport *compare_alignment(Arena *arena, const Alignment *alignment,
                                      const CompareOptions *options, Error *err);
 

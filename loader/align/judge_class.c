@@ -24,7 +24,7 @@ typedef struct Choice {
     double best, next;           /* its correlation, and that of the second */
     bool takes;                  /* else it asks */
     bool chosen;                 /* there is one that counts */
-    bool shared;                 /* others hold the rival's numbers as well: it has its own target */
+    bool shared;                 /* others hold the rival's numbers as well */
 } Choice;
 
 typedef struct Class {
@@ -202,7 +202,8 @@ static void veto_for_rival(Class *class, size_t at)
                                   source_of(class->judge, rival), choice->best);
     if (slot->value || choice->takes) judge_add(class->judge, slot, veto);
     Slot *loser = &class->slots[choice->rival];
-    if (choice->shared || !loser->target || class->choices[choice->rival].chosen || loser->decided) return;
+    if (choice->shared || !loser->target || loser->decided) return;
+    if (class->choices[choice->rival].chosen) return;
     judge_add(class->judge, loser,
               (Veto){.target = loser->target->name, .for_held = loser->own,
                      .held = loser->source ? loser->source->name : NULL,
