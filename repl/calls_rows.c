@@ -27,8 +27,8 @@ static Value *make_row(Arena *arena, const RowModel *rows, uint32_t index)
     const Tensor *tensor = rows_tensor(rows, index);
     Value *map = value_map(arena);
     const DType dtype = binding ? binding->dtype : tensor->dtype;
-    value_put(arena, map, "state",
-              value_string(arena, state_info(state_worst(row->states & STATE_ALL))->word));
+    const RowState state = state_worst(rows->spans[index].states & STATE_ALL);
+    value_put(arena, map, "state", value_string(arena, state_info(state)->word));
     value_put(arena, map, "target", make_name(arena, binding && binding->target ? binding->name
                                                                                 : NULL));
     value_put(arena, map, "source", make_name(arena, row_key(rows, index, SIDE_SOURCE)));

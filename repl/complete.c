@@ -10,6 +10,7 @@
 #include "repl/verbs.h"
 #include "scripting/pack.h"
 #include "scripting/script.h"
+#include "viewer/row_key.h"
 
 enum { CHOICES_SHOWN = 200 };
 
@@ -50,20 +51,31 @@ static void offer_word(Candidates *candidates, const char *text)
 static void offer_key(Candidates *candidates, const char *key)
 {
     if (strncmp(key, candidates->word, candidates->length) != 0) return;
-    size_t n = candidates->length + strcspn(key + candidates->length, "./");
+    const size_t n = candidates->length + strcspn(key + candidates->length, "./");
     offer(candidates, key, n + (key[n] != '\0'));
 }
 
-/* Keys as rules see them now: the target's, and the source's after what was applied. */
-static void offer_keys(Candidates *candidates, const Alignment *alignment)
+/* Of row_key_offers. */
+static void offer_part(void *context, const char *key, size_t n)
 {
+    offer(context, key, n);
+}
+
+/* Keys as rules see them now: the target's, and the source's after what was applied. */
+static void offer_keys(Candidates *candidates, const CompleteFrom *from)
+{
+    const Alignment *alignment = from->alignment;
+    if (from->rows) {
+        const char *word = arena_strndup(candidates->arena, candidates->word, candidates->length);
+        row_key_offers(from->rows, word, offer_part, candidates);
+        return;
+    }
     if (!alignment) return;
     for (size_t i = 0; i < align_count(alignment); i++)
         offer_key(candidates, align_binding(alignment, i)->name);
     for (size_t i = 0; i < align_use_count(alignment); i++) {
         const SourceUse *use = align_use(alignment, i);   /* under its name of now */
-        if (use->status == USE_UNUSED)
-            offer_key(candidates, use->step && use->step->to ? use->step->to : use->tensor->name);
+        if (use->status == USE_UNUSED) offer_key(candidates, row_stray_key(use));
     }
 }
 
@@ -221,7 +233,7 @@ static void offer_arguments(Candidates *candidates, const CompleteFrom *from, co
     const bool filter = strcmp(args, "[WORD]...") == 0;
     if (filter) offer_filters(candidates);
     if (filter || strstr(args, "KEY") || strcmp(args, "[TEXT]") == 0)
-        offer_keys(candidates, from->alignment);
+        offer_keys(candidates, from);
     else if (strcmp(args, "[ORDER]") == 0) offer_orders(candidates);
     else if (strcmp(args, "[WORD]") == 0) {
         offer_verbs(candidates);
@@ -293,7 +305,7 @@ static void offer_in_string(Candidates *candidates, const CompleteFrom *from,
         for (int i = 0; i < BIND_STATUS_COUNT; i++)
             offer_word(candidates, bind_word((BindStatus)i));
     else if (!word || strstr(word->args, "\"key\"") || !strstr(word->args, " | \""))
-        offer_keys(candidates, from->alignment);
+        offer_keys(candidates, from);
 }
 
 /* In a string stand files or keys, by whose it is; in braces options; at the start a verb, a
@@ -315,7 +327,7 @@ static size_t gather_lua(const CompleteFrom *from, const char *before, Candidate
         if (inside.braces && inside.word) offer_options(candidates, inside.word);
         if (first && from->verbs) offer_verbs(candidates);
         if (first || (!candidates->count && candidates->length)) offer_words(candidates, from);
-        if (!first && !inside.braces) offer_keys(candidates, from->alignment);
+        if (!first && !inside.braces) offer_keys(candidates, from);
         if (!candidates->length && inside.word) tell_usage(inside.word, choices);
     }
     return at;

@@ -6,9 +6,11 @@
 
 #include "loader/align/align.h"
 #include "scripting/script.h"
+#include "viewer/rows.h"
 
 typedef struct CompleteFrom {
     const Alignment *alignment;  /* whose keys there are; NULL: none */
+    const RowModel *rows;        /* of that alignment, which spare a look at every key; NULL */
     bool verbs;                  /* the verbs of the viewer as well */
     const ScriptWord *calls;     /* [call_count] functions beside the rule language */
     size_t call_count;

@@ -75,7 +75,7 @@ static bool is_cancel(Press press)
 static void complete_line(Ui *ui)
 {
     Line *line = &ui->line;
-    const CompleteFrom from = {.alignment = ui->alignment, .verbs = true,
+    const CompleteFrom from = {.alignment = ui->alignment, .rows = ui->rows, .verbs = true,
                                .calls = call_table()->words, .call_count = call_table()->count};
     Text word = {0}, choices = {0};
     size_t at = complete_at(&from, text_string(&line->text), line->cursor, &word, &choices);

@@ -51,7 +51,7 @@ static void common_path(const RowModel *rows, uint32_t row, Side side, Text *out
 {
     bool first = true;
     *count = 0;
-    for (uint32_t i = row; i < rows->rows[row].end; i++) {
+    for (uint32_t i = row; i < rows->spans[row].end; i++) {
         const char *key = row_is_tensor(&rows->rows[i]) ? row_key(rows, i, side) : NULL;
         if (!key) continue;
         ++*count;

@@ -335,7 +335,7 @@ static void describe_module(Words *words, const RowModel *rows, uint32_t index)
     }
     end_line(words);
     for (unsigned state = 0; state < ROW_STATE_COUNT; state++) {
-        if (!(row->states & 1u << state)) continue;
+        if (!(rows->spans[index].states & 1u << state)) continue;
         const RowStateInfo *info = state_info((RowState)state);
         text_addf(&words->text, "%s%s %s", words->fresh ? "" : "   ", info->glyph, info->word);
         words->fresh = false;

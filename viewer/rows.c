@@ -17,7 +17,7 @@ static uint32_t *new_indexes(size_t n)
 
 bool rows_passes(const RowModel *model, uint32_t index)
 {
-    return model->pass ? model->pass[index] : model->rows[index].states & model->filter.states;
+    return model->pass ? model->pass[index] : model->spans[index].states & model->filter.states;
 }
 
 /* What is hidden by closed rows, and by the filter, is left out. A row that is not shown takes all
@@ -30,13 +30,13 @@ void rows_list(RowModel *model)
     memset(model->visible_states, 0,
            (model->count / STATES_BLOCK + 1) * sizeof *model->visible_states);
     for (uint32_t i = 0; i < end;) {
-        const Row *row = &model->rows[i];
+        const RowSpan *span = &model->spans[i];
         bool shown = rows_passes(model, i);
         if (shown) {
-            if (!model->open[i]) model->visible_states[n / STATES_BLOCK] |= row->states;
+            if (!model->open[i]) model->visible_states[n / STATES_BLOCK] |= span->states;
             model->visible[n++] = i;
         }
-        i = shown && model->open[i] ? i + 1 : row->end;
+        i = shown && model->open[i] ? i + 1 : span->end;
     }
     model->visible_count = n;
 }
@@ -51,7 +51,7 @@ unsigned rows_visible_states(const RowModel *model, size_t from, size_t to)
             from += STATES_BLOCK;
         } else {
             uint32_t row = model->visible[from++];
-            if (!model->open[row]) states |= model->rows[row].states;
+            if (!model->open[row]) states |= model->spans[row].states;
         }
     }
     return states;
@@ -83,6 +83,7 @@ void rows_free(RowModel *model)
     align_unref(model->alignment);
     arena_free(model->arena);
     free(model->rows);
+    free(model->spans);
     free(model->bytes);
     free(model->sure);
     free(model->built);
@@ -147,7 +148,7 @@ void rows_path(const RowModel *model, uint32_t index, Side side, Text *out)
 /* An open module leaves it to its rows, unless they all say the same. */
 bool rows_state(const RowModel *model, uint32_t index, RowState *state)
 {
-    unsigned mask = model->rows[index].states & STATE_ALL;
+    unsigned mask = model->spans[index].states & STATE_ALL;
     *state = state_worst(mask);
     return mask == 1u << *state || !model->open[index];
 }
@@ -187,10 +188,7 @@ void rows_set_open(RowModel *model, uint32_t index, bool open)
 /* Runs stay closed: a model of 90,000 tensors unfolds to a few screens, not thousands. */
 void rows_open_all(RowModel *model, bool open)
 {
-    for (uint32_t i = 0; i < model->count; i++) {
-        const Row *row = &model->rows[i];
-        model->open[i] = open && !row_is_tensor(row) && !row_is_run(row);
-    }
+    for (uint32_t i = 0; i < model->count; i++) model->open[i] = open && model->spans[i].opens;
     rows_list(model);
 }
 
@@ -199,8 +197,7 @@ void rows_open_all(RowModel *model, bool open)
 static size_t rows_behind(const RowModel *model, uint32_t index, size_t limit)
 {
     size_t n = 0;
-    const Row *row = &model->rows[index];
-    for (uint32_t i = index + 1; i < row->end && n <= limit; i = model->rows[i].end)
+    for (uint32_t i = index + 1; i < model->spans[index].end && n <= limit; i = model->spans[i].end)
         n += rows_passes(model, i);
     return n;
 }
@@ -215,9 +212,9 @@ static bool open_level(RowModel *model, size_t lines, unsigned states, bool mixe
     for (size_t i = 0; i < model->visible_count; i++) {
         uint32_t index = model->visible[i];
         const Row *row = &model->rows[index];
-        unsigned mask = row->states & STATE_ALL;
+        const unsigned all = model->spans[index].states, mask = all & STATE_ALL;
         if (row_is_tensor(row) || model->open[index] || row_is_run(row)) continue;
-        if (!(row->states & states) || (mixed && !(mask & (mask - 1)))) continue;
+        if (!(all & states) || (mixed && !(mask & (mask - 1)))) continue;
         size_t more = rows_behind(model, index, lines);
         if (shown + more > lines) continue;
         shown += more;
@@ -313,17 +310,17 @@ uint32_t rows_find(const RowModel *model, const char *key)
  * the module itself, so every row is looked at. `from` need not be visible. */
 uint32_t rows_next_problem(const RowModel *model, uint32_t from, int direction)
 {
-    const Row *rows = model->rows;
+    const RowSpan *spans = model->spans;
     if (direction > 0) {
         for (uint32_t i = from + 1; i < model->count;) {
-            bool problem = rows[i].states & STATE_PROBLEM;
-            if (problem && row_is_tensor(&rows[i])) return i;
-            i = problem ? i + 1 : rows[i].end;
+            bool problem = spans[i].states & STATE_PROBLEM;
+            if (problem && row_is_tensor(&model->rows[i])) return i;
+            i = problem ? i + 1 : spans[i].end;
         }
         return ROW_NONE;
     }
     for (uint32_t i = from; i-- > 0;)
-        if (row_is_tensor(&rows[i]) && rows[i].states & STATE_PROBLEM) return i;
+        if (spans[i].states & STATE_PROBLEM && row_is_tensor(&model->rows[i])) return i;
     return ROW_NONE;
 }
 

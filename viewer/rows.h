@@ -28,25 +28,33 @@ typedef struct Row {
     const char *odd;         /* runs with exceptions: the numbers of the blocks that differ from
                                 the others, "7,9-10"; else NULL */
     uint32_t parent;         /* row above it in the tree; ROW_NONE */
-    uint32_t end;            /* first row after those below it */
     uint32_t item;           /* tensors: the binding's index or, without target side, the
                                 SourceUse's; ROW_NONE for modules and runs */
     uint32_t members;        /* runs: how many blocks, exceptions included; else 0 */
     uint32_t loaded, targets, sources;   /* tensors at or below it */
-    uint16_t states;         /* mask of RowStates at or below it, STATE_PROBLEM, STATE_GUESS */
     uint8_t depth[SIDE_COUNT];
 } Row;
 
 enum { SURE_ONE = 1000000 };
 #define SURE_NONE UINT32_MAX
 
+/* What the list is made of. It stands by itself, since one key makes a list of a million rows. */
+typedef struct RowSpan {
+    uint32_t end;            /* first row after those below it */
+    uint16_t states;         /* mask of RowStates at or below it, STATE_PROBLEM, STATE_GUESS */
+    bool opens;              /* it does when all are opened: a module, or a run with exceptions; of
+                                the others a run has rows below it, and a tensor none */
+} RowSpan;
+
 typedef struct RowModel {
     Alignment *alignment;    /* kept alive; names are its */
     Arena *arena;            /* texts of runs */
     Row *rows;               /* owned, [count] */
+    RowSpan *spans;          /* owned, [count] */
     size_t count, room;
     size_t problems;         /* tensors with STATE_PROBLEM */
     size_t tensors;          /* rows that are tensors */
+    bool renamed;            /* a source tensor that nothing took has another name by now */
     unsigned states;         /* of all of them together */
     size_t dtypes[DTYPE_COUNT];  /* how many of them have which dtype */
     uint64_t *bytes;         /* owned, [count]: of the values at or below a row, the target's where

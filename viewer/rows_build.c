@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "viewer/pair.h"
-#include "viewer/rows.h"
+#include "viewer/row_key.h"
 
 /* Runs below a module that may stand without its row; stretches of numbers in one run's label;
  * tensors of a module that needs no row. */
@@ -360,8 +360,11 @@ static uint32_t add_row(Builder *builder, const Place *place, Row row)
         bool nameless = row.side[side].from >= row.side[side].to;
         if (nameless && !row_is_tensor(&row)) row.side[side].path = NULL;
     }
+    size_t room = model->room;
+    model->spans = mem_grow(model->spans, &room, model->count + 1, sizeof *model->spans);
     model->rows = mem_grow(model->rows, &model->room, model->count + 1, sizeof *model->rows);
     model->rows[model->count] = row;
+    model->spans[model->count] = (RowSpan){.opens = !row_is_tensor(&row) && !row_is_run(&row)};
     return (uint32_t)model->count++;
 }
 
@@ -404,22 +407,24 @@ static void count_tensor(Builder *builder, uint32_t index, const Pair *pair)
 {
     RowModel *model = builder->model;
     Row *row = &model->rows[index];
+    RowSpan *span = &model->spans[index];
     row->sources = pair->taken;
     if (pair->target == TRIE_NONE) {
         const SourceUse *use = align_use(model->alignment, pair->item);
-        row->states = (uint16_t)(1u << state_of_use(use));
+        span->states = (uint16_t)(1u << state_of_use(use));
         if (state_use_is_problem(use, align_policy(model->alignment)))
-            row->states |= STATE_PROBLEM;
+            span->states |= STATE_PROBLEM;
         model->row_of_use[pair->item] = index;
+        model->renamed |= strcmp(row_stray_key(use), use->tensor->name) != 0;
         return;
     }
     const Binding *binding = align_binding(model->alignment, pair->item);
     row->targets = 1;
     row->loaded = binding->status == BIND_LOADED || binding->status == BIND_TIED ||
                   binding->status == BIND_FILLED;
-    row->states = (uint16_t)(1u << state_of_binding(binding));
-    if (state_is_problem(binding)) row->states |= STATE_PROBLEM;
-    if (row->loaded && binding->confidence < 1) row->states |= STATE_GUESS;
+    span->states = (uint16_t)(1u << state_of_binding(binding));
+    if (state_is_problem(binding)) span->states |= STATE_PROBLEM;
+    if (row->loaded && binding->confidence < 1) span->states |= STATE_GUESS;
     model->row_of_binding[pair->item] = index;
 }
 
@@ -430,7 +435,7 @@ static void add_children(Builder *builder, const Place *place, uint32_t index);
 /* What was added since the row was is below it. */
 static void close_row(Builder *builder, uint32_t row)
 {
-    builder->model->rows[row].end = (uint32_t)builder->model->count;
+    builder->model->spans[row].end = (uint32_t)builder->model->count;
 }
 
 /* A row, and in it what is below the pair. */
@@ -557,11 +562,12 @@ static void sum_up(RowModel *model)
     model->bytes = mem_alloc((model->count + 1) * sizeof *model->bytes);
     for (size_t i = model->count; i-- > 0;) {
         const Row *row = &model->rows[i];
+        const unsigned states = model->spans[i].states;
         if (row_is_tensor(row)) {
             model->bytes[i] = bytes_of(model, (uint32_t)i);
-            model->problems += row->states & STATE_PROBLEM ? 1 : 0;
+            model->problems += states & STATE_PROBLEM ? 1 : 0;
             model->tensors++;
-            model->states |= row->states;
+            model->states |= states;
             model->dtypes[dtype_of(model, (uint32_t)i)]++;
         }
         if (row->parent == ROW_NONE) continue;
@@ -570,7 +576,7 @@ static void sum_up(RowModel *model)
         parent->loaded += row->loaded;
         parent->targets += row->targets;
         parent->sources += row->sources;
-        parent->states |= row->states;
+        model->spans[row->parent].states |= (uint16_t)states;
     }
 }
 

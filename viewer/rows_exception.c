@@ -29,7 +29,7 @@ static void add_facts(const RowModel *model, uint32_t row, Text *out)
     text_addf(out, "%s ", dtype_name(binding ? binding->dtype : tensor->dtype));
     if (binding) show_shape(binding->dims, binding->rank, out);
     else show_shape(tensor->dims, tensor->rank, out);
-    text_addf(out, " %s", state_info(state_worst(model->rows[row].states & STATE_ALL))->word);
+    text_addf(out, " %s", state_info(state_worst(model->spans[row].states & STATE_ALL))->word);
     const Expr *offer = binding ? align_offer(binding) : NULL;
     if (!offer || offer->unknown) return;
     text_add(out, " (");
@@ -49,7 +49,7 @@ static uint32_t next_tensor(const RowModel *model, uint32_t row, uint32_t end)
  * one of them has is said so. */
 static void compare_blocks(const RowModel *model, uint32_t odd, uint32_t other, Text *out)
 {
-    uint32_t a = odd, b = other, a_end = model->rows[odd].end, b_end = model->rows[other].end;
+    uint32_t a = odd, b = other, a_end = model->spans[odd].end, b_end = model->spans[other].end;
     Side side = model->rows[odd].side[SIDE_TARGET].path && model->rows[other].side[SIDE_TARGET].path
                     ? SIDE_TARGET : SIDE_SOURCE;
     Text name = {0}, other_name = {0}, facts = {0}, other_facts = {0};
@@ -113,7 +113,7 @@ void rows_tell_exception(const RowModel *model, uint32_t index, Text *out)
 {
     const Row *row = &model->rows[index], *run = &model->rows[row->parent];
     uint32_t odd = row_is_run(row) ? index + 1 : index;
-    for (uint32_t i = row->parent + 1; i < run->end; i = model->rows[i].end) {
+    for (uint32_t i = row->parent + 1; i < model->spans[row->parent].end; i = model->spans[i].end) {
         if (is_listed(run->odd, number_of(&model->rows[i]))) continue;
         compare_blocks(model, odd, row_is_run(&model->rows[i]) ? i + 1 : i, out);
         return;

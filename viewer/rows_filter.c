@@ -15,12 +15,12 @@ static void open_matches(RowModel *model)
 {
     model->passed = 0;
     for (uint32_t i = 0, closed = 0; i < model->count;) {
-        const Row *row = &model->rows[i];
-        bool shown = rows_passes(model, i), tensor = row_is_tensor(row);
+        const RowSpan span = model->spans[i];
+        const bool shown = rows_passes(model, i), tensor = span.end == i + 1;
         model->passed += shown && tensor;
-        if (shown && row_is_run(row) && row->end > closed) closed = row->end;
-        if (shown && !tensor && i >= closed) model->open[i] = true;
-        i = shown ? i + 1 : row->end;
+        if (shown && !tensor && !span.opens && span.end > closed) closed = span.end;
+        if (shown && span.opens && i >= closed) model->open[i] = true;
+        i = shown ? i + 1 : span.end;
     }
 }
 
@@ -66,7 +66,8 @@ static RowFacts facts_of(const RowModel *model, uint32_t index)
 {
     const Row *row = &model->rows[index];
     const Binding *binding = rows_binding(model, index);
-    RowFacts facts = {.states = row->states, .bytes = model->bytes[index], .sure = -1};
+    RowFacts facts = {.states = model->spans[index].states, .bytes = model->bytes[index],
+                      .sure = -1};
     if (binding) {
         facts.dtype = binding->dtype;
         facts.rank = binding->dims ? binding->rank : -1;
@@ -106,11 +107,11 @@ static void let_through(RowModel *model, uint32_t index)
 static void open_parted_runs(RowModel *model)
 {
     for (uint32_t i = 0; i < model->count;) {
-        const Row *row = &model->rows[i];
-        bool run = model->pass[i] && row_is_run(row);
-        for (uint32_t k = i + 1; run && k < row->end && !model->open[i]; k = model->rows[k].end)
+        const uint32_t end = model->spans[i].end;
+        bool run = model->pass[i] && row_is_run(&model->rows[i]);
+        for (uint32_t k = i + 1; run && k < end && !model->open[i]; k = model->spans[k].end)
             model->open[i] = !model->pass[k];
-        i = model->pass[i] ? i + 1 : row->end;
+        i = model->pass[i] ? i + 1 : end;
     }
 }
 

@@ -51,6 +51,7 @@ typedef struct RowSort {
     Sibling *stack;          /* [3/2 count] siblings of all rows on the way down, room to sort */
     uint32_t *place;         /* [count] the new index of a row */
     Row *rows;               /* [count] in the new order, with all that goes by their index */
+    RowSpan *spans;
     uint64_t *bytes;
     uint32_t *sure;          /* NULL but for confidence */
     uint32_t *built, *row_of_binding, *row_of_use;
@@ -80,7 +81,7 @@ static uint64_t key_of(const RowSort *sort, uint32_t index)
         }
         return first;
     }
-    case ORDER_STATE: return ROW_STATE_COUNT - state_worst(model->rows[index].states & STATE_ALL);
+    case ORDER_STATE: return ROW_STATE_COUNT - state_worst(model->spans[index].states & STATE_ALL);
     case ORDER_CONFIDENCE:
         if (!binding || !model->rows[index].loaded) return UINT64_MAX;
         return (uint64_t)((double)binding->confidence * SURE_ONE);
@@ -164,13 +165,13 @@ static void place_siblings(RowSort *sort, uint32_t row, uint32_t stop, size_t us
     const RowModel *model = sort->model;
     Sibling *siblings = sort->stack + used;
     size_t n = 0;
-    for (uint32_t i = row; i < stop; i = model->rows[i].end)
+    for (uint32_t i = row; i < stop; i = model->spans[i].end)
         siblings[n++] = (Sibling){sort->keys ? sort->keys[i] : 0, i, built_at(model, i)};
     merge_sort(sort, siblings, siblings + n, n);
     for (size_t k = 0; k < n && !sort->stop; k++) {
         uint32_t i = siblings[k].row;
         sort->place[i] = sort->next++;
-        place_siblings(sort, i + 1, model->rows[i].end, used + n);
+        place_siblings(sort, i + 1, model->spans[i].end, used + n);
     }
 }
 
@@ -181,9 +182,10 @@ static void move_rows(RowSort *sort)
     for (size_t i = 0; i < model->count; i++) {
         uint32_t to = sort->place[i];
         Row row = model->rows[i];
-        row.end = to + (row.end - (uint32_t)i);
         if (row.parent != ROW_NONE) row.parent = sort->place[row.parent];
         sort->rows[to] = row;
+        sort->spans[to] = model->spans[i];
+        sort->spans[to].end = to + (model->spans[i].end - (uint32_t)i);
         sort->bytes[to] = model->bytes[i];
         if (sort->sure)
             sort->sure[to] = sort->keys[i] > SURE_ONE ? SURE_NONE : (uint32_t)sort->keys[i];
@@ -208,6 +210,7 @@ static bool run(Job *job, void *context, Error *err)
     sort->stack = NULL;
     if (sort->stop) return error_set(err, ERR_CANCELLED, "no longer wanted");
     sort->rows = mem_alloc((n + 1) * sizeof *sort->rows);
+    sort->spans = mem_alloc((n + 1) * sizeof *sort->spans);
     sort->bytes = mem_alloc((n + 1) * sizeof *sort->bytes);
     if (sort->order == ORDER_CONFIDENCE) sort->sure = mem_alloc((n + 1) * sizeof *sort->sure);
     sort->built = mem_alloc((n + 1) * sizeof *sort->built);
@@ -227,6 +230,7 @@ static void free_sort(RowSort *sort)
     free(sort->stack);
     free(sort->place);
     free(sort->rows);
+    free(sort->spans);
     free(sort->bytes);
     free(sort->sure);
     free(sort->built);
@@ -254,6 +258,7 @@ static void take(RowModel *model, RowSort *sort)
 {
     size_t n = model->count;
     EXCHANGE(Row, model->rows, sort->rows);
+    EXCHANGE(RowSpan, model->spans, sort->spans);
     EXCHANGE(uint64_t, model->bytes, sort->bytes);
     EXCHANGE(uint32_t, model->sure, sort->sure);
     EXCHANGE(uint32_t, model->built, sort->built);

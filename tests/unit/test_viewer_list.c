@@ -3,6 +3,7 @@
 
 #include "tests/unit/rows_fixture.h"
 #include "viewer/finder.h"
+#include "viewer/row_key.h"
 
 static bool fits(const char *text, const char *name)
 {
@@ -209,9 +210,9 @@ static void test_orders(void **state)
     assert_int_equal(rows_find(model, "gone"), find_row("gone", SIDE_SOURCE));
     assert_int_equal(rows_find(model, "nothing"), ROW_NONE);
     for (uint32_t i = 0; i < model->count; i++) {
-        const Row *each = &model->rows[i];
-        assert_true(each->end > i && each->end <= model->count);
-        assert_true(each->parent == ROW_NONE || model->rows[each->parent].end >= each->end);
+        const uint32_t parent = model->rows[i].parent, end = model->spans[i].end;
+        assert_true(end > i && end <= model->count);
+        assert_true(parent == ROW_NONE || model->spans[parent].end >= end);
     }
     sort_rows(ORDER_TARGET);
     assert_rows("b10|=|b10\nb9|=|b9\ngone|·|_\nz| |z\n.a|=|.a\n.b|=|.b\n.x|≠|.x\nk|=|k\n_|○|m\n");
@@ -275,6 +276,93 @@ static void test_visible_states(void **state)
     assert_int_equal(rows_visible_states(model, 5, 5), 0);
 }
 
+/* Ways to go on, one a line, for comparison. */
+typedef struct Offers {
+    char list[64][64];
+    size_t count;
+} Offers;
+
+static void take_offer(void *context, const char *key, size_t n)
+{
+    Offers *offers = context;
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", (int)n, key);
+    for (size_t i = 0; i < offers->count; i++)
+        if (strcmp(offers->list[i], text) == 0) return;
+    assert_true(offers->count < countof(offers->list));
+    strcpy(offers->list[offers->count++], text);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void offer_if(Offers *offers, const char *word, const char *key)
+{
+    if (strncmp(key, word, strlen(word)) != 0) return;
+    const size_t n = strlen(word) + strcspn(key + strlen(word), ".");
+    take_offer(offers, key, n + (key[n] != '\0'));
+}
+
+/* The same by looking at every key. */
+static Offers all_offers(const char *word)
+{
+    Offers offers = {.count = 0};
+    const Alignment *alignment = model->alignment;
+    for (size_t i = 0; i < align_count(alignment); i++)
+        offer_if(&offers, word, align_binding(alignment, i)->name);
+    for (size_t i = 0; i < align_use_count(alignment); i++) {
+        const SourceUse *use = align_use(alignment, i);
+        if (use->status == USE_UNUSED) offer_if(&offers, word, row_stray_key(use));
+    }
+    return offers;
+}
+
+static void assert_offers(const char *word)
+{
+    Offers wanted = all_offers(word), offers = {.count = 0};
+    row_key_offers(model, word, take_offer, &offers);
+    assert_int_equal(offers.count, wanted.count);
+    qsort(offers.list, offers.count, sizeof *offers.list, compare_texts);
+    qsort(wanted.list, wanted.count, sizeof *wanted.list, compare_texts);
+    for (size_t i = 0; i < wanted.count; i++) assert_string_equal(offers.list[i], wanted.list[i]);
+}
+
+/* Every beginning of every key. */
+static void assert_all_offers(const char *keys)
+{
+    char word[64] = "";
+    assert_offers("");
+    assert_offers("nothing");
+    for (; *keys; keys++) {
+        const size_t n = *keys == ' ' ? 0 : strlen(word);
+        word[n] = *keys == ' ' ? '\0' : *keys;
+        if (*keys != ' ') word[n + 1] = '\0';
+        assert_offers(word);
+    }
+}
+
+/* Folded or not, in whatever order, under other names or at other places: the tree of rows knows
+ * how a word goes on as if every key were asked. */
+static void test_key_offers(void **state)
+{
+    static const char from[] = "m.h.0.a.w m.h.0.b m.h.1.a.w m.h.1.b m.h.2.a.w m.h.2.b m.h.10.a.w "
+                               "m.h.10.b m.fc m.fc.w left.over.x left.over.y lefty a {b}.c {b}.d",
+                      to[] = "h.0.a.w h.0.b h.1.a.w h.1.b h.2.a.w h.2.b h.3.a.w h.3.b fc fc.w "
+                             "head.0.w head.1.w head.2.w head.2.odd {b}.c left a";
+    static const char *const prefixes[] = {NULL, "m.", "left."};
+    for (size_t i = 0; i < countof(prefixes); i++)
+        for (int order = 0; order < ROW_ORDER_COUNT; order++) {
+            build(from, i == 2 ? NULL : to, prefixes[i]);
+            if (order) sort_rows((RowOrder)order);
+            assert_all_offers(from);
+            assert_all_offers(to);
+            drop(state);
+        }
+    build(from, to, "m.");
+}
+
 static void test_listing(void **state)
 {
     (void)state;
@@ -305,6 +393,7 @@ int main(void)
         cmocka_unit_test_teardown(test_sort_with_filter, drop),
         cmocka_unit_test_teardown(test_sort_in_background, drop),
         cmocka_unit_test_teardown(test_visible_states, drop),
+        cmocka_unit_test_teardown(test_key_offers, drop),
         cmocka_unit_test_teardown(test_listing, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
