@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loader/align/align_parts.h"
+#include "loader/align/bundle.h"
 
 /* The words come from the tables that make the enums, so that number and word cannot part. */
 #define WORD_TEXT(id, word) word,
@@ -167,6 +168,20 @@ uint32_t align_index(const Alignment *alignment, const char *name)
     }
     const Tensor *tensor = dict_find(alignment->target, name);
     return tensor ? (uint32_t)dict_index(alignment->target, tensor) : MAP_NONE;
+}
+
+uint32_t *align_index_targets(const Alignment *alignment, const Bundle *bundles, size_t n)
+{
+    size_t total = 0, count = 0;
+    for (size_t i = 0; i < n; i++) total += bundles[i].target_count;
+    const char **names = mem_alloc((total + 1) * sizeof *names);
+    uint32_t *indexes = mem_alloc((total + 1) * sizeof *indexes);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < bundles[i].target_count; j++) names[count++] = bundles[i].targets[j];
+    if (alignment->target) dict_find_many(alignment->target, names, total, indexes);
+    else draft_find_many(alignment->draft, names, total, indexes);
+    free(names);
+    return indexes;
 }
 
 /* O(1). */

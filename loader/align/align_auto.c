@@ -96,16 +96,22 @@ static void add_anchor(Asking *asking, size_t key, size_t target)
 static void list_anchors(Asking *asking)
 {
     const Alignment *alignment = asking->alignment;
+    const char **names = mem_alloc((alignment->count + 1) * sizeof *names);
+    uint32_t *keys = mem_alloc((alignment->count + 1) * sizeof *keys);
+    for (size_t i = 0; i < alignment->count; i++) names[i] = alignment->bindings[i].name;
+    draft_find_many(asking->draft, names, alignment->count, keys);
     for (size_t i = 0; i < alignment->count; i++) {
         const Match *match = alignment->matches ? &alignment->matches[i] : NULL;
-        const DraftKey *key = draft_find(asking->draft, alignment->bindings[i].name);
+        const DraftKey *key = keys[i] == MAP_NONE ? NULL : draft_at(asking->draft, keys[i]);
         if (match && match->rule && match->key != MAP_NONE) {
             add_anchor(asking, match->key, i);
         } else if (key && key->expr && key_is_ruled(key) &&
                    match_same_shape(key->expr, alignment->bindings[i].target)) {
-            add_anchor(asking, (size_t)(key - draft_at(asking->draft, 0)), i);
+            add_anchor(asking, keys[i], i);
         }
     }
+    free(names);
+    free(keys);
 }
 
 static bool is_cancelled(void *context)
@@ -176,14 +182,17 @@ static size_t choose_bundles(const Asking *asking, const AutoResult *result, Bun
         map_set(&bound, asking->keys[asking->anchors[i].source].name, 1);
         map_set(&bound, asking->targets[asking->anchors[i].target].name, 1);
     }
+    uint32_t *places = align_index_targets(alignment, result->bundles, result->bundle_count);
+    const uint32_t *place = places;
     for (size_t i = 0; i < result->bundle_count; i++) {
         const Bundle *bundle = &result->bundles[i];
         bool free_to_use = true;
-        for (size_t j = 0; j < bundle->target_count; j++)
+        for (size_t j = 0; j < bundle->target_count; j++, place++)
             free_to_use = free_to_use && map_get(&bound, bundle->targets[j]) == MAP_NONE &&
-                          align_index(alignment, bundle->targets[j]) != MAP_NONE;
+                          *place != MAP_NONE;
         if (free_to_use) chosen[count++] = *bundle;
     }
+    free(places);
     map_done(&bound);
     return count;
 }
@@ -211,8 +220,9 @@ static const char *find_offer(const Asking *asking, const DraftKey *key)
 {
     const Alignment *alignment = asking->alignment;
     const char *name = skip_wrappers(asking->rule->options.lexicon, key->name);
+    if (name == key->name || !is_candidate(key)) return NULL;
     const uint32_t index = align_index(alignment, name);
-    if (name == key->name || index == MAP_NONE || !is_candidate(key)) return NULL;
+    if (index == MAP_NONE) return NULL;
     if (draft_find(asking->draft, name)) return NULL;
     return match_same_shape(key->expr, alignment->bindings[index].target) ? NULL : name;
 }
@@ -265,15 +275,17 @@ static bool carry_out(Asking *asking, const AutoResult *result, Error *err)
     bool good = draft_bundles(asking->draft, (Origin){"auto", 0}, chosen, n, done, err);
     if (good && !alignment->matches) offer_misfits(asking);
     restore_matches(alignment, paired);
-    for (size_t i = 0; i < n && good; i++) {
+    uint32_t *places = align_index_targets(alignment, chosen, n);
+    const uint32_t *place = places;
+    for (size_t i = 0; i < n && good; place += chosen[i++].target_count) {
         if (!done[i]) continue;
         for (size_t j = 0; j < chosen[i].target_count; j++) {
-            const uint32_t at = align_index(alignment, chosen[i].targets[j]);
-            alignment->sure[at] = chosen[i].confidence;
-            alignment->why[at] = chosen[i].why;
+            alignment->sure[place[j]] = chosen[i].confidence;
+            alignment->why[place[j]] = chosen[i].why;
         }
         chosen[kept++] = chosen[i];
     }
+    free(places);
     alignment->bundles = chosen;
     alignment->bundle_count = kept;
     free(done);

@@ -61,6 +61,8 @@ struct Alignment {
 
 /* Index of the binding of a target key; MAP_NONE. */
 uint32_t align_index(const Alignment *alignment, const char *name);
+/* The same of every target of `n` bundles, all in a row. The caller frees it. */
+uint32_t *align_index_targets(const Alignment *alignment, const struct Bundle *bundles, size_t n);
 /* Carries out match{…}, in the order of the script. */
 void match_all(Alignment *alignment);
 /* Pairs equal names, where names alone bind: once for all who ask later. */

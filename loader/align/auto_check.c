@@ -1,39 +1,77 @@
 /* A second look at rows: most of a row's pairs lie beside the pairs of their neighbours. One that
  * does not has slipped: a block is missing, and another that looks the same took its place. */
+#include <string.h>
+
 #include "loader/align/auto_parts.h"
 
 enum { LEVELS = UP_MAX * UP_MAX };
 
 /* Pairs of units below two ancestors, and pairs below one. */
 typedef struct Neighbours {
+    Arena *arena;                /* of what is only needed here */
     Table both, one[2];
+    int8_t (*levels)[LEVELS];    /* [units of the source] how each lies; see lies_beside */
 } Neighbours;
 
-static Neighbours count_neighbours(Auto *a)
+static uint64_t level_key(const Unit *u, const Unit *v, size_t level)
 {
-    Neighbours n = {{.arena = a->arena}, {{.arena = a->arena}, {.arena = a->arena}}};
-    for (uint32_t i = 0; i < a->side[0].unit_count; i++) {
-        const Unit *u = &a->side[0].units[i];
-        if (u->mate == NONE) continue;
-        const Unit *v = &a->side[1].units[u->mate];
-        for (size_t p = 0; p < UP_MAX; p++) {
-            (*table_add(&n.one[0], u->up[p], 0, NULL))++;
-            (*table_add(&n.one[1], v->up[p], 0, NULL))++;
-            for (size_t q = 0; q < UP_MAX; q++)
-                (*table_add(&n.both, hash_mix(u->up[p], v->up[q]), 0, NULL))++;
-        }
+    return hash_mix(u->up[level / UP_MAX], v->up[level % UP_MAX]);
+}
+
+/* Whether two pairs have the same ancestors, as neighbours in a file mostly do. */
+static bool same_place(const Side *y, const Unit *a, const Unit *b)
+{
+    return memcmp(a->up, b->up, sizeof a->up) == 0 &&
+           memcmp(y->units[a->mate].up, y->units[b->mate].up, sizeof a->up) == 0;
+}
+
+/* `pairs` more below all the ancestors that these two have. */
+static void count_pairs(Neighbours *n, const Unit *u, const Unit *v, uint32_t pairs)
+{
+    for (size_t i = 0; i < LEVELS; i++) table_expect(&n->both, level_key(u, v, i));
+    for (size_t p = 0; p < UP_MAX; p++) {
+        *table_add(&n->one[0], u->up[p], 0, NULL) += pairs;
+        *table_add(&n->one[1], v->up[p], 0, NULL) += pairs;
     }
-    return n;
+    for (size_t i = 0; i < LEVELS; i++)
+        *table_add(&n->both, level_key(u, v, i), 0, NULL) += pairs;
 }
 
 /* Of the other pairs below the p-th ancestor of a source unit, how many lie below the q-th of its
- * mate: 1 = nearly all, 0 = none, −1 = between, or there are no others. */
-static int lies_beside(const Neighbours *n, const Unit *u, const Unit *v, size_t p, size_t q)
+ * mate, for all p and q: 1 = nearly all, 0 = none, −1 = between, or there are no others. */
+static void lies_beside(const Neighbours *n, const Unit *u, const Unit *v, int8_t levels[LEVELS])
 {
-    uint32_t all = *table_find(&n->one[0], u->up[p]) - 1;
-    uint32_t both = *table_find(&n->both, hash_mix(u->up[p], v->up[q])) - 1;
-    if (!all) return -1;
-    return both * 10 >= all * 8 ? 1 : both ? -1 : 0;
+    for (size_t i = 0; i < LEVELS; i++) table_expect(&n->both, level_key(u, v, i));
+    for (size_t i = 0; i < LEVELS; i++) {
+        const uint32_t all = *table_find(&n->one[0], u->up[i / UP_MAX]) - 1;
+        const uint32_t both = all ? *table_find(&n->both, level_key(u, v, i)) - 1 : 0;
+        levels[i] = !all ? -1 : both * 10 >= all * 8 ? 1 : both ? -1 : 0;
+    }
+}
+
+static Neighbours see_neighbours(Auto *a)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    Neighbours n = {.arena = arena_new()};
+    n.both.arena = n.one[0].arena = n.one[1].arena = n.arena;
+    n.levels = arena_alloc(n.arena, (x->unit_count + 1) * sizeof *n.levels);
+    for (uint32_t i = 0, to; i < x->unit_count; i = to) {
+        const Unit *u = &x->units[i];
+        to = i + 1;
+        if (u->mate == NONE) continue;
+        while (to < x->unit_count && x->units[to].mate != NONE && same_place(y, u, &x->units[to]))
+            to++;
+        count_pairs(&n, u, &y->units[u->mate], to - i);
+    }
+    for (uint32_t i = 0; i < x->unit_count; i++) {
+        const Unit *u = &x->units[i];
+        if (u->mate == NONE) continue;
+        if (i && u[-1].mate != NONE && same_place(y, u, u - 1))
+            memcpy(n.levels[i], n.levels[i - 1], sizeof *n.levels);
+        else
+            lies_beside(&n, u, &y->units[u->mate], n.levels[i]);
+    }
+    return n;
 }
 
 static void check_row(Auto *a, const Neighbours *n, const Template *t)
@@ -43,15 +81,14 @@ static void check_row(Auto *a, const Neighbours *n, const Template *t)
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t k = 0; k < t->count; k++) {
             Unit *u = &x->units[x->order[t->first + k]];
+            const int8_t *levels = n->levels[x->order[t->first + k]];
             if (u->mate == NONE || u->fixed) continue;
-            Unit *v = &y->units[u->mate];
             bool slipped = false;
             for (size_t i = 0; i < LEVELS; i++) {
-                int beside = lies_beside(n, u, v, i / UP_MAX, i % UP_MAX);
-                if (!pass && beside >= 0) *(beside ? &with[i] : &without[i]) += 1;
-                slipped = slipped || (pass && !beside && with[i] > without[i]);
+                if (!pass && levels[i] >= 0) *(levels[i] ? &with[i] : &without[i]) += 1;
+                slipped = slipped || (pass && !levels[i] && with[i] > without[i]);
             }
-            if (slipped) u->mate = v->mate = NONE;
+            if (slipped) u->mate = y->units[u->mate].mate = NONE;
         }
 }
 
@@ -78,11 +115,12 @@ static void check_lone(Auto *a, const Neighbours *n, const Template *t)
 
 void check_rows(Auto *a)
 {
-    Neighbours n = count_neighbours(a);
+    Neighbours n = see_neighbours(a);
     for (size_t i = 0; i < a->side[0].template_count; i++) {
         const Template *t = &a->side[0].templates[i];
         if (t->dead || t->group || t->mate == NONE) continue;
         if (t->count > 1) check_row(a, &n, t);
         else check_lone(a, &n, t);
     }
+    arena_free(n.arena);
 }

@@ -45,6 +45,8 @@ static void take_names(Auto *a)
 {
     Side *x = &a->side[0], *y = &a->side[1];
     for (uint32_t v = 0; v < y->unit_count; v++) {
+        const uint32_t ahead = v + TABLE_AHEAD;
+        if (ahead < y->unit_count) table_expect(&x->paths, y->units[ahead].path);
         const uint32_t *u = table_find(&x->paths, y->units[v].path);
         if (u && x->units[*u].shape == y->units[v].shape) fix(a, *u, v);
     }

@@ -39,15 +39,11 @@ static double uniqueness(const Side *side, const Template *t, size_t rows, size_
 static int known_pair(const Auto *a, const Template *s, const Template *t)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
-    bool other = false;
-    for (uint32_t k = 0; k < s->count; k++) {
+    for (uint32_t k = 0; k < s->count && s->known; k++) {
         const Unit *u = &x->units[x->order[s->first + k]];
         if (u->fixed && u->mate != NONE && &y->templates[y->units[u->mate].template] == t) return 1;
-        other = other || u->fixed;
     }
-    for (uint32_t k = 0; k < t->count && !other; k++)
-        other = y->units[y->order[t->first + k]].fixed;
-    return other ? -1 : 0;
+    return s->known || t->known ? -1 : 0;
 }
 
 /* A lone tensor of no known role against a unit in which several have the main one's shape: it may
@@ -225,8 +221,18 @@ static bool is_affordable(size_t rows, size_t columns, uint64_t *work)
     return true;
 }
 
+static void mark_known(Side *side)
+{
+    for (size_t i = 0; i < side->template_count; i++) {
+        Template *t = &side->templates[i];
+        for (uint32_t k = 0; k < t->count && !t->known; k++)
+            t->known = side->units[side->order[t->first + k]].fixed;
+    }
+}
+
 void match_templates(Auto *a)
 {
+    for (int s = 0; s < 2; s++) mark_known(&a->side[s]);
     ClassList source = classes_list(a, &a->side[0]), target = classes_list(a, &a->side[1]);
     score_start(a);
     walk_sides(a);

@@ -87,6 +87,7 @@ typedef struct Template {
     uint8_t literal;         /* bit a slot: its number is part of the template */
     uint8_t rank;            /* of the main members */
     bool dead;               /* was split, or is part of a group: no candidate */
+    bool known;              /* units of it are fixed; once templates are matched */
     uint32_t group;          /* it stands for the parts of a group: 1 + its index; 0 = none */
     const Token *tokens;     /* [token_count] of its name, literal numbers among them */
     uint8_t token_count;

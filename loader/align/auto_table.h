@@ -33,4 +33,12 @@ static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 
 uint64_t hash_text(uint64_t seed, const char *bytes, size_t n);
 
+enum { TABLE_AHEAD = 8 };        /* so many look-ups before its own a key is sent for */
+
+/* Sends for what a look-up of the key will look at: a large table is nowhere near the processor. */
+static inline void table_expect(const Table *table, uint64_t key)
+{
+    if (table->room) __builtin_prefetch(&table->slots[hash_mix(key, 1) & (table->room - 1)]);
+}
+
 #endif

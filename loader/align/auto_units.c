@@ -119,10 +119,9 @@ static void hash_above(const char *path, size_t n, uint64_t up[UP_MAX])
     }
 }
 
-static uint32_t add_unit(Reader *reader, const NameParts *parts, uint32_t tensor)
+static uint32_t add_unit(Reader *reader, const NameParts *parts, uint64_t path, uint32_t tensor)
 {
     Side *side = reader->side;
-    uint64_t path = path_hash(parts->path, parts->path_length);
     bool fresh;
     uint32_t index = *table_add(&side->paths, path, side->unit_count, &fresh);
     if (!fresh) return index;
@@ -239,20 +238,21 @@ static void see_numbers(const Side *side, OrderSigns *signs)
 }
 
 /* What lies under one parent stands together: parents come again no more than a few times. */
-static void see_parents(Auto *a, const Side *side, OrderSigns *signs)
+static void see_parents(const Side *side, OrderSigns *signs)
 {
-    Table parents = {.arena = a->arena};
+    Table parents = {.arena = arena_new()};
     size_t runs = 0;
     for (size_t i = 0; i < side->unit_count; i++) {
         table_add(&parents, side->units[i].up[0], 1, NULL);
         runs += i == 0 || side->units[i].up[0] != side->units[i - 1].up[0];
     }
-    if (parents.count * 3 > side->unit_count) return;
-    *(runs <= parents.count * 3 ? &signs->good : &signs->bad) += side->unit_count;
+    if (parents.count * 3 <= side->unit_count)
+        *(runs <= parents.count * 3 ? &signs->good : &signs->bad) += side->unit_count;
+    arena_free(parents.arena);
 }
 
 /* Whether the order of the file can be the order of definition: not sorted by name, not mixed. */
-static bool looks_ordered(Auto *a, const Side *side)
+static bool looks_ordered(const Side *side)
 {
     size_t sorted = 0, n = side->given->count;
     for (size_t i = 1; i < n; i++)
@@ -261,14 +261,33 @@ static bool looks_ordered(Auto *a, const Side *side)
     OrderSigns members = {0, 0}, numbers = {0, 0}, parents = {0, 0};
     see_members(side, &members);
     see_numbers(side, &numbers);
-    see_parents(a, side, &parents);
+    see_parents(side, &parents);
     return members.good >= members.bad * 4 && numbers.good >= numbers.bad * 9 && !parents.bad &&
            members.good + numbers.good + parents.good;
 }
 
 void side_see_order(Auto *a, Side *side)
 {
-    side->ordered = !side->given->alphabetical && !a->options->no_order && looks_ordered(a, side);
+    side->ordered = !side->given->alphabetical && !a->options->no_order && looks_ordered(side);
+}
+
+/* A few names: their paths are sent for together. */
+static void read_names(Reader *reader, uint32_t from)
+{
+    Side *side = reader->side;
+    const size_t left = side->given->count - from, n = left < TABLE_AHEAD ? left : TABLE_AHEAD;
+    NameParts parts[TABLE_AHEAD];
+    uint64_t paths[TABLE_AHEAD];
+    for (uint32_t i = 0; i < n; i++) {
+        parts[i] = words_parts(reader->a->words, side->given->tensors[from + i].name);
+        paths[i] = path_hash(parts[i].path, parts[i].path_length);
+        table_expect(&side->paths, paths[i]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        side->role_of[from + i] = parts[i].role;
+        side->wrapped += parts[i].wrapped;
+        side->unit_of[from + i] = add_unit(reader, &parts[i], paths[i], from + i);
+    }
 }
 
 void side_read(Auto *a, Side *side, const AutoSide *given)
@@ -278,12 +297,7 @@ void side_read(Auto *a, Side *side, const AutoSide *given)
     side->role_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->role_of);
     side->paths = (Table){.arena = side->arena};
     Reader reader = {.a = a, .side = side, .coarse.arena = side->arena};
-    for (uint32_t i = 0; i < given->count; i++) {
-        NameParts parts = words_parts(a->words, given->tensors[i].name);
-        side->role_of[i] = parts.role;
-        side->wrapped += parts.wrapped;
-        side->unit_of[i] = add_unit(&reader, &parts, i);
-    }
+    for (uint32_t i = 0; i < given->count; i += TABLE_AHEAD) read_names(&reader, i);
     close_reader(&reader);
     sort_members(side);
 }

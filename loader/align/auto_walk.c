@@ -25,6 +25,7 @@ typedef struct Stretch {
 } Stretch;
 
 typedef struct Walk {
+    Arena *arena;            /* of what is only needed while walking */
     uint32_t *units;         /* [count] in the order that counts */
     size_t count;
     Stretch *stretches;             /* [stretch_count] */
@@ -65,9 +66,9 @@ static size_t list_numbered(const Side *side, Numbered *list)
 }
 
 /* The longest row of layers that numbers count. */
-static void walk_numbers(Auto *a, const Side *side, Walk *walk)
+static void walk_numbers(const Side *side, Walk *walk)
 {
-    Numbered *list = arena_alloc(a->arena, (side->unit_count + 1) * sizeof *list);
+    Numbered *list = arena_alloc(walk->arena, (side->unit_count + 1) * sizeof *list);
     size_t n = list_numbered(side, list), best = 0, length = 0;
     if (n) qsort(list, n, sizeof *list, compare_numbered);
     for (size_t from = 0, to; from < n; from = to) {
@@ -80,12 +81,11 @@ static void walk_numbers(Auto *a, const Side *side, Walk *walk)
     for (size_t i = 0; i < length; i++) walk->units[walk->count++] = list[best + i].unit;
 }
 
-static void walk_side(Auto *a, int s, Walk *walk)
+static void walk_side(const Side *side, Walk *walk)
 {
-    const Side *side = &a->side[s];
-    walk->units = arena_alloc(a->arena, (side->unit_count + 1) * sizeof *walk->units);
+    walk->units = arena_alloc(walk->arena, (side->unit_count + 1) * sizeof *walk->units);
     if (!side->ordered) {
-        walk_numbers(a, side, walk);
+        walk_numbers(side, walk);
         return;
     }
     for (uint32_t i = 0; i < side->unit_count; i++) walk->units[walk->count++] = i;
@@ -105,9 +105,9 @@ static uint64_t look_of(const Side *side, const Unit *unit)
     return hash_mix(unit->shape, vectors);
 }
 
-static Table count_looks(Auto *a, const Side *side, const Walk *walk)
+static Table count_looks(const Side *side, const Walk *walk)
 {
-    Table counts = {.arena = a->arena};
+    Table counts = {.arena = walk->arena};
     for (size_t i = 0; i < walk->count; i++)
         (*table_add(&counts, look_of(side, &side->units[walk->units[i]]), 0, NULL))++;
     return counts;
@@ -127,9 +127,9 @@ static bool all_differ(const Side *side, const Walk *walk, const Stretch *stretc
 }
 
 /* Units in stretches; what the other side has not is not there. */
-static void make_stretches(Auto *a, const Side *side, Walk *walk, const Table *there)
+static void make_stretches(const Side *side, Walk *walk, const Table *there)
 {
-    walk->stretches = arena_alloc(a->arena, (walk->count + 1) * sizeof *walk->stretches);
+    walk->stretches = arena_alloc(walk->arena, (walk->count + 1) * sizeof *walk->stretches);
     uint32_t kept = 0;
     for (size_t k = 0; k < walk->count; k++) {
         const Unit *unit = &side->units[walk->units[k]];
@@ -150,9 +150,9 @@ static uint64_t stretch_key(const Stretch *stretch)
 }
 
 /* Stretches that both sides have equally often stay. */
-static void keep_common(Auto *a, Walk walk[2])
+static void keep_common(Walk walk[2])
 {
-    Table counts[2] = {{.arena = a->arena}, {.arena = a->arena}};
+    Table counts[2] = {{.arena = walk[0].arena}, {.arena = walk[1].arena}};
     for (int s = 0; s < 2; s++)
         for (size_t i = 0; i < walk[s].stretch_count; i++)
             (*table_add(&counts[s], stretch_key(&walk[s].stretches[i]), 0, NULL))++;
@@ -169,9 +169,10 @@ static void keep_common(Auto *a, Walk walk[2])
 }
 
 /* The k-th stretch of a kind with the k-th of the other side: both are equally long. */
-static void pair_stretches(Auto *a, Walk walk[2])
+static void pair_stretches(Walk walk[2])
 {
-    Table seen[2] = {{.arena = a->arena}, {.arena = a->arena}}, place = {.arena = a->arena};
+    Table seen[2] = {{.arena = walk[0].arena}, {.arena = walk[1].arena}};
+    Table place = {.arena = walk[1].arena};
     for (uint32_t j = 0; j < walk[1].stretch_count; j++) {
         const uint64_t key = stretch_key(&walk[1].stretches[j]);
         uint32_t k = (*table_add(&seen[1], key, 0, NULL))++;
@@ -192,8 +193,7 @@ static void pair_stretches(Auto *a, Walk walk[2])
 /* Which block of the other side the stretches of a block lead to; NONE: to several. */
 static Table follow_blocks(Auto *a, const Walk walk[2], int from)
 {
-    Table blocks = {.arena = a->arena};
-    Table numbers = {.arena = a->arena};
+    Table blocks = {.arena = walk[from].arena}, numbers = {.arena = walk[from].arena};
     const Side *x = &a->side[from], *y = &a->side[!from];
     for (size_t i = 0; i < walk[from].stretch_count; i++) {
         const Stretch *own = &walk[from].stretches[i];
@@ -321,20 +321,22 @@ void walk_sides(Auto *a)
     a->agreed = arena_alloc(a->arena, n * sizeof *a->agreed);
     a->abreast = arena_alloc(a->arena, n * sizeof *a->abreast);
     for (size_t i = 0; i < n; i++) a->walked[i] = a->abreast[i] = NONE;
-    Walk walk[2] = {{0}, {0}};
+    Arena *arena = arena_new();
+    Walk walk[2] = {{.arena = arena}, {.arena = arena}};
     Table looks[2];
     for (int s = 0; s < 2; s++) {
-        walk_side(a, s, &walk[s]);
-        looks[s] = count_looks(a, &a->side[s], &walk[s]);
+        walk_side(&a->side[s], &walk[s]);
+        looks[s] = count_looks(&a->side[s], &walk[s]);
     }
-    for (int s = 0; s < 2; s++) make_stretches(a, &a->side[s], &walk[s], &looks[!s]);
-    keep_common(a, walk);
-    pair_stretches(a, walk);
+    for (int s = 0; s < 2; s++) make_stretches(&a->side[s], &walk[s], &looks[!s]);
+    keep_common(walk);
+    pair_stretches(walk);
     mark_agreed(a, walk);
     Table blocks[2] = {follow_blocks(a, walk, 0), follow_blocks(a, walk, 1)};
     for (size_t i = 0; i < walk[0].stretch_count; i++)
         if (walk[0].stretches[i].mate != NONE) keep_stretch(a, walk, i, blocks);
     fill_gaps(a, walk);
+    arena_free(arena);
     for (size_t i = 0; i < a->side[0].template_count; i++)
         if (!a->side[0].templates[i].dead) lead_template(a, &a->side[0].templates[i]);
 }

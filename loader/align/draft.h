@@ -15,7 +15,8 @@
  * Steps form a tree through `before` (several where tensors were merged). */
 typedef struct Step {
     Origin origin;
-    const char *what;        /* the statement or rule, short: `strip "module."` */
+    const char *what;        /* the statement or rule, short: `strip "module."`; NULL: from and to
+                                say all of it */
     const char *from, *to;   /* names before and after; to NULL = dropped */
     const char *ops;         /* "split(3)[1]"; NULL when no op was applied */
     const struct Step *const *before;

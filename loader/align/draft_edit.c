@@ -270,6 +270,18 @@ void settle_collisions(Draft *draft)
 
 /* ---- the end of a statement ---- */
 
+/* Makes the draft's map of names; returns which of them were new, to be freed. */
+static bool *index_names(const Edit *edit)
+{
+    bool *added = mem_alloc(edit->count + 1);
+    const char **names = mem_alloc((edit->count + 1) * sizeof *names);
+    for (size_t i = 0; i < edit->count; i++) names[i] = edit->keys[i].key.name;
+    map_done(&edit->draft->names);
+    map_add_many(&edit->draft->names, names, edit->count, 0, added);
+    free(names);
+    return added;
+}
+
 /* Makes the names unique: later keys of an equal name go into the first one. The map of names
  * is made anew on the way; it stays valid when none met, since a merge moves the keys behind
  * it. */
@@ -277,14 +289,12 @@ static void merge_equal_names(Edit *edit)
 {
     Draft *draft = edit->draft;
     Meetings meetings = {0};
-    map_done(&draft->names);
-    map_reserve(&draft->names, edit->count);
     size_t count = 0;
-    for (size_t i = 0; i < edit->count; i++) {
-        const char *name = edit->keys[i].key.name;
-        if (map_add(&draft->names, name, (uint32_t)i)) continue;
-        add_to_meeting(&meetings, edit, map_get(&draft->names, name), i);
-    }
+    bool *added = index_names(edit);
+    for (size_t i = 0; i < edit->count; i++)
+        if (!added[i])
+            add_to_meeting(&meetings, edit, map_get(&draft->names, edit->keys[i].key.name), i);
+    free(added);
     for (size_t i = 0; i < meetings.count; i++) {
         const Meeting *meeting = &meetings.items[i];
         collide(edit, meeting);

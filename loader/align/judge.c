@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loader/align/auto_rule.h"
+#include "loader/align/auto_table.h"
 #include "loader/align/compare.h"
 #include "loader/align/draft_parts.h"
 #include "loader/align/judge_parts.h"
@@ -84,13 +85,14 @@ static bool *list_singles(const Judge *judge)
 {
     const Alignment *alignment = judge->alignment;
     bool *single = mem_alloc(alignment->count + 1);
-    for (size_t i = 0; i < alignment->bundle_count; i++) {
-        const Bundle *bundle = &alignment->bundles[i];
-        if (bundle->target_count != 1 || bundle->source_count != 1 || bundle->sources[0].count != 1)
-            continue;
-        const uint32_t at = align_index(alignment, bundle->targets[0]);
-        if (at != MAP_NONE) single[at] = true;
-    }
+    const Bundle *bundles = alignment->bundles;
+    uint32_t *places = align_index_targets(alignment, bundles, alignment->bundle_count);
+    const uint32_t *place = places;
+    for (size_t i = 0; i < alignment->bundle_count; place += bundles[i++].target_count)
+        if (bundles[i].target_count == 1 && bundles[i].source_count == 1 &&
+            bundles[i].sources[0].count == 1 && *place != MAP_NONE)
+            single[*place] = true;
+    free(places);
     for (size_t i = 0; alignment->matches && i < alignment->count; i++)
         if (alignment->matches[i].rule && alignment->matches[i].key != MAP_NONE) single[i] = true;
     return single;
@@ -196,6 +198,11 @@ const Judgement *judge_alignment(Arena *arena, const Alignment *alignment,
     return good ? judgement : NULL;
 }
 
+static uint64_t hash_name(uint64_t seed, const char *name)
+{
+    return hash_text(seed, name, strlen(name));
+}
+
 uint64_t judge_proposals(const Alignment *alignment)
 {
     uint64_t hash = alignment->count;
@@ -203,14 +210,11 @@ uint64_t judge_proposals(const Alignment *alignment)
         const Binding *binding = &alignment->bindings[i];
         const bool wanting = is_wanting(binding);
         if (!is_proposed(binding) && !wanting) continue;
-        const char *sides[] = {binding->name, binding->step ? binding->step->what : ""};
-        hash = hash * UINT64_C(0x9E3779B97F4A7C15) + wanting;
-        for (size_t k = 0; k < countof(sides); k++)
-            for (const char *at = sides[k]; *at; at++)
-                hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
+        const char *what = binding->step ? binding->step->what : NULL;
+        hash = hash_name(hash_mix(hash, wanting), binding->name);
+        if (what) hash = hash_name(hash, what);
         for (uint32_t k = 0; k < binding->source_count; k++)
-            for (const char *at = binding->sources[k]->name; *at; at++)
-                hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
+            hash = hash_name(hash, binding->sources[k]->name);
     }
     return hash;
 }
@@ -282,18 +286,18 @@ static void remark_vetoes(Alignment *alignment, const Vetoes *vetoes)
 }
 
 /* Words of names that tell of positions which are added, and of what norms are called. */
-static const char *const position_words[] = {"position", "positions", "pos", "positional", "wpe",
-                                             "relative", "alibi", NULL};
-static const char *const norm_words[] = {"norm", "layernorm", "ln", "norm1", "norm2", "ln1", "ln2",
-                                         "bn", "gn", NULL};
+#define POSITION_WORDS "position", "positions", "pos", "positional", "wpe", "relative", "alibi"
+#define NORM_WORDS "norm", "layernorm", "ln", "norm1", "norm2", "ln1", "ln2", "bn", "gn"
+static const char *const position_words[] = {POSITION_WORDS, NULL};
+static const char *const telling_words[] = {POSITION_WORDS, NORM_WORDS, NULL};
 
 /* Whether names show that heads cannot be rotary: positions are added, or norms have shifts. */
 static bool is_unrotated(const StateDict *dict)
 {
     for (size_t i = 0; i < dict_count(dict); i++) {
         const char *name = dict_at(dict, i)->name;
-        if (names_have(name, position_words)) return true;
-        if (role_of(name) == ROLE_BIAS && names_have(name, norm_words)) return true;
+        if (!names_have(name, telling_words)) continue;
+        if (names_have(name, position_words) || role_of(name) == ROLE_BIAS) return true;
     }
     return false;
 }

@@ -12,7 +12,7 @@
  * search ends at the first free slot, and removing must not leave one in the middle of a run. */
 struct NameSlot {
     const char *name;    /* borrowed; NULL = free */
-    uint64_t hash;       /* of the name: compared first, and kept for growing */
+    uint32_t hash;       /* of the name: compared first, and kept for growing */
     uint32_t number;     /* what map_set stored; meaningless while the slot is free */
 };
 
@@ -36,7 +36,7 @@ static uint64_t process_seed(void)
 /* Eight bytes at a time, multiply and fold (the construction of wyhash, shortened): the two
  * halves of a 128-bit product, xored, depend on every bit of both factors. The last 0 to 7 bytes
  * are filled up with zeros, which no name contains. */
-static uint64_t hash_name(const char *name)
+static uint32_t hash_name(const char *name)
 {
     const uint64_t k = 0x9E3779B97F4A7C15u;
     size_t n = strlen(name);
@@ -51,7 +51,7 @@ static uint64_t hash_name(const char *name)
     memcpy(&tail, name, n);
     __uint128_t wide = (__uint128_t)(h ^ tail) * 0xD6E8FEB86659FD93u;
     h = (uint64_t)wide ^ (uint64_t)(wide >> 64);
-    return h ^ (h >> 29);
+    return (uint32_t)(h ^ (h >> 29));
 }
 
 void map_init(NameMap *map)
@@ -67,7 +67,7 @@ void map_done(NameMap *map)
 
 /* The slot that holds `name`, or the free one where it would go. There is always a free one:
  * map_set grows the map before it is more than three quarters full. */
-static NameSlot *find_slot(const NameMap *map, const char *name, uint64_t hash)
+static NameSlot *find_slot(const NameMap *map, const char *name, uint32_t hash)
 {
     for (size_t i = hash & (map->room - 1);; i = (i + 1) & (map->room - 1)) {
         NameSlot *slot = &map->slots[i];
@@ -86,7 +86,7 @@ uint32_t map_get(const NameMap *map, const char *name)
  * any of them is looked at. */
 static void get_together(const NameMap *map, const char *const *names, size_t n, uint32_t *numbers)
 {
-    uint64_t hashes[MAP_TOGETHER];
+    uint32_t hashes[MAP_TOGETHER];
     for (size_t i = 0; i < n; i++) {
         hashes[i] = hash_name(names[i]);
         __builtin_prefetch(&map->slots[hashes[i] & (map->room - 1)]);
@@ -127,7 +127,7 @@ void map_reserve(NameMap *map, size_t count)
 }
 
 /* The slot that holds `name`, or the free one, in which there is room for it then. */
-static NameSlot *claim_slot(NameMap *map, const char *name, uint64_t hash)
+static NameSlot *claim_slot(NameMap *map, const char *name, uint32_t hash)
 {
     if ((map->count + 1) * 4 > map->room * 3) enlarge(map, map->room ? map->room * 2 : 16);
     return find_slot(map, name, hash);
@@ -135,7 +135,7 @@ static NameSlot *claim_slot(NameMap *map, const char *name, uint64_t hash)
 
 bool map_add(NameMap *map, const char *name, uint32_t number)
 {
-    uint64_t hash = hash_name(name);
+    uint32_t hash = hash_name(name);
     NameSlot *slot = claim_slot(map, name, hash);
     if (slot->name) return false;
     *slot = (NameSlot){name, hash, number};
@@ -143,9 +143,34 @@ bool map_add(NameMap *map, const char *name, uint32_t number)
     return true;
 }
 
+static void add_together(NameMap *map, const char *const *names, size_t n, uint32_t first,
+                         bool *added)
+{
+    uint32_t hashes[MAP_TOGETHER];
+    for (size_t i = 0; i < n; i++) {
+        hashes[i] = hash_name(names[i]);
+        __builtin_prefetch(&map->slots[hashes[i] & (map->room - 1)], 1);
+    }
+    for (size_t i = 0; i < n; i++) {
+        NameSlot *slot = find_slot(map, names[i], hashes[i]);
+        added[i] = !slot->name;
+        if (!added[i]) continue;
+        *slot = (NameSlot){names[i], hashes[i], first + (uint32_t)i};
+        map->count++;
+    }
+}
+
+void map_add_many(NameMap *map, const char *const *names, size_t n, uint32_t first, bool *added)
+{
+    map_reserve(map, map->count + n);
+    for (size_t i = 0; i < n; i += MAP_TOGETHER)
+        add_together(map, names + i, n - i < MAP_TOGETHER ? n - i : MAP_TOGETHER,
+                     first + (uint32_t)i, added + i);
+}
+
 uint32_t map_set(NameMap *map, const char *name, uint32_t number)
 {
-    uint64_t hash = hash_name(name);
+    uint32_t hash = hash_name(name);
     NameSlot *slot = claim_slot(map, name, hash);
     uint32_t before = slot->name ? slot->number : MAP_NONE;
     if (!slot->name) map->count++;

@@ -32,6 +32,9 @@ uint32_t map_set(NameMap *map, const char *name, uint32_t number);
 /* The same for a name that is new; false, and nothing changes, when it is there already. */
 bool map_add(NameMap *map, const char *name, uint32_t number);
 
+/* The same of many, numbered from `first` on; added[n] tells which were new. */
+void map_add_many(NameMap *map, const char *const *names, size_t n, uint32_t first, bool *added);
+
 /* Makes room for `count` names in all, so that storing them moves nothing. */
 void map_reserve(NameMap *map, size_t count);
 

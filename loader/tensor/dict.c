@@ -82,6 +82,11 @@ const Tensor *dict_find(const StateDict *dict, const char *name)
     return index == MAP_NONE ? NULL : &dict->tensors[index];
 }
 
+void dict_find_many(const StateDict *dict, const char *const *names, size_t n, uint32_t *indexes)
+{
+    map_get_many(&dict->index, names, n, indexes);
+}
+
 const Tensor *dict_find_spelt(const StateDict *dict, const char *name)
 {
     const Tensor *found = dict_find(dict, name);

@@ -25,6 +25,8 @@ bool dict_add(StateDict *dict, const Tensor *tensor);
 size_t dict_count(const StateDict *dict);
 const Tensor *dict_at(const StateDict *dict, size_t index);              /* file order */
 const Tensor *dict_find(const StateDict *dict, const char *name);        /* NULL if none */
+/* The indices of many names at once, into indexes[n]; MAP_NONE where there is none. */
+void dict_find_many(const StateDict *dict, const char *const *names, size_t n, uint32_t *indexes);
 /* By a name as JSON spells it, which has one spelling for a lone surrogate U+DCNN and for a byte NN
  * that is no UTF-8. */
 const Tensor *dict_find_spelt(const StateDict *dict, const char *name);
