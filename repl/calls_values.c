@@ -265,7 +265,8 @@ bool call_difference(Console *console, const Value *arguments, Arena *arena, Scr
     bool ok = binding && binding->expr && binding->target;
     if (ok) {
         CallWork work = {console, key};
-        const CompareOptions options = {{1e-5, 1e-8}, call_step, &work};
+        const CompareOptions options = {.tolerance = {1e-5, 1e-8}, .progress = call_step,
+                                        .context = &work};
         uint64_t done = 0, total = tensor_bytes(binding->target) * 2;
         Comparison pair;
         ok = compare_values(arena, compare_uncast(binding), binding->target, &options, &done, total,
