@@ -109,8 +109,10 @@ bool in_place_recover(const char *path, Text *what, Error *err)
     Text nobody = {0};
     if (stat(path, &info) != 0) return true;
     if (!what) what = &nobody;
-    bool good = S_ISDIR(info.st_mode) ? recover_indexes(path, what, err) && recover_file(path, what, err)
-              : S_ISREG(info.st_mode) ? recover_one(path, what, err) : true;
+    bool good = true;
+    if (S_ISDIR(info.st_mode))
+        good = recover_indexes(path, what, err) && recover_file(path, what, err);
+    else if (S_ISREG(info.st_mode)) good = recover_one(path, what, err);
     text_done(&nobody);
     return good;
 }

@@ -411,8 +411,8 @@ char *checkpoint_place(const char *path, Error *err)
             fault_file(err, ERR_UNSUPPORTED, path, "all of the folder is one checkpoint");
         else if (!folder_find(arena, &folder, is_checkpoint, &model, err)) place = NULL;
         else if (model.count == 1) place = inner_path(&context, model.names[0]);
-        else fault_file(err, ERR_UNSUPPORTED, path, "holds %zu copies of a model, the first of them "
-                        "%s; name the file that is meant", model.count, model.names[0]);
+        else fault_file(err, ERR_UNSUPPORTED, path, "holds %zu copies of a model, the first of "
+                        "them %s; name the file that is meant", model.count, model.names[0]);
     }
     arena_free(arena);
     return place;
