@@ -117,6 +117,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) readme tests/cases/run.sh README.md
 	-@$(SUITE) manual tests/cases/manual.sh
 	-@$(SUITE) shards $(PYTHON) tests/export/shards.py
+	-@$(SUITE) passes $(PYTHON) tests/export/passes.py
 	-@$(SUITE) faults $(PYTHON) tests/export/faults.py
 	-@$(SUITE) clones $(PYTHON) tests/export/clones.py
 	-@$(SUITE) in-place $(PYTHON) tests/export/in_place.py

@@ -123,7 +123,7 @@ bool call_cost(Console *console, const Value *arguments, Arena *arena, ScriptAns
     Alignment *alignment = console_ledger(console, err);
     Plan *plan = alignment ? plan_new(alignment, &options.plan, err) : NULL;
     if (plan) {
-        const PlanCost cost = plan_cost(plan);
+        const PlanCost cost = plan_cost(plan, &options.export);
         const struct { const char *name; uint64_t count; } counts[] = {
             {"tensors", plan->count}, {"copied", cost.copied}, {"computed", cost.computed},
             {"filled", cost.filled}, {"tied", cost.tied}, {"read", cost.read},

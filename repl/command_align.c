@@ -11,6 +11,7 @@
 #include "loader/export/export.h"
 #include "loader/export/groups_file.h"
 #include "loader/export/in_place.h"
+#include "loader/export/plan_cost.h"
 #include "loader/export/plan_json.h"
 #include "loader/format/format.h"
 #include "repl/emit_rules.h"
@@ -33,6 +34,8 @@ typedef struct Run {
     bool written;                /* the output is there, whole */
     const char *in_place;        /* the file that was renamed; NULL: none was */
     CastLosses *losses;          /* owned; [plan->count]; NULL: nobody wants to know */
+    ReportPass *passes;          /* owned; [pass_count] of the plan; NULL: all fits the buffer */
+    size_t pass_count;
     bool planned;                /* the plan is */
     bool emitted;                /* the rules are */
     size_t emitted_rules;        /* lines of rule text that were added to them */
@@ -125,6 +128,8 @@ static bool save_plan(Run *run, Error *err)
     if (!path) return true;
     if (!format && run->out) format = export_format_of(run->out);
     session_report(run->session, &report);
+    report.passes = run->passes;
+    report.pass_count = run->pass_count;
     PlanSave save = {.report = &report,
                      .target = session_target_checkpoint(run->session),
                      .target_container = session_target_container(run->session),
@@ -155,14 +160,16 @@ static bool write_output(Run *run, Error *err)
                                 .compact = invocation->set[OPT_COMPACT],
                                 .whole = invocation->set[OPT_WHOLE],
                                 .shard_size = invocation->shard_size};
+    ExportOptions options = export_options(invocation);
     run->plan = plan_new(run->alignment, &plan_options, err);
-    if (!run->plan || !save_plan(run, err)) return false;
+    if (!run->plan) return false;
+    run->passes = plan_passes(run->plan, &options, &run->pass_count);
+    if (!save_plan(run, err)) return false;
     if (!run->out) return true;
     if (invocation->set[OPT_VERBOSE] || invocation->set[OPT_JSON])
         run->losses = mem_alloc((run->plan->count + 1) * sizeof *run->losses);
     Progress progress;
     progress_start(&progress, run->out, isatty(STDERR_FILENO) && !invocation->set[OPT_QUIET]);
-    ExportOptions options = export_options(invocation);
     options.progress = progress_step;
     options.progress_context = &progress;
     options.losses = run->losses;
@@ -262,6 +269,8 @@ static void print_report(const Run *run, int status)
     options.verbose = invocation->set[OPT_VERBOSE];
     options.writing = run->out || run->invocation->set[OPT_IN_PLACE];
     options.values = run->values;
+    options.passes = run->passes;
+    options.pass_count = run->pass_count;
     options.output = run->written ? &output : NULL;
     options.exit = status;
     Text out = {0}, lines = {0};
@@ -411,6 +420,7 @@ static int finish(Run *run, Error *err)
     fflush(stdout);
     if (trouble) complain(err);
     free(run->losses);
+    free(run->passes);
     plan_free(run->plan);
     arena_free(run->arena);
     align_unref(run->alignment);

@@ -2,11 +2,13 @@
 #include "repl/command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "loader/align/report.h"
 #include "loader/export/export.h"
 #include "loader/export/groups_file.h"
+#include "loader/export/plan_cost.h"
 #include "loader/export/plan_open.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
@@ -17,6 +19,8 @@ typedef struct Run {
     PlanFile *file;              /* owned */
     Plan *plan;                  /* owned */
     const char *out;             /* the output's path */
+    ReportPass *passes;          /* owned; [pass_count]; NULL: all fits the buffer */
+    size_t pass_count;
     ExportResult result;
     char identity[65];           /* of the plan and what is asked of it */
 } Run;
@@ -75,6 +79,7 @@ static bool open_plan(Run *run, Error *err)
     ExportOptions options = export_options(run);
     if (!export_check(run->out, NULL, &options, run->file->tail.whole, err)) return false;
     run->plan = plan_open(run->file, &given, err);
+    if (run->plan) run->passes = plan_passes(run->plan, &options, &run->pass_count);
     return run->plan != NULL;
 }
 
@@ -115,6 +120,7 @@ static void add_json(const Run *run, const ReportOutput *output, Text *out)
     if (plan->target) json_string(writer, checkpoint_path(plan->target));
     else json_null(writer);
     report_output_json(output, writer);
+    report_passes_json(run->passes, run->pass_count, writer);
     json_key(writer, "exit");
     json_int(writer, EXIT_COMPLETE);
     json_end(writer);
@@ -139,8 +145,10 @@ static void print_report(const Run *run)
                            .loss_count = whole ? whole->note_count : 0};
     Text out = {0};
     if (invocation->set[OPT_JSON]) add_json(run, &output, &out);
-    else if (!invocation->set[OPT_QUIET])
+    else if (!invocation->set[OPT_QUIET]) {
         report_output_text(&output, invocation->set[OPT_VERBOSE], &out);
+        report_passes_text(run->passes, run->pass_count, invocation->set[OPT_VERBOSE], &out);
+    }
     fwrite(text_string(&out), 1, out.length, stdout);
     text_done(&out);
     bool talk = !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET];
@@ -162,6 +170,7 @@ int command_apply(const Invocation *invocation)
     bool written = open_plan(&run, &err) && write_output(&run, &err);
     if (written) print_report(&run);
     int status = written ? EXIT_COMPLETE : complain(&err);
+    free(run.passes);
     plan_free(run.plan);
     plan_file_free(run.file);
     return status;

@@ -140,6 +140,22 @@ static void add_fields(const Ui *ui, Panel *panel)
     text_done(&text);
 }
 
+/* Of what is larger than the buffer. */
+static void add_passes(const Plan *plan, const ExportOptions *options, Panel *panel)
+{
+    size_t count;
+    ReportPass *passes = plan_passes(plan, options, &count);
+    double most = 0;
+    Text text = {0};
+    for (size_t i = 0; i < count; i++)
+        if (passes[i].passes > most) most = passes[i].passes;
+    text_addf(&text, "%zu larger than the buffer: in pieces, with up to %.3g passes over their "
+              "sources", count, most);
+    if (count) chooser_add(panel, STYLE_DIM, text_string(&text), NULL, NULL);
+    text_done(&text);
+    free(passes);
+}
+
 /* What it takes, or why it cannot be. */
 static void add_cost(const Ui *ui, Panel *panel)
 {
@@ -154,7 +170,8 @@ static void add_cost(const Ui *ui, Panel *panel)
         chooser_add(panel, STYLE_ERROR, err.text, NULL, NULL);
         return;
     }
-    PlanCost cost = plan_cost(plan);
+    const ExportOptions none = {0};
+    PlanCost cost = plan_cost(plan, &none);
     char read[32], written[32];
     show_bytes(cost.read, read);
     show_bytes(cost.written, written);
@@ -164,6 +181,7 @@ static void add_cost(const Ui *ui, Panel *panel)
     text_clear(&text);
     text_addf(&text, "reads %s, writes %s of values", read, written);
     chooser_add(panel, STYLE_DIM, text_string(&text), NULL, NULL);
+    add_passes(plan, &none, panel);
     text_clear(&text);
     text_addf(&text, "write %s", ui_output_path(ui));
     chooser_add(panel, STYLE_KEY, text_string(&text), NULL, "export write");

@@ -216,6 +216,25 @@ void expr_memo_free(ExprMemo *memo);     /* NULL is fine */
 bool expr_fill_measured(const Expr *e, const int64_t *from, const int64_t *size, void *out,
                         ExprMemo *memo, CastLosses *losses, Error *err);
 
+/* What making values reads. */
+typedef struct ExprReads {
+    uint64_t bytes;              /* that are asked for, each time they are */
+    uint64_t swept;              /* bytes of storages from the first to the last one that a box
+                                    needs, of all boxes */
+    struct ReadSpan *spans;      /* of the storages; owned */
+    size_t count, room;
+} ExprReads;
+
+/* Adds what expr_fill_measured of that box with that memo would read, without reading; `out` is
+ * room for the box, and stays untouched. */
+bool expr_count_reads(const Expr *e, const int64_t *from, const int64_t *size, void *out,
+                      ExprMemo *memo, ExprReads *reads, Error *err);
+/* How often all that is needed is gone through from its first byte to its last one: 1 where boxes
+ * follow one another in the storage as in the result, as many as boxes where each needs something
+ * from everywhere. 0 where nothing is read. */
+double expr_reads_passes(const ExprReads *reads);
+void expr_reads_done(ExprReads *reads);
+
 /* The nested array of plans: ["cat",0,["src","a"],["src","b"]]. */
 void expr_write_json(const Expr *e, JsonWriter *writer);
 /* Such an array read again, over the tensors of a source and a target (either may be NULL, or a

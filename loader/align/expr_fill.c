@@ -102,7 +102,7 @@ static bool fill_pick(const Expr *e, const Place *place, Error *err)
 static Place permute_place(const Expr *e, const Place *place)
 {
     Place part = {.out = place->out, .dtype = place->dtype, .memo = place->memo,
-                  .losses = place->losses};
+                  .losses = place->losses, .reads = place->reads};
     for (unsigned i = 0; i < e->rank; i++) {
         part.from[e->order[i]] = place->from[i];
         part.size[e->order[i]] = place->size[i];
@@ -122,7 +122,7 @@ static bool fill_repeat(const Expr *e, const Place *place, Error *err)
     part.size[axis] = 1;
     part.losses = NULL;
     if (!memo_fill(e->from[0], &part, err)) return false;
-    if (place->size[axis] == 1) return true;
+    if (place->size[axis] == 1 || place->reads) return true;
     int64_t same[TENSOR_RANK_MAX];
     memcpy(same, place->strides, e->rank * sizeof *same);
     same[axis] = 0;
@@ -143,7 +143,8 @@ static bool fill_range(const Expr *e, uint64_t first, uint64_t n, const Place *p
     int64_t inner[TENSOR_RANK_MAX];
     contiguous_strides(e->dims, e->rank, inner);
     while (n) {
-        Place part = {.out = out, .dtype = place->dtype, .memo = place->memo};
+        Place part = {.out = out, .dtype = place->dtype, .memo = place->memo,
+                      .reads = place->reads};
         uint64_t left = first, count = 1;
         unsigned axis = 0;   /* the outermost along which whole sub-boxes are still wanted */
         for (unsigned i = 0; i < e->rank; i++) {
@@ -189,7 +190,8 @@ static bool fill_reshape(const Expr *e, const Place *place, Error *err)
     if (run < count && last < 4 * count) {
         unsigned char *range = mem_realloc(NULL, (size_t)(last + 1) * element);
         bool ok = fill_range(e->from[0], first, last + 1, place, range, err);
-        if (ok) strided_move(place->size, e->rank, element, range, inner, place->out, NULL);
+        if (ok && !place->reads)
+            strided_move(place->size, e->rank, element, range, inner, place->out, NULL);
         free(range);
         return ok;
     }
@@ -265,7 +267,7 @@ static bool fill_pair(const Expr *e, const Place *place, Error *err)
     other.out = mem_realloc(NULL, bytes);
     bool ok = place_fill(e->from[swap], swap ? &other : place, err) &&
               place_fill(e->from[!swap], swap ? place : &other, err);
-    if (ok) compute(e, other.out, place->out, n);
+    if (ok && !place->reads) compute(e, other.out, place->out, n);
     free(other.out);
     return ok;
 }
@@ -279,11 +281,11 @@ static bool fill_cast(const Expr *e, const Expr *operand, const Place *place, Er
     stored.dtype = dtype_of_values(operand->dtype);
     if (stored.dtype == e->dtype) return place_fill(operand, &stored, err);
     stored.out = mem_realloc(NULL, n * dtype_size(stored.dtype));
-    bool ok = place_fill(operand, &stored, err);
-    if (ok && !dtype_convert(stored.dtype, stored.out, e->dtype, place->out, n))
+    bool ok = place_fill(operand, &stored, err), made = ok && !place->reads;
+    if (made && !dtype_convert(stored.dtype, stored.out, e->dtype, place->out, n))
         ok = error_set(err, ERR_INTERNAL, "cast: %s cannot become %s",
                        dtype_name(operand->dtype), dtype_name(e->dtype));
-    if (ok && place->losses && !e->rounding)
+    if (made && ok && place->losses && !e->rounding)
         cast_loss_add(place->losses, operand->dtype, stored.dtype, stored.out, e->dtype, place->out,
                       n);
     free(stored.out);
@@ -324,10 +326,12 @@ static bool fill_piece(const Expr *e, const Expr *operand, const Place *place, E
     case EX_NORM: return fill_reduction(e, place, err);
     case EX_MATMUL: return fill_matmul(e, place, err);
     case EX_RESHAPE: return fill_reshape(e, place, err);
-    case EX_FILL: fill_made_up(e, place); return true;
+    case EX_FILL:
+        if (!place->reads) fill_made_up(e, place);
+        return true;
     default:
         if (!place_fill(operand, place, err)) return false;
-        compute(e, NULL, place->out, place_count(place, e->rank));
+        if (!place->reads) compute(e, NULL, place->out, place_count(place, e->rank));
         return true;
     }
 }
@@ -352,7 +356,7 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
     unsigned char *held = packed ? NULL : mem_realloc(NULL, (size_t)box_count(&walk) * element);
     do {
         Place piece = {.out = held, .dtype = place.dtype, .memo = place.memo,
-                       .losses = place.losses};
+                       .losses = place.losses, .reads = place.reads};
         int64_t offset = 0;
         for (unsigned i = 0; i < e->rank; i++) {
             piece.from[i] = place.from[i] + walk.from[i];
@@ -363,7 +367,7 @@ static bool fill_pieces(const Expr *e, const Place *given, Error *err)
         unsigned char *out = place.out + offset * (int64_t)element;
         if (packed) piece.out = out;
         ok = fill_piece(e, operand, &piece, err);
-        if (ok && !packed)
+        if (ok && !packed && !place.reads)
             strided_move(piece.size, e->rank, element, held, NULL, out, place.strides);
     } while (ok && box_next(&walk));
     free(held);
@@ -379,11 +383,13 @@ bool place_fill(const Expr *e, const Place *place, Error *err)
     if (e->unknown)
         return error_set(err, ERR_INTERNAL, "values wanted of an expression of unknown shape");
     if (place->dtype != e->dtype && (e->kind == EX_SOURCE || e->kind == EX_TARGET))
-        return tensor_read_values(e->tensor, place->from, place->size, place->out, place->strides,
-                                  err);
+        return place->reads ? reads_add(place, e->tensor, true)
+                            : tensor_read_values(e->tensor, place->from, place->size, place->out,
+                                                 place->strides, err);
     if (place->dtype == e->dtype && view_of(e, &view))
-        return tensor_read_strided(&view.tensor, place->from, place->size, place->out,
-                                   place->strides, err);
+        return place->reads ? reads_add(place, &view.tensor, false)
+                            : tensor_read_strided(&view.tensor, place->from, place->size,
+                                                  place->out, place->strides, err);
     if (!dtype_size(place->dtype))
         return error_set(err, ERR_UNSUPPORTED, "%s values are packed and can only be copied in "
                          "whole blocks; cast them first", dtype_name(place->dtype));
@@ -403,21 +409,27 @@ bool place_fill(const Expr *e, const Place *place, Error *err)
 }
 
 /* A wrong box is a mistake of the caller, not of a file: hence ERR_INTERNAL. */
+bool place_box(const Expr *e, const int64_t *from, const int64_t *size, Place *place, Error *err)
+{
+    bool empty = false;
+    if (e->unknown) return place_fill(e, place, err);   /* refuses */
+    for (unsigned i = 0; i < e->rank; i++) {
+        place->from[i] = from ? from[i] : 0;
+        place->size[i] = size ? size[i] : e->dims[i];
+        if (place->from[i] < 0 || place->size[i] < 0 ||
+            place->from[i] > e->dims[i] - place->size[i])
+            return error_set(err, ERR_INTERNAL, "box outside the expression in dim %u", i);
+        empty = empty || place->size[i] == 0;
+    }
+    contiguous_strides(place->size, e->rank, place->strides);
+    return empty || place_fill(e, place, err);
+}
+
 bool expr_fill_measured(const Expr *e, const int64_t *from, const int64_t *size, void *out,
                         ExprMemo *memo, CastLosses *losses, Error *err)
 {
     Place place = {.out = out, .dtype = e->dtype, .memo = memo, .losses = losses};
-    bool empty = false;
-    if (e->unknown) return place_fill(e, &place, err);   /* refuses */
-    for (unsigned i = 0; i < e->rank; i++) {
-        place.from[i] = from ? from[i] : 0;
-        place.size[i] = size ? size[i] : e->dims[i];
-        if (place.from[i] < 0 || place.size[i] < 0 || place.from[i] > e->dims[i] - place.size[i])
-            return error_set(err, ERR_INTERNAL, "box outside the expression in dim %u", i);
-        empty = empty || place.size[i] == 0;
-    }
-    contiguous_strides(place.size, e->rank, place.strides);
-    return empty || place_fill(e, &place, err);
+    return place_box(e, from, size, &place, err);
 }
 
 bool expr_fill(const Expr *e, const int64_t *from, const int64_t *size, void *out, Error *err)

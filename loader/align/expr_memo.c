@@ -42,14 +42,14 @@ static bool is_sum(const Expr *e)
 }
 
 /* Makes all of it. A repeat within is its own place's business: what it repeats is kept there. */
-static bool make_values(ExprMemo *memo, Kept *kept, Error *err)
+static bool make_values(ExprMemo *memo, Kept *kept, ExprReads *reads, Error *err)
 {
     const Expr *e = kept->e;
     uint64_t count = 1;
     for (unsigned i = 0; i < e->rank; i++)
         if (!sum_mul(count, (uint64_t)e->dims[i], &count) || count > ELEMENTS_MAX) return true;
     if (count > ELEMENTS_MAX - memo->elements || !is_sum(e)) return true;
-    Place whole = {.dtype = e->dtype, .memo = memo};
+    Place whole = {.dtype = e->dtype, .memo = memo, .reads = reads};
     for (unsigned i = 0; i < e->rank; i++) whole.size[i] = e->dims[i];
     contiguous_strides(whole.size, e->rank, whole.strides);
     whole.out = mem_alloc((size_t)count * dtype_size(e->dtype));
@@ -64,13 +64,14 @@ static bool make_values(ExprMemo *memo, Kept *kept, Error *err)
 
 /* The record of an expression, made when it is asked for first; NULL: there is no room, or, with an
  * error, its values cannot be had. */
-static const Kept *find_kept(ExprMemo *memo, const Expr *e, bool *fine, Error *err)
+static const Kept *find_kept(ExprMemo *memo, const Expr *e, ExprReads *reads, bool *fine,
+                             Error *err)
 {
     for (size_t i = 0; i < memo->count; i++)
         if (memo->kept[i].e == e) return &memo->kept[i];
     if (memo->count == KEPT_MAX) return NULL;
     Kept kept = {.e = e};
-    *fine = make_values(memo, &kept, err);
+    *fine = make_values(memo, &kept, reads, err);
     if (!*fine) return NULL;
     if (memo->count == KEPT_MAX) {      /* what lies within has taken the last place */
         free(kept.values);
@@ -83,9 +84,11 @@ static const Kept *find_kept(ExprMemo *memo, const Expr *e, bool *fine, Error *e
 bool memo_fill(const Expr *e, const Place *place, Error *err)
 {
     bool fine = true, asked = place->memo && e->kind != EX_REPEAT && place->dtype == e->dtype;
-    const Kept *kept = asked ? find_kept(place->memo, e, &fine, err) : NULL;
+    const Kept *kept = asked ? find_kept(place->memo, e, place->reads, &fine, err)
+                              : NULL;
     if (!fine) return false;
     if (!kept || !kept->values) return place_fill(e, place, err);
+    if (place->reads) return true;
     int64_t strides[TENSOR_RANK_MAX], offset = 0;
     const size_t element = dtype_size(e->dtype);
     contiguous_strides(e->dims, e->rank, strides);

@@ -18,10 +18,17 @@ typedef struct Place {
                                     is quantized or packed, what its leaves are read as */
     ExprMemo *memo;              /* what is kept between boxes; NULL: nothing is */
     CastLosses *losses;          /* of casts, while each value is made once; NULL: not measured */
+    ExprReads *reads;            /* what would be read is counted, and no value is made: `out` and
+                                    all that is held meanwhile stays untouched; NULL: values are */
 } Place;
 
 /* Makes the values of a place that is not empty. */
 bool place_fill(const Expr *e, const Place *place, Error *err);
+/* The same of a packed box, which may be empty: sets the rest of the place. NULL as in
+ * expr_fill. */
+bool place_box(const Expr *e, const int64_t *from, const int64_t *size, Place *place, Error *err);
+/* Adds what reading the place of a leaf would read, as it is stored or as numbers. Returns true. */
+bool reads_add(const Place *place, const Tensor *tensor, bool numbers);
 /* Elements of a place; there are as many as fit in memory. */
 size_t place_count(const Place *place, unsigned rank);
 /* Values of a box of `e`, packed, as doubles; `held` has room for as many elements of e's dtype.

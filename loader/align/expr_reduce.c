@@ -13,7 +13,7 @@ bool place_doubles(const Expr *e, Place *place, unsigned char *held, double *out
     place->dtype = e->dtype;
     contiguous_strides(place->size, e->rank, place->strides);
     if (!place_fill(e, place, err)) return false;
-    dtype_to_doubles(e->dtype, held, out, place_count(place, e->rank));
+    if (!place->reads) dtype_to_doubles(e->dtype, held, out, place_count(place, e->rank));
     return true;
 }
 
@@ -35,7 +35,7 @@ static bool add_axis(const Expr *e, const Place *place, size_t n, double *sums, 
         part.size[e->axis] = step < length - i ? step : length - i;
         ok = place_doubles(operand, &part, held, values, err);
         size_t rows = (size_t)part.size[e->axis];
-        for (size_t k = 0; ok && k < n * rows; k++)
+        for (size_t k = 0; ok && !place->reads && k < n * rows; k++)
             sums[k / (inner * rows) * inner + k % inner] += values[k];
     }
     free(held);
@@ -61,7 +61,7 @@ static bool add_squares(const Expr *e, const Place *place, double *sums, Error *
     double *values = mem_realloc(NULL, most * sizeof *values);
     bool ok = true;
     do {
-        Place part = {.memo = place->memo};
+        Place part = {.memo = place->memo, .reads = place->reads};
         size_t inner = 1, rows = 1, at = 0;
         for (int i = 0; i < e->rank; i++) {
             part.from[i] = first[i] + walk.from[i];
@@ -73,7 +73,7 @@ static bool add_squares(const Expr *e, const Place *place, double *sums, Error *
             at = (size_t)walk.from[e->axis];
         }
         ok = place_doubles(operand, &part, held, values, err);
-        for (size_t k = 0, n = place_count(&part, e->rank); ok && k < n; k++)
+        for (size_t k = 0, n = place_count(&part, e->rank); ok && !place->reads && k < n; k++)
             sums[at + k / inner % rows] += values[k] * values[k];
     } while (ok && box_next(&walk));
     free(held);
@@ -88,11 +88,11 @@ bool fill_reduction(const Expr *e, const Place *place, Error *err)
     double *sums = mem_alloc(n * sizeof *sums);
     bool norm = e->kind == EX_NORM;
     bool ok = norm ? add_squares(e, place, sums, err) : add_axis(e, place, n, sums, err);
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = 0; !place->reads && k < n; k++) {
         if (norm) sums[k] = sqrt(sums[k]);
         if (e->kind == EX_MEAN) sums[k] /= (double)e->from[0]->dims[e->axis];
     }
-    if (ok) dtype_convert(DT_F64, sums, e->dtype, place->out, n);
+    if (ok && !place->reads) dtype_convert(DT_F64, sums, e->dtype, place->out, n);
     free(sums);
     return ok;
 }
@@ -124,13 +124,15 @@ bool fill_matmul(const Expr *e, const Place *place, Error *err)
     bool ok = true;
     for (int64_t i = 0; ok && i < depth; i += step) {
         int64_t share = step < depth - i ? step : depth - i;
-        Place of_a = {.from = {place->from[0], i}, .size = {rows, share}, .memo = place->memo};
-        Place of_b = {
-            .from = {i, place->from[1]}, .size = {share, columns}, .memo = place->memo};
+        Place of_a = {.from = {place->from[0], i}, .size = {rows, share}, .memo = place->memo,
+                      .reads = place->reads};
+        Place of_b = {.from = {i, place->from[1]}, .size = {share, columns}, .memo = place->memo,
+                      .reads = place->reads};
         ok = place_doubles(a, &of_a, held, left, err) && place_doubles(b, &of_b, held, right, err);
-        if (ok) add_products(left, right, (size_t)rows, (size_t)share, (size_t)columns, sums);
+        if (ok && !place->reads)
+            add_products(left, right, (size_t)rows, (size_t)share, (size_t)columns, sums);
     }
-    if (ok) dtype_convert(DT_F64, sums, e->dtype, place->out, n);
+    if (ok && !place->reads) dtype_convert(DT_F64, sums, e->dtype, place->out, n);
     free(held);
     free(left);
     free(right);

@@ -116,7 +116,7 @@ static bool fill_columns(Resize *r, const Place *place, const BoxWalk *walk, Err
     int axis = e->resize.axis;
     int64_t row = e->resize.count == 2 ? e->resize.out[1] : 1, offset = 0, made[TENSOR_RANK_MAX];
     size_t outer = 1, inner = 1, element = dtype_size(e->dtype);
-    Place part = {.memo = place->memo};
+    Place part = {.memo = place->memo, .reads = place->reads};
     for (int i = 0, k = 0; i < e->rank; i++) {
         part.from[i] = i == axis ? 0 : place->from[i] + walk->from[k];
         part.size[i] = i == axis ? r->in : walk->size[k];
@@ -125,6 +125,7 @@ static bool fill_columns(Resize *r, const Place *place, const BoxWalk *walk, Err
         if (i != axis) offset += walk->from[k++] * place->strides[i];
     }
     if (!place_doubles(e->from[0], &part, r->held, r->values, err)) return false;
+    if (place->reads) return true;
     resize_columns(r, outer, inner);
     memcpy(made, part.size, sizeof made);
     made[axis] = (r->end - r->first) * row;

@@ -19,6 +19,14 @@ typedef struct ReportCast {
     CastLoss loss;
 } ReportCast;
 
+/* A tensor that is made in pieces, since it is larger than the buffer. */
+typedef struct ReportPass {
+    const char *target;          /* held name */
+    uint64_t pieces;
+    uint64_t read;               /* bytes that all of them read */
+    double passes;               /* how often what it is made of is gone through: 1 to `pieces` */
+} ReportPass;
+
 typedef struct ReportOutput {
     const char *path, *format;   /* what was written */
     size_t tensors;              /* written */
@@ -53,6 +61,8 @@ typedef struct ReportOptions {
     const ReportPlan *plan;      /* the JSON is a plan; NULL: a report */
     bool writing;                /* an output was asked for: say written or nothing written */
     const ReportOutput *output;  /* NULL: nothing was written */
+    const ReportPass *passes;    /* [pass_count]; of an output, or a plan for one */
+    size_t pass_count;
     const ValueReport *values;   /* what the numbers of loaded pairs came to; NULL: not compared */
     const char *log;             /* JSON: what --log printed; NULL = it was not asked for */
     int exit;                    /* the status the program will end with, for the JSON */
@@ -62,6 +72,10 @@ typedef struct ReportOptions {
  * "output", null for NULL. */
 void report_output_text(const ReportOutput *output, bool verbose, Text *out);
 void report_output_json(const ReportOutput *output, JsonWriter *writer);
+
+/* "2 tensors are larger than the buffer …", and the member "passes"; nothing for none. */
+void report_passes_text(const ReportPass *passes, size_t count, bool verbose, Text *out);
+void report_passes_json(const ReportPass *passes, size_t count, JsonWriter *writer);
 
 void report_text(const Alignment *alignment, const ReportOptions *options, Text *out);
 void report_json(const Alignment *alignment, const ReportOptions *options, Text *out);

@@ -296,6 +296,7 @@ void report_json(const Alignment *alignment, const ReportOptions *options, Text 
     report_json_groups(alignment, writer);
     report_json_values(alignment, options->values, writer);
     report_output_json(options->output, writer);
+    report_passes_json(options->passes, options->pass_count, writer);
     if (options->log) json_put_text(writer, "log", options->log);
     json_key(writer, "exit");
     json_int(writer, options->exit);

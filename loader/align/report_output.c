@@ -1,4 +1,6 @@
 /* What was written, at the end of every report. */
+#include <inttypes.h>
+
 #include "loader/align/report.h"
 #include "loader/align/report_page.h"
 
@@ -111,7 +113,42 @@ void report_output_text(const ReportOutput *output, bool verbose, Text *out)
     if (verbose && output->casts) add_casts(output, out);
 }
 
+void report_passes_text(const ReportPass *passes, size_t count, bool verbose, Text *out)
+{
+    const size_t shown = verbose || count < PAGE_LINES ? count : PAGE_LINES;
+    char bytes[32];
+    if (!count) return;
+    text_addf(out, "%zu tensor%s larger than the buffer (--buffer), and made in pieces:\n", count,
+              count == 1 ? " is" : "s are");
+    for (size_t i = 0; i < shown; i++) {
+        const ReportPass *pass = &passes[i];
+        show_bytes(pass->read, bytes);
+        text_add(out, "  ");
+        add_name(pass->target, out);
+        text_addf(out, ": %" PRIu64 " pieces, %.3g pass%s over its source, %s read\n", pass->pieces,
+                  pass->passes, pass->passes == 1 ? "" : "es", bytes);
+    }
+    if (shown < count) text_addf(out, "  and %zu more (-v lists them)\n", count - shown);
+}
+
 /* ---- JSON ---- */
+
+void report_passes_json(const ReportPass *passes, size_t count, JsonWriter *writer)
+{
+    if (!count) return;
+    json_key(writer, "passes");
+    json_list(writer);
+    for (size_t i = 0; i < count; i++) {
+        json_map(writer);
+        json_put_text(writer, "target", passes[i].target);
+        json_put_uint(writer, "pieces", passes[i].pieces);
+        json_put_uint(writer, "read", passes[i].read);
+        json_key(writer, "passes");
+        json_float(writer, passes[i].passes);
+        json_end(writer);
+    }
+    json_end(writer);
+}
 
 /* What --whole could not carry as it was. */
 static void put_losses(const ReportOutput *output, JsonWriter *writer)

@@ -254,5 +254,6 @@ void report_text(const Alignment *alignment, const ReportOptions *options, Text 
     page_write(&reporter.page, options->verbose, result ? 2 : 0, out);
     if (options->verbose && !options->output) say_unmeasured(&reporter, out);
     if (result) add_result(options, out);
+    report_passes_text(options->passes, options->pass_count, options->verbose, out);
     arena_free(reporter.arena);
 }

@@ -28,16 +28,23 @@ static unsigned count_cores(void)
     return 2;
 }
 
-void stream_init(Stream *stream, AtomicFile *file, const Plan *plan, const ExportOptions *options)
+size_t stream_room(const ExportOptions *options, unsigned *threads)
 {
     const unsigned cores = count_cores();
     const unsigned usual = cores < THREADS_DEFAULT ? cores : THREADS_DEFAULT;
-    const unsigned threads = options->threads ? options->threads : usual;
-    const size_t room = (options->buffer ? options->buffer : BUFFER_DEFAULT) / threads;
+    *threads = options->threads ? options->threads : usual;
+    const size_t room = (options->buffer ? options->buffer : BUFFER_DEFAULT) / *threads;
+    return room < BUFFER_MIN ? BUFFER_MIN : room;
+}
+
+void stream_init(Stream *stream, AtomicFile *file, const Plan *plan, const ExportOptions *options)
+{
+    unsigned threads;
+    const size_t room = stream_room(options, &threads);
     *stream = (Stream){
         .file = file,
         .threads = threads,
-        .room = room < BUFFER_MIN ? BUFFER_MIN : room,
+        .room = room,
         .progress = options->progress,
         .context = options->progress_context,
         .entries = plan->entries,
@@ -196,10 +203,31 @@ static bool compute_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc,
     return fine && send_small(stream, (size_t)n, crc, err);
 }
 
+bool stream_copies(const PlanEntry *entry)
+{
+    const Tensor *tensor = plan_unchanged(entry);
+    return tensor && tensor->storage && tensor_is_contiguous(tensor);
+}
+
+bool stream_count_reads(const PlanEntry *entry, size_t room, ExprReads *reads, uint64_t *pieces,
+                        Error *err)
+{
+    const uint64_t bytes = plan_entry_bytes(entry);
+    Task task = {.kind = TASK_VALUES, .bytes = bytes, .entry = entry};
+    *pieces = bytes != 0;
+    if (bytes == 0) return true;
+    if (!task_init(&task, stream_defers(bytes) ? room : LARGE, err)) return false;
+    task.together = task.together || !stream_defers(bytes);
+    *pieces = task.count;
+    const bool fine = task_count_reads(&task, reads, err);
+    task_done(&task);
+    return fine;
+}
+
 bool stream_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err)
 {
     const Tensor *tensor = plan_unchanged(entry);
-    if (!tensor || !tensor->storage || !tensor_is_contiguous(tensor))
+    if (!stream_copies(entry))
         return stream_flush(stream, err) && compute_entry(stream, entry, crc, err);
     return (entry->dtype == DT_BOOL ? stream_bools : stream_range)(
         stream, tensor->storage->source, tensor->storage->offset + tensor->offset,

@@ -41,6 +41,8 @@ typedef struct Stream {
     pthread_mutex_t one_by_one;  /* held by who makes sums that all pieces of a tensor share */
 } Stream;
 
+/* Bytes of the buffer that each of the threads has: what is larger is made in pieces of it. */
+size_t stream_room(const ExportOptions *options, unsigned *threads);
 void stream_init(Stream *stream, AtomicFile *file, const Plan *plan, const ExportOptions *options);
 void stream_done(Stream *stream);
 
@@ -57,6 +59,12 @@ bool stream_range(Stream *stream, ByteSource *source, uint64_t offset, uint64_t 
 bool stream_bools(Stream *stream, ByteSource *source, uint64_t offset, uint64_t n, uint32_t *crc,
                   Error *err);
 bool stream_flush(Stream *stream, Error *err);
+/* Whether the values of an entry are copied as they lie in their storage. */
+bool stream_copies(const PlanEntry *entry);
+/* What stream_entry reads of one that is not, without doing it; *pieces receives how many it is
+ * made in. */
+bool stream_count_reads(const PlanEntry *entry, size_t room, ExprReads *reads, uint64_t *pieces,
+                        Error *err);
 /* The values of an entry, row-major: copied where they are unchanged and contiguous, else
  * computed in boxes of whole rows that fit the buffer. */
 bool stream_entry(Stream *stream, const PlanEntry *entry, uint32_t *crc, Error *err);

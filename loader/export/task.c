@@ -158,6 +158,22 @@ bool task_make(const Task *task, uint64_t index, AtomicFile *file, unsigned char
                           task->crcs ? &task->crcs[index] : NULL, err);
 }
 
+bool task_count_reads(const Task *task, ExprReads *reads, Error *err)
+{
+    int64_t from[TENSOR_RANK_MAX], size[TENSOR_RANK_MAX];
+    uint64_t first;
+    ExprMemo *memo = task->together ? expr_memo_new() : NULL;
+    void *room = mem_realloc(NULL, (size_t)task_piece_bytes(task, 0));   /* never touched */
+    bool fine = true;
+    for (uint64_t i = 0; fine && i < task->count; i++) {
+        find_box(task, i, from, size, &first);
+        fine = expr_count_reads(task->entry->expr, from, size, room, memo, reads, err);
+    }
+    free(room);
+    expr_memo_free(memo);
+    return fine;
+}
+
 uint32_t task_sum(const Task *task)
 {
     uint32_t sum = 0;

@@ -38,6 +38,8 @@ uint64_t task_piece_bytes(const Task *task, uint64_t index);
  * `losses` (either may be NULL) as in expr_fill_measured. */
 bool task_make(const Task *task, uint64_t index, AtomicFile *file, unsigned char *buffer,
                size_t room, ExprMemo *memo, CastLosses *losses, Error *err);
+/* What making all pieces of a task of VALUES reads, without making them. */
+bool task_count_reads(const Task *task, ExprReads *reads, Error *err);
 /* All pieces are there: the CRC-32 of their bytes, 0 when nobody wants it. */
 uint32_t task_sum(const Task *task);
 /* Carries *crc on by that. */

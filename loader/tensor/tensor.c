@@ -219,42 +219,76 @@ static bool gather_span(Reader *reader, const StridedAxis *axes, unsigned count,
     return true;
 }
 
-/* Reads the axes from byte `at` on. What is no run and no span worth reading is cut along the
- * axis with the largest stride: into pieces that are worth it, else into single indices, each
- * of which has an axis less; so the recursion is no deeper than the rank. */
+/* One run of bytes on both sides. */
+static bool is_run(const StridedAxis *axes, unsigned count)
+{
+    return count == 0 || (count == 1 && axes[0].in == 1 && axes[0].out == 1);
+}
+
+/* How axes are read that are no run and no span worth reading: cut along the one with the
+ * largest stride, into pieces that are worth it, else into single indices, each of which has an
+ * axis less. */
+typedef struct Cut {
+    StridedAxis piece[TENSOR_RANK_MAX];
+    unsigned count;          /* of the axes of a piece */
+    unsigned axis;           /* that is cut */
+    int64_t step;            /* indices of it in a piece */
+} Cut;
+
+static void cut_axes(const StridedAxis *axes, unsigned count, size_t element, Cut *cut)
+{
+    cut->axis = 0;
+    cut->count = count;
+    for (unsigned i = 1; i < count; i++)
+        if (axes[i].in > axes[cut->axis].in) cut->axis = i;
+    /* `rest`: the span of one index along the cut axis; `step`: how many indices fit SPAN_MAX */
+    StridedAxis *piece = cut->piece, axis = axes[cut->axis];
+    memcpy(piece, axes, count * sizeof *axes);
+    piece[cut->axis].size = 1;
+    uint64_t rest = measure(piece, count, element).span;
+    uint64_t stride = (uint64_t)axis.in * element;
+    cut->step = rest <= SPAN_MAX ? (int64_t)((SPAN_MAX - rest) / stride) + 1 : 1;
+    if (cut->step > axis.size) cut->step = axis.size;
+    piece[cut->axis].size = cut->step;
+    if (cut->step > 1 && is_worth_a_span(measure(piece, count, element))) return;
+    cut->step = 1;
+    memmove(piece + cut->axis, axes + cut->axis + 1, (--cut->count - cut->axis) * sizeof *axes);
+}
+
+/* Reads the axes from byte `at` on; the recursion is no deeper than the rank. */
 static bool read_axes(Reader *reader, const StridedAxis *axes, unsigned count, uint64_t at,
                       unsigned char *out)
 {
     Extent extent = measure(axes, count, reader->element);
-    if (count == 0 || (count == 1 && axes[0].in == 1 && axes[0].out == 1))
+    if (is_run(axes, count))
         return source_read(reader->source, at, out, (size_t)extent.data, reader->err);
     if (is_worth_a_span(extent)) return gather_span(reader, axes, count, at, extent.span, out);
-
-    unsigned cut = 0;
-    for (unsigned i = 1; i < count; i++)
-        if (axes[i].in > axes[cut].in) cut = i;
-    /* `rest`: the span of one index along the cut axis; `step`: how many indices fit SPAN_MAX */
-    StridedAxis piece[TENSOR_RANK_MAX], axis = axes[cut];
-    memcpy(piece, axes, count * sizeof *axes);
-    uint64_t stride = (uint64_t)axis.in * reader->element;
-    piece[cut].size = 1;
-    uint64_t rest = measure(piece, count, reader->element).span;
-    int64_t step = rest <= SPAN_MAX ? (int64_t)((SPAN_MAX - rest) / stride) + 1 : 1;
-    piece[cut].size = step < axis.size ? step : axis.size;
-    if (!is_worth_a_span(measure(piece, count, reader->element))) piece[cut].size = step = 1;
-    for (int64_t i = 0; i < axis.size; i += step) {
-        unsigned left = count;
-        if (step == 1) {
-            memmove(piece + cut, axes + cut + 1, (count - cut - 1) * sizeof *axes);
-            left--;
-        } else if (axis.size - i < step) {
-            piece[cut].size = axis.size - i;
-        }
-        if (!read_axes(reader, piece, left, at + (uint64_t)i * stride,
-                       out + i * axis.out * (int64_t)reader->element))
+    Cut cut;
+    cut_axes(axes, count, reader->element, &cut);
+    const StridedAxis axis = axes[cut.axis];
+    const int64_t element = (int64_t)reader->element;
+    for (int64_t i = 0; i < axis.size; i += cut.step) {
+        if (cut.step > 1 && axis.size - i < cut.step) cut.piece[cut.axis].size = axis.size - i;
+        if (!read_axes(reader, cut.piece, cut.count, at + (uint64_t)(i * axis.in * element),
+                       out + i * axis.out * element))
             return false;
     }
     return true;
+}
+
+/* How many bytes that asks for. */
+static uint64_t count_axes(const StridedAxis *axes, unsigned count, size_t element)
+{
+    const Extent extent = measure(axes, count, element);
+    if (is_run(axes, count)) return extent.data;
+    if (is_worth_a_span(extent)) return extent.span;
+    Cut cut;
+    cut_axes(axes, count, element, &cut);
+    const int64_t size = axes[cut.axis].size;
+    uint64_t bytes = (uint64_t)(size / cut.step) * count_axes(cut.piece, cut.count, element);
+    if (size % cut.step == 0) return bytes;
+    cut.piece[cut.axis].size = size % cut.step;
+    return bytes + count_axes(cut.piece, cut.count, element);
 }
 
 /* -- Decoding, in place, over packed bytes --------------------------------------------- */
@@ -406,16 +440,23 @@ static void make_grid(BlockGrid *grid, const Tensor *tensor, const int64_t *from
     }
 }
 
-/* Everything but decoding; `out` is strided. The box is not empty. */
-static bool read_box(const Tensor *tensor, const int64_t *from, const int64_t *size,
-                     unsigned char *out, const int64_t *out_strides, Error *err)
+/* A box as it lies in the storage. */
+typedef struct StoredBox {
+    StridedAxis axes[TENSOR_RANK_MAX];
+    unsigned count;
+    uint64_t first;          /* elements before it, or blocks where `blocked` */
+    bool blocked;            /* whole blocks are the elements */
+} StoredBox;
+
+static void store_box(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                      const int64_t *out_strides, StoredBox *box)
 {
     int64_t packed[TENSOR_RANK_MAX];
     const int64_t *strides = tensor->strides, *dims = tensor->dims;
     BlockGrid grid;
     const DTypeInfo *info = dtype_info(tensor->dtype);
-    bool blocked = info->block > 1 && is_blocked(tensor, from, size, out_strides);
-    if (blocked) {
+    box->blocked = info->block > 1 && is_blocked(tensor, from, size, out_strides);
+    if (box->blocked) {
         make_grid(&grid, tensor, from, size, out_strides);
         dims = grid.dims;
         from = grid.from;
@@ -426,15 +467,25 @@ static bool read_box(const Tensor *tensor, const int64_t *from, const int64_t *s
         contiguous_strides(dims, tensor->rank, packed);
         strides = packed;
     }
-    uint64_t first = 0;
-    for (unsigned i = 0; i < tensor->rank; i++) first += (uint64_t)from[i] * (uint64_t)strides[i];
-    StridedAxis axes[TENSOR_RANK_MAX];
-    unsigned count = strided_axes(size, tensor->rank, strides, out_strides, axes);
-    if (info->block > 1 && !blocked) return read_packed(tensor, axes, count, first, out, err);
+    box->first = 0;
+    for (unsigned i = 0; i < tensor->rank; i++)
+        box->first += (uint64_t)from[i] * (uint64_t)strides[i];
+    box->count = strided_axes(size, tensor->rank, strides, out_strides, box->axes);
+}
+
+/* Everything but decoding; `out` is strided. The box is not empty. */
+static bool read_box(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                     unsigned char *out, const int64_t *out_strides, Error *err)
+{
+    StoredBox box;
+    const DTypeInfo *info = dtype_info(tensor->dtype);
+    store_box(tensor, from, size, out_strides, &box);
+    if (info->block > 1 && !box.blocked)
+        return read_packed(tensor, box.axes, box.count, box.first, out, err);
     /* tensor_check() has made sure that none of these sums wraps. */
     Reader reader = {tensor->storage->source, info->block_bytes, NULL, 0, err};
-    uint64_t at = tensor->storage->offset + tensor->offset + first * reader.element;
-    bool ok = read_axes(&reader, axes, count, at, out);
+    uint64_t at = tensor->storage->offset + tensor->offset + box.first * reader.element;
+    bool ok = read_axes(&reader, box.axes, box.count, at, out);
     free(reader.scratch);
     return ok;
 }
@@ -481,6 +532,26 @@ bool tensor_read_strided(const Tensor *tensor, const int64_t *from, const int64_
     error_prefix(err, "tensor '%s'", text_string(&name));
     text_done(&name);
     return false;
+}
+
+/* What needs decoding comes packed. */
+TensorReads tensor_reads(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                         const int64_t *out_strides)
+{
+    StoredBox box;
+    const DTypeInfo *info = dtype_info(tensor->dtype);
+    uint64_t count = 1, bytes;
+    for (unsigned i = 0; i < tensor->rank; i++) count *= (uint64_t)size[i];
+    if (!tensor->storage || !info->block || count == 0) return (TensorReads){0};
+    const bool whole = dtype_bytes(tensor->dtype, count, &bytes);
+    if (whole && needs_decoding(tensor)) out_strides = NULL;
+    store_box(tensor, from, size, out_strides, &box);
+    if (info->block > 1 && !box.blocked)
+        return (TensorReads){tensor->offset + box.first / info->block * info->block_bytes,
+                             whole ? bytes : 0, whole ? bytes : 0};
+    return (TensorReads){tensor->offset + box.first * info->block_bytes,
+                         measure(box.axes, box.count, info->block_bytes).span,
+                         count_axes(box.axes, box.count, info->block_bytes)};
 }
 
 bool tensor_read(const Tensor *tensor, const int64_t *from, const int64_t *size, void *out,

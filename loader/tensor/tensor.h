@@ -92,5 +92,15 @@ bool tensor_read(const Tensor *tensor, const int64_t *from, const int64_t *size,
  * NULL = row-major, packed. */
 bool tensor_read_strided(const Tensor *tensor, const int64_t *from, const int64_t *size,
                          void *out, const int64_t *out_strides, Error *err);
+/* What reading a box of it asks of the storage. */
+typedef struct TensorReads {
+    uint64_t at, span;       /* bytes of the storage from the first one to the last one */
+    uint64_t bytes;          /* that are asked for, gaps that are read along included */
+} TensorReads;
+
+/* The same box and strides as tensor_read_strided, without reading; neither may be NULL but
+ * `out_strides`. All 0 for what has no values. */
+TensorReads tensor_reads(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                         const int64_t *out_strides);
 
 #endif

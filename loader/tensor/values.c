@@ -26,8 +26,18 @@ typedef struct Work {
     double *scales;              /* of a Quantizer's axis; owned */
     double *zero_points;
     size_t channel_room;         /* of both */
+    uint64_t *counted;           /* bytes are only counted, nothing is read; NULL: they are read */
     Error *err;
 } Work;
+
+/* A packed box of the tensor, or of another one that it needs, as it is stored. */
+static bool fetch(const Work *work, const Tensor *tensor, const int64_t *from, const int64_t *size,
+                  void *out)
+{
+    if (!work->counted) return tensor_read(tensor, from, size, out, work->err);
+    *work->counted += tensor_reads(tensor, from, size, NULL).bytes;
+    return true;
+}
 
 /* PyTorch's quantized types are integers until a Quantizer says more. */
 DType tensor_value_dtype(const Tensor *tensor, const char **why)
@@ -67,11 +77,12 @@ static size_t count_box(const int64_t *size, unsigned rank)
 
 /* n numbers of a Quantizer's tensor from `first` on, as doubles: they hold zero points exactly as
  * far as f32 does, which is what PyTorch makes of them. */
-static bool read_channels(const Tensor *tensor, int64_t first, int64_t n, double *out, Error *err)
+static bool read_channels(const Work *work, const Tensor *tensor, int64_t first, int64_t n,
+                          double *out)
 {
     unsigned char *raw = mem_realloc(NULL, (size_t)n * (dtype_size(tensor->dtype) + 1));
-    bool ok = tensor_read(tensor, &first, &n, raw, err);
-    if (ok) dtype_to_doubles(tensor->dtype, raw, out, (size_t)n);
+    bool ok = fetch(work, tensor, &first, &n, raw);
+    if (ok && !work->counted) dtype_to_doubles(tensor->dtype, raw, out, (size_t)n);
     free(raw);
     return ok;
 }
@@ -102,7 +113,7 @@ static bool scale_box(Work *work, const int64_t *from, const int64_t *size, cons
     unsigned rank = work->tensor->rank;
     size_t count = count_box(size, rank), inner = 1;
     if (!quantizer->scales) {
-        scale_channel(quantizer, quantizer->scale, 0, in, out, count);
+        if (!work->counted) scale_channel(quantizer, quantizer->scale, 0, in, out, count);
         return true;
     }
     unsigned axis = (unsigned)quantizer->axis;
@@ -111,10 +122,10 @@ static bool scale_box(Work *work, const int64_t *from, const int64_t *size, cons
     work->scales = make_room(work->scales, &room, channels, sizeof *work->scales);
     work->zero_points = make_room(work->zero_points, &work->channel_room, channels,
                                   sizeof *work->zero_points);
-    if (!read_channels(quantizer->scales, from[axis], size[axis], work->scales, work->err) ||
-        !read_channels(quantizer->zero_points, from[axis], size[axis], work->zero_points,
-                       work->err))
+    if (!read_channels(work, quantizer->scales, from[axis], size[axis], work->scales) ||
+        !read_channels(work, quantizer->zero_points, from[axis], size[axis], work->zero_points))
         return false;
+    if (work->counted) return true;
     for (size_t i = 0; i < count; i += inner) {
         size_t channel = i / inner % channels;
         scale_channel(quantizer, work->scales[channel], work->zero_points[channel], in + i, out + i,
@@ -137,9 +148,9 @@ static bool read_integers(Work *work, const int64_t *from, const int64_t *size, 
     const Tensor *tensor = work->tensor;
     size_t n = count_box(size, tensor->rank), width = dtype_size(tensor->dtype);
     work->raw = make_room(work->raw, &work->raw_room, n * width, 1);
-    if (!tensor_read(tensor, from, size, work->raw, work->err)) return false;
+    if (!fetch(work, tensor, from, size, work->raw)) return false;
     int32_t *integers = mem_realloc(NULL, n * sizeof *integers);
-    widen_integers(tensor->dtype, work->raw, integers, n);
+    if (!work->counted) widen_integers(tensor->dtype, work->raw, integers, n);
     bool ok = scale_box(work, from, size, integers, out);
     free(integers);
     return ok;
@@ -163,7 +174,8 @@ static bool read_rows(Work *work, const int64_t *from, const int64_t *size, floa
     whole_size[last] = (high - low) * block;
     size_t rows = count_box(size, last), each = (size_t)(high - low);
     work->raw = make_room(work->raw, &work->raw_room, rows * each * info->block_bytes, 1);
-    if (!tensor_read(tensor, whole_from, whole_size, work->raw, work->err)) return false;
+    if (!fetch(work, tensor, whole_from, whole_size, work->raw)) return false;
+    if (work->counted) return true;
     if (whole_size[last] == size[last]) {
         dequant_blocks(tensor->dtype, work->raw, rows * each, out);
         return true;
@@ -215,7 +227,7 @@ static bool read_piece(Work *work, const int64_t *from, const int64_t *size, flo
     if (!info->torch_storage) return true;
     size_t n = count_box(size, tensor->rank);
     int32_t *integers = mem_realloc(NULL, n * sizeof *integers);
-    for (size_t i = 0; i < n; i++) integers[i] = (int32_t)out[i];
+    for (size_t i = 0; !work->counted && i < n; i++) integers[i] = (int32_t)out[i];
     bool ok = scale_box(work, from, size, integers, out);
     free(integers);
     return ok;
@@ -247,11 +259,19 @@ static bool read_pieces(Work *work, const int64_t *from, const int64_t *size, fl
         }
         ok = read_piece(work, at, walk.size, packed ? out : beside);
         if (packed) out += box_count(&walk);
-        else if (ok)
+        else if (ok && !work->counted)
             strided_move(walk.size, rank, sizeof *out, beside, NULL, out + offset, out_strides);
     } while (ok && box_next(&walk));
     free(beside);
     return ok;
+}
+
+static void work_done(Work *work)
+{
+    free(work->raw);
+    free(work->row);
+    free(work->scales);
+    free(work->zero_points);
 }
 
 /* -- The entrance ---------------------------------------------------------------------- */
@@ -275,12 +295,30 @@ bool tensor_read_values(const Tensor *tensor, const int64_t *from, const int64_t
     if (!tensor->dims || !tensor->storage || !tensor->storage->source)
         return tensor_read(tensor, from, size, out, err);   /* says what is missing */
     Work work = {.tensor = tensor, .err = err};
-    bool ok = read_pieces(&work, from ? from : zeros, size ? size : tensor->dims, out, out_strides);
-    free(work.raw);
-    free(work.row);
-    free(work.scales);
-    free(work.zero_points);
+    const bool ok = read_pieces(&work, from ? from : zeros, size ? size : tensor->dims, out,
+                                out_strides);
+    work_done(&work);
     return ok;
+}
+
+/* What is quantized is read in pieces of whole rows, all of which lie between the box's first row
+ * and its last one. */
+TensorReads tensor_value_reads(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                               void *out, const int64_t *out_strides)
+{
+    if (dtype_info(tensor->dtype)->kind != CLASS_QUANT)
+        return tensor_reads(tensor, from, size, out_strides);
+    if (tensor_value_dtype(tensor, NULL) == DT_UNKNOWN || !tensor->dims || !tensor->storage)
+        return (TensorReads){0};
+    const uint64_t all = tensor_bytes(tensor), rows = tensor->rank ? (uint64_t)tensor->dims[0] : 1;
+    const uint64_t row = all / rows, first = tensor->rank ? (uint64_t)from[0] : 0;
+    TensorReads reads = {.at = tensor->offset + row * first,
+                         .span = row * (tensor->rank ? (uint64_t)size[0] : 1)};
+    Error ignored;
+    Work work = {.tensor = tensor, .counted = &reads.bytes, .err = &ignored};
+    (void)read_pieces(&work, from, size, out, out_strides);
+    work_done(&work);
+    return reads;
 }
 
 bool tensor_check_repeats(const Tensor *tensor, Error *err)

@@ -14,6 +14,9 @@ DType tensor_value_dtype(const Tensor *tensor, const char **why);
  * has it, what GGML did as gguf.quants.dequantize. Working memory is bounded, whatever the box. */
 bool tensor_read_values(const Tensor *tensor, const int64_t *from, const int64_t *size, void *out,
                         const int64_t *out_strides, Error *err);
+/* As tensor_reads (tensor.h), of tensor_read_values. `out` is only room, and stays untouched. */
+TensorReads tensor_value_reads(const Tensor *tensor, const int64_t *from, const int64_t *size,
+                               void *out, const int64_t *out_strides);
 /* Whether reading all values comes to an end, for a tensor with dims and a storage: a stride of 0
  * lets 4 stored bytes claim 2^62. False, with the error set (ERR_LIMIT), when there are more than
  * 4 GiB of them that repeat a smaller storage. */

@@ -31,7 +31,8 @@ static PlanCost cost_of(const char *code)
     Session *session = open_session(&job, &alignment);
     Plan *plan = plan_new(alignment, &job.plan, &err);
     if (!plan) fail_msg("%s", err.text);
-    PlanCost cost = plan_cost(plan);
+    const ExportOptions none = {0};
+    PlanCost cost = plan_cost(plan, &none);
     plan_free(plan);
     align_unref(alignment);
     session_free(session);
