@@ -51,8 +51,10 @@ static void write_script(Run *run)
     add_comment_name(session_source_path(run->session), out);
     text_add(out, " and ");
     add_comment_name(session_target_path(run->session), out);
-    text_addf(out, "\n-- %zu of %zu tensors, every value verified\n", result->state[LEARN_LEARNED],
+    text_addf(out, "\n-- %zu of %zu tensors, every value verified", result->state[LEARN_LEARNED],
               result->count);
+    if (result->rounded) text_addf(out, ", of %zu up to rounding", result->rounded);
+    text_addc(out, '\n');
     text_add(out, run->script->top);
     induce_write(run->induction, NULL, NULL, out);
 }
@@ -109,6 +111,9 @@ static void print_text(Run *run)
               run->induction->count + run->induction->first_count,
               run->induction->count + run->induction->first_count == 1 ? "" : "s");
     if (result->bundle_count) add_ops(run, &page);
+    if (result->rounded)
+        page_line(&page, LINE_HEAD, "  %zu of them computed, and equal up to rounding",
+                  result->rounded);
     if (result->unused_count)
         page_line(&page, LINE_HEAD, "  %zu of the source in none of them", result->unused_count);
     add_state(run, &page, LEARN_AMBIGUOUS, "Ambiguous: equal values, and names do not decide");
@@ -174,6 +179,7 @@ static void print_json(Run *run)
     json_put_uint(json, "tensors", result->count);
     for (int i = 0; i < LEARN_STATE_COUNT; i++)
         json_put_uint(json, learn_word((LearnState)i), result->state[i]);
+    json_put_uint(json, "rounded", result->rounded);
     json_put_uint(json, "rules", run->induction->count + run->induction->first_count);
     json_end(json);
     json_key(json, "bundles");

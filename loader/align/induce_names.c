@@ -122,7 +122,11 @@ static bool has_kind(const Inducer *inducer, uint32_t ops, OpKind a, OpKind b)
 
 bool ops_join(const Inducer *inducer, uint32_t ops)
 {
-    return has_kind(inducer, ops, OP_STACK, OP_CAT) || has_kind(inducer, ops, OP_MATMUL, OP_MATMUL);
+    /* a function makes one of several sources, too, unless an op behind it joins them */
+    return has_kind(inducer, ops, OP_STACK, OP_CAT) ||
+           has_kind(inducer, ops, OP_MATMUL, OP_MATMUL) ||
+           (has_kind(inducer, ops, OP_FUNCTION, OP_FUNCTION) &&
+            inducer->ops_of[ops]->source_count > 1);
 }
 
 bool ops_spread(const Inducer *inducer, uint32_t ops)

@@ -85,8 +85,9 @@ static void keep_bundle(Learner *learner, const Bundle *bundle)
     }
 }
 
-bool offer(Learner *learner, const NameList *lists, size_t list_count, const char *const *targets,
-           size_t target_count, const Chain *chain)
+static bool offer_as(Learner *learner, const NameList *lists, size_t list_count,
+                     const char *const *targets, size_t target_count, const Chain *chain,
+                     bool close)
 {
     Arena *arena = learner->arena;
     NameList *copies = arena_alloc(arena, (list_count + 1) * sizeof *copies);
@@ -100,11 +101,27 @@ bool offer(Learner *learner, const NameList *lists, size_t list_count, const cha
                      .ops = arena_copy(arena, chain->ops, chain->count * sizeof(Op))};
     bool good;
     learner->checker.arena = arena_new();
-    if (!check_bundle(&learner->checker, &bundle, &good, learner->err)) learner->failed = true;
+    learner->failed =
+        !check_bundle(&learner->checker, &bundle, close, &good, learner->err);
     arena_free(learner->checker.arena);
     if (learner->failed || !good) return false;
     keep_bundle(learner, &bundle);
+    for (size_t i = 0; close && i < target_count; i++)
+        learner->targets[dict_index(learner->checker.now,
+                                    dict_find(learner->checker.now, targets[i]))].rounded = true;
     return true;
+}
+
+bool offer(Learner *learner, const NameList *lists, size_t list_count, const char *const *targets,
+           size_t target_count, const Chain *chain)
+{
+    return offer_as(learner, lists, list_count, targets, target_count, chain, false);
+}
+
+bool offer_close(Learner *learner, const NameList *lists, size_t list_count,
+                 const char *const *targets, size_t target_count, const Chain *chain)
+{
+    return offer_as(learner, lists, list_count, targets, target_count, chain, true);
 }
 
 /* ---- whole tensors ---- */
@@ -230,7 +247,10 @@ static const LearnResult *make_result(Learner *learner)
     for (size_t i = 0; i < learner->b.wholes; i++)
         if (is_open(learner, i)) explain_ambiguous(learner, i);
     join_copies(learner);
-    for (size_t i = 0; i < learner->b.wholes; i++) result->state[learner->targets[i].state]++;
+    for (size_t i = 0; i < learner->b.wholes; i++) {
+        result->state[learner->targets[i].state]++;
+        result->rounded += learner->targets[i].rounded;
+    }
     for (size_t i = 0; i < learner->a.wholes; i++)
         if (!learner->used[i]) unused[result->unused_count++] = source_name(learner, i);
     /* in the order of their first targets, which rules are read in */
@@ -321,6 +341,7 @@ static void find_all(Learner *learner)
     learner->lists = true;
     learn_parts(learner);
     learn_names(learner);
+    if (!learner->failed && learn_computed(learner)) learn_names(learner);
     if (!learner->failed && learn_moved(learner)) learn_names(learner);
 }
 
@@ -347,7 +368,7 @@ static bool learn_grains(Learner *learner)
     if (!read_both(learner)) return false;
     for (size_t i = 0; i < learner->b.wholes; i++)
         if (learner->b.why[i])
-            learner->targets[i] = (LearnTarget){LEARN_UNREAD, learner->b.why[i], 0};
+            learner->targets[i] = (LearnTarget){.state = LEARN_UNREAD, .why = learner->b.why[i]};
     find_all(learner);
     for (int dtype = 0; dtype < DTYPE_COUNT && !learner->failed; dtype++) {
         if (!print_is_coarse((DType)dtype) || !has_open(learner)) continue;

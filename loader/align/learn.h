@@ -5,7 +5,8 @@
  * one of their sequence, and one for each index of each axis. Equal fingerprints say which slices
  * of which tensors belong together, and so which ops lead from one to the other. Whatever that
  * suggests is then carried out and compared with the target, number by number: nothing is given
- * out that was not verified, equal up to cast. */
+ * out that was not verified, equal up to cast; what is computed of several tensors (norms of
+ * weights, batch norms folded) up to rounding. */
 #ifndef LOADER_ALIGN_LEARN_H
 #define LOADER_ALIGN_LEARN_H
 
@@ -32,6 +33,7 @@ typedef struct LearnTarget {
     const char *why;             /* AMBIGUOUS: the sources that hold the same; UNREAD, UNEXPLAINED:
                                     the reason; NULL = nothing to say */
     uint32_t bundle;             /* LEARNED: index of what makes it */
+    bool rounded;                /* LEARNED: its numbers are computed, and equal up to rounding */
 } LearnTarget;
 
 struct Each;
@@ -42,6 +44,7 @@ typedef struct LearnResult {
     const LearnTarget *targets;  /* [count] by target */
     size_t count;
     size_t state[LEARN_STATE_COUNT];
+    size_t rounded;              /* of the learned ones, those that are equal up to rounding */
     const char *const *unused;   /* [unused_count] sources that are in no bundle */
     size_t unused_count;
     const struct Each *const *each;      /* what functions among the ops do, by Op.function; for

@@ -177,6 +177,7 @@ bool learn_moved(Learner *learner)
     for (size_t i = 0; i < learner->b.wholes; i++) {
         const Print *to = &learner->b.items[i];
         if (!is_open(learner, i) || to->flat || !digits_of(to->tensor->dtype)) continue;
+        if (learner->targets[i].why) continue;       /* it is known to come of something else */
         Arena *scratch = arena_new();
         bool found = !read_few(learner, expr_source(scratch, to->tensor), few->y, &few->n);
         for (size_t k = 0; !found && k < learner->a.wholes && pairs < PAIRS_MAX; k++) {

@@ -117,12 +117,18 @@ void book_add(NameBook *book, const char *source, const char *target);
 /* The index of the candidate that names speak for; -1 when they do not decide. */
 int book_choose(const NameBook *book, const char *target, const char *const *candidates, size_t n);
 
-/* Ops of its own for each tensor of a list. */
+/* What a function among the ops does: ops of its own for each tensor of a list; or one tensor that
+ * is computed of several, in this order:
+ * WEIGHT_NORM g, v; FOLDED w, g, v; FOLDED_BIAS b, m, g, v, and perhaps the bias of the layer. */
 enum { EACH_MAX = 8 };
+typedef enum EachKind { EACH_CHAINS, EACH_WEIGHT_NORM, EACH_FOLDED, EACH_FOLDED_BIAS } EachKind;
 typedef struct Each {
-    Chain chains[EACH_MAX];      /* [count] */
-    size_t count;
+    EachKind kind;
+    Chain chains[EACH_MAX];      /* CHAINS: [count] */
+    size_t count;                /* of tensors */
     bool listed;                 /* they are the parts of one tensor, not tensors of their own */
+    unsigned axis;               /* WEIGHT_NORM: that the lengths are along */
+    double eps;                  /* FOLDED, FOLDED_BIAS */
 } Each;
 
 /* Carries a bundle out and compares: whether every target gets its own numbers, up to cast. False
@@ -136,7 +142,7 @@ typedef struct Checker {
 } Checker;
 /* The lists of a bundle as source expressions; false when one is not there. */
 bool bundle_value(Arena *arena, const StateDict *old, const Bundle *bundle, RuleValue *value);
-bool check_bundle(const Checker *checker, const Bundle *bundle, bool *good, Error *err);
+bool check_bundle(const Checker *checker, const Bundle *bundle, bool close, bool *good, Error *err);
 
 /* Fingerprints by their sums. */
 typedef struct SumKey {
@@ -184,6 +190,9 @@ const SumKey *sums_find(const SumIndex *index, uint64_t sum, size_t *count);
 /* Checks, and keeps a bundle that is right. The names are copied as lists, not as text. */
 bool offer(Learner *learner, const NameList *lists, size_t list_count, const char *const *targets,
            size_t target_count, const Chain *chain);
+/* The same up to rounding. */
+bool offer_close(Learner *learner, const NameList *lists, size_t list_count,
+                 const char *const *targets, size_t target_count, const Chain *chain);
 /* learn_group.c: what is made of several, or of a part of one. */
 void learn_unstacked(Learner *learner);
 void learn_stacked(Learner *learner);
@@ -198,6 +207,10 @@ bool print_read(Checker *checker, DType grain, Arena *arena, const Expr *e, Prin
 /* learn_each.c: adds the op that does chains[i] to the i-th of n tensors; false when they are too
  * many. `listed`: they come as a list from the op before. */
 bool each_add(Learner *learner, const Chain *chains, size_t n, bool listed, Chain *chain);
+/* Adds the op of a function that is kept, whose text is given; both lie in the result's arena. */
+void each_keep(Learner *learner, const Each *each, const char *text, Chain *chain);
+/* What is computed of sources[each->count]; NULL: their shapes do not go. */
+const Expr *each_compute(Arena *arena, const Each *each, const Expr *const *sources, Error *err);
 /* As text: the name of a tensor, an op as a method of what stands before it, the function up to
  * what it returns. */
 void each_argument(size_t index, bool listed, Text *out);
@@ -210,6 +223,8 @@ bool learn_kin(Learner *learner);
 bool learn_named(Learner *learner);
 /* learn_moved.c: what is moved or scaled by a constant; true when there was any. */
 bool learn_moved(Learner *learner);
+/* learn_fold.c: what was computed of several; true when there was any. */
+bool learn_computed(Learner *learner);
 /* The sources that hold the numbers of a target, in whatever order: fills prints[] up to n, and
  * says how many there are. */
 size_t whole_candidates(Learner *learner, size_t target, uint32_t *prints, size_t n);

@@ -73,10 +73,11 @@ static void see_bundle(Writer *writer, const Bundle *bundle)
     for (size_t i = 0; i < bundle->op_count; i++) {
         const Op *op = &bundle->ops[i];
         const Each *each = op->kind == OP_FUNCTION ? writer->result->each[op->function] : NULL;
+        const size_t chains = each && each->kind == EACH_CHAINS ? each->count : 0;
         if (!each) see_op(writer, bundle, op, value.lists[0].items[0]);
         size_t at = 0;
-        for (size_t l = 0; each && l < value.count; l++)
-            for (size_t k = 0; k < value.lists[l].count && at < each->count; k++, at++) {
+        for (size_t l = 0; l < value.count; l++)
+            for (size_t k = 0; k < value.lists[l].count && at < chains; k++, at++) {
                 const Expr *item[1] = {value.lists[l].items[k]};
                 RuleValue one = {&(ExprList){item, 1, false}, 1};
                 for (size_t o = 0; o < each->chains[at].count; o++) {
@@ -192,8 +193,9 @@ static void write_op(Writer *writer, Op *op)
 {
     Text text = {0};
     bool said = true;
-    if (op->kind == OP_FUNCTION) {
-        const Each *each = writer->result->each[op->function];
+    const Each *each = op->kind == OP_FUNCTION ? writer->result->each[op->function] : NULL;
+    if (each && each->kind != EACH_CHAINS) return;      /* it has its text */
+    if (each) {
         each_head(each, &text);
         for (size_t i = 0; i < each->count; i++) {
             if (i) text_add(&text, ", ");

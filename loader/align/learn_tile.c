@@ -237,7 +237,8 @@ static bool offer_grown(const Tiling *tiling, const Tile *tile)
         Op fit = op_along(OP_FIT, tiling->axis);
         fit.rest = rests[i];
         if (chain_add(&chain, fit) &&
-            offer(learner, &(NameList){&source, 1}, 1, &tiling->print->tensor->name, 1, &chain))
+            (rests[i] == FIT_MEAN ? offer_close : offer)(learner, &(NameList){&source, 1}, 1,
+                                                         &tiling->print->tensor->name, 1, &chain))
             return true;
     }
     note_grown(tiling, tile);

@@ -157,6 +157,30 @@ def flax(layers, width, heads):
     return old, new
 
 
+def folded(layers, width, bias=False, fresh=False):
+    """Batch norms folded into the convolutions before them, with and without a bias, and a weight norm."""
+    old, new = {}, {}
+    for i in range(layers):
+        net = torch.nn.Sequential(torch.nn.Conv2d(width, width, 3, bias=bias), torch.nn.BatchNorm2d(width),
+                                  torch.nn.Conv1d(width, 2 * width, 5)).eval()
+        if not fresh:
+            for value in (net[1].weight, net[1].bias, net[1].running_mean):
+                torch.nn.init.normal_(value)
+            torch.nn.init.uniform_(net[1].running_var, 0.1, 2)
+        for name, module in (("conv", net[0]), ("bn", net[1])):
+            old.update({f"l.{i}.{name}.{key}": value.detach() for key, value in module.state_dict().items()
+                        if value.dim()})
+        one = torch.nn.utils.fusion.fuse_conv_bn_eval(net[0], net[1])
+        new[f"b.{i}.weight"], new[f"b.{i}.bias"] = one.weight.detach(), one.bias.detach()
+        normed = torch.nn.utils.parametrizations.weight_norm(net[2])
+        for k, value in enumerate((normed.parametrizations.weight.original0, normed.parametrizations.weight.original1)):
+            torch.nn.init.normal_(value)
+            old[f"l.{i}.up.parametrizations.weight.original{k}"] = value.detach()
+        old[f"l.{i}.up.bias"] = new[f"b.{i}.up.bias"] = normed.bias.detach()
+        new[f"b.{i}.up.weight"] = normed.weight.detach()
+    return old, new
+
+
 class Learning(Case):
     def save(self, name, state):
         torch.save(plain(state), self.path(name))
@@ -201,6 +225,26 @@ class Learning(Case):
         del new["embed.weight"], old["embed"]
         self.learned(new, old)
         self.applied(new, old)
+
+    def test_norms_that_were_folded(self):
+        torch.manual_seed(14)
+        for layers, width, bias in ((2, 12, False), (4, 20, False), (2, 12, True), (4, 20, True)):
+            old, new = folded(layers, width, bias)
+            if layers == 2:
+                self.learned(old, new)
+            self.tenon("align", self.save("s.pth", old), self.save("t.pth", new), "-r", self.path("r.lua"),
+                       "-o", self.path("x.safetensors"), "--force")
+            got = safetensors.torch.load_file(self.path("x.safetensors"))
+            for key, value in new.items():
+                self.assertTrue(torch.allclose(got[key], value, rtol=1e-4, atol=1e-5), key)
+
+    def test_fresh_norms_that_were_folded_are_not_guessed(self):
+        torch.manual_seed(15)
+        old, new = folded(3, 12, fresh=True)
+        got = json.loads(self.tenon("learn", self.save("o.pth", old), self.save("n.pth", new), "--json", status=1))
+        why = {one["target"]: one["why"] for one in got["open"]}
+        self.assertIn("several hold the same", why["b.0.weight"])
+        self.assertIn("b.0.bias", why)
 
     def test_types_of_8_bits(self):
         torch.manual_seed(13)

@@ -425,6 +425,28 @@ static void test_rows_that_were_gained(void **state)
     world_free(&world);
 }
 
+static void test_a_weight_of_length_and_direction(void **state)
+{
+    (void)state;
+    World world = world_new();
+    double made[12];
+    const double *g = old(&world, "c.weight_g", 2, DIMS(4, 1));
+    const double *v = old(&world, "c.weight_v", 2, DIMS(4, 3));
+    for (size_t i = 0; i < 12; i++) {
+        const double *row = v + i / 3 * 3;
+        const double length = sqrt(row[0] * row[0] + row[1] * row[1] + row[2] * row[2]);
+        made[i] = g[i / 3] * v[i] / length;
+    }
+    now(&world, "x", DT_F32, 2, DIMS(4, 3), made, NULL);
+    made[7] += 0.001;
+    now(&world, "y", DT_F32, 2, DIMS(4, 3), made, NULL);
+    assert_string_equal(found(&world, "x"), "c.weight_g, c.weight_v -> x |> "
+                        "function(g, v) return v * (g / v:norm(0)) end");
+    assert_string_equal(found(&world, "y"), "unexplained");
+    assert_int_equal(world.result->rounded, 1);
+    world_free(&world);
+}
+
 static void test_types_of_8_bits(void **state)
 {
     (void)state;
@@ -662,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_parts_with_ops_of_their_own),
         cmocka_unit_test(test_axes_joined_and_taken_apart),
         cmocka_unit_test(test_rows_that_were_gained),
+        cmocka_unit_test(test_a_weight_of_length_and_direction),
         cmocka_unit_test(test_types_of_8_bits),
         cmocka_unit_test(test_heads_follow_from_their_size),
         cmocka_unit_test(test_heads_of_several_sizes_are_counted),
