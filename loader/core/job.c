@@ -135,6 +135,11 @@ bool job_thread(pthread_t *thread, void *(*work_on)(void *context), void *contex
     return false;
 }
 
+bool job_thread_alone(pthread_t *thread, void *(*work_on)(void *context), void *context)
+{
+    return start_thread(thread, work_on, context);
+}
+
 bool job_is_stopped(void)
 {
     return current && atomic_load_explicit(&current->cancelled, memory_order_relaxed);

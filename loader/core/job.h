@@ -37,6 +37,8 @@ bool job_is_stopped(void);
 /* Starts a thread that helps with this thread's job, if there is one: it is stopped with it. False
  * where no thread can be had. */
 bool job_thread(pthread_t *thread, void *(*work)(void *context), void *context);
+/* The same for a thread that may outlive the job, and so helps with none. */
+bool job_thread_alone(pthread_t *thread, void *(*work)(void *context), void *context);
 /* Tells it to stop, waits until it has, and frees it: true when the work succeeded, else its error
  * in *err (may be NULL). NULL is fine, and true. */
 bool job_free(Job *job, Error *err);

@@ -60,7 +60,7 @@ static bool prepare(Quest *quest, HttpCall *call)
     Ask *ask = quest->ask;
     const RemotePlace *place = quest->place;
     Url url;
-    *call = (HttpCall){.url = quest->url, .head = ask->head};
+    *call = (HttpCall){.url = quest->url, .head = ask->head, .stop = ask->stop};
     if (!url_parse(ask->arena, quest->url, &url, &quest->err)) return false;
     bool own = is_own(quest, &url);
     if (!remote_place_check_url(&url, own && place->token, &quest->err)) return false;
@@ -302,7 +302,8 @@ static void judge(Quest *quest, const HttpHead *head)
 {
     Error why = {0};
     const unsigned status = head->status;
-    bool elsewhere = head->region && !quest->moved &&
+    /* a file that is known is where it was found, and others ask for parts of it beside us */
+    bool elsewhere = head->region && !quest->moved && !quest->ask->known &&
                      (status == 301 || status == 307 || status == 400 || status == 403);
     if (elsewhere && remote_place_move(quest->place, head->region)) {
         quest->moved = true;
@@ -390,7 +391,7 @@ static bool pause_all(Quest *quests, size_t count, Error *err)
         if (quests[i].pause > longest) longest = quests[i].pause;
         quests[i].pause = 0;
     }
-    return !longest || http_pause(longest, err);
+    return !longest || http_pause(longest, count ? quests[0].ask->stop : NULL, err);
 }
 
 bool ask_all(RemotePlace *place, Ask *asks, size_t count, Error *err)

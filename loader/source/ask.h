@@ -31,6 +31,7 @@ typedef struct Ask {
     bool (*begin)(void *context, const HttpHead *head, Error *err);
     bool (*body)(void *context, const void *bytes, size_t n, Error *err);
     void *context;
+    const atomic_bool *stop; /* gives it up, and those beside it; NULL: nothing more does */
     /* What came of it; ask_done frees. */
     uint64_t done;           /* bytes that went to `body` */
     HttpHead answer;         /* the last header; texts live until ask_done */

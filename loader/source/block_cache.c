@@ -113,6 +113,15 @@ static off_t place_of(uint32_t at)
     return (off_t)(at - 1) * BLOCK_BYTES;
 }
 
+uint64_t block_cache_room(void)
+{
+    pthread_mutex_lock(&cache.lock);
+    if (!cache.slots) start();
+    uint64_t room = cache.file ? cache.count : 0;
+    pthread_mutex_unlock(&cache.lock);
+    return room;
+}
+
 uint64_t block_cache_owner(void)
 {
     pthread_mutex_lock(&cache.lock);

@@ -13,6 +13,8 @@ enum { BLOCK_BYTES = 32 << 10 };     /* of every block but a file's last */
 
 /* A number for one more file whose blocks are kept. */
 uint64_t block_cache_owner(void);
+/* How many blocks of all files together it keeps; 0: none, for want of a temporary file. */
+uint64_t block_cache_room(void);
 /* Forgets all blocks of a file that is closed. */
 void block_cache_drop(uint64_t owner);
 bool block_cache_has(uint64_t owner, uint64_t block);

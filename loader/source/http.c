@@ -17,7 +17,7 @@
 
 enum {
     LOOK = 50,               /* milliseconds between two looks at whether to stop */
-    KEPT = 8,                /* connection pools that wait for their next use */
+    KEPT = 16,               /* connection pools that wait for their next use */
     CONNECTIONS = 8,         /* of one pool to one host */
     BUFFER = 256 << 10
 };
@@ -41,9 +41,22 @@ void http_traffic(uint64_t *requests, uint64_t *bytes)
     *bytes = atomic_load_explicit(&came, memory_order_relaxed);
 }
 
-static bool is_stopped(void)
+static bool is_set(const atomic_bool *flag)
 {
-    return job_is_stopped() || (watched && atomic_load_explicit(watched, memory_order_relaxed));
+    return flag && atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+static bool is_stopped(const atomic_bool *stop)
+{
+    return job_is_stopped() || is_set(watched) || is_set(stop);
+}
+
+/* One that is told to stop stops those beside it. */
+static bool are_stopped(const HttpCall *calls, size_t count)
+{
+    bool stopped = is_stopped(NULL);
+    for (size_t i = 0; i < count; i++) stopped = stopped || is_set(calls[i].stop);
+    return stopped;
 }
 
 static void start_curl(void)
@@ -311,7 +324,7 @@ void http_run(HttpCall *calls, size_t count)
         start(&flights[i], &calls[i], pool);
         calls[i].result = HTTP_CANCELLED;        /* what it stays, when we are told to stop */
     }
-    for (size_t ended = 0; !is_stopped();) {
+    for (size_t ended = 0; !are_stopped(calls, count);) {
         int running;
         int64_t now = clock_ms();        /* what a callback takes is not the servers' silence */
         curl_multi_perform(pool, &running);
@@ -331,12 +344,12 @@ void http_run(HttpCall *calls, size_t count)
     free(flights);
 }
 
-bool http_pause(unsigned milliseconds, Error *err)
+bool http_pause(unsigned milliseconds, const atomic_bool *stop, Error *err)
 {
     for (unsigned done = 0; done < milliseconds; done += LOOK) {
         unsigned step = milliseconds - done < LOOK ? milliseconds - done : LOOK;
-        if (is_stopped()) break;
+        if (is_stopped(stop)) break;
         nanosleep(&(struct timespec){0, (long)step * 1000000}, NULL);
     }
-    return !is_stopped() || error_set(err, ERR_CANCELLED, "stopped");
+    return !is_stopped(stop) || error_set(err, ERR_CANCELLED, "stopped");
 }

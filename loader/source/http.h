@@ -31,6 +31,7 @@ typedef struct HttpCall {
     /* Bytes of the body, in their order; the same. NULL: they are passed over. */
     bool (*body)(void *context, const void *bytes, size_t n, Error *err);
     void *context;
+    const atomic_bool *stop;     /* cancels it too; NULL: nothing more does */
     /* What came of it. */
     HttpHead head_lines;         /* to be freed with http_head_done */
     HttpResult result;
@@ -39,8 +40,8 @@ typedef struct HttpCall {
 
 /* Runs all of them until each has its result. */
 void http_run(HttpCall *calls, size_t count);
-/* Waits as long, unless cancelled: false then, with the error set. */
-bool http_pause(unsigned milliseconds, Error *err);
+/* Waits as long, unless cancelled (`stop` may be NULL): false then, with the error set. */
+bool http_pause(unsigned milliseconds, const atomic_bool *stop, Error *err);
 /* A flag of the whole process that cancels as well (Ctrl-C); before any request. */
 void http_watch(const atomic_bool *stop);
 /* How many requests the process has sent so far, and how many bytes of bodies came. */

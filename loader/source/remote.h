@@ -1,9 +1,9 @@
 /* Remote: a ByteSource over ranges of a file on a server.
  *
- * A read asks for whole blocks, together with what was said to be wanted next (source_want), in
- * requests beside each other; without a word, for more and more ahead as long as reading goes on
- * from front to back. Blocks are kept in block_cache.h's file. A read can be cancelled, as http.h
- * has it. */
+ * A read asks for whole blocks, and threads of the source's own for what was said to be wanted next
+ * (source_want), in requests beside each other, within a window; without a word, for more and more
+ * ahead as long as reading goes on from front to back. Blocks are kept in block_cache.h's file. A
+ * read can be cancelled, as http.h has it. */
 #ifndef LOADER_SOURCE_REMOTE_H
 #define LOADER_SOURCE_REMOTE_H
 

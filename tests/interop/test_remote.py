@@ -1,6 +1,7 @@
-"""Remote files beside the real huggingface_hub, botocore and torch.hub, on loopback."""
+"""Remote files beside the real huggingface_hub, botocore, an S3 and torch.hub, on loopback."""
 import datetime
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 import unittest
 
+import boto3
 import torch
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -192,6 +194,66 @@ class Signatures(Case):
         self.assertIsNone(sigv4.fault(request, secrets, now.timestamp()))
         request.path = "/bucket/other"
         self.assertEqual(sigv4.fault(request, secrets, now.timestamp()), "signature")
+
+
+class Store(Case):
+    """moto's S3, which has keys, rights and listings as Amazon's has them, and verifies each
+    signature by botocore's own code."""
+
+    def setUp(self):
+        super().setUp()
+        # until then nobody is asked for rights, so that the first user can be made
+        os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "4"
+        os.environ["MOTO_S3_DEFAULT_MAX_KEYS"] = "3"         # of a page
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        from moto.server import ThreadedMotoServer
+        self.server = ThreadedMotoServer(port=0, verbose=False)
+        self.server.start()
+        self.url = "http://127.0.0.1:%d" % self.server.get_host_and_port()[1]
+        iam = self.client("iam", ("nobody", "nothing"))
+        iam.create_user(UserName="reader")
+        iam.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17",
+             "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}))
+        key = iam.create_access_key(UserName="reader")["AccessKey"]
+        self.keys = key["AccessKeyId"], key["SecretAccessKey"]
+        self.client("s3", ("nobody", "nothing")).create_bucket(Bucket="bucket")
+
+    def tearDown(self):
+        self.server.stop()
+        super().tearDown()
+
+    def client(self, service, keys):
+        return boto3.client(service, endpoint_url=self.url, region_name="us-east-1",
+                            aws_access_key_id=keys[0], aws_secret_access_key=keys[1])
+
+    def env(self, **more):
+        return {"AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": self.keys[0],
+                "AWS_SECRET_ACCESS_KEY": self.keys[1], **more}
+
+    def test_store(self):
+        put = self.client("s3", self.keys).put_object
+        many = {f"run 1/old/{i}.txt": b"x" for i in range(4)}
+        files = {"run 1/model.safetensors": MODEL, "run 1/config.json": b"{}",
+                 "run 1/a b+c=%é~(1)'!*.txt": b"odd", "run 1/": b"", "other.txt": b"", **many}
+        for name, data in files.items():
+            put(Bucket="bucket", Key=name, Body=data)
+        self.assertEqual(self.fine(tenon("ls", "-q", "s3://bucket/run 1/", env=self.env())).out,
+                         "a\nb\n")
+        self.fine(tenon("align", "s3://bucket/run 1/model.safetensors", "-o", "out.safetensors",
+                        env=self.env()))
+        self.fine(tenon("fetch", "s3://bucket/run 1/", "-o", "got", env=self.env()))
+        self.assertEqual(sorted(os.listdir(path("got"))),
+                         ["a b+c=%é~(1)'!*.txt", "config.json", "model.safetensors"])
+        result = self.fine(tenon("fetch", "s3://bucket/run 1/", "--all", "-o", "all", "--json",
+                                 env=self.env()))
+        self.assertEqual(len(json.loads(result.out)["files"]), 7)
+        result = tenon("fetch", "s3://bucket/run 1/", "--all", "-o", "no/way", "-q",
+                       env=self.env(AWS_SECRET_ACCESS_KEY="wrong"))
+        self.assertEqual(result.status, 2, result)
+        self.assertIn("the server refuses it (403)", result.err)
+        self.assertFalse(os.path.exists(path("no")))
+        self.assertNotIn(self.keys[1], result.text)
 
 
 class TorchHub(Case):

@@ -1,9 +1,12 @@
 """Reading ranges, and what servers do wrong."""
+import json
 import os
 import signal
 import subprocess
+import threading
 import time
 
+from hub import Hub
 from run import (CLEAN, TENON, case, certificate, check, numbers, path, refuses,
                  safetensors, serve, tenon, thousand)
 from server import (Proxy, etag_of, file, first, redirect, stall, whole)
@@ -61,6 +64,77 @@ def export_needs():
     check(read("remote.safetensors") == read("local.safetensors"), "other bytes")
     check(s.sent() < 2_000_000 + (600 << 10), s.sent(), [x.headers.get("Range") for x in s.asked])
     check(len(s.asked) <= 12, [x.headers.get("Range") for x in s.asked])
+
+
+def beside(data, most):
+    """A server far away; most[0] becomes how many requests it answered at once, at the most."""
+    good, now, lock = file(data), [0], threading.Lock()
+
+    def route(x):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.05)
+        good(x)
+        with lock:
+            now[0] -= 1
+
+    return route
+
+
+@case
+def export_parallel():
+    """an export asks for what comes next while it writes: several requests at once, no byte twice"""
+    data, most = safetensors({f"t.{i}": numbers(1_000_000, i) for i in range(24)}), [0]
+    s = serve({"/m.safetensors": beside(data, most)})
+    for threads in ("1", "4"):
+        s.asked.clear()
+        most[0] = 0
+        r = tenon("align", s.url + "/m.safetensors", "-o", f"{threads}.safetensors", "--threads",
+                  threads, fast=False)
+        check(r.status == 0, r)
+        check(most[0] >= 4, most)
+        check(s.sent() <= len(data) + (200 << 10), s.sent(), len(data))
+        check(len(s.asked) <= 40, len(s.asked))
+    write("m.safetensors", data)
+    check(read("1.safetensors") == read("4.safetensors"), "other bytes")
+    check(tenon("diff", "m.safetensors", "4.safetensors", "--values").status == 0)
+    s.asked.clear()
+    r = tenon("check", s.url + "/m.safetensors", fast=False)
+    check(r.status == 0 and s.sent() <= len(data) + (200 << 10), r, s.sent())
+
+
+@case
+def export_parallel_fault():
+    """one of several requests that fails is the export's one error, and ends the others"""
+    data = safetensors({f"t.{i}": numbers(1_000_000, i) for i in range(24)})
+    good = file(data)
+    s = serve({"/m.safetensors": lambda x: (
+        x.say(500) if x.wanted(len(data))[0] > 10_000_000 else good(x))})
+    r = tenon("align", s.url + "/m.safetensors", "-o", "out.safetensors", "-q")
+    refuses(r, "the server answers 500 (2 tries;")
+    check(os.listdir(path(".")) == [], os.listdir(path(".")))
+
+
+@case
+def export_repository():
+    """of a sharded repository the index, the headers and the tensors that are wanted, once"""
+    shards = {f"model-0000{k}-of-00004.safetensors": safetensors(
+        {f"layers.{10 * k + i}.weight": numbers(200_000, 10 * k + i) for i in range(10)})
+        for k in (1, 2, 3, 4)}
+    index = {"metadata": {}, "weight_map": {f"layers.{10 * int(name[10]) + i}.weight": name
+                                            for name in shards for i in range(10)}}
+    h = Hub(serve, shards, {"model.safetensors.index.json": json.dumps(index).encode()})
+    rules = ('rules [[ layers.12.weight -> a\n layers.13.weight -> b\n layers.37.weight -> c\n'
+             ' layers.*.weight -> ]]')
+    r = tenon("align", "hf://org/model", "-e", rules, "-o", "out.safetensors", "-q", env=h.env())
+    check(r.status == 0, r)
+    write("want.safetensors", safetensors({"a": numbers(200_000, 12), "b": numbers(200_000, 13),
+                                           "c": numbers(200_000, 37)}))
+    check(tenon("diff", "out.safetensors", "want.safetensors", "--values").status == 0)
+    sent = [(x.path, x.headers["Range"]) for x in h.cdn.asked]
+    check(h.cdn.sent() <= 4 * (128 << 10) + 600_000 + 6 * (32 << 10), h.cdn.sent(), sent)
+    check(len(sent) <= 4 + 4, sent)
 
 
 @case
