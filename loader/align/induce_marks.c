@@ -86,47 +86,97 @@ static const char *shape_text(Marker *marker, const AutoTensor *tensor)
 }
 
 /* Shapes of the targets that nothing goes to. */
-static void list_open_shapes(Marker *marker, NameMap *shapes)
+typedef struct OpenShapes {
+    NameMap names;               /* each once → its number in targets */
+    const AutoTensor **targets;  /* owned, [count]: one of each shape */
+    size_t count, room;
+    NameMap kin;                 /* shapes of keys → 1 when they may be cut or joined to an open
+                                    one; else 0 */
+} OpenShapes;
+
+static void list_open_shapes(Marker *marker, OpenShapes *shapes)
 {
     const MarkInput *input = marker->input;
     for (size_t i = 0; i < input->target_count; i++) {
         if (marker->target_used[i] || (input->target_settled && input->target_settled[i])) continue;
         const char *shape = shape_text(marker, &input->targets[i]);
-        if (map_get(shapes, shape) == MAP_NONE)
-            map_set(shapes, arena_strdup(marker->scratch, shape), 0);
+        if (map_get(&shapes->names, shape) != MAP_NONE) continue;
+        map_set(&shapes->names, arena_strdup(marker->scratch, shape), (uint32_t)shapes->count);
+        shapes->targets = mem_grow(shapes->targets, &shapes->room, shapes->count + 1,
+                                   sizeof(AutoTensor *));
+        shapes->targets[shapes->count++] = &input->targets[i];
     }
 }
 
-/* Keys of a kind that go nowhere though some target has their shape. */
-static size_t count_open(Marker *marker, const Kind *kind, const NameMap *shapes, uint32_t *first)
+static bool count_elements(const AutoTensor *tensor, uint64_t *out)
+{
+    *out = 1;
+    for (unsigned i = 0; i < tensor->rank; i++)
+        if (!sum_mul(*out, (uint64_t)tensor->dims[i], out)) return false;
+    return *out > 0;
+}
+
+/* Whether one may be parts of the other, or the same turned or cut otherwise: one count of elements
+ * divides the other, and they have a size in common. */
+static bool are_kin(const AutoTensor *a, const AutoTensor *b)
+{
+    uint64_t n, m;
+    if (!count_elements(a, &n) || !count_elements(b, &m) || (n % m && m % n)) return false;
+    if (a->rank < 2 && b->rank < 2) return n > 1 && m > 1;
+    for (unsigned i = 0; i < a->rank; i++)
+        for (unsigned j = 0; j < b->rank; j++)
+            if (a->dims[i] > 1 && a->dims[i] == b->dims[j]) return true;
+    return false;
+}
+
+static bool has_kin(Marker *marker, OpenShapes *shapes, const AutoTensor *key)
+{
+    const char *shape = shape_text(marker, key);
+    uint32_t known = map_get(&shapes->kin, shape);
+    if (known != MAP_NONE) return known;
+    shape = arena_strdup(marker->scratch, shape);
+    bool kin = false;
+    for (size_t i = 0; i < shapes->count && !kin; i++) kin = are_kin(key, shapes->targets[i]);
+    map_set(&shapes->kin, shape, kin);
+    return kin;
+}
+
+/* Keys of a kind that go nowhere though some target has their shape, or `kin` to it. */
+static size_t count_open(Marker *marker, const Kind *kind, OpenShapes *shapes, bool kin,
+                         uint32_t *first)
 {
     const MarkInput *input = marker->input;
     size_t count = 0;
     for (size_t i = 0; i < kind->count; i++) {
         uint32_t key = kind->keys[i];
         if (marker->key_used[key] || (input->key_settled && input->key_settled[key])) continue;
-        bool known = input->keys[key].dims != NULL;
-        if (known && map_get(shapes, shape_text(marker, &input->keys[key])) == MAP_NONE &&
-            map_get(shapes, "?") == MAP_NONE)
-            continue;
+        const AutoTensor *tensor = &input->keys[key];
+        bool fits = !tensor->dims || map_get(&shapes->names, "?") != MAP_NONE ||
+                    map_get(&shapes->names, shape_text(marker, tensor)) != MAP_NONE;
+        if (!fits && !(kin && has_kin(marker, shapes, tensor))) continue;
         if (!count++) *first = key;
     }
     return count;
 }
 
+/* First of what fits as it is; when nothing does, of what could be turned, cut or joined. */
 static void find_question(Marker *marker, MarkResult *out)
 {
-    NameMap shapes;
-    map_init(&shapes);
+    OpenShapes shapes = {.count = 0};
+    map_init(&shapes.names);
+    map_init(&shapes.kin);
     list_open_shapes(marker, &shapes);
-    for (size_t i = 0; shapes.count && i < marker->kind_count; i++) {
-        uint32_t first = 0;
-        size_t count = count_open(marker, &marker->kinds[i], &shapes, &first);
-        if (count <= out->ask_keys) continue;
-        out->ask_keys = count;
-        out->ask = marker->input->keys[first].name;
-    }
-    map_done(&shapes);
+    for (int kin = 0; kin < 2 && !out->ask; kin++)
+        for (size_t i = 0; shapes.count && i < marker->kind_count; i++) {
+            uint32_t first = 0;
+            size_t count = count_open(marker, &marker->kinds[i], &shapes, kin, &first);
+            if (count <= out->ask_keys) continue;
+            out->ask_keys = count;
+            out->ask = marker->input->keys[first].name;
+        }
+    map_done(&shapes.names);
+    map_done(&shapes.kin);
+    free(shapes.targets);
     if (!out->ask) return;
     Text shown = {0};
     name_show(out->ask, &shown);

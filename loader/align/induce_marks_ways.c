@@ -263,7 +263,26 @@ static bool next_choice(size_t *at, const Choices *choices, size_t n)
     return false;
 }
 
-size_t ways_find(Marker *marker, const Sketch *sketch, bool clean, Way *best, size_t most)
+/* Division and remainder of a number that changes, where the target's does not: nothing in the
+ * marks speaks for it. */
+static bool is_bold(const Marker *marker, const Sketch *sketch, const Way *way)
+{
+    for (size_t y = 0; y < sketch->number_count; y++) {
+        const Formula *formula = &way->formulas[y];
+        bool turns = formula->kind == FORMULA_DIVIDE || formula->kind == FORMULA_REMAINDER;
+        bool moves = false;
+        for (size_t i = 1; turns && i < sketch->count; i++)
+            moves = moves || sketch->numbers[i][y] != sketch->numbers[0][y];
+        if (turns && !moves && varies(marker, sketch, formula->x)) return true;
+    }
+    return false;
+}
+
+/* What a search is for: ways without misfire; those that go furthest; of these the ones that are not
+ * bold. */
+typedef enum Aim { AIM_CLEAN, AIM_FURTHEST, AIM_TIMID } Aim;
+
+static size_t search(Marker *marker, const Sketch *sketch, Aim aim, Way *best, size_t most)
 {
     Choices *choices = mem_alloc(NUMBERS_MAX * sizeof *choices);
     unsigned columns = marker->kinds[sketch->kind].columns;
@@ -282,13 +301,31 @@ size_t ways_find(Marker *marker, const Sketch *sketch, bool clean, Way *best, si
             Way way = {.fixed = fixed};
             for (size_t y = 0; y < sketch->number_count; y++)
                 way.formulas[y] = choices[y].list[at[y]];
-            try_way(marker, sketch, &way, clean);
-            bool good = way.loads && !(clean && way.misses + way.breaks);
+            if (aim == AIM_TIMID && is_bold(marker, sketch, &way)) continue;
+            try_way(marker, sketch, &way, aim == AIM_CLEAN);
+            bool good = way.loads && !(aim == AIM_CLEAN && way.misses + way.breaks);
             if (good) count = keep_way(&way, best, count, most);
         } while (++tried < WAYS_MAX && next_choice(at, choices, sketch->number_count));
     }
     free(choices);
     return count;
+}
+
+/* A bold way that goes little further than a timid one is followed as far as both agree. */
+static size_t add_timid(Marker *marker, const Sketch *sketch, Way *best, size_t count, size_t most)
+{
+    Way timid;
+    if (!count || count == most || !is_bold(marker, sketch, &best[0])) return count;
+    if (!search(marker, sketch, AIM_TIMID, &timid, 1) || 3 * timid.loads < 2 * best[0].loads)
+        return count;
+    best[count] = timid;
+    return count + 1;
+}
+
+size_t ways_find(Marker *marker, const Sketch *sketch, bool clean, Way *best, size_t most)
+{
+    size_t count = search(marker, sketch, clean ? AIM_CLEAN : AIM_FURTHEST, best, most);
+    return clean ? add_timid(marker, sketch, best, count, most) : count;
 }
 
 /* ---- taking ---- */

@@ -138,6 +138,14 @@ def merge(pair, _random):
     return copy(pair, source=made, truth=[[gone.get(s, s), t] for s, t in truth], turned=None)
 
 
+def part_of(target):
+    """Which of q, k and v the target's name says; None where it says none."""
+    for word in reversed(re.split(r"[._/]", target)):
+        if word in ("q", "k", "v", "query", "key", "value"):
+            return "qkv".index(word[0])
+    return None
+
+
 def split(pair, _random):
     """Fused q, k, v of the source become three tensors, where the target has them fused or in parts."""
     made, names, order = [], {}, ("q", "k", "v")
@@ -162,9 +170,10 @@ def split(pair, _random):
             truth.append([source, target])
         elif len(targets[source]) == 1:
             truth += [[part, target] for part in names[source]]
+        elif part_of(target) is None:
+            return None
         else:                       # each part to the target that has its letter
-            last = re.split(r"[./]", target)[-2]
-            truth.append([names[source]["qkv".index(last[0])], target])
+            truth.append([names[source][part_of(target)], target])
     return copy(pair, source=made, truth=truth, turned=None)
 
 
