@@ -43,6 +43,23 @@ static size_t read_numbers(const char *at, const char *end, int64_t *out, size_t
     return count;
 }
 
+/* Between the parentheses of "split({8, 4}, 1)". */
+static bool read_sizes(const char *at, const char *end, int64_t *list, size_t most, Op *op)
+{
+    const char *close = memchr(at, '}', (size_t)(end - at));
+    int64_t axis;
+    if (!close) return false;
+    const char *rest = skip_space(close + 1, end);
+    op->list = list;
+    op->list_count = read_numbers(skip_space(at + 1, close), close, list, most);
+    if (!op->list_count || op->list_count > most) return false;
+    if (rest == end) return true;
+    if (*rest != ',' || read_numbers(skip_space(rest + 1, end), end, &axis, 1) != 1) return false;
+    op->has_axis = true;
+    op->axis = (int)axis;
+    return true;
+}
+
 /* One op: its name, and numbers in their usual places. */
 static bool read_op(Arena *arena, const char *text, const char *end, Op *op)
 {
@@ -57,7 +74,10 @@ static bool read_op(Arena *arena, const char *text, const char *end, Op *op)
             op->kind = (OpKind)kind;
     if (n == 1 && *text == 't') op->kind = OP_T;
     if (open && end[-1] != ')') return false;
-    if (open) count = read_numbers(open + 1, end - 1, list, MOST);
+    const char *first = open ? skip_space(open + 1, end - 1) : end;
+    if (op->kind == OP_SPLIT && open && *first == '{')
+        return read_sizes(first, end - 1, list, MOST, op);
+    if (open) count = read_numbers(first, end - 1, list, MOST);
     if (count > MOST) return false;
     switch (op->kind) {
     case OP_T:

@@ -263,12 +263,29 @@ static bool next_choice(size_t *at, const Choices *choices, size_t n)
     return false;
 }
 
-/* Division and remainder of a number that changes, where the target's does not: nothing in the
- * marks speaks for it. */
+/* Whether a number follows from a later one of the source, though an earlier one, which stays, is
+ * as near: block2_sepconv1 -> block1.rep.0 is rather of block 2 than of sepconv 1. One mark does
+ * not tell. */
+static bool skips_earlier(const Marker *marker, const Sketch *sketch, const Way *way, size_t y)
+{
+    const int64_t *row = marker->numbers[sketch->keys[0]];
+    const Formula *formula = &way->formulas[y];
+    if (sketch->count > 1 || formula->kind != FORMULA_SHIFT) return false;
+    for (unsigned x = 0; x < formula->x; x++) {
+        int64_t apart = sketch->numbers[0][y] - row[x];
+        bool near = apart >= -SHIFT_FROM_ONE && apart <= SHIFT_FROM_ONE;
+        if (near && way->fixed >> x & 1) return true;
+    }
+    return false;
+}
+
+/* Such a number, or a division or remainder of one that changes where the target's does not:
+ * nothing in the marks speaks for it. */
 static bool is_bold(const Marker *marker, const Sketch *sketch, const Way *way)
 {
     for (size_t y = 0; y < sketch->number_count; y++) {
         const Formula *formula = &way->formulas[y];
+        if (skips_earlier(marker, sketch, way, y)) return true;
         bool turns = formula->kind == FORMULA_DIVIDE || formula->kind == FORMULA_REMAINDER;
         bool moves = false;
         for (size_t i = 1; turns && i < sketch->count; i++)
@@ -278,8 +295,8 @@ static bool is_bold(const Marker *marker, const Sketch *sketch, const Way *way)
     return false;
 }
 
-/* What a search is for: ways without misfire; those that go furthest; of these the ones that are not
- * bold. */
+/* What a search is for: ways without misfire; those that go furthest; of these the ones that are
+ * not bold. */
 typedef enum Aim { AIM_CLEAN, AIM_FURTHEST, AIM_TIMID } Aim;
 
 static size_t search(Marker *marker, const Sketch *sketch, Aim aim, Way *best, size_t most)

@@ -205,6 +205,52 @@ static void what_is_settled_is_not_taken_apart(void **state)
     unmark(&one);
 }
 
+/* The second half of a stage's name follows from the stage, if its number may stay as it is: (n+1)//3
+ * goes one further, to a layer of another kind. */
+static void a_division_that_nothing_speaks_for_is_not_followed_alone(void **state)
+{
+    (void)state;
+    Marking one = {0};
+    mark(&one, "dark2.1.c.w -> stage1.1.main.w\ndark3.1.c.w -> stage2.1.main.w\n",
+         "dark2.1.c.w 4\ndark3.1.c.w 4\ndark4.1.c.w 4\ndark5.1.c.w 4\ndark5.2.c.w 4\n",
+         "stage1.1.main.w 4\nstage2.1.main.w 4\nstage3.1.main.w 4\nstage4.2.main.w 4\n"
+         "stage4.1.spp.w 4\n");
+    assert_rules(&one, 0, "dark{n:2-4}.1.c.w -> stage{n-1}.1.main.w\n");
+    unmark(&one);
+}
+
+/* block2_sep1 -> block1.0 is more likely of block 2 than of sep 1. */
+static void a_number_does_not_skip_an_earlier_one(void **state)
+{
+    (void)state;
+    Marking one = {0};
+    mark(&one, "block2_sep1.k -> block1.0.w\n",
+         "block2_sep1.k 4\nblock2_sep2.k 4\nblock3_sep1.k 4\nblock3_sep2.k 4\n"
+         "block4_sep1.k 4\nblock4_sep2.k 4\n",
+         "block1.0.w 4\nblock1.3.w 4\nblock2.1.w 4\nblock2.4.w 4\nblock3.1.w 4\n"
+         "block3.4.w 4\n");
+    assert_rules(&one, 0, "block2_sep1.k -> block1.0.w\n");
+    unmark(&one);
+}
+
+/* When nothing fits any more as it is, what could be cut into the open targets is asked about. */
+static void the_question_may_be_about_parts(void **state)
+{
+    (void)state;
+    Marking one = {0};
+    mark(&one, "l.0.n -> b.0.norm\n",
+         "l.0.n 4\nl.1.n 4\nl.0.qkv 12,4\nl.1.qkv 12,4\nmask 7,7\n",
+         "b.0.norm 4\nb.1.norm 4\nb.0.q 4,4\nb.0.k 4,4\nb.0.v 4,4\nb.1.q 4,4\nb.1.k 4,4\n"
+         "b.1.v 4,4\n");
+    assert_string_equal(one.result->ask, "l.0.qkv");
+    assert_int_equal(one.result->ask_keys, 2);
+    unmark(&one);
+    mark(&one, "l.0.n -> b.0.norm\n", "l.0.n 4\nl.1.n 4\nmask 7,7\n",
+         "b.0.norm 4\nb.1.norm 4\nb.0.q 4,4\n");
+    assert_null(one.result->ask);
+    unmark(&one);
+}
+
 /* Both numbers of the mark are 0: which of the target's follows which is not told. */
 static void ways_that_disagree_are_left_to_a_question(void **state)
 {
@@ -360,6 +406,9 @@ int main(void)
         cmocka_unit_test(splits_and_joins_go_on),
         cmocka_unit_test(what_misfires_is_withdrawn),
         cmocka_unit_test(what_is_settled_is_not_taken_apart),
+        cmocka_unit_test(a_division_that_nothing_speaks_for_is_not_followed_alone),
+        cmocka_unit_test(a_number_does_not_skip_an_earlier_one),
+        cmocka_unit_test(the_question_may_be_about_parts),
         cmocka_unit_test(ways_that_disagree_are_left_to_a_question),
         cmocka_unit_test(the_question_is_about_the_largest_kind),
         cmocka_unit_test(mistakes_are_named),

@@ -35,6 +35,11 @@ static void lines_of_one_literal_rule_are_marks(void **state)
     assert_true(session_line_is_mark(" rules [=[ \"]] x\" -> b |> T ]=] "));
     assert_true(session_line_is_mark("rules [[ qkv -> q, k, v |> split(3) ]]"));
     assert_true(session_line_is_mark("rules[[ a, b -> c |> permute(1, 0), cat(0) ]]"));
+    assert_true(session_line_is_mark("rules [[ l -> q, m |> split({3, 12}) ]]"));
+    assert_true(session_line_is_mark("rules [[ l -> q, m |> split( { 3, 12 } , 1 ) ]]"));
+    assert_false(session_line_is_mark("rules [[ l -> q, m |> split({}) ]]"));
+    assert_false(session_line_is_mark("rules [[ l -> q, m |> split({3, 12) ]]"));
+    assert_false(session_line_is_mark("rules [[ l -> q, m |> split({3, 12}, x) ]]"));
     assert_false(session_line_is_mark("rules [[ a.{i}.w -> b.{i}.w ]]"));
     assert_false(session_line_is_mark("rules [[ a.* -> b.* ]]"));
     assert_false(session_line_is_mark("rules [[ a -> ]]"));
