@@ -253,6 +253,28 @@ static void offer_misfits(Asking *asking)
     map_done(&offers);
 }
 
+/* A key whose name is that of a target, but may mean another layer, does not bind by it. */
+static void withhold_names(const Asking *asking, const AutoResult *result)
+{
+    if (!result->withheld_count) return;
+    NameMap names;
+    map_init(&names);
+    for (size_t i = 0; i < result->withheld_count; i++)
+        map_set(&names, asking->targets[result->withheld[i]].name, 1);
+    for (size_t i = 0; i < asking->anchor_count; i++)
+        map_set(&names, asking->keys[asking->anchors[i].source].name, 2);
+    Edit edit;
+    edit_begin(&edit, asking->draft, (Origin){"auto", 0}, "auto");
+    for (size_t i = 0; i < draft_count(asking->draft); i++) {
+        const DraftKey *key = draft_at(asking->draft, i);
+        if (map_get(&names, key->name) != 1 || key_is_ruled(key)) edit_keep(&edit, key);
+        else edit_set_aside(&edit, key, (Origin){"auto", 0},
+                            "its name may be that of another layer in the target");
+    }
+    edit_finish(&edit);
+    map_done(&names);
+}
+
 static void tell_why(const Asking *asking, Bundle *bundles, size_t n)
 {
     WhyBook *book = why_new(asking->alignment, asking->rule->options.lexicon);
@@ -273,6 +295,7 @@ static bool carry_out(Asking *asking, const AutoResult *result, Error *err)
     bool *done = mem_alloc(n + 1);
     Paired paired = remember_matches(alignment);
     bool good = draft_bundles(asking->draft, (Origin){"auto", 0}, chosen, n, done, err);
+    if (good) withhold_names(asking, result);
     if (good && !alignment->matches) offer_misfits(asking);
     restore_matches(alignment, paired);
     uint32_t *places = align_index_targets(alignment, chosen, n);

@@ -37,10 +37,14 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     match_templates(&a);
     match_units(&a);
     check_rows(&a);
+    check_blocks(&a);
+    check_numbers(&a);
     walk_units(&a);
     AutoResult *result = result_make(&a);
     for (int s = 0; s < 2; s++) side_done(&a.side[s]);
+    drift_done(&a);
     free(a.groups);
+    free(a.renamed);
     arena_free(a.arena);
     if (!a.stopped) return result;
     error_set(err, ERR_CANCELLED, "cancelled");

@@ -94,6 +94,9 @@ typedef struct AutoResult {
     size_t bundle_count;
     const Bundle *likely;        /* [likely_count] margin of at least 0.05, but below `accept` */
     size_t likely_count;
+    const uint32_t *withheld;    /* [withheld_count] targets whose own names are no evidence: what
+                                    has the name in the source may be another layer */
+    size_t withheld_count;
     const AutoTie *ties;         /* [tie_count] the one that settles most comes first */
     size_t tie_count;
     const char *const *notes;    /* [note_count] what was done for all of it: wrappers taken off,

@@ -1,5 +1,7 @@
-/* A second look at rows: most of a row's pairs lie beside the pairs of their neighbours. One that
- * does not has slipped: a block is missing, and another that looks the same took its place. */
+/* A second look at pairs: most of a row's pairs lie beside the pairs of their neighbours, and differ
+ * in their numbers as they do. One that does not has slipped: a block is missing, and another that
+ * looks the same took its place. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "loader/align/auto_parts.h"
@@ -92,12 +94,11 @@ static void check_row(Auto *a, const Neighbours *n, const Template *t)
         }
 }
 
-/* A lone unit has no row to be compared with. It has slipped where there are others beside it on
- * both sides, and not one of these is a pair of one of those. */
-static void check_lone(Auto *a, const Neighbours *n, const Template *t)
+/* A unit has slipped where there are others beside it on both sides, and not one of these is a pair
+ * of one of those. */
+static void check_unit(Auto *a, const Neighbours *n, Unit *u)
 {
     enum { SEVERAL = 3 };
-    Unit *u = &a->side[0].units[a->side[0].order[t->first]];
     if (u->mate == NONE || u->fixed) return;
     Unit *v = &a->side[1].units[u->mate];
     const uint64_t root = path_root();   /* all is beside each other there */
@@ -120,7 +121,91 @@ void check_rows(Auto *a)
         const Template *t = &a->side[0].templates[i];
         if (t->dead || t->group || t->mate == NONE) continue;
         if (t->count > 1) check_row(a, &n, t);
-        else check_lone(a, &n, t);
+        for (uint32_t k = 0; k < t->count; k++)
+            check_unit(a, &n, &a->side[0].units[a->side[0].order[t->first + k]]);
     }
     arena_free(n.arena);
+}
+
+/* ---- numbers ---- */
+
+/* By how much the numbers of two axes differ, over all pairs whose names have both. */
+typedef struct Offsets {
+    uint32_t pairs, numbers; /* different numbers of the source among them */
+    uint32_t most;           /* pairs that differ by `offset` */
+    int64_t offset;
+} Offsets;
+
+struct Drift {
+    Table axes;              /* axis of the source and of the target → index in list */
+    Table seen, counts;      /* numbers of the source; offsets */
+    Offsets *list;           /* [count] owned, growing */
+    size_t count, room;
+};
+
+static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to)
+{
+    bool fresh;
+    const uint32_t at = *table_add(&drift->axes, axes, (uint32_t)drift->count, &fresh);
+    if (fresh) {
+        drift->list = mem_grow(drift->list, &drift->room, drift->count + 1, sizeof *drift->list);
+        drift->list[drift->count++] = (Offsets){0};
+    }
+    Offsets *offsets = &drift->list[at];
+    table_add(&drift->seen, hash_mix(axes, (uint64_t)from), 1, &fresh);
+    const uint64_t key = hash_mix(hash_mix(axes, 97), (uint64_t)(to - from));
+    const uint32_t n = ++*table_add(&drift->counts, key, 0, NULL);
+    offsets->pairs++;
+    offsets->numbers += fresh;
+    if (n <= offsets->most) return;
+    offsets->most = n;
+    offsets->offset = to - from;
+}
+
+/* Asks about each number of one name with each of the other. */
+static bool any_offset(const Auto *a, uint32_t u, uint32_t v, Drift *count, const Drift *drift)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    const Coarse *s = &x->coarse[x->units[u].coarse], *t = &y->coarse[y->units[v].coarse];
+    const int64_t *m = x->numbers + x->units[u].numbers, *n = y->numbers + y->units[v].numbers;
+    for (unsigned i = 0; i < s->slot_count; i++)
+        for (unsigned j = 0; j < t->slot_count; j++) {
+            const uint64_t axes = hash_mix(s->axis[i], t->axis[j]);
+            if (count) {
+                count_offset(count, axes, m[i], n[j]);
+                continue;
+            }
+            const uint32_t *at = table_find(&drift->axes, axes);
+            const Offsets *offsets = at ? &drift->list[*at] : NULL;
+            if (offsets && offsets->numbers > 2 && n[j] - m[i] != offsets->offset &&
+                offsets->most * 10 >= offsets->pairs * 8)
+                return true;
+        }
+    return false;
+}
+
+bool drifts(const Auto *a, uint32_t source, uint32_t target)
+{
+    return any_offset(a, source, target, NULL, a->drift);
+}
+
+void check_numbers(Auto *a)
+{
+    Side *x = &a->side[0], *y = &a->side[1];
+    Drift *drift = arena_alloc(a->arena, sizeof *drift);
+    drift->axes = drift->seen = drift->counts = (Table){.arena = a->arena};
+    a->drift = drift;
+    for (uint32_t i = 0; i < x->unit_count; i++)
+        if (x->units[i].mate != NONE) any_offset(a, i, x->units[i].mate, drift, NULL);
+    for (uint32_t i = 0; i < x->unit_count; i++) {
+        Unit *u = &x->units[i];
+        if (u->mate == NONE || u->fixed || !drifts(a, i, u->mate)) continue;
+        y->units[u->mate].mate = NONE;
+        u->mate = NONE;
+    }
+}
+
+void drift_done(Auto *a)
+{
+    if (a->drift) free(a->drift->list);
 }

@@ -39,15 +39,24 @@ uint64_t counting_base(const Counting *counting)
     return hash;
 }
 
-bool counting_holes(const Side *x, const Template *s, const Counting *p, const Side *y,
-                    const Template *t, const Counting *q)
+bool counting_same(const Side *x, const Template *s, const Counting *p, const Side *y,
+                   const Template *t, const Counting *q)
 {
-    if (!p->count || p->count != q->count) return false;
-    if (p->hash != q->hash) return s->count != t->count && counting_base(p) == counting_base(q);
-    if (s->count != t->count) return true;
-    for (uint32_t k = 0; k < s->count; k++)
+    for (uint32_t k = 0; k < s->count && k < t->count; k++)
         if (counting_key(p, x, &x->units[x->order[s->first + k]]) !=
             counting_key(q, y, &y->units[y->order[t->first + k]]))
-            return true;
-    return false;
+            return false;
+    return s->count == t->count;
+}
+
+uint32_t counting_common(Arena *arena, const Side *x, const Template *s, const Counting *p,
+                         const Side *y, const Template *t, const Counting *q)
+{
+    Table keys = {.arena = arena};
+    uint32_t common = 0;
+    for (uint32_t k = 0; k < s->count; k++)
+        table_add(&keys, counting_key(p, x, &x->units[x->order[s->first + k]]), 1, NULL);
+    for (uint32_t k = 0; k < t->count; k++)
+        common += table_find(&keys, counting_key(q, y, &y->units[y->order[t->first + k]])) != NULL;
+    return common;
 }

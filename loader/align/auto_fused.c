@@ -202,7 +202,11 @@ static bool fill_row(const Auto *a, Row *row, uint32_t k, uint16_t role, bool ma
             if (member == NONE || side->bound[member]) return false;
             row->parts[p * row->each + e] = member;
         }
-    return !a->side[!row->group->side].bound[row->whole];
+    const uint32_t whole = a->side[!row->group->side].unit_of[row->whole];
+    const uint32_t part = side->unit_of[row->parts[0]];
+    const uint32_t from = row->group->side ? whole : part, to = row->group->side ? part : whole;
+    return !a->side[!row->group->side].bound[row->whole] && !blocks_moved(a, from, to) &&
+           !drifts(a, from, to);
 }
 
 /* The units of the target came from the first unit of the source, when these are the main ones. */

@@ -129,6 +129,30 @@ static bool fits_rows(const Auto *a, const Group *group)
     return true;
 }
 
+/* Whether the k-th whole has the number of its parts, each counted from where all begin that counts
+ * the same blocks: of rows that both lack a block the k-th may be another one. */
+static bool same_blocks(const Auto *a, const Group *group)
+{
+    const Side *x = &a->side[!group->side], *y = &a->side[group->side];
+    const Template *whole = &x->templates[group->fused];
+    const Counting by = counting_of(x, whole);
+    const uint32_t each = group->stacked ? (uint32_t)group->stacked : 1;
+    for (uint32_t p = 0; p < group->count; p++) {
+        const Template *part = &y->templates[group->parts[p]];
+        const Counting of = counting_of(y, part);
+        if (of.count != by.count + (group->stacked ? 1 : 0)) continue;
+        const int64_t *low = x->coarse[whole->coarse].low, *other = y->coarse[part->coarse].low;
+        for (uint32_t k = 0; k < whole->count; k++) {
+            const int64_t *m = x->numbers + x->units[x->order[whole->first + k]].numbers;
+            const int64_t *n = y->numbers + y->units[y->order[part->first + k * each]].numbers;
+            for (unsigned i = 0; i < by.count; i++)
+                if (m[by.slot[i]] - low[by.slot[i]] != n[of.slot[i]] - other[of.slot[i]])
+                    return false;
+        }
+    }
+    return true;
+}
+
 /* ---- finding ---- */
 
 /* What a whole is made of, by its name: the words of it, fused ones taken apart. */
@@ -226,7 +250,7 @@ static bool try_parent(Auto *a, const PartIndex *index, uint64_t parent, const T
     uint64_t count = whole->count * (uint64_t)(group->stacked ? group->stacked : 1);
     return count < NONE &&
            gather_parts(a, index, parent, (uint32_t)count, elements, n, group) &&
-           fits_rows(a, group);
+           fits_rows(a, group) && same_blocks(a, group);
 }
 
 /* Groups for one whole: every parent that fits is a candidate; which it is, the rounds decide. */

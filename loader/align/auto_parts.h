@@ -45,6 +45,9 @@ typedef struct Coarse {
     uint8_t glued;           /* bit a slot: the number is glued to a word, norm1 */
     uint8_t few;             /* bit a slot: it takes at most four values */
     uint64_t before[SLOTS_MAX];      /* the word that a slot's number stands behind */
+    uint64_t axis[SLOTS_MAX];        /* hash of all that a slot's number stands behind, the numbers
+                                        out: names that have it in common count the same blocks */
+    int64_t low[SLOTS_MAX], high[SLOTS_MAX];     /* how far all names of its axis count */
     bool numbered;           /* it ends in a number: features.12, layer_with_weights-3 */
 } Coarse;
 
@@ -72,6 +75,7 @@ typedef struct Unit {
     float margin, score;     /* of the pair */
     Rest rest;               /* what its pair rests on, when it is no name */
     bool fixed;              /* known before: it is in no other pair than this */
+    bool doubted;            /* its name may mean another layer on the other side */
 } Unit;
 
 /* The place of a template among siblings, those of its class that differ from it in one literal
@@ -142,6 +146,15 @@ typedef struct Side {
     Table word_counts;       /* word -> in how many templates it stands */
 } Side;
 
+/* A unit whose name says nothing, with all those among which its partner is. */
+typedef struct InDoubt {
+    uint32_t question;       /* the same number for all of them */
+    uint32_t unit;
+    uint8_t side;
+} InDoubt;
+
+typedef struct Drift Drift;
+
 /* One alignment in the making. */
 typedef struct Auto {
     Arena *arena, *out;      /* working memory; where the result goes */
@@ -157,6 +170,14 @@ typedef struct Auto {
     uint32_t *abreast;       /* [units of the source] its counterpart among several of one shape */
     bool *agreed;            /* [units of the source] its two neighbours are led along */
     bool in_step;            /* most of what both files have as often stands in one order in both */
+    struct Drift *drift;     /* by how much numbers differ (auto_check.c) */
+    InDoubt *renamed;        /* [renamed_count] owned, growing (auto_known.c) */
+    size_t renamed_count, renamed_room;
+    Table moved;             /* rows of blocks that do not hold (auto_blocks.c) */
+    bool *withheld;          /* [tensors of the target] their own names must not bind either */
+    size_t withheld_count;
+    AutoTie *asked;          /* [asked_count] questions about them */
+    size_t asked_count;
     size_t turned, open;     /* kernels that are transposed; that may be or not */
     bool stopped;            /* the user asked for it */
 } Auto;
@@ -239,14 +260,20 @@ typedef struct Counting {
     uint8_t count;
 } Counting;
 Counting counting_of(const Side *side, const Template *t);
-/* A unit's numbers, counted from the smallest of each slot. */
+/* A unit's numbers, each less what is in `low`. */
 uint64_t counting_key(const Counting *counting, const Side *side, const Unit *unit);
 /* Of where the numbers begin, slot by slot. */
 uint64_t counting_base(const Counting *counting);
-/* The numbers reach equally far, or begin alike where one side has more of them, but not all are
- * there on both sides: they are what counts, not the place in the row. */
-bool counting_holes(const Side *x, const Template *s, const Counting *p, const Side *y,
-                    const Template *t, const Counting *q);
+/* Whether the k-th unit of one row has the number of the k-th of the other, throughout. */
+bool counting_same(const Side *x, const Template *s, const Counting *p, const Side *y,
+                   const Template *t, const Counting *q);
+/* How many units of a row have a number that one of the other row has. */
+uint32_t counting_common(Arena *arena, const Side *x, const Template *s, const Counting *p,
+                         const Side *y, const Template *t, const Counting *q);
+
+/* ---- auto_rows.c ---- */
+/* Pairs the units of paired templates. */
+void match_units(Auto *a);
 
 /* ---- auto_groups.c ---- */
 /* Finds what is split, joined, stacked or taken apart, and lets a template stand for the parts. */
@@ -293,8 +320,6 @@ void assign_best(const double *scores, size_t rows, size_t columns, uint32_t *ma
 /* ---- auto_match.c ---- */
 /* Pairs templates of the same class, in rounds. What is sure enough to be likely has a mate. */
 void match_templates(Auto *a);
-/* Pairs the units of paired templates. */
-void match_units(Auto *a);
 
 /* Templates of each class in a row: [first[class] … first[class + 1]). */
 typedef struct ClassList {
@@ -308,6 +333,8 @@ double match_scores(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, 
 /* ---- auto_ties.c ---- */
 /* What the answers say of a pair: 1 = it is one, −1 = it is none, 0 = nothing. */
 int answer_of(const Auto *a, const Template *s, const Template *t);
+/* Whether a name holds a text as whole words; dots and slashes are the same. */
+bool name_holds(const char *name, const char *text);
 void ties_collect(Auto *a, AutoResult *result);
 
 /* ---- auto_notes.c ---- */
@@ -317,6 +344,17 @@ void notes_collect(Auto *a, AutoResult *result);
 /* ---- auto_check.c ---- */
 /* Takes pairs of units back that belong elsewhere than the rest of their row. */
 void check_rows(Auto *a);
+/* Takes back what stands under another number than nearly all that is numbered alike. */
+void check_numbers(Auto *a);
+/* Whether two units would. */
+bool drifts(const Auto *a, uint32_t source, uint32_t target);
+void drift_done(Auto *a);
+
+/* ---- auto_blocks.c ---- */
+/* Takes back the pairs of rows whose blocks are others than their numbers say. */
+void check_blocks(Auto *a);
+/* Whether two units stand in such rows. */
+bool blocks_moved(const Auto *a, uint32_t source, uint32_t target);
 
 /* ---- auto_layout.c ---- */
 typedef struct Layouts Layouts;

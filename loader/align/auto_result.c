@@ -157,6 +157,14 @@ static void collect_pairs(Auto *a, Collection *all)
     }
 }
 
+static void list_withheld(const Auto *a, AutoResult *result)
+{
+    uint32_t *list = arena_alloc(a->out, (a->withheld_count + 1) * sizeof *list);
+    for (uint32_t i = 0; i < a->side[1].given->count; i++)
+        if (a->withheld[i] && !a->side[1].taken[i]) list[result->withheld_count++] = i;
+    result->withheld = list;
+}
+
 AutoResult *result_make(Auto *a)
 {
     AutoResult *result = arena_alloc(a->out, sizeof *result);
@@ -178,6 +186,7 @@ AutoResult *result_make(Auto *a)
     result->bundles = good;
     result->likely = other;
     free(all.items);
+    list_withheld(a, result);
     ties_collect(a, result);
     notes_collect(a, result);
     auto_layout_done(a);

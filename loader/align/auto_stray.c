@@ -52,6 +52,20 @@ static void list_strays(Strays *strays)
     }
 }
 
+/* Whether others of a unit's row have a member of that role themselves: then the one that this unit
+ * lacks is missing, and no vector of another name. */
+static bool row_has_role(const Side *side, const Unit *unit, uint16_t role)
+{
+    enum { MOST = 64 };
+    const Template *t = &side->templates[unit->template];
+    for (uint32_t k = 0; k < t->count && k < MOST; k++) {
+        const Unit *other = &side->units[side->order[t->first + k]];
+        for (uint32_t i = 1; i < other->count; i++)
+            if (side->role_of[side->members[other->first + i]] == role) return true;
+    }
+    return false;
+}
+
 static void list_wants(Strays *strays)
 {
     const Side *x = &strays->a->side[0], *y = &strays->a->side[1];
@@ -63,6 +77,7 @@ static void list_wants(Strays *strays)
             const uint32_t t = y->members[v->first + j];
             const AutoTensor *tensor = &y->given->tensors[t];
             if (y->taken[t] || y->bound[t] || !is_vector(tensor)) continue;
+            if (row_has_role(x, &x->units[v->beside], y->role_of[t])) continue;
             strays->wants = mem_grow(strays->wants, &strays->want_room, strays->want_count + 1,
                                      sizeof *strays->wants);
             strays->wants[strays->want_count++] =

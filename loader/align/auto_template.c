@@ -381,11 +381,59 @@ static void join_near(Auto *a, bool base)
         }
 }
 
+/* Rows of one shape throughout, by that shape; 0: it is another row, or too short. */
+static uint64_t even_key(const Side *side, const Template *t)
+{
+    if (t->dead || t->group || t->count < 3) return 0;
+    const Unit *first = &side->units[side->order[t->first]];
+    for (uint32_t k = 1; k < t->count; k++)
+        if (side->units[side->order[t->first + k]].shape != first->shape) return 0;
+    return hash_mix(29, first->shape) | 1;
+}
+
+/* The rows of one shape, of both sides. */
+typedef struct Even {
+    uint32_t most;           /* units of the longest one */
+    bool differs;            /* another is shorter */
+} Even;
+
+/* Rows of one shape that differ in length by a block or two belong into one class: one of them has
+ * lost a block, and what is left of another must not be the only one of its length. */
+static void join_even(Auto *a)
+{
+    Table shapes = {.arena = a->arena};
+    Even *list = NULL;
+    size_t count = 0, room = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int s = 0; s < 2; s++)
+            for (uint32_t i = 0; i < a->side[s].template_count; i++) {
+                Template *t = &a->side[s].templates[i];
+                const uint64_t key = even_key(&a->side[s], t);
+                if (!key) continue;
+                bool fresh;
+                const uint32_t at = *table_add(&shapes, key, (uint32_t)count, &fresh);
+                if (fresh) {
+                    list = mem_grow(list, &room, count + 1, sizeof *list);
+                    list[count++] = (Even){t->count, false};
+                }
+                Even *even = &list[at];
+                if (!pass) {
+                    even->differs = even->differs || t->count != even->most;
+                    if (t->count > even->most) even->most = t->count;
+                } else if (even->differs && (t->count + 1 == even->most ||
+                                             few_missing(t->count, even->most, false))) {
+                    t->sequence = t->mirrored = hash_mix(key, even->most);
+                }
+            }
+    free(list);
+}
+
 void classes_make(Auto *a)
 {
     groups_find(a);
     join_near(a, false);
     join_near(a, true);
+    join_even(a);
     Table counts[2];
     count_shapes(a, counts);
     for (int i = 0; i < REFINE_MAX; i++) {

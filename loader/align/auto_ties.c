@@ -16,8 +16,7 @@ static bool is_edge(char c)
     return !c || is_separator(c) || c == '_' || c == '-';
 }
 
-/* Whether a name holds a text as whole words; dots and slashes are the same. */
-static bool holds(const char *name, const char *text)
+bool name_holds(const char *name, const char *text)
 {
     size_t n = strlen(text);
     if (!n) return false;
@@ -35,15 +34,22 @@ static const char *name_of(const Side *side, const Template *t)
     return main_tensor(side, &side->units[side->order[t->first]])->name;
 }
 
+/* Of a row the first and the last: an answer about one of its blocks is none about the row. */
+static bool row_holds(const Side *side, const Template *t, const char *text)
+{
+    const Unit *last = &side->units[side->order[t->first + t->count - 1]];
+    return name_holds(name_of(side, t), text) && name_holds(main_tensor(side, last)->name, text);
+}
+
 int answer_of(const Auto *a, const Template *s, const Template *t)
 {
     const AutoOptions *options = a->options;
     int verdict = 0;
     for (size_t i = 0; i < options->answer_count; i++) {
         const AutoAnswer *answer = &options->answers[i];
-        bool left = holds(name_of(&a->side[0], s), answer->source);
+        bool left = row_holds(&a->side[0], s, answer->source);
         bool right = answer->target && *answer->target &&
-                     holds(name_of(&a->side[1], t), answer->target);
+                     row_holds(&a->side[1], t, answer->target);
         if (left && right) return 1;
         if (left || right) verdict = -1;
     }
@@ -115,9 +121,10 @@ static const char *tell_apart(Auto *a, const Side *side, const uint32_t *list, s
         char *text = arena_strndup(a->out, before, (size_t)(end - before));
         bool unique = true;
         for (size_t j = 0; j < n && unique; j++)
-            unique = j == i || !holds(name_of(side, &side->templates[list[j]]), text);
+            unique = j == i || !name_holds(name_of(side, &side->templates[list[j]]), text);
         best = text;
-        if (unique || before == begin) break;
+        const bool says = text[strspn(text, "0123456789")];      /* a number alone is anywhere */
+        if ((unique && says) || before == begin) break;
         at = before - 1;
     }
     return best ? best : name_of(side, t);
@@ -208,9 +215,39 @@ static int compare_ties(const void *x, const void *y)
     return a->tensors > b->tensors ? -1 : a->tensors < b->tensors;
 }
 
+/* Of names that may mean another layer, question by question. */
+static void ask_renamed(Auto *a, TieList *ties)
+{
+    Table asked = {.arena = a->arena};
+    for (size_t from = 0; from < a->renamed_count; from++) {
+        bool fresh;
+        const uint32_t question = a->renamed[from].question;
+        uint32_t list[2][TIE_MAX];
+        size_t n[2] = {0, 0};
+        table_add(&asked, question, 1, &fresh);
+        for (size_t i = from; i < a->renamed_count && fresh; i++) {
+            const InDoubt *one = &a->renamed[i];
+            const Unit *unit = &a->side[one->side].units[one->unit];
+            size_t k = 0;
+            if (one->question != question || unit->mate != NONE) continue;
+            while (k < n[one->side] && list[one->side][k] != unit->template) k++;
+            if (k == n[one->side] && k < TIE_MAX) list[one->side][n[one->side]++] = unit->template;
+        }
+        if (!n[0] || !n[1]) continue;
+        double *scores = arena_alloc(a->arena, n[0] * n[1] * sizeof *scores);
+        match_scores(a, list[0], n[0], list[1], n[1], scores);
+        add_tie(a, ties, list[0], n[0], list[1], n[1], scores);
+    }
+}
+
 void ties_collect(Auto *a, AutoResult *result)
 {
     TieList ties = {0};
+    for (size_t i = 0; i < a->asked_count; i++) {
+        ties.items = mem_grow(ties.items, &ties.room, ties.count + 1, sizeof *ties.items);
+        ties.items[ties.count++] = a->asked[i];
+    }
+    ask_renamed(a, &ties);
     ClassList source = classes_list(a, &a->side[0]), target = classes_list(a, &a->side[1]);
     for (size_t c = 0; c < a->class_count; c++) {
         uint32_t s[TIE_MAX + 1], t[TIE_MAX + 1];

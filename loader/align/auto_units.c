@@ -42,7 +42,7 @@ static uint64_t word_before(const char *path, const char *at)
 
 /* A path's numbers, and the hash of what is left of it. */
 typedef struct PathScan {
-    uint64_t coarse, block, before[SLOTS_MAX];
+    uint64_t coarse, block, before[SLOTS_MAX], axis[SLOTS_MAX];
     int64_t numbers[SLOTS_MAX];
     uint8_t count, glued;
     bool numbered;
@@ -68,9 +68,10 @@ static void scan_path(const char *path, size_t n, PathScan *out)
             out->block = hash_text(9, path, (size_t)(at - path) + digits);
         counted = counted || alone;
         out->before[out->count] = word_before(path, at);
-        out->numbers[out->count++] = value;
+        out->numbers[out->count] = value;
         out->numbered = at + digits == end;
         out->coarse = hash_mix(hash_text(out->coarse, text, (size_t)(at - text)), 11);
+        out->axis[out->count++] = out->coarse;
         at += digits;
         text = at;
     }
@@ -91,10 +92,18 @@ static uint32_t add_coarse(Reader *reader, const PathScan *scan)
         side->coarse[side->coarse_count++] =
             (Coarse){.hash = scan->coarse, .slot_count = scan->count, .glued = scan->glued,
                      .numbered = scan->numbered};
-        memcpy(side->coarse[side->coarse_count - 1].before, scan->before, sizeof scan->before);
+        Coarse *added = &side->coarse[side->coarse_count - 1];
+        memcpy(added->before, scan->before, sizeof scan->before);
+        memcpy(added->axis, scan->axis, sizeof scan->axis);
+        memcpy(added->low, scan->numbers, sizeof scan->numbers);
+        memcpy(added->high, scan->numbers, sizeof scan->numbers);
     }
-    for (unsigned i = 0; i < scan->count; i++)
+    Coarse *coarse = &side->coarse[index];
+    for (unsigned i = 0; i < scan->count; i++) {
         note_value(&reader->values[index], i, scan->numbers[i]);
+        if (scan->numbers[i] < coarse->low[i]) coarse->low[i] = scan->numbers[i];
+        if (scan->numbers[i] > coarse->high[i]) coarse->high[i] = scan->numbers[i];
+    }
     return index;
 }
 
@@ -179,6 +188,35 @@ static void sort_members(Side *side)
     }
 }
 
+/* Names that count the same blocks get the range of them all. */
+static void share_ranges(Side *side)
+{
+    Table axes = {.arena = side->arena};
+    struct Range {
+        int64_t low, high;
+    } *ranges = NULL;
+    size_t room = 0, count = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < side->coarse_count; i++) {
+            Coarse *coarse = &side->coarse[i];
+            for (unsigned s = 0; s < coarse->slot_count; s++) {
+                bool fresh;
+                const uint32_t at = *table_add(&axes, coarse->axis[s], (uint32_t)count, &fresh);
+                if (fresh) {
+                    ranges = mem_grow(ranges, &room, count + 1, sizeof *ranges);
+                    ranges[count++] = (struct Range){coarse->low[s], coarse->high[s]};
+                }
+                struct Range *range = &ranges[at];
+                if (coarse->low[s] < range->low) range->low = coarse->low[s];
+                if (coarse->high[s] > range->high) range->high = coarse->high[s];
+                if (!pass) continue;
+                coarse->low[s] = range->low;
+                coarse->high[s] = range->high;
+            }
+        }
+    free(ranges);
+}
+
 static void close_reader(Reader *reader)
 {
     Side *side = reader->side;
@@ -186,6 +224,7 @@ static void close_reader(Reader *reader)
         for (unsigned s = 0; s < side->coarse[i].slot_count; s++)
             if (reader->values[i].count[s] <= VALUES_MAX)
                 side->coarse[i].few |= (uint8_t)(1u << s);
+    share_ranges(side);
     free(reader->values);
 }
 

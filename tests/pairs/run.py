@@ -6,6 +6,7 @@ one tensor may be loaded wrongly; what is not found is reported. unseen.py was w
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
   run.py --all           every change on every pair, and what is left without order, lexicon, context
   run.py --pair NAME     one pair, with its mistakes and questions in full
+  run.py --sweep N       N pairs of each kind of sweep.py made of every pair, where tensors are missing
   run.py --scores FILE   besides, the figures as lines of text
   run.py --selftest      deliberately wrong answers, which have to be found
 
@@ -26,6 +27,7 @@ import held_out
 import mutations
 import real
 import scoring
+import sweep
 import unseen
 
 PRECISION = 0.999                # of everything that is loaded, at the default margin
@@ -145,6 +147,32 @@ def run_ablations(tap, folder, kind, pairs):
         total(tap, f"{kind}, {label}", whole)
 
 
+def run_sweep(tap, folder, pairs, seeds, wanted=""):
+    """Models of which parts are missing; without `seeds` a few of them. The gate is on the sum: that nothing of what
+    is left can be told from what is gone happens, where a third of both sides is missing."""
+    kinds, every, rest = {}, 6, scoring.Score()
+    for index, pair in enumerate(pairs):
+        if wanted not in pair["name"]:
+            continue
+        whole = scoring.Score()
+        for number, (kind, label, changed) in enumerate(sweep.changes(pair, seeds or every)):
+            if not seeds and (index + number) % (3 * every):
+                continue
+            score = scoring.judge(changed, scoring.run(folder, changed, "--auto"))
+            score.mistakes = [f"{label}: {mistake}" for mistake in score.mistakes]
+            kinds.setdefault(kind, scoring.Score())
+            kinds[kind] += score
+            whole += score
+        tap.figures(f"missing, {whole.pairs} times: {pair['name']}: {show(whole)}")
+        for mistake in whole.mistakes if wanted else whole.mistakes[:8]:
+            print("#   " + mistake)
+    for kind, score in kinds.items():
+        tap.figures(f"missing, {kind}: {score.pairs} runs, {show(score)}")
+        rest += score
+    tap.test(f"missing: {rest.pairs} runs, {show(rest)}",
+             None if rest.precision >= PRECISION else f"precision is below {100 * PRECISION:.1f} %")
+
+
 def run_one(folder, pair):
     for options in (("--auto",), ("--auto", "--accept", "likely")):
         report = scoring.run(folder, pair, *options)
@@ -190,18 +218,23 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--all", action="store_true")
     arguments.add_argument("--pair")
+    arguments.add_argument("--sweep", type=int)
     arguments.add_argument("--scores")
     arguments.add_argument("--selftest", action="store_true")
     given = arguments.parse_args()
     kinds = {"shared": shared_pairs(), "other": other_pairs(), "held out": held_out_pairs()}
     with tempfile.TemporaryDirectory() as folder:
+        scores = open(given.scores, "a", encoding="utf-8") if given.scores else None
+        tap = Tap(scores)
+        if given.sweep:
+            run_sweep(tap, folder, list(itertools.chain(*kinds.values())), given.sweep, given.pair or "")
+            print(f"1..{tap.number}")
+            return tap.failures > 0
         if given.pair:
             for pair in [*itertools.chain(*kinds.values()), *unseen.pairs(), *real.pairs()]:
                 if given.pair in pair["name"]:
                     run_one(folder, pair)
             return 0
-        scores = open(given.scores, "a", encoding="utf-8") if given.scores else None
-        tap = Tap(scores)
         selftest(tap, folder)
         for kind, pairs in kinds.items():
             if given.selftest:
@@ -213,6 +246,8 @@ def main():
             run_mutations(tap, folder, kind, pairs, given.all)
             if given.all:
                 run_ablations(tap, folder, kind, pairs)
+        if not given.selftest:
+            run_sweep(tap, folder, list(itertools.chain(*kinds.values())), None)
         truth = [] if given.selftest else real.pairs()
         if truth:
             run_plain(tap, folder, "real files", truth)

@@ -341,8 +341,7 @@ def t5_gguf(d=512, layers=6, inner=1024, vocab=32128):
 
 
 def sam(d=768, layers=12, p=256):
-    """Segment anything and transformers', without the heads: their layers.0 are other layers, and equal names
-    bind."""
+    """Segment anything and transformers': the heads' layers.0 of one are not those of the other."""
     m = Maker("sam_to_hf")
     m.both("image_encoder.pos_embed", "vision_encoder.pos_embed", 1, 64, 64, d)
     m.both("image_encoder.patch_embed.proj.weight", "vision_encoder.patch_embed.projection.weight", d, 3, 16, 16)
@@ -382,7 +381,14 @@ def sam(d=768, layers=12, p=256):
     m.norm("mask_decoder.output_upscaling.1", "mask_decoder.upscale_layer_norm", p // 4)
     m.both("mask_decoder.output_upscaling.3.weight", "mask_decoder.upscale_conv2.weight", p // 4, p // 8, 2, 2)
     m.both("mask_decoder.output_upscaling.3.bias", "mask_decoder.upscale_conv2.bias", p // 8)
-    return m.pair()
+    heads = [("output_hypernetworks_mlps.%d" % i, p // 8) for i in range(4)] + [("iou_prediction_head", 4)]
+    for head, out in heads:
+        for s, t, width in (("layers.0", "proj_in", p), ("layers.1", "layers.0", p), ("layers.2", "proj_out", out)):
+            m.linear(f"mask_decoder.{head}.{s}", f"mask_decoder.{head}.{t}", width, p)
+    last = [one for one in m.target if ".layers.0." in one["key"] and "mask_decoder.transformer" not in one["key"]
+            and "vision_encoder" not in one["key"]]
+    return m.pair(order=lambda key: next((i for i, one in enumerate(heads) if one[0] in key), -1) * 2 +
+                  any(one["key"] == key for one in last))
 
 
 FAMILIES = (densenet, rwkv, poolformer, faster_rcnn, hifigan, sd_vae, mobilenet_v1, albert, starcoder, efficientnet_tv,

@@ -1,0 +1,193 @@
+/* Automatic alignment of models of which parts are missing, or numbered anew. */
+#include "tests/unit/test.h"
+
+#include "tests/unit/auto_model.h"
+
+static bool is_withheld(const Model *m, const char *target)
+{
+    for (size_t i = 0; i < m->result->withheld_count; i++)
+        if (strcmp(m->tensors[1][m->result->withheld[i]].name, target) == 0) return true;
+    return false;
+}
+
+/* ---- rows that lack blocks ---- */
+
+static void a_row_without_its_first_block_does_not_slip(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-5}.mlp.fc1.weight 16,8\nh.{0-4}.norm1.weight 8\nh.{0-5}.norm2.weight 8",
+          "b.{0-5}.mlp.fc1.weight 16,8\nb.1.norm1.weight 8\nb.2.norm1.weight 8\n"
+          "b.3.norm1.weight 8\nb.4.norm1.weight 8\nb.5.norm1.weight 8\nb.{0-5}.norm2.weight 8");
+    align(&m);
+    assert_from(&m, "b.4.norm1.weight", "h.4.norm1.weight");
+    assert_open(&m, "b.5.norm1.weight");
+    finish(&m);
+}
+
+static void what_is_left_of_a_row_is_no_other_row(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-5}.w1.weight 16,8\nh.{0-4}.w2.weight 8,16\nh.{0-4}.w3.weight 16,8",
+          "b.{0-4}.gate_proj.weight 16,8\nb.{0-5}.down_proj.weight 8,16\n"
+          "b.{0-4}.up_proj.weight 16,8");
+    align(&m);
+    for (size_t i = 0; i < m.result->bundle_count; i++) {
+        const Bundle *bundle = &m.result->bundles[i];
+        const bool down = strstr(bundle->targets[0], "down") != NULL;
+        assert_int_equal(down, strstr(bundle->sources[0].names[0], "w2") != NULL);
+    }
+    finish(&m);
+}
+
+static void fused_rows_that_lack_other_blocks_go_by_numbers(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-3}.attn.qkv.weight 24,8\nh.{0-4}.mlp.fc1.weight 16,8",
+          "b.1.attn.q.weight 8,8\nb.1.attn.k.weight 8,8\nb.1.attn.v.weight 8,8\n"
+          "b.2.attn.q.weight 8,8\nb.2.attn.k.weight 8,8\nb.2.attn.v.weight 8,8\n"
+          "b.3.attn.q.weight 8,8\nb.3.attn.k.weight 8,8\nb.3.attn.v.weight 8,8\n"
+          "b.4.attn.q.weight 8,8\nb.4.attn.k.weight 8,8\nb.4.attn.v.weight 8,8\n"
+          "b.{0-4}.mlp.fc1.weight 16,8");
+    align(&m);
+    assert_from(&m, "b.2.attn.q.weight", "h.2.attn.qkv.weight");
+    assert_open(&m, "b.4.attn.q.weight");
+    assert_from(&m, "b.4.mlp.fc1.weight", "h.4.mlp.fc1.weight");
+    finish(&m);
+}
+
+static void a_bias_that_its_neighbours_have_is_missing(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-2}.ln.weight 8\nh.0.ln.bias 8\nh.1.ln.bias 8\nh.{0-2}.proj.bias 8\n"
+              "h.0.proj.weight 8,8\nh.1.proj.weight 8,8",
+          "b.{0-2}.ln.weight 8\nb.{0-2}.ln.bias 8\nb.{0-2}.proj.bias 8\nb.{0-2}.proj.weight 8,8");
+    align(&m);
+    assert_open(&m, "b.2.ln.bias");
+    finish(&m);
+}
+
+/* ---- blocks that were numbered anew ---- */
+
+static const char whole[] = "s.0.conv.weight 8,4,3,3\ns.0.norm.weight 8\n"
+                            "s.1.conv.weight 8,8,3,3\ns.1.norm.weight 8\n"
+                            "s.2.conv.weight 8,8,3,3\ns.2.norm.weight 8\n"
+                            "s.3.conv.weight 8,8,3,3\ns.3.norm.weight 8\nhead.weight 10,8";
+static const char without_first[] = "s.{0-2}.conv.weight 8,8,3,3\ns.{0-2}.norm.weight 8\n"
+                                    "head.weight 10,8";
+
+static void equal_names_that_fit_better_elsewhere_ask(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, without_first, whole);
+    align(&m);
+    assert_open(&m, "s.1.conv.weight");
+    assert_open(&m, "s.2.norm.weight");
+    assert_true(is_withheld(&m, "s.1.conv.weight"));
+    assert_true(is_withheld(&m, "s.0.norm.weight"));
+    assert_false(is_withheld(&m, "head.weight"));
+    assert_from(&m, "head.weight", "head.weight");
+    assert_int_equal(m.result->tie_count, 1);
+    assert_string_equal(m.result->ties[0].say, "s.0=s.1");
+    finish(&m);
+}
+
+static void an_answer_says_which_block_is_which(void **state)
+{
+    (void)state;
+    Model m;
+    static const AutoAnswer answers[] = {{"s.0", "s.1"}};
+    start(&m, without_first, whole);
+    m.options.answers = answers;
+    m.options.answer_count = countof(answers);
+    align(&m);
+    assert_from(&m, "s.1.conv.weight", "s.0.conv.weight");
+    assert_from(&m, "s.3.norm.weight", "s.2.norm.weight");
+    assert_open(&m, "s.0.norm.weight");
+    assert_true(is_withheld(&m, "s.0.norm.weight"));
+    assert_int_equal(m.result->tie_count, 0);
+    finish(&m);
+}
+
+static void a_block_more_at_the_end_moves_nothing(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "s.0.conv.weight 8,4,3,3\ns.1.conv.weight 8,8,3,3\ns.2.conv.weight 8,8,3,3",
+          "s.0.conv.weight 8,4,3,3\ns.1.conv.weight 8,8,3,3\ns.2.conv.weight 8,8,3,3\n"
+          "s.3.conv.weight 8,8,3,3");
+    align(&m);
+    assert_from(&m, "s.2.conv.weight", "s.2.conv.weight");
+    assert_int_equal(m.result->withheld_count, 0);
+    finish(&m);
+}
+
+/* ---- names that mean another layer ---- */
+
+static const char counted[] = "mlp.layers.0.weight 8,8\nmlp.layers.1.weight 8,8\n"
+                              "mlp.layers.2.weight 4,8";
+static const char named[] = "mlp.proj_in.weight 8,8\nmlp.proj_out.weight 4,8\n"
+                            "mlp.layers.0.weight 8,8";
+
+static void an_equal_number_among_other_names_asks(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, counted, named);
+    align(&m);
+    assert_open(&m, "mlp.proj_in.weight");
+    assert_open(&m, "mlp.layers.0.weight");
+    assert_true(is_withheld(&m, "mlp.layers.0.weight"));
+    assert_from(&m, "mlp.proj_out.weight", "mlp.layers.2.weight");
+    assert_int_equal(m.result->tie_count, 1);
+    assert_int_equal(m.result->ties[0].source_count, 2);
+    finish(&m);
+}
+
+static void an_answer_says_which_layer_is_meant(void **state)
+{
+    (void)state;
+    Model m;
+    static const AutoAnswer answers[] = {{"layers.1", "layers.0"}};
+    start(&m, counted, named);
+    m.options.answers = answers;
+    m.options.answer_count = countof(answers);
+    m.options.assume = AUTO_LAYOUT_TORCH;
+    align(&m);
+    assert_from(&m, "mlp.layers.0.weight", "mlp.layers.1.weight");
+    assert_from(&m, "mlp.proj_in.weight", "mlp.layers.0.weight");
+    finish(&m);
+}
+
+static void an_equal_number_in_the_same_row_is_certain(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "mlp.layers.{0-2}.weight 8,8\nmlp.out.weight 4,8",
+          "mlp.layers.{0-1}.weight 8,8\nmlp.last.weight 4,8");
+    align(&m);
+    assert_from(&m, "mlp.layers.1.weight", "mlp.layers.1.weight");
+    assert_int_equal(m.result->withheld_count, 0);
+    finish(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_row_without_its_first_block_does_not_slip),
+        cmocka_unit_test(what_is_left_of_a_row_is_no_other_row),
+        cmocka_unit_test(fused_rows_that_lack_other_blocks_go_by_numbers),
+        cmocka_unit_test(a_bias_that_its_neighbours_have_is_missing),
+        cmocka_unit_test(equal_names_that_fit_better_elsewhere_ask),
+        cmocka_unit_test(an_answer_says_which_block_is_which),
+        cmocka_unit_test(a_block_more_at_the_end_moves_nothing),
+        cmocka_unit_test(an_equal_number_among_other_names_asks),
+        cmocka_unit_test(an_answer_says_which_layer_is_meant),
+        cmocka_unit_test(an_equal_number_in_the_same_row_is_certain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
