@@ -1,5 +1,5 @@
-/* A second look at pairs: most of a row's pairs lie beside the pairs of their neighbours, and differ
- * in their numbers as they do. One that does not has slipped: a block is missing, and another that
+/* A second look at pairs: most of a row's pairs lie beside the pairs of their neighbours, and their
+ * numbers differ as theirs do. One that does not has slipped: a block is missing, and another that
  * looks the same took its place. */
 #include <stdlib.h>
 #include <string.h>
