@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loader/align/bundle.h"
+#include "loader/align/family.h"
 #include "loader/align/found.h"
 #include "loader/align/rule_lex.h"
 #include "loader/core/json.h"
@@ -126,12 +127,30 @@ static void write_doubts(const Alignment *alignment, Text *out)
     }
 }
 
+/* Equal names bind: those that are no evidence are taken away before anything is named anew. */
+static void write_withheld(const Alignment *alignment, Arena *arena, Text *out)
+{
+    size_t n;
+    const char *const *names = align_withheld(alignment, &n);
+    InducedRule *drops = arena_alloc(arena, (n + 1) * sizeof *drops);
+    const Induction withheld = {.first = drops, .first_count = n};
+    for (size_t i = 0; i < n; i++) {
+        Text rule = {0};
+        rule_quote(names[i], strlen(names[i]), &rule);
+        text_add(&rule, " ->");
+        drops[i] = (InducedRule){.text = text_keep(&rule, arena)};
+    }
+    if (n) text_add(out, "\n-- Names of the target that may be those of other layers.\n");
+    induce_write(&withheld, NULL, NULL, out);
+}
+
 static bool write_found(const Alignment *alignment, Text *out, size_t *rules, Error *err)
 {
     Arena *arena = arena_new();
     InduceInput input;
     bool good = true;
     *rules = 0;
+    write_withheld(alignment, arena, out);
     if (found_collect(alignment, arena, &input)) {
         const Induction *induction = induce_rules(arena, &input, err);
         good = induction != NULL;

@@ -254,6 +254,12 @@ const struct Bundle *align_bundles(const Alignment *alignment, size_t *count)
     return alignment->bundles;
 }
 
+const char *const *align_withheld(const Alignment *alignment, size_t *count)
+{
+    *count = alignment->withheld_count;
+    return alignment->withheld;
+}
+
 bool align_is_automatic(const Alignment *alignment)
 {
     return alignment->automatic;

@@ -134,6 +134,8 @@ size_t align_doubt_count(const Alignment *alignment);
 const Doubt *align_doubt(const Alignment *alignment, size_t index);
 /* What automatic alignment found and carried out, in the target's order. */
 const struct Bundle *align_bundles(const Alignment *alignment, size_t *count);
+/* Keys that it set aside, since they have the name of a target but may be another layer. */
+const char *const *align_withheld(const Alignment *alignment, size_t *count);
 /* How far the values of the index-th target agree with what it gets: their correlation, or NAN
  * where that was not looked at, or one of them is constant. judge_close (judge.h) notes it. */
 double align_agreement(const Alignment *alignment, size_t index);

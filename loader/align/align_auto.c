@@ -263,13 +263,20 @@ static void withhold_names(const Asking *asking, const AutoResult *result)
         map_set(&names, asking->targets[result->withheld[i]].name, 1);
     for (size_t i = 0; i < asking->anchor_count; i++)
         map_set(&names, asking->keys[asking->anchors[i].source].name, 2);
+    Alignment *alignment = asking->alignment;
+    alignment->withheld = arena_alloc(alignment->arena, (result->withheld_count + 1) *
+                                                            sizeof *alignment->withheld);
     Edit edit;
     edit_begin(&edit, asking->draft, (Origin){"auto", 0}, "auto");
     for (size_t i = 0; i < draft_count(asking->draft); i++) {
         const DraftKey *key = draft_at(asking->draft, i);
-        if (map_get(&names, key->name) != 1 || key_is_ruled(key)) edit_keep(&edit, key);
-        else edit_set_aside(&edit, key, (Origin){"auto", 0},
-                            "its name may be that of another layer in the target");
+        if (map_get(&names, key->name) != 1 || key_is_ruled(key)) {
+            edit_keep(&edit, key);
+            continue;
+        }
+        alignment->withheld[alignment->withheld_count++] = key->name;
+        edit_set_aside(&edit, key, (Origin){"auto", 0},
+                       "its name may be that of another layer in the target");
     }
     edit_finish(&edit);
     map_done(&names);
