@@ -13,6 +13,7 @@ local llama  = "llama (Meta), as llama.cpp's tensor_mapping.py lists them"
 local gguf   = "gguf: names that llama.cpp's tensor_mapping.py maps the others to"
 local openai = "gpt-2, CLIP, Whisper (OpenAI): names of modules"
 local sd     = "latent-diffusion and diffusers: names of modules"
+local lora   = "kohya-ss, peft: names of the two matrices of a LoRA"
 local caffe  = "Caffe, Caffe2: names of blobs"
 
 -- the last word of a name
@@ -80,6 +81,10 @@ meaning {"conv_reduce", "fc1", "reduce", "squeeze", from=timm}
 meaning {"conv_expand", "fc2", "expand", "excite", from=timm}
 meaning {"stem", "conv_stem", "stem_conv", from=timm}
 meaning {"proj", "projection", "linear", "lin", from=hf}
+
+-- adapters
+meaning {"lora_a", "lora_down", from=lora}
+meaning {"lora_b", "lora_up", from=lora}
 
 -- ends of a model
 meaning {"lm_head", "output", "embed_out", "output_layer", "word_embeddings_for_head", "logits_dense", from=llama .. "; " .. flax}

@@ -35,16 +35,23 @@ static bool differs_much(uint32_t a, uint32_t b)
     return more >= 4 && (more - less) * 7 > more;
 }
 
+/* Of a source that has its shape and its length: where one is, size is not what is missing. */
+static uint64_t hash_row(uint64_t depth, const Template *t)
+{
+    return hash_mix(hash_mix(47, depth), t->count);
+}
+
 bool notes_another_size(const Auto *a)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
-    Table words = {.arena = a->arena}, depths = {.arena = a->arena};
+    Table words = {.arena = a->arena}, depths = {.arena = a->arena}, rows = {.arena = a->arena};
     SizeVotes votes = {0, 0};
     for (uint32_t i = 0; i < x->template_count; i++) {
         const Template *s = &x->templates[i];
         if (s->dead || s->mate != NONE || x->shapeless) continue;
         table_add(&words, hash_tokens(s), i, NULL);
         uint64_t depth = hash_depth(x, s);
+        if (depth) table_add(&rows, hash_row(depth, s), 0, NULL);
         if (depth && s->count > 1) table_add(&depths, depth, s->count, NULL);
     }
     for (size_t j = 0; j < y->template_count; j++) {
@@ -54,9 +61,14 @@ bool notes_another_size(const Auto *a)
             votes.same += t->count;
             continue;
         }
+        const uint64_t shape = hash_depth(y, t);
+        if (shape && table_find(&rows, hash_row(shape, t))) {
+            votes.same += t->count;
+            continue;
+        }
         const uint32_t *i = table_find(&words, hash_tokens(t));
         const Template *s = i ? &x->templates[*i] : NULL;
-        const uint32_t *depth = table_find(&depths, hash_depth(y, t));
+        const uint32_t *depth = table_find(&depths, shape);
         bool wider = s && s->count == t->count && t->count > 1 && s->sequence != t->sequence;
         bool longer = (s && differs_much(s->count, t->count)) ||
                       (depth && differs_much(*depth, t->count));

@@ -48,9 +48,32 @@ typedef struct PathScan {
     bool numbered;
 } PathScan;
 
+/* Whether a number is a segment of its own, blocks.0.conv; also in a path that is written as one
+ * word, down_blocks_0_attentions_1_conv, which has several such numbers. */
+static bool is_alone(const char *at, size_t digits, const char *path, const char *end, bool joined)
+{
+    const bool before = at == path || is_separator(at[-1]) || (joined && at[-1] == '_');
+    const char *behind = at + digits;
+    return before && (behind == end || is_separator(*behind) || (joined && *behind == '_'));
+}
+
+/* Whether underscores join the segments of a path. */
+static bool is_joined(const char *path, const char *end)
+{
+    size_t numbers = 0;
+    for (const char *at = path; at < end; at++) {
+        if (is_separator(*at) && at + 1 < end && is_digit(at[1])) return false;
+        if (*at != '_' || at + 1 == end || !is_digit(at[1])) continue;
+        while (at + 1 < end && is_digit(at[1])) at++;
+        numbers += at + 1 < end && at[1] == '_';
+    }
+    return numbers > 1;
+}
+
 static void scan_path(const char *path, size_t n, PathScan *out)
 {
     const char *end = path + n, *text = path;
+    const bool joined = is_joined(path, end);
     bool counted = false;            /* a number that is a segment of its own */
     *out = (PathScan){.coarse = 7};
     for (const char *at = path; at < end;) {
@@ -61,8 +84,7 @@ static void scan_path(const char *path, size_t n, PathScan *out)
             while (at < end && !is_digit(*at)) at++;
             continue;
         }
-        bool alone = (at == path || is_separator(at[-1])) &&
-                     (at + digits == end || is_separator(at[digits]));
+        bool alone = is_alone(at, digits, path, end, joined);
         if (!alone) out->glued |= (uint8_t)(1u << out->count);
         if (!out->count || (alone && !counted))
             out->block = hash_text(9, path, (size_t)(at - path) + digits);
