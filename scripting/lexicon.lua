@@ -17,7 +17,8 @@ local lora   = "kohya-ss, peft: names of the two matrices of a LoRA"
 local caffe  = "Caffe, Caffe2: names of blobs"
 
 -- the last word of a name
-role {"weight", "kernel", "gamma", "scale", "w", "weights", "depthwise_kernel", "s", from=torch .. "; " .. tf .. "; " .. caffe}
+role {"weight", "kernel", "gamma", "scale", "w", "weights", "depthwise_kernel", "s", "g",
+      from=torch .. "; " .. tf .. "; " .. caffe .. "; g, the gain, of gpt-2"}
 role {"bias", "beta", "b", "offset", "biases", from=torch .. "; " .. tf}
 role {"running_mean", "moving_mean", "mean", from=torch .. "; " .. tf .. "; " .. flax}
 role {"running_var", "moving_variance", "variance", "var", from=torch .. "; " .. tf .. "; " .. flax}
@@ -35,7 +36,7 @@ meaning {"o_proj", "out_proj", "wo", "to_out", "attn_output", "attention_output_
 meaning {"q_norm", "attn_q_norm", "query_norm", "q_layernorm", "norm_q", from=llama}
 meaning {"k_norm", "attn_k_norm", "key_norm", "k_layernorm", "norm_k", from=llama}
 meaning {"attn", "attention", "self_attn", "self_attention", "multi_head_attention", "mha", from=hf}
-meaning {"cross_attn", "encoder_attn", "encdecattention", "crossattention", "multihead_attn", "cross_attention",
+meaning {"cross_attn", "encoder_attn", "context_attn", "encdecattention", "crossattention", "multihead_attn", "cross_attention",
          "encoder_decoder_attention", from=hf .. "; " .. openai}
 
 -- feed-forward
@@ -97,7 +98,8 @@ meaning {"token_type_embeddings", "segment_embeddings", "token_types", from=llam
 meaning {"cls_token", "class_token", "class_embedding", "cls", from=timm .. "; " .. openai}
 meaning {"patch_embed", "patch_embeddings", "patch_embedding", "conv_proj", from=timm .. "; " .. hf}
 meaning {"visual", "vision_model", "vision", "vision_tower", from=openai .. "; " .. hf}
-meaning {"text", "text_model", "language_model", from=hf}
+meaning {"text", "text_model", "language_model", "txt", from=hf}
+meaning {"txt", "context", "ctx", from=sd .. "; what the picture is made from"}
 meaning {"layers", "blocks", "layer", "blk", "h", "resblocks", "block", from=llama .. "; " .. timm}
 meaning {"pooler", "pool", from=hf}
 meaning {"encoder", "enc", from=hf .. "; " .. gguf}

@@ -22,8 +22,11 @@ static void read_sides(Auto *a, const AutoSide *source, const AutoSide *target)
         side->is_source = s == 0;
         side->shapeless = shapeless;
         side_read(a, side, given[s]);
-        templates_make(a, side);
-        side_see_order(a, side);
+    }
+    if (!shapeless) shapes_tell_width(a);
+    for (int s = 0; s < 2; s++) {
+        templates_make(a, &a->side[s]);
+        side_see_order(a, &a->side[s]);
     }
 }
 

@@ -37,6 +37,17 @@ static size_t word_keys(const Token *token, uint64_t keys[MEANINGS + 1])
     return n;
 }
 
+/* What stands beside the last word of a part, to_q and add_q_proj in one parent: the parts of one
+ * whole have it in common. */
+static uint64_t frame_of(const Template *t, uint64_t parent)
+{
+    const Token *last = template_last_word(t);
+    uint64_t hash = hash_mix(parent, 79);
+    for (size_t i = 0; i < t->token_count; i++)
+        if (&t->tokens[i] != last) hash = hash_mix(hash, token_key(&t->tokens[i]));
+    return hash;
+}
+
 /* The parent of a part: above the number that a stack counts, too. */
 static void index_part(PartIndex *index, const Template *t, uint32_t number, uint64_t parent)
 {
@@ -64,6 +75,7 @@ static PartIndex make_index(Auto *a, Side *side)
         Template *t = &side->templates[i];
         if (t->dead || side->units[side->order[t->first]].fixed) continue;
         template_words(a, side, t);
+        index_part(&index, t, i, frame_of(t, t->up[0]));
         index_part(&index, t, i, t->up[0]);
     }
     return index;

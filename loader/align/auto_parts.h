@@ -69,7 +69,8 @@ typedef struct Unit {
     uint32_t numbers;        /* where its slot_count numbers begin in side->numbers */
     uint32_t template;
     uint32_t mate;           /* on the other side; NONE */
-    uint64_t shape;          /* of the main member, with the axes sorted and without ones */
+    uint64_t shape;          /* of the main member, with the axes sorted and without ones; and its
+                                width, where that is known */
     uint32_t beside;         /* of a target: unit of the source that its main member came from */
     float beside_margin;     /* and how sure that is */
     float margin, score;     /* of the pair */
@@ -237,6 +238,9 @@ void known_take(Auto *a);
 /* Without order of axes and ones. */
 uint64_t shape_canonical(const AutoTensor *tensor);
 bool shape_same(const AutoTensor *a, const AutoTensor *b);
+/* Where all kernels of a shape have a bias, on both sides, its size becomes part of the shape: up
+ * and down of a feed-forward are two, however kernels lie. When both sides are read. */
+void shapes_tell_width(Auto *a);
 /* Sizes without ones. */
 unsigned shape_dense(const AutoTensor *tensor, int64_t out[8]);
 

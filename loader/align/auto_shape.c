@@ -39,3 +39,41 @@ bool shape_same(const AutoTensor *a, const AutoTensor *b)
         if (a->dims[i] != b->dims[i]) return false;
     return true;
 }
+
+/* The size of a unit's vectors, its bias, where that says which of its kernel's axes is the outer
+ * one; 0. */
+static int64_t width_of(const Side *side, const Unit *unit)
+{
+    int64_t sizes[8], width = 0;
+    const AutoTensor *kernel = main_tensor(side, unit);
+    const unsigned n = kernel->dims ? shape_dense(kernel, sizes) : 0;
+    for (uint32_t i = 1; i < unit->count && n > 1; i++) {
+        const AutoTensor *member = &side->given->tensors[side->members[unit->first + i]];
+        int64_t own[8];
+        if (!member->dims || shape_dense(member, own) != 1) continue;
+        if (width && own[0] != width) return 0;
+        width = own[0];
+    }
+    bool among = false, equal = true;
+    for (unsigned i = 0; i < n; i++) {
+        among = among || sizes[i] == width;
+        equal = equal && sizes[i] == sizes[0];
+    }
+    return among && !equal ? width : 0;
+}
+
+void shapes_tell_width(Auto *a)
+{
+    Table without = {.arena = a->arena};
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < a->side[s].unit_count; i++) {
+            const Unit *unit = &a->side[s].units[i];
+            if (!width_of(&a->side[s], unit)) table_add(&without, unit->shape, 0, NULL);
+        }
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < a->side[s].unit_count; i++) {
+            Unit *unit = &a->side[s].units[i];
+            if (table_find(&without, unit->shape)) continue;
+            unit->shape = hash_mix(unit->shape, (uint64_t)width_of(&a->side[s], unit));
+        }
+}

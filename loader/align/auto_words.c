@@ -148,7 +148,7 @@ NameParts words_parts(const Words *words, const char *name)
     } else {
         role = find_role(words, leaf, end);
         for (const char *at = leaf + 1; !role && at < end; at++) {
-            if (at[-1] != '_') continue;
+            if (at[-1] != '_' || find_role(words, leaf, at)) continue;   /* weight_g */
             role = find_role(words, at, end);
             cut = at - 1;
             text = at;
@@ -181,6 +181,7 @@ typedef struct Piece {
     const char *at;
     size_t length;
     bool is_number, is_break;
+    bool ends, begins;       /* the last of its segment, the first */
 } Piece;
 
 /* The word that begins at `at`: letters up to a change to upper case, or digits. */
@@ -202,7 +203,7 @@ static size_t word_length(const char *at, const char *end)
 /* The pieces of a name, the last `room` of them (a ring). Returns how many there were. */
 static size_t cut_pieces(const char *text, size_t n, uint8_t literal, Piece *pieces, size_t room)
 {
-    const char *end = text + n;
+    const char *begin = text, *end = text + n;
     size_t count = 0;
     unsigned slot = 0;
     while (text < end) {
@@ -211,7 +212,8 @@ static size_t cut_pieces(const char *text, size_t n, uint8_t literal, Piece *pie
             continue;
         }
         Piece *piece = &pieces[count++ % room];
-        *piece = (Piece){.at = text, .length = word_length(text, end)};
+        *piece = (Piece){.at = text, .length = word_length(text, end),
+                         .begins = text == begin || is_separator(text[-1])};
         if (is_digit(*text)) {
             int64_t value;
             bool counts = name_number(text, end, &value) && slot < SLOTS_MAX;
@@ -220,19 +222,23 @@ static size_t cut_pieces(const char *text, size_t n, uint8_t literal, Piece *pie
             slot += counts;
         }
         text += piece->length;
+        piece->ends = text == end || is_separator(*text);
     }
     return count;
 }
 
-/* The longest phrase that begins with a piece; how many pieces it takes, 0 = none. */
+/* The longest phrase that begins with a piece; how many pieces it takes, 0 = none. One that goes on
+ * in the next segment takes all of that: attn.norm is none in attn.norm_q. */
 static size_t find_phrase(const Words *words, const Piece *pieces, size_t count, Token *token)
 {
     uint64_t hash = 0;
     size_t best = 0;
+    bool crossed = false;
     for (size_t i = 0; i < count && i < PHRASE_WORDS && !pieces[i].is_break; i++) {
         hash = hash_letters(hash, pieces[i].at, pieces[i].length);
+        crossed = crossed || (i && pieces[i].begins);
         const uint32_t *index = table_find(&words->phrases, hash);
-        if (!index) continue;
+        if (!index || (crossed && !pieces[i].ends)) continue;
         best = i + 1;
         token->word = hash;
         memcpy(token->meaning, words->list[*index].meaning, sizeof token->meaning);
