@@ -1,6 +1,9 @@
 /* core: memory, maps, text and names. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "loader/core/map.h"
 #include "loader/core/memory.h"
@@ -32,6 +35,50 @@ static void test_sums_do_not_wrap(void **state)
     assert_false(sum_add(UINT64_MAX, 1, &out));
     assert_false(sum_mul(UINT64_MAX / 2, 3, &out));
     assert_true(sum_mul(1u << 31, 1u << 31, &out));
+}
+
+/* The first maps of a process, made by two threads at once. */
+static void *make_map(void *barrier)
+{
+    enum { COUNT = 200 };
+    static const char *const found = "found", *const lost = NULL;
+    char names[COUNT][16];
+    bool all = true;
+    NameMap map;
+    map_init(&map);
+    pthread_barrier_wait(barrier);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof names[i], "name %u", i);
+        map_set(&map, names[i], i);
+        all = all && map_get(&map, names[i / 2]) == i / 2;
+    }
+    map_done(&map);
+    return (void *)(uintptr_t)(all ? found : lost);
+}
+
+static bool two_threads_find_all(void)
+{
+    pthread_barrier_t barrier;
+    pthread_t thread;
+    void *other = NULL;
+    pthread_barrier_init(&barrier, NULL, 2);
+    if (pthread_create(&thread, NULL, make_map, &barrier) != 0) return false;
+    const bool own = make_map(&barrier) != NULL;
+    pthread_join(thread, &other);
+    return own && other;
+}
+
+/* Runs before any other test makes a map: each child is a process that has none yet. */
+static void test_first_maps_of_two_threads_agree(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        const pid_t child = fork();
+        if (!child) _exit(two_threads_find_all() ? 0 : 1);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
 }
 
 static void test_map_keeps_what_it_is_told(void **state)
@@ -206,6 +253,7 @@ static void test_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_maps_of_two_threads_agree),
         cmocka_unit_test(test_arena_alignment_and_growth),
         cmocka_unit_test(test_sums_do_not_wrap),
         cmocka_unit_test(test_map_keeps_what_it_is_told),
