@@ -1,0 +1,111 @@
+/* Automatic alignment: how names are cut, and what shapes add to them. */
+#include "tests/unit/auto_model.h"
+
+static void numbers_between_underscores_are_places_of_a_path(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "net_down_0_block_{0-2}_to_q.weight 8,4\nnet_down_0_block_{0-2}_to_k.weight 8,4\n"
+          "net_down_1_block_{0-2}_to_q.weight 8,4\nnet_down_1_block_{0-2}_to_k.weight 8,4",
+          "net.down.0.block.{0-2}.to_k.weight 8,4\nnet.down.0.block.{0-2}.to_q.weight 8,4\n"
+          "net.down.1.block.{0-2}.to_k.weight 8,4\nnet.down.1.block.{0-2}.to_q.weight 8,4");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "net.down.1.block.0.to_q.weight", "net_down_1_block_0_to_q.weight");
+    assert_from(&m, "net.down.0.block.2.to_k.weight", "net_down_0_block_2_to_k.weight");
+    finish(&m);
+}
+
+/* "attn norm" is a phrase, and none of attn.norm_q. */
+static void a_phrase_ends_where_a_segment_does(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-2}.query_ln.weight 8\na.{0-2}.key_ln.weight 8\na.{0-2}.m.weight 8,8",
+          "b.{0-2}.attn.norm_k.weight 8\nb.{0-2}.attn.norm_q.weight 8\nb.{0-2}.m.weight 8,8");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "b.1.attn.norm_q.weight", "a.1.query_ln.weight");
+    assert_from(&m, "b.2.attn.norm_k.weight", "a.2.key_ln.weight");
+    finish(&m);
+}
+
+/* Both streams have q, k and v in one parent. */
+static void parts_of_a_whole_share_what_stands_beside_their_words(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-2}.attn.qkv.weight 24,8\na.{0-2}.extra.qkv.weight 24,8\n"
+          "last.weight 5,8",
+          "b.{0-2}.attn.q.weight 8,8\nb.{0-2}.attn.extra_q.weight 8,8\n"
+          "b.{0-2}.attn.k.weight 8,8\nb.{0-2}.attn.extra_k.weight 8,8\n"
+          "b.{0-2}.attn.v.weight 8,8\nb.{0-2}.attn.extra_v.weight 8,8\n"
+          "end.weight 5,8");
+    align(&m);
+    assert_from(&m, "b.1.attn.extra_k.weight", "a.1.extra.qkv.weight");
+    assert_from(&m, "b.2.attn.v.weight", "a.2.attn.qkv.weight");
+    assert_int_equal(find_bundle(&m, "b.1.attn.extra_k.weight")->target_count, 3);
+    finish(&m);
+}
+
+/* Up and down have the same sizes, whichever way kernels lie; their biases do not. Without them a
+ * row of both would be as long as one of the other model. */
+static void a_bias_tells_which_axis_is_the_outer_one(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "a.{0-1}.m.0.weight 32,8\na.{0-1}.m.0.bias 32\na.{0-1}.m.2.weight 8,32\n"
+          "a.{0-1}.m.2.bias 8\nc.{0-3}.w.weight 32,8\nc.{0-3}.w.bias 32",
+          "x.{0-3}.one.weight 8,32\nx.{0-3}.one.bias 32\ny.{0-1}.up.weight 8,32\n"
+          "y.{0-1}.up.bias 32\ny.{0-1}.down.weight 32,8\ny.{0-1}.down.bias 8");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "x.3.one.weight", "c.3.w.weight");
+    assert_from(&m, "y.1.up.weight", "a.1.m.0.weight");
+    assert_from(&m, "y.0.down.bias", "a.0.m.2.bias");
+    finish(&m);
+}
+
+static void a_suffix_of_a_role_is_no_role(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "m.conv.weight_g 8,1,1\nm.conv.weight_v 8,4,3\nm.conv.bias 8",
+          "conv.weight_g 8,1,1\nconv.weight_v 8,4,3\nconv.bias 8");
+    align(&m);
+    assert_from(&m, "conv.weight_v", "m.conv.weight_v");
+    assert_from(&m, "conv.weight_g", "m.conv.weight_g");
+    assert_from(&m, "conv.bias", "m.conv.bias");
+    finish(&m);
+}
+
+/* Rows of other lengths are there; but so are those that are wanted. */
+static void what_has_its_shape_and_length_is_no_other_size(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "a.{0-9}.p.weight 8,8\nb.{0-19}.r.weight 16,8\nb.{0-19}.s.weight 16,8\n"
+          "c.{0-19}.t.weight 24,8",
+          "u.{0-9}.one.weight 8,8\nv.{0-19}.q.weight 8,8\nv.{0-19}.k.weight 8,8\n"
+          "v.{0-19}.v.weight 8,8\nw.{0-19}.x.weight 16,8\nw.{0-19}.y.weight 16,8");
+    m.options.no_order = true;
+    align(&m);
+    assert_false(m.result->another_size);
+    finish(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_between_underscores_are_places_of_a_path),
+        cmocka_unit_test(a_phrase_ends_where_a_segment_does),
+        cmocka_unit_test(parts_of_a_whole_share_what_stands_beside_their_words),
+        cmocka_unit_test(a_bias_tells_which_axis_is_the_outer_one),
+        cmocka_unit_test(a_suffix_of_a_role_is_no_role),
+        cmocka_unit_test(what_has_its_shape_and_length_is_no_other_size),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
