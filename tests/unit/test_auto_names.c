@@ -36,16 +36,17 @@ static void parts_of_a_whole_share_what_stands_beside_their_words(void **state)
 {
     (void)state;
     Model m;
-    start(&m, "a.{0-2}.attn.qkv.weight 24,8\na.{0-2}.extra.qkv.weight 24,8\n"
+    start(&m, "a.{0-2}.att.qkv.weight 24,8\na.{0-2}.extra.qkv.weight 24,8\n"
           "last.weight 5,8",
-          "b.{0-2}.attn.q.weight 8,8\nb.{0-2}.attn.extra_q.weight 8,8\n"
-          "b.{0-2}.attn.k.weight 8,8\nb.{0-2}.attn.extra_k.weight 8,8\n"
-          "b.{0-2}.attn.v.weight 8,8\nb.{0-2}.attn.extra_v.weight 8,8\n"
+          "b.{0-2}.att.q.weight 8,8\nb.{0-2}.att.extra_q.weight 8,8\n"
+          "b.{0-2}.att.k.weight 8,8\nb.{0-2}.att.extra_k.weight 8,8\n"
+          "b.{0-2}.att.v.weight 8,8\nb.{0-2}.att.extra_v.weight 8,8\n"
           "end.weight 5,8");
+    m.options.no_order = true;
     align(&m);
-    assert_from(&m, "b.1.attn.extra_k.weight", "a.1.extra.qkv.weight");
-    assert_from(&m, "b.2.attn.v.weight", "a.2.attn.qkv.weight");
-    assert_int_equal(find_bundle(&m, "b.1.attn.extra_k.weight")->target_count, 3);
+    assert_from(&m, "b.1.att.extra_k.weight", "a.1.extra.qkv.weight");
+    assert_from(&m, "b.2.att.v.weight", "a.2.att.qkv.weight");
+    assert_int_equal(find_bundle(&m, "b.1.att.extra_k.weight")->target_count, 3);
     finish(&m);
 }
 
