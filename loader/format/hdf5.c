@@ -11,7 +11,7 @@
 #include "loader/core/little.h"
 #include "loader/format/fault.h"
 #include "loader/format/hdf5_child.h"
-#include "loader/source/child.h"
+#include "loader/source/feeder.h"
 #include "loader/source/spool.h"
 
 enum {
@@ -291,12 +291,32 @@ static void say_end(const char *file, int ended, Error *err)
                    "%s, %s", -ended, harm, memory);
 }
 
-/* The descriptor that the child gets, and where in it the file stands. */
-static bool locate_file(ByteSource *file, int *fd, Hdf5Task *task, Error *err)
+/* A child that works on a file: with a descriptor of it, or where there is none (a server, memory),
+ * fed by `*feeder`; else NULL. */
+static bool start_child(Child *child, ByteSource *file, Hdf5Task *task, uint64_t seconds,
+                        const char *what, Feeder **feeder, Error *err)
 {
+    int fd;
+    *feeder = NULL;
     task->size = file->size;
-    return source_locate(file, 0, file->size, fd, &task->base) ||
-           fault_file(err, ERR_INTERNAL, file->name, "HDF5: it has no descriptor");
+    task->fed = !source_locate(file, 0, file->size, &fd, &task->base);
+    if (task->fed && !(*feeder = feeder_new(file, err))) return false;
+    if (task->fed) fd = feeder_file(*feeder);
+    bool fine = child_start(child, fd, hdf5_run, task, seconds, what, err);
+    if (fine && task->fed && !feeder_start(*feeder, child, err)) {
+        child_end(child);
+        fine = false;
+    }
+    if (fine) return true;
+    feeder_end(*feeder, NULL);
+    return false;
+}
+
+/* How the child ended; what it made of bytes that did not come is nothing (false, with the error). */
+static bool end_child(Child *child, Feeder *feeder, int *ended, Error *err)
+{
+    *ended = child_end(child);
+    return feeder_end(feeder, err);
 }
 
 static bool run_list(Hdf5 *hdf5, Error *err)
@@ -304,52 +324,28 @@ static bool run_list(Hdf5 *hdf5, Error *err)
     ByteSource *file = hdf5->file;
     Hdf5Task task = {0};
     Child child;
-    int fd;
+    Feeder *feeder;
+    int ended;
     size_t n = 0;
-    if (!locate_file(file, &fd, &task, err) ||
-        !child_start(&child, fd, hdf5_run, &task, limit(LIMIT_CHILD_SECONDS), file->name, err))
+    if (!start_child(&child, file, &task, limit(LIMIT_CHILD_SECONDS), file->name, &feeder, err))
         return false;
     unsigned char *answer = read_answer(&child, &n, err);
-    int ended = child_end(&child);
-    bool fine = answer && parse(hdf5, answer, n, err);
+    bool fed = end_child(&child, feeder, &ended, err);
+    bool fine = fed && answer && parse(hdf5, answer, n, err);
     /* An answer that is whole is taken, however its process ended: a crash while the library
      * cleans up does not count. */
-    if (answer && !fine && ended) say_end(file->name, ended, err);
+    if (fed && answer && !fine && ended) say_end(file->name, ended, err);
     free(answer);
     return fine;
 }
 
-/* A copy in a temporary file, for a source that lies in memory or is inflated. */
-static ByteSource *copy_source(ByteSource *source, Error *err)
-{
-    Spool *spool = spool_new(source->size, true, source->name, err);
-    unsigned char *step = mem_alloc(STEP);
-    bool fine = spool != NULL;
-    for (uint64_t at = 0; fine && at < source->size;) {
-        size_t n = source->size - at < STEP ? (size_t)(source->size - at) : STEP;
-        fine = source_read(source, at, step, n, err) && spool_add(spool, step, n, err);
-        at += n;
-    }
-    free(step);
-    if (fine) return spool_finish(spool, err);
-    spool_free(spool);
-    return NULL;
-}
-
 bool hdf5_list(Hdf5 *hdf5, ByteSource *source, Error *err)
 {
-    int fd;
-    uint64_t where;
     init(hdf5, source_ref(source));
     if (!hdf5_is_built())
         return fault_file(err, ERR_UNSUPPORTED, source->name,
                           "an HDF5 file (Keras .h5, .keras …), and this tenon was built without "
                           "libhdf5; install it (Debian: libhdf5-dev) and run make clean all");
-    if (source_locate(source, 0, source->size, &fd, &where)) return run_list(hdf5, err);
-    ByteSource *copy = copy_source(source, err);
-    if (!copy) return false;
-    source_unref(hdf5->file);
-    hdf5->file = copy;
     return run_list(hdf5, err);
 }
 
@@ -438,22 +434,23 @@ static ByteSource *fetch(const ValueSource *source, Error *err)
 {
     Hdf5Task task = {.path = source->path, .bytes = source->base.size};
     Child child;
-    int fd;
+    Feeder *feeder;
     uint64_t seconds;
+    int ended;
     if (!sum_mul(limit(LIMIT_CHILD_SECONDS), 1 + source->base.size / SECOND_BYTES, &seconds))
         seconds = UINT64_MAX;
-    if (!check_ratio(source, err) || !locate_file(source->file, &fd, &task, err)) return NULL;
-    Spool *spool = spool_new(source->base.size, false, source->name, err);
+    if (!check_ratio(source, err)) return NULL;
+    Spool *spool = spool_new(source->base.size, source->name, err);
     if (!spool) return NULL;
-    if (!child_start(&child, fd, hdf5_run, &task, seconds, source->name, err)) {
+    if (!start_child(&child, source->file, &task, seconds, source->name, &feeder, err)) {
         spool_free(spool);
         return NULL;
     }
     bool gone;
     bool fine = fill_spool(&child, spool, &gone, err);
-    int ended = child_end(&child);
-    if (fine && gone) say_end(source->name, ended, err);
-    if (!fine || gone) {
+    bool fed = end_child(&child, feeder, &ended, err);
+    if (fed && fine && gone) say_end(source->name, ended, err);
+    if (!fed || !fine || gone) {
         spool_free(spool);
         return NULL;
     }

@@ -19,7 +19,7 @@
 #include "loader/core/limits.h"
 #include "loader/core/map.h"
 #include "loader/core/text.h"
-#include "loader/source/child.h"
+#include "loader/source/feeder.h"
 #include "loader/tensor/dtype.h"
 
 /* Bytes of values that are asked for at a time, unless a chunk has more. */
@@ -91,6 +91,7 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t list, haddr_t at,
     const Hdf5Task *task = ((const Driver *)file)->task;
     (void)type, (void)list;
     if (at > task->size || n > task->size - at) return -1;
+    if (task->fed) return feeder_ask(at, out, n) ? 0 : -1;
     for (size_t done = 0; done < n;) {
         ssize_t got = pread(CHILD_FILE, (char *)out + done, n - done,
                             (off_t)(task->base + at + done));

@@ -25,9 +25,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* For child_start. The file is CHILD_FILE, from byte `base` on, `size` bytes long. */
+/* For child_start. The file is CHILD_FILE, from byte `base` on, `size` bytes long; or is asked for
+ * through it (source/feeder.h). */
 typedef struct Hdf5Task {
     uint64_t base, size;
+    bool fed;                /* it is asked for; `base` is 0 */
     const char *path;        /* NULL: list everything; else write the values of this dataset */
     uint64_t bytes;          /* of these values: not one more is written */
 } Hdf5Task;

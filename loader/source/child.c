@@ -213,9 +213,17 @@ bool child_start(Child *child, int file, void (*run)(void *context), void *conte
         return false;
     }
     int64_t given = seconds < YEAR ? (int64_t)seconds : YEAR;
-    *child = (Child){.pid = pid, .pipe = ends[0], .what = what, .seconds = seconds,
-                     .deadline = clock_now() + given * 1000};
+    child->pid = pid;
+    child->pipe = ends[0];
+    child->what = what;
+    child->seconds = seconds;
+    atomic_init(&child->deadline, clock_now() + given * 1000);
     return true;
+}
+
+void child_give_time(Child *child, int64_t milliseconds)
+{
+    atomic_fetch_add(&child->deadline, milliseconds);
 }
 
 bool child_read(Child *child, void *out, size_t room, size_t *got, Error *err)

@@ -25,12 +25,13 @@ enum { CHILD_FILE = 3, CHILD_PIPE = 4 };     /* the child's descriptors */
 typedef struct Child {
     pid_t pid;
     int pipe;                /* read end; owned */
-    int64_t deadline;        /* of the whole, in milliseconds of the monotonic clock */
+    atomic_int_least64_t deadline;   /* of the whole, in milliseconds of the monotonic clock */
     uint64_t seconds;        /* how many it was given, for the error */
     const char *what;        /* for errors; borrowed */
 } Child;
 
-/* Forks. The child calls run(context) with CHILD_FILE (a duplicate of `file`) and CHILD_PIPE open,
+/* Forks. The child calls run(context) with CHILD_FILE (a duplicate of `file`, which may be a
+ * socket) and CHILD_PIPE open,
  * and ends when it returns. `what` is what errors begin with: the file. `seconds` bounds the
  * processor's time and, from now on, the clock's. */
 bool child_start(Child *child, int file, void (*run)(void *context), void *context,
@@ -38,6 +39,8 @@ bool child_start(Child *child, int file, void (*run)(void *context), void *conte
 /* The next bytes that it wrote, at most `room`, at least one; *got = 0: it has ended its answer.
  * An error when its time is over (it is killed). */
 bool child_read(Child *child, void *out, size_t room, size_t *got, Error *err);
+/* Gives it so many milliseconds more by the clock, from any thread. */
+void child_give_time(Child *child, int64_t milliseconds);
 /* Kills it, if it still runs, and forgets it. Returns how it ended: 0 well, else a signal's number
  * or, negative, its exit status. */
 int child_end(Child *child);

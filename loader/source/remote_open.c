@@ -40,7 +40,7 @@ static bool begin_whole(Probe *probe, const HttpHead *head, Error *err)
         return error_set(err, ERR_LIMIT, "its server sends no parts, and all of it is %" PRIu64
                          " bytes, %s; or download it first (tenon fetch)", head->length,
                          limit_text(LIMIT_REMOTE_SPOOL, more));
-    probe->spool = spool_new(head->length, false, probe->shown, err);
+    probe->spool = spool_new(head->length, probe->shown, err);
     return probe->spool != NULL;
 }
 

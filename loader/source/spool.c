@@ -60,10 +60,10 @@ void spool_free(Spool *spool)
     free(spool);
 }
 
-Spool *spool_new(uint64_t size, bool file, const char *name, Error *err)
+Spool *spool_new(uint64_t size, const char *name, Error *err)
 {
     static const ByteSourceOps ops = {read_spool, locate_spool, close_spool, NULL};
-    bool in_memory = !file && size <= SPOOL_MEMORY_MAX;
+    bool in_memory = size <= SPOOL_MEMORY_MAX;
     FILE *stream = in_memory ? NULL : tmpfile();
     if (!in_memory && !stream) {
         error_errno(err, "%s: cannot make a temporary file for it (set TMPDIR)", name);

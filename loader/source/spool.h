@@ -9,9 +9,8 @@ enum { SPOOL_MEMORY_MAX = 1 << 20 };     /* bytes that are kept in memory */
 
 typedef struct Spool Spool;
 
-/* For exactly `size` bytes; `name` is what errors and the source call them. `file`: a temporary
- * file whatever the size, for whoever needs its descriptor (source_locate). */
-Spool *spool_new(uint64_t size, bool file, const char *name, Error *err);
+/* For exactly `size` bytes; `name` is what errors and the source call them. */
+Spool *spool_new(uint64_t size, const char *name, Error *err);
 /* An error when they are more than `size`, or the disk is full. */
 bool spool_add(Spool *spool, const void *bytes, size_t n, Error *err);
 /* What was added, as a source; NULL when it is less than `size`. The spool is gone either way. */

@@ -255,7 +255,7 @@ static bool inflate_into(zip_file_t *from, const MemberSource *member, Spool *sp
 /* Small members stay in memory: a temporary file for each record of 40 bytes would be absurd. */
 static ByteSource *inflate_member(MemberSource *member, zip_file_t *from, Error *err)
 {
-    Spool *spool = spool_new(member->base.size, false, member->name, err);
+    Spool *spool = spool_new(member->base.size, member->name, err);
     if (spool && inflate_into(from, member, spool, err)) return spool_finish(spool, err);
     spool_free(spool);
     return NULL;

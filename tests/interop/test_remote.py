@@ -11,6 +11,8 @@ import time
 import unittest
 
 import boto3
+import h5py
+import numpy
 import torch
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -22,7 +24,7 @@ import run  # noqa: E402
 import sigv4  # noqa: E402
 from hub import COMMIT, TOKEN, Hub, sha256  # noqa: E402
 from run import numbers, path, safetensors, serve, tenon  # noqa: E402
-from server import file  # noqa: E402
+from server import file, first  # noqa: E402
 
 MODEL = safetensors({"a": numbers(400000, 1), "b": numbers(400, 2)})
 FILES = {"dir/model.safetensors": MODEL}, {"config.json": b'{"a": 1}'}
@@ -194,6 +196,36 @@ class Signatures(Case):
         self.assertIsNone(sigv4.fault(request, secrets, now.timestamp()))
         request.path = "/bucket/other"
         self.assertEqual(sigv4.fault(request, secrets, now.timestamp()), "signature")
+
+
+class Hdf5(Case):
+    def test_ranges(self):
+        """Of a file of 20 MB, contiguous, compressed and in chunks, what is needed is fetched."""
+        values = numpy.arange(125000, dtype="f4")
+        with h5py.File(path("m.h5"), "w") as out:
+            for i in range(36):
+                out.create_dataset(f"layer_{i}/kernel", data=values + i)
+            for i in range(4):
+                out.create_dataset(f"packed_{i}/kernel", data=values + i, chunks=(5000,),
+                                   compression="gzip")
+        with open(path("m.h5"), "rb") as data:
+            data = data.read()
+        s = serve({"/m.h5": file(data)})
+        self.assertEqual(self.fine(tenon("ls", "-q", s.url + "/m.h5")).out,
+                         self.fine(tenon("ls", "-q", "m.h5")).out)
+        listed = s.sent()
+        self.assertLess(listed, 3 << 20)
+        rules = "rules [[ layer_3/kernel -> a\n packed_2/kernel -> b\n ** -> ]]"
+        for name in (s.url + "/m.h5", "m.h5"):
+            self.fine(tenon("align", name, "-e", rules, "-o", name[-4:] + name[:1] + ".npz"))
+        with numpy.load(path("m.h5h.npz")) as out:
+            self.assertTrue((out["a"] == values + 3).all() and (out["b"] == values + 2).all())
+        self.assertLess(s.sent() - listed, listed + (3 << 20))
+        for after in (1, 3, 9):
+            s = serve({"/m.h5": first(*[file(data)] * after, lambda x: x.say(500))})
+            result = tenon("ls", s.url + "/m.h5")
+            self.assertEqual((result.status, result.out, result.err.count("\n")), (2, "", 1), result)
+            self.assertIn("m.h5: the server answers 500", result.err)
 
 
 class Store(Case):

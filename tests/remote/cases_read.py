@@ -7,7 +7,7 @@ import threading
 import time
 
 from hub import Hub
-from run import (CLEAN, TENON, case, certificate, check, numbers, path, refuses,
+from run import (CLEAN, ROOT, TENON, case, certificate, check, numbers, path, refuses,
                  safetensors, serve, tenon, thousand)
 from server import (Proxy, etag_of, file, first, redirect, stall, whole)
 
@@ -163,6 +163,24 @@ def export_computed():
         check(r.status == 0, r)
     check(read("a.safetensors") == read("b.safetensors"), "other bytes")
     check(s.sent() < 4_000_000 + (600 << 10), s.sent(), [x.headers["Range"] for x in s.asked])
+
+
+@case
+def hdf5():
+    """of an HDF5 file, too, only what is needed is fetched, by the library that reads it"""
+    with open(os.path.join(ROOT, "tests", "data", "keras", "model.h5"), "rb") as data:
+        small = data.read()
+    padded = small + bytes(8_000_000)          # behind its end, which it says itself
+    write("here.h5", small)
+    r = tenon("ls", "here.h5", "-q")
+    if "without libhdf5" in r.err:
+        return
+    s = serve({"/m.h5": file(padded)})
+    there = tenon("ls", s.url + "/m.h5", "-q")
+    check(there.status == 0 and there.out == r.out, there)
+    check(s.sent() <= 400 << 10, s.sent(), [x.headers["Range"] for x in s.asked])
+    r = tenon("diff", s.url + "/m.h5", "here.h5", "--values")
+    check(r.status == 0, r)
 
 
 @case

@@ -197,16 +197,18 @@ static void test_spool_in_memory_and_in_a_file(void **state)
     (void)state;
     for (int file = 0; file < 2; file++) {
         Error err = {0};
-        char out[6] = "";
+        char out[6] = "", *zeros = mem_alloc(SPOOL_MEMORY_MAX);
         int fd;
-        uint64_t where;
-        Spool *spool = spool_new(5, file, "x", &err);
+        uint64_t where, rest = file ? SPOOL_MEMORY_MAX : 0;
+        Spool *spool = spool_new(5 + rest, "x", &err);
         assert_true(spool_add(spool, "he", 2, &err) && spool_add(spool, "llo", 3, &err));
+        assert_true(spool_add(spool, zeros, rest, &err));
         ByteSource *source = spool_finish(spool, &err);
         assert_true(source_read(source, 1, out, 4, &err));
         assert_string_equal(out, "ello");
         assert_int_equal(source_locate(source, 0, 5, &fd, &where), file);
         source_unref(source);
+        free(zeros);
     }
 }
 
@@ -214,13 +216,13 @@ static void test_spool_holds_to_its_size(void **state)
 {
     (void)state;
     Error err = {0};
-    Spool *spool = spool_new(3, false, "x", &err);
+    Spool *spool = spool_new(3, "x", &err);
     assert_false(spool_add(spool, "four", 4, &err));
     assert_error_has(err, "x: has more than the 3 bytes that it claims");
     assert_true(spool_add(spool, "ab", 2, &err));
     assert_null(spool_finish(spool, &err));
     assert_error_has(err, "x: has only 2 of the 3 bytes that it claims");
-    spool_free(spool_new(3, false, "x", &err));
+    spool_free(spool_new(3, "x", &err));
 }
 
 int main(void)

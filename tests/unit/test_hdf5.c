@@ -547,7 +547,7 @@ static void test_every_type_and_layout(void **state)
     checkpoint_unref(checkpoint);
 }
 
-/* In memory there is no descriptor, so a copy is made for the child. */
+/* In memory there is no descriptor, so the child is fed. */
 static void test_bytes_in_memory(void **state)
 {
     (void)state;
