@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "loader/align/suggest.h"
+#include "loader/source/url.h"
 #include "repl/call_list.h"
 #include "repl/calls_parts.h"
 
@@ -192,7 +193,8 @@ static bool open_side(Console *console, int side, const Value *arguments, Script
     }
     if (!session_open_side(session, side, path, NULL, err)) return false;
     const Checkpoint *opened = side ? session_target_checkpoint(session) : session_source(session);
-    text_addf(&answer->shown, "%s   %s\n", path, checkpoint_format(opened));
+    url_hide(path, &answer->shown);
+    text_addf(&answer->shown, "   %s\n", checkpoint_format(opened));
     return console_rebuild(console, err);
 }
 

@@ -5,6 +5,7 @@
 
 #include "loader/align/draft_parts.h"
 #include "loader/align/rule_lex.h"
+#include "loader/source/url.h"
 
 /* ---- the object ---- */
 
@@ -187,14 +188,17 @@ void draft_expect(Draft *draft, const Expect *expect)
     copy->dtype = copy_patterns(draft, expect->dtype, expect->dtype_count);
 }
 
-/* The text is copied and printed as it is: names go through show_name before they come here. */
+/* The text is copied and printed as it is: names go through show_name before they come here. A rule
+ * may say anything, also what a URL hides. */
 void draft_note(Draft *draft, NoteLevel level, Origin origin, const char *format, ...)
 {
-    Text text = {0};
+    Text said = {0}, text = {0};
     va_list args;
     va_start(args, format);
-    text_addv(&text, format, args);
+    text_addv(&said, format, args);
     va_end(args);
+    url_hide(text_string(&said), &text);
+    text_done(&said);
     draft->notes =
         mem_grow(draft->notes, &draft->note_room, draft->note_count + 1, sizeof *draft->notes);
     draft->notes[draft->note_count++] =

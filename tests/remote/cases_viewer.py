@@ -15,10 +15,10 @@ SMALL = safetensors({"a": numbers(4000, 1), "b": numbers(400, 2)})
 class Viewer:
     """tenon on a terminal of 80×24."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, env=()):
         self.master, slave = pty.openpty()
         self.process = subprocess.Popen([TENON, *args], cwd=path("."), stdin=slave, stdout=slave,
-                                        stderr=slave, env={**CLEAN, "TERM": "xterm"},
+                                        stderr=slave, env={**CLEAN, "TERM": "xterm", **dict(env)},
                                         start_new_session=True)
         os.close(slave)
 
