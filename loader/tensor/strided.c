@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-enum { TILE = 16 };   /* elements a side: 16 lines of 64 bytes on either side stay in L1 */
+/* A tile has a line of the cache in each row, on either side, and so stays in L1. */
+enum { LINE = 64, TILE_LEAST = 16 };
 
 /* Unsigned: a box without elements may have sizes whose product wraps, and is never copied. */
 void strided_pack(const int64_t *size, unsigned rank, int64_t *strides)
@@ -58,18 +59,74 @@ static void pair_axes(StridedAxis *axes, unsigned count)
     axes[count - 2] = axis;
 }
 
+/* K×K elements, K of which are a word, change rows for columns: first halves of words, then quarters
+ * and so on are exchanged between words as far apart. */
+static inline void turn_words(uint64_t *words, size_t element)
+{
+    const size_t count = sizeof *words / element;
+#pragma GCC unroll 3
+    for (size_t half = sizeof *words / 2; half >= element; half /= 2) {
+        const unsigned bits = 8 * (unsigned)half;
+        const uint64_t low = UINT64_MAX / (((uint64_t)1 << bits) + 1), apart = half / element;
+#pragma GCC unroll 8
+        for (size_t i = 0; i < count; i++) {
+            if (i & apart) continue;
+            const uint64_t one = words[i], two = words[i + apart];
+            words[i] = (one & low) | (two & low) << bits;
+            words[i + apart] = (one >> bits & low) | (two & ~low);
+        }
+    }
+}
+
+/* A tile of one line of the cache in each row, on both sides: rows lie side by side in the input,
+ * columns in the output. Lines come whole and go whole: where strides are powers of two, most of
+ * them have the same place in the cache. */
+static inline void turn_tile(StridedAxis rows, StridedAxis columns, size_t element,
+                             const unsigned char *in, unsigned char *out)
+{
+    enum { WORD = sizeof(uint64_t) };
+    const size_t side = LINE / element, count = WORD / element;
+    unsigned char held[LINE][LINE];
+    for (size_t c = 0; c < side; c++)
+        memcpy(held[c], in + (int64_t)c * columns.in * (int64_t)element, LINE);
+    for (size_t r = 0; r < LINE; r += WORD, out += (int64_t)count * rows.out * (int64_t)element)
+        for (size_t c = 0; c < side; c += count) {
+            uint64_t words[WORD];
+#pragma GCC unroll 8
+            for (size_t i = 0; i < count; i++) memcpy(&words[i], held[c + i] + r, WORD);
+            turn_words(words, element);
+#pragma GCC unroll 8
+            for (size_t i = 0; i < count; i++)
+                memcpy(out + (int64_t)i * rows.out * (int64_t)element + c * element, &words[i],
+                       WORD);
+        }
+}
+
+static inline void copy_tile(StridedAxis rows, StridedAxis columns, size_t element,
+                             const unsigned char *in, unsigned char *out)
+{
+    for (int64_t r = 0; r < rows.size; r++)
+        for (int64_t c = 0; c < columns.size; c++)
+            memcpy(out + (r * rows.out + c * columns.out) * (int64_t)element,
+                   in + (r * rows.in + c * columns.in) * (int64_t)element, element);
+}
+
 /* A plane of rows × columns, a tile at a time; inlined with a constant element where possible. */
 static inline void copy_tiles(StridedAxis rows, StridedAxis columns, size_t element,
                               const unsigned char *in, unsigned char *out)
 {
-    for (int64_t r0 = 0; r0 < rows.size; r0 += TILE)
-        for (int64_t c0 = 0; c0 < columns.size; c0 += TILE) {
-            int64_t r1 = r0 + TILE < rows.size ? r0 + TILE : rows.size;
-            int64_t c1 = c0 + TILE < columns.size ? c0 + TILE : columns.size;
-            for (int64_t r = r0; r < r1; r++)
-                for (int64_t c = c0; c < c1; c++)
-                    memcpy(out + (r * rows.out + c * columns.out) * (int64_t)element,
-                           in + (r * rows.in + c * columns.in) * (int64_t)element, element);
+    const int64_t side = element < LINE / TILE_LEAST ? LINE / (int64_t)element : TILE_LEAST;
+    const bool turned = element < sizeof(uint64_t) && rows.in == 1 && columns.out == 1;
+    for (int64_t r = 0; r < rows.size; r += side)
+        for (int64_t c = 0; c < columns.size; c += side) {
+            StridedAxis down = rows, across = columns;
+            down.size = r + side < rows.size ? side : rows.size - r;
+            across.size = c + side < columns.size ? side : columns.size - c;
+            const unsigned char *from = in + (r * rows.in + c * columns.in) * (int64_t)element;
+            unsigned char *to = out + (r * rows.out + c * columns.out) * (int64_t)element;
+            if (turned && down.size == side && across.size == side)
+                turn_tile(down, across, element, from, to);
+            else copy_tile(down, across, element, from, to);
         }
 }
 

@@ -13,16 +13,18 @@ static unsigned char byte_at(uint64_t i)
     return (unsigned char)((i * 0x9E3779B97F4A7C15u) >> 40 ^ i);
 }
 
-/* A source whose bytes are byte_at(place), and that counts how often it is asked. */
+/* A source whose bytes are byte_at(place), and that counts how often it is asked, and for how much. */
 typedef struct Counter {
     ByteSource source;
     unsigned reads;
+    uint64_t bytes;
 } Counter;
 
 static bool counter_read(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
     (void)err;
     ((Counter *)source)->reads++;
+    ((Counter *)source)->bytes += n;
     for (size_t i = 0; i < n; i++) ((unsigned char *)out)[i] = byte_at(offset + i);
     return true;
 }
@@ -36,12 +38,12 @@ static const ByteSourceOps counter_ops = {counter_read, NULL, counter_close, NUL
 
 static Counter counter_of(uint64_t size)
 {
-    Counter counter = {{&counter_ops, "counter", size, 0}, 0};
+    Counter counter = {{&counter_ops, "counter", size, 0}, 0, 0};
     atomic_init(&counter.source.refs, 1);
     return counter;
 }
 
-/* Reads the box and compares it element by element. */
+/* Reads the box of a Counter and compares it element by element; as much is read as was told. */
 static void check_box(const Tensor *tensor, const int64_t *from, const int64_t *size)
 {
     size_t element = dtype_size(tensor->dtype), count = 1;
@@ -51,7 +53,10 @@ static void check_box(const Tensor *tensor, const int64_t *from, const int64_t *
     for (unsigned i = 0; i < tensor->rank; i++) count *= (size_t)size[i];
     unsigned char *out = mem_alloc(count * element);
     Error err = {0};
+    const Counter *counter = (const Counter *)tensor->storage->source;
+    const uint64_t before = counter->bytes, told = tensor_reads(tensor, from, size, NULL).bytes;
     if (!tensor_read(tensor, from, size, out, &err)) fail_msg("%s", err.text);
+    assert_int_equal(counter->bytes - before, told);
     for (size_t n = 0; n < count; n++) {
         uint64_t at = tensor->storage->offset + tensor->offset;
         for (unsigned i = 0; i < tensor->rank; i++)
@@ -121,6 +126,16 @@ static void test_reads_are_few(void **state)
     assert_int_equal(count_reads(DT_F32, 1, sparse, sparse_by), 40);        /* gaps are not read */
     assert_in_range(count_reads(DT_F32, 2, column, column_by), 1, 3);       /* gaps are */
     assert_in_range(count_reads(DT_F16, 4, swapped, swapped_by), 1, 6);
+}
+
+/* Whole tiles, and what is left of them on either side, of elements of every size. */
+static void test_turned(void **state)
+{
+    (void)state;
+    static const DType dtypes[] = {DT_U8, DT_F16, DT_F32, DT_F64, DT_C128};
+    const int64_t dims[] = {3, 203, 131}, strides[] = {203 * 131, 1, 203};
+    for (size_t i = 0; i < countof(dtypes); i++)
+        assert_in_range(count_reads(dtypes[i], 3, dims, strides), 1, 3);
 }
 
 static void test_scattered(void **state)
@@ -310,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_boxes), cmocka_unit_test(test_reads_are_few),
         cmocka_unit_test(test_scattered),    cmocka_unit_test(test_decoding),
+        cmocka_unit_test(test_turned),
         cmocka_unit_test(test_packed),       cmocka_unit_test(test_check),
         cmocka_unit_test(test_read_refusals), cmocka_unit_test(test_sums),
         cmocka_unit_test(test_stats_of_expanded),
