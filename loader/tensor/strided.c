@@ -59,8 +59,8 @@ static void pair_axes(StridedAxis *axes, unsigned count)
     axes[count - 2] = axis;
 }
 
-/* K×K elements, K of which are a word, change rows for columns: first halves of words, then quarters
- * and so on are exchanged between words as far apart. */
+/* K×K elements, K of which are a word, change rows for columns: first halves of words, then
+ * quarters and so on are exchanged between words as far apart. */
 static inline void turn_words(uint64_t *words, size_t element)
 {
     const size_t count = sizeof *words / element;

@@ -206,14 +206,18 @@ static bool is_worth_a_span(Extent extent)
     return extent.span <= SPAN_MAX && extent.span <= 4 * extent.data + extent.runs * READ_COST;
 }
 
+static void grow_scratch(Reader *reader, uint64_t span)
+{
+    if (span <= reader->scratch_room) return;
+    reader->scratch = mem_realloc(reader->scratch, (size_t)span);
+    reader->scratch_room = (size_t)span;
+}
+
 /* Reads everything from the first to the last byte, and picks the elements out of it. */
 static bool gather_span(Reader *reader, const StridedAxis *axes, unsigned count, uint64_t at,
                         uint64_t span, unsigned char *out)
 {
-    if (span > reader->scratch_room) {
-        reader->scratch = mem_realloc(reader->scratch, (size_t)span);
-        reader->scratch_room = (size_t)span;
-    }
+    grow_scratch(reader, span);
     if (!source_read(reader->source, at, reader->scratch, (size_t)span, reader->err)) return false;
     strided_copy(axes, count, reader->element, reader->scratch, out);
     return true;
@@ -255,6 +259,26 @@ static void cut_axes(const StridedAxis *axes, unsigned count, size_t element, Cu
     memmove(piece + cut->axis, axes + cut->axis + 1, (--cut->count - cut->axis) * sizeof *axes);
 }
 
+/* Runs too far apart for a span, which are scattered in the output: as many as fit are read one
+ * behind the other, so that they are scattered in tiles. */
+static bool gather_runs(Reader *reader, StridedAxis apart, StridedAxis run, uint64_t at,
+                        unsigned char *out)
+{
+    const uint64_t bytes = (uint64_t)run.size * reader->element;
+    const int64_t most = (int64_t)(SPAN_MAX / bytes), element = (int64_t)reader->element;
+    grow_scratch(reader, (uint64_t)(most < apart.size ? most : apart.size) * bytes);
+    for (int64_t i = 0; i < apart.size; i += most) {
+        const int64_t n = apart.size - i < most ? apart.size - i : most;
+        for (int64_t k = 0; k < n; k++)
+            if (!source_read(reader->source, at + (uint64_t)((i + k) * apart.in * element),
+                             reader->scratch + (uint64_t)k * bytes, (size_t)bytes, reader->err))
+                return false;
+        const StridedAxis axes[2] = {{n, run.size, apart.out}, run};
+        strided_copy(axes, 2, reader->element, reader->scratch, out + i * apart.out * element);
+    }
+    return true;
+}
+
 /* Reads the axes from byte `at` on; the recursion is no deeper than the rank. */
 static bool read_axes(Reader *reader, const StridedAxis *axes, unsigned count, uint64_t at,
                       unsigned char *out)
@@ -266,6 +290,10 @@ static bool read_axes(Reader *reader, const StridedAxis *axes, unsigned count, u
     Cut cut;
     cut_axes(axes, count, reader->element, &cut);
     const StridedAxis axis = axes[cut.axis];
+    const bool scattered = cut.step == 1 && cut.count == 1 && cut.piece[0].in == 1 &&
+                           cut.piece[0].out != 1;
+    if (scattered && measure(cut.piece, 1, reader->element).span <= SPAN_MAX)
+        return gather_runs(reader, axis, cut.piece[0], at, out);
     const int64_t element = (int64_t)reader->element;
     for (int64_t i = 0; i < axis.size; i += cut.step) {
         if (cut.step > 1 && axis.size - i < cut.step) cut.piece[cut.axis].size = axis.size - i;

@@ -136,6 +136,9 @@ static void test_turned(void **state)
     const int64_t dims[] = {3, 203, 131}, strides[] = {203 * 131, 1, 203};
     for (size_t i = 0; i < countof(dtypes); i++)
         assert_in_range(count_reads(dtypes[i], 3, dims, strides), 1, 3);
+    const int64_t apart[] = {5000, 70}, far[] = {1, 1 << 18};     /* runs that are read alone */
+    for (size_t i = 0; i < countof(dtypes); i++)
+        assert_int_equal(count_reads(dtypes[i], 2, apart, far), 70);
 }
 
 static void test_scattered(void **state)
