@@ -118,6 +118,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) manual tests/cases/manual.sh
 	-@$(SUITE) shards $(PYTHON) tests/export/shards.py
 	-@$(SUITE) passes $(PYTHON) tests/export/passes.py
+	-@$(SUITE) peak-memory $(PYTHON) tests/export/memory.py
 	-@$(SUITE) faults $(PYTHON) tests/export/faults.py
 	-@$(SUITE) clones $(PYTHON) tests/export/clones.py
 	-@$(SUITE) in-place $(PYTHON) tests/export/in_place.py
