@@ -7,16 +7,16 @@ import shutil
 import subprocess
 import time
 
-from help import (TENON, Faults, contents, finish, floats, model, place, read, result, safetensors,
+from help import (ROOT, TENON, Faults, contents, finish, floats, model, place, read, result, safetensors,
                   skip, tenon, write)
 
 source = safetensors(place("source.safetensors"), model())
 SIZE = "160kB"                                       # two tensors of 72,000 bytes in each
 
 
-def plan_for(name, rules, size=SIZE):
+def plan_for(name, rules, size=SIZE, of=source):
     path = place(name)
-    status, _, err = tenon("align", "-q", source, "-e", rules, "--plan", path, "--shard-size", size)
+    status, _, err = tenon("align", "-q", of, "-e", rules, "--plan", path, "--shard-size", size)
     assert status == 0, err
     return path
 
@@ -110,6 +110,35 @@ else:
             bad.append((at, sorted(contents(folder))))
         shutil.rmtree(folder)
     result(calls > 30 and len(whole) == 3 and not bad, f"killed at each of {calls} calls, then finished", bad[:5])
+
+# Whatever is computed, and however: by threads, in small pieces, by tasks, killed at some call and resumed.
+grid = safetensors(place("grid.safetensors"), {
+    **model(4), **{f"pos.{i}": ("F32", [1, 196, 64], floats(196, 64, i)) for i in range(4)}})
+STACK = "rules [[ module.layers.{i}.weight, module.layers.{i}.other -> stacked.{i} |> stack(1) ]]\n" \
+        'for i = 0, 3 do rule("pos." .. i, "pos." .. i, pos_embed{new = {20, 20}, prefix = 0}) end'
+NORM = "rules [[ module.layers.{i}.weight -> unit.{i} |> T, reshape(-1, 60), cast(\"bf16\") ]]"
+QUANTIZED = 'rules [[ ** -> ** |> cast("f16") ]]'
+kills = random.Random(5)
+for name, of, rules, size in (("stacked and resampled", grid, STACK, "200kB"), ("turned and reshaped", grid, NORM, "60kB"),
+                              ("dequantized", os.path.join(ROOT, "tests/data/gguf/types.gguf"), QUANTIZED, "4kB")):
+    plan, bad = plan_for(name + ".json", rules, size, of), []
+    for out in ("model.pth", "model.safetensors"):
+        folder = place("odd", name, out, "")
+        status, _, err = tenon("apply", "-q", plan, "-o", folder + out, "--threads", "1")
+        whole = contents(folder)
+        for threads, tasks in ((1, 3), (2, 1), (2, 16), (8, 3), (8, 16)):
+            again = place("odd", name, f"{out}-{threads}-{tasks}", "")
+            for task in range(1, tasks + 1):
+                args = ("apply", "-q", plan, "-o", again + out, "--resume", "--task", f"{task}/{tasks}", "--threads",
+                        str(threads), "--buffer", "64KiB" if tasks == 3 else "1MiB")
+                if not faults.why and task < 3:
+                    faults.run(*args, at=kills.randrange(1, 30), half=True)
+                status, _, err = tenon(*args)
+                if status and "is there already" not in err:
+                    bad.append((threads, task, tasks, err))
+            if contents(again) != whole or len(whole) < 4:
+                bad.append((out, threads, tasks, sorted(contents(again)), sorted(whole)))
+    result(not bad, f"{name}: the same by any threads and tasks, killed and resumed", bad[:3])
 
 # What is refused, and that nothing is touched then.
 folder = place("refused", "")
