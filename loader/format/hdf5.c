@@ -312,7 +312,7 @@ static bool start_child(Child *child, ByteSource *file, Hdf5Task *task, uint64_t
     return false;
 }
 
-/* How the child ended; what it made of bytes that did not come is nothing: false, with the error. */
+/* How it ended; what it made of bytes that did not come is nothing: false, with the error. */
 static bool end_child(Child *child, Feeder *feeder, int *ended, Error *err)
 {
     *ended = child_end(child);

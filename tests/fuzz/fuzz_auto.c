@@ -1,6 +1,6 @@
 /* Two lists of names with shapes from bytes, aligned automatically: "NAME\tSIZE,SIZE" a line, the
- * target behind an empty line; a line without a shape has none that is known. Every bundle is
- * checked against what was given. */
+ * target behind an empty line; a line without a shape has none that is known, and one whose name
+ * was there, as no state dict has it, is none. Every bundle is checked against what was given. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +30,13 @@ static void read_shape(Arena *arena, const char *at, const char *end, AutoTensor
     }
 }
 
+static bool is_named(const AutoSide *side, const char *name)
+{
+    for (size_t i = 0; i < side->count; i++)
+        if (strcmp(side->tensors[i].name, name) == 0) return true;
+    return false;
+}
+
 static const char *read_side(Arena *arena, const char *at, const char *end, AutoSide *side)
 {
     AutoTensor *tensors = arena_alloc(arena, LINES_MAX * sizeof *tensors);
@@ -38,9 +45,10 @@ static const char *read_side(Arena *arena, const char *at, const char *end, Auto
         const char *line = memchr(at, '\n', (size_t)(end - at));
         if (!line) line = end;
         const char *tab = memchr(at, '\t', (size_t)(line - at));
-        AutoTensor *tensor = &tensors[side->count++];
-        tensor->name = name_hold(arena, at, (size_t)((tab ? tab : line) - at));
+        AutoTensor *tensor = &tensors[side->count];
+        *tensor = (AutoTensor){.name = name_hold(arena, at, (size_t)((tab ? tab : line) - at))};
         if (tab) read_shape(arena, tab + 1, line, tensor);
+        side->count += !is_named(side, tensor->name);
         at = line < end ? line + 1 : end;
     }
     return at < end ? at + 1 : end;
