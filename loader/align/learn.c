@@ -85,11 +85,21 @@ static void keep_bundle(Learner *learner, const Bundle *bundle)
     }
 }
 
+/* Parts that are equal look like one and the same target, which can come of one of them alone. */
+static bool names_one_twice(const char *const *targets, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(targets[i], targets[k]) == 0) return true;
+    return false;
+}
+
 static bool offer_as(Learner *learner, const NameList *lists, size_t list_count,
                      const char *const *targets, size_t target_count, const Chain *chain,
                      bool close)
 {
     Arena *arena = learner->arena;
+    if (names_one_twice(targets, target_count)) return false;
     NameList *copies = arena_alloc(arena, (list_count + 1) * sizeof *copies);
     for (size_t i = 0; i < list_count; i++)
         copies[i] = (NameList){arena_copy(arena, lists[i].names,
