@@ -91,6 +91,11 @@ static bool read_input(Input *input, const uint8_t *data, size_t size)
     return true;
 }
 
+static bool same_tensor(const Expr *a, const Expr *b)
+{
+    return a == b || (a->kind == EX_SOURCE && b->kind == EX_SOURCE && a->tensor == b->tensor);
+}
+
 /* What a bundle's targets are to be; false when its ops do not fit. */
 static bool run_bundle(Input *input, const Bundle *bundle, const Expr **out)
 {
@@ -115,8 +120,9 @@ static bool run_bundle(Input *input, const Bundle *bundle, const Expr **out)
             if (count < bundle->target_count) out[count] = value.lists[i].items[j];
     if (count != bundle->target_count) return false;
     /* One tensor under two names asks for copy; copies of copies are not meant either. */
-    for (size_t i = 1; i < count; i++)
-        if (out[i] == out[0] && bundle->op_count != 1) return false;
+    for (size_t i = 1; i < count && bundle->op_count != 1; i++)
+        for (size_t j = 0; j < i; j++)
+            if (same_tensor(out[i], out[j])) return false;
     return true;
 }
 
