@@ -109,6 +109,8 @@ meaning {"emb_layers", "time_emb_proj", from=sd}
 
 -- what stands in front or behind without saying anything
 wrapper "module"
+wrapper "params"
+wrapper "batch_stats"
 wrapper "_orig_mod"
 wrapper "_fsdp_wrapped_module"
 wrapper "_checkpoint_wrapped_module"
