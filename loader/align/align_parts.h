@@ -44,7 +44,7 @@ struct Alignment {
     const struct OptimizerMove *optimizer;   /* what optimizer{…} comes to; NULL: there is none */
     const struct Bundle *bundles;    /* in the arena, [bundle_count]: what auto{} carried out */
     size_t bundle_count;
-    const char **withheld;       /* in the arena, [withheld_count]: keys that auto{} set aside, since
+    const char **withheld;       /* in the arena, [withheld_count]: keys that auto{} set aside, for
                                     their names may be those of other layers */
     size_t withheld_count;
     float *sure;                 /* owned, [count], with auto{}: the confidence of what it bound; 0:

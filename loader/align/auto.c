@@ -43,6 +43,8 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     check_blocks(&a);
     check_numbers(&a);
     walk_units(&a);
+    check_heads(&a);
+    check_stages(&a);
     AutoResult *result = result_make(&a);
     for (int s = 0; s < 2; s++) side_done(&a.side[s]);
     drift_done(&a);

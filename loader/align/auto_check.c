@@ -127,6 +127,136 @@ void check_rows(Auto *a)
     arena_free(n.arena);
 }
 
+/* ---- heads ---- */
+
+static Table count_shapes(Arena *arena, const Side *side)
+{
+    Table counts = {.arena = arena};
+    for (uint32_t i = 0; i < side->unit_count; i++)
+        (*table_add(&counts, side->units[i].shape, 0, NULL))++;
+    return counts;
+}
+
+/* Whether two units have the only tensors of their shape. */
+static bool is_alone(const Table shapes[2], const Unit *u, const Unit *v)
+{
+    return *table_find(&shapes[0], u->shape) == 1 && *table_find(&shapes[1], v->shape) == 1;
+}
+
+/* Units below each path, and those of them that have a partner. */
+typedef struct Below {
+    Table all, paired;
+} Below;
+
+static Below count_below(Arena *arena, const Side *side)
+{
+    Below below = {{.arena = arena}, {.arena = arena}};
+    for (uint32_t i = 0; i < side->unit_count; i++) {
+        const Unit *unit = &side->units[i];
+        if (unit->doubted || side->templates[unit->template].count > 1) continue;
+        (*table_add(&below.all, unit->up[0], 0, NULL))++;
+        *table_add(&below.paired, unit->up[0], 0, NULL) += unit->mate != NONE;
+    }
+    return below;
+}
+
+static bool is_only_one(const Below *below, const Unit *unit)
+{
+    const uint32_t *all = table_find(&below->all, unit->up[0]);
+    return unit->up[0] != path_root() && all && *all > 1 &&
+           *table_find(&below->paired, unit->up[0]) == 1;
+}
+
+/* lm_head.dense and classifier.dense: of two layers of other names only one part is alike, and both
+ * have parts that the other has not. It is another head. */
+void check_heads(Auto *a)
+{
+    Side *x = &a->side[0], *y = &a->side[1];
+    Arena *arena = arena_new();
+    const Below below[2] = {count_below(arena, x), count_below(arena, y)};
+    const Table shapes[2] = {count_shapes(arena, x), count_shapes(arena, y)};
+    for (uint32_t i = 0; i < x->unit_count; i++) {
+        Unit *u = &x->units[i];
+        if (u->mate == NONE || u->fixed) continue;
+        Unit *v = &y->units[u->mate];
+        Template *s = &x->templates[u->template], *t = &y->templates[v->template];
+        if (s->count > 1 || t->count > 1 || u->up[0] == v->up[0]) continue;
+        if (is_alone(shapes, u, v)) continue;
+        if (!is_only_one(&below[0], u) || !is_only_one(&below[1], v)) continue;
+        u->mate = v->mate = s->mate = t->mate = NONE;
+    }
+    arena_free(arena);
+}
+
+/* ---- stages ---- */
+
+/* A number of its siblings that is not that of the layer itself, and is counted in a word. */
+static bool is_stage(const Side *side, const Template *t, bool glued)
+{
+    const Coarse *coarse = &side->coarse[t->coarse];
+    for (size_t i = 0; i < t->rank_count; i++) {
+        const Rank *rank = &t->ranks[i];
+        const bool inner = coarse->numbered && rank->slot + 1 == coarse->slot_count;
+        if (!inner && rank->count > 2 && (coarse->glued >> rank->slot & 1) == glued) return true;
+    }
+    return false;
+}
+
+/* Stages are counted from either end: refinenet1 may be layers.3 as well as layers.0, where one
+ * side counts them in a word and the other does not, and not from one number. */
+static bool may_turn(const Auto *a, const Template *s, const Template *t)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    if (s->count > 1 || t->count > 1 || !s->rank_count || !t->rank_count) return false;
+    if (!(is_stage(x, s, true) && is_stage(y, t, false)) &&
+        !(is_stage(x, s, false) && is_stage(y, t, true)))
+        return false;
+    return x->coarse[s->coarse].low[s->ranks[0].slot] != y->coarse[t->coarse].low[t->ranks[0].slot];
+}
+
+static uint64_t stages_key(const Auto *a, const Template *s, const Template *t, size_t i, size_t j)
+{
+    return hash_mix(a->side[0].coarse[s->coarse].axis[i], a->side[1].coarse[t->coarse].axis[j]);
+}
+
+/* Pairs that have the only tensors of a shape tell how the numbers in their names count. */
+static Table list_told(const Auto *a, Arena *arena)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    const Table shapes[2] = {count_shapes(arena, x), count_shapes(arena, y)};
+    Table told = {.arena = arena};
+    for (uint32_t k = 0; k < x->unit_count; k++) {
+        const Unit *u = &x->units[k];
+        if (u->mate == NONE || !is_alone(shapes, u, &y->units[u->mate])) continue;
+        const Template *s = &x->templates[u->template];
+        const Template *t = &y->templates[y->units[u->mate].template];
+        for (size_t i = 0; i < x->coarse[s->coarse].slot_count; i++)
+            for (size_t j = 0; j < y->coarse[t->coarse].slot_count; j++)
+                table_add(&told, stages_key(a, s, t, i, j), 1, NULL);
+    }
+    return told;
+}
+
+void check_stages(Auto *a)
+{
+    Side *x = &a->side[0], *y = &a->side[1];
+    Arena *arena = arena_new();
+    Table told = {.arena = arena};
+    bool listed = false;
+    for (uint32_t i = 0; i < x->unit_count; i++) {
+        Unit *u = &x->units[i];
+        if (u->mate == NONE || u->fixed) continue;
+        Unit *v = &y->units[u->mate];
+        Template *s = &x->templates[u->template], *t = &y->templates[v->template];
+        if (!may_turn(a, s, t)) continue;
+        if (!listed) told = list_told(a, arena);
+        listed = true;
+        if (table_find(&told, stages_key(a, s, t, s->ranks[0].slot, t->ranks[0].slot))) continue;
+        u->mate = v->mate = s->mate = t->mate = NONE;
+    }
+    arena_free(arena);
+}
+
 /* ---- numbers ---- */
 
 /* By how much the numbers of two axes differ, over all pairs whose names have both. */

@@ -302,6 +302,8 @@ void template_words(Auto *a, Side *side, Template *t);
 void score_learn(Auto *a);           /* from what is paired */
 /* How alike the names of two templates sound, about −0.5 … 1. */
 double score_names(const Auto *a, const Template *s, const Template *t, double weight);
+/* Whether both names say something that the other contradicts: query and key. */
+bool score_conflicts(const Auto *a, const Template *s, const Template *t);
 /* How much the words of a name weigh: two names that are weighed against others are measured by
  * the mean of all, or a short name would look more alike than a long one. */
 double score_weight(const Auto *a, int side, const Template *t);
@@ -350,7 +352,11 @@ void notes_collect(Auto *a, AutoResult *result);
 void check_rows(Auto *a);
 /* Takes back what stands under another number than nearly all that is numbered alike. */
 void check_numbers(Auto *a);
-/* Whether two units would. */
+/* Takes back pairs of stages whose direction only their numbers say. */
+void check_stages(Auto *a);
+/* Takes back the only pair of two layers that have others, all without partner. */
+void check_heads(Auto *a);
+/* Whether two units would drift. */
 bool drifts(const Auto *a, uint32_t source, uint32_t target);
 void drift_done(Auto *a);
 

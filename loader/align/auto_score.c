@@ -340,6 +340,14 @@ static double conflict_of(const Auto *a, const Template *s, const Template *t, c
     return fmin(left, right);
 }
 
+bool score_conflicts(const Auto *a, const Template *s, const Template *t)
+{
+    bool used[2 * WORDS_MAX] = {false};
+    match_numbers(a, s, t, used);
+    match_words(a, s, t, used);
+    return conflict_of(a, s, t, used) > 0;
+}
+
 double score_weight(const Auto *a, int side, const Template *t)
 {
     double sum = 0;
@@ -472,7 +480,8 @@ static double score_rank(const Auto *a, const Template *s, const Template *t, co
     if (scale->order < 1 && s->kin != t->kin && goes_on(s) != goes_on(t)) return 0;
     for (size_t i = 0; i < s->rank_count; i++) {
         const Rank *other = same_rank(a, s, t, i);
-        if (other && other->count == s->ranks[i].count) return other->place == s->ranks[i].place;
+        if (other && other->count == s->ranks[i].count)
+            return other->place == s->ranks[i].place;
     }
     return 0;
 }

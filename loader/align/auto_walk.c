@@ -359,7 +359,7 @@ static void pair_free(Auto *a, uint32_t source, uint32_t target, Rest rest)
     if (!is_free(x, u) || !is_free(y, v)) return;
     const Template *s = &x->templates[u->template], *t = &y->templates[v->template];
     const double weight = score_weight(a, 0, s) + score_weight(a, 1, t);
-    if (score_names(a, s, t, weight) < 0) return;
+    if (score_names(a, s, t, weight) < 0 || score_conflicts(a, s, t)) return;
     u->mate = target;
     v->mate = source;
     u->margin = v->margin = u->score = v->score = ALONE;

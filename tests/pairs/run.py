@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
-tests/pairs/other, which is always there: families.py, and held_out.py and fresh.py, which were written later. Not
+tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py and unseen.py, which were written later. Not
 one tensor may be loaded wrongly; what is not found is reported. unseen.py was written later still; --pair knows it.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
@@ -247,6 +247,7 @@ def main():
             if given.all:
                 run_ablations(tap, folder, kind, pairs)
         if not given.selftest:
+            run_plain(tap, folder, "unseen", unseen.pairs())
             run_sweep(tap, folder, list(itertools.chain(*kinds.values())), None)
         truth = [] if given.selftest else real.pairs()
         if truth:

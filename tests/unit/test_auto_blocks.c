@@ -1,6 +1,8 @@
 /* Automatic alignment of models of which parts are missing, or numbered anew. */
 #include "tests/unit/test.h"
 
+#include <stdio.h>
+
 #include "tests/unit/auto_model.h"
 
 static bool is_withheld(const Model *m, const char *target)
@@ -175,6 +177,58 @@ static void an_equal_number_in_the_same_row_is_certain(void **state)
     finish(&m);
 }
 
+/* ---- layers that are others ---- */
+
+static const char encoder[] = "enc.{0-2}.q.weight 8,8\nenc.{0-2}.k.weight 8,8\n"
+                              "enc.{0-2}.fc.weight 16,8\n";
+
+static void another_head_is_not_the_head(void **state)
+{
+    (void)state;
+    Model m;
+    char source[512], target[512];
+    snprintf(source, sizeof source, "%s%s", encoder,
+             "lm_head.dense.weight 8,8\nlm_head.dense.bias 8\nlm_head.layer_norm.weight 8\n"
+             "lm_head.decoder.weight 50,8");
+    snprintf(target, sizeof target, "%s%s", encoder,
+             "classifier.dense.weight 8,8\nclassifier.dense.bias 8\nclassifier.out.weight 2,8");
+    start(&m, source, target);
+    align(&m);
+    assert_open(&m, "classifier.dense.weight");
+    assert_from(&m, "enc.2.q.weight", "enc.2.q.weight");
+    finish(&m);
+}
+
+static void a_place_that_names_contradict_is_none(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.0.query_ln.weight 8\na.0.key_ln.weight 8\na.1.query_ln.weight 8\n"
+              "a.1.key_ln.weight 8\na.2.query_ln.weight 8\na.2.key_ln.weight 8",
+          "b.0.attn.norm_k.weight 8\nb.0.attn.norm_q.weight 8\nb.1.attn.norm_k.weight 8\n"
+          "b.1.attn.norm_q.weight 8\nb.2.attn.norm_k.weight 8\nb.2.attn.norm_q.weight 8");
+    align(&m);
+    for (size_t i = 0; i < m.result->bundle_count; i++) {
+        const Bundle *bundle = &m.result->bundles[i];
+        const bool query = strstr(bundle->targets[0], "norm_q") != NULL;
+        assert_int_equal(query, strstr(bundle->sources[0].names[0], "query") != NULL);
+    }
+    finish(&m);
+}
+
+static void stages_counted_in_a_word_may_be_counted_from_the_end(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "stem.weight 8,3,7,7\nnet1.out.weight 8,8,1,1\nnet2.out.weight 8,8,1,1\n"
+              "net3.out.weight 8,8,1,1\nnet4.out.weight 8,8,1,1\nhead.weight 10,8",
+          "stem.weight 8,3,7,7\nfuse.{0-3}.proj.weight 8,8,1,1\nhead.weight 10,8");
+    align(&m);
+    assert_open(&m, "fuse.0.proj.weight");
+    assert_open(&m, "fuse.3.proj.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +242,9 @@ int main(void)
         cmocka_unit_test(an_equal_number_among_other_names_asks),
         cmocka_unit_test(an_answer_says_which_layer_is_meant),
         cmocka_unit_test(an_equal_number_in_the_same_row_is_certain),
+        cmocka_unit_test(another_head_is_not_the_head),
+        cmocka_unit_test(a_place_that_names_contradict_is_none),
+        cmocka_unit_test(stages_counted_in_a_word_may_be_counted_from_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
