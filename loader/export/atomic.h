@@ -2,7 +2,7 @@
  *
  * Bytes are appended, or room for them is left and filled later, in any order and by several
  * threads. Small writes are gathered, write-back starts early, so that the sync at the end is
- * short; ranges of files are copied inside the kernel where it can. */
+ * short; ranges of files are cloned where the file system can. */
 #ifndef LOADER_EXPORT_ATOMIC_H
 #define LOADER_EXPORT_ATOMIC_H
 

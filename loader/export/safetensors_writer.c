@@ -174,7 +174,7 @@ static size_t count_clones(const Plan *plan)
     return clones;
 }
 
-/* Unchanged neighbours of the source become one copy inside the kernel: see stream_range. */
+/* Unchanged neighbours of the source become one range: see stream_range. */
 static bool write_values(const Plan *plan, const PlanEntry *const *sorted, Stream *stream,
                          Error *err)
 {
