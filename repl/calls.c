@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "loader/check/check.h"
+#include "loader/core/clock.h"
 #include "repl/call_list.h"
 #include "repl/calls_parts.h"
 #include "repl/columns.h"
 #include "repl/choices.h"
 #include "repl/help.h"
+#include "repl/interrupt.h"
 #include "repl/object_value.h"
 #include "repl/proposals.h"
 #include "repl/session_report.h"
@@ -175,7 +177,10 @@ static void try_all(Console *console, Alignment *alignment, const Binding *bindi
     Choices choices = {0};
     choices_start(&choices, alignment, binding);
     Snapshot *snapshot = session_snapshot(console->session);
-    choices_finish(&choices, snapshot, WAIT_MS);
+    const SnapshotRun run = {.interrupt = interrupt_flag()};
+    const int64_t end = clock_ms() + WAIT_MS;
+    while (choices_due(&choices, true) && clock_ms() < end && !*interrupt_flag())
+        choices_step(&choices, snapshot, &run);
     session_give_back(console->session, snapshot);
     for (size_t i = 0; i < choices.trials.count; i++)
         value_push(arena, found, make_proposal(arena, &choices.trials.items[i]));

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     EAGER_KEYS_MAX = 20000,      /* source and target tensors up to which it is tried unasked */
@@ -113,20 +112,6 @@ void choices_step(Choices *choices, Snapshot *snapshot, const SnapshotRun *run)
     if (stopped) choices->next--;        /* to be tried again */
     if (helps && !stopped) trials_add(&choices->trials, &trial);
     else trial_done(&trial);
-}
-
-static long now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
-void choices_finish(Choices *choices, Snapshot *snapshot, long milliseconds)
-{
-    long start = now();
-    while (choices->next < choices->own.count && now() - start < milliseconds)
-        choices_step(choices, snapshot, &(SnapshotRun){0});
 }
 
 /* "+56" settles so many, "-2" breaks so many. */

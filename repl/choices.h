@@ -31,8 +31,6 @@ bool choices_are_for(const Choices *choices, const Alignment *alignment, const B
 bool choices_due(const Choices *choices, bool all);
 /* Tries the next line, if there is one; `run` says how it is stopped. */
 void choices_step(Choices *choices, Snapshot *snapshot, const SnapshotRun *run);
-/* Tries all of them, for so many milliseconds at most. */
-void choices_finish(Choices *choices, Snapshot *snapshot, long milliseconds);
 /* "1 LINE  +56", the first `most`, with `gap` between them; nothing while nothing was found. */
 void choices_show(const Choices *choices, size_t most, const char *gap, Text *out);
 /* A line for each, with its effect and reason. */

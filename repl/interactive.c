@@ -65,12 +65,6 @@ static void enter_line(Ui *ui)
     free(line);
 }
 
-/* Ctrl-C arrives as a key. */
-static bool is_cancel(Press press)
-{
-    return press.kind == PRESS_ESCAPE || (press.kind == PRESS_CTRL && press.code == 'C');
-}
-
 /* What goes on from the cursor is put there; what it may be is shown. */
 static void complete_line(Ui *ui)
 {
@@ -90,7 +84,7 @@ static void complete_line(Ui *ui)
 static void press_in_prompt(Ui *ui, Press press)
 {
     bool empty = !ui->line.text.length;
-    if (is_cancel(press) || (empty && press.kind == PRESS_BACKSPACE)) {
+    if (press_is_cancel(press) || (empty && press.kind == PRESS_BACKSPACE)) {
         ui_leave(ui);
     } else if (press.kind == PRESS_ENTER) {
         enter_line(ui);
@@ -108,7 +102,7 @@ static void press_in_prompt(Ui *ui, Press press)
 static void press_in_search(Ui *ui, Press press)
 {
     const char *text = text_string(&ui->line.text);
-    if (is_cancel(press) || (!*text && press.kind == PRESS_BACKSPACE)) {
+    if (press_is_cancel(press) || (!*text && press.kind == PRESS_BACKSPACE)) {
         ui_search(ui, "");
         ui_leave(ui);
     } else if (press.kind == PRESS_ENTER) {
@@ -137,7 +131,7 @@ static void press_in_question(Ui *ui, Press press)
 static void press_in_panel(Ui *ui, Press press)
 {
     const Panel *panel = ui->view.panel;
-    const char *line = is_cancel(press) ? "close" : key_line(press, panel->ops->name);
+    const char *line = press_is_cancel(press) ? "close" : key_line(press, panel->ops->name);
     if (line && !strcmp(line, "quit")) line = "close";   /* what is on top */
     const char *argument;
     const Verb *verb = line ? verb_find(line, &argument) : NULL;
@@ -183,7 +177,7 @@ static void press_in_list(Ui *ui, Press press)
         return;
     }
     const char *line = key_line(press, NULL);
-    if (is_cancel(press) && ui_stop(ui)) return;
+    if (press_is_cancel(press) && ui_stop(ui)) return;
     if (press.kind == PRESS_CLICK) click(ui, press);
     else if (line) run_verb(ui, line);
     else if (press.kind == PRESS_CTRL && press.code == 'C')

@@ -65,6 +65,11 @@ int interrupt_end(void)
     return ending;
 }
 
+void interrupt_raise(void)
+{
+    interrupted = true;
+}
+
 void interrupt_reset(void)
 {
     interrupted = false;

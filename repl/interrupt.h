@@ -13,6 +13,8 @@ void interrupt_watch(void);
 void interrupt_watch_end(void);
 /* The signal that wants the process to end; 0: none has come. */
 int interrupt_end(void);
+/* As if Ctrl-C had been pressed: for whoever sees it as a key. */
+void interrupt_raise(void);
 /* Ctrl-C has been answered; the next one is the first again. */
 void interrupt_reset(void);
 /* Whether Ctrl-C was pressed; the address stays good, for those that look from far away. */

@@ -103,7 +103,7 @@ typedef struct Ui {
     long paste_at;           /* when the last of it came, as ui_now counts */
     struct Console *console;     /* owned: where lines run that are no rules; NULL: none has yet */
     unsigned console_rules;      /* session_rules_version that it is in step with */
-    struct timespec bar;         /* when its progress was drawn */
+    struct ConsoleRun *console_run;  /* the line that is running there; NULL */
     bool quit;
     int status;              /* what to exit with */
 } Ui;
@@ -210,7 +210,9 @@ void ui_paste_late(Ui *ui);
  * runs at a prompt like that of tenon repl, with the same functions (call_list.h). */
 bool ui_run_line(Ui *ui, const char *line, Error *err);
 void ui_close_console(Ui *ui);
-/* A bar in the message line, ten times a second at most; false when the user wants to stop what is
+/* A bar in the message line, where the list stays in sight. */
+void ui_say_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint64_t total);
+/* The same, drawn, ten times a second at most; false when the user wants to stop what is
  * under way. */
 bool ui_progress(Ui *ui, const char *doing, const char *what, struct timespec *last, uint64_t done,
                  uint64_t total);

@@ -1,13 +1,23 @@
 /* Lines after ":" that are no rules: they run at a prompt that lives as long as the viewer, on its
  * session. Rules go their own way (ui_work.c), since these are tried beside the keys. */
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "loader/core/job.h"
 #include "repl/call_list.h"
 #include "repl/fault.h"
+#include "repl/interrupt.h"
 #include "repl/ui.h"
 #include "repl/verbs.h"
 
-enum { NOTICE_LINES = 6 };       /* what is longer is a page */
+enum {
+    NOTICE_LINES = 6,            /* what is longer is a page */
+    LOOK_MS = 5,                 /* between two looks at whether a line has run */
+    MOMENT_MS = 100,             /* in which it may, without being seen to */
+    BAR_MS = 100,                /* between two bars */
+    PROGRESS_BYTES = 200         /* of what is shown of a name */
+};
 
 /* By its first word. What is assigned, asked or called is no rule, even where rules come of it. */
 static bool is_rule(const char *line)
@@ -18,17 +28,50 @@ static bool is_rule(const char *line)
     return script_has_statement(line, n) && *rest && strchr("\"'[{(.", *rest);
 }
 
+/* A line that runs on a thread of its own: Lua, and what its functions read, while the user looks
+ * on and may stop it. Verbs that it asks for are run by the thread of the screen. */
+typedef struct ConsoleRun {
+    Ui *ui;
+    Console *console;
+    const char *line;
+    pthread_t screen;            /* the thread that waits */
+    bool ok;
+    Error problem;
+    pthread_mutex_t lock;        /* of all below */
+    pthread_cond_t answered;
+    const char *verb;            /* asked for; NULL: none is */
+    bool verb_ok;
+    Error verb_problem;
+    char what[PROGRESS_BYTES];   /* what is read, and how far it is */
+    uint64_t done, total;
+} ConsoleRun;
+
 /* Of ConsoleOptions. */
 static bool run_verb(void *context, const char *line, Error *err)
 {
-    return verb_run(context, line, err);
+    const Ui *ui = context;
+    ConsoleRun *run = ui->console_run;
+    if (pthread_equal(pthread_self(), run->screen)) return verb_run(run->ui, line, err);
+    pthread_mutex_lock(&run->lock);
+    run->verb = line;
+    while (run->verb) pthread_cond_wait(&run->answered, &run->lock);
+    const bool ok = run->verb_ok;
+    if (!ok && err) *err = run->verb_problem;
+    pthread_mutex_unlock(&run->lock);
+    return ok;
 }
 
 /* Of ConsoleOptions. */
-static bool show_progress(void *context, const char *what, uint64_t done, uint64_t total)
+static bool note_progress(void *context, const char *what, uint64_t done, uint64_t total)
 {
-    Ui *ui = context;
-    return ui_progress(ui, "reading", what, &ui->bar, done, total);
+    const Ui *ui = context;
+    ConsoleRun *run = ui->console_run;
+    pthread_mutex_lock(&run->lock);
+    snprintf(run->what, sizeof run->what, "%s", what);
+    run->done = done;
+    run->total = total;
+    pthread_mutex_unlock(&run->lock);
+    return !*interrupt_flag();
 }
 
 /* Of ConsoleOptions. */
@@ -37,21 +80,109 @@ static void open_later(void *context, int side, const char *path)
     ui_open_later(context, side, path);
 }
 
+/* A verb that waits is run; the other thread touches nothing meanwhile. */
+static void answer(ConsoleRun *run)
+{
+    pthread_mutex_lock(&run->lock);
+    const char *verb = run->verb;
+    pthread_mutex_unlock(&run->lock);
+    if (!verb) return;
+    Error problem = {0};
+    const bool ok = verb_run(run->ui, verb, &problem);
+    pthread_mutex_lock(&run->lock);
+    run->verb = NULL;
+    run->verb_ok = ok;
+    run->verb_problem = problem;
+    pthread_cond_signal(&run->answered);
+    pthread_mutex_unlock(&run->lock);
+}
+
+/* The list is not drawn: what it shows may be on its way to be something else. */
+static void show_run(ConsoleRun *run)
+{
+    Ui *ui = run->ui;
+    pthread_mutex_lock(&run->lock);
+    if (run->total) ui_say_bar(ui, "reading", run->what, run->done, run->total);
+    else view_say(&ui->view, STYLE_TITLE, "running…  (Esc stops)");
+    pthread_mutex_unlock(&run->lock);
+    ui->view.line = NULL;
+    view_draw_bottom(&ui->view, &ui->screen);
+    if (!ui->terminal->ops->tell) ui->terminal->ops->flush(ui->terminal->state, &ui->screen);
+}
+
+/* All keys but those that stop it are dropped, as ui_progress does. */
+static void look_at_keys(ConsoleRun *run, Job *job)
+{
+    Ui *ui = run->ui;
+    Press press;
+    while (ui->terminal->ops->read(ui->terminal->state, 0, &press)) {
+        if (press.kind == PRESS_RESIZE) ui_resize(ui);
+        if (press.kind == PRESS_CLOSE) {
+            ui->quit = true;
+            ui->status = 128 + (int)press.code;
+        }
+        if (press.kind == PRESS_CLOSE || press_is_cancel(press)) {
+            interrupt_raise();
+            job_cancel(job);
+        }
+    }
+}
+
+static bool run_job(Job *job, void *context, Error *err)
+{
+    ConsoleRun *run = context;
+    (void)job, (void)err;
+    run->ok = console_enter(run->console, run->line, &run->problem);
+    return true;
+}
+
+/* What is done within a moment is never seen to run, and keys that were typed ahead stay. */
+static void wait_for(ConsoleRun *run, Job *job)
+{
+    const long began = ui_now(), moment = run->ui->moment > MOMENT_MS ? run->ui->moment : MOMENT_MS;
+    long shown = 0;
+    while (!job_wait(job, LOOK_MS)) {
+        answer(run);
+        if (ui_now() - began < moment) continue;
+        look_at_keys(run, job);
+        if (ui_now() - shown < BAR_MS) continue;
+        shown = ui_now();
+        show_run(run);
+    }
+    if (shown) text_clear(&run->ui->view.message);
+}
+
+/* Whether it came to its end; *problem says why not. */
+static bool run_line(Ui *ui, Console *console, const char *line, Error *problem)
+{
+    ConsoleRun run = {.ui = ui, .console = console, .line = line, .screen = pthread_self(),
+                      .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
+    ui->console_run = &run;
+    Job *job = job_start("running", run_job, &run);
+    wait_for(&run, job);
+    job_free(job, NULL);
+    ui->console_run = NULL;
+    pthread_cond_destroy(&run.answered);
+    pthread_mutex_destroy(&run.lock);
+    interrupt_reset();
+    *problem = run.problem;
+    return run.ok;
+}
+
 void ui_close_console(Ui *ui)
 {
     console_free(ui->console);
     ui->console = NULL;
 }
 
-/* Keys stop nothing while a script runs, so that none may take longer than one of rules. */
 static Console *open_console(Ui *ui)
 {
     if (ui->console && ui->console_rules != session_rules_version(ui->session))
         console_forget(ui->console);
     if (!ui->console)
         ui->console = console_new(ui->session, &(ConsoleOptions){
-            .calls = call_table(), .lent = true, .patience = 1, .verb = run_verb,
-            .progress = show_progress, .open = open_later, .context = ui});
+            .calls = call_table(), .lent = true, .verb = run_verb,
+            .progress = note_progress, .open = open_later, .context = ui});
     return ui->console;
 }
 
@@ -90,12 +221,8 @@ bool ui_run_line(Ui *ui, const char *line, Error *err)
     Console *console = open_console(ui);
     const unsigned before = session_rules_version(ui->session);
     Error problem = {0};
-    struct timespec began;
-    clock_gettime(CLOCK_MONOTONIC, &began);
-    ui->bar = began;
-    bool ok = console_enter(console, line, &problem);
+    bool ok = run_line(ui, console, line, &problem);
     ui->console_rules = session_rules_version(ui->session);
-    if (memcmp(&began, &ui->bar, sizeof began) != 0) text_clear(&ui->view.message);
     if (ok && console->said.length)
         view_say(&ui->view, STYLE_PLAIN, "applied (%s): %s", text_string(&console->said), line);
     if (ui->mode == UI_PROMPT) ui_leave(ui);

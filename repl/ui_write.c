@@ -24,8 +24,7 @@ static long milliseconds_since(struct timespec then)
     return (now.tv_sec - then.tv_sec) * 1000 + (now.tv_nsec - then.tv_nsec) / 1000000;
 }
 
-/* In the message line, so that the list stays in sight. */
-static void draw_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint64_t total)
+void ui_say_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint64_t total)
 {
     Text bar = {0};
     double share = total ? (double)done / (double)total : 1;
@@ -35,7 +34,6 @@ static void draw_bar(Ui *ui, const char *doing, const char *what, uint64_t done,
     show_bytes(done, bytes);
     view_say(&ui->view, STYLE_TITLE, "%s %s %s %.0f %%  %s  (Esc stops)", doing, what,
              text_string(&bar), share * 100, bytes);
-    ui_draw(ui);
     text_done(&bar);
 }
 
@@ -46,11 +44,11 @@ bool ui_progress(Ui *ui, const char *doing, const char *what, struct timespec *l
 {
     if (milliseconds_since(*last) < BAR_INTERVAL_MS) return true;
     clock_gettime(CLOCK_MONOTONIC, last);
-    draw_bar(ui, doing, what, done, total);
+    ui_say_bar(ui, doing, what, done, total);
+    ui_draw(ui);
     Press press;
     while (ui->terminal->ops->read(ui->terminal->state, 0, &press)) {
-        if (press.kind == PRESS_ESCAPE || (press.kind == PRESS_CTRL && press.code == 'C'))
-            return false;
+        if (press_is_cancel(press)) return false;
         if (press.kind == PRESS_RESIZE) ui_resize(ui);
         if (press.kind != PRESS_CLOSE) continue;
         ui->quit = true;

@@ -8,6 +8,11 @@
 static const char *const names[] = {PRESSES(PRESS_NAME)};
 #undef PRESS_NAME
 
+bool press_is_cancel(Press press)
+{
+    return press.kind == PRESS_ESCAPE || (press.kind == PRESS_CTRL && press.code == 'C');
+}
+
 /* A capital letter is its own key: "G", not Shift and g. */
 void press_name(Press press, Text *out)
 {

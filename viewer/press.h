@@ -31,6 +31,8 @@ typedef struct Press {
     int x, y;        /* CLICK, DRAG (moved with the button down), RELEASE: the cell */
 } Press;
 
+/* Esc, or Ctrl-C, which arrives as a key: stop, or leave. */
+bool press_is_cancel(Press press);
 /* As the key table spells it: "q", "Space", "Ctrl-R", "PgUp"; "" for what cannot be bound. */
 void press_name(Press press, Text *out);
 /* The inverse; false when `name` is none. */

@@ -127,6 +127,27 @@ static void test_proposals(void **state)
     run_with("net.txt", NULL, 0);
 }
 
+/* A script that does not end is stopped by Esc, and changes nothing; one that does may ask for verbs,
+ * which belong to the screen. */
+static void test_endless(void **state)
+{
+    (void)state;
+    line("while true do end");
+    fake_press(&fake, "Esc");
+    fake_expect(&fake, STEP_SHOWS, "interrupted");
+    fake_press(&fake, "Esc");
+    fake_expect(&fake, STEP_SHOWS, "● 0 loaded");
+    line("for i = 1, 2 do verb 'down' end verb 'goto nothing'");
+    fake_add(&fake, STEP_WAIT);
+    fake_expect(&fake, STEP_SHOWS, "nothing");
+    fake_press(&fake, "Esc");
+    line("proposals()");
+    fake_add(&fake, STEP_WAIT);
+    fake_expect(&fake, STEP_SHOWS, "settles");
+    fake_press(&fake, "q");
+    run_with("net.txt", NULL, 0);
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -433,7 +454,7 @@ static void test_wrong_lines(void **state)
 static void test_runaway_line(void **state)
 {
     (void)state;
-    line("while true do end");
+    line("strip 'x' while true do end");
     fake_expect(&fake, STEP_SHOWS, "error");
     fake_press(&fake, "Esc q");
     run_with("net.txt", NULL, 0);
@@ -668,6 +689,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(test_proposals),
+        cmocka_unit_test_setup_teardown(test_endless, enter_hasty, leave),
         RUN(test_round_trip),
         RUN(test_saved_rules),
         RUN(test_saved_session),
