@@ -29,9 +29,6 @@ static Value *make_row(Arena *arena, const RowModel *rows, uint32_t index)
     const DType dtype = binding ? binding->dtype : tensor->dtype;
     const RowState state = state_worst(rows->spans[index].states & STATE_ALL);
     value_put(arena, map, "state", value_string(arena, state_info(state)->word));
-    value_put(arena, map, "target", make_name(arena, binding && binding->target ? binding->name
-                                                                                : NULL));
-    value_put(arena, map, "source", make_name(arena, row_key(rows, index, SIDE_SOURCE)));
     value_put(arena, map, "dtype", make_name(arena, dtype == DT_UNKNOWN ? NULL
                                                                         : dtype_name(dtype)));
     value_put(arena, map, "shape", binding ? shape_value(arena, binding->dims, binding->rank)
@@ -39,6 +36,9 @@ static Value *make_row(Arena *arena, const RowModel *rows, uint32_t index)
     value_put(arena, map, "bytes", value_int(arena, (int64_t)rows->bytes[index]));
     value_put(arena, map, "confidence", binding && row->loaded
                   ? value_float(arena, (double)binding->confidence) : value_null(arena));
+    value_put(arena, map, "target", make_name(arena, binding && binding->target ? binding->name
+                                                                                : NULL));
+    value_put(arena, map, "source", make_name(arena, row_key(rows, index, SIDE_SOURCE)));
     return map;
 }
 

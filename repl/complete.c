@@ -352,12 +352,17 @@ static int compare_natural(const void *a, const void *b)
     return natural_compare(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* More than a screen of them helps nobody. */
+/* The folders and segments that all of them stand in are left out, and more than a screen of them
+ * helps nobody. */
 static void list_choices(Candidates *candidates, Text *choices)
 {
+    size_t inside = common_length(candidates);
+    while (inside && !strchr("./", candidates->list[0][inside - 1])) inside--;
     qsort(candidates->list, candidates->count, sizeof *candidates->list, compare_natural);
-    for (size_t i = 0; i < candidates->count && i < CHOICES_SHOWN; i++)
-        text_addf(choices, "%s%s", i ? "  " : "", candidates->list[i]);
+    for (size_t i = 0; i < candidates->count && i < CHOICES_SHOWN; i++) {
+        if (i) text_add(choices, "  ");
+        name_show(candidates->list[i] + inside, choices);
+    }
     if (candidates->count > CHOICES_SHOWN)
         text_addf(choices, "  and %zu more", candidates->count - CHOICES_SHOWN);
 }

@@ -8,6 +8,9 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "repl/pager.h"
+#include "repl/print_safely.h"
+
 enum { ENTRIES_MAX = 2000 };
 
 struct LineReader {
@@ -24,12 +27,37 @@ static char *show_prompt(EditLine *edit)
     return (char *)reader->prompt;
 }
 
+/* Where a line of n bytes is to end: at most `columns` characters, back to a blank if there is one. */
+static size_t line_end(const char *text, size_t n, size_t columns)
+{
+    size_t at = 0, blank = 0;
+    for (size_t used = 0; at < n; at++) {
+        if (text[at] == ' ') blank = at;
+        used += ((unsigned char)text[at] & 0xC0) != 0x80;
+        if (used > columns) return blank ? blank : at;
+    }
+    return n;
+}
+
+/* No name is cut where the terminal ends; keys may hold anything. */
+static void print_wrapped(const char *text, size_t columns)
+{
+    while (*text) {
+        const size_t n = strcspn(text, "\n"), end = line_end(text, n, columns);
+        print_safely(stdout, text, end);
+        putchar('\n');
+        text += end;
+        if (end < n) text += strspn(text, " ");
+        else text += *text == '\n';
+    }
+}
+
 /* Below the line, which libedit then draws anew. */
 static void show_choices(const Text *choices)
 {
     if (!choices->length) return;
-    printf("\n%s", text_string(choices));
-    if (choices->bytes[choices->length - 1] != '\n') putchar('\n');
+    putchar('\n');
+    print_wrapped(text_string(choices), pager_columns());
     fflush(stdout);
 }
 

@@ -22,6 +22,12 @@ static struct winsize find_size(void)
     return size;
 }
 
+size_t pager_columns(void)
+{
+    const struct winsize size = find_size();
+    return size.ws_col ? size.ws_col : 80;
+}
+
 /* Bytes of the first `rows` rows; long lines take several. A character counts as one cell. */
 static size_t measure(const char *text, size_t n, size_t rows, size_t columns)
 {

@@ -1,19 +1,30 @@
 #include "repl/print_safely.h"
 
-#include <stdbool.h>
 #include <unistd.h>
 
-/* C1 controls are two bytes in UTF-8: C2 80 … C2 9F. */
+#include "loader/core/text.h"
+
+/* Lines and tabs stay; what is between them is shown as a name is. */
+static void print_escaped(FILE *stream, const char *bytes, size_t n)
+{
+    Text piece = {0}, shown = {0};
+    for (size_t i = 0, from = 0; i <= n; i++) {
+        if (i < n && bytes[i] && bytes[i] != '\n' && bytes[i] != '\t') continue;
+        text_clear(&piece);
+        text_clear(&shown);
+        text_addn(&piece, bytes + from, i - from);
+        name_show(text_string(&piece), &shown);
+        fwrite(text_string(&shown), 1, shown.length, stream);
+        if (i < n && bytes[i]) fputc(bytes[i], stream);
+        else if (i < n) fputs("\\x00", stream);
+        from = i + 1;
+    }
+    text_done(&piece);
+    text_done(&shown);
+}
+
 void print_safely(FILE *stream, const char *bytes, size_t n)
 {
-    const bool terminal = isatty(fileno(stream));
-    for (size_t i = 0; i < n; i++) {
-        const unsigned char c = (unsigned char)bytes[i];
-        const unsigned char next = i + 1 < n ? (unsigned char)bytes[i + 1] : 0;
-        const bool c1 = c == 0xC2 && next >= 0x80 && next < 0xA0;
-        const bool control = (c < ' ' && c != '\n' && c != '\t') || c == 0x7F;
-        if (terminal && c1) fprintf(stream, "\\x%02x", (unsigned char)bytes[++i]);
-        else if (terminal && control) fprintf(stream, "\\x%02x", c);
-        else fputc(c, stream);
-    }
+    if (isatty(fileno(stream))) print_escaped(stream, bytes, n);
+    else fwrite(bytes, 1, n, stream);
 }

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* As they are; but on a terminal whatever moves a cursor or colours it is escaped as \x1b. */
+/* As they are; but on a terminal whatever moves a cursor, colours it or turns the direction of text
+ * is escaped, as \x1b. */
 void print_safely(FILE *stream, const char *bytes, size_t n);
 
 #endif

@@ -341,6 +341,17 @@ static int load_json(lua_State *L)
 
 /* ---- print, help ---- */
 
+/* The output is a C string: a NUL in what a script prints would end it. */
+static void keep(Script *script, const char *text, size_t n)
+{
+    for (const char *end = text + n; text < end;) {
+        const char *nul = memchr(text, '\0', (size_t)(end - text));
+        text_addn(&script->output, text, (size_t)((nul ? nul : end) - text));
+        if (nul) text_add(&script->output, "\\x00");
+        text = nul ? nul + 1 : end;
+    }
+}
+
 void print_text(Script *script, const char *text, size_t n)
 {
     const ScriptFunctions *functions = script->functions;
@@ -349,14 +360,15 @@ void print_text(Script *script, const char *text, size_t n)
         return;
     }
     if (script->output_cut) return;
-    const size_t room = SCRIPT_OUTPUT_MAX - script->output.length;
+    const size_t used = script->output.length;
+    const size_t room = used < SCRIPT_OUTPUT_MAX ? SCRIPT_OUTPUT_MAX - used : 0;
     if (n <= room) {
-        text_addn(&script->output, text, n);
+        keep(script, text, n);
         return;
     }
     size_t fits = room;          /* whole lines */
     while (fits && text[fits - 1] != '\n') fits--;
-    text_addn(&script->output, text, fits);
+    keep(script, text, fits);
     text_add(&script->output, "… (more than is shown at once)\n");
     script->output_cut = true;
 }

@@ -82,7 +82,7 @@ static void test_completion(void **state)
     assert_completes(keys, "stri", "strip", "cuts a prefix off");
     assert_completes(keys, "repo", "report", "the report of what is loaded");
     assert_completes(keys, "open_", "open_", "open_source  open_target");
-    assert_completes(keys, "strip \"m.lay", "strip \"m.layer", "m.layer1.  m.layer2.");
+    assert_completes(keys, "strip \"m.lay", "strip \"m.layer", "layer1.  layer2.");
     assert_completes(keys, "values('hea", "values('head.", "");
     assert_completes(keys, "policy{mis", "policy{missing=", "");
     assert_completes(keys, "policy{missing=\"keep\", sh", "policy{missing=\"keep\", shape=", "");
@@ -91,7 +91,7 @@ static void test_completion(void **state)
     assert_completes(keys, "open_source(\"tests/data/demo/pre",
                      "open_source(\"tests/data/demo/pretrain.pth", "");
     assert_completes(keys, "save \"tests/data/dem", "save \"tests/data/demo/", "");
-    assert_completes(keys, "rules [[ m.layer1.", "rules [[ m.layer1.", "m.layer1.a  m.layer1.b");
+    assert_completes(keys, "rules [[ m.layer1.", "rules [[ m.layer1.", "a  b");
     assert_completes(keys, "rules [[ a -> b |> spl", "rules [[ a -> b |> split", "{sizes}");
     assert_completes(keys, "split(", "split(", "split n | {sizes}");
     assert_completes(keys, "check \"ta", "check \"target", "");

@@ -275,6 +275,8 @@ static void print_is_bounded(void **state)
     assert_true(has_suffix(script_output(bench.script), "\n… (more than is shown at once)\n"));
     assert_true(bench_run(&bench, "print(('line\\n'):rep(300000))", "fix.lua"));
     assert_true(has_suffix(script_output(bench.script), "line\n… (more than is shown at once)\n"));
+    assert_true(bench_run(&bench, "print('a\\0b')", "fix.lua"));
+    assert_string_equal(script_output(bench.script), "a\\x00b\n");
     assert_true(bench_run(&bench, "print({1, a='x\"'}, {})", "fix.lua"));
     assert_string_equal(script_output(bench.script), "{1, a = \"x\\\"\"}\t{}\n");
     assert_true(bench_run(&bench, "print(1, nil, 'a', T, split(3), zeros)", "fix.lua"));
