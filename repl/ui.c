@@ -52,6 +52,7 @@ void ui_show_rows(Ui *ui, Alignment *alignment, RowModel *rows)
 {
     ui->view.tries_for = NULL;
     ui->asking = false;
+    ui->choice_wanted = 0;
     values_show(ui->values, alignment);
     if (ui->rows) ui_carry_list(rows, ui->rows);
     view_set_rows(&ui->view, rows);
@@ -138,6 +139,7 @@ void ui_done(Ui *ui)
     free(ui->output.format);
     free(ui->output.under);
     free(ui->tried);
+    for (size_t i = 0; i < countof(ui->choice_lines); i++) free(ui->choice_lines[i]);
     free(ui->apply);
     free(ui->question.key);
     free(ui->then.text);

@@ -78,6 +78,8 @@ typedef struct Ui {
     Values *values;          /* owned */
     Choices choices;         /* for the row under the cursor; work's while it is under way */
     char *tried;             /* owned: the target that the detail's lines are for; NULL */
+    char *choice_lines[CHOICES_SHOWN_MAX];   /* owned: the lines by their numbers, as of then */
+    size_t choice_wanted;    /* the one to be applied when all that were asked for are there; 0 */
     bool asking;             /* all choices were asked for … */
     const Binding *asked;    /* … of this row; NULL: whatever settles most */
     long asked_until;        /* as ui_now counts */

@@ -64,6 +64,17 @@ static const Binding *open_binding(const Ui *ui)
     return open && !binding->covered ? binding : NULL;
 }
 
+/* What is numbered on the screen, for a digit that comes while the next line is being tried. */
+static void keep_lines(Ui *ui)
+{
+    const Trials *trials = &ui->choices.trials;
+    for (size_t i = 0; i < CHOICES_SHOWN_MAX; i++) {
+        free(ui->choice_lines[i]);
+        ui->choice_lines[i] = i < trials->count ? mem_strdup(trials->items[i].proposal->line)
+                                                : NULL;
+    }
+}
+
 /* The detail shows three, which is what its lines have room for. The key is copied: choices belong
  * to a thread as soon as it goes on with them. */
 void ui_choices_end(Ui *ui)
@@ -71,6 +82,7 @@ void ui_choices_end(Ui *ui)
     enum { SHOWN = 3 };
     text_clear(&ui->view.tries);
     choices_show(&ui->choices, SHOWN, CHOICE_GAP, &ui->view.tries);
+    keep_lines(ui);
     free(ui->tried);
     ui->tried = ui->choices.target ? mem_strdup(ui->choices.target) : NULL;
     ui->view.tries_for = ui->tried;
@@ -111,8 +123,17 @@ void ui_choices_all(Ui *ui)
  * something else meanwhile is left alone. */
 void ui_choices_tell(Ui *ui)
 {
+    const size_t number = ui->choice_wanted;
     ui->asking = false;
+    ui->choice_wanted = 0;
     if (ui->mode != UI_LIST) return;
+    if (number && ui_choice(ui, number)) {
+        Error err = {0};
+        char *line = mem_strdup(ui_choice(ui, number));   /* applying it makes others */
+        if (!ui_apply_line(ui, line, &err)) view_notice(&ui->view, STYLE_ERROR, "error", err.text);
+        free(line);
+        return;
+    }
     Text text = {0};
     choices_tell(&ui->choices, &text);
     text_clear(&ui->view.message);
@@ -121,11 +142,21 @@ void ui_choices_tell(Ui *ui)
     text_done(&text);
 }
 
+/* Whether the detail shows lines for the row under the cursor. */
+static bool is_told(const Ui *ui)
+{
+    const Binding *binding = open_binding(ui);
+    return !ui->asking && binding && ui->view.tries_for &&
+           strcmp(binding->name, ui->view.tries_for) == 0;
+}
+
 const char *ui_choice(const Ui *ui, size_t number)
 {
-    if (ui->work && ui->work->kind == WORK_CHOICES) return NULL;
+    if (!number || number > CHOICES_SHOWN_MAX) return NULL;
+    if (ui->work && ui->work->kind == WORK_CHOICES)
+        return is_told(ui) ? ui->choice_lines[number - 1] : NULL;
     const Trials *trials = &ui->choices.trials;
     bool current = ui->choices.made && ui->choices.alignment == ui->alignment;
-    return current && number && number <= trials->count
+    return current && number <= trials->count
                ? trials->items[number - 1].proposal->line : NULL;
 }

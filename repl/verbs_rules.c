@@ -10,9 +10,13 @@
 
 bool verb_try(Ui *ui, const char *argument, Error *err)
 {
-    uint64_t number;
-    const char *line = parse_digits(argument, strlen(argument), &number)
-                           ? ui_choice(ui, (size_t)number) : NULL;
+    uint64_t number = 0;
+    parse_digits(argument, strlen(argument), &number);
+    const char *line = ui_choice(ui, (size_t)number);
+    if (!line && number && ui->asking) { /* typed ahead of the page */
+        ui->choice_wanted = (size_t)number;
+        return true;
+    }
     if (!line) return error_set(err, ERR_USAGE, "there is no such proposal; s lists them");
     char *copy = mem_strdup(line);       /* applying it makes others */
     bool ok = ui_apply_line(ui, copy, err);

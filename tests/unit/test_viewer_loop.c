@@ -127,6 +127,25 @@ static void test_proposals(void **state)
     run_with("net.txt", NULL, 0);
 }
 
+/* A digit that comes before the page of proposals does is not lost. */
+static void test_typed_ahead(void **state)
+{
+    (void)state;
+    fake_press(&fake, "s");
+    fake_press(&fake, "1");
+    for (int i = 0; i < 40; i++) fake_add(&fake, STEP_WAIT);
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_press(&fake, "s");
+    fake_press(&fake, "9");              /* there are not so many */
+    for (int i = 0; i < 40; i++) fake_add(&fake, STEP_WAIT);
+    fake_expect(&fake, STEP_SHOWS, "would settle");
+    fake_press(&fake, "Esc");
+    fake_press(&fake, "u");
+    fake_expect(&fake, STEP_SHOWS, "● 0 loaded");
+    fake_press(&fake, "q");
+    run_with("net.txt", NULL, 0);
+}
+
 /* A script that does not end is stopped by Esc, and changes nothing; one that does may ask for verbs,
  * which belong to the screen. */
 static void test_endless(void **state)
@@ -689,6 +708,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(test_proposals),
+        RUN(test_typed_ahead),
         cmocka_unit_test_setup_teardown(test_endless, enter_hasty, leave),
         RUN(test_round_trip),
         RUN(test_saved_rules),
