@@ -42,10 +42,11 @@ void interrupt_watch(void)
     signal(SIGXFSZ, SIG_IGN);   /* the write then fails with EFBIG, which is reported */
 }
 
-/* Whoever sends it twice is in a hurry. */
+/* Whoever sends SIGTERM twice is in a hurry. SIGHUP comes twice when a terminal is closed, from the
+ * system and from the shell, and what is being saved then is not to be cut short. */
 static void note_end(int signal_number)
 {
-    if (ending) leave_at_once(signal_number);
+    if (ending == SIGTERM && signal_number == SIGTERM) leave_at_once(signal_number);
     ending = signal_number;
     interrupted = true;
 }

@@ -17,7 +17,11 @@ typedef struct SignalsBefore {
 
 /* Keeps in `before` what is to be put back. They wake a wait: poll and read end with EINTR. */
 void signals_watch(SignalsBefore *before);
+/* Once the program is about to end, SIGTERM and SIGHUP are ignored from here on: a shell whose
+ * terminal is closed sends a second one while the session is being saved. */
 void signals_restore(const SignalsBefore *before);
+/* The program is about to end, though no signal has said so. */
+void signals_end(void);
 /* Whether one has come that was not taken yet. */
 bool signals_are_waiting(void);
 /* False when none has come. */

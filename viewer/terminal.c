@@ -183,7 +183,10 @@ static bool read_press(void *context, int timeout_ms, Press *press)
     int ready = poll(&input, 1, timeout_ms);
     if (signals_take(press) || take_key(press)) return true;
     bool gone = ready > 0 && input.revents & (POLLHUP | POLLERR | POLLNVAL);
-    if (gone) *press = (Press){.kind = PRESS_CLOSE, .code = SIGHUP};
+    if (gone) {
+        signals_end();
+        *press = (Press){.kind = PRESS_CLOSE, .code = SIGHUP};
+    }
     return gone;
 }
 

@@ -60,11 +60,16 @@ is "the arrows bring entries back" recalls
 is "lines that were not saved are told at the end" ends
 is "the next prompt knows the entries" recalls_later
 
-# What a hang-up cuts short is saved, and told of once.
+# What a hang-up cuts short is saved, and told of once. It comes twice: from the system, and from
+# the shell whose terminal it was.
+hang_up() {
+    local program
+    program=$(pgrep -P "$(terminal list-panes -t main -F '#{pane_pid}')")
+    kill -HUP "$program" && for _ in 1 2 3 4 5 6; do kill -HUP "$program" 2> /dev/null; done
+    wait_for 'status=129'
+}
 hangs_up() {
-    enter 'strip "module."' && wait_for 'applied' || return 1
-    terminal list-panes -t main -F '#{pane_pid}' > "$scratch/shell"
-    pkill -HUP -P "$(cat "$scratch/shell")" && wait_for 'status=129'
+    enter 'strip "module."' && wait_for 'applied' && hang_up
 }
 tells_once() {
     open_prompt && wait_for 'a session was cut short' && keys C-d && wait_for 'status=0' &&
@@ -106,8 +111,7 @@ recalls_in_viewer() {
     keys : && keys Up Up Up && wait_for ':verb "goto' && keys Escape
 }
 hangs_up_viewing() {
-    pkill -HUP -P "$(terminal list-panes -t main -F '#{pane_pid}')" &&
-        wait_for 'the lines of this session are in' && wait_for 'status=129'
+    hang_up && wait_for 'the lines of this session are in'
 }
 tells_in_viewer() {
     view && wait_for 'was cut short' && keys q && wait_for 'status=0' && view &&
