@@ -24,6 +24,7 @@ static void tell_binding(const View *view, const Binding *binding, Text *out)
     if (binding->reason) text_addf(out, ", %s", binding->reason);
     const Step *step = binding->step;
     if (step && step->what) text_addf(out, ", by %s", step->what);
+    else if (step) text_addf(out, ", by %s -> %s", step->from, step->to ? step->to : "");
     if (step && step->origin.file && step->origin.line)
         text_addf(out, " (%s:%d)", step->origin.file, step->origin.line);
     const bool tried = view->tries.length && view->tries_for &&

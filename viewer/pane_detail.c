@@ -128,7 +128,8 @@ static void add_step(Text *out, const Step *step)
     if (origin && origin->file)
         text_addf(out, "%s%s", slash ? slash + 1 : origin->file, origin->line ? "" : " ");
     if (origin && origin->file && origin->line) text_addf(out, ":%d ", origin->line);
-    text_add(out, step->what);
+    if (step->what) text_add(out, step->what);
+    else text_addf(out, "%s -> %s", step->from, step->to ? step->to : "");
 }
 
 /* "ops T, split(3)": all ops of all steps in one list; nothing when there are none. */

@@ -203,7 +203,7 @@ static void blame(const Edit *edit, const Meeting *meeting, Collision *collision
         const EditKey *key = &edit->keys[meeting->keys[i]];
         if (!is_changed(key)) continue;
         collision->origin = key->key.step->origin;
-        collision->what = key->key.step->what;
+        if (key->key.step->what) collision->what = key->key.step->what;
         return;
     }
 }
