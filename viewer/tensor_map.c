@@ -268,7 +268,8 @@ static void put_cells(const TensorPanel *panel, const WindowCells *cells, const 
                          numbers ? NUMBER - 1 : 1, STYLE_REVERSED);
 }
 
-/* How far apart both are as a whole, in the line above the map. */
+/* How far apart both are as a whole, in the line above the map; what matters most comes first, since
+ * a narrow screen cuts the rest off. */
 static void put_comparison(const TensorPanel *panel, ValueOf a, ValueOf b, Screen *screen, Box box)
 {
     const char *why;
@@ -278,10 +279,11 @@ static void put_comparison(const TensorPanel *panel, ValueOf a, ValueOf b, Scree
     else if (result->verdict == VERDICT_UNREAD) text_add(&text, "cannot be compared");
     else if (result->verdict == VERDICT_EQUAL) text_add(&text, "equal, every value");
     else {
-        text_addf(&text, "max |Δ| %.4g at element %llu (%.6g, %.6g)  relative %.3g  cosine %.9g  "
-                  "unequal %llu of %llu", result->max_abs, (unsigned long long)result->at,
-                  result->a_at, result->b_at, result->distance, result->cosine,
+        text_addf(&text, "max |Δ| %.4g  relative %.3g  cosine %.9g  unequal %llu of %llu",
+                  result->max_abs, result->distance, result->cosine,
                   (unsigned long long)result->unequal, (unsigned long long)result->count);
+        text_addf(&text, "  largest at element %llu (%.6g, %.6g)", (unsigned long long)result->at,
+                  result->a_at, result->b_at);
         if (result->nan_alone)
             text_addf(&text, "  NaN on one side %llu", (unsigned long long)result->nan_alone);
     }
@@ -314,7 +316,8 @@ void tensor_draw_map(TensorPanel *panel, Screen *screen, Box box)
     const WindowCells *cells = values_window(panel->view->values, &window, &why);
     bool fresh = cells && window_same(&cells->window, &window);
     put_status(panel, !fresh && !why, screen, box);
-    if (why) screen_put(screen, box.x, box.y + over, box.width, STYLE_ERROR, why);
+    if (why && !difference)              /* there the line above the map says it */
+        screen_put(screen, box.x, box.y + over, box.width, STYLE_ERROR, why);
     else if (cells) {
         Shades shades = shades_of(cells, panel->by_size);
         put_cells(panel, cells, &window, &shades, screen,

@@ -118,7 +118,7 @@ static void test_pages(void **state)
         fake_press(&fake, "o");
         fake_expect(&fake, STEP_SHOWS, "largest first");
         line("values-page difference");
-        fake_expect(&fake, STEP_SHOWS, "0.5 at element 23 (23, 23.5)");
+        fake_expect(&fake, STEP_SHOWS, "0.5  relative 0.00758  cosine 0.999974764  unequal 1 of 24");
         fake_press(&fake, "+");
         fake_expect(&fake, STEP_SHOWS, "[3, 5] -0.5");
         fake_press(&fake, "q");
