@@ -103,6 +103,31 @@ resumed() {
 }
 check "a saved session is gone on with" resumed
 
+# Everything that a session holds but rules is changed in it: the target is opened there, replaced, and
+# another dict of the source is chosen; all of it is taken back, done again, cut short by a hang-up and
+# gone on with.
+makeshift() {
+    local kinds=$root/tests/data/kinds program
+    cp "$kinds/rivals.pth" "$kinds/listing.txt" "$scratch" || return 1
+    sed 's/^/body./' "$scratch/listing.txt" > "$scratch/body.txt"
+    open_terminal 100 30 && start "'$tenon' rivals.pth" && wait_for '9 tensors' &&
+        keys '>' && wait_for ':open-target' && typed 'listing.txt' && keys Enter &&
+        wait_for '● 9 loaded' && keys '>' && wait_for ':open-target' && typed 'body.txt' &&
+        keys Enter && wait_for '○ 9 missing' && keys c && wait_for 'dicts of tensors' &&
+        keys j j Enter && wait_for 'rivals.pth ▸ ema' && line 'prefix "body."' && keys Enter &&
+        wait_for '● 9 loaded' || return 1
+    keys u u u u && wait_for '43 values' && wait_for 'rivals.pth ▸ model' && keys C-r C-r C-r C-r &&
+        wait_for 'rivals.pth ▸ ema' && wait_for '● 9 loaded' || return 1
+    program=$(pgrep -P "$(terminal list-panes -t main -F '#{pane_pid}')")
+    kill -HUP "$program" && wait_for 'status=129' || return 1
+    open_terminal 80 24 && start "'$tenon' kept/tenon/unsaved-*.lua" && wait_for '● 9 loaded' &&
+        keys w && wait_for ':write ' && keys C-u && typed 'write rivals.out.pth' && keys Enter &&
+        wait_for 'written rivals.out.pth' && keys q && wait_for 'status=0' || return 1
+    cd "$scratch" && mkdir hand && "$tenon" align rivals.pth::ema body.txt -q -e 'prefix "body."' \
+        -o hand/rivals.out.pth && cmp rivals.out.pth hand/rivals.out.pth
+}
+check "a session of which everything is changed, cut short and gone on with" makeshift
+
 [ -n "$kept" ] && cp "$scratch"/*.safetensors "$scratch"/*.pth "$scratch"/*.lua "$kept"
 echo "1..$number"
 [ $failures -eq 0 ]
