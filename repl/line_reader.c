@@ -27,7 +27,8 @@ static char *show_prompt(EditLine *edit)
     return (char *)reader->prompt;
 }
 
-/* Where a line of n bytes is to end: at most `columns` characters, back to a blank if there is one. */
+/* Where a line of n bytes is to end: at most `columns` characters, back to a blank if there is
+ * one. */
 static size_t line_end(const char *text, size_t n, size_t columns)
 {
     size_t at = 0, blank = 0;

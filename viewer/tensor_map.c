@@ -268,8 +268,8 @@ static void put_cells(const TensorPanel *panel, const WindowCells *cells, const 
                          numbers ? NUMBER - 1 : 1, STYLE_REVERSED);
 }
 
-/* How far apart both are as a whole, in the line above the map; what matters most comes first, since
- * a narrow screen cuts the rest off. */
+/* How far apart both are as a whole, in the line above the map; what matters most comes first,
+ * since a narrow screen cuts the rest off. */
 static void put_comparison(const TensorPanel *panel, ValueOf a, ValueOf b, Screen *screen, Box box)
 {
     const char *why;
