@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loader/align/learn_parts.h"
+#include "loader/core/map.h"
 #include "loader/tensor/values.h"
 
 enum { ROUNDS = 16 };            /* of names and kin; a round that finds nothing is the last */
@@ -85,13 +86,18 @@ static void keep_bundle(Learner *learner, const Bundle *bundle)
     }
 }
 
-/* Parts that are equal look like one and the same target, which can come of one of them alone. */
-static bool names_one_twice(const char *const *targets, size_t count)
+/* Whether no target stands twice, as it may where a source repeats what it holds. */
+static bool are_distinct(const char *const *targets, size_t n)
 {
-    for (size_t i = 1; i < count; i++)
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(targets[i], targets[k]) == 0) return true;
-    return false;
+    NameMap seen;
+    bool distinct = true;
+    map_init(&seen);
+    for (size_t i = 0; n > 1 && distinct && i < n; i++) {
+        distinct = map_get(&seen, targets[i]) == MAP_NONE;
+        map_set(&seen, targets[i], 1);
+    }
+    map_done(&seen);
+    return distinct;
 }
 
 static bool offer_as(Learner *learner, const NameList *lists, size_t list_count,
@@ -99,7 +105,7 @@ static bool offer_as(Learner *learner, const NameList *lists, size_t list_count,
                      bool close)
 {
     Arena *arena = learner->arena;
-    if (names_one_twice(targets, target_count)) return false;
+    if (!are_distinct(targets, target_count)) return false;
     NameList *copies = arena_alloc(arena, (list_count + 1) * sizeof *copies);
     for (size_t i = 0; i < list_count; i++)
         copies[i] = (NameList){arena_copy(arena, lists[i].names,

@@ -24,6 +24,7 @@ typedef struct Writer {
     int64_t head_size;           /* rows of every head; 0: they differ, or there is none */
     int64_t heads[HEADS_MAX];    /* where they do, numbers of heads, the larger first; 0: none */
     bool turned[2];              /* to_pairs, to_halves are used */
+    bool lists;                  /* and of lists */
 } Writer;
 
 /* ---- what knows of heads ---- */
@@ -60,33 +61,6 @@ static void see_op(Writer *writer, const Bundle *bundle, const Op *op, const Exp
                              sizeof *writer->sites);
     writer->sites[writer->site_count++] =
         (Site){heads, before->dims[0] / count_kinds(op), bundle->sources[0].names[0]};
-}
-
-/* Applies the ops of a bundle one by one, and shows each with what it is applied to. */
-static void see_bundle(Writer *writer, const Bundle *bundle)
-{
-    RuleValue value;
-    const OpContext context = {.arena = writer->scratch, .target = writer->now,
-                               .names = bundle->targets, .name_count = bundle->target_count,
-                               .call = each_apply, .host = (void *)writer->result->each};
-    if (!bundle_value(writer->scratch, writer->old, bundle, &value)) return;
-    for (size_t i = 0; i < bundle->op_count; i++) {
-        const Op *op = &bundle->ops[i];
-        const Each *each = op->kind == OP_FUNCTION ? writer->result->each[op->function] : NULL;
-        const size_t chains = each && each->kind == EACH_CHAINS ? each->count : 0;
-        if (!each) see_op(writer, bundle, op, value.lists[0].items[0]);
-        size_t at = 0;
-        for (size_t l = 0; l < value.count; l++)
-            for (size_t k = 0; k < value.lists[l].count && at < chains; k++, at++) {
-                const Expr *item[1] = {value.lists[l].items[k]};
-                RuleValue one = {&(ExprList){item, 1, false}, 1};
-                for (size_t o = 0; o < each->chains[at].count; o++) {
-                    see_op(writer, bundle, &each->chains[at].ops[o], one.lists[0].items[0]);
-                    if (!op_apply(&each->chains[at].ops[o], &context, &one, NULL)) break;
-                }
-            }
-        if (!op_apply(op, &context, &value, NULL)) return;
-    }
 }
 
 /* Heads of one size, whatever their number, are what a family has in common. */
@@ -189,7 +163,35 @@ static void add_expression(Writer *writer, const Each *each, size_t index, Text 
     text_done(&value);
 }
 
-static void write_op(Writer *writer, Op *op)
+/* A function is called with all tensors at once, where an op is applied to each: of several it is
+ * said for each. False where their number is not known: they come in several lists. */
+static bool add_for_each(Writer *writer, const RuleValue *value, const Op *op, Text *out)
+{
+    Each each = {.kind = EACH_CHAINS, .count = value->count, .chains = {{.count = 0}}};
+    bool single = value->count <= EACH_MAX;
+    for (size_t i = 0; i < value->count; i++)
+        single = single && value->lists[i].count == 1 && !value->lists[i].gathered;
+    if (single && value->count == 1) return add_named(writer, op, out);
+    if (!single && value->count > 1) return false;
+    Text named = {0};
+    const bool is_named = add_named(writer, op, &named);
+    if (is_named && !single) {
+        text_addf(out, "all(%s)", text_string(&named));
+        writer->lists = true;
+    } else if (is_named) {
+        each_head(&each, out);
+        for (size_t i = 0; i < each.count; i++) {
+            text_addf(out, "%s%s(", i ? ", " : "", text_string(&named));
+            each_argument(i, false, out);
+            text_addc(out, ')');
+        }
+        text_add(out, " end");
+    }
+    text_done(&named);
+    return is_named;
+}
+
+static void write_op(Writer *writer, const RuleValue *value, Op *op)
 {
     Text text = {0};
     bool said = true;
@@ -202,6 +204,8 @@ static void write_op(Writer *writer, Op *op)
             add_expression(writer, each, i, &text);
         }
         text_add(&text, " end");
+    } else if (writer->head_size && op->kind != OP_EIN) {
+        said = add_for_each(writer, value, op, &text);
     } else {
         said = add_named(writer, op, &text);
     }
@@ -209,11 +213,52 @@ static void write_op(Writer *writer, Op *op)
     text_done(&text);
 }
 
+/* ---- bundles ---- */
+
+/* The ops of a function, each with the tensor that it is applied to. */
+static void see_chains(Writer *writer, const Bundle *bundle, const Each *each,
+                       const RuleValue *value, const OpContext *context)
+{
+    size_t at = 0;
+    for (size_t l = 0; l < value->count; l++)
+        for (size_t k = 0; k < value->lists[l].count && at < each->count; k++, at++) {
+            const Chain *chain = &each->chains[at];
+            const Expr *item[1] = {value->lists[l].items[k]};
+            RuleValue one = {&(ExprList){item, 1, false}, 1};
+            for (size_t o = 0; o < chain->count; o++) {
+                see_op(writer, bundle, &chain->ops[o], one.lists[0].items[0]);
+                if (!op_apply(&chain->ops[o], context, &one, NULL)) break;
+            }
+        }
+}
+
+/* Applies the ops of a bundle one by one. Either sees what knows of heads, or writes `ops`, a copy
+ * of them, as text where they are to be said otherwise. */
+static void walk_bundle(Writer *writer, const Bundle *bundle, Op *ops)
+{
+    RuleValue value;
+    const OpContext context = {.arena = writer->scratch, .target = writer->now,
+                               .names = bundle->targets, .name_count = bundle->target_count,
+                               .call = each_apply, .host = (void *)writer->result->each};
+    if (!bundle_value(writer->scratch, writer->old, bundle, &value)) return;
+    for (size_t i = 0; i < bundle->op_count; i++) {
+        const Op *op = &bundle->ops[i];
+        const Each *each = op->kind == OP_FUNCTION ? writer->result->each[op->function] : NULL;
+        if (ops) write_op(writer, &value, &ops[i]);
+        else if (each && each->kind == EACH_CHAINS)
+            see_chains(writer, bundle, each, &value, &context);
+        for (size_t l = 0; !ops && !each && l < value.count; l++)
+            for (size_t k = 0; k < value.lists[l].count; k++)
+                see_op(writer, bundle, op, value.lists[l].items[k]);
+        if (!op_apply(op, &context, &value, NULL)) return;
+    }
+}
+
 static Bundle write_bundle(Writer *writer, const Bundle *bundle)
 {
     Bundle said = *bundle;
     Op *ops = arena_copy(writer->arena, bundle->ops, bundle->op_count * sizeof *ops);
-    for (size_t i = 0; i < bundle->op_count; i++) write_op(writer, &ops[i]);
+    walk_bundle(writer, bundle, ops);
     said.ops = ops;
     return said;
 }
@@ -319,6 +364,9 @@ static const char *write_top(const Writer *writer, const Value *config)
         text_add(&out, "function to_pairs(t) return t:rope_pairs(t:size(0) // head_dim) end\n");
     if (writer->turned[1])
         text_add(&out, "function to_halves(t) return t:rope_halves(t:size(0) // head_dim) end\n");
+    if (writer->lists)
+        text_add(&out, "function all(f)\n  return function(p)\n    local q = {}\n"
+                 "    for i, t in ipairs(p) do q[i] = f(t) end\n    return q\n  end\nend\n");
     if (writer->heads[0])
         text_addf(&out, "-- The heads of the model: change them for one that has another number.\n"
                   "heads = %lld\n", (long long)writer->heads[0]);
@@ -333,7 +381,8 @@ const LearnScript *learn_script(Arena *arena, const LearnResult *result, const S
     Bundle *bundles = arena_alloc(arena, (result->bundle_count + 1) * sizeof *bundles);
     Writer writer = {.arena = arena, .scratch = arena_new(), .result = result, .old = old,
                      .now = now};
-    for (size_t i = 0; i < result->bundle_count; i++) see_bundle(&writer, &result->bundles[i]);
+    for (size_t i = 0; i < result->bundle_count; i++)
+        walk_bundle(&writer, &result->bundles[i], NULL);
     find_heads(&writer);
     for (size_t i = 0; i < result->bundle_count; i++)
         bundles[i] = write_bundle(&writer, &result->bundles[i]);

@@ -37,6 +37,7 @@ typedef struct Tiling {
     unsigned axis;
     int64_t sizes[SIZES_MAX];    /* [size_count] of runs, ascending */
     size_t size_count;
+    bool *taken;                 /* [wholes of the target] that are a run of it already; borrowed */
 } Tiling;
 
 static const Prints *others_of(const Tiling *tiling)
@@ -73,7 +74,8 @@ static uint32_t choose(const Tiling *tiling, uint64_t sum, uint64_t numbers)
     for (size_t i = 0; i < count && i < ALIKE_MAX; i++) {
         const Print *one = &others->items[keys[i].print];
         if (one->slice >= 0 || one->flat || one->count != numbers) continue;
-        if (tiling->into && !is_open(learner, keys[i].print)) continue;
+        if (tiling->into && (!is_open(learner, keys[i].print) || tiling->taken[keys[i].print]))
+            continue;
         if (n == CHOICES) return UINT32_MAX;
         names[n] = one->tensor->name;
         prints[n++] = keys[i].print;
@@ -110,12 +112,15 @@ static void cut(const Tiling *tiling, Tiles *tiles)
         tiles->items =
             mem_grow(tiles->items, &tiles->room, tiles->count + 1, sizeof *tiles->items);
         tiles->items[tiles->count++] = (Tile){.from = at, .size = size, .print = found};
+        if (tiling->into) tiling->taken[found] = true;
         at += size;
         if (at == n) break;
     }
     if (!tiles->count || tiles->items[tiles->count - 1].from +
                          tiles->items[tiles->count - 1].size != n)
         tiles->whole = false;
+    for (size_t i = 0; tiling->into && i < tiles->count; i++)
+        tiling->taken[tiles->items[i].print] = false;
     free(before);
 }
 
@@ -360,6 +365,7 @@ bool learn_tiled(Learner *learner)
     size_t open = 0;
     Tiles tiles = {0};
     Tiling *tiling = mem_alloc(sizeof *tiling);
+    bool *taken = mem_alloc((learner->b.wholes + 1) * sizeof *taken);
     for (size_t i = 0; i < learner->b.wholes; i++) {
         if (!is_open(learner, i)) continue;
         *tiling = (Tiling){.learner = learner, .print = &learner->b.items[i]};
@@ -368,10 +374,12 @@ bool learn_tiled(Learner *learner)
     }
     for (size_t i = 0; open && i < learner->a.wholes && !learner->failed; i++) {
         if (learner->a.why[i]) continue;
-        *tiling = (Tiling){.learner = learner, .print = &learner->a.items[i], .into = true};
+        *tiling = (Tiling){.learner = learner, .print = &learner->a.items[i], .into = true,
+                           .taken = taken};
         any |= learn_tiled_one(tiling, &tiles);
     }
     free(tiles.items);
     free(tiling);
+    free(taken);
     return any;
 }

@@ -502,6 +502,43 @@ static void test_heads_follow_from_their_size(void **state)
     world_free(&world);
 }
 
+/* A function is called with all tensors at once. */
+static void test_heads_of_several_tensors(void **state)
+{
+    (void)state;
+    World world = world_new();
+    double joined[40];
+    size_t at = 0;
+    static const char *const names[] = {"q", "k"};
+    for (size_t t = 0; t < 2; t++) {            /* 3 heads of 4 rows of 2, and 2 */
+        const int64_t dims[] = {12 - (int64_t)t * 4, 2};
+        const double *numbers = old(&world, names[t], 2, dims);
+        for (size_t i = 0; i < 24 - t * 8; i++) {
+            const size_t row = i / 2 % 4;
+            joined[at++] = numbers[i / 8 * 8 + (row % 2 * 2 + row / 2) * 2 + i % 2];
+        }
+    }
+    now(&world, "qk", DT_F32, 2, DIMS(20, 2), joined, NULL);
+    const LearnScript *script = script_of(&world, NULL);
+    assert_int_equal(script->bundle_count, 1);
+    assert_string_equal(script->bundles[0].ops[0].text,
+                        "function(a, b) return to_pairs(a), to_pairs(b) end");
+    assert_int_equal(script->bundles[0].ops[1].kind, OP_CAT);
+    world_free(&world);
+}
+
+static void test_slices_that_repeat(void **state)
+{
+    (void)state;
+    World world = world_new();
+    double *numbers = fresh(&world, 24);
+    memcpy(numbers + 12, numbers, 12 * sizeof *numbers);
+    put_numbers(world.old, "a", DT_F32, 3, DIMS(2, 3, 4), numbers);
+    now(&world, "b", DT_F32, 2, DIMS(3, 4), numbers, NULL);
+    assert_string_equal(found(&world, "b"), "a -> b |> slice(0,0,1), squeeze(0)");
+    world_free(&world);
+}
+
 static void test_heads_of_several_sizes_are_counted(void **state)
 {
     (void)state;
@@ -687,6 +724,8 @@ int main(void)
         cmocka_unit_test(test_a_weight_of_length_and_direction),
         cmocka_unit_test(test_types_of_8_bits),
         cmocka_unit_test(test_heads_follow_from_their_size),
+        cmocka_unit_test(test_heads_of_several_tensors),
+        cmocka_unit_test(test_slices_that_repeat),
         cmocka_unit_test(test_heads_of_several_sizes_are_counted),
         cmocka_unit_test(test_the_configuration_says_the_size),
         cmocka_unit_test(test_equal_tensors_are_told_by_their_modules),
