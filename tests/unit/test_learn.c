@@ -502,28 +502,32 @@ static void test_heads_follow_from_their_size(void **state)
     world_free(&world);
 }
 
-/* A function is called with all tensors at once. */
+/* Behind what joins them there is one tensor; before it a function is called with all at once. */
 static void test_heads_of_several_tensors(void **state)
 {
     (void)state;
     World world = world_new();
-    double joined[40];
+    double joined[40], stacked[48];
     size_t at = 0;
-    static const char *const names[] = {"q", "k"};
-    for (size_t t = 0; t < 2; t++) {            /* 3 heads of 4 rows of 2, and 2 */
-        const int64_t dims[] = {12 - (int64_t)t * 4, 2};
+    static const char *const names[] = {"q", "k", "l.0.q", "l.1.q"};
+    for (size_t t = 0; t < 4; t++) {            /* 3 heads of 4 rows of 2; k has 2 */
+        const int64_t dims[] = {t == 1 ? 8 : 12, 2};
         const double *numbers = old(&world, names[t], 2, dims);
-        for (size_t i = 0; i < 24 - t * 8; i++) {
+        for (size_t i = 0; i < (size_t)dims[0] * 2; i++) {
             const size_t row = i / 2 % 4;
-            joined[at++] = numbers[i / 8 * 8 + (row % 2 * 2 + row / 2) * 2 + i % 2];
+            double *to = t < 2 ? joined + at++ : stacked + (t - 2) * 24 + i;
+            *to = numbers[i / 8 * 8 + (row % 2 * 2 + row / 2) * 2 + i % 2];
         }
     }
     now(&world, "qk", DT_F32, 2, DIMS(20, 2), joined, NULL);
+    now(&world, "l", DT_F32, 3, DIMS(2, 12, 2), stacked, NULL);
     const LearnScript *script = script_of(&world, NULL);
-    assert_int_equal(script->bundle_count, 1);
-    assert_string_equal(script->bundles[0].ops[0].text,
-                        "function(a, b) return to_pairs(a), to_pairs(b) end");
-    assert_int_equal(script->bundles[0].ops[1].kind, OP_CAT);
+    assert_int_equal(script->bundle_count, 2);
+    assert_int_equal(script->bundles[0].ops[0].kind, OP_CAT);
+    assert_string_equal(script->bundles[0].ops[1].text, "to_pairs");
+    assert_string_equal(script->bundles[1].ops[0].text, "all(to_pairs)");
+    assert_int_equal(script->bundles[1].ops[1].kind, OP_STACK);
+    assert_non_null(strstr(script->top, "function all(f)\n"));
     world_free(&world);
 }
 
