@@ -203,15 +203,16 @@ void learn_stacked(Learner *learner)
 
 /* ---- parts, and what is joined ---- */
 
-/* The order of the rows of several tensors; not as a long list, as long as they may yet turn out to
- * lie behind each other, each in an order of its own. */
-static bool describe_rows(const Learner *learner, const int64_t *rows, int64_t n, unsigned axis,
-                          unsigned rank, Chain *chain)
+/* The order of the rows of several tensors, of which the first has `first`. Where they lie behind
+ * each other, each in an order of its own, it is left to learn_tile.c as long as this may find it. */
+static bool describe_rows(const Learner *learner, const int64_t *rows, int64_t n, int64_t first,
+                          unsigned axis, unsigned rank, Chain *chain)
 {
-    enum { SHORT = 4 };
-    if (!axis_describe(learner->arena, rows, n, axis, rank, false, chain)) return false;
-    const Op *last = chain->count ? &chain->ops[chain->count - 1] : NULL;
-    return learner->lists || !last || last->kind != OP_PICK || last->list_count <= SHORT;
+    const size_t before = chain->count;
+    bool apart = true;
+    for (int64_t i = 0; apart && i < first; i++) apart = rows[i] < first;
+    return axis_describe(learner->arena, rows, n, axis, rank, false, chain) &&
+           (learner->lists || !apart || chain->count == before);
 }
 
 static void learn_joined(Learner *learner, size_t target, const Found *found)
@@ -226,7 +227,9 @@ static void learn_joined(Learner *learner, size_t target, const Found *found)
         lists[i] = (NameList){&names[i], 1};
     }
     chain_add(&chain, make_op(OP_CAT, found->axis));
-    if (describe_rows(learner, found->rows, found->size, found->axis, to->rank, &chain))
+    const uint64_t row = to->count / (uint64_t)to->dims[found->axis];
+    const int64_t first = (int64_t)(learner->a.items[found->prints[0]].count / row);
+    if (describe_rows(learner, found->rows, found->size, first, found->axis, to->rank, &chain))
         offer(learner, lists, n, &to->tensor->name, 1, &chain);
     free(names);
     free(lists);
@@ -302,7 +305,7 @@ static bool split_whole(Learner *learner, const Part *parts, size_t n)
         split.number = (int64_t)n;
         split.has_number = true;
     }
-    bool good = describe_rows(learner, rows, total, first->axis, to->rank, &chain) &&
+    bool good = describe_rows(learner, rows, total, first->size, first->axis, to->rank, &chain) &&
                 chain_add(&chain, split) &&
                 offer(learner, &(NameList){&from->tensor->name, 1}, 1, names, n, &chain);
     free(rows);
