@@ -204,7 +204,7 @@ void learn_stacked(Learner *learner)
 /* ---- parts, and what is joined ---- */
 
 /* The order of the rows of several tensors, of which the first has `first`. Where they lie behind
- * each other, each in an order of its own, it is left to learn_tile.c as long as this may find it. */
+ * each other, each in an order of its own, it is left to learn_tile.c, which may find it. */
 static bool describe_rows(const Learner *learner, const int64_t *rows, int64_t n, int64_t first,
                           unsigned axis, unsigned rank, Chain *chain)
 {
