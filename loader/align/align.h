@@ -70,27 +70,27 @@ typedef struct Binding {
     const char *why;             /* of what was found without a rule: what it rests on; NULL */
     bool partial;                /* a fit took the overlap only; the reason says how much */
     bool covered;                /* by expect: does not stand in the way of writing */
+    bool turned;                 /* its format tells that the offer's axes stand in another order,
+                                    and suggest begins by turning them */
+    uint8_t rank;
     DType dtype;                 /* of the result: the target's, or its own */
     const int64_t *dims;         /* [rank]; NULL = unknown */
-    uint8_t rank;
     const char *reason;          /* "dim 0", "f16 → f32", "100 of 200 rows"…; NULL = none */
     const char *suggest;         /* a rule line that would settle it; NULL = none */
     const struct Binding *tied_to;   /* TIED, and FILLED or KEPT like another one: the binding
                                     that it shares storage with; NULL = none */
     const Doubt *doubt;          /* AMBIGUOUS (or settled otherwise) for want of an answer; NULL */
-    bool turned;                 /* its format tells that the offer's axes stand in another order,
-                                    and suggest begins by turning them */
 } Binding;
 
 /* What became of one tensor of the source. */
 typedef struct SourceUse {
     const Tensor *tensor;        /* name as in the source file */
     UseStatus status;            /* the one state it is in */
+    bool covered;                /* by expect or policy unused="ignore" */
     const char *reason;          /* "offered to head.fc.weight: shape"; NULL = none */
     const Binding *offered_to;   /* the binding that did not take it; NULL = none */
     const char *nearest;         /* a target key that may be meant; NULL = none */
     const Step *step;            /* its last step, the one that dropped it; NULL = none */
-    bool covered;                /* by expect or policy unused="ignore" */
 } SourceUse;
 
 /* The sums over the ledger. */

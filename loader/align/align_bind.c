@@ -115,7 +115,7 @@ static const Expr *fit_with(Binder *binder, Binding *binding, const Expr *expr, 
     const Expr *fitted = expr_fit_to(binder->arena, expr, binding->target, rows, err);
     if (!fitted) return NULL;
     if (*rows) add_reason(binder, binding, arena_strdup(binder->arena, rows));
-    binding->partial = *rows && expr->fit.how <= FIT_PAD;
+    binding->partial = *rows && expr->fit->how <= FIT_PAD;
     return fitted;
 }
 
@@ -271,8 +271,8 @@ static void bind_key(Binder *binder, Binding *binding, const DraftKey *key)
     } else if (find_fit(expr)) {
         refuse(binder, binding, BIND_SHAPE, expr,
                arena_printf(binder->arena, "%s needs a target%s",
-                            fit_name(find_fit(expr)->fit.how),
-                            find_fit(expr)->fit.how > FIT_PAD ? ", or new={height, width}" : ""));
+                            fit_name(find_fit(expr)->fit->how),
+                            find_fit(expr)->fit->how > FIT_PAD ? ", or new={height, width}" : ""));
     } else {
         binding->status = BIND_LOADED;
         binding->expr = expr;

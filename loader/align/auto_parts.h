@@ -69,14 +69,14 @@ typedef struct Unit {
     uint32_t numbers;        /* where its slot_count numbers begin in side->numbers */
     uint32_t template;
     uint32_t mate;           /* on the other side; NONE */
+    bool fixed;              /* known before: it is in no other pair than this */
+    bool doubted;            /* its name may mean another layer on the other side */
+    uint8_t rest;            /* Rest: what its pair rests on, when it is no name */
     uint64_t shape;          /* of the main member, with the axes sorted and without ones; and its
                                 width, where that is known */
     uint32_t beside;         /* of a target: unit of the source that its main member came from */
     float beside_margin;     /* and how sure that is */
     float margin, score;     /* of the pair */
-    Rest rest;               /* what its pair rests on, when it is no name */
-    bool fixed;              /* known before: it is in no other pair than this */
-    bool doubted;            /* its name may mean another layer on the other side */
 } Unit;
 
 /* The place of a template among siblings, those of its class that differ from it in one literal

@@ -143,7 +143,7 @@ static void mark_taken(Auto *a, const TensorPair *pair)
 
 static void collect_pairs(Auto *a, Collection *all)
 {
-    TensorPair *pairs = arena_alloc(a->arena, (a->side[1].given->count + 1) * sizeof *pairs);
+    TensorPair *pairs = mem_alloc((a->side[1].given->count + 1) * sizeof *pairs);
     size_t n = list_pairs(a, pairs);
     n = list_namesakes(a, pairs, n);
     auto_layout_decide(a, pairs, n);
@@ -155,6 +155,7 @@ static void collect_pairs(Auto *a, Collection *all)
         mark_taken(a, &pairs[i]);
         result_add(a, &pairs[i], pairs[i].margin, all);
     }
+    free(pairs);
 }
 
 static void list_withheld(const Auto *a, AutoResult *result)

@@ -272,9 +272,9 @@ static double translate(const Learned *learned, uint64_t x, uint64_t y, const Ma
 bool token_same(const Token *a, const Token *b)
 {
     if (a->word == b->word) return true;
-    for (int i = 0; i < MEANINGS; i++)
-        for (int j = 0; j < MEANINGS; j++)
-            if (a->meaning[i] != NONE && a->meaning[i] == b->meaning[j]) return true;
+    for (int i = 0; i < MEANINGS && a->meaning[i] != NONE; i++)
+        for (int j = 0; j < MEANINGS && b->meaning[j] != NONE; j++)
+            if (a->meaning[i] == b->meaning[j]) return true;
     return false;
 }
 

@@ -1,5 +1,6 @@
 #include "loader/align/auto_table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 uint64_t hash_text(uint64_t seed, const char *bytes, size_t n)
@@ -30,14 +31,22 @@ uint32_t *table_find(const Table *table, uint64_t key)
     return slot->used ? &slot->number : NULL;
 }
 
-/* Twice the room; the old slots stay in the arena, together as large as the new ones. */
+/* Twice the room; in an arena the old slots stay, together as large as the new ones. */
 static void grow(Table *table)
 {
     Table old = *table;
     table->room = old.room ? old.room * 2 : 64;
-    table->slots = arena_alloc(table->arena, table->room * sizeof *table->slots);
+    const size_t bytes = table->room * sizeof *table->slots;
+    table->slots = table->arena ? arena_alloc(table->arena, bytes) : mem_alloc(bytes);
     for (size_t i = 0; i < old.room; i++)
         if (old.slots[i].used) *find_slot(table, old.slots[i].key) = old.slots[i];
+    if (!table->arena) free(old.slots);
+}
+
+void table_done(Table *table)
+{
+    free(table->slots);
+    *table = (Table){0};
 }
 
 uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh)

@@ -12,7 +12,7 @@ typedef struct TableSlot {
 } TableSlot;
 
 typedef struct Table {
-    Arena *arena;
+    Arena *arena;            /* NULL: memory of its own, for table_done */
     TableSlot *slots;        /* [room] a power of two; NULL while empty */
     size_t room, count;
 } Table;
@@ -22,6 +22,9 @@ uint32_t *table_find(const Table *table, uint64_t key);
 /* The same; a new key gets `number`. *fresh (may be NULL) tells. The pointer holds until the next
  * key is added. */
 uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh);
+
+/* Of one without an arena: a large one that lives long would leave as much again behind there. */
+void table_done(Table *table);
 
 static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 {

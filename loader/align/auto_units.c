@@ -356,7 +356,6 @@ void side_read(Auto *a, Side *side, const AutoSide *given)
     side->given = given;
     side->unit_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->unit_of);
     side->role_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->role_of);
-    side->paths = (Table){.arena = side->arena};
     Reader reader = {.a = a, .side = side, .coarse.arena = side->arena};
     for (uint32_t i = 0; i < given->count; i += TABLE_AHEAD) read_names(&reader, i);
     close_reader(&reader);
@@ -365,6 +364,7 @@ void side_read(Auto *a, Side *side, const AutoSide *given)
 
 void side_done(Side *side)
 {
+    table_done(&side->paths);
     free(side->coarse);
     free(side->units);
     free(side->numbers);

@@ -363,7 +363,7 @@ static void pair_free(Auto *a, uint32_t source, uint32_t target, Rest rest)
     u->mate = target;
     v->mate = source;
     u->margin = v->margin = u->score = v->score = ALONE;
-    v->rest = rest;
+    v->rest = (uint8_t)rest;
 }
 
 static bool has_free(const Side *side)

@@ -79,6 +79,14 @@ typedef struct Fit {
     ResampleHow resample;    /* POSITIONS RELATIVE */
 } Fit;
 
+typedef struct Resizing {
+    int axis;
+    ResampleHow how;
+    uint8_t count;           /* 1, or 2: the axis is a grid, row-major */
+    int64_t in[2], out[2];   /* its sides before and after */
+} Resizing;
+
+/* Most are leaves, and there may be millions: what few of them need lies beside them. */
 typedef struct Expr Expr;
 struct Expr {
     ExprKind kind;           /* says which member of the union counts */
@@ -87,10 +95,10 @@ struct Expr {
     uint8_t layout;          /* Layout (layout.h) of the axes, while no op has moved them */
     bool unknown;            /* shape (and perhaps dtype) not known: a schema source, or FIT;
                                 rank then is 0 unless the node itself tells it */
+    uint32_t count;          /* of `from` */
     const int64_t *dims;     /* [rank]; NULL when unknown */
     uint32_t depth;          /* of the tree; at most EXPR_DEPTH_MAX */
     uint32_t nodes;          /* of the tree, shared ones counted each time; EXPR_NODES_MAX */
-    uint32_t count;          /* of `from` */
     const Expr *const *from; /* operands */
     union {
         const Tensor *tensor;                                   /* SOURCE TARGET */
@@ -104,14 +112,9 @@ struct Expr {
                                    (bf16, f8) arithmetic; a later step takes it off again */
         struct { int axis; int64_t times; } repeat;
         double constant;                                        /* MUL SHIFT */
-        Fill fill;
-        Fit fit;
-        struct {
-            int axis;
-            ResampleHow how;
-            uint8_t count;       /* 1, or 2: the axis is a grid, row-major */
-            int64_t in[2], out[2];   /* its sides before and after */
-        } resize;
+        const Fill *fill;
+        const Fit *fit;
+        const Resizing *resize;
     };
 };
 

@@ -31,8 +31,8 @@ static bool check_operand(const Expr *operand, Error *err)
 {
     return operand->kind != EX_FIT ||
            error_set(err, ERR_RULE, "%s: must be the last step, its shape is the target's%s",
-                     fit_name(operand->fit.how),
-                     operand->fit.how > FIT_PAD ? "; or say new={height, width}" : "");
+                     fit_name(operand->fit->how),
+                     operand->fit->how > FIT_PAD ? "; or say new={height, width}" : "");
 }
 
 /* The layout of the operands, where the op leaves the axes what they are. */

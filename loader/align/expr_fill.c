@@ -304,7 +304,7 @@ static void fill_made_up(const Expr *e, const Place *place)
         uint64_t first = 0;
         for (unsigned i = 0; i < e->rank; i++)
             first += (uint64_t)(place->from[i] + index[i]) * (uint64_t)inner[i];
-        fill_values(&e->fill, e->dims, e->rank, first, values, row);
+        fill_values(e->fill, e->dims, e->rank, first, values, row);
         dtype_convert(DT_F64, values, e->dtype, place->out + done * element, row);
         for (size_t i = last; i-- > 0 && ++index[i] == place->size[i];) index[i] = 0;
     }

@@ -27,8 +27,9 @@ const Expr *expr_fit_as(Arena *arena, const Expr *e, const Fit *fit, Error *err)
     Expr *node = node_new(arena, EX_FIT, e->dtype, &e, 1, err);
     if (!node) return NULL;
     node->unknown = true;
-    node->fit = *fit;
-    node->fit.axis = axis;
+    Fit own = *fit;
+    own.axis = axis;
+    node->fit = arena_copy(arena, &own, sizeof own);
     return node;
 }
 
@@ -160,12 +161,12 @@ const Expr *expr_fit_to(Arena *arena, const Expr *fit, const Tensor *target, cha
     if (fit->kind != EX_FIT) return fit;
     const Expr *e = fit->from[0];
     if (e->unknown) return e;
-    if (fit->fit.how != FIT_OVERLAP && fit->fit.how != FIT_PAD) {
+    if (fit->fit->how != FIT_OVERLAP && fit->fit->how != FIT_PAD) {
         if (target->dims)
-            return expr_resample(arena, e, &fit->fit, target->dims, target->rank, rows, err);
+            return expr_resample(arena, e, fit->fit, target->dims, target->rank, rows, err);
         error_set(err, ERR_SHAPE, "%s: the shape of the target is not known; say new={height, "
-                  "width}", fit_name(fit->fit.how));
+                  "width}", fit_name(fit->fit->how));
         return NULL;
     }
-    return target->dims ? fit_overlap(arena, &fit->fit, e, target, rows, err) : e;
+    return target->dims ? fit_overlap(arena, fit->fit, e, target, rows, err) : e;
 }

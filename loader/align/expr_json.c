@@ -66,7 +66,7 @@ static void write_word(JsonWriter *writer, const char *key, const char *word)
 /* Two numbers mean different things from kind to kind, so they are written under their names. */
 static void write_fill(const Expr *e, JsonWriter *writer)
 {
-    const Fill *fill = &e->fill;
+    const Fill *fill = e->fill;
     json_string(writer, fill_name(fill->kind));
     json_map(writer);
     if (fill->kind == FILL_CONST) write_number(writer, "value", fill->a);
@@ -95,11 +95,11 @@ static void write_fill(const Expr *e, JsonWriter *writer)
 static void write_fit(const Expr *e, JsonWriter *writer)
 {
     static const char *const rests[] = {"target", "zeros", "mean", "normal", "const"};
-    if (e->fit.how != FIT_OVERLAP) json_string(writer, fit_name(e->fit.how));
-    if (e->fit.how > FIT_PAD) return;
-    json_int(writer, e->fit.axis);
-    json_string(writer, rests[e->fit.rest]);
-    if (e->fit.rest == FIT_NORMAL || e->fit.rest == FIT_CONST) json_float(writer, e->fit.value);
+    if (e->fit->how != FIT_OVERLAP) json_string(writer, fit_name(e->fit->how));
+    if (e->fit->how > FIT_PAD) return;
+    json_int(writer, e->fit->axis);
+    json_string(writer, rests[e->fit->rest]);
+    if (e->fit->rest == FIT_NORMAL || e->fit->rest == FIT_CONST) json_float(writer, e->fit->value);
 }
 
 /* A bound that only the unknown shape would tell is null. */
@@ -140,10 +140,10 @@ static void write_arguments(const Expr *e, JsonWriter *writer)
         else json_int(writer, e->axis);
         break;
     case EX_RESIZE:
-        json_int(writer, e->resize.axis);
-        json_string(writer, resample_name(e->resize.how));
-        json_shape(writer, e->resize.in, e->resize.count);
-        json_shape(writer, e->resize.out, e->resize.count);
+        json_int(writer, e->resize->axis);
+        json_string(writer, resample_name(e->resize->how));
+        json_shape(writer, e->resize->in, e->resize->count);
+        json_shape(writer, e->resize->out, e->resize->count);
         break;
     case EX_SLICE:
         json_int(writer, e->slice.axis);

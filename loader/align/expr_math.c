@@ -293,7 +293,8 @@ const Expr *expr_fill_with(Arena *arena, const Fill *fill, DType dtype, const in
     if (!check_fill(fill, dtype, rank, err)) return NULL;
     Expr *node = node_new(arena, EX_FILL, dtype, NULL, 0, err);
     if (!node) return NULL;
-    node->fill = *fill;
-    node->fill.key = arena_strdup(arena, fill->key ? fill->key : "");
+    Fill own = *fill;
+    own.key = arena_strdup(arena, fill->key ? fill->key : "");
+    node->fill = arena_copy(arena, &own, sizeof own);
     return node_shape(arena, node, dims, rank, err);
 }

@@ -40,11 +40,10 @@ const Expr *expr_resize(Arena *arena, const Expr *e, int axis, ResampleHow how,
     if (!operand) return NULL;
     Expr *node = node_new(arena, EX_RESIZE, operand->dtype, &operand, 1, err);
     if (!node) return NULL;
-    node->resize.axis = axis;
-    node->resize.how = how;
-    node->resize.count = (uint8_t)count;
-    memcpy(node->resize.in, in, count * sizeof *in);
-    memcpy(node->resize.out, out, count * sizeof *out);
+    Resizing resize = {.axis = axis, .how = how, .count = (uint8_t)count};
+    memcpy(resize.in, in, count * sizeof *in);
+    memcpy(resize.out, out, count * sizeof *out);
+    node->resize = arena_copy(arena, &resize, sizeof resize);
     if (!e->unknown &&
         !node_resize(arena, node, e, axis, multiply_sides(out, count), err)) return NULL;
     return node_round(arena, node, e->dtype, err);
@@ -92,10 +91,10 @@ typedef struct Resize {
  * rows: `values` of (outer, in, inner) become (outer, end - first rows, inner) there again. */
 static void resize_columns(Resize *r, size_t outer, size_t inner)
 {
-    const int64_t *in = r->e->resize.in, *out = r->e->resize.out;
-    const ResampleHow how = r->e->resize.how;
+    const int64_t *in = r->e->resize->in, *out = r->e->resize->out;
+    const ResampleHow how = r->e->resize->how;
     const bool single = how == RESAMPLE_BICUBIC || how == RESAMPLE_BICUBIC_AA;
-    if (r->e->resize.count == 1) {
+    if (r->e->resize->count == 1) {
         multiply_side(single, r->matrix[0], in[0], r->first, r->end, outer, inner, r->values,
                       r->between);
         double *swapped = r->values;
@@ -113,8 +112,8 @@ static void resize_columns(Resize *r, size_t outer, size_t inner)
 static bool fill_columns(Resize *r, const Place *place, const BoxWalk *walk, Error *err)
 {
     const Expr *e = r->e;
-    int axis = e->resize.axis;
-    int64_t row = e->resize.count == 2 ? e->resize.out[1] : 1, offset = 0, made[TENSOR_RANK_MAX];
+    int axis = e->resize->axis;
+    int64_t row = e->resize->count == 2 ? e->resize->out[1] : 1, offset = 0, made[TENSOR_RANK_MAX];
     size_t outer = 1, inner = 1, element = dtype_size(e->dtype);
     Place part = {.memo = place->memo, .reads = place->reads};
     for (int i = 0, k = 0; i < e->rank; i++) {
@@ -142,24 +141,24 @@ static bool fill_columns(Resize *r, const Place *place, const BoxWalk *walk, Err
 /* Columns are the elements of all other axes; as many at a time as a piece holds, at least one. */
 bool fill_resize(const Expr *e, const Place *place, Error *err)
 {
-    int axis = e->resize.axis;
-    int64_t others[TENSOR_RANK_MAX], row = e->resize.count == 2 ? e->resize.out[1] : 1;
-    size_t count = e->resize.count, rank = 0;
+    int axis = e->resize->axis;
+    int64_t others[TENSOR_RANK_MAX], row = e->resize->count == 2 ? e->resize->out[1] : 1;
+    size_t count = e->resize->count, rank = 0;
     Resize r = {.e = e, .in = e->from[0]->dims[axis], .out = e->dims[axis]};
     r.first = place->from[axis] / row;
     r.end = (place->from[axis] + place->size[axis] - 1) / row + 1;
     for (int i = 0; i < e->rank; i++)
         if (i != axis) others[rank++] = place->size[i];
     size_t most = (size_t)(r.in > r.out ? r.in : r.out);   /* of what a column ever has */
-    if (count == 2 && (size_t)(e->resize.in[0] * row) > most)
-        most = (size_t)(e->resize.in[0] * row);
+    if (count == 2 && (size_t)(e->resize->in[0] * row) > most)
+        most = (size_t)(e->resize->in[0] * row);
     BoxWalk walk;
     if (!box_first(&walk, others, (unsigned)rank, PIECE / most ? PIECE / most : 1)) return true;
     most *= (size_t)box_count(&walk);
     for (size_t i = 0; i < count; i++) {
-        int64_t in = e->resize.in[i], out = e->resize.out[i];
+        int64_t in = e->resize->in[i], out = e->resize->out[i];
         r.matrix[i] = mem_realloc(NULL, (size_t)(in * out) * sizeof *r.matrix[i]);
-        resample_matrix(e->resize.how, in, out, r.matrix[i]);
+        resample_matrix(e->resize->how, in, out, r.matrix[i]);
     }
     r.held = mem_realloc(NULL, most * dtype_size(e->dtype));
     r.values = mem_realloc(NULL, most * sizeof *r.values);

@@ -29,7 +29,8 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* The axes behind the second get what leaves the first two a side; a square stays one. */
+/* The axes behind the second get what leaves the first two a side. A square stays one; others get
+ * four columns for a row, since all bytes from the first row to the last are read. */
 static void choose_size(const int64_t *dims, unsigned rank, int64_t each, int64_t *size)
 {
     int64_t inner = each / (SIDE_LEAST * SIDE_LEAST);
@@ -43,7 +44,7 @@ static void choose_size(const int64_t *dims, unsigned rank, int64_t each, int64_
         each /= size[k];
     }
     const int64_t side = (int64_t)sqrt((double)each);
-    size[0] = smaller(dims[0], side);
+    size[0] = smaller(dims[0], dims[0] == dims[1] ? side : side / 2);
     size[1] = smaller(dims[1], dims[0] == dims[1] ? side : each / size[0]);
     if (dims[0] != dims[1]) size[0] = smaller(dims[0], each / size[1]);
 }

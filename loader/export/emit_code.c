@@ -332,16 +332,16 @@ static bool emit_resize(EmitCode *code, const Expr *e, Error *err)
     static const char *const matrices[RESAMPLE_HOW_COUNT] = {
         [RESAMPLE_PATCH] = "_patch", [RESAMPLE_GEOMETRIC] = "_geometric",
         [RESAMPLE_GEOMETRIC_LINEAR] = "_straight"};
-    const char *matrix = matrices[e->resize.how];
-    bool two = e->resize.count == 2, smooth = e->resize.how == RESAMPLE_BICUBIC_AA;
+    const char *matrix = matrices[e->resize->how];
+    bool two = e->resize->count == 2, smooth = e->resize->how == RESAMPLE_BICUBIC_AA;
     code->resize = code->resize || !matrix;
-    code->patch = code->patch || e->resize.how == RESAMPLE_PATCH;
-    code->geometric = code->geometric || (matrix && e->resize.how != RESAMPLE_PATCH);
+    code->patch = code->patch || e->resize->how == RESAMPLE_PATCH;
+    code->geometric = code->geometric || (matrix && e->resize->how != RESAMPLE_PATCH);
     emit_text(code, matrix ? "_weigh(" : "_resize(");
     if (!emit_expr(code, e->from[0], err)) return false;
     emit_text(code, ", %d, (%" PRId64 ", %" PRId64 "), (%" PRId64 ", %" PRId64 "), %s)",
-              e->resize.axis, e->resize.in[0], two ? e->resize.in[1] : (int64_t)1,
-              e->resize.out[0], two ? e->resize.out[1] : (int64_t)1,
+              e->resize->axis, e->resize->in[0], two ? e->resize->in[1] : (int64_t)1,
+              e->resize->out[0], two ? e->resize->out[1] : (int64_t)1,
               matrix ? matrix : smooth ? "True" : "False");
     return true;
 }
@@ -355,7 +355,7 @@ static void emit_random(EmitCode *code, const Expr *e)
         [FILL_NORMAL] = "normal_", [FILL_UNIFORM] = "uniform_",
         [FILL_KAIMING_NORMAL] = "kaiming_normal_", [FILL_KAIMING_UNIFORM] = "kaiming_uniform_",
         [FILL_XAVIER_NORMAL] = "xavier_normal_", [FILL_XAVIER_UNIFORM] = "xavier_uniform_"};
-    const Fill *fill = &e->fill;
+    const Fill *fill = e->fill;
     code->random = true;
     emit_text(code, "torch.nn.init.%s(torch.empty(", names[fill->kind]);
     emit_text(code, "(");
@@ -375,7 +375,7 @@ static void emit_random(EmitCode *code, const Expr *e)
 
 static bool emit_fill(EmitCode *code, const Expr *e, Error *err)
 {
-    bool constant = e->fill.kind == FILL_ZEROS || e->fill.kind == FILL_CONST;
+    bool constant = e->fill->kind == FILL_ZEROS || e->fill->kind == FILL_CONST;
     if (!constant) {
         emit_random(code, e);
         if (e->dtype == DT_F32) return true;
@@ -384,12 +384,12 @@ static bool emit_fill(EmitCode *code, const Expr *e, Error *err)
         emit_text(code, ")");
         return true;
     }
-    emit_text(code, e->fill.kind == FILL_ZEROS ? "torch.zeros((" : "torch.full((");
+    emit_text(code, e->fill->kind == FILL_ZEROS ? "torch.zeros((" : "torch.full((");
     emit_shape(code, e->dims, e->rank);
     emit_text(code, e->rank == 1 ? ",)" : ")");
-    if (e->fill.kind == FILL_CONST) {
+    if (e->fill->kind == FILL_CONST) {
         emit_text(code, ", ");
-        emit_number(code, e->fill.a);
+        emit_number(code, e->fill->a);
     }
     emit_text(code, ", dtype=");
     if (!emit_dtype(code, e->dtype, err)) return false;

@@ -261,11 +261,11 @@ static void test_missing_init(void **state)
                             "n.num_batches_tracked - i64\nc.weight 4,3\nids 5 i64",
                             "policy{ missing=\"init\" }");
     assert_state(&f, "n.weight", BIND_FILLED, HOW_FILL);
-    assert_true(binding_of(&f, "n.weight")->expr->fill.a == 1);
-    assert_int_equal(binding_of(&f, "n.bias")->expr->fill.kind, FILL_ZEROS);
-    assert_true(binding_of(&f, "n.running_var")->expr->fill.a == 1);
-    assert_int_equal(binding_of(&f, "n.num_batches_tracked")->expr->fill.kind, FILL_ZEROS);
-    assert_int_equal(binding_of(&f, "c.weight")->expr->fill.kind, FILL_KAIMING_UNIFORM);
+    assert_true(binding_of(&f, "n.weight")->expr->fill->a == 1);
+    assert_int_equal(binding_of(&f, "n.bias")->expr->fill->kind, FILL_ZEROS);
+    assert_true(binding_of(&f, "n.running_var")->expr->fill->a == 1);
+    assert_int_equal(binding_of(&f, "n.num_batches_tracked")->expr->fill->kind, FILL_ZEROS);
+    assert_int_equal(binding_of(&f, "c.weight")->expr->fill->kind, FILL_KAIMING_UNIFORM);
     assert_state(&f, "ids", BIND_MISSING, HOW_NONE);
     assert_reason(&f, "ids", "no initialisation is known for i64");
     free_fixture(&f);

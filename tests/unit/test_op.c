@@ -339,13 +339,13 @@ static void test_fill_for_target(void **state)
     Op seven = {.kind = OP_CONST, .fill = {.kind = FILL_CONST, .a = 7}};
     Op half = {.kind = OP_CONST, .fill = {.kind = FILL_CONST, .a = 0.5}};
     const Expr *e = fill_for_target(world.arena, &kaiming, 5, &bias, &note, &err);
-    assert_int_equal(e->fill.kind, FILL_ZEROS);
+    assert_int_equal(e->fill->kind, FILL_ZEROS);
     assert_string_equal(note, "zeros: kaiming needs two dimensions");
     e = fill_for_target(world.arena, &kaiming, 5, &weight, &note, &err);
     assert_null(note);
-    assert_int_equal(e->fill.kind, FILL_KAIMING_NORMAL);
-    assert_int_equal(e->fill.seed, 5);
-    assert_string_equal(e->fill.key, "head.weight");
+    assert_int_equal(e->fill->kind, FILL_KAIMING_NORMAL);
+    assert_int_equal(e->fill->seed, 5);
+    assert_string_equal(e->fill->key, "head.weight");
     assert_int_equal(e->dtype, DT_F16);
     int64_t out;
     e = fill_for_target(world.arena, &seven, 0, &count, NULL, &err);

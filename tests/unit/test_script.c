@@ -396,7 +396,7 @@ static void vectors_get_zeros_and_the_report_says_so(void **state)
                 "fill('head.**', kaiming)");
     bench_binding(&bench, "head.w", "filled", "");
     bench_binding(&bench, "head.b", "filled", "");
-    assert_int_equal(align_find(bench.alignment, "head.w")->expr->fill.kind, FILL_KAIMING_NORMAL);
+    assert_int_equal(align_find(bench.alignment, "head.w")->expr->fill->kind, FILL_KAIMING_NORMAL);
     assert_non_null(strstr(align_find(bench.alignment, "head.b")->reason, "zeros under kaiming"));
     bench_close(&bench);
 }
