@@ -107,11 +107,22 @@ def total(tap, what, score, gate=PRECISION):
         tap.test(f"{what}: precision", f"{100 * score.precision:.3f} % is below {100 * gate:.1f} %")
 
 
+def show_calibration(tap, score):
+    """Confidence as it is printed, and how much of that was right."""
+    edges = (0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01)
+    for low, high in zip(edges, edges[1:]):
+        found = [right for confidence, right in score.confident if low <= confidence < high]
+        if found:
+            tap.figures(f"confidence {low:.3f} to {min(high, 1):.3f}: {len(found)} tensors, "
+                        f"{100 * sum(found) / len(found):.2f} % right")
+
+
 PLAIN = (("default", ("--auto",)), ("likely", ("--auto", "--accept", "likely")))
 UNREAD = (("default", ("-e", "auto{values=false}")), ("likely", ("-e", 'auto{values=false, accept="likely"}')))
 
 
 def run_plain(tap, folder, kind, pairs, ways=PLAIN):
+    """Returns the sum of what is found when the likely is accepted."""
     for label, options in ways:
         whole = scoring.Score()
         for pair in pairs:
@@ -120,6 +131,7 @@ def run_plain(tap, folder, kind, pairs, ways=PLAIN):
             if score:
                 whole += score
         total(tap, f"{kind}, {label}", whole, PRECISION if label == "default" else LIKELY)
+    return whole
 
 
 def run_mutations(tap, folder, kind, pairs, everything):
@@ -225,7 +237,7 @@ def main():
     kinds = {"shared": shared_pairs(), "other": other_pairs(), "held out": held_out_pairs()}
     with tempfile.TemporaryDirectory() as folder:
         scores = open(given.scores, "a", encoding="utf-8") if given.scores else None
-        tap = Tap(scores)
+        tap, found = Tap(scores), scoring.Score()
         if given.sweep:
             run_sweep(tap, folder, list(itertools.chain(*kinds.values())), given.sweep, given.pair or "")
             print(f"1..{tap.number}")
@@ -242,17 +254,18 @@ def main():
             if not pairs:
                 tap.test("shared pairs # SKIP no ../shared/pairs beside this clone")
                 continue
-            run_plain(tap, folder, kind, pairs)
+            found += run_plain(tap, folder, kind, pairs)
             run_mutations(tap, folder, kind, pairs, given.all)
             if given.all:
                 run_ablations(tap, folder, kind, pairs)
         if not given.selftest:
-            run_plain(tap, folder, "unseen", unseen.pairs())
+            found += run_plain(tap, folder, "unseen", unseen.pairs())
             run_sweep(tap, folder, list(itertools.chain(*kinds.values())), None)
         truth = [] if given.selftest else real.pairs()
         if truth:
             run_plain(tap, folder, "real files", truth)
-            run_plain(tap, folder, "real files without their values", truth, UNREAD)
+            found += run_plain(tap, folder, "real files without their values", truth, UNREAD)
+        show_calibration(tap, found)
         if scores:
             scores.close()
         print(f"1..{tap.number}")
