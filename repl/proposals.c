@@ -117,6 +117,12 @@ static size_t count_errors(const Alignment *alignment)
     return errors;
 }
 
+/* A pack of which one line happens to fit is of another model. */
+static bool is_chance(const Trial *trial)
+{
+    return trial->proposal->kind == PROPOSE_PACK && trial->targets + trial->sources < 2;
+}
+
 bool trial_run(Trial *trial, Snapshot *snapshot, const Alignment *before,
                const Proposal *proposal, const TrialOptions *options)
 {
@@ -132,6 +138,7 @@ bool trial_run(Trial *trial, Snapshot *snapshot, const Alignment *before,
     compare_sources(trial, before);
     size_t errors = count_errors(before), later = count_errors(trial->after);
     if (later > errors) trial->breaks += later - errors;
+    if (is_chance(trial)) return false;
     if (options->target) return trial->about;
     return trial->targets || (options->strict && trial->sources);
 }

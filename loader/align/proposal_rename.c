@@ -9,6 +9,7 @@
 
 #include "loader/align/family.h"
 #include "loader/align/proposal_parts.h"
+#include "loader/align/report_parts.h"
 
 enum {
     CLANS_MAX = 2000,            /* of a side that are looked at */
@@ -137,6 +138,14 @@ static void count_edit(Renamer *renamer, const char *from, const char *to, size_
     renamer->edits[index].count += count;
 }
 
+/* A mask that nothing asks for is no index table that is missing: each is what the code makes. A
+ * bias of attention is taken for no mask here. */
+static bool are_other_buffers(const char *a, const char *b)
+{
+    const BufferCause *one = report_buffer(a, 1), *other = report_buffer(b, 1);
+    return (one || other) && one != other;
+}
+
 /* The first n segments of a name, with the dot behind them. */
 static const char *beginning(Renamer *renamer, const char *name, size_t n)
 {
@@ -160,6 +169,7 @@ static void add_edit(Renamer *renamer, const Clan *spare, const Parts *a, size_t
     size_t from_marks = i == j ? 0 : count_marks(a->at[i], (size_t)(a->at[j] - a->at[i]) - 1);
     size_t to_marks = k == l ? 0 : count_marks(b.at[k], (size_t)(b.at[l] - b.at[k]) - 1);
     if (from_marks != to_marks || k != i) return;
+    if (are_other_buffers(spare->first, missing->first)) return;
     if (propose_is_head_swap(renamer->proposer, beginning(renamer, spare->first, i + 1),
                              beginning(renamer, missing->first, i + 1)))
         return;

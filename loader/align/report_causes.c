@@ -67,10 +67,11 @@ static const Binding *matrix_of(const Reporter *reporter, const Binding *binding
     return matrix && matrix != binding && report_is_misshapen(matrix) ? matrix : NULL;
 }
 
-/* A table of words: "embed_tokens", T5's "shared". DETR's class_embed is a classifier. */
+/* A table of words: "embed_tokens", "token_embd", T5's "shared". DETR's class_embed is a
+ * classifier. */
 static bool is_words(const Binding *binding)
 {
-    static const char *const words[] = {"embed", "wte", "tok_", "vocab", "word_"};
+    static const char *const words[] = {"embed", "embd", "wte", "tok_", "vocab", "word_"};
     static const char *const others[] = {"class", "bbox"};
     if (binding->rank != 2 || has_any(binding->name, others, countof(others))) return false;
     return has_any(binding->name, words, countof(words)) ||
@@ -81,7 +82,10 @@ static bool is_words(const Binding *binding)
  * classifier of letters or phonemes, as the one on wav2vec2. */
 static bool is_output_of_words(const Reporter *reporter, const Binding *binding)
 {
-    if (binding->rank != 2 || !strcasestr(binding->name, "lm_head")) return false;
+    bool output = strcasestr(binding->name, "lm_head") ||
+                  ends_in_segment(binding->name, "proj_out.weight") ||
+                  ends_in_segment(binding->name, "output.weight");
+    if (binding->rank != 2 || !output) return false;
     for (size_t i = 0; i < align_count(reporter->alignment); i++) {
         const Binding *other = align_binding(reporter->alignment, i);
         if (is_words(other) && other->dims && other->dims[0] == binding->dims[0]) return true;

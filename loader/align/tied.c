@@ -39,7 +39,7 @@ static bool is_table(const char *name, bool sized)
 {
     static const char *const ends[] = {"embed_tokens.weight", "wte.weight", "tok_embeddings.weight",
                                        "word_embeddings.weight", "tok_emb.weight",
-                                       "embed_in.weight"};
+                                       "embed_in.weight", "token_embd.weight"};
     static const char *const vague[] = {"embed", "wte", "tok_emb"};
     for (size_t i = 0; i < countof(ends); i++)
         if (has_suffix(name, ends[i])) return true;
@@ -56,8 +56,8 @@ static const char *last_two(const char *name)
     return start;
 }
 
-/* What may be loaded for it. A table is another table only where that one is shared, or has its
- * place in another part of the model. */
+/* What may be loaded for it: the table for an output, the output for a table. A table is another
+ * table only where that one is shared, or has its place in another part of the model. */
 static bool is_partner(const Binding *missing, const Binding *other)
 {
     bool sized = missing->dims && other->dims;
@@ -65,7 +65,8 @@ static bool is_partner(const Binding *missing, const Binding *other)
     if (sized && !same_dims(other->dims, other->rank, missing->dims, missing->rank)) return false;
     if (is_output(missing)) return is_table(other->name, sized);
     return is_table(missing->name, false) &&
-           (is_shared(other->name) || strcmp(last_two(other->name), last_two(missing->name)) == 0);
+           (is_shared(other->name) || tied_is_output(other->name) ||
+            strcmp(last_two(other->name), last_two(missing->name)) == 0);
 }
 
 static const char inner_bias[] = ".decoder.bias";

@@ -10,9 +10,9 @@ enum { TIED_MAX = 64 };          /* as many as are looked for, each of which is 
 /* Whether a missing target has a name of those that are often tied. */
 bool tied_may_be(const Binding *missing);
 /* The loaded target that a missing one is usually the same tensor as: the table of words for the
- * output matrix, T5's shared table for those of encoder and decoder, BERT's cls.predictions.bias
- * for cls.predictions.decoder.bias. Shapes must agree as far as both are known. NULL: none, or
- * where shapes are unknown more than one. Linear in the targets. */
+ * output matrix and the other way round, T5's shared table for those of encoder and decoder, BERT's
+ * cls.predictions.bias for cls.predictions.decoder.bias. Shapes must agree as far as both are
+ * known. NULL: none, or where shapes are unknown more than one. Linear in the targets. */
 const Binding *tied_with(const Alignment *alignment, const Binding *missing);
 
 /* Whether it is the name of an output matrix that is usually tied ("lm_head", "embed_out"), or of

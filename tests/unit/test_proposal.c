@@ -182,6 +182,8 @@ static void test_tied(void **state)
                     "copy ]]", 1, 0);
     assert_proposes("shared.weight 10,4", "shared.weight 10,4\nencoder.embed_tokens.weight 10,4",
                     "tie(\"encoder.embed_tokens.weight\", \"shared.weight\")", 1, 0);
+    assert_proposes("lm_head.weight 9,4", "lm_head.weight 9,4\nm.embed_tokens.weight 9,4",
+                    "tie(\"m.embed_tokens.weight\", \"lm_head.weight\")", 1, 0);
     static const char bert[] = "b.word_embeddings.weight 9,4\ncls.predictions.bias 9";
     static const char whole[] = "b.word_embeddings.weight 9,4\ncls.predictions.bias 9\n"
                                 "cls.predictions.decoder.weight 9,4\ncls.predictions.decoder.bias 9";
@@ -253,6 +255,10 @@ static void test_vocabulary(void **state)
     assert_proposes("embed_tokens.weight 32000,4", "embed_tokens.weight 32064,4",
                     "rules [[ embed_tokens.weight -> embed_tokens.weight |> pad(0, 32064, mean) ]]",
                     1, 1);
+    assert_proposes("token_embd.weight 320,4\noutput.weight 320,4",
+                    "token_embd.weight 336,4\noutput.weight 336,4",
+                    "rules [[ output.weight -> output.weight |> pad(0, 336, mean) ]]", 1, 1);
+    assert_proposes_nothing_like("output.weight 10,4", "output.weight 12,4", "mean");
 }
 
 static void test_grids(void **state)
@@ -322,6 +328,8 @@ static void test_buffers(void **state)
                     "fill(\"**.num_batches_tracked\", zeros())", 1, 0);
     assert_proposes("a.w 2", "a.w 2\ne.position_ids 1,8 i64", "keep_target \"**.position_ids\"", 1,
                     0);
+    assert_proposes_nothing_like("a.w 2\nb.attn_mask 4,9,9",
+                                 "a.w 2\nb.attn.relative_position_index 9,9", "sub");
     assert_proposes("b.0.attn_mask 4,9,9\nb.1.attn_mask 4,9,9",
                     "b.0.attn_mask 4,4,4\nb.1.attn_mask 4,4,4",
                     "rules [[ **.attn_mask -> ]] keep_target \"**.attn_mask\"", 2, 2);
