@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
-tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py and unseen.py, which were written later. Not
-one tensor may be loaded wrongly; what is not found is reported. unseen.py was written later still; --pair knows it.
+tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py and unseen.py, which were written
+later. Not one tensor may be loaded wrongly; what is not found is reported. sealed.py was written later still; --pair
+knows it.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
   run.py --all           every change on every pair, and what is left without order, lexicon, context
@@ -27,6 +28,7 @@ import held_out
 import mutations
 import real
 import scoring
+import sealed
 import sweep
 import unseen
 
@@ -243,7 +245,7 @@ def main():
             print(f"1..{tap.number}")
             return tap.failures > 0
         if given.pair:
-            for pair in [*itertools.chain(*kinds.values()), *unseen.pairs(), *real.pairs()]:
+            for pair in [*itertools.chain(*kinds.values()), *unseen.pairs(), *sealed.pairs(), *real.pairs()]:
                 if given.pair in pair["name"]:
                     run_one(folder, pair)
             return 0
