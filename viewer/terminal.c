@@ -1,8 +1,9 @@
 /* The one file that knows curses. It keeps a copy of what is on the terminal and hands curses
  * the cells that changed; curses sends the least it can for them.
  *
- * Ctrl-Z and resizing are curses' own handlers; other signals are presses (signals.h), and come
- * before keys: who hangs up does not wait for the queue. */
+ * Resizing is curses' own handler, which only notes it; what curses does for Ctrl-Z in its handler
+ * may come in the middle of a refresh, and is done here between two keys instead. Other signals are
+ * presses (signals.h), and come before keys: who hangs up does not wait for the queue. */
 #include "viewer/terminal.h"
 
 #include <curses.h>
@@ -68,9 +69,6 @@ static void set_styles(TerminalState *state, bool mono)
 
 /* ---- pastes between marks ---- */
 
-static volatile sig_atomic_t marking;    /* the terminal marks what is pasted */
-static void (*curses_stop)(int);         /* curses' own handler of Ctrl-Z */
-
 static void send_marking(bool on)
 {
     ssize_t sent = write(STDOUT_FILENO, on ? "\033[?2004h" : "\033[?2004l", 8);
@@ -83,28 +81,30 @@ static void mark_pastes(bool on)
 {
     const char *mouse = tigetstr("kmous");
     if (!mouse || mouse == (const char *)-1) return;
-    marking = on;
     send_marking(on);
     define_key("\033[200~", KEY_PASTE);
     define_key("\033[201~", KEY_PASTED);
 }
 
-/* Curses does not know the mode: without this the shell would have it after Ctrl-Z, and we would
- * not when we go on. */
-static void stop(int number)
+/* ---- Ctrl-Z ---- */
+
+static volatile sig_atomic_t stopping;   /* Ctrl-Z was pressed */
+
+static void note_stop(int number)
 {
-    if (marking) send_marking(false);
-    curses_stop(number);
-    if (marking) send_marking(true);
+    (void)number;
+    stopping = 1;
 }
 
-static void watch_stop(void)
+/* While the screen is ours Ctrl-Z is noted, else it stops us at once, as it does an editor that
+ * runs in our place. Where it was ignored before we came, there is no shell to go back to. */
+static void watch_stop(bool ours)
 {
     struct sigaction action;
     sigaction(SIGTSTP, NULL, &action);
-    if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) return;
-    if (action.sa_handler != stop) curses_stop = action.sa_handler;
-    action.sa_handler = stop;
+    if (action.sa_handler == SIG_IGN) return;
+    action = (struct sigaction){.sa_handler = ours ? note_stop : SIG_DFL};   /* no SA_RESTART */
+    sigemptyset(&action.sa_mask);
     sigaction(SIGTSTP, &action, NULL);
 }
 
@@ -172,16 +172,77 @@ static bool take_key(Press *press)
     return true;
 }
 
+/* Zeroed cells equal none that is drawn: all of them will be sent. */
+static void forget_shown(TerminalState *state, int columns, int rows)
+{
+    free(state->shown);
+    state->columns = columns;
+    state->rows = rows;
+    state->shown = mem_alloc((size_t)columns * (size_t)rows * sizeof(Cell));
+}
+
+/* Also where another program wrote over the screen: curses has to be told that its own picture of
+ * the terminal is as wrong as ours. */
+static void repaint(void *context)
+{
+    TerminalState *state = context;
+    forget_shown(state, state->columns, state->rows);
+    clearok(stdscr, TRUE);
+}
+
+static void give_screen(void)
+{
+    watch_stop(false);
+    mark_pastes(false);
+    endwin();
+}
+
+/* Curses takes the terminal's modes back with its first refresh. */
+static void take_screen(void *context)
+{
+    repaint(context);
+    refresh();
+    mark_pastes(true);
+    watch_stop(true);
+}
+
+/* An editor's signals are its own. */
+static void suspend(void *context)
+{
+    const TerminalState *state = context;
+    signals_restore(&state->before);
+    give_screen();
+}
+
+static void resume(void *context)
+{
+    TerminalState *state = context;
+    signals_watch(&state->before);
+    take_screen(context);
+}
+
+/* Stops the process, as the shell expects it, and goes on when the shell says so: with a screen
+ * that may have another size. */
+static bool take_stop(void *context, Press *press)
+{
+    if (!stopping) return false;
+    stopping = 0;
+    give_screen();
+    raise(SIGTSTP);
+    take_screen(context);
+    *press = (Press){.kind = PRESS_RESIZE};
+    return true;
+}
+
 /* Curses may hold bytes that poll() cannot see, so it is asked first. A signal ends poll(), and is
  * asked for again. A terminal that is gone is readable for ever, without a key: PRESS_CLOSE then,
  * or the program would turn in circles. */
 static bool read_press(void *context, int timeout_ms, Press *press)
 {
-    (void)context;
-    if (signals_take(press) || take_key(press)) return true;
+    if (signals_take(press) || take_stop(context, press) || take_key(press)) return true;
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     int ready = poll(&input, 1, timeout_ms);
-    if (signals_take(press) || take_key(press)) return true;
+    if (signals_take(press) || take_stop(context, press) || take_key(press)) return true;
     bool gone = ready > 0 && input.revents & (POLLHUP | POLLERR | POLLNVAL);
     if (gone) {
         signals_end();
@@ -224,15 +285,6 @@ static void show_cell(const TerminalState *state, int x, int y, const Cell *cell
     if (!agreed && cell->width == 2) mvadd_wch(y, x + 1, &wide);
 }
 
-/* Zeroed cells equal none that is drawn: all of them will be sent. */
-static void forget_shown(TerminalState *state, int columns, int rows)
-{
-    free(state->shown);
-    state->columns = columns;
-    state->rows = rows;
-    state->shown = mem_alloc((size_t)columns * (size_t)rows * sizeof(Cell));
-}
-
 /* Curses finds the cheapest way to send what changed; the cells spare it the looking. After a
  * change of size nothing on the terminal is certain, so all of it is sent. */
 static void flush_screen(void *context, const Screen *screen)
@@ -252,33 +304,6 @@ static void flush_screen(void *context, const Screen *screen)
     curs_set(screen->cursor_x >= 0);
     if (screen->cursor_x >= 0) move(screen->cursor_y, screen->cursor_x);
     refresh();
-}
-
-/* Also where another program wrote over the screen: curses has to be told that its own picture of
- * the terminal is as wrong as ours. */
-static void repaint(void *context)
-{
-    TerminalState *state = context;
-    forget_shown(state, state->columns, state->rows);
-    clearok(stdscr, TRUE);
-}
-
-static void suspend(void *context)
-{
-    const TerminalState *state = context;
-    signals_restore(&state->before);   /* an editor's signals are its own */
-    mark_pastes(false);
-    endwin();
-}
-
-/* Curses takes the terminal's modes back with its first refresh. */
-static void resume(void *context)
-{
-    TerminalState *state = context;
-    signals_watch(&state->before);
-    repaint(context);
-    refresh();
-    mark_pastes(true);
 }
 
 static const TerminalOps curses_ops = {
@@ -346,7 +371,7 @@ bool terminal_open(Terminal *terminal, bool mono, Error *err)
     set_styles(state, mono || (plain && *plain));
     set_modes();
     mark_pastes(true);
-    watch_stop();
+    watch_stop(true);
     signals_watch(&state->before);
     *terminal = (Terminal){&curses_ops, state, strcmp(nl_langinfo(CODESET), "UTF-8") != 0};
     return true;
@@ -357,8 +382,7 @@ void terminal_close(Terminal *terminal)
 {
     TerminalState *state = terminal->state;
     if (!state) return;
-    mark_pastes(false);
-    endwin();
+    give_screen();
     delscreen(state->curses);
     signals_restore(&state->before);
     free(state->shown);
