@@ -28,7 +28,9 @@ static void *work(void *argument)
 {
     Job *job = argument;
     current = job;
+    if (job_moment) job_moment();
     job->good = job->run(job, job->context, &job->err);
+    if (job_moment) job_moment();
     current = NULL;
     atomic_store_explicit(&job->ended, true, memory_order_release);
     return NULL;
@@ -67,6 +69,7 @@ Job *job_start(const char *word, JobRun *run, void *context)
 /* The two numbers may be of two moments; a bar does not mind. */
 bool job_step(Job *job, uint64_t done, uint64_t total, Error *err)
 {
+    if (job_moment) job_moment();
     atomic_store_explicit(&job->done, done, memory_order_relaxed);
     atomic_store_explicit(&job->total, total, memory_order_relaxed);
     if (!atomic_load_explicit(&job->cancelled, memory_order_relaxed)) return true;
@@ -123,6 +126,7 @@ static void *help(void *argument)
     Helper helper = *(Helper *)argument;
     free(argument);
     current = helper.job;
+    if (job_moment) job_moment();
     return helper.work(helper.context);
 }
 

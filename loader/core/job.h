@@ -39,6 +39,9 @@ bool job_is_stopped(void);
 bool job_thread(pthread_t *thread, void *(*work)(void *context), void *context);
 /* The same for a thread that may outlive the job, and so helps with none. */
 bool job_thread_alone(pthread_t *thread, void *(*work)(void *context), void *context);
+/* For tests: where one defines it, threads of jobs call it when they begin, at every step, and
+ * before they end. */
+void job_moment(void) __attribute__((weak));
 /* Tells it to stop, waits until it has, and frees it: true when the work succeeded, else its error
  * in *err (may be NULL). NULL is fine, and true. */
 bool job_free(Job *job, Error *err);

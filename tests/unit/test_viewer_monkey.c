@@ -13,6 +13,7 @@
 #include "repl/interactive.h"
 #include "repl/keys.h"
 #include "tests/unit/balance.h"
+#include "tests/unit/late_jobs.h"
 
 enum { KEYS = 2500, COLUMNS_MAX = 160, ROWS_MAX = 60 };
 
@@ -57,7 +58,8 @@ static const char *pick_line(Monkey *monkey)
         ":print(count(\"**\"))\n", ":expect{missing={\"head.**\"}}\n", ":goto head.fc.weight\n",
         ":filter missing\n", ":filter all\n", ":write out.safetensors\n", ":save made.lua\n",
         ":undo\n", ":redo\n", ":help strip\n", ":values head.fc.weight\n", ":1 + 1\n", ":nonsense\n",
-        ":drop = 3\n", "/weight\n", "/conv*bias\n", "/zzz\n", ":\"\xC3\xA9\xE6\xBC\xA2\n",
+        ":drop = 3\n", ":open-source out.safetensors\n", ":open_target 'fix.lua'\n",
+        ":open-target fix.lua\n", "/weight\n", "/conv*bias\n", "/zzz\n", ":\"\xC3\xA9\xE6\xBC\xA2\n",
     };
     return lines[pick(monkey, countof(lines))];
 }
