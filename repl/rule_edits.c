@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "repl/statement_ends.h"
-#include "viewer/change.h"
 
 /* What all rules come to as they are now. */
 static Alignment *run_all(Session *session, Error *err)
@@ -14,19 +13,7 @@ static Alignment *run_all(Session *session, Error *err)
     return after;
 }
 
-/* What comes of the parts has to be what came of the whole: locals do not reach from one line to
- * another. */
-static bool is_same(const Alignment *before, const Alignment *after)
-{
-    Changes changes;
-    changes_init(&changes, before, after);
-    bool same = !changes.load && !changes.broken && !changes.other && !changes.dropped &&
-                !changes.collisions;
-    changes_done(&changes);
-    return same;
-}
-
-bool rule_split(Session *session, const Alignment *now, size_t index, Error *err)
+bool rule_split_untried(Session *session, size_t index, Error *err)
 {
     SessionText text;
     size_t count;
@@ -35,15 +22,30 @@ bool rule_split(Session *session, const Alignment *now, size_t index, Error *err
     size_t *ends = statement_ends(text.text, text.length, &count);
     if (count > 1) session_split(session, index, ends, count);
     free(ends);
-    if (count < 2) return error_set(err, ERR_USAGE, "it is one statement");
+    return count > 1 || error_set(err, ERR_USAGE, "it is one statement");
+}
+
+/* What comes of the parts has to be what came of the whole: locals do not reach from one line to
+ * another. */
+bool rule_split_stays(const Changes *changes, Error *err)
+{
+    return changes_are_none(changes) ||
+           error_set(err, ERR_RULE, "its statements do not come to the same one by one: a local "
+                     "of one may be used by another");
+}
+
+bool rule_split(Session *session, const Alignment *now, size_t index, Error *err)
+{
+    if (!rule_split_untried(session, index, err)) return false;
+    Changes changes = {.load = 1};       /* as of rules that do not run */
     Error alone = {0};
     Alignment *after = run_all(session, &alone);
-    bool same = after && is_same(now, after);
+    if (after) changes_init(&changes, now, after);
+    const bool stays = rule_split_stays(&changes, err);
+    changes_done(&changes);
     align_unref(after);
-    if (same) return true;
-    session_take_back(session);
-    return error_set(err, ERR_RULE, "its statements do not come to the same one by one: a local of "
-                     "one may be used by another");
+    if (!stays) session_take_back(session);
+    return stays;
 }
 
 bool rule_rewrite(Session *session, size_t index, const char *text, Error *err)

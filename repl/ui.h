@@ -50,6 +50,14 @@ typedef struct UiThen {
     char *text;              /* owned */
 } UiThen;
 
+/* When the session's last change is taken back, by what it comes to. */
+typedef enum UiBack {
+    BACK_NEVER,
+    BACK_WITHOUT_LEDGER,     /* there is none */
+    BACK_ON_ERROR,           /* or a script fails */
+    BACK_ON_CHANGE           /* or the ledger is another one */
+} UiBack;
+
 /* What takes long to answer: which rule broke a row, what follows from the pairs made by hand, what
  * would change without a rule. */
 typedef struct UiQuestion {
@@ -88,7 +96,7 @@ typedef struct Ui {
     long moment;             /* how long a key waits for a ledger; as in InteractiveOptions */
     bool align_due;          /* the session has changed since the ledger was made */
     UiThen then;             /* after the ledger that is due, or under way */
-    bool back;               /* without it the session's last change is taken back */
+    UiBack back;             /* what it has to be, or the session's last change is taken back */
     char *apply;             /* owned: the line that is being applied; NULL */
     UiOpening opening;
     UiQuestion question;     /* what the ledger is asked for, on top of all */
@@ -122,12 +130,16 @@ void ui_resize(Ui *ui);
  * waits in a queue. A script that fails is said in a notice, and what stood before it is shown;
  * false only when even that could not be had. */
 bool ui_align(Ui *ui, Error *err);
-/* The same after a change of the session that is taken back where it comes to no ledger. */
-bool ui_align_or_back(Ui *ui, Error *err);
+/* The same after a change of the session that may be taken back. */
+bool ui_align_or_back(Ui *ui, UiBack when, Error *err);
 /* The same as ui_align; `run` is called when the ledger is there, before this returns if it is
  * small; never, when another one is asked for first. The text is copied. */
 bool ui_align_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_t number,
                    const char *text, Error *err);
+/* Calls `run` when the ledger that is being made is there, or at once where none is. Where a change
+ * is taken back instead, the error begins with the text. */
+void ui_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_t number,
+             const char *text);
 /* Asks, in place of what was asked before; the key is copied. What comes of it is shown by whoever
  * shows such things. */
 void ui_question(Ui *ui, const UiQuestion *question);

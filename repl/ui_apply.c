@@ -35,8 +35,7 @@ bool ui_applied(Ui *ui, Work *work, const char *line, Error *err)
                          behind_place(ui->session, work->problem.text));
     }
     const Changes *changes = &work->changes;
-    bool idle = !changes->load && !changes->broken && !changes->other && !changes->dropped &&
-                !changes->collisions;
+    const bool idle = changes_are_none(changes);
     if (*session_output(ui->session)) {
         show_output(ui, session_output(ui->session));
         if (idle) {   /* a question, not a rule */

@@ -35,7 +35,7 @@ static bool take(Ui *ui, int side, const char *path, Opened *opened, Error *err)
 {
     const SessionOpener opener = {hand_over, opened};
     if (!session_open_side(ui->session, side, path, &opener, err)) return false;
-    if (!ui_align_or_back(ui, err)) return false;
+    if (!ui_align_or_back(ui, BACK_WITHOUT_LEDGER, err)) return false;
     if (!ui->rules_failed)
         view_say(&ui->view, STYLE_PLAIN, "%s is the %s now; u takes it back",
                  side ? session_target_path(ui->session) : session_source_path(ui->session),

@@ -7,6 +7,7 @@
 
 #include "repl/induced.h"
 #include "repl/preview.h"
+#include "repl/rule_edits.h"
 #include "repl/rules_panel.h"
 #include "repl/verbs.h"
 
@@ -29,6 +30,7 @@ static Work *ledger_work(Ui *ui, WorkKind kind)
     work->rows = ui->rows;
     work->open = ui->rows ? rows_copy_chosen(ui->rows) : NULL;
     work->lines = (size_t)view_page(&ui->view, &ui->screen);
+    work->compare = kind == WORK_ALIGN && ui->back == BACK_ON_CHANGE;
     return work;
 }
 
@@ -110,16 +112,40 @@ static void take_ledger(Ui *ui, Work *work)
     ui_show_rows(ui, alignment, rows);
 }
 
+static void forget_then(Ui *ui)
+{
+    free(ui->then.text);
+    ui->then = (UiThen){.number = 0};
+    ui->back = BACK_NEVER;
+}
+
+/* Whether what came of the session's last change lets it stay; else why not. */
+static bool is_kept(const Work *work, UiBack back, Error *err)
+{
+    if (!work->after || (work->failed && back >= BACK_ON_ERROR)) {
+        if (err) *err = work->problem;
+        return false;
+    }
+    return back != BACK_ON_CHANGE || rule_split_stays(&work->changes, err);
+}
+
+/* Marks that were made meanwhile are changes of the session too, and go with it. */
+static void take_back(Ui *ui)
+{
+    const unsigned version = session_rules_version(ui->session);
+    while (session_undo_what(ui->session) && session_rules_version(ui->session) == version)
+        session_take_back(ui->session);
+    ui_refresh(ui);                  /* the title names what was opened, which is gone */
+}
+
 static bool end_align(Ui *ui, Work *work, Error *err)
 {
-    const bool back = ui->back;
-    ui->back = false;
-    if (!work->after) {
-        if (back) {
-            session_take_back(ui->session);
-            ui_refresh(ui);          /* the title names what was opened, which is gone */
-        }
-        if (err) *err = work->problem;
+    const UiBack back = ui->back;
+    ui->back = BACK_NEVER;
+    if (!is_kept(work, back, err)) {
+        if (back && ui->then.text && err) error_prefix(err, "%s", ui->then.text);
+        forget_then(ui);
+        if (back) take_back(ui);
         return false;
     }
     ui->rules_failed = work->failed;
@@ -233,13 +259,6 @@ static bool look_for(Ui *ui, long milliseconds, Error *err)
     return good;
 }
 
-static void forget_then(Ui *ui)
-{
-    free(ui->then.text);
-    ui->then = (UiThen){.number = 0};
-    ui->back = false;
-}
-
 /* What shows the session's rules goes by them at once, and by the ledger when it is there. */
 static bool begin_align(Ui *ui, Error *err)
 {
@@ -255,14 +274,14 @@ bool ui_align(Ui *ui, Error *err)
     return session_read_rules(ui->session, err) && begin_align(ui, err);
 }
 
-bool ui_align_or_back(Ui *ui, Error *err)
+bool ui_align_or_back(Ui *ui, UiBack when, Error *err)
 {
     forget_then(ui);
     if (!session_read_rules(ui->session, err)) {
         session_take_back(ui->session);
         return false;
     }
-    ui->back = true;
+    ui->back = when;
     return begin_align(ui, err);
 }
 
@@ -273,6 +292,17 @@ bool ui_align_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text),
     if (!session_read_rules(ui->session, err)) return false;
     ui->then = (UiThen){run, number, mem_strdup(text)};
     return begin_align(ui, err);
+}
+
+void ui_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_t number,
+             const char *text)
+{
+    if (!is_making_ledger(ui)) {
+        run(ui, number, text);
+        return;
+    }
+    free(ui->then.text);
+    ui->then = (UiThen){run, number, mem_strdup(text)};
 }
 
 bool ui_apply_line(Ui *ui, const char *line, Error *err)

@@ -227,11 +227,11 @@ bool verb_rule_list(Ui *ui, const char *argument, Error *err)
 
 /* Aligns, with the cursor of the panel on a text. The panel shows the texts as they are now before
  * the ledger is there: the next key may come sooner. */
-static bool align_at(Ui *ui, Place place, Error *err)
+static bool align_at(Ui *ui, Place place, UiBack when, Error *err)
 {
     ui_refresh(ui);
     go_to(ui, place);
-    return ui_align(ui, err);
+    return ui_align_or_back(ui, when, err);
 }
 
 bool verb_rule_toggle(Ui *ui, const char *argument, Error *err)
@@ -241,7 +241,7 @@ bool verb_rule_toggle(Ui *ui, const char *argument, Error *err)
     if (!find_place(ui, argument, &place, err)) return false;
     session_text(ui->session, place.text, &text);
     session_turn(ui->session, place.text, !text.off);
-    return align_at(ui, place, err);
+    return align_at(ui, place, BACK_NEVER, err);
 }
 
 bool verb_rule_move(Ui *ui, const char *argument, Error *err)
@@ -255,7 +255,7 @@ bool verb_rule_move(Ui *ui, const char *argument, Error *err)
         return error_set(err, ERR_USAGE, up ? "it is the first" : "it is the last");
     size_t to = up ? place.text - 1 : place.text + 1;
     session_move(ui->session, place.text, to);
-    return align_at(ui, (Place){to, 0}, err);
+    return align_at(ui, (Place){to, 0}, BACK_NEVER, err);
 }
 
 bool verb_rule_delete(Ui *ui, const char *argument, Error *err)
@@ -273,14 +273,22 @@ bool verb_rule_split(Ui *ui, const char *argument, Error *err)
 {
     Place place;
     return find_place(ui, argument, &place, err) &&
-           rule_split(ui->session, ui->alignment, place.text, err) &&
-           align_at(ui, (Place){place.text, 0}, err);
+           rule_split_untried(ui->session, place.text, err) &&
+           align_at(ui, (Place){place.text, 0}, BACK_ON_CHANGE, err);
 }
 
 /* A text that fails is not kept. */
 static bool rewrite(Ui *ui, size_t index, const char *text, Error *err)
 {
-    return rule_rewrite(ui->session, index, text, err) && align_at(ui, (Place){index, 0}, err);
+    session_rewrite(ui->session, index, text);
+    return align_at(ui, (Place){index, 0}, BACK_ON_ERROR, err);
+}
+
+/* Of UiThen. */
+static void forget_edited(Ui *ui, size_t number, const char *path)
+{
+    (void)ui, (void)number;
+    unlink(path);
 }
 
 /* Several lines are edited as a file of their own, which stays when they are not taken. */
@@ -290,9 +298,10 @@ static bool edit_text(Ui *ui, size_t index, const SessionText *text, Error *err)
     text_addn(&before, text->text, text->length);
     char *edited = editor_run_text(ui->terminal, text->text, text->length, &path, err);
     ui_resize(ui);
-    bool ok = edited && (strcmp(edited, text_string(&before)) == 0 ||
-                         rewrite(ui, index, edited, err));
-    if (ok) unlink(text_string(&path));
+    const bool same = edited && strcmp(edited, text_string(&before)) == 0;
+    bool ok = same || (edited && rewrite(ui, index, edited, err));
+    if (same) unlink(text_string(&path));
+    else if (ok) ui_then(ui, forget_edited, 0, text_string(&path));
     else if (edited) error_prefix(err, "%s", text_string(&path));
     free(edited);
     text_done(&path);

@@ -30,7 +30,9 @@ static void make_rows(Work *work)
 static void align(Work *work, const SnapshotRun *run)
 {
     work->after = snapshot_align(work->snapshot, run, &work->failed, &work->problem);
-    if (work->after) make_rows(work);
+    if (!work->after) return;
+    if (work->compare && !work->failed) changes_init(&work->changes, work->before, work->after);
+    make_rows(work);
 }
 
 static void apply(Work *work, const SnapshotRun *run)

@@ -31,6 +31,7 @@ typedef struct Work {
                                 for ALIGN and APPLY; NULL */
     uint8_t *open;           /* owned: what is open in them */
     size_t lines;            /* rows of the screen, for the first list */
+    bool compare;            /* ALIGN: what changes is wanted too */
     Choices *choices;        /* borrowed, for CHOICES */
     const Binding *binding;  /* of `before`: what they are for; NULL: whatever helps most */
     char *key;               /* owned, for BISECT: the row's; a target, or else … */
@@ -40,7 +41,8 @@ typedef struct Work {
     /* What comes of it. */
     Alignment *after;        /* one reference; NULL: nothing could be said, or nothing is kept */
     RowModel *made;          /* owned: its rows; NULL */
-    Changes changes;         /* APPLY and PREVIEW; WITHOUT, unless `failed` */
+    Changes changes;         /* APPLY and PREVIEW; WITHOUT, and ALIGN with `compare`, unless
+                                `failed` */
     Culprit culprit;         /* BISECT, unless `failed` */
     SessionMarks marks;      /* INDUCE, unless `failed` … */
     Arena *arena;            /* … in which it lies; owned */

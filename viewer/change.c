@@ -77,6 +77,12 @@ void changes_done(Changes *changes)
     *changes = (Changes){0};
 }
 
+bool changes_are_none(const Changes *changes)
+{
+    return !changes->load && !changes->broken && !changes->other && !changes->dropped &&
+           !changes->collisions;
+}
+
 /* Without a target nothing can fail to load: names are what changes. */
 void changes_show(const Changes *changes, Text *out)
 {

@@ -20,6 +20,8 @@ typedef struct Changes {
 
 void changes_init(Changes *changes, const Alignment *before, const Alignment *after);
 void changes_done(Changes *changes);
+/* Whether the two ledgers come to the same. */
+bool changes_are_none(const Changes *changes);
 /* "load 2, break 0". */
 void changes_show(const Changes *changes, Text *out);
 /* Marks the rows; `changes` belongs to the model's alignment. NULL takes the marks off. */

@@ -172,9 +172,9 @@ static bool read_some(int terminal, int quiet_ms, Text *out)
  * the program is ready for it. */
 static void blow(int terminal, pid_t child, size_t i)
 {
-    static const struct winsize sizes[] = {{.ws_col = 90, .ws_row = 30}, {.ws_col = 41, .ws_row = 11},
-                                           {.ws_col = 160, .ws_row = 50}, {.ws_col = 12, .ws_row = 3}};
-    ioctl(terminal, TIOCSWINSZ, &sizes[i % countof(sizes)]);
+    static const unsigned short sizes[][2] = {{90, 30}, {41, 11}, {160, 50}, {12, 3}};
+    const unsigned short *to = sizes[i % countof(sizes)];
+    ioctl(terminal, TIOCSWINSZ, &(struct winsize){.ws_col = to[0], .ws_row = to[1]});
     if (i % 3 == 0) kill(child, SIGTSTP);
     if (i % 5 == 0) kill(child, SIGWINCH);
     kill(child, SIGCONT);
