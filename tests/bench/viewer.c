@@ -2,7 +2,7 @@
  * curses and all, on a pseudo terminal that a thread reads; keys come from a script. Prints a table
  * and asserts nothing.
  *
- *     build/tests/bench_viewer [TENSORS]…        1000 100000 1000000 */
+ *     build/tests/bench_viewer [waiting] [TENSORS]…        waiting 1000 100000 1000000 */
 #include <fcntl.h>
 #include <locale.h>
 #include <pthread.h>
@@ -16,10 +16,12 @@
 #include <unistd.h>
 
 #include "repl/interactive.h"
+#include "tests/bench/late_server.h"
 #include "viewer/terminal.h"
 
 enum { COLUMNS = 120, ROWS = 40, STEPS_MAX = 20000, GROUPS_MAX = 64, LONGEST_S = 120,
-       IN_HEADERS = 200000 };     /* tensors that a header may name */
+       IN_HEADERS = 200000,       /* tensors that a header may name */
+       LATE_MS = 200 };           /* of every answer of the server */
 
 /* One press, or the wait for a text on the screen. */
 typedef struct Act {
@@ -274,6 +276,21 @@ static void write_script(Bench *bench, size_t tensors)
     wait_for(bench, "undo: ledger", "● 0 loaded");
 }
 
+/* Statistics of what is long in coming: keys go on, and Esc ends it. */
+static void write_waiting_script(Bench *bench, const char *shown)
+{
+    wait_for(bench, "first ledger", shown);
+    for (int i = 0; i < 5; i++) {
+        press(bench, "v", "v", 1);
+        wait_for(bench, NULL, "reading");
+        for (int k = 0; k < 40; k++) {
+            press(bench, "keys meanwhile", k % 4 == 3 ? "Tab" : k % 2 ? "k" : "j", 1);
+            bench->steps[bench->count - 1].pause = 5;
+        }
+        press(bench, "leaving it", "q", 1);
+    }
+}
+
 /* ---- files, and the table ---- */
 
 /* Experts of a mixture, of sizes that differ, so that nothing folds. */
@@ -360,6 +377,70 @@ static void print(FILE *out, const Group *group)
     free(bytes);
 }
 
+/* Shows what the session comes to while the script is pressed, and prints the table. */
+static void show(FILE *out, Bench *bench, Session *session, const char *title)
+{
+    const InteractiveOptions how = {.terminal = &bench->ours};
+    interactive_run(session, &how);
+    session_free(session);
+    fprintf(out, "\n%s; milliseconds until the frame is out\n"
+            "  %-22s %6s %10s %10s %10s %10s %10s %10s\n", title, "", "keys", "median", "p99",
+            "most", "cpu p99", "bytes", "p99");
+    for (size_t i = 0; i < bench->group_count; i++) print(out, &bench->groups[i]);
+    fflush(out);
+    bench->group_count = 0;
+}
+
+/* A file that is a header and zeros: one f32 matrix of n times n; returns the header's bytes. */
+static size_t matrix_header(size_t n, char *out, size_t room)
+{
+    const size_t length = (size_t)snprintf(out + 8, room - 8, "{\"big.weight\":{\"dtype\":\"F32\",\"shape\":"
+                                           "[%zu,%zu],\"data_offsets\":[0,%zu]}}", n, n,
+                                           4 * n * n);
+    for (int i = 0; i < 8; i++) out[i] = (char)(length >> 8 * i & 0xFF);
+    return 8 + length;
+}
+
+static void open_and_show(FILE *out, Bench *bench, const char *name, const char *title)
+{
+    Error err = {0};
+    const SessionOptions options = {.source = name};
+    bench->start = 0;
+    Session *session = session_new(&options, &err);
+    if (!session) {
+        fprintf(out, "%s: %s\n", title, err.text);
+        exit(2);
+    }
+    bench->count = bench->next = 0;
+    bench->since = now();
+    bench->cpu = cpu_now();
+    write_waiting_script(bench, "1 tensor");
+    show(out, bench, session, title);
+}
+
+/* What is long in coming: 10 GB on a disk, and a server that takes its time. */
+static void run_waiting(FILE *out, Bench *bench)
+{
+    enum { SIDE = 50000, FAR_SIDE = 8000 };
+    static char head[256];               /* the server goes on sending it */
+    char name[] = "/tmp/tenon-bench-XXXXXX", url[64];
+    int fd = mkstemp(name);
+    size_t n = matrix_header(SIDE, head, sizeof head);
+    if (fd < 0 || write(fd, head, n) != (ssize_t)n ||
+        ftruncate(fd, (off_t)(n + 4ull * SIDE * SIDE)) != 0)
+        exit(2);
+    close(fd);
+    open_and_show(out, bench, name, "statistics of a tensor of 10 GB");
+    unlink(name);
+    n = matrix_header(FAR_SIDE, head, sizeof head);
+    static LateServer server;
+    server = (LateServer){.head = head, .head_size = n, .size = n + 4ull * FAR_SIDE * FAR_SIDE,
+                          .late_ms = LATE_MS};
+    late_start(&server);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/far.safetensors", server.port);
+    open_and_show(out, bench, url, "values of a server that is 200 ms late with every answer");
+}
+
 static void run(FILE *out, Bench *bench, size_t tensors)
 {
     char folder[] = "/tmp/tenon-bench-XXXXXX", source[64], target[64];
@@ -382,18 +463,12 @@ static void run(FILE *out, Bench *bench, size_t tensors)
     bench->count = bench->next = 0;
     bench->since = now();
     write_script(bench, tensors);
-    const InteractiveOptions how = {.terminal = &bench->ours};
-    interactive_run(session, &how);
-    session_free(session);
+    char title[64];
+    snprintf(title, sizeof title, "%zu tensors on each side, none folded", tensors);
+    show(out, bench, session, title);
     unlink(source);
     unlink(target);
     rmdir(folder);
-    fprintf(out, "\n%zu tensors on each side, none folded; milliseconds until the frame is out\n"
-            "  %-22s %6s %10s %10s %10s %10s %10s %10s\n", tensors, "", "keys", "median", "p99",
-            "most", "cpu p99", "bytes", "p99");
-    for (size_t i = 0; i < bench->group_count; i++) print(out, &bench->groups[i]);
-    fflush(out);
-    bench->group_count = 0;
 }
 
 int main(int argc, char **argv)
@@ -407,9 +482,11 @@ int main(int argc, char **argv)
     FILE *out = take_terminal(&bench);
     if (!out || !terminal_open(&bench.real, false, &err)) return 2;
     bench.ours = (Terminal){&ops, &bench, bench.real.ascii};
+    if (argc < 2 || strcmp(argv[1], "waiting") == 0) run_waiting(out, &bench);
     if (argc < 2)
         for (size_t n = 1000; n <= 1000000; n *= n == 1000 ? 100 : 10) run(out, &bench, n);
-    for (int i = 1; i < argc; i++) run(out, &bench, strtoul(argv[i], NULL, 10));
+    for (int i = 1; i < argc; i++)
+        if (is_digit(argv[i][0])) run(out, &bench, strtoul(argv[i], NULL, 10));
     terminal_close(&bench.real);
     text_done(&bench.shown);
     return 0;
