@@ -175,9 +175,8 @@ static void blow(int terminal, pid_t child, size_t i)
     static const unsigned short sizes[][2] = {{90, 30}, {41, 11}, {160, 50}, {12, 3}};
     const unsigned short *to = sizes[i % countof(sizes)];
     ioctl(terminal, TIOCSWINSZ, &(struct winsize){.ws_col = to[0], .ws_row = to[1]});
-    if (i % 3 == 0) kill(child, SIGTSTP);
+    kill(child, i % 3 ? SIGCONT : SIGTSTP);      /* the one would take the other away */
     if (i % 5 == 0) kill(child, SIGWINCH);
-    kill(child, SIGCONT);
 }
 
 /* Types the keys, one at a time, and returns all that was sent; the last of them quits. */
@@ -209,10 +208,13 @@ static void play(const Tour *way, const char *const *keys, size_t count, Text *o
         fail_msg("status %d: %s", status, text_string(out) + out->length - told);
 }
 
-/* The length of a sequence of those that curses sends to an xterm; 0 when it is none of them. */
+/* The length of a sequence of those that curses sends to an xterm, whose colours it sets back after
+ * a stop; 0 when it is none of them. */
 static size_t own_sequence(const char *p, const char *end)
 {
+    static const char colours[] = "\x1b]104\a";
     if (end - p < 2) return 0;
+    if (has_prefix(p, colours)) return sizeof colours - 1;
     if (strchr("78=>M", p[1])) return 2;
     if (p[1] == '(') return end - p > 2 && strchr("0B", p[2]) ? 3 : 0;
     if (p[1] != '[') return 0;
