@@ -154,7 +154,8 @@ static void note_collision(const Collision *collision, Text *out)
     text_addf(out, "%s is claimed by", collision->name);
     for (size_t i = 0; i < collision->source_count; i++)
         text_addf(out, "%s %s", i ? " and" : "", collision->sources[i]);
-    text_addf(out, " after %s\n", collision->what);
+    if (collision->what) text_addf(out, " after %s", collision->what);
+    text_addc(out, '\n');
 }
 
 /* What reading a file had to say. No target: NULL, which has none. */
