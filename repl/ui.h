@@ -66,6 +66,8 @@ typedef struct UiQuestion {
     char *key;               /* owned, and the rest: as in Work */
     bool source;
     size_t number;
+    unsigned version;        /* session_rules_version for which it was asked: in that one alone
+                                texts have their numbers */
 } UiQuestion;
 
 typedef struct Ui {

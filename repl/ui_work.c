@@ -54,6 +54,20 @@ static Work *question_work(Ui *ui)
     return work;
 }
 
+static void forget_question(Ui *ui)
+{
+    free(ui->question.key);
+    ui->question = (UiQuestion){.asked = false};
+}
+
+/* Whether it is still to be answered: of other rules it would be another question. */
+static bool is_asked(Ui *ui)
+{
+    const bool other = ui->question.version != session_rules_version(ui->session);
+    if (ui->question.asked && other) forget_question(ui);
+    return ui->question.asked;
+}
+
 static Work *next_work(Ui *ui)
 {
     if (ui->align_due) {
@@ -67,7 +81,7 @@ static Work *next_work(Ui *ui)
     }
     if (ui->old_rows || ui->old_alignment) return tidy_work(ui);
     if (!ui->rows) return NULL;
-    if (ui->question.asked) return question_work(ui);
+    if (is_asked(ui)) return question_work(ui);
     Work *preview = ui->mode == UI_PROMPT && ui->preview_due ? preview_begin(ui) : NULL;
     if (preview) return preview;
     return ui_choices_due(ui) ? ui_choices_begin(ui) : NULL;
@@ -173,14 +187,9 @@ static bool end_apply(Ui *ui, Work *work, char **line, Error *err)
     return false;
 }
 
-static void forget_question(Ui *ui)
-{
-    free(ui->question.key);
-    ui->question = (UiQuestion){.asked = false};
-}
-
 static void end_question(Ui *ui, const Work *work)
 {
+    if (!is_asked(ui)) return;
     forget_question(ui);
     if (work->failed) view_notice(&ui->view, STYLE_SHAPE, "no answer", work->problem.text);
     else if (work->kind == WORK_BISECT) rules_panel_show(ui, &work->culprit);
@@ -359,6 +368,7 @@ void ui_question(Ui *ui, const UiQuestion *question)
     ui->question = *question;
     ui->question.key = key;
     ui->question.asked = true;
+    ui->question.version = session_rules_version(ui->session);
     if (ui->work && is_question(ui->work)) cancel(ui);
     if (!is_making_ledger(ui)) look_for(ui, UI_MOMENT_MS, NULL);
 }
