@@ -87,7 +87,8 @@ static uint64_t row_of(const Auto *a, const Side *side, const Unit *unit)
 static uint64_t home_of(const Side *side, const Unit *unit)
 {
     const Coarse *coarse = &side->coarse[unit->coarse];
-    return unit->up[coarse->glued >> (coarse->slot_count - 1) & 1 ? 0 : 1];
+    const bool glued = coarse->slot_count && coarse->glued >> (coarse->slot_count - 1) & 1;
+    return unit->up[glued ? 0 : 1];
 }
 
 static uint32_t count_at(const Table *table, uint64_t key)
