@@ -127,7 +127,8 @@ def other_file_comes():
 @case
 def values_come_late():
     """values over a slow server are read beside the keys"""
-    s = serve({"/m.safetensors": slow(SMALL, 0.3)})
+    large = safetensors({"a": numbers(4000000, 1), "b": numbers(400, 2)})   # more than a header brings
+    s = serve({"/m.safetensors": slow(large, 0.3)})
     v = Viewer(s.url + "/m.safetensors")
     v.until("2 tensors")
     v.press("v")
