@@ -105,24 +105,33 @@ static bool is_even(const Auto *a, const Template *s, const Template *t)
     return x.hash == y.hash;
 }
 
+/* What is known of a template of the source and the mate that was last asked about. */
+typedef struct Evenness {
+    uint32_t mate;           /* 1 + template of the target; 0: nothing was asked */
+    bool even;
+} Evenness;
+
+static bool asked_even(const Auto *a, Evenness *known, uint32_t s, uint32_t t)
+{
+    const Template *source = &a->side[0].templates[s], *target = &a->side[1].templates[t];
+    if (known[s].mate != t + 1) known[s] = (Evenness){t + 1, is_even(a, source, target)};
+    return known[s].even;
+}
+
 /* Rows that pairs lead from one to the other. With `uneven` only those of uneven templates, which
- * become suspects; without it the pairs of all suspects. */
+ * become suspects; else the pairs of all suspects. */
 static void list_links(Blocks *blocks, bool uneven)
 {
     const Auto *a = blocks->a;
     const Side *x = &a->side[0], *y = &a->side[1];
     Place p[SLOTS_MAX], q[SLOTS_MAX];
-    uint32_t before[2] = {NONE, NONE};
-    bool even = true;
+    Arena *arena = arena_new();
+    Evenness *known = arena_alloc(arena, (x->template_count + 1) * sizeof *known);
     for (uint32_t i = 0; i < x->unit_count; i++) {
         const Unit *u = &x->units[i];
         if (u->mate == NONE) continue;
         const Unit *v = &y->units[u->mate];
-        if (u->template != before[0] || v->template != before[1])
-            even = is_even(a, &x->templates[u->template], &y->templates[v->template]);
-        before[0] = u->template;
-        before[1] = v->template;
-        if (even && uneven) continue;
+        if (uneven && asked_even(a, known, u->template, v->template)) continue;
         const size_t m = places_of(a, x, u, p), n = places_of(a, y, v, q);
         for (size_t j = 0; j < m * n; j++) {
             const uint64_t key = rows_key(p[j / n].row, q[j % n].row);
@@ -130,6 +139,7 @@ static void list_links(Blocks *blocks, bool uneven)
             else if (table_find(&blocks->suspects, key)) add_link(blocks, &p[j / n], &q[j % n]);
         }
     }
+    arena_free(arena);
 }
 
 static int compare_links(const void *x, const void *y)
