@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "loader/format/format.h"
+#include "loader/source/child.h"
 #include "loader/source/http.h"
 #include "loader/source/url.h"
 
@@ -33,7 +34,7 @@ void opened_wait(Opened *opened)
 {
     Half source = {opened, 0}, target = {opened, 1};
     pthread_t thread;
-    const bool helped = opened->names[0] && opened->names[1] &&
+    const bool helped = opened->names[0] && opened->names[1] && child_beside() &&
                         job_thread(&thread, open_half, &target);
     if (opened->names[0]) open_half(&source);
     if (helped) pthread_join(thread, NULL);

@@ -26,7 +26,8 @@
 #include "loader/core/limits.h"
 #include "loader/core/memory.h"
 
-/* AddressSanitizer keeps terabytes of address space and makes calls of its own. */
+/* AddressSanitizer keeps terabytes of address space and makes calls of its own; its allocator may
+ * be locked by another thread when a child is forked, and stays so in the child. */
 #if defined(__SANITIZE_ADDRESS__)
 #define WITH_SANITIZER 1
 #elif defined(__has_feature)
@@ -195,6 +196,11 @@ static _Noreturn void live(int file, int out, void (*run)(void *context), void *
 }
 
 /* -- In the parent --------------------------------------------------------------------- */
+
+bool child_beside(void)
+{
+    return !WITH_SANITIZER;
+}
 
 bool child_start(Child *child, int file, void (*run)(void *context), void *context,
                  uint64_t seconds, const char *what, Error *err)

@@ -11,8 +11,7 @@
  *
  * Threads: the child of a process with threads may only do what the system promises after fork;
  * glibc and musl promise malloc, and `run` must use nothing else that could have been locked by
- * another thread (no stdio, no locks of ours). Files are opened before there are threads; values
- * that are fetched later may be fetched by any of them. */
+ * another thread (no stdio, no locks of ours). A sanitizer promises no malloc: child_beside. */
 #ifndef LOADER_SOURCE_CHILD_H
 #define LOADER_SOURCE_CHILD_H
 
@@ -30,6 +29,9 @@ typedef struct Child {
     const char *what;        /* for errors; borrowed */
 } Child;
 
+/* Whether a child may be forked while other threads ask for memory, so that files may be opened
+ * beside each other. */
+bool child_beside(void);
 /* Forks. The child calls run(context) with CHILD_FILE (a duplicate of `file`, which may be a
  * socket) and CHILD_PIPE open,
  * and ends when it returns. `what` is what errors begin with: the file. `seconds` bounds the

@@ -52,6 +52,9 @@ def sources_of(report, targets):
 if not os.path.exists("/proc/self/io"):
     skip("what is read", "the system does not count it")
     finish()
+if "ASAN_OPTIONS" in os.environ:
+    skip("what is read", "sanitizers read files of their own")
+    finish()
 out, plan = place("out.safetensors"), place("plan.json")
 for name, code in OPS.items():
     bad, without = [], asked("-e", code)
