@@ -187,6 +187,13 @@ static bool take_change(const Console *console, const Value *arguments, size_t m
            call_needs_lines(console, err);
 }
 
+/* Says what was done, as undo will name it, and lets the ledger be made anew. */
+static bool tell_change(Console *console, ScriptAnswer *answer, Error *err)
+{
+    text_addf(&answer->shown, "%s\n", session_undo_what(console->session));
+    return console_rebuild(console, err);
+}
+
 bool call_rule_toggle(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
                       Error *err)
 {
@@ -196,8 +203,7 @@ bool call_rule_toggle(Console *console, const Value *arguments, Arena *arena, Sc
     if (!take_change(console, arguments, 1, &index, err)) return false;
     session_text(console->session, index, &text);
     session_turn(console->session, index, !text.off);
-    text_addf(&answer->shown, "%s\n", session_undo_what(console->session));
-    return console_rebuild(console, err);
+    return tell_change(console, answer, err);
 }
 
 bool call_rule_move(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
@@ -215,8 +221,7 @@ bool call_rule_move(Console *console, const Value *arguments, Arena *arena, Scri
     if (up ? index == 0 : index + 1 == session_text_count(console->session))
         return error_set(err, ERR_USAGE, up ? "it is the first" : "it is the last");
     session_move(console->session, index, up ? index - 1 : index + 1);
-    text_addf(&answer->shown, "%s\n", session_undo_what(console->session));
-    return console_rebuild(console, err);
+    return tell_change(console, answer, err);
 }
 
 bool call_rule_delete(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
@@ -226,8 +231,7 @@ bool call_rule_delete(Console *console, const Value *arguments, Arena *arena, Sc
     size_t index;
     if (!take_change(console, arguments, 1, &index, err)) return false;
     session_remove(console->session, index);
-    text_addf(&answer->shown, "%s\n", session_undo_what(console->session));
-    return console_rebuild(console, err);
+    return tell_change(console, answer, err);
 }
 
 bool call_rule_edit(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
