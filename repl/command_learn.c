@@ -12,7 +12,7 @@
 #include "loader/core/fold.h"
 #include "loader/core/json.h"
 #include "loader/export/atomic.h"
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
@@ -246,10 +246,8 @@ static const Value *read_config(Run *run)
     for (size_t i = 0; i < countof(places) && !config; i++) {
         const char *name = arena_printf(run->arena, "%s/config.json", places[i]);
         size_t n;
-        ByteSource *source = access(name, R_OK) == 0 ? source_open_file(name, NULL) : NULL;
-        char *text = source ? source_slurp(source, CONFIG_BYTES_MAX, &n, NULL) : NULL;
+        char *text = file_text(name, CONFIG_BYTES_MAX, &n, NULL);
         if (text) config = json_parse(run->arena, text, n, name, CONFIG_VALUES_MAX, NULL);
-        source_unref(source);
         free(text);
     }
     free(folder);

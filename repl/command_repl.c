@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "loader/align/suggest.h"
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 #include "repl/call_list.h"
 #include "repl/command.h"
 #include "repl/console.h"
@@ -111,9 +111,7 @@ static void set_arguments(Console *console, const Invocation *invocation)
 static bool read_script(const char *path, Text *text, Error *err)
 {
     size_t n;
-    ByteSource *file = source_open_file(path, err);
-    char *bytes = file ? source_slurp(file, SCRIPT_BYTES_MAX, &n, err) : NULL;
-    source_unref(file);
+    char *bytes = file_text_given(path, SCRIPT_BYTES_MAX, &n, err);
     if (!bytes) return false;
     text_addn(text, bytes, n);
     free(bytes);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "loader/core/json.h"
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 #include "repl/interrupt.h"
 #include "scripting/pack.h"
 
@@ -193,9 +193,7 @@ static void test_operand(Testing *testing, const char *operand)
         }
     } else {
         size_t n;
-        ByteSource *file = source_open_file(operand, &err);
-        char *text = file ? source_slurp(file, RULES_BYTES_MAX, &n, &err) : NULL;
-        if (file) source_unref(file);
+        char *text = file_text_given(operand, RULES_BYTES_MAX, &n, &err);
         if (text) {
             test_text(testing, text, n, operand, true);
             free(text);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 #include "repl/interrupt.h"
 #include "repl/user_files.h"
 #include "viewer/change.h"
@@ -112,14 +112,12 @@ static void run_init(Console *console)
     Arena *arena = arena_new();
     const char *path = user_config_file(arena, "init.lua");
     size_t n;
-    ByteSource *file = path && access(path, F_OK) == 0 ? source_open_file(path, &console->init)
-                                                       : NULL;
-    char *text = file ? source_slurp(file, INIT_BYTES_MAX, &n, &console->init) : NULL;
+    const bool there = path && access(path, F_OK) == 0;
+    char *text = there ? file_text(path, INIT_BYTES_MAX, &n, &console->init) : NULL;
     console->starting = true;
     if (text) script_run(console->script, text, n, path, &console->init);
     console->starting = false;
     script_renew(console->script);
-    source_unref(file);
     free(text);
     arena_free(arena);
 }

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 
 /* VISUAL before EDITOR, as git and crontab choose it; an empty variable counts as none. */
 static const char *editor_name(void)
@@ -96,9 +96,7 @@ char *editor_run_text(Terminal *terminal, const char *text, size_t n, Text *path
     if (!write_temporary(path, text, n, err) ||
         !editor_run(terminal, text_string(path), 0, err))
         return NULL;
-    ByteSource *file = source_open_file(text_string(path), err);
-    char *edited = file ? source_slurp(file, BYTES_MAX, &n, err) : NULL;
-    source_unref(file);
+    char *edited = file_text(text_string(path), BYTES_MAX, &n, err);
     while (edited && n && strchr(" \t\r\n", edited[n - 1])) edited[--n] = '\0';
     return edited;
 }

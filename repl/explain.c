@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "loader/align/tied.h"
 #include "loader/core/limits.h"
 #include "loader/format/format.h"
+#include "loader/source/file_text.h"
 #include "loader/source/remote_place.h"
 #include "loader/source/url.h"
 #include "repl/interrupt.h"
@@ -25,31 +27,16 @@ enum {
 
 /* ---- reading ---- */
 
-/* Standard input, which has no size to ask for. */
-static char *read_stdin(size_t *n, Error *err)
-{
-    Text text = {0};
-    char piece[65536], more[LIMIT_TEXT];
-    size_t got;
-    while ((got = fread(piece, 1, sizeof piece, stdin)) > 0) {
-        text_addn(&text, piece, got);
-        if (text.length <= limit(LIMIT_INDEX_BYTES)) continue;
-        error_set(err, ERR_LIMIT, "standard input: its bytes are %s",
-                  limit_text(LIMIT_INDEX_BYTES, more));
-        text_done(&text);
-        return NULL;
-    }
-    *n = text.length;
-    return text.bytes ? text.bytes : mem_strdup("");
-}
-
 static char *read_text(const char *path, size_t *n, Error *err)
 {
-    if (strcmp(path, "-") == 0) return read_stdin(n, err);
-    ByteSource *file = source_open_file(path, err);
-    if (!file) return NULL;
-    char *text = source_slurp_limited(file, LIMIT_INDEX_BYTES, n, err);
-    source_unref(file);
+    const bool input = strcmp(path, "-") == 0;
+    const size_t most = (size_t)limit(LIMIT_INDEX_BYTES);
+    char *text = input ? file_text_of(STDIN_FILENO, "standard input", most, n, err)
+                       : file_text_given(path, most, n, err);
+    char more[LIMIT_TEXT];
+    if (!text && err->code == ERR_LIMIT)
+        error_set(err, ERR_LIMIT, "%s: its bytes are %s", input ? "standard input" : path,
+                  limit_text(LIMIT_INDEX_BYTES, more));
     return text;
 }
 

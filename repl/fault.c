@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 #include "loader/source/url.h"
 
 enum { FILE_MAX = 16 << 20, SHOWN_MAX = 160 };   /* bytes of a rules file; of a line on show */
@@ -55,10 +55,7 @@ static void add_line(const char *text, unsigned long line, Text *out)
 static char *read_file(const char *name)
 {
     size_t n;
-    ByteSource *file = *name ? source_open_file(name, NULL) : NULL;
-    char *text = file ? source_slurp(file, FILE_MAX, &n, NULL) : NULL;
-    source_unref(file);
-    return text;
+    return *name ? file_text(name, FILE_MAX, &n, NULL) : NULL;
 }
 
 /* An input of one line is right above. */

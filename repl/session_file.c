@@ -11,6 +11,7 @@
 #include "loader/align/suggest.h"
 #include "loader/export/atomic.h"
 #include "loader/format/format.h"
+#include "loader/source/file_text.h"
 #include "repl/emit_rules.h"
 #include "repl/session_parts.h"
 #include "scripting/script.h"
@@ -370,9 +371,7 @@ static void read_texts(Reading *reading)
 bool session_file_read(const char *path, Arena *arena, SessionRecord *out, Error *err)
 {
     size_t n;
-    ByteSource *file = source_open_file(path, err);
-    char *text = file ? source_slurp(file, RULES_BYTES_MAX, &n, err) : NULL;
-    source_unref(file);
+    char *text = file_text(path, RULES_BYTES_MAX, &n, err);
     if (!text) return false;
     Reading reading = {.arena = arena, .at = text, .end = text + n, .path = path, .record = out};
     *out = (SessionRecord){0};

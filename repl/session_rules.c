@@ -2,10 +2,12 @@
  * needs to know nothing of what was done. States are small: their texts are shared. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loader/align/rule_lex.h"
 #include "loader/export/atomic.h"
 #include "loader/format/format.h"
+#include "loader/source/file_text.h"
 #include "loader/source/url.h"
 #include "repl/session_parts.h"
 
@@ -26,21 +28,20 @@ RulesText *session_new_text(Session *session, RulesKind kind, const char *name, 
     return rules;
 }
 
-/* Time and size are what session_rules_changed compares with. */
+/* Time and size are what session_rules_changed compares with. A pipe says all at once: its text is
+ * kept as code that was typed is. */
 bool session_read_again(RulesText *rules, Error *err)
 {
     struct stat info;
     bool known = stat(rules->name, &info) == 0;   /* before the read: a later edit shows */
-    ByteSource *file = source_open_file(rules->name, err);
-    if (!file) return false;
+    size_t n;
+    char *text = file_text_given(rules->name, RULES_BYTES_MAX, &n, err);
+    if (!text) return false;
+    if (known && !S_ISREG(info.st_mode)) rules->kind = RULES_CODE;
     if (known) {
         rules->changed = info.st_mtim;
         rules->size = info.st_size;
     }
-    size_t n;
-    char *text = source_slurp(file, RULES_BYTES_MAX, &n, err);
-    source_unref(file);
-    if (!text) return false;
     free(rules->text);
     rules->text = text;
     rules->length = n;
@@ -465,16 +466,14 @@ static bool check_order(const SessionState *state, const char *path, Error *err)
 static bool write_lines(const SessionState *state, const char *path, Error *err)
 {
     Text text = {0};
-    ByteSource *before = source_open_file(path, NULL);
     bool ok = true;
-    if (before) {
-        size_t n;
-        char *old = source_slurp(before, RULES_BYTES_MAX, &n, err);
+    if (access(path, F_OK) == 0) {
+        size_t n = 0;
+        char *old = file_text(path, RULES_BYTES_MAX, &n, err);
         ok = old != NULL;
         if (old) text_addn(&text, old, n);
-        if (n && old && old[n - 1] != '\n') text_addc(&text, '\n');
+        if (n && old[n - 1] != '\n') text_addc(&text, '\n');
         free(old);
-        source_unref(before);
     }
     for (size_t i = 0; i < state->count; i++)
         if (is_line(&state->items[i])) text_addf(&text, "%s\n", state->items[i].text->text);

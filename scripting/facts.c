@@ -10,7 +10,7 @@
 #include <lauxlib.h>
 
 #include "loader/core/json.h"
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 #include "scripting/script_state.h"
 #include "scripting/words.h"
 
@@ -296,10 +296,7 @@ static char *read_json(Script *script, const char *name, size_t name_n, size_t *
 {
     char path[PATH_MAX];
     if (!file_resolve(script, name, name_n, path, err)) return NULL;
-    ByteSource *source = source_open_file(path, err);
-    char *text = source ? source_slurp(source, JSON_BYTES_MAX, n, err) : NULL;
-    source_unref(source);
-    return text;
+    return file_text(path, JSON_BYTES_MAX, n, err);
 }
 
 typedef struct Pushing {

@@ -9,7 +9,7 @@
 
 #include <lauxlib.h>
 
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 #include "scripting/bundled.h"
 #include "scripting/sandbox.h"
 
@@ -185,10 +185,7 @@ static bool run_file(Builder *builder, const char *text, size_t n, const char *n
 static char *read_file(const char *path, size_t *n, Error *err)
 {
     if (access(path, F_OK) != 0) return NULL;
-    ByteSource *source = source_open_file(path, err);
-    char *text = source ? source_slurp(source, LEXICON_BYTES, n, err) : NULL;
-    source_unref(source);
-    return text;
+    return file_text(path, LEXICON_BYTES, n, err);
 }
 
 static const Lexicon *finish(Builder *builder)

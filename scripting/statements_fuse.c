@@ -9,7 +9,7 @@
 #include "loader/align/draft_fuse.h"
 #include "loader/core/json.h"
 #include "loader/format/format.h"
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 #include "scripting/script_state.h"
 #include "scripting/statements.h"
 
@@ -223,9 +223,7 @@ static bool read_config(Call *call, LoraOptions *options, Error *err)
         *err = (Error){0};
         return true;
     }
-    ByteSource *source = source_open_file(path, err);
-    char *text = source ? source_slurp(source, CONFIG_BYTES_MAX, &n, err) : NULL;
-    source_unref(source);
+    char *text = file_text(path, CONFIG_BYTES_MAX, &n, err);
     if (!text) return error_prefix(err, "lora");
     Arena *arena = arena_new();
     const Value *config = json_parse(arena, text, n, name, CONFIG_VALUES_MAX, err);

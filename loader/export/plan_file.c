@@ -10,7 +10,7 @@
 #include "loader/core/limits.h"
 #include "loader/core/map.h"
 #include "loader/export/metadata.h"
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 
 enum { PATH_BYTES_MAX = 4096 };
 
@@ -396,10 +396,7 @@ PlanFile *plan_file_parse(const char *text, size_t n, const char *path, Error *e
 PlanFile *plan_file_read(const char *path, Error *err)
 {
     size_t n;
-    ByteSource *source = source_open_file(path, err);
-    if (!source) return NULL;
-    char *text = source_slurp(source, (size_t)limit(LIMIT_INDEX_BYTES), &n, err);
-    source_unref(source);
+    char *text = file_text_given(path, (size_t)limit(LIMIT_INDEX_BYTES), &n, err);
     if (!text) return NULL;
     PlanFile *file = plan_file_parse(text, n, path, err);
     free(text);
