@@ -34,6 +34,22 @@ static void help_own_keys(Text *out)
     if (n) text_addc(out, '\n');
 }
 
+/* A panel's own keys come first while it is on show: they are what was asked for. */
+static void help_panel_keys(const char *panel, Text *out)
+{
+    size_t n, found = 0;
+    const KeyBinding *keys = key_table(&n);
+    for (size_t i = 0; *panel && i < n; i++) {
+        if (strcmp(keys[i].panel, panel) != 0) continue;
+        if (!found++) text_addf(out, "Keys of this panel (%s)\n", panel);
+        add_column(out, keys[i].key, 16);
+        add_column(out, keys[i].line, 20);
+        const char *words = strstr(keys[i].help, ": ");
+        text_addf(out, "%s\n", words ? words + 2 : keys[i].help);
+    }
+    if (found) text_addc(out, '\n');
+}
+
 /* Keys of the same line share one: "Up k   up   row above". They stand together in the table,
  * which is what this relies on. */
 static void help_keys(Text *out)
@@ -98,8 +114,9 @@ static void help_words(const char *title, const char *name, const char *args, co
 
 /* In the order in which they are needed: keys, what the signs mean, verbs, the rule language,
  * functions. */
-void help_page(const Verb *verbs, size_t count, Text *out)
+void help_page(const Verb *verbs, size_t count, const char *panel, Text *out)
 {
+    help_panel_keys(panel, out);
     help_own_keys(out);
     help_keys(out);
     help_states(out);

@@ -5,7 +5,8 @@
 
 #include "repl/verb.h"
 
-void help_page(const Verb *verbs, size_t count, Text *out);
+/* With the keys of the panel of that name first; "": of none. */
+void help_page(const Verb *verbs, size_t count, const char *panel, Text *out);
 /* What is called `word`: a verb, a statement, an op, a key; "" when nothing is. */
 void help_word(const Verb *verbs, size_t count, const char *word, Text *out);
 /* Rule notes, collisions, warnings of both files; "" when there are none. */

@@ -9,6 +9,7 @@
 
 #include "repl/call_list.h"
 #include "repl/complete.h"
+#include "repl/hint.h"
 #include "repl/history_file.h"
 #include "repl/keys.h"
 #include "repl/preview.h"
@@ -170,13 +171,17 @@ static void click(Ui *ui, Press press)
  * may not be saved, and q asks about them. */
 static void press_in_list(Ui *ui, Press press)
 {
+    const char *line = key_line(press, NULL);
+    const bool whole = (!ui->view.panel || ui->view.notice_title) && line &&
+                       strcmp(line, "detail") == 0;
+    if (whole) run_verb(ui, line);       /* of what is on show, be it a notice */
     view_clear_notice(&ui->view);
     text_clear(&ui->view.message);
+    if (whole) return;
     if (ui->view.panel) {
         press_in_panel(ui, press);
         return;
     }
-    const char *line = key_line(press, NULL);
     if (press_is_cancel(press) && ui_stop(ui)) return;
     if (press.kind == PRESS_CLICK) click(ui, press);
     else if (line) run_verb(ui, line);
@@ -262,13 +267,22 @@ static int patience(const Ui *ui)
     return ui_choices_due(ui) ? REST_MS : LOOK_AT_FILES_MS;
 }
 
+/* What the view says of keys goes by their table as it is now. */
+static void draw(Ui *ui)
+{
+    text_clear(&ui->view.hint);
+    hint_show(ui, &ui->view.hint);
+    ui->view.more_key = key_of("detail");
+    ui_draw(ui);
+}
+
 /* Keys that are waiting are taken before the next frame is drawn. */
 static void run_loop(Ui *ui, const InteractiveOptions *options)
 {
     const Terminal *terminal = ui->terminal;
     while (!ui->quit) {
         if (options->watch && ui->alignment) options->watch(options->watch_context, ui->alignment);
-        ui_draw(ui);
+        draw(ui);
         Press press;
         if (!terminal->ops->read(terminal->state, patience(ui), &press)) {
             idle(ui);

@@ -60,6 +60,7 @@ static const KeyBinding bindings[] = {
     {"", "7", "try 7", "the seventh"},
     {"", "8", "try 8", "the eighth"},
     {"", "9", "try 9", "the ninth"},
+    {"", "D", "detail", "all that is known of the row, or a notice, in full"},
     {"", "m", "mark", "mark, and match with what is marked on the other side; U forgets marks"},
     {"", "U", "unmark", "forget what is marked"},
     {"", "x", "unmatch", "take the pair apart"},
@@ -192,4 +193,17 @@ const char *key_line(Press press, const char *panel)
 bool key_is_for(Press press, const char *panel)
 {
     return find_binding(press, panel) != NULL;
+}
+
+/* One of the table counts only where the user has not bound it to something else. */
+const char *key_of(const char *line)
+{
+    Press press;
+    for (size_t i = own_count; i > 0; i--)
+        if (!*own[i - 1].panel && strcmp(own[i - 1].line, line) == 0) return own[i - 1].key;
+    for (size_t i = 0; i < countof(bindings); i++)
+        if (!*bindings[i].panel && strcmp(bindings[i].line, line) == 0 &&
+            press_parse(bindings[i].key, &press) && find_binding(press, NULL) == &bindings[i])
+            return bindings[i].key;
+    return NULL;
 }

@@ -48,6 +48,7 @@
       "line")                                                                                     \
     X("proposals", proposals, VERB_ANY, "", "tries what would settle the row, or else anything")  \
     X("try", try, VERB_ANY, "N", "applies the N-th of the proposals")                             \
+    X("detail", detail, VERB_LIST, "", "shows in full what stands below the list")                \
     X("mark", mark, VERB_LIST, "", "marks a tensor, or matches it with what is marked on the "    \
       "other side: several sources are joined, several targets are parts of one source")          \
     X("unmark", unmark, VERB_LIST, "", "forgets what is marked")                                  \

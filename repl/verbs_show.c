@@ -21,6 +21,30 @@ bool verb_proposals(Ui *ui, const char *argument, Error *err)
     return true;
 }
 
+/* Lines that were tried stand below each other; the page has the room. */
+static void add_words(const char *words, Text *out)
+{
+    for (const char *gap; (gap = strstr(words, CHOICE_GAP)); words = gap + strlen(CHOICE_GAP)) {
+        text_addn(out, words, (size_t)(gap - words));
+        text_add(out, "\n      ");
+    }
+    text_add(out, words);
+}
+
+/* Of the row, or the notice that stands in its place. */
+bool verb_detail(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument, (void)err;
+    Text title = {0}, words = {0}, text = {0};
+    view_detail(&ui->view, &title, &words);
+    add_words(text_string(&words), &text);
+    if (text.length) show_text(ui, text_string(&title), text_string(&text));
+    text_done(&title);
+    text_done(&words);
+    text_done(&text);
+    return true;
+}
+
 /* Notes, collisions and warnings in full; the title has only their number. */
 bool verb_notes(Ui *ui, const char *argument, Error *err)
 {
@@ -54,8 +78,9 @@ bool verb_help(Ui *ui, const char *argument, Error *err)
     word[strcspn(word, ")\" '")] = '\0';
     size_t count;
     const Verb *verbs = verb_table(&count);
+    const Panel *panel = ui->view.panel;
     if (*word) help_word(verbs, count, word, &text);
-    else help_page(verbs, count, &text);
+    else help_page(verbs, count, panel ? panel->ops->name : "", &text);
     free(word);
     if (!text.length)
         return error_set(err, ERR_NOT_FOUND, "no help on %s; ? lists what there is", argument);

@@ -89,10 +89,47 @@ static void draw_line(const Outline *outline, const OutlineLine *line, Screen *s
     if (end > x) screen_put_elided(screen, x, y, end - x, line->style, line->text);
 }
 
+/* Whether draw_line shows all of it in a box that wide. */
+static bool fits(const OutlineLine *line, const Screen *screen, int width)
+{
+    const int right = line->right ? screen_columns_of(screen, line->right) + 1 : 0;
+    const int sign = line->sign ? screen_columns_of(screen, line->sign) + 1 : 0;
+    const int text = screen_columns_of(screen, line->text);
+    return right <= width / 2 && 2 * line->depth + 2 + sign + text + right <= width;
+}
+
+/* The line under the cursor in full, below the others, where it does not fit among them. Returns
+ * the rows that it takes, a third of all at most. */
+static int draw_foot(Outline *outline, Screen *screen, Box box)
+{
+    enum { SHARE = 3 };
+    const OutlineLine *line = line_at_cursor(outline);
+    if (!line || box.height < 2 * SHARE || fits(line, screen, box.width)) return 0;
+    Text whole = {0}, lines = {0};
+    text_add(&whole, line->text);
+    if (line->right) text_addf(&whole, "   %s", line->right);
+    int rows = screen_wrap(screen, text_string(&whole), box.width, &lines);
+    if (rows > box.height / SHARE) rows = box.height / SHARE;
+    int y = box.y + box.height - rows;
+    screen_fill(screen, box.x, y - 1, box.width, STYLE_BORDER, "─");
+    char *p = lines.bytes;
+    for (int i = 0; i < rows; i++) {
+        char *end = p + strcspn(p, "\n");
+        const bool more = *end;
+        *end = '\0';
+        screen_put(screen, box.x, y + i, box.width, STYLE_PLAIN, p);
+        p = end + more;
+    }
+    text_done(&whole);
+    text_done(&lines);
+    return rows + 1;
+}
+
 static void draw_outline(Panel *panel, Screen *screen, Box box)
 {
     Outline *outline = (Outline *)panel;
     settle(outline);
+    box.height -= draw_foot(outline, screen, box);
     size_t page = box.height > 0 ? (size_t)box.height : 0, n = outline->visible_count;
     if (outline->cursor < outline->top) outline->top = outline->cursor;
     if (page && outline->cursor >= outline->top + page) outline->top = outline->cursor - page + 1;

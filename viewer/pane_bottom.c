@@ -29,6 +29,21 @@ static void draw_line(const View *view, Screen *screen, int x, int y, int room)
     text_done(&before);
 }
 
+/* As many of the hints as fit whole. */
+static void draw_hint(const View *view, Screen *screen, int y, int room)
+{
+    int x = 1, end = 1 + room;
+    for (const char *p = text_string(&view->hint); *p; p += strcspn(p, "\n") + 1) {
+        Text one = {0};
+        text_addf(&one, " %.*s ", (int)strcspn(p, "\n"), p);
+        const int columns = screen_columns_of(screen, text_string(&one));
+        if (x + columns <= end) screen_put(screen, x, y, columns, STYLE_DIM, text_string(&one));
+        x += columns;
+        text_done(&one);
+        if (x > end) return;
+    }
+}
+
 /* Without a prompt a message and the two keys everyone needs. With one, from the right: help where
  * there is room for it, the preview's counts, and the line in what is left. A preview that is
  * older than the line is dimmed rather than taken away, so that the line does not flicker. */
@@ -44,6 +59,7 @@ void pane_draw_bottom(const View *view, const Panes *panes, Screen *screen)
     end -= screen_put_right(screen, end, y, panes->columns / 2, STYLE_DIM, help);
     if (!view->line) {
         int room = end - 3;
+        if (!view->message.length) draw_hint(view, screen, y, room);
         if (!view->message.length || room < 4) return;
         screen_put(screen, 1, y, 1, view->message_style, " ");
         int used = screen_put_elided(screen, 2, y, room - 2, view->message_style,

@@ -407,10 +407,22 @@ static void wrap_choices(const Screen *screen, const char *choices, int width, T
     }
 }
 
+/* Behind a last line that was cut: that there is more, and the key that shows it. */
+static void draw_more(const View *view, const Panes *panes, Screen *screen)
+{
+    Text more = {0};
+    text_add(&more, " …");
+    if (view->more_key && !view->line) text_addf(&more, " %s", view->more_key);
+    screen_put_right(screen, panes->columns - 2, panes->bottom_y - 1, 10, STYLE_DIM,
+                     text_string(&more));
+    text_done(&more);
+}
+
 /* As many lines as there is room for; a last one that was cut says so. Each line of the text is
  * wrapped by itself and what comes out is one text, whose '\n's are then made ends in place. */
-static void draw_words(const Panes *panes, Screen *screen, const char *text, unsigned style)
+static void draw_words(const View *view, const Panes *panes, Screen *screen, const char *text)
 {
+    const unsigned style = view->notice_title ? view->notice_style : STYLE_PLAIN;
     Text lines = {0};
     int width = panes->columns - 4, y = panes->detail_y + 1;
     while (*text) {
@@ -435,25 +447,31 @@ static void draw_words(const Panes *panes, Screen *screen, const char *text, uns
         screen_put(screen, 2, y + i, width, style, p);
         p = more ? end + 1 : end;
     }
-    if (p && *p && panes->detail_height)
-        screen_put_right(screen, panes->columns - 2, y + panes->detail_height - 1, 4,
-                         STYLE_DIM, " …");
+    if (p && *p && panes->detail_height) draw_more(view, panes, screen);
     text_done(&lines);
+}
+
+void view_detail(const View *view, Text *title, Text *text)
+{
+    uint32_t row = view_row(view);
+    Words words = {.fresh = true};
+    if (view->notice_title) {
+        text_add(title, view->notice_title);
+        text_add(text, text_string(&view->notice));
+        return;
+    }
+    if (row != ROW_NONE) describe(view, row, &words, title);
+    text_add(text, text_string(&words.text));
+    text_done(&words.text);
 }
 
 void pane_draw_detail(const View *view, const Panes *panes, Screen *screen)
 {
-    if (view->notice_title) {
-        draw_frame(panes, screen, view->notice_title, view->notice_style);
-        draw_words(panes, screen, text_string(&view->notice), view->notice_style);
-        return;
-    }
-    uint32_t row = view_row(view);
-    Words words = {.fresh = true};
-    Text title = {0};
-    if (row != ROW_NONE) describe(view, row, &words, &title);
-    draw_frame(panes, screen, text_string(&title), STYLE_TITLE);
-    draw_words(panes, screen, text_string(&words.text), STYLE_PLAIN);
-    text_done(&words.text);
+    const unsigned notice = view->notice_style;
+    Text title = {0}, words = {0};
+    view_detail(view, &title, &words);
+    draw_frame(panes, screen, text_string(&title), view->notice_title ? notice : STYLE_TITLE);
+    draw_words(view, panes, screen, text_string(&words));
     text_done(&title);
+    text_done(&words);
 }

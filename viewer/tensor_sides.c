@@ -64,15 +64,14 @@ bool tensor_sides_pair(const TensorSides *sides, ValueOf *a, ValueOf *b)
     return value_is(*a) && value_is(*b);
 }
 
-/* Neighbours are summed up; whatever is not 0 is seen. */
-void tell_bars(const uint64_t *counts, size_t n, size_t width, Text *out)
+/* Bars of eight heights; a blank would be a place to cut the line. Neighbours are summed up. */
+static void tell_bars(const double bins[PROFILE_BINS], Text *out)
 {
-    uint64_t sums[PROFILE_BINS] = {0}, most = 0;
-    if (width > n) width = n;
-    for (size_t i = 0; i < n; i++) sums[i * width / n] += counts[i];
-    for (size_t i = 0; i < width; i++) most = sums[i] > most ? sums[i] : most;
-    for (size_t i = 0; i < width; i++) {
-        double height = most ? (double)sums[i] / (double)most * 8 : 0;
+    double sums[BARS] = {0}, most = 0;
+    for (int i = 0; i < PROFILE_BINS; i++) sums[i * BARS / PROFILE_BINS] += bins[i];
+    for (int i = 0; i < BARS; i++) most = fmax(most, sums[i]);
+    for (int i = 0; i < BARS; i++) {
+        double height = most > 0 ? sums[i] / most * 8 : 0;
         text_add(out, bar_glyphs[height < 1 ? 0 : height > 7.999 ? 7 : (int)height]);
     }
 }
@@ -82,7 +81,7 @@ static void add_odd(Text *out, const char *name, uint64_t count)
     if (count) text_addf(out, "  %s %llu", name, (unsigned long long)count);
 }
 
-static void tell_profile(const Profile *profile, Text *out)
+static void tell_numbers(const Profile *profile, Text *out)
 {
     const Stats *stats = &profile->stats;
     if (stats->finite)
@@ -94,9 +93,23 @@ static void tell_profile(const Profile *profile, Text *out)
     if (stats->zeros && stats->zeros == stats->count) text_add(out, "  all zeros");
     else if (stats->zeros * 100 > stats->count)
         text_addf(out, "  zeros %.0f %%", 100 * (double)stats->zeros / (double)stats->count);
-    if (!(stats->max > stats->min)) return;
+}
+
+/* Bars of several sides come first, so that they stand one above the other. */
+static void tell_profile(const Profile *profile, const ValueAxis *axis, bool several, Text *out)
+{
+    double bins[PROFILE_BINS];
+    const bool bars = profile->stats.finite && axis->high > axis->low;
+    value_axis_bins(axis, profile, false, bins);
+    if (several && bars) {
+        text_add(out, "│");
+        tell_bars(bins, out);
+        text_add(out, "│ ");
+    }
+    tell_numbers(profile, out);
+    if (several || !bars) return;
     text_add(out, "  ");
-    tell_bars(profile->bins, PROFILE_BINS, BARS, out);
+    tell_bars(bins, out);
 }
 
 void tell_waiting(const Values *values, const char *why, Text *out)
@@ -107,14 +120,27 @@ void tell_waiting(const Values *values, const char *why, Text *out)
         text_addf(out, " %.0f %%", 100 * (double)done / (double)total);
 }
 
+ValueAxis tensor_sides_axis(const TensorSides *sides, Values *values)
+{
+    ValueAxis axis = {.sides = 0};
+    for (unsigned side = 0; side < VALUE_SIDES; side++) {
+        const char *why;
+        if (!value_is(sides->of[side])) continue;
+        const Profile *profile = values_profile(values, sides->of[side], &why);
+        if (profile) value_axis_add(&axis, profile);
+    }
+    return axis;
+}
+
 void tensor_sides_tell(const TensorSides *sides, Values *values, Text *out)
 {
+    const ValueAxis axis = tensor_sides_axis(sides, values);
     for (unsigned side = 0; side < VALUE_SIDES; side++) {
         const char *why;
         if (!value_is(sides->of[side])) continue;
         const Profile *profile = values_profile(values, sides->of[side], &why);
         text_addf(out, "%-6s  ", value_side_name((ValueSide)side));
-        if (profile) tell_profile(profile, out);
+        if (profile) tell_profile(profile, &axis, sides->count > 1, out);
         else tell_waiting(values, why, out);
         text_addc(out, '\n');
     }

@@ -6,6 +6,7 @@
 #include "viewer/cell.h"
 #include "viewer/rows.h"
 #include "viewer/tensor_values.h"
+#include "viewer/value_axis.h"
 
 typedef enum ValueSide { VALUE_SOURCE, VALUE_MADE, VALUE_TARGET, VALUE_SIDES } ValueSide;
 
@@ -28,15 +29,16 @@ void tensor_sides_of_tensor(TensorSides *sides, const Tensor *tensor);
  * both. */
 bool tensor_sides_pair(const TensorSides *sides, ValueOf *a, ValueOf *b);
 
+/* The axis of all sides that are known. */
+ValueAxis tensor_sides_axis(const TensorSides *sides, Values *values);
 /* A line for each side: "source  mean 2.1e-05  std 0.031  min -0.29  max 0.31  ▁▂▅▇█▇▅▂▁"; each
- * ends with '\n'. */
+ * ends with '\n'. Where there are several, the bars come first, between two lines, and have one
+ * axis from the least number of all to the greatest. */
 void tensor_sides_tell(const TensorSides *sides, Values *values, Text *out);
 /* In place of what is not known: `why`, or NULL: "reading… 34 %". */
 void tell_waiting(const Values *values, const char *why, Text *out);
 /* "f32 2304×768 → split(3)[1] → 768×768 → T → 768×768"; nothing when nothing is done. */
 void tell_pipeline(const Expr *e, Text *out);
-/* Counts as bars of eight heights, `width` of them. */
-void tell_bars(const uint64_t *counts, size_t n, size_t width, Text *out);
 /* Eight glyphs, the lowest first. */
 extern const char *const bar_glyphs[8];
 

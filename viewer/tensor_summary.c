@@ -55,27 +55,44 @@ static int put_facts(const Profile *profile, Screen *screen, Box box)
 }
 
 /* A column for each bin, or for each two or four: all for the same number, or some would stand out
- * by nothing but that. Its height is in eighths of a row; whatever is not 0 is seen. */
-static void put_histogram(const uint64_t *counts, Screen *screen, Box box)
+ * by nothing but that. Its height is in eighths of a row; whatever is not 0 is seen. Returns how
+ * many the highest stands for. */
+static double put_histogram(const double bins[PROFILE_BINS], Screen *screen, Box box)
 {
-    uint64_t sums[PROFILE_BINS] = {0}, most = 0;
+    double sums[PROFILE_BINS] = {0}, most = 0;
     int width = PROFILE_BINS;
-    if (box.width < 1 || box.height < 1) return;
+    if (box.width < 1 || box.height < 1) return 0;
     while (width > box.width) width /= 2;
     int each = box.width / width;
-    for (int i = 0; i < PROFILE_BINS; i++) sums[i * width / PROFILE_BINS] += counts[i];
-    for (int i = 0; i < width; i++) most = sums[i] > most ? sums[i] : most;
+    for (int i = 0; i < PROFILE_BINS; i++) sums[i * width / PROFILE_BINS] += bins[i];
+    for (int i = 0; i < width; i++) most = fmax(most, sums[i]);
     for (int i = 0; i < width; i++) {
-        double share = most ? (double)sums[i] / (double)most : 0;
+        double share = most > 0 ? sums[i] / most : 0;
         int eighths = (int)ceil(share * box.height * 8);
         for (int y = 0; y < box.height && eighths > 0; y++, eighths -= 8)
             screen_fill(screen, box.x + i * each, box.y + box.height - 1 - y, each, STYLE_MADE,
                         bar_glyphs[eighths < 8 ? eighths - 1 : 7]);
     }
+    return most;
 }
 
-static void put_side(TensorPanel *panel, unsigned side, Screen *screen, Box box)
+/* Both axes are told: the one along, which all sides share, and what the highest column is. */
+static void put_axes(const ValueAxis *axis, bool by_size, double most, uint64_t finite,
+                     Screen *screen, Box box)
 {
+    Text text = {0};
+    if (by_size)
+        text_addf(&text, "size 2^%d … 2^%d", axis->top - PROFILE_BINS + 1, axis->top + 1);
+    else text_addf(&text, "%.4g … %.4g", axis->low, axis->high);
+    text_addf(&text, ", highest %.3g %%", 100 * most / (double)finite);
+    screen_put(screen, box.x, box.y, box.width, STYLE_DIM, text_string(&text));
+    text_done(&text);
+}
+
+static void put_side(TensorPanel *panel, const ValueAxis *axis, unsigned side, Screen *screen,
+                     Box box)
+{
+    double bins[PROFILE_BINS];
     const char *why;
     const Profile *profile = values_profile(panel->view->values, panel->sides.of[side], &why);
     put_head(panel, side, screen, box);
@@ -89,23 +106,20 @@ static void put_side(TensorPanel *panel, unsigned side, Screen *screen, Box box)
     }
     int y = put_facts(profile, screen, box), last = box.y + box.height - 1;
     if (!profile->stats.finite || y >= last) return;
-    const uint64_t *counts = panel->by_size ? profile->powers : profile->bins;
-    put_histogram(counts, screen, (Box){box.x, y, box.width, last - y});
-    if (panel->by_size)
-        screen_putf(screen, box.x, last, box.width, STYLE_DIM, "size 2^%d … 2^%d",
-                    profile->top - PROFILE_BINS + 1, profile->top + 1);
-    else
-        screen_putf(screen, box.x, last, box.width, STYLE_DIM, "%.4g … %.4g", profile->stats.min,
-                    profile->stats.max);
+    value_axis_bins(axis, profile, panel->by_size, bins);
+    const double most = put_histogram(bins, screen, (Box){box.x, y, box.width, last - y});
+    put_axes(axis, panel->by_size, most, profile->stats.finite, screen,
+             (Box){box.x, last, box.width, 1});
 }
 
 void tensor_draw_summary(TensorPanel *panel, Screen *screen, Box box)
 {
     int n = (int)panel->sides.count, width = (box.width + 2) / n - 2, x = box.x;
+    const ValueAxis axis = tensor_sides_axis(&panel->sides, panel->view->values);
     panel->lines = 0;
     for (unsigned side = 0; side < VALUE_SIDES; side++) {
         if (!value_is(panel->sides.of[side])) continue;
-        put_side(panel, side, screen, (Box){x, box.y, width, box.height});
+        put_side(panel, &axis, side, screen, (Box){x, box.y, width, box.height});
         x += width + 2;
     }
 }

@@ -105,6 +105,7 @@ void view_done(View *view)
 {
     text_done(&view->aside);
     text_done(&view->message);
+    text_done(&view->hint);
     text_done(&view->notice);
     text_done(&view->tries);
     panel_close_all(view->panel);

@@ -70,6 +70,8 @@ typedef struct View {
     bool aside_old;                  /* it is about an earlier state of the line */
     Text message;                    /* at the bottom while nothing is typed */
     Style message_style;
+    Text hint;                       /* there without a message: keys that go on, a line each */
+    const char *more_key;            /* the key that shows a detail in full; NULL: none does */
     const char *notice_title;        /* instead of the detail; NULL: none */
     Style notice_style;
     Text notice;
@@ -110,6 +112,9 @@ void view_move_divider(View *view, const Screen *screen, int columns);
 /* Takes over rows that were sorted meanwhile; true when there were some: other indexes of rows than
  * the cursor's are no longer valid. */
 bool view_take_sorted(View *view);
+
+/* Appends what stands below the list, in full: the row's name and words, or the notice's. */
+void view_detail(const View *view, Text *title, Text *text);
 
 void view_say(View *view, Style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -121,7 +121,7 @@ static void test_proposals(void **state)
     fake_press(&fake, "s");
     fake_expect(&fake, STEP_SHOWS, "fit(0");
     fake_press(&fake, "Esc");
-    fake_expect(&fake, STEP_LACKS, "proposals");
+    fake_expect(&fake, STEP_LACKS, "┌ proposals");
     fake_press(&fake, "9");
     fake_expect(&fake, STEP_SHOWS, "there is no such proposal");
     run_with("net.txt", NULL, 0);

@@ -10,6 +10,7 @@
 #include "loader/format/format.h"
 #include "repl/interactive.h"
 #include "tests/unit/fake_terminal.h"
+#include "viewer/value_axis.h"
 
 static char folder[256], before[1024];
 static FakeTerminal fake;
@@ -97,11 +98,14 @@ static void test_pages(void **state)
         bool ascii = i % 2;
         fake_init(&fake, sizes[i / 2][0], sizes[i / 2][1], ascii);
         line("goto a.w");
-        fake_expect(&fake, STEP_SHOWS, "source  mean 11.5  std 6.92  min 0  max 23");
-        fake_expect(&fake, STEP_SHOWS, "target  mean 11.5");
+        fake_expect(&fake, STEP_SHOWS, "mean 11.5  std 6.92  min 0  max 23  ");
+        fake_expect(&fake, STEP_SHOWS, "mean 11.5  std 6.96  min 0  max 23.5");
         fake_press(&fake, i % 3 ? "v" : "Enter");
         fake_expect(&fake, STEP_SHOWS, "values 24");
         fake_expect(&fake, STEP_SHOWS, ascii ? "range  0 .. 23.5" : "range  0 … 23.5");
+        /* both sides have the axis of both */
+        fake_expect(&fake, STEP_SHOWS, ascii ? " 0 .. 23.5, highest" : " 0 … 23.5, highest");
+        fake_expect(&fake, STEP_LACKS, ascii ? " 0 .. 23, highest" : " 0 … 23, highest");
         line("values-page numbers");
         fake_expect(&fake, STEP_SHOWS, "19          20          21");
         fake_press(&fake, "Down Down Down l l l l l");
@@ -164,7 +168,7 @@ static void test_made(void **state)
     line("goto c");
     fake_expect(&fake, STEP_SHOWS, "f32 4×6 → ");
     fake_expect(&fake, STEP_SHOWS, "→ 6×4");
-    fake_expect(&fake, STEP_SHOWS, "made    mean 9.5");        /* columns 0 and 1 */
+    fake_expect(&fake, STEP_SHOWS, "mean 9.5");        /* columns 0 and 1 */
     run_with(NULL);
 }
 
@@ -278,6 +282,39 @@ static void test_profile(void **state)
     free(values);
 }
 
+static double sum_of(const double bins[PROFILE_BINS], int from, int to)
+{
+    double sum = 0;
+    for (int i = from; i < to; i++) sum += bins[i];
+    return sum;
+}
+
+/* A narrow side stands where its numbers lie on the axis of both; nothing of it is lost. */
+static void test_axis(void **state)
+{
+    (void)state;
+    Profile narrow = {.stats = {.finite = 640, .min = 1, .max = 2}, .top = 0};
+    double bins[PROFILE_BINS];
+    for (int i = 0; i < PROFILE_BINS; i++) narrow.bins[i] = 10;
+    narrow.powers[PROFILE_BINS - 1] = 640;               /* [1, 2) */
+    const ValueAxis axis = {.low = 0, .high = 4, .top = 1, .sides = 2};
+    value_axis_bins(&axis, &narrow, false, bins);
+    for (int i = 0; i < PROFILE_BINS; i++)
+        assert_true(fabs(bins[i] - (i >= 16 && i < 32 ? 40 : 0)) < 1e-9);
+    value_axis_bins(&axis, &narrow, true, bins);
+    assert_true(bins[PROFILE_BINS - 2] == 640 && sum_of(bins, 0, PROFILE_BINS) == 640);
+    const ValueAxis uneven = {.low = 0.3, .high = 2, .top = 0, .sides = 2};
+    value_axis_bins(&uneven, &narrow, false, bins);
+    assert_true(fabs(sum_of(bins, 0, PROFILE_BINS) - 640) < 1e-6);
+    assert_true(sum_of(bins, 0, 26) == 0 && bins[PROFILE_BINS - 1] > 0);   /* 1 is at 26.35 */
+    const ValueAxis own = {.low = 1, .high = 2, .top = 0, .sides = 1};
+    value_axis_bins(&own, &narrow, false, bins);
+    for (int i = 0; i < PROFILE_BINS; i++) assert_true(bins[i] == 10);
+    Profile constant = {.stats = {.finite = 5, .min = 2, .max = 2}, .bins = {5}};
+    value_axis_bins(&axis, &constant, false, bins);
+    assert_true(bins[32] == 5 && sum_of(bins, 0, PROFILE_BINS) == 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hostile, enter, leave),
         cmocka_unit_test(test_optimizer),
         cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_axis),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
