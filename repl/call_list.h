@@ -67,6 +67,7 @@
       "writes the aligned checkpoint")                                                            \
     X(open_source, "\"file\"", "opens another source; the rules run again")                       \
     X(open_target, "\"file\"", "opens another target; the rules run again")                       \
+    X(reopen, "()", "opens again what has changed on disk since it was opened")                   \
     X(verb, "\"line\"",                                                                           \
       "what the viewer does for this line after :, as verb \"goto fc.weight\"")                   \
     X(exit, "[status]", "ends the script or the prompt")                                          \

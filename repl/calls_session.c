@@ -179,13 +179,9 @@ bool call_save(Console *console, const Value *arguments, Arena *arena, ScriptAns
 
 /* ---- files ---- */
 
-static bool open_side(Console *console, int side, const Value *arguments, ScriptAnswer *answer,
+static bool open_path(Console *console, int side, const char *path, ScriptAnswer *answer,
                       Error *err)
 {
-    const char *path = NULL;
-    if (!call_takes(arguments, 1, err) || !call_text(arguments, 0, "a path", &path, err))
-        return false;
-    if (!path) return error_set(err, ERR_USAGE, "it takes the name of a checkpoint");
     Session *session = console->session;
     if (console->options.open) {
         console->options.open(console->options.context, side, path);
@@ -196,6 +192,31 @@ static bool open_side(Console *console, int side, const Value *arguments, Script
     url_hide(path, &answer->shown);
     text_addf(&answer->shown, "   %s\n", checkpoint_format(opened));
     return console_rebuild(console, err);
+}
+
+static bool open_side(Console *console, int side, const Value *arguments, ScriptAnswer *answer,
+                      Error *err)
+{
+    const char *path = NULL;
+    if (!call_takes(arguments, 1, err) || !call_text(arguments, 0, "a path", &path, err))
+        return false;
+    if (!path) return error_set(err, ERR_USAGE, "it takes the name of a checkpoint");
+    return open_path(console, side, path, answer, err);
+}
+
+bool call_reopen(Console *console, const Value *arguments, Arena *arena, ScriptAnswer *answer,
+                 Error *err)
+{
+    Session *session = console->session;
+    const bool changed[] = {session_side_changed(session, 0), session_side_changed(session, 1)};
+    (void)arena;
+    if (!call_takes(arguments, 0, err)) return false;
+    if (changed[0] && !open_path(console, 0, session_source_path(session), answer, err))
+        return false;
+    if (changed[1] && !open_path(console, 1, session_target_path(session), answer, err))
+        return false;
+    return changed[0] || changed[1] ||
+           error_set(err, ERR_USAGE, "no file has changed on disk since it was opened");
 }
 
 bool call_open_source(Console *console, const Value *arguments, Arena *arena,

@@ -233,9 +233,24 @@ static void handle(Ui *ui, Press press)
     }
 }
 
+/* Nothing is opened by itself: what is being written is no checkpoint yet. */
+static void look_at_checkpoints(Ui *ui)
+{
+    static const char *const sides[] = {"source", "target"};
+    const char *key = key_of("reopen");
+    for (int side = 0; side < 2; side++) {
+        const bool before = ui->changed[side];
+        ui->changed[side] = session_side_changed(ui->session, side);
+        if (ui->changed[side] && !before)
+            view_say(&ui->view, STYLE_SHAPE, "the %s has changed on disk: %s opens it again",
+                     sides[side], key ? key : ":reopen");
+    }
+}
+
 /* A rules file that was saved in another window takes effect by itself. */
 static void look_at_files(Ui *ui)
 {
+    look_at_checkpoints(ui);
     if (!session_rules_changed(ui->session)) return;
     Error err = {0};
     if (!ui_align(ui, &err)) view_notice(&ui->view, STYLE_ERROR, "error in the rules", err.text);

@@ -101,6 +101,7 @@ static const KeyBinding bindings[] = {
     {"", "c", "containers", "choose among several dicts in a file"},
     {"", "<", "prompt open-source ", "another source"},
     {"", ">", "prompt open-target ", "another target"},
+    {"", "R", "reopen", "open again what has changed on disk"},
     {"", "W", "prompt save ", "save the session's lines as rules"},
     {"", "K", "prompt save-session ", "keep the whole session, to go on with or to run"},
     {"", "!", "notes", "notes of the rules, collisions, warnings of the files"},

@@ -183,7 +183,11 @@ static bool open_both(Session *session, SessionFiles *files, const SessionOption
     const bool named = name_target(session, files, options, &misnamed);
     if (has_source(options) && !options->source_opened) opened.names[0] = files->source_file;
     if (named && !options->target_opened) opened.names[1] = files->target_file;
+    for (int i = 0; i < 2; i++)
+        if (opened.names[i]) file_stamps_begin(&files->stamps[i], opened.names[i]);
     open_files(options, &opened);
+    for (int i = 0; i < 2; i++)
+        if (opened.files[i]) file_stamps_add(&files->stamps[i], opened.names[i], opened.files[i]);
     const bool source = take_source(session, files, options, &opened, err);
     if (source && named) return take_target(files, options, &opened, err);
     if (source && err) *err = misnamed;
@@ -202,6 +206,7 @@ void session_files_unref(SessionFiles *files)
 {
     if (!files || --files->refs) return;
     free(files->source_folder);
+    for (int side = 0; side < 2; side++) file_stamps_done(&files->stamps[side]);
     checkpoint_unref(files->source);
     dict_unref(files->made_target);
     checkpoint_unref(files->target_checkpoint);
@@ -313,6 +318,11 @@ const char *session_source_path(const Session *session)
 const char *session_target_path(const Session *session)
 {
     return files_of(session)->target_path;
+}
+
+bool session_side_changed(const Session *session, int side)
+{
+    return file_stamps_changed(&files_of(session)->stamps[side]);
 }
 
 uint64_t session_seed(const Session *session)

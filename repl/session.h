@@ -98,7 +98,10 @@ void session_rewrite(Session *session, size_t index, const char *text);
 /* The file that session_open_side opens for it, in *file; NULL: it is open already. False: what
  * rules say of the name is refused. */
 bool session_side_file(Session *session, int side, const char *path, const char **file, Error *err);
-/* Another source (side 0) or target (1), FILE[::PATH]. What is open already is not opened again.
+/* Whether files of the source (side 0) or the target (1) were written since they were opened. */
+bool session_side_changed(const Session *session, int side);
+/* Another source (side 0) or target (1), FILE[::PATH]. What is open already is not opened again,
+ * unless it has changed on disk.
  * On failure nothing has changed. */
 bool session_open_side(Session *session, int side, const char *path, const SessionOpener *opener,
                        Error *err);

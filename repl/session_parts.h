@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "repl/file_stamps.h"
 #include "repl/judge_book.h"
 #include "repl/session.h"
 
@@ -35,6 +36,7 @@ typedef struct SessionFiles {
                                     code 0: the source was opened */
     char *source_folder;         /* owned; where the source lies: scripts may read JSON there */
     Checkpoint *source, *target_checkpoint;      /* references; no target: NULL */
+    FileStamps stamps[2];        /* of the source's files and the target's, as they were opened */
     StateDict *target;           /* borrowed from target_checkpoint, or made */
     StateDict *made_target;      /* a reference; of the text of a failed load; NULL */
     const char *target_container;    /* its path in the target; borrowed */

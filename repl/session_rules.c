@@ -365,6 +365,7 @@ static bool is_open(Session *session, int side, const char *file)
     const SessionFiles *old = session_now(session)->files;
     const char *was = side ? old->target_file : old->source_file;
     if (!was || (!side && old->unopened.code)) return false;
+    if (file_stamps_changed(&old->stamps[side])) return false;   /* what is open is an older one */
     return strcmp(url_shown(session->arena, file), url_shown(session->arena, was)) == 0;
 }
 
@@ -392,6 +393,8 @@ bool session_open_side(Session *session, int side, const char *path, const Sessi
     if (file && !side) options.source_opened = NULL;
     SessionFiles *files = session_open_files(session, &options, err);
     if (!files) return false;
+    for (int i = 0; i < 2; i++)
+        if (!files->stamps[i].count) file_stamps_copy(&files->stamps[i], &old->stamps[i]);
     SessionState *state = session_change(session, side ? "another target" : "another source");
     session_files_unref(state->files);
     state->files = files;

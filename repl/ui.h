@@ -108,6 +108,7 @@ typedef struct Ui {
     RowModel *old_rows;      /* owned: to be freed when there is time; NULL */
     Alignment *old_alignment;    /* likewise, a reference */
     bool rules_failed;
+    bool changed[2];         /* files of that side were written since they were opened */
     UiExport output;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
     Text paste;              /* what was pasted so far, while … */

@@ -43,6 +43,7 @@
       "(FILE::PATH), as source")                                                                  \
     X("open-target", open_target, VERB_ANY, "PATH", "takes another file, or part of it, as "      \
       "target")                                                                                   \
+    X("reopen", reopen, VERB_ANY, "", "opens again what has changed on disk since it was opened") \
     X("prompt", prompt, VERB_ANY, "[LINE]", "types a line, beginning with LINE")                  \
     X("align", align, VERB_ANY, "[likely]", "finds the alignment without rules: auto{} as a "     \
       "line")                                                                                     \

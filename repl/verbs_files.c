@@ -53,6 +53,19 @@ static bool open_side(Ui *ui, int side, const char *path, Error *err)
     return ui_open(ui, side, path, err);
 }
 
+/* The one behind the other: each is a step of its own for undo. */
+bool verb_reopen(Ui *ui, const char *argument, Error *err)
+{
+    (void)argument;
+    const bool source = session_side_changed(ui->session, 0);
+    const bool target = session_side_changed(ui->session, 1);
+    if (!source && !target)
+        return error_set(err, ERR_USAGE, "no file has changed on disk since it was opened");
+    if (source && target) ui_open_later(ui, 1, session_target_path(ui->session));
+    return ui_open(ui, source ? 0 : 1, source ? session_source_path(ui->session)
+                                              : session_target_path(ui->session), err);
+}
+
 bool verb_open_source(Ui *ui, const char *argument, Error *err)
 {
     return open_side(ui, 0, argument, err);

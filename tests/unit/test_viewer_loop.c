@@ -338,6 +338,39 @@ static void test_unsaved_lines(void **state)
     run_with("net.txt", NULL, 0);   /* nothing is left to save */
 }
 
+static void change_target(void *context)
+{
+    (void)context;
+    write_text("net.new", "module.a.weight (2, 2)\nmodule.fc.weight (1, 2)\n");
+    assert_int_equal(rename("net.new", "net.txt"), 0);
+}
+
+/* A checkpoint that is written while it is open is not read by itself; that it was is said, and a
+ * key opens it. */
+static void test_changed_target(void **state)
+{
+    (void)state;
+    fake_press(&fake, "R");
+    fake_expect(&fake, STEP_SHOWS, "no file has changed on disk");
+    fake_add(&fake, STEP_RUN)->run = change_target;
+    fake_add(&fake, STEP_WAIT);
+    fake_expect(&fake, STEP_SHOWS, "the target has changed on disk: R opens it again");
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    fake_press(&fake, "Down");
+    fake_expect(&fake, STEP_SHOWS, "R opens the changed file again");
+    fake_press(&fake, "R");
+    fake_expect(&fake, STEP_SHOWS, "2 loaded");
+    fake_press(&fake, "Down");
+    fake_add(&fake, STEP_WAIT);
+    fake_expect(&fake, STEP_LACKS, "changed");
+    fake_press(&fake, "u");
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    line("reopen()");
+    fake_expect(&fake, STEP_SHOWS, "2 loaded");
+    fake_press(&fake, "q");
+    run_with("net.txt", NULL, 0);
+}
+
 static void change_rules(void *context)
 {
     write_text("fix.lua", context);
@@ -708,6 +741,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(test_proposals),
+        RUN(test_changed_target),
         RUN(test_typed_ahead),
         cmocka_unit_test_setup_teardown(test_endless, enter_hasty, leave),
         RUN(test_round_trip),
