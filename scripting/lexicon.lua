@@ -37,7 +37,8 @@ meaning {"q_norm", "attn_q_norm", "query_norm", "q_layernorm", "norm_q", from=ll
 meaning {"k_norm", "attn_k_norm", "key_norm", "k_layernorm", "norm_k", from=llama}
 meaning {"attn", "attention", "self_attn", "self_attention", "multi_head_attention", "mha", from=hf}
 meaning {"cross_attn", "encoder_attn", "context_attn", "encdecattention", "crossattention", "multihead_attn", "cross_attention",
-         "encoder_decoder_attention", from=hf .. "; " .. openai}
+         "encoder_decoder_attention", "encoder_attention", "src_attn", "cross_mha", from=hf .. "; " .. openai ..
+         "; encoder_attention of ParlAI and XLM, src_attn of ESPnet"}
 
 -- feed-forward
 meaning {"gate_proj", "w1", "ffn_gate", "gate", "wi_0", from=llama}
@@ -61,6 +62,7 @@ meaning {"post_attention_layernorm", "ffn_norm", "norm2", "ln_2", "layernorm_aft
          "final_layer_norm", "attn_output_norm", "pre_mlp_norm", "pre_ff_layernorm", "ff_norm",
          "feedforward_layernorm", "pre_mlp_layernorm", "mlp_norm", "norm3", from=llama .. "; " .. timm}
 meaning {"pre_feedforward_layernorm", "ffn_norm", from=llama}
+meaning {"post_attention_layernorm", "post_attention_norm", "post_attn_norm", "attn_post_norm", from=gguf}
 meaning {"post_feedforward_layernorm", "post_ffw_norm", "post_mlp_layernorm", "post_moe_norm", from=llama}
 meaning {"cross_attn_ln", "encoder_attn_layer_norm", "norm_cross", "norm2", from=openai .. "; " .. hf ..
          "; norm2 of torch.nn.TransformerDecoderLayer"}

@@ -72,6 +72,19 @@ static double score_pair(const Auto *a, const Template *s, const Template *t, co
     return score_templates(a, s, t, scale) + answer;
 }
 
+/* Whether all templates of a list have one shape, and not only the same sizes. */
+static bool all_same(const Side *side, const uint32_t *list, size_t n)
+{
+    const uint32_t unit = side->order[side->templates[*list].first];
+    const AutoTensor *first = main_tensor(side, &side->units[unit]);
+    for (size_t i = 1; i < n; i++) {
+        const Template *t = &side->templates[list[i]];
+        const Unit *other = &side->units[side->order[t->first]];
+        if (!shape_same(first, main_tensor(side, other))) return false;
+    }
+    return true;
+}
+
 static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
                       size_t columns)
 {
@@ -81,8 +94,11 @@ static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint3
     for (size_t j = 0; j < columns; j++)
         weight[1] += score_weight(a, 1, &a->side[1].templates[t[j]]) / (double)columns;
     const Side *side = &a->side[0];
+    const bool even =
+        rows == columns && all_same(side, s, rows) && all_same(&a->side[1], t, columns);
     return (Scale){.unique = uniqueness(side, &side->templates[s[0]], rows, columns),
-                   .order = rows == columns ? 1 : 0.4, .weight = weight[0] + weight[1]};
+                   .order = rows == columns ? 1 : 0.4, .weight = weight[0] + weight[1],
+                   .count = even ? rows : 0};
 }
 
 /* ---- siblings ---- */
@@ -130,7 +146,12 @@ static void rank_template(Side *side, Template *t, const uint32_t *list, size_t 
 
 static void rank_siblings(Side *side, const uint32_t *list, size_t n)
 {
-    for (size_t i = 0; i < n; i++) rank_template(side, &side->templates[list[i]], list, n);
+    for (size_t i = 0; i < n; i++) {
+        Template *t = &side->templates[list[i]];
+        rank_template(side, t, list, n);
+        t->place = 0;
+        for (size_t j = 0; j < n; j++) t->place += side->templates[list[j]].position < t->position;
+    }
 }
 
 double match_scores(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,

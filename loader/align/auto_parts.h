@@ -37,6 +37,9 @@ typedef struct Token {
     uint64_t word;           /* hash of how it is written, in lower case */
     uint32_t meaning[MEANINGS];      /* sets of the lexicon it is in; NONE */
     bool is_number;
+    uint8_t slot;            /* of a number: which of its name */
+    uint8_t length;          /* of what is written; 0: too long to be compared letter by letter */
+    const char *text;        /* in its name */
 } Token;
 
 typedef struct Coarse {
@@ -111,6 +114,7 @@ typedef struct Template {
     uint32_t abreast;        /* of a source: what stands in its place in a row of one shape; NONE */
     float led;               /* how much of it, 0 … 1; of a target: at most */
     uint32_t kin;            /* those of its class that differ in numbers at all, and itself */
+    uint32_t place;          /* of it among those of its class, in the order of the file */
 } Template;
 
 /* Templates that lie side by side, or one upon the other, in a single one of the other side. */
@@ -198,9 +202,14 @@ static inline const AutoTensor *main_tensor(const Side *side, const Unit *unit)
 /* ---- auto_words.c: what the lexicon says ---- */
 typedef struct Words Words;
 Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon);
-/* Cuts a name into tokens, the last `room` of them. Numbers whose bit in `literal` is not set are
- * places where a phrase ends, and no tokens; literal counts the numbers that name_number sees. */
-size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal, Token *out,
+/* Which numbers of a name are words, and where they begin to count. */
+typedef struct Numbering {
+    uint8_t literal;         /* bit a slot, as name_number sees them: the number is a word */
+    const int64_t *low, *high;       /* [slots] how far they count there; NULL: not known */
+} Numbering;
+/* Cuts a name into tokens, the last `room` of them. Numbers that are no words are places where a
+ * phrase ends, and no tokens. */
+size_t words_cut(const Words *words, const char *text, size_t n, Numbering numbering, Token *out,
                  size_t room);
 /* Where the path of a name begins and ends, and what role the rest says. */
 typedef struct NameParts {
@@ -295,6 +304,8 @@ typedef struct Learned Learned;
 void score_start(Auto *a);
 uint64_t token_key(const Token *token);
 bool token_same(const Token *a, const Token *b);
+/* Whether one word is another cut short: offset and offsets, attn and attention. */
+bool words_alike(const Token *a, const Token *b);
 /* The last word of its name that is no number; NULL. */
 const Token *template_last_word(const Template *t);
 /* The words of a template and the paths above it, as it is now. */
@@ -312,6 +323,7 @@ typedef struct Scale {
     double unique;           /* 0 … 1: how much it says that the shapes are the same */
     double order;            /* 0 … 1: how much the order says; little where one side has more */
     double weight;           /* of the names, on average */
+    size_t count;            /* of them on either side; 0: one has more, or they differ in shape */
 } Scale;
 /* All evidence. */
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale);

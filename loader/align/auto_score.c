@@ -58,12 +58,16 @@ static void cut_template(Auto *a, Side *side, Template *t)
     const Coarse *coarse = &side->coarse[t->coarse];
     const size_t suffix =
         coarse->numbered ? again_length(side, parts.path, parts.path_length) : 0;
-    size_t n = words_cut(a->words, parts.path, parts.path_length - suffix, t->literal, tokens,
+    const Numbering numbering = {t->literal, coarse->low, coarse->high};
+    const Numbering every = {0xFF, NULL, NULL};
+    size_t n = words_cut(a->words, parts.path, parts.path_length - suffix, numbering, tokens,
                          WORDS_MAX - 3);
-    if (suffix && t->literal >> (coarse->slot_count - 1) & 1)
-        n += words_cut(a->words, end - suffix, suffix, 0xFF, tokens + n, 1);
+    if (suffix && t->literal >> (coarse->slot_count - 1) & 1) {
+        n += words_cut(a->words, end - suffix, suffix, every, tokens + n, 1);
+        tokens[n - 1].slot = (uint8_t)(coarse->slot_count - 1);
+    }
     if (parts.role && !parts.plain)
-        n += words_cut(a->words, parts.role_text, parts.role_length, 0xFF, tokens + n, 2);
+        n += words_cut(a->words, parts.role_text, parts.role_length, every, tokens + n, 2);
     t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);
     t->token_count = (uint8_t)n;
 }
@@ -278,6 +282,20 @@ bool token_same(const Token *a, const Token *b)
     return false;
 }
 
+/* Numbers count from where their names begin to: Conv_0, 1, 2 are conv1, 2, 3. */
+static bool same_number(const Auto *a, const Template *s, const Token *x, const Template *t,
+                        const Token *y)
+{
+    const Coarse *p = &a->side[0].coarse[s->coarse], *q = &a->side[1].coarse[t->coarse];
+    const int64_t *m = a->side[0].numbers + a->side[0].units[a->side[0].order[s->first]].numbers;
+    const int64_t *n = a->side[1].numbers + a->side[1].units[a->side[1].order[t->first]].numbers;
+    const unsigned i = x->slot, j = y->slot;
+    if (i >= p->slot_count || j >= q->slot_count || p->low[i] == q->low[j] ||
+        p->high[i] - p->low[i] != q->high[j] - q->low[j])
+        return x->word == y->word;
+    return m[i] - p->low[i] == n[j] - q->low[j];
+}
+
 /* Numbers are compared from the end: the last of one with the last of the other. */
 static double match_numbers(const Auto *a, const Template *s, const Template *t, bool *used)
 {
@@ -289,11 +307,25 @@ static double match_numbers(const Auto *a, const Template *s, const Template *t,
         if (!i || !j) return sum;
         i--;
         j--;
-        if (s->tokens[i].word != t->tokens[j].word) continue;
+        if (!same_number(a, s, &s->tokens[i], t, &t->tokens[j])) continue;
         used[i] = true;
         used[WORDS_MAX + j] = true;
         sum += fmin(weight_of(a, 0, &s->tokens[i]), weight_of(a, 1, &t->tokens[j]));
     }
+}
+
+/* Words of which not both are in the lexicon, one the other cut short. */
+static double match_alike(const Auto *a, const Template *s, const Template *t, bool *used)
+{
+    double sum = 0;
+    for (size_t i = 0; i < s->token_count; i++)
+        for (size_t j = 0; j < t->token_count && !used[i]; j++) {
+            if (used[WORDS_MAX + j] || !words_alike(&s->tokens[i], &t->tokens[j])) continue;
+            if (s->tokens[i].meaning[0] != NONE && t->tokens[j].meaning[0] != NONE) continue;
+            used[i] = used[WORDS_MAX + j] = true;
+            sum += 0.7 * fmin(weight_of(a, 0, &s->tokens[i]), weight_of(a, 1, &t->tokens[j]));
+        }
+    return sum;
 }
 
 /* Words that both have, then what was learned. used[] marks both sides' tokens. */
@@ -325,7 +357,7 @@ static double match_words(const Auto *a, const Template *s, const Template *t, b
         sum += 0.8 * best * fmin(weight_of(a, 0, &s->tokens[i]),
                                  weight_of(a, 1, &t->tokens[which]));
     }
-    return sum;
+    return sum + match_alike(a, s, t, used);
 }
 
 /* Phrases of the lexicon on both sides that found no partner speak against the pair. */
@@ -472,6 +504,25 @@ static const Rank *same_rank(const Auto *a, const Template *s, const Template *t
     return last;
 }
 
+/* The place that the numbers of its name give a template among all of its class; NONE. */
+static uint32_t counted_place(const Template *t, const Scale *scale)
+{
+    for (size_t i = 0; i < t->rank_count; i++)
+        if (t->ranks[i].count == scale->count) return t->ranks[i].place;
+    return NONE;
+}
+
+/* What one side counts the other writes in that order, where its file is in order: norm1 and norm2
+ * are the norm of the attention and that of the output, if that is the order of these. */
+static bool counted_as_written(const Auto *a, const Template *s, const Template *t,
+                               const Scale *scale)
+{
+    const uint32_t from = counted_place(s, scale), to = counted_place(t, scale);
+    if (scale->count < 2 || (from == NONE) == (to == NONE) || s->group || t->group) return false;
+    if (from == NONE) return a->side[0].ordered && s->place == to;
+    return a->side[1].ordered && t->place == from;
+}
+
 /* Siblings that differ in their numbers alone, norm1 and norm2, have an order of their own,
  * whatever that of the file is: mlp.0 and mlp.3 are fc1 and fc2. But where one side has more, and
  * its name goes on beyond the siblings, one of the others has a hole: ranks slip behind it. */
@@ -483,7 +534,7 @@ static double score_rank(const Auto *a, const Template *s, const Template *t, co
         if (other && other->count == s->ranks[i].count)
             return other->place == s->ranks[i].place;
     }
-    return 0;
+    return counted_as_written(a, s, t, scale);
 }
 
 /* Whether vectors of the same role have other sizes: the bias of a layer is as long as it is wide,

@@ -181,7 +181,9 @@ typedef struct Piece {
     const char *at;
     size_t length;
     bool is_number, is_break;
+    char last;               /* of a number that is counted from 0: the digit behind the last; 0 */
     bool ends, begins;       /* the last of its segment, the first */
+    uint8_t slot;            /* of a number */
 } Piece;
 
 /* The word that begins at `at`: letters up to a change to upper case, or digits. */
@@ -201,7 +203,8 @@ static size_t word_length(const char *at, const char *end)
 }
 
 /* The pieces of a name, the last `room` of them (a ring). Returns how many there were. */
-static size_t cut_pieces(const char *text, size_t n, uint8_t literal, Piece *pieces, size_t room)
+static size_t cut_pieces(const char *text, size_t n, Numbering numbering, Piece *pieces,
+                         size_t room)
 {
     const char *begin = text, *end = text + n;
     size_t count = 0;
@@ -217,14 +220,30 @@ static size_t cut_pieces(const char *text, size_t n, uint8_t literal, Piece *pie
         if (is_digit(*text)) {
             int64_t value;
             bool counts = name_number(text, end, &value) && slot < SLOTS_MAX;
-            piece->is_number = counts && (literal >> slot & 1);
+            piece->is_number = counts && (numbering.literal >> slot & 1);
             piece->is_break = counts && !piece->is_number;
+            if (counts && numbering.low && !numbering.low[slot] && numbering.high[slot] < 9)
+                piece->last = (char)('1' + numbering.high[slot]);
+            piece->slot = (uint8_t)slot;
             slot += counts;
         }
         text += piece->length;
         piece->ends = text == end || is_separator(*text);
     }
     return count;
+}
+
+/* The hash of a phrase with one more piece. The lexicon counts norm1 and norm2: where a name begins
+ * at 0, as no phrase does, and goes as far as one does, LayerNorm_0 and LayerNorm_1 are these. */
+static uint64_t add_piece(const Words *words, uint64_t hash, const Piece *piece)
+{
+    if (piece->last && piece->length == 1 &&
+        !table_find(&words->phrases, hash_letters(hash, "0", 1)) &&
+        table_find(&words->phrases, hash_letters(hash, &piece->last, 1))) {
+        const char next = (char)(*piece->at + 1);
+        return hash_letters(hash, &next, 1);
+    }
+    return hash_letters(hash, piece->at, piece->length);
 }
 
 /* The longest phrase that begins with a piece; how many pieces it takes, 0 = none. One that goes on
@@ -235,7 +254,7 @@ static size_t find_phrase(const Words *words, const Piece *pieces, size_t count,
     size_t best = 0;
     bool crossed = false;
     for (size_t i = 0; i < count && i < PHRASE_WORDS && !pieces[i].is_break; i++) {
-        hash = hash_letters(hash, pieces[i].at, pieces[i].length);
+        hash = add_piece(words, hash, &pieces[i]);
         crossed = crossed || (i && pieces[i].begins);
         const uint32_t *index = table_find(&words->phrases, hash);
         if (!index || (crossed && !pieces[i].ends)) continue;
@@ -256,11 +275,11 @@ static Piece without_zeros(Piece piece)
     return piece;
 }
 
-size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal, Token *out,
+size_t words_cut(const Words *words, const char *text, size_t n, Numbering numbering, Token *out,
                  size_t room)
 {
     Piece ring[WORDS_MAX], pieces[WORDS_MAX];
-    size_t total = cut_pieces(text, n, literal, ring, WORDS_MAX), made = 0;
+    size_t total = cut_pieces(text, n, numbering, ring, WORDS_MAX), made = 0;
     size_t count = total < WORDS_MAX ? total : WORDS_MAX;
     for (size_t i = 0; i < count; i++) pieces[i] = ring[(total - count + i) % WORDS_MAX];
     for (size_t i = 0; i < count && made < room;) {
@@ -274,12 +293,52 @@ size_t words_cut(const Words *words, const char *text, size_t n, uint8_t literal
             const Piece piece = pieces[i].is_number ? without_zeros(pieces[i]) : pieces[i];
             token.word = hash_letters(0, piece.at, piece.length);
             token.is_number = piece.is_number;
+            token.slot = piece.slot;
             taken = 1;
         }
+        const char *end = pieces[i + taken - 1].at + pieces[i + taken - 1].length;
+        token.text = pieces[i].at;
+        token.length = end - token.text < 256 ? (uint8_t)(end - token.text) : 0;
         out[made++] = token;
         i += taken;
     }
     return made;
+}
+
+/* ---- words cut short ---- */
+
+static bool is_vowel(char c)
+{
+    return c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u';
+}
+
+/* The letters of one word in lower case, without vowels behind the first: returns how many. */
+static size_t skeleton(const Token *token, bool vowels, char *out, size_t room)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < token->length; i++) {
+        const char c = lower(token->text[i]);
+        if (!is_letter(c) || n == room) return 0;
+        if (!n || vowels || !is_vowel(c)) out[n++] = c;
+    }
+    return n;
+}
+
+static bool begins_with(const Token *whole, const Token *cut, bool vowels)
+{
+    enum { LETTERS = 24, LEAST = 3 };
+    char x[LETTERS], y[LETTERS];
+    const size_t n = skeleton(whole, vowels, x, LETTERS), m = skeleton(cut, vowels, y, LETTERS);
+    /* attn is all consonants of attention's first half; a word with vowels is cut behind one */
+    if (!vowels && m != cut->length) return false;
+    return m >= LEAST && m <= n && memcmp(x, y, m) == 0;
+}
+
+bool words_alike(const Token *a, const Token *b)
+{
+    if (a->is_number || b->is_number || !a->length || !b->length) return false;
+    const Token *whole = a->length >= b->length ? a : b, *cut = whole == a ? b : a;
+    return begins_with(whole, cut, true) || begins_with(whole, cut, false);
 }
 
 /* ---- fused phrases ---- */

@@ -98,6 +98,70 @@ static void what_has_its_shape_and_length_is_no_other_size(void **state)
     finish(&m);
 }
 
+/* The lexicon knows norm1 and norm2, and layer_norm1 is no LayerNorm_1 that stands behind a 0. */
+static void phrases_with_numbers_count_from_where_the_name_does(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-2}.LayerNorm_0.weight 8\na.{0-2}.LayerNorm_1.weight 8\na.{0-2}.m.weight 8,8",
+          "b.{0-2}.norm2.weight 8\nb.{0-2}.norm1.weight 8\nb.{0-2}.m.weight 8,8");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "b.1.norm1.weight", "a.1.LayerNorm_0.weight");
+    assert_from(&m, "b.2.norm2.weight", "a.2.LayerNorm_1.weight");
+    finish(&m);
+}
+
+/* A 0 that only one block has is another layer: the numbers of the others are what they are. */
+static void a_zero_beside_the_phrases_moves_none(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "a.0.ln0.weight 8\na.{0-2}.ln1.weight 8\na.{0-2}.ln2.weight 8\na.{0-2}.m.weight 8,8",
+          "b.0.pre.weight 8\nb.{0-2}.ln2.weight 8\nb.{0-2}.ln1.weight 8\nb.{0-2}.m.weight 8,8");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "b.1.ln1.weight", "a.1.ln1.weight");
+    assert_from(&m, "b.2.ln2.weight", "a.2.ln2.weight");
+    finish(&m);
+}
+
+static void a_word_may_be_cut_short(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-2}.scattering.weight 8,4\na.{0-2}.compressor.weight 8,4",
+          "b.{0-2}.compress.weight 8,4\nb.{0-2}.sctt.weight 8,4");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "b.1.compress.weight", "a.1.compressor.weight");
+    assert_from(&m, "b.2.sctt.weight", "a.2.scattering.weight");
+    finish(&m);
+}
+
+/* One and two are first and second where those are written in that order; but not where a matrix
+ * of another shape is among them. */
+static void what_one_side_counts_the_other_writes_in_that_order(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "a.0.part1.weight 8,4\na.0.part2.weight 8,4\na.1.part1.weight 8,4\n"
+          "a.1.part2.weight 8,4\na.2.part1.weight 8,4\na.2.part2.weight 8,4",
+          "b.0.front.weight 8,4\nb.0.back.weight 8,4\nb.1.front.weight 8,4\n"
+          "b.1.back.weight 8,4\nb.2.front.weight 8,4\nb.2.back.weight 8,4");
+    align(&m);
+    assert_from(&m, "b.1.front.weight", "a.1.part1.weight");
+    assert_from(&m, "b.2.back.weight", "a.2.part2.weight");
+    finish(&m);
+    start(&m, "a.{0-2}.gate.weight 16,8\na.{0-2}.wide.weight 16,8\na.{0-2}.thin.weight 8,16",
+          "b.{0-2}.p1.weight 16,8\nb.{0-2}.p2.weight 8,16\nb.{0-2}.p3.weight 16,8");
+    align(&m);
+    assert_open(&m, "b.1.p3.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +171,10 @@ int main(void)
         cmocka_unit_test(a_bias_tells_which_axis_is_the_outer_one),
         cmocka_unit_test(a_suffix_of_a_role_is_no_role),
         cmocka_unit_test(what_has_its_shape_and_length_is_no_other_size),
+        cmocka_unit_test(phrases_with_numbers_count_from_where_the_name_does),
+        cmocka_unit_test(a_zero_beside_the_phrases_moves_none),
+        cmocka_unit_test(a_word_may_be_cut_short),
+        cmocka_unit_test(what_one_side_counts_the_other_writes_in_that_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
