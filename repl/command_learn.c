@@ -15,6 +15,8 @@
 #include "loader/source/file_text.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
+#include "repl/user_files.h"
+#include "scripting/lexicon.h"
 
 enum { CONFIG_BYTES_MAX = 64 << 20, CONFIG_VALUES_MAX = 1 << 20 };
 
@@ -54,6 +56,7 @@ static void write_script(Run *run)
     text_addf(out, "\n-- %zu of %zu tensors, every value verified", result->state[LEARN_LEARNED],
               result->count);
     if (result->rounded) text_addf(out, ", of %zu up to rounding", result->rounded);
+    if (result->named) text_addf(out, "; %zu with equals were told by names", result->named);
     text_addc(out, '\n');
     text_add(out, run->script->top);
     induce_write(run->induction, NULL, NULL, out);
@@ -114,6 +117,9 @@ static void print_text(Run *run)
     if (result->rounded)
         page_line(&page, LINE_HEAD, "  %zu of them computed, and equal up to rounding",
                   result->rounded);
+    if (result->named)
+        page_line(&page, LINE_HEAD, "  %zu of them hold what others hold as well, and were told by "
+                  "names, shapes and order", result->named);
     if (result->unused_count)
         page_line(&page, LINE_HEAD, "  %zu of the source in none of them", result->unused_count);
     add_state(run, &page, LEARN_AMBIGUOUS, "Ambiguous: equal values, and names do not decide");
@@ -180,6 +186,7 @@ static void print_json(Run *run)
     for (int i = 0; i < LEARN_STATE_COUNT; i++)
         json_put_uint(json, learn_word((LearnState)i), result->state[i]);
     json_put_uint(json, "rounded", result->rounded);
+    json_put_uint(json, "named", result->named);
     json_put_uint(json, "rules", run->induction->count + run->induction->first_count);
     json_end(json);
     json_key(json, "bundles");
@@ -227,9 +234,13 @@ static bool open_both(Run *run, Error *err)
 static bool learn(Run *run, Error *err)
 {
     Progress progress;
+    bool found;
+    const Lexicon *lexicon =
+        lexicon_load(run->arena, user_config_file(run->arena, "lexicon.lua"), &found, err);
+    if (!lexicon) return false;
     progress_start(&progress, session_source_path(run->session),
                    isatty(STDERR_FILENO) && !run->invocation->set[OPT_QUIET]);
-    const LearnOptions options = {progress_step, &progress};
+    const LearnOptions options = {progress_step, &progress, lexicon};
     run->result = learn_pair(run->arena, run->old, run->now, &options, err);
     progress_end(&progress);
     return run->result != NULL;
@@ -261,7 +272,8 @@ static bool induce(Run *run, Error *err)
     const char **keys = arena_alloc(run->arena, (n + 1) * sizeof *keys);
     for (size_t i = 0; i < n; i++) keys[i] = dict_at(run->old, i)->name;
     run->script = learn_script(run->arena, run->result, run->old, run->now, read_config(run));
-    const InduceInput input = {run->script->bundles, run->script->bundle_count, keys, n};
+    const InduceInput input = {run->script->bundles, run->script->bundle_count, keys, n,
+                               .general = true};
     run->induction = induce_rules(run->arena, &input, err);
     if (run->induction) write_script(run);
     return run->induction != NULL;

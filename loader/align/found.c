@@ -82,6 +82,7 @@ bool found_collect(const Alignment *alignment, Arena *arena, InduceInput *out)
     for (size_t i = 0; i < alignment->bundle_count; i++) bundles[i] = alignment->bundles[i];
     size_t count = alignment->bundle_count;
     count += collect_matched(alignment, arena, bundles + count);
-    *out = (InduceInput){bundles, count, alignment->asked, alignment->asked_count};
+    *out = (InduceInput){bundles, count, alignment->asked,
+                          alignment->asked_count, false};
     return true;
 }

@@ -25,6 +25,8 @@ typedef struct InduceInput {
     const char *const *keys;     /* [key_count] every key of the source, as named where the rules
                                     will run; each once, those of the bundles among them */
     size_t key_count;
+    bool general;                /* a number that never changes is written as a variable where it
+                                    follows from one everywhere else: for other keys to come */
 } InduceInput;
 
 /* One line of rule text. */

@@ -212,7 +212,67 @@ static void read_constants(Divider *divider, const uint32_t *rows, size_t n)
         variable->value = cells[rows[0] * width + i];
         while (at < n && cells[rows[at] * width + i] == variable->value) at++;
         variable->constant = at == n;
+        variable->freed = false;
     }
+}
+
+/* ---- numbers that never change here, but do elsewhere ---- */
+
+/* The numbers of other lists go along with those of the base list that stand in their place. */
+static void carry_along(Divider *divider, size_t x)
+{
+    const Variable *variable = &divider->variables[x];
+    for (size_t i = 0; i < follow_count(divider); i++) {
+        const Follow *follow = &divider->follows[i];
+        Formula *formula = &divider->formulas[i];
+        if (!follow->target && follow->column == variable->column &&
+            formula->kind == FORMULA_CONST && formula->c == variable->value)
+            *formula = (Formula){.kind = FORMULA_SHIFT, .x = (unsigned)x};
+    }
+}
+
+/* layer2.0.downsample goes to stages.1.blocks.0.shortcut, and is the only one. Wherever else these
+ * words are, layer{n}.{i} goes to stages.{n-1}.blocks.{i}: so does it. False: nothing is to be
+ * said so. */
+static bool generalise(Divider *divider, const uint32_t *rows)
+{
+    const int64_t *row = divider->matrix.cells + rows[0] * divider->matrix.width;
+    bool any = false;
+    for (size_t i = 0; divider->inducer->input->general && i < follow_count(divider); i++) {
+        const Follow *follow = &divider->follows[i];
+        Formula *formula = &divider->formulas[i];
+        const bool counted = divider->form->counted >> follow->column & 1;
+        if (!follow->target || counted || formula->kind != FORMULA_CONST) continue;
+        for (size_t k = 0; k < follow->customs.count; k++) {
+            const Formula *custom = &follow->customs.list[k];
+            int64_t value;
+            if (!divider->variables[custom->x].constant ||
+                !formula_value(custom, row, &value) || value != formula->c)
+                continue;
+            *formula = *custom;
+            any = true;
+            break;
+        }
+    }
+    for (size_t i = 0; any && i < divider->matrix.sources; i++) {
+        bool used = false;
+        for (size_t j = 0; j < follow_count(divider); j++)
+            used = used || (divider->formulas[j].kind != FORMULA_CONST &&
+                            divider->formulas[j].x == i);
+        if (!divider->variables[i].constant || !used) continue;
+        divider->variables[i].constant = false;
+        divider->variables[i].freed = true;
+        carry_along(divider, i);
+    }
+    return any;
+}
+
+/* Where a number that was freed has to be said all the same, it is better a number. */
+static bool is_bound_again(const Divider *divider)
+{
+    for (size_t i = 0; i < divider->matrix.sources; i++)
+        if (divider->variables[i].freed && divider->variables[i].bounded) return true;
+    return false;
 }
 
 /* Where sources are gathered, a number that no target has would be gathered, too. */
@@ -401,6 +461,8 @@ static const char *spell_side(Divider *divider, size_t side)
 /* Whether the rule would be names alone, which catch nothing else. */
 static bool is_name(const Divider *divider, size_t n)
 {
+    for (size_t i = 0; i < divider->matrix.sources; i++)
+        if (divider->variables[i].freed) return false;
     return n == 1 && divider->form->tail == TAIL_NONE &&
            divider->variable_count == divider->matrix.sources;
 }
@@ -422,6 +484,19 @@ static void add_rule(Divider *divider, const uint32_t *rows, size_t n)
     if (divider->out->count > divider->most) divider->failed = true;
 }
 
+/* The part with numbers freed, if that comes off. */
+static bool add_general(Divider *divider, const uint32_t *rows, size_t n)
+{
+    if (generalise(divider, rows) && all_used(divider) && part_bound(divider, rows, n) &&
+        !is_bound_again(divider)) {
+        add_rule(divider, rows, n);
+        return true;
+    }
+    solve_all(divider, rows, n);
+    read_constants(divider, rows, n);
+    return false;
+}
+
 /* Solves the part and bounds it; what does not come off is divided further. Recursion is as deep as
  * there are columns: each time one becomes constant. */
 static void divide(Divider *divider, uint32_t *rows, size_t n)
@@ -431,6 +506,7 @@ static void divide(Divider *divider, uint32_t *rows, size_t n)
     if (solved && all_used(divider) && (n == 1 || divider->work < WORK_MAX)) {
         divider->part++;
         for (size_t i = 0; i < n; i++) divider->part_of[rows[i]] = divider->part;
+        if (add_general(divider, rows, n)) return;
         if (is_name(divider, n) || part_bound(divider, rows, n)) {
             add_rule(divider, rows, n);
             return;

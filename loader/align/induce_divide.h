@@ -13,6 +13,7 @@ typedef struct Variable {
     uint32_t list;               /* of gathered ones: where it stands first */
     unsigned column;             /* in that list (of others: in the base list) */
     bool constant;               /* in this part: written as digits */
+    bool freed;                  /* it is so here, and written as a variable all the same */
     int64_t value;               /* of constant ones */
     bool bounded;                /* its numbers have to be said */
     int64_t *values;             /* [count] in this part, ascending, each once; in the scratch

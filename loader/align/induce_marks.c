@@ -61,7 +61,8 @@ static bool make_proposal(Marker *marker, MarkProposal *out, Error *err)
     for (size_t i = 0; i < input->key_count; i++) keys[i] = input->keys[i].name;
     Bundle *bundles = arena_copy(marker->arena, marker->bundles,
                                  marker->bundle_count * sizeof *bundles);
-    const InduceInput asked = {bundles, marker->bundle_count, keys, input->key_count};
+    const InduceInput asked = {bundles, marker->bundle_count, keys, input->key_count,
+                               false};
     *out = (MarkProposal){.bundles = bundles, .bundle_count = marker->bundle_count,
                           .misses = marker->misses, .breaks = marker->breaks,
                           .problem = marker->problem};

@@ -56,10 +56,14 @@ const SumKey *sums_find(const SumIndex *index, uint64_t sum, size_t *count)
         if (index->keys[middle].sum < sum) low = middle + 1;
         else high = middle;
     }
-    size_t end = low;
-    while (end < index->count && index->keys[end].sum == sum) end++;
-    *count = end - low;
-    return index->keys + low;
+    const size_t first = low;
+    for (high = index->count; low < high;) {     /* a million may be equal: norms that are new */
+        const size_t middle = low + (high - low) / 2;
+        if (index->keys[middle].sum == sum) low = middle + 1;
+        else high = middle;
+    }
+    *count = low - first;
+    return index->keys + first;
 }
 
 /* ---- bundles ---- */
@@ -155,7 +159,7 @@ size_t whole_candidates(Learner *learner, size_t target, uint32_t *prints, size_
     size_t count, found = 0;
     const SumKey *keys = sums_find(&learner->a_sums, to->sum, &count);
     /* of thousands that are equal, names tell only the one that has the target's own */
-    for (size_t i = 0; i < count && i < ALIKE_MAX; i++) {
+    for (size_t i = 0; i < count && i < ALIKE_MAX && found <= n; i++) {
         if (!may_be(&learner->a.items[keys[i].print], to)) continue;
         if (found < n) prints[found] = keys[i].print;
         found++;
@@ -181,9 +185,9 @@ static void learn_wholes(Learner *learner)
 
 static void explain_ambiguous(Learner *learner, size_t target)
 {
-    enum { SHOWN = 4 };
-    uint32_t prints[SHOWN];
-    size_t count = whole_candidates(learner, target, prints, SHOWN);
+    enum { SHOWN = 4, COUNTED = 64 };
+    uint32_t prints[COUNTED];
+    size_t count = whole_candidates(learner, target, prints, COUNTED);
     LearnTarget *one = &learner->targets[target];
     if (!count) {
         if (learner->b.items[target].flat) one->why = "all its values are equal";
@@ -195,7 +199,8 @@ static void explain_ambiguous(Learner *learner, size_t target)
         text_add(&text, i ? ", " : "");
         name_show(source_name(learner, prints[i]), &text);
     }
-    if (count > SHOWN) text_addf(&text, " and %zu more", count - SHOWN);
+    if (count > COUNTED) text_add(&text, " and many more");
+    else if (count > SHOWN) text_addf(&text, " and %zu more", count - SHOWN);
     one->state = LEARN_AMBIGUOUS;
     one->why = text_keep(&text, learner->arena);
 }
@@ -286,6 +291,7 @@ static const LearnResult *make_result(Learner *learner)
     result->bundles = bundles;
     result->bundle_count = count;
     result->targets = learner->targets;
+    result->named = learner->named;
     result->count = learner->b.wholes;
     result->unused = unused;
     result->each = arena_copy(arena, learner->each, learner->each_count * sizeof *learner->each);
@@ -359,6 +365,7 @@ static void find_all(Learner *learner)
     learn_names(learner);
     if (!learner->failed && learn_computed(learner)) learn_names(learner);
     if (!learner->failed && learn_moved(learner)) learn_names(learner);
+    if (!learner->failed && learn_matched(learner)) learn_names(learner);
 }
 
 static bool has_open(const Learner *learner)
@@ -403,6 +410,7 @@ const LearnResult *learn_pair(Arena *arena, const StateDict *old, const StateDic
 {
     /* verifying reads both sides once more */
     Learner learner = {.arena = arena, .err = err, .book = book_new(),
+                       .lexicon = options->lexicon,
                        .checker = {.old = old, .now = now, .options = options,
                                    .total = 2 * (value_bytes(old) + value_bytes(now))}};
     learner.checker.done = &learner.done;

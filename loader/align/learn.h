@@ -10,7 +10,7 @@
 #ifndef LOADER_ALIGN_LEARN_H
 #define LOADER_ALIGN_LEARN_H
 
-#include "loader/align/bundle.h"
+#include "loader/align/auto.h"
 #include "loader/align/compare.h"
 
 /* What became of one target. */
@@ -26,6 +26,8 @@ const char *learn_word(LearnState state);
 typedef struct LearnOptions {
     CompareProgress *progress;   /* NULL: none; `total` is an estimate */
     void *context;
+    const Lexicon *lexicon;      /* what names mean, for tensors that hold the same numbers; NULL:
+                                    only names that are told by their neighbours count */
 } LearnOptions;
 
 typedef struct LearnTarget {
@@ -45,6 +47,8 @@ typedef struct LearnResult {
     size_t count;
     size_t state[LEARN_STATE_COUNT];
     size_t rounded;              /* of the learned ones, those that are equal up to rounding */
+    size_t named;                /* of the learned ones, those that automatic alignment told from
+                                    others with the same values */
     const char *const *unused;   /* [unused_count] sources that are in no bundle */
     size_t unused_count;
     const struct Each *const *each;      /* what functions among the ops do, by Op.function; for

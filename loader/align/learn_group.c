@@ -215,24 +215,44 @@ static bool describe_rows(const Learner *learner, const int64_t *rows, int64_t n
            (learner->lists || !apart || chain->count == before);
 }
 
+/* The ops that join what was found: in blocks, or one behind the other and then in order. `sizes`
+ * are rows of the sources. */
+static bool describe_joined(const Learner *learner, const Found *found, const int64_t *sizes,
+                            unsigned rank, Chain *chain)
+{
+    bool equal = true, blocks;
+    int64_t *at = mem_alloc((size_t)(found->size + 1) * sizeof *at);
+    *chain = found->turn;
+    for (size_t i = 1; i < found->print_count; i++) equal = equal && sizes[i] == sizes[0];
+    for (int64_t i = 0; i < found->size; i++) at[found->rows[i]] = i;
+    blocks = !equal && blocks_describe(learner->arena, at, sizes, found->print_count, found->size,
+                                       found->axis, rank, OP_CAT, chain);
+    free(at);
+    if (blocks) return true;
+    *chain = found->turn;
+    return chain_add(chain, make_op(OP_CAT, found->axis)) &&
+           describe_rows(learner, found->rows, found->size, sizes[0], found->axis, rank, chain);
+}
+
 static void learn_joined(Learner *learner, size_t target, const Found *found)
 {
     const Print *to = &learner->b.items[target];
     size_t n = found->print_count;
     const char **names = mem_alloc((n + 1) * sizeof *names);
     NameList *lists = mem_alloc((n + 1) * sizeof *lists);
-    Chain chain = found->turn;
+    int64_t *sizes = mem_alloc((n + 1) * sizeof *sizes);
+    const uint64_t row = to->count / (uint64_t)to->dims[found->axis];
+    Chain chain;
     for (size_t i = 0; i < n; i++) {
         names[i] = source_name(learner, found->prints[i]);
         lists[i] = (NameList){&names[i], 1};
+        sizes[i] = (int64_t)(learner->a.items[found->prints[i]].count / row);
     }
-    chain_add(&chain, make_op(OP_CAT, found->axis));
-    const uint64_t row = to->count / (uint64_t)to->dims[found->axis];
-    const int64_t first = (int64_t)(learner->a.items[found->prints[0]].count / row);
-    if (describe_rows(learner, found->rows, found->size, first, found->axis, to->rank, &chain))
+    if (describe_joined(learner, found, sizes, to->rank, &chain))
         offer(learner, lists, n, &to->tensor->name, 1, &chain);
     free(names);
     free(lists);
+    free(sizes);
 }
 
 /* A part that was found, and whose. */
@@ -292,23 +312,29 @@ static bool split_whole(Learner *learner, const Part *parts, size_t n)
         (uint64_t)total * (to->count / (uint64_t)first->size) != from->count)
         return false;
     int64_t *rows = mem_alloc((size_t)(total + 1) * sizeof *rows);
+    int64_t *sizes = mem_alloc((n + 1) * sizeof *sizes);
     const char **names = mem_alloc((n + 1) * sizeof *names);
     for (size_t i = 0; i < n; i++) {
-        memcpy(rows + at, parts[i].found.rows, (size_t)parts[i].found.size * sizeof *rows);
-        at += parts[i].found.size;
+        sizes[i] = parts[i].found.size;
+        memcpy(rows + at, parts[i].found.rows, (size_t)sizes[i] * sizeof *rows);
+        at += sizes[i];
         names[i] = learner->b.items[parts[i].target].tensor->name;
     }
     Chain chain = first->turn;
     Op split = make_op(OP_SPLIT, first->axis);
     split.has_axis = first->axis > 0;
-    if (equal) {
-        split.number = (int64_t)n;
-        split.has_number = true;
+    split.has_number = equal;
+    split.number = equal ? (int64_t)n : 0;
+    bool good = !equal && blocks_describe(learner->arena, rows, sizes, n, total, first->axis,
+                                          to->rank, OP_SPLIT, &chain);
+    if (!good) {
+        chain = first->turn;
+        good = describe_rows(learner, rows, total, first->size, first->axis, to->rank, &chain) &&
+               chain_add(&chain, split);
     }
-    bool good = describe_rows(learner, rows, total, first->size, first->axis, to->rank, &chain) &&
-                chain_add(&chain, split) &&
-                offer(learner, &(NameList){&from->tensor->name, 1}, 1, names, n, &chain);
+    good = good && offer(learner, &(NameList){&from->tensor->name, 1}, 1, names, n, &chain);
     free(rows);
+    free(sizes);
     free(names);
     return good;
 }

@@ -39,8 +39,9 @@ static bool reduce_chain(Arena *arena, const Bundle *bundle, Chain *chain)
             continue;
         }
         bool stacks = op.kind == OP_STACK || op.kind == OP_UNSTACK;
-        if (op.has_axis && op.axis > 0 && !stacks) {
-            op.axis = 0;
+        const int axis = i && blocks_opened(&bundle->ops[i - 1]);    /* that of the blocks is 0 */
+        if (op.has_axis && op.axis > axis && !stacks) {
+            op.axis = axis;
             changed = true;
         }
         if (op.kind == OP_EIN) {   /* "(h c) v -> (c h) v" without the v */

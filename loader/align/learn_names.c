@@ -129,13 +129,15 @@ static int same_tail(const char *a, const char *b)
     return n && m ? count : count + 1;
 }
 
-/* The nearest module that is known counts most: a block of many layers holds several norms. */
+/* The nearest module that is known counts most, more than numbers that are the same, which layers
+ * that are counted otherwise may have in common with another's: a block of many layers holds
+ * several norms. */
 static int score(const NameBook *book, const char *source, const char *target, Text *text)
 {
     int sum = 0, tail = same_tail(source, target);
     if (strcmp(source, target) == 0) return 1000;
     for (unsigned up = 1; up < LEVELS; up++)
-        if (knows(book, 'M', source, target, up, text)) sum += 40 >> up;
+        if (knows(book, 'M', source, target, up, text)) sum += 640 >> up;
     if (knows(book, 'T', source, target, 0, text) && same_numbers(source, target)) sum += 60;
     if (knows(book, 'T', source, target, 1, text) && same_numbers(source, target)) sum += 12;
     if (knows(book, 'L', source, target, 0, text)) sum += 6;

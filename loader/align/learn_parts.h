@@ -68,6 +68,13 @@ bool ein_reshape(Arena *arena, const int64_t *from, unsigned from_rank, const in
 /* The ops between two prints of which one has axes that the other holds joined, in whatever order
  * (learn_merge.c). */
 bool merge_describe(Arena *arena, const Print *from, const Print *to, Chain *chain);
+/* Of n parts one after the other, of `sizes` on an axis of `total` rows, `at` says where each row
+ * lies in that axis of the whole: the ops where they lie in blocks, with `between` (a split, a cat)
+ * where the blocks are apart (learn_blocks.c). */
+bool blocks_describe(Arena *arena, const int64_t *at, const int64_t *sizes, size_t n,
+                     int64_t total, unsigned axis, unsigned rank, OpKind between, Chain *chain);
+/* How many blocks an op takes an axis apart into; 0: it is no such op. */
+int64_t blocks_opened(const Op *op);
 /* Finds order[i], the index in `from` [n_from] that has fingerprint to[i]; of equal ones the next
  * in line. False where one is not there. */
 bool axis_match(const uint64_t *from, int64_t n_from, const uint64_t *to, int64_t n_to,
@@ -178,6 +185,8 @@ typedef struct Learner {
     const Each **each;           /* [each_count] owned; what functions among the ops do */
     size_t each_count, each_room;
     uint64_t done;               /* bytes read */
+    const Lexicon *lexicon;      /* of names that decide where values do not; NULL: none */
+    size_t named;                /* targets that automatic alignment found among equal values */
     bool lists;                  /* parts may be said by a list of their rows, or one by one */
     bool failed;                 /* *err says why */
     Error *err;
@@ -218,15 +227,19 @@ void each_method(const Op *op, Text *out);
 void each_head(const Each *each, Text *out);
 /* Does it; an OpContext.call whose host is the list of all Each. */
 bool each_apply(void *host, const Op *op, const OpContext *context, RuleValue *value, Error *err);
+/* learn_shares.c: ops that say parts by numbers, where they are shares, as text. */
+void shares_say(Arena *arena, const StateDict *old, Bundle *bundles, size_t n);
 /* learn_kin.c: what is beside what is known, and what names decide; true when there was any. */
 bool learn_kin(Learner *learner);
 bool learn_named(Learner *learner);
+/* learn_match.c: what automatic alignment decides among equal values; true when there was any. */
+bool learn_matched(Learner *learner);
 /* learn_moved.c: what is moved or scaled by a constant; true when there was any. */
 bool learn_moved(Learner *learner);
 /* learn_fold.c: what was computed of several; true when there was any. */
 bool learn_computed(Learner *learner);
 /* The sources that hold the numbers of a target, in whatever order: fills prints[] up to n, and
- * says how many there are. */
+ * says how many there are; n + 1 where they are more. */
 size_t whole_candidates(Learner *learner, size_t target, uint32_t *prints, size_t n);
 
 #endif

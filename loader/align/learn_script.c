@@ -23,6 +23,8 @@ typedef struct Writer {
     size_t site_count, site_room;
     int64_t head_size;           /* rows of every head; 0: they differ, or there is none */
     int64_t heads[HEADS_MAX];    /* where they do, numbers of heads, the larger first; 0: none */
+    int64_t groups;              /* of queries that share a key, where all are as many; 0: none */
+    const char *grouped;         /* the first tensor that is in such groups */
     bool turned[2];              /* to_pairs, to_halves are used */
     bool lists;                  /* and of lists */
 } Writer;
@@ -55,7 +57,9 @@ static int64_t count_heads(const Op *op)
 
 static void see_op(Writer *writer, const Bundle *bundle, const Op *op, const Expr *before)
 {
-    const int64_t heads = count_heads(op);
+    const int64_t heads = count_heads(op), groups = blocks_opened(op);
+    if (groups) writer->groups = !writer->groups || writer->groups == groups ? groups : -1;
+    if (groups && !writer->grouped) writer->grouped = bundle->sources[0].names[0];
     if (!heads || !before->rank) return;
     writer->sites = mem_grow(writer->sites, &writer->site_room, writer->site_count + 1,
                              sizeof *writer->sites);
@@ -123,6 +127,10 @@ static void add_interleaved(const Writer *writer, const Op *op, Text *out)
 /* What stands for an op that knows of heads, as one of a list of ops. False: it is none. */
 static bool add_named(Writer *writer, const Op *op, Text *out)
 {
+    if (blocks_opened(op) && writer->groups > 0) {
+        text_addf(out, "ein(\"%s\", {%s=query_groups})", op->text, op->sizes[0].name);
+        return true;
+    }
     if (!count_heads(op) || (!writer->head_size && !writer->heads[0])) return false;
     const bool pairs = op->kind == OP_ROPE_PAIRS;
     if (op->kind == OP_EIN) {
@@ -339,19 +347,46 @@ static bool add_from_config(const Writer *writer, const Value *config, Text *out
     return true;
 }
 
-/* As a number, which a model of another width may have or not: that is told when the rules are
- * applied to one. */
+/* What a model of another width may have or not: that is told when the rules are applied to one. */
+static void add_question(const Writer *writer, const char *source, const char *name,
+                         const char *what, Text *out)
+{
+    const Tensor *tensor = dict_find(writer->old, source);
+    text_add(out, "known = ");
+    add_source(tensor->name, out);
+    text_addf(out, "\nif known and known.shape[1] ~= %lld then\n"
+              "  print(\"%s = \" .. %s .. \": is this %s here?\")\n"
+              "end\n", (long long)tensor->dims[0], name, name, what);
+}
+
 static void add_number(const Writer *writer, Text *out)
 {
-    const Tensor *tensor = dict_find(writer->old, writer->sites[0].source);
     text_addf(out, "-- The rows of a head, from which the number of heads follows. Nothing in the "
               "source says it:\n-- change it for a model whose heads have another size.\n"
               "head_dim = %lld\n", (long long)writer->head_size);
-    text_add(out, "local known = ");
-    add_source(tensor->name, out);
-    text_addf(out, "\nif known and known.shape[1] ~= %lld then\n"
-              "  print(\"head_dim = \" .. head_dim .. \": is this the size of a head here?\")\n"
-              "end\n", (long long)tensor->dims[0]);
+    text_add(out, "local ");
+    add_question(writer, writer->sites[0].source, "head_dim", "the size of a head", out);
+}
+
+/* The groups of queries that share a key and a value. */
+static void add_groups(const Writer *writer, const Value *config, Text *out)
+{
+    static const char *const words[] = {"num_key_value_heads", "num_query_groups", "n_kv_heads",
+                                        "num_kv_heads", "multi_query_group_num"};
+    int64_t number = 0;
+    const bool known = config && config->kind == VALUE_MAP;
+    const char *word = known ? find_number(config, words, countof(words), &number) : NULL;
+    if (word && number == writer->groups) {
+        if (!strstr(text_string(out), "local config ="))
+            text_add(out, "local config = json \"config.json\"\n");
+        text_addf(out, "query_groups = config.%s\n", word);
+        return;
+    }
+    text_addf(out, "-- How many groups of queries share a key and a value: change it for a model "
+              "that has another\n-- number of them.\nquery_groups = %lld\n",
+              (long long)writer->groups);
+    text_add(out, strstr(text_string(out), "local known =") ? "" : "local ");
+    add_question(writer, writer->grouped, "query_groups", "the number of groups", out);
 }
 
 static const char *write_top(const Writer *writer, const Value *config)
@@ -371,6 +406,7 @@ static const char *write_top(const Writer *writer, const Value *config)
         text_addf(&out, "-- The heads of the model: change them for one that has another number.\n"
                   "heads = %lld\n", (long long)writer->heads[0]);
     if (writer->heads[1]) text_addf(&out, "kv_heads = %lld\n", (long long)writer->heads[1]);
+    if (writer->groups > 0) add_groups(writer, config, &out);
     return text_keep(&out, writer->arena);
 }
 
@@ -386,6 +422,7 @@ const LearnScript *learn_script(Arena *arena, const LearnResult *result, const S
     find_heads(&writer);
     for (size_t i = 0; i < result->bundle_count; i++)
         bundles[i] = write_bundle(&writer, &result->bundles[i]);
+    shares_say(arena, old, bundles, result->bundle_count);
     *script = (LearnScript){write_top(&writer, config), bundles, result->bundle_count};
     arena_free(writer.scratch);
     free(writer.sites);

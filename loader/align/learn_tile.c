@@ -252,22 +252,17 @@ static bool offer_grown(const Tiling *tiling, const Tile *tile)
 
 /* ---- sources that are taken apart ---- */
 
-/* Equal parts have a number, others the sizes of their targets. False where these are other ones,
- * because of what is done behind. */
+/* Equal parts have a number, others the sizes of their targets. */
 static bool add_split(const Tiling *tiling, const Tiles *tiles, Chain *chain)
 {
     Op op = op_along(OP_SPLIT, tiling->axis);
     op.has_axis = tiling->axis > 0;
-    bool equal = true, kept = true;
-    for (size_t i = 0; i < tiles->count; i++) {
-        const Tile *tile = &tiles->items[i];
-        const Print *to = &tiling->learner->b.items[tile->print];
-        equal = equal && tile->size == tiles->items[0].size;
-        kept = kept && tiling->axis < to->rank && to->dims[tiling->axis] == tile->size;
-    }
+    bool equal = true;
+    for (size_t i = 0; i < tiles->count; i++)
+        equal = equal && tiles->items[i].size == tiles->items[0].size;
     op.has_number = equal;
     op.number = equal ? (int64_t)tiles->count : 0;
-    return (equal || kept) && chain_add(chain, op);
+    return chain_add(chain, op);
 }
 
 static bool offer_split(const Tiling *tiling, const Tiles *tiles, bool flat)

@@ -251,10 +251,30 @@ static bool size_of_target(const Op *op, const OpContext *context, size_t index,
     return false;
 }
 
+/* An axis of n in the ratio of the targets' elements: what is turned or joined after it was taken
+ * apart has other axes than the targets. False: they do not come out even, or are not known. */
+static bool share_axis(const OpContext *context, int64_t n, int64_t *sizes)
+{
+    uint64_t total = 0, count, product;
+    for (int share = 0; share < 2; share++)
+        for (size_t i = 0; i < context->name_count; i++) {
+            const Tensor *target = dict_find(context->target, context->names[i]);
+            if (!target || !target->dims) return false;
+            count = tensor_count(target);
+            if (!share && !sum_add(total, count, &total)) return false;
+            if (!share) continue;
+            if (!total || !sum_mul(count, (uint64_t)n, &product) || product % total) return false;
+            sizes[i] = (int64_t)(product / total);
+        }
+    return true;
+}
+
 /* The sizes that are asked for: given, or the targets'. NULL for equal parts, whose number is
- * then *count. split(3) has a number, split{4096, 1024, 1024} sizes, split() neither. */
-static bool find_sizes(const Op *op, const OpContext *context, int axis, const int64_t **sizes,
-                       size_t *count, Error *err)
+ * then *count. split(3) has a number, split{4096, 1024, 1024} sizes, split() neither: there the
+ * sizes of the targets along the axis, of n (-1: not known), are taken where they add up to it,
+ * else their shares. */
+static bool find_sizes(const Op *op, const OpContext *context, int axis, int64_t n,
+                       const int64_t **sizes, size_t *count, Error *err)
 {
     *sizes = op->list;
     *count = op->list_count;
@@ -269,11 +289,20 @@ static bool find_sizes(const Op *op, const OpContext *context, int axis, const i
         return op_refuse(op, err, "takes its sizes from the target, and there is none; write "
                                "split{…} with the sizes");
     int64_t *found = arena_alloc(context->arena, context->name_count * sizeof *found);
-    for (size_t i = 0; i < context->name_count; i++)
-        if (!size_of_target(op, context, i, axis, &found[i], err)) return false;
+    int64_t sum = 0;
+    Error why = {0};
+    bool good = true;
+    for (size_t i = 0; good && i < context->name_count; i++)
+        good = size_of_target(op, context, i, axis, &found[i], &why) &&
+               !__builtin_add_overflow(sum, found[i], &sum);
+    if (n >= 0 && (!good || sum != n)) {
+        int64_t *shares = arena_alloc(context->arena, context->name_count * sizeof *shares);
+        if (share_axis(context, n, shares)) found = shares, good = true;
+    }
     *sizes = found;
     *count = context->name_count;
-    return true;
+    if (!good && err) *err = why;
+    return good;
 }
 
 /* Whether the parts are the whole of e along the axis; *each receives the size of equal ones.
@@ -312,7 +341,7 @@ static bool apply_split(const Op *op, const OpContext *context, RuleValue *value
         if (axis < 0) axis += e->rank;
     }
     int64_t each = 0, at = 0;
-    if (!find_sizes(op, context, axis, &sizes, &count, err) ||
+    if (!find_sizes(op, context, axis, e->unknown ? -1 : e->dims[axis], &sizes, &count, err) ||
         !check_sizes(op, e, axis, sizes, count, &each, err))
         return false;
     const Expr **parts = arena_alloc(context->arena, count * sizeof *parts);

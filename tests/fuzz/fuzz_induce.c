@@ -190,11 +190,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool good = read_input(&input, data, size);
     for (size_t i = 0; good && i < input.count; i++)
         good = run_bundle(&input, &input.bundles[i], want[i]);
-    if (good) {
+    for (int general = 0; good && general < 2; general++) {
         size_t n = dict_count(input.dict);
         const char **keys = arena_alloc(input.arena, (n + 1) * sizeof *keys);
         for (size_t i = 0; i < n; i++) keys[i] = dict_at(input.dict, i)->name;
-        const InduceInput asked = {input.bundles, input.count, keys, n};
+        const InduceInput asked = {input.bundles, input.count, keys, n, general > 0};
         Error err = {0};
         const Induction *induction = induce_rules(input.arena, &asked, &err);
         if (!induction) abort();

@@ -8,11 +8,8 @@ import numpy
 import safetensors.torch
 import torch
 
+from learning import LearningCase, plain
 from oracle import TENON, Case
-
-
-def plain(state):
-    return {key: value.clone().contiguous() for key, value in state.items()}
 
 
 def paired(rows, heads):
@@ -181,30 +178,7 @@ def folded(layers, width, bias=False, fresh=False):
     return old, new
 
 
-class Learning(Case):
-    def save(self, name, state):
-        torch.save(plain(state), self.path(name))
-        return self.path(name)
-
-    def carries_over(self, small, large, cast=None):
-        """Learned from `small`, in both directions, and right for `large`."""
-        for back in (False, True):
-            old, new = small[::-1] if back else small
-            if cast:
-                new = {key: value.to(cast) for key, value in new.items()}
-            a, b, rules = self.save("old.pth", old), self.save("new.pth", new), self.path("rules.lua")
-            got = json.loads(self.tenon("learn", a, b, "-o", rules, "--force", "--json"))
-            self.assertEqual(got["summary"]["learned"], len(new))
-            source, wanted = large[::-1] if back else large
-            out = self.path("out.safetensors")
-            self.tenon("align", self.save("s.pth", source), self.save("t.pth", wanted), "-r", rules, "-o", out, "--force")
-            self.equal(safetensors.torch.load_file(out), wanted)
-
-    def equal(self, got, want):
-        self.assertEqual(set(got), set(want))
-        for key, value in want.items():
-            self.assertTrue(torch.equal(got[key], value), key)
-
+class Learning(LearningCase):
     def families(self, cast=None):
         torch.manual_seed(0)
         for small, large in ((llama(2, 64, 4, 2, 96, 50), llama(4, 96, 6, 3, 128, 60)),
@@ -269,18 +243,6 @@ class Learning(Case):
                    "-o", self.path("x.safetensors"))
         self.equal(safetensors.torch.load_file(self.path("x.safetensors")), large[1])
 
-    def learned(self, old, new, *options):
-        """The text of the rules, which lie in r.lua."""
-        self.tenon("learn", self.save("o.pth", old), self.save("n.pth", new), "-o", self.path("r.lua"), "--force", *options)
-        with open(self.path("r.lua"), encoding="utf-8") as file:
-            return file.read()
-
-    def applied(self, old, new):
-        """What rules and target make of another model."""
-        self.tenon("align", self.save("s.pth", old), self.save("t.pth", new), "-r", self.path("r.lua"),
-                   "-o", self.path("x.safetensors"), "--force")
-        self.equal(safetensors.torch.load_file(self.path("x.safetensors")), new)
-
     def test_heads_of_another_size_are_one_number(self):
         torch.manual_seed(2)
         for back in (1, -1):
@@ -329,12 +291,19 @@ class Learning(Case):
         self.assertIn('head_dim = src["model.layers.0.self_attn.q_norm.weight"].shape[1]\n', self.learned(*model(2, 64, 4, 2)))
         self.applied(*model(3, 96, 4, 2))
 
-    def test_fresh_norms_are_not_guessed(self):
+    def test_fresh_norms_are_told_by_what_their_names_mean(self):
+        torch.manual_seed(3)
+        small = llama(2, 64, 4, 2, 96, 50, norm=torch.ones)
+        self.assertIn("4 with equals were told by names", self.learned(*small))
+        self.applied(*llama(3, 64, 4, 2, 96, 50))
+
+    def test_fresh_norms_of_meaningless_names_are_not_guessed(self):
         torch.manual_seed(3)
         old, new = llama(2, 64, 4, 2, 96, 50, norm=torch.ones)
+        new = {key.replace("attention_norm", "xa").replace("ffn_norm", "xb"): value for key, value in new.items()}
         got = json.loads(self.tenon("learn", self.save("o.pth", old), self.save("n.pth", new), "--json", status=1))
         self.assertEqual({one["target"] for one in got["open"]},
-                         {f"layers.{i}.{norm}.weight" for i in range(2) for norm in ("attention_norm", "ffn_norm")})
+                         {f"layers.{i}.{norm}.weight" for i in range(2) for norm in ("xa", "xb")})
         self.assertEqual({one["state"] for one in got["open"]}, {"ambiguous"})
 
     def test_numbers_that_were_moved_or_scaled(self):

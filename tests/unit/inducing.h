@@ -18,6 +18,7 @@ typedef struct Inducing {
     const char **keys;           /* [key_count] those of the bundles, each once, then others */
     size_t key_count;
     NameMap known;
+    bool general;                /* as InduceInput.general */
     Text text;                   /* the rules, as statements */
     Error err;
 } Inducing;
@@ -96,7 +97,8 @@ static inline void inducing_close(Inducing *one)
 
 static inline const Induction *inducing_run(Inducing *one)
 {
-    const InduceInput input = {one->bundles, one->bundle_count, one->keys, one->key_count};
+    const InduceInput input = {one->bundles, one->bundle_count, one->keys, one->key_count,
+                               one->general};
     const Induction *induction = induce_rules(one->arena, &input, &one->err);
     if (!induction) fail_msg("%s", one->err.text);
     text_clear(&one->text);
@@ -215,6 +217,9 @@ static inline void induces(const char *bundles, const char *others, const char *
     assert_string_equal(text_string(&got), rules);
     assert_int_equal(induction->left_count, 0);
     text_done(&got);
+    inducing_round_trip(&one);
+    one.general = true;
+    assert_int_equal(inducing_run(&one)->left_count, 0);
     inducing_round_trip(&one);
     inducing_close(&one);
 }

@@ -354,7 +354,7 @@ static void refuses(const char *bundles, const char *part)
     Inducing one;
     inducing_open(&one, bundles, "");
     const InduceInput input = {one.bundles, one.bundle_count, one.keys,
-                               one.key_count ? one.key_count - 1 : 0};
+                               one.key_count ? one.key_count - 1 : 0, false};
     assert_null(induce_rules(one.arena, &input, &one.err));
     assert_error_has(one.err, part);
     inducing_close(&one);

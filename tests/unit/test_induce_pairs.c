@@ -147,6 +147,9 @@ static void check_pair(const char *name, bool back, Tally *tally)
     const Induction *induction = inducing_run(&one);
     if (induction->left_count) fail_msg("%s: %zu bundles are left", name, induction->left_count);
     inducing_round_trip(&one);
+    one.general = true;
+    inducing_run(&one);
+    inducing_round_trip(&one);
     tally->pairs++;
     tally->bundles += one.bundle_count;
     tally->rules += induction->count;

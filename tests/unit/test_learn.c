@@ -17,11 +17,12 @@ typedef struct World {
     Arena *arena;
     uint64_t next;
     const LearnResult *result;
+    const Lexicon *lexicon;      /* NULL: names mean nothing */
 } World;
 
 static World world_new(void)
 {
-    return (World){numbers_new(), numbers_new(), arena_new(), 1, NULL};
+    return (World){numbers_new(), numbers_new(), arena_new(), 1, NULL, NULL};
 }
 
 static void world_free(World *world)
@@ -67,7 +68,7 @@ static void now(World *world, const char *name, DType dtype, unsigned rank, cons
 
 static const LearnResult *learn(World *world)
 {
-    const LearnOptions options = {NULL, NULL};
+    const LearnOptions options = {.lexicon = world->lexicon};
     Error err = {0};
     world->result = learn_pair(world->arena, world->old.dict, world->now.dict, &options, &err);
     if (!world->result) fail_msg("%s", err.text);
@@ -532,6 +533,93 @@ static void test_heads_of_several_tensors(void **state)
     world_free(&world);
 }
 
+static const Value *config_of(World *world, const char *text)
+{
+    Error err;
+    const Value *config = json_parse(world->arena, text, strlen(text), "config.json", 100, &err);
+    assert_non_null(config);
+    return config;
+}
+
+/* 2 groups of 2 rows of q and one each of k and v, beside a bias of zeros. */
+static void put_groups(World *world, bool back)
+{
+    const double zeros[8] = {0};
+    const double *numbers = fresh(world, 24);
+    double q[12], k[6], v[6];
+    for (size_t i = 0; i < 24; i++) {
+        const size_t group = i / 12, row = i / 3 % 4, column = i % 3;
+        if (row < 2) q[(group * 2 + row) * 3 + column] = numbers[i];
+        else (row == 2 ? k : v)[group * 3 + column] = numbers[i];
+    }
+    Numbers whole = back ? world->now : world->old, parts = back ? world->old : world->now;
+    put_numbers(whole, "qkv.weight", DT_F32, 2, DIMS(8, 3), numbers);
+    put_numbers(parts, "q.weight", DT_F32, 2, DIMS(4, 3), q);
+    put_numbers(parts, "k.weight", DT_F32, 2, DIMS(2, 3), k);
+    put_numbers(parts, "v.weight", DT_F32, 2, DIMS(2, 3), v);
+    put_numbers(whole, "qkv.bias", DT_F32, 1, DIMS(8), zeros);
+    put_numbers(parts, "q.bias", DT_F32, 1, DIMS(4), zeros);
+    put_numbers(parts, "k.bias", DT_F32, 1, DIMS(2), zeros);
+    put_numbers(parts, "v.bias", DT_F32, 1, DIMS(2), zeros);
+}
+
+static void test_rows_in_groups(void **state)
+{
+    (void)state;
+    World world = world_new();
+    put_groups(&world, false);
+    assert_string_equal(found(&world, "k.weight"),
+                        "qkv.weight -> q.weight, k.weight, v.weight |> ein(\"(g b) v -> g b v\",{g=2}), "
+                        "split(nil,1), ein(\"g b v -> (g b) v\")");
+    assert_string_equal(found(&world, "k.bias"),
+                        "qkv.bias -> q.bias, k.bias, v.bias |> ein(\"(g b) -> g b\",{g=2}), "
+                        "split(nil,1), ein(\"g b -> (g b)\")");
+    const LearnScript *script = script_of(&world, NULL);
+    assert_non_null(strstr(script->top, "\nquery_groups = 2\n"));
+    assert_non_null(strstr(script->top, "known.shape[1] ~= 8 then"));
+    assert_string_equal(script->bundles[0].ops[0].text,
+                        "ein(\"(g b) v -> g b v\", {g=query_groups})");
+    script = script_of(&world, config_of(&world, "{\"num_key_value_heads\":2}"));
+    assert_non_null(strstr(script->top, "query_groups = config.num_key_value_heads\n"));
+    script = script_of(&world, config_of(&world, "{\"num_key_value_heads\":4}"));
+    assert_non_null(strstr(script->top, "\nquery_groups = 2\n"));
+    world_free(&world);
+    world = world_new();
+    put_groups(&world, true);
+    assert_string_equal(found(&world, "qkv.bias"),
+                        "q.bias, k.bias, v.bias -> qkv.bias |> ein(\"(g b) -> g b\",{g=2}), cat(1), "
+                        "ein(\"g b -> (g b)\")");
+    world_free(&world);
+}
+
+static const Bundle *bundle_of(const World *world, const LearnScript *script, const char *target)
+{
+    const Tensor *tensor = dict_find(world->now.dict, target);
+    return &script->bundles[world->result->targets[dict_index(world->now.dict, tensor)].bundle];
+}
+
+/* Halves of a tensor that are not one bundle, since one of them is turned; a slice beside which the
+ * rest is wanted by nobody stays as it is. */
+static void test_slices_that_are_shares(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const size_t turned[] = {0, 4, 8, 1, 5, 9}, rest[] = {2, 3, 6, 7, 10, 11};
+    const double *a = old(&world, "a", 2, DIMS(3, 4)), *b = old(&world, "b", 2, DIMS(4, 3));
+    now(&world, "x", DT_F32, 2, DIMS(2, 3), a, turned);
+    now(&world, "y", DT_F32, 2, DIMS(3, 2), a, rest);
+    now(&world, "z", DT_F32, 2, DIMS(2, 3), b, NULL);
+    const LearnScript *script = script_of(&world, NULL);
+    const Bundle *x = bundle_of(&world, script, "x");
+    if (x->target_count == 1) {
+        assert_string_equal(x->ops[0].text, "function(t) local a, b = t:split(2, 1) return a end");
+        assert_string_equal(bundle_of(&world, script, "y")->ops[0].text,
+                            "function(t) local a, b = t:split(2, 1) return b end");
+    }
+    assert_int_equal(bundle_of(&world, script, "z")->ops[0].kind, OP_SLICE);
+    world_free(&world);
+}
+
 static void test_slices_that_repeat(void **state)
 {
     (void)state;
@@ -560,14 +648,6 @@ static void test_heads_of_several_sizes_are_counted(void **state)
     assert_string_equal(script->bundles[0].ops[0].text, "rope_pairs(heads)");
     assert_string_equal(script->bundles[1].ops[0].text, "rope_pairs(heads)");
     world_free(&world);
-}
-
-static const Value *config_of(World *world, const char *text)
-{
-    Error err;
-    const Value *config = json_parse(world->arena, text, strlen(text), "config.json", 100, &err);
-    assert_non_null(config);
-    return config;
 }
 
 static void test_the_configuration_says_the_size(void **state)
@@ -631,6 +711,59 @@ static void test_equal_tensors_without_evidence_are_ambiguous(void **state)
     assert_string_equal(world.result->targets[0].why, "the same values are in p, q");
     assert_int_equal(world.result->state[LEARN_AMBIGUOUS], 2);
     world_free(&world);
+}
+
+/* The block counts most, not numbers that are the same: layer1.0 is s.0.0, not s.1.0. */
+static void test_equal_tensors_follow_their_block(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double seven[1] = {7};
+    for (int layer = 0; layer < 2; layer++)
+        for (int block = 0; block < 2; block++) {
+            Text name = {0};
+            text_addf(&name, "s.%d.%d.norm.weight", layer, block);
+            const double *weight = old(&world, text_string(&name), 1, DIMS(4));
+            text_clear(&name);
+            text_addf(&name, "layer%d.%d.bn.weight", layer + 1, block);
+            now(&world, text_string(&name), DT_F32, 1, DIMS(4), weight, NULL);
+            text_clear(&name);
+            text_addf(&name, "s.%d.%d.norm.count", layer, block);
+            put_numbers(world.old, text_string(&name), DT_F32, 1, DIMS(1), seven);
+            text_clear(&name);
+            text_addf(&name, "layer%d.%d.bn.count", layer + 1, block);
+            now(&world, text_string(&name), DT_F32, 1, DIMS(1), seven, NULL);
+            text_done(&name);
+        }
+    assert_string_equal(found(&world, "layer1.0.bn.count"), "s.0.0.norm.count -> layer1.0.bn.count");
+    assert_string_equal(found(&world, "layer2.1.bn.count"), "s.1.1.norm.count -> layer2.1.bn.count");
+    world_free(&world);
+}
+
+/* Words that mean the same tell norms apart that were never trained. */
+static void test_equal_tensors_are_told_by_what_names_mean(void **state)
+{
+    (void)state;
+    static const char *const first[] = {"input layernorm", "attention norm"};
+    static const char *const second[] = {"post attention layernorm", "ffn norm"};
+    static const LexiconSet sets[] = {{first, 2, NULL}, {second, 2, NULL}};
+    static const Lexicon lexicon = {.sets = sets, .count = 2};
+    const double ones[4] = {1, 1, 1, 1};
+    for (int known = 0; known < 2; known++) {
+        World world = world_new();
+        const double *q = old(&world, "l.0.q.weight", 2, DIMS(4, 4));
+        now(&world, "b.0.wq.weight", DT_F32, 2, DIMS(4, 4), q, NULL);
+        put_numbers(world.old, "l.0.input_layernorm.weight", DT_F32, 1, DIMS(4), ones);
+        put_numbers(world.old, "l.0.post_attention_layernorm.weight", DT_F32, 1, DIMS(4), ones);
+        now(&world, "b.0.ffn_norm.weight", DT_F32, 1, DIMS(4), ones, NULL);
+        now(&world, "b.0.attention_norm.weight", DT_F32, 1, DIMS(4), ones, NULL);
+        if (known) world.lexicon = &lexicon;
+        assert_string_equal(found(&world, "b.0.ffn_norm.weight"), known
+                            ? "l.0.post_attention_layernorm.weight -> b.0.ffn_norm.weight"
+                            : "ambiguous");
+        assert_int_equal(world.result->named, known ? 2 : 0);
+        world_free(&world);
+    }
 }
 
 static void test_what_is_nowhere_stays_unexplained(void **state)
@@ -730,11 +863,15 @@ int main(void)
         cmocka_unit_test(test_types_of_8_bits),
         cmocka_unit_test(test_heads_follow_from_their_size),
         cmocka_unit_test(test_heads_of_several_tensors),
+        cmocka_unit_test(test_rows_in_groups),
+        cmocka_unit_test(test_slices_that_are_shares),
         cmocka_unit_test(test_slices_that_repeat),
         cmocka_unit_test(test_heads_of_several_sizes_are_counted),
         cmocka_unit_test(test_the_configuration_says_the_size),
         cmocka_unit_test(test_equal_tensors_are_told_by_their_modules),
         cmocka_unit_test(test_equal_tensors_without_evidence_are_ambiguous),
+        cmocka_unit_test(test_equal_tensors_follow_their_block),
+        cmocka_unit_test(test_equal_tensors_are_told_by_what_names_mean),
         cmocka_unit_test(test_what_is_nowhere_stays_unexplained),
         cmocka_unit_test(test_moved_and_scaled),
         cmocka_unit_test(test_odd_tensors),

@@ -138,6 +138,9 @@ static void moves(void **state)
     gives("qkv f32 4,1", NULL, "rules [[ qkv -> q, x, v |> split{2,1,1} ]]", "1x1 f32: 2");
     gives("qkv f32 4,1", "q f32 2,1;x f32 1,1;v f32 1,1", "rules [[ qkv -> q, x, v |> split() ]]",
           "1x1 f32: 2");
+    /* in the ratio of the targets, whose axes are others behind what follows */
+    gives("k f32 3,2", "y f32 2,2;x f32 2,1", "rules [[ k -> y, x |> split(), T ]]",
+          "2x1 f32: 4 5");
     gives("fc f32 3,2", NULL, "rules [[ fc -> x |> slice(0,1) ]]", "2x2 f32: 2 3 4 5");
     gives("p f32 4", NULL, "rules [[ p -> x |> slice(0,1,-1) ]]", "2 f32: 1 2");
     /* 24 q, k, v -> qkv; 25 experts */
