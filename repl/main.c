@@ -7,6 +7,19 @@
 #include "loader/format/format.h"
 #include "repl/command.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+/* What was needed while a large checkpoint was opened is to be the system's again when it is
+ * written. Left alone, glibc keeps ever larger pieces, after the largest one that was freed. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 19);
+#endif
+}
+
 /* A sharded model keeps a descriptor open for each of its shards, and the usual limit is 1024. The
  * hard limit may be taken without asking; if not, opening a shard says so. */
 static void raise_file_limit(void)
@@ -42,6 +55,7 @@ int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");   /* and nothing else: numbers keep their point */
     raise_file_limit();
+    give_memory_back();
     Invocation invocation;
     Error err = {0};
     int status;

@@ -144,12 +144,12 @@ static void add_results(RuleRun *run, const Application *application, const Expr
  * tensor, `experts.{e}.w -> w |> stack(0)` one list with a tensor an expert. */
 static RuleValue make_value(const RuleRun *run, const Application *application)
 {
-    RuleValue value = {arena_alloc(run->draft->arena, application->list_count * sizeof(ExprList)),
+    RuleValue value = {arena_alloc(run->scratch, application->list_count * sizeof(ExprList)),
                        application->list_count};
     size_t at = 0;
     for (size_t i = 0; i < value.count; i++) {
         size_t count = application->list_counts[i];
-        value.lists[i].items = arena_alloc(run->draft->arena, count * sizeof(Expr *));
+        value.lists[i].items = arena_alloc(run->scratch, count * sizeof(Expr *));
         value.lists[i].count = count;
         value.lists[i].gathered = application->gathered && application->gathered[i];
         for (size_t j = 0; j < count; j++)
@@ -266,7 +266,7 @@ static bool apply_ops(RuleRun *run, const Application *application, Error *err)
     const Rule *rule = &run->block->rules[application->rule];
     RuleValue value = make_value(run, application);
     if (!run_ops(run, application, &value, err)) return blame_keys(application, err);
-    ExprList all = flatten(run->draft->arena, &value);
+    ExprList all = flatten(run->scratch, &value);
     const char *const *names = application->names;
     if (rule->counter) {
         names = count_names(run, application, all.count, err);

@@ -315,6 +315,7 @@ static bool copy_order(const int *order, size_t n, int *out)
  * inner[outer[i]]. */
 const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n, Error *err)
 {
+    static const int swapped[] = {1, 0};
     int copy[TENSOR_RANK_MAX];
     bool same = true;
     const Expr *below = node_below_cast(e);
@@ -333,7 +334,7 @@ const Expr *expr_permute(Arena *arena, const Expr *e, const int *order, size_t n
     if (same) return e;
     Expr *node = node_new(arena, EX_PERMUTE, e->dtype, &e, 1, err);
     if (!node) return NULL;
-    node->order = arena_copy(arena, copy, n * sizeof *copy);
+    node->order = n == 2 ? swapped : arena_copy(arena, copy, n * sizeof *copy);
     node->rank = (uint8_t)n;
     if (e->unknown) return node;
     int64_t dims[TENSOR_RANK_MAX];

@@ -11,6 +11,8 @@
 #include "loader/core/map.h"
 #include "loader/export/identity_map.h"
 
+enum { PIECE = 64 << 10 };       /* bytes that are sent at once */
+
 struct PickleWriter {
     Text out;
     uint32_t count;              /* numbers given so far */
@@ -18,6 +20,11 @@ struct PickleWriter {
     uint32_t characters[257];    /* 1 + number of the one-character string; [256]: of '' */
     NameMap globals;             /* "module\nname\n" → number */
     Arena *arena;                /* the names of the globals */
+    Text line;                   /* the one under way */
+    PickleTake *take;            /* gets the bytes; NULL: they are kept */
+    void *context;               /* of `take`; borrowed */
+    uint64_t taken;              /* bytes that it got */
+    bool lost;                   /* it did not take some */
 };
 
 PickleWriter *pickle_writer_new(void)
@@ -32,6 +39,7 @@ void pickle_writer_free(PickleWriter *writer)
 {
     if (!writer) return;
     text_done(&writer->out);
+    text_done(&writer->line);
     map_done(&writer->globals);
     arena_free(writer->arena);
     identity_done(&writer->objects);
@@ -43,8 +51,32 @@ const Text *pickle_writer_bytes(const PickleWriter *writer)
     return &writer->out;
 }
 
+/* What was put goes out; never in the middle of an argument. */
+static void send(PickleWriter *writer)
+{
+    writer->lost = writer->lost ||
+                   !writer->take(writer->context, writer->out.bytes, writer->out.length);
+    writer->taken += writer->out.length;
+    text_clear(&writer->out);
+}
+
+void pickle_writer_stream(PickleWriter *writer, PickleTake *take, void *context)
+{
+    writer->take = take;
+    writer->context = context;
+}
+
+bool pickle_writer_finish(PickleWriter *writer, uint64_t *bytes)
+{
+    if (writer->out.length) send(writer);
+    identity_done(&writer->objects);
+    *bytes = writer->taken;
+    return !writer->lost;
+}
+
 void pickle_put_op(PickleWriter *writer, int opcode)
 {
+    if (writer->take && writer->out.length >= PIECE) send(writer);
     text_addc(&writer->out, (char)opcode);
 }
 
@@ -175,15 +207,22 @@ void pickle_put_str(PickleWriter *writer, const char *name, const void *identity
     put_str(writer, name, strlen(name), identity);
 }
 
-void pickle_put_new_str(PickleWriter *writer, const char *name, const void *identity)
+uint32_t pickle_put_new_str(PickleWriter *writer, const char *name)
 {
     put_unicode(writer, name, strlen(name));
-    pickle_put_memo(writer, identity);
+    return put_number(writer);
+}
+
+void pickle_put_again(PickleWriter *writer, uint32_t number)
+{
+    get_number(writer, number);
 }
 
 void pickle_put_global(PickleWriter *writer, const char *module, const char *name)
 {
-    char *line = arena_printf(writer->arena, "%s\n%s\n", module, name);
+    text_clear(&writer->line);
+    text_addf(&writer->line, "%s\n%s\n", module, name);
+    const char *line = text_string(&writer->line);
     uint32_t number = map_get(&writer->globals, line);
     if (number != MAP_NONE) {
         get_number(writer, number);
@@ -191,7 +230,7 @@ void pickle_put_global(PickleWriter *writer, const char *module, const char *nam
     }
     pickle_put_op(writer, 'c');
     text_add(&writer->out, line);
-    map_set(&writer->globals, line, put_number(writer));
+    map_set(&writer->globals, arena_strdup(writer->arena, line), put_number(writer));
 }
 
 /* Closes a tuple of n items that stand on the stack (behind a MARK when there are over 3). */

@@ -34,6 +34,13 @@ enum {
 PickleWriter *pickle_writer_new(void);          /* has written PROTO 2 */
 void pickle_writer_free(PickleWriter *writer);  /* NULL is fine */
 const Text *pickle_writer_bytes(const PickleWriter *writer);   /* borrowed */
+/* Instead of being kept, bytes go to whoever takes them, piece by piece; false: it failed, and gets
+ * no more. Before anything is put. */
+typedef bool PickleTake(void *context, const void *bytes, size_t n);
+void pickle_writer_stream(PickleWriter *writer, PickleTake *take, void *context);
+/* Sends the last piece; how many bytes there were, and whether all were taken. Nothing more is put:
+ * what was kept of objects is freed. */
+bool pickle_writer_finish(PickleWriter *writer, uint64_t *bytes);
 
 void pickle_put_op(PickleWriter *writer, int opcode);
 /* Numbers what was just written. The identity (NULL: it will not be met again) must stay
@@ -47,8 +54,10 @@ void pickle_put_float(PickleWriter *writer, double value);
 /* A held name (text.h) as a str: NUL and lone surrogates as CPython has them, a stray byte
  * 0xNN as U+DCNN. identity NULL: a fresh object, written out even if an equal one was. */
 void pickle_put_str(PickleWriter *writer, const char *name, const void *identity);
-/* The same for a string that is never shared, though it may be one character: str(n). */
-void pickle_put_new_str(PickleWriter *writer, const char *name, const void *identity);
+/* The same for a string that is never shared, though it may be one character: str(n). Returns its
+ * number, by which pickle_put_again refers to it. */
+uint32_t pickle_put_new_str(PickleWriter *writer, const char *name);
+void pickle_put_again(PickleWriter *writer, uint32_t number);
 void pickle_put_global(PickleWriter *writer, const char *module, const char *name);
 /* The tuple of n ints, as shapes and strides are. */
 void pickle_put_int_tuple(PickleWriter *writer, const int64_t *values, size_t n);

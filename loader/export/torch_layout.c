@@ -86,20 +86,23 @@ static const char *find_key(TorchLayout *layout, const Storage *kept, const Plan
     return "";
 }
 
+const char *layout_key(const TorchLayout *layout, size_t index, char key[CELL_KEY])
+{
+    snprintf(key, CELL_KEY, "%zu", index);
+    return layout->cells[index].key ? layout->cells[index].key : key;
+}
+
 /* A new storage under the next number. */
 static uint32_t add_cell(TorchLayout *layout, const Storage *kept, const PlanEntry *entry,
                          DType dtype)
 {
-    char number[32];
-    snprintf(number, sizeof number, "%zu", layout->count);
-    const char *key = layout->stays ? find_key(layout, kept, entry) : number;
     layout->cells = mem_grow(layout->cells, &layout->room, layout->count + 1,
                              sizeof *layout->cells);
     layout->cells[layout->count] = (Cell){
         .kept = kept,
         .entry = entry,
         .dtype = dtype,
-        .key = arena_strdup(layout->arena, key),
+        .key = layout->stays ? find_key(layout, kept, entry) : NULL,
         .bytes = kept ? kept->bytes : plan_entry_bytes(entry),
     };
     bool known = identity_get(&layout->storages, kept) != IDENTITY_NONE;
@@ -128,14 +131,18 @@ static uint32_t find_cell(TorchLayout *layout, const PlanEntry *entry)
 }
 
 /* ('storage', class, key, 'cpu', number of elements), as a persistent id. */
-static void put_id(PickleWriter *pickle, const Cell *cell, const char *module, const char *class,
+static void put_id(TorchLayout *layout, uint32_t number, const char *module, const char *class,
                    uint64_t width)
 {
     static const char storage[] = "storage", cpu[] = "cpu";
+    PickleWriter *pickle = layout->pickle;
+    Cell *cell = &layout->cells[number];
+    char key[CELL_KEY];
     pickle_put_op(pickle, PICKLE_MARK);
     pickle_put_str(pickle, storage, storage);
     pickle_put_global(pickle, module, class);
-    if (!pickle_put_known(pickle, cell->key)) pickle_put_new_str(pickle, cell->key, cell->key);
+    if (cell->memo) pickle_put_again(pickle, cell->memo - 1);
+    else cell->memo = 1 + pickle_put_new_str(pickle, layout_key(layout, number, key));
     pickle_put_str(pickle, cpu, cpu);
     pickle_put_int(pickle, (int64_t)(cell->bytes / width));
     pickle_put_op(pickle, PICKLE_TUPLE);
@@ -144,18 +151,18 @@ static void put_id(PickleWriter *pickle, const Cell *cell, const char *module, c
 }
 
 /* The storage of a tensor. */
-static void put_storage(PickleWriter *pickle, const Cell *cell, DType dtype)
+static void put_storage(TorchLayout *layout, uint32_t number, DType dtype)
 {
     const char *class = dtype_info(dtype)->torch_storage;
-    if (class) put_id(pickle, cell, "torch", class, element_bytes(dtype));
-    else put_id(pickle, cell, "torch.storage", "UntypedStorage", 1);
+    if (class) put_id(layout, number, "torch", class, element_bytes(dtype));
+    else put_id(layout, number, "torch.storage", "UntypedStorage", 1);
 }
 
 void layout_put_storage(TorchLayout *layout, const Storage *storage, const char *class_module,
                         const char *class_name, unsigned width)
 {
     uint32_t number = keep_cell(layout, storage, NULL, storage->dtype);
-    put_id(layout->pickle, &layout->cells[number], class_module, class_name, width);
+    put_id(layout, number, class_module, class_name, width);
 }
 
 /* Shape and strides in PyTorch's elements. */
@@ -173,13 +180,14 @@ static void put_layout(PickleWriter *pickle, const PlanEntry *entry, const Tenso
 
 /* One tensor object, from its rebuild function to REDUCE. `kept` is the source tensor whose
  * place in the storage it takes; NULL: all of the storage. */
-static void put_tensor(PickleWriter *pickle, const PlanEntry *entry, const Cell *cell,
+static void put_tensor(TorchLayout *layout, const PlanEntry *entry, uint32_t number,
                        const Tensor *kept, bool requires_grad, const void *identity)
 {
+    PickleWriter *pickle = layout->pickle;
     bool typed = has_storage_class(entry->dtype);
     pickle_put_global(pickle, "torch._utils", typed ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3");
     pickle_put_op(pickle, PICKLE_MARK);
-    put_storage(pickle, cell, entry->dtype);
+    put_storage(layout, number, entry->dtype);
     put_layout(pickle, entry, kept);
     pickle_put_op(pickle, requires_grad ? PICKLE_TRUE : PICKLE_FALSE);
     pickle_put_ordered_dict(pickle, NULL);               /* backward hooks */
@@ -203,7 +211,7 @@ static void put_item(TorchLayout *layout, size_t index)
     if (kept && entry->alias < 0 && !kept->parameter)
         identity = kept->identity ? kept->identity : kept;
     if (!pickle_put_known(layout->pickle, identity))
-        put_tensor(layout->pickle, entry, cell, kept, false, identity);
+        put_tensor(layout, entry, number, kept, false, identity);
 }
 
 void layout_put_tensor(TorchLayout *layout, const PlanEntry *entry, bool requires_grad,
@@ -211,8 +219,8 @@ void layout_put_tensor(TorchLayout *layout, const PlanEntry *entry, bool require
 {
     uint32_t number = find_cell(layout, entry);      /* may move the cells */
     const Cell *cell = &layout->cells[number];
-    put_tensor(layout->pickle, entry, cell, cell->kept ? plan_unchanged(entry) : NULL,
-               requires_grad, identity);
+    put_tensor(layout, entry, number, cell->kept ? plan_unchanged(entry) : NULL, requires_grad,
+               identity);
 }
 
 /* The state that BUILD puts into the OrderedDict: {'_metadata': …}. */

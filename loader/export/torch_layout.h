@@ -12,9 +12,12 @@ typedef struct Cell {
     const Storage *kept;         /* copied whole; NULL: the values of `entry` */
     const PlanEntry *entry;      /* the first one that uses it; NULL: only `kept` is known */
     DType dtype;                 /* what its elements are to torch.save */
-    char *key;                   /* "0", "1" …: one string object for all its uses; in arena */
+    uint32_t memo;               /* 1 + number of its key, the same at all uses; 0: not put yet */
+    const char *key;             /* of a storage that stays; NULL: its index */
     uint64_t bytes;
 } Cell;
+
+enum { CELL_KEY = 24 };          /* bytes of an index in digits */
 
 typedef struct TorchLayout {
     const Plan *plan;            /* borrowed */
@@ -31,6 +34,9 @@ typedef struct TorchLayout {
 
 void layout_init(TorchLayout *layout, const Plan *plan, bool compact);
 void layout_done(TorchLayout *layout);
+
+/* The key of a storage: "0", "1" …, in `key`, unless it stays. */
+const char *layout_key(const TorchLayout *layout, size_t index, char key[CELL_KEY]);
 
 /* Whether PyTorch has a dtype for the entry that can be saved; the error says what helps. */
 bool layout_check_entry(const PlanEntry *entry, Error *err);

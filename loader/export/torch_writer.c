@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loader/core/crc.h"
 #include "loader/export/torch_layout.h"
 #include "loader/export/torch_whole.h"
 #include "loader/export/writer.h"
@@ -32,6 +33,12 @@ static bool check(const Plan *plan, const ExportOptions *options, Error *err)
     return true;
 }
 
+/* What the file will have, known before anything is written. */
+typedef struct Measure {
+    uint64_t pickle, cells;      /* bytes of the pickle, and of all storages */
+    size_t count;                /* of storages */
+} Measure;
+
 static uint64_t sum_cells(const TorchLayout *layout)
 {
     uint64_t total = 0;
@@ -39,12 +46,59 @@ static uint64_t sum_cells(const TorchLayout *layout)
     return total;
 }
 
-/* One data/N record; *crc stays where it is. */
-static bool write_cell(ZipWriter *zip, Stream *stream, const Cell *cell, uint32_t *crc, Error *err)
+static bool count_only(void *context, const void *bytes, size_t n)
 {
-    char name[32];
+    (void)context, (void)bytes, (void)n;
+    return true;
+}
+
+/* A record's header says how long it is, and the pickle of very many tensors would take more memory
+ * than all else of them: it is put together twice, and kept neither time. */
+static bool measure(const Plan *plan, const ExportOptions *options, Measure *sizes, Error *err)
+{
+    TorchLayout layout;
+    layout_init(&layout, plan, plan->compact || options->compact);
+    pickle_writer_stream(layout.pickle, count_only, NULL);
+    const bool good = layout_put_file(&layout, options->under, err) &&
+                      pickle_writer_finish(layout.pickle, &sizes->pickle);
+    sizes->cells = sum_cells(&layout);
+    sizes->count = layout.count;
+    layout_done(&layout);
+    return good;
+}
+
+/* Where the pieces of the pickle go. */
+typedef struct PickleRecord {
+    AtomicFile *file;            /* borrowed */
+    Error *err;                  /* the caller's */
+    uint32_t crc;
+} PickleRecord;
+
+static bool take_piece(void *context, const void *bytes, size_t n)
+{
+    PickleRecord *record = context;
+    record->crc = crc_add(record->crc, bytes, n);
+    return atomic_write(record->file, bytes, n, record->err);
+}
+
+static bool write_pickle(TorchLayout *layout, ZipWriter *zip, Stream *stream, const char *under,
+                         uint64_t size, Error *err)
+{
+    PickleRecord record = {.file = stream->file, .err = err};
+    uint64_t sent;
+    pickle_writer_stream(layout->pickle, take_piece, &record);
+    return zip_writer_begin(zip, "data.pkl", size, err) && layout_put_file(layout, under, err) &&
+           pickle_writer_finish(layout->pickle, &sent) && zip_writer_end(zip, record.crc, err);
+}
+
+/* One data/N record; *crc stays where it is. */
+static bool write_cell(ZipWriter *zip, Stream *stream, const TorchLayout *layout, size_t index,
+                       uint32_t *crc, Error *err)
+{
+    char key[CELL_KEY], name[CELL_KEY + 8];
+    const Cell *cell = &layout->cells[index];
     const Storage *kept = cell->kept;
-    snprintf(name, sizeof name, "data/%s", cell->key);
+    snprintf(name, sizeof name, "data/%s", layout_key(layout, index, key));
     if (!zip_writer_begin(zip, name, cell->bytes, err)) return false;
     bool good = kept ? (cell->dtype == DT_BOOL ? stream_bools : stream_range)(
                            stream, kept->source, kept->offset, kept->bytes, crc, err)
@@ -60,18 +114,18 @@ static bool write_cells(const TorchLayout *layout, ZipWriter *zip, Stream *strea
     uint32_t *crcs = mem_alloc((layout->count + 1) * sizeof *crcs);
     bool good = true;
     for (size_t i = 0; good && i < layout->count; i++)
-        good = write_cell(zip, stream, &layout->cells[i], &crcs[i], err);
+        good = write_cell(zip, stream, layout, i, &crcs[i], err);
     good = good && stream_run(stream, err) && zip_writer_settle(zip, err);
     free(crcs);
     return good;
 }
 
 /* All records in the order of PyTorch 2.13. */
-static bool write_records(const TorchLayout *layout, ZipWriter *zip, Stream *stream, Error *err)
+static bool write_records(TorchLayout *layout, ZipWriter *zip, Stream *stream, const char *under,
+                          uint64_t pickle, Error *err)
 {
     char digits[41];
-    const Text *pickle = pickle_writer_bytes(layout->pickle);
-    if (!zip_writer_record(zip, "data.pkl", pickle->bytes, pickle->length, err) ||
+    if (!write_pickle(layout, zip, stream, under, pickle, err) ||
         !zip_writer_record(zip, ".format_version", "1", 1, err) ||
         !zip_writer_record(zip, ".storage_alignment", "64", 2, err) ||
         !zip_writer_record(zip, "byteorder", "little", 6, err))
@@ -86,20 +140,18 @@ static bool write_records(const TorchLayout *layout, ZipWriter *zip, Stream *str
 static bool write_file(const Plan *plan, Stream *stream, const char *path,
                        const ExportOptions *options, ExportResult *result, Error *err)
 {
-    TorchLayout layout;
+    Measure sizes = {0};
     Text prefix = {0};
     (void)result;
+    if (!measure(plan, options, &sizes, err)) return false;
+    stream->total = sizes.cells;
+    const uint64_t overhead = sizes.pickle + 256 * (sizes.count + 8);
+    if (!atomic_reserve(stream->file, stream->total + overhead, err)) return false;
+    TorchLayout layout;
     layout_init(&layout, plan, plan->compact || options->compact);
-    if (!layout_put_file(&layout, options->under, err)) {
-        layout_done(&layout);
-        return false;
-    }
-    stream->total = sum_cells(&layout);
-    uint64_t overhead = pickle_writer_bytes(layout.pickle)->length + 256 * (layout.count + 8);
     zip_archive_name(path, &prefix);
     ZipWriter *zip = zip_writer_new(stream->file, prefix.bytes);
-    bool good = atomic_reserve(stream->file, stream->total + overhead, err) &&
-                write_records(&layout, zip, stream, err);
+    bool good = write_records(&layout, zip, stream, options->under, sizes.pickle, err);
     zip_writer_free(zip);
     text_done(&prefix);
     layout_done(&layout);

@@ -14,7 +14,7 @@
 
 /* A record, and what is still to come of it. */
 typedef struct Record {
-    ZipRecord zip;           /* its name is owned */
+    ZipRecord zip;
     const uint32_t *later;   /* where the CRC will stand; NULL: it is known */
     uint64_t descriptor;     /* where the descriptor begins; valid with `later` */
 } Record;
@@ -22,6 +22,7 @@ typedef struct Record {
 struct ZipWriter {
     AtomicFile *file;        /* borrowed */
     char *prefix;            /* "archive/" */
+    Arena *names;            /* owned: of the records */
     Record *records;         /* owned; in file order */
     size_t count, room;
     uint64_t payload;        /* where the payload of the open record begins */
@@ -33,6 +34,7 @@ ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix)
     Text name = {0};
     text_addf(&name, "%s%s", prefix, prefix[0] ? "/" : "");
     writer->file = file;
+    writer->names = arena_new();
     writer->prefix = mem_strdup(text_string(&name));
     text_done(&name);
     return writer;
@@ -41,7 +43,7 @@ ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix)
 void zip_writer_free(ZipWriter *writer)
 {
     if (!writer) return;
-    for (size_t i = 0; i < writer->count; i++) free((char *)writer->records[i].zip.name);
+    arena_free(writer->names);
     free(writer->records);
     free(writer->prefix);
     free(writer);
@@ -61,7 +63,8 @@ bool zip_writer_begin(ZipWriter *writer, const char *name, uint64_t size, Error 
     writer->records = mem_grow(writer->records, &writer->room, writer->count + 1,
                                sizeof *writer->records);
     Record *record = &writer->records[writer->count++];
-    *record = (Record){.zip = {.prefix = writer->prefix, .name = mem_strdup(name), .size = size,
+    *record = (Record){.zip = {.prefix = writer->prefix, .size = size,
+                               .name = arena_strdup(writer->names, name),
                                .header = atomic_position(writer->file)}};
     zip_put_local(&record->zip, &out);
     if (!send(writer, &out, err)) return false;

@@ -23,7 +23,7 @@
 #include "loader/tensor/dtype.h"
 
 /* Bytes of values that are asked for at a time, unless a chunk has more. */
-enum { SLAB_BYTES = 64 << 20 };
+enum { SLAB_BYTES = 8 << 20 };
 
 /* -- A driver that reads our descriptor ------------------------------------------------ */
 

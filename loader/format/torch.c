@@ -16,7 +16,7 @@ void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Objec
                 uint64_t pickle_bytes)
 {
     *file = (TorchFile){.checkpoint = checkpoint, .name = name, .root = root};
-    file->arena = checkpoint_arena(checkpoint);
+    file->arena = file->nodes = checkpoint_arena(checkpoint);
     file->listing_left = limit_allowance(pickle_bytes);
     map_init(&file->keys);
     checkpoint_set_root(checkpoint, root);
@@ -109,19 +109,20 @@ bool torch_storage_class(TorchFile *file, const Object *node, DType *dtype, unsi
 static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool meta,
                         TorchStorage **out, Error *err)
 {
-    TorchStorage *storage = arena_alloc(file->arena, sizeof *storage);
+    TorchStorage *storage = arena_alloc(file->nodes, sizeof *storage);
+    storage->storage = arena_alloc(file->arena, sizeof *storage->storage);
     storage->key = key;
     storage->numel = numel;
     storage->meta = meta;
     storage->width = file->class_width;
-    storage->storage.dtype = file->class_dtype;
-    storage->storage.index = file->storages_met++;
+    storage->storage->dtype = file->class_dtype;
+    storage->storage->index = file->storages_met++;
     if (!sum_mul(numel, storage->width, &storage->claimed))
         return error_set(err, ERR_FORMAT,
                          "its storage claims %" PRIu64 " elements of %u bytes, more "
                          "than 64 bits can count",
                          numel, storage->width);
-    storage->storage.bytes = storage->claimed;
+    storage->storage->bytes = storage->claimed;
     file->storages = mem_grow(file->storages, &file->storage_room, file->storage_count + 1,
                               sizeof *file->storages);
     map_set(&file->keys, key, (uint32_t)file->storage_count);
@@ -139,7 +140,7 @@ bool torch_add_storage(TorchFile *file, const char *key, const Object *class, ui
 /* PyTorch writes one class and size for a key; only empty storages may share a key. */
 static void check_again(TorchFile *file, TorchStorage *storage, uint64_t numel)
 {
-    bool same = storage->storage.dtype == file->class_dtype && storage->numel == numel;
+    bool same = storage->storage->dtype == file->class_dtype && storage->numel == numel;
     if (same || storage->retyped || (!storage->numel && !numel)) return;
     storage->retyped = true;
     Text key = {0};
@@ -147,7 +148,7 @@ static void check_again(TorchFile *file, TorchStorage *storage, uint64_t numel)
     torch_find(file, FINDING_ERROR, "storage-type", storage->key, NULL,
                "storage '%s' is referred to as %" PRIu64 " elements of type %s and as %" PRIu64
                " of type %s",
-               text_string(&key), storage->numel, dtype_name(storage->storage.dtype), numel,
+               text_string(&key), storage->numel, dtype_name(storage->storage->dtype), numel,
                dtype_name(file->class_dtype));
     text_done(&key);
 }
@@ -244,8 +245,10 @@ bool torch_interpret(TorchFile *file, Error *err)
     Graph graph;
     bool fine = true;
     graph_init(&graph, file->root, 1);
-    for (Object *node; fine && (node = graph_next(&graph));)
+    for (Object *node; fine && (node = graph_next(&graph));) {
         if (!torch_rebuild(file, node, err)) fine = fault_at(file, &graph, err);
+        torch_note_node(file, node);
+    }
     graph_done(&graph);
     return fine && torch_hold_far(file, err);
 }

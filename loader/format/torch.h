@@ -18,7 +18,7 @@ enum {
 
 /* A storage as the first persistent id with its key tells it. */
 typedef struct TorchStorage {
-    Storage storage;         /* what tensors point to */
+    Storage *storage;        /* what tensors point to; in the checkpoint's arena */
     const char *key;         /* held name: a number in zips, an address in legacy files */
     uint64_t numel;          /* elements claimed */
     unsigned width;          /* bytes of an element; 0 when the class is not known */
@@ -41,6 +41,8 @@ typedef struct TorchFile TorchFile;
 struct TorchFile {
     Checkpoint *checkpoint;      /* being filled; borrowed */
     Arena *arena;                /* the checkpoint's */
+    Arena *nodes;                /* where the pickle's nodes lie, and what is known while they are
+                                    looked at: `arena`, or one that torch_compact takes over */
     const char *name;            /* of the file, for errors; borrowed */
     Object *root;                /* of the pickle; in the arena */
     bool big_endian;             /* values are stored big-endian */
@@ -70,6 +72,8 @@ struct TorchFile {
     size_t sources;              /* classes whose Python text the file carries, as old files do */
     const Object *source;        /* the outermost of them that is not PyTorch's own; or NULL */
     uint64_t listing_left;       /* what is left of the allowance */
+    size_t plain_tensors;        /* nodes of which a Tensor says all */
+    bool nodes_stay;             /* some of the others cannot be copied */
     size_t too_deep;             /* containers and modules that were left out */
     size_t findings_left_out;
     FindingLevel worst_left_out;
@@ -91,6 +95,13 @@ bool torch_finish(TorchFile *file, Error *err);
  * was left out. */
 bool torch_check(TorchFile *file, Error *err);
 void torch_conclude(TorchFile *file);
+
+/* After torch_interpret, for a file whose nodes lie in an arena of their own, which it takes over:
+ * where many of them say no more than their tensors, the others are copied and these are freed. No
+ * storage is asked for then. */
+void torch_compact(TorchFile *file);
+/* Notes what torch_compact must know of a node that was looked at. */
+void torch_note_node(TorchFile *file, const Object *node);
 
 /* A storage by its key; NULL if none. */
 TorchStorage *torch_storage(const TorchFile *file, const char *key);

@@ -196,7 +196,7 @@ static const ZipMember *refuse_missing(const TorchArchive *archive, const char *
 static bool open_storage(TorchArchive *archive, const ZipMember *member, Storage *storage,
                          Error *err)
 {
-    storage->source = zip_open_member(archive->zip, member, err);
+    storage->source = zip_open_storage(archive->zip, member, err);
     if (!storage->source) return false;
     if (member->method) archive->deflated++;
     checkpoint_own_source(archive->checkpoint, storage->source);
@@ -243,9 +243,9 @@ static bool find_storage(TorchFile *file, TorchStorage *storage, Error *err)
         bool sized = storage->width != 0;
         if (sized && member->size != storage->claimed)
             note_size(file, storage, text_string(&record), member->size);
-        storage->storage.bytes =
+        storage->storage->bytes =
             sized && storage->claimed < member->size ? storage->claimed : member->size;
-        fine = open_storage(records->archive, member, &storage->storage, err);
+        fine = open_storage(records->archive, member, storage->storage, err);
     }
     text_done(&record);
     return fine;
@@ -317,12 +317,14 @@ bool torch_archive_load(TorchArchive *archive, const char *record, TorchRecords 
     ByteSource *pickle = zip_open_member(archive->zip, member, err);
     if (!pickle) return false;
     uint64_t used = 0, size = pickle->size;
-    Object *root = pickle_read(checkpoint_arena(archive->checkpoint), pickle, 0, &used, err);
+    Arena *nodes = records->nodes ? records->nodes : checkpoint_arena(archive->checkpoint);
+    Object *root = pickle_read(nodes, pickle, 0, &used, err);
     if (!root || !check_crc(archive, member, pickle, err)) {
         source_unref(pickle);
         return false;
     }
     torch_init(file, archive->checkpoint, archive->file, root, size);
+    file->nodes = nodes;
     if (used < size)
         torch_find(file, FINDING_WARNING, "trailing", record, NULL,
                    "%" PRIu64 " bytes follow the pickle in %s; nothing refers to them", size - used,

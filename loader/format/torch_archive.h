@@ -34,6 +34,7 @@ typedef struct TorchRecords {
     const char *suffix;          /* ".storage" (torch.package), or "" */
     const Tensor *table;         /* tensors that the pickle refers to by number, or NULL */
     size_t table_count;
+    Arena *nodes;                /* where the nodes go; NULL: into the checkpoint's arena */
     TorchArchive *archive;       /* set by torch_archive_load */
 } TorchRecords;
 

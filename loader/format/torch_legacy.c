@@ -106,10 +106,10 @@ static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *so
 {
     unsigned char header[8];
     uint64_t numel, bytes;
-    storage->storage.source = source;
-    storage->storage.bytes = 0;
+    storage->storage->source = source;
+    storage->storage->bytes = 0;
     if (source->size - *at < sizeof header) {
-        storage->storage.offset = *at = source->size;
+        storage->storage->offset = *at = source->size;
         return true;
     }
     if (!source_read(source, *at, header, sizeof header, err)) return false;
@@ -123,8 +123,8 @@ static bool place_storage(TorchFile *file, TorchStorage *storage, ByteSource *so
                              "has a size that 63 bits cannot count");
     if (numel != storage->numel) note_size(file, storage, numel, *at - sizeof header);
     uint64_t left = source->size - *at, there = bytes < left ? bytes : left;
-    storage->storage.offset = *at;
-    storage->storage.bytes = there < storage->claimed ? there : storage->claimed;
+    storage->storage->offset = *at;
+    storage->storage->bytes = there < storage->claimed ? there : storage->claimed;
     *at += there;
     return true;
 }

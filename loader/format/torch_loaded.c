@@ -55,7 +55,7 @@ static bool fill_storage(TorchFile *file, const Stream *stream, ByteSource *sour
     if (!torch_is_storage(stream->object) || stream->object->list.items[0]->list.count < 5)
         return error_set(err, ERR_FORMAT, "its storage is a stream of something else");
     const Object *id = stream->object->list.items[0];
-    if (!torch_storage_class(file, id->list.items[1], &storage->storage.dtype,
+    if (!torch_storage_class(file, id->list.items[1], &storage->storage->dtype,
                              &storage->width, err))
         return false;
     storage->key = "";
@@ -65,10 +65,10 @@ static bool fill_storage(TorchFile *file, const Stream *stream, ByteSource *sour
         return error_set(err, ERR_FORMAT, "its storage claims %" PRIu64 " elements of %u bytes, "
                          "of which %" PRIu64 " bytes are there", stream->numel, storage->width,
                          source->size - stream->at);
-    storage->storage.source = source;
-    storage->storage.offset = stream->at;
-    storage->storage.bytes = storage->claimed;
-    storage->storage.index = file->storages_met++;
+    storage->storage->source = source;
+    storage->storage->offset = stream->at;
+    storage->storage->bytes = storage->claimed;
+    storage->storage->index = file->storages_met++;
     return true;
 }
 
@@ -78,7 +78,7 @@ bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error
     const Object *args = call->call->args;
     const TorchStorage *known = call->loaded;
     if (known) {
-        *use = (TorchStorageUse){known, known->storage.dtype, 0, 0};
+        *use = (TorchStorageUse){known, known->storage->dtype, 0, 0};
         return true;
     }
     TorchBlob blob;
@@ -91,12 +91,13 @@ bool torch_use_loaded(TorchFile *file, Object *call, TorchStorageUse *use, Error
     if (!window) return false;
     checkpoint_own_source(file->checkpoint, window);
     TorchStorage *storage = arena_alloc(file->arena, sizeof *storage);
+    storage->storage = arena_alloc(file->arena, sizeof *storage->storage);
     Stream stream = {0};
     if (!torch_spend(file, sizeof *storage + TORCH_KEY_MAX, err) ||
         !read_stream(file, window, &stream, err) ||
         !fill_storage(file, &stream, window, storage, err))
         return false;
     call->loaded = storage;
-    *use = (TorchStorageUse){storage, storage->storage.dtype, 0, 0};
+    *use = (TorchStorageUse){storage, storage->storage->dtype, 0, 0};
     return true;
 }

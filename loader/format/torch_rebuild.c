@@ -116,7 +116,7 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
     if (b->tensor.dtype == DT_UNKNOWN && own == DT_UNKNOWN && b->file->class_node)
         note_type(b, b->file->class_node);
     b->view_end = use.end;
-    b->tensor.storage = use.storage->absent ? NULL : &use.storage->storage;
+    b->tensor.storage = use.storage->absent ? NULL : use.storage->storage;
     return true;
 }
 
@@ -454,7 +454,7 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
     TorchStorageUse use;
     if (torch_is_storage(node)) {
         if (!torch_use_storage(file, node, &use, err)) return false;
-        if (!use.offset && !use.storage->absent) node->persid.storage = &use.storage->storage;
+        if (!use.offset && !use.storage->absent) node->persid.storage = use.storage->storage;
         return true;
     }
     if (node->kind == OBJ_PERSID && file->resolve) return file->resolve(file, node, err);

@@ -204,8 +204,8 @@ static bool read_storage(TorchTar *tar)
     if (!storage->width) return refuse(tar, "a storage's elements are of no known size");
     if (storage->claimed > tar->end - tar->at)
         return refuse(tar, "a storage has fewer bytes than it claims");
-    storage->storage.source = tar->source;
-    storage->storage.offset = tar->at;
+    storage->storage->source = tar->source;
+    storage->storage->offset = tar->at;
     tar->at += storage->claimed;
     const TarStorage piece = {storage, 0, storage->claimed};
     return add_piece(tar, storage->key, &piece);
@@ -280,8 +280,8 @@ static bool read_tensor(TorchTar *tar)
     if (!tensor.strides || !next_number(tar, 8, &offset)) return false;
     if (!rank) tensor.strides = NULL;
     if (!piece) return refuse(tar, "a tensor is in a storage that is not there");
-    tensor.dtype = piece->storage->storage.dtype;
-    tensor.storage = &piece->storage->storage;
+    tensor.dtype = piece->storage->storage->dtype;
+    tensor.storage = piece->storage->storage;
     uint64_t bytes;
     if (offset < 0 || !sum_mul((uint64_t)offset, piece->storage->width, &bytes) ||
         !sum_add(bytes, piece->offset, &tensor.offset))

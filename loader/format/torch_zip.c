@@ -6,13 +6,21 @@
  * "archive" is whatever the file was called when it was saved; torch_archive.h has the rest. */
 #include "loader/format/torch_archive.h"
 
+static bool load(TorchArchive *archive, TorchFile *file, Error *err)
+{
+    TorchRecords records = {.folder = "data/", .suffix = "", .nodes = arena_new()};
+    if (torch_archive_load(archive, "data.pkl", &records, file, err)) {
+        torch_compact(file);
+        return torch_finish(file, err);
+    }
+    arena_free(records.nodes);
+    return false;
+}
+
 static bool fill(TorchArchive *archive, Error *err)
 {
-    TorchRecords records = {.folder = "data/", .suffix = ""};
     TorchFile file = {0};
-    bool fine = torch_archive_begin(archive, "data.pkl", err) &&
-                torch_archive_load(archive, "data.pkl", &records, &file, err) &&
-                torch_finish(&file, err);
+    bool fine = torch_archive_begin(archive, "data.pkl", err) && load(archive, &file, err);
     torch_done(&file);
     if (fine) torch_archive_end(archive);
     return fine;

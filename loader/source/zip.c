@@ -37,10 +37,11 @@ typedef struct LibzipCursor {
  * them reads nothing; where the content is, is found out when somebody wants it. */
 typedef struct MemberSource {
     ByteSource base;
-    char *name;
     Zip *zip;                    /* a reference */
     const ZipMember *member;     /* borrowed from the Zip's directory */
-    ByteSource *inner;           /* window or spooled content; NULL until the first read */
+    uint64_t offset;             /* of a stored one: where its bytes start; 0: not known yet */
+    ByteSource *inner;           /* of a deflated one: what it inflates to; NULL: not known yet */
+    char name[];
 } MemberSource;
 
 /* libzip's callback (zip_source_function): one function for all commands. It opens, seeks and
@@ -203,19 +204,12 @@ bool zip_data_offset(Zip *zip, const ZipMember *member, uint64_t *offset, Error 
         return error_set(err, ERR_FORMAT, "%s: member '%s' has no local header at byte %" PRIu64
                          "; the file is damaged", zip->source->name, member->name, member->header);
     uint64_t skip = (uint64_t)(local[26] | local[27] << 8) + (uint64_t)(local[28] | local[29] << 8);
-    *offset = member->header + LOCAL_SIZE + skip;
-    if (*offset > zip->source->size || member->stored_size > zip->source->size - *offset)
+    const uint64_t at = member->header + LOCAL_SIZE + skip;
+    if (at > zip->source->size || member->stored_size > zip->source->size - at)
         return error_set(err, ERR_FORMAT, "%s: member '%s' reaches beyond the end of the file",
                          zip->source->name, member->name);
+    *offset = at;
     return true;
-}
-
-/* A stored member is a window of the file; its two sizes are equal (zip_directory.c). */
-static ByteSource *open_stored(MemberSource *member, Error *err)
-{
-    uint64_t offset;
-    if (!zip_data_offset(member->zip, member->member, &offset, err)) return NULL;
-    return source_window(member->zip->source, offset, member->base.size, member->name, err);
 }
 
 /* -- Deflated members ------------------------------------------------------------------ */
@@ -277,30 +271,40 @@ static ByteSource *open_deflated(MemberSource *member, Error *err)
     return source;
 }
 
-/* The content behind a member, found at the first read. One lock for the whole archive: a
- * zip_t may be used by one thread at a time. A failure is not kept, so it is met again. */
-static ByteSource *resolve(MemberSource *member, Error *err)
+/* Where a member's content is read from, and from which byte of that on: found at the first read.
+ * A stored one lies in the file, its two sizes being equal (zip_directory.c): of 100,000 of them no
+ * more is kept than the place. One lock for the whole archive: a zip_t may be used by one thread at
+ * a time. A failure is not kept, so it is met again. */
+static ByteSource *resolve(MemberSource *member, uint64_t *from, Error *err)
 {
-    pthread_mutex_lock(&member->zip->lock);
-    if (!member->inner)
-        member->inner =
-            member->member->method ? open_deflated(member, err) : open_stored(member, err);
-    pthread_mutex_unlock(&member->zip->lock);
-    return member->inner;
+    Zip *zip = member->zip;
+    ByteSource *source = NULL;
+    pthread_mutex_lock(&zip->lock);
+    if (member->member->method) {
+        if (!member->inner) member->inner = open_deflated(member, err);
+        source = member->inner;
+    } else if (member->offset || zip_data_offset(zip, member->member, &member->offset, err)) {
+        source = zip->source;
+    }
+    *from = member->offset;
+    pthread_mutex_unlock(&zip->lock);
+    return source;
 }
 
 static bool read_member(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
-    ByteSource *inner = resolve((MemberSource *)source, err);
-    return inner && source_read(inner, offset, out, n, err);
+    uint64_t from;
+    ByteSource *inner = resolve((MemberSource *)source, &from, err);
+    return inner && source_read(inner, from + offset, out, n, err);
 }
 
 /* False for inflated members that are small: their copies are in memory. */
 static bool locate_member(ByteSource *source, uint64_t offset, uint64_t n, int *fd,
                           uint64_t *where)
 {
-    ByteSource *inner = resolve((MemberSource *)source, NULL);
-    return inner && source_locate(inner, offset, n, fd, where);
+    uint64_t from;
+    ByteSource *inner = resolve((MemberSource *)source, &from, NULL);
+    return inner && source_locate(inner, from + offset, n, fd, where);
 }
 
 /* Where the data starts is known only once the local header was read, which is just before it: both
@@ -319,11 +323,22 @@ static void close_member(ByteSource *source)
     MemberSource *member = (MemberSource *)source;
     source_unref(member->inner);
     zip_unref(member->zip);
-    free(member->name);
     free(member);
 }
 
 static const ByteSourceOps member_ops = {read_member, locate_member, close_member, want_member};
+
+/* With room for a name of its own; until it has one it goes by the archive's. */
+static MemberSource *new_member(Zip *zip, const ZipMember *member, size_t room)
+{
+    MemberSource *source = mem_alloc(sizeof *source + room);
+    source->zip = zip_ref(zip);
+    source->member = member;
+    source->base = (ByteSource){.ops = &member_ops, .name = zip->source->name,
+                                .size = member->size};
+    atomic_init(&source->base.refs, 1);
+    return source;
+}
 
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
 {
@@ -343,13 +358,17 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
         text_done(&name);
         return NULL;
     }
-    MemberSource *source = mem_alloc(sizeof *source);
-    source->name = name.bytes;
-    source->zip = zip_ref(zip);
-    source->member = member;
-    source->base = (ByteSource){.ops = &member_ops, .name = source->name, .size = member->size};
-    atomic_init(&source->base.refs, 1);
+    MemberSource *source = new_member(zip, member, name.length + 1);
+    memcpy(source->name, name.bytes, name.length);
+    source->base.name = source->name;
+    text_done(&name);
     return &source->base;
+}
+
+ByteSource *zip_open_storage(Zip *zip, const ZipMember *member, Error *err)
+{
+    if (member->method) return zip_open_member(zip, member, err);
+    return &new_member(zip, member, 0)->base;
 }
 
 const ZipMember *zip_member_of(const ByteSource *source)

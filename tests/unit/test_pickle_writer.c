@@ -246,6 +246,64 @@ static void test_odd_names(void **state)
     expect_str("stray \xFF", "stray \xED\xB3\xBF", 9);
 }
 
+static bool gather(void *context, const void *bytes, size_t n)
+{
+    text_addn(context, bytes, n);
+    return true;
+}
+
+static bool refuse(void *context, const void *bytes, size_t n)
+{
+    (void)bytes, (void)n;
+    ++*(int *)context;
+    return false;
+}
+
+/* Far more than a piece, and much of it known from before. */
+static void put_many(PickleWriter *writer)
+{
+    char name[32];
+    const uint32_t first = pickle_put_new_str(writer, "first");
+    pickle_put_op(writer, PICKLE_MARK);
+    for (int i = 0; i < 20000; i++) {
+        snprintf(name, sizeof name, "layers.%d.weight", i);
+        pickle_put_str(writer, name, NULL);
+        pickle_put_again(writer, first);
+        pickle_put_global(writer, "torch", i % 2 ? "FloatStorage" : "HalfStorage");
+    }
+    pickle_put_op(writer, PICKLE_STOP);
+}
+
+/* What is sent in pieces is what would have been kept; whoever fails is not asked again. */
+static void test_pieces(void **state)
+{
+    (void)state;
+    uint64_t sent = 0;
+    int asked = 0;
+    Text got = {0};
+    PickleWriter *kept = pickle_writer_new(), *streamed = pickle_writer_new(),
+                 *failed = pickle_writer_new();
+    pickle_writer_stream(streamed, gather, &got);
+    pickle_writer_stream(failed, refuse, &asked);
+    put_many(kept);
+    put_many(streamed);
+    put_many(failed);
+    const Text *whole = pickle_writer_bytes(kept);
+    assert_true(got.length > whole->length / 2);
+    assert_true(pickle_writer_bytes(streamed)->room < whole->length / 2);
+    assert_true(pickle_writer_finish(streamed, &sent));
+    assert_int_equal(sent, whole->length);
+    assert_int_equal(got.length, whole->length);
+    assert_memory_equal(got.bytes, whole->bytes, got.length);
+    assert_false(pickle_writer_finish(failed, &sent));
+    assert_int_equal(sent, whole->length);
+    assert_int_equal(asked, 1);
+    text_done(&got);
+    pickle_writer_free(kept);
+    pickle_writer_free(streamed);
+    pickle_writer_free(failed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_tuples),       cmocka_unit_test(test_shared_nodes),
         cmocka_unit_test(test_batches),      cmocka_unit_test(test_nesting),
         cmocka_unit_test(test_hostile_objects), cmocka_unit_test(test_odd_names),
+        cmocka_unit_test(test_pieces),
     };
     return cmocka_run_group_tests(tests, make_arena, free_arena);
 }
