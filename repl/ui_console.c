@@ -35,6 +35,7 @@ typedef struct ConsoleRun {
     Console *console;
     const char *line;
     pthread_t screen;            /* the thread that waits */
+    Arena *arena;                /* owned: what keep_texts copies */
     bool ok;
     Error problem;
     pthread_mutex_t lock;        /* of all below */
@@ -80,6 +81,31 @@ static void open_later(void *context, int side, const char *path)
     ui_open_later(context, side, path);
 }
 
+static ViewFile keep_file(Arena *arena, ViewFile file)
+{
+    if (file.name) file.name = arena_strdup(arena, file.name);
+    if (file.container) file.container = arena_strdup(arena, file.container);
+    return file;
+}
+
+/* The session, from which the view borrows these, is the other thread's while that runs. All else
+ * that is drawn is the ledger's, which nobody changes. */
+static void keep_texts(ConsoleRun *run)
+{
+    View *view = &run->ui->view;
+    ViewTitle *title = &view->title;
+    title->source = keep_file(run->arena, title->source);
+    title->target = keep_file(run->arena, title->target);
+    if (title->rules) title->rules = arena_strdup(run->arena, title->rules);
+    for (int side = 0; side < SIDE_COUNT; side++) {
+        ViewMarks *marks = &view->marks[side];
+        const char **keys = arena_alloc(run->arena, (marks->count + 1) * sizeof *keys);
+        for (size_t i = 0; i < marks->count; i++)
+            keys[i] = arena_strdup(run->arena, marks->keys[i]);
+        marks->keys = keys;
+    }
+}
+
 /* A verb that waits is run; the other thread touches nothing meanwhile. */
 static void answer(ConsoleRun *run)
 {
@@ -89,6 +115,7 @@ static void answer(ConsoleRun *run)
     if (!verb) return;
     Error problem = {0};
     const bool ok = verb_run(run->ui, verb, &problem);
+    keep_texts(run);
     pthread_mutex_lock(&run->lock);
     run->verb = NULL;
     run->verb_ok = ok;
@@ -97,7 +124,6 @@ static void answer(ConsoleRun *run)
     pthread_mutex_unlock(&run->lock);
 }
 
-/* The list is not drawn: what it shows may be on its way to be something else. */
 static void show_run(ConsoleRun *run)
 {
     Ui *ui = run->ui;
@@ -106,7 +132,7 @@ static void show_run(ConsoleRun *run)
     else view_say(&ui->view, STYLE_TITLE, "running…  (Esc stops)");
     pthread_mutex_unlock(&run->lock);
     ui->view.line = NULL;
-    view_draw_bottom(&ui->view, &ui->screen);
+    view_draw(&ui->view, &ui->screen);
     if (!ui->terminal->ops->tell) ui->terminal->ops->flush(ui->terminal->state, &ui->screen);
 }
 
@@ -156,12 +182,16 @@ static void wait_for(ConsoleRun *run, Job *job)
 static bool run_line(Ui *ui, Console *console, const char *line, Error *problem)
 {
     ConsoleRun run = {.ui = ui, .console = console, .line = line, .screen = pthread_self(),
-                      .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
+                      .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER,
+                      .arena = arena_new()};
+    keep_texts(&run);
     ui->console_run = &run;
     Job *job = job_start("running", run_job, &run);
     wait_for(&run, job);
     job_free(job, NULL);
     ui->console_run = NULL;
+    ui_refresh(ui);
+    arena_free(run.arena);
     pthread_cond_destroy(&run.answered);
     pthread_mutex_destroy(&run.lock);
     interrupt_reset();

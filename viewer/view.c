@@ -94,13 +94,6 @@ void view_draw(View *view, Screen *screen)
     pane_draw_bottom(view, &panes, screen);
 }
 
-void view_draw_bottom(const View *view, Screen *screen)
-{
-    if (screen->columns < VIEW_COLUMNS_MIN || screen->rows < VIEW_ROWS_MIN) return;
-    Panes panes = panes_of(view, screen);
-    pane_draw_bottom(view, &panes, screen);
-}
-
 void view_done(View *view)
 {
     text_done(&view->aside);

@@ -86,8 +86,6 @@ typedef struct View {
 void view_done(View *view);
 /* Draws everything; moves `top` so that the cursor is on show. */
 void view_draw(View *view, Screen *screen);
-/* The line at the bottom alone, over what was drawn last: rows and ledger are not looked at. */
-void view_draw_bottom(const View *view, Screen *screen);
 
 /* Rows of the list on a screen of that size. */
 int view_page(const View *view, const Screen *screen);

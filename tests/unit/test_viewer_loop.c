@@ -338,6 +338,49 @@ static void test_unsaved_lines(void **state)
     run_with("net.txt", NULL, 0);   /* nothing is left to save */
 }
 
+static Press while_running;      /* what is pressed next while a line runs; kind 0 nothing */
+static bool drawn_whole;         /* the list stood on the screen of another size meanwhile */
+
+/* The first frame of a line that runs makes the window another one, the next one stops the line. */
+static void flush_running(void *state, const Screen *screen)
+{
+    FakeTerminal *terminal = state;
+    fake_flush(state, screen);
+    if (!strstr(text_string(&terminal->shown), "running…") || drawn_whole) return;
+    if (terminal->columns == 100) {
+        terminal->columns = 90;
+        while_running = (Press){.kind = PRESS_RESIZE};
+    } else if (screen->columns == 90) {
+        drawn_whole = strstr(text_string(&terminal->shown), "a.weight") &&
+                      strstr(text_string(&terminal->shown), "net.txt");
+        while_running = (Press){.kind = PRESS_ESCAPE};
+    }
+}
+
+static bool read_running(void *state, int timeout_ms, Press *press)
+{
+    if (!while_running.kind) return fake_read(state, timeout_ms, press);
+    *press = while_running;
+    while_running = (Press){0};
+    return true;
+}
+
+/* All of the screen is there while a line runs, also when the window changes. */
+static void test_running_line(void **state)
+{
+    (void)state;
+    TerminalOps ops = *fake.terminal.ops;
+    ops.flush = flush_running;
+    ops.read = read_running;
+    fake.terminal.ops = &ops;
+    drawn_whole = false;
+    line("while true do end");
+    fake_expect(&fake, STEP_SHOWS, "interrupted");
+    fake_press(&fake, "Esc q");
+    run_with("net.txt", NULL, 0);
+    assert_true(drawn_whole);
+}
+
 static void change_target(void *context)
 {
     (void)context;
@@ -742,6 +785,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN(test_proposals),
         RUN(test_changed_target),
+        cmocka_unit_test_setup_teardown(test_running_line, enter_hasty, leave),
         RUN(test_typed_ahead),
         cmocka_unit_test_setup_teardown(test_endless, enter_hasty, leave),
         RUN(test_round_trip),
