@@ -26,6 +26,7 @@ typedef struct Linear {
     Text said, row;                  /* what was said last */
     const Panel *panel;              /* the one whose text was said; only compared */
     size_t loaded;                   /* targets, as they were told */
+    bool greeted;                    /* it was told how to go on */
     bool answered;                   /* nothing was entered since it spoke */
     bool ended;                      /* there are no more lines; q was pressed */
     SignalsBefore before;            /* to be put back */
@@ -131,6 +132,10 @@ static void speak(Linear *linear)
     const View *view = linear->view;
     if (!view) return;
     say_counts(linear, view);
+    if (!linear->greeted && view->rows)
+        fputs("a line is a key, a verb or Lua: ] goes to the next problem, list says rows, "
+              "? says all, q quits\n", linear->out);
+    linear->greeted = linear->greeted || view->rows;
     say_news(linear, view);
     if (view->panel || view->line) text_clear(&linear->row);     /* it is news when they close */
     else say_row(linear, view, false);

@@ -10,6 +10,17 @@ static void add_tensor(DType dtype, const int64_t *dims, unsigned rank, Text *ou
     show_shape(dims, rank, out);
 }
 
+/* A line for each of those that were tried. */
+static void tell_tries(const char *tries, Text *out)
+{
+    text_add(out, "\ntry: ");
+    for (const char *gap; (gap = strstr(tries, CHOICE_GAP)); tries = gap + strlen(CHOICE_GAP)) {
+        text_addn(out, tries, (size_t)(gap - tries));
+        text_add(out, "\ntry: ");
+    }
+    text_add(out, tries);
+}
+
 /* What it gets, from where, and why not. */
 static void tell_binding(const View *view, const Binding *binding, Text *out)
 {
@@ -29,7 +40,7 @@ static void tell_binding(const View *view, const Binding *binding, Text *out)
         text_addf(out, " (%s:%d)", step->origin.file, step->origin.line);
     const bool tried = view->tries.length && view->tries_for &&
                        strcmp(view->tries_for, binding->name) == 0;
-    if (tried) text_addf(out, "\ntry: %s", text_string(&view->tries));
+    if (tried) tell_tries(text_string(&view->tries), out);
 }
 
 void tell_row(const View *view, size_t visible, Text *out)
