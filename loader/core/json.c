@@ -69,25 +69,13 @@ static bool start_sequence(Utf8State *state, unsigned char c)
     return true;
 }
 
-/* How many bytes at p are ASCII, eight at a time: a header of 10 MB is little else. */
-static size_t skip_ascii(const unsigned char *p, size_t n)
-{
-    size_t i = 0;
-    for (uint64_t word; n - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, p + i, sizeof word);
-        if (word & 0x8080808080808080u) break;
-    }
-    while (i < n && p[i] < 0x80) i++;
-    return i;
-}
-
 /* Index of the first byte that is no UTF-8, n when all is well. The state carries a sequence
  * that the end of a piece cuts over to the next piece. */
 static size_t find_bad_byte(Utf8State *state, const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (!state->need) {
-            i += skip_ascii(p + i, n - i);
+            i += ascii_length((const char *)p + i, n - i);
             if (i < n && !start_sequence(state, p[i])) return i;
         } else if (p[i] < state->low || p[i] > state->high) {
             return i;

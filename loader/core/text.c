@@ -29,10 +29,19 @@ void text_clear(Text *text)
     if (text->bytes) text->bytes[0] = '\0';
 }
 
+/* Room for n more bytes and the NUL. The first is for a name, so that few texts ever move. */
+static void make_room(Text *text, size_t n)
+{
+    enum { FIRST = 64 };
+    const size_t want = text->length + n + 1;
+    if (want <= text->room) return;
+    text->bytes = mem_grow(text->bytes, &text->room, want < FIRST ? FIRST : want, 1);
+}
+
 /* The bytes may hold NULs, but may not lie in this Text: growing moves it. */
 void text_addn(Text *text, const void *bytes, size_t n)
 {
-    text->bytes = mem_grow(text->bytes, &text->room, text->length + n + 1, 1);
+    make_room(text, n);
     if (n) memcpy(text->bytes + text->length, bytes, n);
     text->length += n;
     text->bytes[text->length] = '\0';
@@ -45,23 +54,27 @@ void text_add(Text *text, const char *string)
 
 void text_addc(Text *text, char c)
 {
-    if (text->room < text->length + 2)
-        text->bytes = mem_grow(text->bytes, &text->room, text->length + 2, 1);
+    make_room(text, 1);
     text->bytes[text->length++] = c;
     text->bytes[text->length] = '\0';
 }
 
-/* Measured first, through a copy of the arguments; `args` itself is used up. */
+/* Written into the room that there is, which tells how much it takes; once more where that was not
+ * enough, from a copy of the arguments. `args` itself is used up. */
 void text_addv(Text *text, const char *format, va_list args)
 {
     va_list again;
+    make_room(text, 0);
+    const size_t room = text->room - text->length;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, again);
+    int n = vsnprintf(text->bytes + text->length, room, format, args);
+    if (n >= 0 && (size_t)n >= room) {
+        make_room(text, (size_t)n);
+        vsnprintf(text->bytes + text->length, (size_t)n + 1, format, again);
+    }
     va_end(again);
-    if (n < 0) return;
-    text->bytes = mem_grow(text->bytes, &text->room, text->length + (size_t)n + 1, 1);
-    vsnprintf(text->bytes + text->length, (size_t)n + 1, format, args);
-    text->length += (size_t)n;
+    if (n >= 0) text->length += (size_t)n;
+    text->bytes[text->length] = '\0';
 }
 
 void text_addf(Text *text, const char *format, ...)
@@ -169,11 +182,23 @@ static bool is_surrogate(const unsigned char *p)
     return p[0] == 0xED && p[1] >= 0xA0;
 }
 
+/* Eight at a time: a header of 10 MB is little else, and so are nearly all names. */
+size_t ascii_length(const char *bytes, size_t n)
+{
+    size_t i = 0;
+    for (uint64_t word; n - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, bytes + i, sizeof word);
+        if (word & 0x8080808080808080u) break;
+    }
+    while (i < n && (unsigned char)bytes[i] < 0x80) i++;
+    return i;
+}
+
 /* Stricter than sequence_length: JSON and safetensors know no surrogates. */
 bool utf8_valid(const char *bytes, size_t n)
 {
     const unsigned char *p = (const unsigned char *)bytes, *end = p + n;
-    while (p < end) {
+    for (p += ascii_length(bytes, n); p < end;) {
         size_t length = sequence_length(p, end);
         if (!length || (length == 3 && is_surrogate(p))) return false;
         p += length;
@@ -243,6 +268,11 @@ void name_show(const char *name, Text *out)
     const char *end = name + strlen(name);
     while (name < end) {
         const char *start = name;
+        while (name < end && *name >= ' ' && *name <= '~') name++;   /* mostly the whole name */
+        if (name > start) {
+            text_addn(out, start, (size_t)(name - start));
+            continue;
+        }
         uint32_t c = utf8_next(&name, end);
         if (c == '\n') text_add(out, "\\n");
         else if (c == '\t') text_add(out, "\\t");
