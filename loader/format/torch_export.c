@@ -419,7 +419,7 @@ static Checkpoint *open_export(OpenContext *context, ByteSource *source, Zip *zi
 /* With a data.pkl PyTorch would load it as what torch.save wrote, whatever else is in it. */
 static bool is_export(const Zip *zip)
 {
-    return (zip_has_file(zip, "archive_format") || is_old(zip)) && !zip_has_member(zip, "data.pkl");
+    return !zip_has_member(zip, "data.pkl") && (zip_has_file(zip, "archive_format") || is_old(zip));
 }
 
 const ZipKind zip_export = {"torch-export", is_export, open_export};

@@ -98,7 +98,7 @@ static Checkpoint *open_package(OpenContext *context, ByteSource *source, Zip *z
 /* With a data.pkl PyTorch would load it as what torch.save wrote, whatever else is in it. */
 static bool is_package(const Zip *zip)
 {
-    return zip_has_file(zip, ".data/extern_modules") && !zip_has_member(zip, "data.pkl");
+    return !zip_has_member(zip, "data.pkl") && zip_has_file(zip, ".data/extern_modules");
 }
 
 const ZipKind zip_package = {"torch-package", is_package, open_package};

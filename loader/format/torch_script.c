@@ -241,7 +241,7 @@ static Checkpoint *open_script(OpenContext *context, ByteSource *source, Zip *zi
 static bool is_script(const Zip *zip)
 {
     return zip_has_member(zip, "constants.pkl") ||
-           (zip_has_file(zip, "constants.pkl") && !zip_has_member(zip, "data.pkl"));
+           (!zip_has_member(zip, "data.pkl") && zip_has_file(zip, "constants.pkl"));
 }
 
 const ZipKind zip_script = {"torch-script", is_script, open_script};

@@ -154,6 +154,13 @@ const ZipMember *zip_find(const Zip *zip, const char *name)
     return index == MAP_NONE ? NULL : &zip->directory.members[index];
 }
 
+const ZipMember *zip_find_behind(const Zip *zip, const ZipMember *last, const char *name)
+{
+    const ZipMember *end = zip->directory.members + zip->directory.count;
+    if (last && ++last < end && strcmp(last->name, name) == 0) return last;
+    return zip_find(zip, name);
+}
+
 const char *zip_prefix(const Zip *zip)
 {
     return zip->directory.prefix;
@@ -343,7 +350,8 @@ static MemberSource *new_member(Zip *zip, const ZipMember *member, size_t room)
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
 {
     Text name = {0};
-    text_addf(&name, "%s::", zip->source->name);
+    text_add(&name, zip->source->name);
+    text_add(&name, "::");
     name_show(member->name, &name);
     if (member->method != 0 && member->method != 8) {
         error_set(err, ERR_UNSUPPORTED, "%s: is compressed with method %u; only stored and "

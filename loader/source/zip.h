@@ -26,6 +26,9 @@ size_t zip_count(const Zip *zip);
 const ZipMember *zip_member(const Zip *zip, size_t index);     /* in directory order */
 /* NULL when there is none. */
 const ZipMember *zip_find(const Zip *zip, const char *name);
+/* The same, where members are mostly asked for in their order: the one behind `last` (NULL: none)
+ * is looked at first. */
+const ZipMember *zip_find_behind(const Zip *zip, const ZipMember *last, const char *name);
 /* The directory component that all members share ("archive/"), "" when there is none. */
 const char *zip_prefix(const Zip *zip);
 

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
-
+#include "loader/core/crc.h"
 #include "loader/core/text.h"
 #include "loader/source/zip_extent.h"
 
@@ -38,8 +37,20 @@ static char *fold(Arena *arena, const char *name)
     return folded;
 }
 
+/* Names without a capital are as they are when folded, and the directory has no two that are
+ * equal. What all names begin with, the archive's folder, folds alike. */
+static bool has_capitals(const Zip *zip)
+{
+    const size_t prefix = strlen(zip_prefix(zip));
+    for (size_t i = 0; i < zip_count(zip); i++)
+        for (const char *p = zip_member(zip, i)->name + prefix; *p; p++)
+            if (*p >= 'A' && *p <= 'Z') return true;
+    return false;
+}
+
 static void check_case(const Check *check)
 {
+    if (!has_capitals(check->zip)) return;
     Arena *arena = arena_new();
     NameMap index;
     map_init(&index);
@@ -127,12 +138,12 @@ bool zip_check_crc(ByteSource *source, const ZipMember *member, Error *err)
 {
     if (!member->crc) return true;
     unsigned char *step = mem_alloc(STEP);
-    uLong crc = crc32(0, NULL, 0);
+    uint32_t crc = 0;
     bool fine = true;
     for (uint64_t at = 0; fine && at < source->size;) {
         size_t n = source->size - at < STEP ? (size_t)(source->size - at) : STEP;
         fine = source_read(source, at, step, n, err);
-        if (fine) crc = crc32(crc, step, (uInt)n);
+        if (fine) crc = crc_add(crc, step, n);
         at += n;
     }
     free(step);
