@@ -54,10 +54,14 @@ static bool check_room(Machine *m, uint64_t n)
     return true;
 }
 
-/* Reads ahead from `position`; only called when the old block is used up. */
+/* Reads ahead from `position`, but nothing that check_room would refuse: what lies in the block
+ * may be taken. Only called when the old block is used up, and for a byte that was checked. */
 static bool read_block(Machine *m)
 {
     uint64_t left = m->source->size - m->position;
+    uint64_t before = m->position - m->start - m->skipped;
+    uint64_t allowed = limit(LIMIT_PICKLE_BYTES) - before;
+    if (left > allowed) left = allowed;
     size_t n = left < PICKLE_BLOCK ? (size_t)left : PICKLE_BLOCK;
     if (!source_read(m->source, m->position, m->block, n, m->err)) return false;
     m->block_next = 0;
@@ -71,12 +75,14 @@ static bool read_block(Machine *m)
  * straight where it belongs. */
 bool machine_take(Machine *m, void *out, size_t n)
 {
+    const unsigned char *bytes = machine_ahead(m, n);
+    if (bytes) memcpy(out, bytes, n);
+    if (bytes) return true;
     if (!check_room(m, n)) return false;
-    size_t ahead = m->block_end - m->block_next, part = n < ahead ? n : ahead;
+    size_t part = m->block_end - m->block_next;
     if (part) memcpy(out, m->block + m->block_next, part);
     m->block_next += part;
     m->position += part;
-    if (part == n) return true;
     unsigned char *rest = (unsigned char *)out + part;
     n -= part;
     if (n >= PICKLE_BLOCK) {
@@ -87,16 +93,6 @@ bool machine_take(Machine *m, void *out, size_t n)
         m->block_next = n;
     }
     m->position += n;
-    return true;
-}
-
-/* Unsigned, up to 8 bytes; whoever wants a sign casts. */
-bool machine_take_number(Machine *m, unsigned width, uint64_t *number)
-{
-    unsigned char bytes[8];
-    if (!machine_take(m, bytes, width)) return false;
-    *number = 0;
-    for (unsigned i = 0; i < width; i++) *number |= (uint64_t)bytes[i] << (8 * i);
     return true;
 }
 
@@ -151,22 +147,21 @@ bool machine_take_line(Machine *m)
 
 /* -- The stack ------------------------------------------------------------------------- */
 
-bool machine_push(Machine *m, Object *object)
+/* Never for more than the limit: so it need not be asked of every node. */
+bool machine_grow_stack(Machine *m)
 {
     char more[LIMIT_TEXT];
-    if (m->count >= limit(LIMIT_PICKLE_STACK))
+    const uint64_t most = limit(LIMIT_PICKLE_STACK);
+    if (m->count >= most)
         return machine_fail(m, ERR_LIMIT, "its stack has %s",
                             limit_text(LIMIT_PICKLE_STACK, more));
     m->stack = mem_grow(m->stack, &m->room, m->count + 1, sizeof *m->stack);
-    m->stack[m->count++] = object;
+    if (m->room > most) m->room = (size_t)most;
     return true;
 }
 
-/* As in CPython, nothing below a MARK can be reached until the MARK is taken. */
-Object *machine_pop(Machine *m)
+Object *machine_refuse_pop(Machine *m)
 {
-    size_t fence = m->mark_count ? m->marks[m->mark_count - 1] : 0;
-    if (m->count > fence) return m->stack[--m->count];
     machine_fail(m, ERR_FORMAT, m->mark_count ? "takes an item from below the last MARK"
                                               : "takes an item from an empty stack");
     return NULL;
@@ -184,37 +179,41 @@ Object *machine_node(Machine *m, ObjectKind kind, size_t extra)
 
 /* -- The run --------------------------------------------------------------------------- */
 
+static bool refuse_nodes(Machine *m)
+{
+    char more[LIMIT_TEXT];
+    return machine_fail(m, ERR_LIMIT, "its objects need %s", limit_text(LIMIT_PICKLE_NODES, more));
+}
+
 /* One opcode: its byte, then whatever its handler takes. */
 static bool step(Machine *m)
 {
-    unsigned char byte;
+    uint64_t byte;
     m->opcode = "STOP";      /* what is missing when the file ends here, in the error */
     m->opcode_at = m->position;
-    if (!machine_take(m, &byte, 1)) return false;
+    if (!machine_take_number(m, 1, &byte)) return false;
     const Opcode *opcode = &opcodes[byte];
     m->opcode = opcode->name;
     m->n = opcode->n;
-    if (m->watch) m->watch->before(m->watch, m, byte);
+    if (m->watch) m->watch->before(m->watch, m, (unsigned)byte);
     if (!opcode->name) {
         m->lost = true;
         return error_set(m->err, ERR_FORMAT,
-                         "%s: byte 0x%02x at %" PRIu64 " is no pickle opcode; the file is damaged "
-                         "or is no pickle", m->source->name, byte, m->opcode_at);
+                         "%s: byte 0x%02" PRIx64 " at %" PRIu64 " is no pickle opcode; the file is "
+                         "damaged or is no pickle", m->source->name, byte, m->opcode_at);
     }
-    char more[LIMIT_TEXT];
-    if (arena_bytes(m->arena) > limit(LIMIT_PICKLE_NODES))
-        return machine_fail(m, ERR_LIMIT, "its objects need %s",
-                            limit_text(LIMIT_PICKLE_NODES, more));
+    if (arena_bytes(m->arena) > m->most_nodes) return refuse_nodes(m);
     if (!opcode->handler(m)) return false;
-    if (m->watch) m->watch->after(m->watch, m, byte);
+    if (m->watch) m->watch->after(m->watch, m, (unsigned)byte);
     return true;
 }
 
-/* The stack exists from the start, so that STOP can put the result into its first item. */
+/* The stack exists from the start, so that STOP can put the result into its first item; what it has
+ * room for, machine_grow_stack decides. */
 static void init(Machine *m)
 {
     m->block = mem_alloc(PICKLE_BLOCK);
-    m->stack = mem_grow(NULL, &m->room, 1, sizeof *m->stack);
+    m->stack = mem_alloc(sizeof *m->stack);
     m->ints = mem_alloc(PICKLE_INTS * sizeof *m->ints);
     m->none = object_new(m->arena, OBJ_NONE);
     m->yes = object_new(m->arena, OBJ_BOOL);
@@ -253,7 +252,7 @@ Object *pickle_read_watched(Arena *arena, ByteSource *source, uint64_t offset,
         return NULL;
     }
     Machine m = {.arena = arena, .source = source, .start = offset, .position = offset,
-                 .watch = watch, .err = &own};
+                 .most_nodes = limit(LIMIT_PICKLE_NODES), .watch = watch, .err = &own};
     init(&m);
     while (!m.stopped && (step(&m) || go_on(&m, &first))) continue;
     bool fine = m.stopped && !first.text[0];

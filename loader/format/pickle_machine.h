@@ -8,6 +8,7 @@
 #ifndef LOADER_FORMAT_PICKLE_MACHINE_H
 #define LOADER_FORMAT_PICKLE_MACHINE_H
 
+#include "loader/core/little.h"
 #include "loader/format/pickle.h"
 
 /* Bytes read ahead; integers from 0 on that are one node however often they occur (sizes, strides
@@ -28,6 +29,7 @@ struct Machine {
                                         length, a number of items, or a truth value */
     Object **stack;                  /* owned */
     size_t count, room;              /* of the stack; the top is stack[count - 1] */
+    uint64_t most_nodes;             /* bytes that the arena may have: LIMIT_PICKLE_NODES */
     size_t *marks;                   /* stack heights at each MARK; owned */
     size_t mark_count, mark_room;
     Object **memo;                   /* NULL where nothing was stored; owned */
@@ -126,10 +128,30 @@ PICKLE_OPCODES(DECLARE_HANDLER)
 bool machine_fail(Machine *m, ErrorCode code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What each of the thirty opcodes of a tensor does is here, to be compiled into the handlers.
+ * Passes over n bytes that were read ahead, and returns them; NULL: not all of them were. */
+static inline const unsigned char *machine_ahead(Machine *m, size_t n)
+{
+    if (n > m->block_end - m->block_next) return NULL;
+    const unsigned char *bytes = m->block + m->block_next;
+    m->block_next += n;
+    m->position += n;
+    return bytes;
+}
+
 /* The next n bytes of the pickle; n is a constant or comes from machine_take_length. */
 bool machine_take(Machine *m, void *out, size_t n);
-/* A little-endian number of `width` bytes. */
-bool machine_take_number(Machine *m, unsigned width, uint64_t *number);
+
+/* A little-endian number of `width` bytes, 8 at most. Unsigned: whoever wants a sign casts. */
+static inline bool machine_take_number(Machine *m, unsigned width, uint64_t *number)
+{
+    unsigned char own[8];
+    const unsigned char *bytes = machine_ahead(m, width);
+    if (!bytes && !machine_take(m, own, width)) return false;
+    *number = little_read(bytes ? bytes : own, width);
+    return true;
+}
+
 /* A length of `width` bytes, checked against what is left of the source and of the limit. The
  * 4-byte lengths of LONG4 and BINSTRING are signed; negative ones are refused. */
 bool machine_take_length(Machine *m, unsigned width, bool is_signed, size_t *n);
@@ -140,10 +162,36 @@ void machine_skip(Machine *m, size_t n);
 /* Text up to a newline, which is consumed, into m->line. */
 bool machine_take_line(Machine *m);
 
+/* Makes room for one more node; false when the stack is full. */
+bool machine_grow_stack(Machine *m);
+
 /* Pushes a node; false when the stack is full. */
-bool machine_push(Machine *m, Object *object);
-/* Takes the top node; NULL, with an error, when there is none above the last MARK. */
-Object *machine_pop(Machine *m);
+static inline bool machine_push(Machine *m, Object *object)
+{
+    if (m->count == m->room && !machine_grow_stack(m)) return false;
+    m->stack[m->count++] = object;
+    return true;
+}
+
+/* Says that there is no node above the last MARK; always NULL. */
+Object *machine_refuse_pop(Machine *m);
+
+/* The top node; NULL, with an error, when there is none above the last MARK. As in CPython, nothing
+ * below a MARK can be reached until the MARK is taken. */
+static inline Object *machine_peek(Machine *m)
+{
+    const size_t fence = m->mark_count ? m->marks[m->mark_count - 1] : 0;
+    return m->count > fence ? m->stack[m->count - 1] : machine_refuse_pop(m);
+}
+
+/* The same, and takes it. */
+static inline Object *machine_pop(Machine *m)
+{
+    Object *top = machine_peek(m);
+    if (top) m->count--;
+    return top;
+}
+
 /* A node of that kind that remembers the opcode's byte, with `extra` zeroed bytes behind it. */
 Object *machine_node(Machine *m, ObjectKind kind, size_t extra);
 

@@ -106,14 +106,6 @@ bool pickle_dup(Machine *m)
     return top && machine_push(m, top) && machine_push(m, top);
 }
 
-/* The node below what was popped, which stays on the stack. */
-static Object *peek(Machine *m)
-{
-    Object *top = machine_pop(m);
-    if (top) m->count++;
-    return top;
-}
-
 /* --- the memo ------------------------------------------------------------------------- */
 
 /* What PICKLE_MEMO_WATCHED is, and how it is raised. */
@@ -124,10 +116,8 @@ _Static_assert(PICKLE_MEMO_WATCHED == 1048576, "watched_memo says so");
 /* The memo is how a pickle names an object again: PUT gives the top a number, GET pushes what has
  * it. Numbers need not be dense, but a pickle can hardly use more of them than it has bytes: the
  * limit keeps "PUT 4000000000" from costing 32 GB. */
-static bool store(Machine *m, uint64_t index)
+static bool grow_memo(Machine *m, uint64_t index)
 {
-    Object *top = peek(m);
-    if (!top) return false;
     char more[LIMIT_TEXT];
     uint64_t bytes = m->position - m->start - m->skipped, slack = limit(LIMIT_PICKLE_MEMO);
     bool watched = m->watch && slack < PICKLE_MEMO_WATCHED;
@@ -136,12 +126,21 @@ static bool store(Machine *m, uint64_t index)
         return machine_fail(m, ERR_LIMIT,
                             "memo index %" PRIu64 " is beyond the bytes of the pickle by %s",
                             index, watched ? watched_memo : limit_text(LIMIT_PICKLE_MEMO, more));
-    if (index >= m->memo_size) {
-        size_t size = (size_t)index + 1;
-        m->memo = mem_grow(m->memo, &m->memo_room, size, sizeof *m->memo);
-        memset(m->memo + m->memo_size, 0, (size - m->memo_size) * sizeof *m->memo);
-        m->memo_size = size;
-    }
+    const size_t had = m->memo_room, size = (size_t)index + 1;
+    m->memo = mem_grow(m->memo, &m->memo_room, size, sizeof *m->memo);
+    memset(m->memo + had, 0, (m->memo_room - had) * sizeof *m->memo);
+    m->memo_size = size;
+    return true;
+}
+
+/* Pickles count their indexes up by one. Such an index is as far from the bytes as the one before
+ * it was when that was let in, or nearer, and needs no look at the limit. */
+static bool store(Machine *m, uint64_t index)
+{
+    Object *top = machine_peek(m);
+    if (!top) return false;
+    if (index == m->memo_size && index < m->memo_room) m->memo_size++;
+    else if (index >= m->memo_size && !grow_memo(m, index)) return false;
     if (!m->memo[index]) m->memo_used++;
     m->memo[index] = top;
     return true;
@@ -341,7 +340,7 @@ static bool pop_items(Machine *m, Object *few[2], Object ***items, size_t *count
     } else if (!pop_to_mark(m, items, count)) {
         return false;
     }
-    *target = peek(m);
+    *target = machine_peek(m);
     return *target != NULL;
 }
 
@@ -503,7 +502,7 @@ bool pickle_obj(Machine *m)
 /* BUILD.   object state → object   Python calls __setstate__ or updates __dict__. */
 bool pickle_build(Machine *m)
 {
-    Object *state = machine_pop(m), *target = state ? peek(m) : NULL;
+    Object *state = machine_pop(m), *target = state ? machine_peek(m) : NULL;
     if (!target) return false;
     if (target->kind != OBJ_CALL) return refuse_target(m, target);
     target->call->state = state;

@@ -26,6 +26,7 @@ void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Objec
 void torch_done(TorchFile *file)
 {
     map_done(&file->keys);
+    text_done(&file->path);
     free(file->far);
     free(file->storages);
 }
@@ -104,7 +105,7 @@ bool torch_storage_class(TorchFile *file, const Object *node, DType *dtype, unsi
     return true;
 }
 
-/* Registers the storage of a key that was not met before, of the class read last. From now on all
+/* Makes the storage of a key that was new to file->keys, of the class read last. From now on all
  * tensors of that key point to this one record: that is how sharing memory is known. */
 static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool meta,
                         TorchStorage **out, Error *err)
@@ -117,16 +118,15 @@ static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool m
     storage->width = file->class_width;
     storage->storage->dtype = file->class_dtype;
     storage->storage->index = file->storages_met++;
+    file->storages = mem_grow(file->storages, &file->storage_room, file->storage_count + 1,
+                              sizeof *file->storages);
+    file->storages[file->storage_count++] = storage;
     if (!sum_mul(numel, storage->width, &storage->claimed))
         return error_set(err, ERR_FORMAT,
                          "its storage claims %" PRIu64 " elements of %u bytes, more "
                          "than 64 bits can count",
                          numel, storage->width);
     storage->storage->bytes = storage->claimed;
-    file->storages = mem_grow(file->storages, &file->storage_room, file->storage_count + 1,
-                              sizeof *file->storages);
-    map_set(&file->keys, key, (uint32_t)file->storage_count);
-    file->storages[file->storage_count++] = storage;
     *out = storage;
     return !file->find || file->find(file, storage, err);
 }
@@ -134,7 +134,9 @@ static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool m
 bool torch_add_storage(TorchFile *file, const char *key, const Object *class, uint64_t numel,
                        TorchStorage **out, Error *err)
 {
-    return read_class(file, class, err) && add_storage(file, key, numel, false, out, err);
+    if (!read_class(file, class, err)) return false;
+    map_set(&file->keys, key, (uint32_t)file->storage_count);
+    return add_storage(file, key, numel, false, out, err);
 }
 
 /* PyTorch writes one class and size for a key; only empty storages may share a key. */
@@ -199,9 +201,13 @@ bool torch_use_id(TorchFile *file, const Object *id, TorchStorageUse *use, Error
     if (!read_class(file, field[1], err)) return false;
     uint64_t numel = (uint64_t)field[4]->integer;
     bool meta = field[3]->kind == OBJ_STR && strcmp(field[3]->bytes.text, "meta") == 0;
-    TorchStorage *storage = torch_storage(file, key);
-    if (storage) check_again(file, storage, numel);
-    else if (!add_storage(file, key, numel, meta, &storage, err)) return false;
+    TorchStorage *storage;
+    if (map_add(&file->keys, key, (uint32_t)file->storage_count)) {
+        if (!add_storage(file, key, numel, meta, &storage, err)) return false;
+    } else {
+        storage = torch_storage(file, key);
+        check_again(file, storage, numel);
+    }
     *use = (TorchStorageUse){storage, file->class_dtype, 0, 0};
     return id->list.count < 6 || read_view(storage, field[5], file->class_width, use, err);
 }

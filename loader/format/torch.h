@@ -52,6 +52,7 @@ struct TorchFile {
     /* Looks at a persistent id that is no storage's, and may make the node a tensor; or NULL. */
     bool (*resolve)(TorchFile *file, Object *persid, Error *err);
     void *context;               /* for `find` and `resolve` */
+    Text path;                   /* of `find`: the name that it looks for; owned */
     bool tuple_ids;              /* storages stand in the object as plain tuples (imitated tars) */
     NameMap keys;                /* storage key → index of `storages` */
     TorchStorage **storages;     /* in order of first use; owned array, records in the arena */

@@ -36,6 +36,7 @@ typedef struct TorchRecords {
     size_t table_count;
     Arena *nodes;                /* where the nodes go; NULL: into the checkpoint's arena */
     TorchArchive *archive;       /* set by torch_archive_load */
+    const ZipMember *last;       /* that was found; NULL at first. The next is mostly behind it */
 } TorchRecords;
 
 /* A new checkpoint of that format name for the file, which owns the source. */

@@ -118,45 +118,77 @@ static bool is_text(const Object *key)
     return key->kind == OBJ_STR || key->kind == OBJ_BYTES;
 }
 
-/* The entries of a DICT, as many as half its items, and *count of them different. */
-static bool list_entries(Lister *lister, const Object *dict, Entry *entries, size_t *count)
+/* The entries of a DICT, one for two of its items, equal names and all. */
+static bool name_entries(Lister *lister, const Object *dict, Entry *entries, const char **names)
+{
+    for (size_t i = 0; i < dict->list.count / 2; i++) {
+        const Object *key = dict->list.items[2 * i];
+        names[i] = entry_name(lister->file->arena, key);
+        entries[i] = (Entry){names[i], key, dict->list.items[2 * i + 1]};
+        if (!torch_spend(lister->file, strlen(names[i]), lister->err)) return false;
+    }
+    return true;
+}
+
+/* Leaves those that are different; returns how many. */
+static size_t merge_entries(Lister *lister, Entry *entries, size_t count)
 {
     NameMap index;
-    bool fine = true;
+    size_t kept = 0;
     map_init(&index);
-    for (size_t i = 0; fine && i + 1 < dict->list.count; i += 2) {
-        const Object *key = dict->list.items[i];
-        Entry entry = {entry_name(lister->file->arena, key), key, dict->list.items[i + 1]};
-        fine = torch_spend(lister->file, strlen(entry.name), lister->err);
+    for (size_t i = 0; i < count; i++) {
+        Entry entry = entries[i];
         uint32_t before = map_get(&index, entry.name);
-        if (before != MAP_NONE && is_text(entries[before].key) != is_text(key)) {
-            Entry *other = is_text(key) ? &entries[before] : &entry;
+        if (before != MAP_NONE && is_text(entries[before].key) != is_text(entry.key)) {
+            Entry *other = is_text(entry.key) ? &entries[before] : &entry;
             name_apart(lister->file, other);
-            if (is_text(key)) map_set(&index, other->name, before);
-            before = is_text(key) ? MAP_NONE : map_get(&index, entry.name);
+            if (is_text(entry.key)) map_set(&index, other->name, before);
+            before = is_text(entry.key) ? MAP_NONE : map_get(&index, entry.name);
         }
         if (before != MAP_NONE) {
             entries[before].value = entry.value;
             continue;
         }
-        map_set(&index, entry.name, (uint32_t)*count);
-        entries[(*count)++] = entry;
+        map_set(&index, entry.name, (uint32_t)kept);
+        entries[kept++] = entry;
     }
     map_done(&index);
+    return kept;
+}
+
+/* The different entries of a DICT, of which there is room for half its items. Nearly always all are
+ * different, and asking all names together finds that out in half the time. */
+static bool list_entries(Lister *lister, const Object *dict, Entry *entries, size_t *count)
+{
+    const size_t n = dict->list.count / 2;
+    const char **names = mem_alloc(n * sizeof *names);
+    bool *added = mem_alloc(n * sizeof *added);
+    NameMap index;
+    map_init(&index);
+    const bool fine = name_entries(lister, dict, entries, names);
+    if (fine) {
+        map_add_many(&index, names, n, 0, added);
+        *count = memchr(added, false, n) ? merge_entries(lister, entries, n) : n;
+    }
+    map_done(&index);
+    free(names);
+    free(added);
     return fine;
 }
 
 /* The tensors of a DICT under their keys; *others counts what else is there. */
 static bool list_dict(Lister *lister, const Object *items, StateDict *dict, size_t *others)
 {
-    size_t count = 0;
+    size_t count = 0, tensors = 0;
     Entry *entries = mem_alloc(items->list.count / 2 * sizeof *entries);
     bool fine = list_entries(lister, items, entries, &count);
-    for (size_t i = 0; fine && i < count; i++) {
-        if (entries[i].value->kind != OBJ_TENSOR) ++*others;
-        else fine = torch_list_tensor(lister->file, dict, entries[i].name, entries[i].value->tensor,
-                                      lister->err);
-    }
+    for (size_t i = 0; fine && i < count; i++) tensors += entries[i].value->kind == OBJ_TENSOR;
+    if (fine) *others += count - tensors;
+    dict_reserve(dict, tensors);
+    for (size_t i = 0; fine && i < count; i++)
+        if (entries[i].value->kind == OBJ_TENSOR)
+            fine = torch_list_tensor(lister->file, dict, entries[i].name, entries[i].value->tensor,
+                                     lister->err);
     free(entries);
     return fine;
 }

@@ -57,6 +57,14 @@ Arena *dict_arena(StateDict *dict)
     return dict->arena;
 }
 
+void dict_reserve(StateDict *dict, size_t count)
+{
+    map_reserve(&dict->index, count);
+    if (count <= dict->room) return;
+    dict->tensors = mem_realloc(dict->tensors, count * sizeof *dict->tensors);
+    dict->room = count;
+}
+
 /* The index borrows the name that the record points to, so the name must outlive the dict. */
 bool dict_add(StateDict *dict, const Tensor *tensor)
 {
