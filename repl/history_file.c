@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loader/core/write_all.h"
 #include "loader/source/url.h"
 #include "repl/user_files.h"
 
@@ -66,18 +67,6 @@ bool history_file_read(const char *path, History *history, Error *err)
     text_done(&text);
     text_done(&entry);
     return ok;
-}
-
-static bool write_all(int file, const char *bytes, size_t n)
-{
-    while (n) {
-        ssize_t written = write(file, bytes, n);
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return false;
-        bytes += written;
-        n -= (size_t)written;
-    }
-    return true;
 }
 
 /* Under the lock: the newer half, from the first entry that is whole. */

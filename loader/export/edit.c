@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "loader/core/memory.h"
+#include "loader/core/write_all.h"
 
 /* Whether it is what can be changed, and nobody else is at it. */
 static bool take(EditFile *file, Error *err)
@@ -47,26 +48,15 @@ void edit_close(EditFile *file)
 
 bool edit_read(const EditFile *file, uint64_t at, void *out, size_t n, Error *err)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(file->fd, (char *)out + done, n - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return error_errno(err, "%s: cannot read", file->path);
-        if (got == 0)
-            return error_set(err, ERR_IO, "%s: became shorter while it was being changed",
-                             file->path);
-        done += (size_t)got;
-    }
-    return true;
+    if (pread_all(file->fd, out, n, (off_t)at)) return true;
+    if (errno) return error_errno(err, "%s: cannot read", file->path);
+    return error_set(err, ERR_IO, "%s: became shorter while it was being changed", file->path);
 }
 
 bool edit_write(EditFile *file, uint64_t at, const void *bytes, size_t n, Error *err)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t put = pwrite(file->fd, (const char *)bytes + done, n - done, (off_t)(at + done));
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return error_errno(err, "%s: cannot write", file->path);
-        done += (size_t)put;
-    }
+    if (!pwrite_all(file->fd, bytes, n, (off_t)at))
+        return error_errno(err, "%s: cannot write", file->path);
     if (at + n > file->size) file->size = at + n;
     return fsync(file->fd) == 0 || error_errno(err, "%s: cannot sync", file->path);
 }

@@ -98,8 +98,8 @@ static bool add_storages(EVP_MD_CTX *hash, const StateDict *dict, Error *err)
 bool fingerprint_make(const Checkpoint *checkpoint, const StateDict *dict, Fingerprint *out,
                       Error *err)
 {
-    const char *path = checkpoint_path(checkpoint);
-    ByteSource *file = source_is_folder(path) ? NULL : source_open(path, NULL, NULL);
+    const bool folder = source_is_folder(checkpoint_path(checkpoint));
+    ByteSource *file = folder ? NULL : checkpoint_opened(checkpoint);
     uint64_t own = file ? file->size : 0;
     bool fine = true;
     out->size = checkpoint_file_bytes(checkpoint);
@@ -107,7 +107,6 @@ bool fingerprint_make(const Checkpoint *checkpoint, const StateDict *dict, Finge
     EVP_MD_CTX *hash = start();
     if (file) fine = add_file(hash, file, err);
     if (fine && (!file || out->size != own)) fine = add_storages(hash, dict, err);
-    source_unref(file);
     finish(hash, out->sha256);
     return fine;
 }

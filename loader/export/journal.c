@@ -14,6 +14,7 @@
 #include "loader/core/limits.h"
 #include "loader/core/little.h"
 #include "loader/core/memory.h"
+#include "loader/core/write_all.h"
 #include "loader/source/source.h"
 
 static const char magic[] = "tenon undo 1\n";
@@ -76,17 +77,6 @@ static void make_sum(const char *bytes, size_t n, unsigned char sum[EVP_MAX_MD_S
     EVP_MD_CTX_free(hash);
 }
 
-static bool write_bytes(int fd, const Text *text)
-{
-    for (size_t done = 0; done < text->length;) {
-        ssize_t put = write(fd, text->bytes + done, text->length - done);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return false;
-        done += (size_t)put;
-    }
-    return fsync(fd) == 0;
-}
-
 /* ".NAME.tenon-undo-new": a fixed name, so that kills leave one at most. free() it. */
 static char *fresh_path(const EditFile *file)
 {
@@ -100,7 +90,7 @@ static bool put_file(const char *path, const Text *text)
 {
     unlink(path);
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool good = fd >= 0 && write_bytes(fd, text);
+    bool good = fd >= 0 && write_all(fd, text->bytes, text->length) && fsync(fd) == 0;
     if (fd >= 0) good = close(fd) == 0 && good;
     const int number = errno;
     if (!good && fd >= 0) unlink(path);

@@ -1,7 +1,6 @@
 /* A log of lines of equal length, appended and synced. */
 #include "loader/export/part_log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
+#include "loader/core/write_all.h"
 
 enum {
     LINE = 16 + 1 + 8 + 1,           /* bytes */
@@ -58,17 +58,6 @@ static bool read_lines(PartLog *log, off_t at)
         at += LINE;
     }
     return ftruncate(log->fd, at) == 0 && lseek(log->fd, at, SEEK_SET) == at;
-}
-
-static bool write_all(int fd, const char *bytes, size_t n)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t put = write(fd, bytes + done, n - done);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return false;
-        done += (size_t)put;
-    }
-    return true;
 }
 
 /* A log is nobody's symbolic link. */

@@ -127,6 +127,7 @@ static Checkpoint *open_file(const char *path, const char *shown, unsigned depth
     char *folder = folder_of(path);
     OpenContext context = make_context(shown, folder, depth);
     Checkpoint *checkpoint = open_bytes(&context, source, err);
+    if (checkpoint) checkpoint_set_opened(checkpoint, source);
     if (checkpoint && note)
         checkpoint_find(checkpoint, FINDING_NOTE, "remote", NULL, NULL, "%s", note);
     free(folder);

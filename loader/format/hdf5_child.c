@@ -9,7 +9,6 @@
 #include <H5FDdevelop.h>
 #endif
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "loader/core/limits.h"
 #include "loader/core/map.h"
 #include "loader/core/text.h"
+#include "loader/core/write_all.h"
 #include "loader/source/feeder.h"
 #include "loader/tensor/dtype.h"
 
@@ -92,14 +92,7 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t list, haddr_t at,
     (void)type, (void)list;
     if (at > task->size || n > task->size - at) return -1;
     if (task->fed) return feeder_ask(at, out, n) ? 0 : -1;
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(CHILD_FILE, (char *)out + done, n - done,
-                            (off_t)(task->base + at + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return -1;
-        done += (size_t)got;
-    }
-    return 0;
+    return pread_all(CHILD_FILE, out, n, (off_t)(task->base + at)) ? 0 : -1;
 }
 
 static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t list, haddr_t at, size_t n,

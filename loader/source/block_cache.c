@@ -2,7 +2,6 @@
  * slot 0 is the ring's and holds nothing; behind it stands the newest, before it the oldest. */
 #include "loader/source/block_cache.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "loader/core/limits.h"
 #include "loader/core/memory.h"
+#include "loader/core/write_all.h"
 
 enum { SLOTS_MIN = 64 };     /* 2 MiB, however little is allowed */
 
@@ -148,26 +148,12 @@ bool block_cache_has(uint64_t owner, uint64_t block)
 
 static bool read_slot(uint32_t at, size_t skip, char *out, size_t n)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fileno(cache.file), out + done, n - done,
-                            place_of(at) + (off_t)(skip + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        done += (size_t)got;
-    }
-    return true;
+    return pread_all(fileno(cache.file), out, n, place_of(at) + (off_t)skip);
 }
 
 static bool write_slot(uint32_t at, const char *bytes, size_t n)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t put = pwrite(fileno(cache.file), bytes + done, n - done,
-                             place_of(at) + (off_t)done);
-        if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) return false;
-        done += (size_t)put;
-    }
-    return true;
+    return pwrite_all(fileno(cache.file), bytes, n, place_of(at));
 }
 
 /* Under the lock, so that the slot is not given to another block meanwhile. */

@@ -25,6 +25,7 @@
 
 #include "loader/core/limits.h"
 #include "loader/core/memory.h"
+#include "loader/core/write_all.h"
 
 /* AddressSanitizer keeps terabytes of address space and makes calls of its own; its allocator may
  * be locked by another thread when a child is forked, and stays so in the child. */
@@ -173,12 +174,7 @@ static void confine(void)
 
 void child_write(const void *bytes, size_t n)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t put = write(CHILD_PIPE, (const char *)bytes + done, n - done);
-        if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) _exit(122);
-        done += (size_t)put;
-    }
+    if (!write_all(CHILD_PIPE, bytes, n)) _exit(122);
 }
 
 /* _exit: nothing of the parent's is flushed or freed a second time. */

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loader/core/write_all.h"
+
 enum { PIECE = 1 << 20, TAG_BYTES_MAX = 4096 };
 
 /* A file that is gathered. */
@@ -203,12 +205,7 @@ static bool take(void *context, const void *bytes, size_t n, Error *err)
     if (!total && n > limit(LIMIT_REMOTE_SPOOL) - gather->done)
         return error_set(err, ERR_LIMIT, "its server does not say how large it is, and what comes "
                          "has no end: %s", limit_text(LIMIT_REMOTE_SPOOL, more));
-    for (size_t put = 0; put < n;) {
-        ssize_t done = write(gather->fd, (const char *)bytes + put, n - put);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return error_errno(err, "cannot write %s", gather->part);
-        put += (size_t)done;
-    }
+    if (!write_all(gather->fd, bytes, n)) return error_errno(err, "cannot write %s", gather->part);
     checksum_add(gather->sha256, bytes, n);
     gather->done += n;
     if (!how->progress || how->progress(how->context, gather->done, total)) return true;

@@ -10,6 +10,7 @@
 #include "loader/core/clock.h"
 #include "loader/core/job.h"
 #include "loader/core/memory.h"
+#include "loader/core/write_all.h"
 
 enum {
     STEP = 256 << 10,            /* bytes that are sent at a time */
@@ -25,18 +26,7 @@ struct Feeder {
     Error err;               /* of the read that failed */
 };
 
-/* Of the socket, not of the source. */
-static bool receive(int fd, void *out, size_t n)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t got = read(fd, (char *)out + done, n - done);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        done += (size_t)got;
-    }
-    return true;
-}
-
+/* A child that is gone is no reason to die. */
 static bool send_all(int fd, const void *bytes, size_t n)
 {
     for (size_t done = 0; done < n;) {
@@ -70,7 +60,7 @@ static void *serve(void *context)
     Feeder *feeder = context;
     unsigned char *step = mem_alloc(STEP);
     uint64_t asked[2];
-    while (receive(feeder->own, asked, sizeof asked) && answer(feeder, asked[0], asked[1], step))
+    while (read_all(feeder->own, asked, sizeof asked) && answer(feeder, asked[0], asked[1], step))
         continue;
     shutdown(feeder->own, SHUT_RDWR);
     free(step);
@@ -120,12 +110,5 @@ bool feeder_end(Feeder *feeder, Error *err)
 bool feeder_ask(uint64_t offset, void *out, size_t n)
 {
     const uint64_t asked[2] = {offset, n};
-    const char *from = (const char *)asked;
-    for (size_t done = 0; done < sizeof asked;) {
-        ssize_t put = write(CHILD_FILE, from + done, sizeof asked - done);
-        if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) return false;
-        done += (size_t)put;
-    }
-    return receive(CHILD_FILE, out, n);
+    return write_all(CHILD_FILE, asked, sizeof asked) && read_all(CHILD_FILE, out, n);
 }

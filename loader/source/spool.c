@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "loader/core/memory.h"
+#include "loader/core/write_all.h"
 
 struct Spool {
     ByteSource base;         /* what it becomes; base.size is what is wanted */
@@ -26,14 +27,8 @@ static bool read_spool(ByteSource *source, uint64_t offset, void *out, size_t n,
         memcpy(out, spool->memory + offset, n);
         return true;
     }
-    for (size_t done = 0; done < n;) {
-        ssize_t got =
-            pread(fileno(spool->file), (char *)out + done, n - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return error_errno(err, "%s: cannot read its temporary copy", source->name);
-        done += (size_t)got;
-    }
-    return true;
+    return pread_all(fileno(spool->file), out, n, (off_t)offset) ||
+           error_errno(err, "%s: cannot read its temporary copy", source->name);
 }
 
 static bool locate_spool(ByteSource *source, uint64_t offset, uint64_t n, int *fd, uint64_t *where)
@@ -84,13 +79,8 @@ bool spool_add(Spool *spool, const void *bytes, size_t n, Error *err)
         return error_set(err, ERR_FORMAT, "%s: has more than the %" PRIu64 " bytes that it claims",
                          spool->name, spool->base.size);
     if (spool->memory) memcpy(spool->memory + spool->done, bytes, n);
-    for (size_t done = 0; !spool->memory && done < n;) {
-        ssize_t put = write(fileno(spool->file), (const char *)bytes + done, n - done);
-        if (put < 0 && errno == EINTR) continue;
-        if (put <= 0)
-            return error_errno(err, "%s: cannot keep its temporary copy (set TMPDIR)", spool->name);
-        done += (size_t)put;
-    }
+    else if (!write_all(fileno(spool->file), bytes, n))
+        return error_errno(err, "%s: cannot keep its temporary copy (set TMPDIR)", spool->name);
     spool->done += n;
     return true;
 }

@@ -42,6 +42,7 @@ struct Checkpoint {
     Check *checks;               /* owned; emptied by running them */
     size_t check_count, check_room;
     bool wants_crc;              /* one of them does */
+    ByteSource *opened;          /* checkpoint_opened; a reference, or NULL */
     Owned *owned;                /* released last, newest first */
     size_t owned_count, owned_room;
 };
@@ -188,6 +189,16 @@ Checkpoint *checkpoint_of_file(const char *path, const char *format, ByteSource 
     return checkpoint;
 }
 
+ByteSource *checkpoint_opened(const Checkpoint *checkpoint)
+{
+    return checkpoint->opened;
+}
+
+void checkpoint_set_opened(Checkpoint *checkpoint, ByteSource *source)
+{
+    checkpoint_own_source(checkpoint, checkpoint->opened = source_ref(source));
+}
+
 /* Released newest first: what came later may borrow from what was there. */
 void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner))
 {
@@ -228,8 +239,7 @@ bool checkpoint_has_finding(const Checkpoint *checkpoint, const char *kind, cons
 {
     for (size_t i = 0; i < checkpoint->finding_count; i++) {
         const Finding *one = &checkpoint->findings[i];
-        bool same = one->tensor && tensor ? strcmp(one->tensor, tensor) == 0
-                                          : one->tensor == tensor;
+        bool same = tensor ? one->tensor && strcmp(one->tensor, tensor) == 0 : !one->tensor;
         if (same && strcmp(one->kind, kind) == 0) return true;
     }
     return false;
@@ -469,8 +479,7 @@ static bool same_tensors(const StateDict *a, const StateDict *b)
 static bool is_larger(const Container *a, const Container *b)
 {
     size_t x = dict_count(a->dict), y = dict_count(b->dict);
-    if (x != y) return x > y;
-    return dict_bytes(a->dict) > dict_bytes(b->dict);
+    return x != y ? x > y : dict_bytes(a->dict) > dict_bytes(b->dict);
 }
 
 /* The container of the first usual name, or the first one below it (a whole model that was

@@ -51,6 +51,10 @@ size_t checkpoint_file_count(const Checkpoint *checkpoint);
 const CheckpointFile *checkpoint_file(const Checkpoint *checkpoint, size_t index);
 /* The file that the tensor's storage lies in; NULL when nobody said so. */
 const CheckpointFile *checkpoint_file_of(const Checkpoint *checkpoint, const Tensor *tensor);
+/* The file that was opened, as it lies on its disk or server, whatever the checkpoint was found in;
+ * borrowed. NULL: it is a folder, or was put together. */
+ByteSource *checkpoint_opened(const Checkpoint *checkpoint);
+void checkpoint_set_opened(Checkpoint *checkpoint, ByteSource *source);    /* keeps a reference */
 /* The source is unref'd with the checkpoint. */
 void checkpoint_own_source(Checkpoint *checkpoint, ByteSource *source);
 void checkpoint_own(Checkpoint *checkpoint, void *owner, void (*release)(void *owner));

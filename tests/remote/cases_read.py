@@ -475,6 +475,9 @@ def plans():
     write("copy.safetensors", BIG)
     r = tenon("align", s.url + "/big.safetensors", "--plan", "plan.json")
     check(r.status == 0, r)
+    ranges = [x.headers["Range"] for x in s.asked]
+    check(len(ranges) == len(set(ranges)), "asked for the same again", ranges)
+    check(len(s.asked) < 12, ranges)
     refuses(tenon("apply", "plan.json", "-o", "no.safetensors"), "--source")
     url = s.url + "/big.safetensors"
     r = tenon("apply", "plan.json", "--source", url, "-o", "one.safetensors")
