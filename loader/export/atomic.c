@@ -54,6 +54,7 @@ struct AtomicFile {
     uint64_t total;          /* the announced size; 0 = unknown */
     unsigned char *buffer;   /* [BUFFER] */
     size_t gathered;         /* bytes in it that are not in the file yet */
+    uint64_t kept;           /* bytes that were there of a part that is gone on with */
     PartLog *log;            /* of a part that survives; owned; NULL: the file goes on any error */
     char *log_path;          /* owned; valid with `log` */
     bool hashed;             /* a SHA-256 is wanted */
@@ -274,10 +275,13 @@ AtomicFile *atomic_open_part(const char *path, bool force, const char *identity,
     bool begun;
     AtomicFile *file = begin_file(path, force, &mode, err);
     if (!file) return NULL;
-    bool good = open_part(file, err);
+    struct stat part;
+    bool good = open_part(file, err) && (fstat(file->fd, &part) == 0 ||
+                                         error_errno(err, "%s: cannot be looked at", path));
     if (good) {
+        file->kept = (uint64_t)part.st_size;
         file->log_path = sibling_of(file->path, "tenon-log");
-        file->log = part_log_open(file->log_path, identity, &begun, err);
+        file->log = part_log_open(file->log_path, identity, (uint64_t)part.st_ino, &begun, err);
         good = file->log && (begun || ftruncate(file->fd, 0) == 0 ||
                              error_errno(err, "%s: cannot write", path));
     }
@@ -291,9 +295,10 @@ AtomicFile *atomic_open_part(const char *path, bool force, const char *identity,
     return NULL;
 }
 
-bool atomic_is_done(const AtomicFile *file, size_t number, uint32_t *crc)
+/* A log is of no use without its part: somebody may have removed or cut that alone. */
+bool atomic_is_done(const AtomicFile *file, size_t number, uint64_t end, uint32_t *crc)
 {
-    return file->log && part_log_find(file->log, number, crc);
+    return file->log && end <= file->kept && part_log_find(file->log, number, crc);
 }
 
 bool atomic_note_done(AtomicFile *file, size_t number, uint32_t crc, uint64_t bytes, Error *err)

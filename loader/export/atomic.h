@@ -25,8 +25,9 @@ AtomicFile *atomic_open(const char *path, bool force, Error *err);
 /* The same for what shall survive a kill: a sibling ".NAME.tenon-part", kept on errors and signals,
  * and gone on with by whoever opens it with the same identity (64 hexadecimal digits), once. */
 AtomicFile *atomic_open_part(const char *path, bool force, const char *identity, Error *err);
-/* Of a part, whether stretch `number` is done, with its CRC; false for other files. */
-bool atomic_is_done(const AtomicFile *file, size_t number, uint32_t *crc);
+/* Of a part, whether stretch `number`, which ends at byte `end`, is done, with its CRC; false for
+ * other files. */
+bool atomic_is_done(const AtomicFile *file, size_t number, uint64_t end, uint32_t *crc);
 /* Stretch `number`, of so many bytes, is written; nothing for other files. Not from two threads at
  * once. */
 bool atomic_note_done(AtomicFile *file, size_t number, uint32_t crc, uint64_t bytes, Error *err);

@@ -61,10 +61,12 @@ static bool read_lines(PartLog *log, off_t at)
 }
 
 /* A log is nobody's symbolic link. */
-PartLog *part_log_open(const char *path, const char *identity, bool *begun, Error *err)
+PartLog *part_log_open(const char *path, const char *identity, uint64_t inode, bool *begun,
+                       Error *err)
 {
     char first[128], there[128] = "";
-    const int n = snprintf(first, sizeof first, "tenon part 1 %.64s\n", identity);
+    const int n = snprintf(first, sizeof first, "tenon part 2 %.64s %016" PRIx64 "\n",
+                           identity, inode);
     PartLog *log = mem_alloc(sizeof *log);
     log->path = mem_strdup(path);
     log->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);

@@ -355,7 +355,7 @@ static bool skip_done(Stream *stream, Error *err)
     for (size_t i = 0; i < stream->task_count; i++) {
         Task *task = &stream->tasks[i];
         uint32_t sum;
-        if (!atomic_is_done(stream->file, i, &sum)) continue;
+        if (!atomic_is_done(stream->file, i, task->at + task->bytes, &sum)) continue;
         task->next = task->count;
         task->left = 0;
         task_settle(task, sum);

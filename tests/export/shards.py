@@ -111,6 +111,38 @@ else:
         shutil.rmtree(folder)
     result(calls > 30 and len(whole) == 3 and not bad, f"killed at each of {calls} calls, then finished", bad[:5])
 
+    # What was done is believed only together with the part that it was done in.
+    one, whole = place("one.json"), place("one", "model.pth")
+    tenon("align", "-q", source, "-e", TURN, "--plan", one)
+    tenon("apply", "-q", one, "-o", whole)
+    args = ("apply", "-q", one, "--resume", "--threads", "1", "-o")
+
+    def begin(path):
+        """A part of which the log has several stretches."""
+        shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+        os.makedirs(os.path.dirname(path))
+        *_, calls = faults.run(*args, path)
+        os.unlink(path)
+        faults.run(*args, path, at=calls - 4, errno=5)
+        part, log = (os.path.join(os.path.dirname(path), f".model.pth.tenon-{what}") for what in ("part", "log"))
+        return part, os.path.exists(part) and os.path.getsize(part) > 500000 and os.path.getsize(log) > 200
+
+    def replace(part):
+        shutil.copy(part, part + "2")
+        os.replace(part + "2", part)
+        with open(part, "r+b") as file:
+            file.write(bytes(os.path.getsize(part)))
+
+    for how, change in (("as it was", lambda part: None), ("removed", os.unlink), ("replaced", replace),
+                        ("cut short", lambda part: os.truncate(part, 300000)), ("emptied", lambda part: os.truncate(part, 0))):
+        path = place("part", "model.pth")
+        part, begun = begin(path)
+        if begun:
+            change(part)
+        status, _, err = tenon(*args, path)
+        result(begun and status == 0 and read(path) == read(whole), f"gone on with a part that was {how}",
+               (begun, err, os.listdir(os.path.dirname(path))))
+
 # Whatever is computed, and however: by threads, in small pieces, by tasks, killed at some call and resumed.
 grid = safetensors(place("grid.safetensors"), {
     **model(4), **{f"pos.{i}": ("F32", [1, 196, 64], floats(196, 64, i)) for i in range(4)}})
