@@ -61,6 +61,22 @@ static Fitting fit_turned(const Order *order)
     return (Fitting){.turn = TURN_PERMUTE, .permute = order->axes};
 }
 
+/* A name as far as the first number that counts anything, as that of gpt2/h0/attn does not; NULL. */
+static const char *first_count(const Side *side, const Unit *unit, const char *at, const char *end)
+{
+    const Coarse *coarse = &side->coarse[unit->coarse];
+    for (unsigned slot = 0; at < end; at++) {
+        int64_t value;
+        const size_t digits = is_digit(*at) ? name_number(at, end, &value) : 0;
+        if (!digits) continue;
+        if (slot == coarse->slot_count) return NULL;
+        if (coarse->low[slot] < coarse->high[slot]) return at;
+        slot++;
+        at += digits - 1;
+    }
+    return NULL;
+}
+
 /* Families that a pair belongs to, the narrowest first: its block, its spelling, its rank, all. */
 static void family_keys(const Auto *a, uint32_t source, uint64_t keys[FAMILIES])
 {
@@ -68,9 +84,8 @@ static void family_keys(const Auto *a, uint32_t source, uint64_t keys[FAMILIES])
     const AutoTensor *tensor = &side->given->tensors[source];
     const Unit *unit = &side->units[side->unit_of[source]];
     NameParts parts = words_parts(a->words, tensor->name);
-    const char *at = parts.path, *end = at + parts.path_length;
-    while (at < end && !is_digit(*at)) at++;
-    uint64_t block = at < end ? hash_text(1, parts.path, (size_t)(at - parts.path)) : unit->up[0];
+    const char *at = first_count(side, unit, parts.path, parts.path + parts.path_length);
+    uint64_t block = at ? hash_text(1, parts.path, (size_t)(at - parts.path)) : unit->up[0];
     uint64_t spelled = hash_text(2, parts.role_text ? parts.role_text : "", parts.role_length);
     keys[0] = hash_mix(hash_mix(block, spelled), tensor->rank);
     keys[1] = hash_mix(spelled, tensor->rank);
