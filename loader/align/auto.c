@@ -43,6 +43,7 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     check_blocks(&a);
     check_numbers(&a);
     walk_units(&a);
+    confirm_units(&a);
     check_heads(&a);
     check_stages(&a);
     AutoResult *result = result_make(&a);

@@ -292,14 +292,17 @@ static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to)
     offsets->offset = to - from;
 }
 
-/* Asks about each number of one name with each of the other. */
-static bool any_offset(const Auto *a, uint32_t u, uint32_t v, Drift *count, const Drift *drift)
+/* Asks about each number of one name with each of the other; not about that of a layer in its
+ * block, bn3, where `inner` is not set. */
+static bool any_offset(const Auto *a, uint32_t u, uint32_t v, Drift *count, const Drift *drift,
+                       bool inner)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
     const Coarse *s = &x->coarse[x->units[u].coarse], *t = &y->coarse[y->units[v].coarse];
     const int64_t *m = x->numbers + x->units[u].numbers, *n = y->numbers + y->units[v].numbers;
+    const unsigned slots = t->slot_count - (!inner && t->numbered ? 1u : 0u);
     for (unsigned i = 0; i < s->slot_count; i++)
-        for (unsigned j = 0; j < t->slot_count; j++) {
+        for (unsigned j = 0; j < slots; j++) {
             const uint64_t axes = hash_mix(s->axis[i], t->axis[j]);
             if (count) {
                 count_offset(count, axes, m[i], n[j]);
@@ -316,7 +319,15 @@ static bool any_offset(const Auto *a, uint32_t u, uint32_t v, Drift *count, cons
 
 bool drifts(const Auto *a, uint32_t source, uint32_t target)
 {
-    return any_offset(a, source, target, NULL, a->drift);
+    return any_offset(a, source, target, NULL, a->drift, true);
+}
+
+/* Whether a layer has its place in a block, although others are counted otherwise: one more stands
+ * before it here, block.3 and bn3 beside block.2 and bn3. */
+static bool is_in_place(const Auto *a, uint32_t source, uint32_t target)
+{
+    return a->agreed[source] && a->walked[source] == target &&
+           !any_offset(a, source, target, NULL, a->drift, false);
 }
 
 void check_numbers(Auto *a)
@@ -326,10 +337,11 @@ void check_numbers(Auto *a)
     drift->axes = drift->seen = drift->counts = (Table){.arena = a->arena};
     a->drift = drift;
     for (uint32_t i = 0; i < x->unit_count; i++)
-        if (x->units[i].mate != NONE) any_offset(a, i, x->units[i].mate, drift, NULL);
+        if (x->units[i].mate != NONE) any_offset(a, i, x->units[i].mate, drift, NULL, true);
     for (uint32_t i = 0; i < x->unit_count; i++) {
         Unit *u = &x->units[i];
         if (u->mate == NONE || u->fixed || !drifts(a, i, u->mate)) continue;
+        if (is_in_place(a, i, u->mate)) continue;
         y->units[u->mate].mate = NONE;
         u->mate = NONE;
     }

@@ -61,7 +61,7 @@ static Fitting fit_turned(const Order *order)
     return (Fitting){.turn = TURN_PERMUTE, .permute = order->axes};
 }
 
-/* A name as far as the first number that counts anything, as that of gpt2/h0/attn does not; NULL. */
+/* The first number of a name that counts anything, as the 2 of gpt2/h0/attn does not; NULL. */
 static const char *first_count(const Side *side, const Unit *unit, const char *at, const char *end)
 {
     const Coarse *coarse = &side->coarse[unit->coarse];

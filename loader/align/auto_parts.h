@@ -372,6 +372,10 @@ void check_heads(Auto *a);
 bool drifts(const Auto *a, uint32_t source, uint32_t target);
 void drift_done(Auto *a);
 
+/* ---- auto_confirm.c ---- */
+/* Gives the margin of a sure pair to those that nothing else could be. */
+void confirm_units(Auto *a);
+
 /* ---- auto_blocks.c ---- */
 /* Takes back the pairs of rows whose blocks are others than their numbers say. */
 void check_blocks(Auto *a);

@@ -209,8 +209,8 @@ static Table follow_blocks(Auto *a, const Walk walk[2], int from)
     return blocks;
 }
 
-/* Stretches in step: a row of them, or half of all. Those within the row agree, and its ends where
- * both files end; what stands at an end else may belong to what is not in step. */
+/* Stretches in step: a row of them, or more than half of all. Those within the row agree, and its
+ * ends where both files end; what stands at an end else may belong to what is not in step. */
 static void mark_agreed(Auto *a, Walk walk[2])
 {
     Stretch *list = walk[0].stretches;
@@ -220,7 +220,7 @@ static void mark_agreed(Auto *a, Walk walk[2])
         for (to = from + 1; to < n && list[to].mate == list[to - 1].mate + 1; to++) { }
         const size_t length = to - from;
         in_step += length > 1 ? length : 0;
-        if (length < IN_STEP && length * 2 < n) continue;
+        if (length < IN_STEP && length * 2 <= n) continue;
         for (size_t i = from; i < to; i++) list[i].agreed = true;
         if (from || list[from].mate) list[from].agreed = false;
         if (to < n || list[to - 1].mate + 1u < walk[1].stretch_count) list[to - 1].agreed = false;

@@ -162,6 +162,42 @@ static void what_one_side_counts_the_other_writes_in_that_order(void **state)
     finish(&m);
 }
 
+/* The norm below a convolution is that of its counterpart, though it looks like all the others. */
+static void what_alone_is_left_below_a_path_is_sure(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "red.up.at.am.an.as.be.weight 8,4\nred.up.at.am.an.as.be.zig.weight 8\n"
+          "red.up.at.am.an.as.be.zig.bias 8\ntin.us.on.by.do.he.hi.weight 8,5\n"
+          "tin.us.on.by.do.he.hi.zig.weight 8\ntin.us.on.by.do.he.hi.zig.bias 8",
+          "far.red.go.if.is.it.c.weight 8,4\nfar.red.go.if.is.it.zag.weight 8\n"
+          "far.red.go.if.is.it.zag.bias 8\nfor.lot.me.so.to.we.c.weight 8,5\n"
+          "for.lot.me.so.to.we.zag.weight 8\nfor.lot.me.so.to.we.zag.bias 8");
+    m.options.no_order = m.options.no_context = true;
+    m.options.accept = 0.25f;
+    align(&m);
+    assert_from(&m, "far.red.go.if.is.it.zag.weight", "red.up.at.am.an.as.be.zig.weight");
+    assert_from(&m, "for.lot.me.so.to.we.zag.bias", "tin.us.on.by.do.he.hi.zig.bias");
+    finish(&m);
+}
+
+/* All names begin with gpt2, the tables' as well: only h0, h1 say what lies in a block. */
+static void a_number_that_never_changes_counts_nothing(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "m2/wte 50,8\nm2/wpe 40,8\n"
+          "m2/h{0-11}/attn/q 8,8\nm2/h{0-11}/mlp/up/kernel 8,16\nm2/h{0-11}/mlp/down/kernel 16,8",
+          "wte.weight 50,8\nwpe.weight 40,8\nh.{0-11}.attn.q_proj.weight 8,8\n"
+          "h.{0-11}.mlp.up.weight 16,8\nh.{0-11}.mlp.down.weight 8,16");
+    align(&m);
+    assert_from(&m, "h.1.attn.q_proj.weight", "m2/h1/attn/q");
+    assert_op(&m, "h.1.attn.q_proj.weight", 0, OP_T);
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +211,8 @@ int main(void)
         cmocka_unit_test(a_zero_beside_the_phrases_moves_none),
         cmocka_unit_test(a_word_may_be_cut_short),
         cmocka_unit_test(what_one_side_counts_the_other_writes_in_that_order),
+        cmocka_unit_test(what_alone_is_left_below_a_path_is_sure),
+        cmocka_unit_test(a_number_that_never_changes_counts_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

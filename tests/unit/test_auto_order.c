@@ -363,6 +363,46 @@ static void two_strays_of_one_place_are_nobodys(void **state)
     finish(&m);
 }
 
+/* Squeeze and excitation stands before the last layer of some blocks: bn3 is block.2 and block.3. */
+static void a_layer_more_moves_the_numbers_behind_it(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "stem.weight 8,3\nf.0.block.0.weight 16,8\nf.0.block.1.weight 16,16\nf.0.block.2.weight 9,16\n"
+          "f.1.block.0.weight 18,9\nf.1.block.1.weight 18,18\nf.1.block.2.weight 10,18\n"
+          "f.2.block.0.weight 20,10\nf.2.block.1.weight 20,20\nf.2.block.2.weight 11,20\n"
+          "f.3.block.0.weight 22,11\nf.3.block.1.weight 22,22\nf.3.block.2.weight 12,22\n"
+          "f.4.block.0.weight 24,12\nf.4.block.1.weight 24,24\nf.4.block.2.fc.weight 6,24\n"
+          "f.4.block.3.weight 13,24",
+          "stem.weight 8,3\nb.0.c1.weight 16,8\nb.0.c2.weight 16,16\nb.0.c3.weight 9,16\n"
+          "b.1.c1.weight 18,9\nb.1.c2.weight 18,18\nb.1.c3.weight 10,18\n"
+          "b.2.c1.weight 20,10\nb.2.c2.weight 20,20\nb.2.c3.weight 11,20\n"
+          "b.3.c1.weight 22,11\nb.3.c2.weight 22,22\nb.3.c3.weight 12,22\n"
+          "b.4.c1.weight 24,12\nb.4.c2.weight 24,24\nb.4.se.weight 6,24\n"
+          "b.4.c3.weight 13,24");
+    align(&m);
+    assert_from(&m, "b.4.c3.weight", "f.4.block.3.weight");
+    assert_from(&m, "b.3.c3.weight", "f.3.block.2.weight");
+    finish(&m);
+}
+
+/* Half of the layers stand in one order, and the other half in another: no order is that of both. */
+static void half_of_all_is_no_order(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "p.0.weight 8,7\np.1.weight 8,6\nm.0.weight 8,7\nm.1.weight 8,6\n"
+          "play.weight 5,8\nworth.weight 3,8",
+          "w.0.weight 8,7\nw.1.weight 8,6\nw.2.weight 3,8\ne.0.weight 8,7\ne.1.weight 8,6\n"
+          "e.2.weight 5,8");
+    align(&m);
+    assert_open(&m, "w.1.weight");
+    assert_open(&m, "e.1.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +427,8 @@ int main(void)
         cmocka_unit_test(a_bias_follows_a_kernel_of_another_name),
         cmocka_unit_test(biases_beside_a_fused_kernel_go_by_their_names),
         cmocka_unit_test(two_strays_of_one_place_are_nobodys),
+        cmocka_unit_test(a_layer_more_moves_the_numbers_behind_it),
+        cmocka_unit_test(half_of_all_is_no_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
