@@ -141,6 +141,24 @@ editor() {
 if editor; then passed "the editor, and rules that change outside"
 else failed "the editor, and rules that change outside"; fi
 
+# A click goes there, a second one opens; the wheel turns three rows; the divider is dragged. What a
+# terminal sends for them (xterm's SGR mode).
+mouse() {   # BUTTON COLUMN ROW M|m
+    typed "$(printf '\033[<%s;%s;%s%s' "$@")"
+}
+pointed() {
+    open_terminal 80 24 TERM=xterm-256color &&
+        start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth'" && wait_for '? help' || return 1
+    mouse 0 10 5 M && mouse 0 10 5 m && wait_for '├ module.backbone ─' && wait_for '▸ backbone' &&
+        mouse 0 10 5 M && mouse 0 10 5 m && wait_for '▾ backbone                     54' &&
+        mouse 65 10 6 M && wait_for '├ module.backbone.layer1' && mouse 64 10 6 M &&
+        wait_for '├ module.backbone ─' || return 1
+    mouse 0 38 8 M && mouse 32 45 8 M && mouse 32 52 8 M && mouse 0 52 8 m &&
+        wait_for "┌ source $(printf '─%.0s' {1..42})┬───┬ target" && keys q && wait_for 'status=0'
+}
+if pointed; then passed "clicks, the wheel, and the divider dragged"
+else failed "clicks, the wheel, and the divider dragged"; fi
+
 dumb() {
     open_terminal 80 24 TERM=dumb &&
         start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth'" && wait_for 'status=2' &&
