@@ -9,6 +9,9 @@
 /* Ten bars a second: more would be seen by nobody, and each is a frame. */
 enum { BAR_CELLS = 20, BAR_INTERVAL_MS = 100 };
 
+/* Columns of a screen from which on a bar has room for the name of what it is of. */
+enum { NAMED_COLUMNS = 100 };
+
 /* What export_write hands to show_progress. */
 typedef struct Writing {
     Ui *ui;
@@ -32,8 +35,9 @@ void ui_say_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint
         text_add(&bar, i < (int)(share * BAR_CELLS) ? "█" : "░");
     char bytes[32];
     show_bytes(done, bytes);
-    view_say(&ui->view, STYLE_TITLE, "%s %s %s %.0f %%  %s  (Esc stops)", doing, what,
-             text_string(&bar), share * 100, bytes);
+    const bool wide = ui->screen.columns >= NAMED_COLUMNS;
+    view_say(&ui->view, STYLE_TITLE, "%s %s%s%s %.0f %%  %s  (Esc stops)", doing,
+             wide ? what : "", wide ? " " : "", text_string(&bar), share * 100, bytes);
     text_done(&bar);
 }
 
