@@ -215,8 +215,8 @@ bool session_marks(Snapshot *snapshot, const SnapshotRun *run, Arena *arena, Ses
     *out = (SessionMarks){0};
     read_marks(snapshot, arena, &marks, &out->count);
     if (!out->count)
-        return error_set(err, ERR_NOT_FOUND, "no pair is marked: first match a tensor of the source "
-                         "with one of the target");
+        return error_set(err, ERR_NOT_FOUND, "no pair is marked: first match a tensor of the "
+                         "source with one of the target");
     if (!snapshot_sides(snapshot)->target)
         return error_set(err, ERR_NOT_FOUND, "there is no target");
     without.leave = session_line_is_mark;
