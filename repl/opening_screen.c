@@ -5,8 +5,9 @@
 #include "viewer/terminal.h"
 #include "viewer/view.h"
 
-/* What is opened sooner needs no screen; how often is looked at keys and files. */
-enum { AT_ONCE_MS = 30, LOOK_MS = 20 };
+/* What is opened sooner needs no screen; how often is looked at keys and files, since who waits for
+ * a large file waits for that too; every how many looks what is told of them is drawn. */
+enum { AT_ONCE_MS = 30, LOOK_MS = 2, LOOKS_DRAWN = 10 };
 
 /* What is shown of a side; the name lies in the arena. */
 static ViewFile name_of(const Opening *opening, int side, Arena *arena)
@@ -50,13 +51,13 @@ static void watch(OpeningScreen *own, const Opening *opening)
 {
     const Terminal *terminal = own->terminal ? own->terminal : &own->own;
     Screen screen = {0};
-    while (!own->left && !opening_wait(opening, 0)) {
+    for (unsigned look = 0; !own->left && !opening_wait(opening, 0); look++) {
         int columns, rows;
         Press press;
         terminal->ops->size(terminal->state, &columns, &rows);
-        if (columns != screen.columns || rows != screen.rows)
-            screen_resize(&screen, columns, rows, terminal->ascii);
-        draw(terminal, opening, &screen);
+        const bool resized = columns != screen.columns || rows != screen.rows;
+        if (resized) screen_resize(&screen, columns, rows, terminal->ascii);
+        if (resized || look % LOOKS_DRAWN == 0) draw(terminal, opening, &screen);
         if (terminal->ops->read(terminal->state, LOOK_MS, &press)) handle(own, press);
     }
     screen_done(&screen);

@@ -256,13 +256,13 @@ static bool read_name(Header *header, const char *text, size_t n)
 /* Which field the next value is of, and that it is the first of that name. */
 static bool read_field(Header *header, const char *text, size_t n)
 {
-    static const struct { const char *name; Slot slot; } fields[] = {
-        {"dtype", SLOT_DTYPE}, {"shape", SLOT_SHAPE}, {"data_offsets", SLOT_OFFSETS}};
+    static const struct { const char *name; size_t length; Slot slot; } fields[] = {
+        {"dtype", 5, SLOT_DTYPE}, {"shape", 5, SLOT_SHAPE}, {"data_offsets", 12, SLOT_OFFSETS}};
     bool *const seen[] = {&header->entry.has_dtype, &header->entry.has_shape,
                           &header->entry.has_offsets};
     header->slot = SLOT_IGNORED;
     for (size_t i = 0; i < countof(fields); i++) {
-        if (strlen(fields[i].name) != n || memcmp(fields[i].name, text, n) != 0) continue;
+        if (fields[i].length != n || memcmp(fields[i].name, text, n) != 0) continue;
         header->slot = fields[i].slot;
         if (*seen[i]) return refuse_entry(header, ERR_FORMAT, "a field of its entry stands twice");
         *seen[i] = true;

@@ -170,20 +170,26 @@ Object *object_get_int(const Object *holder, int64_t key)
     return NULL;
 }
 
+/* Of 100,000 tensors each is asked a dozen times what made it; names mostly differ at once. */
+static bool is_name(const char *a, const char *b)
+{
+    return *a == *b && strcmp(a, b) == 0;
+}
+
 /* The module names that Python 3 renamed, as pickle's own compatibility table has them
  * (Lib/_compat_pickle.py): the two that files of PyTorch name. */
 static const char *modern_module(const char *module)
 {
-    if (strcmp(module, "__builtin__") == 0) return "builtins";
-    if (strcmp(module, "copy_reg") == 0) return "copyreg";
+    if (is_name(module, "__builtin__")) return "builtins";
+    if (is_name(module, "copy_reg")) return "copyreg";
     return module;
 }
 
 /* The name is compared first: names differ more often than modules do. */
 bool object_is_global(const Object *object, const char *module, const char *name)
 {
-    return object && object->kind == OBJ_GLOBAL && strcmp(object->global.name, name) == 0 &&
-           strcmp(modern_module(object->global.module), modern_module(module)) == 0;
+    return object && object->kind == OBJ_GLOBAL && is_name(object->global.name, name) &&
+           is_name(modern_module(object->global.module), modern_module(module));
 }
 
 /* What is called decides; arguments and state are the caller's to look at. */
