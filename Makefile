@@ -7,7 +7,7 @@
 #   make check-asan the suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-big  files of more than 4 GiB (sparse, but see tests/README.md)
 #   make fuzz       every fuzz target for FUZZ_SECONDS (30) with libFuzzer
-#   make bench      speed and memory, as ratios in one run, and the viewer's keys
+#   make bench      speed and memory, as ratios in one run, and the viewer's first screen and keys
 #   make HDF5=no    any of these without libhdf5, which only Keras files need
 #   make install    PREFIX=/usr/local DESTDIR=        (and make uninstall)
 

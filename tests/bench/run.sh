@@ -8,4 +8,5 @@ if ! $python -c 'import torch, safetensors' 2> /dev/null; then
         .venv/interop/bin/pip install -q -r tests/interop/requirements.txt || exit 1
 fi
 build/tests/bench_viewer
+$python tests/bench/first_screen.py
 $python tests/bench/writing.py && $python tests/bench/bench.py "$@" && $python tests/bench/conversions.py && exec python3 tests/bench/auto.py
