@@ -190,13 +190,23 @@ void check_heads(Auto *a)
 
 /* ---- stages ---- */
 
-/* A number of its siblings that is not that of the layer itself, and is counted in a word. */
+/* Whether a number before this one counts something. */
+static bool is_nested(const Coarse *coarse, unsigned slot)
+{
+    for (unsigned i = 0; i < slot; i++)
+        if (coarse->low[i] < coarse->high[i]) return true;
+    return false;
+}
+
+/* A number of its siblings that is not that of the layer itself, and is counted in a word. What is
+ * counted within a stage follows one another on either side: only stages are taken from the end. */
 static bool is_stage(const Side *side, const Template *t, bool glued)
 {
     const Coarse *coarse = &side->coarse[t->coarse];
     for (size_t i = 0; i < t->rank_count; i++) {
         const Rank *rank = &t->ranks[i];
-        const bool inner = coarse->numbered && rank->slot + 1 == coarse->slot_count;
+        const bool inner = (coarse->numbered && rank->slot + 1 == coarse->slot_count) ||
+                           is_nested(coarse, rank->slot);
         if (!inner && rank->count > 2 && (coarse->glued >> rank->slot & 1) == glued) return true;
     }
     return false;

@@ -98,7 +98,7 @@ static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint3
         rows == columns && all_same(side, s, rows) && all_same(&a->side[1], t, columns);
     return (Scale){.unique = uniqueness(side, &side->templates[s[0]], rows, columns),
                    .order = rows == columns ? 1 : 0.4, .weight = weight[0] + weight[1],
-                   .count = even ? rows : 0};
+                   .even = even};
 }
 
 /* ---- siblings ---- */
@@ -144,13 +144,23 @@ static void rank_template(Side *side, Template *t, const uint32_t *list, size_t 
     }
 }
 
+static uint32_t members_of(const Side *side, const Template *t)
+{
+    return side->units[side->order[t->first]].count;
+}
+
 static void rank_siblings(Side *side, const uint32_t *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         Template *t = &side->templates[list[i]];
         rank_template(side, t, list, n);
-        t->place = 0;
-        for (size_t j = 0; j < n; j++) t->place += side->templates[list[j]].position < t->position;
+        t->place = t->alike = 0;
+        for (size_t j = 0; j < n; j++) {
+            const Template *other = &side->templates[list[j]];
+            if (members_of(side, other) != members_of(side, t)) continue;
+            t->place += other->position < t->position;
+            t->alike++;
+        }
     }
 }
 

@@ -114,7 +114,8 @@ typedef struct Template {
     uint32_t abreast;        /* of a source: what stands in its place in a row of one shape; NONE */
     float led;               /* how much of it, 0 … 1; of a target: at most */
     uint32_t kin;            /* those of its class that differ in numbers at all, and itself */
-    uint32_t place;          /* of it among those of its class, in the order of the file */
+    uint32_t place, alike;   /* of it among those of its class that have as many members, in the
+                                order of the file; how many these are */
 } Template;
 
 /* Templates that lie side by side, or one upon the other, in a single one of the other side. */
@@ -323,7 +324,7 @@ typedef struct Scale {
     double unique;           /* 0 … 1: how much it says that the shapes are the same */
     double order;            /* 0 … 1: how much the order says; little where one side has more */
     double weight;           /* of the names, on average */
-    size_t count;            /* of them on either side; 0: one has more, or they differ in shape */
+    bool even;               /* as many on either side, and all of one shape */
 } Scale;
 /* All evidence. */
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale);

@@ -504,21 +504,21 @@ static const Rank *same_rank(const Auto *a, const Template *s, const Template *t
     return last;
 }
 
-/* The place that the numbers of its name give a template among all of its class; NONE. */
-static uint32_t counted_place(const Template *t, const Scale *scale)
+/* The place that the numbers of its name give a template among all that are alike; NONE. */
+static uint32_t counted_place(const Template *t)
 {
     for (size_t i = 0; i < t->rank_count; i++)
-        if (t->ranks[i].count == scale->count) return t->ranks[i].place;
+        if (t->ranks[i].count == t->alike) return t->ranks[i].place;
     return NONE;
 }
 
 /* What one side counts the other writes in that order, where its file is in order: norm1 and norm2
  * are the norm of the attention and that of the output, if that is the order of these. */
-static bool counted_as_written(const Auto *a, const Template *s, const Template *t,
-                               const Scale *scale)
+static bool counted_as_written(const Auto *a, const Template *s, const Template *t)
 {
-    const uint32_t from = counted_place(s, scale), to = counted_place(t, scale);
-    if (scale->count < 2 || (from == NONE) == (to == NONE) || s->group || t->group) return false;
+    const uint32_t from = counted_place(s), to = counted_place(t);
+    if (s->group || t->group || s->alike != t->alike) return false;
+    if ((from == NONE) == (to == NONE)) return false;
     if (from == NONE) return a->side[0].ordered && s->place == to;
     return a->side[1].ordered && t->place == from;
 }
@@ -534,7 +534,7 @@ static double score_rank(const Auto *a, const Template *s, const Template *t, co
         if (other && other->count == s->ranks[i].count)
             return other->place == s->ranks[i].place;
     }
-    return counted_as_written(a, s, t, scale);
+    return scale->even && counted_as_written(a, s, t);
 }
 
 /* Whether vectors of the same role have other sizes: the bias of a layer is as long as it is wide,

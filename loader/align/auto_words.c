@@ -275,6 +275,35 @@ static Piece without_zeros(Piece piece)
     return piece;
 }
 
+static bool share_meaning(const uint32_t *a, const uint32_t *b)
+{
+    for (int i = 0; i < MEANINGS && a[i] != NONE; i++)
+        for (int j = 0; j < MEANINGS && b[j] != NONE; j++)
+            if (a[i] == b[j]) return true;
+    return false;
+}
+
+/* A phrase that is a word and another that alone means the same, as attn_k is k: how many pieces
+ * the first has, and what it is; 0: the phrase is no two. */
+static size_t split_phrase(const Words *words, const Piece *pieces, size_t n, const Token *whole,
+                           Token *first)
+{
+    for (size_t k = 1; k < n; k++) {
+        uint64_t head = 0, tail = 0;
+        for (size_t i = 0; i < k; i++) head = add_piece(words, head, &pieces[i]);
+        for (size_t i = k; i < n; i++) tail = add_piece(words, tail, &pieces[i]);
+        const uint32_t *p = table_find(&words->phrases, head);
+        const uint32_t *q = table_find(&words->phrases, tail);
+        if (!p || !q || !share_meaning(words->list[*q].meaning, whole->meaning) ||
+            share_meaning(words->list[*p].meaning, whole->meaning))
+            continue;
+        first->word = head;
+        memcpy(first->meaning, words->list[*p].meaning, sizeof first->meaning);
+        return k;
+    }
+    return 0;
+}
+
 size_t words_cut(const Words *words, const char *text, size_t n, Numbering numbering, Token *out,
                  size_t room)
 {
@@ -289,6 +318,8 @@ size_t words_cut(const Words *words, const char *text, size_t n, Numbering numbe
         }
         Token token = {.meaning = {NONE, NONE, NONE, NONE}};
         size_t taken = find_phrase(words, pieces + i, count - i, &token);
+        const size_t head = taken > 1 ? split_phrase(words, pieces + i, taken, &token, &token) : 0;
+        if (head) taken = head;
         if (!taken) {
             const Piece piece = pieces[i].is_number ? without_zeros(pieces[i]) : pieces[i];
             token.word = hash_letters(0, piece.at, piece.length);

@@ -229,6 +229,23 @@ static void stages_counted_in_a_word_may_be_counted_from_the_end(void **state)
     finish(&m);
 }
 
+/* The same within a stage that shapes tell: what is counted there follows one another. */
+static void layers_within_a_stage_are_not_counted_from_the_end(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "stem.weight 8,3,7,7\ne.0.b.0.conv.weight 8,8,3\ne.0.b.1.conv.weight 8,8,3\n"
+              "e.0.b.2.conv.weight 8,8,3\ne.0.out.weight 16,8,4\ne.1.out.weight 32,16,4\n"
+              "head.weight 10,32",
+          "stem.weight 8,3,7,7\nn.0.u1.proj.weight 8,8,3\nn.0.u2.proj.weight 8,8,3\n"
+          "n.0.u3.proj.weight 8,8,3\nn.0.end.weight 16,8,4\nn.1.end.weight 32,16,4\n"
+          "head.weight 10,32");
+    align(&m);
+    assert_from(&m, "n.0.u1.proj.weight", "e.0.b.0.conv.weight");
+    assert_from(&m, "n.0.u3.proj.weight", "e.0.b.2.conv.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +262,7 @@ int main(void)
         cmocka_unit_test(another_head_is_not_the_head),
         cmocka_unit_test(a_place_that_names_contradict_is_none),
         cmocka_unit_test(stages_counted_in_a_word_may_be_counted_from_the_end),
+        cmocka_unit_test(layers_within_a_stage_are_not_counted_from_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

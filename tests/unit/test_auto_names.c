@@ -198,6 +198,41 @@ static void a_number_that_never_changes_counts_nothing(void **state)
     finish(&m);
 }
 
+/* attn_k is the k of an attention, and not any k. */
+static void a_phrase_of_a_module_and_its_part_is_both(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-2}.self_attention.k.weight 8,4\na.{0-2}.mixing.k.weight 8,4",
+          "b.{0-2}.other.k.weight 8,4\nb.{0-2}.attn_k.weight 8,4");
+    m.options.no_order = m.options.no_context = true;
+    align(&m);
+    assert_from(&m, "b.1.attn_k.weight", "a.1.self_attention.k.weight");
+    finish(&m);
+}
+
+/* Scales of layers look like norms that lack a bias; the norms are counted among themselves. */
+static void what_has_other_members_is_not_counted(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "a.0.scale_1 8\na.0.scale_2 8\na.0.part1.weight 8\na.0.part1.bias 8\n"
+          "a.0.part2.weight 8\na.0.part2.bias 8\na.1.scale_1 8\na.1.scale_2 8\n"
+          "a.1.part1.weight 8\na.1.part1.bias 8\na.1.part2.weight 8\na.1.part2.bias 8\n"
+          "a.2.scale_1 8\na.2.scale_2 8\na.2.part1.weight 8\na.2.part1.bias 8\n"
+          "a.2.part2.weight 8\na.2.part2.bias 8",
+          "b.0.scale_1 8\nb.0.scale_2 8\nb.0.front.weight 8\nb.0.front.bias 8\n"
+          "b.0.back.weight 8\nb.0.back.bias 8\nb.1.scale_1 8\nb.1.scale_2 8\n"
+          "b.1.front.weight 8\nb.1.front.bias 8\nb.1.back.weight 8\nb.1.back.bias 8\n"
+          "b.2.scale_1 8\nb.2.scale_2 8\nb.2.front.weight 8\nb.2.front.bias 8\n"
+          "b.2.back.weight 8\nb.2.back.bias 8");
+    align(&m);
+    assert_from(&m, "b.1.front.weight", "a.1.part1.weight");
+    assert_from(&m, "b.2.back.bias", "a.2.part2.bias");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +248,8 @@ int main(void)
         cmocka_unit_test(what_one_side_counts_the_other_writes_in_that_order),
         cmocka_unit_test(what_alone_is_left_below_a_path_is_sure),
         cmocka_unit_test(a_number_that_never_changes_counts_nothing),
+        cmocka_unit_test(a_phrase_of_a_module_and_its_part_is_both),
+        cmocka_unit_test(what_has_other_members_is_not_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
