@@ -13,6 +13,9 @@ typedef struct Vetoer {
     Bundle *bundles;             /* [count] the caller's; no target: to be left out */
     size_t count, total;         /* found; with those that were added */
     NameMap targets;             /* target → index of `before` */
+    NameMap keys;                /* tensor of the source file → index of its key; filled when it
+                                    is asked for */
+    bool keys_listed;
 } Vetoer;
 
 static const Bundle *found_for(const Vetoer *vetoer, const char *target)
@@ -27,17 +30,25 @@ static bool is_single(const Bundle *bundle)
            bundle->sources[0].count == 1;
 }
 
-/* The key that stands for a tensor of the source file, as it is named now; NULL: none does. */
-static const char *key_of(const Vetoer *vetoer, const char *source)
+/* Each tensor once: by the first of its keys. */
+static void list_keys(Vetoer *vetoer)
 {
     const Draft *draft = vetoer->alignment->draft;
+    vetoer->keys_listed = true;
     for (size_t i = 0; i < draft_count(draft); i++) {
         const DraftKey *key = draft_at(draft, i);
-        if (key->expr && !key->collision && key->expr->kind == EX_SOURCE &&
-            strcmp(key->expr->tensor->name, source) == 0)
-            return key->name;
+        if (!key->expr || key->collision || key->expr->kind != EX_SOURCE) continue;
+        const char *name = key->expr->tensor->name;
+        if (map_get(&vetoer->keys, name) == MAP_NONE) map_set(&vetoer->keys, name, (uint32_t)i);
     }
-    return NULL;
+}
+
+/* The key that stands for a tensor of the source file, as it is named now; NULL: none does. */
+static const char *key_of(Vetoer *vetoer, const char *source)
+{
+    if (!vetoer->keys_listed) list_keys(vetoer);
+    const uint32_t index = map_get(&vetoer->keys, source);
+    return index == MAP_NONE ? NULL : draft_at(vetoer->alignment->draft, index)->name;
 }
 
 /* `more` behind the ops of a bundle; the same twice is nothing, where it exchanges two axes. */
@@ -65,7 +76,7 @@ static Bundle from_key(const Vetoer *vetoer, const char *key, const char *const 
 }
 
 /* The bundle that makes a target as its veto says. False: it is left open. */
-static bool settle(const Vetoer *vetoer, const Veto *veto, const Bundle *found, Bundle *made)
+static bool settle(Vetoer *vetoer, const Veto *veto, const Bundle *found, Bundle *made)
 {
     const Bundle *other = found_for(vetoer, veto->given);
     const char *const *target = found ? found->targets : NULL;
@@ -123,6 +134,7 @@ size_t veto_bundles(const Alignment *alignment, const Vetoes *vetoes, Bundle *bu
     memcpy(before, bundles, n * sizeof *before);
     vetoer.before = before;
     map_init(&vetoer.targets);
+    map_init(&vetoer.keys);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < before[i].target_count; k++)
             map_set(&vetoer.targets, before[i].targets[k], (uint32_t)i);
@@ -132,6 +144,7 @@ size_t veto_bundles(const Alignment *alignment, const Vetoes *vetoes, Bundle *bu
     for (size_t i = 0; i < vetoer.total; i++)
         if (bundles[i].target_count) bundles[kept++] = bundles[i];
     map_done(&vetoer.targets);
+    map_done(&vetoer.keys);
     free(before);
     return kept;
 }

@@ -8,8 +8,9 @@
  *               wrong one does not (near 0). The rival whose values the target holds is known.
  *               A target that was made anew agrees with nothing: it is never a reason.
  *   sign        A variance has no negative number. No target is needed for that.
- *   place       The scale of a norm lies around 1, a shift around 0: a scale on both sides of 0
- *               beside a shift that is positive throughout are exchanged.
+ *   place       The scale of a norm lies around 1, a shift around 0: a scale that is negative by
+ *               far more often than the shift beside it is the shift. Where most norms of a model
+ *               look so, that it is more often is enough.
  *
  * Numbers are sampled: of a tensor at most 4096 (1024 where more than 512 have one shape), in four
  * places along its diagonal; vectors up to 65536 numbers are read whole when their role is in

@@ -293,6 +293,42 @@ static void test_variances(void **state)
     world_free(&world);
 }
 
+/* One letter a norm, by what stands where its scale should: 'x' a shift, 'w' what may be one, 'n' a
+ * scale, 'z' the zeros of a shift that was never trained. How many vetoes there are. */
+static size_t vetoes_of(const char *norms)
+{
+    World world = world_new();
+    for (int i = 0; norms[i]; i++) {
+        const bool zeros = norms[i] == 'z', right = norms[i] == 'n';
+        const double low = zeros ? 0 : right ? 0.5 : norms[i] == 'w' ? -0.2 : -1;
+        const double *scale = fresh(&world, 40, low, zeros ? 0 : right ? 1.5 : 1);
+        const double *shift = fresh(&world, 40, right ? -1 : zeros ? 1 : 0.5, zeros ? 1 : 1.5);
+        for (int side = 0; side < 2; side++)
+            for (int part = 0; part < 2; part++)
+                put_numbers(side ? world.target : world.source,
+                            arena_printf(world.arena, "%s.%d.norm.%s", side ? "net" : "body", i,
+                                         part ? "bias" : "weight"),
+                            DT_F32, 1, DIMS(40),
+                            side ? fresh(&world, 40, 1 - part, 1 - part) : part ? shift : scale);
+    }
+    run(&world, "auto{}");
+    const size_t count = world.judgement->vetoes.count;
+    world_free(&world);
+    return count;
+}
+
+static void test_scales_and_shifts(void **state)
+{
+    (void)state;
+    assert_int_equal(vetoes_of("nnn"), 0);
+    assert_int_equal(vetoes_of("nxn"), 2);
+    assert_int_equal(vetoes_of("zn"), 2);
+    assert_int_equal(vetoes_of("wnxx"), 4);      /* three of four do not speak for all */
+    assert_int_equal(vetoes_of("wx"), 2);
+    assert_int_equal(vetoes_of("wxxx"), 8);      /* nothing speaks against the one that is unclear */
+    assert_int_equal(vetoes_of("wwww"), 8);
+}
+
 /* match{} alone reads no values: what a system does is done to the word. */
 static void test_match_alone(void **state)
 {
@@ -381,7 +417,8 @@ int main(void)
         cmocka_unit_test(test_exchanged), cmocka_unit_test(test_turned),
         cmocka_unit_test(test_ties_are_settled), cmocka_unit_test(test_equal_rivals),
         cmocka_unit_test(test_shared_rivals),
-        cmocka_unit_test(test_variances), cmocka_unit_test(test_match_alone),
+        cmocka_unit_test(test_variances),
+        cmocka_unit_test(test_scales_and_shifts), cmocka_unit_test(test_match_alone),
         cmocka_unit_test(test_samples), cmocka_unit_test(test_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
