@@ -13,7 +13,8 @@
 enum {
     SIDES_MAX = 16,              /* names of a mark beside its first source */
     NUMBERS_MAX = 32,            /* numbers in them */
-    WAYS_MAX = 512, FORMULAS_MAX = 12
+    WAYS_MAX = 65536, FORMULAS_MAX = 12,
+    WORK_MAX = 1 << 22           /* keys that the ways of one sketch are tried on, in all */
 };
 
 /* Keys of one kin. */
@@ -74,9 +75,11 @@ typedef struct Marker {
     NameMap sketch_index;
     StateDict *dict;             /* owned: the targets, for ops */
     bool *key_used, *target_used;   /* owned: some bundle of the proposal has it */
+    bool *key_marked, *target_marked;   /* owned: a mark has it; of keys, one without ops */
     uint32_t *reached, *key_reached; /* owned, [targets] and [keys]: the number of the last way that
                                     led there */
     uint32_t way;                /* ways tried so far */
+    size_t work;                 /* keys that they were tried on, for the sketch at hand */
     Bundle *bundles;             /* owned, growing: of the proposal at hand */
     size_t bundle_count, bundle_room;
     size_t misses, breaks;       /* of the proposal at hand */

@@ -113,8 +113,19 @@ static void read_sides(Marker *marker, Sketch *sketch, FamilyName *family)
     }
 }
 
+/* What a mark says of its keys and targets stands, whatever follows from others. */
+static void note_mark(Marker *marker, const Bundle *mark)
+{
+    for (size_t i = 0; i < mark->target_count; i++)
+        marker->target_marked[map_get(&marker->targets, mark->targets[i])] = true;
+    for (size_t i = 0; i < mark->source_count && !mark->op_count; i++)
+        for (size_t k = 0; k < mark->sources[i].count; k++)
+            marker->key_marked[map_get(&marker->keys, mark->sources[i].names[k])] = true;
+}
+
 static void read_mark(Marker *marker, const Bundle *mark, FamilyName *family)
 {
+    note_mark(marker, mark);
     int64_t numbers[NUMBERS_MAX];
     Text build = {0};
     bool plain = is_plain(marker, mark) && write_build(mark, family, &build, numbers);
@@ -150,6 +161,8 @@ bool marks_read(Marker *marker, Error *err)
     marker->numbers = mem_alloc((input->key_count + 1) * sizeof *marker->numbers);
     marker->key_used = mem_alloc(input->key_count + 1);
     marker->target_used = mem_alloc(input->target_count + 1);
+    marker->key_marked = mem_alloc(input->key_count + 1);
+    marker->target_marked = mem_alloc(input->target_count + 1);
     marker->reached = mem_alloc((input->target_count + 1) * sizeof *marker->reached);
     marker->key_reached = mem_alloc((input->key_count + 1) * sizeof *marker->key_reached);
     marker->dict = dict_new();
@@ -185,6 +198,8 @@ void marks_done(Marker *marker)
     free(marker->numbers);
     free(marker->sketches);
     free(marker->key_used);
+    free(marker->key_marked);
+    free(marker->target_marked);
     free(marker->target_used);
     free(marker->reached);
     free(marker->key_reached);

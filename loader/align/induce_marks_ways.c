@@ -57,8 +57,38 @@ static bool ops_fit(Marker *marker, const Sketch *sketch, uint32_t key, const Fo
     return good && count == targets;
 }
 
+/* The weight beside a tensor; NULL: there is none. */
+static const AutoTensor *find_weight(Marker *marker, const NameMap *map, const AutoTensor *list,
+                                     const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    text_clear(&marker->name);
+    text_addn(&marker->name, name, dot ? (size_t)(dot - name) + 1 : 0);
+    text_add(&marker->name, "weight");
+    const uint32_t at = map_get(map, text_string(&marker->name));
+    return at == MAP_NONE ? NULL : &list[at];
+}
+
+/* A counter fits everywhere: it goes along with the weight beside it, which must have as many
+ * numbers. */
+static bool weights_fit(Marker *marker, const AutoTensor *key, const AutoTensor *target)
+{
+    if (!key->dims || key->rank) return true;
+    const AutoTensor *a = find_weight(marker, &marker->keys, marker->input->keys, key->name);
+    const AutoTensor *b =
+        find_weight(marker, &marker->targets, marker->input->targets, target->name);
+    if (!a || !b || !a->dims || !b->dims) return true;
+    uint64_t n = 1, m = 1;
+    for (unsigned i = 0; i < a->rank; i++) n *= (uint64_t)a->dims[i];
+    for (unsigned i = 0; i < b->rank; i++) m *= (uint64_t)b->dims[i];
+    return n == m;
+}
+
 static bool shapes_fit(Marker *marker, const Sketch *sketch, uint32_t key, const Found *found)
 {
+    if (sketch->side_count == 1 &&
+        !weights_fit(marker, &marker->input->keys[key], &marker->input->targets[found->sides[0]]))
+        return false;
     if (sketch->mark->op_count || sketch->side_count > 1)
         return ops_fit(marker, sketch, key, found);
     return same_shape(&marker->input->keys[key], &marker->input->targets[found->sides[0]]);
@@ -207,6 +237,19 @@ static bool is_reached(Marker *marker, const Sketch *sketch, const Found *found)
     return reached;
 }
 
+/* Whether a key that leads there contradicts a mark of another build, which gives the key to
+ * another target, or the target to another key. */
+static bool is_contradicted(const Marker *marker, const Sketch *sketch, uint32_t key,
+                            const Found *found)
+{
+    for (size_t i = 0; i < sketch->count; i++)
+        if (sketch->keys[i] == key) return false;
+    if (!sketch->mark->op_count && marker->key_marked[key]) return true;
+    for (size_t i = 0; i < sketch->side_count; i++)
+        if (sketch->sides[i].target && marker->target_marked[found->sides[i]]) return true;
+    return false;
+}
+
 /* Counts what the way comes to; where it has to be `clean`, the first misfire is the end. */
 static void try_way(Marker *marker, const Sketch *sketch, Way *way, bool clean)
 {
@@ -215,8 +258,11 @@ static void try_way(Marker *marker, const Sketch *sketch, Way *way, bool clean)
     for (size_t i = 0; i < kind->count; i++) {
         Found found;
         if (is_fixed(marker, sketch, way, kind->keys[i])) continue;
+        marker->work++;
         Outcome outcome = way_try(marker, sketch, way, kind->keys[i], 0, "", &found);
-        if (outcome == OUTCOME_LOADS && is_reached(marker, sketch, &found))
+        if (outcome == OUTCOME_LOADS &&
+            (is_reached(marker, sketch, &found) ||
+             is_contradicted(marker, sketch, kind->keys[i], &found)))
             outcome = OUTCOME_MISSES;
         if (outcome == OUTCOME_LOADS) {
             way->loads++;
@@ -279,6 +325,22 @@ static bool skips_earlier(const Marker *marker, const Sketch *sketch, const Way 
     return false;
 }
 
+/* Whether two numbers of a name follow from two of the source in the other order, as far as no
+ * marks show it: C3_n3.conv1 -> blocks.0.conv1 is hardly blocks.{conv-1}.conv{n-2}. */
+static bool is_crossed(const Marker *marker, const Sketch *sketch, const Way *way)
+{
+    const Formula *formulas = way->formulas;
+    for (size_t i = 0; i < sketch->side_count; formulas += sketch->sides[i++].columns)
+        for (unsigned a = 0; a < sketch->sides[i].columns; a++)
+            for (unsigned b = a + 1; b < sketch->sides[i].columns; b++) {
+                const Formula *p = &formulas[a], *q = &formulas[b];
+                if (p->kind != FORMULA_CONST && q->kind != FORMULA_CONST && p->x > q->x &&
+                    !(varies(marker, sketch, p->x) && varies(marker, sketch, q->x)))
+                    return true;
+            }
+    return false;
+}
+
 /* Such a number, or a division or remainder of one that changes where the target's does not:
  * nothing in the marks speaks for it. */
 static bool is_bold(const Marker *marker, const Sketch *sketch, const Way *way)
@@ -299,12 +361,27 @@ static bool is_bold(const Marker *marker, const Sketch *sketch, const Way *way)
  * not bold. */
 typedef enum Aim { AIM_CLEAN, AIM_FURTHEST, AIM_TIMID } Aim;
 
+/* `way` has formulas for every number: tries it, and keeps it where it is good. */
+static size_t consider(Marker *marker, const Sketch *sketch, Aim aim, Way *way, Way *best,
+                       size_t count, size_t most)
+{
+    if (aim == AIM_TIMID && is_bold(marker, sketch, way)) return count;
+    if (aim != AIM_FURTHEST && is_crossed(marker, sketch, way)) return count;
+    try_way(marker, sketch, way, aim == AIM_CLEAN);
+    const bool good = way->loads && !(aim == AIM_CLEAN && way->misses + way->breaks);
+    return good ? keep_way(way, best, count, most) : count;
+}
+
+/* Where there are too many to try them all, the best may be among those that were not: none is
+ * taken without a question. */
 static size_t search(Marker *marker, const Sketch *sketch, Aim aim, Way *best, size_t most)
 {
     Choices *choices = mem_alloc(NUMBERS_MAX * sizeof *choices);
     unsigned columns = marker->kinds[sketch->kind].columns;
     size_t count = 0, tried = 0;
-    for (uint32_t fixed = 0; fixed < 1u << columns && tried < WAYS_MAX; fixed++) {
+    marker->work = 0;
+    for (uint32_t fixed = 0; fixed < 1u << columns && tried < WAYS_MAX &&
+                           marker->work < WORK_MAX; fixed++) {
         bool may = true;
         for (unsigned x = 0; x < columns; x++)
             may = may && !(fixed >> x & 1 && varies(marker, sketch, x));
@@ -318,14 +395,13 @@ static size_t search(Marker *marker, const Sketch *sketch, Aim aim, Way *best, s
             Way way = {.fixed = fixed};
             for (size_t y = 0; y < sketch->number_count; y++)
                 way.formulas[y] = choices[y].list[at[y]];
-            if (aim == AIM_TIMID && is_bold(marker, sketch, &way)) continue;
-            try_way(marker, sketch, &way, aim == AIM_CLEAN);
-            bool good = way.loads && !(aim == AIM_CLEAN && way.misses + way.breaks);
-            if (good) count = keep_way(&way, best, count, most);
-        } while (++tried < WAYS_MAX && next_choice(at, choices, sketch->number_count));
+            count = consider(marker, sketch, aim, &way, best, count, most);
+        } while (++tried < WAYS_MAX && marker->work < WORK_MAX &&
+                 next_choice(at, choices, sketch->number_count));
     }
     free(choices);
-    return count;
+    const bool all = tried < WAYS_MAX && marker->work < WORK_MAX;
+    return all || aim == AIM_FURTHEST ? count : 0;
 }
 
 /* A bold way that goes little further than a timid one is followed as far as both agree. */
