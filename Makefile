@@ -120,6 +120,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) passes $(PYTHON) tests/export/passes.py
 	-@$(SUITE) peak-memory $(PYTHON) tests/export/memory.py
 	-@$(SUITE) faults $(PYTHON) tests/export/faults.py
+	-@$(SUITE) power-loss $(PYTHON) tests/export/power.py
 	-@$(SUITE) clones $(PYTHON) tests/export/clones.py
 	-@$(SUITE) in-place $(PYTHON) tests/export/in_place.py
 	-@$(SUITE) bombs tests/cases/bombs.sh

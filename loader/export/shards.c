@@ -356,6 +356,17 @@ static bool write_shards(Shards *shards, Error *err)
     return true;
 }
 
+/* The index is there for good before it is told, and before the records go. */
+static void sync_folder(const Shards *shards)
+{
+    char *folder = path_folder(shards->index);
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    if (fd < 0) return;
+    (void)fsync(fd);             /* some file systems cannot, and say so */
+    close(fd);
+}
+
 /* Several tasks may see at once that all is there; whose rename comes second finds nothing left to
  * rename, and the index in place. */
 static bool write_index(const Shards *shards, const Text *index, Error *err)
@@ -379,6 +390,7 @@ static bool finish(Shards *shards, const Text *index, Error *err)
         return true;
     }
     if (!there && !write_index(shards, index, err)) return false;
+    sync_folder(shards);
     if (records) forget_records(shards);
     return true;
 }

@@ -106,18 +106,19 @@ class Faults:
     """The interposer; None where there is no compiler, or tenon is built with a sanitizer, which must
     be loaded first."""
 
-    def __init__(self):
-        self.library = place("fault.so")
+    def __init__(self, name="fault"):
+        self.library = place(name + ".so")
         cc = shutil.which("cc") or shutil.which("gcc")
-        source = os.path.join(ROOT, "tests", "export", "fault.c")
+        source = os.path.join(ROOT, "tests", "export", name + ".c")
         built = cc and subprocess.run([cc, "-shared", "-fPIC", "-O1", "-o", self.library, source, "-ldl"],
                                       check=False).returncode == 0
         self.why = "" if built else "there is no C compiler"
         if "ASAN_OPTIONS" in os.environ:
             self.why = "sanitizers do not let a library be loaded before theirs"
 
-    def run(self, *args, at=None, errno=None, half=False):
-        """tenon with a fault at the at-th call; (status, output, error, calls counted)."""
+    def run(self, *args, at=None, errno=None, half=False, loss=None):
+        """tenon with a fault at the at-th call; (status, output, error, calls counted). With `loss` (loss.c) the
+        power fails there."""
         count = place("count")
         write(count, b"0")
         env = {"LD_PRELOAD": self.library, "FAULT_COUNT": count}
@@ -127,5 +128,7 @@ class Faults:
             env["FAULT_ERRNO"] = str(errno)
         if half:
             env["FAULT_HALF"] = "1"
+        if loss is not None:
+            env["LOSS"] = str(loss)
         status, out, err = tenon(*args, env=env)
         return status, out, err, int(read(count) or b"0")
