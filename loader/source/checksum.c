@@ -37,6 +37,11 @@ Checksum *checksum_new_git(uint64_t size)
     return sum;
 }
 
+Checksum *checksum_new_md5(void)
+{
+    return start(EVP_md5());
+}
+
 void checksum_add(Checksum *sum, const void *bytes, size_t n)
 {
     EVP_DigestUpdate(sum->digest, bytes, n);

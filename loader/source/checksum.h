@@ -8,7 +8,8 @@ enum { CHECKSUM_TEXT = 65 };     /* the longest one in hexadecimal digits, with 
 
 typedef struct Checksum Checksum;
 
-Checksum *checksum_new(void);                /* SHA-256 */
+Checksum *checksum_new(void);                    /* SHA-256 */
+Checksum *checksum_new_md5(void);                /* what stores tell: against accidents, no more */
 /* SHA-1 over "blob SIZE\0" and the bytes: what git calls a file of that content. */
 Checksum *checksum_new_git(uint64_t size);
 void checksum_add(Checksum *sum, const void *bytes, size_t n);

@@ -26,6 +26,7 @@ typedef struct Gather {
     uint64_t total;              /* 0: not known */
     const char *etag;            /* whose version it is; NULL: not known, so that it is not kept */
     uint64_t etag_size;          /* what that version has */
+    const char *md5;             /* what the server says of it; NULL: nothing */
     bool stale;                  /* the server has another version now: from the start */
     Checksum *sha256;            /* of what is in the part; owned */
 } Gather;
@@ -173,6 +174,7 @@ static bool begin(void *context, const HttpHead *head, Error *err)
     bool part = head->status == 206;
     uint64_t total = part ? (head->has_total ? head->total : 0)
                           : (head->has_length ? head->length : 0);
+    gather->md5 = http_md5(gather->arena, head);
     if (gather->etag) {
         bool same = head->etag && strcmp(head->etag, gather->etag) == 0 &&
                     (!total || total == gather->etag_size);
@@ -223,10 +225,11 @@ static bool ask_rest(Gather *gather, RemotePlace *place, const char *url, Error 
 
 /* ---- the end ---- */
 
-static bool check_git(Gather *gather, const char *expected, Error *err)
+/* Once more from the start; takes the sum over. `kind` is what it is called. */
+static bool check_sum(Gather *gather, Checksum *sum, const char *kind, const char *expected,
+                      Error *err)
 {
     char text[CHECKSUM_TEXT];
-    Checksum *sum = checksum_new_git(gather->done);
     unsigned char *bytes = mem_alloc(PIECE);
     ssize_t n;
     bool fine = lseek(gather->fd, 0, SEEK_SET) == 0;
@@ -235,8 +238,8 @@ static bool check_git(Gather *gather, const char *expected, Error *err)
     free(bytes);
     checksum_end(sum, text);
     return (fine && strcmp(text, expected) == 0) ||
-           error_set(err, ERR_FORMAT, "%s: what came has git's hash %s, not %s; nothing of it is "
-                     "kept, download it again", gather->shown, text, expected);
+           error_set(err, ERR_FORMAT, "%s: what came has %s %s, not %s; nothing of it is "
+                     "kept, download it again", gather->shown, kind, text, expected);
 }
 
 /* Whether what came is what was to come; if not, it is not kept. */
@@ -246,6 +249,7 @@ static bool verify(Gather *gather, Downloaded *out, Error *err)
     bool fine = true;
     checksum_end(gather->sha256, out->sha256);
     gather->sha256 = NULL;
+    out->md5 = false;
     out->size = gather->done;
     if (how->has_size && how->size != gather->done)
         fine = error_set(err, ERR_FORMAT, "%s: %" PRIu64 " bytes came, %" PRIu64
@@ -256,7 +260,9 @@ static bool verify(Gather *gather, Downloaded *out, Error *err)
                          "%s; nothing of it is kept, download it again", gather->shown,
                          out->sha256, how->sha256);
     else if (how->git)
-        fine = check_git(gather, how->git, err);
+        fine = check_sum(gather, checksum_new_git(gather->done), "git's hash", how->git, err);
+    else if (!how->sha256 && gather->md5)
+        out->md5 = fine = check_sum(gather, checksum_new_md5(), "the MD5", gather->md5, err);
     if (!fine) gather->etag = NULL;
     return fine;
 }

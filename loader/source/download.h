@@ -24,6 +24,7 @@ typedef struct Download {
 typedef struct Downloaded {
     uint64_t size;
     char sha256[CHECKSUM_TEXT];
+    bool md5;                    /* it has the MD5 that its server tells */
 } Downloaded;
 
 /* From `url`, or where that is NULL from the place's own. What came is kept when it ends early,

@@ -23,7 +23,10 @@ enum { HTTP_HEAD_BYTES = 64 << 10 };     /* of all lines together */
     X(error_code, "x-error-code")           /* the hub: GatedRepo … */                    \
     X(error_message, "x-error-message")                                                   \
     X(region, "x-amz-bucket-region")        /* S3: where the bucket is instead */         \
-    X(retry_after, "retry-after")
+    X(retry_after, "retry-after")                                                         \
+    X(google_hash, "x-goog-hash")           /* of the whole: "crc32c=…,md5=…" */          \
+    X(google_encoding, "x-goog-stored-content-encoding")    /* of what it is the hash of */ \
+    X(content_md5, "content-md5")           /* of this body, in base 64 */
 
 typedef struct HttpHead {
     unsigned status;             /* 206; 0 while there was no status line */
@@ -46,6 +49,9 @@ void http_head_line(HttpHead *head, const char *line, size_t n);
 void http_head_done(HttpHead *head);     /* frees, leaves it empty */
 /* The tag without quotes and W/, in `arena`; NULL for NULL. */
 const char *http_etag(Arena *arena, const char *etag);
+/* The MD5 of the whole file, in hexadecimal digits in `arena`, as Google's store and others that
+ * give Content-MD5 tell it; NULL: it is not told. */
+const char *http_md5(Arena *arena, const HttpHead *head);
 /* Whether equal tags mean equal bytes, so that it may stand in If-Range. */
 bool http_etag_is_strong(const char *etag);
 

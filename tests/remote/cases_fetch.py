@@ -1,4 +1,6 @@
 """tenon fetch: whole files, verified, in their places."""
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -146,6 +148,26 @@ def fetch_full_disk():
                           cwd=path("."), env=CLEAN, capture_output=True, text=True, timeout=20)
     check(done.returncode == 2 and "m.bin.partial" in done.stderr, done)
     check(not os.path.exists(path("m.bin")), "half a file")
+
+
+@case
+def fetch_md5():
+    """the MD5 that a store tells is that of what came, or nothing of it is kept"""
+    right, wrong = (base64.b64encode(hashlib.md5(data).digest()).decode() for data in (MODEL, b"other"))
+    google, plain = "x-goog-hash", "Content-MD5"
+    for headers, says in (([(google, "crc32c=AAAAAA=="), (google, f"md5={right}")], "as says the server's MD5"),
+                          ([(google, f"crc32c=AAAAAA==,md5={right}")], "as says the server's MD5"),
+                          ([(plain, right)], "as says the server's MD5"), ([(google, f"md5={wrong}")], None),
+                          ([(plain, wrong)], None), ([(google, "crc32c=AAAAAA==")], ""), ([(plain, "nonsense")], ""),
+                          ([(google, f"md5={wrong}"), ("x-goog-stored-content-encoding", "gzip")], "")):
+        s = serve({"/bucket/m.bin": whole(MODEL, headers)})
+        r = tenon("fetch", "gs://bucket/m.bin", "-o", "m.bin", "--force", env={"STORAGE_EMULATOR_HOST": s.url})
+        if says is None:
+            refuses(r, "what came has the MD5", "nothing of it is kept")
+            check(not os.path.exists(path("m.bin")) and not os.path.exists(path("m.bin.partial")), "it is kept")
+            continue
+        check(r.status == 0 and (says in r.out) and ("as says" in r.out) == bool(says), headers, r)
+        os.unlink(path("m.bin"))
 
 
 @case
