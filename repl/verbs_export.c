@@ -149,8 +149,9 @@ static void add_passes(const Plan *plan, const ExportOptions *options, Panel *pa
     Text text = {0};
     for (size_t i = 0; i < count; i++)
         if (passes[i].passes > most) most = passes[i].passes;
-    text_addf(&text, "%zu larger than the buffer: in pieces, with up to %.3g passes over their "
-              "sources", count, most);
+    text_addf(&text, "%zu larger than the buffer: in pieces, ", count);
+    if (most < 1.005) text_add(&text, "which read their sources once");
+    else text_addf(&text, "with up to %.3g passes over their sources", most);
     if (count) chooser_add(panel, STYLE_DIM, text_string(&text), NULL, NULL);
     text_done(&text);
     free(passes);
@@ -175,8 +176,9 @@ static void add_cost(const Ui *ui, Panel *panel)
     char read[32], written[32];
     show_bytes(cost.read, read);
     show_bytes(cost.written, written);
-    text_addf(&text, "%zu tensors: %zu copied as they are, %zu computed, %zu filled, %zu tied",
-              plan->count, cost.copied, cost.computed, cost.filled, cost.tied);
+    text_addf(&text, "%zu tensor%s: %zu copied as they are, %zu computed, %zu filled, %zu tied",
+              plan->count, plan->count == 1 ? "" : "s", cost.copied, cost.computed, cost.filled,
+              cost.tied);
     chooser_add(panel, STYLE_DIM, text_string(&text), NULL, NULL);
     text_clear(&text);
     text_addf(&text, "reads %s, writes %s of values", read, written);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What opening takes, by what is in the header and not by what the weights weigh: a checkpoint of 40 GB
-that is a hole, and headers of hundreds of thousands of tensors, each within a stated bound.
+that is a hole, and headers of hundreds of thousands of tensors; and what writing a tensor of 10 GB takes.
 
 Speaks TAP; needs nothing but Python's standard library. Not part of `make check`: run by
 `make check-big`.
@@ -15,6 +15,18 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 TENON = os.path.abspath(os.environ.get("TENON", os.path.join(ROOT, "tenon")))
 KILO, MEGA = 1000, 1000 * 1000
 NAME = "model.layers.{}.mlp.experts.{}.w{}.weight"
+
+
+def written(path, code, out, bound):
+    """The most memory that writing what the rules say of it takes."""
+    child = subprocess.Popen([TENON, "align", "-q", path, "-e", code, "-o", out])
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode, held = os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+    size = os.path.getsize(out)
+    os.unlink(out)
+    if child.returncode or held > bound:
+        raise AssertionError(f"exit status {child.returncode}, {held} bytes of memory, {bound} were allowed")
+    print(f"# {code}: {held / MEGA:.1f} MB for {size / MEGA:.1f} MB")
 
 
 def listed(path):
@@ -88,12 +100,23 @@ def header_of_gguf(folder):
     check(path, MEGA, MEGA * 500)
 
 
+def one_of_ten_gigabytes(folder):
+    """One tensor of 10 GB, cast and summed over its rows: the buffer and 64 MB."""
+    path, side = os.path.join(folder, "ten.safetensors"), 50 * KILO
+    text = f'{{"a":{{"dtype":"F32","shape":[{side},{side}],"data_offsets":[0,{4 * side * side}]}}}}'.encode()
+    with open(path, "wb") as out:
+        out.write(struct.pack("<Q", len(text)) + text)
+        out.truncate(8 + len(text) + 4 * side * side)
+    for code in ("rules [[ a -> a |> mean(0) ]]", 'rules [[ a -> a |> cast("f8_e4m3") ]]'):
+        written(path, code, os.path.join(folder, "out.pth"), 128 * MEGA)
+
+
 def main():
     if len(sys.argv) > 1:
         made = safetensors if sys.argv[1] == "safetensors" else gguf
         made(sys.argv[2], *map(int, sys.argv[3:]))
         return 0
-    tests = (forty_gigabytes, header_of_safetensors, header_of_gguf)
+    tests = (forty_gigabytes, header_of_safetensors, header_of_gguf, one_of_ten_gigabytes)
     failures = 0
     with tempfile.TemporaryDirectory(prefix="tenon-big-", dir=os.environ.get("TMPDIR")) as folder:
         for i, test in enumerate(tests, 1):
