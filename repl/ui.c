@@ -90,6 +90,7 @@ void ui_refresh(Ui *ui)
 void ui_show(Ui *ui, Alignment *alignment)
 {
     ui_halt(ui);
+    ui->shown_whole = false;
     RowModel *rows = rows_new(alignment);
     if (ui->rows) rows_open_like(rows, ui->rows);
     else rows_open_some(rows, (size_t)view_page(&ui->view, &ui->screen));
@@ -128,6 +129,8 @@ void ui_done(Ui *ui)
     align_unref(ui->alignment);
     rows_free(ui->old_rows);
     align_unref(ui->old_alignment);
+    align_unref(ui->kept);
+    align_unref(ui->outdated);
     line_done(&ui->line);
     history_done(&ui->lines);
     history_done(&ui->searches);

@@ -107,6 +107,12 @@ typedef struct Ui {
     Error trouble;           /* why there was nothing to show; code 0: there was */
     RowModel *old_rows;      /* owned: to be freed when there is time; NULL */
     Alignment *old_alignment;    /* likewise, a reference */
+    Alignment *kept;         /* a reference: the ledger that was on show before this one, for undo
+                                and redo; NULL: rules are to be run again */
+    Alignment *outdated;     /* likewise, to be freed when there is time */
+    unsigned kept_version;   /* session_rules_version of what is kept … */
+    unsigned shown_version;  /* … and of the ledger on show, when that is … */
+    bool shown_whole;        /* … what the session's rules come to */
     bool rules_failed;
     bool changed[2];         /* files of that side were written since they were opened */
     UiExport output;
@@ -133,6 +139,9 @@ void ui_resize(Ui *ui);
  * waits in a queue. A script that fails is said in a notice, and what stood before it is shown;
  * false only when even that could not be had. */
 bool ui_align(Ui *ui, Error *err);
+/* The same after undo and redo: the ledger that was on show before is shown again, where it is the
+ * one. */
+bool ui_align_again(Ui *ui, Error *err);
 /* The same after a change of the session that may be taken back. */
 bool ui_align_or_back(Ui *ui, UiBack when, Error *err);
 /* The same as ui_align; `run` is called when the ledger is there, before this returns if it is

@@ -31,6 +31,8 @@ static Work *ledger_work(Ui *ui, WorkKind kind)
     work->open = ui->rows ? rows_copy_chosen(ui->rows) : NULL;
     work->lines = (size_t)view_page(&ui->view, &ui->screen);
     work->compare = kind == WORK_ALIGN && ui->back == BACK_ON_CHANGE;
+    if (kind == WORK_ALIGN && ui->kept && ui->kept_version == session_rules_version(ui->session))
+        work->after = align_ref(ui->kept);
     return work;
 }
 
@@ -39,7 +41,8 @@ static Work *tidy_work(Ui *ui)
     Work *work = work_new(WORK_TIDY, NULL, NULL);
     work->before = ui->old_alignment;
     work->old = ui->old_rows;
-    ui->old_alignment = NULL;
+    work->after = ui->outdated;
+    ui->old_alignment = ui->outdated = NULL;
     ui->old_rows = NULL;
     return work;
 }
@@ -79,7 +82,7 @@ static Work *next_work(Ui *ui)
         work->line = mem_strdup(ui->apply);
         return work;
     }
-    if (ui->old_rows || ui->old_alignment) return tidy_work(ui);
+    if (ui->old_rows || ui->old_alignment || ui->outdated) return tidy_work(ui);
     if (!ui->rows) return NULL;
     if (is_asked(ui)) return question_work(ui);
     Work *preview = ui->mode == UI_PROMPT && ui->preview_due ? preview_begin(ui) : NULL;
@@ -115,6 +118,22 @@ static void cancel(Ui *ui)
 
 /* ---- what came of it ---- */
 
+static void forget_kept(Ui *ui)
+{
+    align_unref(ui->outdated);           /* two before there was time: seldom */
+    ui->outdated = ui->kept;
+    ui->kept = NULL;
+}
+
+/* For undo: what is on show will be what was before. */
+static void keep_shown(Ui *ui)
+{
+    forget_kept(ui);
+    if (!ui->alignment || !ui->shown_whole) return;
+    ui->kept = align_ref(ui->alignment);
+    ui->kept_version = ui->shown_version;
+}
+
 /* Hands the ledger over. Modules that were opened or closed meanwhile are so in the new rows. */
 static void take_ledger(Ui *ui, Work *work)
 {
@@ -123,7 +142,10 @@ static void take_ledger(Ui *ui, Work *work)
     work->after = NULL;
     work->made = NULL;
     if (work->rows && work->rows == ui->rows) rows_open_since(rows, ui->rows, work->open);
+    keep_shown(ui);
     ui_show_rows(ui, alignment, rows);
+    ui->shown_version = session_rules_version(ui->session);
+    ui->shown_whole = !work->failed;
 }
 
 static void forget_then(Ui *ui)
@@ -277,14 +299,24 @@ static bool begin_align(Ui *ui, Error *err)
     return good;
 }
 
+/* Rules files may say something else than they did. */
 bool ui_align(Ui *ui, Error *err)
 {
+    forget_kept(ui);
     forget_then(ui);
     return session_read_rules(ui->session, err) && begin_align(ui, err);
 }
 
+bool ui_align_again(Ui *ui, Error *err)
+{
+    if (session_rules_changed(ui->session)) return ui_align(ui, err);
+    forget_then(ui);
+    return begin_align(ui, err);
+}
+
 bool ui_align_or_back(Ui *ui, UiBack when, Error *err)
 {
+    forget_kept(ui);
     forget_then(ui);
     if (!session_read_rules(ui->session, err)) {
         session_take_back(ui->session);
@@ -297,6 +329,7 @@ bool ui_align_or_back(Ui *ui, UiBack when, Error *err)
 bool ui_align_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_t number,
                    const char *text, Error *err)
 {
+    forget_kept(ui);
     forget_then(ui);
     if (!session_read_rules(ui->session, err)) return false;
     ui->then = (UiThen){run, number, mem_strdup(text)};
@@ -381,7 +414,7 @@ bool ui_is_settling(const Ui *ui)
 bool ui_is_working(const Ui *ui)
 {
     return ui->work || ui->queue_count || ui->align_due || ui->apply || ui->question.asked ||
-           ui->old_rows || ui->old_alignment || ui->asking || ui->opening.files ||
+           ui->old_rows || ui->old_alignment || ui->outdated || ui->asking || ui->opening.files ||
            (ui->mode == UI_PROMPT && ui->preview_due);
 }
 

@@ -32,7 +32,7 @@ static bool step(Ui *ui, bool (*go)(Session *session), const char *what, const c
     unsigned version = session_rules_version(ui->session);
     go(ui->session);
     ui_refresh(ui);
-    bool ok = version == session_rules_version(ui->session) || ui_align(ui, err);
+    bool ok = version == session_rules_version(ui->session) || ui_align_again(ui, err);
     if (ok && !ui->rules_failed) view_say(&ui->view, STYLE_PLAIN, "%s: %s", how, line);
     free(line);
     return ok;

@@ -29,7 +29,8 @@ static void make_rows(Work *work)
 
 static void align(Work *work, const SnapshotRun *run)
 {
-    work->after = snapshot_align(work->snapshot, run, &work->failed, &work->problem);
+    if (!work->after)
+        work->after = snapshot_align(work->snapshot, run, &work->failed, &work->problem);
     if (!work->after) return;
     if (work->compare && !work->failed) changes_init(&work->changes, work->before, work->after);
     make_rows(work);
@@ -99,7 +100,8 @@ static bool run_work(Job *job, void *context, Error *err)
         rows_free(work->old);
         work->old = NULL;
         align_unref(work->before);
-        work->before = NULL;
+        align_unref(work->after);
+        work->before = work->after = NULL;
         break;
     }
     return job_step(job, 1, 1, err);

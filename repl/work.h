@@ -38,7 +38,7 @@ typedef struct Work {
     bool source;             /* … a source tensor */
     size_t number;           /* WITHOUT: of the rule, from 1; INDUCE: its owner's */
     RowModel *old;           /* owned, for TIDY */
-    /* What comes of it. */
+    /* What comes of it; `after` may be there before: of ALIGN what is known, of TIDY what goes. */
     Alignment *after;        /* one reference; NULL: nothing could be said, or nothing is kept */
     RowModel *made;          /* owned: its rows; NULL */
     Changes changes;         /* APPLY and PREVIEW; WITHOUT, and ALIGN with `compare`, unless

@@ -14,6 +14,8 @@
 static char folder[256], before[1024];
 static bool hasty;               /* no ledger comes with the frame of its key */
 static FakeTerminal fake;
+static Alignment *shown[8];      /* the ledgers that were on show, in their order; references */
+static size_t shown_count;
 
 static void write_file(const char *path, const void *bytes, size_t n)
 {
@@ -61,11 +63,21 @@ static int enter_hasty(void **state)
     return status;
 }
 
+/* InteractiveOptions.watch. */
+static void note_shown(void *context, const Alignment *alignment)
+{
+    (void)context;
+    const bool same = shown_count && shown[shown_count - 1] == alignment;
+    if (!same && shown_count < countof(shown))
+        shown[shown_count++] = align_ref((Alignment *)alignment);
+}
+
 static int leave(void **state)
 {
     char command[300];
     (void)state;
     hasty = false;
+    while (shown_count) align_unref(shown[--shown_count]);
     fake_done(&fake);
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     return chdir(before) != 0 || system(command) != 0;
@@ -79,7 +91,8 @@ static void run_with(const char *target, const char *rules, int status)
                               .rules = &argument, .rule_count = rules != NULL};
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
-    InteractiveOptions how = {.terminal = &fake.terminal, .moment = hasty ? -1 : FAKE_MOMENT_MS};
+    InteractiveOptions how = {.terminal = &fake.terminal, .moment = hasty ? -1 : FAKE_MOMENT_MS,
+                              .watch = note_shown};
     int found = interactive_run(session, &how);
     session_free(session);
     if (fake.failure) fprintf(stderr, "%s\n", fake.failure);
@@ -412,6 +425,24 @@ static void test_changed_target(void **state)
     fake_expect(&fake, STEP_SHOWS, "2 loaded");
     fake_press(&fake, "q");
     run_with("net.txt", NULL, 0);
+}
+
+/* A ledger that is as it was is not made again. */
+static void test_undo_shows_what_was(void **state)
+{
+    (void)state;
+    line("strip \"module.\"");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_press(&fake, "u");
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    fake_press(&fake, "Ctrl-R");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_press(&fake, "u");
+    fake_expect(&fake, STEP_SHOWS, "0 loaded");
+    fake_press(&fake, "q");
+    run_with("net.txt", NULL, 0);
+    assert_int_equal(shown_count, 5);
+    for (size_t i = 2; i < shown_count; i++) assert_ptr_equal(shown[i], shown[i - 2]);
 }
 
 static void change_rules(void *context)
@@ -795,6 +826,7 @@ int main(void)
         RUN(test_open_another),
         RUN(test_existing_file),
         RUN(test_unsaved_lines),
+        RUN(test_undo_shows_what_was),
         RUN(test_changed_rules),
         RUN(test_editor),
         RUN(test_editor_at_line),
