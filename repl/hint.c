@@ -43,7 +43,7 @@ static void hint_done(const Ui *ui, Text *out)
 void hint_show(const Ui *ui, Text *out)
 {
     if (!ui->rows || ui->view.panel) return;
-    if (ui->apply || ui->question.asked || ui->opening.files) text_add(out, "Esc stops\n");
+    if (ui->view.title.busy) text_add(out, "Esc stops\n");
     if (ui->changed[0] || ui->changed[1]) add("reopen", "opens the changed file again", out);
     if (ui->rules_failed) {
         add("rule-list", "rules and their errors", out);

@@ -194,6 +194,7 @@ static void press_in_names(Ui *ui, Press press)
 {
     const char *line = key_line(press, NULL), *argument;
     const Verb *verb = line ? verb_find(line, &argument) : NULL;
+    if (press_is_cancel(press)) ui_stop(ui);
     if (!verb) return;
     if (verb->where == VERB_MOVE ? ui->view.panel != NULL : strcmp(verb->name, "quit") == 0)
         run_verb(ui, line);

@@ -181,6 +181,7 @@ static bool run_all(Snapshot *snapshot, Draft *draft, const SnapshotRun *run, Er
     const SnapshotSides *sides = &snapshot->sides;
     ScriptOptions options = snapshot_script_options(snapshot);
     if (run->interrupt) options.interrupt = run->interrupt;
+    if (run->halt) options.interrupt = run->halt;
     Script *script = script_new(draft, &options);
     bool good = run_texts(snapshot, script, run, err);
     if (good && sides->log_preset && !has_preset_run(draft, sides->log_preset))

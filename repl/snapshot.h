@@ -59,6 +59,8 @@ typedef struct SnapshotRun {
     size_t without;              /* nor does the text of this number, from 1; 0: it does */
     const char *extra;           /* a line behind all texts, which is being tried; NULL */
     const atomic_bool *interrupt;    /* becomes true to stop it; NULL: Ctrl-C does */
+    const atomic_bool *halt;     /* becomes true to stop the scripts alone, as an error in them
+                                    would; NULL: `interrupt` does */
     const AlignWatch *watch;     /* asked while the ledger is made; NULL */
 } SnapshotRun;
 

@@ -2,6 +2,7 @@
  * session. Rules go their own way (ui_work.c), since these are tried beside the keys. */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "loader/core/job.h"
@@ -28,6 +29,12 @@ static bool is_rule(const char *line)
     return script_has_statement(line, n) && *rest && strchr("\"'[{(.", *rest);
 }
 
+/* A file that a line wants to be opened behind it. */
+typedef struct LaterOpen {
+    int side;
+    char *path;                  /* owned */
+} LaterOpen;
+
 /* A line that runs on a thread of its own: Lua, and what its functions read, while the user looks
  * on and may stop it. Verbs that it asks for are run by the thread of the screen. */
 typedef struct ConsoleRun {
@@ -38,6 +45,8 @@ typedef struct ConsoleRun {
     Arena *arena;                /* owned: what keep_texts copies */
     bool ok;
     Error problem;
+    LaterOpen *later;            /* owned, [later_count]; the line's thread's until it has run */
+    size_t later_count, later_room;
     pthread_mutex_t lock;        /* of all below */
     pthread_cond_t answered;
     const char *verb;            /* asked for; NULL: none is */
@@ -75,10 +84,22 @@ static bool note_progress(void *context, const char *what, uint64_t done, uint64
     return !*interrupt_flag();
 }
 
-/* Of ConsoleOptions. */
+/* Of ConsoleOptions. The queue and the message are the screen's: what is asked for is noted. */
 static void open_later(void *context, int side, const char *path)
 {
-    ui_open_later(context, side, path);
+    const Ui *ui = context;
+    ConsoleRun *run = ui->console_run;
+    run->later = mem_grow(run->later, &run->later_room, run->later_count + 1, sizeof *run->later);
+    run->later[run->later_count++] = (LaterOpen){side, mem_strdup(path)};
+}
+
+static void open_now(ConsoleRun *run)
+{
+    for (size_t i = 0; i < run->later_count; i++) {
+        ui_open_later(run->ui, run->later[i].side, run->later[i].path);
+        free(run->later[i].path);
+    }
+    free(run->later);
 }
 
 static ViewFile keep_file(Arena *arena, ViewFile file)
@@ -190,6 +211,7 @@ static bool run_line(Ui *ui, Console *console, const char *line, Error *problem)
     wait_for(&run, job);
     job_free(job, NULL);
     ui->console_run = NULL;
+    open_now(&run);
     ui_refresh(ui);
     arena_free(run.arena);
     pthread_cond_destroy(&run.answered);

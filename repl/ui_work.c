@@ -242,6 +242,12 @@ static bool end_work(Ui *ui, char **line, Error *err)
     return good;
 }
 
+static void begin_work(Ui *ui)
+{
+    ui->work = next_work(ui);
+    if (ui->work) work_start(ui->work);
+}
+
 /* One look. False: the ledger that was waited for could not be had; `*line` as in end_apply. */
 static bool look(Ui *ui, char **line, Error *err)
 {
@@ -249,8 +255,7 @@ static bool look(Ui *ui, char **line, Error *err)
     if (ui->work && !ui->stale && is_in_the_way(ui)) cancel(ui);
     if (ui->work && work_is_over(ui->work)) good = end_work(ui, line, err);
     if (ui->work || !good) return good;
-    ui->work = next_work(ui);
-    if (ui->work) work_start(ui->work);
+    begin_work(ui);
     return true;
 }
 
@@ -464,8 +469,17 @@ void ui_work_on(Ui *ui)
     ui->view.title.percent = felt && ui->work ? work_percent(ui->work) : -1;
 }
 
-/* What waits goes first, the last one of it; then the line that is being applied. A ledger that is
- * made because the session has changed already cannot be done without. */
+/* Of a ledger that cannot be done without, since the session has changed already: only its scripts
+ * stop. */
+static bool halt_scripts(Ui *ui)
+{
+    if (!ui->work && ui->align_due) begin_work(ui);
+    if (!ui->work || ui->stale || ui->work->kind != WORK_ALIGN) return false;
+    work_halt(ui->work);
+    return true;
+}
+
+/* What waits goes first, the last one of it; then the line that is being applied. */
 bool ui_stop(Ui *ui)
 {
     if (ui->asking) {                    /* what was found so far is told */
@@ -486,7 +500,7 @@ bool ui_stop(Ui *ui)
         if (ui->work && is_question(ui->work)) cancel(ui);
         return true;
     }
-    if (!ui->apply) return false;
+    if (!ui->apply) return halt_scripts(ui);
     view_say(&ui->view, STYLE_PLAIN, "stopped: %s", ui->apply);
     free(ui->apply);
     ui->apply = NULL;

@@ -87,7 +87,8 @@ static bool run_work(Job *job, void *context, Error *err)
     Work *work = context;
     const bool counts = work->kind == WORK_PREVIEW || work->kind == WORK_CHOICES;
     const AlignWatch watch = {go_on, job, counts};
-    const SnapshotRun run = {.extra = work->line, .interrupt = job_flag(job), .watch = &watch};
+    const SnapshotRun run = {.extra = work->line, .interrupt = job_flag(job), .watch = &watch,
+                             .halt = work->kind == WORK_ALIGN ? &work->halted : NULL};
     switch (work->kind) {
     case WORK_ALIGN: align(work, &run); break;
     case WORK_APPLY: apply(work, &run); break;
@@ -133,12 +134,19 @@ int work_percent(const Work *work)
 
 void work_cancel(Work *work)
 {
+    work_halt(work);
     job_cancel(work->job);
+}
+
+void work_halt(Work *work)
+{
+    atomic_store_explicit(&work->halted, true, memory_order_relaxed);
 }
 
 void work_free(Work *work)
 {
     if (!work) return;
+    work_halt(work);
     job_free(work->job, NULL);
     snapshot_free(work->snapshot);
     free(work->line);

@@ -48,6 +48,7 @@ typedef struct Work {
     Arena *arena;            /* … in which it lies; owned */
     bool failed;             /* a script did, and `problem` says why; `after` has what was before */
     Error problem;
+    atomic_bool halted;      /* ALIGN: its scripts are to stop */
     Job *job;                /* owned */
 } Work;
 
@@ -62,6 +63,8 @@ bool work_wait(const Work *work, long milliseconds);
 int work_percent(const Work *work);
 /* Tells it to stop, and does not wait. */
 void work_cancel(Work *work);
+/* Tells the scripts of an ALIGN to stop: the ledger is made of what stood before. */
+void work_halt(Work *work);
 /* Waits until it is over. NULL is fine. */
 void work_free(Work *work);
 

@@ -473,6 +473,22 @@ static void test_changed_rules(void **state)
     run_with("net.txt", "fix.lua", 0);
 }
 
+/* Rules that do not end are stopped by Esc, too: what stood before them is shown. */
+static void test_endless_rules(void **state)
+{
+    (void)state;
+    static char endless[] = "strip \"module.\"\nwhile true do end\n";
+    write_text("fix.lua", "-- nothing yet\n");
+    fake.context = endless;
+    fake_add(&fake, STEP_RUN)->run = change_rules;
+    fake_press(&fake, "Esc");
+    fake_expect(&fake, STEP_SHOWS, "fix.lua:2: interrupted");
+    fake_expect(&fake, STEP_SHOWS, "1 loaded");
+    fake_expect(&fake, STEP_SHOWS, "r rules and their errors");
+    fake_press(&fake, "q");
+    run_with("net.txt", "fix.lua", 0);
+}
+
 static void test_editor(void **state)
 {
     (void)state;
@@ -819,6 +835,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_running_line, enter_hasty, leave),
         RUN(test_typed_ahead),
         cmocka_unit_test_setup_teardown(test_endless, enter_hasty, leave),
+        cmocka_unit_test_setup_teardown(test_endless_rules, enter_hasty, leave),
         RUN(test_round_trip),
         RUN(test_saved_rules),
         RUN(test_saved_session),
