@@ -28,14 +28,14 @@ bool grid_is_positions(const char *name)
 }
 
 /* One axis of the window has a table of its own (MViT, SAM). */
-static bool is_along_axis(const char *name)
+bool grid_is_along_axis(const char *name)
 {
     return has_suffix(name, "rel_pos_h") || has_suffix(name, "rel_pos_w");
 }
 
 bool grid_is_offsets(const char *name)
 {
-    return has_suffix(name, "relative_position_bias_table") || is_along_axis(name);
+    return has_suffix(name, "relative_position_bias_table") || grid_is_along_axis(name);
 }
 
 int64_t grid_side(int64_t n)
@@ -81,10 +81,14 @@ static const char *positions_op(Arena *arena, const int64_t *from, const int64_t
                        : arena_printf(arena, "pos_embed{prefix=%lld}", (long long)tokens);
 }
 
-/* The offsets of a smaller window are the middle ones of a larger; beyond it there are none. */
+/* The offsets of a smaller window are the middle ones of a larger; those of a larger are drawn out,
+ * near ones by less, as timm does with a table of two axes, of which the one is 1. */
 static const char *axis_op(Arena *arena, const int64_t *from, const int64_t *to)
 {
-    if (from[0] % 2 == 0 || to[0] % 2 == 0 || from[0] < to[0]) return NULL;
+    if (from[0] % 2 == 0 || to[0] % 2 == 0 || from[0] < SIDE_MIN) return NULL;
+    if (from[0] < to[0])
+        return arena_printf(arena, "rel_pos_bias{mode=\"linear\", old={%lld,1}, new={%lld,1}}",
+                            (long long)(from[0] + 1) / 2, (long long)(to[0] + 1) / 2);
     return arena_printf(arena, "slice(0, %lld, %lld)", (long long)(from[0] - to[0]) / 2,
                         (long long)(from[0] + to[0]) / 2);
 }
@@ -94,6 +98,6 @@ const char *grid_op(Arena *arena, const char *name, const int64_t *from, const i
 {
     if (grid_is_positions(name)) return positions_op(arena, from, to, rank);
     if (!grid_is_offsets(name) || rank != 2 || from[1] != to[1]) return NULL;
-    if (is_along_axis(name)) return axis_op(arena, from, to);
+    if (grid_is_along_axis(name)) return axis_op(arena, from, to);
     return grid_extra(from[0], to[0]) < 0 ? NULL : "rel_pos_bias()";
 }

@@ -13,6 +13,8 @@
  * ("relative_position_bias_table", "rel_pos_h"). */
 bool grid_is_positions(const char *name);
 bool grid_is_offsets(const char *name);
+/* Of the latter, those along one axis of the window alone. */
+bool grid_is_along_axis(const char *name);
 
 /* The side of a square of n; 0 when n is none, or fewer than 3×3. */
 int64_t grid_side(int64_t n);

@@ -181,7 +181,15 @@ static void propose_positions(const Misfit *misfit)
 static const char *explain_window(const Misfit *misfit)
 {
     Arena *arena = misfit->proposer->arena;
-    int64_t from = misfit->from[0], to = misfit->to[0], extra = grid_extra(from, to);
+    int64_t from = misfit->from[0], to = misfit->to[0];
+    const bool along = grid_is_along_axis(misfit->binding->name);
+    const int64_t extra = along ? -1 : grid_extra(from, to);
+    if (along && from < to)
+        return arena_printf(arena, "Offsets -%lld … %lld for -%lld … %lld: drawn out over the "
+                            "larger window, near ones by less, as timm does with tables of two "
+                            "axes.",
+                            (long long)from / 2, (long long)from / 2, (long long)to / 2,
+                            (long long)to / 2);
     if (extra < 0)
         return arena_printf(arena, "Offsets -%lld … %lld for -%lld … %lld: the middle ones, which "
                             "both have.", (long long)from / 2, (long long)from / 2,
@@ -236,22 +244,13 @@ static void propose_patch(const Misfit *misfit)
     propose_new(misfit, "kaiming()");
 }
 
-/* timm's way for three channels, its sum for one; one channel is shared among the new ones. */
-static const char *channels_op(Arena *arena, int64_t from, int64_t to)
-{
-    if (from == 3) return arena_printf(arena, "in_chans(%lld)", (long long)to);
-    if (from == 1)
-        return arena_printf(arena, "tile(1, %lld), mul(1/%lld)", (long long)to, (long long)to);
-    return "fit(1, zeros)";
-}
-
 static void propose_channels(const Misfit *misfit)
 {
     Arena *arena = misfit->proposer->arena;
     long long from = (long long)misfit->from[1], to = (long long)misfit->to[1];
     if (from == 3 || from == 1)
         add(misfit, PROPOSE_CHANNELS, COST_PART,
-            op_line(misfit, channels_op(arena, from, to)),
+            op_line(misfit, suggest_channels(arena, from, to)),
             arena_printf(arena, "%lld input channels → %lld: %s, so that the layer gives what it "
                          "gave.", from, to, to == 1 ? "their sum" : "repeated and scaled"));
     add(misfit, PROPOSE_CHANNELS, COST_PART,
@@ -274,7 +273,7 @@ static bool propose_hwio(const Misfit *misfit)
         from[1] != to[3] || from[2] == to[1])
         return false;
     const char *op = arena_printf(arena, "permute(3, 2, 0, 1), %s",
-                                  channels_op(arena, from[2], to[1]));
+                                  suggest_channels(arena, from[2], to[1]));
     add(misfit, PROPOSE_CHANNELS, COST_PART, op_line(misfit, op),
         arena_printf(arena, "A kernel as TensorFlow lays it (height, width, in, out), and %lld "
                      "input channels for %lld.", (long long)from[2], (long long)to[1]));

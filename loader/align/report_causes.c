@@ -219,11 +219,15 @@ const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *b
     case CAUSE_VOCABULARY:
         return arena_printf(reporter->arena, "To take the %lld rows both have", both);
     case CAUSE_CHANNELS:
+        if (binding->suggest && !strstr(binding->suggest, "fit("))
+            return to == 1 ? "To take their sum" : "To repeat and scale them, as timm does";
         return arena_printf(reporter->arena, "To take the first %lld channels", both);
     case CAUSE_POSITIONS:
         if (table_op(reporter, binding)) return "To resample them, as timm does";
         return arena_printf(reporter->arena, "To take the first %lld positions", both);
     case CAUSE_WINDOW:
+        if (grid_is_along_axis(binding->name) && from < to)
+            return "To draw them out over the larger window, as timm does";
         return binding->rank == 2 && strstr(binding->suggest ? binding->suggest : "", "slice(")
                    ? "To take the offsets that both have" : "To resample it, as BEiT does";
     case CAUSE_BUFFER: return "To leave it as the model has it";

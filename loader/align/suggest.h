@@ -47,6 +47,9 @@ const char *suggest_op(Arena *arena, const char *text, bool family, const char *
                        const char *op);
 /* Drops a buffer and leaves the target's own: `rules [[ **.LEAF -> ]] keep_target "**.LEAF"`. */
 const char *suggest_own(Arena *arena, const char *leaf);
+/* The op for a first convolution of another number of input channels: timm's way for three of them,
+ * its sum for one; one channel is shared among the new ones. */
+const char *suggest_channels(Arena *arena, int64_t from, int64_t to);
 /* Text as a Lua string, quotes included. */
 void lua_quote(const char *text, size_t n, Text *out);
 

@@ -151,6 +151,10 @@ static const char *needed_op(Arena *arena, Binding *binding)
     const char *table = table_op(arena, binding);
     if (table || grid_is_offsets(binding->name)) return table;
     ShapeDiff diff = diff_of(binding);
+    const bool kernel = diff.kind == SHAPES_ONE_AXIS && diff.axis == 1 && binding->rank == 4;
+    const int64_t channels = kernel ? align_offer(binding)->dims[1] : 0;
+    if (channels == 3 || channels == 1)
+        return suggest_channels(arena, channels, binding->dims[1]);
     if (needs_rest(binding, &diff)) return arena_printf(arena, "fit(%u, zeros)", diff.axis);
     return shape_diff_op(arena, &diff, binding->dims);
 }
@@ -240,6 +244,14 @@ static void free_units(Units *units)
     family_done(&units->family);
     text_done(&units->text);
     free(units->items);
+}
+
+const char *suggest_channels(Arena *arena, int64_t from, int64_t to)
+{
+    if (from == 3) return arena_printf(arena, "in_chans(%lld)", (long long)to);
+    if (from == 1)
+        return arena_printf(arena, "tile(1, %lld), mul(1/%lld)", (long long)to, (long long)to);
+    return "fit(1, zeros)";
 }
 
 /* What the code makes anew fits the model as it is; the first rows of the checkpoint's do not. */

@@ -282,6 +282,9 @@ static void test_grids(void **state)
     assert_proposes("a.rel_pos_h 55,8", "a.rel_pos_h 27,8",
                     "rules [[ a.rel_pos_h -> a.rel_pos_h |> slice(0, 14, 41) ]]", 1, 1);
     assert_proposes_nothing_like("a.rel_pos_h 27,8", "a.rel_pos_h 55,8", "fit(");
+    assert_proposes("a.rel_pos_h 27,8", "a.rel_pos_h 55,8",
+                    "rules [[ a.rel_pos_h -> a.rel_pos_h |> rel_pos_bias{mode=\"linear\", "
+                    "old={14,1}, new={28,1}} ]]", 1, 1);
     assert_proposes("p.proj.weight 8,3,16,16", "p.proj.weight 8,3,14,14",
                     "rules [[ p.proj.weight -> p.proj.weight |> patch_embed() ]]", 1, 1);
     assert_proposes_nothing_like("v.pos_embed 1,512,8", "v.pos_embed 1,600,8", "pos_embed{");

@@ -192,8 +192,8 @@ static void test_shape_causes(void **state)
     assert_holds(&f, &options, "    The positions are a grid of 24×24 + 1, the target's 14×14 + 1: "
                  "the first rows would be the wrong places.\n    To resample them, as timm does:   "
                  "rules [[ vit.pos_embed -> vit.pos_embed |> pos_embed() ]]\n");
-    assert_holds(&f, &options, "    To take the first 3 channels:   rules [[ conv1.weight -> "
-                 "conv1.weight |> fit(1, zeros) ]]\n");
+    assert_holds(&f, &options, "    To repeat and scale them, as timm does:   rules [[ conv1.weight "
+                 "-> conv1.weight |> in_chans(4) ]]\n");
     assert_holds(&f, &options, "    To turn them:   rules [[ h.c_attn.weight -> h.c_attn.weight |> "
                  "T ]]\n");
     assert_holds(&f, &options, "    index table; follows from the window size\n    To leave it as the "
@@ -225,7 +225,9 @@ static void test_tables_of_places(void **state)
     assert_holds(&f, &options, "    To take the first 50 positions:   rules [[ d.embed_positions");
     assert_holds(&f, &options, "dim 0: 32 classes → 51");
     assert_holds(&f, &options, "dim 0: 92 classes → 7");
-    assert_null(align_find(f.alignment, "c.rel_pos_w")->suggest);
+    assert_holds(&f, &options, "    To draw them out over the larger window, as timm does:   rules [[ "
+                 "c.rel_pos_w -> c.rel_pos_w |> rel_pos_bias{mode=\"linear\", old={14,1}, "
+                 "new={28,1}} ]]\n");
     free_fixture(&f);
 }
 
