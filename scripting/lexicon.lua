@@ -72,8 +72,8 @@ meaning {"output_layernorm", "output_layer_norm", "layer_output_norm", from=llam
 -- norms, scales, convolutions
 meaning {"norm", "ln", "layernorm", "layer_norm", "bn", "batch_norm", "layrnorm", "ln_f", "ln_final", "output_norm",
          "rms_norm", "norm_f", "group_norm", "batch_normalization", from=torch .. "; " .. hf}
-meaning {"norm", "model_norm", "ln_f", "final_layer_norm", "output_norm", "norm_f", "final_norm",
-         "ln_out", "ln_post", from=llama}
+meaning {"norm", "model_norm", "ln_f", "ln_final", "final_layer_norm", "output_norm", "norm_f", "final_norm",
+         "ln_out", "ln_post", "post_layernorm", from=llama .. "; " .. openai}
 meaning {"conv", "convolution", "conv2d", from=torch .. "; " .. tf}
 meaning {"conv_dw", "dwconv", "depthwise", "depthwise_conv", "dw", "depthwise_conv2d", from=timm}
 meaning {"conv_pw", "pointwise", "pw", "pwconv", from=timm}

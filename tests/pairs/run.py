@@ -2,7 +2,8 @@
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
 tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py and unseen.py, which were written
 later. Not one tensor may be loaded wrongly; what is not found is reported. sealed.py, blind.py and locked.py were written later
-still, each to be measured once before anything was changed for it; --pair and --batch know them.
+still, each to be measured once before anything was changed for it; real_names.py is what real libraries say, measured before
+anything was changed for it as well. --pair and --batch know them.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
   run.py --all           every change on every pair, and what is left without order, lexicon, context
@@ -30,6 +31,7 @@ import held_out
 import locked
 import mutations
 import real
+import real_names
 import scoring
 import sealed
 import sweep
@@ -155,7 +157,7 @@ def run_mutations(tap, folder, kind, pairs, everything):
 
 
 BATCHES = {"families": families, "held_out": held_out, "fresh": fresh, "unseen": unseen, "sealed": sealed, "blind": blind,
-           "locked": locked}
+           "locked": locked, "real_names": real_names}
 
 
 def run_batch(tap, folder, name):
@@ -237,6 +239,8 @@ def selftest(tap, folder):
     tap.test("a square matrix that is not transposed is wrong", None if turn.wrong == 1 else show(turn))
     more = scoring.judge({**pair, "truth": pair["truth"] + [[tensors[1]["key"], tensors[0]["key"]]]}, report)
     tap.test("one source of two is wrong", None if more.wrong == 1 else show(more))
+    made = scoring.judge({**pair, "ops": {tensors[0]["key"]: ["split(3)[1]"]}}, report)
+    tap.test("another part of a source is wrong", None if made.wrong == 1 else show(made))
     probe = Tap(None)
     probe.test = lambda name, problem=None: setattr(probe, "failures", probe.failures + (problem is not None))
     attempt(probe, folder, "swapped", swapped, "--auto")
@@ -266,7 +270,7 @@ def main():
             print(f"1..{tap.number}")
             return tap.failures > 0
         if given.pair:
-            late = [pair for batch in (unseen, sealed, blind, locked) for pair in batch.pairs()]
+            late = [pair for batch in (unseen, sealed, blind, locked, real_names) for pair in batch.pairs()]
             for pair in [*itertools.chain(*kinds.values()), *late, *real.pairs()]:
                 if given.pair in pair["name"]:
                     run_one(folder, pair)

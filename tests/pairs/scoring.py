@@ -1,7 +1,8 @@
 """How an alignment is scored (../shared/pairs/README.md): right, wrong, abstained, for every target tensor.
 
 A pair is {"name", "source": {"tensors"}, "target": {"tensors"}, "truth": [[source, target]…], "ignore": […]},
-and "turned", when it is known: targets of square matrices that must be transposed (None: not known).
+"turned", when it is known: targets of square matrices that must be transposed (None: not known), and "ops", when they
+are known: of targets that are a part of a tensor or made of several, what makes them.
 """
 import json
 import os
@@ -105,6 +106,9 @@ def judge(pair, report):
                 right = has_turn(entry) == (name in turned)
                 what = f"{name} <- {entry['sources'][0]} {'is' if has_turn(entry) else 'is not'} transposed"
                 score.misturned += not right
+        made = pair.get("ops", {}).get(name)
+        if right and made and entry["ops"] != made:
+            right, what = False, f"{name} <- {entry['sources'][:1]} {entry['ops']} not {made}"
         score.right += right
         score.wrong += not right
         if entry["how"] == "auto":
