@@ -36,6 +36,8 @@ enum { ROLE_SELF = 0, ROLE_MAIN = 1 };
 typedef struct Token {
     uint64_t word;           /* hash of how it is written, in lower case */
     uint32_t meaning[MEANINGS];      /* sets of the lexicon it is in; NONE */
+    uint32_t module, layer;  /* what else the phrase says, as two meanings: attention and norm of
+                                input_layernorm, which is attention_norm as well; NONE */
     bool is_number;
     uint8_t slot;            /* of a number: which of its name */
     uint8_t length;          /* of what is written; 0: too long to be compared letter by letter */
@@ -300,6 +302,10 @@ void walk_sides(Auto *a);
  * shape no other has. */
 void walk_units(Auto *a);
 
+/* ---- auto_tokens.c ---- */
+/* The words of a template and the paths above it, as it is now. */
+void template_words(Auto *a, Side *side, Template *t);
+
 /* ---- auto_score.c ---- */
 typedef struct Learned Learned;
 void score_start(Auto *a);
@@ -309,8 +315,6 @@ bool token_same(const Token *a, const Token *b);
 bool words_alike(const Token *a, const Token *b);
 /* The last word of its name that is no number; NULL. */
 const Token *template_last_word(const Template *t);
-/* The words of a template and the paths above it, as it is now. */
-void template_words(Auto *a, Side *side, Template *t);
 void score_learn(Auto *a);           /* from what is paired */
 /* How alike the names of two templates sound, about −0.5 … 1. */
 double score_names(const Auto *a, const Template *s, const Template *t, double weight);

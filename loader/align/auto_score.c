@@ -31,94 +31,7 @@ static double weight_of(const Auto *a, int s, const Token *token)
     return log(1 + n / df) * (token->is_number ? 0.6 : 1);
 }
 
-/* ---- names as tokens, ancestors ---- */
-
-/* The path of a template's first unit, without its role. */
-static NameParts parts_of(const Auto *a, const Side *side, const Template *t)
-{
-    const Unit *unit = &side->units[side->order[t->first]];
-    return words_parts(a->words, main_tensor(side, unit)->name);
-}
-
-/* LayerNorm_1 beside LayerNorm is the second of that name, and no phrase that ends in a number: how
- * long the number is, with what stands before it; 0 = it is none. */
-static size_t again_length(const Side *side, const char *path, size_t n)
-{
-    size_t digits = 0;
-    while (digits < n && is_digit(path[n - 1 - digits])) digits++;
-    if (!digits || digits + 1 >= n || path[n - 1 - digits] != '_') return 0;
-    return table_find(&side->paths, path_hash(path, n - 1 - digits)) ? digits + 1 : 0;
-}
-
-static void cut_template(Auto *a, Side *side, Template *t)
-{
-    Token tokens[WORDS_MAX];
-    NameParts parts = parts_of(a, side, t);
-    const char *end = parts.path + parts.path_length;
-    const Coarse *coarse = &side->coarse[t->coarse];
-    const size_t suffix =
-        coarse->numbered ? again_length(side, parts.path, parts.path_length) : 0;
-    const Numbering numbering = {t->literal, coarse->low, coarse->high};
-    const Numbering every = {0xFF, NULL, NULL};
-    size_t n = words_cut(a->words, parts.path, parts.path_length - suffix, numbering, tokens,
-                         WORDS_MAX - 3);
-    if (suffix && t->literal >> (coarse->slot_count - 1) & 1) {
-        n += words_cut(a->words, end - suffix, suffix, every, tokens + n, 1);
-        tokens[n - 1].slot = (uint8_t)(coarse->slot_count - 1);
-    }
-    if (parts.role && !parts.plain)
-        n += words_cut(a->words, parts.role_text, parts.role_length, every, tokens + n, 2);
-    t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);
-    t->token_count = (uint8_t)n;
-}
-
-/* Where the layer ends that another is named after: conv1 of conv1_bn; its own end when it is named
- * after none. */
-static const char *stem_end(const Side *side, const char *path, const char *end)
-{
-    const char *at = end;
-    while (at > path && at[-1] != '_' && !is_separator(at[-1])) at--;
-    if (at <= path + 1 || at[-1] != '_') return end;
-    at--;
-    return table_find(&side->paths, path_hash(path, (size_t)(at - path))) ? at : end;
-}
-
-/* Hashes of the paths above a template, its free numbers out. */
-static void hash_ancestors(const Auto *a, const Side *side, Template *t)
-{
-    NameParts parts = parts_of(a, side, t);
-    const char *at = parts.path, *end = at + parts.path_length;
-    uint64_t ring[UP_MAX + 1], hash = 31;
-    size_t count = 0;
-    unsigned slot = 0;
-    const char *stem = stem_end(side, parts.path, end);
-    ring[count++ % (UP_MAX + 1)] = hash;
-    t->up[UP_MAX] = 0;
-    while (at < end) {
-        if (at == stem) t->up[UP_MAX] = hash;
-        int64_t value;
-        size_t digits = is_digit(*at) && slot < SLOTS_MAX ? name_number(at, end, &value) : 0;
-        if (digits) {
-            hash = hash_mix(hash, t->literal >> slot & 1 ? (uint64_t)value : 0xFFFF);
-            slot++;
-            at += digits;
-            continue;
-        }
-        if (is_separator(*at)) ring[count++ % (UP_MAX + 1)] = hash;
-        bool digit = is_digit(*at);
-        do hash = hash_mix(hash, (unsigned char)*at++); while (digit && at < end && is_digit(*at));
-    }
-    if (!t->up[UP_MAX]) t->up[UP_MAX] = hash;
-    for (size_t i = 0; i < UP_MAX; i++)
-        t->up[i] = i < count ? ring[(count - 1 - i) % (UP_MAX + 1)] : 0;
-}
-
-void template_words(Auto *a, Side *side, Template *t)
-{
-    if (t->tokens) return;
-    cut_template(a, side, t);
-    hash_ancestors(a, side, t);
-}
+/* ---- counting ---- */
 
 static void count_words(Auto *a, Side *side, const Template *t)
 {
@@ -314,6 +227,40 @@ static double match_numbers(const Auto *a, const Template *s, const Template *t,
     }
 }
 
+static bool means(const Token *token, uint32_t meaning)
+{
+    for (int i = 0; i < MEANINGS && meaning != NONE; i++)
+        if (token->meaning[i] == meaning) return true;
+    return false;
+}
+
+/* The word of a name that means something and has no partner; NONE. */
+static size_t find_meaning(const Template *t, const bool *used, uint32_t meaning)
+{
+    for (size_t i = 0; i < t->token_count; i++)
+        if (!used[i] && means(&t->tokens[i], meaning)) return i;
+    return NONE;
+}
+
+/* A phrase of one name that the other says in two words: the norm in self_attn is the
+ * input_layernorm, which is attention_norm as well. */
+static double match_spoken(const Auto *a, int side, const Template *plain, const Template *telling,
+                           bool *used_plain, bool *used_telling)
+{
+    double sum = 0;
+    for (size_t j = 0; j < telling->token_count; j++) {
+        const Token *phrase = &telling->tokens[j];
+        if (used_telling[j] || phrase->module == NONE) continue;
+        const size_t module = find_meaning(plain, used_plain, phrase->module);
+        const size_t layer = find_meaning(plain, used_plain, phrase->layer);
+        if (module == NONE || layer == NONE || module == layer) continue;
+        used_plain[module] = used_plain[layer] = used_telling[j] = true;
+        sum += 0.4 * fmin(weight_of(a, side, &plain->tokens[module]) +
+                          weight_of(a, side, &plain->tokens[layer]), weight_of(a, !side, phrase));
+    }
+    return sum;
+}
+
 /* Words of which not both are in the lexicon, one the other cut short. */
 static double match_alike(const Auto *a, const Template *s, const Template *t, bool *used)
 {
@@ -357,6 +304,8 @@ static double match_words(const Auto *a, const Template *s, const Template *t, b
         sum += 0.8 * best * fmin(weight_of(a, 0, &s->tokens[i]),
                                  weight_of(a, 1, &t->tokens[which]));
     }
+    sum += match_spoken(a, 0, s, t, used, used + WORDS_MAX);
+    sum += match_spoken(a, 1, t, s, used + WORDS_MAX, used);
     return sum + match_alike(a, s, t, used);
 }
 

@@ -11,12 +11,18 @@ typedef struct Phrase {
     uint32_t meaning[MEANINGS];
 } Phrase;
 
+/* Two meanings whose words a phrase is made of; NONE. */
+typedef struct Spoken {
+    uint32_t module, layer;
+} Spoken;
+
 struct Words {
     Arena *arena;
     const Lexicon *lexicon;  /* NULL: none */
     Table phrases;           /* letters of a phrase, without its spaces -> index in list */
     Phrase *list;
     size_t count, room;
+    Spoken *spoken;          /* [sets] how most phrases of a set are made of two others */
     Table roles;             /* the same of roles -> role << 1 | first of its set */
 };
 
@@ -59,6 +65,41 @@ static void add_phrase(Words *words, const char *text, uint32_t meaning)
         }
 }
 
+/* The two words that a phrase is made of, if neither means what all of it does: attn_norm. */
+static Spoken words_of(const Words *words, const char *text, uint32_t set)
+{
+    for (const char *at = text; *at; at++) {
+        if (is_letter(*at) || is_digit(*at)) continue;
+        const uint32_t *head =
+            table_find(&words->phrases, hash_letters(0, text, (size_t)(at - text)));
+        const uint32_t *tail = table_find(&words->phrases, hash_letters(0, at, strlen(at)));
+        if (!head || !tail) continue;
+        const Spoken two = {words->list[*head].meaning[0], words->list[*tail].meaning[0]};
+        if (two.module != set && two.layer != set) return two;
+    }
+    return (Spoken){NONE, NONE};
+}
+
+/* How most phrases of each set that are made of two words are; those of one phrase say nothing. */
+static void find_spoken(Words *words)
+{
+    const Lexicon *lexicon = words->lexicon;
+    words->spoken = arena_alloc(words->arena, (lexicon->count + 1) * sizeof *words->spoken);
+    for (size_t i = 0; i < lexicon->count; i++) {
+        uint32_t votes = 0, all = 0;
+        Spoken most = {NONE, NONE};
+        for (size_t j = 0; j < lexicon->sets[i].count; j++) {
+            const Spoken two = words_of(words, lexicon->sets[i].phrases[j], (uint32_t)i);
+            if (two.module == NONE) continue;
+            all++;
+            if (!votes) most = two;
+            if (two.module == most.module && two.layer == most.layer) votes++;
+            else votes--;
+        }
+        words->spoken[i] = all > 1 && votes ? most : (Spoken){NONE, NONE};
+    }
+}
+
 Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
 {
     Words *words = arena_alloc(arena, sizeof *words);
@@ -79,6 +120,7 @@ Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
     for (size_t i = 0; i < words->count; i++) list[i] = words->list[i];
     free(words->list);
     words->list = list;
+    if (!no_lexicon) find_spoken(words);
     return words;
 }
 
@@ -326,6 +368,11 @@ size_t words_cut(const Words *words, const char *text, size_t n, Numbering numbe
             token.is_number = piece.is_number;
             token.slot = piece.slot;
             taken = 1;
+        }
+        token.module = token.layer = NONE;
+        for (int k = 0; k < MEANINGS && token.meaning[k] != NONE && token.module == NONE; k++) {
+            token.module = words->spoken[token.meaning[k]].module;
+            token.layer = words->spoken[token.meaning[k]].layer;
         }
         const char *end = pieces[i + taken - 1].at + pieces[i + taken - 1].length;
         token.text = pieces[i].at;

@@ -233,6 +233,20 @@ static void what_has_other_members_is_not_counted(void **state)
     finish(&m);
 }
 
+/* The norm in an attention is what others call attention_norm, and so layernorm_before. */
+static void a_phrase_may_be_said_in_two_words(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-2}.self_attn.fold.norm.weight 8\na.{0-2}.mlp.fold.norm.weight 8",
+          "b.{0-2}.layernorm_after.weight 8\nb.{0-2}.layernorm_before.weight 8");
+    m.options.no_order = m.options.no_context = true;
+    align(&m);
+    assert_from(&m, "b.1.layernorm_before.weight", "a.1.self_attn.fold.norm.weight");
+    assert_from(&m, "b.2.layernorm_after.weight", "a.2.mlp.fold.norm.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_number_that_never_changes_counts_nothing),
         cmocka_unit_test(a_phrase_of_a_module_and_its_part_is_both),
         cmocka_unit_test(what_has_other_members_is_not_counted),
+        cmocka_unit_test(a_phrase_may_be_said_in_two_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
