@@ -1,58 +1,43 @@
-/* Blocks that have moved: where a row of numbered blocks is longer on one side, equal numbers are
- * other blocks when the one that is missing stood before them, and the rest was numbered anew. The
- * shapes below each number tell: if the rows fit better in another way than in the one in which
- * they were paired, none of their pairs holds, not even those of equal names, and it is asked. */
+/* Blocks that may have moved: where two rows of numbered blocks do not reach equally far, equal
+ * numbers are other blocks when the one that is missing stood before them, and the rest was
+ * numbered anew. The shapes below each number tell which block is which, where they tell it;
+ * whatever else of such rows was paired does not hold, and it is asked, once a row. Names that are
+ * the same on both sides hold, unless the shapes fit better in another way. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/align/auto_parts.h"
+#include "loader/align/auto_blocks.h"
 
-enum { BLOCKS_MAX = 1024 };  /* of one row that are compared */
+enum { NAMES_MAX = 4 };      /* numbers glued to a word that are rather names: norm1, norm2 */
 
-/* One number of a name, and what stands before it: the blocks it counts. */
-typedef struct Place {
-    uint64_t row;
-    int64_t number;
-    const char *path;        /* the name without its role */
-    size_t length, before, digits;   /* of it, up to the number, of that */
-} Place;
+/* How far a row of one side reaches. */
+typedef struct Range {
+    int64_t low, high;
+} Range;
 
-/* Block n of one row is block m of another, by so many pairs. */
-typedef struct Link {
-    uint64_t row[2];
-    int64_t number[2];
-    uint32_t votes;
-    Place place[2];          /* in a name of each side */
-} Link;
+typedef struct Ranges {
+    Table rows;              /* row → index in list */
+    Range *list;             /* [count] owned, growing */
+    size_t count, room;
+} Ranges;
 
-/* What stands below one number of a row, all shapes that the other side has as well. */
-typedef struct Block {
-    uint64_t row;
-    int64_t number;
-    uint64_t look, kinds;    /* of all shapes; of the kinds of shapes */
-} Block;
-
-/* Rows that fit better otherwise. */
-typedef struct Moved {
-    Place place[2];          /* in a name of each side */
-    int64_t number[2];       /* two blocks that would be one, or are by an answer */
-    bool answered;
-    const Block *row[2];
-    size_t count[2];
-    const char **keys;       /* [key_count] owned, growing: what is taken back of the target */
-    size_t key_count, key_room;
-} Moved;
+typedef struct ShapeOf {
+    uint32_t block;
+    uint64_t shape;
+} ShapeOf;
 
 typedef struct Blocks {
     Auto *a;
+    Ranges ranges[2];
     Table suspects;          /* pairs of rows that are looked at */
     Table known;             /* link → index in links */
     Link *links;             /* [link_count] owned, growing */
     size_t link_count, link_room;
     Block *blocks[2];        /* [block_count] owned, growing; by row and number */
     size_t block_count[2], block_room[2];
-    Table shapes[2];         /* shapes that a side has */
+    ShapeOf *shapes[2];      /* [shape_count] owned, growing; what stands below each block */
+    size_t shape_count[2], shape_room[2];
     Moved *moved;            /* [moved_count] owned, growing */
     size_t moved_count, moved_room;
 } Blocks;
@@ -67,7 +52,8 @@ static size_t places_of(const Auto *a, const Side *side, const Unit *unit, Place
         const size_t digits = is_digit(*at) ? name_number(at, end, &number) : 0;
         if (digits)
             out[n++] = (Place){hash_text(71, parts.path, (size_t)(at - parts.path)), number,
-                               parts.path, parts.path_length, (size_t)(at - parts.path), digits};
+                               parts.path, parts.path_length, (size_t)(at - parts.path), digits,
+                               at > parts.path && !is_separator(at[-1])};
         at += digits;
         while (!digits && at < end && is_digit(*at)) at++;   /* too long for a number */
         while (at < end && !is_digit(*at)) at++;
@@ -77,69 +63,104 @@ static size_t places_of(const Auto *a, const Side *side, const Unit *unit, Place
 
 /* ---- which block was paired with which ---- */
 
+static void list_ranges(Blocks *blocks, int s)
+{
+    const Side *side = &blocks->a->side[s];
+    Ranges *ranges = &blocks->ranges[s];
+    ranges->rows = (Table){.arena = blocks->a->arena};
+    for (uint32_t i = 0; i < side->unit_count; i++) {
+        Place places[SLOTS_MAX];
+        const size_t n = places_of(blocks->a, side, &side->units[i], places);
+        for (size_t k = 0; k < n; k++) {
+            bool fresh;
+            const int64_t number = places[k].number;
+            const uint32_t at =
+                *table_add(&ranges->rows, places[k].row, (uint32_t)ranges->count, &fresh);
+            if (fresh) {
+                ranges->list = mem_grow(ranges->list, &ranges->room, ranges->count + 1,
+                                        sizeof *ranges->list);
+                ranges->list[ranges->count++] = (Range){number, number};
+            }
+            if (number < ranges->list[at].low) ranges->list[at].low = number;
+            if (number > ranges->list[at].high) ranges->list[at].high = number;
+        }
+    }
+}
+
+static Range range_of(const Blocks *blocks, int s, uint64_t row)
+{
+    return blocks->ranges[s].list[*table_find(&blocks->ranges[s].rows, row)];
+}
+
+/* Numbers of rows that reach equally far tell which block is which: from the first on, or from the
+ * last where one counts the other way. */
+static bool is_told(const Blocks *blocks, const Place *s, const Place *t)
+{
+    const Range x = range_of(blocks, 0, s->row), y = range_of(blocks, 1, t->row);
+    if (x.high - x.low != y.high - y.low) return false;
+    return s->number - x.low == t->number - y.low || s->number - x.low == y.high - t->number;
+}
+
+static bool is_name(const Blocks *blocks, int s, const Place *place)
+{
+    const Range range = range_of(blocks, s, place->row);
+    return place->glued && range.high - range.low < NAMES_MAX;
+}
+
 static uint64_t rows_key(uint64_t source, uint64_t target)
 {
     return hash_mix(hash_mix(83, source), target);
 }
 
-static void add_link(Blocks *blocks, const Place *s, const Place *t)
+/* Of two rows: that one block of them is the other. */
+static uint64_t link_key(const Place *s, const Place *t)
 {
-    const uint64_t key = hash_mix(hash_mix(hash_mix(s->row, t->row), (uint64_t)s->number),
-                                  (uint64_t)t->number);
+    return hash_mix(hash_mix(rows_key(s->row, t->row), (uint64_t)s->number), (uint64_t)t->number);
+}
+
+static void add_link(Blocks *blocks, const Place *s, const Place *t, bool named)
+{
     bool fresh;
-    const uint32_t at = *table_add(&blocks->known, key, (uint32_t)blocks->link_count, &fresh);
+    const uint32_t at =
+        *table_add(&blocks->known, link_key(s, t), (uint32_t)blocks->link_count, &fresh);
     if (fresh) {
         blocks->links = mem_grow(blocks->links, &blocks->link_room, blocks->link_count + 1,
                                  sizeof *blocks->links);
         blocks->links[blocks->link_count++] =
-            (Link){{s->row, t->row}, {s->number, t->number}, 0, {*s, *t}};
+            (Link){{s->row, t->row}, {s->number, t->number}, 0, 0, {*s, *t}};
     }
     blocks->links[at].votes++;
+    blocks->links[at].named += named;
 }
 
-/* Rows of one length that reach equally far have no block that the other lacks. */
-static bool is_even(const Auto *a, const Template *s, const Template *t)
+/* Rows become suspects by pairs that no numbers tell. */
+static void suspect(Blocks *blocks, const Place *p, size_t m, const Place *q, size_t n)
 {
-    if (s->count != t->count) return false;
-    const Counting x = counting_of(&a->side[0], s), y = counting_of(&a->side[1], t);
-    return x.hash == y.hash;
+    bool told[2][SLOTS_MAX] = {{false}};
+    for (size_t j = 0; j < m * n; j++)
+        if (is_told(blocks, &p[j / n], &q[j % n])) told[0][j / n] = told[1][j % n] = true;
+    for (size_t j = 0; j < m * n; j++)
+        if (!told[0][j / n] && !told[1][j % n] && !is_name(blocks, 0, &p[j / n]) &&
+            !is_name(blocks, 1, &q[j % n]))
+            table_add(&blocks->suspects, rows_key(p[j / n].row, q[j % n].row), 1, NULL);
 }
 
-/* What is known of a template of the source and the mate that was last asked about. */
-typedef struct Evenness {
-    uint32_t mate;           /* 1 + template of the target; 0: nothing was asked */
-    bool even;
-} Evenness;
-
-static bool asked_even(const Auto *a, Evenness *known, uint32_t s, uint32_t t)
-{
-    const Template *source = &a->side[0].templates[s], *target = &a->side[1].templates[t];
-    if (known[s].mate != t + 1) known[s] = (Evenness){t + 1, is_even(a, source, target)};
-    return known[s].even;
-}
-
-/* Rows that pairs lead from one to the other. With `uneven` only those of uneven templates, which
- * become suspects; else the pairs of all suspects. */
-static void list_links(Blocks *blocks, bool uneven)
+/* Rows that pairs lead from one to the other: which of them are suspects, then their links. */
+static void list_links(Blocks *blocks, bool first)
 {
     const Auto *a = blocks->a;
     const Side *x = &a->side[0], *y = &a->side[1];
     Place p[SLOTS_MAX], q[SLOTS_MAX];
-    Arena *arena = arena_new();
-    Evenness *known = arena_alloc(arena, (x->template_count + 1) * sizeof *known);
     for (uint32_t i = 0; i < x->unit_count; i++) {
         const Unit *u = &x->units[i];
         if (u->mate == NONE) continue;
         const Unit *v = &y->units[u->mate];
-        if (uneven && asked_even(a, known, u->template, v->template)) continue;
         const size_t m = places_of(a, x, u, p), n = places_of(a, y, v, q);
-        for (size_t j = 0; j < m * n; j++) {
-            const uint64_t key = rows_key(p[j / n].row, q[j % n].row);
-            if (uneven) table_add(&blocks->suspects, key, 1, NULL);
-            else if (table_find(&blocks->suspects, key)) add_link(blocks, &p[j / n], &q[j % n]);
-        }
+        if (first) suspect(blocks, p, m, q, n);
+        for (size_t j = 0; j < m * n && !first; j++)
+            if (table_find(&blocks->suspects, rows_key(p[j / n].row, q[j % n].row)))
+                add_link(blocks, &p[j / n], &q[j % n], u->path == v->path);
     }
-    arena_free(arena);
 }
 
 static int compare_links(const void *x, const void *y)
@@ -161,34 +182,61 @@ static int compare_blocks(const void *x, const void *y)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-static void list_blocks(Blocks *blocks, int s)
+static int compare_shapes(const void *x, const void *y)
+{
+    const ShapeOf *a = x, *b = y;
+    if (a->block != b->block) return a->block < b->block ? -1 : 1;
+    return a->shape < b->shape ? -1 : a->shape > b->shape;
+}
+
+/* The block of a place, made when it is new. */
+static uint32_t block_at(Blocks *blocks, int s, Table *known, const Place *place)
+{
+    const uint64_t key = hash_mix(place->row, (uint64_t)place->number);
+    bool fresh;
+    const uint32_t at = *table_add(known, key, (uint32_t)blocks->block_count[s], &fresh);
+    if (fresh) {
+        blocks->blocks[s] = mem_grow(blocks->blocks[s], &blocks->block_room[s],
+                                     blocks->block_count[s] + 1, sizeof(Block));
+        blocks->blocks[s][blocks->block_count[s]++] =
+            (Block){.row = place->row, .number = place->number};
+    }
+    blocks->blocks[s][at].units++;
+    return at;
+}
+
+/* All shapes below the blocks of suspects that the other side has. */
+static void list_below(Blocks *blocks, int s, const Table *there)
 {
     const Side *side = &blocks->a->side[s];
-    Table rows = {.arena = blocks->a->arena}, known = rows, kinds = rows;
+    Table rows = {.arena = blocks->a->arena}, known = rows;
     for (size_t i = 0; i < blocks->link_count; i++)
         table_add(&rows, blocks->links[i].row[s], 1, NULL);
     for (uint32_t i = 0; i < side->unit_count; i++) {
         const Unit *unit = &side->units[i];
         Place places[SLOTS_MAX];
         const size_t n = places_of(blocks->a, side, unit, places);
-        const bool common = table_find(&blocks->shapes[!s], unit->shape);
         for (size_t k = 0; k < n; k++) {
             if (!table_find(&rows, places[k].row)) continue;
-            const uint64_t key = hash_mix(places[k].row, (uint64_t)places[k].number);
-            bool fresh, new_kind;
-            const uint32_t at =
-                *table_add(&known, key, (uint32_t)blocks->block_count[s], &fresh);
-            if (fresh) {
-                blocks->blocks[s] = mem_grow(blocks->blocks[s], &blocks->block_room[s],
-                                             blocks->block_count[s] + 1, sizeof(Block));
-                blocks->blocks[s][blocks->block_count[s]++] =
-                    (Block){places[k].row, places[k].number, 0, 0};
-            }
-            if (!common) continue;
-            table_add(&kinds, hash_mix(key, unit->shape), 1, &new_kind);
-            blocks->blocks[s][at].look += hash_mix(73, unit->shape);
-            if (new_kind) blocks->blocks[s][at].kinds += hash_mix(79, unit->shape);
+            const uint32_t block = block_at(blocks, s, &known, &places[k]);
+            if (!table_find(there, unit->shape)) continue;
+            blocks->shapes[s] = mem_grow(blocks->shapes[s], &blocks->shape_room[s],
+                                         blocks->shape_count[s] + 1, sizeof(ShapeOf));
+            blocks->shapes[s][blocks->shape_count[s]++] = (ShapeOf){block, unit->shape};
         }
+    }
+}
+
+static void list_blocks(Blocks *blocks, int s, const Table *there)
+{
+    list_below(blocks, s, there);
+    const size_t n = blocks->shape_count[s];
+    uint64_t *shapes = arena_alloc(blocks->a->arena, (n + 1) * sizeof *shapes);
+    if (n) qsort(blocks->shapes[s], n, sizeof(ShapeOf), compare_shapes);
+    for (size_t i = 0; i < n; i++) {
+        Block *block = &blocks->blocks[s][blocks->shapes[s][i].block];
+        shapes[i] = blocks->shapes[s][i].shape;
+        if (!block->count++) block->shapes = &shapes[i];
     }
     if (blocks->block_count[s])
         qsort(blocks->blocks[s], blocks->block_count[s], sizeof(Block), compare_blocks);
@@ -208,64 +256,29 @@ static const Block *row_of(const Blocks *blocks, int s, uint64_t row, size_t *co
     return list + low;
 }
 
-/* ---- whether they fit better otherwise ---- */
-
-/* Both rows, and how they were paired. */
-typedef struct Rows {
-    const Block *row[2];
-    size_t count[2];
-    size_t mate[BLOCKS_MAX];     /* [count[0]] place in the other row; SIZE_MAX: none */
-    bool falls;                  /* the last of one was paired with the first of the other */
-} Rows;
-
-static bool same_look(const Rows *rows, size_t i, size_t j, bool kinds)
+/* The same row, with a block without units for each number that is left out, unless most are. */
+static const Block *with_holes(const Blocks *blocks, const Block *row, size_t *count)
 {
-    const Block *a = &rows->row[0][i], *b = &rows->row[1][j];
-    return kinds ? a->kinds == b->kinds : a->look == b->look;
-}
-
-/* As many as can be paired in one order, and a pair of them. */
-static size_t fit_best(const Rows *rows, bool kinds, int64_t number[2])
-{
-    const size_t m = rows->count[0], n = rows->count[1];
-    uint32_t *best = mem_alloc((m + 1) * (n + 1) * sizeof *best);
-    for (size_t i = 0; i < (m + 1) * (n + 1); i++) best[i] = 0;
-    for (size_t i = m; i-- > 0;)
-        for (size_t j = n; j-- > 0;) {
-            const uint32_t skip = best[(i + 1) * (n + 1) + j], pass = best[i * (n + 1) + j + 1];
-            uint32_t most = skip > pass ? skip : pass;
-            const size_t other = rows->falls ? n - 1 - j : j;
-            if (same_look(rows, i, other, kinds) && best[(i + 1) * (n + 1) + j + 1] + 1 > most)
-                most = best[(i + 1) * (n + 1) + j + 1] + 1;
-            best[i * (n + 1) + j] = most;
-        }
-    const size_t all = best[0];
-    bool found = false;
-    for (size_t i = 0, j = 0; i < m && j < n && !found;) {
-        const size_t other = rows->falls ? n - 1 - j : j;
-        const uint32_t here = best[i * (n + 1) + j];
-        if (same_look(rows, i, other, kinds) && best[(i + 1) * (n + 1) + j + 1] + 1 == here) {
-            number[0] = rows->row[0][i].number;
-            number[1] = rows->row[1][other].number;
-            found = rows->mate[i] != other;
-            i++;
-            j++;
-        } else if (best[(i + 1) * (n + 1) + j] == here) {
-            i++;
-        } else {
-            j++;
-        }
+    const uint64_t name = row->row;
+    const int64_t first = row->number, reach = row[*count - 1].number - first;
+    if (reach < (int64_t)*count || reach >= (int64_t)*count * 2) return row;
+    Block *whole = arena_alloc(blocks->a->arena, ((size_t)reach + 1) * sizeof *whole);
+    for (int64_t n = 0; n <= reach; n++) {
+        const bool there = row->number == first + n;
+        whole[n] = there ? *row++ : (Block){.row = name, .number = first + n};
     }
-    free(best);
-    return all;
+    *count = (size_t)reach + 1;
+    return whole;
 }
 
-static size_t fit_now(const Rows *rows, bool kinds)
+/* ---- how they were paired ---- */
+
+/* Blocks are more than single layers. */
+static bool are_blocks(const Block *row, size_t n)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < rows->count[0]; i++)
-        n += rows->mate[i] != SIZE_MAX && same_look(rows, i, rows->mate[i], kinds);
-    return n;
+    size_t units = 0;
+    for (size_t i = 0; i < n; i++) units += row[i].units;
+    return units >= 2 * n;
 }
 
 /* One row lacks a block or a few of the other; the rest of it is no part of something longer. */
@@ -275,66 +288,86 @@ static bool are_alike(size_t m, size_t n)
     return more - fewer <= 1 || (more - fewer) * 4 <= more;
 }
 
-/* Fills in how two rows were paired. False: it is no pairing of blocks, or both reach equally far,
- * or too many are in them. */
-static bool read_rows(const Blocks *blocks, const Link *links, size_t n, Rows *rows)
+/* Fills in how two rows were paired, block by block as most pairs say. */
+static void read_mates(const Link *links, size_t n, Rows *rows)
 {
-    for (int s = 0; s < 2; s++) {
-        rows->row[s] = row_of(blocks, s, links->row[s], &rows->count[s]);
-        if (rows->count[s] > BLOCKS_MAX) return false;
-    }
-    if (!are_alike(rows->count[0], rows->count[1])) return false;
     bool taken[BLOCKS_MAX] = {false};
-    size_t paired = 0, rises = 0, falls = 0, before = SIZE_MAX;
+    size_t rises = 0, falls = 0, before = SIZE_MAX, votes = 0, named = 0;
     for (size_t i = 0, at = 0; i < rows->count[0]; i++) {
         rows->mate[i] = SIZE_MAX;
         while (at < n && links[at].number[0] < rows->row[0][i].number) at++;
         if (at == n || links[at].number[0] != rows->row[0][i].number) continue;
-        if (at + 1 < n && links[at + 1].number[0] == links[at].number[0] &&
-            links[at + 1].votes * 2 > links[at].votes)
-            return false;
+        const bool torn = at + 1 < n && links[at + 1].number[0] == links[at].number[0] &&
+                          links[at + 1].votes * 2 > links[at].votes;
         size_t j = 0;
         while (rows->row[1][j].number != links[at].number[1]) j++;
-        if (taken[j]) return false;
+        rows->mixed = rows->mixed || torn || taken[j];
+        rows->paired[0]++;
+        rows->paired[1] += !taken[j];
         taken[j] = true;
         rows->mate[i] = j;
-        paired++;
+        votes += links[at].votes;
+        named += links[at].named;
         if (before != SIZE_MAX) *(j > before ? &rises : &falls) += 1;
         before = j;
     }
     rows->falls = falls > rises;
-    const size_t last = rows->count[0] - 1, end = rows->count[1] - 1;
-    const bool ends = rows->falls ? rows->mate[0] == end && rows->mate[last] == 0
-                                  : rows->mate[0] == 0 && rows->mate[last] == end;
-    return paired > 1 && !(rises && falls) && !ends;
+    rows->mixed = rows->mixed || (rises && falls);
+    rows->named = named * 2 >= votes;
+}
+
+/* Whether two rows are such of which one may have lost a few blocks. Where they were not paired one
+ * to one and in one order, most of both must be paired: else one of them counts something else. */
+static bool read_rows(const Blocks *blocks, const Link *links, size_t n, Rows *rows)
+{
+    rows->mixed = rows->single = false;
+    for (int s = 0; s < 2; s++) {
+        rows->row[s] = row_of(blocks, s, links->row[s], &rows->count[s]);
+        rows->single = rows->single || !are_blocks(rows->row[s], rows->count[s]);
+        rows->paired[s] = 0;
+    }
+    for (int s = 0; s < 2; s++) {
+        if (!rows->single) rows->row[s] = with_holes(blocks, rows->row[s], &rows->count[s]);
+        if (rows->count[s] < 2 || rows->count[s] > BLOCKS_MAX) return false;
+    }
+    if (!are_alike(rows->count[0], rows->count[1])) return false;
+    read_mates(links, n, rows);
+    if (!rows->mixed) return rows->paired[0] > 1 || rows->named;
+    return !rows->single && rows->paired[0] * 2 >= rows->count[0] &&
+           rows->paired[1] * 2 >= rows->count[1];
 }
 
 /* ---- what is taken back ---- */
 
-/* The moved rows that two units stand in, and the places in which they do; NULL. */
-static const Moved *find_moved(const Blocks *blocks, uint32_t u, uint32_t v, Place *s, Place *t)
+/* The places in which two units stand in moved rows; false: they stand in none. */
+static bool find_moved(const Auto *a, uint32_t u, uint32_t v, Place *s, Place *t)
 {
-    const Auto *a = blocks->a;
     Place p[SLOTS_MAX], q[SLOTS_MAX];
     const size_t m = places_of(a, &a->side[0], &a->side[0].units[u], p);
     const size_t n = places_of(a, &a->side[1], &a->side[1].units[v], q);
     for (size_t j = 0; j < m * n; j++) {
-        const uint32_t *at = table_find(&a->moved, rows_key(p[j / n].row, q[j % n].row));
-        if (!at) continue;
+        if (!table_find(&a->moved, rows_key(p[j / n].row, q[j % n].row))) continue;
         *s = p[j / n];
         *t = q[j % n];
-        return &blocks->moved[*at];
+        if (!table_find(&a->moved, link_key(s, t))) return true;
     }
-    return NULL;
+    return false;
 }
 
-/* The unit of the target that stands where another does, under another number; NONE. */
-static uint32_t moved_to(const Auto *a, const Place *place, int64_t number)
+bool blocks_moved(const Auto *a, uint32_t u, uint32_t v)
 {
-    char *name = arena_printf(a->arena, "%.*s%" PRId64 "%.*s", (int)place->before, place->path,
-                              number, (int)(place->length - place->before - place->digits),
+    Place s, t;
+    return a->moved.count && find_moved(a, u, v, &s, &t);
+}
+
+/* The unit of a side that stands where another does, under another number; NONE. */
+static uint32_t moved_to(const Auto *a, int side, const Place *place, int64_t number)
+{
+    char *name = arena_printf(a->arena, "%.*s%0*" PRId64 "%.*s", (int)place->before, place->path,
+                              (int)place->digits, number,
+                              (int)(place->length - place->before - place->digits),
                               place->path + place->before + place->digits);
-    const uint32_t *v = table_find(&a->side[1].paths, path_hash(name, strlen(name)));
+    const uint32_t *v = table_find(&a->side[side].paths, path_hash(name, strlen(name)));
     return v ? *v : NONE;
 }
 
@@ -342,28 +375,55 @@ static uint32_t moved_to(const Auto *a, const Place *place, int64_t number)
 typedef struct Undone {
     uint32_t source, target;
     Place from, to;
-    const Moved *moved;
+    Moved *moved;
 } Undone;
 
 /* Both units are in no pair from now on, and nobody's candidates. */
 static void undo(Auto *a, const Undone *one)
 {
     Unit *u = &a->side[0].units[one->source], *v = &a->side[1].units[one->target];
-    u->mate = v->mate = NONE;
+    if (u->mate == one->target) u->mate = v->mate = NONE;
     u->fixed = v->fixed = true;
 }
 
-static void redo(Auto *a, const Undone *one)
+/* The number of a block of one side in moved rows. */
+static uint64_t sure_key(uint64_t rows, int side, int64_t number)
+{
+    return hash_mix(hash_mix(rows, side ? 0x7222 : 0x5111), (uint64_t)number);
+}
+
+/* Which number a block of one side has on the other, by the shapes or by an answer; false: nothing
+ * says. */
+static bool tell_number(const Auto *a, const Undone *one, int side, int64_t *number)
 {
     const Moved *moved = one->moved;
-    const int64_t number = one->from.number + moved->number[1] - moved->number[0];
-    const uint32_t v = moved_to(a, &one->to, number);
-    Unit *u = &a->side[0].units[one->source], *w = v == NONE ? NULL : &a->side[1].units[v];
-    if (!w || w->mate != NONE || u->mate != NONE || w->shape != u->shape) return;
-    u->mate = v;
-    w->mate = one->source;
-    u->fixed = w->fixed = true;
-    u->margin = w->margin = u->score = w->score = 1;
+    const int64_t own = side ? one->to.number : one->from.number;
+    const uint64_t rows = rows_key(one->from.row, one->to.row);
+    const uint32_t *sure = table_find(&a->moved, sure_key(rows, side, own));
+    *number = sure ? (int64_t)*sure : own + moved->number[!side] - moved->number[side];
+    return sure || moved->answered;
+}
+
+/* Pairs two units of which the shapes or an answer say that they are one. */
+static void redo_units(Auto *a, uint32_t source, uint32_t target)
+{
+    if (source == NONE || target == NONE) return;
+    Unit *u = &a->side[0].units[source], *v = &a->side[1].units[target];
+    if (u->mate != NONE || v->mate != NONE || u->shape != v->shape) return;
+    u->mate = target;
+    v->mate = source;
+    u->fixed = v->fixed = true;
+    u->margin = v->margin = u->score = v->score = 1;
+}
+
+/* The source of a pair that does not hold has another target, and its target another source. */
+static void redo(Auto *a, const Undone *one)
+{
+    int64_t number;
+    if (tell_number(a, one, 0, &number))
+        redo_units(a, one->source, moved_to(a, 1, &one->to, number));
+    if (tell_number(a, one, 1, &number))
+        redo_units(a, moved_to(a, 0, &one->from, number), one->target);
 }
 
 /* Keys of the target that have no pair any more: of the question, and those whose names must not
@@ -373,12 +433,12 @@ static void withhold(Blocks *blocks, const Undone *one)
     Auto *a = blocks->a;
     const Side *y = &a->side[1];
     const Unit *v = &y->units[one->target];
-    Moved *moved = &blocks->moved[one->moved - blocks->moved];
+    Moved *moved = one->moved;
     for (uint32_t i = 0; v->mate == NONE && i < v->count; i++) {
         const uint32_t tensor = y->members[v->first + i];
         a->withheld[tensor] = true;
         a->withheld_count++;
-        if (moved->answered) continue;
+        if (moved->answered || !moved->doubtful) continue;
         moved->keys = mem_grow(moved->keys, &moved->key_room, moved->key_count + 1,
                                sizeof *moved->keys);
         moved->keys[moved->key_count++] = y->given->tensors[tensor].name;
@@ -388,16 +448,16 @@ static void withhold(Blocks *blocks, const Undone *one)
 /* Pairs within moved rows, and units of equal names that were in no pair. */
 static Undone *list_undone(Blocks *blocks, size_t *count)
 {
-    const Side *x = &blocks->a->side[0], *y = &blocks->a->side[1];
+    const Auto *a = blocks->a;
+    const Side *x = &a->side[0], *y = &a->side[1];
     Undone *list = NULL;
     size_t room = 0;
     for (uint32_t i = 0; i < x->unit_count; i++) {
         const uint32_t *same = table_find(&y->paths, x->units[i].path);
         Undone one = {.source = i, .target = x->units[i].mate};
         if (one.target == NONE && same && y->units[*same].mate == NONE) one.target = *same;
-        if (one.target == NONE) continue;
-        one.moved = find_moved(blocks, i, one.target, &one.from, &one.to);
-        if (!one.moved) continue;
+        if (one.target == NONE || !find_moved(a, i, one.target, &one.from, &one.to)) continue;
+        one.moved = &blocks->moved[*table_find(&a->moved, rows_key(one.from.row, one.to.row))];
         list = mem_grow(list, &room, *count + 1, sizeof *list);
         list[(*count)++] = one;
     }
@@ -409,118 +469,82 @@ static void take_back(Blocks *blocks)
     size_t count = 0;
     Undone *list = list_undone(blocks, &count);
     for (size_t i = 0; i < count; i++) undo(blocks->a, &list[i]);
-    for (size_t i = 0; i < count; i++)
-        if (list[i].moved->answered) redo(blocks->a, &list[i]);
+    for (size_t i = 0; i < count; i++) redo(blocks->a, &list[i]);
     for (size_t i = 0; i < count; i++) withhold(blocks, &list[i]);
     free(list);
 }
 
-bool blocks_moved(const Auto *a, uint32_t u, uint32_t v)
-{
-    const Blocks blocks = {.a = (Auto *)(uintptr_t)a};
-    Place s, t;
-    return a->moved.count && find_moved(&blocks, u, v, &s, &t);
-}
-
-/* ---- the question ---- */
-
-/* A name as far as its number, and a number. */
-static const char *block_text(const Auto *a, const Place *place, int64_t number)
-{
-    return arena_printf(a->out, "%.*s%" PRId64, (int)place->before, place->path, number);
-}
-
-/* "layer3.{0-4}" */
-static const char *row_text(const Auto *a, const Moved *moved, int s)
-{
-    const Block *row = moved->row[s];
-    return arena_printf(a->out, "%.*s{%" PRId64 "-%" PRId64 "}", (int)moved->place[s].before,
-                        moved->place[s].path, row[0].number, row[moved->count[s] - 1].number);
-}
-
-static void hear_answer(const Auto *a, Moved *moved)
-{
-    const AutoOptions *options = a->options;
-    for (size_t i = 0; i < options->answer_count; i++) {
-        const char *text[2] = {options->answers[i].source, options->answers[i].target};
-        int64_t number[2];
-        bool fits = true;
-        for (int s = 0; s < 2 && fits; s++) {
-            const Place *place = &moved->place[s];
-            fits = text[s] && strncmp(text[s], place->path, place->before) == 0;
-            if (!fits) break;
-            const char *digits = text[s] + place->before;
-            const size_t n = name_number(digits, digits + strlen(digits), &number[s]);
-            fits = n && !digits[n];
-        }
-        if (!fits) continue;
-        moved->answered = true;
-        moved->number[0] = number[0];
-        moved->number[1] = number[1];
-    }
-}
-
-static void close_moved(Auto *a, Moved *moved)
-{
-    AutoTie *tie = &a->asked[a->asked_count];
-    const char **names = arena_alloc(a->out, 2 * sizeof *names);
-    float *score = arena_alloc(a->out, sizeof *score);
-    names[0] = row_text(a, moved, 0);
-    names[1] = row_text(a, moved, 1);
-    *score = 0.5f;
-    *tie = (AutoTie){.sources = names, .source_count = 1, .targets = names + 1, .target_count = 1,
-                     .scores = score, .tensors = moved->key_count, .key_count = moved->key_count};
-    const char *block = block_text(a, &moved->place[0], moved->number[0]);
-    tie->ask = arena_printf(a->out, "%s=?", block);
-    tie->say = arena_printf(a->out, "%s=%s", block,
-                            block_text(a, &moved->place[1], moved->number[1]));
-    tie->keys = arena_copy(a->out, moved->keys, moved->key_count * sizeof *moved->keys);
-    if (moved->key_count) a->asked_count++;
-    free(moved->keys);
-}
-
 /* ---- the whole ---- */
 
-static void check_links(Blocks *blocks, const Link *links, size_t n)
+/* The row of a pair is known as moved, and of its blocks those that the shapes tell; what they tell
+ * against names that are the same is asked. */
+static void add_moved(Blocks *blocks, const Link *link, const Rows *rows, const Laid *laid)
 {
-    Rows *rows = arena_alloc(blocks->a->arena, sizeof *rows);
-    if (!read_rows(blocks, links, n, rows)) return;
-    Moved moved = {.place = {links->place[0], links->place[1]},
-                   .row = {rows->row[0], rows->row[1]},
-                   .count = {rows->count[0], rows->count[1]}};
-    size_t best = fit_best(rows, false, moved.number);
-    const bool kinds = !best;
-    if (kinds) best = fit_best(rows, true, moved.number);
-    const size_t fewer = rows->count[0] < rows->count[1] ? rows->count[0] : rows->count[1];
-    if (best <= fit_now(rows, kinds) || best * 4 < fewer * 3) return;
-    hear_answer(blocks->a, &moved);
-    table_add(&blocks->a->moved, rows_key(links->row[0], links->row[1]),
-              (uint32_t)blocks->moved_count, NULL);
+    Auto *a = blocks->a;
+    Moved moved = {.place = {link->place[0], link->place[1]}};
+    const uint64_t key = rows_key(link->row[0], link->row[1]);
+    for (int s = 0; s < 2; s++) {
+        moved.low[s] = rows->row[s][0].number;
+        moved.high[s] = rows->row[s][rows->count[s] - 1].number;
+        moved.number[s] = moved.low[s];
+    }
+    for (size_t i = 0; i < rows->count[0]; i++) {
+        Place s = link->place[0], t = link->place[1];
+        s.number = rows->row[0][i].number;
+        if (laid->sure[i] != SIZE_MAX && (!rows->named || laid->sure[i] == rows->mate[i])) {
+            t.number = rows->row[1][laid->sure[i]].number;
+            table_add(&a->moved, link_key(&s, &t), 1, NULL);
+            table_add(&a->moved, sure_key(key, 0, s.number), (uint32_t)t.number, NULL);
+            table_add(&a->moved, sure_key(key, 1, t.number), (uint32_t)s.number, NULL);
+        } else if (!moved.doubtful && laid->likely[i] != SIZE_MAX) {
+            moved.number[0] = s.number;
+            moved.number[1] = rows->row[1][laid->likely[i]].number;
+            moved.doubtful = true;
+        }
+    }
+    blocks_hear(a, &moved);
+    table_add(&a->moved, key, (uint32_t)blocks->moved_count, NULL);
     blocks->moved = mem_grow(blocks->moved, &blocks->moved_room, blocks->moved_count + 1,
                              sizeof *blocks->moved);
     blocks->moved[blocks->moved_count++] = moved;
 }
 
-static void list_shapes(Blocks *blocks, int s)
+static void check_links(Blocks *blocks, const Link *links, size_t n, Rows *rows, Laid *laid)
 {
-    const Side *side = &blocks->a->side[s];
-    blocks->shapes[s] = (Table){.arena = blocks->a->arena};
-    for (uint32_t i = 0; i < side->unit_count; i++)
-        table_add(&blocks->shapes[s], side->units[i].shape, 1, NULL);
+    if (!read_rows(blocks, links, n, rows)) return;
+    blocks_fit(rows, laid);
+    if ((rows->named || rows->single) && laid->as_paired) return;
+    for (size_t i = 0; i < rows->count[0]; i++) {
+        if (rows->mate[i] == SIZE_MAX || laid->sure[i] == rows->mate[i]) continue;
+        add_moved(blocks, links, rows, laid);
+        return;
+    }
 }
 
-static void check_moved(Blocks *blocks)
+static Table shapes_of(const Auto *a, int s)
 {
+    const Side *side = &a->side[s];
+    Table shapes = {.arena = a->arena};
+    for (uint32_t i = 0; i < side->unit_count; i++)
+        table_add(&shapes, side->units[i].shape, 1, NULL);
+    return shapes;
+}
+
+static void check_suspects(Blocks *blocks)
+{
+    Auto *a = blocks->a;
     qsort(blocks->links, blocks->link_count, sizeof *blocks->links, compare_links);
-    for (int s = 0; s < 2; s++) list_shapes(blocks, s);
-    for (int s = 0; s < 2; s++) list_blocks(blocks, s);
-    for (size_t from = 0, to; from < blocks->link_count && !blocks->a->stopped; from = to) {
+    const Table shapes[2] = {shapes_of(a, 0), shapes_of(a, 1)};
+    for (int s = 0; s < 2; s++) list_blocks(blocks, s, &shapes[!s]);
+    Rows *rows = arena_alloc(a->arena, sizeof *rows);
+    Laid *laid = arena_alloc(a->arena, sizeof *laid);
+    for (size_t from = 0, to; from < blocks->link_count && !a->stopped; from = to) {
         const Link *links = blocks->links;
         for (to = from + 1; to < blocks->link_count; to++)
             if (links[to].row[0] != links[from].row[0] || links[to].row[1] != links[from].row[1])
                 break;
-        check_links(blocks, links + from, to - from);
-        auto_pause(blocks->a);
+        check_links(blocks, links + from, to - from, rows, laid);
+        auto_pause(a);
     }
 }
 
@@ -529,13 +553,18 @@ void check_blocks(Auto *a)
     Blocks blocks = {.a = a, .known.arena = a->arena, .suspects.arena = a->arena};
     a->moved = (Table){.arena = a->arena};
     if (a->side[0].shapeless) return;
+    for (int s = 0; s < 2; s++) list_ranges(&blocks, s);
     list_links(&blocks, true);
     if (blocks.suspects.count) list_links(&blocks, false);
-    if (blocks.link_count) check_moved(&blocks);
+    if (blocks.link_count) check_suspects(&blocks);
     if (blocks.moved_count) take_back(&blocks);
     a->asked = arena_alloc(a->arena, (blocks.moved_count + 1) * sizeof *a->asked);
-    for (size_t i = 0; i < blocks.moved_count; i++) close_moved(a, &blocks.moved[i]);
+    for (size_t i = 0; i < blocks.moved_count; i++) blocks_ask(a, &blocks.moved[i]);
     free(blocks.links);
-    for (int s = 0; s < 2; s++) free(blocks.blocks[s]);
+    for (int s = 0; s < 2; s++) {
+        free(blocks.blocks[s]);
+        free(blocks.shapes[s]);
+        free(blocks.ranges[s].list);
+    }
     free(blocks.moved);
 }

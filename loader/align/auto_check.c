@@ -272,7 +272,8 @@ void check_stages(Auto *a)
 /* By how much the numbers of two axes differ, over all pairs whose names have both. */
 typedef struct Offsets {
     uint32_t pairs, numbers; /* different numbers of the source among them */
-    uint32_t most;           /* pairs that differ by `offset` */
+    uint32_t links;          /* different numbers of the source with one of the target */
+    uint32_t most, second;   /* pairs that differ by `offset`; by the next frequent one */
     int64_t offset;
 } Offsets;
 
@@ -292,14 +293,32 @@ static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to)
         drift->list[drift->count++] = (Offsets){0};
     }
     Offsets *offsets = &drift->list[at];
-    table_add(&drift->seen, hash_mix(axes, (uint64_t)from), 1, &fresh);
+    const uint64_t number = hash_mix(axes, (uint64_t)from);
+    table_add(&drift->seen, number, 1, &fresh);
+    offsets->numbers += fresh;
+    table_add(&drift->seen, hash_mix(number, (uint64_t)to), 1, &fresh);
+    offsets->links += fresh;
+    offsets->pairs++;
     const uint64_t key = hash_mix(hash_mix(axes, 97), (uint64_t)(to - from));
     const uint32_t n = ++*table_add(&drift->counts, key, 0, NULL);
-    offsets->pairs++;
-    offsets->numbers += fresh;
-    if (n <= offsets->most) return;
-    offsets->most = n;
-    offsets->offset = to - from;
+    if (to - from == offsets->offset || !offsets->most) {
+        offsets->offset = to - from;
+        offsets->most = n;
+    } else if (n > offsets->most) {
+        offsets->second = offsets->most;
+        offsets->offset = to - from;
+        offsets->most = n;
+    } else if (n > offsets->second) {
+        offsets->second = n;
+    }
+}
+
+/* The rows of one axis say two things, of the same blocks: nobody knows which of them is right. */
+static bool is_contested(const Offsets *offsets)
+{
+    return offsets->most * 10 < offsets->pairs * 8 &&
+           (offsets->most + offsets->second) * 10 >= offsets->pairs * 9 &&
+           (offsets->links - offsets->numbers) * 2 >= offsets->numbers;
 }
 
 /* Asks about each number of one name with each of the other; not about that of a layer in its
@@ -320,9 +339,10 @@ static bool any_offset(const Auto *a, uint32_t u, uint32_t v, Drift *count, cons
             }
             const uint32_t *at = table_find(&drift->axes, axes);
             const Offsets *offsets = at ? &drift->list[*at] : NULL;
-            if (offsets && offsets->numbers > 2 && n[j] - m[i] != offsets->offset &&
-                offsets->most * 10 >= offsets->pairs * 8)
+            if (!offsets || offsets->numbers < 3) continue;
+            if (n[j] - m[i] != offsets->offset && offsets->most * 10 >= offsets->pairs * 8)
                 return true;
+            if (!i && !j && is_contested(offsets)) return true;
         }
     return false;
 }

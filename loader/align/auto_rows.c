@@ -172,6 +172,22 @@ static void follow_vote(const Rows *rows, const Vote *most, Counting by[2])
         for (unsigned i = 0; i < by[k].count; i++) by[k].low[i] = from[k].low[i];
 }
 
+/* Where all that counts the same blocks reaches equally far on both sides, numbers are counted from
+ * where that begins, whatever this row lacks. False: it does not. */
+static bool follow_axes(const Side *side[2], const Template *const row[2], Counting by[2])
+{
+    const Coarse *x = &side[0]->coarse[row[0]->coarse], *y = &side[1]->coarse[row[1]->coarse];
+    for (unsigned i = 0; i < by[0].count; i++) {
+        const unsigned p = by[0].slot[i], q = by[1].slot[i];
+        if (x->high[p] - x->low[p] != y->high[q] - y->low[q]) return false;
+    }
+    for (unsigned i = 0; i < by[0].count; i++) {
+        by[0].low[i] = x->low[by[0].slot[i]];
+        by[1].low[i] = y->low[by[1].slot[i]];
+    }
+    return true;
+}
+
 static void pair_row(const Rows *rows, const Template *s, const Template *t)
 {
     Auto *a = rows->a;
@@ -186,13 +202,14 @@ static void pair_row(const Rows *rows, const Template *s, const Template *t)
     const bool base = counting_base(&by[0]) == counting_base(&by[1]);
     const bool reach = by[0].hash == by[1].hash;
     const Vote *most = most_votes(rows, axes_key(side, row, by));
-    if (most) follow_vote(rows, most, by);
+    const bool axes = follow_axes(side, row, by);
+    if (!axes && most) follow_vote(rows, most, by);
     const uint32_t fewer = s->count < t->count ? s->count : t->count;
     const uint32_t common =
         counting_common(a->arena, side[0], s, &by[0], side[1], t, &by[1]);
     /* 0, 3, 6 and 0, 1, 2: the numbers are no blocks that both have */
     if (s->count == t->count && common * 4 < fewer * 3) pair_places(a, s, t);
-    else if ((most || base || reach) && !may_lack_first(rows, row, by))
+    else if ((axes || most || base || reach) && !may_lack_first(rows, row, by))
         pair_numbers(a, s, t, &by[0], &by[1]);
 }
 

@@ -128,6 +128,126 @@ static void a_block_more_at_the_end_moves_nothing(void **state)
     finish(&m);
 }
 
+/* ---- rows of blocks that look alike ---- */
+
+static const char eight[] = "h.{0-7}.attn.weight 8,8\nh.{0-7}.mlp.weight 16,8\n"
+                            "h.{0-7}.norm.weight 8";
+static const char seven[] = "layer.{0-6}.attention.weight 8,8\nlayer.{0-6}.ffn.weight 16,8\n"
+                            "layer.{0-6}.layernorm.weight 8";
+
+static void a_row_that_is_a_block_longer_asks_once(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, eight, seven);
+    align(&m);
+    assert_open(&m, "layer.6.ffn.weight");
+    assert_open(&m, "layer.0.layernorm.weight");
+    assert_int_equal(m.result->tie_count, 1);
+    assert_int_equal(m.result->ties[0].tensors, 21);
+    assert_string_equal(m.result->ties[0].ask, "h.0=?");
+    finish(&m);
+}
+
+static void one_answer_says_how_a_whole_row_has_moved(void **state)
+{
+    (void)state;
+    Model m;
+    static const AutoAnswer answers[] = {{"h.1", "layer.0"}};
+    start(&m, eight, seven);
+    m.options.answers = answers;
+    m.options.answer_count = countof(answers);
+    m.options.assume = AUTO_LAYOUT_TORCH;
+    align(&m);
+    assert_from(&m, "layer.0.attention.weight", "h.1.attn.weight");
+    assert_from(&m, "layer.6.ffn.weight", "h.7.mlp.weight");
+    assert_int_equal(m.result->tie_count, 0);
+    finish(&m);
+}
+
+static void equal_names_of_a_longer_row_hold(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, eight, "h.{0-6}.attn.weight 8,8\nh.{0-6}.mlp.weight 16,8\nh.{0-6}.norm.weight 8");
+    align(&m);
+    assert_from(&m, "h.6.mlp.weight", "h.6.mlp.weight");
+    assert_int_equal(m.result->withheld_count, 0);
+    bool said = false;
+    for (size_t i = 0; i < m.result->note_count; i++)
+        said = said || strstr(m.result->notes[i], "3 families have more blocks on one side");
+    assert_true(said);
+    finish(&m);
+}
+
+static void a_hole_says_which_block_is_missing(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, eight, "layer.{0-4}.attention.weight 8,8\nlayer.{0-4}.ffn.weight 16,8\n"
+                     "layer.{0-4}.layernorm.weight 8\nlayer.6.attention.weight 8,8\n"
+                     "layer.6.ffn.weight 16,8\nlayer.6.layernorm.weight 8\n"
+                     "layer.7.attention.weight 8,8\nlayer.7.ffn.weight 16,8\n"
+                     "layer.7.layernorm.weight 8");
+    align(&m);
+    assert_from(&m, "layer.4.ffn.weight", "h.4.mlp.weight");
+    assert_from(&m, "layer.7.ffn.weight", "h.7.mlp.weight");
+    finish(&m);
+}
+
+static void a_hole_and_a_row_that_ends_before_ask(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-4}.attn.weight 8,8\nh.{0-4}.mlp.weight 16,8\nh.{0-4}.norm.weight 8",
+          "layer.{0-3}.attention.weight 8,8\nlayer.{0-3}.ffn.weight 16,8\n"
+          "layer.{0-3}.layernorm.weight 8\nlayer.5.attention.weight 8,8\n"
+          "layer.5.ffn.weight 16,8\nlayer.5.layernorm.weight 8");
+    align(&m);
+    assert_open(&m, "layer.0.ffn.weight");
+    assert_open(&m, "layer.5.ffn.weight");
+    finish(&m);
+}
+
+/* Blocks 2 to 7 of the source are 1 to 6 of the target: those at the ends tell it for all. */
+static void blocks_at_the_ends_tell_for_the_whole_row(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "b1.a.weight 4,3\nb1.b.weight 4,4\nb2.a.weight 8,4\nb2.b.weight 8,8\n"
+              "b3.a.weight 16,8\nb3.b.weight 16,16\nb4.a.weight 16,16\nb4.b.weight 16,16\n"
+              "b5.a.weight 16,16\nb5.b.weight 16,16\nb6.a.weight 16,16\nb6.b.weight 16,16\n"
+              "b7.a.weight 32,16\nb7.b.weight 32,32\nfc.weight 10,32",
+          "stem1.weight 4,3\nstem2.weight 4,4\nb1.a.weight 8,4\nb1.b.weight 8,8\n"
+          "b2.a.weight 16,8\nb2.b.weight 16,16\nb3.a.weight 16,16\nb3.b.weight 16,16\n"
+          "b4.a.weight 16,16\nb4.b.weight 16,16\nb5.a.weight 16,16\nb5.b.weight 16,16\n"
+          "b6.a.weight 32,16\nb6.b.weight 32,32\nfc.weight 10,32");
+    align(&m);
+    for (int i = 3; i <= 5; i++) {
+        char target[32], same[32];
+        snprintf(target, sizeof target, "b%d.a.weight", i);
+        snprintf(same, sizeof same, "b%d.a.weight", i);
+        const Bundle *bundle = find_bundle(&m, target);
+        if (bundle) assert_string_not_equal(bundle->sources[0].names[0], same);
+    }
+    finish(&m);
+}
+
+/* What one layer of a row lacks says nothing of the row: its number is that of the others. */
+static void rows_that_lack_other_ends_go_by_what_all_count(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-5}.mlp.weight 16,8\nh.{0-5}.out.weight 8,16\nh.{0-4}.dw.weight 8,1,5,5",
+          "b.{0-5}.ffn.weight 16,8\nb.{0-5}.down.weight 8,16\nb.1.depthwise.weight 8,1,5,5\n"
+          "b.2.depthwise.weight 8,1,5,5\nb.3.depthwise.weight 8,1,5,5\n"
+          "b.4.depthwise.weight 8,1,5,5\nb.5.depthwise.weight 8,1,5,5");
+    align(&m);
+    assert_from(&m, "b.4.depthwise.weight", "h.4.dw.weight");
+    assert_open(&m, "b.5.depthwise.weight");
+    finish(&m);
+}
+
 /* ---- names that mean another layer ---- */
 
 static const char counted[] = "mlp.layers.0.weight 8,8\nmlp.layers.1.weight 8,8\n"
@@ -256,6 +376,13 @@ int main(void)
         cmocka_unit_test(equal_names_that_fit_better_elsewhere_ask),
         cmocka_unit_test(an_answer_says_which_block_is_which),
         cmocka_unit_test(a_block_more_at_the_end_moves_nothing),
+        cmocka_unit_test(a_row_that_is_a_block_longer_asks_once),
+        cmocka_unit_test(one_answer_says_how_a_whole_row_has_moved),
+        cmocka_unit_test(equal_names_of_a_longer_row_hold),
+        cmocka_unit_test(a_hole_says_which_block_is_missing),
+        cmocka_unit_test(a_hole_and_a_row_that_ends_before_ask),
+        cmocka_unit_test(blocks_at_the_ends_tell_for_the_whole_row),
+        cmocka_unit_test(rows_that_lack_other_ends_go_by_what_all_count),
         cmocka_unit_test(an_equal_number_among_other_names_asks),
         cmocka_unit_test(an_answer_says_which_layer_is_meant),
         cmocka_unit_test(an_equal_number_in_the_same_row_is_certain),

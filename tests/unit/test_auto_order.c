@@ -156,23 +156,6 @@ static void a_shuffled_file_has_no_order(void **state)
 
 /* ---- rows ---- */
 
-static void a_row_that_is_a_block_longer_goes_by_its_numbers(void **state)
-{
-    (void)state;
-    Model m;
-    start(&m, "h.{0-7}.attn.weight 8,8\nh.{0-7}.mlp.weight 16,8\nh.{0-7}.norm.weight 8",
-          "layer.{0-6}.attention.weight 8,8\nlayer.{0-6}.ffn.weight 16,8\n"
-          "layer.{0-6}.layernorm.weight 8");
-    align(&m);
-    assert_from(&m, "layer.6.ffn.weight", "h.6.mlp.weight");
-    assert_from(&m, "layer.0.layernorm.weight", "h.0.norm.weight");
-    bool said = false;
-    for (size_t i = 0; i < m.result->note_count; i++)
-        said = said || strstr(m.result->notes[i], "3 families have more blocks on one side");
-    assert_true(said);
-    finish(&m);
-}
-
 static void a_row_of_half_the_length_is_another_size(void **state)
 {
     (void)state;
@@ -414,7 +397,6 @@ int main(void)
         cmocka_unit_test(parts_that_a_file_holds_in_another_order_mislead_nobody),
         cmocka_unit_test(an_order_that_contradicts_names_asks),
         cmocka_unit_test(a_shuffled_file_has_no_order),
-        cmocka_unit_test(a_row_that_is_a_block_longer_goes_by_its_numbers),
         cmocka_unit_test(a_row_of_half_the_length_is_another_size),
         cmocka_unit_test(a_row_the_other_way_round_keeps_its_inner_order),
         cmocka_unit_test(the_second_of_a_name_is_no_phrase),

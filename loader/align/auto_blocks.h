@@ -1,0 +1,76 @@
+/* What the files of rows of blocks share: auto_blocks.c finds rows whose numbers do not tell which
+ * block is which, auto_blocks_fit.c says which blocks their shapes tell nevertheless, and
+ * auto_blocks_ask.c asks for the others. */
+#ifndef LOADER_ALIGN_AUTO_BLOCKS_H
+#define LOADER_ALIGN_AUTO_BLOCKS_H
+
+#include "loader/align/auto_parts.h"
+
+enum { BLOCKS_MAX = 1024 };  /* of one row that are compared */
+
+/* One number of a name, and what stands before it: the blocks it counts. */
+typedef struct Place {
+    uint64_t row;
+    int64_t number;
+    const char *path;        /* the name without its role */
+    size_t length, before, digits;   /* of it, up to the number, of that */
+    bool glued;              /* to a word: norm1 */
+} Place;
+
+/* Block n of one row is block m of another, by so many pairs. */
+typedef struct Link {
+    uint64_t row[2];
+    int64_t number[2];
+    uint32_t votes, named;   /* of these, units of one name */
+    Place place[2];          /* in a name of each side */
+} Link;
+
+/* What stands below one number of a row: all shapes that the other side has as well. */
+typedef struct Block {
+    uint64_t row;
+    int64_t number;
+    uint32_t units;          /* all that stand below it */
+    const uint64_t *shapes;  /* [count] in ascending order */
+    uint32_t count;
+} Block;
+
+/* Two rows, and how they were paired. */
+typedef struct Rows {
+    const Block *row[2];
+    size_t count[2];
+    size_t mate[BLOCKS_MAX];     /* [count[0]] place in the other row; SIZE_MAX: none */
+    size_t paired[2];            /* blocks of each that have a mate */
+    bool mixed;                  /* not one to one, or in no order */
+    bool falls;                  /* the last of one was paired with the first of the other */
+    bool named;                  /* most of what was paired has one name on both sides */
+    bool single;                 /* the blocks of one of them are single layers */
+} Rows;
+
+/* What the shapes of two rows say. */
+typedef struct Laid {
+    size_t sure[BLOCKS_MAX];     /* [blocks of the source] the only place of the other row in which
+                                    the block can be; SIZE_MAX */
+    size_t likely[BLOCKS_MAX];   /* the best one; SIZE_MAX */
+    bool as_paired;              /* no other way fits better than that in which they were paired */
+} Laid;
+
+/* Rows whose numbers do not tell which block is which. */
+typedef struct Moved {
+    Place place[2];              /* in a name of each side */
+    int64_t number[2];           /* two blocks that may be one, or are by an answer */
+    bool answered, doubtful;     /* there is a block that the shapes do not tell */
+    int64_t low[2], high[2];     /* of both rows */
+    const char **keys;           /* [key_count] owned, growing: what is taken back of the target */
+    size_t key_count, key_room;
+} Moved;
+
+/* ---- auto_blocks_fit.c ---- */
+void blocks_fit(const Rows *rows, Laid *laid);
+
+/* ---- auto_blocks_ask.c ---- */
+/* Whether an answer says which block of two rows is which: then number[] are those. */
+void blocks_hear(const Auto *a, Moved *moved);
+/* The question about two rows, unless nothing was taken back; lets go of the keys. */
+void blocks_ask(Auto *a, Moved *moved);
+
+#endif
