@@ -65,16 +65,35 @@ static void choose_places(const int64_t *dims, unsigned rank, uint32_t most, Pla
 
 /* ---- reading ---- */
 
-/* Less the mean, and of length 1. False where they are constant, or not finite. */
-static bool normalise(float *x, uint32_t n)
+/* The sum of (x - less), or of its squares. In lanes, so that no addition waits for the one before;
+ * unrolled as in product(). */
+static double sum_of(const float *x, size_t n, double less, bool squares)
 {
-    double sum = 0, length = 0;
-    for (uint32_t i = 0; i < n; i++) sum += (double)x[i];
-    const double mean = n ? sum / n : 0;
-    for (uint32_t i = 0; i < n; i++) length += ((double)x[i] - mean) * ((double)x[i] - mean);
-    length = sqrt(length);
+    enum { LANES = 8 };
+    double lanes[LANES] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+#pragma GCC unroll 8
+        for (size_t k = 0; k < LANES; k++) {
+            const double one = (double)x[i + k] - less;
+            lanes[k] += squares ? one * one : one;
+        }
+    for (size_t k = 0; k < LANES; k++) sum += lanes[k];
+    for (; i < n; i++) {
+        const double one = (double)x[i] - less;
+        sum += squares ? one * one : one;
+    }
+    return sum;
+}
+
+/* Less the mean, and of length 1. False where they are constant, or not finite. */
+static bool normalise(float *x, size_t n)
+{
+    const double mean = n ? sum_of(x, n, 0, false) / (double)n : 0;
+    const double length = sqrt(sum_of(x, n, mean, true));
     if (length <= 0 || !isfinite(length)) return false;
-    for (uint32_t i = 0; i < n; i++) x[i] = (float)(((double)x[i] - mean) / length);
+    const double scale = 1 / length;
+    for (size_t i = 0; i < n; i++) x[i] = (float)(((double)x[i] - mean) * scale);
     return true;
 }
 
@@ -152,16 +171,19 @@ void sample_done(Sample *sample)
 
 /* ---- comparing ---- */
 
-/* In lanes, which compilers make vector instructions of. */
+/* In lanes, which compilers make vector instructions of, and keep in registers: where the index is
+ * a size_t, since one of 32 bits could wrap between two lanes, and the lanes are unrolled. The sums
+ * are the same ones either way. */
 static double product(const float *a, const float *b, uint32_t n)
 {
     enum { LANES = 16 };
     float lanes[LANES] = {0};
     double sum = 0;
-    uint32_t i = 0;
+    size_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        for (unsigned k = 0; k < LANES; k++) lanes[k] += a[i + k] * b[i + k];
-    for (unsigned k = 0; k < LANES; k++) sum += (double)lanes[k];
+#pragma GCC unroll 16
+        for (size_t k = 0; k < LANES; k++) lanes[k] += a[i + k] * b[i + k];
+    for (size_t k = 0; k < LANES; k++) sum += (double)lanes[k];
     for (; i < n; i++) sum += (double)a[i] * (double)b[i];
     return sum;
 }
