@@ -14,6 +14,7 @@ enum {
     FLYING_MAX = 64,                 /* requests of one source at a time */
     PIECE_FIRST = 32, PIECE_MAX = 256,   /* blocks of one request: 1 MiB at first, 8 MiB */
     GAP_BLOCKS = 2,                  /* that are fetched too, rather than asked around */
+    NEAR_BLOCKS = 8,                 /* that reading on from front to back may pass over */
     AHEAD_FIRST = 2, AHEAD_MAX = 512,    /* blocks ahead of reading from front to back */
     WINDOW_MAX = 2048,               /* blocks that may lie unread: 64 MiB */
     TAIL_BLOCKS = 3                  /* of a file's end, where directories are, at once */

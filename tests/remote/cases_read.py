@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -181,6 +182,38 @@ def hdf5():
     check(s.sent() <= 400 << 10, s.sent(), [x.headers["Range"] for x in s.asked])
     r = tenon("diff", s.url + "/m.h5", "here.h5", "--values")
     check(r.status == 0, r)
+
+
+def legacy(count, elements):
+    """A file as torch.save wrote it before 1.6: each storage behind its length."""
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+    ordered, two = b"ccollections\nOrderedDict\n)R", b"\x80\x02"
+    size = b"J" + struct.pack("<i", elements)
+    items = b"".join(
+        text(f"w{i}") + b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nFloatStorage\n" +
+        text(str(i)) + text("cpu") + size + b"NtQK\x00" + size + b"\x85K\x01\x85\x89" + ordered + b"tR"
+        for i in range(count))
+    info = b"}(" + text("little_endian") + b"\x88" + text("protocol_version") + b"M\xe9\x03u."
+    keys = b"](" + b"".join(text(str(i)) for i in range(count)) + b"e."
+    storages = b"".join(struct.pack("<q", elements) + numbers(4 * elements, i) for i in range(count))
+    return two + b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19." + two + b"M\xe9\x03." + two + info + two + \
+        ordered + b"(" + items + b"u." + two + keys + storages
+
+
+@case
+def scattered():
+    """headers with values between them, read from front to back, do not take a request each"""
+    near, far = legacy(100, 20000), legacy(40, 150000)                  # 80 kB and 600 kB between
+    s = serve({"/near.pth": file(near), "/far.pth": file(far)})
+    r = tenon("ls", s.url + "/near.pth", "-q")
+    check(r.status == 0 and r.out.count("\n") == 100, r)
+    check(len(s.asked) < 50, len(s.asked), [x.headers["Range"] for x in s.asked])
+    del s.asked[:]
+    before = s.sent()
+    r = tenon("ls", s.url + "/far.pth", "-q")
+    check(r.status == 0 and r.out.count("\n") == 40, r)
+    check(s.sent() - before < len(far) // 4, s.sent() - before, [x.headers["Range"] for x in s.asked])
 
 
 @case
