@@ -15,7 +15,7 @@
 #include "tests/unit/balance.h"
 #include "tests/unit/late_jobs.h"
 
-enum { KEYS = 2500, COLUMNS_MAX = 160, ROWS_MAX = 60 };
+enum { KEYS = 4000, COLUMNS_MAX = 160, ROWS_MAX = 60 };
 
 typedef struct Monkey {
     Terminal terminal;
@@ -59,7 +59,10 @@ static const char *pick_line(Monkey *monkey)
         ":filter missing\n", ":filter all\n", ":write out.safetensors\n", ":save made.lua\n",
         ":undo\n", ":redo\n", ":help strip\n", ":values head.fc.weight\n", ":1 + 1\n", ":nonsense\n",
         ":drop = 3\n", ":open-source out.safetensors\n", ":open_target 'fix.lua'\n",
-        ":open-target fix.lua\n", "/weight\n", "/conv*bias\n", "/zzz\n", ":\"\xC3\xA9\xE6\xBC\xA2\n",
+        ":open-target fix.lua\n", ":write! out.safetensors\n", ":reopen()\n",
+        ":verb 'open-source out.safetensors' print(1)\n", ":for i = 1, 3 do verb 'undo' end\n",
+        ":for i = 1, 2e7 do end\n", ":mark('module.head.fc.bias', 'head.fc.bias')\n",
+        "/weight\n", "/conv*bias\n", "/zzz\n", ":\"\xC3\xA9\xE6\xBC\xA2\n",
     };
     return lines[pick(monkey, countof(lines))];
 }
