@@ -61,7 +61,7 @@ static const char *pick_line(Monkey *monkey)
         ":drop = 3\n", ":open-source out.safetensors\n", ":open_target 'fix.lua'\n",
         ":open-target fix.lua\n", ":write! out.safetensors\n", ":reopen()\n",
         ":verb 'open-source out.safetensors' print(1)\n", ":for i = 1, 3 do verb 'undo' end\n",
-        ":for i = 1, 2e7 do end\n", ":mark('module.head.fc.bias', 'head.fc.bias')\n",
+        ":for i = 1, 3e6 do end\n", ":mark('module.head.fc.bias', 'head.fc.bias')\n",
         "/weight\n", "/conv*bias\n", "/zzz\n", ":\"\xC3\xA9\xE6\xBC\xA2\n",
     };
     return lines[pick(monkey, countof(lines))];
@@ -232,7 +232,7 @@ static void test_monkey(void **state)
                      .columns = 100, .rows = 30};
     monkey.terminal = (Terminal){&ops, &monkey, false};
     for (size_t round = 0; monkey.left; round++) run_once(&monkey, round);
-    assert_true(monkey.ledgers > 10);
+    assert_true(monkey.ledgers > 5);
 }
 
 int main(void)
