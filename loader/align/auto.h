@@ -84,7 +84,8 @@ typedef struct AutoTie {
     const float *scores;         /* [source_count × target_count], row by row; 0 = impossible */
     size_t tensors;              /* targets that an answer settles */
     const char *ask;             /* "attention.output.LayerNorm=?": what --say is given */
-    const char *say;             /* a whole answer, the likelier one: what people can copy */
+    const char *say;             /* a whole answer, the likelier one: what people can copy; NULL:
+                                    none is */
     const char *const *keys;     /* [key_count] every target key of it */
     size_t key_count;
 } AutoTie;

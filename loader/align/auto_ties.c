@@ -8,6 +8,8 @@
 enum { TIE_MAX = 24, SHOWN = 6 };
 /* Below this nothing speaks for any pair of a class, and there is nothing to ask. */
 static const double SPEAKS = 0.1;
+/* From which margin an answer is the likelier one. */
+static const double LEANS = 0.005;
 
 /* ---- answers ---- */
 
@@ -202,8 +204,10 @@ static void add_tie(Auto *a, TieList *ties, const uint32_t *s, size_t rows, cons
     tie.targets = show_list(a, 1, t, columns);
     const char *left = tell_apart(a, &a->side[0], s, rows, asked);
     tie.ask = arena_printf(a->out, "%s=?", left);
-    size_t likely = mate[asked] == NONE ? 0 : mate[asked];
-    tie.say = arena_printf(a->out, "%s=%s", left, tell_apart(a, &a->side[1], t, columns, likely));
+    /* of answers that are as good, none is put into anybody's mouth */
+    if (mate[asked] != NONE && margin[asked] >= LEANS)
+        tie.say = arena_printf(a->out, "%s=%s", left,
+                               tell_apart(a, &a->side[1], t, columns, mate[asked]));
     list_keys(a, t, columns, &tie);
     ties->items = mem_grow(ties->items, &ties->room, ties->count + 1, sizeof *ties->items);
     ties->items[ties->count++] = tie;
