@@ -144,6 +144,47 @@ static void rank_template(Side *side, Template *t, const uint32_t *list, size_t 
     }
 }
 
+/* The letter of a token that is nothing else, if it may count: a … h; 0. */
+static char letter_of(const Token *token)
+{
+    if (token->is_number || token->length != 1) return 0;
+    const char c = (char)(*token->text | 0x20);
+    return c >= 'a' && c <= 'h' ? c : 0;
+}
+
+/* The letter in which alone a name differs from another, and that of the other; 0: it is not so. */
+static char only_letter(const Template *a, const Template *b, char *other)
+{
+    char found = 0;
+    if (a->token_count != b->token_count || a->coarse == b->coarse) return 0;
+    for (size_t i = 0; i < a->token_count; i++) {
+        if (a->tokens[i].word == b->tokens[i].word) continue;
+        const char p = letter_of(&a->tokens[i]), q = letter_of(&b->tokens[i]);
+        if (found || !p || !q) return 0;
+        found = p;
+        *other = q;
+    }
+    return found;
+}
+
+/* Letters count as numbers do, where they follow one another: unit/a, unit/b, unit/c. */
+static void rank_letters(const Side *side, Template *t, const uint32_t *list, size_t n)
+{
+    uint32_t seen = 0;
+    Rank rank = {.count = 1};
+    for (size_t j = 0; j < n; j++) {
+        char other = 0;
+        const char own = only_letter(t, &side->templates[list[j]], &other);
+        if (!own) continue;
+        seen |= 1u << (own - 'a') | 1u << (other - 'a');
+        rank.place += other < own;
+        rank.count++;
+    }
+    while (seen && !(seen & 1)) seen >>= 1;
+    const bool follow = seen == (1u << rank.count) - 1;      /* none twice, none left out */
+    t->letters = rank.count > 1 && follow ? rank : (Rank){0};
+}
+
 static uint32_t members_of(const Side *side, const Template *t)
 {
     return side->units[side->order[t->first]].count;
@@ -154,6 +195,7 @@ static void rank_siblings(Side *side, const uint32_t *list, size_t n)
     for (size_t i = 0; i < n; i++) {
         Template *t = &side->templates[list[i]];
         rank_template(side, t, list, n);
+        rank_letters(side, t, list, n);
         t->place = t->alike = 0;
         for (size_t j = 0; j < n; j++) {
             const Template *other = &side->templates[list[j]];

@@ -112,6 +112,8 @@ typedef struct Template {
     uint32_t position;       /* rank among the templates in the order of the file */
     Rank ranks[RANKS_MAX];   /* [rank_count] its places among siblings, the last number first */
     uint8_t rank_count;
+    Rank letters;            /* its place among those that differ from it in one letter alone, as
+                                a, b and c do; count 0: there are none */
     uint32_t lead;           /* of a source: where most of it is walked to; NONE */
     uint32_t abreast;        /* of a source: what stands in its place in a row of one shape; NONE */
     float led;               /* how much of it, 0 … 1; of a target: at most */

@@ -472,6 +472,16 @@ static bool counted_as_written(const Auto *a, const Template *s, const Template 
     return a->side[1].ordered && t->place == from;
 }
 
+/* b and c of one side, norm2 and norm3 of the other. */
+static bool same_letter(const Template *lettered, const Template *numbered)
+{
+    if (!lettered->letters.count || numbered->letters.count || lettered->rank_count) return false;
+    for (size_t i = 0; i < numbered->rank_count; i++)
+        if (numbered->ranks[i].count == lettered->letters.count)
+            return numbered->ranks[i].place == lettered->letters.place;
+    return false;
+}
+
 /* Siblings that differ in their numbers alone, norm1 and norm2, have an order of their own,
  * whatever that of the file is: mlp.0 and mlp.3 are fc1 and fc2. But where one side has more, and
  * its name goes on beyond the siblings, one of the others has a hole: ranks slip behind it. */
@@ -483,6 +493,7 @@ static double score_rank(const Auto *a, const Template *s, const Template *t, co
         if (other && other->count == s->ranks[i].count)
             return other->place == s->ranks[i].place;
     }
+    if (same_letter(s, t) || same_letter(t, s)) return 1;
     return scale->even && counted_as_written(a, s, t);
 }
 

@@ -247,6 +247,26 @@ static void a_phrase_may_be_said_in_two_words(void **state)
     finish(&m);
 }
 
+/* b and c follow one another as 2 and 3 do; d and g do not. */
+static void letters_that_follow_one_another_count(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "s.{0-2}.u.b.ring.weight 8,4\ns.{0-2}.u.c.ring.weight 8,4",
+          "t.{0-2}.part3.weight 8,4\nt.{0-2}.part2.weight 8,4");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "t.1.part2.weight", "s.1.u.b.ring.weight");
+    assert_from(&m, "t.2.part3.weight", "s.2.u.c.ring.weight");
+    finish(&m);
+    start(&m, "s.{0-2}.u.d.ring.weight 8,4\ns.{0-2}.u.g.ring.weight 8,4",
+          "t.{0-2}.part3.weight 8,4\nt.{0-2}.part2.weight 8,4");
+    m.options.no_order = true;
+    align(&m);
+    assert_open(&m, "t.1.part2.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_phrase_of_a_module_and_its_part_is_both),
         cmocka_unit_test(what_has_other_members_is_not_counted),
         cmocka_unit_test(a_phrase_may_be_said_in_two_words),
+        cmocka_unit_test(letters_that_follow_one_another_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
