@@ -199,7 +199,6 @@ static bool open_storage(TorchArchive *archive, const ZipMember *member, Storage
     storage->source = zip_open_storage(archive->zip, member, err);
     if (!storage->source) return false;
     if (member->method) archive->deflated++;
-    checkpoint_own_source(archive->checkpoint, storage->source);
     zip_verify_use(archive->verify, member, storage->source);
     return true;
 }

@@ -27,6 +27,7 @@ struct ZipVerify {
 static void release(void *context)
 {
     ZipVerify *verify = context;
+    for (size_t i = 0; i < verify->use_count; i++) source_unref(verify->uses[i].source);
     zip_unref(verify->zip);
     free(verify->uses);
     free(verify->reads);

@@ -12,13 +12,13 @@ typedef struct ZipVerify ZipVerify;
 /* A member that tensors look into. */
 typedef struct ZipUse {
     const ZipMember *member;     /* borrowed from the zip */
-    ByteSource *source;          /* its content, as storages refer to it; borrowed */
+    ByteSource *source;          /* its content, as storages refer to it; a reference */
 } ZipUse;
 
 /* Registers the check with the checkpoint, which owns it; the zip is kept alive. */
 ZipVerify *zip_verify_new(Checkpoint *checkpoint, Zip *zip);
-/* Notes that the checkpoint reads a member through this source (which it owns): what was read for
- * tensors is then not read again. */
+/* Notes that the checkpoint reads a member through this source: what was read for tensors is then
+ * not read again. Takes the source over, and keeps it as long as the checkpoint lives. */
 void zip_verify_use(ZipVerify *verify, const ZipMember *member, ByteSource *source);
 /* Notes that a member was read for something else than a tensor's bytes: a config, a file inside.
  * It is then no storage that nothing refers to. NULL for `verify`: nothing is checked. */

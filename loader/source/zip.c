@@ -39,8 +39,10 @@ typedef struct MemberSource {
     ByteSource base;
     Zip *zip;                    /* a reference */
     const ZipMember *member;     /* borrowed from the Zip's directory */
-    uint64_t offset;             /* of a stored one: where its bytes start; 0: not known yet */
-    ByteSource *inner;           /* of a deflated one: what it inflates to; NULL: not known yet */
+    union {
+        uint64_t offset;         /* of a stored one: where its bytes start; 0: not known yet */
+        ByteSource *inner;       /* of a deflated one: what it inflates to; NULL: not known yet */
+    };
     char name[];
 } MemberSource;
 
@@ -287,13 +289,14 @@ static ByteSource *resolve(MemberSource *member, uint64_t *from, Error *err)
     Zip *zip = member->zip;
     ByteSource *source = NULL;
     pthread_mutex_lock(&zip->lock);
+    *from = 0;
     if (member->member->method) {
         if (!member->inner) member->inner = open_deflated(member, err);
         source = member->inner;
     } else if (member->offset || zip_data_offset(zip, member->member, &member->offset, err)) {
         source = zip->source;
+        *from = member->offset;
     }
-    *from = member->offset;
     pthread_mutex_unlock(&zip->lock);
     return source;
 }
@@ -328,7 +331,7 @@ static void want_member(ByteSource *source, uint64_t offset, uint64_t n)
 static void close_member(ByteSource *source)
 {
     MemberSource *member = (MemberSource *)source;
-    source_unref(member->inner);
+    if (member->member->method) source_unref(member->inner);
     zip_unref(member->zip);
     free(member);
 }
