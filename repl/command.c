@@ -155,6 +155,9 @@ static bool take_say(Invocation *invocation, const char *text, Error *err)
     if (strcmp(equals, "=?") == 0)
         return error_set(err, ERR_USAGE, "--say: '%s': the question mark stands for an answer",
                          text);
+    invocation->says = mem_grow(invocation->says, &invocation->say_room, invocation->say_count + 1,
+                                sizeof *invocation->says);
+    invocation->says[invocation->say_count++] = text;
     if (invocation->automatic.length) text_add(&invocation->automatic, ", ");
     lua_quote(text, strlen(text), &invocation->automatic);
     return true;
@@ -276,6 +279,7 @@ void invocation_done(Invocation *invocation)
 {
     text_done(&invocation->automatic);
     free(invocation->auto_code);
+    free(invocation->says);
     free(invocation->rules);
 }
 

@@ -25,7 +25,7 @@ enum { FOR_LS = 1, FOR_DIFF = 2, FOR_ALIGN = 4, FOR_VIEW = 8, FOR_CHECK = 16,
     X(OPT_PRESET, "--preset", NULL, "NAME", FOR_ALIGN | FOR_VIEW | FOR_REPL, "what another system does: essmc2, pet, strict …; NAME{option=…}") \
     X(OPT_AUTO, "--auto", NULL, NULL, FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "find the alignment without rules, after those that are given") \
     X(OPT_ACCEPT, "--accept", NULL, "likely", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: take what is only likely, too") \
-    X(OPT_SAY, "--say", NULL, "A=B", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: A in the source is B in the target; may be repeated") \
+    X(OPT_SAY, "--say", NULL, "A=B", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL | FOR_LEARN, "of --auto and learn: A in the source is B in the target; may be repeated") \
     X(OPT_ASSUME, "--assume", NULL, "LAYOUT", FOR_ALIGN | FOR_DIFF | FOR_VIEW | FOR_REPL, "of --auto: how square kernels of the source lie: torch, tf or flax") \
     X(OPT_OUT, "--output", "-o", "OUT", FOR_ALIGN | FOR_APPLY | FOR_REVERSE | FOR_EMIT | FOR_LEARN | FOR_FETCH, "write the result here") \
     X(OPT_PLAN, "--plan", NULL, "FILE", FOR_ALIGN, "write the plan here, before any data is touched") \
@@ -91,6 +91,8 @@ typedef struct Invocation {
     uint64_t shard_size;                 /* of --shard-size, in bytes; 0 without it */
     uint64_t task, tasks;                /* of --task; 0 without it */
     Text automatic;                      /* the answers of --say, as fields of auto{say={…}} */
+    const char **says;                   /* [say_count] the same, each "A=B"; owned */
+    size_t say_count, say_room;
     char *auto_code;                     /* what --auto comes to, in rules; owned; NULL: nothing */
 } Invocation;
 

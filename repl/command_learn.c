@@ -79,6 +79,8 @@ static void add_state(Run *run, Page *page, LearnState state, const char *title)
         if (result->targets[i].why) text_add(&page->line, result->targets[i].why);
         page_end_line(page, LINE_GROUP);
     }
+    if (state == LEARN_AMBIGUOUS)
+        page_line(page, LINE_TAIL, "    What is what is told by:   tenon learn … --say \"A=B\"");
 }
 
 /* "cat 4   rope_pairs 16   T 12": how many bundles each op is in. */
@@ -231,6 +233,19 @@ static bool open_both(Run *run, Error *err)
     return true;
 }
 
+/* --say A=B, of which there is an A and a '='. */
+static const AutoAnswer *read_answers(Run *run)
+{
+    const Invocation *invocation = run->invocation;
+    AutoAnswer *answers = arena_alloc(run->arena, (invocation->say_count + 1) * sizeof *answers);
+    for (size_t i = 0; i < invocation->say_count; i++) {
+        const char *text = invocation->says[i], *equals = strchr(text, '=');
+        answers[i] = (AutoAnswer){arena_strndup(run->arena, text, (size_t)(equals - text)),
+                                  arena_strdup(run->arena, equals + 1)};
+    }
+    return answers;
+}
+
 static bool learn(Run *run, Error *err)
 {
     Progress progress;
@@ -238,9 +253,11 @@ static bool learn(Run *run, Error *err)
     const Lexicon *lexicon =
         lexicon_load(run->arena, user_config_file(run->arena, "lexicon.lua"), &found, err);
     if (!lexicon) return false;
+    const AutoAnswer *answers = read_answers(run);
     progress_start(&progress, session_source_path(run->session),
                    isatty(STDERR_FILENO) && !run->invocation->set[OPT_QUIET]);
-    const LearnOptions options = {progress_step, &progress, lexicon};
+    const LearnOptions options = {progress_step, &progress, lexicon, answers,
+                                  run->invocation->say_count};
     run->result = learn_pair(run->arena, run->old, run->now, &options, err);
     progress_end(&progress);
     return run->result != NULL;

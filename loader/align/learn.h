@@ -28,6 +28,8 @@ typedef struct LearnOptions {
     void *context;
     const Lexicon *lexicon;      /* what names mean, for tensors that hold the same numbers; NULL:
                                     only names that are told by their neighbours count */
+    const AutoAnswer *answers;   /* [answer_count] to what names leave open as well */
+    size_t answer_count;
 } LearnOptions;
 
 typedef struct LearnTarget {

@@ -141,7 +141,9 @@ bool learn_matched(Learner *learner)
     const AutoSide now = {asking.sides[1], dict_count(checker->now),
                           !dict_is_ordered(checker->now)};
     const AutoOptions options = {.lexicon = learner->lexicon, .anchors = asking.anchors,
-                                 .anchor_count = asking.anchor_count, .accept = 0.20f};
+                                 .anchor_count = asking.anchor_count, .accept = 0.20f,
+                                 .answers = checker->options->answers,
+                                 .answer_count = checker->options->answer_count};
     const AutoResult *result = auto_align(learner->arena, &old, &now, &options, learner->err);
     bool any = false;
     Arena *scratch = arena_new();

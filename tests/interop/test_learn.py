@@ -305,6 +305,8 @@ class Learning(LearningCase):
         self.assertEqual({one["target"] for one in got["open"]},
                          {f"layers.{i}.{norm}.weight" for i in range(2) for norm in ("xa", "xb")})
         self.assertEqual({one["state"] for one in got["open"]}, {"ambiguous"})
+        self.assertIn("post_attention_layernorm.weight -> layers.{i}.xa.weight",
+                      " ".join(self.learned(old, new, "--say", "post_attention_layernorm=xa").split()))
 
     def test_numbers_that_were_moved_or_scaled(self):
         """Norms that store scale − 1, and latents that are scaled, as torch computes them."""
