@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
-tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py and unseen.py, which were written
-later. Not one tensor may be loaded wrongly; what is not found is reported. sealed.py, blind.py and locked.py were written later
-still, each to be measured once before anything was changed for it; real_names.py is what real libraries say, measured before
-anything was changed for it as well. --pair and --batch know them.
+tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py, unseen.py, sealed.py and blind.py,
+which were written later, each to be measured before anything was changed for it. Not one tensor may be loaded wrongly;
+what is not found is reported. locked.py was not measured yet, real_names.py is what real libraries say; --pair and
+--batch know them.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
   run.py --all           every change on every pair, and what is left without order, lexicon, context
@@ -295,7 +295,8 @@ def main():
             if given.all:
                 run_ablations(tap, folder, kind, pairs)
         if not given.selftest:
-            found += run_plain(tap, folder, "unseen", unseen.pairs())
+            for kind, batch in (("unseen", unseen), ("sealed", sealed), ("blind", blind)):
+                found += run_plain(tap, folder, kind, batch.pairs())
             run_sweep(tap, folder, list(itertools.chain(*kinds.values())), None)
         truth = [] if given.selftest else real.pairs()
         if truth:
