@@ -40,6 +40,7 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     match_templates(&a);
     match_units(&a);
     check_rows(&a);
+    check_crossed(&a);
     check_blocks(&a);
     check_numbers(&a);
     walk_units(&a);

@@ -379,6 +379,10 @@ void check_heads(Auto *a);
 bool drifts(const Auto *a, uint32_t source, uint32_t target);
 void drift_done(Auto *a);
 
+/* ---- auto_cross.c ---- */
+/* Turns round pairs within a block whose numbers go up on one side and down on the other. */
+void check_crossed(Auto *a);
+
 /* ---- auto_confirm.c ---- */
 /* Gives the margin of a sure pair to those that nothing else could be. */
 void confirm_units(Auto *a);

@@ -7,6 +7,7 @@ large ones (both towers of SigLIP). Versions the names come from:
                                           rwkv_hf, sam_hf, t5x_hf_t5, timm_hf_resnet18
   transformers 5.24.0 (what save_pretrained writes, and its modules)  hf5_exaone, hf5_hrm_text, hf5_hy_v4, hf5_olmo_hybrid
   timm 1.0.31 (checkpoint_filter_fn)      fb_timm_convnext, ms_timm_swin, whai_timm_pvt_v2
+  torchvision 0.28.0, timm 1.0.31         tv_timm_mobilenetv3 (in order; both give the same outputs)
   open_clip 3.3.0, openai-whisper 20250625
 
 A line of a file is a tensor of the source; behind "--" one of the target: NAME SHAPE [< SOURCE[+SOURCE…][|OP]]. Below
