@@ -67,6 +67,10 @@ static bool write_down(void *host, const Op *op, const OpContext *context, RuleV
     RuleValue *copy = arena_alloc(verifier->arena, sizeof *copy);
     copy->count = value->count;
     copy->lists = arena_copy(verifier->arena, value->lists, value->count * sizeof *copy->lists);
+    for (size_t i = 0; i < copy->count; i++)     /* the rules' own lists go with them */
+        copy->lists[i].items =
+            arena_copy(verifier->arena, copy->lists[i].items,
+                       copy->lists[i].count * sizeof *copy->lists[i].items);
     verifier->joined = mem_grow(verifier->joined, &verifier->joined_room,
                                 verifier->joined_count + 1, sizeof *verifier->joined);
     verifier->joined[verifier->joined_count++] =
