@@ -129,6 +129,7 @@ suite: $(BIN) $(UNIT) $(FUZZ)
 	-@$(SUITE) real $(PYTHON) tests/real/run.py
 	-@$(SUITE) pairs $(PYTHON) tests/real/pairs.py
 	-@$(SUITE) auto $(PYTHON) tests/pairs/run.py $(if $(SAN),,--all)
+	-@$(SUITE) glue $(PYTHON) tests/pairs/glue.py
 	-@$(SUITE) emit $(PYTHON) tests/pairs/emit.py
 	-@$(SUITE) veto $(PYTHON) tests/pairs/values.py
 	-@$(SUITE) remote $(PYTHON) tests/remote/run.py

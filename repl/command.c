@@ -152,7 +152,7 @@ static bool take_say(Invocation *invocation, const char *text, Error *err)
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
         return error_set(err, ERR_USAGE, "--say: '%s' is no SOURCE=TARGET", text);
-    if (strcmp(equals, "=?") == 0)
+    if (strcmp(equals, "=?") == 0 || strncmp(text, "?=", 2) == 0)
         return error_set(err, ERR_USAGE, "--say: '%s': the question mark stands for an answer",
                          text);
     invocation->says = mem_grow(invocation->says, &invocation->say_room, invocation->say_count + 1,

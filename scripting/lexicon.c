@@ -28,6 +28,8 @@ typedef struct Builder {
     Arena *arena;
     const char *from;            /* provenance of sets that say none */
     SetList sets, roles;
+    LexiconFused *fused;         /* owned, growing */
+    size_t fused_count, fused_room;
     const char **wrappers;       /* owned, growing */
     size_t wrapper_count, wrapper_room;
 } Builder;
@@ -92,6 +94,69 @@ static int add_meaning(lua_State *L)
     return 0;
 }
 
+/* ---- fused ---- */
+
+/* A field of the table at 1, on top of the stack; its type. */
+static int push_field(lua_State *L, const char *name)
+{
+    lua_pushstring(L, name);
+    return lua_rawget(L, 1);
+}
+
+/* The parts, in their order; each a text. */
+static void take_parts(lua_State *L, LexiconFused *fused)
+{
+    enum { PARTS_MOST = 8 };
+    const int type = push_field(L, "parts");
+    const size_t n = type == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
+    if (type != LUA_TNIL && (n < 2 || n > PARTS_MOST))
+        sandbox_raise(L, "fused: parts: expected {\"text\", …}, 2 to %d of them", PARTS_MOST);
+    const char **parts = arena_alloc(builder_of(L)->arena, (n + 1) * sizeof *parts);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        parts[i] = take_phrase(L, "fused: parts");
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    fused->parts = parts;
+    fused->part_count = n;
+}
+
+/* "plain", "heads", "rows" or in how many turns. */
+static int64_t take_turns(lua_State *L)
+{
+    static const struct { const char *word; int64_t turns; } words[] = {
+        {"plain", 1}, {"heads", TURNS_HEADS}, {"rows", TURNS_ROWS}};
+    const int type = push_field(L, "turns");
+    int64_t turns = type == LUA_TNIL ? 1 : -2;
+    if (lua_isinteger(L, -1) && lua_tointeger(L, -1) > 0) turns = lua_tointeger(L, -1);
+    for (size_t i = 0; type == LUA_TSTRING && i < countof(words); i++)
+        if (strcmp(lua_tostring(L, -1), words[i].word) == 0) turns = words[i].turns;
+    if (turns < TURNS_ROWS)
+        sandbox_raise(L, "fused: turns is \"plain\", \"heads\", \"rows\" or a number of turns");
+    lua_pop(L, 1);
+    return turns;
+}
+
+static int add_fused(lua_State *L)
+{
+    Builder *builder = builder_of(L);
+    LexiconFused fused = {.names = take_set(L, "fused")};
+    take_parts(L, &fused);
+    fused.turns = take_turns(L);
+    push_field(L, "last");
+    fused.last = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (builder->fused_count >= LEXICON_SETS)
+        sandbox_raise(L, "fused: more than %d of them", LEXICON_SETS);
+    builder->fused = mem_grow(builder->fused, &builder->fused_room, builder->fused_count + 1,
+                              sizeof *builder->fused);
+    builder->fused[builder->fused_count++] = fused;
+    return 0;
+}
+
+/* ---- roles, wrappers ---- */
+
 static bool shares_phrase(const LexiconSet *a, const LexiconSet *b)
 {
     for (size_t i = 0; i < a->count; i++)
@@ -142,7 +207,8 @@ typedef struct LexiconText {
 static int run_text(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"meaning", add_meaning}, {"role", add_role}, {"wrapper", add_wrapper}, {NULL, NULL}};
+        {"meaning", add_meaning}, {"fused", add_fused}, {"role", add_role},
+        {"wrapper", add_wrapper}, {NULL, NULL}};
     const LexiconText *file = lua_touserdata(L, 1);
     for (const luaL_Reg *one = functions; one->name; one++) {
         lua_pushlightuserdata(L, file->builder);
@@ -195,6 +261,8 @@ static const Lexicon *finish(Builder *builder)
         .sets = arena_copy(arena, builder->sets.items,
                            builder->sets.count * sizeof *builder->sets.items),
         .count = builder->sets.count,
+        .fused = arena_copy(arena, builder->fused, builder->fused_count * sizeof *builder->fused),
+        .fused_count = builder->fused_count,
         .roles = arena_copy(arena, builder->roles.items,
                             builder->roles.count * sizeof *builder->roles.items),
         .role_count = builder->roles.count,
@@ -227,6 +295,7 @@ const Lexicon *lexicon_load(Arena *arena, const char *path, bool *found, Error *
     free(text);
     free(builder.sets.items);
     free(builder.roles.items);
+    free(builder.fused);
     free(builder.wrappers);
     return lexicon;
 }

@@ -42,7 +42,7 @@ meaning {"cross_attn", "encoder_attn", "context_attn", "encdecattention", "cross
 
 -- feed-forward
 meaning {"gate_proj", "w1", "ffn_gate", "gate", "wi_0", from=llama}
-meaning {"up_proj", "w3", "ffn_up", "wi_1", from=llama}
+meaning {"up_proj", "w3", "ffn_up", "wi_1", "v1", from=llama .. "; v1 of DBRX"}
 meaning {"down_proj", "w2", "ffn_down", "output_dense", from=llama}
 meaning {"fc1", "mlp_0", "c_fc", "intermediate_dense", "linear1", "lin1", "mlp_fc1", "pwconv1", "fc_in",
          "dense_h_to_4h", "wi", "ffn_0", "w_1", "ffn_up", from=llama .. "; " .. timm}
@@ -53,6 +53,33 @@ meaning {"router", "gate", "ffn_gate_inp", "gate_inp", "primary_router", "router
 meaning {"experts", "expert", "exps", from=llama}
 meaning {"shared_expert", "shared_experts", "shexp", from=llama}
 meaning {"moe", "block_sparse_moe", "mlp", "feed_forward", "ffn", from=llama}
+
+-- What lies in one tensor, by the end of its name, the longest that is known: in which order, and in how many
+-- turns. "plain": all rows of the first part, then all of the second. "heads": head by head a share of each, or group
+-- by group where keys and values have fewer heads. "rows": a row of each in turn. Two lines that contradict each other
+-- are asked about, and so is a name of which there is no line.
+local megatron = "Megatron-LM, and what was converted from it"
+fused {"qkv", "to_qkv", "attn_qkv", "in_proj", "c_attn", "wqkv", "qkv_proj", "fused_qkv", "W_pack", "att_proj",
+       parts={"q", "k", "v"}, from=torch .. "; " .. timm .. "; " .. openai .. "; MPT, Phi-3, Baichuan, Bark"}
+fused {"attention_wqkv", parts={"q", "k", "v"}, from="gpt-fast"}
+fused {"attention_wqkv", parts={"q", "k", "v"}, turns="heads", from="InternLM2"}
+fused {"query_key_value", parts={"q", "k", "v"}, turns="heads", from="GPT-NeoX, BLOOM, Falcon, Persimmon; " .. megatron}
+fused {"query_key_value", parts={"q", "k", "v"}, from="ChatGLM2 and later, SwissArmyTransformer, CogVideoX"}
+fused {"linear_qkv", parts={"q", "k", "v"}, turns="heads", from="Megatron core"}
+fused {"decoder_layers_self_attn_qkv_proj", parts={"k", "v", "q"}, from="metaseq (OPT), despite the name"}
+fused {"h_attn_qkv_proj", parts={"q", "v", "k"}, turns=4, from="CodeGen: one part for each of four machines"}
+fused {"input_blocks_qkv", "middle_block_qkv", "output_blocks_qkv", parts={"q", "k", "v"}, turns="heads",
+       from="guided-diffusion: QKVAttentionLegacy"}
+fused {"input_blocks_qkv", "middle_block_qkv", "output_blocks_qkv", parts={"q", "k", "v"},
+       from="guided-diffusion: QKVAttention"}
+fused {"kv", "to_kv", "kv_proj", parts={"k", "v"}, from=timm .. "; SegFormer, PVT"}
+fused {"linear_kv", parts={"k", "v"}, turns="heads", from="Megatron core"}
+fused {"fused_qkv_a_proj", parts={"q_a_proj", "kv_a_proj_with_mqa"}, from="vLLM: DeepSeek"}
+fused {"single_blocks_linear1", parts={"q", "k", "v", "proj_mlp"}, from="Flux, HunyuanVideo"}
+fused {"gate_up_proj", "w13", "dense_h_to_4h", "linear_fc1", parts={"gate_proj", "up_proj"},
+       from="Phi-3, GLM, vLLM; ChatGLM2 and Megatron core with a gate"}
+fused {"experts_gate_up_proj", parts={"gate_proj", "up_proj"}, from="transformers: Mixtral, Qwen3-MoE, Llama 4"}
+fused {"experts_gate_up_proj", parts={"gate_proj", "up_proj"}, turns="rows", last=true, from="gpt-oss"}
 
 -- norms of a block
 meaning {"input_layernorm", "attention_norm", "attn_norm", "norm1", "ln_1", "layernorm_before", "layer_norm1",

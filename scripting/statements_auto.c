@@ -60,7 +60,7 @@ static bool take_pair(Call *call, Answers *answers, Error *err)
     if (!text) return error_prefix(err, "say");
     if (!equals || equals == text)
         return error_set(err, ERR_RULE, "auto: say: '%.80s' is no \"SOURCE=TARGET\"", text);
-    if (strcmp(equals, "=?") == 0)
+    if (strcmp(equals, "=?") == 0 || strncmp(text, "?=", 2) == 0)
         return error_set(err, ERR_RULE, "auto: say: '%.80s': the question mark stands for an "
                          "answer", text);
     add_answer(call, answers, arena_strndup(draft_arena(call->script->draft), text,

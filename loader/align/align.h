@@ -37,6 +37,7 @@ typedef struct Doubt {
     const char *const *targets;  /* [target_count] likewise */
     size_t target_count;
     const float *scores;         /* [source_count × target_count], row by row; 0 = impossible */
+    bool together;               /* all of one side lie in the one of the other; how, is asked */
     size_t tensors;              /* targets that an answer settles */
     const char *ask;             /* the question, as --say is given: "attention.output=?" */
     const char *say;             /* a whole answer, the likelier one; NULL */

@@ -339,10 +339,10 @@ static void take_notes(Asking *asking, const AutoResult *result)
                      "the same architecture in another size: no rule makes one of the other");
 }
 
-/* Whether a text is somewhere in a name as it stands; several words are not looked for. */
+/* Whether a text is somewhere in a name as it stands; several words and sums are not looked for. */
 static bool is_heard(const AutoTensor *tensors, size_t n, const char *text)
 {
-    if (!*text || strpbrk(text, " *{}#")) return true;
+    if (!*text || strpbrk(text, " *{}#+")) return true;
     for (size_t i = 0; i < n; i++)
         if (strstr(tensors[i].name, text)) return true;
     return false;

@@ -28,8 +28,8 @@ static void take_ties(Alignment *alignment, const AutoResult *result)
         Doubt *doubt = doubt_add(alignment);
         *doubt = (Doubt){.sources = tie->sources, .source_count = tie->source_count,
                          .targets = tie->targets, .target_count = tie->target_count,
-                         .scores = tie->scores, .tensors = tie->tensors, .ask = tie->ask,
-                         .say = tie->say};
+                         .scores = tie->scores, .together = tie->together,
+                         .tensors = tie->tensors, .ask = tie->ask, .say = tie->say};
         for (size_t j = 0; j < tie->key_count; j++)
             doubt_target(alignment, tie->keys[j], doubt);
     }

@@ -23,6 +23,7 @@ static void read_sides(Auto *a, const AutoSide *source, const AutoSide *target)
         side->shapeless = shapeless;
         side_read(a, side, given[s]);
     }
+    if (!shapeless) views_find(a);
     if (!shapeless) shapes_tell_width(a);
     for (int s = 0; s < 2; s++) {
         templates_make(a, &a->side[s]);
@@ -52,6 +53,7 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     drift_done(&a);
     free(a.groups);
     free(a.renamed);
+    free(a.unsettled);
     arena_free(a.arena);
     if (!a.stopped) return result;
     error_set(err, ERR_CANCELLED, "cancelled");

@@ -34,9 +34,26 @@ typedef struct LexiconSet {
     size_t count;
     const char *from;            /* provenance; NULL */
 } LexiconSet;
+
+/* What lies in a tensor whose name ends in one of these phrases, and how: all of the first part,
+ * then all of the second; or in turns, each with its share of every part. */
+enum { TURNS_HEADS = 0, TURNS_ROWS = -1 };
+typedef struct LexiconFused {
+    LexiconSet names;
+    const char *const *parts;    /* [part_count] in the order in which they lie; none: as the name
+                                    has them */
+    size_t part_count;
+    int64_t turns;               /* 1: one behind the other; TURNS_HEADS: head by head, or group by
+                                    group where there are fewer of the last; TURNS_ROWS: row by
+                                    row */
+    bool last;                   /* only where they lie along the last axis */
+} LexiconFused;
+
 typedef struct Lexicon {
     const LexiconSet *sets;      /* [count] meanings in general: words at any place */
     size_t count;
+    const LexiconFused *fused;   /* [fused_count] what several lines say of one name is not known */
+    size_t fused_count;
     const LexiconSet *roles;     /* [role_count] the last segment: weight kernel gamma … */
     size_t role_count;
     const char *const *wrappers; /* [wrapper_count] "module", "_orig_mod" … */
@@ -44,7 +61,8 @@ typedef struct Lexicon {
 } Lexicon;
 
 /* `--say "A=B"`: what holds A in a source's name is what holds B in a target's; whole segments or
- * words. B NULL or "": A has no partner. */
+ * words. B NULL or "": A has no partner. "A=B+C": A is made of B and C, one behind the other, and
+ * "A=16*(B+C)" in 16 turns; "A+B=C" likewise. */
 typedef struct AutoAnswer {
     const char *source, *target;
 } AutoAnswer;
@@ -82,6 +100,7 @@ typedef struct AutoTie {
     const char *const *targets;  /* [target_count] likewise */
     size_t target_count;
     const float *scores;         /* [source_count × target_count], row by row; 0 = impossible */
+    bool together;               /* all of one side lie in the one of the other; how, is asked */
     size_t tensors;              /* targets that an answer settles */
     const char *ask;             /* "attention.output.LayerNorm=?": what --say is given */
     const char *say;             /* a whole answer, the likelier one: what people can copy; NULL:

@@ -20,9 +20,11 @@ typedef struct PartIndex {
     size_t count, room;
 } PartIndex;
 
+enum { KNOWN_MAX = 8 };      /* lines of the lexicon about one name */
+
 const Token *template_last_word(const Template *t)
 {
-    for (size_t i = t->token_count; i--;)
+    for (size_t i = t->word_count; i--;)
         if (!t->tokens[i].is_number) return &t->tokens[i];
     return NULL;
 }
@@ -68,15 +70,17 @@ static void index_part(PartIndex *index, const Template *t, uint32_t number, uin
     }
 }
 
-static PartIndex make_index(Auto *a, Side *side)
+/* By the paths above the parts; `level` 1: those above these. */
+static PartIndex make_index(Auto *a, Side *side, int level)
 {
     PartIndex index = {.by_word.arena = a->arena, .parents.arena = a->arena};
     for (uint32_t i = 0; i < side->template_count; i++) {
         Template *t = &side->templates[i];
         if (t->dead || side->units[side->order[t->first]].fixed) continue;
         template_words(a, side, t);
-        index_part(&index, t, i, frame_of(t, t->up[0]));
+        if (!level) index_part(&index, t, i, frame_of(t, t->up[0]));
         index_part(&index, t, i, t->up[0]);
+        if (level && t->up[1] != t->up[0]) index_part(&index, t, i, t->up[1]);
     }
     return index;
 }
@@ -86,24 +90,6 @@ static PartIndex make_index(Auto *a, Side *side)
 static const AutoTensor *first_main(const Side *side, const Template *t)
 {
     return main_tensor(side, &side->units[side->order[t->first]]);
-}
-
-/* Whether parts, joined along one axis, are the whole, as they are or turned. */
-static bool joins(const int64_t *whole, unsigned rank, const AutoTensor *const *parts, size_t n,
-                  bool turned)
-{
-    for (unsigned axis = 0; axis < rank; axis++) {
-        int64_t sum = 0;
-        bool fits = true;
-        for (size_t p = 0; p < n && fits; p++)
-            for (unsigned i = 0; i < rank && fits; i++) {
-                int64_t size = parts[p]->dims[turned ? rank - 1 - i : i];
-                if (i != axis) fits = size == whole[i];
-                else fits = !__builtin_add_overflow(sum, size, &sum);
-            }
-        if (fits && sum == whole[axis]) return true;
-    }
-    return false;
 }
 
 /* One whole of a row and its parts. In a stack, a whole has one axis more, in front. */
@@ -118,9 +104,9 @@ static bool fits_whole(const AutoTensor *whole, const AutoTensor *const *parts, 
         dims++;
         rank--;
     }
-    for (size_t p = 0; p < n; p++)
-        if (!parts[p]->dims || parts[p]->rank != rank) return false;
-    return joins(dims, rank, parts, n, false) || (rank == 2 && joins(dims, rank, parts, n, true));
+    int64_t sizes[PARTS_MAX];
+    return shape_joins(dims, rank, parts, n, false, sizes) >= 0 ||
+           shape_joins(dims, rank, parts, n, true, sizes) >= 0;
 }
 
 static bool fits_rows(const Auto *a, const Group *group)
@@ -128,6 +114,8 @@ static bool fits_rows(const Auto *a, const Group *group)
     const Side *x = &a->side[!group->side], *y = &a->side[group->side];
     const Template *whole = &x->templates[group->fused];
     uint32_t each = group->stacked ? (uint32_t)group->stacked : 1;
+    for (size_t p = 0; p < group->count; p++)
+        if (y->templates[group->parts[p]].count != (uint64_t)whole->count * each) return false;
     for (uint32_t k = 0; k < whole->count; k++)
         for (uint32_t e = 0; e < each; e++) {
             const AutoTensor *parts[PARTS_MAX];
@@ -167,6 +155,18 @@ static bool same_blocks(const Auto *a, const Group *group)
 
 /* ---- finding ---- */
 
+/* What the lexicon says lies in a whole. */
+static size_t list_known(const Auto *a, const Side *side, const Template *whole, Token *out,
+                         size_t room)
+{
+    const LexiconFused *known[KNOWN_MAX];
+    size_t count = glue_known(a, side, whole, known, KNOWN_MAX), n = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < known[i]->part_count && n < room; k++)
+            n += words_token(a->words, known[i]->parts[k], out + n);
+    return n;
+}
+
 /* What a whole is made of, by its name: the words of it, fused ones taken apart. */
 static size_t list_elements(const Auto *a, const Template *whole, Token *out, size_t room)
 {
@@ -183,7 +183,7 @@ static size_t list_elements(const Auto *a, const Template *whole, Token *out, si
 
 /* The last free number of a part counts what is stacked: whole rows of `stacked` units. One that is
  * fixed behind it, experts.0 in layers.#, would be stacked the wrong way. */
-static bool counts_stack(const Side *side, const Template *t, int64_t stacked)
+bool group_counts(const Side *side, const Template *t, int64_t stacked)
 {
     unsigned slots = side->coarse[t->coarse].slot_count, last = slots;
     for (unsigned i = 0; i < slots; i++) {
@@ -216,7 +216,7 @@ static bool gather_parts(const Auto *a, const PartIndex *index, uint64_t parent,
         }
         if (!found || side->templates[found - 1].dead) continue;
         if (side->templates[found - 1].count != count) continue;
-        if (group->stacked && !counts_stack(side, &side->templates[found - 1], group->stacked))
+        if (group->stacked && !group_counts(side, &side->templates[found - 1], group->stacked))
             continue;
         bool again = false;
         for (size_t p = 0; p < group->count; p++) again = again || group->parts[p] == found - 1;
@@ -243,16 +243,32 @@ static void add_virtual(Auto *a, Group *group)
     Token tokens[WORDS_MAX];
     size_t n = 0;
     const Token *last = group->count > 1 ? template_last_word(whole) : NULL;
-    for (size_t i = 0; i < part.token_count; i++)
+    for (size_t i = 0; i < part.word_count; i++)
         if (!last || &part.tokens[i] != template_last_word(&part)) tokens[n++] = part.tokens[i];
     if (last && n < WORDS_MAX) tokens[n++] = *last;
+    t->word_count = (uint8_t)n;
+    for (size_t i = part.word_count; i < part.token_count && n < WORDS_MAX; i++)
+        tokens[n++] = part.tokens[i];
     t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);
     t->token_count = (uint8_t)n;
     for (uint32_t k = 0; k < part.count; k++)
         side->units[side->order[part.first + k]].template = group->parts[0];
-    for (size_t p = 0; p < group->count; p++) side->templates[group->parts[p]].dead = true;
+    for (size_t p = 0; p < group->count; p++)
+        side->templates[group->parts[p]].dead = side->templates[group->parts[p]].in_group = true;
     a->groups = mem_grow(a->groups, &a->group_room, a->group_count + 1, sizeof *a->groups);
     a->groups[a->group_count++] = *group;
+}
+
+bool group_fits(const Auto *a, const Group *group)
+{
+    return fits_rows(a, group) && same_blocks(a, group);
+}
+
+bool group_try(Auto *a, Group *group)
+{
+    if (!group_fits(a, group)) return false;
+    add_virtual(a, group);
+    return true;
 }
 
 static bool try_parent(Auto *a, const PartIndex *index, uint64_t parent, const Token *elements,
@@ -262,17 +278,17 @@ static bool try_parent(Auto *a, const PartIndex *index, uint64_t parent, const T
     uint64_t count = whole->count * (uint64_t)(group->stacked ? group->stacked : 1);
     return count < NONE &&
            gather_parts(a, index, parent, (uint32_t)count, elements, n, group) &&
-           fits_rows(a, group) && same_blocks(a, group);
+           group_try(a, group);
 }
 
-/* Groups for one whole: every parent that fits is a candidate; which it is, the rounds decide. */
-static void find_for(Auto *a, int s, uint32_t number, const PartIndex *index)
+/* Groups of these parts for one whole: every parent that fits is a candidate; which it is, the
+ * rounds decide. */
+static bool find_parts(Auto *a, int s, uint32_t number, const PartIndex *index,
+                       const Token *elements, size_t n)
 {
-    Token elements[WORDS_MAX + PARTS_MAX];
     const AutoTensor *tensor = first_main(&a->side[s], &a->side[s].templates[number]);
-    template_words(a, &a->side[s], &a->side[s].templates[number]);
-    size_t n = list_elements(a, &a->side[s].templates[number], elements, countof(elements));
     int64_t first = tensor->dims && tensor->rank > 1 ? tensor->dims[0] : 0;
+    bool any = false;
     for (size_t i = 0; i < n; i++) {
         uint64_t keys[MEANINGS + 1];
         size_t key_count = word_keys(&elements[i], keys);
@@ -287,26 +303,47 @@ static void find_for(Auto *a, int s, uint32_t number, const PartIndex *index)
                     group.stacked = first;
                     found = try_parent(a, index, parent, elements, n, &group);
                 }
-                if (found) add_virtual(a, &group);
+                any = any || found;
             }
         }
     }
+    return any;
+}
+
+/* What the lexicon says lies in a tensor may lie one level further down: attn.to_q beside proj_mlp.
+ * The index of that is made when it is needed. */
+static void find_for(Auto *a, int s, uint32_t number, const PartIndex *index, PartIndex *wide)
+{
+    Token elements[WORDS_MAX + PARTS_MAX];
+    Side *side = &a->side[s];
+    template_words(a, side, &side->templates[number]);
+    size_t n = list_known(a, side, &side->templates[number], elements, WORDS_MAX);
+    if (!n) {
+        n = list_elements(a, &side->templates[number], elements, countof(elements));
+        find_parts(a, s, number, index, elements, n);
+        return;
+    }
+    if (find_parts(a, s, number, index, elements, n)) return;
+    if (!wide->by_word.arena) *wide = make_index(a, &a->side[!s], 1);
+    find_parts(a, s, number, wide, elements, n);
 }
 
 void groups_find(Auto *a)
 {
+    glue_hear(a);
     for (int s = 0; s < 2; s++) {
         Side *side = &a->side[s], *other = &a->side[!s];
         Table there = {.arena = a->arena};
         for (size_t i = 0; i < other->template_count; i++)
             if (!other->templates[i].dead) table_add(&there, other->templates[i].sequence, 1, NULL);
-        PartIndex index = make_index(a, other);
+        PartIndex index = make_index(a, other, 0), wide = {0};
         size_t n = side->template_count;
         for (uint32_t i = 0; i < n; i++) {
             const Template *t = &side->templates[i];
             if (t->dead || t->group || side->units[side->order[t->first]].fixed) continue;
-            if (!table_find(&there, t->sequence)) find_for(a, s, i, &index);
+            if (!table_find(&there, t->sequence)) find_for(a, s, i, &index, &wide);
         }
         free(index.list);
+        free(wide.list);
     }
 }

@@ -11,7 +11,7 @@ typedef struct Order {
 } Order;
 static const Order orders[] = {
     {2, {1, 0}}, {3, {2, 1, 0}}, {4, {3, 2, 0, 1}}, {4, {2, 3, 0, 1}}, {4, {2, 3, 1, 0}},
-    {5, {4, 3, 0, 1, 2}}, {5, {2, 3, 4, 1, 0}},
+    {5, {4, 3, 0, 1, 2}}, {5, {2, 3, 4, 1, 0}}, {3, {0, 2, 1}},
 };
 
 enum { FAMILIES = 4 };
@@ -78,7 +78,7 @@ static const char *first_count(const Side *side, const Unit *unit, const char *a
 }
 
 /* Families that a pair belongs to, the narrowest first: its block, its spelling, its rank, all. */
-static void family_keys(const Auto *a, uint32_t source, uint64_t keys[FAMILIES])
+static void family_keys(const Auto *a, uint32_t source, unsigned rank, uint64_t keys[FAMILIES])
 {
     const Side *side = &a->side[0];
     const AutoTensor *tensor = &side->given->tensors[source];
@@ -87,9 +87,9 @@ static void family_keys(const Auto *a, uint32_t source, uint64_t keys[FAMILIES])
     const char *at = first_count(side, unit, parts.path, parts.path + parts.path_length);
     uint64_t block = at ? hash_text(1, parts.path, (size_t)(at - parts.path)) : unit->up[0];
     uint64_t spelled = hash_text(2, parts.role_text ? parts.role_text : "", parts.role_length);
-    keys[0] = hash_mix(hash_mix(block, spelled), tensor->rank);
-    keys[1] = hash_mix(spelled, tensor->rank);
-    keys[2] = hash_mix(3, tensor->rank);
+    keys[0] = hash_mix(hash_mix(block, spelled), rank);
+    keys[1] = hash_mix(spelled, rank);
+    keys[2] = hash_mix(3, rank);
     keys[3] = 4;
 }
 
@@ -140,7 +140,7 @@ static Turn say(Tally tally, uint32_t few)
 
 /* What tensors of other spellings show says that a kernel lies as a weight does only where both
  * sides call it the same: embeddings, which nobody turns, show nothing of a kernel. */
-Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target)
+Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target, unsigned rank)
 {
     enum {
         SPELLED = 2,                 /* families of one spelling */
@@ -148,7 +148,7 @@ Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target)
     };
     const Layouts *layouts = a->layouts;
     uint64_t keys[FAMILIES];
-    family_keys(a, source, keys);
+    family_keys(a, source, rank, keys);
     const bool spelled_same = same_role_text(a, source, target);
     for (int level = 0; level < FAMILIES; level++) {
         const uint32_t *index = table_find(&layouts->families, keys[level]);
@@ -161,10 +161,10 @@ Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target)
     return a->options->assume == AUTO_LAYOUT_TORCH ? TURN_NONE : TURN_T;
 }
 
-static void count_tensor(Auto *a, uint32_t source, bool turned)
+void auto_layout_count(Auto *a, uint32_t source, unsigned rank, bool turned)
 {
     uint64_t keys[FAMILIES];
-    family_keys(a, source, keys);
+    family_keys(a, source, rank, keys);
     for (int level = 0; level < FAMILIES; level++) {
         Tally *tally = tally_of(a->layouts, keys[level]);
         *(turned ? &tally->turned : &tally->straight) += 1;
@@ -178,7 +178,7 @@ static void count_pair(Auto *a, const TensorPair *pair)
     const AutoTensor *s = &a->side[0].given->tensors[pair->source];
     const AutoTensor *t = &a->side[1].given->tensors[pair->target];
     if ((!turned && turn != TURN_NONE) || !both_known(s, t) || s->rank < 2) return;
-    count_tensor(a, pair->source, turned);
+    auto_layout_count(a, pair->source, s->rank, turned);
 }
 
 /* Tensors of one name that differ in a size still tell by the other one which way they lie: a head
@@ -203,7 +203,8 @@ static void count_near(Auto *a)
         const uint32_t *u = unit->mate == NONE ? table_find(&paths, unit->path) : NULL;
         if (!u) continue;
         Turn turn = near_turn(main_tensor(x, &x->units[*u]), main_tensor(y, unit));
-        if (turn != TURN_OPEN) count_tensor(a, x->members[x->units[*u].first], turn == TURN_T);
+        if (turn != TURN_OPEN)
+            auto_layout_count(a, x->members[x->units[*u].first], 2, turn == TURN_T);
     }
 }
 
@@ -223,6 +224,7 @@ void auto_layout_decide(Auto *a, TensorPair *pairs, size_t count)
 {
     a->layouts = arena_alloc(a->arena, sizeof *a->layouts);
     a->layouts->families.arena = a->arena;
+    fused_tally(a);
     for (size_t i = 0; i < count; i++) {
         const AutoTensor *s = &a->side[0].given->tensors[pairs[i].source];
         const AutoTensor *t = &a->side[1].given->tensors[pairs[i].target];
@@ -232,7 +234,8 @@ void auto_layout_decide(Auto *a, TensorPair *pairs, size_t count)
     count_near(a);
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].fitting.turn != TURN_OPEN) continue;
-        Turn turn = auto_layout_follow(a, pairs[i].source, pairs[i].target);
+        const unsigned rank = a->side[0].given->tensors[pairs[i].source].rank;
+        Turn turn = auto_layout_follow(a, pairs[i].source, pairs[i].target, rank);
         if (is_bare(a, &pairs[i], turn)) continue;
         if (turn == TURN_NONE) pairs[i].fitting.turn = TURN_NONE;
         if (turn == TURN_T)

@@ -98,7 +98,7 @@ static size_t count_stale(const Auto *a)
         const AutoTensor *s = &a->side[0].given->tensors[anchor.source];
         const AutoTensor *t = &a->side[1].given->tensors[anchor.target];
         n += s->dims && t->dims && s->rank == 2 && s->dims[0] == s->dims[1] && s->dims[0] > 1 &&
-             shape_same(s, t) && auto_layout_follow(a, anchor.source, anchor.target) == TURN_T &&
+             shape_same(s, t) && auto_layout_follow(a, anchor.source, anchor.target, 2) == TURN_T &&
              a->options->assume == AUTO_LAYOUT_OPEN;
     }
     return n;

@@ -11,6 +11,8 @@
 #ifndef LOADER_ALIGN_AUTO_PARTS_H
 #define LOADER_ALIGN_AUTO_PARTS_H
 
+#include <string.h>
+
 #include "loader/align/auto.h"
 #include "loader/align/auto_table.h"
 
@@ -18,12 +20,14 @@ enum {
     NONE = 0xFFFFFFFFu,
     SLOTS_MAX = 8,           /* numbers of a name that count; later ones are text */
     WORDS_MAX = 40,          /* words of a name that are compared: the last ones */
+    VIEW_RANK = 4,           /* axes of a tensor that is seen otherwise than it lies */
     RANKS_MAX = 2,           /* numbers of a name by which it may have siblings */
     UP_MAX = 3,              /* ancestors of a unit that are looked at, the nearest first */
     CLASS_MAX = 128,         /* templates or units of one side that are weighed at once */
     WORK_MAX = 40000000,     /* cubes of class sizes that are weighed in one round, in all */
     REFINE_MAX = 3,          /* times that a template is split */
     MEANINGS = 4,            /* that a phrase may have */
+    OPS_MAX = 12,            /* of one bundle */
     PARTS_MAX = 8,           /* tensors that lie side by side in a fused one */
     ROUNDS = 4               /* in which found pairs teach words and context */
 };
@@ -97,10 +101,13 @@ typedef struct Template {
     uint8_t literal;         /* bit a slot: its number is part of the template */
     uint8_t rank;            /* of the main members */
     bool dead;               /* was split, or is part of a group: no candidate */
+    bool piece;              /* of one that was split */
+    bool in_group;           /* part of one */
     bool known;              /* units of it are fixed; once templates are matched */
     uint32_t group;          /* it stands for the parts of a group: 1 + its index; 0 = none */
     const Token *tokens;     /* [token_count] of its name, literal numbers among them */
     uint8_t token_count;
+    uint8_t word_count;      /* of them, without how its role is spelled: kernel */
     uint64_t up[UP_MAX + 1]; /* hashes of the paths above it; 0: none. The last is that of its stem:
                                 its own path, or that of the layer it is named after: conv1 of
                                 conv1_bn */
@@ -122,18 +129,32 @@ typedef struct Template {
                                 order of the file; how many these are */
 } Template;
 
+/* A tensor whose heads (or experts) have an axis of their own, seen as the matrix that the other
+ * side has: 768×12×64 as 768×768. Axes are put in another order, then two neighbours are joined. */
+typedef struct View {
+    uint8_t rank;
+    bool moves;              /* `order` is another order */
+    uint8_t order[VIEW_RANK];
+    uint8_t joined;          /* the first of the two, in the new order */
+    int64_t dims[VIEW_RANK]; /* [rank] as the file has them */
+    int64_t seen[VIEW_RANK]; /* [rank − 1] */
+} View;
+
 /* Templates that lie side by side, or one upon the other, in a single one of the other side. */
 typedef struct Group {
     uint32_t parts[PARTS_MAX];   /* [count] templates of one side, in the order in which they lie */
     uint8_t count;
     uint8_t side;            /* of the parts */
     int64_t stacked;         /* so many units of each part become one; 0 = they are not stacked */
+    uint32_t answer;         /* 1 + the answer that says so; 0 = none */
+    int64_t turns;           /* with an answer: in how many turns they lie */
     uint32_t fused;          /* template of the other side */
     uint32_t virtual;        /* template that stands for the parts among the others */
 } Group;
 
 typedef struct Side {
-    const AutoSide *given;
+    const AutoSide *given;   /* tensors as they are seen */
+    const View **views;      /* [tensors] NULL: as it lies; NULL: there is no view at all */
     Arena *arena;            /* working memory, freed when all is done */
     bool is_source;
     bool ordered;            /* the order of the file is evidence */
@@ -188,6 +209,8 @@ typedef struct Auto {
     size_t withheld_count;
     AutoTie *asked;          /* [asked_count] questions about them */
     size_t asked_count;
+    AutoTie *unsettled;      /* [unsettled_count] owned, growing: how parts lie in one tensor */
+    size_t unsettled_count, unsettled_room;
     size_t turned, open;     /* kernels that are transposed; that may be or not */
     bool stopped;            /* the user asked for it */
 } Auto;
@@ -216,6 +239,11 @@ typedef struct Numbering {
  * phrase ends, and no tokens. */
 size_t words_cut(const Words *words, const char *text, size_t n, Numbering numbering, Token *out,
                  size_t room);
+/* The token of a phrase by itself; false: it has none. */
+static inline bool words_token(const Words *words, const char *phrase, Token *out)
+{
+    return words_cut(words, phrase, strlen(phrase), (Numbering){.literal = 0xFF}, out, 1) == 1;
+}
 /* Where the path of a name begins and ends, and what role the rest says. */
 typedef struct NameParts {
     const char *path, *role_text;
@@ -228,6 +256,10 @@ NameParts words_parts(const Words *words, const char *name);
 /* The meanings that a fused phrase is made of, in order: "qkv" is q, k, v. Found by the first
  * phrase of its set. Returns how many, 0 = it is none. */
 size_t words_parts_of(const Words *words, const Token *token, Token *out, size_t room);
+/* What the lexicon knows of a fused tensor by the end of its path: the lines with the longest
+ * phrase. Returns how many. */
+size_t words_fused(const Words *words, const char *path, size_t n, const LexiconFused **out,
+                   size_t room);
 /* The number that begins at `at`, as templates count them: its digits, 0 when it is text. */
 size_t name_number(const char *at, const char *end, int64_t *value);
 static inline bool is_separator(char c)
@@ -244,6 +276,19 @@ void side_done(Side *side);
 /* With templates: whether the order of the file is evidence. */
 void side_see_order(Auto *a, Side *side);
 
+/* Ops of a bundle in the making. */
+typedef struct OpList {
+    Op items[OPS_MAX];       /* [count] */
+    size_t count;
+} OpList;
+
+/* ---- auto_view.c ---- */
+/* When both sides are read: sees tensors as matrices where the other side has these. */
+void views_find(Auto *a);
+/* Ops that make of tensors what is seen of them, and back. False: they have no ops in common. */
+bool view_enter(Auto *a, int side, const uint32_t *tensors, size_t n, OpList *ops);
+bool view_leave(Auto *a, int side, const uint32_t *tensors, size_t n, OpList *ops);
+
 /* ---- auto_known.c ---- */
 /* Anchors and equal names: units that have their mates before anything is weighed. */
 void known_take(Auto *a);
@@ -255,6 +300,12 @@ bool shape_same(const AutoTensor *a, const AutoTensor *b);
 /* Where all kernels of a shape have a bias, on both sides, its size becomes part of the shape: up
  * and down of a feed-forward are two, however kernels lie. When both sides are read. */
 void shapes_tell_width(Auto *a);
+/* The axis of the last two that stands where `axis` does in a matrix, or a row of them, turned. */
+unsigned shape_turned(unsigned rank, unsigned axis);
+/* The axis along which parts, as they are or turned, make a whole; −1: none. sizes [n] receives
+ * theirs along it. A whole of a stack has one axis more, in front, which is left out. */
+int shape_joins(const int64_t *whole, unsigned rank, const AutoTensor *const *parts, size_t n,
+                bool turned, int64_t *sizes);
 /* Sizes without ones. */
 unsigned shape_dense(const AutoTensor *tensor, int64_t out[8]);
 
@@ -267,8 +318,6 @@ void template_hash(const Auto *a, Side *side, Template *template);
 void template_mirror(const Side *side, const Template *template, uint32_t *out);
 void classes_make(Auto *a);
 Template *template_add(Side *side, uint32_t first, uint32_t count, uint8_t literal);
-/* Text for people: numbers that count as ranges. */
-const char *template_show(Auto *a, const Side *side, const Template *template, bool whole);
 
 /* ---- auto_count.c ---- */
 typedef struct Counting {
@@ -297,6 +346,37 @@ void match_units(Auto *a);
 /* Finds what is split, joined, stacked or taken apart, and lets a template stand for the parts. */
 void groups_find(Auto *a);
 
+/* Whether parts fit their whole and its blocks; a group that does then stands for the parts. */
+bool group_fits(const Auto *a, const Group *group);
+bool group_try(Auto *a, Group *group);
+/* Whether the last free number of a row counts what is stacked, whole runs of `stacked` units. */
+bool group_counts(const Side *side, const Template *t, int64_t stacked);
+
+/* ---- auto_stacks.c ---- */
+/* Groups of rows that are single tensors on the other side, by their shapes. */
+void stacks_find(Auto *a);
+
+/* ---- auto_glue.c: how parts lie in one tensor ---- */
+/* One side of an answer: "A+B+C", or "16*(A+B+C)". */
+typedef struct Sum {
+    int64_t turns;
+    size_t count;
+    const char *parts[PARTS_MAX];        /* [count] in the arena */
+} Sum;
+/* False when the text is no sum. */
+bool sum_read(Arena *arena, const char *text, Sum *out);
+/* Groups that answers say. */
+void glue_hear(Auto *a);
+/* What the lexicon knows of a whole. Returns how many lines. */
+size_t glue_known(const Auto *a, const Side *side, const Template *whole, const LexiconFused **out,
+                  size_t room);
+/* In how many turns the parts of a group lie along an axis, and puts these in order: sizes are
+ * theirs along it, `last` says whether it is the last one. 0: nothing says it. */
+int64_t glue_turns(Auto *a, Group *group, const int64_t *sizes, bool last);
+void glue_ask(Auto *a, const Group *group, const int64_t *sizes);
+/* What no name says: a whole, and what adds up to it. When all is matched. */
+void glue_propose(Auto *a);
+
 /* ---- auto_walk.c ---- */
 /* Walks both files side by side, as far as their order says anything: `lead` and `led`. */
 void walk_sides(Auto *a);
@@ -315,7 +395,7 @@ uint64_t token_key(const Token *token);
 bool token_same(const Token *a, const Token *b);
 /* Whether one word is another cut short: offset and offsets, attn and attention. */
 bool words_alike(const Token *a, const Token *b);
-/* The last word of its name that is no number; NULL. */
+/* The last word of its name that is no number and no role; NULL. */
 const Token *template_last_word(const Template *t);
 void score_learn(Auto *a);           /* from what is paired */
 /* How alike the names of two templates sound, about −0.5 … 1. */
@@ -361,6 +441,13 @@ int answer_of(const Auto *a, const Template *s, const Template *t);
 /* Whether a name holds a text as whole words; dots and slashes are the same. */
 bool name_holds(const char *name, const char *text);
 void ties_collect(Auto *a, AutoResult *result);
+/* A template as people read it, and its last segments, no more than tell it from others. */
+const char *question_text(Auto *a, const Side *side, const Template *t);
+const char *question_tell(Auto *a, const Side *side, const uint32_t *list, size_t n, size_t i);
+/* Target keys that an answer about these templates settles. */
+void question_keys(Auto *a, const uint32_t *t, size_t n, AutoTie *tie);
+/* Whether its name, in the first and the last of its row, holds a text. */
+bool template_holds(const Side *side, const Template *t, const char *text);
 
 /* ---- auto_notes.c ---- */
 bool notes_another_size(const Auto *a);
@@ -408,12 +495,14 @@ typedef struct Fitting {
     Turn turn;
     const int64_t *permute;  /* PERMUTE: [rank] */
 } Fitting;
+/* A kernel of the source that fits one way round alone; its rank without the axis of a stack. */
+void auto_layout_count(Auto *a, uint32_t source, unsigned rank, bool turned);
 /* Decides for each pair of tensors. */
 void auto_layout_decide(Auto *a, struct TensorPair *pairs, size_t count);
 void auto_layout_done(Auto *a);
-/* After that: what a square tensor of the source follows on its way to the target. NONE, T or
- * OPEN. */
-Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target);
+/* After that: what a square tensor of the source follows on its way to the target, its rank
+ * without the axis of a stack. NONE, T or OPEN. */
+Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target, unsigned rank);
 
 /* ---- auto_result.c ---- */
 typedef struct TensorPair {
@@ -438,6 +527,8 @@ void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_
 /* One tensor that becomes another. */
 void result_add(Auto *a, const TensorPair *pair, float margin, Collection *all);
 void fused_collect(Auto *a, Collection *all);
+/* What groups show of how kernels lie, before it is decided of pairs. */
+void fused_tally(Auto *a);
 
 /* ---- auto_stray.c ---- */
 /* Vectors that follow a kernel of another name; when all else is collected. */

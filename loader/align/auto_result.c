@@ -70,15 +70,15 @@ static size_t list_namesakes(Auto *a, TensorPair *pairs, size_t n)
     return n;
 }
 
-static Op *add_ops(Auto *a, const TensorPair *pair, size_t *count)
+/* What is seen of the source, turned, and laid down as the target has it. */
+static void add_ops(Auto *a, const TensorPair *pair, OpList *ops)
 {
     const AutoTensor *t = &a->side[1].given->tensors[pair->target];
-    *count = pair->fitting.turn != TURN_NONE;
-    if (!*count) return NULL;
-    Op *op = arena_alloc(a->out, sizeof *op);
+    view_enter(a, 0, &pair->source, 1, ops);
+    Op *op = &ops->items[ops->count];
+    *op = (Op){.kind = OP_T};
     switch (pair->fitting.turn) {
     case TURN_T:
-        op->kind = OP_T;
         break;
     case TURN_PERMUTE:
         op->kind = OP_PERMUTE;
@@ -91,7 +91,8 @@ static Op *add_ops(Auto *a, const TensorPair *pair, size_t *count)
         op->list = arena_copy(a->out, t->dims, t->rank * sizeof(int64_t));
         break;
     }
-    return op;
+    ops->count += pair->fitting.turn != TURN_NONE;
+    view_leave(a, 1, &pair->target, 1, ops);
 }
 
 static const char *const rests[] = {
@@ -108,7 +109,10 @@ static void fill_bundle(Auto *a, const TensorPair *pair, Bundle *bundle)
     *list = (NameList){names, 1};
     *bundle = (Bundle){.sources = list, .source_count = 1, .targets = names + 1,
                        .target_count = 1};
-    bundle->ops = add_ops(a, pair, &bundle->op_count);
+    OpList ops = {.count = 0};
+    add_ops(a, pair, &ops);
+    bundle->ops = arena_copy(a->out, ops.items, ops.count * sizeof *ops.items);
+    bundle->op_count = ops.count;
     bundle->why = rests[a->side[1].units[a->side[1].unit_of[pair->target]].rest];
 }
 
@@ -183,6 +187,7 @@ AutoResult *result_make(Auto *a)
     collect_pairs(a, &all);
     fused_collect(a, &all);
     strays_collect(a, &all);
+    glue_propose(a);
     if (all.count) qsort(all.items, all.count, sizeof *all.items, compare_collected);
     Bundle *good = arena_alloc(a->out, (all.count + 1) * sizeof *good);
     Bundle *other = arena_alloc(a->out, (all.count + 1) * sizeof *other);

@@ -50,9 +50,11 @@ static int64_t width_of(const Side *side, const Unit *unit)
     for (uint32_t i = 1; i < unit->count && n > 1; i++) {
         const AutoTensor *member = &side->given->tensors[side->members[unit->first + i]];
         int64_t own[8];
-        if (!member->dims || shape_dense(member, own) != 1) continue;
-        if (width && own[0] != width) return 0;
-        width = own[0];
+        const unsigned rank = member->dims ? shape_dense(member, own) : 0;
+        const bool stacked = rank == 2 && n == 3 && own[0] == sizes[0];
+        if (rank != 1 && !stacked) continue;
+        if (width && own[rank - 1] != width) return 0;
+        width = own[rank - 1];
     }
     bool among = false, equal = true;
     for (unsigned i = 0; i < n; i++) {
@@ -76,4 +78,31 @@ void shapes_tell_width(Auto *a)
             if (table_find(&without, unit->shape)) continue;
             unit->shape = hash_mix(unit->shape, (uint64_t)width_of(&a->side[s], unit));
         }
+}
+
+unsigned shape_turned(unsigned rank, unsigned axis)
+{
+    if (rank < 2 || axis + 2 < rank) return axis;
+    return axis + 1 == rank ? rank - 2 : rank - 1;
+}
+
+int shape_joins(const int64_t *whole, unsigned rank, const AutoTensor *const *parts, size_t n,
+                bool turned, int64_t *sizes)
+{
+    if (turned && rank != 2 && rank != 3) return -1;
+    for (unsigned axis = 0; axis < rank; axis++) {
+        int64_t sum = 0;
+        bool fits = true;
+        for (size_t p = 0; p < n && fits; p++) {
+            fits = parts[p]->dims && parts[p]->rank == rank;
+            for (unsigned i = 0; i < rank && fits; i++) {
+                const int64_t size = parts[p]->dims[turned ? shape_turned(rank, i) : i];
+                if (i != axis) fits = size == whole[i];
+                else fits = !__builtin_add_overflow(sum, size, &sum);
+                if (i == axis) sizes[p] = size;
+            }
+        }
+        if (fits && sum == whole[axis]) return (int)axis;
+    }
+    return -1;
 }

@@ -162,6 +162,7 @@ void template_split(Auto *a, Side *side, uint32_t index, unsigned slot)
         }
         Template *part = template_add(side, t.first + from, to - from,
                                       (uint8_t)(t.literal | 1u << slot));
+        part->piece = true;
         template_hash(a, side, part);
     }
 }
@@ -431,6 +432,7 @@ static void join_even(Auto *a)
 void classes_make(Auto *a)
 {
     groups_find(a);
+    stacks_find(a);
     join_near(a, false);
     join_near(a, true);
     join_even(a);

@@ -37,10 +37,18 @@ static const char *name_of(const Side *side, const Template *t)
 }
 
 /* Of a row the first and the last: an answer about one of its blocks is none about the row. */
-static bool row_holds(const Side *side, const Template *t, const char *text)
+bool template_holds(const Side *side, const Template *t, const char *text)
 {
     const Unit *last = &side->units[side->order[t->first + t->count - 1]];
     return name_holds(name_of(side, t), text) && name_holds(main_tensor(side, last)->name, text);
+}
+
+/* Whether an answer speaks of a template; a sum of what stands for its parts. */
+static bool heard(const Auto *a, int side, const Template *t, const char *text, size_t answer)
+{
+    Sum sum;
+    if (!sum_read(a->arena, text, &sum)) return template_holds(&a->side[side], t, text);
+    return t->group && a->groups[t->group - 1].answer == answer + 1;
 }
 
 int answer_of(const Auto *a, const Template *s, const Template *t)
@@ -49,9 +57,8 @@ int answer_of(const Auto *a, const Template *s, const Template *t)
     int verdict = 0;
     for (size_t i = 0; i < options->answer_count; i++) {
         const AutoAnswer *answer = &options->answers[i];
-        bool left = row_holds(&a->side[0], s, answer->source);
-        bool right = answer->target && *answer->target &&
-                     row_holds(&a->side[1], t, answer->target);
+        bool left = heard(a, 0, s, answer->source, i);
+        bool right = answer->target && *answer->target && heard(a, 1, t, answer->target, i);
         if (left && right) return 1;
         if (left || right) verdict = -1;
     }
@@ -98,7 +105,7 @@ static void show_piece(const Side *side, const Template *t, const char *at, cons
     }
 }
 
-static const char *show_template(Auto *a, const Side *side, const Template *t)
+const char *question_text(Auto *a, const Side *side, const Template *t)
 {
     NameParts parts = words_parts(a->words, name_of(side, t));
     const Unit *unit = &side->units[side->order[t->first]];
@@ -111,7 +118,7 @@ static const char *show_template(Auto *a, const Side *side, const Template *t)
 
 /* What tells a template from the others of its list: its last segments, no more than it takes,
  * and none that holds a number which counts. */
-static const char *tell_apart(Auto *a, const Side *side, const uint32_t *list, size_t n, size_t i)
+const char *question_tell(Auto *a, const Side *side, const uint32_t *list, size_t n, size_t i)
 {
     const Template *t = &side->templates[list[i]];
     NameParts parts = words_parts(a->words, name_of(side, t));
@@ -157,7 +164,7 @@ static size_t list_open(const Side *side, const uint32_t *list, size_t n, uint32
     return open;
 }
 
-static void list_keys(Auto *a, const uint32_t *t, size_t n, AutoTie *tie)
+void question_keys(Auto *a, const uint32_t *t, size_t n, AutoTie *tie)
 {
     const Side *side = &a->side[1];
     size_t count = 0;
@@ -184,7 +191,7 @@ static const char **show_list(Auto *a, int s, const uint32_t *list, size_t n)
 {
     const char **names = arena_alloc(a->out, (n + 1) * sizeof *names);
     for (size_t i = 0; i < n; i++)
-        names[i] = show_template(a, &a->side[s], &a->side[s].templates[list[i]]);
+        names[i] = question_text(a, &a->side[s], &a->side[s].templates[list[i]]);
     return names;
 }
 
@@ -202,13 +209,13 @@ static void add_tie(Auto *a, TieList *ties, const uint32_t *s, size_t rows, cons
     tie.scores = shown;
     tie.sources = show_list(a, 0, s, rows);
     tie.targets = show_list(a, 1, t, columns);
-    const char *left = tell_apart(a, &a->side[0], s, rows, asked);
+    const char *left = question_tell(a, &a->side[0], s, rows, asked);
     tie.ask = arena_printf(a->out, "%s=?", left);
     /* of answers that are as good, none is put into anybody's mouth */
     if (mate[asked] != NONE && margin[asked] >= LEANS)
         tie.say = arena_printf(a->out, "%s=%s", left,
-                               tell_apart(a, &a->side[1], t, columns, mate[asked]));
-    list_keys(a, t, columns, &tie);
+                               question_tell(a, &a->side[1], t, columns, mate[asked]));
+    question_keys(a, t, columns, &tie);
     ties->items = mem_grow(ties->items, &ties->room, ties->count + 1, sizeof *ties->items);
     ties->items[ties->count++] = tie;
 }
@@ -250,6 +257,10 @@ void ties_collect(Auto *a, AutoResult *result)
     for (size_t i = 0; i < a->asked_count; i++) {
         ties.items = mem_grow(ties.items, &ties.room, ties.count + 1, sizeof *ties.items);
         ties.items[ties.count++] = a->asked[i];
+    }
+    for (size_t i = 0; i < a->unsettled_count; i++) {
+        ties.items = mem_grow(ties.items, &ties.room, ties.count + 1, sizeof *ties.items);
+        ties.items[ties.count++] = a->unsettled[i];
     }
     ask_renamed(a, &ties);
     ClassList source = classes_list(a, &a->side[0]), target = classes_list(a, &a->side[1]);

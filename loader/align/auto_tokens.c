@@ -34,6 +34,7 @@ static void cut_template(Auto *a, Side *side, Template *t)
         n += words_cut(a->words, end - suffix, suffix, every, tokens + n, 1);
         tokens[n - 1].slot = (uint8_t)(coarse->slot_count - 1);
     }
+    t->word_count = (uint8_t)n;
     if (parts.role && !parts.plain)
         n += words_cut(a->words, parts.role_text, parts.role_length, every, tokens + n, 2);
     t->tokens = arena_copy(a->arena, tokens, n * sizeof *tokens);

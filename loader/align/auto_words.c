@@ -4,8 +4,9 @@
 
 #include "loader/align/auto_parts.h"
 
-/* Words of a phrase; digits of a number; letters of a phrase that may be made of others ("qkv"). */
-enum { PHRASE_WORDS = 5, DIGITS_MAX = 15, FUSED_MAX = 4 };
+/* Words of a phrase; digits of a number; letters of a phrase that may be made of others ("qkv");
+ * words of a name that may be known as fused, the last ones. */
+enum { PHRASE_WORDS = 5, DIGITS_MAX = 15, FUSED_MAX = 4, FUSED_WORDS = 12 };
 
 typedef struct Phrase {
     uint32_t meaning[MEANINGS];
@@ -16,13 +17,21 @@ typedef struct Spoken {
     uint32_t module, layer;
 } Spoken;
 
+/* A line of the lexicon that knows a fused name, and the next one of the same phrase. */
+typedef struct FusedLine {
+    const LexiconFused *fused;
+    uint32_t next;           /* 1 + its index; 0: the last */
+} FusedLine;
+
 struct Words {
     Arena *arena;
     const Lexicon *lexicon;  /* NULL: none */
     Table phrases;           /* letters of a phrase, without its spaces -> index in list */
     Phrase *list;
     size_t count, room;
-    Spoken *spoken;          /* [sets] how most phrases of a set are made of two others */
+    Spoken *spoken;          /* [meanings] how most phrases of a set are made of two others */
+    Table fused;             /* letters of a phrase -> 1 + where its lines begin in lines */
+    FusedLine *lines;
     Table roles;             /* the same of roles -> role << 1 | first of its set */
 };
 
@@ -84,7 +93,9 @@ static Spoken words_of(const Words *words, const char *text, uint32_t set)
 static void find_spoken(Words *words)
 {
     const Lexicon *lexicon = words->lexicon;
-    words->spoken = arena_alloc(words->arena, (lexicon->count + 1) * sizeof *words->spoken);
+    const size_t meanings = lexicon->count + words->count + 1;   /* with those of fused parts */
+    words->spoken = arena_alloc(words->arena, meanings * sizeof *words->spoken);
+    for (size_t i = lexicon->count; i < meanings; i++) words->spoken[i] = (Spoken){NONE, NONE};
     for (size_t i = 0; i < lexicon->count; i++) {
         uint32_t votes = 0, all = 0;
         Spoken most = {NONE, NONE};
@@ -100,16 +111,40 @@ static void find_spoken(Words *words)
     }
 }
 
+/* Phrases of fused names. What their parts are called is a phrase of the lexicon as well. */
+static void add_fused(Words *words, const Lexicon *lexicon)
+{
+    size_t count = 0, n = 0;
+    for (size_t i = 0; i < lexicon->fused_count; i++) count += lexicon->fused[i].names.count;
+    words->lines = arena_alloc(words->arena, (count + 1) * sizeof *words->lines);
+    for (size_t i = 0; i < lexicon->fused_count; i++) {
+        const LexiconFused *fused = &lexicon->fused[i];
+        for (size_t j = 0; j < fused->names.count; j++) {
+            const char *text = fused->names.phrases[j];
+            uint32_t *first =
+                table_add(&words->fused, hash_letters(0, text, strlen(text)), 0, NULL);
+            words->lines[n++] = (FusedLine){fused, *first};
+            *first = (uint32_t)n;
+        }
+        for (size_t j = 0; j < fused->part_count; j++) {
+            const char *text = fused->parts[j];
+            if (!table_find(&words->phrases, hash_letters(0, text, strlen(text))))
+                add_phrase(words, text, (uint32_t)(lexicon->count + words->count));
+        }
+    }
+}
+
 Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
 {
     Words *words = arena_alloc(arena, sizeof *words);
     words->arena = arena;
     words->lexicon = lexicon;
-    words->phrases.arena = words->roles.arena = arena;
+    words->phrases.arena = words->roles.arena = words->fused.arena = arena;
     if (!lexicon) return words;
     for (size_t i = 0; i < lexicon->count && !no_lexicon; i++)
         for (size_t j = 0; j < lexicon->sets[i].count; j++)
             add_phrase(words, lexicon->sets[i].phrases[j], (uint32_t)i);
+    if (!no_lexicon) add_fused(words, lexicon);
     for (size_t i = 0; i < lexicon->role_count && i < 0x3FFF; i++)
         for (size_t j = 0; j < lexicon->roles[i].count; j++) {
             const char *text = lexicon->roles[i].phrases[j];
@@ -346,6 +381,17 @@ static size_t split_phrase(const Words *words, const Piece *pieces, size_t n, co
     return 0;
 }
 
+/* What the whole means beside its last word: a user's word for attn_q, which is q. */
+static void add_meanings(const uint32_t *more, uint32_t *meanings)
+{
+    for (int i = 0; i < MEANINGS && more[i] != NONE; i++)
+        for (int k = 0; k < MEANINGS && meanings[k] != more[i]; k++)
+            if (meanings[k] == NONE) {
+                meanings[k] = more[i];
+                break;
+            }
+}
+
 size_t words_cut(const Words *words, const char *text, size_t n, Numbering numbering, Token *out,
                  size_t room)
 {
@@ -353,14 +399,18 @@ size_t words_cut(const Words *words, const char *text, size_t n, Numbering numbe
     size_t total = cut_pieces(text, n, numbering, ring, WORDS_MAX), made = 0;
     size_t count = total < WORDS_MAX ? total : WORDS_MAX;
     for (size_t i = 0; i < count; i++) pieces[i] = ring[(total - count + i) % WORDS_MAX];
-    for (size_t i = 0; i < count && made < room;) {
+    Token whole = {.meaning = {NONE, NONE, NONE, NONE}};
+    for (size_t i = 0, tail = 0; i < count && made < room;) {
         if (pieces[i].is_break) {
             i++;
             continue;
         }
         Token token = {.meaning = {NONE, NONE, NONE, NONE}};
         size_t taken = find_phrase(words, pieces + i, count - i, &token);
-        const size_t head = taken > 1 ? split_phrase(words, pieces + i, taken, &token, &token) : 0;
+        if (tail && tail == i) add_meanings(whole.meaning, token.meaning);
+        if (taken > 1) whole = token;
+        const size_t head = taken > 1 ? split_phrase(words, pieces + i, taken, &whole, &token) : 0;
+        tail = head ? i + head : 0;
         if (head) taken = head;
         if (!taken) {
             const Piece piece = pieces[i].is_number ? without_zeros(pieces[i]) : pieces[i];
@@ -454,11 +504,40 @@ static size_t cut_letters(const Words *words, const char *text, size_t n, uint32
 size_t words_parts_of(const Words *words, const Token *token, Token *out, size_t room)
 {
     for (int i = 0; i < MEANINGS && token->meaning[i] != NONE; i++) {
+        if (token->meaning[i] >= words->lexicon->count) continue;
         const LexiconSet *set = &words->lexicon->sets[token->meaning[i]];
         size_t n = strlen(set->phrases[0]);
         if (n > FUSED_MAX) continue;
         size_t made = cut_letters(words, set->phrases[0], n, token->meaning[i], out, room);
         if (made > 1) return made;
+    }
+    return 0;
+}
+
+/* A number that is a segment of its own says nothing of what lies in a tensor. */
+static bool is_place(const Piece *piece)
+{
+    return piece->begins && piece->ends && is_digit(*piece->at);
+}
+
+size_t words_fused(const Words *words, const char *path, size_t n, const LexiconFused **out,
+                   size_t room)
+{
+    Piece ring[FUSED_WORDS], pieces[FUSED_WORDS];
+    if (!words->fused.count) return 0;
+    const size_t total = cut_pieces(path, n, (Numbering){.literal = 0xFF}, ring, FUSED_WORDS);
+    const size_t count = total < FUSED_WORDS ? total : FUSED_WORDS;
+    for (size_t i = 0; i < count; i++) pieces[i] = ring[(total - count + i) % FUSED_WORDS];
+    for (size_t from = 0; from < count; from++) {
+        uint64_t hash = 0;
+        if (is_place(&pieces[from])) continue;
+        for (size_t i = from; i < count; i++)
+            if (!is_place(&pieces[i])) hash = hash_letters(hash, pieces[i].at, pieces[i].length);
+        const uint32_t *first = table_find(&words->fused, hash);
+        size_t found = 0;
+        for (uint32_t at = first ? *first : 0; at && found < room; at = words->lines[at - 1].next)
+            out[found++] = words->lines[at - 1].fused;
+        if (found) return found;
     }
     return 0;
 }

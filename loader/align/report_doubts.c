@@ -62,8 +62,26 @@ static void add_likely(Reporter *reporter, const Doubt *doubt)
               doubt->source_count && doubt->target_count ? (double)doubt->scores[0] : 0.0);
 }
 
-/* One question; *next is the first letter that is free. */
-static void add_doubt(Reporter *reporter, const Doubt *doubt, size_t *next)
+/* What lies in one tensor, and the one: "A + B + C  in  D". */
+static void add_together(Reporter *reporter, const Doubt *doubt)
+{
+    const bool splits = doubt->source_count == 1;
+    const char *const *parts = splits ? doubt->targets : doubt->sources;
+    const size_t n = splits ? doubt->target_count : doubt->source_count;
+    Text *line = &reporter->page.line;
+    text_addf(line, "     %s   %s   ",
+              report_name(reporter, splits ? doubt->sources[0] : doubt->targets[0]),
+              splits ? "→" : "←");
+    for (size_t i = 0; i < n && i < TARGETS_SHOWN; i++)
+        text_addf(line, "%s%s", i ? " + " : "", report_name(reporter, parts[i]));
+    text_add(line, n > TARGETS_SHOWN ? " + …?" : "?");
+    page_end_line(&reporter->page, LINE_GROUP);
+    page_line(&reporter->page, LINE_GROUP,
+              "     in which order, and in how many turns: A+B, or 16*(A+B) head by head");
+}
+
+/* Candidates of one side, each with those of the other. */
+static void add_candidates(Reporter *reporter, const Doubt *doubt, size_t *next)
 {
     size_t shown = doubt->source_count < SOURCES_SHOWN ? doubt->source_count : SOURCES_SHOWN;
     size_t first = *next + shown;
@@ -77,6 +95,15 @@ static void add_doubt(Reporter *reporter, const Doubt *doubt, size_t *next)
         page_line(&reporter->page, LINE_GROUP, "     and %zu more sources",
                   doubt->source_count - shown);
     add_targets(reporter, doubt, first);
+    *next = first + doubt->target_count;
+    if (doubt->target_count > TARGETS_SHOWN) *next = first + TARGETS_SHOWN;
+}
+
+/* One question; *next is the first letter that is free. */
+static void add_doubt(Reporter *reporter, const Doubt *doubt, size_t *next)
+{
+    if (doubt->together) add_together(reporter, doubt);
+    else add_candidates(reporter, doubt, next);
     if (doubt->why)
         page_line(&reporter->page, LINE_GROUP, "     values: %s",
                   report_name(reporter, doubt->why));
@@ -86,8 +113,6 @@ static void add_doubt(Reporter *reporter, const Doubt *doubt, size_t *next)
                   "    One answer settles %s%zu:   tenon align … --say \"%s\"",
                   doubt->tensors == 2 ? "both of " : "", doubt->tensors,
                   report_name(reporter, answer));
-    *next = first + doubt->target_count;
-    if (doubt->target_count > TARGETS_SHOWN) *next = first + TARGETS_SHOWN;
 }
 
 /* Questions whose targets something else has settled are told as waived. */

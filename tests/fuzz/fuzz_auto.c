@@ -16,7 +16,19 @@ static const LexiconSet sets[] = {SET("q", "wq"), SET("k", "wk"), SET("v", "wv")
                                   SET("gate", "w1"), SET("up", "w3"), SET("norm", "ln")};
 static const LexiconSet roles[] = {SET("weight", "kernel", "w"), SET("bias", "b")};
 static const char *const wrappers[] = {"module"};
-static const Lexicon lexicon = {sets, countof(sets), roles, countof(roles), wrappers, 1};
+#define PARTS(...)                                                                      \
+    .parts = (const char *const[]){__VA_ARGS__},                                        \
+    .part_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
+static const LexiconFused fused[] = {
+    {.names = SET("qkv", "c"), PARTS("q", "k", "v"), .turns = 1},
+    {.names = SET("wqkv"), PARTS("k", "q"), .turns = TURNS_HEADS},
+    {.names = SET("wqkv", "gateup"), .turns = TURNS_ROWS, .last = true}};
+static const Lexicon lexicon = {.sets = sets, .count = countof(sets), .fused = fused,
+                                .fused_count = countof(fused), .roles = roles,
+                                .role_count = countof(roles), .wrappers = wrappers,
+                                .wrapper_count = 1};
+/* What an answer says q is. */
+static const char *const said[] = {NULL, "wq", "wq+wk", "2*(wk+wv+wq)"};
 
 static void read_shape(Arena *arena, const char *at, const char *end, AutoTensor *tensor)
 {
@@ -61,9 +73,51 @@ static bool is_there(const AutoSide *side, const char *name)
     return false;
 }
 
+static const AutoTensor *find(const AutoSide *side, const char *name)
+{
+    for (size_t i = 0; i < side->count; i++)
+        if (side->tensors[i].name == name) return &side->tensors[i];
+    abort();
+}
+
+/* What a bundle joins and takes apart must have the shapes of its targets. */
+static void check_shapes(Arena *arena, const Bundle *bundle, const AutoSide *source,
+                         const AutoSide *target)
+{
+    RuleValue value = {arena_alloc(arena, bundle->source_count * sizeof(ExprList)),
+                       bundle->source_count};
+    for (size_t j = 0; j < bundle->source_count; j++) {
+        const NameList *list = &bundle->sources[j];
+        const Expr **items = arena_alloc(arena, list->count * sizeof *items);
+        for (size_t k = 0; k < list->count; k++) {
+            const AutoTensor *given = find(source, list->names[k]);
+            if (!given->dims) return;
+            Tensor *tensor = arena_alloc(arena, sizeof *tensor);
+            *tensor = (Tensor){.name = given->name, .dims = given->dims, .rank = given->rank,
+                               .dtype = DT_F32};
+            items[k] = expr_source(arena, tensor);
+        }
+        value.lists[j] = (ExprList){items, list->count, list->count > 1};
+    }
+    const OpContext context = {.arena = arena, .names = bundle->targets,
+                               .name_count = bundle->target_count};
+    Error err = {0};
+    for (size_t i = 0; i < bundle->op_count; i++)
+        if (!op_apply(&bundle->ops[i], &context, &value, &err)) abort();
+    for (size_t j = 0; j < bundle->target_count; j++) {
+        const AutoTensor *wanted = find(target, bundle->targets[j]);
+        const Expr *made = value.lists[0].items[j];
+        if (value.count != 1 || value.lists[0].count != bundle->target_count) abort();
+        if (wanted->dims && !same_dims(made->dims, made->rank, wanted->dims, wanted->rank)) abort();
+    }
+}
+
 static void check(const Bundle *bundles, size_t n, const AutoSide *source, const AutoSide *target)
 {
     for (size_t i = 0; i < n; i++) {
+        Arena *arena = arena_new();
+        if (bundles[i].op_count) check_shapes(arena, &bundles[i], source, target);
+        arena_free(arena);
         for (size_t j = 0; j < bundles[i].target_count; j++)
             if (!is_there(target, bundles[i].targets[j])) abort();
         for (size_t j = 0; j < bundles[i].source_count; j++)
@@ -81,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *at = (const char *)data + 2, *end = (const char *)data + size;
     at = read_side(arena, at, end, &source);
     read_side(arena, at, end, &target);
-    AutoAnswer answer = {"q", data[1] & 1 ? "wq" : NULL};
+    AutoAnswer answer = {"q", said[(data[1] & 1) | (data[0] >> 6 & 2)]};
     AutoAnchor anchor = {data[1] >> 1 & 7, data[1] >> 4};
     AutoOptions options = {.lexicon = data[0] & 1 ? &lexicon : NULL, .accept = 0.2f,
                            .answers = &answer, .answer_count = data[0] >> 1 & 1,

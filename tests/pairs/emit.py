@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """--emit-rules on every pair: run without --auto, the file comes to the same plan. Speaks TAP.
 
-For each pair of ../shared/pairs, where it is, and of other/unseen.py, in both directions: `align --auto --emit-rules`,
+For each pair of ../shared/pairs, where it is, and of other/unseen.py and other/glued.py, in both directions: `align --auto --emit-rules`,
 then `align -r`, and the values of every target (the "expr" of the plan where one can be made, else sources and ops of the report)
 are compared. With --all also for scripts of several kinds before --auto. Prints how many rules a pair came to."""
 import json
@@ -12,6 +12,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "other"))
+import glued
 import unseen
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -81,6 +82,7 @@ def pairs():
             with open(os.path.join(PAIRS, file_name), encoding="utf-8") as file:
                 yield json.load(file)
     yield from unseen.pairs()
+    yield from glued.pairs()
 
 
 def main():

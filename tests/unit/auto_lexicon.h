@@ -14,6 +14,8 @@ static const LexiconSet test_sets[] = {
     SET("k", "key", "k proj", "wk", "to k", "k lin", "attn k"),
     SET("v", "value", "v proj", "wv", "to v", "v lin", "attn v"),
     SET("qkv", "in proj", "c attn", "query key value", "qkv proj", "wqkv"),
+    SET("q norm", "q layernorm"),
+    SET("k norm", "k layernorm"),
     SET("o proj", "out proj", "wo", "to out", "attn output", "attention output dense", "out lin",
         "attn proj", "self attention out proj", "attn out", "attn c proj"),
     SET("gate proj", "w1", "ffn gate", "gate"),
@@ -48,6 +50,22 @@ static const LexiconSet test_sets[] = {
     SET("proj", "projection"),
 };
 
+#define PARTS(...)                                                                      \
+    .parts = (const char *const[]){__VA_ARGS__},                                        \
+    .part_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
+
+static const LexiconFused test_fused[] = {
+    {.names = SET("qkv", "in proj", "c attn", "qkv proj", "wqkv"), PARTS("q", "k", "v"), .turns = 1},
+    {.names = SET("query key value"), PARTS("q", "k", "v"), .turns = 1},
+    {.names = SET("query key value"), PARTS("q", "k", "v"), .turns = TURNS_HEADS},
+    {.names = SET("linear qkv"), PARTS("q", "k", "v"), .turns = TURNS_HEADS},
+    {.names = SET("decoder qkv proj"), PARTS("k", "v", "q"), .turns = 1},
+    {.names = SET("kv"), PARTS("k", "v"), .turns = 1},
+    {.names = SET("linear1"), PARTS("q", "k", "v", "proj mlp"), .turns = 1},
+    {.names = SET("gate up proj"), PARTS("gate proj", "up proj"), .turns = 1},
+    {.names = SET("gate up proj"), PARTS("gate proj", "up proj"), .turns = TURNS_ROWS, .last = true},
+};
+
 static const LexiconSet test_roles[] = {
     SET("weight", "kernel", "gamma", "scale", "w", "weights"),
     SET("bias", "beta", "b", "offset", "biases"),
@@ -61,6 +79,7 @@ static const char *const test_wrappers[] = {"module", "_orig_mod", "state_dict",
 
 static const Lexicon test_lexicon = {
     .sets = test_sets, .count = sizeof test_sets / sizeof *test_sets,
+    .fused = test_fused, .fused_count = sizeof test_fused / sizeof *test_fused,
     .roles = test_roles, .role_count = sizeof test_roles / sizeof *test_roles,
     .wrappers = test_wrappers, .wrapper_count = sizeof test_wrappers / sizeof *test_wrappers};
 
