@@ -35,9 +35,9 @@ meaning {"o_proj", "out_proj", "wo", "to_out", "attn_output", "attention_output_
          "self_attention_dense", "attn_resid", "dense_out", from=llama .. "; " .. timm}
 meaning {"q_norm", "attn_q_norm", "query_norm", "q_layernorm", "norm_q", from=llama}
 meaning {"k_norm", "attn_k_norm", "key_norm", "k_layernorm", "norm_k", from=llama}
-meaning {"attn", "attention", "self_attn", "self_attention", "multi_head_attention", "mha", from=hf}
+meaning {"attn", "attention", "self_attn", "self_attention", "multi_head_attention", "mha", "attn1", from=hf .. "; " .. sd}
 meaning {"cross_attn", "encoder_attn", "context_attn", "encdecattention", "crossattention", "multihead_attn", "cross_attention",
-         "encoder_decoder_attention", "encoder_attention", "src_attn", "cross_mha", from=hf .. "; " .. openai ..
+         "encoder_decoder_attention", "encoder_attention", "src_attn", "cross_mha", "attn2", from=hf .. "; " .. openai ..
          "; encoder_attention of ParlAI and XLM, src_attn of ESPnet"}
 
 -- feed-forward
