@@ -360,8 +360,19 @@ static bool share_meaning(const uint32_t *a, const uint32_t *b)
     return false;
 }
 
-/* A phrase that is a word and another that alone means the same, as attn_k is k: how many pieces
- * the first has, and what it is; 0: the phrase is no two. */
+/* Whether the first has all the meanings of the second. */
+static bool means_all(const uint32_t *a, const uint32_t *b)
+{
+    for (int j = 0; j < MEANINGS && b[j] != NONE; j++) {
+        const uint32_t one[MEANINGS] = {b[j], NONE, NONE, NONE};
+        if (!share_meaning(a, one)) return false;
+    }
+    return true;
+}
+
+/* A phrase that is a word and another that alone means all that the phrase means, as attn_k is k:
+ * how many pieces the first has, and what it is; 0: the phrase is no two. A user may have said
+ * more of attn_k than of k. */
 static size_t split_phrase(const Words *words, const Piece *pieces, size_t n, const Token *whole,
                            Token *first)
 {
@@ -371,7 +382,7 @@ static size_t split_phrase(const Words *words, const Piece *pieces, size_t n, co
         for (size_t i = k; i < n; i++) tail = add_piece(words, tail, &pieces[i]);
         const uint32_t *p = table_find(&words->phrases, head);
         const uint32_t *q = table_find(&words->phrases, tail);
-        if (!p || !q || !share_meaning(words->list[*q].meaning, whole->meaning) ||
+        if (!p || !q || !means_all(words->list[*q].meaning, whole->meaning) ||
             share_meaning(words->list[*p].meaning, whole->meaning))
             continue;
         first->word = head;
