@@ -1,6 +1,7 @@
 /* Preloaded into tenon: the FAULT_AT-th call that changes a file fails with FAULT_ERRNO, or, without
  * that, the process is killed there: before the call, or with FAULT_HALF in the middle of it. Calls
- * are counted in FAULT_COUNT, a file that receives their number at every call. */
+ * are counted in FAULT_COUNT, a file that receives their number at every call. With FAULT_READS it is
+ * the calls that read a file at some place instead. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -36,9 +37,10 @@ static void note(long call)
 }
 
 /* Whether this call is the one: 0 no, 1 it fails (errno is set), 2 it is killed in the middle. */
-static int strikes(void)
+static int strikes(int reading)
 {
     const char *at = getenv("FAULT_AT"), *number = getenv("FAULT_ERRNO");
+    if (reading != (getenv("FAULT_READS") != NULL)) return 0;
     long call = atomic_fetch_add(&calls, 1) + 1;
     note(call);
     if (!at || call != atol(at)) return 0;
@@ -66,10 +68,16 @@ static size_t half_of(size_t n, off_t at)
     return at / 512 == (at + (off_t)n - 1) / 512 ? 0 : (size_t)(half - half % 512 > at ? half - half % 512 - at : 0);
 }
 
+ssize_t pread(int fd, void *bytes, size_t n, off_t at)
+{
+    NEXT(pread);
+    return is_file(fd) && strikes(1) ? -1 : next(fd, bytes, n, at);
+}
+
 ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
 {
     NEXT(pwrite);
-    int fault = is_file(fd) ? strikes() : 0;
+    int fault = is_file(fd) ? strikes(0) : 0;
     if (fault == 1) return -1;
     if (fault == 2) {
         if (half_of(n, at)) next(fd, bytes, half_of(n, at), at);
@@ -81,7 +89,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
 ssize_t write(int fd, const void *bytes, size_t n)
 {
     NEXT(write);
-    int fault = is_file(fd) ? strikes() : 0;
+    int fault = is_file(fd) ? strikes(0) : 0;
     if (fault == 1) return -1;
     if (fault == 2) {
         next(fd, bytes, n / 2);
@@ -93,7 +101,7 @@ ssize_t write(int fd, const void *bytes, size_t n)
 ssize_t copy_file_range(int from, off_t *in, int to, off_t *out, size_t n, unsigned flags)
 {
     NEXT(copy_file_range);
-    int fault = strikes();
+    int fault = strikes(0);
     if (fault == 1) return -1;
     if (fault == 2) {
         next(from, in, to, out, n / 2, flags);
@@ -106,7 +114,7 @@ ssize_t copy_file_range(int from, off_t *in, int to, off_t *out, size_t n, unsig
     type name parameters                                         \
     {                                                            \
         NEXT(name);                                              \
-        int fault = strikes();                                   \
+        int fault = strikes(0);                                   \
         if (fault == 1) return -1;                               \
         if (fault == 2) die();                                   \
         return next arguments;                                   \

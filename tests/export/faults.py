@@ -52,6 +52,21 @@ else:
             if os.path.exists(path) and read(path) != wanted[how, out]:
                 bad.append((at, os.path.getsize(path)))
         result(not bad, f"{how} {out}: killed at each call, nothing partial under the name", bad)
+        shutil.rmtree(os.path.dirname(path))           # kills leave their temporary files
+        path = place("faults", out)
+        *_, calls = faults.run(*args, reads=True)
+        bad = []
+        for at in range(1, calls + 1):
+            if os.path.exists(path):
+                os.unlink(path)
+            status, said, err, _ = faults.run(*args, at=at, errno=errno.EIO, reads=True)
+            left = os.listdir(os.path.dirname(path))
+            # A read that nothing hangs on is the kernel's copy, tried otherwise.
+            fine = status == 2 and not left and err.startswith("tenon: ") and len(err.splitlines()) == 1 and \
+                "Input/output error" in err
+            if not fine and not (status == 0 and read(path) == wanted[how, out]):
+                bad.append((at, status, err, left))
+        result(calls > 2 and not bad, f"{how} {out}: EIO at each of {calls} reads", bad[:3])
         shutil.rmtree(os.path.dirname(path))
 
 

@@ -116,9 +116,9 @@ class Faults:
         if "ASAN_OPTIONS" in os.environ:
             self.why = "sanitizers do not let a library be loaded before theirs"
 
-    def run(self, *args, at=None, errno=None, half=False, loss=None):
+    def run(self, *args, at=None, errno=None, half=False, loss=None, reads=False):
         """tenon with a fault at the at-th call; (status, output, error, calls counted). With `loss` (loss.c) the
-        power fails there."""
+        power fails there; with `reads` only calls that read count."""
         count = place("count")
         write(count, b"0")
         env = {"LD_PRELOAD": self.library, "FAULT_COUNT": count}
@@ -128,6 +128,8 @@ class Faults:
             env["FAULT_ERRNO"] = str(errno)
         if half:
             env["FAULT_HALF"] = "1"
+        if reads:
+            env["FAULT_READS"] = "1"
         if loss is not None:
             env["LOSS"] = str(loss)
         status, out, err = tenon(*args, env=env)
