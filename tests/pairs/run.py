@@ -2,7 +2,7 @@
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
 tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py, unseen.py, sealed.py and blind.py,
 which were written later, each to be measured before anything was changed for it. Not one tensor may be loaded wrongly;
-what is not found is reported. locked.py was not measured yet, real_names.py is what real libraries say; --pair and
+what is not found is reported. glued.py is what lies in one tensor. locked.py was not measured yet, real_names.py is what real libraries say; --pair and
 --batch know them.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
@@ -27,6 +27,7 @@ sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), os.path.join(os.path
 import blind
 import families
 import fresh
+import glued
 import held_out
 import locked
 import mutations
@@ -165,7 +166,7 @@ def run_mutations(tap, folder, kind, pairs, everything):
 
 
 BATCHES = {"families": families, "held_out": held_out, "fresh": fresh, "unseen": unseen, "sealed": sealed, "blind": blind,
-           "locked": locked, "real_names": real_names}
+           "locked": locked, "real_names": real_names, "glued": glued}
 
 
 def run_batch(tap, folder, name):
@@ -278,7 +279,7 @@ def main():
             print(f"1..{tap.number}")
             return tap.failures > 0
         if given.pair:
-            late = [pair for batch in (unseen, sealed, blind, locked, real_names) for pair in batch.pairs()]
+            late = [pair for batch in (unseen, sealed, blind, locked, real_names, glued) for pair in batch.pairs()]
             for pair in [*itertools.chain(*kinds.values()), *late, *real.pairs()]:
                 if given.pair in pair["name"]:
                     run_one(folder, pair)
@@ -295,7 +296,7 @@ def main():
             if given.all:
                 run_ablations(tap, folder, kind, pairs)
         if not given.selftest:
-            for kind, batch in (("unseen", unseen), ("sealed", sealed), ("blind", blind)):
+            for kind, batch in (("unseen", unseen), ("sealed", sealed), ("blind", blind), ("glued", glued)):
                 found += run_plain(tap, folder, kind, batch.pairs())
             run_sweep(tap, folder, list(itertools.chain(*kinds.values())), None)
         truth = [] if given.selftest else real.pairs()
