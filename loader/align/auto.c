@@ -42,6 +42,7 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     match_units(&a);
     check_rows(&a);
     check_crossed(&a);
+    check_beside(&a);
     check_blocks(&a);
     check_numbers(&a);
     walk_units(&a);

@@ -63,12 +63,43 @@ static bool members_unclear(const Auto *a, const Template *s, const Template *t)
     return is_unclear(x, u, y, v) || is_unclear(y, v, x, u);
 }
 
+/* Words that are parts of a whole on a side, and those that its names end in. */
+static void list_parts(Auto *a)
+{
+    for (int s = 0; s < 2; s++) {
+        const Side *side = &a->side[s];
+        a->parts[s] = a->endings[s] = (Table){.arena = a->arena};
+        for (size_t i = 0; i < side->template_count; i++) {
+            const Template *t = &side->templates[i];
+            const Token *last = t->token_count && !t->group ? template_last_word(t) : NULL;
+            Token made[PARTS_MAX];
+            if (!last || !a->options->lexicon) continue;
+            table_add(&a->endings[s], token_key(last), 1, NULL);
+            const size_t n = words_parts_of(a->words, last, made, PARTS_MAX);
+            for (size_t k = 0; k < n; k++) table_add(&a->parts[s], token_key(&made[k]), 1, NULL);
+        }
+    }
+}
+
+/* A part of what the other side has only as a whole, q where there is qkv, is nothing else
+ * there. */
+static bool is_part_of_whole(const Auto *a, int other, const Template *whole,
+                             const Template *part)
+{
+    const Token *word = template_last_word(part), *own = template_last_word(whole);
+    if (!word || part->group || whole->group) return false;
+    const uint64_t key = token_key(word);
+    return table_find(&a->parts[other], key) && !table_find(&a->endings[other], key) &&
+           !(own && token_same(word, own));
+}
+
 static double score_pair(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     int known = known_pair(a, s, t);
     if (known) return known > 0 ? 1.5 : 0;
     int answer = a->options->answer_count ? answer_of(a, s, t) : 0;
     if (answer < 0) return 0;
+    if (!answer && (is_part_of_whole(a, 0, s, t) || is_part_of_whole(a, 1, t, s))) return 0;
     return score_templates(a, s, t, scale) + answer;
 }
 
@@ -308,6 +339,7 @@ void match_templates(Auto *a)
     for (int s = 0; s < 2; s++) mark_known(&a->side[s]);
     ClassList source = classes_list(a, &a->side[0]), target = classes_list(a, &a->side[1]);
     score_start(a);
+    list_parts(a);
     walk_sides(a);
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t work = 0;

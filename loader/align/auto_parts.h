@@ -193,6 +193,8 @@ typedef struct Auto {
     Side side[2];            /* source, target */
     struct Words *words;
     struct Learned *learned;
+    Table parts[2];          /* words that are parts of a whole, q of qkv, on a side */
+    Table endings[2];        /* words that names end in on a side */
     struct Layouts *layouts;
     Group *groups;           /* [group_count] owned */
     size_t group_count, group_room;
@@ -456,6 +458,8 @@ void notes_collect(Auto *a, AutoResult *result);
 /* ---- auto_check.c ---- */
 /* Takes pairs of units back that belong elsewhere than the rest of their row. */
 void check_rows(Auto *a);
+/* Takes back vectors that do not go where the kernels beside them go. */
+void check_beside(Auto *a);
 /* Takes back what stands under another number than nearly all that is numbered alike. */
 void check_numbers(Auto *a);
 /* Takes back pairs of stages whose direction only their numbers say. */

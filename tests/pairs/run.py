@@ -40,6 +40,7 @@ import unseen
 
 PRECISION = 0.999                # of everything that is loaded, at the default margin
 LIKELY = 0.99                    # and of what is likely
+FAMILY = 0.99                    # where parts are missing, of one family by itself
 # Without one kind of evidence.
 ABLATIONS = {"no order": "auto{order=false}", "no context": "auto{context=false}", "no lexicon": "auto{lexicon=false}"}
 
@@ -207,6 +208,8 @@ def run_sweep(tap, folder, pairs, seeds, wanted=""):
         tap.figures(f"missing, {whole.pairs} times: {pair['name']}: {show(whole)}")
         for mistake in whole.mistakes if wanted else whole.mistakes[:8]:
             print("#   " + mistake)
+        if seeds and whole.precision < FAMILY:
+            tap.test(f"missing: {pair['name']}", f"precision is below {100 * FAMILY:.1f} %")
     for kind, score in kinds.items():
         tap.figures(f"missing, {kind}: {score.pairs} runs, {show(score)}")
         rest += score

@@ -248,6 +248,40 @@ static void rows_that_lack_other_ends_go_by_what_all_count(void **state)
     finish(&m);
 }
 
+/* ---- parts that lost what stood beside them ---- */
+
+static void a_part_of_a_whole_is_nothing_else(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "h.{0-3}.attn.qkv.weight 24,8\nh.{0-3}.attn.proj.weight 8,8\n"
+              "h.{0-3}.mlp.fc1.weight 32,8",
+          "b.{0-3}.attn.q_proj.weight 8,8\nb.{0-3}.mlp.fc1.weight 32,8");
+    align(&m);
+    assert_open(&m, "b.0.attn.q_proj.weight");
+    assert_open(&m, "b.3.attn.q_proj.weight");
+    assert_from(&m, "b.2.mlp.fc1.weight", "h.2.mlp.fc1.weight");
+    finish(&m);
+}
+
+/* Norms of two layers, of one width: the rows of one length are those of other layers. */
+static void a_norm_goes_where_the_kernel_beside_it_goes(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "f.{0-3}.conv.0.0.weight 16,8,1,1\nf.{0-3}.conv.0.1.weight 16\n"
+              "f.{0-3}.conv.1.0.weight 16,1,3,3\nf.{0-2}.conv.1.1.weight 16",
+          "l.{0-3}.grow.convolution.weight 16,8,1,1\nl.{0-2}.grow.normalization.weight 16\n"
+          "l.{0-3}.deep.convolution.weight 16,1,3,3\nl.{0-3}.deep.normalization.weight 16");
+    align(&m);
+    for (size_t i = 0; i < m.result->bundle_count; i++) {
+        const Bundle *bundle = &m.result->bundles[i];
+        const bool deep = strstr(bundle->targets[0], "deep") != NULL;
+        assert_int_equal(deep, strstr(bundle->sources[0].names[0], "conv.1") != NULL);
+    }
+    finish(&m);
+}
+
 /* ---- names that mean another layer ---- */
 
 static const char counted[] = "mlp.layers.0.weight 8,8\nmlp.layers.1.weight 8,8\n"
@@ -383,6 +417,8 @@ int main(void)
         cmocka_unit_test(a_hole_and_a_row_that_ends_before_ask),
         cmocka_unit_test(blocks_at_the_ends_tell_for_the_whole_row),
         cmocka_unit_test(rows_that_lack_other_ends_go_by_what_all_count),
+        cmocka_unit_test(a_part_of_a_whole_is_nothing_else),
+        cmocka_unit_test(a_norm_goes_where_the_kernel_beside_it_goes),
         cmocka_unit_test(an_equal_number_among_other_names_asks),
         cmocka_unit_test(an_answer_says_which_layer_is_meant),
         cmocka_unit_test(an_equal_number_in_the_same_row_is_certain),
