@@ -299,7 +299,8 @@ def main():
             if given.all:
                 run_ablations(tap, folder, kind, pairs)
         if not given.selftest:
-            for kind, batch in (("unseen", unseen), ("sealed", sealed), ("blind", blind), ("glued", glued)):
+            for kind, batch in (("unseen", unseen), ("sealed", sealed), ("blind", blind), ("glued", glued),
+                                ("real names", real_names)):
                 found += run_plain(tap, folder, kind, batch.pairs())
             run_sweep(tap, folder, list(itertools.chain(*kinds.values())), None)
         truth = [] if given.selftest else real.pairs()
