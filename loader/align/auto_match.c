@@ -116,6 +116,34 @@ static bool all_same(const Side *side, const uint32_t *list, size_t n)
     return true;
 }
 
+static size_t count_with(const Side *side, const uint32_t *list, size_t n, const Token *word)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += template_has(&side->templates[list[i]], word);
+    return count;
+}
+
+/* Of two streams of one width, context_block and x_block here, ff_context and ff there, the word
+ * tells which is which, in whatever order they stand. */
+static void find_telling(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
+                         size_t columns, Scale *scale)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    if (rows < 2 || columns < 2 || rows > RIVALS_MAX || columns > RIVALS_MAX) return;
+    for (size_t i = 0; i < rows; i++) {
+        const Template *template = &x->templates[s[i]];
+        for (size_t k = 0; k < template->token_count; k++) {
+            const Token *word = &template->tokens[k];
+            bool known = word->is_number || scale->telling_count == TELLING_MAX;
+            for (size_t j = 0; j < scale->telling_count && !known; j++)
+                known = token_same(scale->telling[j], word);
+            const size_t n = known ? 0 : count_with(x, s, rows, word);
+            if (n && n < rows && n < columns && count_with(y, t, columns, word) == n)
+                scale->telling[scale->telling_count++] = word;
+        }
+    }
+}
+
 static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
                       size_t columns)
 {
@@ -127,9 +155,11 @@ static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint3
     const Side *side = &a->side[0];
     const bool even =
         rows == columns && all_same(side, s, rows) && all_same(&a->side[1], t, columns);
-    return (Scale){.unique = uniqueness(side, &side->templates[s[0]], rows, columns),
+    Scale scale = {.unique = uniqueness(side, &side->templates[s[0]], rows, columns),
                    .order = rows == columns ? 1 : 0.4, .weight = weight[0] + weight[1],
                    .even = even};
+    find_telling(a, s, rows, t, columns, &scale);
+    return scale;
 }
 
 /* ---- siblings ---- */

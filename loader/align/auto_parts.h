@@ -27,6 +27,8 @@ enum {
     WORK_MAX = 40000000,     /* cubes of class sizes that are weighed in one round, in all */
     REFINE_MAX = 3,          /* times that a template is split */
     MEANINGS = 4,            /* that a phrase may have */
+    TELLING_MAX = 8,         /* words that tell candidates apart */
+    RIVALS_MAX = 64,         /* candidates of one class among which such words are looked for */
     OPS_MAX = 12,            /* of one bundle */
     PARTS_MAX = 8,           /* tensors that lie side by side in a fused one */
     ROUNDS = 4               /* in which found pairs teach words and context */
@@ -413,7 +415,12 @@ typedef struct Scale {
     double order;            /* 0 … 1: how much the order says; little where one side has more */
     double weight;           /* of the names, on average */
     bool even;               /* as many on either side, and all of one shape */
+    const Token *telling[TELLING_MAX];   /* words that tell them apart: some have them, as many on
+                                            either side, and others do not */
+    size_t telling_count;
 } Scale;
+/* Whether a name has the word, or one that means the same. */
+bool template_has(const Template *t, const Token *word);
 /* All evidence. */
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale);
 

@@ -515,9 +515,24 @@ static bool members_differ(const Auto *a, const Template *s, const Template *t)
     return false;
 }
 
+bool template_has(const Template *t, const Token *word)
+{
+    for (size_t i = 0; i < t->token_count; i++)
+        if (!t->tokens[i].is_number && token_same(&t->tokens[i], word)) return true;
+    return false;
+}
+
+/* Whether a word that tells the candidates apart stands in one name only. */
+static bool tells_apart(const Template *s, const Template *t, const Scale *scale)
+{
+    for (size_t i = 0; i < scale->telling_count; i++)
+        if (template_has(s, scale->telling[i]) != template_has(t, scale->telling[i])) return true;
+    return false;
+}
+
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     return (members_differ(a, s, t) ? -0.3 : 0) + 0.25 * scale->unique * score_signature(a, s, t) +
-           0.25 * score_order(a, s, t, scale->order) + 0.12 * score_rank(a, s, t, scale) +
+           (tells_apart(s, t, scale) ? 0 : 0.25 * score_order(a, s, t, scale->order)) + 0.12 * score_rank(a, s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

@@ -267,6 +267,22 @@ static void letters_that_follow_one_another_count(void **state)
     finish(&m);
 }
 
+/* Two streams of one width, and the other model defines them the other way round. */
+static void a_word_tells_candidates_apart_whatever_their_order(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "in.weight 8,3\na.{0-3}.left_part.one.weight 8,8\na.{0-3}.left_part.two.weight 8,16\n"
+          "a.{0-3}.x_part.one.weight 8,8\na.{0-3}.x_part.two.weight 8,16\nout.weight 5,8",
+          "in.weight 8,3\nb.{0-3}.net.k.weight 8,8\nb.{0-3}.net.l.weight 8,16\n"
+          "b.{0-3}.net_left.k.weight 8,8\nb.{0-3}.net_left.l.weight 8,16\nout.weight 5,8");
+    align(&m);
+    assert_from(&m, "b.1.net_left.k.weight", "a.1.left_part.one.weight");
+    assert_from(&m, "b.2.net.l.weight", "a.2.x_part.two.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +302,7 @@ int main(void)
         cmocka_unit_test(what_has_other_members_is_not_counted),
         cmocka_unit_test(a_phrase_may_be_said_in_two_words),
         cmocka_unit_test(letters_that_follow_one_another_count),
+        cmocka_unit_test(a_word_tells_candidates_apart_whatever_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
