@@ -275,6 +275,14 @@ static double match_alike(const Auto *a, const Template *s, const Template *t, b
     return sum;
 }
 
+/* Words that only mean the same say less where one is common: or norm would go to final_layer_norm,
+ * which is rare, rather than to norm. */
+static double same_weight(const Auto *a, const Token *x, const Token *y)
+{
+    const double p = weight_of(a, 0, x), q = weight_of(a, 1, y);
+    return x->word == y->word ? (p + q) / 2 : (fmin(p, q) + (p + q) / 2) / 2;
+}
+
 /* Words that both have, then what was learned. used[] marks both sides' tokens. */
 static double match_words(const Auto *a, const Template *s, const Template *t, bool *used)
 {
@@ -286,7 +294,7 @@ static double match_words(const Auto *a, const Template *s, const Template *t, b
                 !token_same(&s->tokens[i], &t->tokens[j]))
                 continue;
             used[i] = used[WORDS_MAX + j] = true;
-            sum += (weight_of(a, 0, &s->tokens[i]) + weight_of(a, 1, &t->tokens[j])) / 2;
+            sum += same_weight(a, &s->tokens[i], &t->tokens[j]);
         }
     for (size_t i = 0; i < s->token_count; i++) {
         double best = 0.3;
