@@ -422,9 +422,32 @@ static bool is_in_place(const Auto *a, uint32_t source, uint32_t target)
            !any_offset(a, source, target, NULL, a->drift, false);
 }
 
+static uint64_t look_in_row(const Unit *unit)
+{
+    return hash_mix(unit->coarse, unit->shape);
+}
+
+/* How many of a row have one shape. */
+static Table count_looks(const Auto *a, const Side *side)
+{
+    Table looks = {.arena = a->arena};
+    for (uint32_t i = 0; i < side->unit_count; i++)
+        (*table_add(&looks, look_in_row(&side->units[i]), 0, NULL))++;
+    return looks;
+}
+
+/* Whether each is the only one of its row that has its shape, as a stage's downsampling is: that
+ * tells more than a number, which may be that of the stage before. */
+static bool shapes_tell(const Table *looks, const Unit *u, const Unit *v)
+{
+    return *table_find(&looks[0], look_in_row(u)) == 1 &&
+           *table_find(&looks[1], look_in_row(v)) == 1;
+}
+
 void check_numbers(Auto *a)
 {
     Side *x = &a->side[0], *y = &a->side[1];
+    const Table looks[2] = {count_looks(a, x), count_looks(a, y)};
     Drift *drift = arena_alloc(a->arena, sizeof *drift);
     drift->axes = drift->seen = drift->counts = (Table){.arena = a->arena};
     a->drift = drift;
@@ -433,7 +456,7 @@ void check_numbers(Auto *a)
     for (uint32_t i = 0; i < x->unit_count; i++) {
         Unit *u = &x->units[i];
         if (u->mate == NONE || u->fixed || !drifts(a, i, u->mate)) continue;
-        if (is_in_place(a, i, u->mate)) continue;
+        if (is_in_place(a, i, u->mate) || shapes_tell(looks, u, &y->units[u->mate])) continue;
         y->units[u->mate].mate = NONE;
         u->mate = NONE;
     }

@@ -400,6 +400,35 @@ static void layers_within_a_stage_are_not_counted_from_the_end(void **state)
     finish(&m);
 }
 
+/* One side counts what lies between two stages with the first, the other with the second. */
+static void shapes_tell_more_than_the_number_of_a_stage(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "stem.weight 4,3\n"
+          "s.0.b.{0-3}.fc.weight 16,4\ns.0.b.{0-3}.ln.weight 4\ns.0.down.norm.weight 16\n"
+          "s.0.down.weight 8,16\n"
+          "s.1.b.{0-3}.fc.weight 32,8\ns.1.b.{0-3}.ln.weight 8\ns.1.down.norm.weight 32\n"
+          "s.1.down.weight 16,32\n"
+          "s.2.b.{0-3}.fc.weight 64,16\ns.2.b.{0-3}.ln.weight 16\ns.2.down.norm.weight 64\n"
+          "s.2.down.weight 32,64\n"
+          "s.3.b.{0-3}.fc.weight 128,32\ns.3.b.{0-3}.ln.weight 32\nhead.weight 10,32",
+          "stem.weight 4,3\ns.0.b.{0-3}.fc.weight 16,4\ns.0.b.{0-3}.ln.weight 4\n"
+          "s.1.down.norm.weight 16\ns.1.down.weight 8,16\ns.1.b.{0-3}.fc.weight 32,8\n"
+          "s.1.b.{0-3}.ln.weight 8\n"
+          "s.2.down.norm.weight 32\ns.2.down.weight 16,32\ns.2.b.{0-3}.fc.weight 64,16\n"
+          "s.2.b.{0-3}.ln.weight 16\n"
+          "s.3.down.norm.weight 64\ns.3.down.weight 32,64\ns.3.b.{0-3}.fc.weight 128,32\n"
+          "s.3.b.{0-3}.ln.weight 32\n"
+          "head.weight 10,32");
+    align(&m);
+    assert_from(&m, "s.1.down.norm.weight", "s.0.down.norm.weight");
+    assert_from(&m, "s.2.down.weight", "s.1.down.weight");
+    assert_from(&m, "s.3.down.weight", "s.2.down.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_place_that_names_contradict_is_none),
         cmocka_unit_test(stages_counted_in_a_word_may_be_counted_from_the_end),
         cmocka_unit_test(layers_within_a_stage_are_not_counted_from_the_end),
+        cmocka_unit_test(shapes_tell_more_than_the_number_of_a_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
