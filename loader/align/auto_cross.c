@@ -1,10 +1,10 @@
-/* Pairs that cross: two layers of one block whose names differ in a number alone, paired with two
- * of one block that differ in a number alone, the first with the second. Numbers say an order in
- * whatever order a file is: block.0.1 and block.1.1 are bn1 and bn2, and where rows of unequal
- * length have paired them the other way round, they change places.
+/* Pairs that cross, by their numbers or by what stands before them.
  *
- * The outermost number is not looked at: rows of blocks may run backwards, as those of a decoder
- * do. Shapes differ then, or auto_blocks.c asks. */
+ * Two layers of one block whose names differ in a number alone, paired with two of one block that
+ * differ in a number alone, the first with the second: numbers say an order in whatever order a
+ * file is. block.0.1 and block.1.1 are bn1 and bn2, and where rows of unequal length have paired
+ * them the other way round, they change places. The outermost number is not looked at: rows of
+ * blocks may run backwards, as those of a decoder do. Shapes differ then, or auto_blocks.c asks. */
 #include <stdlib.h>
 
 #include "loader/align/auto_parts.h"
@@ -94,4 +94,54 @@ void check_crossed(Auto *a)
     Sibling *list = mem_alloc((a->side[0].unit_count + 1) * sizeof *list);
     for (unsigned slot = 1; slot < SLOTS_MAX; slot++) check_slot(a, list, slot);
     free(list);
+}
+
+/* ---- behind kernels ---- */
+
+static bool is_matrix(const Side *side, const Unit *unit)
+{
+    int64_t sizes[8];
+    const AutoTensor *main = main_tensor(side, unit);
+    return main->dims && shape_dense(main, sizes) > 1;
+}
+
+/* The kernel that a vector stands right behind, in one block; NONE. */
+static uint32_t kernel_before(const Side *side, uint32_t unit)
+{
+    if (!unit || unit >= side->unit_count) return NONE;
+    const Unit *own = &side->units[unit], *before = &side->units[unit - 1];
+    if (own->block != before->block || is_matrix(side, own) || !is_matrix(side, before))
+        return NONE;
+    return unit - 1;
+}
+
+/* What stands right behind the mate of the kernel that a unit stands behind; NONE. */
+static uint32_t behind_mate(const Auto *a, int side, uint32_t unit)
+{
+    const Side *own = &a->side[side], *other = &a->side[!side];
+    const uint32_t kernel = kernel_before(own, unit);
+    const uint32_t mate = kernel == NONE ? NONE : own->units[kernel].mate;
+    if (mate == NONE || kernel_before(other, mate + 1) == NONE) return NONE;
+    return mate + 1;
+}
+
+void check_behind(Auto *a)
+{
+    const float unsure = 0.12f;
+    Side *x = &a->side[0], *y = &a->side[1];
+    for (uint32_t i = 0; x->ordered && y->ordered && i < x->unit_count; i++) {
+        const Unit *u = &x->units[i];
+        if (!is_open(x, u) || y->units[u->mate].fixed) continue;
+        const uint32_t there = behind_mate(a, 0, i), here = behind_mate(a, 1, u->mate);
+        if (there == NONE || here == NONE || there == u->mate || y->units[there].mate != here)
+            continue;
+        const Unit *w = &x->units[here];
+        if (!is_open(x, w) || w->shape != u->shape || y->units[there].fixed) continue;
+        change_places(a, i, here);
+        const uint32_t both[] = {i, here};
+        for (size_t k = 0; k < 2; k++) {
+            Unit *one = &x->units[both[k]];
+            one->margin = y->units[one->mate].margin = unsure;
+        }
+    }
 }

@@ -480,6 +480,9 @@ void drift_done(Auto *a);
 /* ---- auto_cross.c ---- */
 /* Turns round pairs within a block whose numbers go up on one side and down on the other. */
 void check_crossed(Auto *a);
+/* Two vectors, norm1 and norm2, each right behind a kernel on both sides, the one behind the mate
+ * of the other's: they change places, and are asked about, since their names say otherwise. */
+void check_behind(Auto *a);
 
 /* ---- auto_confirm.c ---- */
 /* Gives the margin of a sure pair to those that nothing else could be. */

@@ -386,6 +386,36 @@ static void half_of_all_is_no_order(void **state)
     finish(&m);
 }
 
+/* One model numbers the norms of a layer otherwise than the lexicon has it: each stands right behind
+ * the attention that it belongs to, which is asked about, since names and places disagree. */
+static void a_norm_goes_with_the_kernel_that_it_stands_behind(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "in.weight 8,3\n"
+          "a.0.cross_attn.far.weight 8,6\na.0.cross_attn.out.weight 8,8\na.0.norm1.weight 8\n"
+          "a.0.self_attn.near.weight 8,5\na.0.self_attn.out.weight 8,8\na.0.norm2.weight 8\n"
+          "a.1.cross_attn.far.weight 8,6\na.1.cross_attn.out.weight 8,8\na.1.norm1.weight 8\n"
+          "a.1.self_attn.near.weight 8,5\na.1.self_attn.out.weight 8,8\na.1.norm2.weight 8\n"
+          "a.2.cross_attn.far.weight 8,6\na.2.cross_attn.out.weight 8,8\na.2.norm1.weight 8\n"
+          "a.2.self_attn.near.weight 8,5\na.2.self_attn.out.weight 8,8\na.2.norm2.weight 8\n"
+          "end.weight 5,8",
+          "in.weight 8,3\n"
+          "b.0.self_attn.near.weight 8,5\nb.0.self_attn.out.weight 8,8\nb.0.ln_1.weight 8\n"
+          "b.0.encoder_attn.far.weight 8,6\nb.0.encoder_attn.out.weight 8,8\nb.0.ln_2.weight 8\n"
+          "b.1.self_attn.near.weight 8,5\nb.1.self_attn.out.weight 8,8\nb.1.ln_1.weight 8\n"
+          "b.1.encoder_attn.far.weight 8,6\nb.1.encoder_attn.out.weight 8,8\nb.1.ln_2.weight 8\n"
+          "b.2.self_attn.near.weight 8,5\nb.2.self_attn.out.weight 8,8\nb.2.ln_1.weight 8\n"
+          "b.2.encoder_attn.far.weight 8,6\nb.2.encoder_attn.out.weight 8,8\nb.2.ln_2.weight 8\n"
+          "end.weight 5,8");
+    align(&m);
+    assert_from(&m, "b.1.encoder_attn.out.weight", "a.1.cross_attn.out.weight");
+    assert_open(&m, "b.1.ln_1.weight");
+    assert_open(&m, "b.2.ln_2.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +441,7 @@ int main(void)
         cmocka_unit_test(two_strays_of_one_place_are_nobodys),
         cmocka_unit_test(a_layer_more_moves_the_numbers_behind_it),
         cmocka_unit_test(half_of_all_is_no_order),
+        cmocka_unit_test(a_norm_goes_with_the_kernel_that_it_stands_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
