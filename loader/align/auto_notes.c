@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loader/align/auto_parts.h"
+#include "loader/core/text.h"
 
 /* Families of targets that have the words of a source's family: of another length or other
  * sizes, or the same. In tensors of the target. */
@@ -117,6 +118,63 @@ static size_t count_longer(const Auto *a)
     return n;
 }
 
+static bool same_parts(const LexiconFused *x, const LexiconFused *y)
+{
+    if (!x->part_count || !y->part_count) return true;
+    bool same = x->part_count == y->part_count;
+    for (size_t i = 0; i < x->part_count && same; i++)
+        same = strcmp(x->parts[i], y->parts[i]) == 0;
+    return same;
+}
+
+/* Whether two fused tensors that are paired whole, query_key_value and c_attn, may have their rows
+ * in different orders: the lexicon knows several for one of them, or another one. */
+static bool may_lie_otherwise(const Auto *a, const Template *s, const Template *t)
+{
+    enum { LINES = 4 };
+    const LexiconFused *lines[2][LINES];
+    const Template *both[] = {s, t};
+    size_t n[2];
+    NameParts parts[2];
+    for (int k = 0; k < 2; k++) {
+        const Side *side = &a->side[k];
+        parts[k] = words_parts(a->words,
+                               main_tensor(side, &side->units[side->order[both[k]->first]])->name);
+        n[k] = words_fused(a->words, parts[k].path, parts[k].path_length, lines[k], LINES);
+        if (!n[k]) return false;
+    }
+    const Token *x = template_last_word(s), *y = template_last_word(t);
+    if (x && y && x->word == y->word) return false;
+    return n[0] > 1 || n[1] > 1 || lines[0][0]->turns != lines[1][0]->turns ||
+           !same_parts(lines[0][0], lines[1][0]);
+}
+
+static void note_fused(Auto *a, AutoResult *result, size_t *room)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    const Template *first = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < x->template_count; i++) {
+        const Template *s = &x->templates[i];
+        if (s->dead || s->group || s->mate == NONE || y->templates[s->mate].group) continue;
+        if (!may_lie_otherwise(a, s, &y->templates[s->mate])) continue;
+        if (!first) first = s;
+        n += s->count;
+    }
+    if (!first) return;
+    const Unit *u = &x->units[x->order[first->first]];
+    if (u->mate == NONE) return;
+    Text text = {0};
+    text_addf(&text, "%zu fused layer%s taken whole (", n, n == 1 ? " is" : "s are");
+    name_show(main_tensor(x, u)->name, &text);
+    text_add(&text, " and ");
+    name_show(main_tensor(y, &y->units[u->mate])->name, &text);
+    text_add(&text, "); whether their rows stand in one order on both sides, part behind part or "
+                    "head by head, shows in no shape");
+    add_note(a, result, room, text_string(&text));
+    text_done(&text);
+}
+
 void notes_collect(Auto *a, AutoResult *result)
 {
     size_t room = 0;
@@ -146,6 +204,7 @@ void notes_collect(Auto *a, AutoResult *result)
                  "nothing says which: --assume torch, tf or flax", a->open);
         add_note(a, result, &room, text);
     }
+    note_fused(a, result, &room);
     size_t longer = count_longer(a);
     if (longer) {
         snprintf(text, sizeof text, "%zu famil%s more blocks on one side than on the other: blocks "
