@@ -373,7 +373,7 @@ static bool is_one_of(const char *name, const char *const *names, size_t n)
  * away. While the ledger alone is made anew, undo and redo begin it once more. */
 bool ui_must_wait(const Ui *ui, const char *line, bool typed)
 {
-    static const char *const never[] = {"quit", "quit!", "help", "redraw"};
+    static const char *const never[] = {"quit!", "help", "redraw"};
     static const char *const final[] = {"write", "write!", "save", "save-session",
                                         "save-session!", "export", "export!", "reload", "edit",
                                         "induce"};
@@ -382,6 +382,7 @@ bool ui_must_wait(const Ui *ui, const char *line, bool typed)
     const Verb *verb = verb_find(line, &argument);
     bool applying = ui->apply || ui->queue_count, settling = applying || ui_is_settling(ui);
     if (!verb) return settling;
+    if (strcmp(verb->name, "quit") == 0) return ui->queue_count > 0;   /* a save that waits */
     if (typed) return settling && !is_one_of(verb->name, never, countof(never));
     if (is_one_of(verb->name, back, countof(back))) return applying;
     return settling && is_one_of(verb->name, final, countof(final));
