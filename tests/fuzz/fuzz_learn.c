@@ -216,7 +216,8 @@ static void check(const World *world, Arena *arena, const LearnResult *result,
         if (one->state != LEARN_LEARNED || is_left(induction, one->bundle)) continue;
         const Tensor *target = dict_at(world->now, i);
         const Binding *binding = align_find(alignment, target->name);
-        const CompareOptions options = {.tolerance = {0.02, 2}};
+        /* of bf16: two hundredths of a number, and of the usual size of all, which are hundreds */
+        const CompareOptions options = {.tolerance = {.relative = 0.02, .absolute = 16}};
         Comparison comparison;
         Error err = {0};
         if (!binding->expr || (binding->status != BIND_LOADED && binding->status != BIND_DTYPE))
