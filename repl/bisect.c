@@ -203,7 +203,9 @@ static bool search(Bisect *bisect, const Points *points, Culprit *out, Error *er
     }
     const Point *point = &points->list[low];
     SessionText text;
-    snapshot_text(bisect->snapshot, point->text, &text);
+    if (bisect->stopped) return false;   /* at any point, and the last lies behind all texts */
+    if (!snapshot_text(bisect->snapshot, point->text, &text))
+        return error_set(err, ERR_NOT_FOUND, "no rule has made it so");
     size_t line = first_line(&text, point);
     *out = (Culprit){.text = point->text, .broke = !bisect->end.fine};
     out->line = rule_line(bisect, point, &points->list[high], line);
