@@ -87,12 +87,6 @@ static void count_sure(Confirm *c)
     }
 }
 
-static uint32_t count_at(const Table *table, uint64_t key)
-{
-    const uint32_t *count = table_find(table, key);
-    return count ? *count : 0;
-}
-
 /* Whether all sure pairs below one of its paths lie below one of its mate's, and the other way
  * round, and the two are the only ones of their look that are left there. */
 static bool is_only_one(const Confirm *c, const Unit *u, const Unit *v)
@@ -101,29 +95,14 @@ static bool is_only_one(const Confirm *c, const Unit *u, const Unit *v)
     for (size_t p = 0; p < PATHS; p++)
         for (size_t q = 0; q < PATHS; q++) {
             const uint64_t from = path_at(u, p), to = path_at(v, q);
-            const uint32_t both = count_at(&c->both, hash_mix(from, to));
+            const uint32_t both = table_count(&c->both, hash_mix(from, to));
             if (from == root || to == root || !both) continue;
-            if (both == count_at(&c->known[0], from) && both == count_at(&c->known[1], to) &&
-                count_at(&c->left[0], hash_mix(from, look_of(u))) == 1 &&
-                count_at(&c->left[1], hash_mix(to, look_of(v))) == 1)
+            if (both == table_count(&c->known[0], from) && both == table_count(&c->known[1], to) &&
+                table_count(&c->left[0], hash_mix(from, look_of(u))) == 1 &&
+                table_count(&c->left[1], hash_mix(to, look_of(v))) == 1)
                 return true;
         }
     return false;
-}
-
-/* 1 + the matrix that alone has its shape; 0 where several have it. */
-static Table list_alone(const Auto *a, const Side *side)
-{
-    Table alone = {.arena = a->arena};
-    for (uint32_t i = 0; i < side->unit_count; i++) {
-        const AutoTensor *main = main_tensor(side, &side->units[i]);
-        int64_t sizes[8];
-        bool fresh;
-        if (!main->dims || shape_dense(main, sizes) < 2) continue;
-        uint32_t *at = table_add(&alone, side->units[i].shape, i + 1, &fresh);
-        if (!fresh) *at = 0;
-    }
-    return alone;
 }
 
 /* Vectors look alike whatever they are: a bias for the weight of a layer with one output. */
@@ -154,12 +133,12 @@ void confirm_units(Auto *a)
     for (int s = 0; s < 2; s++)
         if (!count_left(&c, s)) return;
     count_sure(&c);
-    const Table here = list_alone(a, x), there = list_alone(a, y);
+    const Table here = units_alone(a, x), there = units_alone(a, y);
     for (uint32_t i = 0; i < x->unit_count; i++) {
         Unit *u = &x->units[i];
         if (!is_likely(a, u)) continue;
         Unit *v = &y->units[u->mate];
-        const bool alone = count_at(&here, u->shape) && count_at(&there, v->shape);
+        const bool alone = table_count(&here, u->shape) && table_count(&there, v->shape);
         if (!(alone || is_only_one(&c, u, v)) || !roles_allow(a, u, v) || !names_allow(a, u, v))
             continue;
         u->margin = v->margin = CONFIRMED;

@@ -91,12 +91,6 @@ static uint64_t home_of(const Side *side, const Unit *unit)
     return unit->up[glued ? 0 : 1];
 }
 
-static uint32_t count_at(const Table *table, uint64_t key)
-{
-    const uint32_t *count = table_find(table, key);
-    return count ? *count : 0;
-}
-
 static void count_rest(Renamed *renamed, int s)
 {
     const Auto *a = renamed->a;
@@ -120,9 +114,9 @@ static void count_rest(Renamed *renamed, int s)
 static bool counts_otherwise(const Renamed *renamed, uint64_t row, uint64_t home, uint64_t look)
 {
     for (int s = 0; s < 2; s++) {
-        const uint32_t around = count_at(&renamed->beside[!s], hash_mix(home, look));
-        if (count_at(&renamed->rows_rest[s], row) &&
-            around > count_at(&renamed->rest[!s], hash_mix(row, look)))
+        const uint32_t around = table_count(&renamed->beside[!s], hash_mix(home, look));
+        if (table_count(&renamed->rows_rest[s], row) &&
+            around > table_count(&renamed->rest[!s], hash_mix(row, look)))
             return true;
     }
     return false;

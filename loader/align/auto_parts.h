@@ -272,6 +272,8 @@ static inline bool is_separator(char c)
 }
 
 /* ---- auto_units.c ---- */
+/* Matrices whose shape no other unit of the side has: 1 + the unit; 0 where several have it. */
+Table units_alone(const Auto *a, const Side *side);
 uint64_t path_hash(const char *path, size_t n);
 /* What stands in `up` where a path has nothing above it. */
 uint64_t path_root(void);

@@ -60,3 +60,9 @@ uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh)
     }
     return &slot->number;
 }
+
+uint32_t table_count(const Table *table, uint64_t key)
+{
+    const uint32_t *count = table_find(table, key);
+    return count ? *count : 0;
+}

@@ -19,6 +19,8 @@ typedef struct Table {
 
 /* The number stored for a key, to be read or changed; NULL when there is none. */
 uint32_t *table_find(const Table *table, uint64_t key);
+/* Its number; 0 when there is none. */
+uint32_t table_count(const Table *table, uint64_t key);
 /* The same; a new key gets `number`. *fresh (may be NULL) tells. The pointer holds until the next
  * key is added. */
 uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh);

@@ -370,3 +370,17 @@ void side_done(Side *side)
     free(side->numbers);
     free(side->templates);
 }
+
+Table units_alone(const Auto *a, const Side *side)
+{
+    Table alone = {.arena = a->arena};
+    for (uint32_t i = 0; i < side->unit_count; i++) {
+        const AutoTensor *main = main_tensor(side, &side->units[i]);
+        int64_t sizes[8];
+        bool fresh;
+        if (!main->dims || shape_dense(main, sizes) < 2) continue;
+        uint32_t *at = table_add(&alone, side->units[i].shape, i + 1, &fresh);
+        if (!fresh) *at = 0;
+    }
+    return alone;
+}

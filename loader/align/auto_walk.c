@@ -373,28 +373,13 @@ static bool has_free(const Side *side)
     return false;
 }
 
-/* Matrices whose shape no other unit of the side has: 1 + the unit; 0 where several have it. */
-static Table list_unique(Auto *a, const Side *side)
-{
-    Table unique = {.arena = a->arena};
-    for (uint32_t i = 0; i < side->unit_count; i++) {
-        const AutoTensor *main = main_tensor(side, &side->units[i]);
-        int64_t sizes[8];
-        bool fresh;
-        if (!main->dims || shape_dense(main, sizes) < 2) continue;
-        uint32_t *at = table_add(&unique, side->units[i].shape, i + 1, &fresh);
-        if (!fresh) *at = 0;
-    }
-    return unique;
-}
-
 void walk_units(Auto *a)
 {
     Side *x = &a->side[0], *y = &a->side[1];
     for (uint32_t i = 0; i < x->unit_count; i++)
         if (a->agreed[i]) pair_free(a, i, a->walked[i], REST_PLACE);
     if (x->shapeless || !has_free(x) || !has_free(y)) return;
-    Table there = list_unique(a, y), here = list_unique(a, x);
+    Table there = units_alone(a, y), here = units_alone(a, x);
     for (uint32_t i = 0; i < x->unit_count; i++) {
         const uint32_t *own = table_find(&here, x->units[i].shape);
         const uint32_t *other = table_find(&there, x->units[i].shape);

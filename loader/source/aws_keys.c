@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 
 enum { FILE_BYTES_MAX = 1 << 20 };
 
@@ -76,13 +76,11 @@ static const char *read_profiles(Arena *arena, const char *variable, const char 
 {
     const char *path = environment(variable), *home = environment("HOME");
     if (!path && !home) return "";
-    ByteSource *file =
-        source_open_file(path ? path : arena_printf(arena, "%s/.aws/%s", home, name), NULL);
     size_t n;
-    char *text = file ? source_slurp(file, FILE_BYTES_MAX, &n, NULL) : NULL;
+    char *text = file_text(path ? path : arena_printf(arena, "%s/.aws/%s", home, name),
+                           FILE_BYTES_MAX, &n, NULL);
     const char *kept = text ? arena_strdup(arena, text) : "";
     free(text);
-    source_unref(file);
     return kept;
 }
 

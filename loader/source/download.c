@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "loader/core/write_all.h"
+#include "loader/source/file_text.h"
 
 enum { PIECE = 1 << 20, TAG_BYTES_MAX = 4096 };
 
@@ -91,9 +92,7 @@ static bool start_over(Gather *gather, Error *err)
 static bool read_tag(Gather *gather)
 {
     size_t n;
-    ByteSource *file = source_open_file(gather->tag, NULL);
-    char *text = file ? source_slurp(file, TAG_BYTES_MAX, &n, NULL) : NULL;
-    source_unref(file);
+    char *text = file_text(gather->tag, TAG_BYTES_MAX, &n, NULL);
     size_t tag = text ? strcspn(text, "\n") : 0;
     size_t digits = text && text[tag] ? strcspn(text + tag + 1, "\n") : 0;
     bool fine = digits && parse_digits(text + tag + 1, digits, &gather->etag_size);

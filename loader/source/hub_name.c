@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/source/source.h"
+#include "loader/source/file_text.h"
 
 enum { SMALL_FILE = 64 << 10, COMMIT = 40 };
 
@@ -141,9 +141,7 @@ static const char *read_word(Arena *arena, const char *path)
 {
     static const char blanks[] = " \t\r\n";
     size_t n;
-    ByteSource *file = source_open_file(path, NULL);
-    char *text = file ? source_slurp(file, SMALL_FILE, &n, NULL) : NULL;
-    source_unref(file);
+    char *text = file_text(path, SMALL_FILE, &n, NULL);
     if (!text) return NULL;
     const char *from = text + strspn(text, blanks);
     size_t length = strlen(from);
