@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -23,6 +22,7 @@
 
 #include "loader/core/crc.h"
 #include "loader/core/memory.h"
+#include "loader/core/random_name.h"
 #include "loader/core/text.h"
 #include "loader/export/kernel_copy.h"
 #include "loader/export/part_log.h"
@@ -148,17 +148,13 @@ static void fail_creating(AtomicFile *file, const char *folder, Error *err)
  * same folder, so that the rename cannot become a copy to another file system. */
 static bool create_temporary(AtomicFile *file, Error *err)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";   /* 32: no bias */
     const char *slash = strrchr(file->path, '/'), *name = slash ? slash + 1 : file->path;
     char *folder = folder_of(file->path);
     Text path = {0};
-    for (int tries = 0; tries < 100; tries++) {
-        unsigned char random[6];
-        if (getentropy(random, sizeof random) != 0) break;
+    for (int tries = 0; tries < RANDOM_NAME_TRIES; tries++) {
         text_clear(&path);
-        text_addf(&path, "%s.%.*s.", folder, NAME_KEPT, name);
-        for (size_t i = 0; i < sizeof random; i++) text_addc(&path, letters[random[i] & 31]);
-        text_add(&path, ".tmp");
+        text_addf(&path, "%s.%.*s", folder, NAME_KEPT, name);
+        if (!random_name_add(&path)) break;
         free(file->temporary);
         file->temporary = mem_strdup(path.bytes);
         /* Registered first: a signal that comes in between must not leave the file behind. */
