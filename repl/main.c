@@ -1,4 +1,6 @@
 /* main: the command line becomes an Invocation, which a command runs. */
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -30,6 +32,25 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Whoever closes standard output or error would have a report written into the next file that is
+ * opened, as that would get its number. Opened the wrong way round, they still refuse. */
+static void hold_standard_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
+/* Whether all that was printed is out. What failed before, when the buffer was full, is not told by
+ * the last flush. */
+static bool flush_output(Error *err)
+{
+    errno = 0;
+    bool flushed = fflush(stdout) == 0;
+    if (flushed && !ferror(stdout)) return true;
+    if (!flushed && errno) return error_errno(err, "standard output");
+    return error_set(err, ERR_IO, "standard output: a write to it failed (a full disk?)");
+}
+
 /* A change in place that was killed half-way is settled before anything looks at the file. undo
  * does so itself: its way. */
 static bool recover(const Invocation *invocation, Error *err)
@@ -49,10 +70,11 @@ static bool recover(const Invocation *invocation, Error *err)
     return fine;
 }
 
-/* Without arguments there is nothing to open, so the help is printed, as a usage error. Standard
- * output is flushed here: a full disk must not end in status 0. */
+/* Without arguments there is nothing to open, so the help is printed, as a usage error. A report
+ * that a full disk cut short must not end in a status that says something about the files. */
 int main(int argc, char **argv)
 {
+    hold_standard_streams();
     setlocale(LC_CTYPE, "");   /* and nothing else: numbers keep their point */
     raise_file_limit();
     give_memory_back();
@@ -75,9 +97,7 @@ int main(int argc, char **argv)
                                             : complain(&err);
     }
     invocation_done(&invocation);
-    if (fflush(stdout) != 0 && status == EXIT_COMPLETE) {
-        error_errno(&err, "standard output");
+    if (status != EXIT_TROUBLE && status != EXIT_INTERRUPTED && !flush_output(&err))
         status = complain(&err);
-    }
     return status;
 }

@@ -22,13 +22,13 @@ static int compare_entries(const void *a, const void *b)
     return (x->size < y->size) - (x->size > y->size);
 }
 
-/* Whether the packed values are the very bytes of the storage. Bools are normalised on reading. */
+/* Whether the packed values are the very bytes of the storage. Bools are normalised on reading, and
+ * types that are packed or quantized are read as numbers. */
 static bool is_raw(const Tensor *tensor)
 {
     const Encoding *e = tensor->encoding;
     return tensor->storage && tensor->storage->source && tensor->dtype != DT_BOOL &&
-           tensor_is_contiguous(tensor) &&
-           dtype_info(tensor->dtype)->kind != CLASS_OTHER &&
+           tensor_is_contiguous(tensor) && dtype_of_values(tensor->dtype) == tensor->dtype &&
            !(e && (e->big_endian || e->conjugate || e->negate || e->opaque || e->quantizer));
 }
 

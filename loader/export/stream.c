@@ -78,7 +78,7 @@ static bool report(Stream *stream, uint64_t n, Error *err)
     if (!stream->progress || stream->progress(stream->context, stream->done, stream->total))
         return true;
     return error_set(err, ERR_CANCELLED, stream->resume ? "stopped; --resume goes on from here"
-                                                        : "stopped; nothing was written");
+                                                        : "stopped; the output was not written");
 }
 
 /* Leaves room for what a task will fill. */
