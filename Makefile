@@ -31,8 +31,8 @@ HDF5_L := $(if $(filter no,$(HDF5)),,$(call find,--libs,hdf5 hdf5-serial))
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Werror
 OPT     = -O2 -g
 SAN     =
-PACKAGES_C := $(call find,--cflags,$(LUA)) $(foreach p,libzip libpcre2-8 yajl ncursesw libedit libcrypto libcurl,$(call find,--cflags,$(p)))
-PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip libpcre2-8 yajl ncursesw libedit libcrypto libcurl zlib,$(call find,--libs,$(p)))
+PACKAGES_C := $(call find,--cflags,$(LUA)) $(foreach p,libzip libpcre2-8 ncursesw libedit libcrypto libcurl,$(call find,--cflags,$(p)))
+PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip libpcre2-8 ncursesw libedit libcrypto libcurl zlib,$(call find,--libs,$(p)))
 # Products and sums round apart, wherever there is an instruction for both: dequantized numbers
 # are to be the same everywhere.
 CFLAGS  = -std=c11 -ffp-contract=off -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I. $(WARN) $(OPT) $(SAN) $(PACKAGES_C)
@@ -88,6 +88,12 @@ $(O)/tests/test_%: tests/unit/test_%.c $(O)/libtenon.a
 	@echo '  CC   $<'
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS) -lcmocka
 
+# What JSON says, for its oracle.
+$(O)/tests/json_events: tests/json/events.c $(O)/libtenon.a
+	@mkdir -p $(@D)
+	@echo '  CC   $<'
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS)
+
 # A fuzz target as an ordinary program that replays its corpus, and mutations of it.
 $(O)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(O)/libtenon.a
 	@mkdir -p $(@D)
@@ -110,9 +116,10 @@ check:
 # Runs every test of this flavour; goes on after a failure, and the total says so.
 SUITE = O=$(O) TENON=$(BIN) tests/run.sh
 .PHONY: suite $(UNIT) $(FUZZ)
-suite: $(BIN) $(UNIT) $(FUZZ)
+suite: $(BIN) $(UNIT) $(FUZZ) $(O)/tests/json_events
 	-@$(SUITE) floors tests/floors.sh
 	-@$(SUITE) hdf5 tests/hdf5.sh
+	-@$(SUITE) json $(PYTHON) tests/json/oracle.py
 	-@$(SUITE) cases tests/cases/run.sh $(sort $(wildcard tests/cases/*.case))
 	-@$(SUITE) readme tests/cases/run.sh README.md
 	-@$(SUITE) manual tests/cases/manual.sh

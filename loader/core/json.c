@@ -1,325 +1,338 @@
-/* JSON in, on yajl: a stream of events.
+/* JSON in: a stream of events.
  *
- * yajl splits the text into tokens and checks its grammar. Two things it does badly are done
- * here, before and after it: raw bytes are proved to be UTF-8, and \u escapes are decoded
- * (yajl turns a lone surrogate into '?', and old versions read beyond the string for it).
- * To that end the backslash of every \u becomes 0xFF, which no UTF-8 text contains, on the
- * way in: yajl passes it through, byte positions stay what they were, and only strings that
- * show the mark are decoded. */
+ * A header of 94,000 tensors is nine megabytes of this, and opening the file is mostly reading it:
+ * so the text is walked once, and a token is looked at where it lies. Only one that the end of a
+ * piece cuts is copied, and only a string with an escape is decoded. The grammar is RFC 8259's to
+ * the letter; what is accepted beyond it (comments, NaN, a comma before a bracket) by others is not
+ * here, since two readers of a header must not see two headers. */
 #include "loader/core/json.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <yajl/yajl_parse.h>
+#include "loader/core/json_string.h"
 
-/* Stands in for the backslash of \u. */
-enum { ESCAPE_MARK = 0xFF };
+/* What may come next. */
+typedef enum Expect {
+    EXPECT_VALUE, EXPECT_FIRST_ITEM, EXPECT_FIRST_KEY, EXPECT_KEY, EXPECT_COLON, EXPECT_COMMA,
+    EXPECT_END
+} Expect;
 
-/* Where in a UTF-8 sequence the last piece ended. */
-typedef struct Utf8State {
-    unsigned need;           /* bytes that must still follow */
-    unsigned char low, high; /* the range of the next one */
-} Utf8State;
+/* Tokens of more than one byte. */
+typedef enum Token { TOKEN_NONE, TOKEN_STRING, TOKEN_NUMBER, TOKEN_WORD } Token;
 
 struct JsonReader {
-    yajl_handle yajl;        /* owned */
     const JsonEvents *events;    /* borrowed */
-    void *context;           /* of the events; borrowed */
-    char *what;              /* name of the document, for errors; owned */
-    uint64_t before;         /* position of the current piece: what yajl had, and the start */
-    bool feeding;            /* inside yajl: its own position counts */
-    bool failed;             /* nothing more is parsed */
-    bool refused;            /* a handler returned false, or an error was set already */
-    bool held;               /* the last piece ended in a backslash that yajl has not seen */
-    bool marked;             /* some \u was seen: strings must be looked at */
-    unsigned depth;          /* open maps and lists */
-    Utf8State utf8;          /* a sequence may be cut by the end of a piece */
-    Error *err;              /* of the call in progress; borrowed */
-    Text piece, decoded;     /* a piece with marks; a string without; both owned, reused */
+    void *context;               /* of the events; borrowed */
+    char *what;                  /* name of the document, for errors; owned */
+    Error *err;                  /* of the call in progress; borrowed */
+    uint64_t before;             /* position of the piece; between pieces, of the next one */
+    const char *piece, *at;      /* the piece, and the byte in it behind the token; else NULL */
+    uint64_t token;              /* position of the token's first byte */
+    Expect expect;
+    unsigned depth;              /* open maps and lists */
+    bool is_map[JSON_DEPTH];     /* which of them are maps */
+    bool failed;                 /* nothing more is parsed */
+    Token cut_token;             /* what the end of the last piece has cut, TOKEN_NONE: nothing */
+    bool escaped;                /* that one ends in a backslash, which takes the next byte */
+    bool simple;                 /* the token was seen to be well-formed when its end was found */
+    Text cut, decoded;           /* its bytes so far; a string's characters; owned, reused */
 };
 
-/* -- Before yajl: UTF-8 and marks ------------------------------------------------------ */
+/* -- Errors ---------------------------------------------------------------------------- */
 
-/* What must follow a lead byte; false when it is none. The second byte's range is narrower
- * after four of them (Unicode, table 3-7 "Well-Formed UTF-8 Byte Sequences"):
- *
- *   E0 A0..BF   no overlong form          F0 90..BF   no overlong form
- *   ED 80..9F   no surrogates             F4 80..8F   nothing beyond U+10FFFF
- *
- * C0, C1 and F5..FF begin no sequence at all. */
-static bool start_sequence(Utf8State *state, unsigned char c)
+static bool refuse(JsonReader *reader, uint64_t position, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool refuse(JsonReader *reader, uint64_t position, const char *format, ...)
 {
-    state->low = 0x80;
-    state->high = 0xBF;
-    if (c >= 0xC2 && c <= 0xDF) {
-        state->need = 1;
-    } else if (c >= 0xE0 && c <= 0xEF) {
-        state->need = 2;
-        if (c == 0xE0) state->low = 0xA0;
-        if (c == 0xED) state->high = 0x9F;
-    } else if (c >= 0xF0 && c <= 0xF4) {
-        state->need = 3;
-        if (c == 0xF0) state->low = 0x90;
-        if (c == 0xF4) state->high = 0x8F;
-    } else {
-        return false;
+    Text what = {0};
+    va_list args;
+    va_start(args, format);
+    text_addv(&what, format, args);
+    va_end(args);
+    error_set(reader->err, ERR_FORMAT, "%s: malformed JSON: %s (byte %" PRIu64 ")", reader->what,
+              text_string(&what), position);
+    text_done(&what);
+    return false;
+}
+
+static bool in_map(const JsonReader *reader)
+{
+    return reader->depth && reader->is_map[reader->depth - 1];
+}
+
+static const char *expected(const JsonReader *reader)
+{
+    static const char *const words[] = {
+        [EXPECT_VALUE] = "a value",           [EXPECT_FIRST_ITEM] = "a value or ']'",
+        [EXPECT_FIRST_KEY] = "a key or '}'",  [EXPECT_KEY] = "a key",
+        [EXPECT_COLON] = "':'",               [EXPECT_COMMA] = "',' or ']'",
+        [EXPECT_END] = "the end",
+    };
+    return reader->expect == EXPECT_COMMA && in_map(reader) ? "',' or '}'"
+                                                            : words[reader->expect];
+}
+
+static bool refuse_byte(JsonReader *reader, char found)
+{
+    bool shown = found > ' ' && found < 0x7F;
+    return refuse(reader, reader->token, shown ? "%s must stand where '%c' does"
+                  : "%s must stand where byte 0x%02x does", expected(reader),
+                  (unsigned char)found);
+}
+
+/* -- Tokens ---------------------------------------------------------------------------- */
+
+/* What stands between the quotes, of which the first is where the token begins. */
+static bool check_string(JsonReader *reader, const char **text, size_t *n)
+{
+    if (reader->simple) return true;
+    size_t bad;
+    const char *fault = json_decode(text, n, &reader->decoded, &bad);
+    return !fault || refuse(reader, reader->token + 1 + bad, "%s", fault);
+}
+
+static bool expects_value(const JsonReader *reader)
+{
+    return reader->expect == EXPECT_VALUE || reader->expect == EXPECT_FIRST_ITEM;
+}
+
+static bool expects_key(const JsonReader *reader)
+{
+    return reader->expect == EXPECT_KEY || reader->expect == EXPECT_FIRST_KEY;
+}
+
+static void value_ended(JsonReader *reader)
+{
+    reader->expect = reader->depth ? EXPECT_COMMA : EXPECT_END;
+}
+
+static bool take_string(JsonReader *reader, const char *text, size_t n)
+{
+    const JsonEvents *events = reader->events;
+    if (!check_string(reader, &text, &n)) return false;
+    if (expects_key(reader)) {
+        reader->expect = EXPECT_COLON;
+        return !events->map_key || events->map_key(reader->context, text, n);
     }
-    return true;
+    value_ended(reader);
+    return !events->string || events->string(reader->context, text, n);
 }
 
-/* Index of the first byte that is no UTF-8, n when all is well. The state carries a sequence
- * that the end of a piece cuts over to the next piece. */
-static size_t find_bad_byte(Utf8State *state, const unsigned char *p, size_t n)
+static size_t count_digits(const char *p, const char *end)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (!state->need) {
-            i += ascii_length((const char *)p + i, n - i);
-            if (i < n && !start_sequence(state, p[i])) return i;
-        } else if (p[i] < state->low || p[i] > state->high) {
-            return i;
-        } else {
-            state->need--;
-            state->low = 0x80;
-            state->high = 0xBF;
-        }
+    const char *start = p;
+    while (p < end && *p >= '0' && *p <= '9') p++;
+    return (size_t)(p - start);
+}
+
+/* -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)? */
+static bool is_number(const char *p, size_t n)
+{
+    const char *end = p + n;
+    if (p < end && *p == '-') p++;
+    size_t digits = count_digits(p, end);
+    if (!digits || (digits > 1 && *p == '0')) return false;
+    p += digits;
+    if (p < end && *p == '.') {
+        digits = count_digits(++p, end);
+        if (!digits) return false;
+        p += digits;
     }
-    return n;
-}
-
-/* The piece as yajl shall see it, after a backslash that was held back; *n becomes its
- * length. A backslash at the very end is held back in turn. */
-static const unsigned char *mark_escapes(JsonReader *reader, const unsigned char *bytes, size_t *n)
-{
-    if (!reader->held && !memchr(bytes, '\\', *n)) return bytes;
-    Text *piece = &reader->piece;
-    text_clear(piece);
-    if (reader->held) text_addc(piece, '\\');
-    text_addn(piece, bytes, *n);
-    reader->held = false;
-    char *p = piece->bytes, *end = p + piece->length;
-    while ((p = memchr(p, '\\', (size_t)(end - p)))) {
-        if (p + 1 == end) {
-            reader->held = true;
-            piece->length--;
-            break;
-        }
-        if (p[1] == 'u') {
-            *p = (char)ESCAPE_MARK;
-            reader->marked = true;
-        }
-        p += 2;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-')) p++;
+        digits = count_digits(p, end);
+        if (!digits) return false;
+        p += digits;
     }
-    *n = piece->length;
-    return (const unsigned char *)piece->bytes;
+    return p == end;
 }
 
-/* -- After yajl: strings --------------------------------------------------------------- */
-
-/* The number behind a mark at p ("\u12ab"), or UINT32_MAX. */
-static uint32_t read_escape(const char *p, const char *end)
+static bool take_number(JsonReader *reader, const char *text, size_t n)
 {
-    if (end - p < 6 || (unsigned char)p[0] != ESCAPE_MARK || p[1] != 'u') return UINT32_MAX;
-    uint32_t code = 0;
-    for (int i = 2; i < 6; i++) {
-        char c = p[i];
-        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-                                                : 16;
-        if (digit == 16) return UINT32_MAX;
-        code = code << 4 | digit;
+    const JsonEvents *events = reader->events;
+    if (!reader->simple && !is_number(text, n))
+        return refuse(reader, reader->token, "'%.*s' is no number", n < 40 ? (int)n : 40, text);
+    value_ended(reader);
+    return !events->number || events->number(reader->context, text, n);
+}
+
+static bool take_word(JsonReader *reader, const char *text, size_t n)
+{
+    const JsonEvents *events = reader->events;
+    bool truth = n == 4 && memcmp(text, "true", n) == 0;
+    value_ended(reader);
+    if (truth || (n == 5 && memcmp(text, "false", n) == 0))
+        return !events->boolean || events->boolean(reader->context, truth);
+    if (n == 4 && memcmp(text, "null", n) == 0)
+        return !events->null || events->null(reader->context);
+    return refuse(reader, reader->token, "'%.*s' is none of true, false and null",
+                  n < 40 ? (int)n : 40, text);
+}
+
+static bool take_token(JsonReader *reader, Token token, const char *text, size_t n)
+{
+    switch (token) {
+    case TOKEN_STRING: return take_string(reader, text, n);
+    case TOKEN_NUMBER: return take_number(reader, text, n);
+    default: return take_word(reader, text, n);
     }
-    return code;
 }
 
-/* Appends one escaped character as a held name has it: \u0000 as C0 80; \udc80 to \udcff as the
- * stray byte that they spell (Python's surrogateescape); other lone surrogates in 3 bytes. */
-static void add_escaped(Text *out, uint32_t code)
+/* The quote that closes a string whose text goes on at p; NULL: not before `end`. */
+static const char *closing_quote(JsonReader *reader, const char *p, const char *end)
 {
-    if (!code) text_addn(out, "\xC0\x80", 2);
-    else if (code >= 0xDC80 && code <= 0xDCFF) text_addc(out, (char)(code & 0xFF));
-    else utf8_add(out, code);
-}
-
-/* Decodes the marks of *text into reader->decoded, which *text and *n name afterwards; false
- * when one is malformed. A high surrogate takes the low one behind it:
- * code = 0x10000 + (high - 0xD800) · 0x400 + (low - 0xDC00). */
-static bool decode_escapes(JsonReader *reader, const char **text, size_t *n)
-{
-    Text *out = &reader->decoded;
-    text_clear(out);
-    for (const char *p = *text, *end = p + *n; p < end;) {
-        const char *mark = memchr(p, ESCAPE_MARK, (size_t)(end - p));
-        text_addn(out, p, (size_t)((mark ? mark : end) - p));
-        if (!mark) break;
-        uint32_t code = read_escape(mark, end);
-        if (code == UINT32_MAX) return false;
-        p = mark + 6;
-        if (code >= 0xD800 && code < 0xDC00) {
-            uint32_t low = read_escape(p, end);
-            if (low >= 0xDC00 && low <= 0xDFFF) {
-                code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-                p += 6;
-            }
-        }
-        add_escaped(out, code);
+    const char *quote = p < end ? memchr(p, '"', (size_t)(end - p)) : NULL;
+    reader->simple = quote && !reader->escaped && json_is_plain(p, (size_t)(quote - p));
+    if (reader->simple) return quote;
+    for (; p < end; p++) {
+        if (reader->escaped) reader->escaped = false;
+        else if (*p == '"') return p;
+        else reader->escaped = *p == '\\';
     }
-    *text = text_string(out);
-    *n = out->length;
-    return true;
+    return NULL;
 }
 
-/* -- yajl's callbacks: 1 goes on, 0 stops ----------------------------------------------
- *
- * Each hands on to the handler of the same name, when there is one. */
-
-/* A refusal is remembered: whoever refused has set the error, and yajl's own must not replace
- * it. */
-static int pass(JsonReader *reader, bool fine)
+static bool is_letter(char c)
 {
-    if (!fine) reader->refused = true;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_of_number(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+/* The first byte from p on that is of no number; simple when all before it are digits. */
+static const char *number_end(JsonReader *reader, const char *p, const char *end)
+{
+    const char *start = p;
+    p += count_digits(p, end);
+    reader->simple = p > start && (*start != '0' || p - start == 1);
+    if (p < end && !is_of_number(*p)) return p;
+    reader->simple = false;
+    while (p < end && is_of_number(*p)) p++;
+    return p;
+}
+
+/* The byte behind a token that goes on at p (of a string: its closing quote), or NULL where it
+ * may go on behind `end`. */
+static const char *token_end(JsonReader *reader, Token token, const char *p, const char *end)
+{
+    if (token == TOKEN_STRING) return closing_quote(reader, p, end);
+    if (token == TOKEN_NUMBER) p = number_end(reader, p, end);
+    else while (p < end && is_letter(*p)) p++;
+    return p < end ? p : NULL;
+}
+
+/* Reads a token whose text begins at *p, which moves behind it. */
+static bool read_token(JsonReader *reader, Token token, const char **p, const char *end)
+{
+    const char *text = *p, *last = token_end(reader, token, text, end);
+    if (!last) {
+        text_addn(&reader->cut, text, (size_t)(end - text));
+        reader->cut_token = token;
+        *p = end;
+        return true;
+    }
+    reader->at = *p = last + (token == TOKEN_STRING);
+    return take_token(reader, token, text, (size_t)(last - text));
+}
+
+/* Goes on with the token that the last piece has begun. */
+static bool read_cut(JsonReader *reader, const char **p, const char *end)
+{
+    Token token = reader->cut_token;
+    const char *last = token_end(reader, token, *p, end);
+    text_addn(&reader->cut, *p, (size_t)((last ? last : end) - *p));
+    *p = end;
+    if (!last) return true;
+    reader->at = *p = last + (token == TOKEN_STRING);
+    reader->cut_token = TOKEN_NONE;
+    reader->simple = false;              /* its beginning was not looked at */
+    bool fine = take_token(reader, token, text_string(&reader->cut), reader->cut.length);
+    text_clear(&reader->cut);
     return fine;
 }
 
-static int give_null(void *context)
+/* The limit bounds whoever keeps something of each open level, as trees do (json_tree.c). */
+static bool open_level(JsonReader *reader, bool is_map)
 {
-    JsonReader *reader = context;
-    return pass(reader, !reader->events->null || reader->events->null(reader->context));
-}
-
-static int give_boolean(void *context, int value)
-{
-    JsonReader *reader = context;
     const JsonEvents *events = reader->events;
-    return pass(reader, !events->boolean || events->boolean(reader->context, value != 0));
+    if (reader->depth == JSON_DEPTH)
+        return error_set(reader->err, ERR_LIMIT, "%s: JSON nested deeper than %d (byte %" PRIu64
+                         ")", reader->what, JSON_DEPTH, json_reader_position(reader));
+    reader->is_map[reader->depth++] = is_map;
+    reader->expect = is_map ? EXPECT_FIRST_KEY : EXPECT_FIRST_ITEM;
+    bool (*event)(void *) = is_map ? events->start_map : events->start_list;
+    return !event || event(reader->context);
 }
 
-static int give_number(void *context, const char *text, size_t n)
+static bool close_level(JsonReader *reader, bool is_map)
 {
-    JsonReader *reader = context;
     const JsonEvents *events = reader->events;
-    return pass(reader, !events->number || events->number(reader->context, text, n));
-}
-
-/* Keys and strings. Decoding happens only where a mark is seen: nearly no string has one. */
-static int give_text(JsonReader *reader, bool (*event)(void *, const char *, size_t),
-                     const unsigned char *bytes, size_t n)
-{
-    const char *text = (const char *)bytes;
-    if (reader->marked && n && memchr(text, ESCAPE_MARK, n) && !decode_escapes(reader, &text, &n))
-        return pass(reader, error_set(reader->err, ERR_FORMAT,
-                                      "%s: malformed JSON: \\u must be followed by four hex "
-                                      "digits (in the string before byte %" PRIu64 ")",
-                                      reader->what, json_reader_position(reader)));
-    return pass(reader, !event || event(reader->context, text, n));
-}
-
-static int give_string(void *context, const unsigned char *text, size_t n)
-{
-    JsonReader *reader = context;
-    return give_text(reader, reader->events->string, text, n);
-}
-
-static int give_key(void *context, const unsigned char *text, size_t n)
-{
-    JsonReader *reader = context;
-    return give_text(reader, reader->events->map_key, text, n);
-}
-
-/* The limit is ours: yajl's stack grows with the nesting, and trees (json_tree.c) have JSON_DEPTH
- * levels. */
-static int enter(JsonReader *reader, bool (*event)(void *))
-{
-    if (++reader->depth > JSON_DEPTH)
-        return pass(reader, error_set(reader->err, ERR_LIMIT,
-                                      "%s: JSON nested deeper than %d (byte %" PRIu64 ")",
-                                      reader->what, JSON_DEPTH, json_reader_position(reader)));
-    return pass(reader, !event || event(reader->context));
-}
-
-static int leave(JsonReader *reader, bool (*event)(void *))
-{
     reader->depth--;
-    return pass(reader, !event || event(reader->context));
+    value_ended(reader);
+    bool (*event)(void *) = is_map ? events->end_map : events->end_list;
+    return !event || event(reader->context);
 }
 
-static int give_start_map(void *context)
+/* Behind the last item of a level, or in an empty one; of what kind the level is must fit too. */
+static bool may_close(const JsonReader *reader, bool is_map)
 {
-    JsonReader *reader = context;
-    return enter(reader, reader->events->start_map);
+    return reader->depth && in_map(reader) == is_map &&
+           (reader->expect == EXPECT_COMMA || reader->expect == EXPECT_FIRST_KEY ||
+            reader->expect == EXPECT_FIRST_ITEM);
 }
 
-static int give_end_map(void *context)
+/* Reads what begins at *p, which is no white space. */
+static bool read_next(JsonReader *reader, const char **p, const char *end)
 {
-    JsonReader *reader = context;
-    return leave(reader, reader->events->end_map);
+    const char *start = (*p)++;
+    reader->token = reader->before + (uint64_t)(start - reader->piece);
+    reader->at = *p;
+    switch (*start) {
+    case '"':
+        if (!expects_value(reader) && !expects_key(reader)) break;
+        return read_token(reader, TOKEN_STRING, p, end);
+    case ',':
+        if (reader->expect != EXPECT_COMMA) break;
+        reader->expect = in_map(reader) ? EXPECT_KEY : EXPECT_VALUE;
+        return true;
+    case ':':
+        if (reader->expect != EXPECT_COLON) break;
+        reader->expect = EXPECT_VALUE;
+        return true;
+    case '{': case '[':
+        return expects_value(reader) ? open_level(reader, *start == '{')
+                                     : refuse_byte(reader, *start);
+    case '}': case ']':
+        return may_close(reader, *start == '}') ? close_level(reader, *start == '}')
+                                                : refuse_byte(reader, *start);
+    default:
+        if (!expects_value(reader) || !(is_letter(*start) || is_of_number(*start))) break;
+        *p = start;
+        return read_token(reader, is_letter(*start) ? TOKEN_WORD : TOKEN_NUMBER, p, end);
+    }
+    return refuse_byte(reader, *start);
 }
-
-static int give_start_list(void *context)
-{
-    JsonReader *reader = context;
-    return enter(reader, reader->events->start_list);
-}
-
-static int give_end_list(void *context)
-{
-    JsonReader *reader = context;
-    return leave(reader, reader->events->end_list);
-}
-
-static const yajl_callbacks callbacks = {
-    .yajl_null = give_null,
-    .yajl_boolean = give_boolean,
-    .yajl_number = give_number,
-    .yajl_string = give_string,
-    .yajl_start_map = give_start_map,
-    .yajl_map_key = give_key,
-    .yajl_end_map = give_end_map,
-    .yajl_start_array = give_start_list,
-    .yajl_end_array = give_end_list,
-};
 
 /* -- The reader ------------------------------------------------------------------------ */
 
-/* yajl does not look at what its allocator returns, so it gets one that never fails. */
-static void *allocate(void *context, size_t bytes)
-{
-    (void)context;
-    return mem_realloc(NULL, bytes);
-}
-
-static void *reallocate(void *context, void *old, size_t bytes)
-{
-    (void)context;
-    return mem_realloc(old, bytes);
-}
-
-static void release(void *context, void *memory)
-{
-    (void)context;
-    free(memory);
-}
-
-/* yajl's own UTF-8 check is off: it would refuse the marks, and find_bad_byte has looked. */
 JsonReader *json_reader_new(const JsonEvents *events, void *context, const char *what)
 {
-    yajl_alloc_funcs memory = {allocate, reallocate, release, NULL};
     JsonReader *reader = mem_alloc(sizeof *reader);
-    reader->events = events;
-    reader->context = context;
-    reader->what = mem_strdup(what);
-    reader->yajl = yajl_alloc(&callbacks, &memory, reader);
-    yajl_config(reader->yajl, yajl_dont_validate_strings, 1);
+    *reader = (JsonReader){.events = events, .context = context, .what = mem_strdup(what)};
     return reader;
 }
 
 void json_reader_free(JsonReader *reader)
 {
     if (!reader) return;
-    yajl_free(reader->yajl);
-    text_done(&reader->piece);
+    text_done(&reader->cut);
     text_done(&reader->decoded);
     free(reader->what);
     free(reader);
@@ -332,57 +345,51 @@ void json_reader_start_at(JsonReader *reader, uint64_t position)
 
 uint64_t json_reader_position(const JsonReader *reader)
 {
-    return reader->before + (reader->feeding ? yajl_get_bytes_consumed(reader->yajl) : 0);
+    return reader->before + (uint64_t)(reader->piece ? reader->at - reader->piece : 0);
 }
 
-/* Says what yajl says, unless whoever stopped it has spoken already. Only the first line of
- * it: the others draw an arrow under the text. */
-static bool complain(JsonReader *reader, uint64_t position)
+uint64_t json_reader_token(const JsonReader *reader)
 {
-    reader->failed = true;
-    if (reader->refused) return false;
-    unsigned char *text = yajl_get_error(reader->yajl, 0, NULL, 0);
-    size_t n = strcspn((const char *)text, "\r\n");
-    error_set(reader->err, ERR_FORMAT, "%s: malformed JSON: %.*s (byte %" PRIu64 ")", reader->what,
-              (int)n, (const char *)text, position);
-    yajl_free_error(reader->yajl, text);
-    return false;
+    return reader->token;
 }
 
-/* Inside yajl a position is `before` plus what yajl has consumed of the piece; afterwards the
- * whole piece counts. */
-static bool give_to_yajl(JsonReader *reader, const unsigned char *bytes, size_t n)
+static bool is_space(char c)
 {
-    reader->feeding = true;
-    bool fine = yajl_parse(reader->yajl, bytes, n) == yajl_status_ok;
-    if (!fine) complain(reader, json_reader_position(reader));
-    reader->feeding = false;
-    reader->before += n;
-    return fine;
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* What stands before a bad byte is parsed first, so that errors come in the order of the text. */
 bool json_reader_feed(JsonReader *reader, const void *bytes, size_t n, Error *err)
 {
     if (reader->failed) return false;
     if (!n) return true;
+    const char *p = bytes, *end = p + n;
     reader->err = err;
-    uint64_t start = reader->before + reader->held;
-    size_t good = find_bad_byte(&reader->utf8, bytes, n), length = good;
-    const unsigned char *piece = mark_escapes(reader, bytes, &length);
-    if (!give_to_yajl(reader, piece, length)) return false;
-    if (good == n) return true;
-    reader->failed = true;
-    return error_set(err, ERR_FORMAT, "%s: malformed JSON: no UTF-8 text (byte %" PRIu64 ")",
-                     reader->what, start + good);
+    reader->piece = reader->at = p;
+    bool fine = !reader->cut_token || read_cut(reader, &p, end);
+    while (fine) {
+        while (p < end && is_space(*p)) p++;
+        if (p == end) break;
+        fine = read_next(reader, &p, end);
+    }
+    reader->failed = !fine;
+    reader->before += n;
+    reader->piece = NULL;
+    return fine;
 }
 
-/* A backslash still held back is no valid end: yajl gets it, and says so. */
+/* A number or word that stands alone may end with the text; a string may not. */
 bool json_reader_finish(JsonReader *reader, Error *err)
 {
     if (reader->failed) return false;
     reader->err = err;
-    if (reader->held && !give_to_yajl(reader, (const unsigned char *)"\\", 1)) return false;
-    if (yajl_complete_parse(reader->yajl) == yajl_status_ok) return true;
-    return complain(reader, reader->before);
+    Token token = reader->cut_token;
+    if (token == TOKEN_STRING)
+        return refuse(reader, reader->token, "the text ends in the string that begins here");
+    if (token) {
+        reader->cut_token = TOKEN_NONE;
+        reader->simple = false;
+        if (!take_token(reader, token, text_string(&reader->cut), reader->cut.length)) return false;
+    }
+    return reader->expect == EXPECT_END ||
+           refuse(reader, reader->before, "the text ends where %s must stand", expected(reader));
 }

@@ -1,4 +1,4 @@
-/* JSON in and out, on yajl: a stream of events, a tree of Values, and a writer.
+/* JSON in and out: a stream of events, a tree of Values, and a writer.
  *
  * Strings are held names (text.h). A lone \udcXX escape, which is how reports spell a byte
  * that is no UTF-8, becomes that byte again; other lone surrogates stay surrogates. */
@@ -33,8 +33,8 @@ typedef struct JsonEvents {
 enum { JSON_DEPTH = 128 };   /* nesting limit of every document */
 
 /* A push parser: feed pieces, then finish. `what` names the document in errors, which say
- * the byte. JSON text may be followed by white space only. A token that the end of a piece
- * cuts is read once more from its start, so pieces should be large, or grow. */
+ * the byte. JSON text may be followed by white space only. A token that the end of a piece cuts
+ * is kept until the rest comes. */
 typedef struct JsonReader JsonReader;
 JsonReader *json_reader_new(const JsonEvents *events, void *context, const char *what);
 /* Counts positions from `position` instead of 0, for a document inside a file. */
@@ -43,6 +43,8 @@ bool json_reader_feed(JsonReader *reader, const void *bytes, size_t n, Error *er
 bool json_reader_finish(JsonReader *reader, Error *err);
 /* Bytes consumed so far; in a handler, the byte after the token it is called for. */
 uint64_t json_reader_position(const JsonReader *reader);
+/* Where that token begins: of a string, its opening quote. */
+uint64_t json_reader_token(const JsonReader *reader);
 void json_reader_free(JsonReader *reader);
 
 /* A whole document as a Value in `arena`; NULL and an error when it is malformed or holds

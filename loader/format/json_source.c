@@ -9,27 +9,17 @@
 #include "loader/format/fault.h"
 #include "loader/format/format.h"
 
-/* Bytes: of the smallest piece that is read; of the list of keys in an error. */
+/* Bytes: of a piece that is read; of the list of keys in an error. */
 enum { PIECE = 256 * 1024, KEYS_SHOWN = 200 };
-
-/* Pieces grow with what was read: yajl reads a token that the end of a piece cut once more
- * from its start, so that one endless string in equal pieces would cost its square. */
-static size_t piece_size(uint64_t done, uint64_t left)
-{
-    uint64_t size = done / 4 > PIECE ? done / 4 : PIECE;
-    return (size_t)(left < size ? left : size);
-}
 
 bool json_feed_source(JsonReader *reader, ByteSource *source, uint64_t from, uint64_t to,
                       Error *err)
 {
-    char *piece = NULL;
-    size_t room = 0;
+    char *piece = mem_alloc(PIECE);
     bool fine = true;
     json_reader_start_at(reader, from);
     for (uint64_t at = from; fine && at < to;) {
-        size_t n = piece_size(at - from, to - at);
-        piece = mem_grow(piece, &room, n, 1);
+        size_t n = to - at < PIECE ? (size_t)(to - at) : PIECE;
         fine = source_read(source, at, piece, n, err) && json_reader_feed(reader, piece, n, err);
         at += n;
     }

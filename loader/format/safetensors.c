@@ -30,7 +30,8 @@
 
 enum {
     LENGTH_BYTES = 8,        /* of N, a u64, little-endian */
-    DTYPE_MAX = 24           /* bytes of a dtype's name, the closing NUL included */
+    DTYPE_MAX = 24,          /* bytes of a dtype's name, the closing NUL included */
+    SAMPLE = 1000            /* entries after which it is guessed how many there will be */
 };
 
 /* What the next value of the header is, told by the key or list that stands before it. From
@@ -247,7 +248,7 @@ static bool read_name(Header *header, const char *text, size_t n)
     }
     header->slot = SLOT_TENSOR;
     header->entry.name = arena_strndup(header->arena, text, n);
-    header->entry.where = json_reader_position(header->json) - n - 2;
+    header->entry.where = json_reader_token(header->json);
     header->entry.has_dtype = header->entry.has_shape = header->entry.has_offsets = false;
     header->entry.rank = header->entry.offset_count = 0;
     return true;
@@ -288,6 +289,17 @@ static bool read_key(void *context, const char *text, size_t n)
     return false;
 }
 
+/* Room for as many as there will be when all entries are as long as those so far: lists that double
+ * are copied, and lie in memory twice. */
+static void reserve(Header *header)
+{
+    uint64_t length = header->data - LENGTH_BYTES;
+    uint64_t so_far = json_reader_position(header->json) - LENGTH_BYTES;
+    size_t count = (size_t)(SAMPLE * (length / so_far + 1));
+    dict_reserve(header->dict, count);
+    header->spans = mem_grow(header->spans, &header->span_room, count, sizeof *header->spans);
+}
+
 /* The entry is complete: its Tensor, with a Storage of its own, and its Span. */
 static bool add_tensor(Header *header)
 {
@@ -316,6 +328,7 @@ static bool add_tensor(Header *header)
     if (tensor.encoding && !header->unknown++) header->first_unknown = tensor.name;
     header->spans = mem_grow(header->spans, &header->span_room, index + 1, sizeof *header->spans);
     header->spans[index] = span;
+    if (index + 1 == SAMPLE) reserve(header);
     return true;
 }
 
