@@ -213,8 +213,13 @@ static bool take(void *context, const void *bytes, size_t n, Error *err)
     return error_set(err, ERR_CANCELLED, "stopped");
 }
 
+/* Where the rest begins is told before anything of it comes. */
 static bool ask_rest(Gather *gather, RemotePlace *place, const char *url, Error *err)
 {
+    const Download *how = gather->how;
+    uint64_t total = gather->etag ? gather->etag_size : how->has_size ? how->size : 0;
+    if (how->progress && !how->progress(how->context, gather->done, total))
+        return error_set(err, ERR_CANCELLED, "stopped");
     Ask ask = {.url = url, .from = gather->done, .whole = true, .match = gather->etag,
                .begin = begin, .body = take, .context = gather};
     bool fine = ask_all(place, &ask, 1, err);
