@@ -146,7 +146,7 @@ bool stream_range(Stream *stream, ByteSource *source, uint64_t offset, uint64_t 
 {
     uint32_t claimed;
     if (n == 0) return true;
-    if (crc && stream_defers(n) && claims_crc(source, offset, n, &claimed)) {
+    if (crc && claims_crc(source, offset, n, &claimed)) {
         *crc = crc_join(*crc, claimed, n);
         return copy_range(stream, source, offset, n, NULL, err);
     }
