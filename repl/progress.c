@@ -1,5 +1,5 @@
-/* One line that is drawn over itself, and never wider than the terminal: a line that wraps could not
- * be drawn over. */
+/* One line that is drawn over itself, and never wider than the terminal: a line that wraps could
+ * not be drawn over. */
 #include "repl/progress.h"
 
 #include <stdio.h>
@@ -142,7 +142,8 @@ static void compose(Text *line, const Figures *it, const char *name, int columns
 
 /* ---- the terminal ---- */
 
-/* \r goes to the start of the line, and ESC [ K wipes what is there; a dumb terminal knows blanks. */
+/* \r goes to the start of the line, and ESC [ K wipes what is there; a dumb terminal knows
+ * blanks. */
 static void wipe(Progress *progress)
 {
     const char *term = getenv("TERM");
@@ -174,8 +175,8 @@ static void draw(Progress *progress, const Figures *figures)
     text_done(&line);
 }
 
-/* Ctrl-C is asked for first: it must work where nothing is shown, too. The first drawing comes after
- * EVERY, so short work shows nothing at all. */
+/* Ctrl-C is asked for first: it must work where nothing is shown, too. The first drawing comes
+ * after EVERY, so short work shows nothing at all. */
 bool progress_step(void *context, uint64_t done, uint64_t total)
 {
     Progress *progress = context;

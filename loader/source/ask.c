@@ -73,9 +73,13 @@ static bool prepare(Quest *quest, HttpCall *call)
         headers[count++] = arena_printf(ask->arena, "If-Range: %s", match);
     if (own && place->token)
         headers[count++] = arena_printf(ask->arena, "Authorization: Bearer %s", place->token);
+    static const char *const ask_sum = "x-amz-checksum-mode:ENABLED";
+    const bool sum = own && place->asks_sum && ask->whole && !ask->n;
+    if (sum) headers[count++] = ask_sum;
     if (own && place->service) {
         SigV4 request = {.keys = &place->keys, .service = place->service,
-                         .method = ask->head ? "HEAD" : "GET", .url = &url, .now = time(NULL)};
+                         .method = ask->head ? "HEAD" : "GET", .url = &url, .now = time(NULL),
+                         .lines = &ask_sum, .line_count = sum};
         count += sigv4_sign(ask->arena, &request, headers + count);
     }
     call->headers = headers;

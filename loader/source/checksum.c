@@ -1,4 +1,4 @@
-/* libcrypto's digests, in hexadecimal. */
+/* libcrypto's digests and CRCs, in hexadecimal: of a CRC the highest digit first. */
 #include "loader/source/checksum.h"
 
 #include <inttypes.h>
@@ -7,54 +7,93 @@
 
 #include <openssl/evp.h>
 
+#include "loader/core/crc.h"
+#include "loader/core/crc_sliced.h"
 #include "loader/core/memory.h"
 
 enum { PIECE = 1 << 20 };
 
 struct Checksum {
-    EVP_MD_CTX *digest;      /* owned */
+    ChecksumKind kind;
+    EVP_MD_CTX *digest;          /* owned; NULL: it is a CRC */
+    uint64_t crc;
 };
 
-static Checksum *start(const EVP_MD *kind)
+static const struct {
+    const char *word;
+    size_t bytes;
+} kinds[] = {
+#define CHECKSUM_ROW(kind, word, bytes) [kind] = {word, bytes},
+    CHECKSUMS(CHECKSUM_ROW)
+#undef CHECKSUM_ROW
+};
+
+const char *checksum_word(ChecksumKind kind)
 {
-    Checksum *sum = mem_alloc(sizeof *sum);
-    sum->digest = EVP_MD_CTX_new();
-    if (!sum->digest || EVP_DigestInit_ex(sum->digest, kind, NULL) != 1) abort();
-    return sum;
+    return kinds[kind].word;
 }
 
-Checksum *checksum_new(void)
+size_t checksum_bytes(ChecksumKind kind)
 {
-    return start(EVP_sha256());
+    return kinds[kind].bytes;
+}
+
+/* NULL: it is none. */
+static const EVP_MD *find_digest(ChecksumKind kind)
+{
+    switch (kind) {
+    case CHECKSUM_SHA256: return EVP_sha256();
+    case CHECKSUM_SHA1: return EVP_sha1();
+    case CHECKSUM_MD5: return EVP_md5();
+    default: return NULL;
+    }
+}
+
+Checksum *checksum_new(ChecksumKind kind)
+{
+    Checksum *sum = mem_alloc(sizeof *sum);
+    const EVP_MD *digest = find_digest(kind);
+    *sum = (Checksum){.kind = kind};
+    if (!digest) return sum;
+    sum->digest = EVP_MD_CTX_new();
+    if (!sum->digest || EVP_DigestInit_ex(sum->digest, digest, NULL) != 1) abort();
+    return sum;
 }
 
 Checksum *checksum_new_git(uint64_t size)
 {
     char head[32];
-    Checksum *sum = start(EVP_sha1());
+    Checksum *sum = checksum_new(CHECKSUM_SHA1);
     int n = snprintf(head, sizeof head, "blob %" PRIu64, size);
     checksum_add(sum, head, (size_t)n + 1);
     return sum;
 }
 
-Checksum *checksum_new_md5(void)
-{
-    return start(EVP_md5());
-}
-
 void checksum_add(Checksum *sum, const void *bytes, size_t n)
 {
-    EVP_DigestUpdate(sum->digest, bytes, n);
+    switch (sum->kind) {
+    case CHECKSUM_CRC32: sum->crc = crc_add((uint32_t)sum->crc, bytes, n); break;
+    case CHECKSUM_CRC32C: sum->crc = crc_sliced_add(CRC_32C, sum->crc, bytes, n); break;
+    case CHECKSUM_CRC64_NVME: sum->crc = crc_sliced_add(CRC_64_NVME, sum->crc, bytes, n); break;
+    case CHECKSUM_CRC64_XZ: sum->crc = crc_sliced_add(CRC_64_XZ, sum->crc, bytes, n); break;
+    default: EVP_DigestUpdate(sum->digest, bytes, n);
+    }
 }
 
 void checksum_end(Checksum *sum, char text[CHECKSUM_TEXT])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    EVP_DigestFinal_ex(sum->digest, digest, &n);
-    for (unsigned i = 0; i < n && i < CHECKSUM_TEXT / 2; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    const size_t n = kinds[sum->kind].bytes;
+    if (sum->digest) EVP_DigestFinal_ex(sum->digest, digest, NULL);
+    for (size_t i = 0; !sum->digest && i < n; i++)
+        digest[i] = (unsigned char)(sum->crc >> 8 * (n - 1 - i));
+    checksum_show(digest, n, text);
     checksum_free(sum);
+}
+
+void checksum_show(const unsigned char *digest, size_t n, char text[CHECKSUM_TEXT])
+{
+    for (size_t i = 0; i < n; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
 void checksum_free(Checksum *sum)
@@ -82,7 +121,7 @@ static bool add_source(Checksum *sum, ByteSource *source, char text[CHECKSUM_TEX
 
 bool checksum_source(ByteSource *source, char text[CHECKSUM_TEXT], Error *err)
 {
-    return add_source(checksum_new(), source, text, err);
+    return add_source(checksum_new(CHECKSUM_SHA256), source, text, err);
 }
 
 bool checksum_git(ByteSource *source, char text[CHECKSUM_TEXT], Error *err)

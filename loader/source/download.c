@@ -13,6 +13,7 @@
 
 #include "loader/core/write_all.h"
 #include "loader/source/file_text.h"
+#include "loader/source/told_sum.h"
 
 enum { PIECE = 1 << 20, TAG_BYTES_MAX = 4096 };
 
@@ -27,7 +28,7 @@ typedef struct Gather {
     uint64_t total;              /* 0: not known */
     const char *etag;            /* whose version it is; NULL: not known, so that it is not kept */
     uint64_t etag_size;          /* what that version has */
-    const char *md5;             /* what the server says of it; NULL: nothing */
+    ToldSum told;                /* what its server says of that version */
     bool stale;                  /* the server has another version now: from the start */
     Checksum *sha256;            /* of what is in the part; owned */
 } Gather;
@@ -80,15 +81,17 @@ int download_lock(const char *path, const char *what, Error *err)
 static bool start_over(Gather *gather, Error *err)
 {
     checksum_free(gather->sha256);
-    gather->sha256 = checksum_new();
+    gather->sha256 = checksum_new(CHECKSUM_SHA256);
     gather->done = 0;
     gather->etag = NULL;
+    gather->told = (ToldSum){.text = ""};
     unlink(gather->tag);
     if (ftruncate(gather->fd, 0) == 0 && lseek(gather->fd, 0, SEEK_SET) == 0) return true;
     return error_errno(err, "%s: cannot empty it", gather->part);
 }
 
-/* "ETAG\nSIZE\n"; false when there is none, so that the part is of an unknown version. */
+/* "ETAG\nSIZE\n", and "KIND DIGITS\n" where the server told a checksum of the whole with the first
+ * part of it; false when there is none, so that the part is of an unknown version. */
 static bool read_tag(Gather *gather)
 {
     size_t n;
@@ -97,6 +100,8 @@ static bool read_tag(Gather *gather)
     size_t digits = text && text[tag] ? strcspn(text + tag + 1, "\n") : 0;
     bool fine = digits && parse_digits(text + tag + 1, digits, &gather->etag_size);
     if (fine) gather->etag = arena_strndup(gather->arena, text, tag);
+    const char *sum = fine && text[tag + 1 + digits] ? text + tag + digits + 2 : NULL;
+    if (sum) told_sum_read(sum, strcspn(sum, "\n"), &gather->told);
     free(text);
     return fine && http_etag_is_strong(gather->etag);
 }
@@ -104,9 +109,13 @@ static bool read_tag(Gather *gather)
 static void write_tag(Gather *gather)
 {
     FILE *file = fopen(gather->tag, "w");
+    Text sum = {0};
     if (!file) return;           /* then it cannot be gone on with, and no more */
-    fprintf(file, "%s\n%" PRIu64 "\n", gather->etag, gather->etag_size);
+    if (*gather->told.text) told_sum_write(&gather->told, &sum);
+    fprintf(file, "%s\n%" PRIu64 "\n%s%s", gather->etag, gather->etag_size, text_string(&sum),
+            sum.length ? "\n" : "");
     fclose(file);
+    text_done(&sum);
 }
 
 /* What the part has is hashed; its last byte is asked for again when it seems to be whole, so that
@@ -134,7 +143,7 @@ static bool go_on(Gather *gather, Error *err)
 static bool open_gather(Gather *gather, const Download *how, const char *shown, Error *err)
 {
     *gather = (Gather){.how = how, .shown = shown, .arena = arena_new(), .fd = -1,
-                       .sha256 = checksum_new()};
+                       .sha256 = checksum_new(CHECKSUM_SHA256)};
     gather->part = arena_printf(gather->arena, "%s.partial", how->path);
     gather->tag = arena_printf(gather->arena, "%s.partial.etag", how->path);
     if (!how->replace && access(how->path, F_OK) == 0)
@@ -173,10 +182,10 @@ static bool begin(void *context, const HttpHead *head, Error *err)
     bool part = head->status == 206;
     uint64_t total = part ? (head->has_total ? head->total : 0)
                           : (head->has_length ? head->length : 0);
-    gather->md5 = http_md5(gather->arena, head);
     if (gather->etag) {
         bool same = head->etag && strcmp(head->etag, gather->etag) == 0 &&
                     (!total || total == gather->etag_size);
+        if (same) told_sum_find(head, &gather->told);
         if (same) return true;
         gather->stale = true;
         return error_set(err, ERR_IO, "changed on its server since a part of it was downloaded");
@@ -186,6 +195,7 @@ static bool begin(void *context, const HttpHead *head, Error *err)
         return error_set(err, ERR_IO, "broke off, and its server does not say which version it is");
     }
     gather->total = total;
+    told_sum_find(head, &gather->told);
     if (gather->how->has_size && total && total != gather->how->size)
         return error_set(err, ERR_IO, "has %" PRIu64 " bytes on its server, %" PRIu64
                          " were announced", total, gather->how->size);
@@ -229,6 +239,13 @@ static bool ask_rest(Gather *gather, RemotePlace *place, const char *url, Error 
 
 /* ---- the end ---- */
 
+static bool refuse_sum(const Gather *gather, const char *kind, const char *is, const char *expected,
+                       Error *err)
+{
+    return error_set(err, ERR_FORMAT, "%s: what came has %s %s, not %s; nothing of it is kept, "
+                     "download it again", gather->shown, kind, is, expected);
+}
+
 /* Once more from the start; takes the sum over. `kind` is what it is called. */
 static bool check_sum(Gather *gather, Checksum *sum, const char *kind, const char *expected,
                       Error *err)
@@ -241,9 +258,17 @@ static bool check_sum(Gather *gather, Checksum *sum, const char *kind, const cha
         if (n > 0) checksum_add(sum, bytes, (size_t)n);
     free(bytes);
     checksum_end(sum, text);
-    return (fine && strcmp(text, expected) == 0) ||
-           error_set(err, ERR_FORMAT, "%s: what came has %s %s, not %s; nothing of it is "
-                     "kept, download it again", gather->shown, kind, text, expected);
+    return (fine && strcmp(text, expected) == 0) || refuse_sum(gather, kind, text, expected, err);
+}
+
+/* The checksum of its server: one that was taken on the way need not be taken again. */
+static bool check_told(Gather *gather, const char *sha256, Error *err)
+{
+    const ToldSum *told = &gather->told;
+    const char *kind = arena_printf(gather->arena, "the %s", checksum_word(told->kind));
+    if (told->kind != CHECKSUM_SHA256)
+        return check_sum(gather, checksum_new(told->kind), kind, told->text, err);
+    return strcmp(sha256, told->text) == 0 || refuse_sum(gather, kind, sha256, told->text, err);
 }
 
 /* Whether what came is what was to come; if not, it is not kept. */
@@ -253,7 +278,7 @@ static bool verify(Gather *gather, Downloaded *out, Error *err)
     bool fine = true;
     checksum_end(gather->sha256, out->sha256);
     gather->sha256 = NULL;
-    out->md5 = false;
+    out->told = NULL;
     out->size = gather->done;
     if (how->has_size && how->size != gather->done)
         fine = error_set(err, ERR_FORMAT, "%s: %" PRIu64 " bytes came, %" PRIu64
@@ -265,8 +290,8 @@ static bool verify(Gather *gather, Downloaded *out, Error *err)
                          out->sha256, how->sha256);
     else if (how->git)
         fine = check_sum(gather, checksum_new_git(gather->done), "git's hash", how->git, err);
-    else if (!how->sha256 && gather->md5)
-        out->md5 = fine = check_sum(gather, checksum_new_md5(), "the MD5", gather->md5, err);
+    else if (!how->sha256 && *gather->told.text && (fine = check_told(gather, out->sha256, err)))
+        out->told = checksum_word(gather->told.kind);
     if (!fine) gather->etag = NULL;
     return fine;
 }

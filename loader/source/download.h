@@ -24,7 +24,8 @@ typedef struct Download {
 typedef struct Downloaded {
     uint64_t size;
     char sha256[CHECKSUM_TEXT];
-    bool md5;                    /* it has the MD5 that its server tells */
+    const char *told;            /* the kind of checksum that its server tells, and that it has: a
+                                    literal; NULL: it tells none */
 } Downloaded;
 
 /* From `url`, or where that is NULL from the place's own. What came is kept when it ends early,

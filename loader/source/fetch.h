@@ -18,8 +18,8 @@ typedef struct Fetched {
     const char *path;            /* in the arena */
     uint64_t size;
     char sha256[CHECKSUM_TEXT];
-    const char *verified;        /* what it was compared with, for people: "the hub's SHA-256"; a
-                                    literal; NULL: nothing is known of it */
+    const char *verified;        /* what it was compared with, for people: "the hub's SHA-256"; in
+                                    the arena, or a literal; NULL: nothing is known */
     bool there;                  /* it was there already, and is the same */
 } Fetched;
 

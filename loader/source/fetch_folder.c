@@ -73,6 +73,7 @@ static void *work(void *context)
         pthread_mutex_lock(&crew->lock);
         if (fine) {
             fetched.path = arena_strdup(crew->arena, fetched.path);
+            if (fetched.verified) fetched.verified = arena_strdup(crew->arena, fetched.verified);
             crew->out->files[at] = fetched;
             crew->done[at] = fetched.size;
         } else if (!crew->failed) {

@@ -1,10 +1,7 @@
 /* Reads the few header lines that matter (RFC 9110, sections 5, 8.6, 8.8.3, 14.4). */
 #include "loader/source/http_head.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#include <openssl/evp.h>
 
 typedef struct TextLine {
     const char *name;
@@ -136,23 +133,6 @@ const char *http_etag(Arena *arena, const char *etag)
     bool quoted = n >= 2 && etag[0] == '"' && etag[n - 1] == '"';
     if (quoted) return arena_strndup(arena, etag + 1, n - 2);
     return arena_strdup(arena, etag);
-}
-
-const char *http_md5(Arena *arena, const HttpHead *head)
-{
-    const char *plain = head->google_encoding && strcmp(head->google_encoding, "identity") != 0
-                            ? NULL : head->google_hash;
-    const char *given = plain ? strstr(plain, "md5=") : NULL;
-    if (given) given += strlen("md5=");
-    else if (head->status == 200) given = head->content_md5;
-    const size_t n = given ? strcspn(given, ", ") : 0;
-    unsigned char digest[18];    /* 24 characters stand for 18 bytes, of which the last are none */
-    if (n != 24 || given[22] != '=' || given[23] != '=' ||
-        EVP_DecodeBlock(digest, (const unsigned char *)given, 24) != 18)
-        return NULL;
-    char *text = arena_alloc(arena, 33);
-    for (unsigned i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return text;
 }
 
 bool http_etag_is_strong(const char *etag)

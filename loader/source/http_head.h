@@ -26,7 +26,14 @@ enum { HTTP_HEAD_BYTES = 64 << 10 };     /* of all lines together */
     X(retry_after, "retry-after")                                                         \
     X(google_hash, "x-goog-hash")           /* of the whole: "crc32c=…,md5=…" */          \
     X(google_encoding, "x-goog-stored-content-encoding")    /* of what it is the hash of */ \
-    X(content_md5, "content-md5")           /* of this body, in base 64 */
+    X(content_md5, "content-md5")           /* of this body, in base 64 */                \
+    X(amz_type, "x-amz-checksum-type")      /* FULL_OBJECT, or COMPOSITE of its parts' */ \
+    X(amz_sha256, "x-amz-checksum-sha256")  /* of the object, in base 64 */               \
+    X(amz_sha1, "x-amz-checksum-sha1")                                                    \
+    X(amz_crc64, "x-amz-checksum-crc64nvme")                                              \
+    X(amz_crc32, "x-amz-checksum-crc32")                                                  \
+    X(amz_crc32c, "x-amz-checksum-crc32c")                                                \
+    X(oss_crc64, "x-oss-hash-crc64ecma")    /* of the whole, as a decimal number */
 
 typedef struct HttpHead {
     unsigned status;             /* 206; 0 while there was no status line */
@@ -49,9 +56,6 @@ void http_head_line(HttpHead *head, const char *line, size_t n);
 void http_head_done(HttpHead *head);     /* frees, leaves it empty */
 /* The tag without quotes and W/, in `arena`; NULL for NULL. */
 const char *http_etag(Arena *arena, const char *etag);
-/* The MD5 of the whole file, in hexadecimal digits in `arena`, as Google's store and others that
- * give Content-MD5 tell it; NULL: it is not told. */
-const char *http_md5(Arena *arena, const HttpHead *head);
 /* Whether equal tags mean equal bytes, so that it may stand in If-Range. */
 bool http_etag_is_strong(const char *etag);
 

@@ -151,6 +151,7 @@ static bool find_s3(RemotePlace *place, const char *name, Error *err)
         return error_prefix(err, "%.300s", place->shown);
     if (!is_region(place->keys.region))
         return error_set(err, ERR_USAGE, "%.300s: AWS_REGION is no region", place->shown);
+    place->asks_sum = true;
     place->service = place->keys.id ? "s3" : NULL;
     place->access = place->keys.id ? "the keys have no right to read it"
                                    : "there are no keys: set AWS_ACCESS_KEY_ID and "

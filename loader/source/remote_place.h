@@ -11,6 +11,7 @@ typedef struct RemotePlace {
     const char *shown;       /* what the user named, without secrets: for errors and reports */
     const char *url;         /* where to ask */
     const char *token;       /* "Authorization: Bearer TOKEN"; NULL: none */
+    bool asks_sum;           /* S3: a checksum of the file is told to those that ask for it */
     const char *service;     /* what requests are signed for ("s3"); NULL: they are not signed */
     AwsKeys keys;
     const char *object;      /* "BUCKET/KEY", encoded, where the URL's host names the region */

@@ -8,6 +8,7 @@
 #include "loader/source/bucket.h"
 #include "loader/source/http_head.h"
 #include "loader/source/hub_name.h"
+#include "loader/source/told_sum.h"
 #include "loader/source/torch_hub.h"
 
 /* What was parsed is written so that it means the same. */
@@ -58,6 +59,15 @@ static void check_head(const char *text)
     bool part = head.has_range && !head.unsatisfied && !head.wrong;
     if (part && (head.to < head.from || (head.has_total && head.to >= head.total))) abort();
     if (head.etag && !head.wrong && strpbrk(head.etag, "\r\n\x01")) abort();
+    ToldSum told, again;
+    Text line = {0};
+    if (told_sum_find(&head, &told)) {
+        told_sum_write(&told, &line);
+        if (!told_sum_read(text_string(&line), line.length, &again) || again.kind != told.kind ||
+            strcmp(again.text, told.text) != 0)
+            abort();
+    }
+    text_done(&line);
     http_head_done(&head);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loader/core/crc_sliced.h"
 #include "loader/core/map.h"
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
@@ -250,6 +251,38 @@ static void test_values(void **state)
     arena_free(arena);
 }
 
+/* A bit at a time, as the definition has it. */
+static uint64_t crc_by_bits(uint64_t polynomial, uint64_t ones, const unsigned char *bytes, size_t n)
+{
+    uint64_t crc = ones;
+    for (size_t i = 0; i < n; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? polynomial : 0);
+    }
+    return crc ^ ones;
+}
+
+/* Against the definitions and the catalogue's check values, in two pieces cut at every byte. */
+static void test_crcs(void **state)
+{
+    (void)state;
+    static const struct { uint64_t polynomial, ones, check; } kinds[CRC_KIND_COUNT] = {
+        [CRC_32C] = {0x82F63B78, UINT32_MAX, 0xE3069283},
+        [CRC_64_NVME] = {0x9A6C9329AC4BC9B5, UINT64_MAX, 0xAE8B14860A799888},
+        [CRC_64_XZ] = {0xC96C5795D7870F42, UINT64_MAX, 0x995DC9BBDF1939FA}};
+    unsigned char bytes[83];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)(i * 167 + 13);
+    for (CrcKind kind = 0; kind < CRC_KIND_COUNT; kind++) {
+        assert_true(crc_sliced_add(kind, 0, "123456789", 9) == kinds[kind].check);
+        assert_true(crc_sliced_add(kind, 0, NULL, 0) == 0);
+        uint64_t all = crc_by_bits(kinds[kind].polynomial, kinds[kind].ones, bytes, sizeof bytes);
+        for (size_t i = 0; i <= sizeof bytes; i++) {
+            uint64_t first = crc_sliced_add(kind, 0, bytes, i);
+            assert_true(crc_sliced_add(kind, first, bytes + i, sizeof bytes - i) == all);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_overlong_and_cut_utf8_is_taken_byte_by_byte),
         cmocka_unit_test(test_sizes_and_counts_for_people),
         cmocka_unit_test(test_natural_order),
+        cmocka_unit_test(test_crcs),
         cmocka_unit_test(test_long_errors_end_whole),
         cmocka_unit_test(test_values)};
     return cmocka_run_group_tests(tests, NULL, NULL);

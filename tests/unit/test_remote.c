@@ -12,6 +12,7 @@
 #include "loader/source/block_cache.h"
 #include "loader/source/bucket.h"
 #include "loader/source/http_head.h"
+#include "loader/source/told_sum.h"
 #include "loader/source/remote_open.h"
 
 /* ---- headers ---- */
@@ -107,6 +108,54 @@ static void test_what_is_not_believed(void **state)
     for (int i = 0; i < 70; i++) http_head_line(&head, line, sizeof line);
     assert_string_equal(head.wrong, "its header is too long");
     http_head_done(&head);
+}
+
+/* A header that tells a checksum; NULL: it is told none. */
+static void test_told_sums(void **state)
+{
+    (void)state;
+    static const struct { const char *status, *line, *wanted; } rows[] = {
+        {"200", "x-amz-checksum-crc32: y/Q5Jg==", "CRC-32 cbf43926"},
+        {"200", "X-Amz-Checksum-CRC64NVME: rosUhgp5mIg=", "CRC-64/NVME ae8b14860a799888"},
+        {"206", "x-amz-checksum-crc32: y/Q5Jg==", NULL},
+        {"200", "x-amz-checksum-crc32: y/Q5Jg==-2", NULL},
+        {"200", "x-amz-checksum-crc32: y/Q5Jh==", NULL},       /* a bit behind the fourth byte */
+        {"200", "x-amz-checksum-crc32: y/Q5JgAA", NULL},
+        {"200", "x-amz-checksum-crc32: y/Q5====", NULL},
+        {"200", "x-amz-checksum-sha1: y/Q5Jg==", NULL},
+        {"206", "x-oss-hash-crc64ecma: 11051210869376104954", "CRC-64 995dc9bbdf1939fa"},
+        {"200", "x-oss-hash-crc64ecma: 18446744073709551616", NULL},
+        {"200", "x-oss-hash-crc64ecma: ", NULL},
+        {"206", "x-goog-hash: crc32c=4waSgw==", "CRC-32C e3069283"},
+        {"200", "x-goog-hash: md5=, crc32c=4waSgw==", "CRC-32C e3069283"},
+        {"200", "x-goog-hash: crc32c=4waSgw==,md5=JfnnlDI7RTiF9RgfG2JNCw==",
+         "MD5 25f9e794323b453885f5181f1b624d0b"},
+        {"200", "Content-MD5: JfnnlDI7RTiF9RgfG2JNCw==", "MD5 25f9e794323b453885f5181f1b624d0b"},
+        {"206", "Content-MD5: JfnnlDI7RTiF9RgfG2JNCw==", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char status[40];
+        Text line = {0};
+        ToldSum told, again;
+        snprintf(status, sizeof status, "HTTP/1.1 %s x", rows[i].status);
+        const char *const lines[] = {status, rows[i].line, NULL};
+        HttpHead head = head_of(lines);
+        bool found = told_sum_find(&head, &told);
+        if (found != (rows[i].wanted != NULL)) fail_msg("%s", rows[i].line);
+        if (found) {
+            told_sum_write(&told, &line);
+            assert_string_equal(text_string(&line), rows[i].wanted);
+            assert_true(told_sum_read(text_string(&line), line.length, &again));
+            assert_string_equal(again.text, told.text);
+        }
+        text_done(&line);
+        http_head_done(&head);
+    }
+    ToldSum told;
+    static const char *const none[] = {"", "CRC-32", "CRC-32 ", "CRC-32 cbf4392", "CRC-32 cbf439260",
+                                       "CRC-32 CBF43926", "CRC-32Ccbf43926", "CRC-99 cbf43926"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_false(told_sum_read(none[i], strlen(none[i]), &told));
 }
 
 static void test_tags(void **state)
@@ -264,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_part),   cmocka_unit_test(test_heads_in_a_row),
         cmocka_unit_test(test_ranges), cmocka_unit_test(test_what_is_not_believed),
+        cmocka_unit_test(test_told_sums),
         cmocka_unit_test(test_tags),   cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_bucket_listings), cmocka_unit_test(test_cancelled),
     };
