@@ -207,6 +207,52 @@ static void stop(Walk *walk, const char *text)
     if (!walk->report->stopped) walk->report->stopped = text;
 }
 
+/* "torch.FloatTensor", as Tensor.type() calls it. */
+static const char *type_name(Arena *arena, const char *place, DType dtype)
+{
+    const char *storage = dtype_info(dtype)->torch_storage;
+    const int n = storage ? (int)(strlen(storage) - strlen("Storage")) : (int)strlen("Float");
+    return arena_printf(arena, "torch.%s%.*sTensor", place, n, storage ? storage : "Float");
+}
+
+/* Why copy_() into a plain tensor raises; NULL: it does not. */
+static const char *why_not_copied(Arena *arena, const LoadItem *item, DType into)
+{
+    switch (item->kind) {
+    case LOAD_PLAIN: return NULL;
+    case LOAD_META: return "Cannot copy out of meta tensor; no data!";
+    case LOAD_QUANTIZED:
+        return "Copying from quantized Tensor to non-quantized Tensor is not allowed, please use "
+               "dequantize to get a float Tensor from a quantized Tensor";
+    case LOAD_COMPRESSED:
+        return "copy_sparse_compressed_ expected sparse compressed tensor layout but got Strided";
+    case LOAD_SPARSE: break;
+    }
+    return arena_printf(arena, "copy_() between dense and sparse Tensors is not implemented! Found "
+                        "self type = %s and src type = %s", type_name(arena, "", into),
+                        type_name(arena, "sparse.", item->dtype));
+}
+
+/* A target that is sparse, quantized or without data itself takes others than a plain one does:
+ * nothing is said of it. */
+static void try_copy(Walk *walk, const LoadLocal *local, const LoadItem *item)
+{
+    const Tensor *tensor = local->tensor;
+    const Encoding *own = tensor->encoding;
+    const bool plain = !own || !(own->note || own->opaque || own->quantizer);
+    const char *why = plain && (tensor->dims || !tensor->rank)
+                          ? why_not_copied(walk->arena, item, tensor->dtype) : NULL;
+    if (!why) return;
+    Text text = {0};
+    text_addf(&text, "While copying the parameter named \"%s\", whose dimensions in the model are ",
+              local->name);
+    load_size_text(tensor->dims, tensor->rank, &text);
+    text_add(&text, " and whose dimensions in the checkpoint are ");
+    load_size_text(tensor->dims, tensor->rank, &text);
+    text_addf(&text, ", an exception occurred : ('%s',).", why);
+    blame(walk, &text);
+}
+
 static void compare(Walk *walk, const LoadLocal *local, const LoadItem *item)
 {
     Text text = {0};
@@ -232,6 +278,8 @@ static void compare(Walk *walk, const LoadLocal *local, const LoadItem *item)
         load_size_text(local->tensor->dims, local->tensor->rank, &text);
         text_add(&text, ".");
         blame(walk, &text);
+    } else {
+        try_copy(walk, local, item);
     }
 }
 
@@ -346,7 +394,7 @@ static bool is_alike(const LoadItem *items, size_t count, const LoadTarget *targ
 {
     if (count != dict_count(target->dict) || target->node) return false;
     for (size_t i = 0; i < count; i++) {
-        if (items[i].key_class || items[i].value_class) return false;
+        if (items[i].key_class || items[i].value_class || items[i].kind != LOAD_PLAIN) return false;
         const Tensor *tensor = dict_find(target->dict, items[i].name);
         if (!tensor || !same_shape(&items[i], tensor)) return false;
     }

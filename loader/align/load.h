@@ -10,6 +10,12 @@
 
 #include "loader/align/align.h"
 
+/* What a tensor is that copy_() does not take into a plain one. */
+typedef enum LoadKind {
+    LOAD_PLAIN, LOAD_META, LOAD_QUANTIZED, LOAD_SPARSE,
+    LOAD_COMPRESSED          /* sparse CSR, CSC, BSR, BSC */
+} LoadKind;
+
 /* One entry of the dict that is loaded, as Python would hold it. */
 typedef struct LoadItem LoadItem;
 struct LoadItem {
@@ -19,6 +25,8 @@ struct LoadItem {
     const int64_t *dims;         /* [rank] of the tensor, or of an array of NumPy's; NULL = not
                                     known, which fits anything */
     unsigned rank;
+    LoadKind kind;
+    DType dtype;                 /* with LOAD_SPARSE only */
 };
 
 /* What the dict is loaded into. */

@@ -58,6 +58,21 @@ static LoadItem item_of_tensor(const char *name, const Tensor *tensor)
                       .rank = tensor->rank};
 }
 
+/* What has no values, and is none of those, is on the meta device. */
+static LoadKind kind_of(const Object *node)
+{
+    const Tensor *tensor = node->tensor;
+    const StateDict *parts = node->parts;
+    if (parts && dict_find(parts, "values")) {
+        if (dict_find(parts, "indices")) return LOAD_SPARSE;
+        if (dict_find(parts, "crow_indices") || dict_find(parts, "ccol_indices"))
+            return LOAD_COMPRESSED;
+    }
+    if (dtype_info(tensor->dtype)->torch && tensor->encoding && tensor->encoding->quantizer)
+        return LOAD_QUANTIZED;
+    return tensor->storage || !node->call ? LOAD_PLAIN : LOAD_META;
+}
+
 bool load_is_flat(const StateDict *dict, const Object *node)
 {
     const Object *items = object_as_dict(node);
@@ -91,6 +106,8 @@ size_t load_items_of_dict(Arena *arena, const StateDict *dict, const Object *nod
             LoadItem tensor = item_of_tensor(item.name, value->tensor);
             item.dims = tensor.dims;
             item.rank = tensor.rank;
+            item.kind = kind_of(value);
+            item.dtype = value->tensor->dtype;
         }
         item.value_class = load_class_of(arena, value);
         uint32_t before = item.key_class ? MAP_NONE : map_get(&names, item.name);

@@ -360,7 +360,8 @@ static void read_size_lines(FailedLoad *load, const char *text, size_t n)
 }
 
 /* PyTorch up to 0.3: While copying the parameter named NAME, whose dimensions in the model are B
- * and whose dimensions in the checkpoint are A. */
+ * and whose dimensions in the checkpoint are A. Later ones say so whatever went wrong with the
+ * copy: where both are the same, it was something else. */
 static void read_old_sizes(FailedLoad *load, const char *text, size_t n)
 {
     enum { NEAR = 120 };
@@ -373,6 +374,8 @@ static void read_old_sizes(FailedLoad *load, const char *text, size_t n)
         LoadSize size = {0};
         if (failed_load_shape(&scan, NEAR, &size.to, &size.to_rank))
             failed_load_shape(&scan, NEAR, &size.from, &size.from_rank);
+        if (size.from && size.to && same_dims(size.from, size.from_rank, size.to, size.to_rank))
+            continue;
         bool quoted = length > 2 && (*name == '"' || *name == '\'');
         failed_load_add_size(load, &size, name + quoted, length - 2 * quoted);
     }

@@ -128,6 +128,25 @@ static const Trouble troubles[] = {
      "Two names are one tensor (tied weights), which safetensors cannot hold: save_file refuses.",
      "tenon writes copies and says so; or drop one name and tie it again where it is loaded: "
      "tie(\"A\", \"B\").", "tenon align FILE -o tied.safetensors"},
+    {"no-data", "Cannot copy out of meta tensor",
+     "A tensor of the checkpoint has no values: the model was saved while its weights were on the "
+     "meta device (offloaded, or never loaded).",
+     "See which; save the model again with its weights in memory.", "tenon check FILE"},
+    {"quantized", "Copying from quantized Tensor to non-quantized Tensor",
+     "The checkpoint holds integers with a scale, as PyTorch's quantization makes them, and the "
+     "model wants plain numbers.",
+     "With the model's own state dict as the target tenon writes the numbers that they stand for.",
+     "tenon align FILE NET.pth -o plain.pth"},
+    {"sparse", "copy_() between dense and sparse Tensors is not implemented",
+     "One of checkpoint and model is sparse, the other is not.",
+     "tenon writes sparse tensors with all their values.", "tenon align FILE -o dense.pth"},
+    {"sparse", "copy_sparse_compressed_ expected sparse compressed tensor layout",
+     "A tensor of the checkpoint is sparse, that of the model is not.",
+     "tenon writes sparse tensors with all their values.", "tenon align FILE -o dense.pth"},
+    {"no-tensor", "Tensor-like object from checkpoint but received <class '",
+     "An entry of the checkpoint has a parameter's name and is no tensor: the dict is a level "
+     "above or below the weights, or was changed by hand.",
+     "See what it holds; tenon finds the weights by itself.", "tenon ls --all FILE"},
     {"optimizer", "doesn't match the size of optimizer's group",
      "The optimizer's state has another number of parameters than the optimizer: layers were "
      "added, removed or frozen since.",

@@ -219,6 +219,26 @@ class Errors(Case):
             want = python_says(model, torch.load(source, weights_only=False), True).replace("for Sequential", "for Module")
             self.assertEqual(self.says(source, target, "torch"), want + "\n" if want else "")
 
+    def test_tensors_that_are_not_copied(self):
+        """Those without data, sparse and quantized ones have the right size, and are refused all the same."""
+        model = nn.Sequential(OrderedDict(a=nn.Linear(4, 4), b=nn.BatchNorm1d(1)))
+        target = self.path("t.pth")
+        torch.save(model.state_dict(), target)
+        dense = torch.eye(4)
+        odd = [dense.to("meta"), torch.quantize_per_tensor(dense, .1, 0, torch.qint8), dense.to_sparse(),
+               dense.double().to_sparse(), dense.to_sparse_csr(), dense.to_sparse_csc(),
+               dense.to_sparse_bsr((2, 2)), dense.to_sparse_bsc((2, 2)), torch.eye(3).to("meta"),
+               torch.quantize_per_channel(dense, torch.ones(4), torch.zeros(4, dtype=torch.long), 0, torch.qint8)]
+        for value in odd:
+            state = model.state_dict()
+            state["a.weight"] = value
+            state["b.num_batches_tracked"] = torch.zeros(1, dtype=torch.long, device="meta")
+            source = self.path("s.pth")
+            torch.save(state, source)
+            want = python_says(model, state, True).replace("for Sequential", "for Module")
+            self.assertIn("meta", want)
+            self.assertEqual(self.says(source, target, "torch"), want + "\n", value)
+
     def test_keys_that_are_no_text(self):
         model = nn.Sequential(nn.Linear(2, 2))
         source, target = self.path("s.pth"), self.path("t.pth")
