@@ -67,12 +67,14 @@ static int open_viewer(const Invocation *invocation)
         text_addf(&notes, "a session was cut short; tenon %s goes on with it\n", left);
     const InteractiveOptions how = {.no_color = screen.no_color, .notes = text_string(&notes),
                                     .history = history_file_path(arena),
-                                    .terminal = speak ? &linear : NULL, .opened = &screen.own};
+                                    .terminal = speak ? &linear : NULL, .opened = &screen.own,
+                                    .ahead = &screen.ahead, .names_top = screen.top};
     int status = screen.status;
     if (session) status = interactive_run(session, &how);
     else terminal_close(&screen.own);
     if (!session && !screen.left) status = complain(&err);
     linear_close(&linear);
+    typed_ahead_done(&screen.ahead);
     if (session && status > 128) save_what_is_left(session, arena);
     session_free(session);
     text_done(&notes);

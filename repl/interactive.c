@@ -192,12 +192,17 @@ static void press_in_list(Ui *ui, Press press)
 /* Names are all there is: they can be moved through, and left. */
 static void press_in_names(Ui *ui, Press press)
 {
-    const char *line = key_line(press, NULL), *argument;
-    const Verb *verb = line ? verb_find(line, &argument) : NULL;
-    if (press_is_cancel(press)) ui_stop(ui);
-    if (!verb) return;
-    if (verb->where == VERB_MOVE ? ui->view.panel != NULL : strcmp(verb->name, "quit") == 0)
-        run_verb(ui, line);
+    Text told = {0};
+    switch (typed_ahead_press(&ui->ahead, press, ui->view.panel)) {
+    case AHEAD_QUIT: run_verb(ui, "quit"); break;
+    case AHEAD_CANCEL: ui_stop(ui); break;
+    case AHEAD_CHANGED:
+        typed_ahead_tell(&ui->ahead, &told);
+        view_say(&ui->view, STYLE_DIM, "%s", text_string(&told));
+        break;
+    case AHEAD_MOVED: case AHEAD_NOTHING: break;
+    }
+    text_done(&told);
 }
 
 /* Size and end come before any mode. An end by a signal exits as a shell reports it, with 128 and
@@ -214,11 +219,11 @@ static void handle(Ui *ui, Press press)
         ui_resize(ui);
         return;
     }
-    if (ui_paste(ui, press)) return;
     if (!ui->rows) {
         press_in_names(ui, press);
         return;
     }
+    if (ui_paste(ui, press)) return;
     if (press.kind == PRESS_DRAG || press.kind == PRESS_RELEASE) {
         view_drag(&ui->view, &ui->screen, press.x, press.kind == PRESS_RELEASE);
         return;
@@ -292,21 +297,38 @@ static void draw(Ui *ui)
     ui_draw(ui);
 }
 
+/* What was typed before there were rows comes before what is typed now. */
+static bool next_press(Ui *ui, int timeout_ms, Press *press)
+{
+    const Terminal *terminal = ui->terminal;
+    if (ui->rows && typed_ahead_next(&ui->ahead, press)) return true;
+    return terminal->ops->read(terminal->state, timeout_ms, press);
+}
+
 /* Keys that are waiting are taken before the next frame is drawn. */
 static void run_loop(Ui *ui, const InteractiveOptions *options)
 {
-    const Terminal *terminal = ui->terminal;
     while (!ui->quit) {
         if (options->watch && ui->alignment) options->watch(options->watch_context, ui->alignment);
         draw(ui);
         Press press;
-        if (!terminal->ops->read(terminal->state, patience(ui), &press)) {
+        if (!next_press(ui, patience(ui), &press)) {
             idle(ui);
             continue;
         }
         do handle(ui, press);
-        while (!ui->quit && terminal->ops->read(terminal->state, 0, &press));
+        while (!ui->quit && next_press(ui, 0, &press));
     }
+}
+
+/* What the screen of opening leaves: where it was in the names, and what was typed. */
+static void go_on_with(Ui *ui, const InteractiveOptions *options)
+{
+    if (!ui->rows && ui->view.panel)
+        panel_move(ui->view.panel, PANEL_ROWS, (long)options->names_top);
+    if (!options->ahead) return;
+    ui->ahead = *options->ahead;
+    *options->ahead = (TypedAhead){.next = 0};
 }
 
 /* The exit status: 2 when there was nothing to show, else what the user interface left, which is 0
@@ -316,11 +338,12 @@ static int show(Session *session, Terminal *terminal, const InteractiveOptions *
 {
     Ui ui;
     int status = 2;
-    if (ui_init(&ui, session, terminal, options->moment, err)) {
+    if (ui_init(&ui, session, terminal, options->moment, options->first, err)) {
         if (options->notes && *options->notes)
             view_notice(&ui.view, STYLE_ERROR, "to know first", options->notes);
         ui.history = options->history;
         if (ui.history) history_file_read(ui.history, &ui.lines, &(Error){0});
+        go_on_with(&ui, options);
         run_loop(&ui, options);
         status = ui.status;
         if (ui.trouble.code && err) *err = ui.trouble;

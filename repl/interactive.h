@@ -3,6 +3,7 @@
 #define REPL_INTERACTIVE_H
 
 #include "repl/session.h"
+#include "repl/typed_ahead.h"
 #include "viewer/terminal_ops.h"
 
 typedef struct InteractiveOptions {
@@ -11,8 +12,12 @@ typedef struct InteractiveOptions {
     const char *history;     /* a file of lines (history_file.h); NULL: none is kept */
     Terminal *terminal;      /* borrowed; NULL: the real one is opened and closed again */
     const Terminal *opened;  /* the real one, where it is open already; closed all the same */
+    TypedAhead *ahead;       /* what was typed already, which is taken over; NULL: nothing */
+    size_t names_top;        /* the first of the names that were on show already */
     long moment;             /* for tests: milliseconds for which a key waits for a ledger; 0: as
                                 many as nobody feels; -1: none at all */
+    long first;              /* for tests: the same of the first ledger, before which there are but
+                                names */
     /* For tests: looks at the ledger on show before every frame; NULL: nobody does. */
     void (*watch)(void *context, const Alignment *alignment);
     void *watch_context;

@@ -9,7 +9,7 @@
 #include "loader/source/url.h"
 
 struct Opening {
-    Opened opened;               /* the job's until that is over; its names are owned */
+    Opened opened;               /* the job's until that is over; names and glimpses are owned */
     bool remote;                 /* one of them lies on a server */
     uint64_t requests, bytes;    /* of the process, before it began */
     Job *job;                    /* owned */
@@ -25,8 +25,10 @@ static void *open_half(void *context)
 {
     const Half *half = context;
     Opened *opened = half->opened;
+    Glimpse *before = glimpse_set(opened->glimpses[half->side]);
     opened->files[half->side] = checkpoint_open(opened->names[half->side],
                                                 &opened->errors[half->side]);
+    glimpse_set(before);
     return NULL;
 }
 
@@ -56,6 +58,7 @@ Opening *opening_start(const char *const names[2])
     for (int side = 0; side < 2; side++) {
         if (!names[side]) continue;
         opening->opened.names[side] = mem_strdup(names[side]);
+        opening->opened.glimpses[side] = glimpse_new();
         opening->remote |= url_is(names[side]);
     }
     opening->job = job_start("opening", run, &opening->opened);
@@ -77,25 +80,50 @@ const char *opening_name(const Opening *opening, int side)
     return opening->opened.names[side];
 }
 
-/* Whatever else the process asks servers for meanwhile is counted too. */
-void opening_tell(const Opening *opening, Text *out)
+const Glimpse *opening_glimpse(const Opening *opening, int side)
 {
-    Arena *arena = arena_new();
-    const char *word = "opening ";
+    return opening->opened.glimpses[side];
+}
+
+int opening_percent(const Opening *opening)
+{
+    int least = 100;
     for (int side = 0; side < 2; side++) {
-        if (!opening->opened.names[side]) continue;
-        text_add(out, word);
-        text_add(out, url_shown(arena, opening->opened.names[side]));
-        word = " and ";
+        const Glimpse *glimpse = opening_glimpse(opening, side);
+        const int percent = glimpse ? glimpse_percent(glimpse) : 100;
+        if (percent < least) least = percent;
     }
-    arena_free(arena);
-    if (!opening->remote) return;
+    return least;
+}
+
+/* Whatever else the process asks servers for meanwhile is counted too. */
+static void tell_traffic(const Opening *opening, Text *out)
+{
     uint64_t requests, bytes;
     char amount[32];
     http_traffic(&requests, &bytes);
     show_bytes(bytes - opening->bytes, amount);
     requests -= opening->requests;
-    text_addf(out, ": %s in %" PRIu64 " request%s", amount, requests, requests == 1 ? "" : "s");
+    text_addf(out, "%s in %" PRIu64 " request%s", amount, requests, requests == 1 ? "" : "s");
+}
+
+void opening_tell(const Opening *opening, Text *out)
+{
+    Arena *arena = arena_new();
+    const char *word = "opening ";
+    size_t seen = 0;
+    for (int side = 0; side < 2; side++) {
+        if (!opening->opened.names[side]) continue;
+        seen += glimpse_count(opening_glimpse(opening, side));
+        text_add(out, word);
+        text_add(out, url_shown(arena, opening->opened.names[side]));
+        word = " and ";
+    }
+    arena_free(arena);
+    if (seen || opening->remote) text_add(out, ": ");
+    if (seen) text_addf(out, "%zu name%s so far", seen, seen == 1 ? "" : "s");
+    if (seen && opening->remote) text_add(out, ", ");
+    if (opening->remote) tell_traffic(opening, out);
 }
 
 void opening_end(Opening *opening, Opened *opened)
@@ -106,6 +134,7 @@ void opening_end(Opening *opening, Opened *opened)
         opened->files[side] = opening->opened.files[side];
         opened->errors[side] = opening->opened.errors[side];
         free((char *)opening->opened.names[side]);
+        glimpse_free(opening->opened.glimpses[side]);
     }
     free(opening);
 }

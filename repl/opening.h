@@ -5,12 +5,14 @@
 
 #include "loader/core/job.h"
 #include "loader/tensor/checkpoint.h"
+#include "loader/tensor/glimpse.h"
 
 /* What is to be opened and what came of it, by side: 0 the source, 1 the target. */
 typedef struct Opened {
     const char *names[2];        /* FILE; borrowed. NULL: that side is not to be opened */
     Checkpoint *files[2];        /* references; NULL: it could not be … */
     Error errors[2];             /* … for this */
+    Glimpse *glimpses[2];        /* where their names are seen meanwhile; borrowed; NULL: nowhere */
 } Opened;
 
 /* Opens them on this thread and, where there are two, one more; waits for both. */
@@ -26,7 +28,12 @@ bool opening_wait(const Opening *opening, long milliseconds);
 void opening_stop(Opening *opening);
 /* The name of that side, NULL when it is not to be opened; borrowed. */
 const char *opening_name(const Opening *opening, int side);
-/* Appends "opening a.pth and b.pth: 1.2 MB in 7 requests", the last of files on servers. */
+/* What is seen of that side so far. */
+const Glimpse *opening_glimpse(const Opening *opening, int side);
+/* How far it is, in percent, the slower of the two sides; -1: not known. */
+int opening_percent(const Opening *opening);
+/* Appends "opening a.pth and b.pth: 3500 names so far, 1.2 MB in 7 requests", the last of files on
+ * servers. */
 void opening_tell(const Opening *opening, Text *out);
 /* Waits until it is over, fills in *opened but for its names, and frees it. */
 void opening_end(Opening *opening, Opened *opened);

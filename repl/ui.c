@@ -108,9 +108,9 @@ static void show_names(Ui *ui)
 
 /* The screen's size is needed first: it says how much to open. Until the first ledger is there, the
  * names of both sides are all there is to show. */
-bool ui_init(Ui *ui, Session *session, Terminal *terminal, long moment, Error *err)
+bool ui_init(Ui *ui, Session *session, Terminal *terminal, long moment, long first, Error *err)
 {
-    *ui = (Ui){.session = session, .terminal = terminal, .moment = moment,
+    *ui = (Ui){.session = session, .terminal = terminal, .moment = moment, .first = first,
                 .view = {.side = SIDE_TARGET}};
     ui->values = ui->view.values = values_new();
     ui_resize(ui);
@@ -150,6 +150,7 @@ void ui_done(Ui *ui)
     free(ui->queue);
     ui_close_console(ui);
     text_done(&ui->paste);
+    typed_ahead_done(&ui->ahead);
     choices_done(&ui->choices);
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "repl/session.h"
+#include "repl/typed_ahead.h"
 #include "repl/work.h"
 #include "viewer/tensor_values.h"
 #include "viewer/terminal_ops.h"
@@ -95,7 +96,7 @@ typedef struct Ui {
     long asked_until;        /* as ui_now counts */
     Work *work;              /* owned: what is under way; NULL */
     bool stale;              /* it was told to stop, and nothing is wanted of it */
-    long moment;             /* how long a key waits for a ledger; as in InteractiveOptions */
+    long moment, first;      /* how long ledgers are waited for; as in InteractiveOptions */
     bool align_due;          /* the session has changed since the ledger was made */
     UiThen then;             /* after the ledger that is due, or under way */
     UiBack back;             /* what it has to be, or the session's last change is taken back */
@@ -117,6 +118,7 @@ typedef struct Ui {
     bool changed[2];         /* files of that side were written since they were opened */
     UiExport output;
     char *yes;               /* owned: the verb line that a y runs; NULL: nothing is asked */
+    TypedAhead ahead;        /* what was typed before there were rows */
     Text paste;              /* what was pasted so far, while … */
     bool pasting;            /* … the terminal says that it is */
     long paste_at;           /* when the last of it came, as ui_now counts */
@@ -129,7 +131,7 @@ typedef struct Ui {
 
 /* Begins to align, and shows names until the ledger is there; false when there is nothing to
  * show. */
-bool ui_init(Ui *ui, Session *session, Terminal *terminal, long moment, Error *err);
+bool ui_init(Ui *ui, Session *session, Terminal *terminal, long moment, long first, Error *err);
 void ui_done(Ui *ui);
 void ui_draw(Ui *ui);
 void ui_resize(Ui *ui);

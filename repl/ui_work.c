@@ -11,8 +11,9 @@
 #include "repl/rules_panel.h"
 #include "repl/verbs.h"
 
-/* How long a key waits for the ledger of little files. The first one is always waited for. */
-enum { FIRST_MS = 2000, LITTLE = 5000 };
+/* How long the first ledger is waited for, so that little files begin with their rows and not with
+ * their names; of how many tensors files are little. */
+enum { FIRST_MS = 30, LITTLE = 5000 };
 
 long ui_now(void)
 {
@@ -283,7 +284,8 @@ static bool look_for(Ui *ui, long milliseconds, Error *err)
     char *line = NULL;
     bool good = true;
     const long start = ui_now();
-    if (ui->moment && ui->rows) milliseconds = ui->moment;
+    const long moment = ui->rows ? ui->moment : ui->first;
+    if (moment) milliseconds = moment;
     else if (!is_little(ui)) milliseconds = 0;
     for (long left = milliseconds; good && left >= 0 &&
                                    (is_making_ledger(ui) || ui->question.asked);

@@ -4,10 +4,14 @@
 #define VIEWER_NAME_LIST_H
 
 #include "loader/tensor/dict.h"
+#include "loader/tensor/glimpse.h"
 #include "viewer/panel.h"
 
 /* Either may be NULL; both stay borrowed. */
 Panel *name_list_new(const StateDict *source, const StateDict *target);
-extern const PanelOps name_list_ops;
+/* The same of files that are still being read: what was read so far. */
+Panel *name_list_of_glimpses(const Glimpse *source, const Glimpse *target);
+/* The first line on show. */
+size_t name_list_top(const Panel *panel);
 
 #endif

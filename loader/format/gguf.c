@@ -13,6 +13,7 @@
 
 #include "loader/format/fault.h"
 #include "loader/tensor/dequant.h"
+#include "loader/tensor/glimpse.h"
 
 enum { GGML_NAME_MAX = 63, GGML_RANK_MAX = 4 };
 
@@ -150,6 +151,7 @@ static bool read_tensor(GgufFile *file, Places *places)
     if (!dict_add(file->dict, &tensor))
         return fault_tensor(file->err, ERR_FORMAT, file->source->name, tensor.name,
                             "stands twice: readers would disagree about it");
+    glimpse_add(tensor.name, tensor.dims, tensor.rank);
     places->unknown += place.unknown;
     places->long_names += strlen(tensor.name) > GGML_NAME_MAX;
     places->high_ranks += tensor.rank > GGML_RANK_MAX;

@@ -8,6 +8,7 @@
 
 #include "loader/format/fault.h"
 #include "loader/format/format.h"
+#include "loader/tensor/glimpse.h"
 
 /* Bytes: of a piece that is read; of the list of keys in an error. */
 enum { PIECE = 256 * 1024, KEYS_SHOWN = 200 };
@@ -22,6 +23,7 @@ bool json_feed_source(JsonReader *reader, ByteSource *source, uint64_t from, uin
         size_t n = to - at < PIECE ? (size_t)(to - at) : PIECE;
         fine = source_read(source, at, piece, n, err) && json_reader_feed(reader, piece, n, err);
         at += n;
+        glimpse_step(at - from, to - from);
     }
     free(piece);
     return fine && json_reader_finish(reader, err);

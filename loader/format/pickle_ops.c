@@ -7,7 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "loader/format/pickle_glimpse.h"
 #include "loader/format/pickle_machine.h"
+#include "loader/tensor/glimpse.h"
 
 enum { PROTOCOL_MAX = 5 };
 
@@ -360,6 +362,7 @@ bool pickle_setitem(Machine *m)
     size_t count;
     if (!pop_items(m, few, &items, &count, &target)) return false;
     if (count % 2) return machine_fail(m, ERR_FORMAT, "its last key has no value");
+    if (glimpse_is_wanted()) pickle_glimpse(m, items, count);
     return add_to(m, OBJ_DICT, target, kept_map(target), items, count);
 }
 

@@ -27,6 +27,7 @@
 #include "loader/format/format.h"
 #include "loader/format/json_source.h"
 #include "loader/format/safetensors_verify.h"
+#include "loader/tensor/glimpse.h"
 
 enum {
     LENGTH_BYTES = 8,        /* of N, a u64, little-endian */
@@ -325,6 +326,7 @@ static bool add_tensor(Header *header)
     if (!dict_add(header->dict, &tensor))
         return refuse_entry(header, ERR_FORMAT,
                             "stands twice in the header: readers would disagree about it");
+    glimpse_add(tensor.name, tensor.dims, tensor.rank);
     if (tensor.encoding && !header->unknown++) header->first_unknown = tensor.name;
     header->spans = mem_grow(header->spans, &header->span_room, index + 1, sizeof *header->spans);
     header->spans[index] = span;

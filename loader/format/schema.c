@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loader/format/fault.h"
+#include "loader/tensor/glimpse.h"
 
 /* "line 3", for errors. */
 static const char *show_place(const SchemaTensor *tensor, char text[64])
@@ -36,8 +37,11 @@ bool schema_add(StateDict *dict, const SchemaTensor *tensor, const char *file, E
     if (!tensor_check(&made, &inner))
         return fault_tensor(err, inner.code, file, tensor->name, "%s (%s)", inner.text,
                             show_place(tensor, place));
-    return dict_add(dict, &made) || fault_tensor(err, ERR_FORMAT, file, tensor->name,
-                                                 "stands twice (%s)", show_place(tensor, place));
+    if (!dict_add(dict, &made))
+        return fault_tensor(err, ERR_FORMAT, file, tensor->name, "stands twice (%s)",
+                            show_place(tensor, place));
+    glimpse_add(made.name, made.dims, made.rank);
+    return true;
 }
 
 /* f32, float32, torch.float32, F32: the spellings do not contradict each other. */

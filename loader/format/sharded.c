@@ -16,6 +16,7 @@
 #include "loader/format/json_source.h"
 #include "loader/format/parts.h"
 #include "loader/format/schema.h"
+#include "loader/tensor/glimpse.h"
 
 enum { NAMES_SHOWN = 3 };    /* of shards or tensors in a message; the rest is counted */
 
@@ -204,6 +205,7 @@ static bool read_key(void *context, const char *text, size_t n)
                                   sizeof *index->entries);
         index->entries[index->entry_count++] =
             (Entry){.tensor = arena_strndup(index->arena, text, n)};
+        glimpse_add(index->entries[index->entry_count - 1].tensor, NULL, 0);
         return true;
     }
     index->slot = SLOT_IGNORED;
@@ -292,13 +294,17 @@ static size_t list_absent(const Index *index, const OpenContext *context, Text *
 static Checkpoint *make_schema(const Index *index, const OpenContext *context)
 {
     StateDict *dict = dict_new();
-    for (size_t i = 0; i < index->entry_count; i++) {
+    Glimpse *glimpse = glimpse_set(NULL);        /* which has seen them */
+    bool fine = true;
+    for (size_t i = 0; fine && i < index->entry_count; i++) {
         const SchemaTensor tensor = {.name = index->entries[i].tensor, .dtype = DT_UNKNOWN,
                                      .unit = "in weight_map"};
-        if (!schema_add(dict, &tensor, index->source->name, index->err)) {
-            dict_unref(dict);
-            return NULL;
-        }
+        fine = schema_add(dict, &tensor, index->source->name, index->err);
+    }
+    glimpse_set(glimpse);
+    if (!fine) {
+        dict_unref(dict);
+        return NULL;
     }
     dict_set_ordered(dict, false);
     Checkpoint *checkpoint = schema_checkpoint(context, dict);
@@ -478,11 +484,23 @@ static void finish_union(Index *index, Union *whole, bool torch)
     checkpoint_add_container(whole->checkpoint, "", whole->dict, 0, false);
 }
 
+/* Their names were seen in the index already. */
+static bool open_each(Index *index, OpenContext *context)
+{
+    bool fine = true;
+    for (size_t i = 0; fine && i < index->shard_count; i++) {
+        Glimpse *glimpse = glimpse_set(NULL);
+        fine = open_shard(index, context, &index->shards[i]);
+        glimpse_set(glimpse);
+        glimpse_step(i + 1, index->shard_count);
+    }
+    return fine;
+}
+
 /* All shards are open at once: the union's tensors read from them. */
 static Checkpoint *open_shards(Index *index, OpenContext *context)
 {
-    for (size_t i = 0; i < index->shard_count; i++)
-        if (!open_shard(index, context, &index->shards[i])) return NULL;
+    if (!open_each(index, context)) return NULL;
     bool torch = has_prefix(checkpoint_format(index->shards[0].part.checkpoint), "torch-");
     Union whole = {.dict = dict_new()};
     whole.checkpoint =

@@ -1,4 +1,5 @@
 """The viewer over servers that let it wait."""
+import json
 import os
 import pty
 import select
@@ -86,6 +87,50 @@ def first_file_fails():
     v.until("opening")
     v.until("tenon: ")
     v.ends(2)
+
+
+def index_of(names):
+    """An index that places them in one shard."""
+    return file(json.dumps({"weight_map": dict.fromkeys(names, "1.safetensors")}).encode())
+
+
+@case
+def names_come_first():
+    """names are there before what they are of, and can be moved through; q ends it"""
+    s = serve({"/m.safetensors.index.json": index_of(f"layers.{i}.weight" for i in range(2000)),
+               "/1.safetensors": stall()})
+    v = Viewer(s.url + "/m.safetensors.index.json")
+    v.until("names read so far")
+    v.press("G")
+    v.until("981-100")             # the last that are kept
+    v.press("h")                         # nothing is behind the names
+    v.press("g")
+    v.until("0.weight  ")
+    v.press("]")
+    v.until("1 key waits")
+    v.press("q")                         # it could be typed into something
+    v.until("2 keys wait")
+    v.press("\x1b")
+    v.until("2000 names so far")
+    v.press("q")
+    v.ends(0)
+
+
+@case
+def typed_ahead():
+    """what is typed while names are read is done with the list"""
+    s = serve({"/m.safetensors.index.json": index_of(("x.a", "x.b")),
+               "/1.safetensors": slow(safetensors({"x.a": numbers(4000, 1),
+                                                   "x.b": numbers(400, 2)}), 0.5)})
+    with open(path("here.safetensors"), "wb") as out:
+        out.write(SMALL)
+    v = Viewer(s.url + "/m.safetensors.index.json", "here.safetensors")
+    v.until("names read so far")
+    v.press(':strip "x."\r')
+    v.until("for the list")
+    v.until("applied (load 2")
+    v.type("quit!")
+    v.ends(0)
 
 
 @case

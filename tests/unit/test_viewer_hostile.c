@@ -149,7 +149,8 @@ static void run_viewer(const char *path, const Tour *tour)
     SessionOptions options = {.source = path, .target = path, .rules = &rules,
                               .rule_count = tour->code != NULL};
     Session *session = session_new(&options, &err);
-    InteractiveOptions how = {.moment = tour->storm ? -1 : 1000};
+    InteractiveOptions how = {.moment = tour->storm ? -1 : 1000,
+                              .first = tour->storm ? -1 : 60000};
     int status = session ? interactive_run(session, &how) : 3;
     session_free(session);
     _exit(status);

@@ -13,6 +13,7 @@
 
 static char folder[256], before[1024];
 static bool hasty;               /* no ledger comes with the frame of its key */
+static bool names_first;         /* nor does the first one come with the first frame */
 static FakeTerminal fake;
 static Alignment *shown[8];      /* the ledgers that were on show, in their order; references */
 static size_t shown_count;
@@ -76,7 +77,7 @@ static int leave(void **state)
 {
     char command[300];
     (void)state;
-    hasty = false;
+    hasty = names_first = false;
     while (shown_count) align_unref(shown[--shown_count]);
     fake_done(&fake);
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
@@ -92,6 +93,7 @@ static void run_with(const char *target, const char *rules, int status)
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
     InteractiveOptions how = {.terminal = &fake.terminal, .moment = hasty ? -1 : FAKE_MOMENT_MS,
+                              .first = names_first ? -1 : FAKE_MOMENT_MS,
                               .watch = note_shown};
     int found = interactive_run(session, &how);
     session_free(session);
@@ -106,6 +108,14 @@ static void line(const char *text)
     fake_press(&fake, ":");
     fake_type(&fake, text);
     fake_press(&fake, "Enter");
+}
+
+/* A paste as the terminal marks it; "Enter" and other keys by name. */
+static void paste(const char *keys)
+{
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_PASTE};
+    fake_press(&fake, keys);
+    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_PASTED};
 }
 
 static size_t count_tensors(const char *path)
@@ -157,6 +167,36 @@ static void test_typed_ahead(void **state)
     fake_expect(&fake, STEP_SHOWS, "● 0 loaded");
     fake_press(&fake, "q");
     run_with("net.txt", NULL, 0);
+}
+
+/* Before the first ledger there are names: what is typed waits for the rows, in its order. */
+static void test_names_first(void **state)
+{
+    (void)state;
+    names_first = true;
+    fake_press(&fake, "Down End Left Enter Tab Esc");    /* Tab waits, and is forgotten */
+    paste("q Ctrl-C Esc q");
+    line("strip \"module.\" -- not q");
+    fake_press(&fake, "End :");
+    paste("1 1 1 * 1 1 1");
+    fake_press(&fake, "Enter");
+    fake_expect(&fake, STEP_SHOWS, "├ value ─");
+    fake_expect(&fake, STEP_SHOWS, "12321");
+    fake_press(&fake, "Esc");
+    fake_expect(&fake, STEP_SHOWS, "● 1 loaded");
+    fake_expect(&fake, STEP_SHOWS, "├ fc.weight");
+    fake_press(&fake, "u");
+    fake_expect(&fake, STEP_SHOWS, "● 0 loaded");
+    run_with("net.txt", NULL, 0);
+}
+
+static void test_names_left(void **state)
+{
+    (void)state;
+    names_first = true;
+    fake_press(&fake, "Tab q Esc q");
+    run_with("net.txt", NULL, 0);
+    assert_int_equal(shown_count, 0);                    /* no ledger was waited for */
 }
 
 /* A script that does not end is stopped by Esc, and changes nothing; one that does may ask for verbs,
@@ -235,7 +275,8 @@ static void resume(const char *path, int status)
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
     arena_free(arena);
-    InteractiveOptions how = {.terminal = &fake.terminal, .moment = FAKE_MOMENT_MS};
+    InteractiveOptions how = {.terminal = &fake.terminal, .moment = FAKE_MOMENT_MS,
+                              .first = FAKE_MOMENT_MS};
     assert_int_equal(interactive_run(session, &how), status);
     session_free(session);
     assert_null(fake.failure);
@@ -785,14 +826,6 @@ static void test_sort_and_filter(void **state)
     run_with("net.txt", NULL, 0);
 }
 
-/* A paste as the terminal marks it; "Enter" and other keys by name. */
-static void paste(const char *keys)
-{
-    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_PASTE};
-    fake_press(&fake, keys);
-    fake_add(&fake, STEP_PRESS)->press = (Press){.kind = PRESS_PASTED};
-}
-
 static void test_paste(void **state)
 {
     (void)state;
@@ -834,6 +867,8 @@ int main(void)
         RUN(test_changed_target),
         cmocka_unit_test_setup_teardown(test_running_line, enter_hasty, leave),
         RUN(test_typed_ahead),
+        RUN(test_names_first),
+        RUN(test_names_left),
         cmocka_unit_test_setup_teardown(test_endless, enter_hasty, leave),
         cmocka_unit_test_setup_teardown(test_endless_rules, enter_hasty, leave),
         RUN(test_round_trip),

@@ -123,7 +123,8 @@ static bool play_case(const char *path, int columns, int rows, bool *huge)
     Error err = {0};
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s: %s", path, err.text);
-    InteractiveOptions how = {.terminal = &play->fake.terminal, .moment = FAKE_MOMENT_MS};
+    InteractiveOptions how = {.terminal = &play->fake.terminal, .moment = FAKE_MOMENT_MS,
+                              .first = FAKE_MOMENT_MS};
     assert_int_equal(interactive_run(session, &how), 0);
     session_free(session);
     if (play->fake.failure) fprintf(stderr, "%s at %dx%d: %s\n", path, columns, rows,

@@ -74,7 +74,8 @@ static void run_file(const char *source, const char *target)
                               .rules = &argument, .rule_count = target != NULL};
     Session *session = session_new(&options, &err);
     if (!session) fail_msg("%s", err.text);
-    InteractiveOptions how = {.terminal = &fake.terminal, .moment = FAKE_MOMENT_MS};
+    InteractiveOptions how = {.terminal = &fake.terminal, .moment = FAKE_MOMENT_MS,
+                              .first = FAKE_MOMENT_MS};
     interactive_run(session, &how);
     session_free(session);
     if (fake.failure) fprintf(stderr, "%dx%d: %s\n", fake.columns, fake.rows, fake.failure);
