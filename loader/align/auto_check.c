@@ -8,11 +8,17 @@
 
 enum { LEVELS = UP_MAX * UP_MAX };
 
+/* How a pair lies among the others. */
+typedef struct Lie {
+    int8_t levels[LEVELS];       /* of the other pairs below the p-th ancestor of the source's unit,
+                                    how many lie below the q-th of its mate, for all p and q: 1 =
+                                    nearly all, 0 = none, −1 = between, or there are no others */
+    bool stray;                  /* see lies_astray */
+} Lie;
+
 /* Pairs of units below two ancestors, and pairs below one. */
 typedef struct Neighbours {
-    Arena *arena;                /* of what is only needed here */
     Table both, one[2];
-    int8_t (*levels)[LEVELS];    /* [units of the source] how each lies; see lies_beside */
 } Neighbours;
 
 static uint64_t level_key(const Unit *u, const Unit *v, size_t level)
@@ -27,6 +33,17 @@ static bool same_place(const Side *y, const Unit *a, const Unit *b)
            memcmp(y->units[a->mate].up, y->units[b->mate].up, sizeof a->up) == 0;
 }
 
+/* The units behind the first that have its place, and itself; one that has no mate is alone. */
+static uint32_t count_place(const Side *x, const Side *y, uint32_t first)
+{
+    const Unit *u = &x->units[first];
+    uint32_t n = 1;
+    while (u->mate != NONE && first + n < x->unit_count && u[n].mate != NONE &&
+           same_place(y, u, &u[n]))
+        n++;
+    return n;
+}
+
 /* `pairs` more below all the ancestors that these two have. */
 static void count_pairs(Neighbours *n, const Unit *u, const Unit *v, uint32_t pairs)
 {
@@ -39,51 +56,72 @@ static void count_pairs(Neighbours *n, const Unit *u, const Unit *v, uint32_t pa
         *table_add(&n->both, level_key(u, v, i), 0, NULL) += pairs;
 }
 
-/* Of the other pairs below the p-th ancestor of a source unit, how many lie below the q-th of its
- * mate, for all p and q: 1 = nearly all, 0 = none, −1 = between, or there are no others. */
-static void lies_beside(const Neighbours *n, const Unit *u, const Unit *v, int8_t levels[LEVELS])
+/* A pair has slipped where there are others beside it on both sides, and not one of these is a pair
+ * of one of those: others [2][UP_MAX] below its ancestors, both [LEVELS] below two of them. */
+static bool lies_astray(const Unit *u, const Unit *v, const uint32_t others[2][UP_MAX],
+                        const uint32_t both[LEVELS])
 {
-    for (size_t i = 0; i < LEVELS; i++) table_expect(&n->both, level_key(u, v, i));
-    for (size_t i = 0; i < LEVELS; i++) {
-        const uint32_t all = *table_find(&n->one[0], u->up[i / UP_MAX]) - 1;
-        const uint32_t both = all ? *table_find(&n->both, level_key(u, v, i)) - 1 : 0;
-        levels[i] = !all ? -1 : both * 10 >= all * 8 ? 1 : both ? -1 : 0;
+    enum { SEVERAL = 3 };
+    const uint64_t root = path_root();   /* all is beside each other there */
+    bool known[2] = {false, false};
+    for (size_t p = 0; p < UP_MAX; p++) {
+        known[0] = known[0] || (u->up[p] != root && others[0][p] >= SEVERAL);
+        known[1] = known[1] || (v->up[p] != root && others[1][p] >= SEVERAL);
+        for (size_t q = 0; q < UP_MAX; q++)
+            if (u->up[p] != root && v->up[q] != root && both[p * UP_MAX + q]) return false;
     }
+    return known[0] && known[1];
 }
 
-static Neighbours see_neighbours(Auto *a)
+static Lie lies_beside(const Neighbours *n, const Unit *u, const Unit *v)
+{
+    Lie lie;
+    uint32_t others[2][UP_MAX], both[LEVELS];
+    for (size_t i = 0; i < LEVELS; i++) table_expect(&n->both, level_key(u, v, i));
+    for (size_t p = 0; p < UP_MAX; p++) {
+        others[0][p] = *table_find(&n->one[0], u->up[p]) - 1;
+        others[1][p] = *table_find(&n->one[1], v->up[p]) - 1;
+    }
+    for (size_t i = 0; i < LEVELS; i++) {
+        const uint32_t all = others[0][i / UP_MAX];
+        both[i] = all ? *table_find(&n->both, level_key(u, v, i)) - 1 : 0;
+        lie.levels[i] = !all ? -1 : both[i] * 10 >= all * 8 ? 1 : both[i] ? -1 : 0;
+    }
+    lie.stray = lies_astray(u, v, others, both);
+    return lie;
+}
+
+/* How the pair of each unit of the source lies: [units], to be freed. */
+static Lie *see_neighbours(const Auto *a)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
-    Neighbours n = {.arena = arena_new()};
-    n.both.arena = n.one[0].arena = n.one[1].arena = n.arena;
-    n.levels = arena_alloc(n.arena, (x->unit_count + 1) * sizeof *n.levels);
-    for (uint32_t i = 0, to; i < x->unit_count; i = to) {
+    Neighbours n = {0};
+    for (uint32_t i = 0, count; i < x->unit_count; i += count) {
         const Unit *u = &x->units[i];
-        to = i + 1;
-        if (u->mate == NONE) continue;
-        while (to < x->unit_count && x->units[to].mate != NONE && same_place(y, u, &x->units[to]))
-            to++;
-        count_pairs(&n, u, &y->units[u->mate], to - i);
+        count = count_place(x, y, i);
+        if (u->mate != NONE) count_pairs(&n, u, &y->units[u->mate], count);
     }
-    for (uint32_t i = 0; i < x->unit_count; i++) {
+    Lie *lies = mem_alloc((x->unit_count + 1) * sizeof *lies);
+    for (uint32_t i = 0, count; i < x->unit_count; i += count) {
         const Unit *u = &x->units[i];
+        count = count_place(x, y, i);
         if (u->mate == NONE) continue;
-        if (i && u[-1].mate != NONE && same_place(y, u, u - 1))
-            memcpy(n.levels[i], n.levels[i - 1], sizeof *n.levels);
-        else
-            lies_beside(&n, u, &y->units[u->mate], n.levels[i]);
+        const Lie lie = lies_beside(&n, u, &y->units[u->mate]);
+        for (uint32_t k = 0; k < count; k++) lies[i + k] = lie;
     }
-    return n;
+    table_done(&n.both);
+    for (int s = 0; s < 2; s++) table_done(&n.one[s]);
+    return lies;
 }
 
-static void check_row(Auto *a, const Neighbours *n, const Template *t)
+static void check_row(Auto *a, const Lie *lies, const Template *t)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
     uint32_t with[LEVELS] = {0}, without[LEVELS] = {0};
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t k = 0; k < t->count; k++) {
             Unit *u = &x->units[x->order[t->first + k]];
-            const int8_t *levels = n->levels[x->order[t->first + k]];
+            const int8_t *levels = lies[x->order[t->first + k]].levels;
             if (u->mate == NONE || u->fixed) continue;
             bool slipped = false;
             for (size_t i = 0; i < LEVELS; i++) {
@@ -94,37 +132,21 @@ static void check_row(Auto *a, const Neighbours *n, const Template *t)
         }
 }
 
-/* A unit has slipped where there are others beside it on both sides, and not one of these is a pair
- * of one of those. */
-static void check_unit(Auto *a, const Neighbours *n, Unit *u)
-{
-    enum { SEVERAL = 3 };
-    if (u->mate == NONE || u->fixed) return;
-    Unit *v = &a->side[1].units[u->mate];
-    const uint64_t root = path_root();   /* all is beside each other there */
-    bool known[2] = {false, false};
-    for (size_t p = 0; p < UP_MAX; p++) {
-        known[0] = known[0] || (u->up[p] != root && *table_find(&n->one[0], u->up[p]) > SEVERAL);
-        known[1] = known[1] || (v->up[p] != root && *table_find(&n->one[1], v->up[p]) > SEVERAL);
-        for (size_t q = 0; q < UP_MAX; q++)
-            if (u->up[p] != root && v->up[q] != root &&
-                *table_find(&n->both, hash_mix(u->up[p], v->up[q])) > 1)
-                return;
-    }
-    if (known[0] && known[1]) u->mate = v->mate = NONE;
-}
-
 void check_rows(Auto *a)
 {
-    Neighbours n = see_neighbours(a);
-    for (size_t i = 0; i < a->side[0].template_count; i++) {
-        const Template *t = &a->side[0].templates[i];
+    Side *x = &a->side[0], *y = &a->side[1];
+    Lie *lies = see_neighbours(a);
+    for (size_t i = 0; i < x->template_count; i++) {
+        const Template *t = &x->templates[i];
         if (t->dead || t->group || t->mate == NONE) continue;
-        if (t->count > 1) check_row(a, &n, t);
-        for (uint32_t k = 0; k < t->count; k++)
-            check_unit(a, &n, &a->side[0].units[a->side[0].order[t->first + k]]);
+        if (t->count > 1) check_row(a, lies, t);
+        for (uint32_t k = 0; k < t->count; k++) {
+            Unit *u = &x->units[x->order[t->first + k]];
+            if (u->mate == NONE || u->fixed || !lies[x->order[t->first + k]].stray) continue;
+            u->mate = y->units[u->mate].mate = NONE;
+        }
     }
-    arena_free(n.arena);
+    free(lies);
 }
 
 /* ---- vectors beside kernels ---- */

@@ -48,15 +48,3 @@ bool counting_same(const Side *x, const Template *s, const Counting *p, const Si
             return false;
     return s->count == t->count;
 }
-
-uint32_t counting_common(Arena *arena, const Side *x, const Template *s, const Counting *p,
-                         const Side *y, const Template *t, const Counting *q)
-{
-    Table keys = {.arena = arena};
-    uint32_t common = 0;
-    for (uint32_t k = 0; k < s->count; k++)
-        table_add(&keys, counting_key(p, x, &x->units[x->order[s->first + k]]), 1, NULL);
-    for (uint32_t k = 0; k < t->count; k++)
-        common += table_find(&keys, counting_key(q, y, &y->units[y->order[t->first + k]])) != NULL;
-    return common;
-}

@@ -340,9 +340,6 @@ uint64_t counting_base(const Counting *counting);
 /* Whether the k-th unit of one row has the number of the k-th of the other, throughout. */
 bool counting_same(const Side *x, const Template *s, const Counting *p, const Side *y,
                    const Template *t, const Counting *q);
-/* How many units of a row have a number that one of the other row has. */
-uint32_t counting_common(Arena *arena, const Side *x, const Template *s, const Counting *p,
-                         const Side *y, const Template *t, const Counting *q);
 
 /* ---- auto_rows.c ---- */
 /* Pairs the units of paired templates. */

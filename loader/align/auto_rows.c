@@ -48,27 +48,27 @@ static void pair_places(Auto *a, const Template *s, const Template *t)
         pair_units(a, row[k], a->side[1].order[t->first + k], s);
 }
 
-/* A template's units by the numbers that count them. */
-static Table index_numbers(Auto *a, const Side *side, const Template *t, const Counting *counting)
+/* The units of a row in the source that have the numbers of those in the target's: namesakes
+ * [t->count], NONE where there is none. Returns how many there are. */
+static uint32_t find_numbers(const Auto *a, const Template *s, const Template *t,
+                             const Counting by[2], uint32_t *namesakes)
 {
-    Table table = {.arena = a->arena};
-    for (uint32_t k = 0; k < t->count; k++) {
-        uint32_t u = side->order[t->first + k];
-        table_add(&table, counting_key(counting, side, &side->units[u]), u, NULL);
+    const Side *x = &a->side[0], *y = &a->side[1];
+    Table numbers = {0};
+    uint32_t common = 0;
+    table_reserve(&numbers, s->count);
+    for (uint32_t k = 0; k < s->count; k++) {
+        const uint32_t u = x->order[s->first + k];
+        table_add(&numbers, counting_key(&by[0], x, &x->units[u]), u, NULL);
     }
-    return table;
-}
-
-/* Rows with holes at different places: block 5 is not there, block 6 is still block 6. */
-static void pair_numbers(Auto *a, const Template *s, const Template *t, const Counting *x,
-                         const Counting *y)
-{
-    Table table = index_numbers(a, &a->side[0], s, x);
     for (uint32_t k = 0; k < t->count; k++) {
-        uint32_t v = a->side[1].order[t->first + k];
-        const uint32_t *u = table_find(&table, counting_key(y, &a->side[1], &a->side[1].units[v]));
-        if (u) pair_units(a, *u, v, s);
+        const Unit *v = &y->units[y->order[t->first + k]];
+        const uint32_t *u = table_find(&numbers, counting_key(&by[1], y, v));
+        namesakes[k] = u ? *u : NONE;
+        common += u != NULL;
     }
+    table_done(&numbers);
+    return common;
 }
 
 /* ---- offsets ---- */
@@ -205,12 +205,15 @@ static void pair_row(const Rows *rows, const Template *s, const Template *t)
     const bool axes = follow_axes(side, row, by);
     if (!axes && most) follow_vote(rows, most, by);
     const uint32_t fewer = s->count < t->count ? s->count : t->count;
-    const uint32_t common =
-        counting_common(a->arena, side[0], s, &by[0], side[1], t, &by[1]);
+    uint32_t *namesakes = mem_alloc(t->count * sizeof *namesakes);
+    const uint32_t common = find_numbers(a, s, t, by, namesakes);
     /* 0, 3, 6 and 0, 1, 2: the numbers are no blocks that both have */
     if (s->count == t->count && common * 4 < fewer * 3) pair_places(a, s, t);
+    /* where holes are at different places, block 5 is not there, block 6 is still block 6 */
     else if ((axes || most || base || reach) && !may_lack_first(rows, row, by))
-        pair_numbers(a, s, t, &by[0], &by[1]);
+        for (uint32_t k = 0; k < t->count; k++)
+            if (namesakes[k] != NONE) pair_units(a, namesakes[k], side[1]->order[t->first + k], s);
+    free(namesakes);
 }
 
 void match_units(Auto *a)

@@ -31,16 +31,23 @@ uint32_t *table_find(const Table *table, uint64_t key)
     return slot->used ? &slot->number : NULL;
 }
 
-/* Twice the room; in an arena the old slots stay, together as large as the new ones. */
-static void grow(Table *table)
+/* In an arena the old slots stay: those of all doublings together are as large as the new ones. */
+static void enlarge(Table *table, size_t room)
 {
-    Table old = *table;
-    table->room = old.room ? old.room * 2 : 64;
+    const Table old = *table;
+    table->room = room;
     const size_t bytes = table->room * sizeof *table->slots;
     table->slots = table->arena ? arena_alloc(table->arena, bytes) : mem_alloc(bytes);
     for (size_t i = 0; i < old.room; i++)
         if (old.slots[i].used) *find_slot(table, old.slots[i].key) = old.slots[i];
     if (!table->arena) free(old.slots);
+}
+
+void table_reserve(Table *table, size_t count)
+{
+    size_t room = table->room ? table->room : 64;
+    while (count * 4 > room * 3) room *= 2;
+    if (room > table->room) enlarge(table, room);
 }
 
 void table_done(Table *table)
@@ -51,7 +58,7 @@ void table_done(Table *table)
 
 uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh)
 {
-    if (table->count * 4 >= table->room * 3) grow(table);
+    if (table->count * 4 >= table->room * 3) enlarge(table, table->room ? table->room * 2 : 64);
     TableSlot *slot = find_slot(table, key);
     if (fresh) *fresh = !slot->used;
     if (!slot->used) {

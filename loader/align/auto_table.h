@@ -25,6 +25,9 @@ uint32_t table_count(const Table *table, uint64_t key);
  * key is added. */
 uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh);
 
+/* Makes room for `count` keys in all, so that adding them moves nothing. */
+void table_reserve(Table *table, size_t count);
+
 /* Of one without an arena: a large one that lives long would leave as much again behind there. */
 void table_done(Table *table);
 

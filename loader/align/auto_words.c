@@ -23,9 +23,17 @@ typedef struct FusedLine {
     uint32_t next;           /* 1 + its index; 0: the last */
 } FusedLine;
 
+/* A wrapper as a segment of a name: ATTRIBUTES of ".ATTRIBUTES". */
+typedef struct Wrapper {
+    const char *text;
+    size_t length;
+} Wrapper;
+
 struct Words {
     Arena *arena;
     const Lexicon *lexicon;  /* NULL: none */
+    Wrapper *wrappers;       /* [wrapper_count] */
+    size_t wrapper_count;
     Table phrases;           /* letters of a phrase, without its spaces -> index in list */
     Phrase *list;
     size_t count, room;
@@ -134,6 +142,18 @@ static void add_fused(Words *words, const Lexicon *lexicon)
     }
 }
 
+static void add_wrappers(Words *words, const Lexicon *lexicon)
+{
+    words->wrapper_count = lexicon->wrapper_count;
+    words->wrappers =
+        arena_alloc(words->arena, (words->wrapper_count + 1) * sizeof *words->wrappers);
+    for (size_t i = 0; i < words->wrapper_count; i++) {
+        const char *text = lexicon->wrappers[i];
+        while (is_separator(*text)) text++;
+        words->wrappers[i] = (Wrapper){text, strlen(text)};
+    }
+}
+
 Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
 {
     Words *words = arena_alloc(arena, sizeof *words);
@@ -141,6 +161,7 @@ Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
     words->lexicon = lexicon;
     words->phrases.arena = words->roles.arena = words->fused.arena = arena;
     if (!lexicon) return words;
+    add_wrappers(words, lexicon);
     for (size_t i = 0; i < lexicon->count && !no_lexicon; i++)
         for (size_t j = 0; j < lexicon->sets[i].count; j++)
             add_phrase(words, lexicon->sets[i].phrases[j], (uint32_t)i);
@@ -163,11 +184,9 @@ Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
 
 static bool is_wrapper(const Words *words, const char *text, size_t n)
 {
-    for (size_t i = 0; words->lexicon && i < words->lexicon->wrapper_count; i++) {
-        const char *wrapper = words->lexicon->wrappers[i];
-        while (is_separator(*wrapper)) wrapper++;    /* ".ATTRIBUTES" */
-        if (strlen(wrapper) == n && memcmp(wrapper, text, n) == 0) return true;
-    }
+    for (size_t i = 0; i < words->wrapper_count; i++)
+        if (words->wrappers[i].length == n && memcmp(words->wrappers[i].text, text, n) == 0)
+            return true;
     return false;
 }
 

@@ -31,17 +31,18 @@ bool names_speak(const Judge *judge, const char *held, const char *rival, const 
     return false;
 }
 
-/* Asked of every name of a file: most words are told from the listed ones by their first letter.
- * Blanks and dashes before it do not count. */
+/* Asked of every name of a file: most words are told from the listed ones by their first letter,
+ * both cases of which are one number. Blanks and dashes before it do not count. */
 bool names_have(const char *name, const char *const *words)
 {
-    enum { LETTER = 31 };            /* both cases of a letter are one number */
-    uint32_t initials = 1u << (' ' & LETTER) | 1u << ('-' & LETTER);
-    for (size_t i = 0; words[i]; i++) initials |= 1u << (*words[i] & LETTER);
+    enum { LETTER = 31 };
     Word word;
-    while (word_next(&name, true, &word))
-        for (size_t i = 0; words[i] && initials >> (*word.text & LETTER) & 1; i++)
-            if (word_is(word, words[i])) return true;
+    while (word_next(&name, true, &word)) {
+        const bool passes = *word.text == ' ' || *word.text == '-';
+        for (size_t i = 0; words[i]; i++)
+            if ((passes || !((*word.text ^ *words[i]) & LETTER)) && word_is(word, words[i]))
+                return true;
+    }
     return false;
 }
 
