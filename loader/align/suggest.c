@@ -104,6 +104,17 @@ static void suggest_fills(Suggester *suggester)
 
 /* ---- the whole ---- */
 
+static void index_missing(Suggester *suggester)
+{
+    const size_t n = suggester->missing_count;
+    const char **names = mem_alloc((n + 1) * sizeof *names);
+    bool *added = mem_alloc(n + 1);
+    for (size_t i = 0; i < n; i++) names[i] = suggester->missing[i]->name;
+    map_add_many(&suggester->missing_names, names, n, 0, added);
+    free(names);
+    free(added);
+}
+
 /* Missing targets, and the keys that could be meant for them. A spare key is one that no target
  * has the name of. What collided is no candidate: its value is in doubt. */
 static void list_both(Suggester *suggester)
@@ -113,10 +124,9 @@ static void list_both(Suggester *suggester)
     suggester->missing = mem_alloc((alignment->count + 1) * sizeof *suggester->missing);
     for (size_t i = 0; i < alignment->count; i++) {
         if (!align_is_missing(&alignment->bindings[i])) continue;
-        map_set(&suggester->missing_names, alignment->bindings[i].name,
-                (uint32_t)suggester->missing_count);
         suggester->missing[suggester->missing_count++] = &alignment->bindings[i];
     }
+    index_missing(suggester);
     suggester->spares = mem_alloc((keys + 1) * sizeof *suggester->spares);
     for (size_t i = 0; suggester->missing_count && i < keys; i++) {
         const DraftKey *key = draft_at(alignment->draft, i);

@@ -4,7 +4,8 @@
  *   spare module.fc.w, missing fc.w               votes for  module. → nothing   strip "module."
  *   spare encoder.fc.w, missing backbone.fc.w     votes for  encoder. → backbone.
  *
- * Suffixes of missing names lie in a map, so a key votes in a few look-ups: linear in names. */
+ * Suffixes of missing names lie in a map, so a key votes in a few look-ups: linear in names. They
+ * are looked up together, since a large map is nowhere near the processor. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,14 @@ enum {
 
 static const uint32_t AMBIGUOUS = MAP_NONE - 1;
 
+/* Suffixes of missing targets that begin at one of their first segments. */
+typedef struct Suffixes {
+    NameMap map;                 /* suffix → index of the following */
+    const char **names;          /* [count] owned */
+    uint32_t *owners;            /* [count] owned: index of missing[], or AMBIGUOUS */
+    size_t count;
+} Suffixes;
+
 /* One exchange of prefixes: `from` of the spare key, `to` of the target; both end in '.', or
  * are empty. */
 typedef struct Vote {
@@ -30,7 +39,7 @@ typedef struct Vote {
 
 typedef struct Ballot {
     Suggester *suggester;
-    NameMap suffixes;            /* of missing targets → index of missing[], or AMBIGUOUS */
+    Suffixes suffixes;
     NameMap names;               /* "from\1to" → index of votes */
     Vote *votes;
     size_t count, room;
@@ -47,21 +56,40 @@ static const char *skip_segments(const char *name, unsigned k)
     return name;
 }
 
-/* Every suffix of every missing target that begins at one of its first segments. One that two
- * targets share decides for neither. */
-static void list_suffixes(Ballot *ballot)
+/* Every suffix of every missing target that is not taken. */
+static void list_suffixes(const Suggester *suggester, Suffixes *suffixes)
 {
-    const Suggester *suggester = ballot->suggester;
+    const size_t room = suggester->missing_count * (SEGMENTS_MAX + 1) + 1;
+    const bool any_taken = suggester->missing_names.count < suggester->missing_count;
+    suffixes->names = mem_alloc(room * sizeof *suffixes->names);
+    suffixes->owners = mem_alloc(room * sizeof *suffixes->owners);
     for (size_t i = 0; i < suggester->missing_count; i++) {
         const char *name = suggester->missing[i]->name;
-        bool taken = map_get(&suggester->missing_names, name) == MAP_NONE;
+        const bool taken = any_taken && map_get(&suggester->missing_names, name) == MAP_NONE;
         for (unsigned k = 0; !taken && k <= SEGMENTS_MAX; k++) {
             const char *suffix = skip_segments(name, k);
             if (!suffix) break;
-            if (map_set(&ballot->suffixes, suffix, (uint32_t)i) != MAP_NONE)
-                map_set(&ballot->suffixes, suffix, AMBIGUOUS);
+            suffixes->names[suffixes->count] = suffix;
+            suffixes->owners[suffixes->count++] = (uint32_t)i;
         }
     }
+}
+
+/* A suffix that two targets share decides for neither. */
+static void index_suffixes(Suffixes *suffixes)
+{
+    bool *added = mem_alloc(suffixes->count + 1);
+    map_add_many(&suffixes->map, suffixes->names, suffixes->count, 0, added);
+    for (size_t i = 0; i < suffixes->count; i++)
+        if (!added[i]) suffixes->owners[map_get(&suffixes->map, suffixes->names[i])] = AMBIGUOUS;
+    free(added);
+}
+
+static void suffixes_done(Suffixes *suffixes)
+{
+    map_done(&suffixes->map);
+    free(suffixes->names);
+    free(suffixes->owners);
 }
 
 /* Counts one spare key for the exchange of `from` by `to`. */
@@ -86,21 +114,38 @@ static void cast_vote(Ballot *ballot, const char *from, size_t from_length, cons
     ballot->votes[index].count++;
 }
 
-/* Every spare key votes once: for the exchange that leaves its longest suffix in place. */
-static void vote(Ballot *ballot, const SpareKey *spare)
+/* Every spare key votes once: for the exchange that leaves its longest suffix in place. False: it
+ * has none that begins at this segment. */
+static bool vote(Ballot *ballot, const SpareKey *spare, const char *suffix, uint32_t place)
 {
+    const uint32_t owner = place == MAP_NONE ? AMBIGUOUS : ballot->suffixes.owners[place];
+    if (owner == AMBIGUOUS) return false;
+    const Binding *binding = ballot->suggester->missing[owner];
+    if (!suggest_fits(spare->key, binding)) return false;
     const char *name = spare->key->name;
-    for (unsigned k = 0; k <= SEGMENTS_MAX; k++) {
-        const char *suffix = skip_segments(name, k);
-        if (!suffix) return;
-        uint32_t index = map_get(&ballot->suffixes, suffix);
-        if (index == MAP_NONE || index == AMBIGUOUS) continue;
-        const Binding *binding = ballot->suggester->missing[index];
-        if (!suggest_fits(spare->key, binding)) continue;
-        size_t from = (size_t)(suffix - name), to = strlen(binding->name) - strlen(suffix);
-        cast_vote(ballot, name, from, binding->name, to);
-        return;
+    cast_vote(ballot, name, (size_t)(suffix - name), binding->name,
+              strlen(binding->name) - strlen(suffix));
+    return true;
+}
+
+enum { TOGETHER = 16 };          /* keys whose suffixes are looked up at once */
+
+static void vote_together(Ballot *ballot, const SpareKey *spares, size_t n)
+{
+    const char *suffixes[TOGETHER * (SEGMENTS_MAX + 1)];
+    uint32_t places[countof(suffixes)];
+    size_t ends[TOGETHER], count = 0;
+    for (size_t i = 0; i < n; i++) {
+        for (unsigned k = 0; k <= SEGMENTS_MAX && !spares[i].partner; k++) {
+            suffixes[count] = skip_segments(spares[i].key->name, k);
+            if (!suffixes[count]) break;
+            count++;
+        }
+        ends[i] = count;
     }
+    map_get_many(&ballot->suffixes.map, suffixes, count, places);
+    for (size_t i = 0, at = 0; i < n; at = ends[i++])
+        while (at < ends[i] && !vote(ballot, &spares[i], suffixes[at], places[at])) at++;
 }
 
 /* The exchange that most keys ask for and that was not tried; NULL when few ask for any. */
@@ -274,16 +319,20 @@ void suggest_prefixes(Suggester *suggester)
 {
     Ballot ballot = {.suggester = suggester};
     suggest_wrappers(suggester);
-    list_suffixes(&ballot);
-    for (size_t i = 0; i < suggester->spare_count; i++)
-        if (!suggester->spares[i].partner) vote(&ballot, &suggester->spares[i]);
+    list_suffixes(suggester, &ballot.suffixes);
+    index_suffixes(&ballot.suffixes);
+    for (size_t i = 0, left = suggester->spare_count; left; i += TOGETHER) {
+        const size_t n = left < TOGETHER ? left : TOGETHER;
+        vote_together(&ballot, suggester->spares + i, n);
+        left -= n;
+    }
     for (int round = 0; round < ROUNDS_MAX; round++) {
         Vote *best = best_vote(&ballot);
         if (!best) break;
         best->tried = true;
         apply_vote(&ballot, best);
     }
-    map_done(&ballot.suffixes);
+    suffixes_done(&ballot.suffixes);
     map_done(&ballot.names);
     text_done(&ballot.text);
     free(ballot.votes);
