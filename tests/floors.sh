@@ -71,8 +71,6 @@ one_file 'hdf5\.h' '^loader/format/hdf5_child|^$' libhdf5
 one_file 'pcre2\.h' '^loader/align/regex|^$' PCRE2
 one_file 'sys/mman\.h' '^loader/source/|^$' mmap
 one_file 'curl/curl\.h' '^loader/source/|^$' curl
-check "yajl stays in loader/core" \
-    "$(grep -lE '^#include <yajl[^>]*>' $sources | grep -v '^loader/core/json')"
 check "Lua stays in scripting" \
     "$(grep -lE '^#include <(lua|lualib|lauxlib)\.h>' $sources | grep -v '^scripting/')"
 
