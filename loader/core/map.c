@@ -82,6 +82,11 @@ uint32_t map_get(const NameMap *map, const char *name)
     return slot->name ? slot->number : MAP_NONE;
 }
 
+void map_prefetch(const NameMap *map, const char *name)
+{
+    if (map->room) __builtin_prefetch(&map->slots[hash_name(name) & (map->room - 1)], 1);
+}
+
 /* A large map is nowhere near the processor: slots, and then the names in them, are sent for before
  * any of them is looked at. */
 static void get_together(const NameMap *map, const char *const *names, size_t n, uint32_t *numbers)

@@ -25,6 +25,10 @@ uint32_t map_get(const NameMap *map, const char *name);
 /* The numbers of many names at once, into numbers[n]: memory is waited for together. */
 void map_get_many(const NameMap *map, const char *const *names, size_t n, uint32_t *numbers);
 
+/* Sends for the memory that asking for `name`, or storing it, will wait for: worth it when there is
+ * something else to do meanwhile. */
+void map_prefetch(const NameMap *map, const char *name);
+
 /* Stores `number` (not MAP_NONE) for `name`, which is borrowed and must outlive the map.
  * Returns MAP_NONE when the name was new, else the number it had before (now replaced). */
 uint32_t map_set(NameMap *map, const char *name, uint32_t number);

@@ -249,6 +249,7 @@ static bool read_name(Header *header, const char *text, size_t n)
     }
     header->slot = SLOT_TENSOR;
     header->entry.name = arena_strndup(header->arena, text, n);
+    dict_prefetch(header->dict, header->entry.name);
     header->entry.where = json_reader_token(header->json);
     header->entry.has_dtype = header->entry.has_shape = header->entry.has_offsets = false;
     header->entry.rank = header->entry.offset_count = 0;

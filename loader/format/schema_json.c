@@ -126,6 +126,7 @@ static bool read_string(void *context, const char *text, size_t n)
     case SLOT_KEY:
         text_clear(&reader->name);
         text_addn(&reader->name, text, n);
+        dict_prefetch(reader->dict, text_string(&reader->name));
         return true;
     default: return refuse_type(reader);
     }

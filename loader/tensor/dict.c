@@ -74,6 +74,11 @@ bool dict_add(StateDict *dict, const Tensor *tensor)
     return true;
 }
 
+void dict_prefetch(const StateDict *dict, const char *name)
+{
+    map_prefetch(&dict->index, name);
+}
+
 size_t dict_count(const StateDict *dict)
 {
     return dict->count;

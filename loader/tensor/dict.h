@@ -22,6 +22,8 @@ Arena *dict_arena(StateDict *dict);          /* for names, dims, storages of its
 /* Copies the record (not what it points to, which must live in the dict's arena or longer)
  * and appends it. False when the name is there already; nothing is added then. */
 bool dict_add(StateDict *dict, const Tensor *tensor);
+/* Says that a tensor of this name will soon be added: its place in the index is sent for. */
+void dict_prefetch(const StateDict *dict, const char *name);
 /* Makes room for `count` tensors in all: adding them moves nothing then. */
 void dict_reserve(StateDict *dict, size_t count);
 size_t dict_count(const StateDict *dict);
