@@ -2,7 +2,7 @@
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
 tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py, unseen.py, sealed.py and blind.py,
 which were written later, each to be measured before anything was changed for it. Not one tensor may be loaded wrongly;
-what is not found is reported. glued.py is what lies in one tensor. locked.py was not measured yet, real_names.py is what real libraries say; --pair and
+what is not found is reported. glued.py is what lies in one tensor. locked.py and later.py were measured once, real_names.py is what real libraries say; --pair and
 --batch know them.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
@@ -29,6 +29,7 @@ import families
 import fresh
 import glued
 import held_out
+import later
 import locked
 import mutations
 import real
@@ -167,7 +168,8 @@ def run_mutations(tap, folder, kind, pairs, everything):
 
 
 BATCHES = {"families": families, "held_out": held_out, "fresh": fresh, "unseen": unseen, "sealed": sealed, "blind": blind,
-           "locked": locked, "real_names": real_names, "glued": glued}
+           "locked": locked, "real_names": real_names, "glued": glued,
+           "later": later}
 
 
 def run_batch(tap, folder, name):
@@ -282,7 +284,7 @@ def main():
             print(f"1..{tap.number}")
             return tap.failures > 0
         if given.pair:
-            late = [pair for batch in (unseen, sealed, blind, locked, real_names, glued) for pair in batch.pairs()]
+            late = [pair for batch in (unseen, sealed, blind, locked, later, real_names, glued) for pair in batch.pairs()]
             for pair in [*itertools.chain(*kinds.values()), *late, *real.pairs()]:
                 if given.pair in pair["name"]:
                     run_one(folder, pair)
