@@ -157,7 +157,7 @@ static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint3
         rows == columns && all_same(side, s, rows) && all_same(&a->side[1], t, columns);
     Scale scale = {.unique = uniqueness(side, &side->templates[s[0]], rows, columns),
                    .order = rows == columns ? 1 : 0.4, .weight = weight[0] + weight[1],
-                   .even = even};
+                   .even = even, .way = way_of_class(a, s, rows, t, columns)};
     find_telling(a, s, rows, t, columns, &scale);
     return scale;
 }
@@ -310,6 +310,47 @@ static bool crosses(const Side *side, const Template *s, uint32_t target)
     return !p || !q || !token_same(p, q);
 }
 
+/* The letters of a word that ends in a number, w of w1; 0: it is none. */
+static size_t numbered_stem(const Token *word)
+{
+    size_t n = word ? word->length : 0;
+    while (n && is_digit(word->text[n - 1])) n--;
+    return n && n < word->length ? n : 0;
+}
+
+static bool same_stem(const Token *x, const Token *y)
+{
+    const size_t n = numbered_stem(x);
+    return n && n == numbered_stem(y) && memcmp(x->text, y->text, n) == 0;
+}
+
+/* A numbered word of one side that shapes contradict: the lexicon has it for a word of the other,
+ * and its kernel lies otherwise. Then it knows none of those that are numbered alike: where w2 is
+ * not what goes down, w1 need not be the gate. out [2], by side; NULL: there is none. */
+static void find_misnamed(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
+                          size_t columns, const Token **out)
+{
+    const Way way = way_of_class(a, s, rows, t, columns);
+    out[0] = out[1] = NULL;
+    for (size_t k = 0; k < rows * columns && way != WAY_OPEN; k++) {
+        const Template *x = &a->side[0].templates[s[k / columns]];
+        const Template *y = &a->side[1].templates[t[k % columns]];
+        const Token *p = template_last_word(x), *q = template_last_word(y);
+        if (!p || !q || p->word == q->word || !token_same(p, q)) continue;
+        if (!way_differs(a, x, y, way)) continue;
+        if (numbered_stem(p)) out[0] = p;
+        if (numbered_stem(q)) out[1] = q;
+    }
+}
+
+/* Whether only the lexicon says that two are one, of words that it does not know here. */
+static bool is_misnamed(const Template *s, const Template *t, const Token *const misnamed[2])
+{
+    const Token *p = template_last_word(s), *q = template_last_word(t);
+    if (!p || !q || p->word == q->word) return false;
+    return (misnamed[0] && same_stem(p, misnamed[0])) || (misnamed[1] && same_stem(q, misnamed[1]));
+}
+
 static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
                         bool last)
 {
@@ -325,6 +366,8 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
     bool *to = arena_alloc(a->arena, columns * sizeof *to);
     for (size_t i = 0; i < rows; i++)
         if (mate[i] != NONE) from[i] = to[mate[i]] = true;
+    const Token *misnamed[2];
+    find_misnamed(a, s, rows, t, columns, misnamed);
     for (size_t j = 0; j < columns; j++) target->templates[t[j]].mate = NONE;
     for (size_t i = 0; i < rows; i++) {
         Template *x = &source->templates[s[i]];
@@ -333,7 +376,7 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
         Template *y = &target->templates[t[mate[i]]];
         if (crosses(target, x, t[mate[i]])) margin[i] -= CROSSED;
         if (margin[i] < (last ? LIKELY : TEACHES)) continue;
-        if (members_unclear(a, x, y)) continue;
+        if (members_unclear(a, x, y) || is_misnamed(x, y, misnamed)) continue;
         if (may_slip(a, x, y) && (beside_hole(source, x, s, rows, from) ||
                                   beside_hole(target, y, t, columns, to)))
             continue;
@@ -371,6 +414,7 @@ void match_templates(Auto *a)
     score_start(a);
     list_parts(a);
     walk_sides(a);
+    ways_count(a, &source, &target);
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t work = 0;
         score_learn(a);

@@ -30,6 +30,7 @@ enum {
     TELLING_MAX = 8,         /* words that tell candidates apart */
     RIVALS_MAX = 64,         /* candidates of one class among which such words are looked for */
     OPS_MAX = 12,            /* of one bundle */
+    WAYS_MAX = 8,            /* axes of kernels that are looked at for how they lie */
     PARTS_MAX = 8,           /* tensors that lie side by side in a fused one */
     ROUNDS = 4               /* in which found pairs teach words and context */
 };
@@ -188,6 +189,9 @@ typedef struct InDoubt {
 
 typedef struct Drift Drift;
 
+/* How kernels of the target lie to those of the source. */
+typedef enum Way { WAY_OPEN, WAY_STRAIGHT, WAY_TURNED } Way;
+
 /* One alignment in the making. */
 typedef struct Auto {
     Arena *arena, *out;      /* working memory; where the result goes */
@@ -198,6 +202,7 @@ typedef struct Auto {
     Table parts[2];          /* words that are parts of a whole, q of qkv, on a side */
     Table endings[2];        /* words that names end in on a side */
     struct Layouts *layouts;
+    Way ways[WAYS_MAX];      /* by the axes of a kernel: how most of them lie (auto_way.c) */
     Group *groups;           /* [group_count] owned */
     size_t group_count, group_room;
     uint32_t class_count;
@@ -417,6 +422,7 @@ typedef struct Scale {
     const Token *telling[TELLING_MAX];   /* words that tell them apart: some have them, as many on
                                             either side, and others do not */
     size_t telling_count;
+    Way way;                 /* how the target's kernels lie, where that can be seen */
 } Scale;
 /* Whether a name has the word, or one that means the same. */
 bool template_has(const Template *t, const Token *word);
@@ -439,6 +445,14 @@ typedef struct ClassList {
     uint32_t *first, *templates;
 } ClassList;
 ClassList classes_list(Auto *a, const Side *side);
+
+/* ---- auto_way.c ---- */
+/* How most kernels lie, once there are classes: `ways`. */
+void ways_count(Auto *a, const ClassList *source, const ClassList *target);
+Way way_of_class(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns);
+/* Whether two kernels lie otherwise than that. */
+bool way_differs(const Auto *a, const Template *s, const Template *t, Way way);
+
 /* Scores of templates of one class, row by row; returns the highest. */
 double match_scores(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
                     double *scores);

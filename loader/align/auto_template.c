@@ -245,18 +245,43 @@ static bool try_split(const Side *side, const Template *t, unsigned slot, const 
     return true;
 }
 
+/* The words that numbers stand behind which count the rows of a side. */
+static Table count_words_before(Arena *arena, const Side *side)
+{
+    Table words = {.arena = arena};
+    for (size_t i = 0; i < side->template_count; i++) {
+        const Template *t = &side->templates[i];
+        const Coarse *coarse = &side->coarse[t->coarse];
+        for (unsigned slot = 0; slot < coarse->slot_count && !t->dead && t->count > 1; slot++)
+            if (!(t->literal >> slot & 1)) table_add(&words, coarse->before[slot], 1, NULL);
+    }
+    return words;
+}
+
+/* What the other side has: classes, and words that its numbers stand behind. */
+typedef struct There {
+    const Table *classes;
+    Table counted;
+} There;
+
 /* The slot to split a template without partner by: whose parts find most partners, `all` of them if
- * that is asked for; when none does, the last with few values. −1: none. */
-static int choose_slot(const Side *side, const Template *t, const Table *other, bool all)
+ * that is asked for, and of those the one by which the other side does not count either: of
+ * modules.#.blocks.# the blocks, where modules.#.attn1 is there. When none does, the last with few
+ * values. −1: none. */
+static int choose_slot(const Side *side, const Template *t, const There *there, bool all)
 {
     uint32_t best = 0;
+    bool counted = false;
     int chosen = -1, last = -1;
     unsigned n = side->coarse[t->coarse].slot_count;
     for (unsigned slot = 0; slot < n; slot++) {
         SplitTrial trial;
-        if (t->literal >> slot & 1 || !try_split(side, t, slot, other, &trial)) continue;
-        if (trial.partnered > best) {
+        if (t->literal >> slot & 1 || !try_split(side, t, slot, there->classes, &trial)) continue;
+        const bool same =
+            table_find(&there->counted, side->coarse[t->coarse].before[slot]) != NULL;
+        if (trial.partnered > best || (best && trial.partnered == best && counted && !same)) {
             best = trial.partnered;
+            counted = same;
             chosen = (int)slot;
         }
         if (trial.values <= FEW) last = (int)slot;
@@ -306,12 +331,13 @@ static bool refine(Auto *a, bool all, const Table counts[2])
         Census census;
         take_census(a, &census);
         Side *side = &a->side[s];
+        const There there = {&census.side[!s], count_words_before(a->arena, &a->side[!s])};
         size_t n = side->template_count;
         for (uint32_t i = 0; i < n; i++) {
             const Template *t = &side->templates[i];
             if (t->dead || t->group || t->count < 2) continue;
             if (!lacks_partner(a, &census, s, t, counts)) continue;
-            int slot = choose_slot(side, t, &census.side[!s], all);
+            int slot = choose_slot(side, t, &there, all);
             if (slot < 0) continue;
             template_split(a, side, i, (unsigned)slot);
             any = true;
@@ -350,6 +376,37 @@ static bool few_missing(uint32_t a, uint32_t b, bool base)
     return missing * 4 <= more && (!base || missing == 1 || missing * 7 <= more);
 }
 
+static int compare_shapes(const void *x, const void *y)
+{
+    const uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return a < b ? -1 : a > b;
+}
+
+static uint64_t *sorted_shapes(Arena *arena, const Side *side, const Template *t)
+{
+    uint64_t *shapes = arena_alloc(arena, (t->count + 1) * sizeof *shapes);
+    for (uint32_t k = 0; k < t->count; k++)
+        shapes[k] = side->units[side->order[t->first + k]].shape;
+    qsort(shapes, t->count, sizeof *shapes, compare_shapes);
+    return shapes;
+}
+
+/* Whether three quarters of two rows have the same shapes. */
+static bool mostly_same(const Auto *a, int s, const Template *t, const Template *other)
+{
+    const uint64_t *x = sorted_shapes(a->arena, &a->side[s], t);
+    const uint64_t *y = sorted_shapes(a->arena, &a->side[!s], other);
+    const uint32_t more = t->count > other->count ? t->count : other->count;
+    uint32_t common = 0;
+    for (uint32_t i = 0, j = 0; i < t->count && j < other->count;) {
+        common += x[i] == y[j];
+        if (x[i] == y[j]) i++, j++;
+        else if (x[i] < y[j]) i++;
+        else j++;
+    }
+    return common * 4 >= more * 3;
+}
+
 /* A row without partner joins the class of a row that is nearly the same: blocks may be missing on
  * one side, or a tensor have another shape. It stands among the candidates then, and what does
  * not fit is left out. */
@@ -376,7 +433,7 @@ static void join_near(Auto *a, bool base)
             const uint32_t *other = key ? table_find(&near[!s], key) : NULL;
             if (!other) continue;
             const Template *o = &a->side[!s].templates[*other];
-            if (!few_missing(o->count, t->count, base)) continue;
+            if (!few_missing(o->count, t->count, base) || !mostly_same(a, s, t, o)) continue;
             t->sequence = o->sequence;
             t->mirrored = o->mirrored;
         }
