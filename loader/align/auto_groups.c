@@ -92,21 +92,19 @@ static const AutoTensor *first_main(const Side *side, const Template *t)
     return main_tensor(side, &side->units[side->order[t->first]]);
 }
 
-/* One whole of a row and its parts. In a stack, a whole has one axis more, in front. */
-static bool fits_whole(const AutoTensor *whole, const AutoTensor *const *parts, size_t n,
-                       int64_t stacked)
+bool group_joins(const AutoTensor *whole, const AutoTensor *const *parts, const Group *group)
 {
     unsigned rank = whole->rank;
     const int64_t *dims = whole->dims;
     if (!dims || !rank) return false;
-    if (stacked) {
-        if (dims[0] != stacked) return false;
+    if (group->stacked) {
+        if (dims[0] != group->stacked) return false;
         dims++;
         rank--;
     }
     int64_t sizes[PARTS_MAX];
-    return shape_joins(dims, rank, parts, n, false, sizes) >= 0 ||
-           shape_joins(dims, rank, parts, n, true, sizes) >= 0;
+    return shape_joins(dims, rank, parts, group->count, false, sizes) >= 0 ||
+           shape_joins(dims, rank, parts, group->count, true, sizes) >= 0;
 }
 
 static bool fits_rows(const Auto *a, const Group *group)
@@ -122,9 +120,8 @@ static bool fits_rows(const Auto *a, const Group *group)
             for (size_t p = 0; p < group->count; p++)
                 parts[p] = main_tensor(y, &y->units[y->order[y->templates[group->parts[p]].first +
                                                              k * each + e]]);
-            if (!fits_whole(main_tensor(x, &x->units[x->order[whole->first + k]]), parts,
-                            group->count, group->stacked))
-                return false;
+            const Unit *unit = &x->units[x->order[whole->first + k]];
+            if (!group_joins(main_tensor(x, unit), parts, group)) return false;
         }
     return true;
 }
@@ -200,22 +197,40 @@ bool group_counts(const Side *side, const Template *t, int64_t stacked)
     return true;
 }
 
-/* The parts of a whole under one parent, in the order of the whole's words. */
-static bool gather_parts(const Auto *a, const PartIndex *index, uint64_t parent, uint32_t count,
-                         const Token *elements, size_t n, Group *group)
+/* What is looked for: the parts of one whole, all of each row or, with holes, most of it. */
+typedef struct Search {
+    const PartIndex *index;
+    const Token *elements;   /* [count] */
+    size_t count;
+    bool holes;
+    Group found;             /* with holes: the last one that fits; count 0: none does */
+    bool several;            /* and another one did before it */
+} Search;
+
+/* Whether a row has as many units as are needed, or nearly. */
+static bool has_count(const Template *t, uint64_t count, bool holes)
 {
+    const uint64_t more = t->count > count ? t->count : count;
+    return holes ? (2 * more - t->count - count) * 4 <= more : t->count == count;
+}
+
+/* The parts of a whole under one parent, in the order of the whole's words. */
+static bool gather_parts(const Auto *a, const Search *search, uint64_t parent, uint64_t count,
+                         Group *group)
+{
+    const Token *elements = search->elements;
     const Side *side = &a->side[group->side];
     group->count = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < search->count; i++) {
         uint64_t keys[MEANINGS + 1];
         size_t key_count = word_keys(&elements[i], keys);
         uint32_t found = 0;
         for (size_t k = 0; k < key_count && !found; k++) {
-            const uint32_t *at = table_find(&index->by_word, hash_mix(parent, keys[k]));
+            const uint32_t *at = table_find(&search->index->by_word, hash_mix(parent, keys[k]));
             if (at) found = *at;
         }
         if (!found || side->templates[found - 1].dead) continue;
-        if (side->templates[found - 1].count != count) continue;
+        if (!has_count(&side->templates[found - 1], count, search->holes)) continue;
         if (group->stacked && !group_counts(side, &side->templates[found - 1], group->stacked))
             continue;
         bool again = false;
@@ -271,43 +286,65 @@ bool group_try(Auto *a, Group *group)
     return true;
 }
 
-static bool try_parent(Auto *a, const PartIndex *index, uint64_t parent, const Token *elements,
-                       size_t n, Group *group)
+/* Whether two groups have the same parts. */
+static bool same_parts(const Group *a, const Group *b)
+{
+    return a->count == b->count && a->stacked == b->stacked &&
+           memcmp(a->parts, b->parts, a->count * sizeof *a->parts) == 0;
+}
+
+static bool try_parent(Auto *a, Search *search, uint64_t parent, Group *group)
 {
     const Template *whole = &a->side[!group->side].templates[group->fused];
     uint64_t count = whole->count * (uint64_t)(group->stacked ? group->stacked : 1);
-    return count < NONE &&
-           gather_parts(a, index, parent, (uint32_t)count, elements, n, group) &&
-           group_try(a, group);
+    if (count >= NONE || !gather_parts(a, search, parent, count, group)) return false;
+    if (!search->holes) return group_try(a, group);
+    if (!group_has_holes(a, group)) return false;
+    if (search->found.count && !same_parts(&search->found, group)) search->several = true;
+    search->found = *group;
+    return true;
 }
 
 /* Groups of these parts for one whole: every parent that fits is a candidate; which it is, the
  * rounds decide. */
-static bool find_parts(Auto *a, int s, uint32_t number, const PartIndex *index,
-                       const Token *elements, size_t n)
+static bool try_parents(Auto *a, int s, uint32_t number, Search *search)
 {
     const AutoTensor *tensor = first_main(&a->side[s], &a->side[s].templates[number]);
     int64_t first = tensor->dims && tensor->rank > 1 ? tensor->dims[0] : 0;
     bool any = false;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < search->count; i++) {
         uint64_t keys[MEANINGS + 1];
-        size_t key_count = word_keys(&elements[i], keys);
+        size_t key_count = word_keys(&search->elements[i], keys);
         for (size_t k = 0; k < key_count; k++) {
-            const uint32_t *head = table_find(&index->parents, keys[k]);
+            const uint32_t *head = table_find(&search->index->parents, keys[k]);
             uint32_t at = head ? *head : NONE;
-            for (int tries = 0; at != NONE && tries < 64; tries++, at = index->list[at].next) {
+            for (int tries = 0; at != NONE && tries < 64; tries++) {
                 Group group = {.side = (uint8_t)!s, .fused = number};
-                uint64_t parent = index->list[at].parent;
-                bool found = try_parent(a, index, parent, elements, n, &group);
+                const struct ParentLink *link = &search->index->list[at];
+                bool found = try_parent(a, search, link->parent, &group);
                 if (!found && first > 1 && first < NONE) {
                     group.stacked = first;
-                    found = try_parent(a, index, parent, elements, n, &group);
+                    found = try_parent(a, search, link->parent, &group);
                 }
                 any = any || found;
+                at = link->next;
             }
         }
     }
     return any;
+}
+
+/* All parts of a row, or, where nothing has them, those of the only row that has most of them. */
+static bool find_parts(Auto *a, int s, uint32_t number, const PartIndex *index,
+                       const Token *elements, size_t n)
+{
+    Search search = {.index = index, .elements = elements, .count = n};
+    if (try_parents(a, s, number, &search)) return true;
+    if (a->side[s].templates[number].count < 2) return false;
+    search.holes = true;
+    if (!try_parents(a, s, number, &search) || search.several) return false;
+    group_carve(a, &search.found);
+    return group_try(a, &search.found);
 }
 
 /* What the lexicon says lies in a tensor may lie one level further down: attn.to_q beside proj_mlp.

@@ -357,8 +357,16 @@ void groups_find(Auto *a);
 /* Whether parts fit their whole and its blocks; a group that does then stands for the parts. */
 bool group_fits(const Auto *a, const Group *group);
 bool group_try(Auto *a, Group *group);
+/* One whole of a row and its parts. In a stack, a whole has one axis more, in front. */
+bool group_joins(const AutoTensor *whole, const AutoTensor *const *parts, const Group *group);
 /* Whether the last free number of a row counts what is stacked, whole runs of `stacked` units. */
 bool group_counts(const Side *side, const Template *t, int64_t stacked);
+
+/* ---- auto_holes.c ---- */
+/* Whether most of a row has its parts in rows of another length, and they fit it. */
+bool group_has_holes(const Auto *a, const Group *group);
+/* Then: makes rows of the same length of them. */
+void group_carve(Auto *a, Group *group);
 
 /* ---- auto_stacks.c ---- */
 /* Groups of rows that are single tensors on the other side, by their shapes. */

@@ -541,8 +541,9 @@ static bool tells_apart(const Template *s, const Template *t, const Scale *scale
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
     const double order = tells_apart(s, t, scale) ? 0 : score_order(a, s, t, scale->order);
-    const double otherwise = way_differs(a, s, t, scale->way) ? 0.6 : members_differ(a, s, t) ? 0.3 : 0;
-    return -otherwise + 0.25 * scale->unique * score_signature(a, s, t) +
+    const double less =
+        way_differs(a, s, t, scale->way) ? 0.6 : members_differ(a, s, t) ? 0.3 : 0;
+    return -less + 0.25 * scale->unique * score_signature(a, s, t) +
            0.25 * order + 0.12 * score_rank(a, s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

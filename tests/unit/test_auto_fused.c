@@ -423,6 +423,38 @@ static void squares_of_a_stack_need_an_assumption(void **state)
     finish(&m);
 }
 
+/* ---- rows with holes ---- */
+
+#define THREE(n) "l." n ".attn.q_proj.weight 6,8\nl." n ".attn.k_proj.weight 6,8\n" \
+                 "l." n ".attn.v_proj.weight 6,8\n"
+
+static void a_block_less_takes_the_others_apart_all_the_same(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "l.0.attn.Wqkv.weight 18,8\nl.1.attn.Wqkv.weight 18,8\nl.3.attn.Wqkv.weight 18,8\n"
+              "l.4.attn.Wqkv.weight 18,8",
+          THREE("0") THREE("1") THREE("2") THREE("3") THREE("4"));
+    align(&m);
+    assert_from(&m, "l.3.attn.v_proj.weight", "l.3.attn.Wqkv.weight");
+    assert_open(&m, "l.2.attn.v_proj.weight");
+    finish(&m);
+}
+
+/* The blocks may have been numbered anew: no number says which is which. */
+static void a_row_that_neither_begins_nor_ends_alike_stays_whole(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "l.1.attn.Wqkv.weight 18,8\nl.2.attn.Wqkv.weight 18,8\nl.3.attn.Wqkv.weight 18,8\n"
+              "l.4.attn.Wqkv.weight 18,8",
+          THREE("0") THREE("1") THREE("2") THREE("3") THREE("4"));
+    align(&m);
+    assert_open(&m, "l.1.attn.q_proj.weight");
+    assert_open(&m, "l.3.attn.q_proj.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +483,8 @@ int main(void)
         cmocka_unit_test(what_is_stacked_has_one_shape),
         cmocka_unit_test(two_stacks_are_an_accident),
         cmocka_unit_test(squares_of_a_stack_need_an_assumption),
+        cmocka_unit_test(a_block_less_takes_the_others_apart_all_the_same),
+        cmocka_unit_test(a_row_that_neither_begins_nor_ends_alike_stays_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -416,6 +416,62 @@ static void a_norm_goes_with_the_kernel_that_it_stands_behind(void **state)
     finish(&m);
 }
 
+/* ---- how kernels lie ---- */
+
+#define THREE(n, one, two, three) \
+    n "." one ".weight 8,4\n" n "." two ".weight 8,4\n" n "." three ".weight 4,8\n"
+
+/* Two of three lie one way on both sides: nothing is turned, whatever the lexicon has w2 for. Of the
+ * others it is not believed either. */
+static void kernels_that_lie_otherwise_are_not_what_their_numbers_say(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, THREE("h.0", "w1", "w2", "down_proj") THREE("h.1", "w1", "w2", "down_proj"),
+          THREE("l.0", "gate_proj", "up_proj", "down_proj")
+          THREE("l.1", "gate_proj", "up_proj", "down_proj"));
+    align(&m);
+    assert_from(&m, "l.1.down_proj.weight", "h.1.down_proj.weight");
+    assert_open(&m, "l.1.gate_proj.weight");
+    assert_open(&m, "l.1.up_proj.weight");
+    finish(&m);
+}
+
+/* Where that is not so, the lexicon is believed. */
+static void kernels_that_lie_as_their_numbers_say_are_found(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, THREE("h.0", "w1", "w3", "w2") THREE("h.1", "w1", "w3", "w2"),
+          THREE("l.0", "up_proj", "gate_proj", "down_proj")
+          THREE("l.1", "up_proj", "gate_proj", "down_proj"));
+    align(&m);
+    assert_from(&m, "l.1.gate_proj.weight", "h.1.w1.weight");
+    assert_from(&m, "l.1.down_proj.weight", "h.1.w2.weight");
+    assert_from(&m, "l.1.up_proj.weight", "h.1.w3.weight");
+    finish(&m);
+}
+
+/* Both numbers of the source take two values: the one whose word the target counts by as well is
+ * left free. */
+static void a_number_that_both_sides_count_by_is_not_cut_at(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "b.0.unit.0.part.0.q.weight 8,8\nb.0.unit.0.part.1.q.weight 8,8\n"
+              "b.0.unit.1.part.0.q.weight 8,8\nb.0.unit.1.part.1.q.weight 8,8\n"
+              "b.1.unit.0.part.0.q.weight 4,8\nb.1.unit.0.part.1.q.weight 4,8\n"
+              "b.1.unit.1.part.0.q.weight 4,8\nb.1.unit.1.part.1.q.weight 4,8",
+          "b.0.unit.0.x1.q.weight 8,8\nb.0.unit.0.x2.q.weight 8,8\n"
+          "b.0.unit.1.x1.q.weight 8,8\nb.0.unit.1.x2.q.weight 8,8\n"
+          "b.1.unit.0.x1.q.weight 4,8\nb.1.unit.0.x2.q.weight 4,8\n"
+          "b.1.unit.1.x1.q.weight 4,8\nb.1.unit.1.x2.q.weight 4,8");
+    align(&m);
+    assert_from(&m, "b.0.unit.0.x2.q.weight", "b.0.unit.0.part.1.q.weight");
+    assert_from(&m, "b.1.unit.1.x1.q.weight", "b.1.unit.1.part.0.q.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +498,9 @@ int main(void)
         cmocka_unit_test(a_layer_more_moves_the_numbers_behind_it),
         cmocka_unit_test(half_of_all_is_no_order),
         cmocka_unit_test(a_norm_goes_with_the_kernel_that_it_stands_behind),
+        cmocka_unit_test(kernels_that_lie_otherwise_are_not_what_their_numbers_say),
+        cmocka_unit_test(kernels_that_lie_as_their_numbers_say_are_found),
+        cmocka_unit_test(a_number_that_both_sides_count_by_is_not_cut_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
