@@ -133,7 +133,10 @@ static void print_troubles(const Printer *printer)
         const FoundTrouble *found = &load->troubles[i];
         text_addf(printer->out, "\n  ");
         add_shown(printer->out, found->trouble->needle);
-        if (found->subject) add_shown(printer->out, found->subject);
+        if (found->subject) {
+            add_shown(printer->out, found->subject);
+            if (has_suffix(found->trouble->needle, "'")) text_addc(printer->out, '\'');
+        }
         text_addf(printer->out, "\n    %s\n    %s\n", found->trouble->what,
                   found->trouble->remedy);
         if (found->trouble->command) print_command(printer, found->trouble->command);
