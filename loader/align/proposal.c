@@ -216,6 +216,7 @@ void proposals_find(ProposalList *list, const Alignment *alignment)
         propose_parts(&proposer);
         propose_indexes(&proposer);
         propose_renames(&proposer);
+        propose_places(&proposer);
     } else {
         take_suggestions(&proposer);
         if (proposer.missing.count) propose_parts(&proposer);
@@ -231,6 +232,7 @@ void proposals_for(ProposalList *list, const Alignment *alignment, const Binding
     if (binding->status == BIND_MISSING) {
         propose_tie(&proposer, binding);
         take_suggestion(&proposer, binding);
+        propose_places_of(&proposer, binding);
     }
     propose_shape_of(&proposer, binding);
 }

@@ -4,8 +4,8 @@
  *
  * A kind of proposals is a file: prefixes (proposal_prefix.c), renamed modules
  * (proposal_rename.c), numbers (proposal_index.c), parts and parametrizations (proposal_norms.c),
- * other shapes (proposal_shape.c), what is left over (proposal_rest.c). Nothing here is made for
- * one model. */
+ * other shapes (proposal_shape.c), positions under another name (proposal_places.c), what is left
+ * over (proposal_rest.c). Nothing here is made for one model. */
 #ifndef LOADER_ALIGN_PROPOSAL_H
 #define LOADER_ALIGN_PROPOSAL_H
 

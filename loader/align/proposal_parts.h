@@ -41,6 +41,9 @@ void propose_ties(Proposer *proposer);
 /* One tensor under two names, rather than the values twice; nothing where it is not usual. */
 void propose_tie(Proposer *proposer, const Binding *missing);
 void propose_rest(Proposer *proposer);
+/* The source's own positions, for a missing table of them of another size. */
+void propose_places(Proposer *proposer);
+void propose_places_of(Proposer *proposer, const Binding *missing);
 /* The choices for one tensor of another shape or dtype. */
 void propose_shape_of(Proposer *proposer, const Binding *binding);
 

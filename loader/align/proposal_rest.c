@@ -405,11 +405,14 @@ static void propose_new_module(Proposer *proposer, const char *name, const char 
     const char *quoted = propose_lua(proposer, pattern, strlen(pattern));
     bool head = is_head(name);
     const char *why =
-        arena_printf(proposer->arena, "%s is new in this model: nothing in the checkpoint is "
-                     "like it%s.", name, head ? ", and it has the name of a head" : "");
+        arena_printf(proposer->arena, has_suffix(pattern, ".**")
+                                          ? "What %s misses is not in the checkpoint under these "
+                                            "names%s."
+                                          : "%s is not in the checkpoint under this name%s.",
+                     name, head ? "; heads are often new in a model" : "");
     const char *fill = arena_printf(proposer->arena, "fill(%s, kaiming())", quoted);
-    Proposal proposal = {.kind = PROPOSE_FILL, .cost = COST_MADE_UP, .known = head, .why = why,
-                         .line = fill};
+    Proposal proposal = {.kind = PROPOSE_FILL, .cost = COST_MADE_UP, .known = head, .line = fill};
+    proposal.why = arena_printf(proposer->arena, "%s Made anew, to be trained.", why);
     if (sized) proposal_add(proposer->list, proposal);
     proposal.line = arena_printf(proposer->arena, "keep_target %s", quoted);
     proposal.why = sized ? "It stays as the model has it."

@@ -279,6 +279,10 @@ static void test_grids(void **state)
                     "b.{i}.t.relative_position_bias_table |> rel_pos_bias() ]]", 2, 2);
     assert_proposes("s.pos_embed 1,64,64,8", "s.pos_embed 1,32,48,8",
                     "rules [[ s.pos_embed -> s.pos_embed |> pos_embed() ]]", 1, 1);
+    assert_proposes("pos_embed 1,37,8\nblocks.0.w 8", "v.position_embeddings 1,17,8\nv.layer.0.w 8",
+                    "rules [[ pos_embed -> v.position_embeddings |> pos_embed() ]]", 1, 1);
+    assert_proposes_nothing_like("pos_embed 1,37,8\nd.pos_embed 1,37,8\nw 8",
+                                 "v.position_embeddings 1,17,8\nw 8", "pos_embed()");
     assert_proposes("a.rel_pos_h 55,8", "a.rel_pos_h 27,8",
                     "rules [[ a.rel_pos_h -> a.rel_pos_h |> slice(0, 14, 41) ]]", 1, 1);
     assert_proposes_nothing_like("a.rel_pos_h 27,8", "a.rel_pos_h 55,8", "fit(");
