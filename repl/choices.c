@@ -114,10 +114,12 @@ void choices_step(Choices *choices, Snapshot *snapshot, const SnapshotRun *run)
     else trial_done(&trial);
 }
 
-/* "+56" settles so many, "-2" breaks so many. */
+/* "+56" settles so many, "-2" breaks so many. A name that leads to a source of another shape is a
+ * step that settles nothing yet. */
 static void add_effect(const Trial *trial, Text *out)
 {
-    text_addf(out, "  +%zu", trial->targets);
+    if (trial->targets) text_addf(out, "  +%zu", trial->targets);
+    else text_add(out, "  finds its source");
     if (trial->breaks) text_addf(out, " -%zu", trial->breaks);
 }
 
@@ -134,8 +136,10 @@ void choices_tell(const Choices *choices, Text *out)
 {
     for (size_t i = 0; i < choices->trials.count && i < CHOICES_SHOWN_MAX; i++) {
         const Trial *trial = &choices->trials.items[i];
-        text_addf(out, "%zu  %s\n   would settle %zu, break %zu.  %s\n", i + 1,
-                  trial->proposal->line, trial->targets, trial->breaks, trial->proposal->why);
+        text_addf(out, "%zu  %s\n   would %s %zu, break %zu.  %s\n", i + 1,
+                  trial->proposal->line,
+                  trial->targets ? "settle" : "find its source, settle", trial->targets,
+                  trial->breaks, trial->proposal->why);
     }
     if (choices->next < choices->own.count)
         text_addf(out, "(%zu more lines were not tried)\n", choices->own.count - choices->next);
