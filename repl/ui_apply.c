@@ -118,6 +118,15 @@ void ui_choices_all(Ui *ui)
     view_say(&ui->view, STYLE_DIM, "trying what would settle it …  Esc shows what was found");
 }
 
+/* The line that was tried as such a number, for the rules as they are; NULL: there is none. */
+static const char *tried_line(const Ui *ui, size_t number)
+{
+    const Trials *trials = &ui->choices.trials;
+    bool current = ui->choices.made && ui->choices.alignment == ui->alignment;
+    return current && number && number <= trials->count
+               ? trials->items[number - 1].proposal->line : NULL;
+}
+
 /* A page, since the detail has room for three; digits work on it as well. Who has gone on to
  * something else meanwhile is left alone. */
 void ui_choices_tell(Ui *ui)
@@ -126,9 +135,9 @@ void ui_choices_tell(Ui *ui)
     ui->asking = false;
     ui->choice_wanted = 0;
     if (ui->mode != UI_LIST) return;
-    if (number && ui_choice(ui, number)) {
+    if (tried_line(ui, number)) {
         Error err = {0};
-        char *line = mem_strdup(ui_choice(ui, number));   /* applying it makes others */
+        char *line = mem_strdup(tried_line(ui, number));   /* applying it makes others */
         if (!ui_apply_line(ui, line, &err)) view_notice(&ui->view, STYLE_ERROR, "error", err.text);
         free(line);
         return;
@@ -137,6 +146,8 @@ void ui_choices_tell(Ui *ui)
     choices_tell(&ui->choices, &text);
     text_clear(&ui->view.message);
     if (text.length) view_push_panel(&ui->view, page_new("proposals", text_string(&text)));
+    else if (ui->rows && !ui->rows->problems)
+        view_say(&ui->view, STYLE_DIM, "nothing is open");
     else view_notice(&ui->view, STYLE_ERROR, "error", "nothing is known that would settle it");
     text_done(&text);
 }
@@ -149,13 +160,19 @@ static bool is_told(const Ui *ui)
            strcmp(binding->name, ui->view.tries_for) == 0;
 }
 
+/* Whether the lines that were tried last are numbered on the screen: on the page that was asked
+ * for, or in the detail of this row. A digit applies nothing that nobody sees. */
+static bool is_shown(const Ui *ui)
+{
+    const Binding *binding = ui->view.panel ? NULL : open_binding(ui);
+    return ui->view.panel || (binding && ui->choices.target &&
+                              strcmp(binding->name, ui->choices.target) == 0);
+}
+
 const char *ui_choice(const Ui *ui, size_t number)
 {
     if (!number || number > CHOICES_SHOWN_MAX) return NULL;
     if (ui->work && ui->work->kind == WORK_CHOICES)
         return is_told(ui) ? ui->choice_lines[number - 1] : NULL;
-    const Trials *trials = &ui->choices.trials;
-    bool current = ui->choices.made && ui->choices.alignment == ui->alignment;
-    return current && number <= trials->count
-               ? trials->items[number - 1].proposal->line : NULL;
+    return is_shown(ui) ? tried_line(ui, number) : NULL;
 }
