@@ -38,6 +38,12 @@ warnings = huggingface_hub.scan_cache_dir().warnings
 assert not warnings, warnings
 """
 
+REVISION = """
+import sys
+from huggingface_hub import hf_hub_download
+print(open(hf_hub_download("org/model", "config.json", revision=sys.argv[1])).read())
+"""
+
 SNAPSHOT = """
 import os, sys
 from huggingface_hub import snapshot_download
@@ -126,6 +132,24 @@ class Hubs(Case):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(done.stdout.split(), names)
         self.assertEqual(self.tree(path("ours")), self.tree(path("theirs")))
+
+    def test_revisions(self):
+        """Branches and pull requests whose names have slashes; offline by the environment's switch."""
+        for number, revision in enumerate(("refs/pr/7", "feature/new", "v1.0")):
+            quoted = revision.replace("/", "%2F")
+            hub = Hub(serve, *FILES, revision=quoted)
+            ours, theirs = (self.env(hub, who + str(number)) for who in ("ours", "theirs"))
+            name = f"hf://org/model@{quoted}/config.json"
+            self.fine(tenon("fetch", name, env=ours))
+            for env in (theirs, {**ours, "HF_HUB_OFFLINE": "1"}):
+                done = subprocess.run([sys.executable, "-c", REVISION, revision], text=True, timeout=120,
+                                      capture_output=True, env={**run.CLEAN, **env})
+                self.assertEqual((done.returncode, done.stdout), (0, '{"a": 1}\n'), done.stderr)
+            self.assertEqual(self.tree(path(f"ours{number}")), self.tree(path(f"theirs{number}")))
+            asked = len(hub.hub.asked)
+            result = self.fine(tenon("fetch", name, env={**theirs, "HF_HUB_OFFLINE": "1"}))
+            self.assertIn("was there already", result.out)
+            self.assertEqual(len(hub.hub.asked), asked)
 
     def test_lock(self):
         """A blob that the real library downloads is not downloaded beside it."""
@@ -238,16 +262,18 @@ class Store(Case):
         os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "4"
         os.environ["MOTO_S3_DEFAULT_MAX_KEYS"] = "3"         # of a page
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        from moto.core.responses import ActionAuthenticatorMixin
         from moto.server import ThreadedMotoServer
+        ActionAuthenticatorMixin.request_count = 0
         self.server = ThreadedMotoServer(port=0, verbose=False)
         self.server.start()
         self.url = "http://127.0.0.1:%d" % self.server.get_host_and_port()[1]
         iam = self.client("iam", ("nobody", "nothing"))
-        iam.create_user(UserName="reader")
-        iam.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=json.dumps(
+        iam.create_user(UserName=self.id())
+        iam.put_user_policy(UserName=self.id(), PolicyName="all", PolicyDocument=json.dumps(
             {"Version": "2012-10-17",
              "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}))
-        key = iam.create_access_key(UserName="reader")["AccessKey"]
+        key = iam.create_access_key(UserName=self.id())["AccessKey"]
         self.keys = key["AccessKeyId"], key["SecretAccessKey"]
         self.client("s3", ("nobody", "nothing")).create_bucket(Bucket="bucket")
 
@@ -286,6 +312,23 @@ class Store(Case):
         self.assertIn("the server refuses it (403)", result.err)
         self.assertFalse(os.path.exists(path("no")))
         self.assertNotIn(self.keys[1], result.text)
+
+    def test_sums(self):
+        """What boto3 has uploaded is known by the checksum that the store keeps of it."""
+        client = self.client("s3", self.keys)
+        for kind, said in ((None, "CRC-32"), ("SHA1", "SHA-1"), ("SHA256", "SHA-256")):
+            how = {"ChecksumAlgorithm": kind} if kind else {}
+            client.put_object(Bucket="bucket", Key="m.safetensors", Body=MODEL, **how)
+            result = self.fine(tenon("fetch", "s3://bucket/m.safetensors", "--force", env=self.env()))
+            self.assertIn(f"as says the server's {said}\n", result.out)
+        with open(path("large"), "wb") as out:
+            out.write(MODEL * 15)
+        parts = boto3.s3.transfer.TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+        client.upload_file(path("large"), "bucket", "large", Config=parts)
+        result = self.fine(tenon("fetch", "s3://bucket/large", "-o", "got", env=self.env()))
+        self.assertNotIn("as says", result.out)          # a checksum of checksums
+        with open(path("got"), "rb") as data:
+            self.assertEqual(sha256(data.read()), sha256(MODEL * 15))
 
 
 class TorchHub(Case):
