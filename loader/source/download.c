@@ -146,7 +146,11 @@ static bool open_gather(Gather *gather, const Download *how, const char *shown, 
                        .sha256 = checksum_new(CHECKSUM_SHA256)};
     gather->part = arena_printf(gather->arena, "%s.partial", how->path);
     gather->tag = arena_printf(gather->arena, "%s.partial.etag", how->path);
-    if (!how->replace && access(how->path, F_OK) == 0)
+    struct stat info;
+    bool there = stat(how->path, &info) == 0;
+    if ((there && S_ISDIR(info.st_mode)) || has_suffix(how->path, "/"))
+        return error_set(err, ERR_EXISTS, "%s: is a folder; name the file in it", how->path);
+    if (!how->replace && there)
         return error_set(err, ERR_EXISTS, "%s: is there already; --force replaces it", how->path);
     char *folder = path_folder(how->path);
     bool fine = download_make_folder(folder, err);

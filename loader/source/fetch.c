@@ -21,11 +21,13 @@ static void take(Fetched *out, const char *path, const Downloaded *done)
     memcpy(out->sha256, done->sha256, sizeof out->sha256);
 }
 
-/* A file that is there already, by its own bytes. */
-static bool take_there(Fetched *out, const char *path, Error *err)
+/* A file that is there already, by its own bytes; `git` gets its hash where that is known of it. */
+static bool take_there(Fetched *out, const char *path, const Download *how, char git[CHECKSUM_TEXT],
+                       Error *err)
 {
     ByteSource *file = source_open_file(path, err);
-    bool fine = file && checksum_source(file, out->sha256, err);
+    bool fine = file && checksum_source(file, out->sha256, err) &&
+                (!how->git || checksum_git(file, git, err));
     out->path = path;
     out->size = file ? file->size : 0;
     out->there = true;
@@ -37,11 +39,7 @@ static bool take_there(Fetched *out, const char *path, Error *err)
 static bool is_same(const Download *how, Fetched *out, Error *err)
 {
     char git[CHECKSUM_TEXT] = "";
-    if (!take_there(out, how->path, err)) return false;
-    ByteSource *file = how->git ? source_open_file(how->path, err) : NULL;
-    bool read = !how->git || (file && checksum_git(file, git, err));
-    source_unref(file);
-    if (!read) return false;
+    if (!take_there(out, how->path, how, git, err)) return false;
     bool same = (!how->has_size || out->size == how->size) &&
                 (!how->sha256 || has_prefix(out->sha256, how->sha256)) &&
                 (!how->git || strcmp(git, how->git) == 0);
@@ -68,6 +66,32 @@ static void expect(const HubFile *file, Download *how, Fetched *out)
     if (digits && n == 40) how->git = file->etag, out->verified = "the hub's git hash";
 }
 
+/* A link of the cache leads to a blob whose name is the tag. */
+static void expect_blob(Arena *arena, const char *link, Download *how, Fetched *out)
+{
+    char blob[4096];
+    ssize_t n = readlink(link, blob, sizeof blob);
+    const char *path = n > 0 ? arena_strndup(arena, blob, (size_t)n) : "";
+    const HubFile file = {.etag = path_base(path)};
+    expect(&file, how, out);
+}
+
+static bool refuse_damaged(const char *path, Error *err)
+{
+    return error_set(err, ERR_FORMAT, "%s: is damaged, it has not the checksum that is its name in "
+                     "the cache; --force downloads it again", path);
+}
+
+/* What the cache has is looked at: disks forget, and others write there too. */
+static bool take_cached(Fetched *out, const char *path, const Download *how, Error *err)
+{
+    char git[CHECKSUM_TEXT] = "";
+    if (!take_there(out, path, how, git, err)) return false;
+    bool same = (!how->sha256 || strcmp(out->sha256, how->sha256) == 0) &&
+                (!how->git || strcmp(git, how->git) == 0);
+    return same || refuse_damaged(path, err);
+}
+
 /* Into the cache, under its lock. */
 static bool fetch_cached(Arena *arena, RemotePlace *place, const HubName *name,
                          const HubFile *file, const FetchOptions *options, Fetched *out,
@@ -86,7 +110,7 @@ static bool fetch_cached(Arena *arena, RemotePlace *place, const HubName *name,
     expect(file, &how, out);
     bool fine = there || download(place, file->url, &how, &done, err);
     const char *path = fine ? hub_cache_link(arena, name, file, err) : NULL;
-    if (path && there) fine = take_there(out, path, err);
+    if (path && there) fine = take_cached(out, path, &how, err);
     else if (path) take(out, path, &done);
     close(lock);
     return fine && path;
@@ -100,23 +124,26 @@ static bool fetch_asked(Arena *arena, RemotePlace *place, const HubName *name,
     Downloaded done;
     if (!hub_ask(place, arena, &file, err)) return false;
     if (!options->out) return fetch_cached(arena, place, name, &file, options, out, err);
-    const char *blob = hub_find_blob(arena, name, &file);
+    const char *blob = options->force ? NULL : hub_find_blob(arena, name, &file);
     Download how = plan_download(options->out, options);
     expect(&file, &how, out);
     if (stays(options, &how)) return is_same(&how, out, err);
     bool fine = blob ? download_copy(blob, &how, &done, err)
                      : download(place, file.url, &how, &done, err);
+    if (!fine && blob && err && err->code == ERR_FORMAT) return refuse_damaged(blob, err);
     if (fine) take(out, options->out, &done);
     return fine;
 }
 
 /* What the cache has, under another name. */
-static bool copy_cached(const char *cached, const FetchOptions *options, Fetched *out, Error *err)
+static bool copy_cached(Arena *arena, const char *cached, const FetchOptions *options, Fetched *out,
+                        Error *err)
 {
     Downloaded done;
     Fetched held;
-    Download how = plan_download(options->out, options);
-    if (!take_there(&held, cached, err)) return false;
+    Download how = plan_download(options->out, options), blob = {.path = NULL};
+    expect_blob(arena, cached, &blob, out);
+    if (!take_cached(&held, cached, &blob, err)) return false;
     how.sha256 = held.sha256;
     if (stays(options, &how)) return is_same(&how, out, err);
     if (!download_copy(cached, &how, &done, err)) return false;
@@ -133,13 +160,18 @@ static bool fetch_hub(Arena *arena, const char *name, const FetchOptions *option
     if (!hub_name_parse(arena, name, &hub, err)) return false;
     if (!*hub.file)
         return error_set(err, ERR_USAGE, "%.300s: is a repository, not a file", name);
-    const char *cached = hub_find_cached(arena, &hub, &offline);
+    bool again = options->force && !hub_is_offline();
+    const char *cached = again ? NULL : hub_find_cached(arena, &hub, &offline);
     if (offline.code) {
         if (err) *err = offline;
         return false;
     }
-    if (cached && !options->out) return take_there(out, cached, err);
-    if (cached) return copy_cached(cached, options, out, err);
+    Download how = {.path = cached};
+    if (cached && options->out) return copy_cached(arena, cached, options, out, err);
+    if (cached) {
+        expect_blob(arena, cached, &how, out);
+        return take_cached(out, cached, &how, err);
+    }
     if (!remote_place_find(&place, name, err)) return false;
     bool fine = fetch_asked(arena, &place, &hub, options, out, err);
     remote_place_done(&place);
@@ -180,7 +212,8 @@ static bool fetch_plain(Arena *arena, const char *name, const FetchOptions *opti
     const char *path = choose_path(arena, part, hash, options);
     if (hash) out->verified = "the hash in its name";
     if (hash && !options->force && !options->out && access(path, F_OK) == 0) {
-        if (!take_there(out, path, err)) return false;
+        const Download known = {.sha256 = hash};
+        if (!take_there(out, path, &known, NULL, err)) return false;
         return has_prefix(out->sha256, hash) ||
                error_set(err, ERR_EXISTS, "%s: is there already, and its SHA-256 is not that in "
                          "its name; --force replaces it", path);

@@ -236,6 +236,50 @@ def fetch_hub_damaged():
 
 
 @case
+def fetch_cache_damaged():
+    """what lies in the cache is looked at before it is called right: by its blob's name; --force mends it"""
+    h = Hub(serve, {"m.safetensors": MODEL}, {"config.json": SMALL})
+    env = h.env(HF_HUB_CACHE=path("cache"))
+    snapshot = f"cache/models--org--model/snapshots/{COMMIT}/"
+    for name, data in (("m.safetensors", MODEL), ("config.json", SMALL)):
+        url, pinned = "hf://org/model/" + name, f"hf://org/model@{COMMIT}/{name}"
+        ways = ((url, "-q"), (pinned, "-q"), (url, "-o", "x"), (pinned, "-o", "x"))
+        for way in ways:
+            check(tenon("fetch", *way, "--force", env=env).status == 0)
+            r = tenon("fetch", pinned, env=env)
+            check("as says the hub's" in r.out and "was there already" in r.out, r)
+            put(snapshot + name, bytes([data[0] ^ 1]) + data[1:])
+            for offline in ({}, {"HF_HUB_OFFLINE": "1"}):
+                if os.path.exists(path("x")):
+                    os.unlink(path("x"))
+                r = tenon("fetch", *way, env={**env, **offline})
+                refuses(r, "is damaged", "--force downloads it again")
+                check(not os.path.exists(path("x")), way)
+            r = tenon("fetch", *way, "--force", env=env)
+            check(r.status == 0, r)
+            check(read("x" if "-o" in way else snapshot + name) == data, way)
+            tenon("fetch", url, "--force", env=env)
+    put(snapshot + "m.safetensors", MODEL[:-1])
+    refuses(tenon("fetch", "hf://org/model", env=env), "is damaged", "--force downloads it again")
+    check(tenon("fetch", "hf://org/model", "--force", env=env).status == 0)
+    check(read(snapshot + "m.safetensors") == MODEL and not leftovers(), leftovers())
+
+
+@case
+def fetch_into_folder():
+    """-o names a file; a folder in its place is told before anything comes, with --force too"""
+    h = Hub(serve, {"m.safetensors": MODEL}, {})
+    s = serve({"/m.bin": file(MODEL)})
+    os.makedirs(path("dir"))
+    for url in (s.url + "/m.bin", "hf://org/model/m.safetensors"):
+        for out in ("dir", "dir/", "new/"):
+            for more in ((), ("--force",)):
+                r = tenon("fetch", url, "-o", out, *more, env=h.env(HF_HUB_CACHE=path("cache")))
+                refuses(r, out + ": is a folder; name the file in it")
+    check(not s.asked and not h.cdn.asked and os.listdir(path("dir")) == [], len(s.asked))
+
+
+@case
 def fetch_redirect():
     """a token does not follow a redirect here either"""
     other = serve({"/m.bin": file(MODEL)}, host="127.0.0.2")
