@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "loader/core/limits.h"
+#include "loader/core/little.h"
 #include "loader/core/map.h"
 #include "loader/core/text.h"
 #include "loader/core/write_all.h"
@@ -85,13 +86,32 @@ static haddr_t driver_get_eof(const H5FD_t *file, H5FD_mem_t type)
     return ((const Driver *)file)->task->size;
 }
 
+/* A node of the tree of a group's links, as it was read, names the nodes below it, which the library
+ * then asks for one after the other:
+ *
+ *   "TREE" | u8 0: of a group | u8 level | u16 entries | u64 left | u64 right | (u64 key | u64 node)…
+ *
+ * where offsets have 8 bytes. Were it something else, the hints would be useless, and no more. */
+static void hint_nodes(const unsigned char *bytes, size_t n)
+{
+    enum { HEAD = 24, ENTRY = 16 };
+    uint64_t offsets[FEEDER_HINTS];
+    if (n < HEAD || memcmp(bytes, "TREE", 4) != 0 || bytes[4] != 0) return;
+    size_t entries = (size_t)little_read(bytes + 6, 2), count = 0;
+    for (size_t at = HEAD; count < entries && count < FEEDER_HINTS && at + ENTRY <= n; at += ENTRY)
+        offsets[count++] = little_read(bytes + at + 8, 8);
+    if (count > 1) feeder_hint(offsets, count);
+}
+
 static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t list, haddr_t at, size_t n,
                           void *out)
 {
     const Hdf5Task *task = ((const Driver *)file)->task;
-    (void)type, (void)list;
+    (void)list;
     if (at > task->size || n > task->size - at) return -1;
-    if (task->fed) return feeder_ask(at, out, n) ? 0 : -1;
+    if (task->fed && !feeder_ask(at, out, n)) return -1;
+    if (task->fed && type == H5FD_MEM_BTREE) hint_nodes(out, n);
+    if (task->fed) return 0;
     return pread_all(CHILD_FILE, out, n, (off_t)(task->base + at)) ? 0 : -1;
 }
 
@@ -320,6 +340,7 @@ typedef struct Walk {
     Waiting *stack;
     size_t depth, room;
     const char *group;       /* path of the group whose links are being read */
+    bool fed;                /* what will be read is told to the feeder */
     NameMap met;             /* addresses in hexadecimal */
     Arena *arena;
 } Walk;
@@ -342,11 +363,25 @@ static herr_t push_link(hid_t group, const char *name, const H5L_info_t *info, v
     return 0;
 }
 
+/* The headers of what was pushed since the stack had `before`, in the order of the walk: they lie
+ * between values, and one that comes from a server costs as much time as all of them. */
+static void hint_headers(const Walk *walk, size_t before)
+{
+    uint64_t offsets[FEEDER_HINTS];
+    size_t count = 0;
+    for (size_t i = walk->depth; i > before && count < FEEDER_HINTS; i--)
+        offsets[count++] = walk->stack[i - 1].address;
+    if (count > 1) feeder_hint(offsets, count);
+}
+
 /* Links in the order of their names: the last one is pushed first. */
 static bool push_links(Walk *walk, hid_t group, const char *path)
 {
+    const size_t before = walk->depth;
     walk->group = path;
-    return H5Literate(group, H5_INDEX_NAME, H5_ITER_DEC, NULL, push_link, walk) >= 0;
+    bool whole = H5Literate(group, H5_INDEX_NAME, H5_ITER_DEC, NULL, push_link, walk) >= 0;
+    if (walk->fed) hint_headers(walk, before);
+    return whole;
 }
 
 static bool is_met(Walk *walk, haddr_t address)
@@ -376,9 +411,9 @@ static void send_object(Walk *walk, hid_t file, const char *path)
     H5Oclose(object);
 }
 
-static void list_objects(hid_t file)
+static void list_objects(hid_t file, bool fed)
 {
-    Walk walk = {.arena = arena_new()};
+    Walk walk = {.arena = arena_new(), .fed = fed};
     H5O_info_t root;
     map_init(&walk.met);
     if (H5Oget_info(file, &root) >= 0) is_met(&walk, root.addr);
@@ -495,7 +530,7 @@ void hdf5_run(void *context)
     } else if (file < 0) {
         send_error("libhdf5 cannot open it", last_reason());
     } else {
-        list_objects(file);
+        list_objects(file, task->fed);
     }
     _exit(0);
 }

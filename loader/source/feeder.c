@@ -14,6 +14,8 @@
 
 enum {
     STEP = 256 << 10,            /* bytes that are sent at a time */
+    HINT_BYTES = 4096,           /* that are fetched ahead for a hint, at least */
+    HINTS_TOTAL = 1 << 18,       /* of one child; later ones are not heeded */
     WAIT = 24 * 3600 * 1000      /* milliseconds: more than any read takes, whose own limits hold */
 };
 
@@ -23,6 +25,7 @@ struct Feeder {
     Child *child;            /* borrowed */
     pthread_t thread;
     bool started;
+    size_t hints;            /* that came so far */
     Error err;               /* of the read that failed */
 };
 
@@ -55,13 +58,30 @@ static bool answer(Feeder *feeder, uint64_t offset, uint64_t n, unsigned char *s
     return true;
 }
 
+/* `room` has FEEDER_HINTS numbers. */
+static bool take_hints(Feeder *feeder, uint64_t count, uint64_t *room)
+{
+    const uint64_t size = feeder->source->size;
+    if (count > FEEDER_HINTS || !read_all(feeder->own, room, (size_t)count * sizeof *room))
+        return false;
+    for (size_t i = 0; i < count && feeder->hints < HINTS_TOTAL; i++, feeder->hints++) {
+        if (room[i] >= size) continue;
+        uint64_t left = size - room[i];
+        source_want(feeder->source, room[i], left < HINT_BYTES ? left : HINT_BYTES);
+    }
+    return true;
+}
+
 static void *serve(void *context)
 {
     Feeder *feeder = context;
     unsigned char *step = mem_alloc(STEP);
-    uint64_t asked[2];
-    while (read_all(feeder->own, asked, sizeof asked) && answer(feeder, asked[0], asked[1], step))
+    uint64_t asked[2], *hints = mem_alloc(FEEDER_HINTS * sizeof *hints);
+    while (read_all(feeder->own, asked, sizeof asked) &&
+           (asked[0] == FEEDER_HINT ? take_hints(feeder, asked[1], hints)
+                                    : answer(feeder, asked[0], asked[1], step)))
         continue;
+    free(hints);
     shutdown(feeder->own, SHUT_RDWR);
     free(step);
     return NULL;
@@ -111,4 +131,11 @@ bool feeder_ask(uint64_t offset, void *out, size_t n)
 {
     const uint64_t asked[2] = {offset, n};
     return write_all(CHILD_FILE, asked, sizeof asked) && read_all(CHILD_FILE, out, n);
+}
+
+bool feeder_hint(const uint64_t *offsets, size_t count)
+{
+    const uint64_t head[2] = {FEEDER_HINT, count};
+    return write_all(CHILD_FILE, head, sizeof head) &&
+           write_all(CHILD_FILE, offsets, count * sizeof *offsets);
 }

@@ -313,6 +313,19 @@ static bool start_helper(Remote *remote, size_t i)
     return true;
 }
 
+/* Gaps that no request goes over, among what is wanted next. */
+static size_t count_gaps(const Remote *remote)
+{
+    enum { LOOK = 64 };
+    size_t gaps = 0;
+    for (size_t i = remote->ahead_want + 1; i < remote->want_count; i++) {
+        const Run *before = &remote->wants[i - 1].run, *run = &remote->wants[i].run;
+        gaps += run->first > before->end + GAP_BLOCKS || run->end <= before->first;
+        if (gaps == HELPERS || i == remote->ahead_want + LOOK) break;
+    }
+    return gaps;
+}
+
 /* As many as there are requests to be made. */
 bool remote_start_helpers(Remote *remote)
 {
@@ -322,6 +335,7 @@ bool remote_start_helpers(Remote *remote)
     uint64_t done = remote->ahead_block > at->run.first ? remote->ahead_block - at->run.first : 0;
     uint64_t left = last->before + (last->run.end - last->run.first) - at->before - done;
     size_t useful = (size_t)(left / PIECE_FIRST < HELPERS ? left / PIECE_FIRST + 1 : HELPERS);
+    useful += count_gaps(remote);
     size_t runs = 0;
     for (size_t i = 0; i < HELPERS && i < useful; i++) runs += start_helper(remote, i);
     return runs > 0;

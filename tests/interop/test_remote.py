@@ -245,6 +245,40 @@ class Hdf5(Case):
         with numpy.load(path("m.h5h.npz")) as out:
             self.assertTrue((out["a"] == values + 3).all() and (out["b"] == values + 2).all())
         self.assertLess(s.sent() - listed, listed + (3 << 20))
+        self.damaged(data)
+
+    def test_scattered(self):
+        """Headers with values between them are asked for beside each other, not one after the other."""
+        for track, libver in ((False, None), (True, None), (False, "latest")):
+            with h5py.File(path("s.h5"), "w", libver=libver) as out:
+                for i in range(60):
+                    group = out.create_group(f"layer_{i}/layer_{i}", track_order=track)
+                    group.create_dataset("kernel:0", data=numpy.full(150000, i, "f4"))
+            with open(path("s.h5"), "rb") as data:
+                whole = file(data.read())
+            lock, flying, alone, asked = threading.Lock(), set(), set(), []
+
+            def route(x):
+                me = object()
+                with lock:
+                    asked.append(me)
+                    flying.add(me)
+                    alone.add(me)
+                    if len(flying) > 1:
+                        alone.difference_update(flying)
+                x.server.over.wait(0.03)
+                with lock:
+                    flying.discard(me)
+                return whole(x)
+            s = serve({"/s.h5": route})
+            result = self.fine(tenon("ls", "-q", s.url + "/s.h5"))
+            self.assertEqual(result.out.count("\n"), 60)
+            self.assertLess(s.sent(), 4 << 20)
+            self.assertGreater(len(asked), 20)
+            self.assertLess(len(alone), len(asked) // 2, (track, libver))
+
+    def damaged(self, data):
+        """A server that fails after so many answers."""
         for after in (1, 3, 9):
             s = serve({"/m.h5": first(*[file(data)] * after, lambda x: x.say(500))})
             result = tenon("ls", s.url + "/m.h5")

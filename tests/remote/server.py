@@ -16,6 +16,7 @@ class Exchange(http.server.BaseHTTPRequestHandler):
     """One request and its answer."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True      # a header and its body wait for nobody's acknowledgement
 
     def log_message(self, *_):
         pass
@@ -131,6 +132,7 @@ def stall(seconds=20):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64             # connections at once: those beyond it come a second later
     block_on_close = False
 
     def __init__(self, certificate=None, host="127.0.0.1", handler=Exchange):

@@ -32,6 +32,20 @@ static bool read_pattern(ByteSource *source, uint64_t offset, void *out, size_t 
     return true;
 }
 
+/* What was said to be wanted, by the feeder's thread, which has ended when this is looked at. */
+static uint64_t wanted[8][2];
+static size_t want_count;
+
+static void want_pattern(ByteSource *source, uint64_t offset, uint64_t n)
+{
+    (void)source;
+    if (want_count < 8) {
+        wanted[want_count][0] = offset;
+        wanted[want_count][1] = n;
+    }
+    want_count++;
+}
+
 static void close_pattern(ByteSource *source)
 {
     free(source);
@@ -39,7 +53,7 @@ static void close_pattern(ByteSource *source)
 
 static ByteSource *pattern(bool bad)
 {
-    static const ByteSourceOps ops = {read_pattern, NULL, close_pattern, NULL};
+    static const ByteSourceOps ops = {read_pattern, NULL, close_pattern, want_pattern};
     Pattern *source = mem_alloc(sizeof *source);
     source->base.ops = &ops;
     source->base.name = "pattern";
@@ -79,6 +93,42 @@ static void ask_bad(void *context)
 {
     (void)context;
     child_write(feeder_ask(BAD - 10, bytes, 20) ? "Y" : "N", 1);
+}
+
+/* Between two questions, which are answered as without it. */
+static void hint(void *context)
+{
+    const uint64_t offsets[] = {7, SIZE, UINT64_MAX, SIZE - 1, 100000};
+    (void)context;
+    bool fine = feeder_ask(1, bytes, 1) && feeder_hint(offsets, 5) && feeder_hint(NULL, 0) &&
+                feeder_ask(2, bytes + 1, 1);
+    child_write(fine && bytes[0] == byte_at(1) && bytes[1] == byte_at(2) ? "Y" : "N", 1);
+}
+
+/* More at once than is allowed; more in all than is heeded; fewer than were announced. */
+static void hint_much(void *context)
+{
+    const uint64_t head[2] = {FEEDER_HINT, FEEDER_HINTS + 1};
+    (void)context;
+    bool fine = write(CHILD_FILE, head, sizeof head) == sizeof head && feeder_ask(0, bytes, 1);
+    child_write(fine ? "Y" : "N", 1);
+}
+
+static void hint_long(void *context)
+{
+    static uint64_t offsets[FEEDER_HINTS];
+    bool fine = true;
+    (void)context;
+    for (int i = 0; fine && i < 100; i++) fine = feeder_hint(offsets, FEEDER_HINTS);
+    child_write(fine && feeder_ask(0, bytes, 1) ? "Y" : "N", 1);
+}
+
+static void hint_half(void *context)
+{
+    const uint64_t head[3] = {FEEDER_HINT, 2, 5};
+    (void)context;
+    if (write(CHILD_FILE, head, sizeof head) == sizeof head) child_write("D", 1);
+    _exit(3);
 }
 
 /* Leaves the feeder in the middle of an answer. */
@@ -169,6 +219,26 @@ static void test_what_is_refused(void **state)
     assert_string_equal(err.text, "the server is gone");
 }
 
+static void test_hints(void **state)
+{
+    (void)state;
+    bool fed;
+    Error err = {0};
+    want_count = 0;
+    assert_int_equal(say(false, hint, &fed, &err), 'Y');
+    assert_true(fed);
+    assert_int_equal(want_count, 3);
+    const uint64_t expected[3][2] = {{7, 4096}, {SIZE - 1, 1}, {100000, 4096}};
+    assert_memory_equal(wanted, expected, sizeof expected);
+    want_count = 0;
+    assert_int_equal(say(false, hint_much, &fed, &err), 'N');
+    assert_int_equal(say(false, hint_half, &fed, &err), 'D');
+    assert_true(fed);
+    assert_int_equal(want_count, 0);
+    assert_int_equal(say(false, hint_long, &fed, &err), 'Y');
+    assert_int_equal(want_count, 1 << 18);
+}
+
 static void test_a_child_that_dies(void **state)
 {
     (void)state;
@@ -185,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_several_at_once),
         cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_hints),
         cmocka_unit_test(test_a_child_that_dies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
