@@ -86,10 +86,11 @@ static haddr_t driver_get_eof(const H5FD_t *file, H5FD_mem_t type)
     return ((const Driver *)file)->task->size;
 }
 
-/* A node of the tree of a group's links, as it was read, names the nodes below it, which the library
- * then asks for one after the other:
+/* A node of the tree of a group's links, as it was read, names the nodes below it, which the
+ * library then asks for one after the other:
  *
- *   "TREE" | u8 0: of a group | u8 level | u16 entries | u64 left | u64 right | (u64 key | u64 node)…
+ *   "TREE" | u8 0: of a group | u8 level | u16 entries | u64 left | u64 right
+ *   | entries × (u64 key | u64 node) | …
  *
  * where offsets have 8 bytes. Were it something else, the hints would be useless, and no more. */
 static void hint_nodes(const unsigned char *bytes, size_t n)

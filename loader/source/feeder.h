@@ -28,8 +28,8 @@ bool feeder_end(Feeder *feeder, Error *err);
 
 /* For the child: exactly n bytes; false: there are none. */
 bool feeder_ask(uint64_t offset, void *out, size_t n);
-/* For the child: it will ask for a little there, in this order, and a server may be asked for all of
- * it at once. No more than FEEDER_HINTS. */
+/* For the child: it will ask for a little there, in this order, and a server may be asked for all
+ * of it at once. No more than FEEDER_HINTS. */
 bool feeder_hint(const uint64_t *offsets, size_t count);
 
 #endif
