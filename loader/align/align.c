@@ -40,10 +40,8 @@ const char *how_word(How how)
  * bind_key learns dtype and shape from the value. */
 static void list_bindings(Alignment *alignment)
 {
-    size_t n = alignment->target ? dict_count(alignment->target) : draft_count(alignment->draft);
-    alignment->bindings = mem_alloc((n ? n : 1) * sizeof(Binding));
-    alignment->count = n;
-    for (size_t i = 0; i < n; i++) {
+    alignment->bindings = mem_alloc((alignment->count + 1) * sizeof(Binding));
+    for (size_t i = 0; i < alignment->count; i++) {
         Binding *binding = &alignment->bindings[i];
         *binding = (Binding){.status = BIND_MISSING, .confidence = 1, .dtype = DT_UNKNOWN};
         if (alignment->target) {
@@ -78,13 +76,14 @@ static void suggest(Alignment *alignment)
     auto_suggest(alignment);
 }
 
-/* The order matters: sources can be closed only when every target has its state, suggestions
- * need to know which sources are unused, expect{} judges what stands then, and the sums count
- * states that no longer change. */
+/* The order matters: bindings are made only when match{} and auto{} are done, since what those need
+ * is as large; sources can be closed only when every target has its state, suggestions need to know
+ * which sources are unused, expect{} judges what stands then, and the sums count states that no
+ * longer change. */
 static bool close_all(Alignment *alignment, Error *err)
 {
     static void (*const steps[])(Alignment *alignment) = {
-        list_bindings, list_uses, match_all, pair_same, bind_all, close_uses, close_groups,
+        match_all, list_bindings, list_uses, pair_same, bind_all, close_uses, close_groups,
         close_optimizer, suggest, close_expect, close_summary};
     const AlignWatch *watch = draft_later(alignment->draft)->watch;
     for (size_t i = 0; i < countof(steps); i++) {
@@ -111,6 +110,8 @@ Alignment *align_finish(Draft *draft, Error *err)
     alignment->source = draft_source(draft);
     alignment->target = draft_target(draft) ? dict_ref(draft_target(draft)) : NULL;
     alignment->policy = *draft_policy(draft);
+    alignment->count =
+        alignment->target ? dict_count(alignment->target) : draft_count(alignment->draft);
     const bool closed = close_all(alignment, err);
     draft_later(draft)->watch = NULL;
     if (closed) return alignment;

@@ -75,7 +75,7 @@ static void list_targets(Asking *asking)
     const Alignment *alignment = asking->alignment;
     asking->targets = mem_alloc((alignment->count + 1) * sizeof *asking->targets);
     for (size_t i = 0; i < alignment->count; i++) {
-        const Tensor *target = alignment->bindings[i].target;
+        const Tensor *target = dict_at(alignment->target, i);
         asking->targets[i] = (AutoTensor){
             target->name, target->dims && !target->rank ? no_dims : target->dims,
             target->dims ? target->rank : 0, target->dtype};
@@ -98,7 +98,7 @@ static void list_anchors(Asking *asking)
     const Alignment *alignment = asking->alignment;
     const char **names = mem_alloc((alignment->count + 1) * sizeof *names);
     uint32_t *keys = mem_alloc((alignment->count + 1) * sizeof *keys);
-    for (size_t i = 0; i < alignment->count; i++) names[i] = alignment->bindings[i].name;
+    for (size_t i = 0; i < alignment->count; i++) names[i] = asking->targets[i].name;
     draft_find_many(asking->draft, names, alignment->count, keys);
     for (size_t i = 0; i < alignment->count; i++) {
         const Match *match = alignment->matches ? &alignment->matches[i] : NULL;
@@ -106,7 +106,7 @@ static void list_anchors(Asking *asking)
         if (match && match->rule && match->key != MAP_NONE) {
             add_anchor(asking, match->key, i);
         } else if (key && key->expr && key_is_ruled(key) &&
-                   match_same_shape(key->expr, alignment->bindings[i].target)) {
+                   match_same_shape(key->expr, dict_at(alignment->target, i))) {
             add_anchor(asking, keys[i], i);
         }
     }
@@ -160,7 +160,8 @@ static void restore_matches(Alignment *alignment, Paired paired)
         mem_realloc(alignment->match_of_key, (keys + 1) * sizeof *alignment->match_of_key);
     for (size_t i = 0; i < keys; i++) alignment->match_of_key[i] = MAP_NONE;
     for (size_t i = alignment->count; i-- > 0;) {
-        const char *name = paired.names[i] ? paired.names[i] : alignment->bindings[i].name;
+        const char *name = paired.names[i];
+        if (!name) name = dict_at(alignment->target, i)->name;
         const DraftKey *key = draft_find(alignment->draft, name);
         alignment->matches[i].key =
             key ? (uint32_t)(key - draft_at(alignment->draft, 0)) : MAP_NONE;
@@ -224,7 +225,7 @@ static const char *find_offer(const Asking *asking, const DraftKey *key)
     const uint32_t index = align_index(alignment, name);
     if (index == MAP_NONE) return NULL;
     if (draft_find(asking->draft, name)) return NULL;
-    return match_same_shape(key->expr, alignment->bindings[index].target) ? NULL : name;
+    return match_same_shape(key->expr, dict_at(alignment->target, index)) ? NULL : name;
 }
 
 /* Keys that are left are renamed, as by strip, where that is all that they lack for being told with

@@ -62,10 +62,10 @@ static void pair_names(Matcher *matcher, bool same_shape)
     size_t pairs = matcher->pairs;
     matcher->rule = NULL;
     for (size_t i = 0; i < matcher->alignment->count; i++) {
-        const Binding *binding = &matcher->alignment->bindings[i];
-        size_t key = match_wants(matcher, i) ? find_key(matcher, binding->name) : MAP_NONE;
+        const Tensor *target = dict_at(matcher->alignment->target, i);
+        size_t key = match_wants(matcher, i) ? find_key(matcher, target->name) : MAP_NONE;
         if (key == MAP_NONE) continue;
-        if (same_shape && !match_same_shape(match_value(matcher, key), binding->target)) continue;
+        if (same_shape && !match_same_shape(match_value(matcher, key), target)) continue;
         match_pair(matcher, i, key);
     }
     matcher->rule = rule;
@@ -82,15 +82,14 @@ typedef struct Chosen {
 
 /* The key that is the longest suffix of the name, the whole name being the longest of all. One
  * look-up for every place where a suffix may begin. */
-static size_t find_suffix(const Matcher *matcher, const Binding *binding)
+static size_t find_suffix(const Matcher *matcher, const Tensor *target)
 {
     const MatchRule *rule = matcher->rule;
-    for (const char *suffix = binding->name; *suffix; suffix++) {
-        if (rule->segments && suffix != binding->name && !is_border(suffix[-1])) continue;
+    for (const char *suffix = target->name; *suffix; suffix++) {
+        if (rule->segments && suffix != target->name && !is_border(suffix[-1])) continue;
         size_t key = find_key(matcher, suffix);
         if (key == MAP_NONE) continue;
-        if (rule->shape == MATCH_ANY_SHAPE ||
-            match_same_shape(match_value(matcher, key), binding->target))
+        if (rule->shape == MATCH_ANY_SHAPE || match_same_shape(match_value(matcher, key), target))
             return key;
     }
     return MAP_NONE;
@@ -117,7 +116,7 @@ static MatchReuse find_reuse(const Matcher *matcher)
 static bool choice_fits(const Matcher *matcher, const Chosen *choice)
 {
     return match_same_shape(match_value(matcher, choice->key),
-                            matcher->alignment->bindings[choice->target].target);
+                            dict_at(matcher->alignment->target, choice->target));
 }
 
 /* first[key] = the first choice that fits it, second[key] another one: the key is ambiguous.
@@ -160,9 +159,9 @@ static void match_by_suffix(Matcher *matcher)
     Chosen *choices = mem_alloc((alignment->count + 1) * sizeof *choices);
     size_t n = 0;
     for (size_t i = 0; i < alignment->count; i++) {
-        const Binding *binding = &alignment->bindings[i];
+        const Tensor *target = dict_at(alignment->target, i);
         if (match_wants(matcher, i))
-            choices[n++] = (Chosen){binding->name, i, find_suffix(matcher, binding)};
+            choices[n++] = (Chosen){target->name, i, find_suffix(matcher, target)};
     }
     qsort(choices, n, sizeof *choices, compare_names);
     MatchReuse reuse = find_reuse(matcher);
@@ -187,14 +186,14 @@ static bool same_count(const Expr *value, const Tensor *target)
     return count == tensor_count(target);
 }
 
-static bool pair_agrees(const Matcher *matcher, size_t target, size_t key)
+static bool pair_agrees(const Matcher *matcher, size_t index, size_t key)
 {
-    const Binding *binding = &matcher->alignment->bindings[target];
+    const Tensor *target = dict_at(matcher->alignment->target, index);
     const Expr *value = match_value(matcher, key);
-    if (matcher->rule->name && strcmp(draft_at(matcher->draft, key)->name, binding->name) != 0)
+    if (matcher->rule->name && strcmp(draft_at(matcher->draft, key)->name, target->name) != 0)
         return false;
-    if (matcher->rule->shape == MATCH_SAME_COUNT) return same_count(value, binding->target);
-    return matcher->rule->shape == MATCH_ANY_SHAPE || match_same_shape(value, binding->target);
+    if (matcher->rule->shape == MATCH_SAME_COUNT) return same_count(value, target);
+    return matcher->rule->shape == MATCH_ANY_SHAPE || match_same_shape(value, target);
 }
 
 /* "conv.weight 4×3": a key or a target for a note. */
@@ -208,10 +207,10 @@ static const char *show_side(Matcher *matcher, const char *name, bool known, con
 }
 
 /* The pair that all=true does not forgive; `place` counts from 1. */
-static void refuse_pair(Matcher *matcher, size_t place, size_t target, size_t key)
+static void refuse_pair(Matcher *matcher, size_t place, size_t index, size_t key)
 {
     static const int64_t scalar[1];
-    const Binding *binding = &matcher->alignment->bindings[target];
+    const Tensor *target = dict_at(matcher->alignment->target, index);
     const Expr *value = match_value(matcher, key);
     const char *have = show_side(matcher, draft_at(matcher->draft, key)->name,
                                  value && !value->unknown,
@@ -220,8 +219,7 @@ static void refuse_pair(Matcher *matcher, size_t place, size_t target, size_t ke
     draft_note(matcher->draft, NOTE_ERROR, matcher->rule->origin,
                "%s: place %zu: %s of the source and %s of the target do not agree",
                matcher->rule->what, place, have,
-               show_side(matcher, binding->name, binding->target->dims != NULL,
-                         binding->target->dims, binding->target->rank));
+               show_side(matcher, target->name, target->dims != NULL, target->dims, target->rank));
 }
 
 /* A file whose keys stand in the order of the alphabet has lost that of the model. */
@@ -307,7 +305,7 @@ void pair_same(Alignment *alignment)
     const size_t n = alignment->count, keys = draft_count(alignment->draft);
     if (alignment->matches || !alignment->target) return;
     const char **names = mem_alloc((n + 1) * sizeof *names);
-    for (size_t i = 0; i < n; i++) names[i] = alignment->bindings[i].name;
+    for (size_t i = 0; i < n; i++) names[i] = dict_at(alignment->target, i)->name;
     alignment->same_key = mem_alloc((n + 1) * sizeof *alignment->same_key);
     alignment->same_target = mem_alloc((keys + 1) * sizeof *alignment->same_target);
     draft_find_many(alignment->draft, names, n, alignment->same_key);
@@ -322,7 +320,7 @@ const DraftKey *match_key(const Alignment *alignment, size_t index)
 {
     if (!alignment->target) return draft_at(alignment->draft, index);
     if (!alignment->matches && !alignment->same_key)
-        return draft_find(alignment->draft, alignment->bindings[index].name);
+        return draft_find(alignment->draft, dict_at(alignment->target, index)->name);
     uint32_t key = alignment->matches ? alignment->matches[index].key : alignment->same_key[index];
     return key == MAP_NONE ? NULL : draft_at(alignment->draft, key);
 }

@@ -83,7 +83,7 @@ static bool settle(Vetoer *vetoer, const Veto *veto, const Bundle *found, Bundle
     if (found && !is_single(found)) return false;
     if (!found) {
         const char **name = arena_alloc(vetoer->arena, sizeof *name);
-        *name = vetoer->alignment->bindings[align_index(vetoer->alignment, veto->target)].name;
+        *name = dict_find(vetoer->alignment->target, veto->target)->name;
         target = name;
     }
     if (veto->given) {
@@ -241,7 +241,7 @@ void veto_doubts(Alignment *alignment, const Vetoes *vetoes)
         add_name(alignment->arena, &one->held, &one->held_count, &one->held_room, veto->held);
         add_name(alignment->arena, &one->rivals, &one->rival_count, &one->rival_room, veto->rival);
         add_name(alignment->arena, &one->targets, &one->target_count, &one->target_room,
-                 alignment->bindings[at].name);
+                 dict_at(alignment->target, at)->name);
     }
     for (size_t i = 0; i < count; i++) close_question(alignment, &questions[i]);
     map_done(&known);

@@ -36,7 +36,7 @@ WhyBook *why_new(const Alignment *alignment, const Lexicon *lexicon)
     book->alike = mem_alloc((alignment->count + 1) * sizeof *book->alike);
     uint32_t shapes = 0;
     for (size_t i = 0; i < alignment->count; i++) {
-        const Tensor *target = alignment->bindings[i].target;
+        const Tensor *target = dict_at(alignment->target, i);
         if (!target->dims) continue;
         add_shape(target->dims, target->rank, &text);
         uint32_t shape = map_get(&book->shapes, text_string(&text));
@@ -115,7 +115,7 @@ static void tell(const WhyBook *book, const Bundle *bundle, Text *out)
 {
     const char *source = bundle->sources[0].names[0], *target = bundle->targets[0];
     const uint32_t at = align_index(book->alignment, target);
-    const Tensor *tensor = at == MAP_NONE ? NULL : book->alignment->bindings[at].target;
+    const Tensor *tensor = at == MAP_NONE ? NULL : dict_at(book->alignment->target, at);
     Text shape = {0};
     if (strcmp(source, target) == 0) text_add(out, "names: equal");
     else {

@@ -51,8 +51,6 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     check_heads(&a);
     check_stages(&a);
     AutoResult *result = result_make(&a);
-    for (int s = 0; s < 2; s++) side_done(&a.side[s]);
-    drift_done(&a);
     free(a.groups);
     free(a.renamed);
     free(a.unsettled);

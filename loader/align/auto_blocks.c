@@ -67,7 +67,6 @@ static void list_ranges(Blocks *blocks, int s)
 {
     const Side *side = &blocks->a->side[s];
     Ranges *ranges = &blocks->ranges[s];
-    ranges->rows = (Table){.arena = blocks->a->arena};
     for (uint32_t i = 0; i < side->unit_count; i++) {
         Place places[SLOTS_MAX];
         const size_t n = places_of(blocks->a, side, &side->units[i], places);
@@ -565,6 +564,7 @@ void check_blocks(Auto *a)
         free(blocks.blocks[s]);
         free(blocks.shapes[s]);
         free(blocks.ranges[s].list);
+        table_done(&blocks.ranges[s].rows);
     }
     free(blocks.moved);
 }

@@ -471,7 +471,6 @@ void check_numbers(Auto *a)
     Side *x = &a->side[0], *y = &a->side[1];
     const Table looks[2] = {count_looks(a, x), count_looks(a, y)};
     Drift *drift = arena_alloc(a->arena, sizeof *drift);
-    drift->axes = drift->seen = drift->counts = (Table){.arena = a->arena};
     a->drift = drift;
     for (uint32_t i = 0; i < x->unit_count; i++)
         if (x->units[i].mate != NONE) any_offset(a, i, x->units[i].mate, drift, NULL, true);
@@ -486,5 +485,9 @@ void check_numbers(Auto *a)
 
 void drift_done(Auto *a)
 {
-    if (a->drift) free(a->drift->list);
+    if (!a->drift) return;
+    table_done(&a->drift->axes);
+    table_done(&a->drift->seen);
+    table_done(&a->drift->counts);
+    free(a->drift->list);
 }

@@ -542,25 +542,29 @@ Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target, unsigne
 /* ---- auto_result.c ---- */
 typedef struct TensorPair {
     uint32_t source, target;
-    float margin, score;
+    float margin;
+    uint8_t rest;            /* Rest of the target's unit */
     Fitting fitting;
 } TensorPair;
+/* The sides are done with then. */
 AutoResult *result_make(Auto *a);
 
 /* ---- auto_fused.c ---- */
-/* Bundles of the groups that found their partner, handed to `add` with their margins. */
+/* A bundle of several tensors. */
 typedef struct Collected {
     Bundle bundle;
     float margin;
     uint32_t first;          /* index of its first target: bundles are given in their order */
 } Collected;
 typedef struct Collection {
-    Collected *items;        /* [count] owned */
+    Collected *items;        /* [count] owned, growing */
     size_t count, room;
+    TensorPair *pairs;       /* [pair_count] owned, growing: one tensor that becomes another */
+    size_t pair_count, pair_room;
 } Collection;
 void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_t first);
-/* One tensor that becomes another. */
-void result_add(Auto *a, const TensorPair *pair, float margin, Collection *all);
+void collection_add_pair(Collection *all, const TensorPair *pair);
+/* Bundles of the groups that found their partner. */
 void fused_collect(Auto *a, Collection *all);
 /* What groups show of how kernels lie, before it is decided of pairs. */
 void fused_tally(Auto *a);

@@ -29,8 +29,9 @@ static size_t list_pairs(Auto *a, TensorPair *pairs)
             for (uint32_t i = 0; i < u->count; i++)
                 if (same_member(x, y, u, v, i, j) && !x->bound[x->members[u->first + i]] &&
                     !y->bound[y->members[v->first + j]]) {
-                    pairs[n++] = (TensorPair){x->members[u->first + i], y->members[v->first + j],
-                                              v->margin, v->score, {0}};
+                    pairs[n++] = (TensorPair){.source = x->members[u->first + i],
+                                              .target = y->members[v->first + j],
+                                              .margin = v->margin};
                     break;
                 }
     }
@@ -62,7 +63,7 @@ static size_t list_namesakes(Auto *a, TensorPair *pairs, size_t n)
                 uint32_t s = x->members[u->first + i], t = y->members[v->first + j];
                 if (x->role_of[s] == y->role_of[t] && !x->bound[s] && !y->bound[t] &&
                     shape_same(&x->given->tensors[s], &y->given->tensors[t])) {
-                    pairs[n++] = (TensorPair){s, t, 1, 1, {0}};
+                    pairs[n++] = (TensorPair){.source = s, .target = t, .margin = 1};
                     break;
                 }
             }
@@ -100,20 +101,23 @@ static const char *const rests[] = {
     [REST_SHAPE] = "shape: no other of either side has it",
 };
 
-static void fill_bundle(Auto *a, const TensorPair *pair, Bundle *bundle)
+/* What a bundle of one tensor and another points to. */
+typedef struct Ends {
+    NameList sources;
+    const char *source, *target;
+} Ends;
+
+static Bundle pair_bundle(Auto *a, const TensorPair *pair)
 {
-    const char **names = arena_alloc(a->out, 2 * sizeof *names);
-    names[0] = a->side[0].given->tensors[pair->source].name;
-    names[1] = a->side[1].given->tensors[pair->target].name;
-    NameList *list = arena_alloc(a->out, sizeof *list);
-    *list = (NameList){names, 1};
-    *bundle = (Bundle){.sources = list, .source_count = 1, .targets = names + 1,
-                       .target_count = 1};
+    Ends *ends = arena_alloc(a->out, sizeof *ends);
+    ends->source = a->side[0].given->tensors[pair->source].name;
+    ends->target = a->side[1].given->tensors[pair->target].name;
+    ends->sources = (NameList){&ends->source, 1};
     OpList ops = {.count = 0};
     add_ops(a, pair, &ops);
-    bundle->ops = arena_copy(a->out, ops.items, ops.count * sizeof *ops.items);
-    bundle->op_count = ops.count;
-    bundle->why = rests[a->side[1].units[a->side[1].unit_of[pair->target]].rest];
+    return (Bundle){.sources = &ends->sources, .source_count = 1, .targets = &ends->target,
+                    .target_count = 1, .op_count = ops.count, .why = rests[pair->rest],
+                    .ops = arena_copy(a->out, ops.items, ops.count * sizeof *ops.items)};
 }
 
 void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_t first)
@@ -122,11 +126,16 @@ void collection_add(Collection *all, const Bundle *bundle, float margin, uint32_
     all->items[all->count++] = (Collected){*bundle, margin, first};
 }
 
-void result_add(Auto *a, const TensorPair *pair, float margin, Collection *all)
+void collection_add_pair(Collection *all, const TensorPair *pair)
 {
-    Bundle bundle;
-    fill_bundle(a, pair, &bundle);
-    collection_add(all, &bundle, margin, pair->target);
+    all->pairs = mem_grow(all->pairs, &all->pair_room, all->pair_count + 1, sizeof *all->pairs);
+    all->pairs[all->pair_count++] = *pair;
+}
+
+static int compare_pairs(const void *x, const void *y)
+{
+    const TensorPair *a = x, *b = y;
+    return a->target < b->target ? -1 : a->target > b->target;
 }
 
 static int compare_collected(const void *x, const void *y)
@@ -135,10 +144,11 @@ static int compare_collected(const void *x, const void *y)
     return a->first < b->first ? -1 : a->first > b->first;
 }
 
-static void mark_taken(Auto *a, const TensorPair *pair)
+static void mark_taken(Auto *a, TensorPair *pair)
 {
     Side *x = &a->side[0], *y = &a->side[1];
     const uint32_t v = y->unit_of[pair->target];
+    pair->rest = y->units[v].rest;
     x->taken[pair->source] = y->taken[pair->target] = true;
     if (y->members[y->units[v].first] != pair->target) return;
     y->units[v].beside = x->unit_of[pair->source];
@@ -147,7 +157,8 @@ static void mark_taken(Auto *a, const TensorPair *pair)
 
 static void collect_pairs(Auto *a, Collection *all)
 {
-    TensorPair *pairs = mem_alloc((a->side[1].given->count + 1) * sizeof *pairs);
+    all->pair_room = a->side[1].given->count + 1;
+    TensorPair *pairs = all->pairs = mem_alloc(all->pair_room * sizeof *pairs);
     size_t n = list_pairs(a, pairs);
     n = list_namesakes(a, pairs, n);
     auto_layout_decide(a, pairs, n);
@@ -157,9 +168,8 @@ static void collect_pairs(Auto *a, Collection *all)
         a->turned += turn == TURN_T || turn == TURN_PERMUTE;
         if (turn == TURN_NEVER || turn == TURN_OPEN) continue;
         mark_taken(a, &pairs[i]);
-        result_add(a, &pairs[i], pairs[i].margin, all);
+        pairs[all->pair_count++] = pairs[i];
     }
-    free(pairs);
 }
 
 static void list_withheld(const Auto *a, AutoResult *result)
@@ -180,6 +190,38 @@ static float confidence_of(float margin)
                              : 1 / (1 + expf(-1.5f - 14 * margin));
 }
 
+/* What is sure enough to be taken, and what is likely. */
+static void add_bundle(const Auto *a, Bundle bundle, float margin, AutoResult *result)
+{
+    Bundle *good = (Bundle *)(uintptr_t)result->bundles;
+    Bundle *other = (Bundle *)(uintptr_t)result->likely;
+    bundle.confidence = confidence_of(margin);
+    if (margin >= a->options->accept) good[result->bundle_count++] = bundle;
+    else if (margin >= 0.05f) other[result->likely_count++] = bundle;
+}
+
+/* All that was collected, in the order of the targets. */
+static void give_bundles(Auto *a, Collection *all, AutoResult *result)
+{
+    const size_t room = all->count + all->pair_count + 1;
+    result->bundles = arena_alloc(a->out, room * sizeof *result->bundles);
+    result->likely = arena_alloc(a->out, room * sizeof *result->likely);
+    if (all->count) qsort(all->items, all->count, sizeof *all->items, compare_collected);
+    qsort(all->pairs, all->pair_count, sizeof *all->pairs, compare_pairs);
+    for (size_t i = 0, k = 0; i < all->count || k < all->pair_count;) {
+        const Collected *one = i < all->count ? &all->items[i] : NULL;
+        const TensorPair *pair = k < all->pair_count ? &all->pairs[k] : NULL;
+        if (!one || (pair && pair->target <= one->first)) {
+            add_bundle(a, pair_bundle(a, pair), pair->margin, result);
+            k++;
+        } else {
+            add_bundle(a, one->bundle, one->margin, result);
+            i++;
+        }
+    }
+}
+
+/* Bundles are many and need no units, which are many as well: those are let go before. */
 AutoResult *result_make(Auto *a)
 {
     AutoResult *result = arena_alloc(a->out, sizeof *result);
@@ -188,23 +230,15 @@ AutoResult *result_make(Auto *a)
     fused_collect(a, &all);
     strays_collect(a, &all);
     glue_propose(a);
-    if (all.count) qsort(all.items, all.count, sizeof *all.items, compare_collected);
-    Bundle *good = arena_alloc(a->out, (all.count + 1) * sizeof *good);
-    Bundle *other = arena_alloc(a->out, (all.count + 1) * sizeof *other);
-    for (size_t i = 0; i < all.count; i++) {
-        Bundle *bundle = &all.items[i].bundle;
-        bundle->confidence = confidence_of(all.items[i].margin);
-        if (all.items[i].margin >= a->options->accept) good[result->bundle_count++] = *bundle;
-        else if (all.items[i].margin >= 0.05f) other[result->likely_count++] = *bundle;
-    }
     result->another_size = notes_another_size(a);
-    if (result->another_size) result->bundle_count = result->likely_count = 0;
-    result->bundles = good;
-    result->likely = other;
-    free(all.items);
     list_withheld(a, result);
     ties_collect(a, result);
     notes_collect(a, result);
     auto_layout_done(a);
+    drift_done(a);
+    for (int s = 0; s < 2; s++) side_done(&a->side[s]);
+    if (!result->another_size) give_bundles(a, &all, result);
+    free(all.items);
+    free(all.pairs);
     return result;
 }

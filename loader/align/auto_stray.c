@@ -131,10 +131,11 @@ static uint32_t only_stray(const Strays *strays, const Want *want, bool named)
 static void take(Strays *strays, const Want *want, uint32_t tensor, Collection *all)
 {
     Auto *a = strays->a;
-    const TensorPair pair = {tensor, want->tensor, 0, 0, {TURN_NONE, NULL}};
-    const float margin = a->side[1].units[want->unit].beside_margin;
+    const Unit *unit = &a->side[1].units[want->unit];
+    const TensorPair pair = {.source = tensor, .target = want->tensor,
+                             .margin = unit->beside_margin, .rest = unit->rest};
     a->side[0].taken[tensor] = a->side[1].taken[want->tensor] = true;
-    result_add(a, &pair, margin, all);
+    collection_add_pair(all, &pair);
 }
 
 /* One that two want is nobody's. */

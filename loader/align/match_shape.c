@@ -8,7 +8,7 @@
 /* A key or a target that takes part. */
 typedef struct Member {
     const char *group;           /* "i=3 | 64×3×7×7": its captures and its shape */
-    size_t index;                /* in the draft, or among the bindings */
+    size_t index;                /* in the draft, or in the target */
 } Member;
 
 typedef struct Members {
@@ -90,10 +90,9 @@ static Members list_targets(Matcher *matcher)
     Members members = {0};
     Text group = {0};
     for (size_t i = 0; i < matcher->alignment->count; i++) {
-        const Binding *binding = &matcher->alignment->bindings[i];
-        const Tensor *target = binding->target;
+        const Tensor *target = dict_at(matcher->alignment->target, i);
         if (!match_wants(matcher, i) || !target->dims) continue;
-        if (show_captures(matcher->rule->within[1], binding->name, &group))
+        if (show_captures(matcher->rule->within[1], target->name, &group))
             add_member(matcher, &members, &group, target->dims, target->rank, i);
     }
     text_done(&group);
