@@ -172,8 +172,8 @@ static void restore_matches(Alignment *alignment, Paired paired)
 }
 
 /* A bundle that would take what match{} or a rule has bound, or a name that match{} needs, is not
- * carried out. */
-static size_t choose_bundles(const Asking *asking, const AutoResult *result, Bundle *chosen)
+ * carried out. Those that are stand in front then. */
+static size_t choose_bundles(const Asking *asking, const AutoResult *result)
 {
     const Alignment *alignment = asking->alignment;
     size_t count = 0;
@@ -191,7 +191,7 @@ static size_t choose_bundles(const Asking *asking, const AutoResult *result, Bun
         for (size_t j = 0; j < bundle->target_count; j++, place++)
             free_to_use = free_to_use && map_get(&bound, bundle->targets[j]) == MAP_NONE &&
                           *place != MAP_NONE;
-        if (free_to_use) chosen[count++] = *bundle;
+        if (free_to_use) result->bundles[count++] = *bundle;
     }
     free(places);
     map_done(&bound);
@@ -295,10 +295,13 @@ static bool carry_out(Asking *asking, const AutoResult *result, Error *err)
 {
     Alignment *alignment = asking->alignment;
     const Vetoes *vetoes = draft_later(asking->draft)->vetoes;
-    const size_t room = result->bundle_count + (vetoes ? vetoes->count : 0);
-    Bundle *chosen = arena_alloc(alignment->arena, (room + 1) * sizeof *chosen);
-    size_t n = choose_bundles(asking, result, chosen), kept = 0;
-    if (vetoes) n = veto_bundles(alignment, vetoes, chosen, n);
+    Bundle *chosen = result->bundles;
+    size_t n = choose_bundles(asking, result), kept = 0;
+    if (vetoes) {
+        chosen = arena_alloc(alignment->arena, (n + vetoes->count + 1) * sizeof *chosen);
+        memcpy(chosen, result->bundles, n * sizeof *chosen);
+        n = veto_bundles(alignment, vetoes, chosen, n);
+    }
     tell_why(asking, chosen, n);
     bool *done = mem_alloc(n + 1);
     Paired paired = remember_matches(alignment);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loader/align/align_doubt.h"
+#include "loader/align/auto_table.h"
 #include "loader/align/words_alike.h"
 
 enum { SHOWN = 3, SEGMENTS = 32 };   /* words that are named; of a name that are looked at */
@@ -15,47 +16,35 @@ struct WhyBook {
     NameMap families;            /* both families → index of texts */
     const char **texts;          /* owned, growing */
     size_t count, room;
-    NameMap shapes;              /* of targets → index of alike */
-    uint32_t *alike;             /* owned: targets that have it */
+    Table alike;                 /* shape → targets that have it */
+    Text family;                 /* scratch */
     const Alignment *alignment;
 };
 
-static void add_shape(const int64_t *dims, unsigned rank, Text *text)
+static uint64_t shape_key(const int64_t *dims, unsigned rank)
 {
-    text_clear(text);
-    show_shape(dims, rank, text);
+    return hash_text(rank, (const char *)dims, rank * sizeof *dims);
 }
 
 WhyBook *why_new(const Alignment *alignment, const Lexicon *lexicon)
 {
     WhyBook *book = mem_alloc(sizeof *book);
-    Text text = {0};
     *book = (WhyBook){.arena = alignment->arena, .lexicon = lexicon, .alignment = alignment};
     map_init(&book->families);
-    map_init(&book->shapes);
-    book->alike = mem_alloc((alignment->count + 1) * sizeof *book->alike);
-    uint32_t shapes = 0;
     for (size_t i = 0; i < alignment->count; i++) {
         const Tensor *target = dict_at(alignment->target, i);
-        if (!target->dims) continue;
-        add_shape(target->dims, target->rank, &text);
-        uint32_t shape = map_get(&book->shapes, text_string(&text));
-        if (shape == MAP_NONE) {
-            shape = shapes++;
-            map_set(&book->shapes, arena_strdup(book->arena, text_string(&text)), shape);
-        }
-        book->alike[shape]++;
+        if (target->dims)
+            (*table_add(&book->alike, shape_key(target->dims, target->rank), 0, NULL))++;
     }
-    text_done(&text);
     return book;
 }
 
 void why_free(WhyBook *book)
 {
     map_done(&book->families);
-    map_done(&book->shapes);
+    table_done(&book->alike);
+    text_done(&book->family);
     free(book->texts);
-    free(book->alike);
     free(book);
 }
 
@@ -125,8 +114,8 @@ static void tell(const WhyBook *book, const Bundle *bundle, Text *out)
     if (strcmp(source, target) != 0 && same_numbers(source, target))
         text_add(out, "; the same numbers");
     if (tensor && tensor->dims) {
-        add_shape(tensor->dims, tensor->rank, &shape);
-        const uint32_t alike = book->alike[map_get(&book->shapes, text_string(&shape))];
+        show_shape(tensor->dims, tensor->rank, &shape);
+        const uint32_t alike = table_count(&book->alike, shape_key(tensor->dims, tensor->rank));
         if (alike == 1) text_addf(out, "; no other target is %s", text_string(&shape));
         else text_addf(out, "; %u targets are %s", alike, text_string(&shape));
     }
@@ -137,21 +126,23 @@ static void tell(const WhyBook *book, const Bundle *bundle, Text *out)
 
 const char *why_found(WhyBook *book, const Bundle *bundle)
 {
-    Text text = {0};
-    doubt_family(bundle->sources[0].names[0], &text);
-    text_addc(&text, '\n');
-    doubt_family(bundle->targets[0], &text);
+    Text *family = &book->family;
+    text_clear(family);
+    doubt_family(bundle->sources[0].names[0], family);
+    text_addc(family, '\n');
+    doubt_family(bundle->targets[0], family);
     const char *leaf = strrchr(bundle->targets[0], '.');
-    text_addf(&text, "\n%s", leaf ? leaf : "");
-    uint32_t index = map_get(&book->families, text_string(&text));
+    text_addc(family, '\n');
+    text_add(family, leaf ? leaf : "");
+    uint32_t index = map_get(&book->families, text_string(family));
     if (index == MAP_NONE) {
+        Text text = {0};
         index = (uint32_t)book->count;
-        map_set(&book->families, arena_strdup(book->arena, text_string(&text)), index);
-        text_clear(&text);
+        map_set(&book->families, arena_strdup(book->arena, text_string(family)), index);
         tell(book, bundle, &text);
         book->texts = mem_grow(book->texts, &book->room, book->count + 1, sizeof *book->texts);
         book->texts[book->count++] = arena_strdup(book->arena, text_string(&text));
+        text_done(&text);
     }
-    text_done(&text);
     return book->texts[index];
 }

@@ -110,9 +110,10 @@ typedef struct AutoTie {
 } AutoTie;
 
 typedef struct AutoResult {
-    const Bundle *bundles;       /* [bundle_count] accepted, in the target's order */
+    Bundle *bundles;             /* [bundle_count] accepted, in the target's order; the caller's to
+                                    change */
     size_t bundle_count;
-    const Bundle *likely;        /* [likely_count] margin of at least 0.05, but below `accept` */
+    Bundle *likely;              /* [likely_count] margin of at least 0.05, but below `accept` */
     size_t likely_count;
     const uint32_t *withheld;    /* [withheld_count] targets whose own names are no evidence: what
                                     has the name in the source may be another layer */

@@ -368,7 +368,7 @@ struct Drift {
     size_t count, room;
 };
 
-static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to)
+static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to, uint32_t pairs)
 {
     bool fresh;
     const uint32_t at = *table_add(&drift->axes, axes, (uint32_t)drift->count, &fresh);
@@ -382,9 +382,9 @@ static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to)
     offsets->numbers += fresh;
     table_add(&drift->seen, hash_mix(number, (uint64_t)to), 1, &fresh);
     offsets->links += fresh;
-    offsets->pairs++;
+    offsets->pairs += pairs;
     const uint64_t key = hash_mix(hash_mix(axes, 97), (uint64_t)(to - from));
-    const uint32_t n = ++*table_add(&drift->counts, key, 0, NULL);
+    const uint32_t n = *table_add(&drift->counts, key, 0, NULL) += pairs;
     if (to - from == offsets->offset || !offsets->most) {
         offsets->offset = to - from;
         offsets->most = n;
@@ -405,10 +405,43 @@ static bool is_contested(const Offsets *offsets)
            (offsets->links - offsets->numbers) * 2 >= offsets->numbers;
 }
 
+/* Whether two units have the same numbers, on the same axes. */
+static bool counts_alike(const Side *side, const Unit *u, const Unit *w)
+{
+    const Coarse *a = &side->coarse[u->coarse], *b = &side->coarse[w->coarse];
+    const int64_t *m = side->numbers + u->numbers, *n = side->numbers + w->numbers;
+    return a->slot_count == b->slot_count &&
+           memcmp(a->axis, b->axis, a->slot_count * sizeof *a->axis) == 0 &&
+           memcmp(m, n, a->slot_count * sizeof *m) == 0;
+}
+
+/* The pairs from one on that have its numbers on both sides, as those of one block do. */
+static uint32_t count_alike(const Auto *a, uint32_t first)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    const Unit *u = &x->units[first];
+    uint32_t n = 1;
+    while (first + n < x->unit_count && u[n].mate != NONE && counts_alike(x, u, &u[n]) &&
+           counts_alike(y, &y->units[u->mate], &y->units[u[n].mate]))
+        n++;
+    return n;
+}
+
+/* Counts each number of one name with each of the other, as often as there are such pairs. */
+static void count_offsets(const Auto *a, Drift *drift, uint32_t u, uint32_t pairs)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    const Unit *source = &x->units[u], *target = &y->units[source->mate];
+    const Coarse *s = &x->coarse[source->coarse], *t = &y->coarse[target->coarse];
+    for (unsigned i = 0; i < s->slot_count; i++)
+        for (unsigned j = 0; j < t->slot_count; j++)
+            count_offset(drift, hash_mix(s->axis[i], t->axis[j]), x->numbers[source->numbers + i],
+                         y->numbers[target->numbers + j], pairs);
+}
+
 /* Asks about each number of one name with each of the other; not about that of a layer in its
  * block, bn3, where `inner` is not set. */
-static bool any_offset(const Auto *a, uint32_t u, uint32_t v, Drift *count, const Drift *drift,
-                       bool inner)
+static bool any_offset(const Auto *a, uint32_t u, uint32_t v, bool inner)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
     const Coarse *s = &x->coarse[x->units[u].coarse], *t = &y->coarse[y->units[v].coarse];
@@ -416,13 +449,8 @@ static bool any_offset(const Auto *a, uint32_t u, uint32_t v, Drift *count, cons
     const unsigned slots = t->slot_count - (!inner && t->numbered ? 1u : 0u);
     for (unsigned i = 0; i < s->slot_count; i++)
         for (unsigned j = 0; j < slots; j++) {
-            const uint64_t axes = hash_mix(s->axis[i], t->axis[j]);
-            if (count) {
-                count_offset(count, axes, m[i], n[j]);
-                continue;
-            }
-            const uint32_t *at = table_find(&drift->axes, axes);
-            const Offsets *offsets = at ? &drift->list[*at] : NULL;
+            const uint32_t *at = table_find(&a->drift->axes, hash_mix(s->axis[i], t->axis[j]));
+            const Offsets *offsets = at ? &a->drift->list[*at] : NULL;
             if (!offsets || offsets->numbers < 3) continue;
             if (n[j] - m[i] != offsets->offset && offsets->most * 10 >= offsets->pairs * 8)
                 return true;
@@ -433,7 +461,7 @@ static bool any_offset(const Auto *a, uint32_t u, uint32_t v, Drift *count, cons
 
 bool drifts(const Auto *a, uint32_t source, uint32_t target)
 {
-    return any_offset(a, source, target, NULL, a->drift, true);
+    return any_offset(a, source, target, true);
 }
 
 /* Whether a layer has its place in a block, although others are counted otherwise: one more stands
@@ -441,7 +469,7 @@ bool drifts(const Auto *a, uint32_t source, uint32_t target)
 static bool is_in_place(const Auto *a, uint32_t source, uint32_t target)
 {
     return a->agreed[source] && a->walked[source] == target &&
-           !any_offset(a, source, target, NULL, a->drift, false);
+           !any_offset(a, source, target, false);
 }
 
 static uint64_t look_in_row(const Unit *unit)
@@ -472,8 +500,10 @@ void check_numbers(Auto *a)
     const Table looks[2] = {count_looks(a, x), count_looks(a, y)};
     Drift *drift = arena_alloc(a->arena, sizeof *drift);
     a->drift = drift;
-    for (uint32_t i = 0; i < x->unit_count; i++)
-        if (x->units[i].mate != NONE) any_offset(a, i, x->units[i].mate, drift, NULL, true);
+    for (uint32_t i = 0, n; i < x->unit_count; i += n) {
+        n = x->units[i].mate == NONE ? 1 : count_alike(a, i);
+        if (x->units[i].mate != NONE) count_offsets(a, drift, i, n);
+    }
     for (uint32_t i = 0; i < x->unit_count; i++) {
         Unit *u = &x->units[i];
         if (u->mate == NONE || u->fixed || !drifts(a, i, u->mate)) continue;

@@ -193,11 +193,9 @@ static float confidence_of(float margin)
 /* What is sure enough to be taken, and what is likely. */
 static void add_bundle(const Auto *a, Bundle bundle, float margin, AutoResult *result)
 {
-    Bundle *good = (Bundle *)(uintptr_t)result->bundles;
-    Bundle *other = (Bundle *)(uintptr_t)result->likely;
     bundle.confidence = confidence_of(margin);
-    if (margin >= a->options->accept) good[result->bundle_count++] = bundle;
-    else if (margin >= 0.05f) other[result->likely_count++] = bundle;
+    if (margin >= a->options->accept) result->bundles[result->bundle_count++] = bundle;
+    else if (margin >= 0.05f) result->likely[result->likely_count++] = bundle;
 }
 
 /* All that was collected, in the order of the targets. */

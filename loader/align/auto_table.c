@@ -16,19 +16,27 @@ uint64_t hash_text(uint64_t seed, const char *bytes, size_t n)
     return hash_mix(hash, tail);
 }
 
+static uint64_t key_of(const TableSlot *slot)
+{
+    return (uint64_t)slot->key[1] << 32 | slot->key[0];
+}
+
 /* The slot of a key, or the empty one where it would go; there always is an empty one. */
 static TableSlot *find_slot(const Table *table, uint64_t key)
 {
     size_t at = (size_t)hash_mix(key, 1) & (table->room - 1);
-    while (table->slots[at].used && table->slots[at].key != key) at = (at + 1) & (table->room - 1);
-    return &table->slots[at];
+    for (;; at = (at + 1) & (table->room - 1)) {
+        TableSlot *slot = &table->slots[at];
+        const uint64_t found = key_of(slot);
+        if (!found || found == key) return slot;
+    }
 }
 
 uint32_t *table_find(const Table *table, uint64_t key)
 {
     if (!table->room) return NULL;
-    TableSlot *slot = find_slot(table, key);
-    return slot->used ? &slot->number : NULL;
+    TableSlot *slot = find_slot(table, key ? key : 1);
+    return key_of(slot) ? &slot->number : NULL;
 }
 
 /* In an arena the old slots stay: those of all doublings together are as large as the new ones. */
@@ -39,7 +47,7 @@ static void enlarge(Table *table, size_t room)
     const size_t bytes = table->room * sizeof *table->slots;
     table->slots = table->arena ? arena_alloc(table->arena, bytes) : mem_alloc(bytes);
     for (size_t i = 0; i < old.room; i++)
-        if (old.slots[i].used) *find_slot(table, old.slots[i].key) = old.slots[i];
+        if (key_of(&old.slots[i])) *find_slot(table, key_of(&old.slots[i])) = old.slots[i];
     if (!table->arena) free(old.slots);
 }
 
@@ -59,10 +67,12 @@ void table_done(Table *table)
 uint32_t *table_add(Table *table, uint64_t key, uint32_t number, bool *fresh)
 {
     if (table->count * 4 >= table->room * 3) enlarge(table, table->room ? table->room * 2 : 64);
+    key = key ? key : 1;
     TableSlot *slot = find_slot(table, key);
-    if (fresh) *fresh = !slot->used;
-    if (!slot->used) {
-        *slot = (TableSlot){.key = key, .number = number, .used = true};
+    const bool empty = !key_of(slot);
+    if (fresh) *fresh = empty;
+    if (empty) {
+        *slot = (TableSlot){{(uint32_t)key, (uint32_t)(key >> 32)}, number};
         table->count++;
     }
     return &slot->number;

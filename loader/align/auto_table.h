@@ -1,14 +1,13 @@
 /* Hashes to numbers, for automatic alignment: names, paths and shapes are compared by 64 mixed
- * bits. Open addressing; memory from an arena, so nothing is freed singly. */
+ * bits. Open addressing; memory from an arena, so nothing is freed singly, or of its own. */
 #ifndef LOADER_ALIGN_AUTO_TABLE_H
 #define LOADER_ALIGN_AUTO_TABLE_H
 
 #include "loader/core/memory.h"
 
 typedef struct TableSlot {
-    uint64_t key;
+    uint32_t key[2];         /* halves of one that is not 0: a slot is 12 bytes; {0, 0} is empty */
     uint32_t number;
-    bool used;
 } TableSlot;
 
 typedef struct Table {

@@ -11,6 +11,8 @@ typedef struct Reader {
     Auto *a;
     Side *side;
     Table coarse;
+    const char *above;       /* [above_length] the path above the last unit; NULL: there was none */
+    size_t above_length;
     size_t unit_room, coarse_room, number_room, number_count;
     struct SlotValues {
         int64_t value[SLOTS_MAX][VALUES_MAX];
@@ -139,15 +141,27 @@ uint64_t path_root(void)
     return hash_text(3, "", 0);
 }
 
-/* The paths above a path, the nearest first; where there are none, the root. */
-static void hash_above(const char *path, size_t n, uint64_t up[UP_MAX])
+/* How far a path goes that lies above one of n bytes. */
+static size_t length_above(const char *path, size_t n)
 {
-    size_t end = n;
-    for (unsigned i = 0; i < UP_MAX; i++) {
-        while (end && !is_separator(path[end - 1])) end--;
-        if (end) end--;
-        up[i] = hash_text(3, path, end);
+    while (n && !is_separator(path[n - 1])) n--;
+    return n ? n - 1 : 0;
+}
+
+/* The paths above the last unit, the nearest first; where there are none, the root. Mostly they are
+ * those of the unit before it. */
+static void hash_above(Reader *reader, const char *path, size_t n)
+{
+    Unit *unit = &reader->side->units[reader->side->unit_count - 1];
+    size_t end = length_above(path, n);
+    if (reader->above && end == reader->above_length && !memcmp(path, reader->above, end)) {
+        memcpy(unit->up, unit[-1].up, sizeof unit->up);
+        return;
     }
+    reader->above = path;
+    reader->above_length = end;
+    for (unsigned i = 0; i < UP_MAX; i++, end = length_above(path, end))
+        unit->up[i] = hash_text(3, path, end);
 }
 
 static uint32_t add_unit(Reader *reader, const NameParts *parts, uint64_t path, uint32_t tensor)
@@ -170,7 +184,7 @@ static uint32_t add_unit(Reader *reader, const NameParts *parts, uint64_t path, 
     for (unsigned i = 0; i < scan.count; i++)
         side->numbers[reader->number_count + i] = scan.numbers[i];
     reader->number_count += scan.count;
-    hash_above(parts->path, parts->path_length, unit->up);
+    hash_above(reader, parts->path, parts->path_length);
     return index;
 }
 
