@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "loader/align/family.h"
+#include "loader/align/proposal.h"
 #include "loader/align/report_parts.h"
 #include "loader/core/map.h"
 #include "loader/tensor/layout.h"
@@ -377,15 +378,17 @@ static const char *comment_on_layout(Reporter *reporter, const Tensor *tensor,
 }
 
 /* Why nobody wants it. The shape of the layer speaks, except where no target has the tensor's
- * own shape: then that. */
+ * own shape, or where the layer's weight lies otherwise and has a line of its own: then that. */
 static const char *comment_on(Reporter *reporter, const SourceUse *use, const Tensor *layer,
                               const NameMap *shapes, const char *counters)
 {
     const BufferCause *buffer = report_buffer(use->tensor->name, use->tensor->rank);
     if (buffer && buffer == report_buffer("num_batches_tracked", 0)) return counters;
     if (buffer) return buffer->what;
+    if (proposal_is_adapter(use->tensor->name)) return "of an adapter (LoRA); lora{} merges it";
     const char *turned = comment_on_layout(reporter, use->tensor, shapes);
     if (turned) return turned;
+    if (comment_on_layout(reporter, layer, shapes)) layer = use->tensor;
     const char *own = report_shape(reporter, use->tensor->dims, use->tensor->rank);
     const char *shape = report_shape(reporter, layer->dims, layer->rank);
     uint32_t missing = map_get(shapes, shape);

@@ -174,6 +174,17 @@ static void show_value(Reporter *reporter, const Object *value, Text *out)
     }
 }
 
+/* What a list or tuple holds of tensors is left behind with it: the packed weights of quantized
+ * modules, say. */
+static void show_held(const Object *value, Text *out)
+{
+    const Object *list = object_as_sequence(value);
+    size_t count = 0;
+    for (size_t i = 0; list && i < list->list.count; i++)
+        count += list->list.items[i]->kind == OBJ_TENSOR;
+    if (count) text_addf(out, " with %zu tensor%s in it", count, count == 1 ? "" : "s");
+}
+
 /* Whether the value is on the way to the weights, or weights itself. With the container
  * `model.net` the entry `model` does; so would any tensor beside it. */
 static bool leads_to_tensors(const Reporter *reporter, const char *key, const Object *value)
@@ -201,6 +212,7 @@ static void report_objects(Reporter *reporter)
         text_addf(&list, "%s%s = ", list.length ? ", " : "",
                   report_name(reporter, key->bytes.text));
         show_value(reporter, value, &list);
+        show_held(value, &list);
     }
     if (count) {
         const ReportOutput *output = reporter->options->output;

@@ -146,6 +146,7 @@ void suggest_all(Alignment *alignment)
     list_both(&suggester);
     if (suggester.spare_count) {
         suggest_prefixes(&suggester);
+        suggest_separators(&suggester);
         suggest_families(&suggester);
     }
     suggest_fills(&suggester);

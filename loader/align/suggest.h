@@ -1,7 +1,7 @@
 /* What would help: for every open target a rule, for every unused source the missing target
  * that may be meant. Nothing here changes a state. Each kind of help is a file: shapes and
- * dtypes (suggest_shapes.c), axes (suggest_layouts.c), prefixes (suggest_names.c), families
- * (suggest_families.c). */
+ * dtypes (suggest_shapes.c), axes (suggest_layouts.c), prefixes (suggest_names.c), separators
+ * (suggest_separators.c), families (suggest_families.c). */
 #ifndef LOADER_ALIGN_SUGGEST_H
 #define LOADER_ALIGN_SUGGEST_H
 
@@ -26,6 +26,7 @@ typedef struct Suggester {
 void suggest_shapes(Alignment *alignment);
 void suggest_layouts(Alignment *alignment);
 void suggest_prefixes(Suggester *suggester);
+void suggest_separators(Suggester *suggester);
 void suggest_families(Suggester *suggester);
 
 /* Pairs a spare key with a missing target: sets nearest, and the rule if there is one. */

@@ -81,8 +81,12 @@ bool writer_refuse_dtype(const PlanEntry *entry, const char *format, const char 
     if (plain && other) text_add(&remedy, ", or ");
     if (other) text_addf(&remedy, "write %s", other);
     if (!plain && !other) text_add(&remedy, "drop it with a rule");
-    error_set(err, ERR_UNSUPPORTED, "%s cannot hold %s; %s", format, dtype_name(entry->dtype),
-              remedy.bytes);
+    /* PyTorch's own quantized types would fit into its files: that they are not written is ours */
+    const char *name = dtype_name(entry->dtype);
+    if (dtype_info(entry->dtype)->torch && strcmp(format, ".pth") == 0)
+        error_set(err, ERR_UNSUPPORTED, "tenon writes no %s; %s", name, remedy.bytes);
+    else
+        error_set(err, ERR_UNSUPPORTED, "%s cannot hold %s; %s", format, name, remedy.bytes);
     text_done(&remedy);
     return plan_entry_prefix(entry, err);
 }
