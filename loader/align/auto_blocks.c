@@ -299,7 +299,8 @@ static void read_mates(const Link *links, size_t n, Rows *rows)
         const bool torn = at + 1 < n && links[at + 1].number[0] == links[at].number[0] &&
                           links[at + 1].votes * 2 > links[at].votes;
         size_t j = 0;
-        while (rows->row[1][j].number != links[at].number[1]) j++;
+        while (j < rows->count[1] && rows->row[1][j].number != links[at].number[1]) j++;
+        if (j == rows->count[1]) continue;
         rows->mixed = rows->mixed || torn || taken[j];
         rows->paired[0]++;
         rows->paired[1] += !taken[j];
@@ -330,6 +331,7 @@ static bool read_rows(const Blocks *blocks, const Link *links, size_t n, Rows *r
         if (rows->count[s] < 2 || rows->count[s] > BLOCKS_MAX) return false;
     }
     if (!are_alike(rows->count[0], rows->count[1])) return false;
+    blocks_trim(rows);
     read_mates(links, n, rows);
     if (!rows->mixed) return rows->paired[0] > 1 || rows->named;
     return !rows->single && rows->paired[0] * 2 >= rows->count[0] &&

@@ -65,6 +65,11 @@ typedef struct Moved {
 } Moved;
 
 /* ---- auto_blocks_fit.c ---- */
+/* Where everything is a layer of one list, the embedding and the head too, what stands before the
+ * blocks and behind them is none of them, nor are numbers that are left out there: if the rest is
+ * as many on both sides. */
+void blocks_trim(Rows *rows);
+/* Fills in what the shapes say. */
 void blocks_fit(const Rows *rows, Laid *laid);
 
 /* ---- auto_blocks_ask.c ---- */

@@ -33,6 +33,37 @@ static double alike(const Block *a, const Block *b)
     return more ? (double)common / more : 0;
 }
 
+/* Whether a block has next to nothing in common with any of the other row. */
+static bool is_stranger(const Block *block, const Block *row, size_t n)
+{
+    static const double NEXT_TO_NOTHING = 0.25;
+    for (size_t i = 0; i < n; i++)
+        if (row[i].units && alike(block, &row[i]) >= NEXT_TO_NOTHING) return false;
+    return true;
+}
+
+void blocks_trim(Rows *rows)
+{
+    const Block *first[2];
+    size_t count[2];
+    for (int s = 0; s < 2; s++) {
+        const Block *row = rows->row[s], *other = rows->row[!s];
+        size_t low = 0, high = rows->count[s];
+        while (low < high && (!row[low].units || is_stranger(&row[low], other, rows->count[!s])))
+            low++;
+        while (low < high && (!row[high - 1].units ||
+                              is_stranger(&row[high - 1], other, rows->count[!s])))
+            high--;
+        first[s] = row + low;
+        count[s] = high - low;
+    }
+    if (count[0] != count[1] || count[0] < 2) return;
+    for (int s = 0; s < 2; s++) {
+        rows->row[s] = first[s];
+        rows->count[s] = count[s];
+    }
+}
+
 /* The tables of one comparison, [rows + 1][columns + 1] each. */
 typedef struct Grid {
     size_t rows, columns;

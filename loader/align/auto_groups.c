@@ -126,8 +126,21 @@ static bool fits_rows(const Auto *a, const Group *group)
     return true;
 }
 
+/* From which numbers two rows count, slot by slot of the first. */
+static void count_from(const Coarse *x, const Counting *by, const Coarse *y, const Counting *of,
+                       int64_t low[SLOTS_MAX], int64_t other[SLOTS_MAX])
+{
+    for (unsigned i = 0; i < by->count; i++) {
+        const unsigned p = by->slot[i], q = of->slot[i];
+        const bool equally_far = x->high[p] - x->low[p] == y->high[q] - y->low[q];
+        low[i] = equally_far ? x->low[p] : by->low[i];
+        other[i] = equally_far ? y->low[q] : of->low[i];
+    }
+}
+
 /* Whether the k-th whole has the number of its parts, each counted from where all begin that counts
- * the same blocks: of rows that both lack a block the k-th may be another one. */
+ * the same blocks: of rows that both lack a block the k-th may be another one. Where those do not
+ * reach equally far, and more than blocks is counted, each row is counted from its own first. */
 static bool same_blocks(const Auto *a, const Group *group)
 {
     const Side *x = &a->side[!group->side], *y = &a->side[group->side];
@@ -138,12 +151,13 @@ static bool same_blocks(const Auto *a, const Group *group)
         const Template *part = &y->templates[group->parts[p]];
         const Counting of = counting_of(y, part);
         if (of.count != by.count + (group->stacked ? 1 : 0)) continue;
-        const int64_t *low = x->coarse[whole->coarse].low, *other = y->coarse[part->coarse].low;
+        int64_t low[SLOTS_MAX], other[SLOTS_MAX];
+        count_from(&x->coarse[whole->coarse], &by, &y->coarse[part->coarse], &of, low, other);
         for (uint32_t k = 0; k < whole->count; k++) {
             const int64_t *m = x->numbers + x->units[x->order[whole->first + k]].numbers;
             const int64_t *n = y->numbers + y->units[y->order[part->first + k * each]].numbers;
             for (unsigned i = 0; i < by.count; i++)
-                if (m[by.slot[i]] - low[by.slot[i]] != n[of.slot[i]] - other[of.slot[i]])
+                if (m[by.slot[i]] - low[i] != n[of.slot[i]] - other[i])
                     return false;
         }
     }
