@@ -499,6 +499,8 @@ void classes_make(Auto *a)
         for (int k = 0; k < SLOTS_MAX && refine(a, true, counts); k++) { }
         groups_find(a);
         if (!refine(a, false, counts)) break;
+        join_near(a, false);
+        join_near(a, true);
     }
     groups_find(a);
     Table classes = {.arena = a->arena};
