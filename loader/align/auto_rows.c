@@ -210,7 +210,8 @@ static void pair_row(const Rows *rows, const Template *s, const Template *t)
     /* 0, 3, 6 and 0, 1, 2: the numbers are no blocks that both have */
     if (s->count == t->count && common * 4 < fewer * 3) pair_places(a, s, t);
     /* where holes are at different places, block 5 is not there, block 6 is still block 6 */
-    else if ((axes || most || base || reach) && !may_lack_first(rows, row, by))
+    else if ((axes && reach && s->count == t->count) ||
+             ((axes || most || base || reach) && !may_lack_first(rows, row, by)))
         for (uint32_t k = 0; k < t->count; k++)
             if (namesakes[k] != NONE) pair_units(a, namesakes[k], side[1]->order[t->first + k], s);
     free(namesakes);
