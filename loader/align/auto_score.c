@@ -510,7 +510,12 @@ static double score_rank(const Auto *a, const Template *s, const Template *t, co
 static bool members_differ(const Auto *a, const Template *s, const Template *t)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
-    const Unit *u = &x->units[x->order[s->first]], *v = &y->units[y->order[t->first]];
+    uint32_t k = 0;      /* of rows of which a block is missing the first two may be strangers */
+    while (k < s->count && k < t->count &&
+           x->units[x->order[s->first + k]].shape != y->units[y->order[t->first + k]].shape)
+        k++;
+    if (k == s->count || k == t->count) k = 0;
+    const Unit *u = &x->units[x->order[s->first + k]], *v = &y->units[y->order[t->first + k]];
     for (uint32_t i = 1; i < u->count && !x->shapeless; i++)
         for (uint32_t j = 1; j < v->count; j++) {
             const uint32_t p = x->members[u->first + i], q = y->members[v->first + j];
