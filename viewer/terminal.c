@@ -330,6 +330,7 @@ static SCREEN *start_curses(Error *err)
     }
     const char *move_cursor = tigetstr("cup");
     if (move_cursor && move_cursor != (const char *)-1) return curses;
+    endwin();                    /* newterm has changed its modes already */
     delscreen(curses);
     error_set(err, ERR_USAGE, "the viewer needs a terminal that can move its cursor, and "
               "TERM=%s cannot; %s", name, advice);

@@ -327,15 +327,26 @@ static const char *describe_partial(Reporter *reporter, const Binding *binding)
     return binding->status == BIND_LOADED && binding->partial ? binding->reason : NULL;
 }
 
+/* A sparse tensor is written as any other; that is told always, as PyTorch tells them apart. */
+static const char *describe_dense(Reporter *reporter, const Binding *binding)
+{
+    const Tensor *tensor = binding->status == BIND_LOADED && binding->expr
+                               ? expr_as_source(binding->expr) : NULL;
+    const char *note = tensor && tensor->encoding ? tensor->encoding->note : NULL;
+    (void)reporter;
+    return note && tensor->storage && has_prefix(note, "sparse ") ? note : NULL;
+}
+
 /* Without -v what was loaded is a number in the head, and only what needs a word is listed. */
 void report_loaded(Reporter *reporter)
 {
     if (!reporter->options->verbose) {
         add_listing(reporter, "Loaded", "   in part", describe_partial);
-        return;
+    } else {
+        add_listing(reporter, "Loaded", "", describe_loaded);
+        add_listing(reporter, "Tied", "", describe_tied);
     }
-    add_listing(reporter, "Loaded", "", describe_loaded);
-    add_listing(reporter, "Tied", "", describe_tied);
+    add_listing(reporter, "Loaded", "   with all values, zeros too", describe_dense);
 }
 
 /* Last in the report: nothing here is a difference. */

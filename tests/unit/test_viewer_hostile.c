@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
+#include <utmp.h>
 
 #include "loader/core/clock.h"
 #include "repl/interactive.h"
@@ -19,6 +21,7 @@
 #include "tests/unit/late_jobs.h"
 #include "tests/unit/own_folder.h"
 #include "viewer/cell.h"
+#include "viewer/terminal.h"
 
 /* ---- cells ---- */
 
@@ -301,13 +304,40 @@ static void test_storm(void **state)
     take_tour((Tour){.locale = "C.UTF-8", .storm = true});
 }
 
+/* A terminal that is refused is left as it was found. */
+static void test_refused_terminal(void **state)
+{
+    (void)state;
+    int terminal, side, status;
+    struct termios before, after;
+    assert_int_equal(openpty(&terminal, &side, NULL, NULL, NULL), 0);
+    assert_int_equal(tcgetattr(side, &before), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        Terminal screen;
+        Error err = {0};
+        login_tty(side);
+        setenv("TERM", "dumb", 1);
+        _exit(terminal_open(&screen, false, &err) ? 1 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(tcgetattr(side, &after), 0);
+    assert_int_equal(before.c_iflag, after.c_iflag);
+    assert_int_equal(before.c_oflag, after.c_oflag);
+    assert_int_equal(before.c_lflag, after.c_lflag);
+    close(terminal);
+    close(side);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_character), cmocka_unit_test(test_stray_bytes),
         cmocka_unit_test(test_no_two_look_alike), cmocka_unit_test(test_terminal),
         cmocka_unit_test(test_ascii_terminal), cmocka_unit_test(test_rules_about_keys),
-        cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_storm), cmocka_unit_test(test_refused_terminal),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);
 }
