@@ -403,6 +403,8 @@ static void fill_row(Row *row, const Tensor *tensor)
     else snprintf(row->bytes, sizeof row->bytes, "?");
 }
 
+enum { NAMES_MAX = 160 };        /* columns: a longer name widens its own row alone */
+
 /* A column is as wide as its widest cell; *width is the widest so far. */
 static void widen(size_t *width, const char *text)
 {
@@ -427,7 +429,7 @@ static bool print_rows(const Listing *listing, Error *err)
     Row row = {0};
     for (size_t i = 0; i < count; i++) {
         fill_row(&row, dict_at(listing->dict, i));
-        widen(&names, text_string(&row.name));
+        if (columns(text_string(&row.name)) <= NAMES_MAX) widen(&names, text_string(&row.name));
         widen(&dtypes, row.dtype);
         widen(&shapes, text_string(&row.shape));
     }
@@ -436,7 +438,8 @@ static bool print_rows(const Listing *listing, Error *err)
         const Tensor *tensor = dict_at(listing->dict, i);
         Stats stats;
         fill_row(&row, tensor);
-        print_padded(text_string(&row.name), names + 3, false);
+        print_padded(text_string(&row.name), names, false);
+        fputs("   ", stdout);
         print_padded(row.dtype, dtypes + 2, false);
         print_padded(text_string(&row.shape), shapes, false);
         print_padded(row.bytes, 12, true);

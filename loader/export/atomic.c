@@ -175,6 +175,9 @@ static bool check_existing(const char *path, const char *shown, bool force, mode
 {
     struct stat info;
     *mode = 0;
+    if (strcmp(path, "-") == 0)
+        return error_set(err, ERR_USAGE, "-: standard output takes no output, which is there whole "
+                         "or not at all; name a file (./- is one)");
     if (stat(path, &info) != 0) return true;
     if (S_ISDIR(info.st_mode))
         return error_set(err, ERR_EXISTS, "%s: is a folder; name a file in it", shown);
