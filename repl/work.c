@@ -14,17 +14,38 @@ Work *work_new(WorkKind kind, Snapshot *snapshot, Alignment *before)
     return work;
 }
 
+/* What the watch of a ledger goes by. */
+typedef struct Listener {
+    Work *work;
+    Job *job;
+} Listener;
+
 static bool go_on(void *context, uint64_t done, uint64_t total)
 {
-    return job_step(context, done, total, NULL);
+    const Listener *listener = context;
+    return job_step(listener->job, done, total, NULL);
 }
 
-/* The rows for what came of it, with what is open in those on show. */
-static void make_rows(Work *work)
+/* The rows for a ledger, with what is open in those on show. */
+static void make_rows(Work *work, Alignment *alignment)
 {
-    work->made = rows_new(work->after);
+    rows_free(work->made);
+    work->made = rows_new(alignment);
     if (work->rows) rows_open_as(work->made, work->rows, work->open);
     else rows_open_some(work->made, work->lines);
+}
+
+/* Of what was found without a rule, values may still change the states. */
+static void make_rows_beside(void *context, Alignment *alignment)
+{
+    const Listener *listener = context;
+    if (!align_is_automatic(alignment)) make_rows(listener->work, alignment);
+}
+
+/* Those that were made beside may be there already. */
+static void end_rows(Work *work)
+{
+    if (!work->made || work->made->alignment != work->after) make_rows(work, work->after);
 }
 
 static void align(Work *work, const SnapshotRun *run)
@@ -33,7 +54,7 @@ static void align(Work *work, const SnapshotRun *run)
         work->after = snapshot_align(work->snapshot, run, &work->failed, &work->problem);
     if (!work->after) return;
     if (work->compare && !work->failed) changes_init(&work->changes, work->before, work->after);
-    make_rows(work);
+    end_rows(work);
 }
 
 static void apply(Work *work, const SnapshotRun *run)
@@ -41,7 +62,7 @@ static void apply(Work *work, const SnapshotRun *run)
     work->after = snapshot_try(work->snapshot, run, &work->problem);
     if (!work->after) return;
     changes_init(&work->changes, work->before, work->after);
-    make_rows(work);
+    end_rows(work);
 }
 
 /* The ledger itself is not shown: it goes as soon as it has been compared. */
@@ -86,7 +107,10 @@ static bool run_work(Job *job, void *context, Error *err)
 {
     Work *work = context;
     const bool counts = work->kind == WORK_PREVIEW || work->kind == WORK_CHOICES;
-    const AlignWatch watch = {go_on, job, counts};
+    const bool rows = work->kind == WORK_ALIGN || work->kind == WORK_APPLY;
+    Listener listener = {work, job};
+    const AlignWatch watch = {.go_on = go_on, .context = &listener, .counts = counts,
+                              .settled = rows ? make_rows_beside : NULL};
     const SnapshotRun run = {.extra = work->line, .interrupt = job_flag(job), .watch = &watch,
                              .halt = work->kind == WORK_ALIGN ? &work->halted : NULL};
     switch (work->kind) {

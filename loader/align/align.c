@@ -8,6 +8,7 @@
 
 #include "loader/align/align_parts.h"
 #include "loader/align/bundle.h"
+#include "loader/core/job.h"
 
 /* The words come from the tables that make the enums, so that number and word cannot part. */
 #define WORD_TEXT(id, word) word,
@@ -68,23 +69,39 @@ static void list_uses(Alignment *alignment)
             (SourceUse){.tensor = dict_at(alignment->source, i), .status = USE_UNUSED};
 }
 
-static void suggest(Alignment *alignment)
+static void *look_for_suggestions(void *context)
 {
-    const AlignWatch *watch = draft_later(alignment->draft)->watch;
-    if (watch && watch->counts) return;
+    Alignment *alignment = context;
     suggest_all(alignment);
     auto_suggest(alignment);
+    return NULL;
+}
+
+/* They take longest of all, and change no state: whoever goes by states can go on meanwhile. */
+static void suggest(Alignment *alignment)
+{
+    pthread_t thread;
+    const AlignWatch *watch = draft_later(alignment->draft)->watch;
+    if (watch && watch->counts) return;
+    const bool beside = watch && watch->settled &&
+                        job_thread(&thread, look_for_suggestions, alignment);
+    if (!beside) {
+        look_for_suggestions(alignment);
+        return;
+    }
+    watch->settled(watch->context, alignment);
+    pthread_join(thread, NULL);
 }
 
 /* The order matters: bindings are made only when match{} and auto{} are done, since what those need
- * is as large; sources can be closed only when every target has its state, suggestions need to know
- * which sources are unused, expect{} judges what stands then, and the sums count states that no
- * longer change. */
+ * is as large; sources can be closed only when every target has its state, expect{} judges what
+ * stands then, the sums count states that no longer change, and suggestions need to know which
+ * sources are unused. */
 static bool close_all(Alignment *alignment, Error *err)
 {
     static void (*const steps[])(Alignment *alignment) = {
         match_all, list_bindings, list_uses, pair_same, bind_all, close_uses, close_groups,
-        close_optimizer, suggest, close_expect, close_summary};
+        close_optimizer, close_expect, close_summary, suggest};
     const AlignWatch *watch = draft_later(alignment->draft)->watch;
     for (size_t i = 0; i < countof(steps); i++) {
         if (watch && !watch->go_on(watch->context, i, countof(steps)))

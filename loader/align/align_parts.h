@@ -109,7 +109,7 @@ void close_groups(Alignment *alignment);
  * close_uses. */
 void close_optimizer(Alignment *alignment);
 
-/* Whether expect{} was met; what it covers. After suggest_all. */
+/* Whether expect{} was met; what it covers. */
 void close_expect(Alignment *alignment);
 void close_summary(Alignment *alignment);
 

@@ -93,11 +93,16 @@ typedef struct BufferRule {
     bool only;                   /* those that are known by their names are parameters, too */
 } BufferRule;
 
+struct Alignment;
+
 /* Who waits for the ledger: asked between the steps of align_finish, `done` of `total`; false ends
  * it (ERR_CANCELLED). */
 typedef struct AlignWatch {
     bool (*go_on)(void *context, uint64_t done, uint64_t total);
     void *context;
+    /* All is settled but what is suggested, which another thread looks for meanwhile: `suggest`,
+     * `nearest` and `turned` must not be looked at. NULL: nobody wants to know. */
+    void (*settled)(void *context, struct Alignment *alignment);
     bool counts;                 /* states are all that is wanted: nothing is suggested */
 } AlignWatch;
 
