@@ -54,17 +54,17 @@ static int put_facts(const Profile *profile, Screen *screen, Box box)
     return y;
 }
 
-/* A column for each bin, or for each two or four: all for the same number, or some would stand out
- * by nothing but that. Its height is in eighths of a row; whatever is not 0 is seen. Returns how
- * many the highest stands for. */
-static double put_histogram(const double bins[PROFILE_BINS], Screen *screen, Box box)
+/* A column for each of `count` bins, or for each two or four: all for the same number (but the
+ * first, of which there may be less), or some would stand out by nothing but that. Its height is in
+ * eighths of a row; whatever is not 0 is seen. Returns how many the highest stands for. */
+static double put_histogram(const double bins[PROFILE_BINS], int count, Screen *screen, Box box)
 {
     double sums[PROFILE_BINS] = {0}, most = 0;
-    int width = PROFILE_BINS;
+    int together = 1;
     if (box.width < 1 || box.height < 1) return 0;
-    while (width > box.width) width /= 2;
-    int each = box.width / width;
-    for (int i = 0; i < PROFILE_BINS; i++) sums[i * width / PROFILE_BINS] += bins[i];
+    while ((count + together - 1) / together > box.width) together *= 2;
+    const int width = (count + together - 1) / together, each = box.width / width;
+    for (int i = 0; i < count; i++) sums[width - 1 - (count - 1 - i) / together] += bins[i];
     for (int i = 0; i < width; i++) most = fmax(most, sums[i]);
     for (int i = 0; i < width; i++) {
         double share = most > 0 ? sums[i] / most : 0;
@@ -82,7 +82,8 @@ static void put_axes(const ValueAxis *axis, bool by_size, double most, uint64_t 
 {
     Text text = {0};
     if (by_size)
-        text_addf(&text, "size 2^%d … 2^%d", axis->top - PROFILE_BINS + 1, axis->top + 1);
+        text_addf(&text, "size %s2^%d … 2^%d", axis->less ? "≤ " : "",
+                  axis->bottom + axis->less, axis->top + 1);
     else text_addf(&text, "%.4g … %.4g", axis->low, axis->high);
     text_addf(&text, ", highest %.3g %%", 100 * most / (double)finite);
     screen_put(screen, box.x, box.y, box.width, STYLE_DIM, text_string(&text));
@@ -106,8 +107,8 @@ static void put_side(TensorPanel *panel, const ValueAxis *axis, unsigned side, S
     }
     int y = put_facts(profile, screen, box), last = box.y + box.height - 1;
     if (!profile->stats.finite || y >= last) return;
-    value_axis_bins(axis, profile, panel->by_size, bins);
-    const double most = put_histogram(bins, screen, (Box){box.x, y, box.width, last - y});
+    const int count = value_axis_bins(axis, profile, panel->by_size, bins);
+    const double most = put_histogram(bins, count, screen, (Box){box.x, y, box.width, last - y});
     put_axes(axis, panel->by_size, most, profile->stats.finite, screen,
              (Box){box.x, last, box.width, 1});
 }

@@ -9,15 +9,18 @@
 
 typedef struct ValueAxis {
     double low, high;            /* of the finite numbers of all sides that are known */
-    int top;                     /* by size: the greatest power of 2 */
+    int top;                     /* by size: the greatest power of 2, and … */
+    int bottom;                  /* … the one below which is next to nothing of any side */
+    bool less;                   /* something is */
     unsigned sides;              /* how many of them have finite numbers; 0: the rest is nothing */
 } ValueAxis;
 
 /* One side more. */
 void value_axis_add(ValueAxis *axis, const Profile *profile);
-/* What falls into each of so many equal steps of the axis, or of its powers of 2. A step of the
+/* What falls into each of so many equal steps of the axis, or into each of its powers of 2 from the
+ * bottom to the top, the first with all that is smaller; returns how many these are. A step of the
  * profile that lies across two of the axis counts for both, by its parts. */
-void value_axis_bins(const ValueAxis *axis, const Profile *profile, bool by_size,
+int value_axis_bins(const ValueAxis *axis, const Profile *profile, bool by_size,
                      double bins[PROFILE_BINS]);
 
 #endif

@@ -302,8 +302,8 @@ static void test_axis(void **state)
     value_axis_bins(&axis, &narrow, false, bins);
     for (int i = 0; i < PROFILE_BINS; i++)
         assert_true(fabs(bins[i] - (i >= 16 && i < 32 ? 40 : 0)) < 1e-9);
-    value_axis_bins(&axis, &narrow, true, bins);
-    assert_true(bins[PROFILE_BINS - 2] == 640 && sum_of(bins, 0, PROFILE_BINS) == 640);
+    assert_int_equal(value_axis_bins(&axis, &narrow, true, bins), 2);
+    assert_true(bins[0] == 640 && bins[1] == 0);
     const ValueAxis uneven = {.low = 0.3, .high = 2, .top = 0, .sides = 2};
     value_axis_bins(&uneven, &narrow, false, bins);
     assert_true(fabs(sum_of(bins, 0, PROFILE_BINS) - 640) < 1e-6);
@@ -314,6 +314,41 @@ static void test_axis(void **state)
     Profile constant = {.stats = {.finite = 5, .min = 2, .max = 2}, .bins = {5}};
     value_axis_bins(&axis, &constant, false, bins);
     assert_true(bins[32] == 5 && sum_of(bins, 0, PROFILE_BINS) == 5);
+}
+
+/* By size the axis begins where numbers do: what of them is one in a thousand, or less, is in the
+ * first column. */
+static void test_sizes(void **state)
+{
+    (void)state;
+    double bins[PROFILE_BINS];
+    ValueAxis axis = {.sides = 0};
+    Profile weights = {.stats = {.finite = 100000, .min = -1, .max = 1}, .top = -1};
+    weights.powers[PROFILE_BINS - 1] = 60000;            /* 2^-1 */
+    weights.powers[PROFILE_BINS - 2] = 30000;
+    weights.powers[PROFILE_BINS - 3] = 9900;
+    weights.powers[20] = 60;
+    weights.powers[0] = 40;
+    value_axis_add(&axis, &weights);
+    assert_int_equal(axis.bottom, -3);
+    assert_true(axis.less);
+    assert_int_equal(value_axis_bins(&axis, &weights, true, bins), 3);
+    assert_true(bins[0] == 10000 && bins[1] == 30000 && bins[2] == 60000);
+    Profile large = {.stats = {.finite = 10, .min = 8, .max = 9}, .top = 3};
+    large.powers[PROFILE_BINS - 1] = 10;
+    value_axis_add(&axis, &large);                       /* both sides have one axis */
+    assert_int_equal(axis.bottom, -3);
+    assert_int_equal(value_axis_bins(&axis, &large, true, bins), 7);
+    assert_true(bins[6] == 10 && sum_of(bins, 0, 6) == 0);
+    Profile huge = {.stats = {.finite = 1, .min = 1e30, .max = 1e30}, .top = 99};
+    huge.powers[PROFILE_BINS - 1] = 1;
+    value_axis_add(&axis, &huge);                        /* farther than columns go */
+    assert_int_equal(value_axis_bins(&axis, &weights, true, bins), PROFILE_BINS);
+    assert_true(bins[0] == 100000);
+    ValueAxis exact = {.sides = 0};
+    value_axis_add(&exact, &large);
+    assert_false(exact.less);
+    assert_int_equal(value_axis_bins(&exact, &large, true, bins), 1);
 }
 
 int main(void)
@@ -328,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_optimizer),
         cmocka_unit_test(test_profile),
         cmocka_unit_test(test_axis),
+        cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
