@@ -237,9 +237,37 @@ static void print_left(const Printer *printer)
     }
 }
 
+/* The container, where the user has to name one: others of the file would do as well. */
+static const char *rival_container(const Explanation *explanation)
+{
+    const Alignment *last = explanation->last;
+    const bool named = !explanation->source_path || strstr(explanation->source_path, "::");
+    return last && !named && align_rivals(last) ? align_container(last) : NULL;
+}
+
+static void print_rivals(const Printer *printer)
+{
+    const Alignment *last = printer->explanation->last;
+    const char *taken = rival_container(printer->explanation);
+    Text *out = printer->out;
+    if (!taken) return;
+    const Checkpoint *source = align_source(last);
+    text_add(out, "\n  Several dicts of the checkpoint would do:");
+    for (size_t i = 0, n = 0; i < checkpoint_container_count(source); i++) {
+        const Container *one = checkpoint_container(source, i);
+        if (!align_would_do(last, one)) continue;
+        text_add(out, n++ ? ", " : " ");
+        add_shown(out, one->path);
+    }
+    text_add(out, "; looked at was ");
+    add_shown(out, taken);
+    text_add(out, ".\n");
+}
+
 static void print_run(const Printer *printer)
 {
     const Explanation *explanation = printer->explanation;
+    const char *container = rival_container(explanation);
     Text *out = printer->out;
     if (explanation->step_count) {
         text_add(out, "\n  As a rules file, fix.lua:\n");
@@ -247,6 +275,8 @@ static void print_run(const Printer *printer)
             print_line(printer, "   ", explanation->steps[i].proposal.line);
         text_add(out, "  tenon align ");
         add_shown(out, explanation->source_path ? explanation->source_path : "CHECKPOINT");
+        if (container) text_add(out, "::");
+        if (container) add_shown(out, container);
         text_addc(out, ' ');
         add_shown(out, strcmp(explanation->text_path, "-") == 0 ? "ERROR.txt"
                                                                 : explanation->text_path);
@@ -284,5 +314,6 @@ void explanation_text(const Explanation *explanation, bool verbose, Text *out)
         text_addf(out, "\n  The time was up: %zu lines were not tried.\n", explanation->untried);
     if (!failed_load_count(explanation->load) && !explanation->load->trouble_count)
         text_add(out, "\n  Nothing in it is a message of a failed load that tenon knows.\n");
+    print_rivals(&printer);
     print_run(&printer);
 }

@@ -8,7 +8,9 @@
  *   - one with tensors only deeper down goes to N when all that survive agree, else nowhere;
  *   - one without any (a ReLU) follows the module it stands in: P is now Q makes P.relu Q.relu;
  *   - one whose tensors were all dropped is dropped; '' stays '';
- *   - names that meet keep the first one's place and the last one's value.
+ *   - names that meet keep the first one's place and the last one's value;
+ *   - a norm whose counter of batches was left behind is of version 1, which had none: by its own,
+ *     2, PyTorch would miss the counter.
  * So `strip "module."` of a DataParallel state dict gives what torch's own
  * consume_prefix_in_state_dict_if_present does ("module" becomes '' and gives it its version).
  * Entries that are no plain data are left out: nothing is carried into an output that would
@@ -35,7 +37,10 @@ typedef struct Module {
     bool disagree;               /* they say different things */
     bool has_tensors;            /* there are tensors below it in the source */
     bool settled;                /* goals are final */
+    bool counts, counter_kept;   /* it has num_batches_tracked, and it goes along */
 } Module;
+
+static const char counter[] = "num_batches_tracked";
 
 /* The modules of a source on their way to new names. */
 typedef struct Carrier {
@@ -202,6 +207,7 @@ static void learn(Carrier *carrier, const char *from, const char *to)
         Module *module = module_before(carrier, from, dot);
         size_t n;
         if (!module || !take_off(to, dot + 1, &n)) continue;
+        if (strcmp(dot + 1, counter) == 0) module->counter_kept = true;
         if (!strchr(dot + 1, '.')) {
             add_goal(carrier, module, arena_strndup(carrier->arena, to, n));
         } else if (!module->deep) {
@@ -220,7 +226,9 @@ static void mark_tensors(Carrier *carrier, const StateDict *source)
         unsigned level = 1;
         for (const char *dot = next_dot(name, level); dot; dot = next_dot(dot + 1, ++level)) {
             Module *module = module_before(carrier, name, dot);
-            if (module) module->has_tensors = true;
+            if (!module) continue;
+            module->has_tensors = true;
+            module->counts |= strcmp(dot + 1, counter) == 0;
         }
     }
 }
@@ -274,6 +282,22 @@ static void settle_all(Carrier *carrier)
     }
 }
 
+/* What is said of a module in the output: its own, or without its counter that of a norm of before
+ * there was one. */
+static const Object *value_of(Arena *arena, const Module *module)
+{
+    enum { COUNTING = 2 };
+    const Object *dict = object_as_dict(module->value);
+    const Object *version = object_get(module->value, "version");
+    if (!module->counts || module->counter_kept || !dict || dict->list.count != 2 || !version ||
+        version->kind != OBJ_INT || version->integer != COUNTING)
+        return module->value;
+    Object *older = object_new(arena, OBJ_DICT);
+    object_push(arena, older, dict->list.items[0]);
+    object_push(arena, older, object_int(arena, COUNTING - 1));
+    return older;
+}
+
 /* A name that did not change keeps its string object, a new one is a new string. */
 const Object *metadata_carry(Arena *arena, const Object *original, const StateDict *source,
                              const NameChange *changes, size_t n)
@@ -291,7 +315,8 @@ const Object *metadata_carry(Arena *arena, const Object *original, const StateDi
         const Module *module = &carrier.modules[i];
         for (size_t k = 0; k < module->goal_count; k++) {
             bool same = strcmp(module->goals[k], module->name) == 0;
-            build_item(&builder, module->goals[k], same ? module->key : NULL, module->value);
+            build_item(&builder, module->goals[k], same ? module->key : NULL,
+                       value_of(arena, module));
         }
     }
     map_done(&carrier.index);

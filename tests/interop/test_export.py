@@ -333,6 +333,16 @@ class Metadata(ExportCase):
         Net().load_state_dict(torch.load(out), strict=True)
         self.assertEqual(torch.load(out)._metadata["bn1"], {"version": 2})
 
+    def test_counters_left_behind(self):
+        """Without them a norm's dict is of the version that had none: else PyTorch would miss them."""
+        source, out = self.path("source.pth"), self.path("out.pth")
+        torch.save(Net().state_dict(), source)
+        self.tenon("align", source, "-e", "rules [[ **.num_batches_tracked -> ]]", "-o", out)
+        state = torch.load(out)
+        self.assertNotIn("bn1.num_batches_tracked", state)
+        self.assertEqual(state._metadata["bn1"], {"version": 1})
+        Net().load_state_dict(state, strict=True)
+
     def test_target(self):
         source, target = self.path("source.pth"), self.path("target.pth")
         torch.save(nn.DataParallel(Net()).state_dict(), source)
