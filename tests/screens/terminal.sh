@@ -18,7 +18,19 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/tenon-tmux.XXXXXX") || exit 1
 terminal() {
     tmux -S "$scratch/socket" -f /dev/null "$@"
 }
-trap 'terminal kill-server 2> /dev/null; rm -rf "$scratch"' EXIT
+# Ends what a terminal runs before the terminal is closed. A program that is hung up while a sanitizer
+# looks for leaks at its end can wait for itself for ever: the hang-up wakes what the sanitizer stops.
+end_programs() {
+    local leader file line fields
+    for leader in $(terminal list-panes -s -t main -F '#{pane_pid}' 2> /dev/null); do
+        for file in /proc/[0-9]*/stat; do
+            { read -r line < "$file"; } 2> /dev/null || continue
+            read -ra fields <<< "${line##*) }"      # behind the name: state, parent, group, session
+            [ "${fields[3]}" = "$leader" ] && kill -9 "${line%% *}" 2> /dev/null
+        done
+    done
+}
+trap 'end_programs; terminal kill-server 2> /dev/null; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
 # The server would end with its last session, and race with the next one.
 terminal new-session -d -s hold
@@ -59,6 +71,7 @@ typed() {
 open_terminal() {   # COLUMNS ROWS [NAME=VALUE]...
     local columns=$1 rows=$2
     shift 2
+    end_programs
     terminal kill-session -t main 2> /dev/null
     terminal new-session -d -s main -x "$columns" -y "$rows" \
         env -u NO_COLOR "XDG_STATE_HOME=$scratch/kept" LC_ALL=C.UTF-8 TERM=screen-256color PS1='ready> ' "$@" \
