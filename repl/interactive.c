@@ -21,6 +21,9 @@
  * tried for its row. */
 enum { LOOK_AT_FILES_MS = 1000, WORK_MS = 5, REST_MS = 80 };
 
+/* While there are but names nothing moves by itself but a percentage: it is drawn that often. */
+enum { NAMES_MS = 30 };
+
 /* An error is shown, and is gone with the next key. Verbs that succeed say so themselves, where
  * there is anything to say. */
 static void run_verb(Ui *ui, const char *line)
@@ -308,11 +311,16 @@ static bool next_press(Ui *ui, int timeout_ms, Press *press)
 /* Keys that are waiting are taken before the next frame is drawn. */
 static void run_loop(Ui *ui, const InteractiveOptions *options)
 {
+    long drawn = 0;
+    bool pressed = true;
     while (!ui->quit) {
         if (options->watch && ui->alignment) options->watch(options->watch_context, ui->alignment);
-        draw(ui);
+        if (ui->rows || pressed || ui_now() - drawn >= NAMES_MS) {
+            draw(ui);
+            drawn = ui_now();
+        }
         Press press;
-        if (!next_press(ui, patience(ui), &press)) {
+        if (!(pressed = next_press(ui, patience(ui), &press))) {
             idle(ui);
             continue;
         }

@@ -381,8 +381,9 @@ static void draw_frame(const Panes *panes, Screen *screen, const char *title, un
 }
 
 /* Lines that would settle the row, one behind the other: one that does not fit whole begins a line
- * of its own. `choices` stand apart by CHOICE_GAP. */
-static void wrap_choices(const Screen *screen, const char *choices, int width, Text *lines)
+ * of its own, and is wrapped, or left to be elided (short). `choices` stand apart by CHOICE_GAP. */
+static void wrap_choices(const Screen *screen, const char *choices, int width, bool in_short,
+                         Text *lines)
 {
     const int indent = (int)strlen(try_label), gap = (int)strlen(CHOICE_GAP);
     int used = indent;
@@ -400,7 +401,8 @@ static void wrap_choices(const Screen *screen, const char *choices, int width, T
             text_addf(lines, "\n%*s", indent, "");
             used = indent;
         }
-        screen_wrap(screen, text_string(&choice), width - indent, lines);
+        if (in_short) text_add(lines, text_string(&choice));
+        else screen_wrap(screen, text_string(&choice), width - indent, lines);
         used += columns;
         text_done(&choice);
         p += stop ? n + (size_t)gap : n;
@@ -418,23 +420,37 @@ static void draw_more(const View *view, const Panes *panes, Screen *screen)
     text_done(&more);
 }
 
-/* As many lines as there is room for; a last one that was cut says so. Each line of the text is
- * wrapped by itself and what comes out is one text, whose '\n's are then made ends in place. */
+/* Each line of the text is wrapped by itself; returns how many come out. */
+static int wrap_words(const Screen *screen, const char *text, int width, bool in_short,
+                      Text *lines)
+{
+    int count = *text != '\0';
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        char *line = mem_strdup(text);
+        line[n] = '\0';
+        if (lines->length) text_addc(lines, '\n');
+        if (has_prefix(line, try_label))
+            wrap_choices(screen, line + strlen(try_label), width, in_short, lines);
+        else screen_wrap(screen, line, width, lines);
+        free(line);
+        text += n + (text[n] == '\n');
+    }
+    for (size_t i = 0; i < lines->length; i++) count += lines->bytes[i] == '\n';
+    return count;
+}
+
+/* As many lines as there is room for; a last one that was cut says so. Where that is not all, lines
+ * to choose from are one line each, so that there is more than the first of them. What comes out is
+ * one text, whose '\n's are then made ends in place. */
 static void draw_words(const View *view, const Panes *panes, Screen *screen, const char *text)
 {
     const unsigned style = view->notice_title ? view->notice_style : STYLE_PLAIN;
     Text lines = {0};
     int width = panes->columns - 4, y = panes->detail_y + 1;
-    while (*text) {
-        size_t n = strcspn(text, "\n");
-        char *line = mem_strdup(text);
-        line[n] = '\0';
-        if (lines.length) text_addc(&lines, '\n');
-        if (has_prefix(line, try_label))
-            wrap_choices(screen, line + strlen(try_label), width, &lines);
-        else screen_wrap(screen, line, width, &lines);
-        free(line);
-        text += n + (text[n] == '\n');
+    if (wrap_words(screen, text, width, false, &lines) > panes->detail_height) {
+        text_clear(&lines);
+        wrap_words(screen, text, width, true, &lines);
     }
     char *p = lines.bytes;
     for (int i = 0; i < panes->detail_height; i++) {
@@ -444,7 +460,7 @@ static void draw_words(const View *view, const Panes *panes, Screen *screen, con
         char *end = p + strcspn(p, "\n");
         bool more = *end == '\n';
         *end = '\0';
-        screen_put(screen, 2, y + i, width, style, p);
+        screen_put_elided(screen, 2, y + i, width, style, p);
         p = more ? end + 1 : end;
     }
     if (p && *p && panes->detail_height) draw_more(view, panes, screen);
