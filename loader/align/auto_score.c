@@ -438,10 +438,13 @@ static double score_signature(const Auto *a, const Template *s, const Template *
     return roles * 0.5 + shapes * 0.5;
 }
 
-/* Whether the name of siblings goes on beyond them within its class, in another block. */
+/* Whether the name of siblings goes on beyond them within its class, in another block: there are
+ * more than all their numbers make together. */
 static bool goes_on(const Template *t)
 {
-    return t->kin > (t->rank_count ? t->ranks[0].count : 1);
+    uint32_t siblings = 1;
+    for (size_t i = 0; i < t->rank_count; i++) siblings *= t->ranks[i].count;
+    return t->kin > siblings;
 }
 
 /* The rank of a template that counts what a rank of another counts: behind the same word, else the
