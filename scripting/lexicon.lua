@@ -25,11 +25,12 @@ role {"running_var", "moving_variance", "variance", "var", from=torch .. "; " ..
 role {"num_batches_tracked", from=torch}
 
 -- attention
-meaning {"q", "query", "q_proj", "wq", "to_q", "q_lin", "attn_q", "attn_query", "query_proj", from=llama}
-meaning {"k", "key", "k_proj", "wk", "to_k", "k_lin", "attn_k", "attn_key", "key_proj", from=llama}
-meaning {"v", "value", "v_proj", "wv", "to_v", "v_lin", "attn_v", "attn_value", "value_proj", from=llama}
+meaning {"q", "query", "q_proj", "wq", "to_q", "q_lin", "attn_q", "attn_query", "query_proj", "q_linear",
+         from=llama .. "; q_linear of PixArt"}
+meaning {"k", "key", "k_proj", "wk", "to_k", "k_lin", "attn_k", "attn_key", "key_proj", "k_linear", from=llama}
+meaning {"v", "value", "v_proj", "wv", "to_v", "v_lin", "attn_v", "attn_value", "value_proj", "v_linear", from=llama}
 meaning {"qkv", "in_proj", "c_attn", "query_key_value", "qkv_proj", "wqkv", "attn_qkv", "to_qkv", from=llama .. "; " .. timm}
-meaning {"kv", "key_value", "kv_proj", "to_kv", from=timm}
+meaning {"kv", "key_value", "kv_proj", "to_kv", "kv_linear", from=timm .. "; PixArt"}
 meaning {"o_proj", "out_proj", "wo", "to_out", "attn_output", "attention_output_dense", "out_lin",
          "attn_proj", "self_attention_out_proj", "attn_out", "attn_c_proj", "attention_dense",
          "self_attention_dense", "attn_resid", "dense_out", from=llama .. "; " .. timm}
@@ -72,7 +73,7 @@ fused {"input_blocks_qkv", "middle_block_qkv", "output_blocks_qkv", parts={"q", 
        from="guided-diffusion: QKVAttentionLegacy"}
 fused {"input_blocks_qkv", "middle_block_qkv", "output_blocks_qkv", parts={"q", "k", "v"},
        from="guided-diffusion: QKVAttention"}
-fused {"kv", "to_kv", "kv_proj", parts={"k", "v"}, from=timm .. "; SegFormer, PVT"}
+fused {"kv", "to_kv", "kv_proj", "kv_linear", parts={"k", "v"}, from=timm .. "; SegFormer, PVT, PixArt"}
 fused {"linear_kv", parts={"k", "v"}, turns="heads", from="Megatron core"}
 fused {"fused_qkv_a_proj", parts={"q_a_proj", "kv_a_proj_with_mqa"}, from="vLLM: DeepSeek"}
 fused {"single_blocks_linear1", parts={"q", "k", "v", "proj_mlp"}, from="Flux, HunyuanVideo"}
@@ -128,7 +129,7 @@ meaning {"cls_token", "class_token", "class_embedding", "cls", from=timm .. "; "
 meaning {"patch_embed", "patch_embeddings", "patch_embedding", "conv_proj", from=timm .. "; " .. hf}
 meaning {"visual", "vision_model", "vision", "vision_tower", from=openai .. "; " .. hf}
 meaning {"text", "text_model", "language_model", "txt", from=hf}
-meaning {"txt", "context", "ctx", from=sd .. "; what the picture is made from"}
+meaning {"txt", "context", "ctx", "add", "added", from=sd .. "; what the picture is made from: add_q_proj, to_add_out"}
 meaning {"layers", "blocks", "layer", "blk", "h", "resblocks", "block", from=llama .. "; " .. timm}
 meaning {"pooler", "pool", from=hf}
 meaning {"encoder", "enc", from=hf .. "; " .. gguf}

@@ -20,7 +20,10 @@ typedef struct PartIndex {
     size_t count, room;
 } PartIndex;
 
-enum { KNOWN_MAX = 8 };      /* lines of the lexicon about one name */
+enum {
+    KNOWN_MAX = 8,           /* lines of the lexicon about one name */
+    FOUND_MAX = 64           /* parents whose parts fit one whole */
+};
 
 const Token *template_last_word(const Template *t)
 {
@@ -217,8 +220,8 @@ typedef struct Search {
     const Token *elements;   /* [count] */
     size_t count;
     bool holes;
-    Group found;             /* with holes: the last one that fits; count 0: none does */
-    bool several;            /* and another one did before it */
+    Group found[FOUND_MAX];  /* [found_count] what fits, none twice */
+    size_t found_count;
 } Search;
 
 /* Whether a row has as many units as are needed, or nearly. */
@@ -307,25 +310,23 @@ static bool same_parts(const Group *a, const Group *b)
            memcmp(a->parts, b->parts, a->count * sizeof *a->parts) == 0;
 }
 
-static bool try_parent(Auto *a, Search *search, uint64_t parent, Group *group)
+static bool try_parent(const Auto *a, Search *search, uint64_t parent, Group *group)
 {
     const Template *whole = &a->side[!group->side].templates[group->fused];
     uint64_t count = whole->count * (uint64_t)(group->stacked ? group->stacked : 1);
     if (count >= NONE || !gather_parts(a, search, parent, count, group)) return false;
-    if (!search->holes) return group_try(a, group);
-    if (!group_has_holes(a, group)) return false;
-    if (search->found.count && !same_parts(&search->found, group)) search->several = true;
-    search->found = *group;
+    for (size_t i = 0; i < search->found_count; i++)
+        if (same_parts(&search->found[i], group)) return true;
+    if (!(search->holes ? group_has_holes(a, group) : group_fits(a, group))) return false;
+    if (search->found_count < FOUND_MAX) search->found[search->found_count++] = *group;
     return true;
 }
 
-/* Groups of these parts for one whole: every parent that fits is a candidate; which it is, the
- * rounds decide. */
-static bool try_parents(Auto *a, int s, uint32_t number, Search *search)
+/* Parts for one whole, under every parent. */
+static void try_parents(const Auto *a, int s, uint32_t number, Search *search)
 {
     const AutoTensor *tensor = first_main(&a->side[s], &a->side[s].templates[number]);
     int64_t first = tensor->dims && tensor->rank > 1 ? tensor->dims[0] : 0;
-    bool any = false;
     for (size_t i = 0; i < search->count; i++) {
         uint64_t keys[MEANINGS + 1];
         size_t key_count = word_keys(&search->elements[i], keys);
@@ -335,30 +336,71 @@ static bool try_parents(Auto *a, int s, uint32_t number, Search *search)
             for (int tries = 0; at != NONE && tries < 64; tries++) {
                 Group group = {.side = (uint8_t)!s, .fused = number};
                 const struct ParentLink *link = &search->index->list[at];
-                bool found = try_parent(a, search, link->parent, &group);
-                if (!found && first > 1 && first < NONE) {
+                if (!try_parent(a, search, link->parent, &group) && first > 1 && first < NONE) {
                     group.stacked = first;
-                    found = try_parent(a, search, link->parent, &group);
+                    try_parent(a, search, link->parent, &group);
                 }
-                any = any || found;
                 at = link->next;
             }
         }
     }
-    return any;
 }
 
-/* All parts of a row, or, where nothing has them, those of the only row that has most of them. */
+/* How many words before the last the names of a whole and of its parts have in common. */
+static size_t count_common(const Auto *a, const Group *group)
+{
+    const Template *whole = &a->side[!group->side].templates[group->fused];
+    const Template *part = &a->side[group->side].templates[group->parts[0]];
+    const Token *last = template_last_word(whole), *own = template_last_word(part);
+    size_t common = 0;
+    for (size_t i = 0; i < whole->token_count; i++) {
+        bool found = &whole->tokens[i] == last || whole->tokens[i].is_number;
+        for (size_t j = 0; j < part->token_count && !found; j++) {
+            found = &part->tokens[j] != own && token_same(&whole->tokens[i], &part->tokens[j]);
+            common += found;
+        }
+    }
+    return common;
+}
+
+/* Of several parents that fit only those stay whose names have most in common with the whole: what
+ * belongs to cross_attn must not become part of another's. */
+static void keep_nearest(const Auto *a, Search *search)
+{
+    size_t most = 0, n = 0;
+    for (size_t i = 0; i < search->found_count; i++) {
+        const size_t common = count_common(a, &search->found[i]);
+        if (common > most) most = common;
+    }
+    for (size_t i = 0; i < search->found_count; i++)
+        if (count_common(a, &search->found[i]) == most) search->found[n++] = search->found[i];
+    search->found_count = n;
+}
+
+static bool has_dead_part(const Side *side, const Group *group)
+{
+    for (size_t p = 0; p < group->count; p++)
+        if (side->templates[group->parts[p]].dead) return true;
+    return false;
+}
+
+/* All parts of a row, or, where nothing has them, those of the only row that has most of them.
+ * Every parent that fits is a candidate; which it is, the rounds decide. */
 static bool find_parts(Auto *a, int s, uint32_t number, const PartIndex *index,
                        const Token *elements, size_t n)
 {
     Search search = {.index = index, .elements = elements, .count = n};
-    if (try_parents(a, s, number, &search)) return true;
-    if (a->side[s].templates[number].count < 2) return false;
+    try_parents(a, s, number, &search);
+    keep_nearest(a, &search);
+    for (size_t i = 0; i < search.found_count; i++)
+        if (!has_dead_part(&a->side[!s], &search.found[i])) add_virtual(a, &search.found[i]);
+    if (search.found_count || a->side[s].templates[number].count < 2) return search.found_count > 0;
     search.holes = true;
-    if (!try_parents(a, s, number, &search) || search.several) return false;
-    group_carve(a, &search.found);
-    return group_try(a, &search.found);
+    try_parents(a, s, number, &search);
+    keep_nearest(a, &search);
+    if (search.found_count != 1) return false;
+    group_carve(a, search.found);
+    return group_try(a, search.found);
 }
 
 /* What the lexicon says lies in a tensor may lie one level further down: attn.to_q beside proj_mlp.

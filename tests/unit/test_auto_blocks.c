@@ -429,6 +429,28 @@ static void shapes_tell_more_than_the_number_of_a_stage(void **state)
     finish(&m);
 }
 
+/* ---- one list of everything ---- */
+
+#define LAYER(s, n) s n ".norm.weight 8\n" s n ".up.weight 16,8\n" s n ".down.weight 8,16\n" \
+                    s n ".out.weight 8,9\n" s n ".in.weight 9,8\n"
+#define FOUR(s, a, b, c, d) LAYER(s, a) LAYER(s, b) LAYER(s, c) LAYER(s, d)
+
+/* The embedding is layer 0 and the head layer 11 of the same list: neither is a block, nor is what
+ * is left out beside them. */
+static void ends_of_one_list_are_no_blocks(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "seq.0.embed.weight 99,8\n" FOUR("seq.", "2", "3", "4", "5")
+              FOUR("seq.", "6", "7", "8", "9") LAYER("seq.", "10") "seq.11.head.weight 98,8",
+          "embed.weight 99,8\n" FOUR("layers.", "0", "1", "2", "3")
+          FOUR("layers.", "4", "5", "6", "7") LAYER("layers.", "8") "head.weight 98,8");
+    align(&m);
+    assert_from(&m, "layers.0.up.weight", "seq.2.up.weight");
+    assert_from(&m, "layers.8.norm.weight", "seq.10.norm.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +478,7 @@ int main(void)
         cmocka_unit_test(stages_counted_in_a_word_may_be_counted_from_the_end),
         cmocka_unit_test(layers_within_a_stage_are_not_counted_from_the_end),
         cmocka_unit_test(shapes_tell_more_than_the_number_of_a_stage),
+        cmocka_unit_test(ends_of_one_list_are_no_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

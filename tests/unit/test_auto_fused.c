@@ -455,6 +455,26 @@ static void a_row_that_neither_begins_nor_ends_alike_stays_whole(void **state)
     finish(&m);
 }
 
+/* ---- which parent ---- */
+
+/* q, k and v of either attention would make the one fused tensor: those of the other are needed for
+ * what is fused there. */
+static void parts_belong_to_the_whole_that_is_named_as_they_are(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "l.{0-3}.attn.qkv.weight 18,8\nl.{0-3}.cross_attn.q.weight 6,8\n"
+              "l.{0-3}.cross_attn.kv.weight 12,8",
+          "b.{0-3}.self_attn.q_proj.weight 6,8\nb.{0-3}.self_attn.k_proj.weight 6,8\n"
+          "b.{0-3}.self_attn.v_proj.weight 6,8\nb.{0-3}.encoder_attn.q_proj.weight 6,8\n"
+          "b.{0-3}.encoder_attn.k_proj.weight 6,8\nb.{0-3}.encoder_attn.v_proj.weight 6,8");
+    align(&m);
+    assert_from(&m, "b.1.self_attn.v_proj.weight", "l.1.attn.qkv.weight");
+    assert_from(&m, "b.1.encoder_attn.q_proj.weight", "l.1.cross_attn.q.weight");
+    assert_from(&m, "b.1.encoder_attn.v_proj.weight", "l.1.cross_attn.kv.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +503,7 @@ int main(void)
         cmocka_unit_test(what_is_stacked_has_one_shape),
         cmocka_unit_test(two_stacks_are_an_accident),
         cmocka_unit_test(squares_of_a_stack_need_an_assumption),
+        cmocka_unit_test(parts_belong_to_the_whole_that_is_named_as_they_are),
         cmocka_unit_test(a_block_less_takes_the_others_apart_all_the_same),
         cmocka_unit_test(a_row_that_neither_begins_nor_ends_alike_stays_whole),
     };
