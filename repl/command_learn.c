@@ -226,7 +226,7 @@ static bool open_both(Run *run, Error *err)
                               .target = invocation->operands[1]};
     bool failed;
     run->session = session_new(&options, err);
-    run->alignment = run->session ? session_align(run->session, &failed, err) : NULL;
+    run->alignment = run->session ? session_states(run->session, &failed, err) : NULL;
     if (!run->alignment) return false;
     run->old = align_source_dict(run->alignment);
     run->now = align_target(run->alignment);

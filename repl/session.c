@@ -433,14 +433,25 @@ bool session_read_rules(Session *session, Error *err)
     return true;
 }
 
-Alignment *session_align(Session *session, bool *failed, Error *err)
+static Alignment *align_all(Session *session, const SnapshotRun *run, bool *failed, Error *err)
 {
     *failed = true;
     if (!session_read_rules(session, err)) return NULL;
     Snapshot *snapshot = session_snapshot(session);
-    Alignment *alignment = snapshot_align(snapshot, &(SnapshotRun){0}, failed, err);
+    Alignment *alignment = snapshot_align(snapshot, run, failed, err);
     session_give_back(session, snapshot);
     return alignment;
+}
+
+Alignment *session_align(Session *session, bool *failed, Error *err)
+{
+    return align_all(session, &(SnapshotRun){0}, failed, err);
+}
+
+Alignment *session_states(Session *session, bool *failed, Error *err)
+{
+    const AlignWatch states = {.counts = true};
+    return align_all(session, &(SnapshotRun){.watch = &states}, failed, err);
 }
 
 /* Files are not read again: the preview of a line must not change what stands before it. */

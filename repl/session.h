@@ -60,6 +60,8 @@ const char *session_file(const Session *session);
  * *failed true. NULL only when nothing can be said (no container, unreadable rules file).
  * The caller owns the reference. */
 Alignment *session_align(Session *session, bool *failed, Error *err);
+/* The same where nothing is to be suggested: for who only wants to know what was chosen. */
+Alignment *session_states(Session *session, bool *failed, Error *err);
 
 /* What the session stands on now, with its rules as they were last read; for a job. Whatever
  * happens to the session meanwhile, it is to be given back. */

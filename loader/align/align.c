@@ -104,7 +104,7 @@ static bool close_all(Alignment *alignment, Error *err)
         close_optimizer, close_expect, close_summary, suggest};
     const AlignWatch *watch = draft_later(alignment->draft)->watch;
     for (size_t i = 0; i < countof(steps); i++) {
-        if (watch && !watch->go_on(watch->context, i, countof(steps)))
+        if (watch && watch->go_on && !watch->go_on(watch->context, i, countof(steps)))
             return error_set(err, ERR_CANCELLED, "stopped");
         steps[i](alignment);
         if (steps[i] == match_all && !auto_all(alignment, err)) return false;

@@ -90,6 +90,13 @@ static void add_anchor(Asking *asking, size_t key, size_t target)
     asking->anchors[asking->anchor_count++] = (AutoAnchor){asking->place[key], (uint32_t)target};
 }
 
+static bool any_ruled(const Draft *draft)
+{
+    for (size_t i = 0; i < draft_count(draft); i++)
+        if (key_is_ruled(draft_at(draft, i))) return true;
+    return false;
+}
+
 /* What match{} paired, and what a rule gave its target's name and shape. Names that are equal
  * without a rule are found by auto_align itself: it may know better, as for kernels of equal name
  * that are transposed, the square ones too. */
@@ -98,11 +105,13 @@ static void list_anchors(Asking *asking)
     const Alignment *alignment = asking->alignment;
     const char **names = mem_alloc((alignment->count + 1) * sizeof *names);
     uint32_t *keys = mem_alloc((alignment->count + 1) * sizeof *keys);
+    const bool ruled = any_ruled(asking->draft);
     for (size_t i = 0; i < alignment->count; i++) names[i] = asking->targets[i].name;
-    draft_find_many(asking->draft, names, alignment->count, keys);
+    if (ruled) draft_find_many(asking->draft, names, alignment->count, keys);
     for (size_t i = 0; i < alignment->count; i++) {
         const Match *match = alignment->matches ? &alignment->matches[i] : NULL;
-        const DraftKey *key = keys[i] == MAP_NONE ? NULL : draft_at(asking->draft, keys[i]);
+        const bool found = ruled && keys[i] != MAP_NONE;
+        const DraftKey *key = found ? draft_at(asking->draft, keys[i]) : NULL;
         if (match && match->rule && match->key != MAP_NONE) {
             add_anchor(asking, match->key, i);
         } else if (key && key->expr && key_is_ruled(key) &&

@@ -356,7 +356,8 @@ void check_stages(Auto *a)
 /* By how much the numbers of two axes differ, over all pairs whose names have both. */
 typedef struct Offsets {
     uint32_t pairs, numbers; /* different numbers of the source among them */
-    uint32_t links;          /* different numbers of the source with one of the target */
+    uint32_t links;          /* of the first number of both names: different ones of the source with
+                                one of the target; there are many of any two */
     uint32_t most, second;   /* pairs that differ by `offset`; by the next frequent one */
     int64_t offset;
 } Offsets;
@@ -368,7 +369,8 @@ struct Drift {
     size_t count, room;
 };
 
-static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to, uint32_t pairs)
+static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to, uint32_t pairs,
+                         bool first)
 {
     bool fresh;
     const uint32_t at = *table_add(&drift->axes, axes, (uint32_t)drift->count, &fresh);
@@ -380,8 +382,8 @@ static void count_offset(Drift *drift, uint64_t axes, int64_t from, int64_t to, 
     const uint64_t number = hash_mix(axes, (uint64_t)from);
     table_add(&drift->seen, number, 1, &fresh);
     offsets->numbers += fresh;
-    table_add(&drift->seen, hash_mix(number, (uint64_t)to), 1, &fresh);
-    offsets->links += fresh;
+    if (first) table_add(&drift->seen, hash_mix(number, (uint64_t)to), 1, &fresh);
+    offsets->links += first && fresh;
     offsets->pairs += pairs;
     const uint64_t key = hash_mix(hash_mix(axes, 97), (uint64_t)(to - from));
     const uint32_t n = *table_add(&drift->counts, key, 0, NULL) += pairs;
@@ -436,7 +438,7 @@ static void count_offsets(const Auto *a, Drift *drift, uint32_t u, uint32_t pair
     for (unsigned i = 0; i < s->slot_count; i++)
         for (unsigned j = 0; j < t->slot_count; j++)
             count_offset(drift, hash_mix(s->axis[i], t->axis[j]), x->numbers[source->numbers + i],
-                         y->numbers[target->numbers + j], pairs);
+                         y->numbers[target->numbers + j], pairs, !i && !j);
 }
 
 /* Asks about each number of one name with each of the other; not about that of a layer in its

@@ -371,6 +371,7 @@ void side_read(Auto *a, Side *side, const AutoSide *given)
     side->unit_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->unit_of);
     side->role_of = arena_alloc(side->arena, (given->count + 1) * sizeof *side->role_of);
     Reader reader = {.a = a, .side = side, .coarse.arena = side->arena};
+    table_reserve(&side->paths, given->count / 2);   /* most layers have two tensors, or more */
     for (uint32_t i = 0; i < given->count; i += TABLE_AHEAD) read_names(&reader, i);
     close_reader(&reader);
     sort_members(side);

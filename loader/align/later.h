@@ -98,7 +98,7 @@ struct Alignment;
 /* Who waits for the ledger: asked between the steps of align_finish, `done` of `total`; false ends
  * it (ERR_CANCELLED). */
 typedef struct AlignWatch {
-    bool (*go_on)(void *context, uint64_t done, uint64_t total);
+    bool (*go_on)(void *context, uint64_t done, uint64_t total);     /* NULL: nobody asks */
     void *context;
     /* All is settled but what is suggested, which another thread looks for meanwhile: `suggest`,
      * `nearest` and `turned` must not be looked at. NULL: nobody wants to know. */

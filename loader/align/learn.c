@@ -38,6 +38,21 @@ static int compare_sums(const void *a, const void *b)
     return x->print < y->print ? -1 : x->print > y->print;
 }
 
+/* Sums are as good as random: a few begin with the same bits. */
+static void start_sums(SumIndex *index)
+{
+    enum { FEW = 4 };
+    unsigned bits = 1;
+    while (index->count >> bits > FEW) bits++;
+    index->shift = 64 - bits;
+    const size_t starts = (size_t)1 << bits;
+    index->starts = mem_alloc((starts + 1) * sizeof *index->starts);
+    for (size_t at = 0, i = 0; at <= starts; at++) {
+        while (i < index->count && index->keys[i].sum >> index->shift < at) i++;
+        index->starts[at] = (uint32_t)i;
+    }
+}
+
 static void index_sums(const Prints *prints, SumIndex *index)
 {
     index->keys = mem_alloc((prints->count + 1) * sizeof *index->keys);
@@ -46,18 +61,26 @@ static void index_sums(const Prints *prints, SumIndex *index)
         if (i >= prints->wholes || !prints->why[i])
             index->keys[index->count++] = (SumKey){prints->items[i].sum, (uint32_t)i};
     qsort(index->keys, index->count, sizeof *index->keys, compare_sums);
+    start_sums(index);
+}
+
+static void sums_done(SumIndex *index)
+{
+    free(index->keys);
+    free(index->starts);
 }
 
 const SumKey *sums_find(const SumIndex *index, uint64_t sum, size_t *count)
 {
-    size_t low = 0, high = index->count;
+    const uint32_t *start = &index->starts[sum >> index->shift];
+    size_t low = start[0], high = start[1];
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (index->keys[middle].sum < sum) low = middle + 1;
         else high = middle;
     }
     const size_t first = low;
-    for (high = index->count; low < high;) {     /* a million may be equal: norms that are new */
+    for (high = start[1]; low < high;) {         /* a million may be equal: norms that are new */
         const size_t middle = low + (high - low) / 2;
         if (index->keys[middle].sum == sum) low = middle + 1;
         else high = middle;
@@ -337,8 +360,8 @@ static void drop_both(Learner *learner)
     prints_done(&learner->a);
     prints_done(&learner->b);
     rows_done(&learner->rows);
-    free(learner->a_sums.keys);
-    free(learner->b_sums.keys);
+    sums_done(&learner->a_sums);
+    sums_done(&learner->b_sums);
     free(learner->a_counts.items);
     free(learner->b_counts.items);
 }

@@ -159,6 +159,9 @@ typedef struct SumKey {
 typedef struct SumIndex {
     SumKey *keys;                /* [count] owned, sorted */
     size_t count;
+    uint32_t *starts;            /* owned: where those begin whose first bits, above `shift`, are
+                                    this number; as many as there are such numbers, and the end */
+    unsigned shift;
 } SumIndex;
 
 /* How many numbers tensors have, each count once, ascending. */
