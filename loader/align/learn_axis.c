@@ -13,12 +13,14 @@ bool chain_add(Chain *chain, Op op)
     return true;
 }
 
+/* All that an op which is learned may have. */
 static bool equal_ops(const Op *a, const Op *b)
 {
     if (a->kind != b->kind || a->has_axis != b->has_axis || a->axis != b->axis ||
         a->has_number != b->has_number || a->number != b->number || a->to != b->to ||
+        a->has_to != b->has_to || a->gaps != b->gaps || a->rest != b->rest ||
         a->list_count != b->list_count || a->dtype != b->dtype ||
-        a->real < b->real || a->real > b->real ||
+        a->real < b->real || a->real > b->real || a->real2 < b->real2 || a->real2 > b->real2 ||
         !a->text != !b->text || a->size_count != b->size_count)
         return false;
     for (size_t i = 0; i < a->list_count; i++)

@@ -426,6 +426,31 @@ static void test_rows_that_were_gained(void **state)
     world_free(&world);
 }
 
+/* What is filled in otherwise is another op, and no copy, though all else is the same. */
+static void test_rows_that_were_gained_otherwise(void **state)
+{
+    (void)state;
+    World world = world_new();
+    const double *a = old(&world, "a", 2, DIMS(4, 1));
+    double zeros[6] = {0}, means[6];
+    memcpy(zeros, a, 4 * sizeof *zeros);
+    memcpy(means, a, 4 * sizeof *means);
+    means[4] = means[5] = (a[0] + a[1] + a[2] + a[3]) / 4;
+    now(&world, "x", DT_F32, 2, DIMS(6, 1), zeros, NULL);
+    now(&world, "y", DT_F32, 2, DIMS(6, 1), means, NULL);
+    now(&world, "z", DT_F32, 2, DIMS(6, 1), zeros, NULL);
+    found(&world, "x");
+    assert_int_equal(world.result->bundle_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const Bundle *bundle = &world.result->bundles[i];
+        const bool mean = strcmp(bundle->targets[0], "y") == 0;
+        assert_int_equal(bundle->ops[0].kind, OP_FIT);
+        assert_int_equal(bundle->ops[0].rest, mean ? FIT_MEAN : FIT_ZEROS);
+        assert_int_equal(bundle->target_count, mean ? 1 : 2);
+    }
+    world_free(&world);
+}
+
 static void test_a_weight_of_length_and_direction(void **state)
 {
     (void)state;
@@ -859,6 +884,7 @@ int main(void)
         cmocka_unit_test(test_parts_with_ops_of_their_own),
         cmocka_unit_test(test_axes_joined_and_taken_apart),
         cmocka_unit_test(test_rows_that_were_gained),
+        cmocka_unit_test(test_rows_that_were_gained_otherwise),
         cmocka_unit_test(test_a_weight_of_length_and_direction),
         cmocka_unit_test(test_types_of_8_bits),
         cmocka_unit_test(test_heads_follow_from_their_size),
