@@ -87,11 +87,6 @@ void explanation_free(Explanation *explanation)
 
 /* ---- what is open ---- */
 
-bool explanation_is_left(const SourceUse *use)
-{
-    return use->status == USE_UNUSED && !use->covered && !use->offered_to;
-}
-
 bool explanation_is_open(const Binding *binding)
 {
     bool open = binding->status == BIND_SHAPE || binding->status == BIND_DTYPE ||
@@ -111,7 +106,7 @@ size_t explanation_left(const Alignment *alignment)
 {
     size_t count = 0;
     for (size_t i = 0; i < align_use_count(alignment); i++)
-        count += explanation_is_left(align_use(alignment, i));
+        count += proposal_is_left(alignment, align_use(alignment, i));
     return count;
 }
 
@@ -506,7 +501,7 @@ size_t explanation_unexplained(const Explanation *explanation)
     }
     for (size_t i = 0; i < align_use_count(last); i++) {
         const SourceUse *use = align_use(last, i);
-        count += explanation_is_left(use) && !proposal_is_adapter(use->tensor->name);
+        count += proposal_is_left(last, use) && !proposal_is_adapter(use->tensor->name);
     }
     return count;
 }

@@ -58,8 +58,7 @@ size_t explanation_unexplained(const Explanation *explanation);
 /* What is still open: targets, and source tensors that went nowhere. */
 size_t explanation_open(const Alignment *alignment);
 size_t explanation_left(const Alignment *alignment);
-/* Whether a use is one of the latter. */
-bool explanation_is_left(const SourceUse *use);
+/* Whether a binding is one of the former. */
 bool explanation_is_open(const Binding *binding);
 
 /* Finds what no error tells (explain_silent.c). */

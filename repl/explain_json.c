@@ -142,7 +142,7 @@ static void put_left(const Alignment *last, JsonWriter *json)
     json_key(json, "sources");
     json_list(json);
     for (size_t i = 0; last && i < align_use_count(last); i++)
-        if (explanation_is_left(align_use(last, i)))
+        if (proposal_is_left(last, align_use(last, i)))
             json_string(json, align_use(last, i)->tensor->name);
     json_end(json);
     json_end(json);

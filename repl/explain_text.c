@@ -222,7 +222,8 @@ static void print_left(const Printer *printer)
     if (n) print_names(printer, names, n);
     n = 0;
     for (size_t i = 0; i < align_use_count(last); i++)
-        if (explanation_is_left(align_use(last, i))) names[n++] = align_use(last, i)->tensor->name;
+        if (proposal_is_left(last, align_use(last, i)))
+            names[n++] = align_use(last, i)->tensor->name;
     if (n) text_addf(out, "\n  %s (%zu of the checkpoint)\n", title, n);
     if (n) print_names(printer, names, n);
     free(names);
@@ -235,6 +236,16 @@ static void print_left(const Printer *printer)
         text_add(out, "  ");
         print_effect(printer, explanation->more_targets[i], explanation->more_sources[i]);
     }
+}
+
+/* Whether something is kept that the text, as the target, has no value for. */
+static bool keeps_nothing(const Explanation *explanation)
+{
+    const Alignment *last = explanation->last;
+    for (size_t i = 0; last && i < align_count(last); i++)
+        if (align_binding(last, i)->status == BIND_KEPT && !align_binding(last, i)->expr)
+            return true;
+    return false;
 }
 
 /* The container, where the user has to name one: others of the file would do as well. */
@@ -264,6 +275,16 @@ static void print_rivals(const Printer *printer)
     text_add(out, ".\n");
 }
 
+/* Whether something is paired by its name alone: of what is missing a text does not tell the
+ * shape. */
+static bool is_unsized(const Explanation *explanation)
+{
+    const StateDict *target = explanation->last ? align_target(explanation->last) : NULL;
+    for (size_t i = 0; target && i < dict_count(target); i++)
+        if (!dict_at(target, i)->dims) return true;
+    return false;
+}
+
 static void print_run(const Printer *printer)
 {
     const Explanation *explanation = printer->explanation;
@@ -280,8 +301,15 @@ static void print_run(const Printer *printer)
         text_addc(out, ' ');
         add_shown(out, strcmp(explanation->text_path, "-") == 0 ? "ERROR.txt"
                                                                 : explanation->text_path);
-        text_add(out, " -r fix.lua -o fixed.pth\n");
+        text_add(out, " -r fix.lua -o fixed.pth");
+        text_add(out, keeps_nothing(explanation)
+                          ? " --omit-kept\n  What is kept is not in it: load_state_dict(..., "
+                            "strict=False) leaves that to the model.\n" : "\n");
     }
+    if (explanation->source && explanation->step_count && is_unsized(explanation))
+        text_add(out, "  The shapes of what is missing are not in the text and taken as the "
+                      "checkpoint's: with the model's\n  own state dict, NET.pth, in the text's "
+                      "place they are checked.\n");
     if (explanation->source || !failed_load_count(explanation->load)) return;
     text_add(out, "\n  Not known from the text: the shapes of what is missing and unexpected, and "
                   "the keys that were loaded.\n  With the checkpoint all of it is checked:   tenon "

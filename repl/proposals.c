@@ -83,12 +83,6 @@ static void compare_targets(Trial *trial, const Alignment *before, const TrialOp
     }
 }
 
-/* A source tensor that was offered to an open target is no problem of its own. */
-static bool is_left(const SourceUse *use)
-{
-    return use->status == USE_UNUSED && !use->covered && !use->offered_to;
-}
-
 static void compare_sources(Trial *trial, const Alignment *before)
 {
     const size_t targets = align_count(before);
@@ -98,7 +92,7 @@ static void compare_sources(Trial *trial, const Alignment *before)
     }
     for (size_t i = 0; i < align_use_count(before); i++) {
         const SourceUse *old = align_use(before, i), *new = align_use(trial->after, i);
-        bool freed = is_left(old) && new->status != USE_UNUSED;
+        bool freed = proposal_is_left(before, old) && new->status != USE_UNUSED;
         trial->settled[targets + i] = freed;
         trial->sources += freed;
         trial->dropped += freed && new->status == USE_DROPPED;

@@ -120,6 +120,36 @@ static unsigned rank_of(const Proposer *proposer, const char *name)
 }
 
 /* Unused ones are dropped, all kinds in one line. */
+/* Whether a tensor of the source went into a target of another name, as auto{} pairs them. */
+static bool went_elsewhere(const Alignment *alignment, const char *name)
+{
+    const Tensor *tensor = dict_find(align_source_dict(alignment), name);
+    const uint32_t index = tensor ? align_source_index(alignment, tensor) : MAP_NONE;
+    return index != MAP_NONE && align_use(alignment, index)->status == USE_USED;
+}
+
+/* Only a text does not tell the shape of what is missing. */
+bool proposal_may_be_wanted(const Alignment *alignment, const char *name)
+{
+    static const char counter[] = "num_batches_tracked";
+    const StateDict *target = align_target(alignment);
+    if (!target || !has_suffix(name, counter)) return false;
+    Text sibling = {0};
+    text_addn(&sibling, name, strlen(name) - strlen(counter));
+    text_add(&sibling, "running_var");
+    const Tensor *tensor = dict_find(target, text_string(&sibling));
+    const bool wanted = tensor ? !tensor->dims : went_elsewhere(alignment, text_string(&sibling));
+    text_done(&sibling);
+    return wanted;
+}
+
+bool proposal_is_left(const Alignment *alignment, const SourceUse *use)
+{
+    if (use->status != USE_UNUSED || use->covered || use->offered_to) return false;
+    const char *name = use->step && use->step->to ? use->step->to : use->tensor->name;
+    return !proposal_may_be_wanted(alignment, name);
+}
+
 static void propose_drop_buffers(Proposer *proposer)
 {
     Text rule = {0}, what = {0};
@@ -128,7 +158,8 @@ static void propose_drop_buffers(Proposer *proposer)
     for (size_t i = 0; i < proposer->spare.clan_count; i++) {
         const char *name = proposer->spare.clans[i].first;
         const BufferCause *buffer = report_buffer(name, rank_of(proposer, name));
-        if (!buffer || map_set(&leaves, buffer->leaf, 1) != MAP_NONE) continue;
+        if (!buffer || proposal_may_be_wanted(proposer->alignment, name)) continue;
+        if (map_set(&leaves, buffer->leaf, 1) != MAP_NONE) continue;
         text_addf(&rule, "%s**.%s ->", rule.length ? " ; " : "", buffer->leaf);
         text_addf(&what, "%s%s (%s)", what.length ? ", " : "", buffer->leaf, buffer->what);
     }
@@ -245,6 +276,7 @@ static void list_groups(Proposer *proposer, Groups *groups, bool source)
         count_beginnings(proposer->arena, &groups->left, loose->names[i]);
     for (size_t i = 0; i < loose->count && groups->count <= GROUPS_MAX; i++) {
         bool exact;
+        if (source && proposal_may_be_wanted(alignment, loose->names[i])) continue;
         const char *name = whole_group(groups, proposer->arena, loose->names[i], &exact);
         add_group(groups, proposer->arena, name, name != loose->names[i], exact);
     }

@@ -127,7 +127,7 @@ static const Pain pains[] = {
      "tie(\"cls.predictions.decoder.weight\"", 0},
     {"another head", "classifier.dense.{weight,bias} classifier.out_proj.{weight,bias}",
      "lm_head.bias lm_head.dense.{weight,bias} lm_head.layer_norm.{weight,bias}", 0, 0,
-     "keep_target \"classifier.**\"", "has the name of a head", 0},
+     "keep_target \"classifier.**\"", "heads are often new", 0},
     {"alphabet", 0, 0, "lm_head.weight:32x8:51x8 lm_head.bias:32:51", 0,
      "fill(\"lm_head.*\", kaiming())", "32 classes → 51", 0},
     {"grid of two axes", 0, 0, "e.pos_embed:1x64x64x8:1x32x32x8", 0,
