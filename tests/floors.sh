@@ -69,7 +69,7 @@ one_file 'histedit\.h' '^repl/line_reader|^$' libedit
 one_file 'zip\.h' '^loader/source/zip|^$' libzip
 one_file 'hdf5\.h' '^loader/format/hdf5_child|^$' libhdf5
 one_file 'pcre2\.h' '^loader/align/regex|^$' PCRE2
-one_file 'sys/mman\.h' '^loader/source/|^$' mmap
+one_file 'sys/mman\.h' '^loader/(core/memory\.c|source/)|^$' mmap
 one_file 'curl/curl\.h' '^loader/source/|^$' curl
 check "Lua stays in scripting" \
     "$(grep -lE '^#include <(lua|lualib|lauxlib)\.h>' $sources | grep -v '^scripting/')"

@@ -116,7 +116,7 @@ void map_get_many(const NameMap *map, const char *const *names, size_t n, uint32
 /* More room, a power of two; the slots move by the hashes they keep. */
 static void enlarge(NameMap *map, size_t room)
 {
-    NameMap bigger = {mem_alloc(room * sizeof(NameSlot)), room, map->count};
+    NameMap bigger = {mem_alloc_full(room * sizeof(NameSlot)), room, map->count};
     for (size_t i = 0; i < map->room; i++)
         if (map->slots[i].name)
             *find_slot(&bigger, map->slots[i].name, map->slots[i].hash) = map->slots[i];
@@ -152,6 +152,7 @@ static void add_together(NameMap *map, const char *const *names, size_t n, uint3
                          bool *added)
 {
     uint32_t hashes[MAP_TOGETHER];
+    for (size_t i = 0; i < n; i++) __builtin_prefetch(names[i]);
     for (size_t i = 0; i < n; i++) {
         hashes[i] = hash_name(names[i]);
         __builtin_prefetch(&map->slots[hashes[i] & (map->room - 1)], 1);

@@ -12,6 +12,7 @@
 #define countof(array) (sizeof(array) / sizeof((array)[0]))
 
 void *mem_alloc(size_t bytes);                     /* zeroed; never NULL; free() it */
+void *mem_alloc_full(size_t bytes);                /* the same, for what will be touched all over */
 void *mem_realloc(void *old, size_t bytes);        /* never NULL */
 char *mem_strdup(const char *text);                /* never NULL; free() it */
 
@@ -29,6 +30,10 @@ char *arena_strdup(Arena *arena, const char *text);
 char *arena_strndup(Arena *arena, const char *text, size_t n); /* adds the closing NUL */
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 size_t arena_bytes(const Arena *arena);            /* handed out so far */
+/* Little more will be asked of it: what pages it has for more go back to the system. */
+void arena_trim(Arena *arena);
+/* The same of memory from an arena that nobody will look at any more. */
+void arena_discard(void *memory, size_t bytes);
 
 /* Sums of unsigned 64-bit sizes that come from a file; false when the result would wrap. */
 static inline bool sum_add(uint64_t a, uint64_t b, uint64_t *out)
