@@ -21,7 +21,7 @@ enum { LOCAL_SIZE = 30, LOCAL_ROOM = 256, STEP = 1 << 16 };
 struct Zip {
     atomic_uint refs;            /* one for the opener, one for each member source */
     ByteSource *source;          /* a reference */
-    ZipDirectory directory;      /* never changes once it was read */
+    ZipDirectory directory;      /* never changes once it was read, but for what its arena has */
     pthread_mutex_t lock;        /* around `inflater` and the lazy parts of member sources */
     zip_t *inflater;             /* libzip's view; NULL until a deflated member is read */
 };
@@ -43,6 +43,7 @@ typedef struct MemberSource {
         uint64_t offset;         /* of a stored one: where its bytes start; 0: not known yet */
         ByteSource *inner;       /* of a deflated one: what it inflates to; NULL: not known yet */
     };
+    bool stays;                  /* it lies in the archive's arena */
     char name[];
 } MemberSource;
 
@@ -331,23 +332,23 @@ static void want_member(ByteSource *source, uint64_t offset, uint64_t n)
 static void close_member(ByteSource *source)
 {
     MemberSource *member = (MemberSource *)source;
+    const bool stays = member->stays;
     if (member->member->method) source_unref(member->inner);
     zip_unref(member->zip);
-    free(member);
+    if (!stays) free(member);
 }
 
 static const ByteSourceOps member_ops = {read_member, locate_member, close_member, want_member};
 
-/* With room for a name of its own; until it has one it goes by the archive's. */
-static MemberSource *new_member(Zip *zip, const ZipMember *member, size_t room)
+/* Until it has a name of its own it goes by the archive's. */
+static MemberSource *new_member(Zip *zip, const ZipMember *member, MemberSource *zeroed)
 {
-    MemberSource *source = mem_alloc(sizeof *source + room);
-    source->zip = zip_ref(zip);
-    source->member = member;
-    source->base = (ByteSource){.ops = &member_ops, .name = zip->source->name,
+    zeroed->zip = zip_ref(zip);
+    zeroed->member = member;
+    zeroed->base = (ByteSource){.ops = &member_ops, .name = zip->source->name,
                                 .size = member->size};
-    atomic_init(&source->base.refs, 1);
-    return source;
+    atomic_init(&zeroed->base.refs, 1);
+    return zeroed;
 }
 
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
@@ -369,7 +370,8 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
         text_done(&name);
         return NULL;
     }
-    MemberSource *source = new_member(zip, member, name.length + 1);
+    MemberSource *source =
+        new_member(zip, member, mem_alloc(sizeof *source + name.length + 1));
     memcpy(source->name, name.bytes, name.length);
     source->base.name = source->name;
     text_done(&name);
@@ -379,7 +381,14 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
 ByteSource *zip_open_storage(Zip *zip, const ZipMember *member, Error *err)
 {
     if (member->method) return zip_open_member(zip, member, err);
-    return &new_member(zip, member, 0)->base;
+    MemberSource *source = arena_alloc(zip->directory.arena, sizeof *source);
+    source->stays = true;
+    return &new_member(zip, member, source)->base;
+}
+
+void zip_trim(Zip *zip)
+{
+    arena_trim(zip->directory.arena);
 }
 
 const ZipMember *zip_member_of(const ByteSource *source)

@@ -50,8 +50,11 @@ const ZipDirectory *zip_directory(const Zip *zip);
  * unlinked temporary file; more than the claimed size, or a wrong CRC, is an error (a claimed
  * CRC of 0 means "not computed"). */
 ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err);
-/* The same for one of very many: a stored one has no name of its own in errors. */
+/* The same for one of very many, by whoever opens the archive: a stored one has no name of its own
+ * in errors, and its record stays as long as the archive does. */
 ByteSource *zip_open_storage(Zip *zip, const ZipMember *member, Error *err);
+/* The last storage has been opened: see arena_trim. */
+void zip_trim(Zip *zip);
 /* The member that a source from these is the content of; NULL for other sources. */
 const ZipMember *zip_member_of(const ByteSource *source);
 /* The CRC-32 that the directory claims for such a source's content; false when it claims none. */

@@ -243,12 +243,27 @@ static bool read_entry(ByteSource *source, ZipDirectory *directory, const unsign
     if (!check_member(source, member, (uint16_t)(u16(p + 34) == 0xFFFF ? 0 : u16(p + 34)),
                       end->offset, err))
         return false;
-    if (map_set(&directory->index, member->name, (uint32_t)directory->count) != MAP_NONE)
-        return refuse_member(source, member->name, "is there twice: which one is meant depends on "
-                             "the reader, so none is taken", err);
     directory->count++;
     *at += ENTRY_SIZE + name + extra + comment;
     return true;
+}
+
+/* Names are asked for together when all entries have been read, or those before one that is wrong:
+ * a name that is there twice among them was met first, and is what is told. */
+static bool index_names(ByteSource *source, ZipDirectory *directory, Error *err)
+{
+    const size_t n = directory->count;
+    const char **names = mem_alloc(n * sizeof *names);
+    bool *added = mem_alloc(n * sizeof *added);
+    for (size_t i = 0; i < n; i++) names[i] = directory->members[i].name;
+    map_add_many(&directory->index, names, n, 0, added);
+    const bool *twice = memchr(added, false, n);
+    if (twice)
+        refuse_member(source, names[twice - added], "is there twice: which one is meant depends on "
+                      "the reader, so none is taken", err);
+    free(names);
+    free(added);
+    return !twice;
 }
 
 /* For qsort over pointers to members: in the order of their places in the file. */
@@ -319,11 +334,10 @@ static bool read_entries(ByteSource *source, ZipDirectory *directory, const EndR
     unsigned char *bytes = mem_alloc((size_t)end->size);
     directory->members = arena_alloc(directory->arena, (size_t)end->count * sizeof(ZipMember));
     bool ok = source_read(source, end->offset, bytes, (size_t)end->size, err);
-    if (ok) map_reserve(&directory->index, (size_t)end->count);
     for (size_t at = 0; ok && directory->count < end->count;)
         ok = read_entry(source, directory, bytes, (size_t)end->size, &at, end, err);
     free(bytes);
-    return ok && check_overlaps(source, directory, err);
+    return index_names(source, directory, err) && ok && check_overlaps(source, directory, err);
 }
 
 bool zip_directory_read(ByteSource *source, ZipDirectory *directory, Error *err)
