@@ -118,14 +118,21 @@ static bool is_text(const Object *key)
     return key->kind == OBJ_STR || key->kind == OBJ_BYTES;
 }
 
-/* The entries of a DICT, one for two of its items, equal names and all. */
-static bool name_entries(Lister *lister, const Object *dict, Entry *entries, const char **names)
+/* The entries of a DICT, one for two of its items, equal names and all; how many are tensors. The
+ * nodes are nowhere near the processor, and are sent for a little before. */
+static bool name_entries(Lister *lister, const Object *dict, Entry *entries, size_t *tensors)
 {
+    enum { AHEAD = 8 };
+    Object *const *items = dict->list.items;
     for (size_t i = 0; i < dict->list.count / 2; i++) {
-        const Object *key = dict->list.items[2 * i];
-        names[i] = entry_name(lister->file->arena, key);
-        entries[i] = (Entry){names[i], key, dict->list.items[2 * i + 1]};
-        if (!torch_spend(lister->file, strlen(names[i]), lister->err)) return false;
+        const Object *key = items[2 * i], *value = items[2 * i + 1];
+        if (2 * (i + AHEAD) + 1 < dict->list.count) {
+            __builtin_prefetch(items[2 * (i + AHEAD)]);
+            __builtin_prefetch(items[2 * (i + AHEAD) + 1]);
+        }
+        entries[i] = (Entry){entry_name(lister->file->arena, key), key, value};
+        *tensors += value->kind == OBJ_TENSOR;
+        if (!torch_spend(lister->file, strlen(entries[i].name), lister->err)) return false;
     }
     return true;
 }
@@ -156,39 +163,79 @@ static size_t merge_entries(Lister *lister, Entry *entries, size_t count)
     return kept;
 }
 
-/* The different entries of a DICT, of which there is room for half its items. Nearly always all are
- * different, and asking all names together finds that out in half the time. */
-static bool list_entries(Lister *lister, const Object *dict, Entry *entries, size_t *count)
+/* Whether all names are different: those of tensors, which are numbered in their order, and the
+ * others. Asking all names together finds that out in half the time. */
+static bool all_differ(const Entry *entries, size_t count, size_t tensors, NameMap *index)
 {
-    const size_t n = dict->list.count / 2;
-    const char **names = mem_alloc(n * sizeof *names);
-    bool *added = mem_alloc(n * sizeof *added);
-    NameMap index;
-    map_init(&index);
-    const bool fine = name_entries(lister, dict, entries, names);
-    if (fine) {
-        map_add_many(&index, names, n, 0, added);
-        *count = memchr(added, false, n) ? merge_entries(lister, entries, n) : n;
-    }
-    map_done(&index);
+    const char **names = mem_alloc(tensors * sizeof *names);
+    bool *added = mem_alloc(tensors * sizeof *added);
+    NameMap others;
+    map_init(&others);
+    for (size_t i = 0, at = 0; i < count; i++)
+        if (entries[i].value->kind == OBJ_TENSOR) names[at++] = entries[i].name;
+    map_add_many(index, names, tensors, 0, added);
+    bool differ = !memchr(added, false, tensors);
+    for (size_t i = 0; tensors < count && differ && i < count; i++)
+        if (entries[i].value->kind != OBJ_TENSOR)
+            differ = map_get(index, entries[i].name) == MAP_NONE &&
+                     map_add(&others, entries[i].name, 0);
+    map_done(&others);
     free(names);
     free(added);
+    return differ;
+}
+
+/* The records of all tensors, named; `index` has their numbers. */
+static bool take_tensors(Lister *lister, const Entry *entries, size_t tensors, NameMap *index,
+                         StateDict *dict)
+{
+    Tensor *records = mem_realloc(NULL, tensors * sizeof *records);
+    bool fine = true;
+    for (size_t at = 0; fine && at < tensors; entries++) {
+        if (entries->value->kind != OBJ_TENSOR) continue;
+        records[at] = *entries->value->tensor;
+        records[at++].name = entries->name;
+        fine = torch_spend(lister->file, strlen(entries->name) + sizeof *records, lister->err);
+    }
+    if (fine) dict_take(dict, records, tensors, index);
+    else free(records);
     return fine;
 }
 
-/* The tensors of a DICT under their keys; *others counts what else is there. */
-static bool list_dict(Lister *lister, const Object *items, StateDict *dict, size_t *others)
+/* The same where names repeat: the last value of each that is there. */
+static bool add_tensors(Lister *lister, const Entry *entries, size_t count, StateDict *dict)
 {
-    size_t count = 0, tensors = 0;
-    Entry *entries = mem_alloc(items->list.count / 2 * sizeof *entries);
-    bool fine = list_entries(lister, items, entries, &count);
-    for (size_t i = 0; fine && i < count; i++) tensors += entries[i].value->kind == OBJ_TENSOR;
-    if (fine) *others += count - tensors;
-    dict_reserve(dict, tensors);
+    bool fine = true;
     for (size_t i = 0; fine && i < count; i++)
         if (entries[i].value->kind == OBJ_TENSOR)
             fine = torch_list_tensor(lister->file, dict, entries[i].name, entries[i].value->tensor,
                                      lister->err);
+    return fine;
+}
+
+static size_t count_tensors(const Entry *entries, size_t count)
+{
+    size_t tensors = 0;
+    for (size_t i = 0; i < count; i++) tensors += entries[i].value->kind == OBJ_TENSOR;
+    return tensors;
+}
+
+/* The tensors of a DICT under their keys; *others counts what else is there. Nearly always all keys
+ * are different. */
+static bool list_dict(Lister *lister, const Object *items, StateDict *dict, size_t *others)
+{
+    size_t count = items->list.count / 2, tensors = 0;
+    Entry *entries = mem_alloc(count * sizeof *entries);
+    NameMap index;
+    map_init(&index);
+    bool fine = name_entries(lister, items, entries, &tensors);
+    const bool differ = fine && all_differ(entries, count, tensors, &index);
+    if (fine && !differ) count = merge_entries(lister, entries, count);
+    if (fine && !differ) tensors = count_tensors(entries, count);
+    if (fine) *others += count - tensors;
+    fine = fine && (differ ? take_tensors(lister, entries, tensors, &index, dict)
+                           : add_tensors(lister, entries, count, dict));
+    map_done(&index);
     free(entries);
     return fine;
 }

@@ -79,6 +79,16 @@ void dict_prefetch(const StateDict *dict, const char *name)
     map_prefetch(&dict->index, name);
 }
 
+void dict_take(StateDict *dict, Tensor *tensors, size_t count, NameMap *index)
+{
+    free(dict->tensors);
+    map_done(&dict->index);
+    dict->tensors = tensors;
+    dict->count = dict->room = count;
+    dict->index = *index;
+    map_init(index);
+}
+
 size_t dict_count(const StateDict *dict)
 {
     return dict->count;

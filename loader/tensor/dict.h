@@ -26,6 +26,8 @@ bool dict_add(StateDict *dict, const Tensor *tensor);
 void dict_prefetch(const StateDict *dict, const char *name);
 /* Makes room for `count` tensors in all: adding them moves nothing then. */
 void dict_reserve(StateDict *dict, size_t count);
+/* Fills an empty dict: takes over `count` records and their names' numbers, 0, 1, 2 … */
+void dict_take(StateDict *dict, Tensor *tensors, size_t count, NameMap *index);
 size_t dict_count(const StateDict *dict);
 const Tensor *dict_at(const StateDict *dict, size_t index);              /* file order */
 const Tensor *dict_find(const StateDict *dict, const char *name);        /* NULL if none */
