@@ -61,6 +61,7 @@ static bool child_at(const Object *node, size_t index, Object **child)
         return true;
     case OBJ_CALL: {
         const ObjectCall *call = node->call;
+        if (node->call_kind == CALL_SHORT) return false;
         switch (index) {
         case 0: *child = call->callable; return true;
         case 1: *child = call->args; return true;

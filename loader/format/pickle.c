@@ -54,17 +54,21 @@ static bool check_room(Machine *m, uint64_t n)
     return true;
 }
 
-/* Reads ahead from `position`, but nothing that check_room would refuse: what lies in the block
- * may be taken. Only called when the old block is used up, and for a byte that was checked. */
-static bool read_block(Machine *m)
+/* Reads ahead, behind what of the block is still to be seen, but nothing that check_room would
+ * refuse: what lies in the block may be taken. What was taken so far was let in by it. */
+static bool read_block(Machine *m, Error *err)
 {
     uint64_t left = m->source->size - m->position;
     uint64_t before = m->position - m->start - m->skipped;
     uint64_t allowed = limit(LIMIT_PICKLE_BYTES) - before;
     if (left > allowed) left = allowed;
-    size_t n = left < PICKLE_BLOCK ? (size_t)left : PICKLE_BLOCK;
-    if (!source_read(m->source, m->position, m->block, n, m->err)) return false;
+    const size_t n = left < PICKLE_BLOCK ? (size_t)left : PICKLE_BLOCK;
+    const size_t rest = m->block_end - m->block_next;
+    if (rest) memmove(m->block, m->block + m->block_next, rest);
     m->block_next = 0;
+    m->block_end = rest;
+    if (n <= rest) return true;
+    if (!source_read(m->source, m->position + rest, m->block + rest, n - rest, err)) return false;
     m->block_end = n;
     return true;
 }
@@ -88,7 +92,7 @@ bool machine_take(Machine *m, void *out, size_t n)
     if (n >= PICKLE_BLOCK) {
         if (!source_read(m->source, m->position, rest, n, m->err)) return false;
     } else {
-        if (!read_block(m)) return false;
+        if (!read_block(m, m->err)) return false;
         memcpy(rest, m->block, n);
         m->block_next = n;
     }
@@ -128,12 +132,20 @@ void machine_skip(Machine *m, size_t n)
     m->skipped += n;
 }
 
+const unsigned char *machine_look_ahead(Machine *m, size_t n, const unsigned char **end)
+{
+    if (m->block_end - m->block_next < n) read_block(m, NULL);
+    *end = m->block + m->block_end;
+    return m->block + m->block_next;
+}
+
 /* Protocol 0 writes arguments as text. The line may go through several blocks. */
 bool machine_take_line(Machine *m)
 {
     text_clear(&m->line);
     for (;;) {
-        if (!check_room(m, 1) || (m->block_next == m->block_end && !read_block(m))) return false;
+        if (!check_room(m, 1)) return false;
+        if (m->block_next == m->block_end && !read_block(m, m->err)) return false;
         const unsigned char *from = m->block + m->block_next;
         size_t ahead = m->block_end - m->block_next;
         const unsigned char *newline = memchr(from, '\n', ahead);
@@ -147,7 +159,14 @@ bool machine_take_line(Machine *m)
 
 /* -- The stack ------------------------------------------------------------------------- */
 
-/* Never for more than the limit: so it need not be asked of every node. */
+/* Room for `count` nodes in all. Never for more than the limit: so it need not be asked of every
+ * node. */
+static void enlarge_stack(Machine *m, size_t count, uint64_t most)
+{
+    m->stack = mem_grow(m->stack, &m->room, count, sizeof *m->stack);
+    if (m->room > most) m->room = (size_t)most;
+}
+
 bool machine_grow_stack(Machine *m)
 {
     char more[LIMIT_TEXT];
@@ -155,8 +174,15 @@ bool machine_grow_stack(Machine *m)
     if (m->count >= most)
         return machine_fail(m, ERR_LIMIT, "its stack has %s",
                             limit_text(LIMIT_PICKLE_STACK, more));
-    m->stack = mem_grow(m->stack, &m->room, m->count + 1, sizeof *m->stack);
-    if (m->room > most) m->room = (size_t)most;
+    enlarge_stack(m, m->count + 1, most);
+    return true;
+}
+
+bool machine_has_room(Machine *m, size_t nodes, size_t marks)
+{
+    const uint64_t most = limit(LIMIT_PICKLE_STACK);
+    if (m->count + nodes > most || m->mark_count + marks > most) return false;
+    enlarge_stack(m, m->count + nodes, most);
     return true;
 }
 
@@ -242,8 +268,8 @@ static bool go_on(Machine *m, Error *first)
 }
 
 /* Every opcode takes at least one byte, so the loop ends with the source at the latest. */
-Object *pickle_read_watched(Arena *arena, ByteSource *source, uint64_t offset,
-                            PickleWatch *watch, uint64_t *used, Error *err)
+static Object *run(Arena *arena, ByteSource *source, uint64_t offset, PickleWatch *watch,
+                   bool brief, uint64_t *used, Error *err)
 {
     Error own = {0}, first = {0};
     if (offset > source->size) {
@@ -252,7 +278,8 @@ Object *pickle_read_watched(Arena *arena, ByteSource *source, uint64_t offset,
         return NULL;
     }
     Machine m = {.arena = arena, .source = source, .start = offset, .position = offset,
-                 .most_nodes = limit(LIMIT_PICKLE_NODES), .watch = watch, .err = &own};
+                 .most_nodes = limit(LIMIT_PICKLE_NODES), .watch = watch, .brief = brief,
+                 .err = &own};
     init(&m);
     while (!m.stopped && (step(&m) || go_on(&m, &first))) continue;
     bool fine = m.stopped && !first.text[0];
@@ -266,5 +293,17 @@ Object *pickle_read_watched(Arena *arena, ByteSource *source, uint64_t offset,
 Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
                     Error *err)
 {
-    return pickle_read_watched(arena, source, offset, NULL, used, err);
+    return run(arena, source, offset, NULL, false, used, err);
+}
+
+Object *pickle_read_tensors(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
+                            Error *err)
+{
+    return run(arena, source, offset, NULL, true, used, err);
+}
+
+Object *pickle_read_watched(Arena *arena, ByteSource *source, uint64_t offset,
+                            PickleWatch *watch, uint64_t *used, Error *err)
+{
+    return run(arena, source, offset, watch, false, used, err);
 }

@@ -34,6 +34,11 @@ enum {
  * replaces the state of the first. */
 Object *pickle_read(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
                     Error *err);
+/* The same, with tensors in short (pickle_tensor.h) wherever they are as torch.save writes them and
+ * nothing else in the pickle refers to their parts. Any byte that differs makes them what they are
+ * for pickle_read. */
+Object *pickle_read_tensors(Arena *arena, ByteSource *source, uint64_t offset, uint64_t *used,
+                            Error *err);
 /* Reads what a FAR node left in the file (`source` is what pickle_read was given) into the arena,
  * under the limit on a pickle's bytes; it is a STR, BYTES or BYTEARRAY then. */
 bool pickle_hold(Arena *arena, ByteSource *source, Object *far, Error *err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loader/core/text.h"
+#include "loader/format/pickle_tensor.h"
 #include "loader/tensor/glimpse.h"
 
 /* Of `_rebuild_tensor_v2(storage, offset, size, stride, …)` and its likes; NULL: there are none. */
@@ -18,7 +19,7 @@ static const Object *sizes_of(const ObjectCall *call)
 }
 
 /* What PyTorch's own functions rebuild, a Parameter's tensor within. */
-static const ObjectCall *tensor_call(const Object *value)
+static const Object *tensor_call(const Object *value)
 {
     while (value->kind == OBJ_CALL || value->kind == OBJ_TENSOR) {
         const ObjectCall *call = value->call;
@@ -27,24 +28,26 @@ static const ObjectCall *tensor_call(const Object *value)
             strcmp(callable->global.module, "torch._utils") != 0 ||
             !has_prefix(callable->global.name, "_rebuild_"))
             return NULL;
-        if (!has_prefix(callable->global.name, "_rebuild_parameter")) return call;
+        if (!has_prefix(callable->global.name, "_rebuild_parameter")) return value;
         if (!call->args || call->args->kind != OBJ_TUPLE || !call->args->list.count) return NULL;
         value = call->args->list.items[0];
     }
     return NULL;
 }
 
-static void show(const char *name, const ObjectCall *call)
+static void show(const char *name, const Object *tensor)
 {
     enum { RANK_SHOWN = 8 };
     int64_t dims[RANK_SHOWN];
-    const Object *size = sizes_of(call);
+    const PickleTensor *brief = pickle_tensor(tensor);
+    const Object *size = sizes_of(tensor->call);
     bool known = size && size->list.count <= RANK_SHOWN;
     for (size_t i = 0; known && i < size->list.count; i++) {
         known = size->list.items[i]->kind == OBJ_INT;
         dims[i] = size->list.items[i]->integer;
     }
-    glimpse_add(name, known ? dims : NULL, known ? (unsigned)size->list.count : 0);
+    if (brief) glimpse_add(name, brief->dims, brief->rank);
+    else glimpse_add(name, known ? dims : NULL, known ? (unsigned)size->list.count : 0);
 }
 
 static bool is_name(const Object *key)
@@ -69,7 +72,7 @@ void pickle_glimpse(const Machine *m, Object *const *items, size_t count)
     if (m->start == 0) glimpse_step(m->position, 2 * m->source->size);
     if (!has_path(items, count)) return;
     for (size_t i = 0; i < count; i += 2) {
-        const ObjectCall *call = is_name(items[i]) ? tensor_call(items[i + 1]) : NULL;
-        if (call) show(items[i]->bytes.text, call);
+        const Object *tensor = is_name(items[i]) ? tensor_call(items[i + 1]) : NULL;
+        if (tensor) show(items[i]->bytes.text, tensor);
     }
 }

@@ -32,7 +32,7 @@ struct Machine {
     uint64_t most_nodes;             /* bytes that the arena may have: LIMIT_PICKLE_NODES */
     size_t *marks;                   /* stack heights at each MARK; owned */
     size_t mark_count, mark_room;
-    Object **memo;                   /* NULL where nothing was stored; owned */
+    Object **memo;                   /* NULL where nothing was stored; see pickle_as_part; owned */
     size_t memo_size, memo_room;     /* entries that exist, NULL or not; room for */
     uint64_t memo_used;              /* entries that are not NULL: what MEMOIZE counts */
     Text line;                       /* the last text argument; owned */
@@ -41,6 +41,9 @@ struct Machine {
     bool stopped;                    /* STOP was met: stack[0] is the result */
     unsigned protocol;               /* of the last PROTO; 0 while there was none */
     PickleWatch *watch;              /* borrowed; NULL: nobody watches */
+    bool brief;                      /* tensors are read in short (pickle_tensor.h) */
+    Object *rebuild;                 /* then: the GLOBAL that makes them, once it was met */
+    struct PickleTensorMaker *makers;    /* and what they have in common, newest first */
     bool lost;                       /* the bytes are no opcodes, or at their end */
     Error *err;                      /* the caller's; set by whoever returns false */
 };
@@ -162,8 +165,14 @@ void machine_skip(Machine *m, size_t n);
 /* Text up to a newline, which is consumed, into m->line. */
 bool machine_take_line(Machine *m);
 
+/* What was read ahead, up to *end: n bytes or more, unless the source or the limit ends before, or
+ * it cannot be read, of which whoever needs the bytes will tell. */
+const unsigned char *machine_look_ahead(Machine *m, size_t n, const unsigned char **end);
+
 /* Makes room for one more node; false when the stack is full. */
 bool machine_grow_stack(Machine *m);
+/* Makes room for so many; false, without an error, where the limit has none for them and MARKs. */
+bool machine_has_room(Machine *m, size_t nodes, size_t marks);
 
 /* Pushes a node; false when the stack is full. */
 static inline bool machine_push(Machine *m, Object *object)
@@ -194,5 +203,33 @@ static inline Object *machine_pop(Machine *m)
 
 /* A node of that kind that remembers the opcode's byte, with `extra` zeroed bytes behind it. */
 Object *machine_node(Machine *m, ObjectKind kind, size_t extra);
+/* Nodes of items, calls, persistent ids; an integer, of which small ones are one node each. */
+Object *machine_collection(Machine *m, ObjectKind kind, Object *const *items, size_t count);
+Object *machine_call(Machine *m, CallKind kind, Object *callable, Object *args, Object *kwargs);
+Object *machine_persid(Machine *m, Object *id);
+Object *machine_int(Machine *m, int64_t integer);
+
+/* -- Tensors in short (pickle_tensor.c) -- */
+
+/* What the memo has for a part of a tensor in short: the tensor, marked by the lowest bit. */
+static inline Object *pickle_as_part(const Object *tensor)
+{
+    return (Object *)((uintptr_t)tensor | 1);
+}
+
+static inline bool pickle_is_part(const Object *node)
+{
+    return (uintptr_t)node & 1;
+}
+
+static inline Object *pickle_whole(Object *part)
+{
+    return (Object *)((uintptr_t)part - 1);
+}
+
+/* After m->rebuild was pushed: puts a tensor into its place if the next bytes make one. */
+void pickle_tensor_read(Machine *m);
+/* Makes a tensor in short what it is for pickle_read, with all its parts; other nodes stay. */
+void pickle_tensor_write_out(Machine *m, Object *node);
 
 #endif

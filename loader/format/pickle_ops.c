@@ -11,7 +11,8 @@
 #include "loader/format/pickle_machine.h"
 #include "loader/tensor/glimpse.h"
 
-enum { PROTOCOL_MAX = 5 };
+/* LARGE: bytes of a list that has moved, which are worth giving back. */
+enum { PROTOCOL_MAX = 5, LARGE = 1 << 17 };
 
 /* PROTO u8 version.   - → -   First in protocols 2 and later; 0 and 1 begin without it. */
 bool pickle_proto(Machine *m)
@@ -128,10 +129,7 @@ static bool grow_memo(Machine *m, uint64_t index)
         return machine_fail(m, ERR_LIMIT,
                             "memo index %" PRIu64 " is beyond the bytes of the pickle by %s",
                             index, watched ? watched_memo : limit_text(LIMIT_PICKLE_MEMO, more));
-    const size_t had = m->memo_room, size = (size_t)index + 1;
-    m->memo = mem_grow(m->memo, &m->memo_room, size, sizeof *m->memo);
-    memset(m->memo + had, 0, (m->memo_room - had) * sizeof *m->memo);
-    m->memo_size = size;
+    m->memo = mem_grow(m->memo, &m->memo_room, (size_t)index + 1, sizeof *m->memo);
     return true;
 }
 
@@ -141,8 +139,8 @@ static bool store(Machine *m, uint64_t index)
 {
     Object *top = machine_peek(m);
     if (!top) return false;
-    if (index == m->memo_size && index < m->memo_room) m->memo_size++;
-    else if (index >= m->memo_size && !grow_memo(m, index)) return false;
+    if ((index > m->memo_size || index >= m->memo_room) && !grow_memo(m, index)) return false;
+    while (m->memo_size <= index) m->memo[m->memo_size++] = NULL;
     if (!m->memo[index]) m->memo_used++;
     m->memo[index] = top;
     return true;
@@ -153,6 +151,7 @@ static bool fetch(Machine *m, uint64_t index)
 {
     if (index >= m->memo_size || !m->memo[index])
         return machine_fail(m, ERR_FORMAT, "memo entry %" PRIu64 " was never stored", index);
+    if (pickle_is_part(m->memo[index])) pickle_tensor_write_out(m, pickle_whole(m->memo[index]));
     return machine_push(m, m->memo[index]);
 }
 
@@ -193,7 +192,9 @@ bool pickle_memoize(Machine *m)
 bool pickle_binget(Machine *m)
 {
     uint64_t index;
-    return machine_take_number(m, m->n, &index) && fetch(m, index);
+    if (!machine_take_number(m, m->n, &index) || !fetch(m, index)) return false;
+    if (m->rebuild && m->stack[m->count - 1] == m->rebuild) pickle_tensor_read(m);
+    return true;
 }
 
 /* GET index as text.   - → memo[index] */
@@ -206,7 +207,7 @@ bool pickle_get(Machine *m)
 /* --- collections ---------------------------------------------------------------------- */
 
 /* A node of `count` items, which lie right behind it. */
-static Object *node_of(Machine *m, ObjectKind kind, Object *const *items, size_t count)
+Object *machine_collection(Machine *m, ObjectKind kind, Object *const *items, size_t count)
 {
     Object *object = machine_node(m, kind, count * sizeof *items);
     object->list.items = (Object **)(object + 1);
@@ -223,7 +224,9 @@ static void extend(Machine *m, Object *list, Object *const *items, size_t count)
     if (want > list->list.room) {
         size_t room = list->list.room * 2 > want ? list->list.room * 2 : want;
         Object **bigger = arena_alloc(m->arena, room * sizeof *bigger);
-        if (list->list.count) memcpy(bigger, list->list.items, list->list.count * sizeof *bigger);
+        const size_t had = list->list.count * sizeof *bigger;
+        if (had) memcpy(bigger, list->list.items, had);
+        if (had >= LARGE) arena_discard(list->list.items, had);
         list->list.items = bigger;
         list->list.room = room;
     }
@@ -254,13 +257,15 @@ static bool add_to(Machine *m, ObjectKind kind, Object *target, Object **kept, O
 }
 
 /* Where a CALL keeps what is appended to it, or entered into it; NULL for any other node. */
-static Object **kept_list(Object *target)
+static Object **kept_list(Machine *m, Object *target)
 {
+    pickle_tensor_write_out(m, target);
     return target->kind == OBJ_CALL ? &target->call->list : NULL;
 }
 
-static Object **kept_map(Object *target)
+static Object **kept_map(Machine *m, Object *target)
 {
+    pickle_tensor_write_out(m, target);
     return target->kind == OBJ_CALL ? &target->call->map : NULL;
 }
 
@@ -296,7 +301,7 @@ static bool collect(Machine *m, ObjectKind kind)
     if (kind == OBJ_TUPLE && !count) return machine_push(m, m->empty);
     if (kind == OBJ_DICT && count % 2)
         return machine_fail(m, ERR_FORMAT, "its last key has no value");
-    return machine_push(m, node_of(m, kind, items, count));
+    return machine_push(m, machine_collection(m, kind, items, count));
 }
 
 /* TUPLE, LIST, FROZENSET.   MARK x … → (x …) [x …] frozenset((x …))
@@ -327,7 +332,7 @@ bool pickle_tuple_n(Machine *m)
     Object *items[3];
     for (unsigned i = m->n; i-- > 0;)
         if (!(items[i] = machine_pop(m))) return false;
-    return machine_push(m, node_of(m, OBJ_TUPLE, items, m->n));
+    return machine_push(m, machine_collection(m, OBJ_TUPLE, items, m->n));
 }
 
 /* m->n items from the top, or (m->n is 0) all above the MARK; what they are for stays on top.
@@ -352,7 +357,7 @@ bool pickle_append(Machine *m)
     Object *few[2], **items, *target;
     size_t count;
     if (!pop_items(m, few, &items, &count, &target)) return false;
-    return add_to(m, OBJ_LIST, target, kept_list(target), items, count);
+    return add_to(m, OBJ_LIST, target, kept_list(m, target), items, count);
 }
 
 /* SETITEM.   dict key value → dict     SETITEMS.   dict MARK key value … → dict */
@@ -363,7 +368,7 @@ bool pickle_setitem(Machine *m)
     if (!pop_items(m, few, &items, &count, &target)) return false;
     if (count % 2) return machine_fail(m, ERR_FORMAT, "its last key has no value");
     if (glimpse_is_wanted()) pickle_glimpse(m, items, count);
-    return add_to(m, OBJ_DICT, target, kept_map(target), items, count);
+    return add_to(m, OBJ_DICT, target, kept_map(m, target), items, count);
 }
 
 /* ADDITEMS.   set MARK x … → set   A CALL (a subclass of set) keeps them in its list. */
@@ -372,7 +377,7 @@ bool pickle_additems(Machine *m)
     Object *few[2], **items, *target;
     size_t count;
     if (!pop_items(m, few, &items, &count, &target)) return false;
-    return add_to(m, target->kind == OBJ_CALL ? OBJ_LIST : OBJ_SET, target, kept_list(target),
+    return add_to(m, target->kind == OBJ_CALL ? OBJ_LIST : OBJ_SET, target, kept_list(m, target),
                   items, count);
 }
 
@@ -413,7 +418,10 @@ static Object *take_global(Machine *m)
 bool pickle_global(Machine *m)
 {
     Object *object = take_global(m);
-    return object && is_read(m, object) && machine_push(m, object);
+    if (!object || !is_read(m, object)) return false;
+    if (m->brief && object_is_global(object, "torch._utils", "_rebuild_tensor_v2"))
+        m->rebuild = object;
+    return machine_push(m, object);
 }
 
 /* STACK_GLOBAL.   module name → module.name   Protocol 4 and later: both are STRs. */
@@ -431,7 +439,7 @@ bool pickle_stack_global(Machine *m)
 }
 
 /* In Python this is where the function would run. Here it is written down: a CALL node. */
-static bool push_call(Machine *m, CallKind kind, Object *callable, Object *args, Object *kwargs)
+Object *machine_call(Machine *m, CallKind kind, Object *callable, Object *args, Object *kwargs)
 {
     Object *object = machine_node(m, OBJ_CALL, sizeof(ObjectCall));
     object->call_kind = (uint8_t)kind;
@@ -439,7 +447,7 @@ static bool push_call(Machine *m, CallKind kind, Object *callable, Object *args,
     object->call->callable = callable;
     object->call->args = args;
     object->call->kwargs = kwargs;
-    return machine_push(m, object);
+    return object;
 }
 
 /* callable args → CALL */
@@ -448,7 +456,7 @@ static bool call(Machine *m, CallKind kind)
     Object *args = machine_pop(m), *callable = args ? machine_pop(m) : NULL;
     if (!callable) return false;
     if (args->kind != OBJ_TUPLE) return machine_fail(m, ERR_FORMAT, "its arguments are no tuple");
-    return push_call(m, kind, callable, args, NULL);
+    return machine_push(m, machine_call(m, kind, callable, args, NULL));
 }
 
 /* REDUCE.   callable args → callable(*args) */
@@ -471,7 +479,7 @@ bool pickle_newobj_ex(Machine *m)
     if (!callable) return false;
     if (args->kind != OBJ_TUPLE || kwargs->kind != OBJ_DICT)
         return machine_fail(m, ERR_FORMAT, "its arguments are no tuple and dict");
-    return push_call(m, CALL_NEWOBJ_EX, callable, args, kwargs);
+    return machine_push(m, machine_call(m, CALL_NEWOBJ_EX, callable, args, kwargs));
 }
 
 /* The arguments above the MARK as a tuple. */
@@ -480,14 +488,14 @@ static Object *args_to_mark(Machine *m)
     Object **items;
     size_t count;
     if (!pop_to_mark(m, &items, &count)) return NULL;
-    return count ? node_of(m, OBJ_TUPLE, items, count) : m->empty;
+    return count ? machine_collection(m, OBJ_TUPLE, items, count) : m->empty;
 }
 
 /* INST module\n name\n.   MARK x … → module.name(x …)   Protocol 0. */
 bool pickle_inst(Machine *m)
 {
     Object *callable = take_global(m), *args = callable ? args_to_mark(m) : NULL;
-    return args && push_call(m, CALL_INST, callable, args, NULL);
+    return args && machine_push(m, machine_call(m, CALL_INST, callable, args, NULL));
 }
 
 /* OBJ.   MARK class x … → class(x …)   Protocol 1. */
@@ -498,8 +506,8 @@ bool pickle_obj(Machine *m)
     if (!pop_to_mark(m, &items, &count)) return false;
     if (!count) return machine_fail(m, ERR_FORMAT, "there is no class above its MARK");
     Object *callable = items[0];
-    Object *args = count > 1 ? node_of(m, OBJ_TUPLE, items + 1, count - 1) : m->empty;
-    return push_call(m, CALL_INST, callable, args, NULL);
+    Object *args = count > 1 ? machine_collection(m, OBJ_TUPLE, items + 1, count - 1) : m->empty;
+    return machine_push(m, machine_call(m, CALL_INST, callable, args, NULL));
 }
 
 /* BUILD.   object state → object   Python calls __setstate__ or updates __dict__. */
@@ -508,23 +516,24 @@ bool pickle_build(Machine *m)
     Object *state = machine_pop(m), *target = state ? machine_peek(m) : NULL;
     if (!target) return false;
     if (target->kind != OBJ_CALL) return refuse_target(m, target);
+    pickle_tensor_write_out(m, target);
     target->call->state = state;
     return true;
 }
 
 /* A persistent id stands for an object outside of the pickle: torch's are its storages. */
-static bool push_persid(Machine *m, Object *id)
+Object *machine_persid(Machine *m, Object *id)
 {
-    Object *persid = node_of(m, OBJ_PERSID, &id, 1);
+    Object *persid = machine_collection(m, OBJ_PERSID, &id, 1);
     persid->persid.storage = NULL;   /* it lies where a list has its room */
-    return machine_push(m, persid);
+    return persid;
 }
 
 /* BINPERSID.   id → PERSID */
 bool pickle_binpersid(Machine *m)
 {
     Object *id = machine_pop(m);
-    return id && push_persid(m, id);
+    return id && machine_push(m, machine_persid(m, id));
 }
 
 /* PERSID id as text.   - → PERSID   Protocol 0, where the id is always a string. */
@@ -534,5 +543,5 @@ bool pickle_persid(Machine *m)
     Object *id = machine_node(m, OBJ_STR, 0);
     id->bytes.text = name_hold(m->arena, text_string(&m->line), m->line.length);
     id->bytes.n = strlen(id->bytes.text);
-    return push_persid(m, id);
+    return machine_push(m, machine_persid(m, id));
 }

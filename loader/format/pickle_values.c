@@ -22,7 +22,7 @@ bool pickle_bool(Machine *m)
 }
 
 /* Small ones are shared: a million tensors have millions of sizes and strides. */
-static bool push_int(Machine *m, int64_t integer)
+Object *machine_int(Machine *m, int64_t integer)
 {
     bool small = integer >= 0 && integer < PICKLE_INTS;
     Object *object = small ? m->ints[integer] : NULL;
@@ -31,7 +31,12 @@ static bool push_int(Machine *m, int64_t integer)
         object->integer = integer;
         if (small) m->ints[integer] = object;
     }
-    return machine_push(m, object);
+    return object;
+}
+
+static bool push_int(Machine *m, int64_t integer)
+{
+    return machine_push(m, machine_int(m, integer));
 }
 
 /* BININT1 u8, BININT2 u16, BININT i32: only the widest is signed. */

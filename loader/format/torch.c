@@ -22,13 +22,31 @@ void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Objec
     checkpoint_set_root(checkpoint, root);
 }
 
-/* The storages themselves are in the checkpoint's arena and stay. */
 void torch_done(TorchFile *file)
 {
-    map_done(&file->keys);
+    torch_forget_storages(file);
     text_done(&file->path);
     free(file->far);
+}
+
+void torch_expect_storages(TorchFile *file, size_t count)
+{
+    file->numbers = mem_alloc(count * sizeof *file->numbers);
+    file->number_count = count;
+}
+
+/* What tensors point to is in the checkpoint's arena and stays. */
+void torch_forget_storages(TorchFile *file)
+{
+    map_done(&file->keys);
+    free(file->numbers);
+    file->numbers = NULL;
+    file->number_count = 0;
     free(file->storages);
+    file->storages = NULL;
+    file->storage_count = file->storage_room = 0;
+    arena_free(file->records);
+    file->records = NULL;
 }
 
 /* A file of 100,000 odd storages says so twenty times, then how often more. */
@@ -60,10 +78,37 @@ const char *torch_key_text(Arena *arena, const Object *key)
     return NULL;
 }
 
+static Arena *records(TorchFile *file)
+{
+    if (!file->records) file->records = arena_new();
+    return file->records;
+}
+
+/* Where the index of a key lies that is a number, as Python writes it, and not too large; else
+ * NULL. */
+static uint32_t *number_place(const TorchFile *file, const char *key)
+{
+    size_t number = 0;
+    const char *p = key;
+    if (*p == '0' && p[1]) return NULL;
+    for (; is_digit(*p) && number < file->number_count; p++)
+        number = number * 10 + (size_t)(*p - '0');
+    return p == key || *p || number >= file->number_count ? NULL : &file->numbers[number];
+}
+
 TorchStorage *torch_storage(const TorchFile *file, const char *key)
 {
-    uint32_t index = map_get(&file->keys, key);
+    const uint32_t *place = number_place(file, key);
+    uint32_t index = place ? *place - 1 : map_get(&file->keys, key);
     return index == MAP_NONE ? NULL : file->storages[index];
+}
+
+/* The next storage gets that key. */
+static void enter_key(TorchFile *file, const char *key)
+{
+    uint32_t *place = number_place(file, key);
+    if (place) *place = (uint32_t)file->storage_count + 1;
+    else map_set(&file->keys, key, (uint32_t)file->storage_count);
 }
 
 bool torch_is_id(const Object *node)
@@ -105,12 +150,12 @@ bool torch_storage_class(TorchFile *file, const Object *node, DType *dtype, unsi
     return true;
 }
 
-/* Makes the storage of a key that was new to file->keys, of the class read last. From now on all
+/* Makes the storage of a key that was new, of the class read last. From now on all
  * tensors of that key point to this one record: that is how sharing memory is known. */
 static bool add_storage(TorchFile *file, const char *key, uint64_t numel, bool meta,
                         TorchStorage **out, Error *err)
 {
-    TorchStorage *storage = arena_alloc(file->nodes, sizeof *storage);
+    TorchStorage *storage = arena_alloc(records(file), sizeof *storage);
     storage->storage = arena_alloc(file->arena, sizeof *storage->storage);
     storage->key = key;
     storage->numel = numel;
@@ -135,7 +180,7 @@ bool torch_add_storage(TorchFile *file, const char *key, const Object *class, ui
                        TorchStorage **out, Error *err)
 {
     if (!read_class(file, class, err)) return false;
-    map_set(&file->keys, key, (uint32_t)file->storage_count);
+    enter_key(file, key);
     return add_storage(file, key, numel, false, out, err);
 }
 
@@ -177,6 +222,22 @@ static bool read_view(const TorchStorage *storage, const Object *view, unsigned 
     return true;
 }
 
+bool torch_use_key(TorchFile *file, const TorchId *id, TorchStorageUse *use, Error *err)
+{
+    if (!read_class(file, id->class, err)) return false;
+    bool meta = id->location->kind == OBJ_STR && strcmp(id->location->bytes.text, "meta") == 0;
+    TorchStorage *storage = torch_storage(file, id->key);
+    if (storage) {
+        check_again(file, storage, id->numel);
+    } else {
+        const char *key = arena_strdup(records(file), id->key);
+        enter_key(file, key);
+        if (!add_storage(file, key, id->numel, meta, &storage, err)) return false;
+    }
+    *use = (TorchStorageUse){storage, file->class_dtype, 0, 0};
+    return true;
+}
+
 /* The persistent id of a storage (torch/serialization.py, persistent_id):
  *
  *   0 'storage'   1 a storage class   2 its key   3 where it was, "cpu", "cuda:0", "meta" …
@@ -198,18 +259,9 @@ bool torch_use_id(TorchFile *file, const Object *id, TorchStorageUse *use, Error
     if (!key) return error_set(err, ERR_FORMAT, "the key of its storage is no text");
     if (field[4]->kind != OBJ_INT || field[4]->integer < 0)
         return error_set(err, ERR_FORMAT, "its storage has no number of elements");
-    if (!read_class(file, field[1], err)) return false;
-    uint64_t numel = (uint64_t)field[4]->integer;
-    bool meta = field[3]->kind == OBJ_STR && strcmp(field[3]->bytes.text, "meta") == 0;
-    TorchStorage *storage;
-    if (map_add(&file->keys, key, (uint32_t)file->storage_count)) {
-        if (!add_storage(file, key, numel, meta, &storage, err)) return false;
-    } else {
-        storage = torch_storage(file, key);
-        check_again(file, storage, numel);
-    }
-    *use = (TorchStorageUse){storage, file->class_dtype, 0, 0};
-    return id->list.count < 6 || read_view(storage, field[5], file->class_width, use, err);
+    const TorchId told = {key, field[1], field[3], (uint64_t)field[4]->integer};
+    if (!torch_use_key(file, &told, use, err)) return false;
+    return id->list.count < 6 || read_view(use->storage, field[5], file->class_width, use, err);
 }
 
 /* A tensor asks right after the walk did: the last answer is kept. */

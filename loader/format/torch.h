@@ -36,13 +36,21 @@ typedef struct TorchStorageUse {
     uint64_t end;            /* of the view in the storage, in bytes; 0: it is no view */
 } TorchStorageUse;
 
+/* What a persistent id tells of a storage. */
+typedef struct TorchId {
+    const char *key;         /* held; copied */
+    const Object *class, *location;
+    uint64_t numel;
+} TorchId;
+
 typedef struct TorchFile TorchFile;
 
 struct TorchFile {
     Checkpoint *checkpoint;      /* being filled; borrowed */
     Arena *arena;                /* the checkpoint's */
-    Arena *nodes;                /* where the pickle's nodes lie, and what is known while they are
-                                    looked at: `arena`, or one that torch_compact takes over */
+    Arena *nodes;                /* where the pickle's nodes lie: `arena`, or one that torch_compact
+                                    takes over */
+    Arena *records;              /* what is known while they are looked at; NULL: nothing; owned */
     const char *name;            /* of the file, for errors; borrowed */
     Object *root;                /* of the pickle; in the arena */
     bool big_endian;             /* values are stored big-endian */
@@ -55,7 +63,10 @@ struct TorchFile {
     Text path;                   /* of `find`: the name that it looks for; owned */
     bool tuple_ids;              /* storages stand in the object as plain tuples (imitated tars) */
     NameMap keys;                /* storage key → index of `storages` */
-    TorchStorage **storages;     /* in order of first use; owned array, records in the arena */
+    uint32_t *numbers;           /* the same of keys that are numbers below number_count, plus 1;
+                                    0: none */
+    size_t number_count;
+    TorchStorage **storages;     /* in order of first use; owned array, of `records` */
     size_t storage_count, storage_room;
     const Object *class_node;    /* the storage class that was looked up last, and what it is */
     DType class_dtype;
@@ -73,7 +84,8 @@ struct TorchFile {
     size_t sources;              /* classes whose Python text the file carries, as old files do */
     const Object *source;        /* the outermost of them that is not PyTorch's own; or NULL */
     uint64_t listing_left;       /* what is left of the allowance */
-    size_t plain_tensors;        /* nodes of which a Tensor says all */
+    size_t short_tensors;        /* nodes that were in short, which the pickle's reader has made */
+    size_t plain_tensors;        /* others of which a Tensor says all */
     bool nodes_stay;             /* some of the others cannot be copied */
     size_t too_deep;             /* containers and modules that were left out */
     size_t findings_left_out;
@@ -86,6 +98,10 @@ struct TorchFile {
 void torch_init(TorchFile *file, Checkpoint *checkpoint, const char *name, Object *root,
                 uint64_t pickle_bytes);
 void torch_done(TorchFile *file);
+/* So many storages may come, mostly with the keys "0", "1" … */
+void torch_expect_storages(TorchFile *file, size_t count);
+/* No storage is asked for any more: what is known of them goes. */
+void torch_forget_storages(TorchFile *file);
 
 /* Turns every node that makes a tensor into a TENSOR node and collects the storages. */
 bool torch_interpret(TorchFile *file, Error *err);
@@ -124,6 +140,8 @@ bool torch_read_sizes(const Object *from, const char *what, int64_t *out, unsign
 bool torch_use_storage(TorchFile *file, const Object *persid, TorchStorageUse *use, Error *err);
 /* The same for the id's value, a TUPLE. */
 bool torch_use_id(TorchFile *file, const Object *id, TorchStorageUse *use, Error *err);
+/* The same for what it says. */
+bool torch_use_key(TorchFile *file, const TorchId *id, TorchStorageUse *use, Error *err);
 /* Whether a node is a tuple that begins with 'storage'. */
 bool torch_is_id(const Object *node);
 /* Whether the id is a storage's (legacy files have ids of classes too). */

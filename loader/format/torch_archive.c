@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "loader/format/fault.h"
-#include "loader/format/pickle.h"
+#include "loader/format/pickle_tensor.h"
 #include "loader/source/zip_check.h"
 
 /* What PyTorch accepts in the record "version" (caffe2/serialize/versions.h; torch.save writes 3);
@@ -36,8 +36,8 @@ const ZipMember *torch_archive_find(const TorchArchive *archive, const char *rec
 static int64_t folder_of(const ZipMember *member, const char *name)
 {
     size_t path = strlen(member->name), n = strlen(name);
-    if (!zip_is_file(member) || !has_suffix(member->name, name)) return -1;
-    if (path > n && member->name[path - n - 1] != '/') return -1;
+    if (path < n || memcmp(member->name + path - n, name, n) != 0) return -1;
+    if (!zip_is_file(member) || (path > n && member->name[path - n - 1] != '/')) return -1;
     return (int64_t)(path - n);
 }
 
@@ -73,11 +73,12 @@ static void note_strangers(TorchArchive *archive, const char *marker)
 {
     size_t outside = 0;
     const char *first = NULL;
+    const size_t prefix = strlen(archive->prefix);
     for (size_t i = 0; i < zip_count(archive->zip); i++) {
         const ZipMember *member = zip_member(archive->zip, i);
-        if (!has_prefix(member->name, archive->prefix)) {
+        if (strncmp(member->name, archive->prefix, prefix) != 0) {
             if (!outside++) first = member->name;
-        } else if (folder_of(member, marker) > (int64_t)strlen(archive->prefix)) {
+        } else if (folder_of(member, marker) > (int64_t)prefix) {
             checkpoint_find(archive->checkpoint, FINDING_WARNING, "extra-pickle", member->name,
                             NULL, "there is another %s deeper in the archive; PyTorch does not "
                             "read it, other readers may", marker);
@@ -271,6 +272,8 @@ Storage *torch_archive_storage(TorchArchive *archive, const char *record, Error 
 
 void torch_archive_end(TorchArchive *archive)
 {
+    arena_trim(checkpoint_arena(archive->checkpoint));
+    zip_trim(archive->zip);
     if (archive->deflated)
         checkpoint_find(archive->checkpoint, FINDING_WARNING, "deflated", NULL, save_again,
                         "%zu storages are compressed; torch.load(mmap=True) would read garbage",
@@ -325,7 +328,8 @@ bool torch_archive_load(TorchArchive *archive, const char *record, TorchRecords 
     if (!pickle) return false;
     uint64_t used = 0, size = pickle->size;
     Arena *nodes = records->nodes ? records->nodes : checkpoint_arena(archive->checkpoint);
-    Object *root = pickle_read(nodes, pickle, 0, &used, err);
+    Object *root = records->nodes ? pickle_read_tensors(nodes, pickle, 0, &used, err)
+                                  : pickle_read(nodes, pickle, 0, &used, err);
     if (!root || !check_crc(archive, member, pickle, err)) {
         source_unref(pickle);
         return false;
@@ -341,7 +345,7 @@ bool torch_archive_load(TorchArchive *archive, const char *record, TorchRecords 
     checkpoint_own_source(archive->checkpoint, file->pickle);
     source_unref(pickle);
     records->archive = archive;
-    map_reserve(&file->keys, zip_count(archive->zip));
+    torch_expect_storages(file, zip_count(archive->zip));
     file->find = find_storage;
     file->context = records;
     file->table = records->table;

@@ -60,7 +60,7 @@ bool torch_archive_load(TorchArchive *archive, const char *record, TorchRecords 
 /* A record as a Storage of its own: bytes without a pickle that names a key. NULL, with an error
  * without the file's name, when it is not there. */
 Storage *torch_archive_storage(TorchArchive *archive, const char *record, Error *err);
-/* What is told of the storages together. */
+/* What is told of the storages together; no more of them are opened. */
 void torch_archive_end(TorchArchive *archive);
 
 #endif

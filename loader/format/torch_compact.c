@@ -125,18 +125,19 @@ static void release(void *context)
     arena_free(context);
 }
 
-/* What was kept of the nodes by their addresses is asked anew. */
+/* What was kept of the nodes by their addresses is asked anew. The records of tensors that were in
+ * short lie among the nodes, and where these are, there is little that is told twice. */
 void torch_compact(TorchFile *file)
 {
-    if (file->nodes_stay || !file->plain_tensors) {
+    torch_forget_storages(file);
+    if (file->nodes_stay || file->short_tensors || !file->plain_tensors) {
+        arena_trim(file->nodes);
         checkpoint_own(file->checkpoint, file->nodes, release);
         return;
     }
     file->root = copy_graph(file->arena, file->root);
     checkpoint_set_root(file->checkpoint, file->root);
     file->class_node = file->use_node = NULL;
-    map_done(&file->keys);
-    file->storage_count = 0;
     arena_free(file->nodes);
     file->nodes = file->arena;
 }

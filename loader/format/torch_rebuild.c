@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "loader/format/pickle_tensor.h"
 #include "loader/format/torch_build.h"
 
 /* NULL when there are fewer: arguments were added over the years. */
@@ -49,17 +50,6 @@ bool torch_read_sizes(const Object *from, const char *what, int64_t *out, unsign
     return true;
 }
 
-/* Whether NULL can stand for the strides without losing those of dims of size 1. */
-static bool are_standard(const int64_t *dims, const int64_t *strides, unsigned rank)
-{
-    uint64_t expected = 1;
-    for (unsigned i = rank; i-- > 0;) {
-        if (dims[i] < 0 || strides[i] < 0 || (uint64_t)strides[i] != expected) return false;
-        if (!sum_mul(expected, dims[i] ? (uint64_t)dims[i] : 1, &expected)) return false;
-    }
-    return true;
-}
-
 /* The tensor's dims and, where they say more than "contiguous", its strides, in elements. NULL for
  * `stride`: the function has none. */
 bool build_shape(Build *b, const Object *size, const Object *stride)
@@ -73,7 +63,7 @@ bool build_shape(Build *b, const Object *size, const Object *stride)
     if (!torch_read_sizes(stride, "stride", strides, &stride_rank, b->err)) return false;
     if (rank != stride_rank)
         return error_set(b->err, ERR_FORMAT, "it has %u sizes, but %u strides", rank, stride_rank);
-    if (!are_standard(dims, strides, rank))
+    if (!strides_are_plain(dims, strides, rank))
         b->tensor.strides = arena_copy(b->file->arena, strides, rank * sizeof *strides);
     return true;
 }
@@ -87,12 +77,27 @@ static void note_type(Build *b, const Object *node)
     text_done(&what);
 }
 
+/* At that element of a storage. */
+static bool place(Build *b, const TorchStorageUse *use, uint64_t offset, DType own)
+{
+    uint64_t bytes;
+    b->tensor.dtype = own == DT_UNKNOWN ? use->dtype : own;
+    unsigned width = dtype_size(b->tensor.dtype);
+    if (!sum_mul(offset, width ? width : 1, &bytes) ||
+        !sum_add(bytes, use->offset, &b->tensor.offset))
+        return build_refuse(b, "its storage offset is beyond what 64 bits can address");
+    if (b->tensor.dtype == DT_UNKNOWN && own == DT_UNKNOWN && b->file->class_node)
+        note_type(b, b->file->class_node);
+    b->view_end = use->end;
+    b->tensor.storage = use->storage->absent ? NULL : use->storage->storage;
+    return true;
+}
+
 /* The storage and the element at which the tensor starts in it; the dtype is the storage's
  * unless the tensor names its own (v3). */
 static bool set_data(Build *b, const Object *persid, const Object *offset, DType own)
 {
     TorchStorageUse use;
-    uint64_t bytes;
     if (persid->kind == OBJ_PERSID && persid->list.items[0]->kind == OBJ_STR)
         return build_refuse(
             b, "it was saved with pickle protocol 0, which turns storages into text; PyTorch "
@@ -108,16 +113,7 @@ static bool set_data(Build *b, const Object *persid, const Object *offset, DType
     }
     if (offset->kind != OBJ_INT || offset->integer < 0)
         return build_refuse(b, "its storage offset is no integer from 0 on");
-    b->tensor.dtype = own == DT_UNKNOWN ? use.dtype : own;
-    unsigned width = dtype_size(b->tensor.dtype);
-    if (!sum_mul((uint64_t)offset->integer, width ? width : 1, &bytes) ||
-        !sum_add(bytes, use.offset, &b->tensor.offset))
-        return build_refuse(b, "its storage offset is beyond what 64 bits can address");
-    if (b->tensor.dtype == DT_UNKNOWN && own == DT_UNKNOWN && b->file->class_node)
-        note_type(b, b->file->class_node);
-    b->view_end = use.end;
-    b->tensor.storage = use.storage->absent ? NULL : use.storage->storage;
-    return true;
+    return place(b, &use, (uint64_t)offset->integer, own);
 }
 
 static bool is_true(const Object *node)
@@ -447,6 +443,36 @@ static bool unwrap_helper(TorchFile *file, Object *node, bool *done, Error *err)
     return true;
 }
 
+/* What is told of a tensor at the end. */
+static const Encoding *settle(Build *b)
+{
+    if (!b->settled)
+        b->encoding.big_endian = b->file->big_endian && dtype_size(b->tensor.dtype) > 1;
+    if (!b->tensor.storage && !b->encoding.note) b->encoding.note = "no data (device meta)";
+    return torch_share_encoding(b->file, &b->encoding);
+}
+
+/* A tensor in short: its record takes the place of what the pickle said. */
+static bool rebuild_short(TorchFile *file, Object *node, PickleTensor *brief, Error *err)
+{
+    const PickleTensorMaker *maker = brief->maker;
+    const TorchId id = {brief->key, maker->class, maker->location, brief->numel};
+    Build b = {.file = file, .err = err,
+               .tensor = {.name = "", .dims = brief->dims, .strides = brief->strides,
+                          .identity = node, .rank = brief->rank, .parameter = brief->parameter}};
+    TorchStorageUse use;
+    if (!torch_use_key(file, &id, &use, err) || !place(&b, &use, brief->offset, DT_UNKNOWN))
+        return false;
+    b.tensor.encoding = settle(&b);
+    brief->tensor = b.tensor;
+    node->kind = OBJ_TENSOR;
+    node->call = NULL;
+    node->tensor = &brief->tensor;
+    node->parts = NULL;
+    file->short_tensors++;
+    return true;
+}
+
 /* Storages are read where they stand, too: an object may hold one without a tensor. The identity
  * of a tensor is its node, which a file refers to again where Python had the same object. */
 bool torch_rebuild(TorchFile *file, Object *node, Error *err)
@@ -460,6 +486,8 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
     if (node->kind == OBJ_PERSID && file->resolve) return file->resolve(file, node, err);
     if (node->kind == OBJ_FAR) return torch_note_far(file, node);
     if (node->kind != OBJ_CALL) return true;
+    PickleTensor *brief = pickle_tensor(node);
+    if (brief) return rebuild_short(file, node, brief, err);
     if (object_is_call(node, "collections", "OrderedDict"))
         return fill_ordered_dict(file, node, err);
     if (object_is_call(node, "collections", "Counter")) fill_from_dict(node, 0);
@@ -472,10 +500,7 @@ bool torch_rebuild(TorchFile *file, Object *node, Error *err)
     if (!make(&b, node->call)) return false;
     if (b.unknown) return torch_rebuild_numpy(file, node, err);
     if (!stays_in_view(&b)) return false;
-    if (!b.settled)
-        b.encoding.big_endian = file->big_endian && dtype_size(b.tensor.dtype) > 1;
-    if (!b.tensor.storage && !b.encoding.note) b.encoding.note = "no data (device meta)";
-    b.tensor.encoding = torch_share_encoding(file, &b.encoding);
+    b.tensor.encoding = settle(&b);
     b.tensor.identity = node;
     node->kind = OBJ_TENSOR;
     node->parts = b.parts;

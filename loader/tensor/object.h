@@ -28,8 +28,11 @@ typedef enum ObjectKind {
 } ObjectKind;
 
 /* How the object would have come to be: callable(*args) · cls.__new__(cls, *args) · the same with
- * **kwargs · a class called as Python 2 did. */
-typedef enum CallKind { CALL_REDUCE, CALL_NEWOBJ, CALL_NEWOBJ_EX, CALL_INST } CallKind;
+ * **kwargs · a class called as Python 2 did. In short: a tensor that its reader has not looked at,
+ * of which `loaded` says all (format/pickle_tensor.h). */
+typedef enum CallKind {
+    CALL_REDUCE, CALL_NEWOBJ, CALL_NEWOBJ_EX, CALL_INST, CALL_SHORT
+} CallKind;
 
 /* What a FAR node would be, were it in memory: its `call_kind`. A Python 2 str is text or bytes,
  * which only its content tells; lists are left in metadata only, never in a pickle. */

@@ -52,6 +52,16 @@ void contiguous_strides(const int64_t *dims, unsigned rank, int64_t *strides)
     strided_pack(dims, rank, strides);
 }
 
+bool strides_are_plain(const int64_t *dims, const int64_t *strides, unsigned rank)
+{
+    uint64_t expected = 1;
+    for (unsigned i = rank; i-- > 0;) {
+        if (dims[i] < 0 || strides[i] < 0 || (uint64_t)strides[i] != expected) return false;
+        if (!sum_mul(expected, dims[i] ? (uint64_t)dims[i] : 1, &expected)) return false;
+    }
+    return true;
+}
+
 /* Unknown shapes equal only each other. */
 bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank)
 {

@@ -71,6 +71,8 @@ uint64_t tensor_bytes(const Tensor *tensor);
 bool tensor_is_contiguous(const Tensor *tensor);
 /* Row-major strides, in elements, for dims; a size of 0 counts as 1, as in PyTorch. */
 void contiguous_strides(const int64_t *dims, unsigned rank, int64_t *strides);
+/* Whether strides are these, those of sizes of 1 as well: NULL can stand for them. */
+bool strides_are_plain(const int64_t *dims, const int64_t *strides, unsigned rank);
 bool same_dims(const int64_t *a, unsigned a_rank, const int64_t *b, unsigned b_rank);
 
 /* What every reader must ask before it believes a tensor: rank, sizes and strides that are not
