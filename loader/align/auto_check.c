@@ -282,18 +282,20 @@ static bool is_nested(const Coarse *coarse, unsigned slot)
     return false;
 }
 
-/* A number of its siblings that is not that of the layer itself, and is counted in a word. What is
- * counted within a stage follows one another on either side: only stages are taken from the end. */
-static bool is_stage(const Side *side, const Template *t, bool glued)
+/* A number of its siblings that is not that of the layer itself, and is counted in a word, or is
+ * not: its slot; −1. What is counted within a stage follows one another on either side: only stages
+ * are taken from the end. */
+static int stage_slot(const Side *side, const Template *t, bool glued)
 {
     const Coarse *coarse = &side->coarse[t->coarse];
     for (size_t i = 0; i < t->rank_count; i++) {
         const Rank *rank = &t->ranks[i];
         const bool inner = (coarse->numbered && rank->slot + 1 == coarse->slot_count) ||
                            is_nested(coarse, rank->slot);
-        if (!inner && rank->count > 2 && (coarse->glued >> rank->slot & 1) == glued) return true;
+        if (!inner && rank->count > 2 && (coarse->glued >> rank->slot & 1) == glued)
+            return rank->slot;
     }
-    return false;
+    return -1;
 }
 
 /* Stages are counted from either end: refinenet1 may be layers.3 as well as layers.0, where one
@@ -301,11 +303,13 @@ static bool is_stage(const Side *side, const Template *t, bool glued)
 static bool may_turn(const Auto *a, const Template *s, const Template *t)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
-    if (s->count > 1 || t->count > 1 || !s->rank_count || !t->rank_count) return false;
-    if (!(is_stage(x, s, true) && is_stage(y, t, false)) &&
-        !(is_stage(x, s, false) && is_stage(y, t, true)))
-        return false;
-    return x->coarse[s->coarse].low[s->ranks[0].slot] != y->coarse[t->coarse].low[t->ranks[0].slot];
+    if (s->count > 1 || t->count > 1) return false;
+    for (int glued = 0; glued < 2; glued++) {
+        const int p = stage_slot(x, s, glued), q = stage_slot(y, t, !glued);
+        if (p >= 0 && q >= 0 && x->coarse[s->coarse].low[p] != y->coarse[t->coarse].low[q])
+            return true;
+    }
+    return false;
 }
 
 static uint64_t stages_key(const Auto *a, const Template *s, const Template *t, size_t i, size_t j)

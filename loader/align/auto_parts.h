@@ -21,7 +21,7 @@ enum {
     SLOTS_MAX = 8,           /* numbers of a name that count; later ones are text */
     WORDS_MAX = 40,          /* words of a name that are compared: the last ones */
     VIEW_RANK = 4,           /* axes of a tensor that is seen otherwise than it lies */
-    RANKS_MAX = 2,           /* numbers of a name by which it may have siblings */
+    RANKS_MAX = 3,           /* numbers of a name by which it may have siblings */
     UP_MAX = 3,              /* ancestors of a unit that are looked at, the nearest first */
     CLASS_MAX = 128,         /* templates or units of one side that are weighed at once */
     WORK_MAX = 40000000,     /* cubes of class sizes that are weighed in one round, in all */
