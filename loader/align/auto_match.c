@@ -7,6 +7,8 @@
 static const double LIKELY = 0.05, TEACHES = 0.1;
 /* What an order that contradicts the names takes from the margin. */
 static const double CROSSED = 0.25;
+/* The margin of what is only likely. */
+static const double HABIT = 0.15;
 
 ClassList classes_list(Auto *a, const Side *side)
 {
@@ -351,6 +353,33 @@ static bool is_misnamed(const Template *s, const Template *t, const Token *const
     return (misnamed[0] && same_stem(p, misnamed[0])) || (misnamed[1] && same_stem(q, misnamed[1]));
 }
 
+/* Whether the last word of a name speaks of a module, as encoder_attn_layer_norm does. */
+static bool speaks_of(const Auto *a, const Template *t, const char *module)
+{
+    Token word;
+    const Token *last = template_last_word(t);
+    if (!last || last->module == NONE || !words_token(a->words, module, &word)) return false;
+    for (int i = 0; i < MEANINGS && word.meaning[i] != NONE; i++)
+        if (word.meaning[i] == last->module) return true;
+    return false;
+}
+
+/* Which of its norms a layer with two attentions calls norm1 is the habit of its author: where no
+ * order shows it, that is no more than likely. t [columns] */
+static bool is_habit(const Auto *a, const Template *x, const Template *y, const uint32_t *t,
+                     size_t columns)
+{
+    const Token *p = template_last_word(x), *q = template_last_word(y);
+    if (a->side[0].ordered && a->side[1].ordered) return false;
+    if (!p || !q || p->word == q->word || !numbered_stem(p)) return false;
+    if (speaks_of(a, y, "cross_attn")) return true;
+    for (size_t j = 0; j < columns && speaks_of(a, y, "attn"); j++) {
+        const Template *other = &a->side[1].templates[t[j]];
+        if (other->up[0] == y->up[0] && speaks_of(a, other, "cross_attn")) return true;
+    }
+    return false;
+}
+
 static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
                         bool last)
 {
@@ -375,6 +404,7 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
         if (mate[i] == NONE) continue;
         Template *y = &target->templates[t[mate[i]]];
         if (crosses(target, x, t[mate[i]])) margin[i] -= CROSSED;
+        if (margin[i] > HABIT && is_habit(a, x, y, t, columns)) margin[i] = HABIT;
         if (margin[i] < (last ? LIKELY : TEACHES)) continue;
         if (members_unclear(a, x, y) || is_misnamed(x, y, misnamed)) continue;
         if (may_slip(a, x, y) && (beside_hole(source, x, s, rows, from) ||
