@@ -414,7 +414,7 @@ static void redo_units(Auto *a, uint32_t source, uint32_t target)
     u->mate = target;
     v->mate = source;
     u->fixed = v->fixed = true;
-    u->margin = v->margin = u->score = v->score = 1;
+    u->margin = v->margin = 1;
 }
 
 /* The source of a pair that does not hold has another target, and its target another source. */

@@ -181,14 +181,12 @@ static Couples list_couples(Arena *arena, const Side *side)
 /* The kernel that has a vector beside it and nothing else; NONE: it is no vector, or has none. */
 static uint32_t kernel_beside(const Couples *couples, const Side *side, uint32_t unit)
 {
-    int64_t sizes[8];
-    const Couple *couple = &couples->list[*table_find(&couples->paths, side->units[unit].up[0])];
-    if (couple->count != 2 || side->units[unit].up[0] == path_root()) return NONE;
+    const Unit *own = &side->units[unit];
+    if (!main_tensor(side, own)->dims || unit_is_matrix(side, own)) return NONE;
+    const Couple *couple = &couples->list[*table_find(&couples->paths, own->up[0])];
+    if (couple->count != 2 || own->up[0] == path_root()) return NONE;
     const uint32_t other = couple->unit[couple->unit[0] == unit];
-    const AutoTensor *own = main_tensor(side, &side->units[unit]);
-    const AutoTensor *kernel = main_tensor(side, &side->units[other]);
-    if (!own->dims || !kernel->dims) return NONE;
-    return shape_dense(own, sizes) < 2 && shape_dense(kernel, sizes) > 1 ? other : NONE;
+    return unit_is_matrix(side, &side->units[other]) ? other : NONE;
 }
 
 /* conv.0 and conv.1 of a norm each: a norm does not go to one layer while the kernel beside it goes

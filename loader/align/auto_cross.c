@@ -98,19 +98,12 @@ void check_crossed(Auto *a)
 
 /* ---- behind kernels ---- */
 
-static bool is_matrix(const Side *side, const Unit *unit)
-{
-    int64_t sizes[8];
-    const AutoTensor *main = main_tensor(side, unit);
-    return main->dims && shape_dense(main, sizes) > 1;
-}
-
 /* The kernel that a vector stands right behind, in one block; NONE. */
 static uint32_t kernel_before(const Side *side, uint32_t unit)
 {
     if (!unit || unit >= side->unit_count) return NONE;
     const Unit *own = &side->units[unit], *before = &side->units[unit - 1];
-    if (own->block != before->block || is_matrix(side, own) || !is_matrix(side, before))
+    if (own->block != before->block || unit_is_matrix(side, own) || !unit_is_matrix(side, before))
         return NONE;
     return unit - 1;
 }

@@ -11,7 +11,7 @@ static void fix(Auto *a, uint32_t u, uint32_t v)
     x->fixed = y->fixed = true;
     x->mate = v;
     y->mate = u;
-    x->margin = y->margin = x->score = y->score = 1;
+    x->margin = y->margin = 1;
 }
 
 /* A unit that went somewhere in parts, or came together from several: no candidate, and no pair. */

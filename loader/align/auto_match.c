@@ -413,7 +413,6 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
         x->mate = t[mate[i]];
         y->mate = s[i];
         x->margin = y->margin = (float)margin[i];
-        x->score = y->score = (float)scores[i * columns + mate[i]];
     }
 }
 

@@ -88,7 +88,7 @@ typedef struct Unit {
                                 width, where that is known */
     uint32_t beside;         /* of a target: unit of the source that its main member came from */
     float beside_margin;     /* and how sure that is */
-    float margin, score;     /* of the pair */
+    float margin;            /* of the pair */
 } Unit;
 
 /* The place of a template among siblings, those of its class that differ from it in one literal
@@ -118,7 +118,7 @@ typedef struct Template {
     uint64_t mirrored;       /* the same of the row whose outer numbers go down */
     uint32_t class;
     uint32_t mate;           /* template of the other side; NONE */
-    float margin, score;
+    float margin;
     uint32_t position;       /* rank among the templates in the order of the file */
     Rank ranks[RANKS_MAX];   /* [rank_count] its places among siblings, the last number first */
     uint8_t rank_count;
@@ -319,6 +319,8 @@ int shape_joins(const int64_t *whole, unsigned rank, const AutoTensor *const *pa
                 bool turned, int64_t *sizes);
 /* Sizes without ones. */
 unsigned shape_dense(const AutoTensor *tensor, int64_t out[8]);
+/* Whether what a unit is of has two axes or more that are not 1. */
+bool unit_is_matrix(const Side *side, const Unit *unit);
 
 /* ---- auto_template.c ---- */
 void templates_make(Auto *a, Side *side);

@@ -33,7 +33,6 @@ static void pair_units(Auto *a, uint32_t u, uint32_t v, const Template *s)
     x->mate = v;
     y->mate = u;
     x->margin = y->margin = s->margin;
-    x->score = y->score = s->score;
 }
 
 static void pair_places(Auto *a, const Template *s, const Template *t)

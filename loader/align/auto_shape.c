@@ -106,3 +106,10 @@ int shape_joins(const int64_t *whole, unsigned rank, const AutoTensor *const *pa
     }
     return -1;
 }
+
+bool unit_is_matrix(const Side *side, const Unit *unit)
+{
+    int64_t sizes[8];
+    const AutoTensor *main = main_tensor(side, unit);
+    return main->dims && shape_dense(main, sizes) > 1;
+}

@@ -362,7 +362,7 @@ static void pair_free(Auto *a, uint32_t source, uint32_t target, Rest rest)
     if (score_names(a, s, t, weight) < 0 || score_conflicts(a, s, t)) return;
     u->mate = target;
     v->mate = source;
-    u->margin = v->margin = u->score = v->score = ALONE;
+    u->margin = v->margin = ALONE;
     v->rest = (uint8_t)rest;
 }
 
