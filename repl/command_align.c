@@ -140,6 +140,16 @@ static bool save_plan(Run *run, Error *err)
 }
 
 /* Names alone, in the source's own file. A torch zip has one pickle for all of it. */
+/* Whether every tensor of the plan has the name that it has in the source. */
+static bool changes_nothing(const Plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const Tensor *tensor = expr_as_source(plan->entries[i].expr);
+        if (!tensor || strcmp(tensor->name, plan->entries[i].name) != 0) return false;
+    }
+    return true;
+}
+
 static bool rename_in_place(Run *run, Error *err)
 {
     const Checkpoint *source = align_source(run->alignment);
@@ -252,6 +262,7 @@ static void print_report(const Run *run, int status)
     ReportCast *casts = list_casts(run, &cast_count);
     ReportOutput output = {.path = run->in_place ? run->in_place : run->out,
                            .in_place = run->in_place != NULL,
+                           .unchanged = run->in_place && changes_nothing(run->plan),
                            .format = run->result.format,
                            .tensors = run->result.tensors,
                            .bytes = run->result.bytes,

@@ -35,6 +35,7 @@ typedef struct ReportOutput {
     size_t shards, shards_written;   /* of all, and now; 0 for one file, which is at `path` */
     bool waiting;                /* others are still to write shards; then comes the index */
     bool in_place;               /* nothing else was written: `path` is the source */
+    bool unchanged;              /* in place: every name is what it was */
     bool groups;                 /* PATH.groups.{json,py} stand beside it */
     bool whole;                  /* the rest of the source is in it; the next members count */
     const ReportLoss *losses;    /* [loss_count] */

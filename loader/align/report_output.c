@@ -95,9 +95,10 @@ void report_output_text(const ReportOutput *output, bool verbose, Text *out)
     if (output->shards) {
         add_shards(output, bytes, out);
     } else if (output->in_place) {
-        text_add(out, "renamed in place: ");
+        text_add(out, output->unchanged ? "nothing to rename in place: " : "renamed in place: ");
         add_name(output->path, out);
-        text_addf(out, "  %zu tensors  (tenon undo takes it back)\n", output->tensors);
+        text_addf(out, "  %zu tensors%s\n", output->tensors,
+                  output->unchanged ? "" : "  (tenon undo takes it back)");
     } else {
         text_add(out, "written ");
         add_name(output->path, out);
