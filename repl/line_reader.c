@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "repl/interrupt.h"
 #include "repl/pager.h"
 #include "repl/print_safely.h"
 
@@ -92,6 +93,22 @@ void line_reader_remember(LineReader *reader, const char *entry)
     if (entry[strspn(entry, " \t\n")]) history(reader->entries, &event, H_ENTER, entry);
 }
 
+/* A signal ends the read that waits for a key. One that comes just before, while the line is being
+ * drawn, would end none: the next Ctrl-C would then be a second one, and end the program. */
+static int read_key(EditLine *edit, wchar_t *key)
+{
+    if (*interrupt_flag()) {
+        *key = L'\0';
+        errno = EINTR;
+        return -1;
+    }
+    el_wset(edit, EL_GETCFN, EL_BUILTIN_GETCFN);
+    const int n = el_wgetc(edit, key), number = errno;
+    el_wset(edit, EL_GETCFN, read_key);
+    errno = number;
+    return n;
+}
+
 /* Emacs' keys, as readline has them; the user's own ~/.editrc wins. Signals that libedit catches
  * put the terminal right and are then raised again. */
 LineReader *line_reader_new(const LineReaderOptions *options)
@@ -113,6 +130,7 @@ LineReader *line_reader_new(const LineReaderOptions *options)
     el_set(reader->edit, EL_EDITOR, "emacs");
     el_set(reader->edit, EL_HIST, history, reader->entries);
     el_set(reader->edit, EL_SIGNAL, 1);
+    el_wset(reader->edit, EL_GETCFN, read_key);
     /* its narrow sister loses both texts */
     el_wset(reader->edit, EL_ADDFN, L"tenon-complete", L"completes the word", complete);
     el_set(reader->edit, EL_BIND, "^I", "tenon-complete", NULL);

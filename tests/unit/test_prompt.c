@@ -2,6 +2,8 @@
  * prompts share. */
 #include "tests/unit/test.h"
 
+#include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,6 +13,8 @@
 #include "repl/call_list.h"
 #include "repl/complete.h"
 #include "repl/history_file.h"
+#include "repl/interrupt.h"
+#include "repl/line_reader.h"
 #include "tests/unit/scripts.h"
 
 /* What the word before the cursor becomes, "" when there is nothing, and what is shown. */
@@ -229,12 +233,47 @@ static void test_history_is_bounded(void **state)
     free(path);
 }
 
+/* On a terminal where a line was typed: what a Ctrl-C makes of the read that comes after it, and that
+ * the read after that has the line. */
+static int read_after_interrupt(const char *terminal)
+{
+    const int fd = open(terminal, O_RDWR);
+    Text line = {0};
+    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) return 2;
+    setenv("TERM", "xterm", 1);
+    setlocale(LC_ALL, "C.UTF-8");
+    alarm(30);                           /* a read that waits for a key ends so */
+    LineReader *reader = line_reader_new(&(LineReaderOptions){0});
+    interrupt_raise();
+    if (!reader || line_reader_read(reader, "> ", &line) != LINE_INTERRUPTED) return 3;
+    interrupt_reset();
+    if (line_reader_read(reader, "> ", &line) != LINE_READ) return 4;
+    return strcmp(text_string(&line), "n = \"\xC3\xA9\"") == 0 ? 0 : 5;
+}
+
+static void test_early_interrupt(void **state)
+{
+    (void)state;
+    static const char typed[] = "n = \"\xC3\xA9\"\n";
+    const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    const char *name = ptsname(terminal);
+    assert_int_equal(write(terminal, typed, strlen(typed)), strlen(typed));
+    const pid_t child = fork();
+    if (child == 0) _exit(read_after_interrupt(name));
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail_msg("ended with %#x", status);
+    close(terminal);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_completion),
         cmocka_unit_test(test_verb_completion),         cmocka_unit_test(test_history),
         cmocka_unit_test(test_history_of_several), cmocka_unit_test(test_history_is_bounded),
+        cmocka_unit_test(test_early_interrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
