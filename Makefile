@@ -20,6 +20,9 @@ Q       = $(if $(V),,@)
 # Every flavour (plain, sanitized, fuzzed) has an object folder of its own.
 O       = build
 FUZZ_SECONDS ?= 30
+# What check builds and runs at once, unless make was told with -j.
+JOBS   ?= $(shell getconf _NPROCESSORS_ONLN 2> /dev/null || echo 2)
+SPREAD  = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 # The first of several names that pkg-config knows: systems differ in how they call Lua.
 find    = $(shell for p in $(2); do pkg-config --exists $$p 2>/dev/null && pkg-config $(1) $$p && break; done)
@@ -36,6 +39,8 @@ PACKAGES_L := $(call find,--libs,$(LUA)) $(foreach p,libzip libpcre2-8 ncursesw 
 # Products and sums round apart, wherever there is an instruction for both: dequantized numbers
 # are to be the same everywhere.
 CFLAGS  = -std=c11 -ffp-contract=off -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' -I. $(WARN) $(OPT) $(SAN) $(PACKAGES_C)
+# Test programs are many and large with their libraries in them: gold links them in half of the time.
+QUICK  := $(if $(shell command -v ld.gold),-fuse-ld=gold)
 LDLIBS  = $(PACKAGES_L) $(HDF5_L) -lm -lpthread
 
 FLOORS  = loader/core loader/source loader/tensor loader/format loader/check loader/align \
@@ -86,19 +91,19 @@ $(O)/scripting/bundled.o: $(O)/scripting/bundled.c
 $(O)/tests/test_%: tests/unit/test_%.c $(O)/libtenon.a
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(QUICK) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS) -lcmocka
 
 # What JSON says, for its oracle.
 $(O)/tests/json_events: tests/json/events.c $(O)/libtenon.a
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(QUICK) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS)
 
 # A fuzz target as an ordinary program that replays its corpus, and mutations of it.
 $(O)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(O)/libtenon.a
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $(filter %.c,$^) $(O)/libtenon.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(QUICK) -MMD -MP -o $@ $(filter %.c,$^) $(O)/libtenon.a $(LDLIBS)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
@@ -109,42 +114,57 @@ demo:
 
 check:
 	@.ci/packages check
-	@rm -f $(O)/results
+	@rm -f $(O)/results $(O)/seconds
 	@$(MAKE) --no-print-directory suite
 	@O=$(O) tests/run.sh --total
 
-# Runs every test of this flavour; goes on after a failure, and the total says so.
-SUITE = O=$(O) TENON=$(BIN) tests/run.sh
-.PHONY: suite $(UNIT) $(FUZZ)
-suite: $(BIN) $(UNIT) $(FUZZ) $(O)/tests/json_events
-	-@$(SUITE) floors tests/floors.sh
-	-@$(SUITE) hdf5 tests/hdf5.sh
-	-@$(SUITE) json $(PYTHON) tests/json/oracle.py
-	-@$(SUITE) cases tests/cases/run.sh $(sort $(wildcard tests/cases/*.case))
-	-@$(SUITE) readme tests/cases/run.sh README.md
-	-@$(SUITE) manual tests/cases/manual.sh
-	-@$(SUITE) shards $(PYTHON) tests/export/shards.py
-	-@$(SUITE) passes $(PYTHON) tests/export/passes.py
-	-@$(SUITE) peak-memory $(PYTHON) tests/export/memory.py
-	-@$(SUITE) faults $(PYTHON) tests/export/faults.py
-	-@$(SUITE) power-loss $(PYTHON) tests/export/power.py
-	-@$(SUITE) clones $(PYTHON) tests/export/clones.py
-	-@$(SUITE) in-place $(PYTHON) tests/export/in_place.py
-	-@$(SUITE) bombs tests/cases/bombs.sh
-	-@$(SUITE) hostile tests/cases/hostile.sh
-	-@$(SUITE) limits tests/cases/limits.sh
-	-@$(SUITE) real $(PYTHON) tests/real/run.py
-	-@$(SUITE) pairs $(PYTHON) tests/real/pairs.py
-	-@$(SUITE) auto $(PYTHON) tests/pairs/run.py $(if $(SAN),,--all)
-	-@$(SUITE) glue $(PYTHON) tests/pairs/glue.py
-	-@$(SUITE) emit $(PYTHON) tests/pairs/emit.py
-	-@$(SUITE) veto $(PYTHON) tests/pairs/values.py
-	-@$(SUITE) remote $(PYTHON) tests/remote/run.py
-	-@$(SUITE) tmux tests/screens/tmux.sh
-	-@$(SUITE) prompt tests/screens/prompt.sh
-	-@$(SUITE) sessions tests/screens/sessions.sh
-	-@$(SUITE) readme-screens tests/screens/readme.sh
-	-@if [ -z "$(SAN)" ]; then $(SUITE) valgrind tests/valgrind.sh; fi
+# Every test of this flavour, as many suites at once as there are processors: none shares a file, a
+# port or a terminal with another. What waits a second for its servers, and no longer, has the
+# machine for itself. Goes on after a failure, and the total says so.
+suite:
+	@$(MAKE) --no-print-directory $(SPREAD) $(BIN) $(O)/tenon-without-hdf5 $(O)/tests/json_events $(UNIT:%=$(O)/tests/%) $(FUZZ:%=$(O)/tests/%)
+	@$(MAKE) --no-print-directory $(SPREAD) --output-sync suites
+	@$(MAKE) --no-print-directory suite-remote
+
+# Those that take longest (see $(O)/seconds) begin first, so that all end at about the same time.
+SUITES = auto cases valgrind power-loss faults in-place shards peak-memory veto emit passes \
+         tmux sessions prompt readme-screens real limits hostile bombs pairs glue clones hdf5 \
+         json floors readme manual
+RUN_floors         = tests/floors.sh
+RUN_hdf5           = tests/hdf5.sh
+RUN_json           = $(PYTHON) tests/json/oracle.py
+RUN_cases          = tests/cases/run.sh $(sort $(wildcard tests/cases/*.case))
+RUN_readme         = tests/cases/run.sh README.md
+RUN_manual         = tests/cases/manual.sh
+RUN_shards         = $(PYTHON) tests/export/shards.py
+RUN_passes         = $(PYTHON) tests/export/passes.py
+RUN_peak-memory    = $(PYTHON) tests/export/memory.py
+RUN_faults         = $(PYTHON) tests/export/faults.py
+RUN_power-loss     = $(PYTHON) tests/export/power.py
+RUN_clones         = $(PYTHON) tests/export/clones.py
+RUN_in-place       = $(PYTHON) tests/export/in_place.py
+RUN_bombs          = tests/cases/bombs.sh
+RUN_hostile        = tests/cases/hostile.sh
+RUN_limits         = tests/cases/limits.sh
+RUN_real           = $(PYTHON) tests/real/run.py
+RUN_pairs          = $(PYTHON) tests/real/pairs.py
+RUN_auto           = $(PYTHON) tests/pairs/run.py $(if $(SAN),,--all)
+RUN_glue           = $(PYTHON) tests/pairs/glue.py
+RUN_emit           = $(PYTHON) tests/pairs/emit.py
+RUN_veto           = $(PYTHON) tests/pairs/values.py
+RUN_remote         = $(PYTHON) tests/remote/run.py
+RUN_tmux           = tests/screens/tmux.sh
+RUN_prompt         = tests/screens/prompt.sh
+RUN_sessions       = tests/screens/sessions.sh
+RUN_readme-screens = tests/screens/readme.sh
+RUN_valgrind       = tests/valgrind.sh
+
+SUITE   = O=$(O) TENON=$(BIN) tests/run.sh
+SUITED := $(addprefix suite-,$(if $(SAN),$(filter-out valgrind,$(SUITES)),$(SUITES)))
+.PHONY: suite suites suite-remote $(SUITED) $(UNIT) $(FUZZ)
+suites: $(SUITED) $(UNIT) $(FUZZ)
+$(SUITED) suite-remote: suite-%: $(BIN)
+	-@$(SUITE) $* $(RUN_$*)
 $(UNIT): %: $(O)/tests/%
 	-@$(SUITE) $@ $(O)/tests/$@
 $(FUZZ): %: $(O)/tests/%
@@ -152,9 +172,9 @@ $(FUZZ): %: $(O)/tests/%
 
 check-asan:
 	@.ci/packages check
-	@rm -f build-asan/results
+	@rm -f build-asan/results build-asan/seconds
 	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	  $(MAKE) --no-print-directory O=build-asan OPT='-O1 -g -fno-omit-frame-pointer' \
+	  $(MAKE) --no-print-directory O=build-asan OPT='-O1 -g1 -fno-omit-frame-pointer' \
 	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' suite
 	@O=build-asan tests/run.sh --total
 
@@ -176,7 +196,7 @@ fuzz:
 # One fuzz target with libFuzzer's own main.
 $(O)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/no_child.c $(O)/libtenon.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -Wl,--wrap=hdf5_list -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(QUICK) -fsanitize=fuzzer -Wl,--wrap=hdf5_list -o $@ $^ $(LDLIBS)
 
 bench: all $(O)/tests/bench_viewer
 	@tests/bench/run.sh

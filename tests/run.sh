@@ -1,7 +1,8 @@
 #!/bin/bash
-# Runs test programs that speak TAP, one after the other, and counts.
+# Runs test programs that speak TAP, and counts.
 #
-#   tests/run.sh NAME COMMAND...       one suite; adds "passed failed skipped" to $O/results
+#   tests/run.sh NAME COMMAND...       one suite; adds "NAME passed failed skipped" to $O/results, and
+#                                      "NAME elapsed user system" seconds to $O/seconds
 #   tests/run.sh --total               sums $O/results and prints "N passed, N failed[, N skipped]"
 #
 # A suite that ends with a status other than 0, or runs no test at all, has failed even when
@@ -21,8 +22,12 @@ fi
 name=$1
 shift
 log=$O/log/${name//\//-}.log
-CMOCKA_MESSAGE_OUTPUT=TAP "$@" > "$log" 2>&1
+TIMEFORMAT="$name %R %U %S"
+{ time CMOCKA_MESSAGE_OUTPUT=TAP "$@" > "$log" 2>&1 < /dev/null; } 2> "$log.time"
 status=$?
+tail -n 1 "$log.time" >> "$O/seconds"
+sed '$d' "$log.time" >> "$log"     # what the shell says of a command that a signal ended
+rm -f "$log.time"
 read -r passed failed skipped < <(awk '
     /^(not )?ok .*# [Ss][Kk][Ii][Pp]/ { s++; next }   # cmocka says "not ok" of skipped tests
     /^not ok/ { f++; next }

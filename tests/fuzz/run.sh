@@ -1,18 +1,20 @@
 #!/bin/bash
-# Runs fuzz targets with libFuzzer under ASan and UBSan, each for FUZZ_SECONDS, from its corpus. What is
-# found lies in build-fuzz/found/; build-fuzz/record gets a line a run: target, executions, seconds, edges,
-# features. FUZZ_FAST=1 is for long runs: comparisons are not traced, which doubles the speed of
-# what compares much, and finds fewer numbers by itself. Usage: tests/fuzz/run.sh fuzz_NAME...
+# Runs fuzz targets with libFuzzer under ASan and UBSan, each for FUZZ_SECONDS, from its corpus; as many at
+# once as there are processors, or JOBS. What is found lies in build-fuzz/found/; build-fuzz/record gets a
+# line a run: target, executions, seconds, edges, features. FUZZ_FAST=1 is for long runs: comparisons are
+# not traced, which doubles the speed of what compares much, and finds fewer numbers by itself.
+# Usage: tests/fuzz/run.sh fuzz_NAME...
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 seconds=${FUZZ_SECONDS:-30}
 out=build-fuzz cover=
 [ -n "${FUZZ_FAST:-}" ] && out=build-fuzz-fast cover=' -fno-sanitize-coverage=trace-cmp,stack-depth'
 mkdir -p $out/found
-rm -f $out/results
+rm -f $out/results $out/seconds
 targets=()
 for name in "$@"; do targets+=("$out/libfuzzer/$name"); done
-make --no-print-directory -s O=$out CC=clang OPT='-O2 -g -fno-omit-frame-pointer' \
+jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 2)}
+make --no-print-directory -s -j"$jobs" O=$out CC=clang OPT='-O2 -g -fno-omit-frame-pointer' \
     SAN="-fsanitize=address,undefined,fuzzer-no-link$cover -fno-sanitize-recover=all" \
     "${targets[@]}" || exit 1
 
@@ -52,10 +54,14 @@ fuzz_one() {   # speaks TAP: one test, that nothing was found
     fi
 }
 
-for name in "$@"; do
-    export -f fuzz_one longest
-    export seconds out
-    O=$out tests/run.sh "$name" bash -c "fuzz_one $name"
-    grep '^ok' "$out/log/$name.log" | sed 's/^ok 1 - /      /'
-done
+one_target() {   # what it says comes in one piece
+    local said
+    said=$(O=$out tests/run.sh "$1" bash -c "fuzz_one $1"
+           grep '^ok' "$out/log/$1.log" | sed 's/^ok 1 - /      /')
+    printf '%s\n' "$said"
+}
+
+export -f one_target fuzz_one longest
+export seconds out
+printf '%s\n' "$@" | xargs -P "$jobs" -I NAME bash -c 'one_target NAME'
 O=$out tests/run.sh --total
