@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
-tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py, unseen.py, sealed.py and blind.py,
-which were written later, each to be measured before anything was changed for it. Not one tensor may be loaded wrongly;
-what is not found is reported. glued.py is what lies in one tensor. locked.py and later.py were measured once, real_names.py is what real libraries say; --pair and
+tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py, unseen.py, sealed.py, blind.py, locked.py
+and later.py, which were written later, each to be measured before anything was changed for it. Not one tensor may be loaded
+wrongly; what is not found is reported. glued.py is what lies in one tensor, real_names.py what real libraries say; --pair and
 --batch know them.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
@@ -301,8 +301,8 @@ def main():
             if given.all:
                 run_ablations(tap, folder, kind, pairs)
         if not given.selftest:
-            for kind, batch in (("unseen", unseen), ("sealed", sealed), ("blind", blind), ("glued", glued),
-                                ("real names", real_names)):
+            for kind, batch in (("unseen", unseen), ("sealed", sealed), ("blind", blind), ("locked", locked),
+                                ("later", later), ("glued", glued), ("real names", real_names)):
                 found += run_plain(tap, folder, kind, batch.pairs())
             run_sweep(tap, folder, list(itertools.chain(*kinds.values())), None)
         truth = [] if given.selftest else real.pairs()
