@@ -102,8 +102,8 @@ static bool fetch_cached(Arena *arena, RemotePlace *place, const HubName *name,
         return error_set(err, ERR_UNSUPPORTED, "%.300s: the hub says neither commit nor ETag, "
                          "without which it is not kept in the cache; name a file with -o",
                          place->shown);
-    int lock = hub_cache_lock(arena, name, file, err);
-    if (lock < 0) return false;
+    HubLock *lock = hub_cache_lock(arena, name, file, err);
+    if (!lock) return false;
     const char *blob = hub_cache_blob(arena, name, file);
     bool there = access(blob, F_OK) == 0 && !options->force;
     Download how = plan_download(blob, options);
@@ -112,7 +112,7 @@ static bool fetch_cached(Arena *arena, RemotePlace *place, const HubName *name,
     const char *path = fine ? hub_cache_link(arena, name, file, err) : NULL;
     if (path && there) fine = take_cached(out, path, &how, err);
     else if (path) take(out, path, &done);
-    close(lock);
+    hub_cache_unlock(lock);
     return fine && path;
 }
 

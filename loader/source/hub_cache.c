@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "loader/core/job.h"
 #include "loader/core/random_name.h"
 #include "loader/core/write_all.h"
 #include "loader/source/download.h"
@@ -59,20 +62,86 @@ static bool put_text(const char *path, const char *text, Error *err)
     return fine;
 }
 
-int hub_cache_lock(Arena *arena, const HubName *name, const HubFile *file, Error *err)
+/* ---- locks ---- */
+
+struct HubLock {
+    char *path;          /* owned */
+    int fd;              /* -1: it was not to be had */
+    HubLock *next;
+};
+
+/* Those of this process: two descriptors of a file shut each other out as two processes do, but
+ * threads wait. */
+static pthread_mutex_t held_guard = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t held_fewer = PTHREAD_COND_INITIALIZER;
+static HubLock *held;
+
+static bool is_held(const char *path)
+{
+    for (const HubLock *one = held; one; one = one->next)
+        if (strcmp(one->path, path) == 0) return true;
+    return false;
+}
+
+/* Waits while another thread has it, and looks now and then whether the job is to stop. */
+static HubLock *hold(const char *path, Error *err)
+{
+    enum { LOOK = 50000000 };            /* ns */
+    HubLock *lock = NULL;
+    bool stopped = false;
+    pthread_mutex_lock(&held_guard);
+    while (is_held(path) && !(stopped = job_is_stopped())) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += LOOK;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&held_fewer, &held_guard, &until);
+    }
+    if (!stopped) {
+        lock = mem_alloc(sizeof *lock);
+        *lock = (HubLock){.path = mem_strdup(path), .fd = -1, .next = held};
+        held = lock;
+    }
+    pthread_mutex_unlock(&held_guard);
+    if (stopped) error_set(err, ERR_CANCELLED, "stopped");
+    return lock;
+}
+
+void hub_cache_unlock(HubLock *lock)
+{
+    if (!lock) return;
+    if (lock->fd >= 0) close(lock->fd);
+    pthread_mutex_lock(&held_guard);
+    HubLock **at = &held;
+    while (*at != lock) at = &(*at)->next;
+    *at = lock->next;
+    pthread_cond_broadcast(&held_fewer);
+    pthread_mutex_unlock(&held_guard);
+    free(lock->path);
+    free(lock);
+}
+
+HubLock *hub_cache_lock(Arena *arena, const HubName *name, const HubFile *file, Error *err)
 {
     const char *cache = hub_cache(arena), *folder = hub_folder(arena, name);
     if (!cache) {
         error_set(err, ERR_NOT_FOUND, "there is no HOME to keep a cache in; set HF_HUB_CACHE, or "
                   "name the file with -o");
-        return -1;
+        return NULL;
     }
     const char *tag = arena_printf(arena, "%s/CACHEDIR.TAG", cache);
-    if (access(tag, F_OK) != 0 && !put_text(tag, cache_tag, err)) return -1;
-    const char *lock = arena_printf(arena, "%s/.locks/%s/%s.lock", cache, path_base(folder),
+    if (access(tag, F_OK) != 0 && !put_text(tag, cache_tag, err)) return NULL;
+    const char *path = arena_printf(arena, "%s/.locks/%s/%s.lock", cache, path_base(folder),
                                     file->etag);
-    return make_parents(lock, err) ? download_lock(lock, hub_spell(arena, name), err) : -1;
+    HubLock *lock = make_parents(path, err) ? hold(path, err) : NULL;
+    if (lock) lock->fd = download_lock(path, hub_spell(arena, name), err);
+    if (!lock || lock->fd >= 0) return lock;
+    hub_cache_unlock(lock);
+    return NULL;
 }
+
+/* ---- what is in it ---- */
 
 const char *hub_cache_blob(Arena *arena, const HubName *name, const HubFile *file)
 {

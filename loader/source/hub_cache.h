@@ -5,9 +5,12 @@
 
 #include "loader/source/hub.h"
 
-/* Locks the blob against other processes, huggingface_hub's among them: a descriptor, to be closed;
- * -1 with an error. */
-int hub_cache_lock(Arena *arena, const HubName *name, const HubFile *file, Error *err);
+/* A lock of a blob. Threads of one process wait for each other. */
+typedef struct HubLock HubLock;
+
+/* Locks it against other processes, too, huggingface_hub's among them; NULL with an error. */
+HubLock *hub_cache_lock(Arena *arena, const HubName *name, const HubFile *file, Error *err);
+void hub_cache_unlock(HubLock *lock);            /* NULL is fine */
 /* FOLDER/blobs/ETAG */
 const char *hub_cache_blob(Arena *arena, const HubName *name, const HubFile *file);
 /* Makes the revision's reference and the snapshot's link to a blob that is there; the link's

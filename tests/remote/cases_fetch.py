@@ -329,6 +329,20 @@ def fetch_repository():
 
 
 @case
+def fetch_repository_twins():
+    """files of the same content are one blob: whoever comes second waits, and downloads nothing"""
+    def slow(x):
+        time.sleep(0.5)
+        file(ONE)(x)
+    h = Hub(serve, {name: ONE for name in ("a.safetensors", "b/a.safetensors", "c/a.safetensors")}, {})
+    for route in [r for r in h.cdn.routes if r.startswith("/blob/")]:
+        h.cdn.routes[route] = h.signed(slow)
+    r = tenon("fetch", "hf://org/model", "--all", env=h.env(HF_HUB_CACHE=path("cache")))
+    check(r.status == 0 and "3 files" in r.out, r)
+    check(h.cdn.sent() < 1.5 * len(ONE), h.cdn.sent())
+
+
+@case
 def fetch_repository_resumed():
     """a file that fails ends all with its error; the same command fetches what is missing alone"""
     h = Hub(serve, SHARDED, BESIDE)
