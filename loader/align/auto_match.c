@@ -328,21 +328,25 @@ static bool same_stem(const Token *x, const Token *y)
 
 /* A numbered word of one side that shapes contradict: the lexicon has it for a word of the other,
  * and its kernel lies otherwise. Then it knows none of those that are numbered alike: where w2 is
- * not what goes down, w1 need not be the gate. out [2], by side; NULL: there is none. */
+ * not what goes down, w1 need not be the gate; unless an answer says of one what it is. out [2], by
+ * side; NULL: there is none. */
 static void find_misnamed(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
                           size_t columns, const Token **out)
 {
     const Way way = way_of_class(a, s, rows, t, columns);
+    bool answered = false;
     out[0] = out[1] = NULL;
     for (size_t k = 0; k < rows * columns && way != WAY_OPEN; k++) {
         const Template *x = &a->side[0].templates[s[k / columns]];
         const Template *y = &a->side[1].templates[t[k % columns]];
         const Token *p = template_last_word(x), *q = template_last_word(y);
-        if (!p || !q || p->word == q->word || !token_same(p, q)) continue;
-        if (!way_differs(a, x, y, way)) continue;
+        if (!p || !q) continue;
+        answered = answered || ((numbered_stem(p) || numbered_stem(q)) && answer_of(a, x, y) > 0);
+        if (p->word == q->word || !token_same(p, q) || !way_differs(a, x, y, way)) continue;
         if (numbered_stem(p)) out[0] = p;
         if (numbered_stem(q)) out[1] = q;
     }
+    if (answered) out[0] = out[1] = NULL;
 }
 
 /* Whether only the lexicon says that two are one, of words that it does not know here. */

@@ -437,6 +437,22 @@ static void kernels_that_lie_otherwise_are_not_what_their_numbers_say(void **sta
     finish(&m);
 }
 
+static void an_answer_says_what_numbers_do_not(void **state)
+{
+    (void)state;
+    Model m;
+    static const AutoAnswer answers[] = {{"w1", "up_proj"}};
+    start(&m, THREE("h.0", "w1", "w2", "down_proj") THREE("h.1", "w1", "w2", "down_proj"),
+          THREE("l.0", "gate_proj", "up_proj", "down_proj")
+          THREE("l.1", "gate_proj", "up_proj", "down_proj"));
+    m.options.answers = answers;
+    m.options.answer_count = countof(answers);
+    align(&m);
+    assert_from(&m, "l.1.up_proj.weight", "h.1.w1.weight");
+    assert_from(&m, "l.1.down_proj.weight", "h.1.down_proj.weight");
+    finish(&m);
+}
+
 /* Where that is not so, the lexicon is believed. */
 static void kernels_that_lie_as_their_numbers_say_are_found(void **state)
 {
@@ -499,6 +515,7 @@ int main(void)
         cmocka_unit_test(half_of_all_is_no_order),
         cmocka_unit_test(a_norm_goes_with_the_kernel_that_it_stands_behind),
         cmocka_unit_test(kernels_that_lie_otherwise_are_not_what_their_numbers_say),
+        cmocka_unit_test(an_answer_says_what_numbers_do_not),
         cmocka_unit_test(kernels_that_lie_as_their_numbers_say_are_found),
         cmocka_unit_test(a_number_that_both_sides_count_by_is_not_cut_at),
     };
