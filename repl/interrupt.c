@@ -31,13 +31,21 @@ static void leave_at_once(int signal_number)
     _exit(128 + signal_number);
 }
 
+/* What is ignored from the start stays so: nohup and the background of scripts ask for that. */
+static void handle(int signal_number, void (*handler)(int), int flags)
+{
+    struct sigaction before, action = {.sa_handler = handler, .sa_flags = flags};
+    sigaction(signal_number, NULL, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(signal_number, &action, NULL);
+}
+
 /* SIGPIPE too: `tenon align -o x.pth | head` ends us while a temporary file may be open. */
 void interrupt_watch(void)
 {
     http_watch(&interrupted);
-    signal(SIGINT, note_interrupt);
-    signal(SIGTERM, leave_at_once);
-    signal(SIGHUP, leave_at_once);
+    handle(SIGINT, note_interrupt, SA_RESTART);
+    handle(SIGTERM, leave_at_once, SA_RESTART);
+    handle(SIGHUP, leave_at_once, SA_RESTART);
     signal(SIGPIPE, leave_at_once);
     signal(SIGXFSZ, SIG_IGN);   /* the write then fails with EFBIG, which is reported */
 }
@@ -55,10 +63,9 @@ static void note_end(int signal_number)
 void interrupt_watch_end(void)
 {
     interrupt_watch();
-    struct sigaction end = {.sa_handler = note_end}, interrupt = {.sa_handler = note_interrupt};
-    sigaction(SIGTERM, &end, NULL);
-    sigaction(SIGHUP, &end, NULL);
-    sigaction(SIGINT, &interrupt, NULL);
+    handle(SIGTERM, note_end, 0);
+    handle(SIGHUP, note_end, 0);
+    handle(SIGINT, note_interrupt, 0);
 }
 
 int interrupt_end(void)

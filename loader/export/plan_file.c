@@ -378,6 +378,13 @@ void sha256_text(const char *text, size_t n, char hex[65])
     for (unsigned i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
+/* Rules and checkpoints are no malformed plans, but none. */
+static bool begins_as_plan(const Parser *parser, const char *text, size_t n)
+{
+    while (n && strchr(" \t\r\n", *text) && *text) text++, n--;
+    return !n || *text == '{' || refuse(parser, "it is no JSON object");
+}
+
 PlanFile *plan_file_parse(const char *text, size_t n, const char *path, Error *err)
 {
     Arena *arena = arena_new();
@@ -386,8 +393,9 @@ PlanFile *plan_file_parse(const char *text, size_t n, const char *path, Error *e
     sha256_text(text, n, file->sha256);
     file->path = arena_strdup(arena, path);
     Parser parser = {file, err};
-    const Value *root =
-        json_parse_without(arena, text, n, path, unread, (size_t)limit(LIMIT_ENTRIES), err);
+    const Value *root = NULL;
+    if (begins_as_plan(&parser, text, n))
+        root = json_parse_without(arena, text, n, path, unread, (size_t)limit(LIMIT_ENTRIES), err);
     if (root && read_all(&parser, root)) return file;
     plan_file_free(file);
     return NULL;
