@@ -382,7 +382,7 @@ void sha256_text(const char *text, size_t n, char hex[65])
 static bool begins_as_plan(const Parser *parser, const char *text, size_t n)
 {
     while (n && strchr(" \t\r\n", *text) && *text) text++, n--;
-    return !n || *text == '{' || refuse(parser, "it is no JSON object");
+    return !n || *text == '{' || *text == '[' || refuse(parser, "it is no JSON");
 }
 
 PlanFile *plan_file_parse(const char *text, size_t n, const char *path, Error *err)
