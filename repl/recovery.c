@@ -12,6 +12,10 @@
 #include "repl/session_file.h"
 #include "repl/user_files.h"
 
+/* Hosts and containers that share a home have the same numbers of processes, and may all be told to
+ * end in the same second: a file that is there is another's, and the next number is taken. */
+enum { NAME_TRIES = 1000 };
+
 bool recovery_save(Session *session, bool told, Arena *arena, const char **path, Error *err)
 {
     struct tm now;
@@ -21,14 +25,20 @@ bool recovery_save(Session *session, bool told, Arena *arena, const char **path,
     if (session_is_saved(session) || !session_line_count(session)) return true;
     localtime_r(&seconds, &now);
     strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &now);
-    const char *name = arena_printf(arena, "%s-%s-%ld.lua", told ? "session" : "unsaved", stamp,
-                                    (long)getpid());
-    const char *file = user_state_file(arena, name);
-    if (!file) return error_set(err, ERR_NOT_FOUND, "there is no home to save the session in");
-    if (!user_make_folder(file, err) || !session_save(session, NULL, file, true, err))
-        return false;
-    *path = file;
-    return true;
+    for (long tries = 0; tries < NAME_TRIES; tries++) {
+        const char *name = arena_printf(arena, "%s-%s-%ld.lua", told ? "session" : "unsaved",
+                                        stamp, (long)getpid() + tries);
+        const char *file = user_state_file(arena, name);
+        if (!file)
+            return error_set(err, ERR_NOT_FOUND, "there is no home to save the session in");
+        *err = (Error){0};
+        if (user_make_folder(file, err) && session_save(session, NULL, file, false, err)) {
+            *path = file;
+            return true;
+        }
+        if (err->code != ERR_EXISTS) return false;
+    }
+    return false;
 }
 
 /* For file_names: the last one by its name, which is the time. */

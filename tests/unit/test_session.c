@@ -2,6 +2,9 @@
  * saved as. */
 #include "tests/unit/scratch_folder.h"
 
+#include <time.h>
+
+#include "repl/recovery.h"
 #include "repl/session_file.h"
 #include "repl/statement_ends.h"
 
@@ -379,6 +382,37 @@ static void files_are_opened_beside_each_other(void **state)
     session_free(session);
 }
 
+/* On a home that hosts share, a process of the same number may have ended in the same second. */
+static void what_another_left_stays(void **state)
+{
+    Session *session = open_with(state, NULL, 0);
+    Arena *arena = arena_new();
+    Error err = {0};
+    const char *path;
+    char name[128], stamp[32];
+    enum { SECONDS = 30 };
+    setenv("XDG_STATE_HOME", *state, 1);
+    session_add_line(session, "strip \"m.\"");
+    const time_t start = time(NULL);
+    for (int i = 0; i < SECONDS; i++) {
+        const time_t at = start + i;
+        struct tm now;
+        strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", localtime_r(&at, &now));
+        snprintf(name, sizeof name, "tenon/unsaved-%s-%ld.lua", stamp, (long)getpid());
+        write_text(state, name, "-- another's\n");
+    }
+    if (!recovery_save(session, false, arena, &path, &err)) fail_msg("%s", err.text);
+    assert_true(session_file_is(path));
+    Text command = {0};
+    text_addf(&command, "test $(grep -l \"another's\" '%s'/tenon/*.lua | wc -l) = %d",
+              (const char *)*state, SECONDS);
+    assert_int_equal(system(text_string(&command)), 0);
+    text_done(&command);
+    unsetenv("XDG_STATE_HOME");
+    arena_free(arena);
+    session_free(session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +430,7 @@ int main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(lines_go_to_a_file_where_they_run_as_before, make_folder,
                                         remove_folder),
+        cmocka_unit_test_setup_teardown(what_another_left_stays, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
