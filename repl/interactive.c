@@ -147,8 +147,8 @@ static void press_in_panel(Ui *ui, Press press)
     } else if (verb && (verb->where == VERB_MOVE || !strcmp(line, "redraw"))) {
         run_verb(ui, line);
     } else if (page) {
-        view_pop_panel(&ui->view);
         if (line && has_prefix(line, "try ")) run_verb(ui, line);
+        else view_pop_panel(&ui->view);
     } else if (verb && (verb->where == VERB_ANY || key_is_for(press, panel->ops->name))) {
         run_verb(ui, line);
     } else {

@@ -12,15 +12,17 @@ bool verb_try(Ui *ui, const char *argument, Error *err)
 {
     uint64_t number = 0;
     parse_digits(argument, strlen(argument), &number);
-    const char *line = ui_choice(ui, (size_t)number);
+    const char *shown = ui_choice(ui, (size_t)number);
+    char *line = shown ? mem_strdup(shown) : NULL;       /* applying it makes others */
+    /* Only now: what is numbered on a page is on show while the page is. */
+    if (ui->view.panel && ui->view.panel->ops == &page_ops) view_pop_panel(&ui->view);
     if (!line && number && ui->asking) { /* typed ahead of the page */
         ui->choice_wanted = (size_t)number;
         return true;
     }
     if (!line) return error_set(err, ERR_USAGE, "there is no such proposal; s lists them");
-    char *copy = mem_strdup(line);       /* applying it makes others */
-    bool ok = ui_apply_line(ui, copy, err);
-    free(copy);
+    bool ok = ui_apply_line(ui, line, err);
+    free(line);
     return ok;
 }
 
