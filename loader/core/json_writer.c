@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loader/core/json.h"
+#include "loader/core/json_string.h"
 
 struct JsonWriter {
     Text *out;               /* borrowed */
@@ -85,25 +86,34 @@ void json_end(JsonWriter *writer)
     text_addc(writer->out, end);
 }
 
-static void add_quoted(Text *out, const char *name)
+/* Nearly every text is plain, and goes in as it is; `after` stands behind it. */
+static void add_quoted(Text *out, const char *name, const char *after)
 {
+    const size_t n = strlen(name);
+    if (!json_is_plain(name, n) || memchr(name, '"', n)) {
+        text_addc(out, '"');
+        json_escape(name, out);
+    } else {
+        text_more(out, n + 2);
+        out->bytes[out->length++] = '"';
+        memcpy(out->bytes + out->length, name, n);
+        out->length += n;
+    }
     text_addc(out, '"');
-    json_escape(name, out);
-    text_addc(out, '"');
+    while (*after) text_addc(out, *after++);
 }
 
 void json_key(JsonWriter *writer, const char *name)
 {
     begin_item(writer);
-    add_quoted(writer->out, name);
-    text_add(writer->out, writer->pretty ? ": " : ":");
+    add_quoted(writer->out, name, writer->pretty ? ": " : ":");
     writer->after_key = true;
 }
 
 void json_string(JsonWriter *writer, const char *name)
 {
     begin_item(writer);
-    add_quoted(writer->out, name);
+    add_quoted(writer->out, name, "");
 }
 
 /* By hand: a listing of 100,000 tensors writes half a million numbers. Digits are made from the
@@ -237,7 +247,7 @@ void json_escape(const char *name, Text *out)
 {
     const char *plain = name, *p = name, *end = name + strlen(name);
     while (p < end) {
-        if (*p >= 0x20 && *p != '"' && *p != '\\') {   /* ASCII: nearly every byte of a key */
+        if (*p >= 0x20 && *p != '"' && *p != '\\') {
             p++;
             continue;
         }

@@ -29,8 +29,8 @@ void text_clear(Text *text)
     if (text->bytes) text->bytes[0] = '\0';
 }
 
-/* Room for n more bytes and the NUL. The first is for a name, so that few texts ever move. */
-static void make_room(Text *text, size_t n)
+/* The first room is for a name, so that few texts ever move. */
+void text_more(Text *text, size_t n)
 {
     enum { FIRST = 64 };
     const size_t want = text->length + n + 1;
@@ -41,7 +41,7 @@ static void make_room(Text *text, size_t n)
 /* The bytes may hold NULs, but may not lie in this Text: growing moves it. */
 void text_addn(Text *text, const void *bytes, size_t n)
 {
-    make_room(text, n);
+    text_more(text, n);
     if (n) memcpy(text->bytes + text->length, bytes, n);
     text->length += n;
     text->bytes[text->length] = '\0';
@@ -52,24 +52,17 @@ void text_add(Text *text, const char *string)
     text_addn(text, string, strlen(string));
 }
 
-void text_addc(Text *text, char c)
-{
-    make_room(text, 1);
-    text->bytes[text->length++] = c;
-    text->bytes[text->length] = '\0';
-}
-
 /* Written into the room that there is, which tells how much it takes; once more where that was not
  * enough, from a copy of the arguments. `args` itself is used up. */
 void text_addv(Text *text, const char *format, va_list args)
 {
     va_list again;
-    make_room(text, 0);
+    text_more(text, 0);
     const size_t room = text->room - text->length;
     va_copy(again, args);
     int n = vsnprintf(text->bytes + text->length, room, format, args);
     if (n >= 0 && (size_t)n >= room) {
-        make_room(text, (size_t)n);
+        text_more(text, (size_t)n);
         vsnprintf(text->bytes + text->length, (size_t)n + 1, format, again);
     }
     va_end(again);

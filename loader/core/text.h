@@ -25,7 +25,13 @@ char *text_keep(Text *text, Arena *arena);
 void text_clear(Text *text);                                  /* empties, keeps the room */
 void text_add(Text *text, const char *string);
 void text_addn(Text *text, const void *bytes, size_t n);
-void text_addc(Text *text, char c);
+void text_more(Text *text, size_t n);   /* room for n bytes and the NUL behind what there is */
+static inline void text_addc(Text *text, char c)
+{
+    if (text->room - text->length < 2) text_more(text, 1);
+    text->bytes[text->length++] = c;
+    text->bytes[text->length] = '\0';
+}
 void text_addf(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_addv(Text *text, const char *format, va_list args);
 /* The bytes as a string, "" while empty; borrowed until the next change. */

@@ -78,8 +78,8 @@ def opening(folder, counts):
             "json.loads(f.read(n))\n"
             "print(time.perf_counter() - start)\n")
     print("\nopen: the header of a safetensors file")
-    print(f"  {'tensors':>9}{'header':>10}{'json.loads':>12}{'ls --json':>11}{'÷ Python':>10}"
-          f"{'ls -q':>9}{'peak memory':>13}")
+    print(f"  {'tensors':>9}{'header':>10}{'json.loads':>12}{'ls -q':>9}{'÷ Python':>10}"
+          f"{'ls --json':>11}{'÷ Python':>10}{'peak memory':>13}")
     for count in counts:
         entries = {"__metadata__": {"format": "pt"}}
         # Short names: a header may have 100 MB, and a million tensors should go into one.
@@ -98,8 +98,8 @@ def opening(folder, counts):
             listing.append(seconds)
             peak = max(peak, memory)
         theirs, full, quiet = map(statistics.median, (python, ours, listing))
-        print(f"  {count:9}{len(text) / 1e6:7.1f} MB{theirs:11.3f}s{full:10.3f}s{full / theirs:10.2f}"
-              f"{quiet:8.3f}s{peak / 1024:10.0f} MB")
+        print(f"  {count:9}{len(text) / 1e6:7.1f} MB{theirs:11.3f}s{quiet:8.3f}s{quiet / theirs:10.2f}"
+              f"{full:10.3f}s{full / theirs:10.2f}{peak / 1024:10.0f} MB")
 
 
 def rules(folder, layers, attention):
