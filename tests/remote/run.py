@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -18,6 +19,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 from server import Server  # noqa: E402
+
+# Where a shell started all this in the background it ignores Ctrl-C, and tenon would go on doing so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TENON = os.path.abspath(os.environ.get("TENON", os.path.join(ROOT, "tenon")))
 SCRATCH = tempfile.mkdtemp()
