@@ -9,7 +9,9 @@
 /* Exit statuses (tenon(1), EXIT STATUS): 1 and 3 are the ledger's, 2 is ours, 130 is what a shell
  * gives to what Ctrl-C ended. */
 enum {
-    EXIT_COMPLETE = 0, EXIT_DIFFERS = 1, EXIT_TROUBLE = 2, EXIT_TIES = 3, EXIT_INTERRUPTED = 130
+    EXIT_COMPLETE = 0, EXIT_DIFFERS = 1, EXIT_TROUBLE = 2, EXIT_TIES = 3,
+    EXIT_SIGNALLED = 128,        /* and the number of the signal that ended it, as shells say */
+    EXIT_INTERRUPTED = EXIT_SIGNALLED + 2
 };
 
 /* Which commands an option belongs to, as bits. FOR_ALL goes with every command. */

@@ -2,6 +2,7 @@
 #include "repl/interrupt.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "loader/export/atomic.h"
@@ -78,8 +79,10 @@ void interrupt_raise(void)
     interrupted = true;
 }
 
+/* What it cut short while it was printed is no fault of the output's. */
 void interrupt_reset(void)
 {
+    if (interrupted) clearerr(stdout);
     interrupted = false;
 }
 

@@ -97,7 +97,8 @@ int main(int argc, char **argv)
                                             : complain(&err);
     }
     invocation_done(&invocation);
-    if (status != EXIT_TROUBLE && status != EXIT_INTERRUPTED && !flush_output(&err))
-        status = complain(&err);
+    /* A signal that ends us may have cut a line short, which is no fault of the output's. */
+    const bool ended = status >= EXIT_SIGNALLED;
+    if (status != EXIT_TROUBLE && !ended && !flush_output(&err)) status = complain(&err);
     return status;
 }
