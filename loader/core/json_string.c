@@ -56,20 +56,21 @@ static size_t find_bad_byte(const unsigned char *p, size_t n)
     return state.need ? n : n + 1;
 }
 
-/* Eight bytes at a time, the last eight once more: where a byte is below 0x20, a backslash, or not
- * below 0x80, its highest bit comes out set. */
+/* Eight bytes at a time, the last eight once more: where a byte is below 0x20, a backslash, a quote,
+ * or not below 0x80, its highest bit comes out set. */
 bool json_is_plain(const char *p, size_t n)
 {
     const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
     uint64_t word, hit = 0;
     if (n < sizeof word) {
         for (size_t i = 0; i < n; i++)
-            if ((signed char)p[i] < ' ' || p[i] == '\\') return false;
+            if ((signed char)p[i] < ' ' || p[i] == '\\' || p[i] == '"') return false;
         return true;
     }
     for (size_t i = 0; i < n; i += sizeof word) {
         memcpy(&word, p + (i < n - sizeof word ? i : n - sizeof word), sizeof word);
-        hit |= word | (word - ' ' * ones) | ((word ^ '\\' * ones) - ones);
+        hit |= word | (word - ' ' * ones) | ((word ^ '\\' * ones) - ones) |
+               ((word ^ '"' * ones) - ones);
     }
     return !(hit & high);
 }

@@ -7,7 +7,8 @@
 
 #include "loader/core/text.h"
 
-/* Whether all bytes are ASCII and stand for themselves: no backslash, nothing below 0x20. */
+/* Whether all bytes are ASCII and stand for themselves between quotes: no backslash, no quote,
+ * nothing below 0x20. */
 bool json_is_plain(const char *text, size_t n);
 
 /* Checks that *text is UTF-8 without control characters, and decodes its escapes: into `out`, which

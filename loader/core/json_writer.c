@@ -90,7 +90,7 @@ void json_end(JsonWriter *writer)
 static void add_quoted(Text *out, const char *name, const char *after)
 {
     const size_t n = strlen(name);
-    if (!json_is_plain(name, n) || memchr(name, '"', n)) {
+    if (!json_is_plain(name, n)) {
         text_addc(out, '"');
         json_escape(name, out);
     } else {

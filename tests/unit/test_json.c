@@ -411,6 +411,36 @@ static void test_escape(void **state)
     text_done(&out);
 }
 
+static void expect_escaped_at(size_t n, size_t at, char odd, const char *escaped)
+{
+    char name[41] = "";
+    memset(name, 'a', n);
+    name[at] = odd;
+    Text out = {0}, expected = {0};
+    text_addf(&expected, "\"%.*s%s%s\"", (int)at, name, escaped, name + at + 1);
+    JsonWriter *writer = json_writer_new(&out, false);
+    json_string(writer, name);
+    json_writer_free(writer);
+    assert_string_equal(text_string(&out), text_string(&expected));
+    text_done(&out);
+    text_done(&expected);
+}
+
+/* What needs an escape is found at any place of a text of any length. */
+static void test_escape_anywhere(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 40; n++)
+        for (size_t at = 0; at < n; at++) {
+            expect_escaped_at(n, at, '"', "\\\"");
+            expect_escaped_at(n, at, '\\', "\\\\");
+            expect_escaped_at(n, at, '\n', "\\n");
+            expect_escaped_at(n, at, '\x1f', "\\u001f");
+            expect_escaped_at(n, at, '\xE9', "\\udce9");
+            expect_escaped_at(n, at, '\x7f', "\x7f");
+        }
+}
+
 static void test_values_round_trip(void **state)
 {
     (void)state;
@@ -471,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_writer_pretty),
         cmocka_unit_test(test_floats),
         cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_escape_anywhere),
         cmocka_unit_test(test_values_round_trip),
         cmocka_unit_test(test_deep_values_are_written),
     };
