@@ -56,8 +56,8 @@ static size_t find_bad_byte(const unsigned char *p, size_t n)
     return state.need ? n : n + 1;
 }
 
-/* Eight bytes at a time, the last eight once more: where a byte is below 0x20, a backslash, a quote,
- * or not below 0x80, its highest bit comes out set. */
+/* Eight bytes at a time, the last eight once more: of a byte that is below 0x20, a backslash, a
+ * quote, or not below 0x80, the highest bit comes out set. */
 bool json_is_plain(const char *p, size_t n)
 {
     const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
