@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,11 +95,75 @@ void line_reader_remember(LineReader *reader, const char *entry)
     if (entry[strspn(entry, " \t\n")]) history(reader->entries, &event, H_ENTER, entry);
 }
 
-/* A signal ends the read that waits for a key. One that comes just before, while the line is being
- * drawn, would end none: the next Ctrl-C would then be a second one, and end the program. */
+/* What has become of the terminal since it was looked at last. */
+static volatile sig_atomic_t resized, stopping, resumed;
+
+static void note_terminal(int signal_number)
+{
+    if (signal_number == SIGWINCH) resized = true;
+    else if (signal_number == SIGTSTP) stopping = true;
+    else resumed = true;
+}
+
+/* What is ignored from the start stays so: where Ctrl-Z is, there is no shell to go back to. */
+static void handle(int signal_number, void (*handler)(int))
+{
+    struct sigaction action;
+    sigaction(signal_number, NULL, &action);
+    if (action.sa_handler == SIG_IGN) return;
+    action = (struct sigaction){.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(signal_number, &action, NULL);
+}
+
+/* The shell gets its terminal as it was; we go on here when it wants us again. */
+static void stop(EditLine *edit)
+{
+    el_set(edit, EL_PREP_TERM, 0);
+    handle(SIGTSTP, SIG_DFL);
+    raise(SIGTSTP);
+    handle(SIGTSTP, note_terminal);
+    stopping = false;
+    resumed = true;
+}
+
+/* The line is drawn anew over itself. */
+static void follow_terminal(EditLine *edit)
+{
+    if (stopping) stop(edit);
+    if (!resized && !resumed) return;
+    if (resumed) el_set(edit, EL_PREP_TERM, 1);
+    if (resized) el_resize(edit);
+    resized = resumed = false;
+    putchar('\r');
+    el_wset(edit, EL_REFRESH);
+}
+
+/* Whether there is a key to read, and no signal before it. Signals are let through while we wait
+ * and nowhere else: one that came between a look at the flags and the wait would else wait for the
+ * next key, and take it into a line that is to be dropped. */
+static bool wait_for_key(EditLine *edit)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT};
+    sigset_t held, before;
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaddset(&held, signals[i]);
+    while (true) {
+        follow_terminal(edit);
+        pthread_sigmask(SIG_BLOCK, &held, &before);
+        int n = 0;
+        if (!*interrupt_flag() && !resized && !stopping && !resumed)
+            n = ppoll(&(struct pollfd){STDIN_FILENO, POLLIN, 0}, 1, NULL, &before);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (*interrupt_flag()) return false;
+        if (n > 0) return true;
+    }
+}
+
+/* Of EL_GETCFN. */
 static int read_key(EditLine *edit, wchar_t *key)
 {
-    if (*interrupt_flag()) {
+    if (!wait_for_key(edit)) {
         *key = L'\0';
         errno = EINTR;
         return -1;
@@ -109,8 +175,8 @@ static int read_key(EditLine *edit, wchar_t *key)
     return n;
 }
 
-/* Emacs' keys, as readline has them; the user's own ~/.editrc wins. Signals that libedit catches
- * put the terminal right and are then raised again. */
+/* Emacs' keys, as readline has them; the user's own ~/.editrc wins. libedit's handlers of signals
+ * stay off: they draw in the handler, and tell nobody before the next key. */
 LineReader *line_reader_new(const LineReaderOptions *options)
 {
     HistEvent event;
@@ -129,19 +195,20 @@ LineReader *line_reader_new(const LineReaderOptions *options)
     el_set(reader->edit, EL_PROMPT, show_prompt);
     el_set(reader->edit, EL_EDITOR, "emacs");
     el_set(reader->edit, EL_HIST, history, reader->entries);
-    el_set(reader->edit, EL_SIGNAL, 1);
     el_wset(reader->edit, EL_GETCFN, read_key);
     /* its narrow sister loses both texts */
     el_wset(reader->edit, EL_ADDFN, L"tenon-complete", L"completes the word", complete);
     el_set(reader->edit, EL_BIND, "^I", "tenon-complete", NULL);
     el_set(reader->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(reader->edit, NULL);
+    handle(SIGWINCH, note_terminal);
     return reader;
 }
 
 void line_reader_free(LineReader *reader)
 {
     if (!reader) return;
+    handle(SIGWINCH, SIG_DFL);
     if (reader->edit) el_end(reader->edit);
     if (reader->entries) history_end(reader->entries);
     free(reader);
@@ -152,10 +219,13 @@ LineResult line_reader_read(LineReader *reader, const char *prompt, Text *line)
     int n = 0;
     text_clear(line);
     reader->prompt = prompt;
-    errno = 0;
+    handle(SIGTSTP, note_terminal);
+    handle(SIGCONT, note_terminal);
     const char *typed = el_gets(reader->edit, &n);
+    handle(SIGTSTP, SIG_DFL);
+    handle(SIGCONT, SIG_DFL);
     if (!typed || n <= 0) {
-        const bool interrupted = n < 0 && errno == EINTR;
+        const bool interrupted = n < 0 && *interrupt_flag();
         el_reset(reader->edit);
         return interrupted ? LINE_INTERRUPTED : LINE_END;
     }

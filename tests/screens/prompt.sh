@@ -37,6 +37,22 @@ interrupts() {
 drops_a_line() {
     typed 'not finished(' && keys C-c && enter '"next " .. "one"' && wait_for 'next one'
 }
+# One write: the key is there before the program has seen the signal.
+takes_next() {
+    typed 'never finished(' && wait_for 'never finished(' &&
+        keys C-c 1 1 1 Space '*' Space 7 Enter && wait_for '777'
+}
+stops_and_goes_on() {
+    typed '"and " .. ' && wait_for '"and " ..' && keys C-z && wait_for 'status=148' &&
+        enter 'clear; fg; echo status=$?' &&
+        wait_for 'tenon> "and " ..' && typed '"on"' && keys Enter && wait_for 'and on'
+}
+# The line stands once, and the prompt knows how wide it is now.
+follows_size() {
+    typed '"wide"' && wait_for '"wide"' && terminal resize-window -t main -x 120 -y 30 &&
+        typed ' .. "r"' && wait_for 'tenon> "wide" .. "r"' && keys Enter && wait_for 'wider' &&
+        [ "$(screen | grep -c '"wide"')" = 1 ] && terminal resize-window -t main -x 100 -y 30
+}
 pages() {
     enter 'src' && wait_for 'Space goes on' && keys q && wait_for ! 'Space goes on' &&
         enter '"after " .. "pages"' && wait_for 'after pages'
@@ -48,13 +64,16 @@ ends() {
     keys C-d && wait_for 'were not saved; they are in' && wait_for 'status=0'
 }
 recalls_later() {
-    open_prompt && keys Up Up Up && wait_for 'tenon> "next " .. "one"' && keys C-c
+    open_prompt && keys Up Up Up Up Up Up && wait_for 'tenon> "next " .. "one"' && keys C-c
 }
 is "values are shown" shows_values
 is "words and keys are completed" completes
 is "an input may have several lines" takes_several_lines
 is "Ctrl-C interrupts a script" interrupts
 is "Ctrl-C drops what was typed" drops_a_line
+is "what is typed right behind Ctrl-C is the next line's" takes_next
+is "Ctrl-Z and fg, in the middle of a line" stops_and_goes_on
+is "a line follows the terminal's size" follows_size
 is "long output comes in pages" pages
 is "the arrows bring entries back" recalls
 is "lines that were not saved are told at the end" ends
