@@ -4,58 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The range of the next byte of a UTF-8 sequence, and how many must still follow. */
-typedef struct Utf8State {
-    unsigned need;
-    unsigned char low, high;
-} Utf8State;
-
-/* What must follow a lead byte; false when it is none. The second byte's range is narrower
- * after four of them (Unicode, table 3-7 "Well-Formed UTF-8 Byte Sequences"):
- *
- *   E0 A0..BF   no overlong form          F0 90..BF   no overlong form
- *   ED 80..9F   no surrogates             F4 80..8F   nothing beyond U+10FFFF
- *
- * C0, C1 and F5..FF begin no sequence at all. */
-static bool start_sequence(Utf8State *state, unsigned char c)
-{
-    state->low = 0x80;
-    state->high = 0xBF;
-    if (c >= 0xC2 && c <= 0xDF) {
-        state->need = 1;
-    } else if (c >= 0xE0 && c <= 0xEF) {
-        state->need = 2;
-        if (c == 0xE0) state->low = 0xA0;
-        if (c == 0xED) state->high = 0x9F;
-    } else if (c >= 0xF0 && c <= 0xF4) {
-        state->need = 3;
-        if (c == 0xF0) state->low = 0x90;
-        if (c == 0xF4) state->high = 0x8F;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-/* Index of the first byte that is no UTF-8; n where a sequence is cut; above n when all is well. */
-static size_t find_bad_byte(const unsigned char *p, size_t n)
-{
-    Utf8State state = {0};
-    for (size_t i = 0; i < n; i++) {
-        if (!state.need) {
-            i += ascii_length((const char *)p + i, n - i);
-            if (i < n && !start_sequence(&state, p[i])) return i;
-        } else if (p[i] < state.low || p[i] > state.high) {
-            return i;
-        } else {
-            state.need--;
-            state.low = 0x80;
-            state.high = 0xBF;
-        }
-    }
-    return state.need ? n : n + 1;
-}
-
 /* Eight bytes at a time, the last eight once more: of a byte that is below 0x20, a backslash, a
  * quote, or not below 0x80, the highest bit comes out set. */
 bool json_is_plain(const char *p, size_t n)
@@ -146,8 +94,8 @@ const char *json_decode(const char **text, size_t *n, Text *out, size_t *bad)
     if (json_is_plain(*text, *n)) return NULL;
     size_t control = 0;
     while (control < *n && (unsigned char)(*text)[control] >= ' ') control++;
-    *bad = find_bad_byte((const unsigned char *)*text, control);
-    if (*bad < control || (*bad == control && control == *n)) return "no UTF-8 text";
+    if (!utf8_check(*text, control, bad) && (*bad < control || control == *n))
+        return "no UTF-8 text";
     *bad = control;
     if (control < *n) return "a control character in a string must be written as \\u00XX";
     return memchr(*text, '\\', *n) ? decode_escapes(text, n, out, bad) : NULL;

@@ -98,29 +98,40 @@ const char *text_string(const Text *text)
  *   11110xxx 10xxxxxx 10xxxxxx 10xxxxxx   U+10000..10FFFF   lead F0..F4
  */
 
-/* Whether n tail bytes (10xxxxxx) stand at p. */
-static bool is_tail(const unsigned char *p, const unsigned char *end, size_t n)
+/* What a lead byte asks for; length 0: it begins no sequence. The second byte's range is narrower
+ * after three of them (Unicode, table 3-7 "Well-Formed UTF-8 Byte Sequences"):
+ *
+ *   E0 A0..BF   F0 90..BF   no overlong form          F4 80..8F   nothing beyond U+10FFFF
+ */
+typedef struct Lead {
+    unsigned char length, low, high;
+} Lead;
+
+static Lead read_lead(unsigned char c)
 {
-    if ((size_t)(end - p) < n) return false;
-    for (size_t i = 0; i < n; i++)
-        if ((p[i] & 0xC0) != 0x80) return false;
-    return true;
+    if (c < 0x80) return (Lead){.length = 1};
+    if (c < 0xC2 || c > 0xF4) return (Lead){0};
+    return (Lead){.length = c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4,
+                  .low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80,
+                  .high = c == 0xF4 ? 0x8F : 0xBF};
 }
 
-/* Length of the well-formed sequence at p (surrogates allowed), 0 when there is none. Overlong
- * forms (after E0, F0) and what lies beyond U+10FFFF (after F4) are not well-formed. */
+/* How many bytes at p stand as the lead byte asks: `length`, or the index of the first bad one. */
+static size_t count_fitting(const unsigned char *p, const unsigned char *end, const Lead *lead)
+{
+    const size_t room = (size_t)(end - p), length = lead->length < room ? lead->length : room;
+    if (length < 2) return length;
+    if (p[1] < lead->low || p[1] > lead->high) return 1;
+    for (size_t i = 2; i < length; i++)
+        if ((p[i] & 0xC0) != 0x80) return i;
+    return length;
+}
+
+/* Length of the well-formed sequence at p (surrogates allowed), 0 when there is none. */
 static size_t sequence_length(const unsigned char *p, const unsigned char *end)
 {
-    unsigned char c = p[0];
-    if (c < 0x80) return 1;
-    if (c >= 0xC2 && c <= 0xDF) return is_tail(p + 1, end, 1) ? 2 : 0;
-    if (c >= 0xE0 && c <= 0xEF)
-        return is_tail(p + 1, end, 2) && (c != 0xE0 || p[1] >= 0xA0) ? 3 : 0;
-    if (c >= 0xF0 && c <= 0xF4)
-        return is_tail(p + 1, end, 3) && (c != 0xF0 || p[1] >= 0x90) && (c != 0xF4 || p[1] < 0x90)
-                   ? 4
-                   : 0;
-    return 0;
+    const Lead lead = read_lead(p[0]);
+    return count_fitting(p, end, &lead) == lead.length ? lead.length : 0;
 }
 
 /* A name that is no UTF-8 is still walked to its end: every stray byte gives a code of its own,
@@ -169,12 +180,6 @@ void utf8_add(Text *text, uint32_t code)
     }
 }
 
-/* U+D800..DFFF in three bytes: ED A0 80 to ED BF BF. */
-static bool is_surrogate(const unsigned char *p)
-{
-    return p[0] == 0xED && p[1] >= 0xA0;
-}
-
 /* Eight at a time: a header of 10 MB is little else, and so are nearly all names. */
 size_t ascii_length(const char *bytes, size_t n)
 {
@@ -187,16 +192,25 @@ size_t ascii_length(const char *bytes, size_t n)
     return i;
 }
 
-/* Stricter than sequence_length: JSON and safetensors know no surrogates. */
-bool utf8_valid(const char *bytes, size_t n)
+/* Stricter than sequence_length: JSON and safetensors know no surrogates, ED A0..BF xx. */
+bool utf8_check(const char *bytes, size_t n, size_t *bad)
 {
-    const unsigned char *p = (const unsigned char *)bytes, *end = p + n;
-    for (p += ascii_length(bytes, n); p < end;) {
-        size_t length = sequence_length(p, end);
-        if (!length || (length == 3 && is_surrogate(p))) return false;
-        p += length;
+    const unsigned char *p = (const unsigned char *)bytes;
+    for (size_t i = ascii_length(bytes, n); i < n; i += ascii_length(bytes + i, n - i)) {
+        Lead lead = read_lead(p[i]);
+        if (p[i] == 0xED) lead.high = 0x9F;
+        const size_t fitting = count_fitting(p + i, p + n, &lead);
+        i += fitting;
+        *bad = i;
+        if (!fitting || fitting < lead.length) return false;
     }
     return true;
+}
+
+bool utf8_valid(const char *bytes, size_t n)
+{
+    size_t bad;
+    return utf8_check(bytes, n, &bad);
 }
 
 /* -- Names ----------------------------------------------------------------------------- */

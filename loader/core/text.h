@@ -49,6 +49,8 @@ void utf8_add(Text *text, uint32_t code);
 size_t ascii_length(const char *bytes, size_t n);
 /* Whether n bytes are strictly valid UTF-8 (no surrogates, no C0 80). */
 bool utf8_valid(const char *bytes, size_t n);
+/* The same, and which byte is the first that does not fit; n where the text ends in a sequence. */
+bool utf8_check(const char *bytes, size_t n, size_t *bad);
 
 /* Holds n raw bytes as a name: a NUL becomes C0 80. Memory from the arena. */
 const char *name_hold(Arena *arena, const void *bytes, size_t n);

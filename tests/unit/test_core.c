@@ -189,6 +189,25 @@ static void test_overlong_and_cut_utf8_is_taken_byte_by_byte(void **state)
     assert_true(utf8_valid("x\xc3\xa9", 3));
 }
 
+static void test_what_is_no_utf8_is_told_by_its_first_bad_byte(void **state)
+{
+    (void)state;
+    static const struct { const char *text; size_t bad; } rows[] = {
+        {"a\x80", 1}, {"\xc1\x80", 0}, {"\xf5\x80\x80\x80", 0},           /* no lead bytes */
+        {"\xe0\x9f\x80", 1}, {"\xf0\x8f\x80\x80", 1},                     /* overlong */
+        {"\xed\xa0\x80", 1}, {"\xf4\x90\x80\x80", 1},       /* a surrogate; above U+10FFFF */
+        {"\xe2\x82z", 2}, {"x\xf1\x80\x80\xff", 4}, {"\xc3\xa9\xc3(", 3},  /* no tail bytes */
+        {"\xc3", 1}, {"a\xe2\x82", 3}, {"\xf0\x9f\x98", 3},                 /* cut */
+    };
+    const char *valid = "\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf";
+    size_t bad;
+    for (size_t i = 0; i < countof(rows); i++) {
+        assert_false(utf8_check(rows[i].text, strlen(rows[i].text), &bad));
+        assert_int_equal(bad, rows[i].bad);
+    }
+    assert_true(utf8_check(valid, strlen(valid), &bad));
+}
+
 static void test_sizes_and_counts_for_people(void **state)
 {
     (void)state;
@@ -294,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_names_hold_any_bytes),
         cmocka_unit_test(test_utf8_round_trip),
         cmocka_unit_test(test_overlong_and_cut_utf8_is_taken_byte_by_byte),
+        cmocka_unit_test(test_what_is_no_utf8_is_told_by_its_first_bad_byte),
         cmocka_unit_test(test_sizes_and_counts_for_people),
         cmocka_unit_test(test_natural_order),
         cmocka_unit_test(test_crcs),
