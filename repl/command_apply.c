@@ -10,6 +10,7 @@
 #include "loader/export/groups_file.h"
 #include "loader/export/plan_cost.h"
 #include "loader/export/plan_open.h"
+#include "loader/source/checksum.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
@@ -22,7 +23,7 @@ typedef struct Run {
     ReportPass *passes;          /* owned; [pass_count]; NULL: all fits the buffer */
     size_t pass_count;
     ExportResult result;
-    char identity[65];           /* of the plan and what is asked of it */
+    char identity[CHECKSUM_TEXT];           /* of the plan and what is asked of it */
 } Run;
 
 /* --to, else the output's name, else what the plan says. */
@@ -56,7 +57,7 @@ static void identify(Run *run)
     const char *format = choose_format(run), *under = run->invocation->value[OPT_UNDER];
     text_addf(&all, "tenon " TENON_VERSION "\n%s\n%s\n%s\n%s\n", run->file->sha256,
               format ? format : "", under ? under : "", path_base(run->out));
-    sha256_text(all.bytes, all.length, run->identity);
+    checksum_of(all.bytes, all.length, run->identity);
     text_done(&all);
 }
 

@@ -71,6 +71,8 @@ one_file 'hdf5\.h' '^loader/format/hdf5_child|^$' libhdf5
 one_file 'pcre2\.h' '^loader/align/regex|^$' PCRE2
 one_file 'sys/mman\.h' '^loader/(core/memory\.c|source/)|^$' mmap
 one_file 'curl/curl\.h' '^loader/source/|^$' curl
+check "libcrypto stays in loader/source" \
+    "$(grep -l '^#include <openssl/' $sources | grep -v '^loader/source/')"
 check "Lua stays in scripting" \
     "$(grep -lE '^#include <(lua|lualib|lauxlib)\.h>' $sources | grep -v '^scripting/')"
 

@@ -18,8 +18,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 #include "loader/core/crc.h"
 #include "loader/core/memory.h"
 #include "loader/core/random_name.h"
@@ -482,25 +480,20 @@ void atomic_hash(AtomicFile *file)
 
 /* Lower-case hex, "" when no hash was asked for. The bytes are read again, since they were not
  * written in their order. */
-static bool make_hash(const AtomicFile *file, char hex[65], Error *err)
+static bool make_hash(const AtomicFile *file, char hex[CHECKSUM_TEXT], Error *err)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
     hex[0] = '\0';
     if (!file->hashed) return true;
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    if (!hash || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) abort();
+    Checksum *sum = checksum_new(CHECKSUM_SHA256);
     uint64_t at = 0;
     while (at < file->position) {
         ssize_t got = pread(file->fd, file->buffer, BUFFER, (off_t)at);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) break;
-        EVP_DigestUpdate(hash, file->buffer, (size_t)got);
+        checksum_add(sum, file->buffer, (size_t)got);
         at += (uint64_t)got;
     }
-    EVP_DigestFinal_ex(hash, digest, &n);
-    EVP_MD_CTX_free(hash);
-    for (unsigned i = 0; i < n && i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    checksum_end(sum, hex);
     return at == file->position ||
            error_errno(err, "%s: cannot read back what was written, for its SHA-256", file->shown);
 }
@@ -544,7 +537,7 @@ static void sync_folder(const AtomicFile *file)
 
 /* Everything that can fail comes before the rename: also close(), which on network file
  * systems is where a failed write is told. */
-static bool finish_file(AtomicFile *file, char hex[65], Error *err)
+static bool finish_file(AtomicFile *file, char hex[CHECKSUM_TEXT], Error *err)
 {
     if (!flush(file, err) || !make_hash(file, hex, err)) return false;
     if (file->reserved && ftruncate(file->fd, (off_t)file->position) != 0)
@@ -556,9 +549,9 @@ static bool finish_file(AtomicFile *file, char hex[65], Error *err)
     return true;
 }
 
-bool atomic_commit(AtomicFile *file, char hex[65], Error *err)
+bool atomic_commit(AtomicFile *file, char hex[CHECKSUM_TEXT], Error *err)
 {
-    char none[65];
+    char none[CHECKSUM_TEXT];
     bool good = finish_file(file, hex ? hex : none, err) && put_into_place(file, err);
     if (good) {
         forget_temporary(file);

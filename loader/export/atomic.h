@@ -12,6 +12,7 @@
 
 #include "loader/core/error.h"
 #include "loader/core/text.h"
+#include "loader/source/checksum.h"
 #include "loader/source/source.h"
 
 typedef struct AtomicFile AtomicFile;
@@ -52,7 +53,7 @@ bool atomic_copy_at(AtomicFile *file, uint64_t at, ByteSource *source, uint64_t 
 void atomic_hash(AtomicFile *file);
 /* Syncs the file, renames it, syncs the folder; frees `file` whatever happens. hex may be
  * NULL. */
-bool atomic_commit(AtomicFile *file, char hex[65], Error *err);
+bool atomic_commit(AtomicFile *file, char hex[CHECKSUM_TEXT], Error *err);
 /* A whole small file at once. */
 bool atomic_write_file(const char *path, bool force, const Text *text, Error *err);
 /* Removes the temporary file and frees. NULL is fine. */

@@ -1,10 +1,7 @@
 /* Pieces of a file, and of storages in other files, into one hash. */
 #include "loader/export/fingerprint.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#include <openssl/evp.h>
 
 #include "loader/source/remote_open.h"
 
@@ -14,61 +11,44 @@ enum {
     STORAGES = 256, STORAGE_END = 256
 };
 
-static EVP_MD_CTX *start(void)
-{
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    if (!hash || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) abort();
-    EVP_DigestUpdate(hash, "tenon 1\n", 8);
-    return hash;
-}
-
-static void finish(EVP_MD_CTX *hash, char hex[FINGERPRINT_TEXT])
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    EVP_DigestFinal_ex(hash, digest, &n);
-    for (unsigned i = 0; i < n && i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    EVP_MD_CTX_free(hash);
-}
-
-static void add_number(EVP_MD_CTX *hash, uint64_t number)
+static void add_number(Checksum *sum, uint64_t number)
 {
     unsigned char bytes[8];
     for (unsigned i = 0; i < 8; i++) bytes[i] = (unsigned char)(number >> 8 * i);
-    EVP_DigestUpdate(hash, bytes, sizeof bytes);
+    checksum_add(sum, bytes, sizeof bytes);
 }
 
 /* n is at most WHOLE. */
-static bool add_range(EVP_MD_CTX *hash, ByteSource *source, uint64_t offset, uint64_t n,
+static bool add_range(Checksum *sum, ByteSource *source, uint64_t offset, uint64_t n,
                       Error *err)
 {
     unsigned char *bytes = mem_alloc((size_t)n + 1);
     bool fine = source_read(source, offset, bytes, (size_t)n, err);
-    if (fine) EVP_DigestUpdate(hash, bytes, (size_t)n);
+    if (fine) checksum_add(sum, bytes, (size_t)n);
     free(bytes);
     return fine;
 }
 
 /* Of the middle of a large file 64 pieces: the i-th begins i/64 of the way in. */
-static bool add_file(EVP_MD_CTX *hash, ByteSource *file, Error *err)
+static bool add_file(Checksum *sum, ByteSource *file, Error *err)
 {
     uint64_t size = file->size;
-    add_number(hash, size);
-    if (size <= WHOLE) return add_range(hash, file, 0, size, err);
-    if (!add_range(hash, file, 0, END, err)) return false;
+    add_number(sum, size);
+    if (size <= WHOLE) return add_range(sum, file, 0, size, err);
+    if (!add_range(sum, file, 0, END, err)) return false;
     uint64_t middle = size - 2 * END - PIECE;
     for (uint64_t i = 0; i < PIECES; i++) source_want(file, END + middle / PIECES * i, PIECE);
     for (uint64_t i = 0; i < PIECES; i++)
-        if (!add_range(hash, file, END + middle / PIECES * i, PIECE, err)) return false;
-    return add_range(hash, file, size - END, END, err);
+        if (!add_range(sum, file, END + middle / PIECES * i, PIECE, err)) return false;
+    return add_range(sum, file, size - END, END, err);
 }
 
-static bool add_storage(EVP_MD_CTX *hash, const Storage *storage, Error *err)
+static bool add_storage(Checksum *sum, const Storage *storage, Error *err)
 {
     if (!storage || !storage->source) return true;
     uint64_t n = storage->bytes < STORAGE_END ? storage->bytes : STORAGE_END;
-    return add_range(hash, storage->source, storage->offset, n, err) &&
-           add_range(hash, storage->source, storage->offset + storage->bytes - n, n, err);
+    return add_range(sum, storage->source, storage->offset, n, err) &&
+           add_range(sum, storage->source, storage->offset + storage->bytes - n, n, err);
 }
 
 static void want_storage(const Storage *storage)
@@ -79,17 +59,17 @@ static void want_storage(const Storage *storage)
     source_want(storage->source, storage->offset + storage->bytes - n, n);
 }
 
-static bool add_storages(EVP_MD_CTX *hash, const StateDict *dict, Error *err)
+static bool add_storages(Checksum *sum, const StateDict *dict, Error *err)
 {
     size_t count = dict_count(dict), chosen = count < STORAGES ? count : STORAGES;
-    add_number(hash, count);
+    add_number(sum, count);
     for (size_t i = 0; i < count; i++) {
         const Storage *storage = dict_at(dict, i)->storage;
-        add_number(hash, storage ? storage->bytes : 0);
+        add_number(sum, storage ? storage->bytes : 0);
     }
     for (size_t i = 0; i < chosen; i++) want_storage(dict_at(dict, count / chosen * i)->storage);
     for (size_t i = 0; i < chosen; i++)
-        if (!add_storage(hash, dict_at(dict, count / chosen * i)->storage, err)) return false;
+        if (!add_storage(sum, dict_at(dict, count / chosen * i)->storage, err)) return false;
     return true;
 }
 
@@ -104,9 +84,10 @@ bool fingerprint_make(const Checkpoint *checkpoint, const StateDict *dict, Finge
     bool fine = true;
     out->size = checkpoint_file_bytes(checkpoint);
     if (!out->size) out->size = own;
-    EVP_MD_CTX *hash = start();
-    if (file) fine = add_file(hash, file, err);
-    if (fine && (!file || out->size != own)) fine = add_storages(hash, dict, err);
-    finish(hash, out->sha256);
+    Checksum *sum = checksum_new(CHECKSUM_SHA256);
+    checksum_add(sum, "tenon 1\n", 8);
+    if (file) fine = add_file(sum, file, err);
+    if (fine && (!file || out->size != own)) fine = add_storages(sum, dict, err);
+    checksum_end(sum, out->sha256);
     return fine;
 }

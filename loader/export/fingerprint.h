@@ -13,13 +13,12 @@
 #ifndef LOADER_EXPORT_FINGERPRINT_H
 #define LOADER_EXPORT_FINGERPRINT_H
 
+#include "loader/source/checksum.h"
 #include "loader/tensor/checkpoint.h"
-
-enum { FINGERPRINT_TEXT = 65 };      /* 64 hexadecimal digits and a NUL */
 
 typedef struct Fingerprint {
     uint64_t size;                   /* bytes of the file, or of the files together */
-    char sha256[FINGERPRINT_TEXT];
+    char sha256[CHECKSUM_TEXT];
 } Fingerprint;
 
 /* Of an open checkpoint; `dict` is the one that values are taken from. */

@@ -9,17 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 #include "loader/core/limits.h"
 #include "loader/core/little.h"
 #include "loader/core/memory.h"
 #include "loader/core/write_all.h"
+#include "loader/source/checksum.h"
 #include "loader/source/source.h"
 
 static const char magic[] = "tenon undo 1\n";
 
-enum { MAGIC = sizeof magic - 1, NUMBERS = 6, HEAD = MAGIC + 1 + 8 * NUMBERS, SUM = 32 };
+enum {
+    MAGIC = sizeof magic - 1, NUMBERS = 6, HEAD = MAGIC + 1 + 8 * NUMBERS, SUM = CHECKSUM_BYTES
+};
 
 static void add_path(const char *path, Text *out)
 {
@@ -67,14 +68,12 @@ static void put64(uint64_t value, Text *out)
 }
 
 /* Of n bytes of a journal without its sum. */
-static void make_sum(const char *bytes, size_t n, unsigned char sum[EVP_MAX_MD_SIZE])
+static void make_sum(const char *bytes, size_t n, unsigned char sum[SUM])
 {
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    if (!hash || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) abort();
-    EVP_DigestUpdate(hash, bytes, MAGIC);
-    EVP_DigestUpdate(hash, bytes + MAGIC + 1, n - MAGIC - 1);
-    EVP_DigestFinal_ex(hash, sum, NULL);
-    EVP_MD_CTX_free(hash);
+    Checksum *sha = checksum_new(CHECKSUM_SHA256);
+    checksum_add(sha, bytes, MAGIC);
+    checksum_add(sha, bytes + MAGIC + 1, n - MAGIC - 1);
+    checksum_end_bytes(sha, sum);
 }
 
 /* ".NAME.tenon-undo-new": a fixed name, so that kills leave one at most. free() it. */
@@ -122,7 +121,7 @@ bool journal_write(const EditFile *file, const Journal *journal, Error *err)
 
 bool journal_prepare(const EditFile *file, const Journal *journal, Error *err)
 {
-    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned char sum[SUM];
     Text text = {0};
     char *path = fresh_path(file);
     text_addn(&text, magic, MAGIC);
@@ -190,7 +189,7 @@ typedef enum Match { MATCH_DAMAGED, MATCH_OTHER, MATCH_OWN } Match;
 static Match parse(const EditFile *file, const char *bytes, size_t n, Journal *journal)
 {
     uint64_t numbers[NUMBERS], whole;
-    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned char sum[SUM];
     if (n < HEAD + SUM || memcmp(bytes, magic, MAGIC) != 0) return MATCH_DAMAGED;
     for (unsigned i = 0; i < NUMBERS; i++)
         numbers[i] = little_read((const unsigned char *)bytes + MAGIC + 1 + 8 * i, 8);

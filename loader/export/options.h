@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "loader/align/cast_loss.h"
+#include "loader/source/checksum.h"
 
 /* Called now and then while bytes go out, by one thread at a time; returning false cancels
  * (ERR_CANCELLED). */
@@ -42,7 +43,7 @@ typedef struct ExportResult {
     size_t shards_written;       /* now */
     bool waiting;                /* the index is still to be written: by the task whose shard is the
                                     last to be there */
-    char sha256[65];             /* "" unless asked for */
+    char sha256[CHECKSUM_TEXT];             /* "" unless asked for */
     size_t cloned;               /* entries whose bytes another entry has written as well: ties
                                     that the format cannot say */
 } ExportResult;

@@ -1,11 +1,8 @@
 /* The form of a plan: which members there must be, of which kind, and what may not be. */
 #include "loader/export/plan_file.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/evp.h>
 
 #include "loader/core/limits.h"
 #include "loader/core/map.h"
@@ -95,8 +92,8 @@ static bool get_dtype(const Value *map, DType *dtype)
 
 static bool is_hash(const char *text)
 {
-    return strlen(text) == FINGERPRINT_TEXT - 1 &&
-           strspn(text, "0123456789abcdef") == FINGERPRINT_TEXT - 1;
+    return strlen(text) == CHECKSUM_TEXT - 1 &&
+           strspn(text, "0123456789abcdef") == CHECKSUM_TEXT - 1;
 }
 
 /* A name with a scheme is nothing that a plan may have fetched. */
@@ -127,7 +124,7 @@ static bool read_source(const Parser *parser, const Value *item, PlanSource *sou
     if (!is_hash(hash) || !size || size->integer < 0)
         return refuse(parser, "a source has a header_sha256 that is none, or no size");
     source->print.size = (uint64_t)size->integer;
-    memcpy(source->print.sha256, hash, FINGERPRINT_TEXT);
+    memcpy(source->print.sha256, hash, CHECKSUM_TEXT);
     return true;
 }
 
@@ -371,13 +368,6 @@ static bool read_all(const Parser *parser, const Value *root)
     return fine;
 }
 
-void sha256_text(const char *text, size_t n, char hex[65])
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    if (EVP_Digest(text, n, digest, NULL, EVP_sha256(), NULL) != 1) abort();
-    for (unsigned i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 /* Rules and checkpoints are no malformed plans, but none. */
 static bool begins_as_plan(const Parser *parser, const char *text, size_t n)
 {
@@ -390,7 +380,7 @@ PlanFile *plan_file_parse(const char *text, size_t n, const char *path, Error *e
     Arena *arena = arena_new();
     PlanFile *file = arena_alloc(arena, sizeof *file);
     file->arena = arena;
-    sha256_text(text, n, file->sha256);
+    checksum_of(text, n, file->sha256);
     file->path = arena_strdup(arena, path);
     Parser parser = {file, err};
     const Value *root = NULL;

@@ -6,6 +6,7 @@
 
 #include "loader/core/value.h"
 #include "loader/export/plan_json.h"
+#include "loader/source/checksum.h"
 
 /* An output tensor. Names and values lie in the arena. */
 typedef struct PlanFileEntry {
@@ -34,7 +35,7 @@ typedef struct PlanFileTensor {
 typedef struct PlanFile {
     Arena *arena;                /* owned */
     const char *path;            /* of the plan, as the user gave it */
-    char sha256[65];             /* of the file's bytes, as text */
+    char sha256[CHECKSUM_TEXT];             /* of the file's bytes, as text */
     PlanSource *sources;         /* [source_count]; paths as the plan says them */
     size_t source_count;
     PlanFileEntry *entries;      /* [entry_count], in the order of the output; names are unique */
@@ -48,8 +49,6 @@ typedef struct PlanFile {
 
 /* The file that kept values are of; NULL: none is needed. */
 const PlanSource *plan_file_target(const PlanFile *file);
-/* SHA-256 of n bytes, in lower-case hexadecimal digits. */
-void sha256_text(const char *text, size_t n, char hex[65]);
 PlanFile *plan_file_read(const char *path, Error *err);
 /* The same of bytes in memory, named `path`. */
 PlanFile *plan_file_parse(const char *text, size_t n, const char *path, Error *err);

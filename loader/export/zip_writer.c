@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "loader/core/crc.h"
 #include "loader/core/memory.h"
 #include "loader/export/zip_record.h"
+#include "loader/source/checksum.h"
 
 /* A record, and what is still to come of it. */
 typedef struct Record {
@@ -133,19 +132,17 @@ bool zip_writer_record(ZipWriter *writer, const char *name, const void *bytes, s
 /* The first 16 bytes of a SHA-256 as two numbers of 20 digits, as PyTorch prints its two hashes. */
 void zip_writer_digits(const ZipWriter *writer, char digits[41])
 {
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    Checksum *sum = checksum_new(CHECKSUM_SHA256);
+    unsigned char digest[CHECKSUM_BYTES];
     uint64_t halves[2] = {0};
-    if (!hash || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) abort();
     for (size_t i = 0; i < writer->count; i++) {
         const Record *record = &writer->records[i];
         char line[16];
         snprintf(line, sizeof line, " %08" PRIx32 "\n", record->zip.crc);
-        EVP_DigestUpdate(hash, record->zip.name, strlen(record->zip.name));
-        EVP_DigestUpdate(hash, line, strlen(line));
+        checksum_add(sum, record->zip.name, strlen(record->zip.name));
+        checksum_add(sum, line, strlen(line));
     }
-    EVP_DigestFinal_ex(hash, digest, NULL);
-    EVP_MD_CTX_free(hash);
+    checksum_end_bytes(sum, digest);
     for (unsigned i = 0; i < 16; i++) halves[i / 8] = halves[i / 8] << 8 | digest[i];
     snprintf(digits, 41, "%020" PRIu64 "%020" PRIu64, halves[0], halves[1]);
 }

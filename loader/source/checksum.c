@@ -80,15 +80,21 @@ void checksum_add(Checksum *sum, const void *bytes, size_t n)
     }
 }
 
-void checksum_end(Checksum *sum, char text[CHECKSUM_TEXT])
+void checksum_end_bytes(Checksum *sum, unsigned char digest[CHECKSUM_BYTES])
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
     const size_t n = kinds[sum->kind].bytes;
     if (sum->digest) EVP_DigestFinal_ex(sum->digest, digest, NULL);
     for (size_t i = 0; !sum->digest && i < n; i++)
         digest[i] = (unsigned char)(sum->crc >> 8 * (n - 1 - i));
-    checksum_show(digest, n, text);
     checksum_free(sum);
+}
+
+void checksum_end(Checksum *sum, char text[CHECKSUM_TEXT])
+{
+    unsigned char digest[CHECKSUM_BYTES];
+    const size_t n = kinds[sum->kind].bytes;
+    checksum_end_bytes(sum, digest);
+    checksum_show(digest, n, text);
 }
 
 void checksum_show(const unsigned char *digest, size_t n, char text[CHECKSUM_TEXT])
@@ -100,6 +106,13 @@ void checksum_free(Checksum *sum)
 {
     if (sum) EVP_MD_CTX_free(sum->digest);
     free(sum);
+}
+
+void checksum_of(const void *bytes, size_t n, char text[CHECKSUM_TEXT])
+{
+    Checksum *sum = checksum_new(CHECKSUM_SHA256);
+    checksum_add(sum, bytes, n);
+    checksum_end(sum, text);
 }
 
 /* Takes over the sum. */

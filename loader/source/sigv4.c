@@ -13,19 +13,11 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-enum { DIGEST = 32, LINES_MAX = 16, PARTS_MAX = 64 };
+#include "loader/source/checksum.h"
+
+enum { DIGEST = CHECKSUM_BYTES, LINES_MAX = 16, PARTS_MAX = 64 };
 
 static const char empty_hash[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-static void hex(const unsigned char digest[DIGEST], char out[2 * DIGEST + 1])
-{
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < DIGEST; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
-    }
-    out[2 * DIGEST] = '\0';
-}
 
 static void hmac(const void *key, size_t n, const char *text, unsigned char out[DIGEST])
 {
@@ -75,7 +67,7 @@ static const char *canonical(Arena *arena, const SigV4 *request, const char **li
 }
 
 static void sign(const AwsKeys *keys, const char *date, const char *service, const char *text,
-                 char out[2 * DIGEST + 1])
+                 char out[CHECKSUM_TEXT])
 {
     unsigned char key[DIGEST], next[DIGEST];
     Text secret = {0};
@@ -87,7 +79,7 @@ static void sign(const AwsKeys *keys, const char *date, const char *service, con
     hmac(next, DIGEST, service, key);
     hmac(key, DIGEST, "aws4_request", next);
     hmac(next, DIGEST, text, key);
-    hex(key, out);
+    checksum_show(key, DIGEST, out);
 }
 
 /* As the client sends it: a port only where it is not the scheme's own. */
@@ -102,8 +94,7 @@ size_t sigv4_sign(Arena *arena, const SigV4 *request, const char *headers[SIGV4_
 {
     const AwsKeys *keys = request->keys;
     const char *lines[LINES_MAX], *names;
-    char stamp[20], date[9], signature[2 * DIGEST + 1], hash[2 * DIGEST + 1];
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    char stamp[20], date[9], signature[CHECKSUM_TEXT], hash[CHECKSUM_TEXT];
     struct tm utc;
     size_t count = 0, sent = 0;
     gmtime_r(&request->now, &utc);
@@ -118,8 +109,7 @@ size_t sigv4_sign(Arena *arena, const SigV4 *request, const char *headers[SIGV4_
     for (size_t i = 0; i < request->line_count && count < LINES_MAX; i++)
         lines[count++] = request->lines[i];
     const char *text = canonical(arena, request, lines, count, &names);
-    if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1) abort();
-    hex(digest, hash);
+    checksum_of(text, strlen(text), hash);
     const char *scope = arena_printf(arena, "%s/%s/%s/aws4_request", date, keys->region,
                                      request->service);
     sign(keys, date, request->service,

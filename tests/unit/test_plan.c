@@ -220,7 +220,7 @@ static void test_fingerprint_of_a_large_file(void **state)
     enum { SIZE = 600 << 10 };
     static const size_t places[] = {0, 72 << 10, SIZE - 1};
     char *bytes = mem_alloc(SIZE);
-    char prints[4][FINGERPRINT_TEXT];
+    char prints[4][CHECKSUM_TEXT];
     for (size_t i = 0; i < 4; i++) {
         Error err = {0};
         Fingerprint print;
@@ -235,7 +235,7 @@ static void test_fingerprint_of_a_large_file(void **state)
         StateDict *dict = dict_new();
         assert_true(fingerprint_make(checkpoint, dict, &print, &err));
         assert_int_equal(print.size, SIZE);
-        memcpy(prints[i], print.sha256, FINGERPRINT_TEXT);
+        memcpy(prints[i], print.sha256, CHECKSUM_TEXT);
         for (size_t k = 0; k < i; k++) assert_string_not_equal(prints[k], prints[i]);
         dict_unref(dict);
         checkpoint_unref(checkpoint);
