@@ -211,14 +211,6 @@ void check_beside(Auto *a)
 
 /* ---- heads ---- */
 
-static Table count_shapes(Arena *arena, const Side *side)
-{
-    Table counts = {.arena = arena};
-    for (uint32_t i = 0; i < side->unit_count; i++)
-        (*table_add(&counts, side->units[i].shape, 0, NULL))++;
-    return counts;
-}
-
 /* Whether two units have the only tensors of their shape. */
 static bool is_alone(const Table shapes[2], const Unit *u, const Unit *v)
 {
@@ -256,7 +248,8 @@ void check_heads(Auto *a)
     Side *x = &a->side[0], *y = &a->side[1];
     Arena *arena = arena_new();
     const Below below[2] = {count_below(arena, x), count_below(arena, y)};
-    const Table shapes[2] = {count_shapes(arena, x), count_shapes(arena, y)};
+    Table shapes[2];
+    shapes_count(a, arena, shapes);
     for (uint32_t i = 0; i < x->unit_count; i++) {
         Unit *u = &x->units[i];
         if (u->mate == NONE || u->fixed) continue;
@@ -319,7 +312,8 @@ static uint64_t stages_key(const Auto *a, const Template *s, const Template *t, 
 static Table list_told(const Auto *a, Arena *arena)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
-    const Table shapes[2] = {count_shapes(arena, x), count_shapes(arena, y)};
+    Table shapes[2];
+    shapes_count(a, arena, shapes);
     Table told = {.arena = arena};
     for (uint32_t k = 0; k < x->unit_count; k++) {
         const Unit *u = &x->units[k];

@@ -311,6 +311,8 @@ bool shape_same(const AutoTensor *a, const AutoTensor *b);
 /* Where all kernels of a shape have a bias, on both sides, its size becomes part of the shape: up
  * and down of a feed-forward are two, however kernels lie. When both sides are read. */
 void shapes_tell_width(Auto *a);
+/* How many units of each shape either side has. */
+void shapes_count(const Auto *a, Arena *arena, Table counts[2]);
 /* The axis of the last two that stands where `axis` does in a matrix, or a row of them, turned. */
 unsigned shape_turned(unsigned rank, unsigned axis);
 /* The axis along which parts, as they are or turned, make a whole; −1: none. sizes [n] receives

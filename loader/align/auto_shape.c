@@ -113,3 +113,12 @@ bool unit_is_matrix(const Side *side, const Unit *unit)
     const AutoTensor *main = main_tensor(side, unit);
     return main->dims && shape_dense(main, sizes) > 1;
 }
+
+void shapes_count(const Auto *a, Arena *arena, Table counts[2])
+{
+    for (int s = 0; s < 2; s++) {
+        counts[s] = (Table){.arena = arena};
+        for (uint32_t i = 0; i < a->side[s].unit_count; i++)
+            (*table_add(&counts[s], a->side[s].units[i].shape, 0, NULL))++;
+    }
+}

@@ -290,16 +290,6 @@ static int choose_slot(const Side *side, const Template *t, const There *there, 
     return chosen >= 0 ? chosen : last;
 }
 
-/* How many units of each shape both sides have. */
-static void count_shapes(Auto *a, Table counts[2])
-{
-    for (int s = 0; s < 2; s++) {
-        counts[s] = (Table){.arena = a->arena};
-        for (uint32_t i = 0; i < a->side[s].unit_count; i++)
-            (*table_add(&counts[s], a->side[s].units[i].shape, 0, NULL))++;
-    }
-}
-
 /* Whether both sides have as many units of every shape of a row. */
 static bool is_balanced(const Side *side, const Template *t, const Table counts[2])
 {
@@ -494,7 +484,7 @@ void classes_make(Auto *a)
     join_near(a, true);
     join_even(a);
     Table counts[2];
-    count_shapes(a, counts);
+    shapes_count(a, a->arena, counts);
     for (int i = 0; i < REFINE_MAX; i++) {
         for (int k = 0; k < SLOTS_MAX && refine(a, true, counts); k++) { }
         groups_find(a);
