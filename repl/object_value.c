@@ -69,11 +69,6 @@ static Value *convert(Arena *arena, const Object *object, unsigned depth, size_t
     uint64_t number;
     if (depth >= DEPTH_MAX || (*nodes)++ >= NODES_MAX) return description(arena, object);
     switch ((ObjectKind)object->kind) {
-    case OBJ_NONE: return value_null(arena);
-    case OBJ_BOOL: return value_bool(arena, object->boolean);
-    case OBJ_INT: return value_int(arena, object->integer);
-    case OBJ_FLOAT: return value_float(arena, object->number);
-    case OBJ_STR: return value_string(arena, object->bytes.text);
     case OBJ_TENSOR:
         return object->tensor ? tensor_value(arena, object->tensor) : description(arena, object);
     case OBJ_TUPLE: case OBJ_LIST: case OBJ_SET: case OBJ_FROZENSET:
@@ -82,6 +77,8 @@ static Value *convert(Arena *arena, const Object *object, unsigned depth, size_t
     case OBJ_CALL: return call_value(arena, object, depth, nodes);
     default: break;
     }
+    Value *simple = object_as_value(arena, object);
+    if (simple) return simple;
     if (object_as_uint(object, &number)) return value_float(arena, (double)number);
     return description(arena, object);
 }

@@ -34,6 +34,14 @@ static void put_groups(const OptimizerMove *move, JsonWriter *writer)
     json_end(writer);
 }
 
+/* Where the state of a parameter lies; the list of its moments is begun. */
+static void put_state(const OptimizerMove *move, const Object *id, Arena *arena, JsonWriter *writer)
+{
+    json_put_text(writer, "state", optimizer_state_path(arena, move->rule->from, id, NULL));
+    json_key(writer, "moments");
+    json_list(writer);
+}
+
 static void put_param(const OptimizerMove *move, const OptimizerParam *param, Arena *arena,
                       JsonWriter *writer)
 {
@@ -41,10 +49,7 @@ static void put_param(const OptimizerMove *move, const OptimizerParam *param, Ar
     json_put_text(writer, "name", param->binding->name);
     json_put_uint(writer, "group", param->group);
     if (!param->fresh) {
-        json_put_text(writer, "state",
-                      optimizer_state_path(arena, move->rule->from, param->id, NULL));
-        json_key(writer, "moments");
-        json_list(writer);
+        put_state(move, param->id, arena, writer);
         for (size_t i = 0; i < param->count; i++) {
             if (!param->values[i].expr) continue;
             json_list(writer);
@@ -65,10 +70,7 @@ static void put_source(const OptimizerMove *move, const SourceParam *param, Aren
     json_put_text(writer, "name", param->tensor->name);
     json_put_uint(writer, "group", param->group);
     if (param->state) {
-        json_put_text(writer, "state",
-                      optimizer_state_path(arena, move->rule->from, param->id, NULL));
-        json_key(writer, "moments");
-        json_list(writer);
+        put_state(move, param->id, arena, writer);
         for (size_t i = 0; i + 1 < param->state->list.count; i += 2) {
             const Object *key = param->state->list.items[i];
             const Object *value = param->state->list.items[i + 1];
@@ -86,15 +88,7 @@ static void put_source(const OptimizerMove *move, const SourceParam *param, Aren
 /* An option as plans can say it; NULL: they cannot. Their lists are tuples, such as betas. */
 static Value *option_value(Arena *arena, const Object *option)
 {
-    switch ((ObjectKind)option->kind) {
-    case OBJ_NONE: return value_null(arena);
-    case OBJ_BOOL: return value_bool(arena, option->boolean);
-    case OBJ_INT: return value_int(arena, option->integer);
-    case OBJ_FLOAT: return value_float(arena, option->number);
-    case OBJ_STR: return value_string(arena, option->bytes.text);
-    case OBJ_TUPLE: break;
-    default: return NULL;
-    }
+    if (option->kind != OBJ_TUPLE) return object_as_value(arena, option);
     Value *list = value_list(arena);
     for (size_t i = 0; i < option->list.count; i++) {
         const Object *item = option->list.items[i];

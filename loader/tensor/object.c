@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loader/core/little.h"
+#include "loader/core/value.h"
 
 /* Zeroed: a new collection is empty, a new CALL needs its ObjectCall. */
 Object *object_new(Arena *arena, ObjectKind kind)
@@ -107,6 +108,18 @@ bool object_as_uint(const Object *object, uint64_t *out)
     if (object->kind != OBJ_BIGINT || object->bytes.n != 9 || object->bytes.text[8]) return false;
     *out = little_read((const unsigned char *)object->bytes.text, 8);
     return true;
+}
+
+Value *object_as_value(Arena *arena, const Object *object)
+{
+    switch ((ObjectKind)object->kind) {
+    case OBJ_NONE: return value_null(arena);
+    case OBJ_BOOL: return value_bool(arena, object->boolean);
+    case OBJ_INT: return value_int(arena, object->integer);
+    case OBJ_FLOAT: return value_float(arena, object->number);
+    case OBJ_STR: return value_string(arena, object->bytes.text);
+    default: return NULL;
+    }
 }
 
 /* Room doubles in the arena; the arrays left behind are together no larger than the new one. */

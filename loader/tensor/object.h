@@ -125,6 +125,9 @@ Object *object_far_bytes(Arena *arena, uint64_t n);
 Object *object_far_list(Arena *arena, uint64_t n, const char *many);
 /* What a BIGINT is, when 64 bits without a sign hold it. */
 bool object_as_uint(const Object *object, uint64_t *out);
+/* None, a bool, an int of 64 bits, a float or a text as the value that it is; NULL: it is none of
+ * these. */
+struct Value *object_as_value(Arena *arena, const Object *object);
 
 /* A short description for people: `int 6`, `str "adam"`, `dict (3)`, `numpy.dtype object`. */
 void object_show(const Object *object, Text *out);
