@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* Bytes of an arena's first block, and of the largest that it takes by itself: blocks double, so
  * that a small checkpoint costs a page and a large one few calls to calloc. From ARENA_SMALL on the
  * next one is the largest. */
-enum { PAGE = 4096, HUGE_PAGE = 2 << 20, ARENA_SMALL = 1 << 20, ARENA_LARGEST = 4 << 20 };
+enum { ARENA_FIRST = 4096, HUGE_PAGE = 2 << 20, ARENA_SMALL = 1 << 20, ARENA_LARGEST = 4 << 20 };
 
 /* One piece of an arena: this header, and behind it the memory that is handed out. */
 typedef struct Block {
@@ -35,6 +36,14 @@ static void *or_abort(void *memory)
     abort();
 }
 
+/* 4096 bytes on most machines, 65536 on some: madvise wants a beginning that is a multiple of it,
+ * and goes on to the end of the last page that is touched. */
+static size_t page_size(void)
+{
+    const long bytes = sysconf(_SC_PAGESIZE);
+    return bytes > 0 ? (size_t)bytes : 4096;
+}
+
 /* Asks for huge pages: the first touch of a page costs a microsecond or two, and a large checkpoint
  * touches 30,000 small ones while it is opened. Most systems give huge pages to those only who ask.
  * It is asked for all of the memory: a mapping of two kinds could not be moved when it grows. A
@@ -43,7 +52,7 @@ static void want_huge(void *memory, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
     if (bytes < HUGE_PAGE) return;
-    const uintptr_t page = PAGE - 1, from = (uintptr_t)memory & ~page;
+    const uintptr_t page = page_size() - 1, from = (uintptr_t)memory & ~page;
     madvise((void *)from, (((uintptr_t)memory + bytes + page) & ~page) - from, MADV_HUGEPAGE);
 #endif
 }
@@ -115,10 +124,11 @@ void arena_free(Arena *arena)
  * page that is there already, as the header's is, keeps a huge one out. */
 static Block *add_block(Arena *arena, size_t bytes)
 {
-    size_t room = arena->block ? arena->block->room * 2 : PAGE;
+    size_t room = arena->block ? arena->block->room * 2 : ARENA_FIRST;
     if (room > ARENA_SMALL) room = ARENA_LARGEST;
     if (room < bytes) room = bytes;
     const size_t before = room < HUGE_PAGE ? 0 : HUGE_PAGE;
+    if (room > SIZE_MAX - before - sizeof(Block)) or_abort(NULL);
     Block *block = mem_alloc(sizeof *block + before + room);
     block->data = before ? huge_begin(block + 1) : (unsigned char *)(block + 1);
     if (before) want_huge(block->data, room);
@@ -180,14 +190,15 @@ size_t arena_bytes(const Arena *arena)
     return arena->total;
 }
 
-/* Whole pages only; they are zeros again when they are touched. */
+/* Whole pages only: what else lies on the first and the last is in use. */
 void arena_discard(void *memory, size_t bytes)
 {
-    const uintptr_t page = PAGE - 1, at = (uintptr_t)memory;
+    const uintptr_t page = page_size() - 1, at = (uintptr_t)memory;
     const uintptr_t from = (at + page) & ~page, to = (at + bytes) & ~page;
     if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
+/* Nobody has touched them, or they were given back already: they are zeros afterwards, too. */
 void arena_trim(Arena *arena)
 {
     const Block *block = arena->block;
