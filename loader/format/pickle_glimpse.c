@@ -8,20 +8,24 @@
 #include "loader/format/pickle_tensor.h"
 #include "loader/tensor/glimpse.h"
 
-/* Of `_rebuild_tensor_v2(storage, offset, size, stride, …)` and its likes; NULL: there are none. */
+/* Of `_rebuild_tensor_v2(storage, offset, size, stride, …)` and its likes, and of
+ * `_rebuild_meta_tensor_no_storage(dtype, size, stride, …)`; NULL: there are none. */
 static const Object *sizes_of(const ObjectCall *call)
 {
-    enum { SIZE = 2 };
+    const size_t at = has_prefix(call->callable->global.name, "_rebuild_meta_tensor") ? 1 : 2;
     const Object *args = call->args;
-    if (!args || args->kind != OBJ_TUPLE || args->list.count <= SIZE) return NULL;
-    const Object *size = args->list.items[SIZE];
+    if (!args || args->kind != OBJ_TUPLE || args->list.count <= at) return NULL;
+    const Object *size = args->list.items[at];
     return size->kind == OBJ_TUPLE ? size : NULL;
 }
 
-/* What PyTorch's own functions rebuild, a Parameter's tensor within. */
+/* What PyTorch's own functions rebuild, a Parameter's tensor within. Calls within calls may be as
+ * many as a file has bytes, and stand under as many names: no more are looked at than PyTorch
+ * writes. */
 static const Object *tensor_call(const Object *value)
 {
-    while (value->kind == OBJ_CALL || value->kind == OBJ_TENSOR) {
+    enum { WITHIN = 4 };
+    for (int i = 0; i < WITHIN && value->kind == OBJ_CALL; i++) {
         const ObjectCall *call = value->call;
         const Object *callable = call ? call->callable : NULL;
         if (!callable || callable->kind != OBJ_GLOBAL ||
@@ -55,12 +59,19 @@ static bool is_name(const Object *key)
     return key->kind == OBJ_STR;
 }
 
+/* A key may be long, and stand there a million times: its beginning says enough. */
+static bool is_path(const Object *key)
+{
+    enum { LOOK = 1000 };
+    return is_name(key) && memchr(key->bytes.text, '.', key->bytes.n < LOOK ? key->bytes.n : LOOK);
+}
+
 /* Keys of a state dict are paths. A module that was pickled whole has its parameters under their
  * last words alone, and so does what an optimizer keeps: there is nothing to be seen of those. */
 static bool has_path(Object *const *items, size_t count)
 {
     for (size_t i = 0; i < count; i += 2)
-        if (is_name(items[i]) && strchr(items[i]->bytes.text, '.') && tensor_call(items[i + 1]))
+        if (is_path(items[i]) && tensor_call(items[i + 1]))
             return true;
     return false;
 }

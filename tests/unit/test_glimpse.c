@@ -5,7 +5,11 @@
 #include <stdlib.h>
 
 #include "loader/core/job.h"
+#include "loader/format/pickle.h"
 #include "loader/tensor/glimpse.h"
+
+/* A string literal as bytes and length, without its closing NUL. */
+#define BYTES(literal) (literal), sizeof(literal) - 1
 
 /* The names of the dict that is chosen, in their order and with their shapes. */
 static void expect_all(const char *path, bool shapes)
@@ -89,6 +93,70 @@ static void test_refused(void **state)
     glimpse_free(glimpse);
 }
 
+/* A pickle of {'a.b': value}, of whose value these are the opcodes. */
+static Glimpse *glimpse_of_value(const char *value, size_t n)
+{
+    Arena *arena = arena_new();
+    Text pickle = {0};
+    Error err = {0};
+    text_addn(&pickle, BYTES("\x80\x02}X\x03\0\0\0a.b"));
+    text_addn(&pickle, value, n);
+    text_add(&pickle, "s.");
+    ByteSource *source = source_from_memory(pickle.bytes, pickle.length, "x.pkl");
+    Glimpse *glimpse = glimpse_new();
+    glimpse_set(glimpse);
+    if (!pickle_read(arena, source, 0, NULL, &err)) fail_msg("%s", err.text);
+    glimpse_set(NULL);
+    source_unref(source);
+    text_done(&pickle);
+    arena_free(arena);
+    return glimpse;
+}
+
+/* A tensor on the meta device, of sizes 2 and 3 and strides 3 and 1. */
+#define META "ctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat32\nK\x02K\x03\x86" \
+             "K\x03K\x01\x86\x89tR"
+#define PARAMETER "ctorch._utils\n_rebuild_parameter\n"
+
+static void shows_two_by_three(const char *value, size_t n)
+{
+    Glimpse *glimpse = glimpse_of_value(value, n);
+    assert_int_equal(glimpse_count(glimpse), 1);
+    const GlimpseName *seen = glimpse_at(glimpse, 0);
+    assert_string_equal(seen->name, "a.b");
+    assert_int_equal(seen->rank, 2);
+    assert_int_equal(seen->dims[0], 2);
+    assert_int_equal(seen->dims[1], 3);
+    glimpse_free(glimpse);
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    shows_two_by_three(BYTES(META));
+    shows_two_by_three(BYTES(PARAMETER "(" META "\x89" "ccollections\nOrderedDict\n)RtR"));
+    shows_two_by_three(BYTES("ctorch._utils\n_rebuild_qtensor\n(NK\0K\x02K\x03\x86K\x03K\x01\x86"
+                             "NtR"));
+    Glimpse *glimpse = glimpse_of_value(BYTES("ctorch._utils\n_rebuild_sparse_tensor\n(NNtR"));
+    assert_null(glimpse_at(glimpse, 0)->dims);
+    glimpse_free(glimpse);
+}
+
+/* Parameters of parameters, which nobody writes, are not followed: a million entries may have the
+ * same million. */
+static void test_parameters_within(void **state)
+{
+    (void)state;
+    Text value = {0};
+    for (int i = 0; i < 20; i++) text_add(&value, PARAMETER);
+    text_addn(&value, BYTES(META));
+    for (int i = 0; i < 20; i++) text_add(&value, "\x85R");
+    Glimpse *glimpse = glimpse_of_value(value.bytes, value.length);
+    assert_int_equal(glimpse_count(glimpse), 0);
+    glimpse_free(glimpse);
+    text_done(&value);
+}
+
 /* Only the first are kept, and of a long name only its beginning. */
 static void test_bounds(void **state)
 {
@@ -153,7 +221,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formats), cmocka_unit_test(test_no_paths),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_beside), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_parameters_within),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
