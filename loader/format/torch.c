@@ -45,6 +45,7 @@ void torch_forget_storages(TorchFile *file)
     free(file->storages);
     file->storages = NULL;
     file->storage_count = file->storage_room = 0;
+    file->use_node = NULL;           /* what it says points to one of the records */
     arena_free(file->records);
     file->records = NULL;
 }

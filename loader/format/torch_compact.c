@@ -137,7 +137,7 @@ void torch_compact(TorchFile *file)
     }
     file->root = copy_graph(file->arena, file->root);
     checkpoint_set_root(file->checkpoint, file->root);
-    file->class_node = file->use_node = NULL;
+    file->class_node = NULL;
     arena_free(file->nodes);
     file->nodes = file->arena;
 }
