@@ -139,7 +139,6 @@ static bool save_plan(Run *run, Error *err)
     return run->planned = plan_save(run->plan, path, &save, err);
 }
 
-/* Names alone, in the source's own file. A torch zip has one pickle for all of it. */
 /* Whether every tensor of the plan has the name that it has in the source. */
 static bool changes_nothing(const Plan *plan)
 {
@@ -150,6 +149,7 @@ static bool changes_nothing(const Plan *plan)
     return true;
 }
 
+/* Names alone, in the source's own file. A torch zip has one pickle for all of it. */
 static bool rename_in_place(Run *run, Error *err)
 {
     const Checkpoint *source = align_source(run->alignment);
