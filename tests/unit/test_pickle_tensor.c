@@ -159,6 +159,56 @@ static void test_declined(void **state)
                           "e."));
 }
 
+/* No tuple is written so: with a MARK where an opcode of its own would do. */
+static void test_declined_tuples(void **state)
+{
+    is_long(*state, BYTES(HEAD BEGIN "K\0(tq\x10(tq\x11" END "e."));
+    is_long(*state, BYTES(HEAD BEGIN "K\0(K\x06tq\x10(K\x01tq\x11" END "e."));
+    is_long(*state, BYTES(HEAD BEGIN "K\0(K\x02K\x03tq\x10(K\x03K\x01tq\x11" END "e."));
+}
+
+/* A key that is another part of a tensor in short is that part, and no key. */
+static void test_key_that_is_a_part(void **state)
+{
+    for (char part = 15; part <= 19; part++) {
+        char bytes[] = HEAD BEGIN SIZES END "h\x02((h\x03h\x04h?h\x06K\x06tq\x15QK\0))\x89h\x0a)Rq\x16tq"
+                       "\x17Rq\x18" "e.";
+        *strchr(bytes + sizeof HEAD BEGIN SIZES END - 1, '?') = part;
+        Object *list = parse_short(*state, bytes, sizeof bytes - 1);
+        const Object *node = list->list.items[2];
+        assert_null(pickle_tensor(node));
+        assert_null(pickle_tensor(list->list.items[1]));
+        const Object *id = node->call->args->list.items[0]->persid.id[0];
+        assert_int_not_equal(id->list.items[2]->kind, OBJ_STR);
+    }
+}
+
+/* MEMOIZE counts what has a number: with tensors in short as many. */
+static void test_numbers_that_are_counted(void **state)
+{
+    static const char bytes[] = HEAD BEGIN SIZES END "K\x07\x94h\x13" "e.";
+    Object *list = parse_short(*state, bytes, sizeof bytes - 1);
+    Object *full = parse(*state, bytes, sizeof bytes - 1);
+    assert_non_null(full);
+    assert_int_equal(full->list.items[3]->kind, OBJ_INT);
+    assert_int_equal(list->list.items[3]->kind, OBJ_INT);
+    assert_int_equal(list->list.items[3]->integer, 7);
+}
+
+/* Each tensor calls the function that was asked for, however often it is named. */
+static void test_function_that_is_named_again(void **state)
+{
+    Object *list = parse_short(*state, BYTES(HEAD BEGIN SIZES END
+        "ctorch._utils\n_rebuild_tensor_v2\nq\x15" "h\x15((h\x03h\x04h\x0eh\x06K\x06tq\x16QK\0))\x89"
+        "h\x0a)Rq\x17tq\x18Rq\x19h\x02h\x15" "e."));
+    Object **items = list->list.items;
+    assert_non_null(pickle_tensor(items[1]));
+    assert_non_null(pickle_tensor(items[3]));
+    assert_ptr_equal(items[1]->call->callable, items[4]);
+    assert_ptr_equal(items[3]->call->callable, items[5]);
+    assert_ptr_not_equal(items[4], items[5]);
+}
+
 /* A class of which nothing is known, and a device that is no text. */
 static void test_declined_classes(void **state)
 {
@@ -182,6 +232,18 @@ static void test_errors_are_the_same(void **state)
         refuses(f, whole, n, ERR_FORMAT, "");
         assert_string_equal(brief.text, f->err.text);
     }
+}
+
+/* EXT4 stands where TUPLE0 would, were there one. */
+static void test_no_tuple(void **state)
+{
+    static const char bytes[] = HEAD BEGIN "K\0\x84q\x10\x84q\x11" END "e.";
+    Error err = {0};
+    Fixture *f = *state;
+    ByteSource *source = source_from_memory(bytes, sizeof bytes - 1, "x.pkl");
+    assert_null(pickle_read_tensors(f->arena, source, 0, NULL, &err));
+    assert_error_has(err, "extension code");
+    source_unref(source);
 }
 
 /* The limit counts what is on the stack, and tensors are not in short where that might go beyond. */
@@ -217,7 +279,12 @@ int main(void)
         TEST(test_numbers_given_away),
         TEST(test_state),
         TEST(test_declined),
+        TEST(test_declined_tuples),
+        TEST(test_key_that_is_a_part),
+        TEST(test_numbers_that_are_counted),
+        TEST(test_function_that_is_named_again),
         TEST(test_declined_classes),
+        TEST(test_no_tuple),
         TEST(test_errors_are_the_same),
         TEST(test_limits_are_the_same),
     };
