@@ -90,6 +90,8 @@ static int get_field(lua_State *L)
     if (strcmp(field, "shape") == 0) return push_shape(L, value->expr);
     if (strcmp(field, "dtype") == 0) {
         lua_pushstring(L, dtype_name(value->expr->dtype));
+    } else if (strcmp(field, "quantized") == 0) {
+        lua_pushboolean(L, dtype_info(value->expr->dtype)->kind == CLASS_QUANT);
     } else if (strcmp(field, "layout") == 0) {
         const char *layout = layout_name((Layout)value->expr->layout);
         if (*layout) lua_pushstring(L, layout);
@@ -99,7 +101,7 @@ static int get_field(lua_State *L)
         else lua_pushnil(L);
     } else {
         return sandbox_raise(L, "tensors have no field or method '%.60s'; they have shape, dtype, "
-                             "layout, name, size(axis) and the ops as methods", field);
+                             "quantized, layout, name, size(axis) and the ops as methods", field);
     }
     return 1;
 }

@@ -291,6 +291,8 @@ static void propose_other(const Misfit *misfit, ShapeCause cause)
             cause == CAUSE_LAYOUT  ? "The format tells that the axes stand in another order."
             : cause == CAUSE_ORDER ? "The axes stand in another order."
             : cause == CAUSE_CUT   ? "As many numbers, cut into other axes."
+            : cause == CAUSE_INNER ? "The common part is taken. The layer lies inside the model: "
+                                     "what its other rows fed is lost."
                                    : "The common part is taken.");
     if (!lossless) propose_new(misfit, misfit->binding->rank > 1 ? "kaiming()" : "zeros()");
 }

@@ -75,7 +75,8 @@ static bool is_words(const Binding *binding)
     static const char *const others[] = {"class", "bbox"};
     if (binding->rank != 2 || has_any(binding->name, others, countof(others))) return false;
     return has_any(binding->name, words, countof(words)) ||
-           ends_in_segment(binding->name, "shared.weight");
+           ends_in_segment(binding->name, "shared.weight") ||
+           ends_in_segment(binding->name, "emb.weight");
 }
 
 /* An output matrix is one of words where a table of as many is among the targets; else it is a
@@ -103,10 +104,10 @@ static ShapeCause rows_cause(const Reporter *reporter, const Binding *binding)
     if (matrix) return report_shape_cause(reporter, matrix);
     if (binding->rank < 1) return CAUSE_OTHER;
     if (is_words(binding) || is_output_of_words(reporter, binding)) return CAUSE_VOCABULARY;
-    return ends_in_segment(binding->name, "weight") || ends_in_segment(binding->name, "bias") ||
-                   ends_in_segment(binding->name, "kernel")
-               ? CAUSE_CLASSES
-               : CAUSE_OTHER;
+    if (!ends_in_segment(binding->name, "weight") && !ends_in_segment(binding->name, "bias") &&
+        !ends_in_segment(binding->name, "kernel"))
+        return CAUSE_OTHER;
+    return report_is_inner(reporter, binding) ? CAUSE_INNER : CAUSE_CLASSES;
 }
 
 /* The op for a table over places; NULL when it is none, or no grid. */
@@ -203,6 +204,8 @@ const char *report_cause_text(Reporter *reporter, ShapeCause cause, const Bindin
         return "The axes stand in another order. Square tensors beside these look the same either "
                "way: check them.";
     case CAUSE_CUT: return "As many numbers, cut into other axes.";
+    case CAUSE_INNER:
+        return "A layer inside the model has another width: the two were not built alike there.";
     case CAUSE_OTHER: break;
     }
     return NULL;
@@ -233,7 +236,7 @@ const char *report_remedy(Reporter *reporter, ShapeCause cause, const Binding *b
     case CAUSE_BUFFER: return "To leave it as the model has it";
     case CAUSE_LAYOUT: case CAUSE_ORDER: return "To turn them";
     case CAUSE_CUT: return "To cut them so";
-    case CAUSE_SIZE: return NULL;
+    case CAUSE_SIZE: case CAUSE_INNER: return NULL;
     case CAUSE_OTHER: break;
     }
     return from ? arena_printf(reporter->arena, "To take the first %lld", both) : NULL;

@@ -66,9 +66,12 @@ const BufferCause *report_buffer(const char *name, unsigned rank);
 
 typedef enum ShapeCause {
     CAUSE_OTHER, CAUSE_SIZE, CAUSE_BUFFER, CAUSE_CLASSES, CAUSE_VOCABULARY, CAUSE_CHANNELS,
-    CAUSE_POSITIONS, CAUSE_WINDOW, CAUSE_LAYOUT, CAUSE_ORDER, CAUSE_CUT
+    CAUSE_POSITIONS, CAUSE_WINDOW, CAUSE_LAYOUT, CAUSE_ORDER, CAUSE_CUT, CAUSE_INNER
 } ShapeCause;
 
+/* Whether a layer whose rows differ in number is no head: others take what it makes, or stand
+ * beside it with the old shape (report_inner.c). */
+bool report_is_inner(const Reporter *reporter, const Binding *binding);
 /* Why the offered shape differs from the target's. */
 ShapeCause report_shape_cause(const Reporter *reporter, const Binding *binding);
 /* One or two sentences for people: what it means. */

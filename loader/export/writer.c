@@ -77,7 +77,8 @@ bool writer_refuse_dtype(const PlanEntry *entry, const char *format, const char 
     Text remedy = {0};
     if (plain) text_addf(&remedy, "cast it in a rule (|> cast(\"%s\"))", plain);
     if (plain && dtype_info(entry->dtype)->kind == CLASS_QUANT)
-        text_addf(&remedy, ", or all of them: -e 'rules [[ ** -> ** |> cast(\"%s\") ]]'", plain);
+        text_addf(&remedy, ", or all that are quantized: -e 'each(function(k, t) if t.quantized "
+                  "then return k, t:cast(\"%s\") end end)'", plain);
     if (plain && other) text_add(&remedy, ", or ");
     if (other) text_addf(&remedy, "write %s", other);
     if (!plain && !other) text_add(&remedy, "drop it with a rule");

@@ -231,6 +231,34 @@ static void test_tables_of_places(void **state)
     free_fixture(&f);
 }
 
+/* A layer inside the model is no head: what stands beside it or behind it tells. A head is one
+ * though a layer of as many inputs as it has rows stands before it, and though its matrix has been
+ * settled already. */
+static void test_inner_layers(void **state)
+{
+    (void)state;
+    static const struct Case {
+        const char *source, *target, *rules;
+        bool inner;
+    } cases[] = {
+        {"l.0.a.weight 32,16\nl.1.a.weight 32,16", "l.0.a.weight 32,16\nl.1.a.weight 40,16", NULL, true},
+        {"heads.0.weight 8,16\nheads.1.weight 8,16", "heads.0.weight 8,16\nheads.1.weight 9,16", NULL, false},
+        {"a.weight 32,8\nc.weight 4,32", "a.weight 31,8\nc.weight 4,32", NULL, true},
+        {"a.weight 32,8\nc.weight 4,32", "a.weight 48,8\nc.weight 4,48", NULL, true},
+        {"a.weight 32,8\nb.weight 32", "a.weight 48,8\nb.weight 48", NULL, true},
+        {"a.weight 7,7\nc.weight 5,7", "a.weight 7,7\nc.weight 6,7", NULL, false},
+        {"n.weight 9\nn.bias 9", "n.weight 8\nn.bias 8", NULL, true},
+        {"fc.weight 9,4\nfc.bias 9", "fc.weight 9,4\nfc.bias 8", NULL, true},
+        {"fc.weight 9,4\nfc.bias 9", "fc.weight 8,4\nfc.bias 8", "rules [[ fc.weight -> fc.weight |> fit(0) ]]", false},
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        Fixture f = align_texts(cases[i].source, cases[i].target, cases[i].rules);
+        assert_holds(&f, &plain, cases[i].inner ? "    A layer inside the model has another width"
+                                                : "    The classifier was made for another number");
+        free_fixture(&f);
+    }
+}
+
 static void test_another_size(void **state)
 {
     (void)state;
@@ -563,7 +591,7 @@ int main(void)
         cmocka_unit_test(test_missing_family), cmocka_unit_test(test_collision),
         cmocka_unit_test(test_rule_problem),   cmocka_unit_test(test_shape_causes),
         cmocka_unit_test(test_tables_of_places),
-        cmocka_unit_test(test_another_size),   cmocka_unit_test(test_wrapper),
+        cmocka_unit_test(test_inner_layers), cmocka_unit_test(test_another_size), cmocka_unit_test(test_wrapper),
         cmocka_unit_test(test_renamed),        cmocka_unit_test(test_other_container),
         cmocka_unit_test(test_known_buffers),
         cmocka_unit_test(test_types),          cmocka_unit_test(test_kept_and_filled),
