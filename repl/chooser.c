@@ -45,7 +45,7 @@ Panel *chooser_open(Ui *ui, const char *name, const char *title)
 {
     Chooser *chooser = mem_alloc(sizeof *chooser);
     chooser->ui = ui;
-    const OutlineOptions options = {.name = name, .hint = " Enter chooses  q closes ",
+    const OutlineOptions options = {.name = name, .hint = "{fold} chooses  {quit} closes",
                                     .title = title, .owner = chooser, .enter = enter,
                                     .refresh = refresh, .free = free_chooser};
     Panel *panel = outline_new(&options);

@@ -152,7 +152,8 @@ static void press_in_panel(Ui *ui, Press press)
     } else if (verb && (verb->where == VERB_ANY || key_is_for(press, panel->ops->name))) {
         run_verb(ui, line);
     } else {
-        view_say(&ui->view, STYLE_PLAIN, "q closes %s", panel->ops->name);
+        view_say(&ui->view, STYLE_PLAIN, "%s closes %s", view_key(&ui->view, "quit"),
+                 panel->ops->name);
     }
 }
 
@@ -189,7 +190,7 @@ static void press_in_list(Ui *ui, Press press)
     if (press.kind == PRESS_CLICK) click(ui, press);
     else if (line) run_verb(ui, line);
     else if (press.kind == PRESS_CTRL && press.code == 'C')
-        view_say(&ui->view, STYLE_PLAIN, "q quits");
+        view_say(&ui->view, STYLE_PLAIN, "%s quits", key_of("quit") ? key_of("quit") : ":quit");
 }
 
 /* Names are all there is: they can be moved through, and left. */
@@ -296,7 +297,6 @@ static void draw(Ui *ui)
 {
     text_clear(&ui->view.hint);
     hint_show(ui, &ui->view.hint);
-    ui->view.more_key = key_of("detail");
     ui_draw(ui);
 }
 

@@ -196,15 +196,27 @@ bool key_is_for(Press press, const char *panel)
     return find_binding(press, panel) != NULL;
 }
 
-/* One of the table counts only where the user has not bound it to something else. */
-const char *key_of(const char *line)
+/* Whether a press of it does what its binding says: one that was bound anew does not. */
+static bool is_in_force(const KeyBinding *key, const char *panel)
 {
     Press press;
+    if (*key->panel && (!panel || strcmp(key->panel, panel) != 0)) return false;
+    const char *line = press_parse(key->key, &press) ? key_line(press, panel) : NULL;
+    return line && strcmp(line, key->line) == 0;
+}
+
+const char *key_for(const char *line, const char *panel)
+{
     for (size_t i = own_count; i > 0; i--)
-        if (!*own[i - 1].panel && strcmp(own[i - 1].line, line) == 0) return own[i - 1].key;
+        if (strcmp(own[i - 1].line, line) == 0 && is_in_force(&own[i - 1], panel))
+            return own[i - 1].key;
     for (size_t i = 0; i < countof(bindings); i++)
-        if (!*bindings[i].panel && strcmp(bindings[i].line, line) == 0 &&
-            press_parse(bindings[i].key, &press) && find_binding(press, NULL) == &bindings[i])
+        if (strcmp(bindings[i].line, line) == 0 && is_in_force(&bindings[i], panel))
             return bindings[i].key;
     return NULL;
+}
+
+const char *key_of(const char *line)
+{
+    return key_for(line, NULL);
 }

@@ -26,7 +26,10 @@ void key_reset(void);
 /* The verb line of a press while a panel is on show (NULL: the list); NULL when it has none. What
  * is bound for the panel wins over what is bound everywhere. */
 const char *key_line(Press press, const char *panel);
-/* A key that runs the line in the list, the first of help's; NULL: none does. */
+/* A key that runs the line while a panel is on show (NULL: the list), the user's newest, else the
+ * first of help's; NULL: none does. */
+const char *key_for(const char *line, const char *panel);
+/* The same in the list. */
 const char *key_of(const char *line);
 /* Whether it is bound for that panel itself. */
 bool key_is_for(Press press, const char *panel);

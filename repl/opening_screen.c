@@ -2,6 +2,7 @@
 #include "repl/opening_screen.h"
 
 #include "loader/source/url.h"
+#include "repl/keys.h"
 #include "viewer/name_list.h"
 #include "viewer/terminal.h"
 #include "viewer/view.h"
@@ -107,12 +108,12 @@ static void watch(OpeningScreen *own, const Opening *opening)
 {
     const Terminal *terminal = own->terminal ? own->terminal : &own->own;
     Arena *arena = arena_new();
-    Show show = {.own = own, .opening = opening, .terminal = terminal,
+    Show show = {.own = own, .opening = opening, .terminal = terminal, .view.key_for = key_for,
                  .view.title = {.source = name_of(opening, 0, arena),
                                 .target = name_of(opening, 1, arena), .opening = true}};
     ViewTitle *title = &show.view.title;
     show.page = page_ops;
-    show.page.hint = " q stops ";
+    show.page.hint = "{quit} stops";
     if (!title->source.name) title->source = title->target;
     bool news = true;
     for (unsigned look = 0; !own->left && !opening_wait(opening, 0); look++) {

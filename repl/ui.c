@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "repl/keys.h"
 #include "viewer/name_list.h"
 
 enum { SEARCH_STEP = 20000 };        /* rows between two looks at the keys */
@@ -111,7 +112,7 @@ static void show_names(Ui *ui)
 bool ui_init(Ui *ui, Session *session, Terminal *terminal, long moment, long first, Error *err)
 {
     *ui = (Ui){.session = session, .terminal = terminal, .moment = moment, .first = first,
-                .view = {.side = SIDE_TARGET}};
+                .view = {.side = SIDE_TARGET, .key_for = key_for}};
     ui->values = ui->view.values = values_new();
     ui_resize(ui);
     if (!ui_align(ui, err)) return false;

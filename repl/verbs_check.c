@@ -160,7 +160,7 @@ bool verb_check(Ui *ui, const char *argument, Error *err)
                            .path = mem_strdup(checkpoint_path(session_source(ui->session))),
                            .container = mem_strdup(align_container(ui->alignment))};
     const OutlineOptions options = {.name = "findings", .title = "check of the source",
-                                    .hint = " Enter goes to the tensor  q closes ",
+                                    .hint = "{fold} goes to the tensor  {quit} closes",
                                     .owner = checking, .poll = poll_check, .enter = enter_check,
                                     .free = free_check};
     checking->panel = outline_new(&options);

@@ -207,7 +207,9 @@ bool verb_rule_list(Ui *ui, const char *argument, Error *err)
     RulesPanel *rules = mem_alloc(sizeof *rules);
     rules->ui = ui;
     const OutlineOptions options = {.name = panel_name,
-                                    .hint = " Space off  J K e d s p x: ? tells  q ",
+                                    .hint = "{rule-toggle} off  {rule-move down} {rule-move up} "
+                                            "{rule-edit} {rule-delete} {rule-split} {rule-rows} "
+                                            "{rule-without}: {help} tells  {quit}",
                                     .title = "rules, in the order in which they run",
                                     .owner = rules, .refresh = fill, .enter = enter,
                                     .free = free_rules};

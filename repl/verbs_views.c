@@ -8,7 +8,7 @@
 
 static TreeLines open_outline(const char *name, const char *title)
 {
-    const OutlineOptions options = {.name = name, .hint = " Enter folds  q closes ",
+    const OutlineOptions options = {.name = name, .hint = "{fold} folds  {quit} closes",
                                     .title = title};
     return (TreeLines){.panel = outline_new(&options)};
 }

@@ -127,14 +127,26 @@ static void say_counts(Linear *linear, const View *view)
     text_done(&text);
 }
 
+/* How to go on. A verb by its name does where it has no key. */
+static void greet(const Linear *linear, const View *view)
+{
+    static const char *const lines[] = {"next-problem", "help", "quit"};
+    const char *keys[countof(lines)];
+    for (size_t i = 0; i < countof(lines); i++) {
+        const char *key = view_key(view, lines[i]);
+        keys[i] = key ? key : lines[i];
+    }
+    fprintf(linear->out, "a line is a key, a verb or Lua: %s goes to the next problem, list says "
+            "rows, %s says all, %s quits\n", keys[0], keys[1], keys[2]);
+}
+
 static void speak(Linear *linear)
 {
     const View *view = linear->view;
     if (!view) return;
     say_counts(linear, view);
     if (!linear->greeted && view->rows)
-        fputs("a line is a key, a verb or Lua: ] goes to the next problem, list says rows, "
-              "? says all, q quits\n", linear->out);
+        greet(linear, view);
     linear->greeted = linear->greeted || view->rows;
     say_news(linear, view);
     if (view->panel || view->line) text_clear(&linear->row);     /* it is news when they close */

@@ -111,10 +111,10 @@ static void free_list(Panel *panel)
     free(panel);
 }
 
-static const PanelOps name_list_ops = {.name = "names", .hint = " q quit ", .head = head,
+static const PanelOps name_list_ops = {.name = "names", .hint = "{quit} quit", .head = head,
                                        .draw = draw, .move = move, .free = free_list};
 
-static const PanelOps reading_ops = {.name = "names", .hint = " q stops ", .head = head,
+static const PanelOps reading_ops = {.name = "names", .hint = "{quit} stops", .head = head,
                                      .draw = draw, .move = move, .free = free_list};
 
 static Panel *new_list(const PanelOps *ops, NameSide source, NameSide target)

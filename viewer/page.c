@@ -123,7 +123,7 @@ static void free_page(Panel *panel)
     free(page);
 }
 
-const PanelOps page_ops = {.name = "page", .hint = " q closes ", .head = head_page,
+const PanelOps page_ops = {.name = "page", .hint = "{quit} closes", .head = head_page,
                            .draw = draw_page, .move = move_page, .free = free_page};
 
 Panel *page_new(const char *title, const char *text)

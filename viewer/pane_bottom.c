@@ -44,6 +44,23 @@ static void draw_hint(const View *view, Screen *screen, int y, int room)
     }
 }
 
+/* At the right, what everyone needs; returns the columns that it takes. */
+static int draw_keys(const View *view, const Panes *panes, Screen *screen)
+{
+    const char *hint = view->panel              ? view->panel->ops->hint
+                       : !view->line            ? "{help} help  {quit} quit"
+                       : panes->columns >= 100  ? "Enter applies  Esc leaves" : "";
+    Text keys = {0}, text = {0};
+    view_hint(view, hint, &keys);
+    if (keys.length) text_addf(&text, " %s ", text_string(&keys));
+    int columns = keys.length ? 2 : 0;
+    columns += screen_put_right(screen, panes->columns - 1 - columns, panes->bottom_y,
+                                panes->columns / 2, STYLE_DIM, text_string(&text));
+    text_done(&keys);
+    text_done(&text);
+    return columns;
+}
+
 /* Without a prompt a message and the two keys everyone needs. With one, from the right: help where
  * there is room for it, the preview's counts, and the line in what is left. A preview that is
  * older than the line is dimmed rather than taken away, so that the line does not flicker. */
@@ -53,10 +70,7 @@ void pane_draw_bottom(const View *view, const Panes *panes, Screen *screen)
     screen_fill(screen, 0, y, panes->columns, STYLE_BORDER, "─");
     screen_put(screen, 0, y, 1, STYLE_BORDER, "└");
     screen_put(screen, last, y, 1, STYLE_BORDER, "┘");
-    const char *help = view->panel ? view->panel->ops->hint : !view->line ? " ? help  q quit "
-                       : panes->columns >= 100 ? " Enter applies  Esc leaves " : "";
-    int end = last - (*help ? 2 : 0);
-    end -= screen_put_right(screen, end, y, panes->columns / 2, STYLE_DIM, help);
+    int end = last - draw_keys(view, panes, screen);
     if (!view->line) {
         int room = end - 3;
         if (!view->message.length) draw_hint(view, screen, y, room);

@@ -414,7 +414,8 @@ static void draw_more(const View *view, const Panes *panes, Screen *screen)
 {
     Text more = {0};
     text_add(&more, " …");
-    if (view->more_key && !view->line) text_addf(&more, " %s", view->more_key);
+    const char *key = view_key(view, "detail");
+    if (key && !view->line) text_addf(&more, " %s", key);
     screen_put_right(screen, panes->columns - 2, panes->bottom_y - 1, 10, STYLE_DIM,
                      text_string(&more));
     text_done(&more);

@@ -19,7 +19,8 @@ typedef struct Panel Panel;
 
 typedef struct PanelOps {
     const char *name;                /* a literal: what keys are bound for, and help speaks of */
-    const char *hint;                /* at the bottom while nothing is typed: " q closes " */
+    const char *hint;                /* at the bottom while nothing is typed, as view_hint takes
+                                        it: "{quit} closes" */
     /* What the frame says: the title, and at the right where the panel is ("21-40 of 97"). */
     void (*head)(const Panel *panel, Text *title, Text *place);
     /* Draws into the box, which is cleared; every frame. */

@@ -190,7 +190,8 @@ static void free_tensor(Panel *base)
 }
 
 static const PanelOps tensor_ops = {
-    .name = "values", .hint = " Tab page  +/- zoom  ? keys  q closes ",
+    .name = "values", .hint = "{values-page} page  {values-zoom in}/{values-zoom out} zoom  "
+                              "{help} keys  {quit} closes",
     .head = head_tensor, .draw = draw_tensor, .move = move_tensor,
     .click = click_tensor, .refresh = refresh_tensor,
     .free = free_tensor,

@@ -60,12 +60,16 @@ static void follow_cursor(View *view)
 }
 
 /* What is too small for a list still says so, and how to leave. */
-static void draw_too_small(Screen *screen)
+static void draw_too_small(const View *view, Screen *screen)
 {
+    const char *quit = view_key(view, "quit");
+    Text here = {0};
+    text_addf(&here, "here: %d\u00d7%d", screen->columns, screen->rows);
+    if (quit) text_addf(&here, "; %s quits", quit);
     screen_putf(screen, 0, 0, screen->columns, STYLE_PLAIN, "tenon needs %d\u00d7%d",
                 VIEW_COLUMNS_MIN, VIEW_ROWS_MIN);
-    screen_putf(screen, 0, 1, screen->columns, STYLE_PLAIN, "here: %d\u00d7%d; q quits",
-                screen->columns, screen->rows);
+    screen_put(screen, 0, 1, screen->columns, STYLE_PLAIN, text_string(&here));
+    text_done(&here);
 }
 
 /* In an order that matters: how high the list is decides where it begins, and the cursor's place
@@ -74,7 +78,7 @@ void view_draw(View *view, Screen *screen)
 {
     screen_clear(screen);
     if (screen->columns < VIEW_COLUMNS_MIN || screen->rows < VIEW_ROWS_MIN) {
-        draw_too_small(screen);
+        draw_too_small(view, screen);
         return;
     }
     Panes panes = panes_of(view, screen);
@@ -210,6 +214,44 @@ bool view_take_sorted(View *view)
 }
 
 /* A message stays until the next one; the caller clears it when a key is pressed. */
+const char *view_key(const View *view, const char *line)
+{
+    const Panel *panel = view->panel;
+    const char *key = view->key_for ? view->key_for(line, panel ? panel->ops->name : NULL) : NULL;
+    return !key && panel && strcmp(line, "quit") == 0 ? "Esc" : key;
+}
+
+/* One piece of a hint; false where a key of it is bound to nothing. */
+static bool add_piece(const View *view, const char *piece, size_t n, Text *out)
+{
+    for (const char *p = piece, *end = piece + n; p < end;) {
+        const char *close = *p == '{' ? memchr(p, '}', (size_t)(end - p)) : NULL;
+        if (!close) {
+            text_addc(out, *p++);
+            continue;
+        }
+        char line[32];
+        snprintf(line, sizeof line, "%.*s", (int)(close - p - 1), p + 1);
+        const char *key = view_key(view, line);
+        if (!key) return false;
+        text_add(out, key);
+        p = close + 1;
+    }
+    return true;
+}
+
+void view_hint(const View *view, const char *hint, Text *out)
+{
+    for (const char *p = hint, *gap; *p; p = gap + strspn(gap, " ")) {
+        Text piece = {0};
+        gap = strstr(p, "  ");
+        if (!gap) gap = p + strlen(p);
+        if (add_piece(view, p, (size_t)(gap - p), &piece))
+            text_addf(out, "%s%s", out->length ? "  " : "", text_string(&piece));
+        text_done(&piece);
+    }
+}
+
 void view_say(View *view, Style style, const char *format, ...)
 {
     va_list args;

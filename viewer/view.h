@@ -71,7 +71,9 @@ typedef struct View {
     Text message;                    /* at the bottom while nothing is typed */
     Style message_style;
     Text hint;                       /* there without a message: keys that go on, a line each */
-    const char *more_key;            /* the key that shows a detail in full; NULL: none does */
+    /* The key that runs a verb line in a panel (NULL: the list), as the user has bound it; NULL:
+     * none does. Where it is NULL itself, no keys are told of. */
+    const char *(*key_for)(const char *line, const char *panel);
     const char *notice_title;        /* instead of the detail; NULL: none */
     Style notice_style;
     Text notice;
@@ -113,6 +115,11 @@ bool view_take_sorted(View *view);
 
 /* Appends what stands below the list, in full: the row's name and words, or the notice's. */
 void view_detail(const View *view, Text *title, Text *text);
+/* The key that runs a verb line in what is on show; in a panel Esc leaves, too. NULL: none does. */
+const char *view_key(const View *view, const char *line);
+/* "{fold} chooses  {quit} closes" with the keys: "Enter chooses  q closes". Pieces stand two blanks
+ * apart; one with a key that nothing is bound to is left out. */
+void view_hint(const View *view, const char *hint, Text *out);
 
 void view_say(View *view, Style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

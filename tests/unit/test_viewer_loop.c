@@ -8,6 +8,7 @@
 
 #include "loader/format/format.h"
 #include "repl/interactive.h"
+#include "repl/keys.h"
 #include "repl/session_file.h"
 #include "tests/unit/fake_terminal.h"
 
@@ -80,6 +81,7 @@ static int leave(void **state)
     hasty = names_first = false;
     while (shown_count) align_unref(shown[--shown_count]);
     fake_done(&fake);
+    key_reset();
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     return chdir(before) != 0 || system(command) != 0;
 }
@@ -735,6 +737,40 @@ static void test_completion(void **state)
     run_with("net.txt", NULL, 0);
 }
 
+/* What is told of keys goes by what they are bound to: in the list, on pages, in panels. What has no
+ * key is not spoken of, but that Esc closes what lies upon the list. */
+static void test_bound_hints(void **state)
+{
+    (void)state;
+    Error err = {0};
+    assert_true(key_bind("", "q", "", &err) && key_bind("", "Q", "quit", &err) &&
+                key_bind("rules", "Space", "rule-edit", &err) &&
+                key_bind("rules", "t", "rule-toggle", &err));
+    fake_expect(&fake, STEP_SHOWS, " ? help  Q quit ");
+    fake_press(&fake, "Ctrl-C");
+    fake_expect(&fake, STEP_SHOWS, " Q quits ");
+    fake_press(&fake, "r");
+    fake_expect(&fake, STEP_SHOWS, " t off  J K Space d s p x: ? tells  Q ");
+    fake_press(&fake, "m");
+    fake_expect(&fake, STEP_SHOWS, " Q closes rules ");
+    fake_press(&fake, "Q M");
+    fake_expect(&fake, STEP_SHOWS, " Enter folds  Q closes ");
+    run_with("net.txt", NULL, 0);
+}
+
+static void test_unbound_hints(void **state)
+{
+    (void)state;
+    Error err = {0};
+    assert_true(key_bind("", "q", "", &err) && key_bind("", "?", "", &err));
+    fake_expect(&fake, STEP_LACKS, "quit");
+    fake_press(&fake, "Ctrl-C");
+    fake_expect(&fake, STEP_SHOWS, " :quit quits ");
+    fake_press(&fake, "M");
+    fake_expect(&fake, STEP_SHOWS, " Enter folds  Esc closes ");
+    run_with("net.txt", NULL, 0);
+}
+
 static void test_mouse(void **state)
 {
     (void)state;
@@ -890,6 +926,8 @@ int main(void)
         RUN(test_all_sizes),
         RUN(test_help),
         RUN(test_completion),
+        RUN(test_bound_hints),
+        RUN(test_unbound_hints),
         RUN(test_mouse),
         RUN(test_divider),
         RUN(test_map_click),
