@@ -20,7 +20,7 @@ int main(int count, char **arguments)
         if (n && fread(document, n, 1, file) != 1) return 2;
         Text said = {0};
         Error err = {0};
-        bool fine = say_document(document, n, 1 + number % 37, &said, &err);
+        bool fine = say_document(document, n, 1 + number % 37, false, &said, &err);
         printf("%s%s%s\n", text_string(&said), fine ? "fine" : "refused: ", err.text);
         text_done(&said);
         free(document);
