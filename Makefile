@@ -94,8 +94,8 @@ $(O)/tests/test_%: tests/unit/test_%.c $(O)/libtenon.a
 	@echo '  CC   $<'
 	$(Q)$(CC) $(CFLAGS) $(QUICK) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS) -lcmocka
 
-# What JSON says, for its oracle.
-$(O)/tests/json_events: tests/json/events.c $(O)/libtenon.a
+# What JSON, and headers that are JSON, say: for their oracles.
+$(O)/tests/json_%: tests/json/%.c $(O)/libtenon.a
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
 	$(Q)$(CC) $(CFLAGS) $(QUICK) -MMD -MP -o $@ $< $(O)/libtenon.a $(LDLIBS)
@@ -123,17 +123,18 @@ check:
 # port or a terminal with another. What waits a second for its servers, and no longer, has the
 # machine for itself. Goes on after a failure, and the total says so.
 suite:
-	@$(MAKE) --no-print-directory $(SPREAD) $(BIN) $(O)/tenon-without-hdf5 $(O)/tests/json_events $(UNIT:%=$(O)/tests/%) $(FUZZ:%=$(O)/tests/%)
+	@$(MAKE) --no-print-directory $(SPREAD) $(BIN) $(O)/tenon-without-hdf5 $(O)/tests/json_events $(O)/tests/json_headers $(UNIT:%=$(O)/tests/%) $(FUZZ:%=$(O)/tests/%)
 	@$(MAKE) --no-print-directory $(SPREAD) --output-sync suites
 	@$(MAKE) --no-print-directory suite-remote
 
 # Those that take longest (see $(O)/seconds) begin first, so that all end at about the same time.
 SUITES = auto cases valgrind power-loss faults in-place shards peak-memory veto emit passes \
          tmux sessions prompt readme-screens real limits hostile bombs pairs glue clones hdf5 \
-         json floors readme manual
+         json headers floors readme manual
 RUN_floors         = tests/floors.sh
 RUN_hdf5           = tests/hdf5.sh
 RUN_json           = $(PYTHON) tests/json/oracle.py
+RUN_headers        = $(PYTHON) tests/json/headers.py
 RUN_cases          = tests/cases/run.sh $(sort $(wildcard tests/cases/*.case))
 RUN_readme         = tests/cases/run.sh README.md
 RUN_manual         = tests/cases/manual.sh
