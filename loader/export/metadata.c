@@ -37,7 +37,7 @@ typedef struct Module {
     bool disagree;               /* they say different things */
     bool has_tensors;            /* there are tensors below it in the source */
     bool settled;                /* goals are final */
-    bool counts, counter_kept;   /* it has num_batches_tracked, and it goes along */
+    bool counts;                 /* it has num_batches_tracked */
 } Module;
 
 static const char counter[] = "num_batches_tracked";
@@ -48,6 +48,7 @@ typedef struct Carrier {
     Module *modules;
     size_t count;
     NameMap index;               /* name → module */
+    NameMap counters;            /* names of the output that are counters */
     Text scratch;
 } Carrier;
 
@@ -207,7 +208,6 @@ static void learn(Carrier *carrier, const char *from, const char *to)
         Module *module = module_before(carrier, from, dot);
         size_t n;
         if (!module || !take_off(to, dot + 1, &n)) continue;
-        if (strcmp(dot + 1, counter) == 0) module->counter_kept = true;
         if (!strchr(dot + 1, '.')) {
             add_goal(carrier, module, arena_strndup(carrier->arena, to, n));
         } else if (!module->deep) {
@@ -216,6 +216,20 @@ static void learn(Carrier *carrier, const char *from, const char *to)
             module->disagree = true;
         }
     }
+}
+
+static bool is_counter(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return strcmp(dot ? dot + 1 : name, counter) == 0;
+}
+
+/* Whether the output has the counter of a module of that name. */
+static bool has_counter(Carrier *carrier, const char *module)
+{
+    text_clear(&carrier->scratch);
+    text_addf(&carrier->scratch, "%s%s%s", module, *module ? "." : "", counter);
+    return map_get(&carrier->counters, text_string(&carrier->scratch)) != MAP_NONE;
 }
 
 /* A module without tensors follows its parent; one that lost them all does not. */
@@ -230,6 +244,8 @@ static void mark_tensors(Carrier *carrier, const StateDict *source)
             module->has_tensors = true;
             module->counts |= strcmp(dot + 1, counter) == 0;
         }
+        Module *root = strcmp(name, counter) == 0 ? module_before(carrier, name, name) : NULL;
+        if (root) root->counts = true;
     }
 }
 
@@ -282,19 +298,19 @@ static void settle_all(Carrier *carrier)
     }
 }
 
-/* What is said of a module in the output: its own, or without its counter that of a norm of before
- * there was one. */
-static const Object *value_of(Arena *arena, const Module *module)
+/* What is said of a module under that name of the output: its own, or without its counter that of a
+ * norm of before there was one. */
+static const Object *value_of(Carrier *carrier, const Module *module, const char *goal)
 {
     enum { COUNTING = 2 };
     const Object *dict = object_as_dict(module->value);
     const Object *version = object_get(module->value, "version");
-    if (!module->counts || module->counter_kept || !dict || dict->list.count != 2 || !version ||
-        version->kind != OBJ_INT || version->integer != COUNTING)
+    if (!module->counts || !dict || dict->list.count != 2 || !version ||
+        version->kind != OBJ_INT || version->integer != COUNTING || has_counter(carrier, goal))
         return module->value;
-    Object *older = object_new(arena, OBJ_DICT);
-    object_push(arena, older, dict->list.items[0]);
-    object_push(arena, older, object_int(arena, COUNTING - 1));
+    Object *older = object_new(carrier->arena, OBJ_DICT);
+    object_push(carrier->arena, older, dict->list.items[0]);
+    object_push(carrier->arena, older, object_int(carrier->arena, COUNTING - 1));
     return older;
 }
 
@@ -308,7 +324,11 @@ const Object *metadata_carry(Arena *arena, const Object *original, const StateDi
     if (!dict) return NULL;
     list_modules(&carrier, dict);
     mark_tensors(&carrier, source);
-    for (size_t i = 0; i < n; i++) learn(&carrier, changes[i].from, changes[i].to);
+    map_init(&carrier.counters);
+    for (size_t i = 0; i < n; i++) {
+        learn(&carrier, changes[i].from, changes[i].to);
+        if (is_counter(changes[i].to)) map_set(&carrier.counters, changes[i].to, 0);
+    }
     settle_all(&carrier);
     start_building(&builder, arena, original);
     for (size_t i = 0; i < carrier.count; i++) {
@@ -316,10 +336,11 @@ const Object *metadata_carry(Arena *arena, const Object *original, const StateDi
         for (size_t k = 0; k < module->goal_count; k++) {
             bool same = strcmp(module->goals[k], module->name) == 0;
             build_item(&builder, module->goals[k], same ? module->key : NULL,
-                       value_of(arena, module));
+                       value_of(&carrier, module, module->goals[k]));
         }
     }
     map_done(&carrier.index);
+    map_done(&carrier.counters);
     text_done(&carrier.scratch);
     free(carrier.modules);
     return finish_building(&builder);
