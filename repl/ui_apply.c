@@ -118,6 +118,9 @@ void ui_choices_all(Ui *ui)
     view_say(&ui->view, STYLE_DIM, "trying what would settle it …  Esc shows what was found");
 }
 
+/* The page of lines that were tried for all that is open, or for the row that was asked about. */
+static const char proposals_title[] = "proposals";
+
 /* The line that was tried as such a number, for the rules as they are; NULL: there is none. */
 static const char *tried_line(const Ui *ui, size_t number)
 {
@@ -145,7 +148,7 @@ void ui_choices_tell(Ui *ui)
     Text text = {0};
     choices_tell(&ui->choices, &text);
     text_clear(&ui->view.message);
-    if (text.length) view_push_panel(&ui->view, page_new("proposals", text_string(&text)));
+    if (text.length) view_push_panel(&ui->view, page_new(proposals_title, text_string(&text)));
     else if (ui->rows && !ui->rows->problems)
         view_say(&ui->view, STYLE_DIM, "nothing is open");
     else view_notice(&ui->view, STYLE_ERROR, "error", "nothing is known that would settle it");
@@ -160,19 +163,34 @@ static bool is_told(const Ui *ui)
            strcmp(binding->name, ui->view.tries_for) == 0;
 }
 
+/* Whether what is known of the row is on show: in the detail, or on a page of its own. */
+static bool detail_is_shown(const Ui *ui)
+{
+    const char *page = ui->view.panel ? page_title(ui->view.panel) : NULL;
+    Text title = {0}, words = {0};
+    if (!ui->view.panel) return true;
+    view_detail(&ui->view, &title, &words);
+    bool same = page && strcmp(page, text_string(&title)) == 0;
+    text_done(&title);
+    text_done(&words);
+    return same;
+}
+
 /* Whether the lines that were tried last are numbered on the screen: on the page that was asked
- * for, or in the detail of this row. A digit applies nothing that nobody sees. */
+ * for, or with the row that they are for. A digit applies nothing that nobody sees. */
 static bool is_shown(const Ui *ui)
 {
-    const Binding *binding = ui->view.panel ? NULL : open_binding(ui);
-    return ui->view.panel || (binding && ui->choices.target &&
-                              strcmp(binding->name, ui->choices.target) == 0);
+    const Binding *binding = open_binding(ui);
+    const char *page = ui->view.panel ? page_title(ui->view.panel) : NULL;
+    if (page && strcmp(page, proposals_title) == 0) return true;
+    return binding && ui->choices.target && strcmp(binding->name, ui->choices.target) == 0 &&
+           detail_is_shown(ui);
 }
 
 const char *ui_choice(const Ui *ui, size_t number)
 {
     if (!number || number > CHOICES_SHOWN_MAX) return NULL;
     if (ui->work && ui->work->kind == WORK_CHOICES)
-        return is_told(ui) ? ui->choice_lines[number - 1] : NULL;
+        return is_told(ui) && detail_is_shown(ui) ? ui->choice_lines[number - 1] : NULL;
     return is_shown(ui) ? tried_line(ui, number) : NULL;
 }

@@ -133,3 +133,8 @@ Panel *page_new(const char *title, const char *text)
                    .text = mem_strdup(text)};
     return &page->panel;
 }
+
+const char *page_title(const Panel *panel)
+{
+    return panel->ops == &page_ops ? ((const Page *)panel)->title : NULL;
+}

@@ -57,5 +57,7 @@ void panel_close_all(Panel *panel);
 /* A page of text, of lines that end with '\n'; long ones are wrapped. Both texts are copied. */
 Panel *page_new(const char *title, const char *text);
 extern const PanelOps page_ops;
+/* Its title, borrowed; NULL: the panel is no page. */
+const char *page_title(const Panel *panel);
 
 #endif

@@ -152,6 +152,24 @@ static void test_proposals(void **state)
     run_with("net.txt", NULL, 0);
 }
 
+/* A digit on a page that numbers no lines closes it, and applies none of those below. */
+static void test_digits_on_other_pages(void **state)
+{
+    (void)state;
+    fake_press(&fake, "End");
+    for (int i = 0; i < 40; i++) fake_add(&fake, STEP_WAIT);
+    fake_expect(&fake, STEP_SHOWS, "try   1 strip \"module.\"  +1");
+    fake_press(&fake, "? 1");
+    fake_expect(&fake, STEP_SHOWS, "there is no such proposal");
+    fake_press(&fake, "! 1");
+    fake_expect(&fake, STEP_SHOWS, "● 0 loaded");
+    fake_press(&fake, "Esc D");
+    fake_expect(&fake, STEP_SHOWS, "1 strip \"module.\"");
+    fake_press(&fake, "1");
+    fake_expect(&fake, STEP_SHOWS, "● 1 loaded");
+    run_with("net.txt", NULL, 0);
+}
+
 /* A digit that comes before the page of proposals does is not lost. */
 static void test_typed_ahead(void **state)
 {
@@ -900,6 +918,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(test_proposals),
+        RUN(test_digits_on_other_pages),
         RUN(test_changed_target),
         cmocka_unit_test_setup_teardown(test_running_line, enter_hasty, leave),
         RUN(test_typed_ahead),
