@@ -213,7 +213,6 @@ bool view_take_sorted(View *view)
     return true;
 }
 
-/* A message stays until the next one; the caller clears it when a key is pressed. */
 const char *view_key(const View *view, const char *line)
 {
     const Panel *panel = view->panel;
@@ -252,6 +251,7 @@ void view_hint(const View *view, const char *hint, Text *out)
     }
 }
 
+/* A message stays until the next one; the caller clears it when a key is pressed. */
 void view_say(View *view, Style style, const char *format, ...)
 {
     va_list args;

@@ -4,6 +4,7 @@
  *   layers.1.linear1.weight   layers.0.linear1.weight has the old shape, and fits
  *   0.weight 32×8 → 48×8      1.weight (a norm) is 32 → 48, or 3.weight takes 32 or 48
  *   bn1.running_mean          a layer of vectors alone scales what others make */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ static bool has_sound_twin(const Reporter *reporter, const Binding *binding)
          from = dot + 1, dot = strchr(from, '.')) {
         char *end;
         const long number = strtol(from, &end, 10);
-        if (end != dot || from == end || number < 0) continue;
+        if (end != dot || from == end || number < 0 || number == LONG_MAX) continue;
         if (dot + 1 + strcspn(dot + 1, ".") > leaf) continue;
         for (int step = -1; step <= 1; step += 2) {
             const Binding *twin = align_find(reporter->alignment,

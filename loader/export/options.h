@@ -43,7 +43,7 @@ typedef struct ExportResult {
     size_t shards_written;       /* now */
     bool waiting;                /* the index is still to be written: by the task whose shard is the
                                     last to be there */
-    char sha256[CHECKSUM_TEXT];             /* "" unless asked for */
+    char sha256[CHECKSUM_TEXT];  /* "" unless asked for */
     size_t cloned;               /* entries whose bytes another entry has written as well: ties
                                     that the format cannot say */
 } ExportResult;

@@ -35,7 +35,7 @@ typedef struct PlanFileTensor {
 typedef struct PlanFile {
     Arena *arena;                /* owned */
     const char *path;            /* of the plan, as the user gave it */
-    char sha256[CHECKSUM_TEXT];             /* of the file's bytes, as text */
+    char sha256[CHECKSUM_TEXT];  /* of the file's bytes, as text */
     PlanSource *sources;         /* [source_count]; paths as the plan says them */
     size_t source_count;
     PlanFileEntry *entries;      /* [entry_count], in the order of the output; names are unique */
