@@ -21,6 +21,7 @@
 #include "loader/core/crc.h"
 #include "loader/core/memory.h"
 #include "loader/core/random_name.h"
+#include "loader/core/rename_new.h"
 #include "loader/core/text.h"
 #include "loader/export/kernel_copy.h"
 #include "loader/export/part_log.h"
@@ -498,25 +499,11 @@ static bool make_hash(const AtomicFile *file, char hex[CHECKSUM_TEXT], Error *er
            error_errno(err, "%s: cannot read back what was written, for its SHA-256", file->shown);
 }
 
-/* Renames without replacing, where the system can say so in one step. */
-static int rename_new(const char *from, const char *to)
-{
-#ifdef RENAME_NOREPLACE
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
-    if (errno != EINVAL && errno != ENOSYS) return -1;
-#endif
-    if (access(to, F_OK) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
-    return rename(from, to);
-}
-
 static bool put_into_place(AtomicFile *file, Error *err)
 {
-    int result = file->force ? rename(file->temporary, file->path)
-                             : rename_new(file->temporary, file->path);
-    if (result == 0) return true;
+    if (file->force ? rename(file->temporary, file->path) == 0
+                    : rename_new(file->temporary, file->path))
+        return true;
     if (errno == EEXIST)
         return error_set(err, ERR_EXISTS, "%s: was created by somebody else meanwhile; --force "
                          "replaces it", file->shown);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loader/core/rename_new.h"
 #include "loader/core/write_all.h"
 #include "loader/source/file_text.h"
 #include "loader/source/told_sum.h"
@@ -256,13 +257,17 @@ static bool check_sum(Gather *gather, Checksum *sum, const char *kind, const cha
 {
     char text[CHECKSUM_TEXT];
     unsigned char *bytes = mem_alloc(PIECE);
-    ssize_t n;
+    ssize_t n = 1;
     bool fine = lseek(gather->fd, 0, SEEK_SET) == 0;
-    while (fine && ((n = read(gather->fd, bytes, PIECE)) > 0 || (n < 0 && errno == EINTR)))
+    while (fine && n) {
+        n = read(gather->fd, bytes, PIECE);
         if (n > 0) checksum_add(sum, bytes, (size_t)n);
+        fine = n >= 0 || errno == EINTR;
+    }
+    if (!fine) error_errno(err, "%s: cannot read it", gather->part);
     free(bytes);
     checksum_end(sum, text);
-    return (fine && strcmp(text, expected) == 0) || refuse_sum(gather, kind, text, expected, err);
+    return fine && (strcmp(text, expected) == 0 || refuse_sum(gather, kind, text, expected, err));
 }
 
 /* The checksum of its server: one that was taken on the way need not be taken again. */
@@ -304,10 +309,12 @@ static bool verify(Gather *gather, Downloaded *out, Error *err)
 static bool commit(Gather *gather, Error *err)
 {
     const Download *how = gather->how;
-    if (!how->replace && access(how->path, F_OK) == 0)
-        return error_set(err, ERR_EXISTS, "%s: is there now; --force replaces it", how->path);
-    if (fsync(gather->fd) != 0 || rename(gather->part, how->path) != 0)
-        return error_errno(err, "%s", how->path);
+    if (fsync(gather->fd) != 0) return error_errno(err, "%s", how->path);
+    if (how->replace ? rename(gather->part, how->path) != 0
+                     : !rename_new(gather->part, how->path))
+        return errno == EEXIST ? error_set(err, ERR_EXISTS, "%s: is there now; --force replaces it",
+                                           how->path)
+                               : error_errno(err, "%s", how->path);
     unlink(gather->tag);
     char *folder = path_folder(how->path);
     int fd = open(folder, O_RDONLY | O_CLOEXEC);

@@ -64,6 +64,22 @@ def fetch_file():
 
 
 @case
+def fetch_overtaken():
+    """a file that somebody makes while it is being fetched is not written over"""
+    there = path("m.safetensors")
+
+    def route(x):
+        with open(there, "wb") as out:
+            out.write(SMALL)
+        return file(MODEL)(x)
+    s = serve({"/m.safetensors": route})
+    refuses(tenon("fetch", s.url + "/m.safetensors"), "m.safetensors: is there now", "--force")
+    check(read("m.safetensors") == SMALL and not leftovers())
+    r = tenon("fetch", s.url + "/m.safetensors", "--force")
+    check(r.status == 0 and read("m.safetensors") == MODEL, r)
+
+
+@case
 def fetch_resumed():
     """what came before a connection died is kept; the same command goes on from there"""
     s = serve({"/m.bin": cut(MODEL, 700_000)})
