@@ -42,7 +42,8 @@ struct Machine {
     unsigned protocol;               /* of the last PROTO; 0 while there was none */
     PickleWatch *watch;              /* borrowed; NULL: nobody watches */
     bool brief;                      /* tensors are read in short (pickle_tensor.h) */
-    Object *rebuild;                 /* then: the GLOBAL that makes them, once it was met */
+    Object *rebuild, *rebuild_typed; /* then: the GLOBALs that make them, once they were met: v2
+                                        and v3 */
     struct PickleTensorMaker *makers;    /* and what they have in common, newest first */
     bool lost;                       /* the bytes are no opcodes, or at their end */
     Error *err;                      /* the caller's; set by whoever returns false */
@@ -227,7 +228,7 @@ static inline Object *pickle_whole(Object *part)
     return (Object *)((uintptr_t)part - 1);
 }
 
-/* After m->rebuild was pushed: puts a tensor into its place if the next bytes make one. */
+/* After one of these was pushed: puts a tensor into its place if the next bytes make one. */
 void pickle_tensor_read(Machine *m);
 /* Makes a tensor in short what it is for pickle_read, with all its parts; other nodes stay. */
 void pickle_tensor_write_out(Machine *m, Object *node);

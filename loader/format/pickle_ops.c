@@ -193,7 +193,8 @@ bool pickle_binget(Machine *m)
 {
     uint64_t index;
     if (!machine_take_number(m, m->n, &index) || !fetch(m, index)) return false;
-    if (m->rebuild && m->stack[m->count - 1] == m->rebuild) pickle_tensor_read(m);
+    const Object *top = m->stack[m->count - 1];
+    if (top == m->rebuild || top == m->rebuild_typed) pickle_tensor_read(m);
     return true;
 }
 
@@ -421,6 +422,8 @@ bool pickle_global(Machine *m)
     if (!object || !is_read(m, object)) return false;
     if (m->brief && object_is_global(object, "torch._utils", "_rebuild_tensor_v2"))
         m->rebuild = object;
+    if (m->brief && object_is_global(object, "torch._utils", "_rebuild_tensor_v3"))
+        m->rebuild_typed = object;
     return machine_push(m, object);
 }
 

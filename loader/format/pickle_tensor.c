@@ -27,7 +27,7 @@ typedef struct Reading {
     Machine *m;
     const unsigned char *from, *at, *end;
     size_t memo;             /* the number that the next PUT must have */
-    PickleTensorMaker parts; /* nodes that the memo has */
+    PickleTensorMaker parts; /* nodes that the memo has, and what is called */
     const char *key;         /* its own, in the block; or key_of's */
     Object *key_of;          /* see PickleTensor; NULL: its own */
     size_t key_length, rank, stride_rank;
@@ -145,6 +145,11 @@ static bool take_id(Reading *r)
            take_int(r, &r->numel) && take_byte(r, 't') && take_put(r) && take_byte(r, 'Q');
 }
 
+static bool is_typed(const Reading *r)
+{
+    return r->parts.call.callable == r->m->rebuild_typed;
+}
+
 /* … the other arguments, TUPLE, REDUCE. */
 static bool take_rest(Reading *r)
 {
@@ -153,8 +158,8 @@ static bool take_rest(Reading *r)
         return false;
     r->parameter = take_byte(r, 0x88);
     if ((!r->parameter && !take_byte(r, 0x89)) || !take_get(r, &r->parts.hooks) ||
-        !take_byte(r, ')') || !take_byte(r, 'R') || !take_put(r) || !take_byte(r, 't') ||
-        !take_put(r))
+        !take_byte(r, ')') || !take_byte(r, 'R') || !take_put(r) ||
+        (is_typed(r) && !take_get(r, &r->parts.type)) || !take_byte(r, 't') || !take_put(r))
         return false;
     r->call = r->at;
     return take_byte(r, 'R') && take_put(r);
@@ -162,28 +167,41 @@ static bool take_rest(Reading *r)
 
 /* -- What the parts have in common ----------------------------------------------------- */
 
-/* Only of classes whose elements are known: nothing more is to be said of such a tensor. */
-static bool is_usual(const PickleTensorMaker *parts)
+/* Of a type that is named, and of which every element has bytes of its own. */
+static bool find_dtype(PickleTensorMaker *parts)
 {
+    if (parts->type->kind != OBJ_GLOBAL || strcmp(parts->type->global.module, "torch") != 0 ||
+        !object_is_global(parts->class, "torch.storage", "UntypedStorage"))
+        return false;
+    parts->dtype = dtype_from_name(parts->type->global.name);
+    return dtype_info(parts->dtype)->bits >= 8;
+}
+
+/* Only of classes and types whose elements are known: nothing more is to be said of such a
+ * tensor. */
+static bool is_usual(PickleTensorMaker *parts)
+{
+    parts->dtype = DT_UNKNOWN;
     return parts->tag->kind == OBJ_STR && strcmp(parts->tag->bytes.text, "storage") == 0 &&
            parts->class->kind == OBJ_GLOBAL && parts->location->kind == OBJ_STR &&
-           dtype_size(dtype_from_torch_storage(parts->class->global.name)) &&
-           object_is_global(parts->hooks, "collections", "OrderedDict");
+           object_is_global(parts->hooks, "collections", "OrderedDict") &&
+           (parts->type ? find_dtype(parts)
+                        : dtype_size(dtype_from_torch_storage(parts->class->global.name)));
 }
 
 /* The record of the same nodes, made when it is new; NULL when they are others than usual, or from
  * more classes than a pickle has. */
-static const PickleTensorMaker *find_maker(Machine *m, const PickleTensorMaker *parts)
+static const PickleTensorMaker *find_maker(Machine *m, PickleTensorMaker *parts)
 {
     size_t count = 0;
     for (PickleTensorMaker *maker = m->makers; maker; maker = maker->next, count++)
         if (maker->class == parts->class && maker->location == parts->location &&
             maker->tag == parts->tag && maker->hooks == parts->hooks &&
-            maker->call.callable == m->rebuild)
+            maker->type == parts->type && maker->call.callable == parts->call.callable)
             return maker;
     if (count == MAKERS_MOST || !is_usual(parts)) return NULL;
     PickleTensorMaker *maker = arena_copy(m->arena, parts, sizeof *parts);
-    maker->call = (ObjectCall){.callable = m->rebuild, .args = m->empty};
+    maker->call.args = m->empty;
     maker->next = m->makers;
     m->makers = maker;
     return maker;
@@ -233,7 +251,7 @@ static void store_all(Machine *m, Object *node, size_t end)
 /* What is called lies on the stack, and gives way to the tensor. */
 void pickle_tensor_read(Machine *m)
 {
-    Reading r = {.m = m, .memo = m->memo_size};
+    Reading r = {.m = m, .memo = m->memo_size, .parts.call.callable = m->stack[m->count - 1]};
     r.at = r.from = machine_look_ahead(m, AHEAD, &r.end);
     if (!take_id(&r) || !take_rest(&r) || r.memo > UINT32_MAX) return;
     const PickleTensorMaker *maker = find_maker(m, &r.parts);
@@ -298,8 +316,8 @@ static void write_out(Machine *m, Object *node, const PickleTensor *brief)
     Object *stride = make_sizes(m, brief->strides ? brief->strides : plain, rank);
     Object *hooks = machine_call(m, CALL_REDUCE, maker->hooks, m->empty, NULL);
     Object *fields[] = {machine_persid(m, tuple), machine_int(m, (int64_t)brief->offset), size,
-                        stride, brief->parameter ? m->yes : m->no, hooks};
-    Object *args = machine_collection(m, OBJ_TUPLE, fields, countof(fields));
+                        stride, brief->parameter ? m->yes : m->no, hooks, maker->type};
+    Object *args = machine_collection(m, OBJ_TUPLE, fields, countof(fields) - !maker->type);
     Object *call = machine_call(m, CALL_REDUCE, maker->call.callable, args, NULL);
     Object *const parts[] = {brief->own_key ? key : NULL, tuple, rank ? size : NULL,
                              rank ? stride : NULL, hooks, args};

@@ -3,6 +3,9 @@
  *   _rebuild_tensor_v2(('storage', FloatStorage, '17', 'cpu', 6)*, 0, (2, 3), (3, 1), False,
  *                      OrderedDict())                                  * a persistent id
  *
+ * (_rebuild_tensor_v3 of an UntypedStorage, with torch.float8_e5m2 behind that: types that have no
+ * storage class)
+ *
  * which the machine would turn into nine nodes. Read in short they are one: a CALL of call_kind
  * CALL_SHORT, whose `loaded` is a PickleTensor. Its `call` has the callable only, and is shared. */
 #ifndef LOADER_FORMAT_PICKLE_TENSOR_H
@@ -17,6 +20,8 @@ typedef struct PickleTensorMaker {
     ObjectCall call;                 /* its arguments are the empty tuple, instead */
     Object *tag, *class, *location;  /* 'storage', a GLOBAL, a STR */
     Object *hooks;                   /* the GLOBAL that makes an OrderedDict */
+    Object *type;                    /* of v3: a GLOBAL of torch; NULL: the class tells */
+    DType dtype;                     /* which that is; DT_UNKNOWN without */
 } PickleTensorMaker;
 
 /* What the arguments say, and in its place, later, what whoever knows the storages makes of it:

@@ -461,7 +461,7 @@ static bool rebuild_short(TorchFile *file, Object *node, PickleTensor *brief, Er
                .tensor = {.name = "", .dims = brief->dims, .strides = brief->strides,
                           .identity = node, .rank = brief->rank, .parameter = brief->parameter}};
     TorchStorageUse use;
-    if (!torch_use_key(file, &id, &use, err) || !place(&b, &use, brief->offset, DT_UNKNOWN))
+    if (!torch_use_key(file, &id, &use, err) || !place(&b, &use, brief->offset, maker->dtype))
         return false;
     b.tensor.encoding = settle(&b);
     brief->tensor = b.tensor;

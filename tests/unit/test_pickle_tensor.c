@@ -73,6 +73,41 @@ static void test_strides_offset_parameter(void **state)
     assert_string_equal(brief->key, "17");
 }
 
+/* The same of a type without a storage class: numbers 2 (the function) to 6, 10 (OrderedDict), 11
+ * (the type) of HEAD; the tensor's parts are 15 to 20, and 21 is the tensor. */
+#define TYPED_HEAD(type)                                                                        \
+    "\x80\x02](ctorch._utils\n_rebuild_tensor_v3\nq\x02((X\x07\0\0\0storageq\x03"               \
+    "ctorch.storage\nUntypedStorage\nq\x04X\x01\0\0\0" "0q\x05X\x03\0\0\0cpuq\x06K\x02tq\x07QK\0" \
+    "K\x02\x85q\x08K\x01\x85q\x09\x89" "ccollections\nOrderedDict\nq\x0a)Rq\x0b"                \
+    "ctorch\n" type "\nq\x0ctq\x0dRq\x0e"
+#define TYPED "h\x02((h\x03h\x04X\x02\0\0\0" "17q\x0fh\x06K\x06tq\x10Q" \
+    "K\0K\x02K\x03\x86q\x11K\x03K\x01\x86q\x12\x89h\x0a)Rq\x13h\x0ctq\x14Rq\x15"
+
+static void test_typed(void **state)
+{
+    const Object *node = item(*state, BYTES(TYPED_HEAD("float8_e5m2") TYPED "e."), 1);
+    const PickleTensor *brief = pickle_tensor(node);
+    assert_non_null(brief);
+    assert_true(object_is_call(node, "torch._utils", "_rebuild_tensor_v3"));
+    assert_int_equal(brief->maker->dtype, DT_F8_E5M2);
+    assert_int_equal(brief->numel, 6);
+    node = item(*state, BYTES(TYPED_HEAD("float8_e5m2") TYPED "}b" "e."), 1);   /* in full */
+    assert_null(pickle_tensor(node));
+    assert_int_equal(node->call->args->list.count, 7);
+    assert_true(object_is_global(node->call->args->list.items[6], "torch", "float8_e5m2"));
+    assert_true(object_is_global(node->call->args->list.items[0]->persid.id[0]->list.items[1],
+                                 "torch.storage", "UntypedStorage"));
+}
+
+/* Two in a byte, bits, no type at all, and what is not v3's. */
+static void test_typed_declined(void **state)
+{
+    assert_null(pickle_tensor(item(*state, BYTES(TYPED_HEAD("float4_e2m1fn_x2") TYPED "e."), 1)));
+    assert_null(pickle_tensor(item(*state, BYTES(TYPED_HEAD("bits1x8") TYPED "e."), 1)));
+    assert_null(pickle_tensor(item(*state, BYTES(TYPED_HEAD("nonsense") TYPED "e."), 1)));
+    is_long(*state, BYTES(HEAD BEGIN SIZES "\x89h\x0a)Rq\x12h\x04tq\x13Rq\x14" "e."));
+}
+
 /* Another tensor of the same storage: the pickler refers to the key that it has written. */
 static void test_shared_key(void **state)
 {
@@ -273,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_node),
         TEST(test_strides_offset_parameter),
+        TEST(test_typed), TEST(test_typed_declined),
         TEST(test_shared_key),
         TEST(test_parts_that_are_asked_for),
         TEST(test_whole_that_is_asked_for),
