@@ -95,7 +95,7 @@ static bool write_file(const Plan *plan, Stream *stream, const char *path,
         stream->total += plan_entry_bytes(&plan->entries[i]);
         result->cloned += plan->entries[i].alias >= 0;
     }
-    ZipWriter *zip = zip_writer_new(stream->file, "");
+    ZipWriter *zip = zip_writer_new(stream->file, "", plan->count);
     uint32_t *crcs = mem_alloc((plan->count + 1) * sizeof *crcs);
     bool good = atomic_reserve(stream->file, stream->total + OVERHEAD * (plan->count + 1), err);
     for (size_t i = 0; good && i < plan->count; i++)

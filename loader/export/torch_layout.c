@@ -16,6 +16,12 @@ void layout_init(TorchLayout *layout, const Plan *plan, bool compact)
     layout->cell_of = mem_alloc((plan->count + 1) * sizeof *layout->cell_of);
 }
 
+void layout_expect(TorchLayout *layout, size_t count)
+{
+    layout->cells = mem_realloc(layout->cells, count * sizeof *layout->cells);
+    layout->room = count;
+}
+
 void layout_done(TorchLayout *layout)
 {
     identity_done(&layout->storages);
@@ -75,21 +81,26 @@ static const Storage *kept_storage(const PlanEntry *entry, bool compact)
     return entry->dtype == DT_F4_E2M1 && !tensor_is_contiguous(tensor) ? NULL : storage;
 }
 
-/* The key of the record that a storage is all of: "PREFIX/data/KEY". */
-static const char *find_key(TorchLayout *layout, const Storage *kept, const PlanEntry *entry)
+uint64_t layout_cell_bytes(const Cell *cell)
+{
+    return cell->kept ? cell->kept->bytes : plan_entry_bytes(cell->entry);
+}
+
+/* The key of the record that a storage is all of: "PREFIX/data/KEY". NULL: it is none. */
+static const char *find_key(const Storage *kept)
 {
     const ZipMember *member = kept ? zip_member_of(kept->source) : NULL;
     const char *slash = member ? strchr(member->name, '/') : NULL;
-    if (slash && has_prefix(slash, "/data/") && kept->offset == 0 && kept->bytes == member->size)
-        return slash + strlen("/data/");
-    layout->stray = entry ? entry->name : "";
-    return "";
+    const bool whole = slash && has_prefix(slash, "/data/") && kept->offset == 0 &&
+                       kept->bytes == member->size;
+    return whole ? slash + strlen("/data/") : NULL;
 }
 
 const char *layout_key(const TorchLayout *layout, size_t index, char key[CELL_KEY])
 {
+    const char *stays = layout->stays ? find_key(layout->cells[index].kept) : NULL;
     snprintf(key, CELL_KEY, "%zu", index);
-    return layout->cells[index].key ? layout->cells[index].key : key;
+    return stays ? stays : key;
 }
 
 /* A new storage under the next number. */
@@ -102,9 +113,8 @@ static uint32_t add_cell(TorchLayout *layout, const Storage *kept, const PlanEnt
         .kept = kept,
         .entry = entry,
         .dtype = dtype,
-        .key = layout->stays ? find_key(layout, kept, entry) : NULL,
-        .bytes = kept ? kept->bytes : plan_entry_bytes(entry),
     };
+    if (layout->stays && !find_key(kept)) layout->stray = entry ? entry->name : "";
     bool known = identity_get(&layout->storages, kept) != IDENTITY_NONE;
     if (kept && !known) identity_set(&layout->storages, kept, (uint32_t)layout->count);
     return (uint32_t)layout->count++;
@@ -144,7 +154,7 @@ static void put_id(TorchLayout *layout, uint32_t number, const char *module, con
     if (cell->memo) pickle_put_again(pickle, cell->memo - 1);
     else cell->memo = 1 + pickle_put_new_str(pickle, layout_key(layout, number, key));
     pickle_put_str(pickle, cpu, cpu);
-    pickle_put_int(pickle, (int64_t)(cell->bytes / width));
+    pickle_put_int(pickle, (int64_t)(layout_cell_bytes(cell) / width));
     pickle_put_op(pickle, PICKLE_TUPLE);
     pickle_put_memo(pickle, NULL);
     pickle_put_op(pickle, PICKLE_BINPERSID);

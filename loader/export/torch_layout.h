@@ -13,8 +13,6 @@ typedef struct Cell {
     const PlanEntry *entry;      /* the first one that uses it; NULL: only `kept` is known */
     DType dtype;                 /* what its elements are to torch.save */
     uint32_t memo;               /* 1 + number of its key, the same at all uses; 0: not put yet */
-    const char *key;             /* of a storage that stays; NULL: its index */
-    uint64_t bytes;
 } Cell;
 
 enum { CELL_KEY = 24 };          /* bytes of an index in digits */
@@ -33,8 +31,11 @@ typedef struct TorchLayout {
 } TorchLayout;
 
 void layout_init(TorchLayout *layout, const Plan *plan, bool compact);
+/* How many cells there will be, where that is known: before the first. */
+void layout_expect(TorchLayout *layout, size_t count);
 void layout_done(TorchLayout *layout);
 
+uint64_t layout_cell_bytes(const Cell *cell);
 /* The key of a storage: "0", "1" …, in `key`, unless it stays. */
 const char *layout_key(const TorchLayout *layout, size_t index, char key[CELL_KEY]);
 

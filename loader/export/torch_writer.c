@@ -23,6 +23,8 @@
 #include "loader/export/writer.h"
 #include "loader/export/zip_writer.h"
 
+enum { RECORDS = 8 };            /* of the archive at most, besides the storages */
+
 static bool check(const Plan *plan, const ExportOptions *options, Error *err)
 {
     if (options->under && plan->whole)
@@ -42,7 +44,7 @@ typedef struct Measure {
 static uint64_t sum_cells(const TorchLayout *layout)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i < layout->count; i++) total += layout->cells[i].bytes;
+    for (size_t i = 0; i < layout->count; i++) total += layout_cell_bytes(&layout->cells[i]);
     return total;
 }
 
@@ -98,13 +100,14 @@ static bool write_cell(ZipWriter *zip, Stream *stream, const TorchLayout *layout
     char key[CELL_KEY], name[CELL_KEY + 8];
     const Cell *cell = &layout->cells[index];
     const Storage *kept = cell->kept;
+    const uint64_t bytes = layout_cell_bytes(cell);
     snprintf(name, sizeof name, "data/%s", layout_key(layout, index, key));
-    if (!zip_writer_begin(zip, name, cell->bytes, err)) return false;
+    if (!zip_writer_begin(zip, name, bytes, err)) return false;
     bool good = kept ? (cell->dtype == DT_BOOL ? stream_bools : stream_range)(
                            stream, kept->source, kept->offset, kept->bytes, crc, err)
                      : stream_entry(stream, cell->entry, crc, err);
     if (!good) return false;
-    return stream_defers(cell->bytes) ? zip_writer_end_later(zip, crc, err)
+    return stream_defers(bytes) ? zip_writer_end_later(zip, crc, err)
                                       : zip_writer_end(zip, *crc, err);
 }
 
@@ -145,12 +148,13 @@ static bool write_file(const Plan *plan, Stream *stream, const char *path,
     (void)result;
     if (!measure(plan, options, &sizes, err)) return false;
     stream->total = sizes.cells;
-    const uint64_t overhead = sizes.pickle + 256 * (sizes.count + 8);
+    const uint64_t overhead = sizes.pickle + 256 * (sizes.count + RECORDS);
     if (!atomic_reserve(stream->file, stream->total + overhead, err)) return false;
     TorchLayout layout;
     layout_init(&layout, plan, plan->compact || options->compact);
+    layout_expect(&layout, sizes.count);
     zip_archive_name(path, &prefix);
-    ZipWriter *zip = zip_writer_new(stream->file, prefix.bytes);
+    ZipWriter *zip = zip_writer_new(stream->file, prefix.bytes, sizes.count + RECORDS);
     bool good = write_records(&layout, zip, stream, options->under, sizes.pickle, err);
     zip_writer_free(zip);
     text_done(&prefix);

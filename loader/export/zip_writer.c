@@ -11,11 +11,14 @@
 #include "loader/export/zip_record.h"
 #include "loader/source/checksum.h"
 
-/* A record, and what is still to come of it. */
+/* A record, and what is still to come of it. There may be a million of them. */
 typedef struct Record {
-    ZipRecord zip;
+    const char *name;        /* without the prefix */
+    uint64_t header;         /* where its local header begins */
+    uint64_t size;           /* of the payload, in bytes */
     const uint32_t *later;   /* where the CRC will stand; NULL: it is known */
-    uint64_t descriptor;     /* where the descriptor begins; valid with `later` */
+    uint32_t crc;            /* of the payload, once it is known */
+    uint32_t local;          /* bytes of its local header */
 } Record;
 
 struct ZipWriter {
@@ -24,13 +27,14 @@ struct ZipWriter {
     Arena *names;            /* owned: of the records */
     Record *records;         /* owned; in file order */
     size_t count, room;
-    uint64_t payload;        /* where the payload of the open record begins */
 };
 
-ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix)
+ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix, size_t count)
 {
     ZipWriter *writer = mem_alloc(sizeof *writer);
     Text name = {0};
+    writer->records = mem_alloc(count * sizeof *writer->records);
+    writer->room = count;
     text_addf(&name, "%s%s", prefix, prefix[0] ? "/" : "");
     writer->file = file;
     writer->names = arena_new();
@@ -56,29 +60,40 @@ static bool send(ZipWriter *writer, Text *out, Error *err)
     return good;
 }
 
+/* As zip_record.h takes it. */
+static ZipRecord show_record(const ZipWriter *writer, const Record *record)
+{
+    return (ZipRecord){writer->prefix, record->name, record->header, record->size, record->crc};
+}
+
 bool zip_writer_begin(ZipWriter *writer, const char *name, uint64_t size, Error *err)
 {
     Text out = {0};
     writer->records = mem_grow(writer->records, &writer->room, writer->count + 1,
                                sizeof *writer->records);
     Record *record = &writer->records[writer->count++];
-    *record = (Record){.zip = {.prefix = writer->prefix, .size = size,
-                               .name = arena_strdup(writer->names, name),
-                               .header = atomic_position(writer->file)}};
-    zip_put_local(&record->zip, &out);
-    if (!send(writer, &out, err)) return false;
-    writer->payload = atomic_position(writer->file);
-    return true;
+    *record = (Record){.name = arena_strdup(writer->names, name), .size = size,
+                       .header = atomic_position(writer->file)};
+    const ZipRecord shown = show_record(writer, record);
+    zip_put_local(&shown, &out);
+    record->local = (uint32_t)out.length;
+    return send(writer, &out, err);
+}
+
+/* Where the payload ends. */
+static uint64_t find_end(const Record *record)
+{
+    return record->header + record->local + record->size;
 }
 
 /* The open record, all of whose payload must be there. */
 static Record *close_record(ZipWriter *writer, Error *err)
 {
     Record *record = &writer->records[writer->count - 1];
-    const uint64_t written = atomic_position(writer->file) - writer->payload;
-    if (written == record->zip.size) return record;
+    const uint64_t at = atomic_position(writer->file);
+    if (at == find_end(record)) return record;
     error_set(err, ERR_INTERNAL, "%s%s: %" PRIu64 " bytes announced, %" PRIu64 " written",
-              writer->prefix, record->zip.name, record->zip.size, written);
+              writer->prefix, record->name, record->size, at - record->header - record->local);
     return NULL;
 }
 
@@ -87,8 +102,9 @@ bool zip_writer_end(ZipWriter *writer, uint32_t crc, Error *err)
     Text out = {0};
     Record *record = close_record(writer, err);
     if (!record) return false;
-    record->zip.crc = crc;
-    zip_put_descriptor(&record->zip, &out);
+    record->crc = crc;
+    const ZipRecord shown = show_record(writer, record);
+    zip_put_descriptor(&shown, &out);
     return send(writer, &out, err);
 }
 
@@ -98,8 +114,8 @@ bool zip_writer_end_later(ZipWriter *writer, const uint32_t *crc, Error *err)
     Record *record = close_record(writer, err);
     if (!record) return false;
     record->later = crc;
-    record->descriptor = atomic_position(writer->file);
-    zip_put_descriptor(&record->zip, &out);
+    const ZipRecord shown = show_record(writer, record);
+    zip_put_descriptor(&shown, &out);
     const uint64_t n = out.length;
     text_done(&out);
     return atomic_skip(writer->file, n, err);
@@ -112,10 +128,11 @@ bool zip_writer_settle(ZipWriter *writer, Error *err)
         Record *record = &writer->records[i];
         Text out = {0};
         if (!record->later) continue;
-        record->zip.crc = *record->later;
+        record->crc = *record->later;
         record->later = NULL;
-        zip_put_descriptor(&record->zip, &out);
-        good = atomic_write_at(writer->file, record->descriptor, out.bytes, out.length, err);
+        const ZipRecord shown = show_record(writer, record);
+        zip_put_descriptor(&shown, &out);
+        good = atomic_write_at(writer->file, find_end(record), out.bytes, out.length, err);
         text_done(&out);
     }
     return good;
@@ -138,8 +155,8 @@ void zip_writer_digits(const ZipWriter *writer, char digits[41])
     for (size_t i = 0; i < writer->count; i++) {
         const Record *record = &writer->records[i];
         char line[16];
-        snprintf(line, sizeof line, " %08" PRIx32 "\n", record->zip.crc);
-        checksum_add(sum, record->zip.name, strlen(record->zip.name));
+        snprintf(line, sizeof line, " %08" PRIx32 "\n", record->crc);
+        checksum_add(sum, record->name, strlen(record->name));
         checksum_add(sum, line, strlen(line));
     }
     checksum_end_bytes(sum, digest);
@@ -152,7 +169,8 @@ bool zip_writer_finish(ZipWriter *writer, Error *err)
     uint64_t start = atomic_position(writer->file);
     for (size_t i = 0; i < writer->count; i++) {
         Text entry = {0};
-        zip_put_entry(&writer->records[i].zip, &entry);
+        const ZipRecord shown = show_record(writer, &writer->records[i]);
+        zip_put_entry(&shown, &entry);
         if (!send(writer, &entry, err)) return false;
     }
     Text end = {0};

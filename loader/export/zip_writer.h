@@ -16,8 +16,8 @@
 typedef struct ZipWriter ZipWriter;
 
 /* Writes into `file`, which stays the caller's. `prefix` is the archive name, copied; "" for
- * members without a folder. */
-ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix);
+ * members without a folder. `count`: how many records are to be expected. */
+ZipWriter *zip_writer_new(AtomicFile *file, const char *prefix, size_t count);
 void zip_writer_free(ZipWriter *writer);     /* NULL is fine */
 
 /* Begins a record of `size` bytes; the caller then appends exactly so many to the file. */

@@ -410,7 +410,7 @@ static void test_zip64(void **state)
     fclose(sparse);
     ByteSource *source = source_open_file(in_folder("sparse"), &err);
     AtomicFile *file = atomic_open(in_folder("big.pth"), true, &err);
-    ZipWriter *zip = zip_writer_new(file, "big");
+    ZipWriter *zip = zip_writer_new(file, "big", 1);
     assert_true(zip_writer_begin(zip, "data/0", size, &err));
     assert_true(atomic_copy(file, source, 0, size, &crc, &err));
     assert_true(zip_writer_end(zip, crc, &err));
