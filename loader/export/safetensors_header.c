@@ -39,13 +39,17 @@ void safetensors_put_entry(const PlanEntry *entry, uint64_t begin, Text *out)
               begin + plan_entry_bytes(entry));
 }
 
-bool safetensors_close_header(Text *out, size_t whole, Error *err)
+bool safetensors_put_length(uint64_t length, char bytes[SAFETENSORS_LENGTH], Error *err)
 {
-    while (out->length < whole) text_addc(out, ' ');
-    const uint64_t length = out->length - SAFETENSORS_LENGTH;
     if (length > HEADER_MAX)
         return error_set(err, ERR_LIMIT, "the header would have %" PRIu64 " bytes, and "
                          "safetensors reads at most %d; write .pth", length, HEADER_MAX);
-    for (unsigned i = 0; i < SAFETENSORS_LENGTH; i++) out->bytes[i] = (char)(length >> (8 * i));
+    for (unsigned i = 0; i < SAFETENSORS_LENGTH; i++) bytes[i] = (char)(length >> (8 * i));
     return true;
+}
+
+bool safetensors_close_header(Text *out, size_t whole, Error *err)
+{
+    while (out->length < whole) text_addc(out, ' ');
+    return safetensors_put_length(out->length - SAFETENSORS_LENGTH, out->bytes, err);
 }

@@ -10,8 +10,10 @@ enum { SAFETENSORS_LENGTH = 8 };     /* bytes before the JSON, which say how lon
 void safetensors_put_metadata(const Plan *plan, Text *out);
 /* ,"name":{…}: an entry whose values begin at that offset. */
 void safetensors_put_entry(const PlanEntry *entry, uint64_t begin, Text *out);
+/* The length of the JSON text; refuses a header that nobody reads. */
+bool safetensors_put_length(uint64_t length, char bytes[SAFETENSORS_LENGTH], Error *err);
 /* Pads `out`, which begins with SAFETENSORS_LENGTH bytes, with blanks to `whole` bytes and sets the
- * length. Refuses a header that nobody reads. */
+ * length. */
 bool safetensors_close_header(Text *out, size_t whole, Error *err);
 
 #endif

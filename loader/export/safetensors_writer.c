@@ -14,6 +14,9 @@
 #include "loader/export/safetensors_header.h"
 #include "loader/export/writer.h"
 
+/* Of the values' beginning; bytes of the header that are sent at once. */
+enum { ALIGNMENT = 8, PIECE = 64 << 10 };
+
 /* The crate's enum, ascending. Its order is part of every file. */
 static const DType dtype_order[] = {
     DT_BOOL, DT_F4_E2M1, DT_F6_E2M3, DT_F6_E3M2, DT_U8, DT_I8, DT_F8_E5M2, DT_F8_E4M3,
@@ -106,20 +109,58 @@ static const PlanEntry **sort_entries(const Plan *plan)
     return sorted;
 }
 
-/* The header with its length; *total receives the bytes of values behind it. */
-static bool make_header(const Plan *plan, const PlanEntry *const *sorted, Text *out,
-                        uint64_t *total, Error *err)
+/* What is known of the file before it is written. */
+typedef struct Measure {
+    uint64_t json, values;       /* bytes of the header's text, and of all values */
+} Measure;
+
+/* Some of the text, once there is enough of it: into the file, or nowhere. */
+static bool send_piece(AtomicFile *file, Text *piece, size_t enough, Measure *sizes, Error *err)
 {
-    *total = 0;
-    text_addn(out, "\0\0\0\0\0\0\0\0", SAFETENSORS_LENGTH);
-    safetensors_put_metadata(plan, out);
-    for (size_t i = 0; i < plan->count; i++) {
-        safetensors_put_entry(sorted[i], *total, out);
-        if (!sum_add(*total, plan_entry_bytes(sorted[i]), total))
-            return error_set(err, ERR_LIMIT, "the values are more than 64 bits can count");
+    if (piece->length < enough) return true;
+    const bool good = !file || atomic_write(file, piece->bytes, piece->length, err);
+    sizes->json += piece->length;
+    text_clear(piece);
+    return good;
+}
+
+/* The text of the header. It stands before the values and says where they are, and is as long as
+ * all else of very many tensors: it is put together twice, to be measured (`file` NULL) and to be
+ * written, and kept neither time. */
+static bool put_json(const Plan *plan, const PlanEntry *const *sorted, AtomicFile *file,
+                     Measure *sizes, Error *err)
+{
+    Text piece = {0};
+    bool good = true;
+    *sizes = (Measure){0};
+    safetensors_put_metadata(plan, &piece);
+    for (size_t i = 0; good && i < plan->count; i++) {
+        safetensors_put_entry(sorted[i], sizes->values, &piece);
+        good = sum_add(sizes->values, plan_entry_bytes(sorted[i]), &sizes->values) ||
+               error_set(err, ERR_LIMIT, "the values are more than 64 bits can count");
+        good = good && send_piece(file, &piece, PIECE, sizes, err);
     }
-    text_addc(out, '}');
-    return safetensors_close_header(out, (out->length + 7) / 8 * 8, err);
+    text_addc(&piece, '}');
+    good = good && send_piece(file, &piece, 0, sizes, err);
+    text_done(&piece);
+    return good;
+}
+
+/* Length, text, and blanks up to the values, which begin at a multiple of 8. */
+static bool write_header(const Plan *plan, const PlanEntry *const *sorted, Stream *stream,
+                         Error *err)
+{
+    static const char blanks[ALIGNMENT] = "       ";
+    char length[SAFETENSORS_LENGTH];
+    Measure sizes;
+    if (!put_json(plan, sorted, NULL, &sizes, err)) return false;
+    const uint64_t pad = -sizes.json % ALIGNMENT;
+    stream->total = sizes.values;
+    return safetensors_put_length(sizes.json + pad, length, err) &&
+           atomic_reserve(stream->file, sizeof length + sizes.json + pad + sizes.values, err) &&
+           atomic_write(stream->file, length, sizeof length, err) &&
+           put_json(plan, sorted, stream->file, &sizes, err) &&
+           atomic_write(stream->file, blanks, (size_t)pad, err);
 }
 
 /* Where an unchanged tensor's bytes lie in a storage. */
@@ -186,16 +227,12 @@ static bool write_values(const Plan *plan, const PlanEntry *const *sorted, Strea
 static bool write_file(const Plan *plan, Stream *stream, const char *path,
                        const ExportOptions *options, ExportResult *result, Error *err)
 {
-    Text header = {0};
     const PlanEntry **sorted = sort_entries(plan);
     (void)path;
     (void)options;
-    bool good = make_header(plan, sorted, &header, &stream->total, err) &&
-                atomic_reserve(stream->file, header.length + stream->total, err) &&
-                atomic_write(stream->file, header.bytes, header.length, err) &&
-                write_values(plan, sorted, stream, err);
+    const bool good = write_header(plan, sorted, stream, err) &&
+                      write_values(plan, sorted, stream, err);
     result->cloned = count_clones(plan);
-    text_done(&header);
     free(sorted);
     return good;
 }
