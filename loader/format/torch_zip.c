@@ -22,8 +22,10 @@ static bool fill(TorchArchive *archive, Error *err)
     TorchFile file = {0};
     bool fine = torch_archive_begin(archive, "data.pkl", err) && load(archive, &file, err);
     torch_done(&file);
-    if (fine) torch_archive_end(archive);
-    return fine;
+    if (!fine) return false;
+    torch_archive_end(archive);
+    zip_forget_names(archive->zip);
+    return true;
 }
 
 static Checkpoint *open_torch(OpenContext *context, ByteSource *source, Zip *zip, Error *err)

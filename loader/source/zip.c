@@ -22,6 +22,7 @@ struct Zip {
     atomic_uint refs;            /* one for the opener, one for each member source */
     ByteSource *source;          /* a reference */
     ZipDirectory directory;      /* never changes once it was read, but for what its arena has */
+    bool forgot;                 /* and its index, which is empty then */
     pthread_mutex_t lock;        /* around `inflater` and the lazy parts of member sources */
     zip_t *inflater;             /* libzip's view; NULL until a deflated member is read */
 };
@@ -43,7 +44,6 @@ typedef struct MemberSource {
         uint64_t offset;         /* of a stored one: where its bytes start; 0: not known yet */
         ByteSource *inner;       /* of a deflated one: what it inflates to; NULL: not known yet */
     };
-    bool stays;                  /* it lies in the archive's arena */
     char name[];
 } MemberSource;
 
@@ -151,8 +151,17 @@ const ZipMember *zip_member(const Zip *zip, size_t index)
     return &zip->directory.members[index];
 }
 
+/* One by one, where there is no index any more. */
+static const ZipMember *search(const ZipDirectory *directory, const char *name)
+{
+    for (size_t i = 0; i < directory->count; i++)
+        if (strcmp(directory->members[i].name, name) == 0) return &directory->members[i];
+    return NULL;
+}
+
 const ZipMember *zip_find(const Zip *zip, const char *name)
 {
+    if (zip->forgot) return search(&zip->directory, name);
     uint32_t index = map_get(&zip->directory.index, name);
     return index == MAP_NONE ? NULL : &zip->directory.members[index];
 }
@@ -332,20 +341,27 @@ static void want_member(ByteSource *source, uint64_t offset, uint64_t n)
 static void close_member(ByteSource *source)
 {
     MemberSource *member = (MemberSource *)source;
-    const bool stays = member->stays;
     if (member->member->method) source_unref(member->inner);
     zip_unref(member->zip);
-    if (!stays) free(member);
+    free(member);
+}
+
+/* One that is stored and lies in the archive's arena. */
+static void close_storage(ByteSource *source)
+{
+    zip_unref(((MemberSource *)source)->zip);
 }
 
 static const ByteSourceOps member_ops = {read_member, locate_member, close_member, want_member};
+static const ByteSourceOps storage_ops = {read_member, locate_member, close_storage, want_member};
 
 /* Until it has a name of its own it goes by the archive's. */
-static MemberSource *new_member(Zip *zip, const ZipMember *member, MemberSource *zeroed)
+static MemberSource *new_member(Zip *zip, const ZipMember *member, const ByteSourceOps *ops,
+                                MemberSource *zeroed)
 {
     zeroed->zip = zip_ref(zip);
     zeroed->member = member;
-    zeroed->base = (ByteSource){.ops = &member_ops, .name = zip->source->name,
+    zeroed->base = (ByteSource){.ops = ops, .name = zip->source->name,
                                 .size = member->size};
     atomic_init(&zeroed->base.refs, 1);
     return zeroed;
@@ -371,7 +387,7 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err)
         return NULL;
     }
     MemberSource *source =
-        new_member(zip, member, mem_alloc(sizeof *source + name.length + 1));
+        new_member(zip, member, &member_ops, mem_alloc(sizeof *source + name.length + 1));
     memcpy(source->name, name.bytes, name.length);
     source->base.name = source->name;
     text_done(&name);
@@ -382,8 +398,7 @@ ByteSource *zip_open_storage(Zip *zip, const ZipMember *member, Error *err)
 {
     if (member->method) return zip_open_member(zip, member, err);
     MemberSource *source = arena_alloc(zip->directory.arena, sizeof *source);
-    source->stays = true;
-    return &new_member(zip, member, source)->base;
+    return &new_member(zip, member, &storage_ops, source)->base;
 }
 
 void zip_trim(Zip *zip)
@@ -391,9 +406,16 @@ void zip_trim(Zip *zip)
     arena_trim(zip->directory.arena);
 }
 
+void zip_forget_names(Zip *zip)
+{
+    map_done(&zip->directory.index);
+    zip->forgot = true;
+}
+
 const ZipMember *zip_member_of(const ByteSource *source)
 {
-    return source->ops == &member_ops ? ((const MemberSource *)source)->member : NULL;
+    const bool member = source->ops == &member_ops || source->ops == &storage_ops;
+    return member ? ((const MemberSource *)source)->member : NULL;
 }
 
 bool zip_member_crc(const ByteSource *source, uint32_t *crc)

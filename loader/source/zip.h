@@ -55,6 +55,8 @@ ByteSource *zip_open_member(Zip *zip, const ZipMember *member, Error *err);
 ByteSource *zip_open_storage(Zip *zip, const ZipMember *member, Error *err);
 /* The last storage has been opened: see arena_trim. */
 void zip_trim(Zip *zip);
+/* No more than a few members will be looked for by name, slowly; for whoever opens the archive. */
+void zip_forget_names(Zip *zip);
 /* The member that a source from these is the content of; NULL for other sources. */
 const ZipMember *zip_member_of(const ByteSource *source);
 /* The CRC-32 that the directory claims for such a source's content; false when it claims none. */
