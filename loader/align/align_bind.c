@@ -48,13 +48,18 @@ static void gather_leaves(Binder *binder, const Expr *expr)
     expr_leaves(expr, take_leaf, binder);
 }
 
-/* What the binding is made of, or what was offered to it. */
+/* What the binding is made of, or what was offered to it. Nearly always that is one tensor: then
+ * the list is the place where the ledger of sources has it. */
 static void set_sources(Binder *binder, Binding *binding, const Expr *expr)
 {
+    const Alignment *alignment = binder->alignment;
     gather_leaves(binder, expr);
-    binding->sources = arena_copy(binder->arena, binder->leaves,
-                                  binder->leaf_count * sizeof *binder->leaves);
     binding->source_count = (uint32_t)binder->leaf_count;
+    if (binder->leaf_count == 1)
+        binding->sources = &alignment->uses[align_source_index(alignment, *binder->leaves)].tensor;
+    else if (binder->leaf_count)
+        binding->sources = arena_copy(binder->arena, binder->leaves,
+                                      binder->leaf_count * sizeof *binder->leaves);
 }
 
 /* Reasons add up: "100 of 200 rows; f16 → f32, cast". */

@@ -47,12 +47,10 @@ static bool blame_keys(const Application *application, Error *err)
 }
 
 /* `layers.{i}.wq.{p} -> blk.{i}.attn_q.{p}` with i = 3 and p = weight gives
- * {"blk.3.attn_q.weight"}. The names outlive the block when `arena` is the draft's, as those of
- * keys must. */
-const char **expand_names(RuleRun *run, const Rule *rule, const Captures *captures, Arena *arena,
-                          Error *err)
+ * {"blk.3.attn_q.weight"}. */
+const char **expand_names(RuleRun *run, const Rule *rule, const Captures *captures, Error *err)
 {
-    const char **names = arena_alloc(arena, rule->target_count * sizeof *names);
+    const char **names = arena_alloc(run->scratch, rule->target_count * sizeof *names);
     for (size_t i = 0; i < rule->target_count; i++) {
         text_clear(&run->name);
         if (!template_expand(rule->targets[i], captures, &run->name, err)) return NULL;
@@ -61,7 +59,7 @@ const char **expand_names(RuleRun *run, const Rule *rule, const Captures *captur
                       show_name(run->draft, captures->key));
             return NULL;
         }
-        names[i] = arena_strndup(arena, run->name.bytes, run->name.length);
+        names[i] = arena_strndup(run->draft->arena, run->name.bytes, run->name.length);
     }
     return names;
 }
@@ -179,7 +177,7 @@ static const char **count_names(RuleRun *run, const Application *application, si
 {
     const Rule *rule = &run->block->rules[application->rule];
     Captures captures = *application->captures;
-    const char **names = arena_alloc(run->draft->arena, n * sizeof *names);
+    const char **names = arena_alloc(run->scratch, n * sizeof *names);
     if (captures.named_count == CAPTURES_MAX) {
         error_set(err, ERR_LIMIT, "more than %d captures in one rule", CAPTURES_MAX);
         return NULL;
@@ -192,7 +190,7 @@ static const char **count_names(RuleRun *run, const Application *application, si
         memcpy(digits, text.bytes, text.length + 1);
         *counter = (Capture){rule->counter, digits, (uint32_t)text.length, true, (int64_t)i};
         text_done(&text);
-        const char **one = expand_names(run, rule, &captures, run->draft->arena, err);
+        const char **one = expand_names(run, rule, &captures, err);
         if (!one) return NULL;
         names[i] = one[0];
     }

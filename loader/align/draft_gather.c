@@ -199,7 +199,7 @@ static Group *find_group(Gather *gather, const Captures *captures, Error *err)
     Captures counted = *captures;
     if (gather->rule->counter && counted.named_count < CAPTURES_MAX)
         counted.named[counted.named_count++] = (Capture){gather->rule->counter, "0", 1, true, 0};
-    const char **names = expand_names(run, gather->rule, &counted, run->draft->arena, err);
+    const char **names = expand_names(run, gather->rule, &counted, err);
     if (!names) return NULL;
     text_clear(&run->name);
     for (size_t i = 0; i < gather->rule->target_count; i++)

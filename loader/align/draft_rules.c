@@ -78,7 +78,7 @@ static bool apply_single(RuleRun *run, size_t index, uint32_t place, Captures *c
     const size_t one = 1;
     const char **names = NULL;
     if (!rule->counter) {
-        names = expand_names(run, rule, captures, run->draft->arena, err);
+        names = expand_names(run, rule, captures, err);
         if (!names) return blame_rule(rule, err);
     }
     const Application application = {.rule = index, .captures = captures, .names = names,

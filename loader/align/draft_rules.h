@@ -57,9 +57,9 @@ typedef struct Application {
 bool apply_rule(RuleRun *run, const Application *application, Error *err);
 /* "FILE:LINE: RULE: " before an error. Always false. */
 bool blame_rule(const Rule *rule, Error *err);
-/* The right-hand names for these captures, in `arena`; an empty one is an error. */
-const char **expand_names(RuleRun *run, const Rule *rule, const Captures *captures, Arena *arena,
-                          Error *err);
+/* The right-hand names for these captures: they outlive the block, as those of keys must, but their
+ * list does not. An empty one is an error. */
+const char **expand_names(RuleRun *run, const Rule *rule, const Captures *captures, Error *err);
 bool has_op(const Rule *rule, OpKind kind);
 
 /* Whether a rule's sources have to be collected before its ops can run. */

@@ -139,6 +139,17 @@ static const Expr *value_of(const Binding *binding)
     return value && value == binding->own && !expr_has_data(value, NULL) ? NULL : value;
 }
 
+/* Nearly always there is one: then the list is the place where the tensor itself has its name. */
+static void name_sources(Plan *plan, const Binding *binding, PlanEntry *entry)
+{
+    const uint32_t count = entry->source_count = binding->source_count;
+    if (count == 1) entry->sources = &binding->sources[0]->name;
+    if (count < 2) return;
+    const char **names = arena_alloc(plan->arena, count * sizeof *names);
+    for (uint32_t i = 0; i < count; i++) names[i] = binding->sources[i]->name;
+    entry->sources = names;
+}
+
 /* What a policy did not cast (own values, rules without a target) is already in its dtype;
  * the cast here only makes sure that the output has the dtype which the ledger names. */
 static bool add_entry(Plan *plan, const Binding *binding, const Expr *expr, Error *err)
@@ -155,12 +166,7 @@ static bool add_entry(Plan *plan, const Binding *binding, const Expr *expr, Erro
         .rank = expr->rank,
         .alias = -1,
     };
-    if (binding->status == BIND_KEPT) return true;
-    PlanEntry *entry = &plan->entries[plan->count - 1];
-    const char **names = arena_alloc(plan->arena, (binding->source_count + 1) * sizeof *names);
-    for (uint32_t i = 0; i < binding->source_count; i++) names[i] = binding->sources[i]->name;
-    entry->sources = names;
-    entry->source_count = binding->source_count;
+    if (binding->status != BIND_KEPT) name_sources(plan, binding, &plan->entries[plan->count - 1]);
     return true;
 }
 
