@@ -131,6 +131,7 @@ Alignment *align_finish(Draft *draft, Error *err)
         alignment->target ? dict_count(alignment->target) : draft_count(alignment->draft);
     const bool closed = close_all(alignment, err);
     draft_later(draft)->watch = NULL;
+    arena_trim(alignment->arena);
     if (closed) return alignment;
     align_unref(alignment);
     return NULL;

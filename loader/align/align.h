@@ -21,9 +21,13 @@
     X(HOW_FILL, "fill") X(HOW_POLICY, "policy")
 
 #define WORD_ENUM(id, word) id,
-typedef enum BindStatus { BIND_STATUSES(WORD_ENUM) BIND_STATUS_COUNT } BindStatus;
-typedef enum UseStatus { USE_STATUSES(WORD_ENUM) USE_STATUS_COUNT } UseStatus;
-typedef enum How { HOWS(WORD_ENUM) HOW_COUNT } How;
+typedef enum __attribute__((packed)) BindStatus {
+    BIND_STATUSES(WORD_ENUM) BIND_STATUS_COUNT
+} BindStatus;
+typedef enum __attribute__((packed)) UseStatus {
+    USE_STATUSES(WORD_ENUM) USE_STATUS_COUNT
+} UseStatus;
+typedef enum __attribute__((packed)) How { HOWS(WORD_ENUM) HOW_COUNT } How;
 #undef WORD_ENUM
 
 const char *bind_word(BindStatus status);
@@ -67,15 +71,15 @@ typedef struct Binding {
     uint32_t source_count;
     BindStatus status;           /* the one state it is in */
     How how;                     /* what settled it; HOW_NONE = nothing did */
-    float confidence;            /* 1 unless it was guessed */
-    const char *why;             /* of what was found without a rule: what it rests on; NULL */
     bool partial;                /* a fit took the overlap only; the reason says how much */
     bool covered;                /* by expect: does not stand in the way of writing */
     bool turned;                 /* its format tells that the offer's axes stand in another order,
                                     and suggest begins by turning them */
     uint8_t rank;
     DType dtype;                 /* of the result: the target's, or its own */
+    float confidence;            /* 1 unless it was guessed */
     const int64_t *dims;         /* [rank]; NULL = unknown */
+    const char *why;             /* of what was found without a rule: what it rests on; NULL */
     const char *reason;          /* "dim 0", "f16 → f32", "100 of 200 rows"…; NULL = none */
     const char *suggest;         /* a rule line that would settle it; NULL = none */
     const struct Binding *tied_to;   /* TIED, and FILLED or KEPT like another one: the binding

@@ -19,9 +19,9 @@ typedef struct Step {
                                 say all of it */
     const char *from, *to;   /* names before and after; to NULL = dropped */
     const char *ops;         /* "split(3)[1]"; NULL when no op was applied */
-    const struct Step *const *before;
     uint32_t before_count;
     bool aside;              /* to is NULL: not dropped, but left unused (a preset passed it by) */
+    const struct Step *before[];     /* [before_count]; mostly one, and steps are many */
 } Step;
 
 typedef struct DraftKey {

@@ -12,13 +12,10 @@ const Step *step_new(Draft *draft, Origin origin, const char *what, const char *
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) count += before[i] != NULL;
-    /* The list lies behind its step: steps are many, and most have one predecessor. */
     Step *step = arena_alloc(draft->arena, sizeof *step + count * sizeof *before);
-    const Step **list = (const Step **)(step + 1);
-    size_t filled = 0;
+    *step = (Step){.origin = origin, .what = what, .from = from, .to = to, .ops = ops};
     for (size_t i = 0; i < n; i++)
-        if (before[i]) list[filled++] = before[i];
-    *step = (Step){origin, what, from, to, ops, count ? list : NULL, (uint32_t)count, false};
+        if (before[i]) step->before[step->before_count++] = before[i];
     return step;
 }
 
@@ -87,8 +84,9 @@ void edit_drop(Edit *edit, const DraftKey *key, Origin origin, const char *what)
 void edit_set_aside(Edit *edit, const DraftKey *key, Origin origin, const char *what)
 {
     edit_drop(edit, key, origin, what);
-    Step *step = arena_copy(edit->draft->arena, edit->drops[edit->drop_count - 1].step,
-                            sizeof *step);
+    const Step *drop = edit->drops[edit->drop_count - 1].step;
+    Step *step = arena_copy(edit->draft->arena, drop,
+                            sizeof *step + drop->before_count * sizeof *step->before);
     step->aside = true;
     edit->drops[edit->drop_count - 1].step = step;
 }

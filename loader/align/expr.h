@@ -41,7 +41,7 @@
     X(EX_RESIZE, "resize", "an axis resampled by a constant matrix")
 
 #define EXPR_ENUM(kind, name, meaning) kind,
-typedef enum ExprKind { EXPR_KINDS(EXPR_ENUM) EXPR_KIND_COUNT } ExprKind;
+typedef enum __attribute__((packed)) ExprKind { EXPR_KINDS(EXPR_ENUM) EXPR_KIND_COUNT } ExprKind;
 #undef EXPR_ENUM
 
 typedef enum FillKind {
@@ -95,10 +95,10 @@ struct Expr {
     uint8_t layout;          /* Layout (layout.h) of the axes, while no op has moved them */
     bool unknown;            /* shape (and perhaps dtype) not known: a schema source, or FIT;
                                 rank then is 0 unless the node itself tells it */
+    uint8_t depth;           /* of the tree; at most EXPR_DEPTH_MAX */
     uint32_t count;          /* of `from` */
-    const int64_t *dims;     /* [rank]; NULL when unknown */
-    uint32_t depth;          /* of the tree; at most EXPR_DEPTH_MAX */
     uint32_t nodes;          /* of the tree, shared ones counted each time; EXPR_NODES_MAX */
+    const int64_t *dims;     /* [rank]; NULL when unknown */
     const Expr *const *from; /* operands */
     union {
         const Tensor *tensor;                                   /* SOURCE TARGET */

@@ -54,7 +54,7 @@ Expr *node_new(Arena *arena, ExprKind kind, DType dtype, const Expr *const *from
     *node = (Expr){.kind = kind, .dtype = dtype, .depth = 1, .nodes = 1};
     for (size_t i = 0; i < n; i++) {
         if (!check_operand(from[i], err)) return NULL;
-        if (from[i]->depth >= node->depth) node->depth = from[i]->depth + 1;
+        if (from[i]->depth >= node->depth) node->depth = (uint8_t)(from[i]->depth + 1);
         node->unknown = node->unknown || from[i]->unknown;
         node->nodes += from[i]->nodes;
         if (node->nodes > EXPR_NODES_MAX) break;   /* before the sum could wrap */

@@ -45,7 +45,7 @@ const Expr *expr_cast(Arena *arena, const Expr *e, DType dtype, Error *err)
     if (!inner) return NULL;
     Expr *node = arena_copy(arena, e, sizeof *e);
     node->dtype = dtype;
-    node->depth = inner->depth + 1;
+    node->depth = (uint8_t)(inner->depth + 1);
     node->nodes = inner->nodes + 1;
     node->from = arena_copy(arena, &inner, sizeof inner);
     return node;

@@ -13,6 +13,10 @@
  * next one is the largest. */
 enum { ARENA_FIRST = 4096, HUGE_PAGE = 2 << 20, ARENA_SMALL = 1 << 20, ARENA_LARGEST = 4 << 20 };
 
+/* What is handed out begins at multiples of that: nothing in our records is wider than a pointer or
+ * a 64-bit number, and very many of them are smaller than 16 bytes. */
+enum { ARENA_ALIGN = 8 };
+
 /* One piece of an arena: this header, and behind it the memory that is handed out. */
 typedef struct Block {
     struct Block *next;  /* the one made before it; NULL: the first */
@@ -20,11 +24,11 @@ typedef struct Block {
     size_t used, room;   /* bytes of `data` */
 } Block;
 
-_Static_assert(sizeof(Block) % 16 == 0, "what is handed out is aligned to 16");
+_Static_assert(sizeof(Block) % ARENA_ALIGN == 0, "so is what lies behind it");
 
 struct Arena {
     Block *block;        /* the newest; earlier ones hang behind it */
-    size_t total;        /* bytes handed out, rounded up to 16 each */
+    size_t total;        /* bytes handed out, rounded up each */
 };
 
 /* Our own sizes are small: when they cannot be had, no answer of ours could be given either.
@@ -138,10 +142,9 @@ static Block *add_block(Arena *arena, size_t bytes)
     return block;
 }
 
-/* Rounded up to 16, the strictest alignment that C's own types need. */
 void *arena_alloc(Arena *arena, size_t bytes)
 {
-    size_t need = (bytes + 15) & ~(size_t)15;
+    size_t need = (bytes + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     if (need < bytes) or_abort(NULL);
     Block *block = arena->block;
     if (!block || block->room - block->used < need) block = add_block(arena, need);

@@ -24,7 +24,7 @@ typedef struct Arena Arena;
 
 Arena *arena_new(void);
 void arena_free(Arena *arena);                     /* NULL is fine */
-void *arena_alloc(Arena *arena, size_t bytes);     /* zeroed, aligned to 16; never NULL */
+void *arena_alloc(Arena *arena, size_t bytes);     /* zeroed, aligned to 8; never NULL */
 void *arena_copy(Arena *arena, const void *bytes, size_t n);
 char *arena_strdup(Arena *arena, const char *text);
 char *arena_strndup(Arena *arena, const char *text, size_t n); /* adds the closing NUL */

@@ -13,11 +13,11 @@ typedef struct PlanEntry {
     const int64_t *dims;         /* [rank] */
     DType dtype;
     uint8_t rank;
+    uint32_t source_count;
     int64_t alias;               /* index of an earlier entry with the same values that shares
                                     storage (tied, computed once); -1 = none */
     const char *const *sources;  /* [source_count] names of the source tensors that its value is of,
                                     for `_metadata`; none for kept ones */
-    uint32_t source_count;
 } PlanEntry;
 
 typedef struct Plan {

@@ -85,7 +85,10 @@ typedef enum DTypeClass {
     X(DT_Q2_0, "q2_0", 42, 64, 18)
 
 #define DTYPE_ENUM(id, ...) id,
-typedef enum DType { DTYPES(DTYPE_ENUM) BLOCK_DTYPES(DTYPE_ENUM) DTYPE_COUNT } DType;
+/* One byte, as in the records of which there are millions. */
+typedef enum __attribute__((packed)) DType {
+    DTYPES(DTYPE_ENUM) BLOCK_DTYPES(DTYPE_ENUM) DTYPE_COUNT
+} DType;
 #undef DTYPE_ENUM
 
 typedef struct DTypeInfo {
