@@ -45,7 +45,7 @@ static bool add_member(TorchFile *file, ZipVerify *verify, const ZipMember *memb
     Zip *zip = zip_verify_zip(verify);
     ByteSource *source = zip_open_member(zip, member, err);
     if (!source) return false;
-    zip_verify_use(verify, member, source);
+    zip_verify_use(verify, source);
     size_t n = source->size < NPY_HEAD_MAX ? (size_t)source->size : NPY_HEAD_MAX;
     unsigned char *head = mem_alloc(n);
     Npy npy = {0};

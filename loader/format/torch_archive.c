@@ -200,7 +200,7 @@ static bool open_storage(TorchArchive *archive, const ZipMember *member, Storage
     storage->source = zip_open_storage(archive->zip, member, err);
     if (!storage->source) return false;
     if (member->method) archive->deflated++;
-    zip_verify_use(archive->verify, member, storage->source);
+    zip_verify_use(archive->verify, storage->source);
     return true;
 }
 

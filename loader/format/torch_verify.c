@@ -32,10 +32,10 @@ static void check_unreferenced(const TorchVerify *torch)
 {
     Zip *zip = zip_verify_zip(torch->verify);
     size_t count = zip_count(zip), used, read, counter = 0;
-    const ZipUse *uses = zip_verify_uses(torch->verify, &used);
+    ByteSource *const *uses = zip_verify_uses(torch->verify, &used);
     const ZipMember *const *reads = zip_verify_reads(torch->verify, &read);
     bool *is_used = mem_alloc((count + 1) * sizeof *is_used);
-    for (size_t i = 0; i < used; i++) is_used[uses[i].member - zip_member(zip, 0)] = true;
+    for (size_t i = 0; i < used; i++) is_used[zip_member_of(uses[i]) - zip_member(zip, 0)] = true;
     for (size_t i = 0; i < read; i++) is_used[reads[i] - zip_member(zip, 0)] = true;
     Text folder = {0};
     text_addf(&folder, "%sdata/", torch->prefix);
@@ -127,7 +127,8 @@ static void check_place(const TorchVerify *torch, Layout *layout, const ZipMembe
 /* For qsort: by key as a number, which torch.save counts up as the pickle refers to storages. */
 static int by_key(const void *a, const void *b)
 {
-    return natural_compare(((const ZipUse *)a)->member->name, ((const ZipUse *)b)->member->name);
+    const ZipMember *x = *(const ZipMember *const *)a, *y = *(const ZipMember *const *)b;
+    return natural_compare(x->name, y->name);
 }
 
 static bool check_layout(const TorchVerify *torch, Error *err)
@@ -145,15 +146,15 @@ static bool check_layout(const TorchVerify *torch, Error *err)
                         rewrite, "its record '.storage_alignment' is no alignment");
         layout.promised = false;
     }
-    const ZipUse *given = zip_verify_uses(torch->verify, &used);
-    ZipUse *uses = mem_alloc((used + 1) * sizeof *uses);
-    if (used) memcpy(uses, given, used * sizeof *uses);
+    ByteSource *const *given = zip_verify_uses(torch->verify, &used);
+    const ZipMember **uses = mem_alloc((used + 1) * sizeof *uses);
+    for (size_t i = 0; i < used; i++) uses[i] = zip_member_of(given[i]);
     qsort(uses, used, sizeof *uses, by_key);
     for (size_t i = 0; fine && i < used; i++) {
         ZipExtent extent;
-        fine = zip_extent(zip_verify_zip(torch->verify), uses[i].member, 0, &extent, NULL, err);
+        fine = zip_extent(zip_verify_zip(torch->verify), uses[i], 0, &extent, NULL, err);
         if (fine && !(extent.odd & (ZIP_ODD_HEADER | ZIP_ODD_BEYOND)))
-            check_place(torch, &layout, uses[i].member, extent.data);
+            check_place(torch, &layout, uses[i], extent.data);
     }
     free(uses);
     return fine;

@@ -17,7 +17,7 @@ static const char fetch[] = "the file was damaged or changed: fetch it again";
 struct ZipVerify {
     Checkpoint *checkpoint;      /* which owns this */
     Zip *zip;                    /* a reference */
-    ZipUse *uses;                /* owned */
+    ByteSource **uses;           /* owned; of members that tensors look into; references */
     size_t use_count, use_room;
     const ZipMember **reads;     /* owned; the members are the zip's */
     size_t read_count, read_room;
@@ -27,18 +27,18 @@ struct ZipVerify {
 static void release(void *context)
 {
     ZipVerify *verify = context;
-    for (size_t i = 0; i < verify->use_count; i++) source_unref(verify->uses[i].source);
+    for (size_t i = 0; i < verify->use_count; i++) source_unref(verify->uses[i]);
     zip_unref(verify->zip);
     free(verify->uses);
     free(verify->reads);
     free(verify);
 }
 
-void zip_verify_use(ZipVerify *verify, const ZipMember *member, ByteSource *source)
+void zip_verify_use(ZipVerify *verify, ByteSource *source)
 {
     verify->uses = mem_grow(verify->uses, &verify->use_room, verify->use_count + 1,
                             sizeof *verify->uses);
-    verify->uses[verify->use_count++] = (ZipUse){member, source};
+    verify->uses[verify->use_count++] = source;
 }
 
 void zip_verify_read(ZipVerify *verify, const ZipMember *member)
@@ -59,7 +59,7 @@ Zip *zip_verify_zip(ZipVerify *verify)
     return verify->zip;
 }
 
-const ZipUse *zip_verify_uses(const ZipVerify *verify, size_t *count)
+ByteSource *const *zip_verify_uses(const ZipVerify *verify, size_t *count)
 {
     *count = verify->use_count;
     return verify->uses;
@@ -175,7 +175,7 @@ typedef struct Crcs {
 static ByteSource *open_content(const ZipVerify *verify, const uint32_t *use, size_t index,
                                 Error *err)
 {
-    if (use[index] != MAP_NONE) return source_ref(verify->uses[use[index]].source);
+    if (use[index] != MAP_NONE) return source_ref(verify->uses[use[index]]);
     return zip_open_member(verify->zip, zip_member(verify->zip, index), err);
 }
 
@@ -235,7 +235,7 @@ static bool check_contents(ZipVerify *verify, const CheckRun *run, Error *err)
     bool go_on = true;
     for (size_t i = 0; i < count; i++) use[i] = MAP_NONE;
     for (size_t i = 0; i < verify->use_count; i++)
-        use[verify->uses[i].member - zip_member(verify->zip, 0)] = (uint32_t)i;
+        use[zip_member_of(verify->uses[i]) - zip_member(verify->zip, 0)] = (uint32_t)i;
     for (size_t i = 0; go_on && i < count; i++)
         go_on = check_member(verify, use, i, &crcs, run, err);
     free(use);

@@ -9,17 +9,11 @@
 
 typedef struct ZipVerify ZipVerify;
 
-/* A member that tensors look into. */
-typedef struct ZipUse {
-    const ZipMember *member;     /* borrowed from the zip */
-    ByteSource *source;          /* its content, as storages refer to it; a reference */
-} ZipUse;
-
 /* Registers the check with the checkpoint, which owns it; the zip is kept alive. */
 ZipVerify *zip_verify_new(Checkpoint *checkpoint, Zip *zip);
-/* Notes that the checkpoint reads a member through this source: what was read for tensors is then
- * not read again. Takes the source over, and keeps it as long as the checkpoint lives. */
-void zip_verify_use(ZipVerify *verify, const ZipMember *member, ByteSource *source);
+/* Notes that the checkpoint reads a member through this source (zip.h): what was read for tensors
+ * is then not read again. Takes the source over, and keeps it as long as the checkpoint lives. */
+void zip_verify_use(ZipVerify *verify, ByteSource *source);
 /* Notes that a member was read for something else than a tensor's bytes: a config, a file inside.
  * It is then no storage that nothing refers to. NULL for `verify`: nothing is checked. */
 void zip_verify_read(ZipVerify *verify, const ZipMember *member);
@@ -34,7 +28,7 @@ void torch_verify(ZipVerify *verify, const char *prefix);
 Checkpoint *zip_verify_checkpoint(ZipVerify *verify);
 Zip *zip_verify_zip(ZipVerify *verify);
 /* In the order of zip_verify_use. */
-const ZipUse *zip_verify_uses(const ZipVerify *verify, size_t *count);
+ByteSource *const *zip_verify_uses(const ZipVerify *verify, size_t *count);
 /* In the order of zip_verify_read. */
 const ZipMember *const *zip_verify_reads(const ZipVerify *verify, size_t *count);
 /* checkpoint_find about a member, at most so many times a kind that nobody would read more. The

@@ -18,7 +18,7 @@ static void test_arena_alignment_and_growth(void **state)
     Arena *arena = arena_new();
     for (size_t i = 1; i < 5000; i += 7) {
         unsigned char *p = arena_alloc(arena, i);
-        assert_int_equal((uintptr_t)p % 16, 0);
+        assert_int_equal((uintptr_t)p % 8, 0);
         for (size_t k = 0; k < i; k++) assert_int_equal(p[k], 0);
         memset(p, 0xAA, i);
     }
