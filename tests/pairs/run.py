@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Automatic alignment against pairs of real models whose truth is known: ../shared/pairs, where it is, and
-tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py, unseen.py, sealed.py, blind.py, locked.py
-and later.py, which were written later, each to be measured before anything was changed for it. Not one tensor may be loaded
-wrongly; what is not found is reported. glued.py is what lies in one tensor, real_names.py what real libraries say; --pair and
---batch know them.
+tests/pairs/other, which is always there: families.py, and held_out.py, fresh.py, unseen.py, sealed.py, blind.py, locked.py,
+later.py and apart.py, which were written later, each to be measured before anything was changed for it. Not one tensor may
+be loaded wrongly; what is not found is reported. glued.py is what lies in one tensor, real_names.py what real libraries say;
+--pair and --batch know them.
 
   run.py                 what `make check` runs: every pair, and each change of a pair on some of them
   run.py --all           every change on every pair, and what is left without order, lexicon, context
@@ -24,6 +24,7 @@ import sys
 import tempfile
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), os.path.join(os.path.dirname(os.path.abspath(__file__)), "other")]
+import apart
 import blind
 import families
 import fresh
@@ -169,7 +170,7 @@ def run_mutations(tap, folder, kind, pairs, everything):
 
 BATCHES = {"families": families, "held_out": held_out, "fresh": fresh, "unseen": unseen, "sealed": sealed, "blind": blind,
            "locked": locked, "real_names": real_names, "glued": glued,
-           "later": later}
+           "later": later, "apart": apart}
 
 
 def run_batch(tap, folder, name):
@@ -284,7 +285,7 @@ def main():
             print(f"1..{tap.number}")
             return tap.failures > 0
         if given.pair:
-            late = [pair for batch in (unseen, sealed, blind, locked, later, real_names, glued) for pair in batch.pairs()]
+            late = [pair for batch in (unseen, sealed, blind, locked, later, apart, real_names, glued) for pair in batch.pairs()]
             for pair in [*itertools.chain(*kinds.values()), *late, *real.pairs()]:
                 if given.pair in pair["name"]:
                     run_one(folder, pair)
@@ -302,7 +303,7 @@ def main():
                 run_ablations(tap, folder, kind, pairs)
         if not given.selftest:
             for kind, batch in (("unseen", unseen), ("sealed", sealed), ("blind", blind), ("locked", locked),
-                                ("later", later), ("glued", glued), ("real names", real_names)):
+                                ("later", later), ("apart", apart), ("glued", glued), ("real names", real_names)):
                 found += run_plain(tap, folder, kind, batch.pairs())
             run_sweep(tap, folder, list(itertools.chain(*kinds.values())), None)
         truth = [] if given.selftest else real.pairs()
