@@ -16,6 +16,9 @@ static void read_sides(Auto *a, const AutoSide *source, const AutoSide *target)
     const AutoSide *given[] = {source, target};
     bool shapeless = lacks_shapes(source) || lacks_shapes(target);
     a->words = words_new(a->arena, a->options->lexicon, a->options->no_lexicon);
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < given[s]->count; i++)
+            words_see_letter(a->words, given[s]->tensors[i].name);
     for (int s = 0; s < 2; s++) {
         Side *side = &a->side[s];
         side->arena = a->arena;

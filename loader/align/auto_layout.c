@@ -116,7 +116,7 @@ static Fitting fit_alone(const AutoTensor *s, const AutoTensor *t)
     return (Fitting){.turn = TURN_NEVER};
 }
 
-static bool same_role_text(const Auto *a, uint32_t source, uint32_t target)
+bool same_role_text(const Auto *a, uint32_t source, uint32_t target)
 {
     NameParts s = words_parts(a->words, a->side[0].given->tensors[source].name);
     NameParts t = words_parts(a->words, a->side[1].given->tensors[target].name);

@@ -262,6 +262,8 @@ typedef struct NameParts {
     bool plain;              /* the role is spelled as the lexicon's first phrase for it */
 } NameParts;
 NameParts words_parts(const Words *words, const char *name);
+/* Before that, all names are seen for what their last letters say. */
+void words_see_letter(Words *words, const char *name);
 /* The meanings that a fused phrase is made of, in order: "qkv" is q, k, v. Found by the first
  * phrase of its set. Returns how many, 0 = it is none. */
 size_t words_parts_of(const Words *words, const Token *token, Token *out, size_t room);
@@ -536,6 +538,8 @@ typedef struct Fitting {
 } Fitting;
 /* A kernel of the source that fits one way round alone; its rank without the axis of a stack. */
 void auto_layout_count(Auto *a, uint32_t source, unsigned rank, bool turned);
+/* Whether two tensors have their role in the same letters: kernel and kernel, not weight. */
+bool same_role_text(const Auto *a, uint32_t source, uint32_t target);
 /* Decides for each pair of tensors. */
 void auto_layout_decide(Auto *a, struct TensorPair *pairs, size_t count);
 void auto_layout_done(Auto *a);

@@ -17,6 +17,21 @@ static bool same_member(const Side *x, const Side *y, const Unit *u, const Unit 
     return (p <= ROLE_MAIN && q <= ROLE_MAIN) || (matrices && (u->count == 1 || v->count == 1));
 }
 
+/* The member of a source's unit that becomes one of the target's; of several that say the same,
+ * a weight and its scale, the one that is spelled so. NONE. */
+static uint32_t member_for(const Auto *a, const Unit *u, const Unit *v, uint32_t j)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    uint32_t found = NONE;
+    for (uint32_t i = 0; i < u->count; i++) {
+        const uint32_t s = x->members[u->first + i], t = y->members[v->first + j];
+        if (!same_member(x, y, u, v, i, j) || x->bound[s] || y->bound[t]) continue;
+        if (found == NONE) found = s;
+        else if (same_role_text(a, s, t)) return s;
+    }
+    return found;
+}
+
 static size_t list_pairs(Auto *a, TensorPair *pairs)
 {
     const Side *x = &a->side[0], *y = &a->side[1];
@@ -25,15 +40,15 @@ static size_t list_pairs(Auto *a, TensorPair *pairs)
         const Unit *v = &y->units[k];
         if (v->mate == NONE) continue;
         const Unit *u = &x->units[v->mate];
-        for (uint32_t j = 0; j < v->count; j++)
-            for (uint32_t i = 0; i < u->count; i++)
-                if (same_member(x, y, u, v, i, j) && !x->bound[x->members[u->first + i]] &&
-                    !y->bound[y->members[v->first + j]]) {
-                    pairs[n++] = (TensorPair){.source = x->members[u->first + i],
-                                              .target = y->members[v->first + j],
-                                              .margin = v->margin};
-                    break;
-                }
+        const size_t first = n;
+        for (uint32_t j = 0; j < v->count; j++) {
+            const uint32_t source = member_for(a, u, v, j);
+            bool given = source == NONE;
+            for (size_t i = first; i < n && !given; i++) given = pairs[i].source == source;
+            if (given) continue;
+            pairs[n++] = (TensorPair){.source = source, .target = y->members[v->first + j],
+                                      .margin = v->margin};
+        }
     }
     return n;
 }

@@ -1,68 +1,12 @@
-/* Names as words: wrappers and roles taken off, words cut, phrases of the lexicon found. */
+/* Names as words: words cut, phrases of the lexicon found. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/align/auto_parts.h"
+#include "loader/align/auto_words.h"
 
 /* Words of a phrase; digits of a number; letters of a phrase that may be made of others ("qkv");
  * words of a name that may be known as fused, the last ones. */
 enum { PHRASE_WORDS = 5, DIGITS_MAX = 15, FUSED_MAX = 4, FUSED_WORDS = 12 };
-
-typedef struct Phrase {
-    uint32_t meaning[MEANINGS];
-} Phrase;
-
-/* Two meanings whose words a phrase is made of; NONE. */
-typedef struct Spoken {
-    uint32_t module, layer;
-} Spoken;
-
-/* A line of the lexicon that knows a fused name, and the next one of the same phrase. */
-typedef struct FusedLine {
-    const LexiconFused *fused;
-    uint32_t next;           /* 1 + its index; 0: the last */
-} FusedLine;
-
-/* A wrapper as a segment of a name: ATTRIBUTES of ".ATTRIBUTES". */
-typedef struct Wrapper {
-    const char *text;
-    size_t length;
-} Wrapper;
-
-struct Words {
-    Arena *arena;
-    const Lexicon *lexicon;  /* NULL: none */
-    Wrapper *wrappers;       /* [wrapper_count] */
-    size_t wrapper_count;
-    Table phrases;           /* letters of a phrase, without its spaces -> index in list */
-    Phrase *list;
-    size_t count, room;
-    Spoken *spoken;          /* [meanings] how most phrases of a set are made of two others */
-    Table fused;             /* letters of a phrase -> 1 + where its lines begin in lines */
-    FusedLine *lines;
-    Table roles;             /* the same of roles -> role << 1 | first of its set */
-};
-
-/* Lower case, for ASCII. */
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
-}
-
-/* Letters and digits of a text, in lower case: "layer_norm", "LayerNorm" and "layer norm" have
- * the same. */
-static uint64_t hash_letters(uint64_t seed, const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (is_letter(text[i]) || is_digit(text[i]))
-            seed = hash_mix(seed, (unsigned char)lower(text[i]));
-    return seed;
-}
 
 static void add_phrase(Words *words, const char *text, uint32_t meaning)
 {
@@ -159,7 +103,7 @@ Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
     Words *words = arena_alloc(arena, sizeof *words);
     words->arena = arena;
     words->lexicon = lexicon;
-    words->phrases.arena = words->roles.arena = words->fused.arena = arena;
+    words->phrases.arena = words->roles.arena = words->fused.arena = words->letters.arena = arena;
     if (!lexicon) return words;
     add_wrappers(words, lexicon);
     for (size_t i = 0; i < lexicon->count && !no_lexicon; i++)
@@ -178,85 +122,6 @@ Words *words_new(Arena *arena, const Lexicon *lexicon, bool no_lexicon)
     words->list = list;
     if (!no_lexicon) find_spoken(words);
     return words;
-}
-
-/* ---- parts of a name ---- */
-
-static bool is_wrapper(const Words *words, const char *text, size_t n)
-{
-    for (size_t i = 0; i < words->wrapper_count; i++)
-        if (words->wrappers[i].length == n && memcmp(words->wrappers[i].text, text, n) == 0)
-            return true;
-    return false;
-}
-
-/* Wrappers before and behind: "module.", "/.ATTRIBUTES/VARIABLE_VALUE". One segment stays. */
-static void cut_wrappers(const Words *words, const char **begin, const char **end, bool *wrapped)
-{
-    for (;;) {
-        const char *at = *begin;
-        while (at < *end && !is_separator(*at)) at++;
-        if (at == *end || !is_wrapper(words, *begin, (size_t)(at - *begin))) break;
-        *begin = at + 1;
-        *wrapped = true;
-    }
-    for (;;) {
-        const char *at = *end;
-        while (at > *begin && !is_separator(at[-1])) at--;
-        if (at == *begin || !is_wrapper(words, at, (size_t)(*end - at))) break;
-        *end = at - 1;
-        while (*end > *begin && is_separator((*end)[-1])) (*end)--;
-    }
-}
-
-/* The role of a text: 0 = none. */
-static uint32_t find_role(const Words *words, const char *text, const char *end)
-{
-    const uint32_t *role = table_find(&words->roles, hash_letters(0, text, (size_t)(end - text)));
-    return role ? *role : 0;
-}
-
-/* Without a lexicon, the last segment is the role when it is a word. */
-static uint32_t word_role(const char *leaf, const char *end)
-{
-    for (const char *at = leaf; at < end; at++)
-        if (is_digit(*at)) return 0;
-    return (uint32_t)(hash_text(0, leaf, (size_t)(end - leaf)) & 0x3FFF) << 1 | 0x8000u | 1;
-}
-
-NameParts words_parts(const Words *words, const char *name)
-{
-    NameParts parts = {0};
-    const char *begin = name, *end = name + strlen(name);
-    const char *colon = end;
-    while (colon > begin && is_digit(colon[-1])) colon--;
-    if (colon < end && colon - 1 > begin && colon[-1] == ':') end = colon - 1;
-    cut_wrappers(words, &begin, &end, &parts.wrapped);
-    const char *leaf = end;
-    while (leaf > begin && !is_separator(leaf[-1])) leaf--;
-    parts.path = begin;
-    parts.path_length = (size_t)(end - begin);
-    uint32_t role = 0;
-    const char *cut = leaf > begin ? leaf - 1 : begin;
-    const char *text = leaf;
-    if (!words->lexicon || !words->lexicon->role_count) {
-        role = leaf > begin ? word_role(leaf, end) : 0;
-    } else {
-        role = find_role(words, leaf, end);
-        for (const char *at = leaf + 1; !role && at < end; at++) {
-            if (at[-1] != '_' || find_role(words, leaf, at)) continue;   /* weight_g */
-            role = find_role(words, at, end);
-            cut = at - 1;
-            text = at;
-        }
-    }
-    if (!role) return parts;
-    parts.role = (uint16_t)(role >> 1);
-    parts.plain = role & 1;
-    parts.path_length = (size_t)(cut - begin);
-    parts.role_text = text;
-    parts.role_length = (size_t)(end - text);
-    return parts;
 }
 
 size_t name_number(const char *at, const char *end, int64_t *value)
