@@ -50,6 +50,7 @@ const AutoResult *auto_align(Arena *arena, const AutoSide *source, const AutoSid
     check_numbers(&a);
     walk_units(&a);
     check_behind(&a);
+    check_couples(&a);
     confirm_units(&a);
     check_heads(&a);
     check_stages(&a);

@@ -149,66 +149,6 @@ void check_rows(Auto *a)
     free(lies);
 }
 
-/* ---- vectors beside kernels ---- */
-
-/* The two units below a path. */
-typedef struct Couple {
-    uint32_t unit[2], count;
-} Couple;
-
-typedef struct Couples {
-    Table paths;             /* path → index in list */
-    Couple *list;            /* [count] */
-    size_t count;
-} Couples;
-
-static Couples list_couples(Arena *arena, const Side *side)
-{
-    Couples couples = {{.arena = arena}, NULL, 0};
-    couples.list = arena_alloc(arena, (side->unit_count + 1) * sizeof *couples.list);
-    for (uint32_t i = 0; i < side->unit_count; i++) {
-        const uint64_t path = side->units[i].up[0];
-        bool fresh;
-        const uint32_t at = *table_add(&couples.paths, path, (uint32_t)couples.count, &fresh);
-        Couple *couple = &couples.list[at];
-        couples.count += fresh;
-        if (couple->count < 2) couple->unit[couple->count] = i;
-        couple->count++;
-    }
-    return couples;
-}
-
-/* The kernel that has a vector beside it and nothing else; NONE: it is no vector, or has none. */
-static uint32_t kernel_beside(const Couples *couples, const Side *side, uint32_t unit)
-{
-    const Unit *own = &side->units[unit];
-    if (!main_tensor(side, own)->dims || unit_is_matrix(side, own)) return NONE;
-    const Couple *couple = &couples->list[*table_find(&couples->paths, own->up[0])];
-    if (couple->count != 2 || own->up[0] == path_root()) return NONE;
-    const uint32_t other = couple->unit[couple->unit[0] == unit];
-    return unit_is_matrix(side, &side->units[other]) ? other : NONE;
-}
-
-/* conv.0 and conv.1 of a norm each: a norm does not go to one layer while the kernel beside it goes
- * to another, whose norm comes from elsewhere. */
-void check_beside(Auto *a)
-{
-    Side *x = &a->side[0], *y = &a->side[1];
-    Arena *arena = arena_new();
-    const Couples couples[2] = {list_couples(arena, x), list_couples(arena, y)};
-    for (uint32_t i = 0; i < x->unit_count; i++) {
-        Unit *u = &x->units[i];
-        if (u->mate == NONE || u->fixed) continue;
-        Unit *v = &y->units[u->mate];
-        const uint32_t s = kernel_beside(&couples[0], x, i);
-        const uint32_t t = kernel_beside(&couples[1], y, u->mate);
-        if (s == NONE || t == NONE) continue;
-        if (x->units[s].mate == NONE || y->units[t].mate == NONE) continue;
-        if (x->units[s].mate != t) u->mate = v->mate = NONE;
-    }
-    arena_free(arena);
-}
-
 /* ---- heads ---- */
 
 /* Whether two units have the only tensors of their shape. */

@@ -492,8 +492,6 @@ void notes_collect(Auto *a, AutoResult *result);
 /* ---- auto_check.c ---- */
 /* Takes pairs of units back that belong elsewhere than the rest of their row. */
 void check_rows(Auto *a);
-/* Takes back vectors that do not go where the kernels beside them go. */
-void check_beside(Auto *a);
 /* Takes back what stands under another number than nearly all that is numbered alike. */
 void check_numbers(Auto *a);
 /* Takes back pairs of stages whose direction only their numbers say. */
@@ -503,6 +501,12 @@ void check_heads(Auto *a);
 /* Whether two units would drift. */
 bool drifts(const Auto *a, uint32_t source, uint32_t target);
 void drift_done(Auto *a);
+
+/* ---- auto_beside.c ---- */
+/* Takes back vectors that do not go where the kernels beside them go. */
+void check_beside(Auto *a);
+/* Gives each other a norm and the norm of its layer's mate. */
+void check_couples(Auto *a);
 
 /* ---- auto_cross.c ---- */
 /* Turns round pairs within a block whose numbers go up on one side and down on the other. */
