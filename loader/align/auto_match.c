@@ -384,6 +384,26 @@ static bool is_habit(const Auto *a, const Template *x, const Template *y, const 
     return false;
 }
 
+static bool share_words(const Template *x, const Template *y)
+{
+    for (size_t i = 0; i < x->token_count; i++)
+        if (!x->tokens[i].is_number && template_has(y, &x->tokens[i])) return true;
+    return false;
+}
+
+/* Rows of as many numbers that go over others of them: blocks 0 and 1 of a layer there, layers 0 and
+ * 1 of a block here. Shapes that come in the same order are no more than likely then, where no word
+ * says it. */
+static bool counts_across(const Auto *a, const Template *x, const Template *y)
+{
+    if (share_words(x, y)) return false;
+    const Counting p = counting_of(&a->side[0], x), q = counting_of(&a->side[1], y);
+    if (p.count < 2 || p.count != q.count) return false;
+    if (a->side[0].coarse[x->coarse].slot_count != a->side[1].coarse[y->coarse].slot_count)
+        return false;
+    return memcmp(p.slot, q.slot, p.count) != 0;
+}
+
 static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t *t, size_t columns,
                         bool last)
 {
@@ -408,7 +428,8 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
         if (mate[i] == NONE) continue;
         Template *y = &target->templates[t[mate[i]]];
         if (crosses(target, x, t[mate[i]])) margin[i] -= CROSSED;
-        if (margin[i] > HABIT && is_habit(a, x, y, t, columns)) margin[i] = HABIT;
+        if (margin[i] > HABIT && (is_habit(a, x, y, t, columns) || counts_across(a, x, y)))
+            margin[i] = HABIT;
         if (margin[i] < (last ? LIKELY : TEACHES)) continue;
         if (members_unclear(a, x, y) || is_misnamed(x, y, misnamed)) continue;
         if (may_slip(a, x, y) && (beside_hole(source, x, s, rows, from) ||

@@ -228,7 +228,37 @@ static void mark_agreed(Auto *a, Walk walk[2])
     a->in_step = in_step * 2 >= n;
 }
 
-static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table blocks[2])
+/* What the blocks of a side are made of: the matrices that the other side has as well. */
+typedef struct Makes {
+    Table of;                /* block → hash of its matrices, in whatever order */
+    Table all;               /* these */
+} Makes;
+
+static Makes list_makes(const Side *side, const Table *there, Arena *arena)
+{
+    Makes makes = {{.arena = arena}, {.arena = arena}};
+    for (uint32_t i = 0; i < side->unit_count; i++) {
+        const Unit *unit = &side->units[i];
+        if (!unit_is_matrix(side, unit) || !table_find(there, look_of(side, unit))) continue;
+        *table_add(&makes.of, unit->block, 0, NULL) += (uint32_t)(unit->shape ^ unit->shape >> 32);
+    }
+    for (uint32_t i = 0; i < side->unit_count; i++)
+        table_add(&makes.all, table_count(&makes.of, side->units[i].block), 1, NULL);
+    return makes;
+}
+
+/* Whether two blocks are made otherwise, and each side has one that is made as the other's: an
+ * encoder's block and a decoder's, where one file has the decoder first. */
+static bool is_other_block(const Makes makes[2], const Unit *u, const Unit *v)
+{
+    const uint32_t here = table_count(&makes[0].of, u->block);
+    const uint32_t there = table_count(&makes[1].of, v->block);
+    return here != there && here && there &&
+           table_find(&makes[1].all, here) && table_find(&makes[0].all, there);
+}
+
+static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table blocks[2],
+                         const Makes makes[2])
 {
     const Stretch *s = &walk[0].stretches[i];
     const Stretch *t = &walk[1].stretches[s->mate];
@@ -243,7 +273,7 @@ static void keep_stretch(Auto *a, const Walk walk[2], size_t i, const Table bloc
         const uint32_t *p = table_find(&blocks[0], x->block), *q = table_find(&blocks[1], y->block);
         const bool crosses = (!p || *p == NONE) && (!q || *q == NONE);
         a->walked[u] = v;
-        a->agreed[u] = s->agreed && !crosses;
+        a->agreed[u] = s->agreed && !crosses && !is_other_block(makes, x, y);
     }
 }
 
@@ -333,8 +363,10 @@ void walk_sides(Auto *a)
     pair_stretches(walk);
     mark_agreed(a, walk);
     Table blocks[2] = {follow_blocks(a, walk, 0), follow_blocks(a, walk, 1)};
+    const Makes makes[2] = {list_makes(&a->side[0], &looks[1], arena),
+                            list_makes(&a->side[1], &looks[0], arena)};
     for (size_t i = 0; i < walk[0].stretch_count; i++)
-        if (walk[0].stretches[i].mate != NONE) keep_stretch(a, walk, i, blocks);
+        if (walk[0].stretches[i].mate != NONE) keep_stretch(a, walk, i, blocks, makes);
     fill_gaps(a, walk);
     arena_free(arena);
     for (size_t i = 0; i < a->side[0].template_count; i++)
