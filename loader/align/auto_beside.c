@@ -96,12 +96,31 @@ static bool is_open(const Side *side, uint32_t unit)
     return own && own->mate != NONE && !own->fixed && !side->templates[own->template].group;
 }
 
-/* A kernel with a norm and nothing else, whose mate has one norm beside it: these two belong
- * together. Where both were given to others, which are given to them, they change places; names
- * alone had said so, and so this is asked about. */
-void check_couples(Auto *a)
+static bool is_free(const Side *side, uint32_t unit)
+{
+    const Unit *own = unit == NONE ? NULL : &side->units[unit];
+    return own && own->mate == NONE && !own->fixed && !side->templates[own->template].dead;
+}
+
+/* The first gets the second; what both had is left, and is each other's. */
+static void give_mate(Side *x, Side *y, uint32_t first, uint32_t second)
 {
     const float unsure = 0.12f;
+    const uint32_t mate = x->units[first].mate, other = y->units[second].mate;
+    x->units[first].mate = second;
+    y->units[second].mate = first;
+    y->units[mate].mate = other;
+    x->units[first].margin = y->units[second].margin = y->units[mate].margin = unsure;
+    if (other == NONE) return;
+    x->units[other].mate = mate;
+    x->units[other].margin = unsure;
+}
+
+/* A kernel with a norm and nothing else, whose mate has one norm beside it: these two belong
+ * together. Where the one was given to another, or both were, they change places; names alone had
+ * said so, and so this is asked about. */
+void check_couples(Auto *a)
+{
     Side *sides[] = {&a->side[0], &a->side[1]};
     Arena *arena = arena_new();
     const Couples couples[2] = {list_couples(arena, sides[0]), list_couples(arena, sides[1])};
@@ -113,16 +132,8 @@ void check_couples(Auto *a)
             const uint32_t kernel = kernel_beside(&couples[s], x, i);
             if (kernel == NONE || x->units[kernel].mate == NONE) continue;
             const uint32_t there = vector_beside(&vectors[!s], &y->units[x->units[kernel].mate]);
-            const uint32_t mate = x->units[i].mate;
-            if (!is_open(y, there) || there == mate || y->units[there].shape != x->units[i].shape)
-                continue;
-            const uint32_t other = y->units[there].mate;
-            x->units[i].mate = there;
-            y->units[there].mate = i;
-            x->units[other].mate = mate;
-            y->units[mate].mate = other;
-            x->units[i].margin = y->units[there].margin = unsure;
-            x->units[other].margin = y->units[mate].margin = unsure;
+            if (there == x->units[i].mate || !(is_open(y, there) || is_free(y, there))) continue;
+            if (y->units[there].shape == x->units[i].shape) give_mate(x, y, i, there);
         }
     }
     arena_free(arena);
