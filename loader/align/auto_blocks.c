@@ -9,159 +9,6 @@
 
 #include "loader/align/auto_blocks.h"
 
-enum { NAMES_MAX = 4 };      /* numbers glued to a word that are rather names: norm1, norm2 */
-
-/* How far a row of one side reaches. */
-typedef struct Range {
-    int64_t low, high;
-} Range;
-
-typedef struct Ranges {
-    Table rows;              /* row → index in list */
-    Range *list;             /* [count] owned, growing */
-    size_t count, room;
-} Ranges;
-
-typedef struct ShapeOf {
-    uint32_t block;
-    uint64_t shape;
-} ShapeOf;
-
-typedef struct Blocks {
-    Auto *a;
-    Ranges ranges[2];
-    Table suspects;          /* pairs of rows that are looked at */
-    Table known;             /* link → index in links */
-    Link *links;             /* [link_count] owned, growing */
-    size_t link_count, link_room;
-    Block *blocks[2];        /* [block_count] owned, growing; by row and number */
-    size_t block_count[2], block_room[2];
-    ShapeOf *shapes[2];      /* [shape_count] owned, growing; what stands below each block */
-    size_t shape_count[2], shape_room[2];
-    Moved *moved;            /* [moved_count] owned, growing */
-    size_t moved_count, moved_room;
-} Blocks;
-
-static size_t places_of(const Auto *a, const Side *side, const Unit *unit, Place *out)
-{
-    const NameParts parts = words_parts(a->words, main_tensor(side, unit)->name);
-    const char *end = parts.path + parts.path_length;
-    size_t n = 0;
-    for (const char *at = parts.path; at < end && n < SLOTS_MAX;) {
-        int64_t number = 0;
-        const size_t digits = is_digit(*at) ? name_number(at, end, &number) : 0;
-        if (digits)
-            out[n++] = (Place){hash_text(71, parts.path, (size_t)(at - parts.path)), number,
-                               parts.path, parts.path_length, (size_t)(at - parts.path), digits,
-                               at > parts.path && !is_separator(at[-1])};
-        at += digits;
-        while (!digits && at < end && is_digit(*at)) at++;   /* too long for a number */
-        while (at < end && !is_digit(*at)) at++;
-    }
-    return n;
-}
-
-/* ---- which block was paired with which ---- */
-
-static void list_ranges(Blocks *blocks, int s)
-{
-    const Side *side = &blocks->a->side[s];
-    Ranges *ranges = &blocks->ranges[s];
-    for (uint32_t i = 0; i < side->unit_count; i++) {
-        Place places[SLOTS_MAX];
-        const size_t n = places_of(blocks->a, side, &side->units[i], places);
-        for (size_t k = 0; k < n; k++) {
-            bool fresh;
-            const int64_t number = places[k].number;
-            const uint32_t at =
-                *table_add(&ranges->rows, places[k].row, (uint32_t)ranges->count, &fresh);
-            if (fresh) {
-                ranges->list = mem_grow(ranges->list, &ranges->room, ranges->count + 1,
-                                        sizeof *ranges->list);
-                ranges->list[ranges->count++] = (Range){number, number};
-            }
-            if (number < ranges->list[at].low) ranges->list[at].low = number;
-            if (number > ranges->list[at].high) ranges->list[at].high = number;
-        }
-    }
-}
-
-static Range range_of(const Blocks *blocks, int s, uint64_t row)
-{
-    return blocks->ranges[s].list[*table_find(&blocks->ranges[s].rows, row)];
-}
-
-/* Numbers of rows that reach equally far tell which block is which: from the first on, or from the
- * last where one counts the other way. */
-static bool is_told(const Blocks *blocks, const Place *s, const Place *t)
-{
-    const Range x = range_of(blocks, 0, s->row), y = range_of(blocks, 1, t->row);
-    if (x.high - x.low != y.high - y.low) return false;
-    return s->number - x.low == t->number - y.low || s->number - x.low == y.high - t->number;
-}
-
-static bool is_name(const Blocks *blocks, int s, const Place *place)
-{
-    const Range range = range_of(blocks, s, place->row);
-    return place->glued && range.high - range.low < NAMES_MAX;
-}
-
-static uint64_t rows_key(uint64_t source, uint64_t target)
-{
-    return hash_mix(hash_mix(83, source), target);
-}
-
-/* Of two rows: that one block of them is the other. */
-static uint64_t link_key(const Place *s, const Place *t)
-{
-    return hash_mix(hash_mix(rows_key(s->row, t->row), (uint64_t)s->number), (uint64_t)t->number);
-}
-
-static void add_link(Blocks *blocks, const Place *s, const Place *t, bool named)
-{
-    bool fresh;
-    const uint32_t at =
-        *table_add(&blocks->known, link_key(s, t), (uint32_t)blocks->link_count, &fresh);
-    if (fresh) {
-        blocks->links = mem_grow(blocks->links, &blocks->link_room, blocks->link_count + 1,
-                                 sizeof *blocks->links);
-        blocks->links[blocks->link_count++] =
-            (Link){{s->row, t->row}, {s->number, t->number}, 0, 0, {*s, *t}};
-    }
-    blocks->links[at].votes++;
-    blocks->links[at].named += named;
-}
-
-/* Rows become suspects by pairs that no numbers tell. */
-static void suspect(Blocks *blocks, const Place *p, size_t m, const Place *q, size_t n)
-{
-    bool told[2][SLOTS_MAX] = {{false}};
-    for (size_t j = 0; j < m * n; j++)
-        if (is_told(blocks, &p[j / n], &q[j % n])) told[0][j / n] = told[1][j % n] = true;
-    for (size_t j = 0; j < m * n; j++)
-        if (!told[0][j / n] && !told[1][j % n] && !is_name(blocks, 0, &p[j / n]) &&
-            !is_name(blocks, 1, &q[j % n]))
-            table_add(&blocks->suspects, rows_key(p[j / n].row, q[j % n].row), 1, NULL);
-}
-
-/* Rows that pairs lead from one to the other: which of them are suspects, then their links. */
-static void list_links(Blocks *blocks, bool first)
-{
-    const Auto *a = blocks->a;
-    const Side *x = &a->side[0], *y = &a->side[1];
-    Place p[SLOTS_MAX], q[SLOTS_MAX];
-    for (uint32_t i = 0; i < x->unit_count; i++) {
-        const Unit *u = &x->units[i];
-        if (u->mate == NONE) continue;
-        const Unit *v = &y->units[u->mate];
-        const size_t m = places_of(a, x, u, p), n = places_of(a, y, v, q);
-        if (first) suspect(blocks, p, m, q, n);
-        for (size_t j = 0; j < m * n && !first; j++)
-            if (table_find(&blocks->suspects, rows_key(p[j / n].row, q[j % n].row)))
-                add_link(blocks, &p[j / n], &q[j % n], u->path == v->path);
-    }
-}
-
 static int compare_links(const void *x, const void *y)
 {
     const Link *a = x, *b = y;
@@ -191,7 +38,7 @@ static int compare_shapes(const void *x, const void *y)
 /* The block of a place, made when it is new. */
 static uint32_t block_at(Blocks *blocks, int s, Table *known, const Place *place)
 {
-    const uint64_t key = hash_mix(place->row, (uint64_t)place->number);
+    const uint64_t key = place_key(place->row, place->number);
     bool fresh;
     const uint32_t at = *table_add(known, key, (uint32_t)blocks->block_count[s], &fresh);
     if (fresh) {
@@ -535,8 +382,7 @@ static void check_suspects(Blocks *blocks)
 {
     Auto *a = blocks->a;
     qsort(blocks->links, blocks->link_count, sizeof *blocks->links, compare_links);
-    const Table shapes[2] = {shapes_of(a, 0), shapes_of(a, 1)};
-    for (int s = 0; s < 2; s++) list_blocks(blocks, s, &shapes[!s]);
+    for (int s = 0; s < 2; s++) list_blocks(blocks, s, &blocks->shapes_there[!s]);
     Rows *rows = arena_alloc(a->arena, sizeof *rows);
     Laid *laid = arena_alloc(a->arena, sizeof *laid);
     for (size_t from = 0, to; from < blocks->link_count && !a->stopped; from = to) {
@@ -554,6 +400,10 @@ void check_blocks(Auto *a)
     Blocks blocks = {.a = a, .known.arena = a->arena, .suspects.arena = a->arena};
     a->moved = (Table){.arena = a->arena};
     if (a->side[0].shapeless) return;
+    for (int s = 0; s < 2; s++) {
+        blocks.shapes_there[s] = shapes_of(a, s);
+        blocks.below[s] = (Table){0};
+    }
     for (int s = 0; s < 2; s++) list_ranges(&blocks, s);
     list_links(&blocks, true);
     if (blocks.suspects.count) list_links(&blocks, false);
@@ -567,6 +417,7 @@ void check_blocks(Auto *a)
         free(blocks.shapes[s]);
         free(blocks.ranges[s].list);
         table_done(&blocks.ranges[s].rows);
+        table_done(&blocks.below[s]);
     }
     free(blocks.moved);
 }

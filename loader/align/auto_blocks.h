@@ -64,6 +64,58 @@ typedef struct Moved {
     size_t key_count, key_room;
 } Moved;
 
+/* How far a row of one side reaches. */
+typedef struct Range {
+    int64_t low, high;
+} Range;
+
+typedef struct Ranges {
+    Table rows;              /* row → index in list */
+    Range *list;             /* [count] owned, growing */
+    size_t count, room;
+} Ranges;
+
+typedef struct ShapeOf {
+    uint32_t block;
+    uint64_t shape;
+} ShapeOf;
+
+typedef struct Blocks {
+    Auto *a;
+    Ranges ranges[2];
+    Table shapes_there[2];   /* all shapes of each side */
+    Table below[2];          /* row and number → hash of what below it both sides have */
+    Table suspects;          /* pairs of rows that are looked at */
+    Table known;             /* link → index in links */
+    Link *links;             /* [link_count] owned, growing */
+    size_t link_count, link_room;
+    Block *blocks[2];        /* [block_count] owned, growing; by row and number */
+    size_t block_count[2], block_room[2];
+    ShapeOf *shapes[2];      /* [shape_count] owned, growing; what stands below each block */
+    size_t shape_count[2], shape_room[2];
+    Moved *moved;            /* [moved_count] owned, growing */
+    size_t moved_count, moved_room;
+} Blocks;
+
+static inline uint64_t place_key(uint64_t row, int64_t number)
+{
+    return hash_mix(row, (uint64_t)number);
+}
+static inline uint64_t rows_key(uint64_t source, uint64_t target)
+{
+    return hash_mix(hash_mix(83, source), target);
+}
+
+/* ---- auto_blocks_links.c ---- */
+/* The numbers of a name. */
+size_t places_of(const Auto *a, const Side *side, const Unit *unit, Place *out);
+/* Of two rows: that one block of them is the other. */
+uint64_t link_key(const Place *s, const Place *t);
+/* How far all rows of a side reach, and what stands below their numbers. */
+void list_ranges(Blocks *blocks, int s);
+/* Rows that pairs lead from one to the other: which of them are suspects, then their links. */
+void list_links(Blocks *blocks, bool first);
+
 /* ---- auto_blocks_fit.c ---- */
 /* Where everything is a layer of one list, the embedding and the head too, what stands before the
  * blocks and behind them is none of them, nor are numbers that are left out there: if the rest is

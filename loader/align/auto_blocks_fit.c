@@ -148,17 +148,10 @@ static size_t place_block(const Grid *grid, size_t i, double *elsewhere)
 void blocks_fit(const Rows *rows, Laid *laid)
 {
     Grid grid = fill_grid(rows, false);
-    bool falls = false;
-    if (rows->falls) {
-        Grid other = fill_grid(rows, true);
-        falls = *other.behind > *grid.behind + NEARLY;
-        if (falls) {
-            free(grid.alike);
-            grid = other;
-        } else {
-            free(other.alike);
-        }
-    }
+    Grid other = fill_grid(rows, true);
+    const bool falls = *other.behind > *grid.behind + NEARLY;
+    free(falls ? grid.alike : other.alike);
+    if (falls) grid = other;
     const double all = *grid.behind;
     laid->as_paired = !rows->mixed && fit_as_paired(rows) + ROUNDING > all && rows->falls == falls;
     const double nearly = laid->as_paired ? NEARLY : AGAINST;

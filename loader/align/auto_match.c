@@ -391,9 +391,9 @@ static bool share_words(const Template *x, const Template *y)
     return false;
 }
 
-/* Rows of as many numbers that go over others of them: blocks 0 and 1 of a layer there, layers 0 and
- * 1 of a block here. Shapes that come in the same order are no more than likely then, where no word
- * says it. */
+/* Rows of as many numbers that go over others of them: blocks 0 and 1 of a layer there, layers 0
+ * and 1 of a block here. Shapes that come in the same order are no more than likely then, where no
+ * word says it. */
 static bool counts_across(const Auto *a, const Template *x, const Template *y)
 {
     if (share_words(x, y)) return false;
