@@ -168,6 +168,7 @@ static void read_mates(const Link *links, size_t n, Rows *rows)
 static bool read_rows(const Blocks *blocks, const Link *links, size_t n, Rows *rows)
 {
     rows->mixed = rows->single = false;
+    rows->stages = links->place[0].glued != links->place[1].glued;
     for (int s = 0; s < 2; s++) {
         rows->row[s] = row_of(blocks, s, links->row[s], &rows->count[s]);
         rows->single = rows->single || !are_blocks(rows->row[s], rows->count[s]);

@@ -42,6 +42,7 @@ typedef struct Rows {
     size_t paired[2];            /* blocks of each that have a mate */
     bool mixed;                  /* not one to one, or in no order */
     bool falls;                  /* the last of one was paired with the first of the other */
+    bool stages;                 /* one side counts them in a word: from either end */
     bool named;                  /* most of what was paired has one name on both sides */
     bool single;                 /* the blocks of one of them are single layers */
 } Rows;

@@ -148,10 +148,13 @@ static size_t place_block(const Grid *grid, size_t i, double *elsewhere)
 void blocks_fit(const Rows *rows, Laid *laid)
 {
     Grid grid = fill_grid(rows, false);
-    Grid other = fill_grid(rows, true);
-    const bool falls = *other.behind > *grid.behind + NEARLY;
-    free(falls ? grid.alike : other.alike);
-    if (falls) grid = other;
+    bool falls = false;
+    if (rows->falls || rows->stages) {
+        Grid other = fill_grid(rows, true);
+        falls = *other.behind > *grid.behind + NEARLY;
+        free(falls ? grid.alike : other.alike);
+        if (falls) grid = other;
+    }
     const double all = *grid.behind;
     laid->as_paired = !rows->mixed && fit_as_paired(rows) + ROUNDING > all && rows->falls == falls;
     const double nearly = laid->as_paired ? NEARLY : AGAINST;

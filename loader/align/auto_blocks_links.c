@@ -71,14 +71,15 @@ static bool same_below(const Blocks *blocks, uint64_t source, int64_t m, uint64_
     return here && here == table_count(&blocks->below[1], place_key(target, n));
 }
 
-/* Two rows that reach equally far may count in either direction: whether not what was paired looks
- * the same, but what stands there in the other. */
+/* Stages are counted from either end, where one side counts them in a word and the other does not,
+ * also in rows that reach equally far: whether not what was paired looks the same, but what stands
+ * there in the other direction. */
 static bool is_turned(const Blocks *blocks, const Place *s, const Place *t)
 {
     const Range x = range_of(blocks, 0, s->row), y = range_of(blocks, 1, t->row);
     const int64_t place = s->number - x.low, mirrored = y.high - place;
     const int64_t other = t->number == y.low + place ? mirrored : y.low + place;
-    return x.high > x.low && t->number != other &&
+    return s->glued != t->glued && x.high > x.low && t->number != other &&
            !same_below(blocks, s->row, s->number, t->row, t->number) &&
            same_below(blocks, s->row, s->number, t->row, other);
 }
@@ -114,7 +115,7 @@ static void add_link(Blocks *blocks, const Place *s, const Place *t, bool named)
 static bool are_told_below(const Blocks *blocks, const Place *s, const Place *t)
 {
     const Range x = range_of(blocks, 0, s->row), y = range_of(blocks, 1, t->row);
-    return x.high - x.low == y.high - y.low &&
+    return s->glued != t->glued && x.high - x.low == y.high - y.low &&
            !same_below(blocks, s->row, x.low, t->row, y.low) &&
            same_below(blocks, s->row, x.low, t->row, y.high);
 }

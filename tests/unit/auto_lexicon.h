@@ -67,7 +67,7 @@ static const LexiconFused test_fused[] = {
 };
 
 static const LexiconSet test_roles[] = {
-    SET("weight", "kernel", "gamma", "scale", "w", "weights"),
+    SET("weight", "kernel", "gamma", "scale", "w", "weights", "g"),
     SET("bias", "beta", "b", "offset", "biases"),
     SET("running_mean", "moving_mean", "mean"),
     SET("running_var", "moving_variance", "variance", "var"),

@@ -282,6 +282,24 @@ static void a_norm_goes_where_the_kernel_beside_it_goes(void **state)
     finish(&m);
 }
 
+/* By its name it is the other one. */
+static void a_norm_of_a_layer_is_that_of_its_mate(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "t.{0-2}.fc.weight 8,8\nt.final_layernorm.weight 8\nx.last.norm_final.weight 8\n"
+              "x.last.linear.weight 5,8",
+          "l.{0-2}.fc.weight 8,8\nnorm_final.weight 8\nout.linear.weight 5,8\n"
+          "out.norm.weight 8");
+    align(&m);
+    assert_open(&m, "norm_final.weight");
+    m.options.accept = 0.05f;
+    align(&m);
+    assert_from(&m, "norm_final.weight", "t.final_layernorm.weight");
+    assert_from(&m, "out.norm.weight", "x.last.norm_final.weight");
+    finish(&m);
+}
+
 /* ---- names that mean another layer ---- */
 
 static const char counted[] = "mlp.layers.0.weight 8,8\nmlp.layers.1.weight 8,8\n"
@@ -451,6 +469,29 @@ static void ends_of_one_list_are_no_blocks(void **state)
     finish(&m);
 }
 
+/* Both reach equally far, and only the shapes below the first tell that it is the last. */
+static void stages_of_equal_reach_are_counted_as_their_shapes_say(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "e.up0.0.weight 8,16\ne.up0.1.weight 8,8,2,2\ne.up1.0.weight 16,16\n"
+              "e.up1.1.weight 16,16,2,2\ne.up2.0.weight 16,16\ne.up2.1.weight 16,16,2,2",
+          "d.ups.0.proj.weight 16,16\nd.ups.0.deconv.weight 16,16,2,2\n"
+          "d.ups.1.proj.weight 16,16\nd.ups.1.deconv.weight 16,16,2,2\n"
+          "d.ups.2.proj.weight 8,16\nd.ups.2.deconv.weight 8,8,2,2");
+    m.options.no_order = true;
+    align(&m);
+    for (int i = 0; i < 3; i++) {
+        const char *key = arena_printf(m.arena, "d.ups.%d.deconv.weight", i);
+        const Bundle *bundle = find_bundle(&m, key);
+        char from[32];
+        snprintf(from, sizeof from, "e.up%d.1.weight", 2 - i);
+        if (bundle) assert_string_equal(bundle->sources[0].names[0], from);
+    }
+    assert_from(&m, "d.ups.0.deconv.weight", "e.up2.1.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +511,7 @@ int main(void)
         cmocka_unit_test(rows_that_lack_other_ends_go_by_what_all_count),
         cmocka_unit_test(a_part_of_a_whole_is_nothing_else),
         cmocka_unit_test(a_norm_goes_where_the_kernel_beside_it_goes),
+        cmocka_unit_test(a_norm_of_a_layer_is_that_of_its_mate),
         cmocka_unit_test(an_equal_number_among_other_names_asks),
         cmocka_unit_test(an_answer_says_which_layer_is_meant),
         cmocka_unit_test(an_equal_number_in_the_same_row_is_certain),
@@ -479,6 +521,7 @@ int main(void)
         cmocka_unit_test(layers_within_a_stage_are_not_counted_from_the_end),
         cmocka_unit_test(shapes_tell_more_than_the_number_of_a_stage),
         cmocka_unit_test(ends_of_one_list_are_no_blocks),
+        cmocka_unit_test(stages_of_equal_reach_are_counted_as_their_shapes_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,6 +283,32 @@ static void a_word_tells_candidates_apart_whatever_their_order(void **state)
     finish(&m);
 }
 
+/* w and g are a weight and a gain elsewhere, and the same. */
+static void letters_of_a_row_are_no_roles(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-2}.x_r 8\na.{0-2}.x_w 8\na.{0-2}.x_g 8\na.{0-2}.m.weight 8,8",
+          "b.{0-2}.x_g 8\nb.{0-2}.x_r 8\nb.{0-2}.x_w 8\nb.{0-2}.m.weight 8,8");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "b.1.x_g", "a.1.x_g");
+    assert_from(&m, "b.2.x_w", "a.2.x_w");
+    finish(&m);
+}
+
+static void members_of_one_role_go_by_how_they_are_spelled(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-2}.fc.scale 8,4\na.{0-2}.fc.weight 8,4",
+          "b.{0-2}.fc.weight 8,4\nb.{0-2}.fc.scale 8,4");
+    align(&m);
+    assert_from(&m, "b.1.fc.weight", "a.1.fc.weight");
+    assert_from(&m, "b.2.fc.scale", "a.2.fc.scale");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +329,8 @@ int main(void)
         cmocka_unit_test(a_phrase_may_be_said_in_two_words),
         cmocka_unit_test(letters_that_follow_one_another_count),
         cmocka_unit_test(a_word_tells_candidates_apart_whatever_their_order),
+        cmocka_unit_test(letters_of_a_row_are_no_roles),
+        cmocka_unit_test(members_of_one_role_go_by_how_they_are_spelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

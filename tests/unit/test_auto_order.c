@@ -488,6 +488,21 @@ static void a_number_that_both_sides_count_by_is_not_cut_at(void **state)
     finish(&m);
 }
 
+/* The file has the decoder first, and no word in common with the model. */
+static void order_leads_no_block_to_one_that_is_made_otherwise(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "p.{0-5}.q.weight 8,8\np.{0-5}.r.weight 8,8\np.{0-5}.s.weight 16,8\n"
+              "z.{0-5}.q.weight 8,8\nz.{0-5}.s.weight 16,8",
+          "enc.{0-5}.self.weight 8,8\nenc.{0-5}.fc.weight 16,8\n"
+          "dec.{0-5}.self.weight 8,8\ndec.{0-5}.cross.weight 8,8\ndec.{0-5}.fc.weight 16,8");
+    align(&m);
+    assert_open(&m, "enc.0.fc.weight");
+    assert_open(&m, "dec.0.fc.weight");
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +533,7 @@ int main(void)
         cmocka_unit_test(an_answer_says_what_numbers_do_not),
         cmocka_unit_test(kernels_that_lie_as_their_numbers_say_are_found),
         cmocka_unit_test(a_number_that_both_sides_count_by_is_not_cut_at),
+        cmocka_unit_test(order_leads_no_block_to_one_that_is_made_otherwise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
