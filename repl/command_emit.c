@@ -3,14 +3,36 @@
 
 #include <stdio.h>
 
+#include "loader/core/json.h"
 #include "loader/export/atomic.h"
 #include "loader/export/plan_emit.h"
+
+/* {"version":1,"tool":…,"plan":…,"tensors":58,"python":TEXT,"output":OUT,"exit":0}; one of the last
+ * two is null. */
+static void add_json(const PlanFile *file, const Text *program, const char *written, Text *out)
+{
+    JsonWriter *json = json_writer_new(out, false);
+    json_map(json);
+    json_key(json, "version");
+    json_int(json, 1);
+    json_put_text(json, "tool", "tenon " TENON_VERSION);
+    json_put_text(json, "plan", file->path);
+    json_key(json, "tensors");
+    json_uint(json, file->tensor_count);
+    json_put_text(json, "python", written ? NULL : text_string(program));
+    json_put_text(json, "output", written);
+    json_key(json, "exit");
+    json_int(json, EXIT_COMPLETE);
+    json_end(json);
+    json_writer_free(json);
+    text_addc(out, '\n');
+}
 
 /* To standard output, or to -o OUT. */
 int command_emit(const Invocation *invocation)
 {
     Error err = {0};
-    Text text = {0};
+    Text text = {0}, report = {0};
     const char *out = invocation->value[OPT_OUT];
     if (!invocation->set[OPT_PYTHON]) {
         error_set(&err, ERR_USAGE, "emit needs --python, the only language that there is");
@@ -20,8 +42,10 @@ int command_emit(const Invocation *invocation)
     bool fine = file && plan_emit_python(file, &text, &err);
     if (fine && out)
         fine = atomic_write_file(out, invocation->set[OPT_FORCE], &text, &err);
-    else if (fine)
-        fwrite(text_string(&text), 1, text.length, stdout);
+    if (fine && invocation->set[OPT_JSON]) add_json(file, &text, out, &report);
+    const Text *said = invocation->set[OPT_JSON] ? &report : out ? NULL : &text;
+    if (fine && said) fwrite(text_string(said), 1, said->length, stdout);
+    text_done(&report);
     text_done(&text);
     plan_file_free(file);
     return fine ? EXIT_COMPLETE : complain(&err);
