@@ -46,6 +46,7 @@ static void cut(const char *family, Parts *parts)
 /* Two names that differ in one run. */
 typedef struct Edit {
     const char *from, *to;       /* lines of sub are made of these: "norm.{i}" and "norm{i}" */
+    const char *bare;            /* the line without what stands beside, NULL: there is none */
     size_t count;                /* names */
 } Edit;
 
@@ -124,7 +125,8 @@ static const char *spell(Renamer *renamer, const Parts *parts, size_t i, size_t 
     return arena_strdup(renamer->proposer->arena, text_string(text));
 }
 
-static void count_edit(Renamer *renamer, const char *from, const char *to, size_t count)
+static void count_edit(Renamer *renamer, const char *from, const char *to, const char *bare,
+                       size_t count)
 {
     const char *key = arena_printf(renamer->proposer->arena, "%s -> %s", from, to);
     uint32_t index = map_get(&renamer->names, key);
@@ -132,7 +134,7 @@ static void count_edit(Renamer *renamer, const char *from, const char *to, size_
         index = (uint32_t)renamer->edit_count;
         renamer->edits = mem_grow(renamer->edits, &renamer->edit_room, renamer->edit_count + 1,
                                   sizeof(Edit));
-        renamer->edits[renamer->edit_count++] = (Edit){from, to, 0};
+        renamer->edits[renamer->edit_count++] = (Edit){from, to, bare, 0};
         map_set(&renamer->names, key, index);
     }
     renamer->edits[index].count += count;
@@ -173,6 +175,11 @@ static void add_edit(Renamer *renamer, const Clan *spare, const Parts *a, size_t
     if (propose_is_head_swap(renamer->proposer, beginning(renamer, spare->first, i + 1),
                              beginning(renamer, missing->first, i + 1)))
         return;
+    const char *bare = NULL;
+    if (i < j && k < l) {
+        bare = spell(renamer, a, i, j);
+        bare = arena_printf(renamer->proposer->arena, "%s -> %s", bare, spell(renamer, &b, k, l));
+    }
     bool before = i > 0 && !count_marks(a->at[i - 1], (size_t)(a->at[i] - a->at[i - 1]) - 1);
     if (before) i--, k--;
     bool behind = !before && j < a->count && l < b.count &&
@@ -180,7 +187,7 @@ static void add_edit(Renamer *renamer, const Clan *spare, const Parts *a, size_t
     if (behind) j++, l++;
     if (i == j || k == l) return;
     const char *from = spell(renamer, a, i, j);
-    count_edit(renamer, from, spell(renamer, &b, k, l), spare->count);
+    count_edit(renamer, from, spell(renamer, &b, k, l), bare, spare->count);
 }
 
 /* Last segments that mean the same in different libraries. */
@@ -249,30 +256,70 @@ static int by_count(const void *a, const void *b)
     return strcmp(x->from, y->from);
 }
 
-/* All in one block first, then each alone. */
-static void propose_edits(Renamer *renamer)
+/* Edits that say the same of different neighbours are one that says it of none: bn.bias ->
+ * norm.bias and bn.weight -> norm.weight are bn -> norm. Whether that meets names elsewhere is
+ * tried. Makes `merged` of the edits; returns how many. */
+static size_t merge_edits(const Renamer *renamer, Edit *merged)
 {
-    Proposer *proposer = renamer->proposer;
-    size_t shown = renamer->edit_count < SHOWN_MAX ? renamer->edit_count : SHOWN_MAX, names = 0;
+    NameMap bare;
+    size_t count = 0;
+    map_init(&bare);
+    for (size_t i = 0; i < renamer->edit_count; i++) {
+        const Edit *edit = &renamer->edits[i];
+        const uint32_t known = edit->bare ? map_get(&bare, edit->bare) : MAP_NONE;
+        if (known != MAP_NONE) {
+            merged[known].from = merged[known].bare;
+            merged[known].count += edit->count;
+            continue;
+        }
+        if (edit->bare) map_set(&bare, edit->bare, (uint32_t)count);
+        merged[count++] = *edit;
+    }
+    map_done(&bare);
+    return count;
+}
+
+/* One that was merged has its whole line in `from`. */
+static void add_line(const Edit *edit, Text *out)
+{
+    text_add(out, edit->from);
+    if (edit->from != edit->bare) text_addf(out, " -> %s", edit->to);
+}
+
+/* All in one block first, then each alone. */
+static void propose_lines(Proposer *proposer, Edit *edits, size_t count)
+{
+    size_t shown = count < SHOWN_MAX ? count : SHOWN_MAX, names = 0;
     Text all = {0};
-    if (renamer->edit_count)
-        qsort(renamer->edits, renamer->edit_count, sizeof(Edit), by_count);
+    if (count) qsort(edits, count, sizeof(Edit), by_count);
     for (size_t i = 0; i < shown; i++) {
-        text_addf(&all, "%s%s -> %s", i ? " ; " : "", renamer->edits[i].from,
-                  renamer->edits[i].to);
-        names += renamer->edits[i].count;
+        if (i) text_add(&all, " ; ");
+        add_line(&edits[i], &all);
+        names += edits[i].count;
     }
     if (shown > 1)
         propose(proposer, PROPOSE_RENAME, COST_NONE,
                 arena_printf(proposer->arena, "sub [[ %s ]]", text_string(&all)),
                 "%zu names differ in these parts only.", names);
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; i < shown; i++) {
+        text_clear(&all);
+        add_line(&edits[i], &all);
         propose(proposer, PROPOSE_RENAME, COST_NONE,
-                arena_printf(proposer->arena, "sub [[ %s -> %s ]]", renamer->edits[i].from,
-                             renamer->edits[i].to),
-                "%zu name%s in this part only.", renamer->edits[i].count,
-                renamer->edits[i].count == 1 ? " differs" : "s differ");
+                arena_printf(proposer->arena, "sub [[ %s ]]", text_string(&all)),
+                "%zu name%s in this part only.", edits[i].count,
+                edits[i].count == 1 ? " differs" : "s differ");
+    }
     text_done(&all);
+}
+
+/* Of lines that do the same the first one stays: the short ones. */
+static void propose_edits(Renamer *renamer)
+{
+    Edit *merged = mem_alloc((renamer->edit_count + 1) * sizeof *merged);
+    const size_t count = merge_edits(renamer, merged);
+    if (count < renamer->edit_count) propose_lines(renamer->proposer, merged, count);
+    propose_lines(renamer->proposer, renamer->edits, renamer->edit_count);
+    free(merged);
 }
 
 void propose_renames(Proposer *proposer)
