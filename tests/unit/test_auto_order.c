@@ -421,15 +421,21 @@ static void a_norm_goes_with_the_kernel_that_it_stands_behind(void **state)
 #define THREE(n, one, two, three) \
     n "." one ".weight 8,4\n" n "." two ".weight 8,4\n" n "." three ".weight 4,8\n"
 
-/* Two of three lie one way on both sides: nothing is turned, whatever the lexicon has w2 for. Of the
+/* Two of three lie one way on both sides. */
+static void start_numbered(Model *m)
+{
+    start(m, THREE("h.0", "w1", "w2", "down_proj") THREE("h.1", "w1", "w2", "down_proj"),
+          THREE("l.0", "gate_proj", "up_proj", "down_proj")
+          THREE("l.1", "gate_proj", "up_proj", "down_proj"));
+}
+
+/* Nothing is turned, whatever the lexicon has w2 for. Of the
  * others it is not believed either. */
 static void kernels_that_lie_otherwise_are_not_what_their_numbers_say(void **state)
 {
     (void)state;
     Model m;
-    start(&m, THREE("h.0", "w1", "w2", "down_proj") THREE("h.1", "w1", "w2", "down_proj"),
-          THREE("l.0", "gate_proj", "up_proj", "down_proj")
-          THREE("l.1", "gate_proj", "up_proj", "down_proj"));
+    start_numbered(&m);
     align(&m);
     assert_from(&m, "l.1.down_proj.weight", "h.1.down_proj.weight");
     assert_open(&m, "l.1.gate_proj.weight");
@@ -442,9 +448,7 @@ static void an_answer_says_what_numbers_do_not(void **state)
     (void)state;
     Model m;
     static const AutoAnswer answers[] = {{"w1", "up_proj"}};
-    start(&m, THREE("h.0", "w1", "w2", "down_proj") THREE("h.1", "w1", "w2", "down_proj"),
-          THREE("l.0", "gate_proj", "up_proj", "down_proj")
-          THREE("l.1", "gate_proj", "up_proj", "down_proj"));
+    start_numbered(&m);
     m.options.answers = answers;
     m.options.answer_count = countof(answers);
     align(&m);
