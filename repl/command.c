@@ -338,6 +338,11 @@ int command_help(const Invocation *invocation)
     return EXIT_COMPLETE;
 }
 
+int error_exit(const Error *err)
+{
+    return err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
+}
+
 /* The one place where an error of the command line becomes text. A name in it may be the user's
  * own, as the shell gave it, and hold what moves a cursor. */
 int complain(const Error *err)
@@ -352,5 +357,5 @@ int complain(const Error *err)
     }
     fputc('\n', stderr);
     text_done(&text);
-    return err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
+    return error_exit(err);
 }

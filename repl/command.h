@@ -135,7 +135,9 @@ int command_help(const Invocation *invocation);
 /* Prints the help of one command, or of all (NULL), to standard output. */
 void print_help(const Command *command);
 
-/* "tenon: TEXT" on standard error; returns EXIT_TROUBLE (130 when cancelled). */
+/* The status that an error ends with: EXIT_TROUBLE, or EXIT_INTERRUPTED where it was cancelled. */
+int error_exit(const Error *err);
+/* "tenon: TEXT" on standard error; returns error_exit. */
 int complain(const Error *err);
 
 #endif

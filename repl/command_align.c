@@ -421,11 +421,11 @@ static int finish(Run *run, Error *err)
     if (status == EXIT_COMPLETE && (run->out || set[OPT_PLAN] || set[OPT_IN_PLACE]) &&
         !(settle_container(run, err) && name_output(run, err) && write_all(run, err))) {
         trouble = true;
-        status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
+        status = error_exit(err);
     }
     if (!trouble && !compare(run, &status, err)) {
         trouble = true;
-        status = err->code == ERR_CANCELLED ? EXIT_INTERRUPTED : EXIT_TROUBLE;
+        status = error_exit(err);
     }
     print_report(run, status);
     fflush(stdout);
