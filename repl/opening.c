@@ -61,7 +61,7 @@ Opening *opening_start(const char *const names[2])
         opening->opened.glimpses[side] = glimpse_new();
         opening->remote |= url_is(names[side]);
     }
-    opening->job = job_start("opening", run, &opening->opened);
+    opening->job = job_start(run, &opening->opened);
     return opening;
 }
 

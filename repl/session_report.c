@@ -6,7 +6,6 @@ void session_report(const Session *session, ReportOptions *options)
     *options = (ReportOptions){.source_path = session_source_path(session),
                                .target_path = session_target_path(session),
                                .target_format = target ? checkpoint_format(target) : NULL,
-                               .target_container = session_target_container(session),
-                               .target_file_bytes = target ? checkpoint_file_bytes(target) : 0};
+                               .target_container = session_target_container(session)};
     options->rule_count = session_rule_files(session, &options->rule_files);
 }

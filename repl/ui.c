@@ -88,16 +88,6 @@ void ui_refresh(Ui *ui)
     panel_refresh(ui->view.panel);
 }
 
-void ui_show(Ui *ui, Alignment *alignment)
-{
-    ui_halt(ui);
-    ui->shown_whole = false;
-    RowModel *rows = rows_new(alignment);
-    if (ui->rows) rows_open_like(rows, ui->rows);
-    else rows_open_some(rows, (size_t)view_page(&ui->view, &ui->screen));
-    ui_show_rows(ui, alignment, rows);
-}
-
 /* Which dict of the source is meant rules may say later; its own choice is shown until then. */
 static void show_names(Ui *ui)
 {

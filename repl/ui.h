@@ -157,9 +157,7 @@ void ui_then(Ui *ui, void (*run)(Ui *ui, size_t number, const char *text), size_
 /* Asks, in place of what was asked before; the key is copied. What comes of it is shown by whoever
  * shows such things. */
 void ui_question(Ui *ui, const UiQuestion *question);
-/* Shows another ledger at once; takes the reference over. */
-void ui_show(Ui *ui, Alignment *alignment);
-/* The same with rows that were made for it; takes them over. */
+/* Shows another ledger at once, with the rows that were made for it; takes both over. */
 void ui_show_rows(Ui *ui, Alignment *alignment, RowModel *rows);
 
 /* Another source (side 0) or target (1), FILE[::PATH]: what is not there in a moment goes on beside

@@ -207,7 +207,7 @@ static bool run_line(Ui *ui, Console *console, const char *line, Error *problem)
                       .arena = arena_new()};
     keep_texts(&run);
     ui->console_run = &run;
-    Job *job = job_start("running", run_job, &run);
+    Job *job = job_start(run_job, &run);
     wait_for(&run, job);
     job_free(job, NULL);
     ui->console_run = NULL;

@@ -168,6 +168,6 @@ bool verb_check(Ui *ui, const char *argument, Error *err)
     say(checking, STYLE_DIM, "reading…");
     ui_leave(ui);
     view_push_panel(&ui->view, checking->panel);
-    checking->job = job_start("checking", run, checking);
+    checking->job = job_start(run, checking);
     return true;
 }

@@ -134,9 +134,7 @@ static bool run_work(Job *job, void *context, Error *err)
 
 void work_start(Work *work)
 {
-    static const char *const words[] = {"aligning", "aligning", "counting", "trying",
-                                        "bisecting", "inducing", "counting", "tidying"};
-    work->job = job_start(words[work->kind], run_work, work);
+    work->job = job_start(run_work, work);
 }
 
 bool work_is_over(const Work *work)

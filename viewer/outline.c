@@ -275,11 +275,6 @@ void outline_add(Panel *panel, const OutlineLine *line)
     outline->visible = NULL;
 }
 
-size_t outline_count(const Panel *panel)
-{
-    return ((const Outline *)panel)->count;
-}
-
 uint32_t outline_item(const Panel *panel)
 {
     OutlineLine *line = line_at_cursor((Outline *)panel);

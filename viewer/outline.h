@@ -39,7 +39,6 @@ void *outline_owner(const Panel *panel);
 void outline_clear(Panel *panel);
 /* Appends a line; texts are copied. */
 void outline_add(Panel *panel, const OutlineLine *line);
-size_t outline_count(const Panel *panel);
 /* The item under the cursor; OUTLINE_NONE when it is empty. */
 uint32_t outline_item(const Panel *panel);
 /* Puts the cursor on the first line of that item, and opens what hides it. */

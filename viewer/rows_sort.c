@@ -300,7 +300,7 @@ void rows_sort(RowModel *model, RowOrder order)
     *sort = (RowSort){.model = model, .order = order};
     model->sorting = sort;
     if (model->count <= SORTED_AT_ONCE) run(NULL, sort, NULL);
-    else sort->job = job_start("sorting", run, sort);
+    else sort->job = job_start(run, sort);
 }
 
 bool rows_sort_take(RowModel *model, uint32_t *row)

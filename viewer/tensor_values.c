@@ -296,7 +296,7 @@ static void start(Values *values, const Task *task)
         return;
     }
     values->work = work;
-    values->job = job_start("reading", run, work);
+    values->job = job_start(run, work);
 }
 
 bool values_due(const Values *values)

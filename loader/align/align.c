@@ -267,12 +267,6 @@ const Doubt *align_doubt(const Alignment *alignment, size_t index)
     return &alignment->doubts[index];
 }
 
-const struct Bundle *align_bundles(const Alignment *alignment, size_t *count)
-{
-    *count = alignment->bundle_count;
-    return alignment->bundles;
-}
-
 const char *const *align_withheld(const Alignment *alignment, size_t *count)
 {
     *count = alignment->withheld_count;

@@ -137,8 +137,6 @@ const RuleNote *align_note(const Alignment *alignment, size_t index);
 /* The doubts of automatic alignment, the one that settles most first. */
 size_t align_doubt_count(const Alignment *alignment);
 const Doubt *align_doubt(const Alignment *alignment, size_t index);
-/* What automatic alignment found and carried out, in the target's order. */
-const struct Bundle *align_bundles(const Alignment *alignment, size_t *count);
 /* Keys that it set aside, since they have the name of a target but may be another layer. */
 const char *const *align_withheld(const Alignment *alignment, size_t *count);
 /* How far the values of the index-th target agree with what it gets: their correlation, or NAN

@@ -5,7 +5,7 @@
 
 #include "loader/align/learn_parts.h"
 
-enum { CANDIDATES = 64, LEAF_MAX = 64, KIN_MAX = 64 };
+enum { CANDIDATES = 64 };
 
 /* Bytes of a name before its last word: "fc.", "in_proj_". */
 static size_t stem_of(const char *name)

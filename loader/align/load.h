@@ -62,9 +62,8 @@ void load_result_text(const LoadReport *report, Text *out);
 /* What Python calls the type of a node: "int", "collections.OrderedDict"; NULL for a tensor of
  * PyTorch. */
 const char *load_class_of(Arena *arena, const Object *node);
-/* "torch.Size([64, 3])", and "(64, 3)", "(64,)", "()" as Python prints a tuple. */
+/* "torch.Size([64, 3])" */
 void load_size_text(const int64_t *dims, unsigned rank, Text *out);
-void load_tuple_text(const int64_t *dims, unsigned rank, Text *out);
 /* A string as Python's repr() prints it. */
 void load_repr_text(const char *name, Text *out);
 

@@ -3,26 +3,12 @@
 
 #include "loader/align/load.h"
 
-/* "4, 3", and with `last` a comma behind a single one. */
-static void add_dims(const int64_t *dims, unsigned rank, bool last, Text *out)
-{
-    for (unsigned i = 0; i < rank; i++)
-        text_addf(out, "%s%lld", i ? ", " : "", (long long)dims[i]);
-    if (last && rank == 1) text_addc(out, ',');
-}
-
 void load_size_text(const int64_t *dims, unsigned rank, Text *out)
 {
     text_add(out, "torch.Size([");
-    add_dims(dims, dims ? rank : 0, false, out);
+    for (unsigned i = 0; dims && i < rank; i++)
+        text_addf(out, "%s%lld", i ? ", " : "", (long long)dims[i]);
     text_add(out, "])");
-}
-
-void load_tuple_text(const int64_t *dims, unsigned rank, Text *out)
-{
-    text_addc(out, '(');
-    add_dims(dims, dims ? rank : 0, true, out);
-    text_addc(out, ')');
 }
 
 /* What Python's str.isprintable refuses beyond ASCII, as far as keys are likely to hold it:

@@ -9,29 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct {
-    const char *name, *args, *help;
-} ops[OP_KIND_COUNT] = {
-#define OP_ROW(id, name, args, help) [id] = {name, args, help},
-    OPS(OP_ROW)
-#undef OP_ROW
+static const char *const names[OP_KIND_COUNT] = {
+#define OP_NAME(id, name, args, help) [id] = name,
+    OPS(OP_NAME)
+#undef OP_NAME
 };
 
 /* As rules spell it; the ops table of the header is the only place where it stands. */
 const char *op_name(OpKind kind)
 {
-    return ops[kind].name;
-}
-
-/* For help and the manual; the parser of arguments is the scripting floor's. */
-const char *op_args(OpKind kind)
-{
-    return ops[kind].args;
-}
-
-const char *op_help(OpKind kind)
-{
-    return ops[kind].help;
+    return names[kind];
 }
 
 /* The shortest digits that read back as the same number. 0.1 is "0.1" and not

@@ -142,8 +142,6 @@ const Expr *fill_for_target(Arena *arena, const Op *op, uint64_t seed, const Ten
                             const char **note, Error *err);
 
 const char *op_name(OpKind kind);
-const char *op_args(OpKind kind);
-const char *op_help(OpKind kind);
 /* "split(3)", "permute(3,2,0,1)": as reports print it. */
 void op_show(const Op *op, Text *out);
 /* The same whole, as rule text: what is read from it does the same. Not for an OP_FUNCTION without

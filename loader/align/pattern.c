@@ -361,11 +361,6 @@ const char *pattern_head(const Pattern *pattern)
     return pattern->head;
 }
 
-const char *pattern_tail(const Pattern *pattern)
-{
-    return pattern->tail;
-}
-
 const char *pattern_literal(const Pattern *pattern)
 {
     return pattern->literal;

@@ -64,9 +64,8 @@ Pattern *pattern_compile(Arena *arena, const char *text, size_t n, Error *err);
 bool pattern_match(const Pattern *pattern, const char *key, Captures *captures);
 /* The same for a key whose length is known. */
 bool pattern_fits(const Pattern *pattern, const char *key, size_t n, Captures *captures);
-/* The literal bytes every fitting key starts (ends) with, for indexing. Never NULL. */
+/* The literal bytes every fitting key starts with, for indexing. Never NULL. */
 const char *pattern_head(const Pattern *pattern);
-const char *pattern_tail(const Pattern *pattern);
 /* The only key that fits, when the pattern has no wildcard; else NULL. */
 const char *pattern_literal(const Pattern *pattern);
 const char *pattern_text(const Pattern *pattern);       /* as written, trimmed */
@@ -109,7 +108,6 @@ Template *template_compile(Arena *arena, const char *text, size_t n, const Templ
 /* Appends the name, which may come out empty. Errors name the expression and the key, but for
  * more than RULE_NAME_MAX bytes in `out`, which is ERR_LIMIT. */
 bool template_expand(const Template *template, const Captures *captures, Text *out, Error *err);
-const char *template_text(const Template *template);
 size_t template_stars(const Template *template);
 /* Whether the template's text depends on the capture of that name. */
 bool template_uses(const Template *template, const char *name);

@@ -55,7 +55,6 @@ typedef struct ReportPlan {
 typedef struct ReportOptions {
     const char *source_path, *target_path;   /* as the user gave them; target may be NULL */
     const char *target_format, *target_container;   /* as the target file says; NULL = none */
-    uint64_t target_file_bytes;  /* size of the target file */
     const char *const *rule_files;   /* [rule_count], as the user gave them */
     size_t rule_count;
     bool verbose;                /* no limit of 20 lines */

@@ -340,11 +340,6 @@ bool template_expand(const Template *template, const Captures *captures, Text *o
     return true;
 }
 
-const char *template_text(const Template *template)
-{
-    return template->text;
-}
-
 size_t template_stars(const Template *template)
 {
     return template->star_count;

@@ -11,7 +11,6 @@
 struct Job {
     pthread_t thread;
     bool threaded;               /* there is one to be joined */
-    const char *word;            /* a literal */
     JobRun *run;
     void *context;               /* borrowed */
     atomic_bool cancelled, ended;
@@ -55,10 +54,9 @@ static bool start_thread(pthread_t *thread, void *(*run)(void *), void *argument
     return started;
 }
 
-Job *job_start(const char *word, JobRun *run, void *context)
+Job *job_start(JobRun *run, void *context)
 {
     Job *job = mem_alloc(sizeof *job);
-    job->word = word;
     job->run = run;
     job->context = context;
     job->threaded = start_thread(&job->thread, work, job);
@@ -97,11 +95,6 @@ bool job_wait(const Job *job, long milliseconds)
         nanosleep(&nap, NULL);
     }
     return true;
-}
-
-const char *job_word(const Job *job)
-{
-    return job->word;
 }
 
 const atomic_bool *job_flag(const Job *job)

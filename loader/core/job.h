@@ -15,9 +15,9 @@ typedef struct Job Job;
 /* The work. It asks job_step often, and ends when that is false. */
 typedef bool JobRun(Job *job, void *context, Error *err);
 
-/* Starts it; `word` is a literal for the bar ("reading"). `context` stays the caller's and lives
- * until job_free. Where no thread can be had, the work is done before this returns. */
-Job *job_start(const char *word, JobRun *run, void *context);
+/* Starts it. `context` stays the caller's and lives until job_free. Where no thread can be had, the
+ * work is done before this returns. */
+Job *job_start(JobRun *run, void *context);
 /* For the work: how far it is, in a unit of its own. False, with the error set (ERR_CANCELLED):
  * stop. */
 bool job_step(Job *job, uint64_t done, uint64_t total, Error *err);
@@ -26,7 +26,6 @@ bool job_step(Job *job, uint64_t done, uint64_t total, Error *err);
 bool job_poll(const Job *job, uint64_t *done, uint64_t *total);
 /* Waits for the end, so many milliseconds at most; whether it has ended. */
 bool job_wait(const Job *job, long milliseconds);
-const char *job_word(const Job *job);
 /* Becomes true when it is told to stop, for work that looks at a flag. */
 const atomic_bool *job_flag(const Job *job);
 /* Tells it to stop, and does not wait. */

@@ -9,8 +9,11 @@
 #include "loader/core/memory.h"
 #include "loader/core/text.h"
 
-#define LIMIT_ROW(id, name, value, what) {name, value, what},
-static const LimitInfo table[] = {LIMITS(LIMIT_ROW)};
+#define LIMIT_ROW(id, name, value, what) {name, value},
+static const struct {
+    const char *name;        /* "header-bytes" */
+    uint64_t value;          /* the default */
+} table[] = {LIMITS(LIMIT_ROW)};
 #undef LIMIT_ROW
 
 /* The one piece of state in the loader that belongs to the process: see the header. */
@@ -18,11 +21,6 @@ static const LimitInfo table[] = {LIMITS(LIMIT_ROW)};
 static uint64_t in_force[] = {LIMITS(LIMIT_VALUE)};
 #undef LIMIT_VALUE
 static bool was_set[LIMIT_COUNT];
-
-const LimitInfo *limit_info(LimitId id)
-{
-    return &table[id];
-}
 
 uint64_t limit(LimitId id)
 {

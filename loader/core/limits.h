@@ -62,14 +62,6 @@
 typedef enum LimitId { LIMITS(LIMIT_ENUM) LIMIT_COUNT } LimitId;
 #undef LIMIT_ENUM
 
-typedef struct LimitInfo {
-    const char *name;        /* "header-bytes" */
-    uint64_t value;          /* the default */
-    const char *what;        /* what is counted */
-} LimitInfo;
-
-/* A row of the table. */
-const LimitInfo *limit_info(LimitId id);
 /* The number in force. */
 uint64_t limit(LimitId id);
 /* What listing a file of so many bytes may cost, about in bytes: LIMIT_LISTING_BYTES and

@@ -145,11 +145,6 @@ bool torch_code_class(TorchCode *code, const Object *global, const CodeClass **f
     return true;
 }
 
-bool code_class_is_module(const CodeClass *class)
-{
-    return class->module;
-}
-
 /* Before 1.5 a source names its parameters alone: any other tensor of a module may be a buffer. */
 CodeRole code_class_role(const CodeClass *class, const char *attribute)
 {

@@ -35,8 +35,6 @@ void torch_code_done(TorchCode *code);
 /* A class by its GLOBAL, reading its source at the first time; *found stays NULL when no source has
  * it. False: the source is there and cannot be read. */
 bool torch_code_class(TorchCode *code, const Object *global, const CodeClass **found, Error *err);
-/* Whether it derives from Module: its tensors may be parameters and buffers. */
-bool code_class_is_module(const CodeClass *class);
 CodeRole code_class_role(const CodeClass *class, const char *attribute);
 
 /* Where the tensors of a module tree go. */

@@ -121,7 +121,7 @@ static bool report(Crew *crew)
 
 static bool fetch_all(Crew *crew, Error *err)
 {
-    Job *job = job_start("fetching", run, crew);
+    Job *job = job_start(run, crew);
     while (!job_wait(job, LOOK))
         if (!report(crew)) job_cancel(job);
     bool fine = job_free(job, err);

@@ -200,7 +200,7 @@ static void test_beside(void **state)
 {
     (void)state;
     Glimpse *glimpse = glimpse_new();
-    Job *job = job_start("adding", add_names, glimpse);
+    Job *job = job_start(add_names, glimpse);
     bool ended;
     do {
         ended = job_poll(job, NULL, NULL);

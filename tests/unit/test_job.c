@@ -42,8 +42,7 @@ static void test_result(void **state)
     int sum = 0;
     uint64_t done, total;
     Error err = {0};
-    Job *job = job_start("counting", count, &sum);
-    assert_string_equal(job_word(job), "counting");
+    Job *job = job_start(count, &sum);
     wait_for(job);
     assert_true(job_poll(job, &done, &total));
     assert_int_equal(done, 100);
@@ -56,7 +55,7 @@ static void test_error(void **state)
 {
     (void)state;
     Error err = {0};
-    Job *job = job_start("reading", fail_at_once, NULL);
+    Job *job = job_start(fail_at_once, NULL);
     wait_for(job);
     assert_false(job_free(job, &err));
     assert_int_equal(err.code, ERR_IO);
@@ -67,7 +66,7 @@ static void test_cancel(void **state)
 {
     (void)state;
     Error err = {0};
-    Job *job = job_start("reading", run_for_ever, NULL);
+    Job *job = job_start(run_for_ever, NULL);
     assert_false(job_wait(job, 1));
     assert_false(*job_flag(job));
     job_cancel(job);
@@ -75,7 +74,7 @@ static void test_cancel(void **state)
     assert_true(job_wait(job, 60000));
     assert_false(job_free(job, &err));
     assert_int_equal(err.code, ERR_CANCELLED);
-    assert_false(job_free(job_start("reading", run_for_ever, NULL), NULL));
+    assert_false(job_free(job_start(run_for_ever, NULL), NULL));
     assert_true(job_free(NULL, NULL));
 }
 
@@ -92,7 +91,7 @@ static void test_signals(void **state)
 {
     (void)state;
     sigset_t theirs, ours;
-    assert_true(job_free(job_start("looking", look_at_signals, &theirs), NULL));
+    assert_true(job_free(job_start(look_at_signals, &theirs), NULL));
     pthread_sigmask(SIG_SETMASK, NULL, &ours);
     static const int mains[] = {SIGTSTP, SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGCONT};
     for (size_t i = 0; i < countof(mains); i++) {

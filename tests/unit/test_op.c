@@ -410,10 +410,7 @@ static void test_show(void **state)
         assert_string_equal(text_string(&text), cases[i].text);
         text_done(&text);
     }
-    for (unsigned i = 0; i < OP_KIND_COUNT; i++) {
-        assert_true(*op_name((OpKind)i) && *op_help((OpKind)i));
-        assert_non_null(op_args((OpKind)i));
-    }
+    for (unsigned i = 0; i < OP_KIND_COUNT; i++) assert_true(*op_name((OpKind)i));
 }
 
 int main(void)

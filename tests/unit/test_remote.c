@@ -256,7 +256,7 @@ static void cancel_while(JobRun *run)
     snprintf(url, sizeof url, "http://127.0.0.1:%u/x", ntohs(address.sin_port));
     Error err = {0};
     assert_false(job_is_stopped());
-    Job *job = job_start("reading", run, url);
+    Job *job = job_start(run, url);
     int client = accept(server, NULL, NULL);            /* it is asked now */
     assert_false(job_poll(job, NULL, NULL));
     assert_false(job_free(job, &err));                  /* tells it to stop, and waits */

@@ -90,7 +90,7 @@ static void test_comments(void **state)
     assert_int_equal(block.count, 3);
     assert_string_equal(block.rules[0].text, "a -> b");
     assert_string_equal(pattern_literal(block.rules[1].sources[0].pattern), "c--d");
-    assert_string_equal(template_text(block.rules[1].targets[0]), "e--f");
+    assert_string_equal(block.rules[1].text, "c--d -> e--f");
     assert_int_equal(block.rules[2].target_count, 0);
     assert_int_equal(block.rules[2].origin.line, 5);
     assert_string_equal(pattern_literal(parse("\"a -- b\" -> c").rules[0].sources[0].pattern),
