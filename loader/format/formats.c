@@ -111,8 +111,7 @@ Checkpoint *checkpoint_open_source(ByteSource *source, Error *err)
 static char *folder_of(const char *path)
 {
     char *plain = mem_strdup(path);
-    if (url_has_scheme(path, "https") || url_has_scheme(path, "http"))
-        plain[strcspn(plain, "?#")] = '\0';
+    if (url_is_web(path)) plain[strcspn(plain, "?#")] = '\0';
     char *folder = path_folder(plain);
     free(plain);
     return folder;

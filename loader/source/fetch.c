@@ -183,8 +183,7 @@ static bool fetch_hub(Arena *arena, const char *name, const FetchOptions *option
 /* The last part of a name: of a key as it stands, of a URL's path unescaped. */
 static const char *last_part(Arena *arena, const char *name)
 {
-    if (url_has_scheme(name, "https") || url_has_scheme(name, "http"))
-        return torch_hub_file_name(arena, name);
+    if (url_is_web(name)) return torch_hub_file_name(arena, name);
     const char *base = strrchr(name, '/') + 1;
     return *base && strcmp(base, ".") != 0 && strcmp(base, "..") != 0 ? base : NULL;
 }
@@ -207,7 +206,7 @@ static bool fetch_plain(Arena *arena, const char *name, const FetchOptions *opti
     if (!part && !options->out)
         return error_set(err, ERR_USAGE, "%.300s: ends in no name for a file; give one with -o",
                          url_shown(arena, name));
-    bool web = url_has_scheme(name, "https") || url_has_scheme(name, "http");
+    const bool web = url_is_web(name);
     const char *hash = web && part ? torch_hub_hash(arena, part) : NULL;
     const char *path = choose_path(arena, part, hash, options);
     if (hash) out->verified = "the hash in its name";

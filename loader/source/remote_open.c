@@ -137,8 +137,7 @@ static ByteSource *open_url(Arena *arena, const char *name, const char **note, E
         return path ? source_open_file(path, err) : NULL;
     }
     if (url_has_scheme(name, "hf")) return open_hub(arena, name, note, err);
-    if (url_has_scheme(name, "https") || url_has_scheme(name, "http"))
-        path = torch_hub_find(arena, name);
+    if (url_is_web(name)) path = torch_hub_find(arena, name);
     if (path) return source_open_file(path, err);
     return remote_place_find(&place, name, err) ? open_place(&place, NULL, note, err) : NULL;
 }

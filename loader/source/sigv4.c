@@ -85,8 +85,8 @@ static void sign(const AwsKeys *keys, const char *date, const char *service, con
 /* As the client sends it: a port only where it is not the scheme's own. */
 static const char *host_line(Arena *arena, const Url *url)
 {
-    unsigned own = strcmp(url->scheme, "https") == 0 ? 443 : 80;
-    if (!url->port || url->port == own) return arena_printf(arena, "host:%s", url->host);
+    if (!url->port || url->port == url_own_port(url))
+        return arena_printf(arena, "host:%s", url->host);
     return arena_printf(arena, "host:%s:%u", url->host, url->port);
 }
 

@@ -37,6 +37,11 @@ bool url_has_scheme(const char *name, const char *scheme)
     return true;
 }
 
+bool url_is_web(const char *name)
+{
+    return url_has_scheme(name, "https") || url_has_scheme(name, "http");
+}
+
 static const char *keep_lower(Arena *arena, const char *text, size_t n)
 {
     char *copy = arena_strndup(arena, text, n);
@@ -157,16 +162,20 @@ const char *url_join(Arena *arena, const Url *base, const char *location, Error 
     return url_parse(arena, whole, &checked, err) ? whole : NULL;
 }
 
-unsigned url_port(const Url *url)
+unsigned url_own_port(const Url *url)
 {
-    if (url->port) return url->port;
     return strcmp(url->scheme, "https") == 0 ? 443 : 80;
+}
+
+static unsigned port_of(const Url *url)
+{
+    return url->port ? url->port : url_own_port(url);
 }
 
 bool url_same_origin(const Url *a, const Url *b)
 {
     return strcmp(a->scheme, b->scheme) == 0 && strcmp(a->host, b->host) == 0 &&
-           url_port(a) == url_port(b);
+           port_of(a) == port_of(b);
 }
 
 /* Only an address in its usual form: "127.evil.example" is a name like any other. */

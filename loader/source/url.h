@@ -27,6 +27,7 @@ typedef struct Url {
 bool url_is(const char *name);
 /* Of what scheme it is: "hf" for "hf://…". */
 bool url_has_scheme(const char *name, const char *scheme);
+bool url_is_web(const char *name);               /* "https://…" or "http://…" */
 /* Takes it apart into the arena; a fragment ('#…') is dropped. Refuses control bytes, blanks, ports
  * that are none and what is too long. */
 bool url_parse(Arena *arena, const char *text, Url *url, Error *err);
@@ -36,8 +37,8 @@ const char *url_text(Arena *arena, const Url *url);
 const char *url_join(Arena *arena, const Url *base, const char *location, Error *err);
 /* The same scheme, host and port: who may be shown a secret may be shown it there too. */
 bool url_same_origin(const Url *a, const Url *b);
-/* The port, or the scheme's own. */
-unsigned url_port(const Url *url);
+/* The one that the scheme has where none is named. */
+unsigned url_own_port(const Url *url);
 /* localhost, 127.0.0.0/8 and [::1]: what is sent there stays on this machine. */
 bool url_is_loopback(const Url *url);
 /* A name for people: of a URL, without user, query and fragment; any other, and NULL, as it is. */
