@@ -61,7 +61,7 @@ const char *option_name(OptionId id)
 }
 
 /* The whole word: a checkpoint called "l" is no ls. */
-const Command *command_find(const char *name)
+static const Command *command_find(const char *name)
 {
     for (const Command *command = commands; command->run; command++)
         if (command->name && strcmp(command->name, name) == 0) return command;

@@ -108,7 +108,6 @@ struct Command {
 };
 
 extern const Command commands[];         /* the viewer first; ends with a NULL run */
-const Command *command_find(const char *name);   /* NULL: no such word */
 
 const char *option_name(OptionId id);    /* "--whole" */
 

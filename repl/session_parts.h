@@ -106,13 +106,8 @@ bool session_read_again(RulesText *rules, Error *err);
 
 /* The state that comes before any change: no rules, no files. */
 void session_begin(Session *session);
-/* A new state, which is now the present one: a copy of the one before, to be changed. What was
- * undone is forgotten. `what` is copied. */
-SessionState *session_change(Session *session, const char *what);
 /* Puts a text at the end of a state. */
 void session_append(SessionState *state, RulesText *text, bool off);
-/* Forgets all states but the present one, whose rules count as saved. */
-void session_restart(Session *session);
 void session_free_states(Session *session);
 
 #endif

@@ -164,8 +164,10 @@ static SessionState *push_copy(Session *session, const char *what)
     return state;
 }
 
-/* Keys may have other names behind it, so that no mark stays. */
-SessionState *session_change(Session *session, const char *what)
+/* A new state, which is now the present one: a copy of the one before, to be changed. What was
+ * undone is forgotten. `what` is copied. Keys may have other names behind it, so that no mark
+ * stays. */
+static SessionState *session_change(Session *session, const char *what)
 {
     SessionState *state = push_copy(session, what);
     state->rules_version = ++session->version;
@@ -179,7 +181,8 @@ void session_append(SessionState *state, RulesText *text, bool off)
     state->items[state->count++] = (RuleItem){text, off};
 }
 
-void session_restart(Session *session)
+/* Forgets all states but the present one, whose rules count as saved. */
+static void session_restart(Session *session)
 {
     forget_undone(session);
     SessionState *state = session->states[session->at];

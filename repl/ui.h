@@ -238,10 +238,6 @@ bool ui_run_line(Ui *ui, const char *line, Error *err);
 void ui_close_console(Ui *ui);
 /* A bar in the message line, where the list stays in sight. */
 void ui_say_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint64_t total);
-/* The same, drawn, ten times a second at most; false when the user wants to stop what is
- * under way. */
-bool ui_progress(Ui *ui, const char *doing, const char *what, struct timespec *last, uint64_t done,
-                 uint64_t total);
 
 /* Writes the ledger to a file, with a bar and a way to cancel. */
 bool ui_write(Ui *ui, const UiExport *output, bool force, Error *err);

@@ -41,10 +41,11 @@ void ui_say_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint
     text_done(&bar);
 }
 
-/* Keys are read here because nobody else does while the work runs; all but those that stop it are
- * dropped, or they would act afterwards on a list that the user was not looking at. */
-bool ui_progress(Ui *ui, const char *doing, const char *what, struct timespec *last, uint64_t done,
-                 uint64_t total)
+/* How far it is, drawn, ten times a second at most; false when the user wants to stop what is under
+ * way. Keys are read here because nobody else does while the work runs; all but those that stop it
+ * are dropped, or they would act afterwards on a list that the user was not looking at. */
+static bool ui_progress(Ui *ui, const char *doing, const char *what, struct timespec *last,
+                        uint64_t done, uint64_t total)
 {
     if (milliseconds_since(*last) < BAR_INTERVAL_MS) return true;
     clock_gettime(CLOCK_MONOTONIC, last);

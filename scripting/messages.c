@@ -83,8 +83,9 @@ const char *message_bare(const Script *script, const char *message)
     return has_prefix(message, "expression:1: ") ? message + strlen("expression:1: ") : message;
 }
 
-/* Messages without a place are passed on as they are. */
-void message_place(const Script *script, const char *message, Text *out)
+/* Replaces the place in front of a message ("chunk:12:3: ") by the user's ("path:14: "). Messages
+ * without a place are passed on as they are. */
+static void message_place(const Script *script, const char *message, Text *out)
 {
     Place place;
     if (!read_place(script, message, &place)) {

@@ -127,7 +127,7 @@ void preset_entry_push(lua_State *L, PresetEntry *entry)
     lua_setmetatable(L, -2);
 }
 
-PresetEntry *preset_entry_check(lua_State *L, int index)
+static PresetEntry *preset_entry_check(lua_State *L, int index)
 {
     PresetEntry **handle = check_kind(L, index, &entry_key, "an entry");
     return *handle;

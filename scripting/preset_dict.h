@@ -35,7 +35,6 @@ PresetDict *preset_dict_push(lua_State *L);
 /* The dict at `index`; raises when it is none. */
 PresetDict *preset_dict_check(lua_State *L, int index);
 void preset_entry_push(lua_State *L, PresetEntry *entry);
-PresetEntry *preset_entry_check(lua_State *L, int index);
 
 /* A copy of an entry, in the draft's arena. */
 PresetEntry *preset_entry_copy(lua_State *L, const PresetEntry *entry);

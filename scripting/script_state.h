@@ -85,8 +85,6 @@ static inline Script *script_of(lua_State *L)
 
 /* The error value at `index` as an Error: place, reason, remedy. */
 void message_take(Script *script, int status, int index, Error *err);
-/* Replaces the place in front of a message ("chunk:12:3: ") by the user's ("path:14: "). */
-void message_place(const Script *script, const char *message, Text *out);
 /* A message handler for pcalls: remembers where the error was raised, for messages that do not
  * say it. */
 int message_note_place(lua_State *L);

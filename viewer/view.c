@@ -25,7 +25,7 @@ static int source_width(const View *view, int sides)
 /* The detail shrinks before the list does: on a small screen names matter most. From the top: the
  * title, the counts, on a high screen the coverage, the list's border, the list; from the bottom:
  * the bottom line, the detail and its border, which goes with it. */
-Panes panes_of(const View *view, const Screen *screen)
+static Panes panes_of(const View *view, const Screen *screen)
 {
     Panes panes = {.columns = screen->columns, .rows = screen->rows};
     int sides = screen->columns - 7;   /* four borders, three columns in the middle */

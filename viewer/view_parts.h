@@ -15,8 +15,6 @@ typedef struct Panes {
     int bottom_y;
 } Panes;
 
-Panes panes_of(const View *view, const Screen *screen);
-
 void pane_draw_title(const View *view, Screen *screen);
 void pane_draw_counts(const View *view, const Panes *panes, Screen *screen);
 void pane_draw_list(const View *view, const Panes *panes, Screen *screen);

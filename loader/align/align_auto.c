@@ -31,7 +31,9 @@ typedef struct Asking {
 /* The dims of a scalar: NULL would mean that the shape is not known. */
 static const int64_t no_dims[1];
 
-bool key_is_ruled(const DraftKey *key)
+/* Whether a key has another history than changes which a whole source goes through (strip, keep,
+ * prefix …): a rule was written for it. */
+static bool key_is_ruled(const DraftKey *key)
 {
     static const char *const whole[] = {"strip", "keep", "prefix", "seg", "source", "unwrap"};
     for (const Step *step = key->step; step;

@@ -77,9 +77,6 @@ const Binding *match_target(const Alignment *alignment, size_t key);
 
 /* The value that the target file itself has for a tensor; NULL for schemas and opaque ones. */
 const Expr *align_own(const Alignment *alignment, const Tensor *target);
-/* Whether a key has another history than changes which a whole source goes through (strip, keep,
- * prefix …): a rule was written for it. */
-bool key_is_ruled(const DraftKey *key);
 /* Carries out auto{…}: bundles become keys of the draft. False when it was interrupted. */
 bool auto_all(Alignment *alignment, Error *err);
 /* Makes suggestions right for keys that auto{…} has taken a wrapper off. After suggest_all. */

@@ -328,8 +328,6 @@ bool unit_is_matrix(const Side *side, const Unit *unit);
 
 /* ---- auto_template.c ---- */
 void templates_make(Auto *a, Side *side);
-/* Splits a template by one of its slots; the parts are appended. */
-void template_split(Auto *a, Side *side, uint32_t index, unsigned slot);
 void template_hash(const Auto *a, Side *side, Template *template);
 /* Its units with the outer numbers going down, the inner ones up: out [count]. */
 void template_mirror(const Side *side, const Template *template, uint32_t *out);

@@ -148,7 +148,8 @@ static int compare_slot(const void *x, const void *y, void *context)
     return order ? order : i < j ? -1 : i > j;
 }
 
-void template_split(Auto *a, Side *side, uint32_t index, unsigned slot)
+/* Splits a template by one of its slots; the parts are appended. */
+static void template_split(Auto *a, Side *side, uint32_t index, unsigned slot)
 {
     Template t = side->templates[index];
     SortContext sort = {side, (int)slot};

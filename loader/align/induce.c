@@ -44,7 +44,8 @@ static const Made *spell_names(Inducer *inducer, const Pair *pair, const uint32_
     return arena_copy(arena, &made, sizeof made);
 }
 
-const Made *pair_literal(Inducer *inducer, uint32_t index)
+/* One bundle as a line of its own; NULL: no line can say it. */
+static const Made *pair_literal(Inducer *inducer, uint32_t index)
 {
     Pair *pair = &inducer->pairs[index];
     bool single = true;

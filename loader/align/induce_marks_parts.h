@@ -102,7 +102,5 @@ void way_take(Marker *marker, const Sketch *sketch, const Way *ways, size_t n);
 void tails_take(Marker *marker, const Sketch *sketch, const Way *ways, size_t n);
 /* Adds the bundle of what was found. */
 void add_found(Marker *marker, const Sketch *sketch, uint32_t key, const Found *found);
-/* "NAME -> NAME: WHAT" becomes the problem, unless there is one. */
-void note_problem(Marker *marker, uint32_t key, const char *target, const char *what);
 
 #endif

@@ -113,7 +113,8 @@ static bool side_of(Marker *marker, const Side *side, const Formula *formulas, c
     return true;
 }
 
-void note_problem(Marker *marker, uint32_t key, const char *target, const char *what)
+/* "NAME -> NAME: WHAT" becomes the problem, unless there is one. */
+static void note_problem(Marker *marker, uint32_t key, const char *target, const char *what)
 {
     if (marker->problem) return;
     Text text = {0};

@@ -129,7 +129,7 @@ bool ops_join(const Inducer *inducer, uint32_t ops)
             inducer->ops_of[ops]->source_count > 1);
 }
 
-bool ops_spread(const Inducer *inducer, uint32_t ops)
+static bool ops_spread(const Inducer *inducer, uint32_t ops)
 {
     return has_kind(inducer, ops, OP_UNSTACK, OP_SPLIT);
 }

@@ -252,7 +252,6 @@ void names_done(Inducer *inducer);
 void names_range(const NameTable *names, const Head *head, size_t *first, size_t *behind);
 /* Whether the pair's ops reduce its lists, so that their order counts. */
 bool ops_join(const Inducer *inducer, uint32_t ops);
-bool ops_spread(const Inducer *inducer, uint32_t ops);
 
 /* Learns the customs of all groups. */
 void customs_learn(Inducer *inducer);
@@ -267,8 +266,6 @@ void customs_done(Customs *customs);
  * rule names its keys. */
 bool form_divide(Inducer *inducer, const Form *form, size_t most, Exceptions *excepted,
                  MadeList *out);
-/* One bundle as a line of its own; NULL: no line can say it. */
-const Made *pair_literal(Inducer *inducer, uint32_t pair);
 
 /* Finds the heads that several groups have in common. */
 void merge_tails(Inducer *inducer);

@@ -63,10 +63,6 @@ void proposals_for(ProposalList *list, const Alignment *alignment, const Binding
 
 /* Whether a key is one of an adapter (LoRA and its kin). */
 bool proposal_is_adapter(const char *name);
-/* Whether a key is a counter of a norm that the text of a failed load calls missing. PyTorch does
- * not miss counters, so nothing tells whether the model has it: it may go along, and is not to be
- * dropped. */
-bool proposal_may_be_wanted(const Alignment *alignment, const char *name);
 /* Whether a source tensor is a problem of its own: not what was offered to an open target, nor what
  * may be wanted. */
 bool proposal_is_left(const Alignment *alignment, const SourceUse *use);

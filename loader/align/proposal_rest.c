@@ -128,8 +128,10 @@ static bool went_elsewhere(const Alignment *alignment, const char *name)
     return index != MAP_NONE && align_use(alignment, index)->status == USE_USED;
 }
 
-/* Only a text does not tell the shape of what is missing. */
-bool proposal_may_be_wanted(const Alignment *alignment, const char *name)
+/* Whether a key is a counter of a norm that the text of a failed load calls missing. PyTorch does
+ * not miss counters, so nothing tells whether the model has it: it may go along, and is not to be
+ * dropped. Only a text does not tell the shape of what is missing. */
+static bool proposal_may_be_wanted(const Alignment *alignment, const char *name)
 {
     static const char counter[] = "num_batches_tracked";
     const StateDict *target = align_target(alignment);

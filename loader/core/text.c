@@ -180,8 +180,9 @@ void utf8_add(Text *text, uint32_t code)
     }
 }
 
-/* Eight at a time: a header of 10 MB is little else, and so are nearly all names. */
-size_t ascii_length(const char *bytes, size_t n)
+/* How many of n bytes are ASCII before the first that is not. Eight at a time: a header of 10 MB
+ * is little else, and so are nearly all names. */
+static size_t ascii_length(const char *bytes, size_t n)
 {
     size_t i = 0;
     for (uint64_t word; n - i >= sizeof word; i += sizeof word) {

@@ -45,8 +45,6 @@ size_t text_cut(const Text *text, size_t limit);
 uint32_t utf8_next(const char **p, const char *end);
 /* Appends one code point (surrogates in 3-byte form). */
 void utf8_add(Text *text, uint32_t code);
-/* How many of n bytes are ASCII before the first that is not. */
-size_t ascii_length(const char *bytes, size_t n);
 /* Whether n bytes are strictly valid UTF-8 (no surrogates, no C0 80). */
 bool utf8_valid(const char *bytes, size_t n);
 /* The same, and which byte is the first that does not fit; n where the text ends in a sequence. */

@@ -56,9 +56,6 @@ void emit_key_signature(const EmitKey *key, Text *out);
 /* The key as a Python literal; free number i is the text free_numbers[i], an expression, where that
  * is not NULL. Returns how many free numbers it took. */
 size_t emit_key_literal(const EmitKey *key, const char *const *free_numbers, Text *out);
-/* Bytes of a held name as the inside of a Python literal between double quotes; `format`: braces
- * are doubled. ASCII, without control characters. */
-void emit_escape(const char *name, bool format, Text *out);
 /* "e", "f" …: the variable of a comprehension. */
 const char *emit_local(int local);
 

@@ -52,8 +52,10 @@ void emit_key_signature(const EmitKey *key, Text *out)
     text_addc(out, ';');
 }
 
-/* A byte that is no UTF-8 is what Python's surrogateescape makes of it. */
-void emit_escape(const char *name, bool format, Text *out)
+/* Bytes of a held name as the inside of a Python literal between double quotes; `format`: braces
+ * are doubled. ASCII, without control characters. A byte that is no UTF-8 is what Python's
+ * surrogateescape makes of it. */
+static void emit_escape(const char *name, bool format, Text *out)
 {
     const char *end = name + strlen(name);
     for (const char *p = name; p < end;) {

@@ -46,8 +46,10 @@ static bool read_integer(const Value *value, int64_t *out)
     return !*end && !errno;
 }
 
-bool torch_json_sizes(const Value *list, const char *what, int64_t *out, unsigned *rank,
-                      Error *err)
+/* A list of integers, each a number, a text of digits (protobuf), or {"as_int": number}, at most
+ * TENSOR_RANK_MAX. `what` names it in the error, which has no file before it. */
+static bool torch_json_sizes(const Value *list, const char *what, int64_t *out, unsigned *rank,
+                             Error *err)
 {
     *rank = 0;
     if (!list) return true;          /* protobuf leaves out what is empty */

@@ -7,10 +7,6 @@
 
 /* A JSON record of the archive; NULL with an error when it is missing or malformed. */
 const Value *torch_json_record(const TorchArchive *archive, const char *record, Error *err);
-/* A list of integers, each a number, a text of digits (protobuf), or {"as_int": number}, at most
- * TENSOR_RANK_MAX. `what` names it in the error, which has no file before it. */
-bool torch_json_sizes(const Value *list, const char *what, int64_t *out, unsigned *rank,
-                      Error *err);
 /* One such integer, from 0 on; an absent one is 0. */
 bool torch_json_offset(const Value *value, const char *what, uint64_t *out, Error *err);
 /* Sets dims, strides and offset (in bytes, from one in elements) of a tensor whose dtype is set. */

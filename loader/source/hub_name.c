@@ -87,7 +87,8 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
-const char *hub_endpoint(Arena *arena)
+/* HF_ENDPOINT, else the hub itself; no slash at its end. */
+static const char *hub_endpoint(Arena *arena)
 {
     const char *given = environment("HF_ENDPOINT");
     if (!given) return "https://huggingface.co";

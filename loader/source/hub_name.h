@@ -18,8 +18,6 @@ bool hub_name_parse(Arena *arena, const char *name, HubName *out, Error *err);
 const char *hub_spell(Arena *arena, const HubName *name);
 /* Whether a text is a commit: 40 hexadecimal digits, lower case. */
 bool hub_is_commit(const char *text);
-/* HF_ENDPOINT, else the hub itself; no slash at its end. */
-const char *hub_endpoint(Arena *arena);
 /* ENDPOINT/ORG/REPO/resolve/REVISION/FILE */
 const char *hub_file_url(Arena *arena, const HubName *name);
 /* ENDPOINT/api/models/ORG/REPO/revision/REVISION */

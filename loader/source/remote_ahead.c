@@ -104,7 +104,8 @@ static uint64_t piece_blocks(const Remote *remote, const Want *at, uint64_t bloc
     return share < PIECE_FIRST ? PIECE_FIRST : share;
 }
 
-Flight *remote_next_ahead(Remote *remote)
+/* Notes the next run that is wanted, neither there nor on its way, nor too far ahead; or NULL. */
+static Flight *remote_next_ahead(Remote *remote)
 {
     for (; remote->ahead_want < remote->want_count; remote->ahead_want++) {
         const Want *want = &remote->wants[remote->ahead_want];

@@ -70,8 +70,6 @@ typedef struct Remote {
 Flight *remote_flight(Remote *remote, uint64_t block);
 /* Notes that a run is asked for now; NULL: there are too many. */
 Flight *remote_take_off(Remote *remote, Run run);
-/* Notes the next run that is wanted, neither there nor on its way, nor too far ahead; or NULL. */
-Flight *remote_next_ahead(Remote *remote);
 /* Neither there nor on its way. */
 bool remote_is_missing(Remote *remote, uint64_t block);
 /* Whether a block is wanted: then *run is from it on what is wanted behind it too, as far as it is
