@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "loader/core/map.h"
 #include "loader/core/memory.h"
 
 /* A 64-bit product folded in two: every bit of the word reaches every bit of the hash. */
@@ -39,13 +39,10 @@ static uint32_t add_node(Trie *trie, TrieNode node)
     return (uint32_t)trie->count++;
 }
 
-/* The root is node 0, so that a slot's node 0 can mean that it is free. The clock is seed enough:
- * the file was written before anyone could know it. */
+/* The root is node 0, so that a slot's node 0 can mean that it is free. */
 void trie_init(Trie *trie)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    *trie = (Trie){.seed = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec, .last = ""};
+    *trie = (Trie){.seed = map_seed(), .last = ""};
     add_node(trie, (TrieNode){.key = "", .parent = TRIE_NONE, .leaf = TRIE_NONE});
 }
 

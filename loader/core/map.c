@@ -21,7 +21,7 @@ enum { MAP_TOGETHER = 32 };      /* looked up at once; as many as are sent for w
 /* Different in every process, so that no file can be prepared whose names all collide. It need
  * not be a secret: clock and process number are random enough. What the first thread sets all keep,
  * since maps are filled by it. */
-static uint64_t process_seed(void)
+uint64_t map_seed(void)
 {
     static atomic_uint_least64_t seed;
     uint64_t found = atomic_load_explicit(&seed, memory_order_relaxed);
@@ -40,7 +40,7 @@ static uint32_t hash_name(const char *name)
 {
     const uint64_t k = 0x9E3779B97F4A7C15u;
     size_t n = strlen(name);
-    uint64_t h = process_seed() ^ (n * k);
+    uint64_t h = map_seed() ^ (n * k);
     for (; n >= 8; n -= 8, name += 8) {
         uint64_t word;
         memcpy(&word, name, 8);

@@ -45,4 +45,7 @@ void map_reserve(NameMap *map, size_t count);
 /* Removes a name; false when it was not there. */
 bool map_remove(NameMap *map, const char *name);
 
+/* What hashes of names begin with: another number in every process. */
+uint64_t map_seed(void);
+
 #endif
