@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loader/align/tied.h"
+#include "loader/core/clock.h"
 #include "loader/core/limits.h"
 #include "loader/format/format.h"
 #include "loader/source/file_text.h"
@@ -268,18 +268,11 @@ static bool is_stopped(void *context)
     return *interrupt_flag();
 }
 
-static long now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 static bool run_round(Explanation *explanation, bool *more)
 {
     const TrialOptions options = {.strict = true, .cancelled = is_stopped,
                                   .milliseconds = ALL_MS - explanation->spent};
-    long start = now();
+    const int64_t start = clock_ms();
     ProposalList list;
     Trials trials;
     Arena *arena = arena_new();
@@ -301,7 +294,7 @@ static bool run_round(Explanation *explanation, bool *more)
     align_unref(before);
     proposals_done(&list);
     arena_free(arena);
-    explanation->spent += now() - start;
+    explanation->spent += (long)(clock_ms() - start);
     *more = *more && explanation->spent < ALL_MS;
     return !*interrupt_flag();
 }

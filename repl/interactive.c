@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/clock.h"
 #include "repl/call_list.h"
 #include "repl/complete.h"
 #include "repl/hint.h"
@@ -311,13 +312,13 @@ static bool next_press(Ui *ui, int timeout_ms, Press *press)
 /* Keys that are waiting are taken before the next frame is drawn. */
 static void run_loop(Ui *ui, const InteractiveOptions *options)
 {
-    long drawn = 0;
+    int64_t drawn = 0;
     bool pressed = true;
     while (!ui->quit) {
         if (options->watch && ui->alignment) options->watch(options->watch_context, ui->alignment);
-        if (ui->rows || pressed || ui_now() - drawn >= NAMES_MS) {
+        if (ui->rows || pressed || clock_ms() - drawn >= NAMES_MS) {
             draw(ui);
-            drawn = ui_now();
+            drawn = clock_ms();
         }
         Press press;
         if (!(pressed = next_press(ui, patience(ui), &press))) {

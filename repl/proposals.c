@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "loader/core/clock.h"
 #include "scripting/pack.h"
 #include "scripting/script.h"
 
@@ -201,24 +201,17 @@ bool trials_add(Trials *trials, Trial *trial)
     return true;
 }
 
-static long now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 /* Ledgers are large: none is kept once it was compared. */
 void trials_run(Trials *trials, Snapshot *snapshot, const Alignment *before,
                 const ProposalList *list, const TrialOptions *options)
 {
     *trials = (Trials){0};
-    long start = now();
+    const int64_t start = clock_ms();
     for (size_t i = 0; i < list->count; i++) {
         if (!list->items[i].line) continue;
         if ((options->cancelled && options->cancelled(options->context)) ||
             (options->most && trials->tried >= options->most) ||
-            (options->milliseconds && now() - start > options->milliseconds)) {
+            (options->milliseconds && clock_ms() - start > options->milliseconds)) {
             trials->left++;
             continue;
         }

@@ -93,7 +93,7 @@ typedef struct Ui {
     size_t choice_wanted;    /* the one to be applied when all that were asked for are there; 0 */
     bool asking;             /* all choices were asked for … */
     const Binding *asked;    /* … of this row; NULL: whatever settles most */
-    long asked_until;        /* as ui_now counts */
+    int64_t asked_until;     /* as clock_ms counts */
     Work *work;              /* owned: what is under way; NULL */
     bool stale;              /* it was told to stop, and nothing is wanted of it */
     long moment, first;      /* how long ledgers are waited for; as in InteractiveOptions */
@@ -121,7 +121,7 @@ typedef struct Ui {
     TypedAhead ahead;        /* what was typed before there were rows */
     Text paste;              /* what was pasted so far, while … */
     bool pasting;            /* … the terminal says that it is */
-    long paste_at;           /* when the last of it came, as ui_now counts */
+    int64_t paste_at;        /* when the last of it came, as clock_ms counts */
     struct Console *console;     /* owned: where lines run that are no rules; NULL: none has yet */
     unsigned console_rules;      /* session_rules_version that it is in step with */
     struct ConsoleRun *console_run;  /* the line that is running there; NULL */
@@ -185,8 +185,6 @@ void ui_queue(Ui *ui, const char *line);
 bool ui_stop(Ui *ui);
 /* Waits until nothing is under way; what was is lost. For whoever changes what work reads. */
 void ui_halt(Ui *ui);
-/* Milliseconds of a clock that nobody sets. */
-long ui_now(void);
 
 /* The session has changed in a way that the ledger does not tell: makes title and panels anew. */
 void ui_refresh(Ui *ui);

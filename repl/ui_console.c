@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/clock.h"
 #include "loader/core/job.h"
 #include "repl/call_list.h"
 #include "repl/fault.h"
@@ -186,14 +187,15 @@ static bool run_job(Job *job, void *context, Error *err)
 /* What is done within a moment is never seen to run, and keys that were typed ahead stay. */
 static void wait_for(ConsoleRun *run, Job *job)
 {
-    const long began = ui_now(), moment = run->ui->moment > MOMENT_MS ? run->ui->moment : MOMENT_MS;
-    long shown = 0;
+    const long moment = run->ui->moment > MOMENT_MS ? run->ui->moment : MOMENT_MS;
+    const int64_t began = clock_ms();
+    int64_t shown = 0;
     while (!job_wait(job, LOOK_MS)) {
         answer(run);
-        if (ui_now() - began < moment) continue;
+        if (clock_ms() - began < moment) continue;
         look_at_keys(run, job);
-        if (ui_now() - shown < BAR_MS) continue;
-        shown = ui_now();
+        if (clock_ms() - shown < BAR_MS) continue;
+        shown = clock_ms();
         show_run(run);
     }
     if (shown) text_clear(&run->ui->view.message);

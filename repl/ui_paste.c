@@ -2,6 +2,7 @@
  * key. Into a line that is being typed it goes as it is, newlines too: Lua may have several. */
 #include <string.h>
 
+#include "loader/core/clock.h"
 #include "repl/preview.h"
 #include "repl/ui.h"
 
@@ -55,11 +56,11 @@ bool ui_paste(Ui *ui, Press press)
     } else if (ui->pasting) {
         take_press(ui, press);
     }
-    if (ui->pasting) ui->paste_at = ui_now();
+    if (ui->pasting) ui->paste_at = clock_ms();
     return ui->pasting;
 }
 
 void ui_paste_late(Ui *ui)
 {
-    if (ui->pasting && ui_now() - ui->paste_at > PASTE_MS) end_paste(ui);
+    if (ui->pasting && clock_ms() - ui->paste_at > PASTE_MS) end_paste(ui);
 }

@@ -3,8 +3,8 @@
  * runs; what is no longer wanted is told to stop, and its end is not waited for. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "loader/core/clock.h"
 #include "repl/induced.h"
 #include "repl/preview.h"
 #include "repl/rule_edits.h"
@@ -14,13 +14,6 @@
 /* How long the first ledger is waited for, so that little files begin with their rows and not with
  * their names; of how many tensors files are little. */
 enum { FIRST_MS = 30, LITTLE = 5000 };
-
-long ui_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
 
 /* ---- what is to be done ---- */
 
@@ -283,13 +276,13 @@ static bool look_for(Ui *ui, long milliseconds, Error *err)
 {
     char *line = NULL;
     bool good = true;
-    const long start = ui_now();
+    const int64_t start = clock_ms();
     const long moment = ui->rows ? ui->moment : ui->first;
     if (moment) milliseconds = moment;
     else if (!is_little(ui)) milliseconds = 0;
     for (long left = milliseconds; good && left >= 0 &&
                                    (is_making_ledger(ui) || ui->question.asked);
-         left = milliseconds - (ui_now() - start)) {
+         left = milliseconds - (long)(clock_ms() - start)) {
         good = look(ui, &line, err);
         if (good && ui->work) work_wait(ui->work, left);
     }

@@ -1,8 +1,8 @@
 /* Writing from the viewer: a plan, its export, and a bar while it runs. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "loader/core/clock.h"
 #include "loader/export/export.h"
 #include "repl/ui.h"
 
@@ -16,16 +16,8 @@ enum { NAMED_COLUMNS = 100 };
 typedef struct Writing {
     Ui *ui;
     const char *path;            /* as it was typed, for the bar; borrowed */
-    struct timespec last;        /* when the bar was drawn */
+    int64_t last;                /* when the bar was drawn, as clock_ms says */
 } Writing;
-
-/* By the clock that nobody sets. */
-static long milliseconds_since(struct timespec then)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (now.tv_sec - then.tv_sec) * 1000 + (now.tv_nsec - then.tv_nsec) / 1000000;
-}
 
 void ui_say_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint64_t total)
 {
@@ -44,11 +36,11 @@ void ui_say_bar(Ui *ui, const char *doing, const char *what, uint64_t done, uint
 /* How far it is, drawn, ten times a second at most; false when the user wants to stop what is under
  * way. Keys are read here because nobody else does while the work runs; all but those that stop it
  * are dropped, or they would act afterwards on a list that the user was not looking at. */
-static bool ui_progress(Ui *ui, const char *doing, const char *what, struct timespec *last,
-                        uint64_t done, uint64_t total)
+static bool ui_progress(Ui *ui, const char *doing, const char *what, int64_t *last, uint64_t done,
+                        uint64_t total)
 {
-    if (milliseconds_since(*last) < BAR_INTERVAL_MS) return true;
-    clock_gettime(CLOCK_MONOTONIC, last);
+    if (clock_ms() - *last < BAR_INTERVAL_MS) return true;
+    *last = clock_ms();
     ui_say_bar(ui, doing, what, done, total);
     ui_draw(ui);
     Press press;
@@ -96,8 +88,7 @@ static void say_written(Ui *ui, const char *path, const ExportResult *result)
 bool ui_write(Ui *ui, const UiExport *output, bool force, Error *err)
 {
     char *file = expand_home(output->path);
-    Writing writing = {.ui = ui, .path = output->path};
-    clock_gettime(CLOCK_MONOTONIC, &writing.last);
+    Writing writing = {.ui = ui, .path = output->path, .last = clock_ms()};
     ExportOptions options = {.format = output->format, .under = output->under, .force = force,
                              .progress = show_progress, .progress_context = &writing};
     const PlanOptions plan_options = {.whole = output->whole, .omit_kept = output->omit_kept,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "loader/core/clock.h"
 #include "loader/core/memory.h"
 
 struct Job {
@@ -85,13 +86,9 @@ bool job_poll(const Job *job, uint64_t *done, uint64_t *total)
 bool job_wait(const Job *job, long milliseconds)
 {
     const struct timespec nap = {.tv_nsec = 200000};
-    struct timespec start, now;
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    const int64_t start = clock_ms();
     while (!job_poll(job, NULL, NULL)) {
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 >=
-            milliseconds)
-            return false;
+        if (clock_ms() - start >= milliseconds) return false;
         nanosleep(&nap, NULL);
     }
     return true;

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -23,6 +22,7 @@
 #include <sys/syscall.h>
 #endif
 
+#include "loader/core/clock.h"
 #include "loader/core/limits.h"
 #include "loader/core/memory.h"
 #include "loader/core/write_all.h"
@@ -45,13 +45,6 @@ enum {
     YEAR = 365 * 24 * 3600,      /* seconds; nobody waits longer, and milliseconds are counted */
     CLOSED_ONE_BY_ONE = 65536    /* where the system cannot close a range */
 };
-
-static int64_t clock_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* -- In the child ---------------------------------------------------------------------- */
 
@@ -219,7 +212,7 @@ bool child_start(Child *child, int file, void (*run)(void *context), void *conte
     child->pipe = ends[0];
     child->what = what;
     child->seconds = seconds;
-    atomic_init(&child->deadline, clock_now() + given * 1000);
+    atomic_init(&child->deadline, clock_ms() + given * 1000);
     return true;
 }
 
@@ -232,7 +225,7 @@ bool child_read(Child *child, void *out, size_t room, size_t *got, Error *err)
 {
     char more[LIMIT_TEXT];
     for (;;) {
-        int64_t left = child->deadline - clock_now();
+        int64_t left = child->deadline - clock_ms();
         struct pollfd wait = {.fd = child->pipe, .events = POLLIN};
         int ready = left > 0 ? poll(&wait, 1, (int)(left < 1000000 ? left : 1000000)) : 0;
         if (ready < 0 && errno == EINTR) continue;

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "loader/core/clock.h"
 #include "loader/core/job.h"
 #include "loader/core/random_name.h"
 #include "loader/core/write_all.h"
@@ -86,16 +86,12 @@ static bool is_held(const char *path)
 /* Waits while another thread has it, and looks now and then whether the job is to stop. */
 static HubLock *hold(const char *path, Error *err)
 {
-    enum { LOOK = 50000000 };            /* ns */
+    enum { LOOK = 50 };                  /* milliseconds */
     HubLock *lock = NULL;
     bool stopped = false;
     pthread_mutex_lock(&held_guard);
     while (is_held(path) && !(stopped = job_is_stopped())) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += LOOK;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        const struct timespec until = clock_after(LOOK);
         pthread_cond_timedwait(&held_fewer, &held_guard, &until);
     }
     if (!stopped) {

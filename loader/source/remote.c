@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "loader/core/clock.h"
 #include "loader/source/remote_parts.h"
 
 /* ---- what was said to be wanted ---- */
@@ -127,11 +127,8 @@ static bool fail(Error *why, Error *err)
 /* Waits for a change, or a moment, to look again; false when we are told to stop. */
 static bool wait_for_change(Remote *remote, Error *err)
 {
-    enum { MOMENT = 50000000 };
-    struct timespec soon;
-    clock_gettime(CLOCK_REALTIME, &soon);
-    soon.tv_nsec += MOMENT;
-    if (soon.tv_nsec >= 1000000000) soon.tv_nsec -= 1000000000, soon.tv_sec++;
+    enum { MOMENT = 50 };                /* milliseconds */
+    const struct timespec soon = clock_after(MOMENT);
     pthread_cond_timedwait(&remote->changed, &remote->lock, &soon);
     return http_pause(0, NULL, err) || error_prefix(err, "%s", remote->base.name);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/core/clock.h"
 #include "loader/core/job.h"
 #include "loader/source/remote_parts.h"
 
@@ -265,7 +266,7 @@ static bool has_work(const Remote *remote)
  * reader, and ends then, so that other sources may have helpers. */
 static void *help(void *context)
 {
-    enum { PATIENCE = 2 };       /* seconds */
+    enum { PATIENCE = 2000 };    /* milliseconds */
     Remote *remote = context;
     pthread_mutex_lock(&remote->lock);
     bool patient = true;
@@ -277,9 +278,7 @@ static void *help(void *context)
             remote_fetch(remote, flight, 0, NULL, 0, &got, NULL);
             pthread_mutex_lock(&remote->lock);
         } else if (has_work(remote)) {
-            struct timespec late;
-            clock_gettime(CLOCK_REALTIME, &late);
-            late.tv_sec += PATIENCE;
+            const struct timespec late = clock_after(PATIENCE);
             patient = pthread_cond_timedwait(&remote->changed, &remote->lock, &late) == 0;
         }
     }
