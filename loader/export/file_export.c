@@ -36,6 +36,7 @@ bool protect_source(const Plan *plan, const char *path, Error *err)
     const ByteSource *last = NULL;
     const StateDict *dict = plan->source_dict;
     const Checkpoint *checkpoint = plan->source;
+    int seen = -1;
     if (stat(path, &info) != 0) return true;
     bool same = checkpoint && is_same_file(path, checkpoint_path(checkpoint));
     for (size_t i = 0; !same && dict && i < dict_count(dict); i++) {
@@ -44,8 +45,11 @@ bool protect_source(const Plan *plan, const char *path, Error *err)
         uint64_t where;
         if (!storage || !storage->source || storage->source == last) continue;
         last = storage->source;
-        same = source_locate(storage->source, storage->offset, storage->bytes, &fd, &where) &&
-               is_file(&info, fd);
+        if (!source_locate(storage->source, storage->offset, storage->bytes, &fd, &where) ||
+            fd == seen)
+            continue;
+        seen = fd;
+        same = is_file(&info, fd);
     }
     return same ? refuse_source(path, err) : true;
 }

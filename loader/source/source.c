@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,11 +14,21 @@
 
 #include "loader/core/memory.h"
 
+/* Bytes of a small read, and between two that count as one behind the other; how many such reads
+ * make it likely that more of them follow; bytes that are then read at once. */
+enum { SMALL = 4 << 10, GAP = 4 << 10, IN_A_ROW = 4, STRETCH = 64 << 10 };
+
 /* A regular file. pread keeps no position, so that threads may share the descriptor. */
 typedef struct FileSource {
     ByteSource base;
     char *path;              /* also base.name; owned */
     int fd;                  /* read-only; owned */
+    pthread_mutex_t lock;    /* around what follows */
+    unsigned char *stretch;  /* [STRETCH] the bytes from `from` on; owned; NULL: there was none */
+    uint64_t from;
+    size_t held;             /* of the stretch */
+    uint64_t behind;         /* where the last small read ended */
+    unsigned in_a_row;       /* small reads that went on where the one before them had ended */
 } FileSource;
 
 typedef struct MemorySource {
@@ -42,11 +53,41 @@ static void init(ByteSource *source, const ByteSourceOps *ops, const char *name,
     atomic_init(&source->refs, 1);
 }
 
+/* Reads a stretch that begins there; false when it does not reach so far, for whatever reason. */
+static bool read_stretch(FileSource *file, uint64_t offset, size_t n)
+{
+    const uint64_t left = file->base.size - offset;
+    if (!file->stretch) file->stretch = mem_realloc(NULL, STRETCH);
+    const ssize_t got = pread(file->fd, file->stretch, left < STRETCH ? (size_t)left : STRETCH,
+                              (off_t)offset);
+    file->from = offset;
+    file->held = got > 0 ? (size_t)got : 0;
+    return file->held >= n;
+}
+
+/* Very many tensors of some hundred bytes lie one behind the other, with their headers between
+ * them, and a call of the system for each takes longer than all else that is done with them. False:
+ * it is to be read by itself, for it is no such read, or another thread is at it. */
+static bool read_small(FileSource *file, uint64_t offset, void *out, size_t n)
+{
+    if (n > SMALL || pthread_mutex_trylock(&file->lock) != 0) return false;
+    const bool follows = offset >= file->behind && offset - file->behind <= GAP;
+    file->in_a_row = follows ? file->in_a_row + 1 : 0;
+    file->behind = offset + n;
+    bool there = offset >= file->from && offset - file->from <= file->held &&
+                 n <= file->held - (offset - file->from);
+    if (!there && file->in_a_row >= IN_A_ROW) there = read_stretch(file, offset, n);
+    if (there) memcpy(out, file->stretch + (offset - file->from), n);
+    pthread_mutex_unlock(&file->lock);
+    return there;
+}
+
 /* pread may give less than was asked for, so it is asked again. Nothing at all means that the
  * file became shorter after it was opened: the range was checked against its size then. */
 static bool read_file(ByteSource *source, uint64_t offset, void *out, size_t n, Error *err)
 {
     FileSource *file = (FileSource *)source;
+    if (read_small(file, offset, out, n)) return true;
     for (size_t done = 0; done < n;) {
         ssize_t got = pread(file->fd, (char *)out + done, n - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR) continue;
@@ -77,6 +118,8 @@ static void close_file(ByteSource *source)
 {
     FileSource *file = (FileSource *)source;
     close(file->fd);
+    pthread_mutex_destroy(&file->lock);
+    free(file->stretch);
     free(file->path);
     free(file);
 }
@@ -115,6 +158,7 @@ ByteSource *source_open_file(const char *path, Error *err)
     FileSource *file = mem_alloc(sizeof *file);
     file->fd = fd;
     file->path = mem_strdup(path);
+    pthread_mutex_init(&file->lock, NULL);
     init(&file->base, &file_ops, file->path, (uint64_t)info.st_size);
     return &file->base;
 }

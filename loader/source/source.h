@@ -36,7 +36,8 @@ struct ByteSource {
 
 /* A regular file, opened read-only. Errors name the path and say what it is instead when it
  * is missing, a folder, or not a regular file. A file that shrinks or changes size while it
- * is open makes reads fail (never SIGBUS: nothing is mapped). */
+ * is open makes reads fail (never SIGBUS: nothing is mapped). Of small reads that follow each other
+ * many are of one moment: that of the first. */
 ByteSource *source_open_file(const char *path, Error *err);
 /* n bytes that are copied. */
 ByteSource *source_from_memory(const void *bytes, size_t n, const char *name);

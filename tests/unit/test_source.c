@@ -463,9 +463,60 @@ static void test_a_file_that_shrinks_is_an_error(void **state)
     unlink(path);
 }
 
+/* Byte i of the file below. */
+static unsigned char byte_at(uint64_t i)
+{
+    return (unsigned char)(i * 2654435761u >> 13);
+}
+
+static bool reads_right(ByteSource *source, uint64_t at, size_t n)
+{
+    unsigned char bytes[8192];
+    if (!source_read(source, at, bytes, n, NULL)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (bytes[i] != byte_at(at + i)) return false;
+    return true;
+}
+
+/* Small reads one behind the other, with and without gaps, back again, across others that are
+ * larger, and up to the last byte: a stretch of the file is read for many of them at once. */
+static void test_small_reads_in_a_row(void **state)
+{
+    enum { SIZE = 300 * 1000 };
+    static unsigned char whole[SIZE];
+    (void)state;
+    for (size_t i = 0; i < SIZE; i++) whole[i] = byte_at(i);
+    char path[] = "/tmp/test_source_rowXXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, whole, SIZE), SIZE);
+    ByteSource *source = source_open_file(path, NULL);
+    uint32_t random = 1;
+    for (uint64_t at = 0, round = 0; round < 20000; round++) {
+        random = random * 1103515245 + 12345;
+        const size_t n = random >> 16 & (round % 7 ? 0xFF : 0x1FFF);
+        if (at + n > SIZE || random >> 24 == 7) at = random % (SIZE - n);
+        assert_true(reads_right(source, at, n));
+        at += n + (round % 3 ? 0 : random >> 20);
+        if (round % 50 == 49 && at > 9000) at -= 9000;
+    }
+    for (uint64_t at = SIZE - 5000; at < SIZE; at += 100) assert_true(reads_right(source, at, 100));
+    assert_false(reads_right(source, SIZE - 50, 100));
+    for (uint64_t at = 0; at < 1000; at += 100) assert_true(reads_right(source, at, 100));
+    assert_int_equal(ftruncate(fd, 100 * 1000), 0);
+    assert_true(reads_right(source, 99 * 1000, 100));
+    assert_false(reads_right(source, 100 * 1000, 100));
+    uint64_t at = 98 * 1000;
+    while (at < SIZE - 100 && reads_right(source, at, 100)) at += 100;
+    assert_int_equal(at, 100 * 1000);
+    source_unref(source);
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_reads_in_a_row),
         cmocka_unit_test(test_stored_members_are_windows),
         cmocka_unit_test(test_deflated_members_are_inflated_once),
         cmocka_unit_test(test_inflating_more_than_claimed_is_refused),
