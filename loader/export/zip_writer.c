@@ -9,7 +9,6 @@
 #include "loader/core/crc.h"
 #include "loader/core/memory.h"
 #include "loader/export/zip_record.h"
-#include "loader/source/checksum.h"
 
 /* A record, and what is still to come of it. There may be a million of them. */
 typedef struct Record {
@@ -146,22 +145,28 @@ bool zip_writer_record(ZipWriter *writer, const char *name, const void *bytes, s
            zip_writer_end(writer, crc, err);
 }
 
-/* The first 16 bytes of a SHA-256 as two numbers of 20 digits, as PyTorch prints its two hashes. */
+/* FNV-1a, of 64 bits. */
+static uint64_t fold(uint64_t hash, const void *bytes, size_t n)
+{
+    const unsigned char *byte = bytes;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ byte[i]) * 0x100000001B3;
+    return hash;
+}
+
+/* One of the names and one of the CRCs, as PyTorch has two; two files are to be told apart, and
+ * nobody is to be kept from making them alike. */
 void zip_writer_digits(const ZipWriter *writer, char digits[41])
 {
-    Checksum *sum = checksum_new(CHECKSUM_SHA256);
-    unsigned char digest[CHECKSUM_BYTES];
-    uint64_t halves[2] = {0};
+    uint64_t names = 0xCBF29CE484222325, crcs = names;
     for (size_t i = 0; i < writer->count; i++) {
         const Record *record = &writer->records[i];
-        char line[16];
-        snprintf(line, sizeof line, " %08" PRIx32 "\n", record->crc);
-        checksum_add(sum, record->name, strlen(record->name));
-        checksum_add(sum, line, strlen(line));
+        const unsigned char crc[] = {(unsigned char)record->crc, (unsigned char)(record->crc >> 8),
+                                     (unsigned char)(record->crc >> 16),
+                                     (unsigned char)(record->crc >> 24)};
+        names = fold(names, record->name, strlen(record->name) + 1);
+        crcs = fold(crcs, crc, sizeof crc);
     }
-    checksum_end_bytes(sum, digest);
-    for (unsigned i = 0; i < 16; i++) halves[i / 8] = halves[i / 8] << 8 | digest[i];
-    snprintf(digits, 41, "%020" PRIu64 "%020" PRIu64, halves[0], halves[1]);
+    snprintf(digits, 41, "%020" PRIu64 "%020" PRIu64, names, crcs);
 }
 
 bool zip_writer_finish(ZipWriter *writer, Error *err)

@@ -436,6 +436,34 @@ static void test_zip64(void **state)
     source_unref(source);
 }
 
+/* The id of an archive of one record. */
+static void make_id(const char *name, const char *bytes, char digits[41])
+{
+    Error err = {0};
+    AtomicFile *file = atomic_open(in_folder("id.pth"), true, &err);
+    ZipWriter *zip = zip_writer_new(file, "id", 1);
+    assert_true(zip_writer_record(zip, name, bytes, strlen(bytes), &err));
+    zip_writer_digits(zip, digits);
+    zip_writer_free(zip);
+    atomic_discard(file);
+}
+
+static void test_ids_tell_apart(void **state)
+{
+    char one[41], other[41];
+    (void)state;
+    make_id("data/0", "ab", one);
+    assert_int_equal(strspn(one, "0123456789"), 40);
+    make_id("data/0", "ab", other);
+    assert_string_equal(one, other);
+    make_id("data/0", "ac", other);
+    assert_memory_equal(one, other, 20);
+    assert_string_not_equal(one, other);
+    make_id("data/1", "ab", other);
+    assert_string_equal(one + 20, other + 20);
+    assert_string_not_equal(one, other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,7 +477,7 @@ int main(void)
         cmocka_unit_test(test_metadata_follows_renames), cmocka_unit_test(test_refused_plans),
         cmocka_unit_test(test_refused_outputs), cmocka_unit_test(test_progress),
         cmocka_unit_test(test_archive_names),   cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_zip64),
+        cmocka_unit_test(test_zip64),           cmocka_unit_test(test_ids_tell_apart),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }
