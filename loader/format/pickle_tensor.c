@@ -38,6 +38,9 @@ typedef struct Reading {
 
 /* -- The bytes, as they mostly are ----------------------------------------------------- */
 
+/* Where one of these fails, all of it is given up, unless another is tried instead: so take_byte,
+ * take_wide and take_int leave what they do not take. */
+
 static bool take_byte(Reading *r, unsigned byte)
 {
     if (r->at == r->end || *r->at != byte) return false;
@@ -54,13 +57,15 @@ static bool take_wide(Reading *r, unsigned opcode, unsigned width, uint64_t *num
     return true;
 }
 
-/* BININT1, BININT2, BININT; not negative. */
+/* BININT1, BININT2, BININT; not negative: such a one stays. */
 static bool take_int(Reading *r, int64_t *number)
 {
+    const unsigned char *const from = r->at;
     uint64_t n;
     if (!take_wide(r, 'K', 1, &n) && !take_wide(r, 'M', 2, &n) && !take_wide(r, 'J', 4, &n))
         return false;
     *number = (int64_t)n;
+    if (n > INT32_MAX) r->at = from;
     return n <= INT32_MAX;
 }
 
@@ -125,6 +130,12 @@ static bool take_others_key(Reading *r)
     return is_key(r->key, r->key_length);
 }
 
+/* One of the two, told by the opcode: where it is not as it mostly is, it is not the other. */
+static bool take_key(Reading *r)
+{
+    return r->at < r->end && *r->at == 'X' ? take_own_key(r) : take_others_key(r);
+}
+
 /* A tuple of integers: EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3, or TUPLE over a MARK. */
 static bool take_sizes(Reading *r, int64_t *sizes, size_t *rank)
 {
@@ -140,8 +151,7 @@ static bool take_sizes(Reading *r, int64_t *sizes, size_t *rank)
 static bool take_id(Reading *r)
 {
     return take_byte(r, '(') && take_byte(r, '(') && take_get(r, &r->parts.tag) &&
-           take_get(r, &r->parts.class) && (take_own_key(r) || take_others_key(r)) &&
-           take_get(r, &r->parts.location) &&
+           take_get(r, &r->parts.class) && take_key(r) && take_get(r, &r->parts.location) &&
            take_int(r, &r->numel) && take_byte(r, 't') && take_put(r) && take_byte(r, 'Q');
 }
 

@@ -202,6 +202,20 @@ static void test_declined_tuples(void **state)
     is_long(*state, BYTES(HEAD BEGIN "K\0(K\x02K\x03tq\x10(K\x03K\x01tq\x11" END "e."));
 }
 
+/* One thing more than there should be is not passed over: a key that is none before one that is one,
+ * a number that is no size behind those that are. */
+static void test_declined_for_one_more(void **state)
+{
+    is_long(*state, BYTES(HEAD "h\x02((h\x03h\x04X\x02\0\0\0" "abh\x05h\x06K\x06tq\x0eQ"
+                          "K\0))\x89h\x0a)Rq\x0ftq\x10Rq\x11" "e."));
+    is_long(*state, BYTES(HEAD "h\x02((h\x03h\x04X\x02\0\0\0" "17h\x05h\x06K\x06tq\x0eQ"
+                          "K\0))\x89h\x0a)Rq\x0ftq\x10Rq\x11" "e."));
+    is_long(*state, BYTES(HEAD BEGIN "K\0K\x02K\x03J\xff\xff\xff\xff\x86q\x10K\x03K\x01\x86q\x11"
+                          END "e."));
+    is_long(*state, BYTES(HEAD BEGIN "K\0K\x02K\x03\x86q\x10K\x03K\x01J\0\0\0\x80\x86q\x11" END
+                          "e."));
+}
+
 /* A key that is another part of a tensor in short is that part, and no key. */
 static void test_key_that_is_a_part(void **state)
 {
@@ -316,6 +330,7 @@ int main(void)
         TEST(test_state),
         TEST(test_declined),
         TEST(test_declined_tuples),
+        TEST(test_declined_for_one_more),
         TEST(test_key_that_is_a_part),
         TEST(test_numbers_that_are_counted),
         TEST(test_function_that_is_named_again),

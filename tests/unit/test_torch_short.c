@@ -340,6 +340,15 @@ static size_t damage(char *bytes, size_t n)
     return n;
 }
 
+/* One of the other records becomes shorter, or goes. */
+static void cut_record(Parts *parts)
+{
+    const size_t at = random_below(parts->count);
+    if (at == parts->pickle) return;
+    if (random_below(2)) parts->records[at].n = random_below(parts->records[at].n + 1);
+    else parts->records[at].name = "archive/gone";
+}
+
 /* Damages the pickle again and again; counts what could be opened, and had tensors in short. */
 static void damage_all(const Parts *parts, size_t times, size_t *opened, size_t *in_short)
 {
@@ -349,11 +358,13 @@ static void damage_all(const Parts *parts, size_t times, size_t *opened, size_t 
         fail_msg("%s: has no tensor in short", pickle->name);
     for (size_t k = 0; k < times; k++) {
         char bytes[PICKLE_MAX];
+        Parts own = *parts;
         size_t n = pickle->n;
         memcpy(bytes, pickle->bytes, n);
-        for (size_t changes = 1 + random_below(3); changes && n > 1; changes--)
+        for (size_t changes = random_below(4); changes && n > 1; changes--)
             n = damage(bytes, n);
-        *in_short += same_both_ways(parts, bytes, n, &fine);
+        if (!random_below(4)) cut_record(&own);
+        *in_short += same_both_ways(&own, bytes, n, &fine);
         *opened += fine;
     }
 }
