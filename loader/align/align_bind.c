@@ -488,6 +488,7 @@ void bind_all(Alignment *alignment)
     tie_by_rules(alignment);
     if (alignment->doubt_of) auto_mark(alignment);
     tie_notes(alignment);
+    if (alignment->target) tie_note_apart(alignment);
     note_idle(&binder);
     free(binder.leaves);
     free(binder.stamps);

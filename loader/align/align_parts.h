@@ -95,6 +95,8 @@ void tie_fills(Alignment *alignment);
 void tie_by_rules(Alignment *alignment);
 /* Says what tie(…) could not do. */
 void tie_notes(Alignment *alignment);
+/* A note where names that are one tensor of the target get different ones of the source. */
+void tie_note_apart(Alignment *alignment);
 
 /* What became of every source tensor. */
 void close_uses(Alignment *alignment);

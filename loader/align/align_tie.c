@@ -132,3 +132,53 @@ void tie_fills(Alignment *alignment)
     }
     free(filled);
 }
+
+/* Whether two names of one tensor get two tensors of the source: load_state_dict would write the
+ * one over the other. Equal copies are that too, since values are not looked at here. */
+static bool are_apart(const Binding *a, const Binding *b)
+{
+    if (!tie_same_view(a->target, b->target)) return false;
+    if (a->source_count != 1 || b->source_count != 1) return false;
+    const Tensor *x = a->sources[0], *y = b->sources[0];
+    return x != y && !(x->storage && y->storage && x->dims && y->dims && tie_same_view(x, y));
+}
+
+/* Most files have a storage for every tensor: that is told without sorting them. */
+static bool any_shared(const Alignment *alignment)
+{
+    uint32_t last = 0;
+    for (size_t i = 0; i < alignment->count; i++) {
+        const Storage *storage = alignment->bindings[i].target->storage;
+        if (storage && storage->index > last) last = storage->index;
+    }
+    unsigned char *seen = mem_alloc((size_t)last + 1);
+    bool shared = false;
+    for (size_t i = 0; i < alignment->count && !shared; i++) {
+        const Storage *storage = alignment->bindings[i].target->storage;
+        shared = storage && seen[storage->index]++;
+    }
+    free(seen);
+    return shared;
+}
+
+void tie_note_apart(Alignment *alignment)
+{
+    size_t count, apart = 0;
+    if (!any_shared(alignment)) return;
+    const Binding *first = NULL, *other = NULL;
+    Binding **loaded = list_by_storage(alignment, BIND_LOADED, BIND_LOADED, &count);
+    for (size_t i = 1; i < count; i++) {
+        if (!are_apart(loaded[i - 1], loaded[i])) continue;
+        if (!apart++) {
+            first = loaded[i - 1];
+            other = loaded[i];
+        }
+    }
+    if (apart)
+        draft_note(alignment->draft, NOTE_INFO, (Origin){0},
+                   "Tied in the target (caution)   %s and %s are one tensor there, and get two of "
+                   "the source%s\nPyTorch keeps what is loaded last; to take one for both: "
+                   "tie(\"%s\", \"%s\")", first->name, other->name,
+                   apart > 1 ? "; others likewise" : "", other->name, first->name);
+    free(loaded);
+}
