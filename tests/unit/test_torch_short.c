@@ -51,11 +51,18 @@ static void take_apart(const char *path, Arena *arena, Parts *parts)
 
 /* ---- checkpoints as torch.save writes them ---- */
 
+enum { TYPES = 5 };
+
 /* What the pickler keeps: the number that is next, and those of what it has written once. */
 typedef struct Pickler {
     Text *out;
-    uint32_t next, function, tag, class, location, hooks, key;
+    const char *const *types;        /* [TYPES] of the tensors; NULL: the class has it */
+    uint32_t next, function, tag, class, location, hooks, key, type[TYPES];
 } Pickler;
+
+/* Types that no class of storages has: one has less than a byte an element, one is none. */
+static const char *const types[TYPES] = {"torch\nfloat8_e4m3fn", "torch\nuint16", "torch\nuint64",
+                                         "torch\nint4", "torch\nno_type"};
 
 static uint32_t put_number(Pickler *p)
 {
@@ -110,13 +117,14 @@ static void pickle_tensor_number(Pickler *p, unsigned i)
     char key[16];
     snprintf(key, sizeof key, "%u", i - (i % 3 == 2));
     if (i % 3 != 2) p->key = 0;
-    put_global(p, &p->function, "torch._utils\n_rebuild_tensor_v2");
+    put_global(p, &p->function, p->types ? "torch._utils\n_rebuild_tensor_v3"
+                                         : "torch._utils\n_rebuild_tensor_v2");
     text_add(p->out, "((");
     put_word(p, &p->tag, "storage");
-    put_global(p, &p->class, "torch\nFloatStorage");
+    put_global(p, &p->class, p->types ? "torch.storage\nUntypedStorage" : "torch\nFloatStorage");
     put_word(p, &p->key, key);
     put_word(p, &p->location, "cpu");
-    put_size(p, 32);
+    put_size(p, p->types ? 128 : 32);
     text_addc(p->out, 't');
     put_number(p);
     text_addc(p->out, 'Q');
@@ -127,6 +135,7 @@ static void pickle_tensor_number(Pickler *p, unsigned i)
     put_global(p, &p->hooks, "collections\nOrderedDict");
     text_add(p->out, ")R");
     put_number(p);
+    if (p->types) put_global(p, &p->type[i % TYPES], p->types[i % TYPES]);
     text_addc(p->out, 't');
     put_number(p);
     text_addc(p->out, 'R');
@@ -134,11 +143,11 @@ static void pickle_tensor_number(Pickler *p, unsigned i)
 }
 
 /* A dict of so many tensors, in whose pickle that many numbers were given away before. */
-static void make_parts(size_t tensors, uint32_t first, Arena *arena, Parts *parts)
+static void make_parts(size_t tensors, uint32_t first, bool typed, Arena *arena, Parts *parts)
 {
     static const float zeros[32];
     Text pickle = {0};
-    Pickler pickler = {.out = &pickle, .next = first};
+    Pickler pickler = {.out = &pickle, .types = typed ? types : NULL, .next = first};
     text_addn(&pickle, "\x80\x02}", 3);
     put_number(&pickler);
     text_addc(&pickle, '(');
@@ -211,8 +220,8 @@ static void say_checkpoint(Text *out, const Checkpoint *c)
 
 /* ---- the two ways ---- */
 
-static const char function[] = "torch._utils\n_rebuild_tensor_v2";
-static const char renamed[] = "torch._utilz\n_rebuild_tensor_v2";
+static const char function[] = "torch._utils\n_rebuild_tensor_v";
+static const char renamed[] = "torch._utilz\n_rebuild_tensor_v";
 
 /* Puts one for the other, of the same length, wherever it stands. */
 static void replace(char *bytes, size_t n, const char *from, const char *to, size_t length)
@@ -399,12 +408,13 @@ static void test_damaged(void **state)
 static void test_made_and_damaged(void **state)
 {
     (void)state;
-    static const struct { size_t tensors; uint32_t first; } makes[] = {{7, 1}, {13, 200}, {6, 300}};
+    static const struct { size_t tensors; uint32_t first; bool typed; } makes[] = {
+        {7, 1, false}, {13, 200, false}, {6, 300, false}, {8, 1, true}, {11, 240, true}};
     size_t opened = 0, in_short = 0;
     for (size_t i = 0; i < countof(makes); i++) {
         Arena *arena = arena_new();
         Parts parts;
-        make_parts(makes[i].tensors, makes[i].first, arena, &parts);
+        make_parts(makes[i].tensors, makes[i].first, makes[i].typed, arena, &parts);
         damage_all(&parts, DAMAGED, &opened, &in_short);
         arena_free(arena);
     }
