@@ -14,6 +14,7 @@
 #include "loader/core/rename_new.h"
 #include "loader/core/write_all.h"
 #include "loader/source/file_text.h"
+#include "loader/source/part_sums.h"
 #include "loader/source/told_sum.h"
 
 enum { PIECE = 1 << 20, TAG_BYTES_MAX = 4096 };
@@ -21,6 +22,8 @@ enum { PIECE = 1 << 20, TAG_BYTES_MAX = 4096 };
 /* A file that is gathered. */
 typedef struct Gather {
     const Download *how;         /* borrowed */
+    RemotePlace *place;          /* where it comes from; borrowed; NULL: from this disk */
+    const char *url;             /* of that file there; borrowed */
     const char *shown;           /* for errors: where it comes from; borrowed */
     Arena *arena;                /* owned: the strings below */
     const char *part, *tag;      /* paths */
@@ -280,6 +283,23 @@ static bool check_told(Gather *gather, const char *sha256, Error *err)
     return strcmp(sha256, told->text) == 0 || refuse_sum(gather, kind, sha256, told->text, err);
 }
 
+/* A sum of the parts of an upload. Where the server does not say how large they were, nothing is
+ * known. */
+static bool check_parts(Gather *gather, Downloaded *out, Error *err)
+{
+    const ToldSum *told = &gather->told;
+    const PartSums file = {.place = gather->place, .url = gather->url, .etag = gather->etag,
+                           .fd = gather->fd, .size = gather->done, .told = told};
+    PartVerdict verdict;
+    char is[CHECKSUM_TEXT];
+    if (!part_sums_check(&file, &verdict, is, err)) return false;
+    if (verdict == PARTS_SAME) out->told = checksum_word(told->kind);
+    out->parts = verdict == PARTS_SAME;
+    const char *kind = arena_printf(gather->arena, "the %s of %u parts", checksum_word(told->kind),
+                                    told->parts);
+    return verdict != PARTS_DIFFER || refuse_sum(gather, kind, is, told->text, err);
+}
+
 /* Whether what came is what was to come; if not, it is not kept. */
 static bool verify(Gather *gather, Downloaded *out, Error *err)
 {
@@ -288,6 +308,7 @@ static bool verify(Gather *gather, Downloaded *out, Error *err)
     checksum_end(gather->sha256, out->sha256);
     gather->sha256 = NULL;
     out->told = NULL;
+    out->parts = false;
     out->size = gather->done;
     if (how->has_size && how->size != gather->done)
         fine = error_set(err, ERR_FORMAT, "%s: %" PRIu64 " bytes came, %" PRIu64
@@ -299,6 +320,8 @@ static bool verify(Gather *gather, Downloaded *out, Error *err)
                          out->sha256, how->sha256);
     else if (how->git)
         fine = check_sum(gather, checksum_new_git(gather->done), "git's hash", how->git, err);
+    else if (!how->sha256 && gather->told.parts)
+        fine = check_parts(gather, out, err);
     else if (!how->sha256 && *gather->told.text && (fine = check_told(gather, out->sha256, err)))
         out->told = checksum_word(gather->told.kind);
     if (!fine) gather->etag = NULL;
@@ -332,6 +355,8 @@ bool download(RemotePlace *place, const char *url, const Download *how, Download
     Gather gather;
     Error own = {0};
     bool fine = open_gather(&gather, how, place->shown, &own) && go_on(&gather, &own);
+    gather.place = place;
+    gather.url = url ? url : place->url;
     if (fine) fine = ask_rest(&gather, place, url, &own);
     if (!fine && gather.stale) {
         gather.stale = false;

@@ -26,6 +26,7 @@ typedef struct Downloaded {
     char sha256[CHECKSUM_TEXT];
     const char *told;            /* the kind of checksum that its server tells, and that it has: a
                                     literal; NULL: it tells none */
+    bool parts;                  /* that is of the checksums of its parts */
 } Downloaded;
 
 /* From `url`, or where that is NULL from the place's own. What came is kept when it ends early,

@@ -223,7 +223,9 @@ static bool fetch_plain(Arena *arena, const char *name, const FetchOptions *opti
     if (!remote_place_find(&place, name, err)) return false;
     bool fine = download(&place, NULL, &how, &done, err);
     if (fine) take(out, path, &done);
-    if (fine && done.told) out->verified = arena_printf(arena, "the server's %s", done.told);
+    if (fine && done.told)
+        out->verified = arena_printf(arena, "the server's %s%s", done.told,
+                                     done.parts ? " of its parts" : "");
     remote_place_done(&place);
     return fine;
 }

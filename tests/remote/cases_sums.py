@@ -129,6 +129,76 @@ def sum_of_range():
                 check(r.status == 0 and ("as says" in r.out) == of_all, header, r)
 
 
+def composite(kind, cuts):
+    """What S3 tells of an upload in these parts."""
+    digest = {"sha256": lambda part: hashlib.sha256(part).digest(), "sha1": lambda part: hashlib.sha1(part).digest(),
+              "crc32": lambda part: zlib.crc32(part).to_bytes(4, "big"),
+              "crc32c": lambda part: reflected(0x82F63B78, 32, part).to_bytes(4, "big")}[kind]
+    ends = [*cuts[1:], len(MODEL)]
+    parts = b"".join(digest(MODEL[a:b]) for a, b in zip(cuts, ends))
+    return base64.b64encode(digest(parts)).decode() + f"-{len(cuts)}"
+
+
+def uploaded(cuts, told, says_all=True, body=MODEL):
+    """A file that was uploaded in parts that begin there; tells a part's size to who asks by its number."""
+    ends = [*cuts[1:], len(body)]
+
+    def route(x):
+        number = x.path.partition("partNumber=")[2]
+        if not number:
+            return x.say(200, body, [("ETag", etag_of(MODEL)), *told])
+        i = int(number) - 1
+        if i and not says_all:
+            return x.say(501)
+        x.head(206, [("Content-Length", str(ends[i] - cuts[i])), ("ETag", etag_of(MODEL)),
+                     ("Content-Range", f"bytes {cuts[i]}-{ends[i] - 1}/{len(body)}")])
+    return route
+
+
+@case
+def sum_of_parts():
+    """S3's checksum of the parts' checksums: one more request where all are as large as the first"""
+    third = -(-len(MODEL) // 3)
+    even, odd = [0, third, 2 * third], [0, 1000, 20000]
+    damaged = MODEL[:-9] + bytes(9)
+    for kind, word in (("sha256", "SHA-256"), ("sha1", "SHA-1"), ("crc32", "CRC-32"), ("crc32c", "CRC-32C")):
+        for cuts, asked in (([0], 1), (even, 1), (odd, 3)):
+            told = [(AMZ + kind, composite(kind, cuts)), (AMZ + "type", "COMPOSITE")]
+            for headers in (told, told[:1]):
+                s = serve({"/bucket/m.bin": uploaded(cuts, headers)})
+                r = tenon("fetch", "s3://bucket/m.bin", "-o", "m.bin", "--force", env={"AWS_ENDPOINT_URL": s.url})
+                check(r.status == 0 and f"as says the server's {word} of its parts\n" in r.out, kind, cuts, r)
+                check([x.command for x in s.asked] == ["GET"] + ["HEAD"] * asked, [x.path for x in s.asked])
+                os.unlink(path("m.bin"))
+            s = serve({"/bucket/m.bin": uploaded(cuts, told, body=damaged)})
+            r = tenon("fetch", "s3://bucket/m.bin", "-o", "m.bin", env={"AWS_ENDPOINT_URL": s.url})
+            refuses(r, f"what came has the {word} of {len(cuts)} parts ", "nothing of it is kept")
+            check(not os.path.exists(path("m.bin")) and not leftovers(), kind, cuts)
+
+
+@case
+def sum_of_parts_unknown():
+    """where the server does not say how large all parts were, nothing is known of them"""
+    told = [(AMZ + "sha256", composite("sha256", [0, 1000, 20000]))]
+    s = serve({"/bucket/m.bin": uploaded([0, 1000, 20000], told, says_all=False)})
+    args = ("--limit", "remote-tries=1")
+    r = tenon("fetch", "s3://bucket/m.bin", "-o", "m.bin", *args, env={"AWS_ENDPOINT_URL": s.url})
+    check(r.status == 0 and read("m.bin") == MODEL and "as says" not in r.out, r)
+
+
+@case
+def sum_of_parts_signed():
+    """the question for a part is signed as any other"""
+    told = [(AMZ + "sha256", composite("sha256", [0, 15000, 30000]))]
+
+    def guarded(x):
+        fault = sigv4.fault(x, KEYS, time.time())
+        return x.say(403, b"", [("X-Fault", fault)]) if fault else uploaded([0, 15000, 30000], told)(x)
+    s = serve({"/bucket/m.bin": guarded})
+    r = tenon("fetch", "s3://bucket/m.bin", env={**OWN, "AWS_ENDPOINT_URL": s.url})
+    check(r.status == 0 and "as says the server's SHA-256 of its parts" in r.out, r, [x.path for x in s.asked])
+
+
 @case
 def sum_goes_on():
     """what the first answer told is kept with the part: in one command, and from one to the next"""

@@ -118,7 +118,15 @@ static void test_told_sums(void **state)
         {"200", "x-amz-checksum-crc32: y/Q5Jg==", "CRC-32 cbf43926"},
         {"200", "X-Amz-Checksum-CRC64NVME: rosUhgp5mIg=", "CRC-64/NVME ae8b14860a799888"},
         {"206", "x-amz-checksum-crc32: y/Q5Jg==", NULL},
-        {"200", "x-amz-checksum-crc32: y/Q5Jg==-2", NULL},
+        {"200", "x-amz-checksum-crc32: y/Q5Jg==-2", "CRC-32 cbf43926-2"},
+        {"200", "x-amz-checksum-crc32: y/Q5Jg==-10000", "CRC-32 cbf43926-10000"},
+        {"200", "x-amz-checksum-crc32: y/Q5Jg==-10001", NULL},
+        {"200", "x-amz-checksum-crc32: y/Q5Jg==-0", NULL},
+        {"200", "x-amz-checksum-crc32: y/Q5Jg==-", NULL},
+        {"200", "x-amz-checksum-crc32: y/Q5Jg==-2-2", NULL},
+        {"200", "x-amz-checksum-crc32: y/Q5Jg-2", NULL},
+        {"200", "x-amz-checksum-crc64nvme: rosUhgp5mIg=-2", NULL},
+        {"206", "x-amz-checksum-crc32: y/Q5Jg==-2", NULL},
         {"200", "x-amz-checksum-crc32: y/Q5Jh==", NULL},       /* a bit behind the fourth byte */
         {"200", "x-amz-checksum-crc32: y/Q5JgAA", NULL},
         {"200", "x-amz-checksum-crc32: y/Q5====", NULL},
@@ -147,13 +155,15 @@ static void test_told_sums(void **state)
             assert_string_equal(text_string(&line), rows[i].wanted);
             assert_true(told_sum_read(text_string(&line), line.length, &again));
             assert_string_equal(again.text, told.text);
+            assert_int_equal(again.parts, told.parts);
         }
         text_done(&line);
         http_head_done(&head);
     }
     ToldSum told;
     static const char *const none[] = {"", "CRC-32", "CRC-32 ", "CRC-32 cbf4392", "CRC-32 cbf439260",
-                                       "CRC-32 CBF43926", "CRC-32Ccbf43926", "CRC-99 cbf43926"};
+                                       "CRC-32 CBF43926", "CRC-32Ccbf43926", "CRC-99 cbf43926",
+                                       "CRC-32 cbf43926-", "CRC-32 cbf43926-0"};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
         assert_false(told_sum_read(none[i], strlen(none[i]), &told));
 }
