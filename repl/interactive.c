@@ -112,6 +112,7 @@ static void press_in_search(Ui *ui, Press press)
         ui_leave(ui);
     } else if (press.kind == PRESS_ENTER) {
         history_add(&ui->searches, text);
+        ui_search_enter(ui);
         ui_leave(ui);
     } else if (line_press(&ui->line, press)) {
         ui_search(ui, text_string(&ui->line.text));

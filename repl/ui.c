@@ -7,6 +7,7 @@
 
 #include "repl/keys.h"
 #include "viewer/name_list.h"
+#include "viewer/signals.h"
 
 enum { SEARCH_STEP = 20000 };        /* rows between two looks at the keys */
 
@@ -253,11 +254,33 @@ void ui_search_on(Ui *ui)
     if (ui->mode == UI_SEARCH && (!found || ui->search.done)) jump_to_first(ui);
 }
 
+/* The next hit, which a nearer one may still come before among the rows that were not looked at:
+ * who asks for it by a key waits for those. What is typed ahead then works on the same row on every
+ * machine. */
+static uint32_t find_hit(Ui *ui, uint32_t from, int direction, bool inclusive)
+{
+    const Finder *search = &ui->search;
+    for (;;) {
+        const uint32_t hit = finder_next(search, from, direction, inclusive);
+        const bool ahead = hit != ROW_NONE && (hit > from || (hit == from && inclusive));
+        const bool behind = hit < from && search->next > from;
+        if (search->done || signals_are_waiting() || (direction > 0 ? ahead : behind)) return hit;
+        finder_step(&ui->search, ui->rows, SEARCH_STEP);
+    }
+}
+
+void ui_search_enter(Ui *ui)
+{
+    if (ui->search.done) return;         /* its hit was gone to */
+    find_hit(ui, ui->search_from, +1, true);
+    jump_to_first(ui);
+}
+
 /* False when there is no hit at all. */
 bool ui_search_jump(Ui *ui, int direction)
 {
     uint32_t from = view_row(&ui->view);
-    uint32_t hit = finder_next(&ui->search, from == ROW_NONE ? 0 : from, direction, false);
+    uint32_t hit = find_hit(ui, from == ROW_NONE ? 0 : from, direction, false);
     if (hit == ROW_NONE) return false;
     view_goto(&ui->view, hit);
     show_search(ui);

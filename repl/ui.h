@@ -194,10 +194,12 @@ void ui_prompt(Ui *ui, const char *text);
 void ui_ask(Ui *ui, const char *question, const char *yes);
 void ui_leave(Ui *ui);       /* back to the list */
 
-/* Searching: `ui_search` begins anew with a text, `ui_search_on` goes on for one step. */
+/* Searching: `ui_search` begins anew with a text, `ui_search_on` goes on for one step;
+ * `ui_search_enter` goes to the first hit, however far it is. */
 void ui_open_search(Ui *ui, const char *text);
 void ui_search(Ui *ui, const char *text);
 void ui_search_on(Ui *ui);
+void ui_search_enter(Ui *ui);
 bool ui_search_jump(Ui *ui, int direction);
 
 /* The list: what is on show of it, and in which order. A filter is set by its words (row_filter.h);

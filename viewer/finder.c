@@ -47,9 +47,9 @@ static bool look_at(Finder *finder, const RowModel *model, uint32_t index)
 bool finder_step(Finder *finder, const RowModel *model, size_t rows)
 {
     int64_t end = clock_ms() + STEP_MS;
-    for (; rows && !finder->done && finder->next < model->count; rows--, finder->next++) {
-        if (!look_at(finder, model, finder->next)) finder->done = true;
-        if (finder->next % ROWS_BETWEEN_LOOKS == 0 && clock_ms() >= end) rows = 1;
+    for (size_t n = 1; n <= rows && !finder->done && finder->next < model->count; n++) {
+        if (!look_at(finder, model, finder->next++)) finder->done = true;
+        if (n % ROWS_BETWEEN_LOOKS == 0 && clock_ms() >= end) break;
     }
     if (finder->next >= model->count) finder->done = true;
     return !finder->done;

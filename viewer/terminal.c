@@ -197,13 +197,14 @@ static void give_screen(void)
     endwin();
 }
 
-/* Curses takes the terminal's modes back with its first refresh. */
+/* Curses takes the terminal's modes back with its first refresh. Who sees the screen may paste, and
+ * press Ctrl-Z: both are ours before. */
 static void take_screen(void *context)
 {
+    watch_stop(true);
+    mark_pastes(true);
     repaint(context);
     refresh();
-    mark_pastes(true);
-    watch_stop(true);
 }
 
 /* An editor's signals are its own. */

@@ -852,6 +852,28 @@ static void test_map_click(void **state)
     run_with("many.txt", NULL, 0);
 }
 
+/* Enter and n go to a hit that is further off than what is looked at between two keys. */
+static void test_search_typed_ahead(void **state)
+{
+    (void)state;
+    Text names = {0};
+    for (int i = 0; i < 25000; i++) text_addf(&names, "k%dx (%d)\n", i, i + 1);
+    write_text("long.txt", text_string(&names));
+    text_done(&names);
+    fake_type(&fake, "/k24999x");
+    fake_press(&fake, "Enter");
+    fake_expect(&fake, STEP_SHOWS, "├ k24999x");
+    fake_press(&fake, "g");
+    fake_type(&fake, "//k2[14]999x");
+    fake_press(&fake, "Enter n");
+    fake_expect(&fake, STEP_SHOWS, "├ k24999x");
+    fake_press(&fake, "g");
+    fake_type(&fake, "//k2[14]999x");
+    fake_press(&fake, "Enter N");
+    fake_expect(&fake, STEP_SHOWS, "├ k24999x");
+    run_with("long.txt", NULL, 0);
+}
+
 static void test_sort_and_filter(void **state)
 {
     (void)state;
@@ -950,6 +972,7 @@ int main(void)
         RUN(test_mouse),
         RUN(test_divider),
         RUN(test_map_click),
+        RUN(test_search_typed_ahead),
         RUN(test_sort_and_filter),
         RUN(test_paste),
         RUN(test_closed_terminal),
