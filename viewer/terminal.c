@@ -97,7 +97,8 @@ static void note_stop(int number)
 }
 
 /* While the screen is ours Ctrl-Z is noted, else it stops us at once, as it does an editor that
- * runs in our place. Where it was ignored before we came, there is no shell to go back to. */
+ * runs in our place. Where it was ignored before we came, there is no shell to go back to. Curses
+ * must find it noted: else it takes it over, and ignores it for as long as it draws. */
 static void watch_stop(bool ours)
 {
     struct sigaction action;
@@ -365,15 +366,18 @@ static void set_modes(void)
 bool terminal_open(Terminal *terminal, bool mono, Error *err)
 {
     *terminal = (Terminal){0};
+    watch_stop(true);
     SCREEN *curses = start_curses(err);
-    if (!curses) return false;
+    if (!curses) {
+        watch_stop(false);
+        return false;
+    }
     TerminalState *state = mem_alloc(sizeof *state);
     state->curses = curses;
     const char *plain = getenv("NO_COLOR");
     set_styles(state, mono || (plain && *plain));
     set_modes();
     mark_pastes(true);
-    watch_stop(true);
     signals_watch(&state->before);
     *terminal = (Terminal){&curses_ops, state, strcmp(nl_langinfo(CODESET), "UTF-8") != 0};
     return true;

@@ -7,7 +7,21 @@ set -u
 state="$scratch/state"
 open_prompt() {   # [NAME=VALUE]...
     open_terminal 100 30 "XDG_STATE_HOME=$state" "$@" &&
-        start "'$tenon' repl '$demo/pretrain.pth' '$demo/net.pth'" && wait_for 'tenon>'
+        start "'$tenon' repl '$demo/pretrain.pth' '$demo/net.pth'" && next_line
+}
+# Waits for the prompt of a next line. The last one's stood in the same place if nothing was typed.
+next_line() {
+    wait_until 'tenon>' takes_keys 'tenon>'
+}
+# What came of a line, and the next one's prompt.
+answers() {   # TEXT
+    wait_for "$1" && next_line
+}
+answers_line() {   # TEXT: a line of its own
+    wait_until "$1" has_line "$1" && next_line
+}
+has_line() {
+    screen | grep -qxF -- "$1"
 }
 enter() {
     typed "$1"
@@ -20,51 +34,54 @@ is() {   # NAME COMMAND...: one test
 }
 
 shows_values() {
-    open_prompt && enter '6 * 7' && wait_for '42' && enter 'report().summary.missing' && wait_for '58'
+    open_prompt && enter '6 * 7' && answers_line 42 && enter 'report().summary.missing' && answers_line 58
 }
 completes() {
     typed 'str' && keys Tab && wait_for 'cuts a prefix off' && typed ' "mod' && keys Tab &&
-        wait_for 'tenon> strip "module.' && enter '"' && wait_for 'applied (load 56, break 0'
+        wait_for 'tenon> strip "module.' && enter '"' && answers 'applied (load 56, break 0'
 }
 takes_several_lines() {
     enter 'for i = 1, 2 do' && wait_for ' ..' && enter 'print("row", i * 111)' && enter 'end' &&
-        wait_for '222'
+        answers '222'
 }
 interrupts() {
-    enter 'while true do end' && sleep 0.2 && keys C-c && wait_for 'interrupted' &&
-        enter '"still " .. "here"' && wait_for 'still here'
+    enter 'while true do end' && wait_until 'a line that runs' is_cooked && keys C-c &&
+        answers 'interrupted' && enter '"still " .. "here"' && answers 'still here'
 }
 drops_a_line() {
-    typed 'not finished(' && keys C-c && enter '"next " .. "one"' && wait_for 'next one'
+    typed 'not finished(' && wait_for 'not finished(' && keys C-c &&
+        enter '"next " .. "one"' && answers 'next one'
 }
 # One write: the key is there before the program has seen the signal.
 takes_next() {
     typed 'never finished(' && wait_for 'never finished(' &&
-        keys C-c 1 1 1 Space '*' Space 7 Enter && wait_for '777'
+        keys C-c 1 1 1 Space '*' Space 7 Enter && answers_line 777
 }
 stops_and_goes_on() {
     typed '"and " .. ' && wait_for '"and " ..' && keys C-z && wait_for 'status=148' &&
         enter 'clear; fg; echo status=$?' &&
-        wait_for 'tenon> "and " ..' && typed '"on"' && keys Enter && wait_for 'and on'
+        wait_for 'tenon> "and " ..' && typed '"on"' && keys Enter && answers 'and on'
 }
 # The line stands once, and the prompt knows how wide it is now.
 follows_size() {
     typed '"wide"' && wait_for '"wide"' && terminal resize-window -t main -x 120 -y 30 &&
-        typed ' .. "r"' && wait_for 'tenon> "wide" .. "r"' && keys Enter && wait_for 'wider' &&
+        typed ' .. "r"' && wait_for 'tenon> "wide" .. "r"' && keys Enter && answers 'wider' &&
         [ "$(screen | grep -c '"wide"')" = 1 ] && terminal resize-window -t main -x 100 -y 30
 }
 pages() {
     enter 'src' && wait_for 'Space goes on' && keys q && wait_for ! 'Space goes on' &&
-        enter '"after " .. "pages"' && wait_for 'after pages'
+        enter '"after " .. "pages"' && answers 'after pages'
 }
 recalls() {
-    keys C-l && wait_for ! 'after' && keys Up && wait_for 'tenon> "after " .. "pages"' && keys C-c
+    keys C-l && wait_for ! 'after' && keys Up && wait_for 'tenon> "after " .. "pages"' && keys C-c &&
+        next_line
 }
 ends() {
     keys C-d && wait_for 'were not saved; they are in' && wait_for 'status=0'
 }
 recalls_later() {
-    open_prompt && keys Up Up Up Up Up Up && wait_for 'tenon> "next " .. "one"' && keys C-c
+    open_prompt && keys Up Up Up Up Up Up && wait_for 'tenon> "next " .. "one"' && keys C-c &&
+        next_line
 }
 is "values are shown" shows_values
 is "words and keys are completed" completes
@@ -110,7 +127,7 @@ view() {
         start "'$tenon' '$demo/pretrain.pth' '$demo/net.pth'" && wait_for '● 0 loaded'
 }
 asks() {
-    view && line 'r = report()' && keys Enter && wait_for ! ':r =' &&
+    view && line 'r = report()' && wait_for ':r =' && keys Enter && wait_for ! ':r =' &&
         line 'r.summary.missing * 1000' && keys Enter && wait_for '58000'
 }
 applies() {
@@ -160,7 +177,8 @@ pastes_lines() {
         wait_for '42000'
 }
 pastes_in_search() {
-    keys / && paste $'head.fc.bias\nq\n' && wait_for '/head.fc.bias' && keys Enter
+    keys / && paste $'head.fc.bias\nq\n' && wait_for '/head.fc.bias' && keys Enter &&
+        wait_for ! '/head.fc.bias'
 }
 pastes_after_stop() {
     keys C-z && wait_for 'Stopped' && keys C-l && wait_for ! 'Stopped' && typed 'fg' && keys Enter &&

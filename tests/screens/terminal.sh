@@ -4,7 +4,7 @@
 root=$(cd "$(dirname "$0")/../.." && pwd)
 tenon=$(cd "$(dirname "${TENON:-$root/tenon}")" && pwd)/$(basename "${TENON:-tenon}")
 demo=$root/tests/data/demo
-deadline=${DEADLINE:-30}   # seconds
+deadline=${DEADLINE:-120}   # seconds, which only a test that fails takes: a slow machine is none
 number=0
 failures=0
 
@@ -49,17 +49,35 @@ failed() {
 screen() {
     terminal capture-pane -p -t main 2> /dev/null
 }
-# Waits until the screen holds a text (or, after "!", does not).
-wait_for() {
-    local end=$((SECONDS + deadline)) wanted=0
-    [ "$1" = "!" ] && wanted=1 && shift
+# Waits until a command succeeds; says what it was waited for.
+wait_until() {   # WHAT COMMAND...
+    local end=$((SECONDS + deadline)) what=$1
+    shift
     while [ $SECONDS -lt $end ]; do
-        screen | grep -qF -- "$1"
-        [ $? -eq $wanted ] && return 0
+        "$@" && return 0
         sleep 0.03
     done
-    echo "# waited for: $1"
+    echo "# waited for: $what"
     return 1
+}
+holds() {
+    screen | grep -qF -- "$1"
+}
+lacks() {
+    ! holds "$1"
+}
+# Waits until the screen holds a text (or, after "!", does not).
+wait_for() {
+    if [ "$1" = "!" ]; then wait_until "! $2" lacks "$2"; else wait_until "$1" holds "$1"; fi
+}
+# Whether lines are the terminal's own, as they are while a command runs.
+is_cooked() {
+    stty -a -F "$(terminal display-message -p -t main '#{pane_tty}')" | grep -q ' icanon'
+}
+# A prompt stands in the last line, with nothing behind it, and keys are read one by one. Before that,
+# though the prompt may be seen already, Ctrl-D and Tab are the terminal's.
+takes_keys() {   # PROMPT
+    [ "$(screen | grep . | tail -n 1)" = "$1" ] && ! is_cooked
 }
 keys() {
     terminal send-keys -t main "$@"
@@ -74,7 +92,7 @@ open_terminal() {   # COLUMNS ROWS [NAME=VALUE]...
     end_programs
     terminal kill-session -t main 2> /dev/null
     terminal new-session -d -s main -x "$columns" -y "$rows" \
-        env -u NO_COLOR "XDG_STATE_HOME=$scratch/kept" LC_ALL=C.UTF-8 TERM=screen-256color PS1='ready> ' "$@" \
+        env -u NO_COLOR -u PAGER "XDG_STATE_HOME=$scratch/kept" LC_ALL=C.UTF-8 TERM=screen-256color PS1='ready> ' "$@" \
         bash --norc --noprofile -i
     typed "cd '$scratch' && clear"
     keys Enter

@@ -90,11 +90,11 @@ stopped() {
     open_demo 80 24 || return 1
     keys C-z
     wait_for 'Stopped' || return 1
-    typed 'echo "back in the ""shell"; fg'
+    typed 'echo "back in the ""shell"; fg; echo fg=$?'
     keys Enter
     wait_for '? help' || return 1
     keys j j q
-    wait_for 'status=' && wait_for 'back in the shell'
+    wait_for 'fg=0' && wait_for 'back in the shell'
 }
 if stopped; then passed "Ctrl-Z and fg"; else failed "Ctrl-Z and fg"; fi
 
@@ -118,11 +118,10 @@ hung_up() {
     start "sh -c 'echo \$\$ > pid; exec \"\$@\"' sh '$tenon' '$demo/pretrain.pth' '$demo/net.pth'"
     wait_for '? help' || return 1
     terminal kill-session -t main
-    local end=$((SECONDS + deadline))
-    while kill -0 "$(cat "$scratch/pid")" 2> /dev/null; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.03
-    done
+    wait_until 'its end' is_over "$(cat "$scratch/pid")"
+}
+is_over() {   # PROCESS
+    ! kill -0 "$1" 2> /dev/null
 }
 if hung_up; then passed "a closed terminal ends the viewer"
 else failed "a closed terminal ends the viewer"; fi
@@ -170,7 +169,7 @@ if dumb; then passed "TERM=dumb is refused kindly"; else failed "TERM=dumb is re
 hostile() {
     open_terminal 80 24 && terminal select-pane -t main -T untouched &&
         start "'$tenon' '$root/tests/screens/files/hostile.json'" && wait_for '\x1b]0;owned\x07' &&
-        wait_for '\x9b31m' && keys j j j &&
+        wait_for '\x9b31m' && keys j j j q && wait_for 'status=0' &&
         [ "$(terminal display-message -p -t main '#{pane_title}')" = untouched ]
 }
 if hostile; then passed "escape sequences in keys are shown, not sent"
