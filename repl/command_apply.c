@@ -11,6 +11,7 @@
 #include "loader/export/plan_cost.h"
 #include "loader/export/plan_open.h"
 #include "loader/source/checksum.h"
+#include "repl/answer.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
@@ -106,27 +107,16 @@ static bool write_output(Run *run, Error *err)
 /* {"version":1, "tool":…, "plan":…, "source":…, "target":…, "output":{…}, "exit":0} */
 static void add_json(const Run *run, const ReportOutput *output, Text *out)
 {
-    JsonWriter *writer = json_writer_new(out, false);
+    JsonWriter *writer = answer_begin_tool(out);
     const Plan *plan = run->plan;
-    json_map(writer);
-    json_key(writer, "version");
-    json_int(writer, 1);
-    json_key(writer, "tool");
-    json_string(writer, "tenon " TENON_VERSION);
-    json_key(writer, "plan");
-    json_string(writer, run->file->path);
-    json_key(writer, "source");
-    json_string(writer, checkpoint_path(plan->source));
+    json_put_text(writer, "plan", run->file->path);
+    json_put_text(writer, "source", checkpoint_path(plan->source));
     json_key(writer, "target");
     if (plan->target) json_string(writer, checkpoint_path(plan->target));
     else json_null(writer);
     report_output_json(output, writer);
     report_passes_json(run->passes, run->pass_count, writer);
-    json_key(writer, "exit");
-    json_int(writer, EXIT_COMPLETE);
-    json_end(writer);
-    json_writer_free(writer);
-    text_addc(out, '\n');
+    answer_end(writer, EXIT_COMPLETE, out);
 }
 
 static void print_report(const Run *run)

@@ -9,9 +9,9 @@
 
 #include "loader/align/report_page.h"
 #include "loader/check/check.h"
-#include "loader/core/json.h"
 #include "loader/format/format.h"
 #include "loader/source/url.h"
+#include "repl/answer.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
@@ -39,12 +39,8 @@ static void write_finding(JsonWriter *json, const CheckFinding *finding)
     json_put_text(json, "tensor", finding->tensor);
     json_put_text(json, "what", finding->what);
     json_put_text(json, "remedy", finding->remedy);
-    json_key(json, "count");
-    json_uint(json, finding->count);
-    json_key(json, "tensors");
-    json_list(json);
-    for (size_t i = 0; i < finding->count; i++) json_string(json, finding->tensors[i]);
-    json_end(json);
+    json_put_uint(json, "count", finding->count);
+    json_put_names(json, "tensors", finding->tensors, finding->count);
     json_end(json);
 }
 
@@ -52,9 +48,7 @@ static void write_finding(JsonWriter *json, const CheckFinding *finding)
 static void print_json(const Run *run)
 {
     Text out = {0};
-    JsonWriter *json = json_writer_new(&out, false);
-    json_map(json);
-    json_put_uint(json, "version", 1);
+    JsonWriter *json = answer_begin(&out);
     json_put_text(json, "path", run->path);
     json_put_text(json, "format", checkpoint_format(run->checkpoint));
     json_key(json, "findings");
@@ -70,12 +64,7 @@ static void print_json(const Run *run)
     json_put_uint(json, "values", run->totals.values);
     json_put_uint(json, "bytes", run->totals.bytes);
     json_end(json);
-    json_put_uint(json, "exit", (uint64_t)run->status);
-    json_end(json);
-    json_writer_free(json);
-    text_addc(&out, '\n');
-    fwrite(out.bytes, 1, out.length, stdout);
-    text_done(&out);
+    answer_print(json, run->status, &out);
 }
 
 /* -- Text ------------------------------------------------------------------------------ */

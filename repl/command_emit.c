@@ -3,29 +3,20 @@
 
 #include <stdio.h>
 
-#include "loader/core/json.h"
 #include "loader/export/atomic.h"
 #include "loader/export/plan_emit.h"
+#include "repl/answer.h"
 
 /* {"version":1,"tool":…,"plan":…,"tensors":58,"python":TEXT,"output":OUT,"exit":0}; one of the last
  * two is null. */
 static void add_json(const PlanFile *file, const Text *program, const char *written, Text *out)
 {
-    JsonWriter *json = json_writer_new(out, false);
-    json_map(json);
-    json_key(json, "version");
-    json_int(json, 1);
-    json_put_text(json, "tool", "tenon " TENON_VERSION);
+    JsonWriter *json = answer_begin_tool(out);
     json_put_text(json, "plan", file->path);
-    json_key(json, "tensors");
-    json_uint(json, file->tensor_count);
+    json_put_uint(json, "tensors", file->tensor_count);
     json_put_text(json, "python", written ? NULL : text_string(program));
     json_put_text(json, "output", written);
-    json_key(json, "exit");
-    json_int(json, EXIT_COMPLETE);
-    json_end(json);
-    json_writer_free(json);
-    text_addc(out, '\n');
+    answer_end(json, EXIT_COMPLETE, out);
 }
 
 /* To standard output, or to -o OUT. */

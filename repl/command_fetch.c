@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "loader/core/json.h"
 #include "loader/format/folder_fetch.h"
 #include "loader/source/fetch_folder.h"
+#include "repl/answer.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 
@@ -17,17 +17,14 @@ static void put_file(JsonWriter *json, const Fetched *fetched)
     json_put_uint(json, "bytes", fetched->size);
     json_put_text(json, "sha256", fetched->sha256);
     json_put_text(json, "verified", fetched->verified);
-    json_key(json, "there");
-    json_bool(json, fetched->there);
+    json_put_bool(json, "there", fetched->there);
 }
 
 /* Of a folder all files; NULL: of a file itself. */
 static void print_json(const Fetched *fetched, const FetchedFolder *folder, const char *url)
 {
     Text out = {0};
-    JsonWriter *json = json_writer_new(&out, false);
-    json_map(json);
-    json_put_uint(json, "version", 1);
+    JsonWriter *json = answer_begin(&out);
     json_put_text(json, "url", url);
     if (folder) {
         json_put_text(json, "path", folder->path);
@@ -43,11 +40,7 @@ static void print_json(const Fetched *fetched, const FetchedFolder *folder, cons
     } else {
         put_file(json, fetched);
     }
-    json_put_uint(json, "exit", EXIT_COMPLETE);
-    json_end(json);
-    json_writer_free(json);
-    puts(text_string(&out));
-    text_done(&out);
+    answer_print(json, EXIT_COMPLETE, &out);
 }
 
 static void print_text(const Fetched *fetched)

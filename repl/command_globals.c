@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/core/json.h"
 #include "loader/format/format.h"
 #include "loader/format/globals_scan.h"
 #include "loader/format/pickle_log.h"
 #include "loader/source/url.h"
+#include "repl/answer.h"
 #include "repl/command.h"
 
 /* A row of GLOBAL_USES. */
@@ -71,8 +71,7 @@ static void write_use(JsonWriter *json, const GlobalUse *use)
     json_put_text(json, "name", use->name);
     json_put_text(json, "verdict", global_word(use->verdict));
     json_put_text(json, "reason", use->reason);
-    json_key(json, "weights_only");
-    json_bool(json, use->verdict == GLOBAL_ALLOWED);
+    json_put_bool(json, "weights_only", use->verdict == GLOBAL_ALLOWED);
     json_put_text(json, "reached", use->way);
     json_put_text(json, "opcode", use->opcode);
     json_key(json, "uses");
@@ -106,10 +105,7 @@ static void write_pickle(JsonWriter *json, const ScannedPickle *pickle)
 static void print_json(const GlobalScan *scan, const char *path)
 {
     Text out = {0};
-    JsonWriter *json = json_writer_new(&out, false);
-    json_map(json);
-    json_key(json, "version");
-    json_int(json, 1);
+    JsonWriter *json = answer_begin(&out);
     json_put_text(json, "path", path);
     json_put_text(json, "verdict", global_word(scan_worst(scan)));
     json_key(json, "files");
@@ -124,11 +120,9 @@ static void print_json(const GlobalScan *scan, const char *path)
     json_list(json);
     for (size_t i = 0; i < scan->pickle_count; i++) write_pickle(json, &scan->pickles[i]);
     json_end(json);
-    json_key(json, "cut");
-    json_bool(json, scan->cut);
-    json_end(json);
-    json_writer_free(json);
-    puts(text_string(&out));
+    json_put_bool(json, "cut", scan->cut);
+    answer_close(json, &out);
+    fwrite(out.bytes, 1, out.length, stdout);
     text_done(&out);
 }
 

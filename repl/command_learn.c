@@ -10,9 +10,9 @@
 #include "loader/align/learn_script.h"
 #include "loader/align/report_page.h"
 #include "loader/core/fold.h"
-#include "loader/core/json.h"
 #include "loader/export/atomic.h"
 #include "loader/source/file_text.h"
+#include "repl/answer.h"
 #include "repl/interrupt.h"
 #include "repl/progress.h"
 #include "repl/user_files.h"
@@ -139,14 +139,6 @@ static void print_text(Run *run)
 
 /* -- JSON ------------------------------------------------------------------------------- */
 
-static void put_names(JsonWriter *json, const char *key, const char *const *names, size_t n)
-{
-    json_key(json, key);
-    json_list(json);
-    for (size_t i = 0; i < n; i++) json_string(json, names[i]);
-    json_end(json);
-}
-
 /* {"sources":[["q"],["k"]],"targets":["qk"],"ops":["cat(0)"]} */
 static void put_bundle(JsonWriter *json, const Bundle *bundle)
 {
@@ -160,7 +152,7 @@ static void put_bundle(JsonWriter *json, const Bundle *bundle)
         json_end(json);
     }
     json_end(json);
-    put_names(json, "targets", bundle->targets, bundle->target_count);
+    json_put_names(json, "targets", bundle->targets, bundle->target_count);
     json_key(json, "ops");
     json_list(json);
     for (size_t i = 0; i < bundle->op_count; i++) {
@@ -177,9 +169,7 @@ static void print_json(Run *run)
 {
     Text out = {0};
     const LearnResult *result = run->result;
-    JsonWriter *json = json_writer_new(&out, false);
-    json_map(json);
-    json_put_uint(json, "version", 1);
+    JsonWriter *json = answer_begin(&out);
     json_put_text(json, "old", session_source_path(run->session));
     json_put_text(json, "new", session_target_path(run->session));
     json_key(json, "summary");
@@ -206,15 +196,10 @@ static void print_json(Run *run)
         json_end(json);
     }
     json_end(json);
-    put_names(json, "unused", result->unused, result->unused_count);
+    json_put_names(json, "unused", result->unused, result->unused_count);
     json_put_text(json, "rules", text_string(&run->rules));
     json_put_text(json, "output", run->invocation->value[OPT_OUT]);
-    json_put_uint(json, "exit", (uint64_t)run->status);
-    json_end(json);
-    json_writer_free(json);
-    text_addc(&out, '\n');
-    fwrite(out.bytes, 1, out.length, stdout);
-    text_done(&out);
+    answer_print(json, run->status, &out);
 }
 
 /* -- The whole -------------------------------------------------------------------------- */

@@ -15,12 +15,12 @@
 #include <string.h>
 
 #include "loader/core/fold.h"
-#include "loader/core/json.h"
 #include "loader/format/format.h"
 #include "loader/source/url.h"
 #include "loader/tensor/layout.h"
 #include "loader/tensor/stats.h"
 #include "loader/tensor/values.h"
+#include "repl/answer.h"
 #include "repl/cut_list.h"
 #include "repl/object_list.h"
 
@@ -83,16 +83,12 @@ static void write_stats(JsonWriter *json, const Tensor *tensor, const Stats *sta
         if (numbers) json_float(json, values[i]);
         else json_null(json);
     }
-    json_key(json, "nan");
-    json_uint(json, stats->nan);
-    json_key(json, "inf");
-    json_uint(json, stats->inf);
-    json_key(json, "zeros");
-    json_uint(json, stats->zeros);
+    json_put_uint(json, "nan", stats->nan);
+    json_put_uint(json, "inf", stats->inf);
+    json_put_uint(json, "zeros", stats->zeros);
     char crc[16];
     snprintf(crc, sizeof crc, "%08" PRIx32, stats->crc);
-    json_key(json, "crc32");
-    json_string(json, crc);
+    json_put_text(json, "crc32", crc);
     json_end(json);
 }
 
@@ -114,31 +110,22 @@ static void write_strides(JsonWriter *json, const Tensor *tensor)
 static void write_tensor(JsonWriter *json, const Checkpoint *checkpoint, const Tensor *tensor)
 {
     const CheckpointFile *file = checkpoint_file_of(checkpoint, tensor);
-    json_key(json, "key");
-    json_string(json, tensor->name);
+    json_put_text(json, "key", tensor->name);
     json_key(json, "dtype");
     if (tensor->dtype == DT_UNKNOWN) json_null(json);
     else json_string(json, dtype_name(tensor->dtype));
-    json_key(json, "shape");
-    json_shape(json, tensor->dims, tensor->rank);
+    json_put_shape(json, "shape", tensor->dims, tensor->rank);
     json_key(json, "strides");
     write_strides(json, tensor);
-    json_key(json, "offset");
-    json_uint(json, tensor->offset);
-    json_key(json, "bytes");
-    json_uint(json, tensor_bytes(tensor));
+    json_put_uint(json, "offset", tensor->offset);
+    json_put_uint(json, "bytes", tensor_bytes(tensor));
     json_key(json, "storage");
     if (tensor->storage) json_uint(json, tensor->storage->index);
     else json_null(json);
     if (file) json_put_text(json, "file", file->name);
-    if (tensor->layout) {
-        json_key(json, "layout");
-        json_string(json, layout_name((Layout)tensor->layout));
-    }
-    if (tensor->encoding && tensor->encoding->note) {
-        json_key(json, "note");
-        json_string(json, tensor->encoding->note);
-    }
+    if (tensor->layout) json_put_text(json, "layout", layout_name((Layout)tensor->layout));
+    if (tensor->encoding && tensor->encoding->note)
+        json_put_text(json, "note", tensor->encoding->note);
 }
 
 /* A value of the metadata with its type; of what is long only how long it is, as text. */
@@ -190,10 +177,8 @@ static void write_containers(JsonWriter *json, const Checkpoint *checkpoint)
     for (size_t i = 0; i < checkpoint_container_count(checkpoint); i++) {
         const Container *one = checkpoint_container(checkpoint, i);
         json_map(json);
-        json_key(json, "path");
-        json_string(json, one->path);
-        json_key(json, "tensors");
-        json_uint(json, dict_count(one->dict));
+        json_put_text(json, "path", one->path);
+        json_put_uint(json, "tensors", dict_count(one->dict));
         json_end(json);
     }
     json_end(json);
@@ -229,18 +214,12 @@ static bool read_stats(const Listing *listing, const Tensor *tensor, Stats *stat
 static bool print_json(const Listing *listing, Error *err)
 {
     Text out = {0};
-    JsonWriter *json = json_writer_new(&out, false);
+    JsonWriter *json = answer_begin(&out);
     /* an unreadable value stops the listing: half of the statistics would pass for all of them */
     bool ok = true, stats_wanted = listing->invocation->set[OPT_STATS];
-    json_map(json);
-    json_key(json, "version");
-    json_int(json, 1);
-    json_key(json, "path");
-    json_string(json, listing->path);
-    json_key(json, "format");
-    json_string(json, checkpoint_format(listing->checkpoint));
-    json_key(json, "container");
-    json_string(json, listing->container);
+    json_put_text(json, "path", listing->path);
+    json_put_text(json, "format", checkpoint_format(listing->checkpoint));
+    json_put_text(json, "container", listing->container);
     write_metadata(json, listing->dict);
     json_key(json, "tensors");
     json_list(json);
@@ -258,9 +237,7 @@ static bool print_json(const Listing *listing, Error *err)
     write_files(json, listing->checkpoint);
     cut_list_json(listing->checkpoint, listing->arena, json);
     if (listing->invocation->set[OPT_EVERYTHING]) object_list_json(listing->checkpoint, json);
-    json_end(json);
-    json_writer_free(json);
-    text_addc(&out, '\n');
+    answer_close(json, &out);
     if (ok) fwrite(out.bytes, 1, out.length, stdout);
     text_done(&out);
     return ok;

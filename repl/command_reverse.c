@@ -11,6 +11,7 @@
 #include "loader/export/atomic.h"
 #include "loader/export/plan_reverse.h"
 #include "loader/format/format.h"
+#include "repl/answer.h"
 
 /* One run of the command. */
 typedef struct Run {
@@ -47,16 +48,10 @@ static void put_remarks(const Run *run, const char *key, bool lost, JsonWriter *
  *  "rounded":[…], "output":PLAN2|null, "exit":0} */
 static void add_json(const Run *run, int status, Text *out)
 {
-    JsonWriter *writer = json_writer_new(out, false);
-    json_map(writer);
-    json_key(writer, "version");
-    json_int(writer, 1);
-    json_put_text(writer, "tool", "tenon " TENON_VERSION);
+    JsonWriter *writer = answer_begin_tool(out);
     json_put_text(writer, "plan", run->file->path);
-    json_key(writer, "tensors");
-    json_uint(writer, run->file->tensor_count);
-    json_key(writer, "back");
-    json_uint(writer, plan_inverse_back(&run->inverse));
+    json_put_uint(writer, "tensors", run->file->tensor_count);
+    json_put_uint(writer, "back", plan_inverse_back(&run->inverse));
     put_remarks(run, "lost", true, writer);
     put_remarks(run, "rounded", false, writer);
     json_put_text(writer, "output", run->stopped ? NULL : run->outs[0]);
@@ -67,11 +62,7 @@ static void add_json(const Run *run, int status, Text *out)
             json_string(writer, run->outs[i]);
         json_end(writer);
     }
-    json_key(writer, "exit");
-    json_int(writer, status);
-    json_end(writer);
-    json_writer_free(writer);
-    text_addc(out, '\n');
+    answer_end(writer, status, out);
 }
 
 /* ---- text ---- */

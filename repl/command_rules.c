@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/core/json.h"
 #include "loader/source/file_text.h"
+#include "repl/answer.h"
 #include "repl/interrupt.h"
 #include "scripting/pack.h"
 
@@ -32,35 +32,12 @@ static const char *summary_of(Arena *arena, const BundledRules *rules)
     return head.summary;
 }
 
-/* Begins the object that every answer in JSON is. */
-static JsonWriter *begin_json(Text *out)
-{
-    JsonWriter *json = json_writer_new(out, false);
-    json_map(json);
-    json_key(json, "version");
-    json_int(json, 1);
-    json_key(json, "tool");
-    json_string(json, "tenon " TENON_VERSION);
-    return json;
-}
-
-static void end_json(JsonWriter *json, Text *out, int status)
-{
-    json_key(json, "exit");
-    json_int(json, status);
-    json_end(json);
-    json_writer_free(json);
-    text_addc(out, '\n');
-    fwrite(out->bytes, 1, out->length, stdout);
-    text_done(out);
-}
-
 /* ---- list ---- */
 
 static void list_json(Arena *arena)
 {
     Text out = {0};
-    JsonWriter *json = begin_json(&out);
+    JsonWriter *json = answer_begin_tool(&out);
     json_key(json, "rules");
     json_list(json);
     for (const BundledRules *one = bundled_rules; (one = skip_shared(one)); one++) {
@@ -72,7 +49,7 @@ static void list_json(Arena *arena)
         json_end(json);
     }
     json_end(json);
-    end_json(json, &out, EXIT_COMPLETE);
+    answer_print(json, EXIT_COMPLETE, &out);
 }
 
 /* One line each; what also goes back has a sign, since its other name follows from the first. */
@@ -113,11 +90,11 @@ static int show_rules(const Invocation *invocation, Error *err)
         return EXIT_COMPLETE;
     }
     Text out = {0};
-    JsonWriter *json = begin_json(&out);
+    JsonWriter *json = answer_begin_tool(&out);
     json_put_text(json, "name", rules->name);
     json_put_text(json, "kind", kind_word(rules->kind));
     json_put_text(json, "text", rules->text);
-    end_json(json, &out, EXIT_COMPLETE);
+    answer_print(json, EXIT_COMPLETE, &out);
     return EXIT_COMPLETE;
 }
 
@@ -211,7 +188,7 @@ static int test_rules(const Invocation *invocation)
     Text out = {0};
     interrupt_watch();
     if (invocation->set[OPT_JSON]) {
-        testing.json = begin_json(&out);
+        testing.json = answer_begin_tool(&out);
         json_key(testing.json, "tests");
         json_list(testing.json);
     }
@@ -223,7 +200,7 @@ static int test_rules(const Invocation *invocation)
                        : testing.failed ? EXIT_DIFFERS : EXIT_COMPLETE;
     if (testing.json) {
         json_end(testing.json);
-        end_json(testing.json, &out, status);
+        answer_print(testing.json, status, &out);
     } else if (!invocation->set[OPT_QUIET]) {
         printf("%zu passed, %zu failed\n", testing.passed, testing.failed);
     }

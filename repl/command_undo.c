@@ -4,23 +4,16 @@
 #include <stdio.h>
 
 #include "loader/export/in_place.h"
+#include "repl/answer.h"
 
 /* {"version":1, "tool":…, "path":…, "undone":true, "exit":0} */
 static void print_json(const char *path)
 {
     Text out = {0};
-    JsonWriter *writer = json_writer_new(&out, false);
-    json_map(writer);
-    json_put_uint(writer, "version", 1);
-    json_put_text(writer, "tool", "tenon " TENON_VERSION);
+    JsonWriter *writer = answer_begin_tool(&out);
     json_put_text(writer, "path", path);
-    json_key(writer, "undone");
-    json_bool(writer, true);
-    json_put_uint(writer, "exit", EXIT_COMPLETE);
-    json_end(writer);
-    json_writer_free(writer);
-    puts(text_string(&out));
-    text_done(&out);
+    json_put_bool(writer, "undone", true);
+    answer_print(writer, EXIT_COMPLETE, &out);
 }
 
 int command_undo(const Invocation *invocation)

@@ -139,10 +139,8 @@ void cut_list_json(const Checkpoint *checkpoint, Arena *arena, JsonWriter *json)
         json_key(json, "dim");
         if (cut->kind == CUT_DIM) json_uint(json, cut->dim);
         else json_null(json);
-        json_key(json, "sure");
-        json_bool(json, cut->sure);
-        json_key(json, "shape");
-        json_shape(json, joined ? dims : NULL, cut->first->rank);
+        json_put_bool(json, "sure", cut->sure);
+        json_put_shape(json, "shape", joined ? dims : NULL, cut->first->rank);
         json_end(json);
     }
     json_end(json);

@@ -1,26 +1,12 @@
 /* An explanation for programs: one object, stable order of its members. */
 #include <string.h>
 
+#include "repl/answer.h"
 #include "repl/explain.h"
 
 static void put_names(JsonWriter *json, const char *key, const LoadNames *names)
 {
-    json_key(json, key);
-    json_list(json);
-    for (size_t i = 0; i < names->count; i++) json_string(json, names->names[i]);
-    json_end(json);
-}
-
-static void put_shape(JsonWriter *json, const char *key, const int64_t *dims, unsigned rank)
-{
-    json_key(json, key);
-    if (!dims) {
-        json_null(json);
-        return;
-    }
-    json_list(json);
-    for (unsigned i = 0; i < rank; i++) json_int(json, dims[i]);
-    json_end(json);
+    json_put_names(json, key, names->names, names->count);
 }
 
 /* What the text says. */
@@ -35,8 +21,8 @@ static void put_problems(const FailedLoad *load, JsonWriter *json)
     for (size_t i = 0; i < load->size_count; i++) {
         json_map(json);
         json_put_text(json, "key", load->sizes[i].name);
-        put_shape(json, "source_shape", load->sizes[i].from, load->sizes[i].from_rank);
-        put_shape(json, "shape", load->sizes[i].to, load->sizes[i].to_rank);
+        json_put_shape(json, "source_shape", load->sizes[i].from, load->sizes[i].from_rank);
+        json_put_shape(json, "shape", load->sizes[i].to, load->sizes[i].to_rank);
         json_end(json);
     }
     json_end(json);
@@ -97,8 +83,7 @@ static void put_proposal(JsonWriter *json, const Proposal *proposal, size_t targ
     json_put_text(json, "cost", cost_words[proposal->cost]);
     json_put_text(json, "why", proposal->why);
     json_put_uint(json, "step", step);
-    json_key(json, "chosen");
-    json_bool(json, chosen);
+    json_put_bool(json, "chosen", chosen);
     json_end(json);
 }
 
@@ -151,16 +136,12 @@ static void put_left(const Alignment *last, JsonWriter *json)
 void explanation_json(const Explanation *explanation, Text *out)
 {
     const FailedLoad *load = explanation->load;
-    JsonWriter *json = json_writer_new(out, false);
-    json_map(json);
-    json_put_uint(json, "version", 1);
-    json_put_text(json, "tool", "tenon " TENON_VERSION);
+    JsonWriter *json = answer_begin_tool(out);
     json_put_text(json, "text", explanation->text_path);
     json_put_text(json, "source", explanation->source_path);
     json_put_text(json, "system", load->system);
     json_put_text(json, "model", load->model);
-    json_key(json, "cut");
-    json_bool(json, load->cut);
+    json_put_bool(json, "cut", load->cut);
     put_problems(load, json);
     put_troubles(load, json);
     json_put_text(json, "unreadable",
@@ -168,8 +149,5 @@ void explanation_json(const Explanation *explanation, Text *out)
     put_findings(explanation->check, json);
     put_proposals(explanation, json);
     put_left(explanation->last, json);
-    json_put_uint(json, "exit", (uint64_t)explanation->status);
-    json_end(json);
-    json_writer_free(json);
-    text_addc(out, '\n');
+    answer_end(json, explanation->status, out);
 }

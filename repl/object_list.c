@@ -492,13 +492,11 @@ static void write_tensor(JsonWriter *json, const Tensor *tensor)
     json_key(json, "dtype");
     if (tensor->dtype == DT_UNKNOWN) json_null(json);
     else json_string(json, dtype_name(tensor->dtype));
-    json_key(json, "shape");
-    json_shape(json, tensor->dims, tensor->rank);
+    json_put_shape(json, "shape", tensor->dims, tensor->rank);
     json_key(json, "storage");
     if (tensor->storage) json_uint(json, tensor->storage->index);
     else json_null(json);
-    json_key(json, "offset");
-    json_uint(json, tensor->offset);
+    json_put_uint(json, "offset", tensor->offset);
 }
 
 static void write_node(const Shown *shown, void *context)
@@ -507,24 +505,16 @@ static void write_node(const Shown *shown, void *context)
     Text what = {0};
     show_object(shown, &what);
     json_map(json);
-    json_key(json, "path");
-    json_string(json, shown->path);
-    json_key(json, "value");
-    json_string(json, text_string(&what));
-    json_key(json, "kind");
-    json_string(json, kind_word(shown->object));
+    json_put_text(json, "path", shown->path);
+    json_put_text(json, "value", text_string(&what));
+    json_put_text(json, "kind", kind_word(shown->object));
     write_data(json, shown->object);
     if (shown->object->kind == OBJ_TENSOR) write_tensor(json, shown->object->tensor);
     if (shown->same_as) {
-        json_key(json, "same_as");
-        json_string(json, shown->same_as);
-        json_key(json, "cycle");
-        json_bool(json, shown->cycle);
+        json_put_text(json, "same_as", shown->same_as);
+        json_put_bool(json, "cycle", shown->cycle);
     }
-    if (shown->deeper) {
-        json_key(json, "deeper");
-        json_bool(json, true);
-    }
+    if (shown->deeper) json_put_bool(json, "deeper", true);
     json_end(json);
     text_done(&what);
 }
@@ -538,9 +528,7 @@ void object_list_json(const Checkpoint *checkpoint, JsonWriter *json)
     json_end(json);
     json_key(json, "objects_cut");
     json_map(json);
-    json_key(json, "deeper");
-    json_uint(json, deeper);
-    json_key(json, "more");
-    json_uint(json, more);
+    json_put_uint(json, "deeper", deeper);
+    json_put_uint(json, "more", more);
     json_end(json);
 }

@@ -56,13 +56,6 @@ static void write_seed(JsonWriter *writer, uint64_t seed)
     else json_uint(writer, seed);
 }
 
-/* The same, of text. */
-static void write_word(JsonWriter *writer, const char *key, const char *word)
-{
-    json_key(writer, key);
-    json_string(writer, word);
-}
-
 /* Two numbers mean different things from kind to kind, so they are written under their names. */
 static void write_fill(const Expr *e, JsonWriter *writer)
 {
@@ -79,14 +72,13 @@ static void write_fill(const Expr *e, JsonWriter *writer)
         write_number(writer, "high", fill->b);
     }
     if (fill->kind == FILL_KAIMING_NORMAL || fill->kind == FILL_KAIMING_UNIFORM)
-        write_word(writer, "mode", fill->fan_out ? "fan_out" : "fan_in");
+        json_put_text(writer, "mode", fill->fan_out ? "fan_out" : "fan_in");
     if (fill_needs_fans(fill->kind) && fill->a != 0) write_number(writer, "gain", fill->a);
     if (fill_needs_fans(fill->kind))
-        write_word(writer, "dist", fill_is_uniform(fill->kind) ? "uniform" : "normal");
-    write_word(writer, "dtype", dtype_name(e->dtype));
-    json_key(writer, "shape");
-    json_shape(writer, e->dims, e->rank);
-    write_word(writer, "key", fill->key);
+        json_put_text(writer, "dist", fill_is_uniform(fill->kind) ? "uniform" : "normal");
+    json_put_text(writer, "dtype", dtype_name(e->dtype));
+    json_put_shape(writer, "shape", e->dims, e->rank);
+    json_put_text(writer, "key", fill->key);
     write_seed(writer, fill->seed);
     json_end(writer);
 }

@@ -27,13 +27,6 @@ static void put_origin(JsonWriter *writer, const char *key, const Origin *origin
     text_done(&text);
 }
 
-/* [200,2048]; [] for a scalar, null while unknown. */
-static void put_shape(JsonWriter *writer, const char *key, const int64_t *dims, unsigned rank)
-{
-    json_key(writer, key);
-    json_shape(writer, dims, rank);
-}
-
 /* null while unknown. The member is called "dtype" wherever one stands. */
 static void put_dtype(JsonWriter *writer, DType dtype)
 {
@@ -60,8 +53,7 @@ static void put_side(JsonWriter *writer, const char *path, const char *format,
 static void put_head(const Alignment *alignment, const ReportOptions *options, JsonWriter *writer)
 {
     const Checkpoint *source = align_source(alignment);
-    json_key(writer, "version");
-    json_int(writer, 1);
+    json_put_uint(writer, "version", 1);
     json_put_text(writer, "tool", "tenon " TENON_VERSION);
     json_key(writer, "source");
     put_side(writer, options->source_path, checkpoint_format(source), align_container(alignment),
@@ -133,8 +125,7 @@ static double round_score(float score)
 static void put_agreement(double agree, JsonWriter *writer)
 {
     if (isnan(agree)) return;
-    json_key(writer, "agree");
-    json_float(writer, round(agree * 1000) / 1000);
+    json_put_float(writer, "agree", round(agree * 1000) / 1000);
 }
 
 /* One target. Fields that have nothing to say are null; reason and suggest are left out. Plans say
@@ -164,14 +155,14 @@ static void put_entry(const Alignment *alignment, size_t index, const ReportOpti
                                : binding->step ? align_step_origin(binding->step)
                                                : NULL);
     put_steps(binding, writer);
-    json_key(writer, "confidence");
-    json_float(writer, round_score(binding->confidence));
+    json_put_float(writer, "confidence", round_score(binding->confidence));
     if (binding->why) json_put_text(writer, "why", binding->why);
     put_agreement(align_agreement(alignment, index), writer);
-    if (offer) put_shape(writer, "source_shape", offer->unknown ? NULL : offer->dims, offer->rank);
+    if (offer)
+        json_put_shape(writer, "source_shape", offer->unknown ? NULL : offer->dims, offer->rank);
     if (offer && offer->layout)
         json_put_text(writer, "source_layout", layout_name((Layout)offer->layout));
-    put_shape(writer, "shape", binding->dims, binding->rank);
+    json_put_shape(writer, "shape", binding->dims, binding->rank);
     put_dtype(writer, binding->dtype);
     if (binding->reason) json_put_text(writer, "reason", binding->reason);
     if (binding->suggest) json_put_text(writer, "suggest", binding->suggest);
@@ -197,7 +188,7 @@ static void put_entries(const Alignment *alignment, const ReportOptions *options
         json_map(writer);
         json_put_text(writer, "source", use->tensor->name);
         json_put_text(writer, "status", use_word(use->status));
-        put_shape(writer, "shape", use->tensor->dims, use->tensor->rank);
+        json_put_shape(writer, "shape", use->tensor->dims, use->tensor->rank);
         put_dtype(writer, use->tensor->dtype);
         if (use->reason) json_put_text(writer, "reason", use->reason);
         json_put_text(writer, "nearest", use->nearest);
@@ -208,14 +199,6 @@ static void put_entries(const Alignment *alignment, const ReportOptions *options
 
 /* ---- rules and output ---- */
 
-static void put_names(JsonWriter *writer, const char *key, const char *const *names, size_t n)
-{
-    json_key(writer, key);
-    json_list(writer);
-    for (size_t i = 0; i < n; i++) json_string(writer, names[i]);
-    json_end(writer);
-}
-
 /* What automatic alignment leaves to the user: candidates as folded names, a row of scores for each
  * source, how many targets an answer settles. With "waived" nothing of it stands in the way. */
 static void put_ties(const Alignment *alignment, JsonWriter *writer)
@@ -225,8 +208,8 @@ static void put_ties(const Alignment *alignment, JsonWriter *writer)
     for (size_t i = 0; i < align_doubt_count(alignment); i++) {
         const Doubt *doubt = align_doubt(alignment, i);
         json_map(writer);
-        put_names(writer, "sources", doubt->sources, doubt->source_count);
-        put_names(writer, "targets", doubt->targets, doubt->target_count);
+        json_put_names(writer, "sources", doubt->sources, doubt->source_count);
+        json_put_names(writer, "targets", doubt->targets, doubt->target_count);
         json_key(writer, "scores");
         json_list(writer);
         for (size_t j = 0; j < doubt->source_count; j++) {
@@ -240,10 +223,8 @@ static void put_ties(const Alignment *alignment, JsonWriter *writer)
         json_put_text(writer, "ask", doubt->ask);
         json_put_text(writer, "say", doubt->say);
         if (doubt->why) json_put_text(writer, "why", doubt->why);
-        json_key(writer, "likely");
-        json_bool(writer, doubt->likely);
-        json_key(writer, "waived");
-        json_bool(writer, !doubt->open);
+        json_put_bool(writer, "likely", doubt->likely);
+        json_put_bool(writer, "waived", !doubt->open);
         json_end(writer);
     }
     json_end(writer);

@@ -53,23 +53,17 @@ void report_json_optimizer(const Alignment *alignment, JsonWriter *writer)
         return;
     }
     json_map(writer);
-    json_key(writer, "from");
-    json_string(writer, move->rule->from);
-    json_key(writer, "parameters");
-    json_uint(writer, move->count);
-    json_key(writer, "carried");
-    json_uint(writer, move->carried);
-    json_key(writer, "groups");
-    json_uint(writer, move->group_count);
+    json_put_text(writer, "from", move->rule->from);
+    json_put_uint(writer, "parameters", move->count);
+    json_put_uint(writer, "carried", move->carried);
+    json_put_uint(writer, "groups", move->group_count);
     json_key(writer, "fresh");
     json_list(writer);
     for (size_t i = 0; i < move->count; i++) {
         if (!move->params[i].fresh) continue;
         json_map(writer);
-        json_key(writer, "target");
-        json_string(writer, move->params[i].binding->name);
-        json_key(writer, "reason");
-        json_string(writer, move->params[i].fresh);
+        json_put_text(writer, "target", move->params[i].binding->name);
+        json_put_text(writer, "reason", move->params[i].fresh);
         json_end(writer);
     }
     json_end(writer);

@@ -144,8 +144,7 @@ void report_passes_json(const ReportPass *passes, size_t count, JsonWriter *writ
         json_put_text(writer, "target", passes[i].target);
         json_put_uint(writer, "pieces", passes[i].pieces);
         json_put_uint(writer, "read", passes[i].read);
-        json_key(writer, "passes");
-        json_float(writer, passes[i].passes);
+        json_put_float(writer, "passes", passes[i].passes);
         json_end(writer);
     }
     json_end(writer);
@@ -182,8 +181,7 @@ static void put_casts(const ReportOutput *output, JsonWriter *writer)
         json_put_uint(writer, "changed", loss->changed);
         json_put_uint(writer, "infinite", loss->infinite);
         json_put_uint(writer, "nan", loss->nans);
-        json_key(writer, "max_error");
-        json_float(writer, loss->max_error);
+        json_put_float(writer, "max_error", loss->max_error);
         json_end(writer);
     }
     json_end(writer);
@@ -203,15 +201,11 @@ void report_output_json(const ReportOutput *output, JsonWriter *writer)
     json_put_uint(writer, "tensors", output->tensors);
     json_put_uint(writer, "bytes", output->bytes);
     json_put_text(writer, "sha256", output->sha256);
-    if (output->in_place) {
-        json_key(writer, "in_place");
-        json_bool(writer, true);
-    }
+    if (output->in_place) json_put_bool(writer, "in_place", true);
     if (output->shards) {
         json_put_uint(writer, "shards", output->shards);
         json_put_uint(writer, "shards_written", output->shards_written);
-        json_key(writer, "index");
-        json_bool(writer, !output->waiting);
+        json_put_bool(writer, "index", !output->waiting);
     }
     if (output->whole) put_losses(output, writer);
     if (output->casts) put_casts(output, writer);

@@ -87,12 +87,6 @@ void report_values(Reporter *reporter)
 
 /* ---- JSON ---- */
 
-static void put_number(JsonWriter *writer, const char *key, double number)
-{
-    json_key(writer, key);
-    json_float(writer, number);
-}
-
 /* {"verdict":"differs","source_dtype":"f32","target_dtype":"f32","count":6,"unequal":1,"outside":1,
  *  "nan":0,"nan_alone":0,"max_abs":0.5,"at":3,"source":1.5,"target":1,"max_rel":0.5,
  *  "mean_abs":0.1,"distance":0.2,"cosine":0.99}; "at" counts elements row-major, and is null with
@@ -114,21 +108,21 @@ static void put_pair(const Comparison *pair, JsonWriter *writer)
     json_put_uint(writer, "outside", pair->outside);
     json_put_uint(writer, "nan", pair->nan);
     json_put_uint(writer, "nan_alone", pair->nan_alone);
-    put_number(writer, "max_abs", pair->max_abs);
+    json_put_float(writer, "max_abs", pair->max_abs);
     if (pair->max_abs > 0) {
         json_put_uint(writer, "at", pair->at);
-        put_number(writer, "source", pair->a_at);
-        put_number(writer, "target", pair->b_at);
+        json_put_float(writer, "source", pair->a_at);
+        json_put_float(writer, "target", pair->b_at);
     } else {
         json_put_text(writer, "at", NULL);
         json_put_text(writer, "source", NULL);
         json_put_text(writer, "target", NULL);
     }
-    put_number(writer, "max_rel", pair->max_rel);
-    put_number(writer, "mean_abs", pair->mean_abs);
-    put_number(writer, "distance", pair->distance);
+    json_put_float(writer, "max_rel", pair->max_rel);
+    json_put_float(writer, "mean_abs", pair->mean_abs);
+    json_put_float(writer, "distance", pair->distance);
     if (isnan(pair->cosine)) json_put_text(writer, "cosine", NULL);
-    else put_number(writer, "cosine", pair->cosine);
+    else json_put_float(writer, "cosine", pair->cosine);
     json_end(writer);
 }
 
@@ -146,12 +140,12 @@ void report_json_values(const Alignment *alignment, const ValueReport *values, J
     if (!values) return;
     json_key(writer, "values");
     json_map(writer);
-    put_number(writer, "rtol", values->tolerance.relative);
-    put_number(writer, "atol", values->tolerance.absolute);
+    json_put_float(writer, "rtol", values->tolerance.relative);
+    json_put_float(writer, "atol", values->tolerance.absolute);
     json_put_uint(writer, "compared", values->count - values->verdict[VERDICT_NONE]);
     for (int i = VERDICT_EQUAL; i < VERDICT_COUNT; i++)
         json_put_uint(writer, verdict_word((Verdict)i), values->verdict[i]);
-    put_number(writer, "max_abs", values->max_abs);
+    json_put_float(writer, "max_abs", values->max_abs);
     json_put_text(writer, "max_abs_target",
                   values->max_abs > 0 ? align_binding(alignment, values->max_at)->name : NULL);
     json_key(writer, "worst");

@@ -78,6 +78,11 @@ void json_value(JsonWriter *writer, const Value *value);
  * it. */
 void json_put_text(JsonWriter *writer, const char *key, const char *text);
 void json_put_uint(JsonWriter *writer, const char *key, uint64_t value);
+void json_put_float(JsonWriter *writer, const char *key, double value);
+void json_put_bool(JsonWriter *writer, const char *key, bool value);
+/* [200,2048]; [] for a scalar, null where dims is. */
+void json_put_shape(JsonWriter *writer, const char *key, const int64_t *dims, unsigned rank);
+void json_put_names(JsonWriter *writer, const char *key, const char *const *names, size_t n);
 
 /* JSON string escaping alone, without the quotes: as serde_json does it (\" \\ \b \f \n \r
  * \t, \u00xx below 0x20, the rest raw); bytes that are no UTF-8 as \udcXX. */

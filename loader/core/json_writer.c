@@ -275,3 +275,29 @@ void json_put_uint(JsonWriter *writer, const char *key, uint64_t value)
     json_key(writer, key);
     json_uint(writer, value);
 }
+
+void json_put_float(JsonWriter *writer, const char *key, double value)
+{
+    json_key(writer, key);
+    json_float(writer, value);
+}
+
+void json_put_bool(JsonWriter *writer, const char *key, bool value)
+{
+    json_key(writer, key);
+    json_bool(writer, value);
+}
+
+void json_put_shape(JsonWriter *writer, const char *key, const int64_t *dims, unsigned rank)
+{
+    json_key(writer, key);
+    json_shape(writer, dims, rank);
+}
+
+void json_put_names(JsonWriter *writer, const char *key, const char *const *names, size_t n)
+{
+    json_key(writer, key);
+    json_list(writer);
+    for (size_t i = 0; i < n; i++) json_string(writer, names[i]);
+    json_end(writer);
+}

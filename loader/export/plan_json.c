@@ -64,12 +64,6 @@ const char *plan_relative(Arena *arena, const char *plan, const char *path)
 
 /* ---- the end of a plan ---- */
 
-static void put_bool(JsonWriter *writer, const char *key, bool value)
-{
-    json_key(writer, key);
-    json_bool(writer, value);
-}
-
 static void put_source(const PlanSource *source, size_t number, JsonWriter *writer)
 {
     bool known = source->print.sha256[0];
@@ -81,10 +75,7 @@ static void put_source(const PlanSource *source, size_t number, JsonWriter *writ
     json_put_text(writer, "header_sha256", known ? source->print.sha256 : NULL);
     json_put_text(writer, "side", source->target ? "target" : "source");
     json_put_text(writer, "container", source->container);
-    if (source->numbered) {
-        json_key(writer, "number");
-        json_uint(writer, number);
-    }
+    if (source->numbered) json_put_uint(writer, "number", number);
     json_end(writer);
 }
 
@@ -153,10 +144,10 @@ void plan_put_tail(const PlanTail *tail, JsonWriter *writer)
     json_map(writer);
     json_put_text(writer, "format", tail->format);
     put_shards(tail, writer);
-    put_bool(writer, "whole", tail->whole);
+    json_put_bool(writer, "whole", tail->whole);
     put_metadata(tail, writer);
     json_put_text(writer, "under", tail->under);
-    put_bool(writer, "compact", tail->compact);
+    json_put_bool(writer, "compact", tail->compact);
     put_metas(tail, writer);
     json_key(writer, "groups");
     if (tail->groups) groups_json(tail->groups, writer);

@@ -122,8 +122,7 @@ void plan_put_optimizer(const OptimizerMove *move, JsonWriter *writer)
     Arena *arena = arena_new();
     json_map(writer);
     json_put_text(writer, "path", move->rule->from);
-    json_key(writer, move->left_out ? "left_out" : "named");
-    json_bool(writer, move->left_out || move->named);
+    json_put_bool(writer, move->left_out ? "left_out" : "named", move->left_out || move->named);
     if (!move->left_out) {
         put_groups(move, writer);
         json_key(writer, "params");

@@ -122,8 +122,7 @@ void plan_inverse_done(PlanInverse *inverse)
 
 static void put_tensor(JsonWriter *writer, const int64_t *dims, unsigned rank, DType dtype)
 {
-    json_key(writer, "shape");
-    json_shape(writer, dims, rank);
+    json_put_shape(writer, "shape", dims, rank);
     json_put_text(writer, "dtype", dtype == DT_UNKNOWN ? NULL : dtype_name(dtype));
 }
 
@@ -149,8 +148,7 @@ static void put_head(const PlanInverse *inverse, const Checkpoint *output, const
         const Tensor *tensor = &inverse->outputs[i];
         if (dtype_bytes(tensor->dtype, tensor_count(tensor), &one)) bytes += one;
     }
-    json_key(writer, "version");
-    json_int(writer, 1);
+    json_put_uint(writer, "version", 1);
     json_put_text(writer, "tool", "tenon " TENON_VERSION);
     json_key(writer, "source");
     json_map(writer);
@@ -212,8 +210,7 @@ static void put_entry(const PlanInverse *inverse, Reads *reads, size_t index, Js
     json_key(writer, "steps");
     json_list(writer);
     json_end(writer);
-    json_key(writer, "confidence");
-    json_float(writer, 1);
+    json_put_float(writer, "confidence", 1);
     put_tensor(writer, e->dims, e->rank, e->dtype);
     json_key(writer, "expr");
     expr_write_json(e, writer);

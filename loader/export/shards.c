@@ -303,8 +303,8 @@ static void make_index(const Shards *shards, Text *out)
     json_key(writer, "weight_map");
     json_map(writer);
     for (size_t i = 0; i < plan->count; i++) {
-        json_key(writer, sorted[i]->name);
-        json_string(writer, path_base(shards->paths[shards->shard_of[sorted[i] - plan->entries]]));
+        json_put_text(writer, sorted[i]->name,
+                      path_base(shards->paths[shards->shard_of[sorted[i] - plan->entries]]));
     }
     json_end(writer);
     json_end(writer);
