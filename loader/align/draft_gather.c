@@ -178,15 +178,9 @@ static Item *make_item(Gather *gather, size_t source, uint32_t key, const Captur
     return item;
 }
 
-/* Doubles in the arena: what is left behind is at most as much again. */
 static void add_to_list(Arena *arena, ItemList *list, Item *item)
 {
-    if (list->count == list->room) {
-        list->room = list->room ? list->room * 2 : 4;
-        Item **items = arena_alloc(arena, list->room * sizeof *items);
-        if (list->count) memcpy(items, list->items, list->count * sizeof *items);
-        list->items = items;
-    }
+    list->items = arena_grow(arena, list->items, list->count, &list->room, sizeof *list->items);
     list->items[list->count++] = item;
 }
 

@@ -23,12 +23,8 @@ typedef struct Parts {
 /* Copied, without the white space around it. */
 static void add_part(Arena *arena, Parts *parts, const char *text, const char *end)
 {
-    if (parts->count == parts->room) {
-        parts->room = parts->room ? parts->room * 2 : 4;
-        const char **items = arena_alloc(arena, parts->room * sizeof *items);
-        if (parts->count) memcpy(items, parts->items, parts->count * sizeof *items);
-        parts->items = items;
-    }
+    parts->items =
+        arena_grow(arena, parts->items, parts->count, &parts->room, sizeof *parts->items);
     trim(&text, &end);
     parts->items[parts->count++] = arena_strndup(arena, text, (size_t)(end - text));
 }
@@ -209,11 +205,7 @@ bool rules_parse(Arena *arena, const char *text, size_t n, Origin origin, const 
         if (!rule_scan(&scanner, arena, &statement, &found, err))
             return rule_blame(origin.file, scanner.line, err);
         if (!found) break;
-        if (count == room) {
-            Rule *bigger = arena_alloc(arena, (room = room ? room * 2 : 8) * sizeof *bigger);
-            if (count) memcpy(bigger, rules, count * sizeof *rules);
-            rules = bigger;
-        }
+        rules = arena_grow(arena, rules, count, &room, sizeof *rules);
         Origin place = {origin.file, statement.line};
         if (!compile_statement(arena, &statement, place, host, &rules[count], err))
             return rule_blame(origin.file, statement.line, err);

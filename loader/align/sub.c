@@ -39,7 +39,6 @@ static bool compile_line(Arena *arena, const RuleStatement *statement, const Exp
     return out->replacement != NULL;
 }
 
-/* The list doubles in the arena: what is left behind is at most as much again. */
 bool sub_parse(Arena *arena, const char *text, size_t n, Origin origin, const RuleHost *host,
                SubBlock *out, Error *err)
 {
@@ -55,11 +54,7 @@ bool sub_parse(Arena *arena, const char *text, size_t n, Origin origin, const Ru
         SubRule rule = {.origin = {origin.file, statement.line}, .text = statement.text};
         if (!compile_line(arena, &statement, &host->expressions, &rule, err))
             return rule_blame(origin.file, statement.line, err);
-        if (count == room) {
-            SubRule *bigger = arena_alloc(arena, (room = room ? room * 2 : 8) * sizeof *bigger);
-            if (count) memcpy(bigger, rules, count * sizeof *rules);
-            rules = bigger;
-        }
+        rules = arena_grow(arena, rules, count, &room, sizeof *rules);
         rules[count++] = rule;
     }
     *out = (SubBlock){rules, count};

@@ -161,6 +161,15 @@ void *arena_copy(Arena *arena, const void *bytes, size_t n)
     return copy;
 }
 
+void *arena_grow(Arena *arena, void *list, size_t count, size_t *room, size_t size)
+{
+    if (count < *room) return list;
+    *room = *room ? *room * 2 : 4;
+    void *larger = arena_alloc(arena, *room * size);
+    if (count) memcpy(larger, list, count * size);
+    return larger;
+}
+
 /* The NUL is there already: memory of an arena is zeroed. */
 char *arena_strndup(Arena *arena, const char *text, size_t n)
 {

@@ -26,6 +26,9 @@ Arena *arena_new(void);
 void arena_free(Arena *arena);                     /* NULL is fine */
 void *arena_alloc(Arena *arena, size_t bytes);     /* zeroed, aligned to 8; never NULL */
 void *arena_copy(Arena *arena, const void *bytes, size_t n);
+/* A list of `count` items of `size` bytes, with room for one more. Its room doubles: the lists that
+ * are left behind are together no larger than the new one. */
+void *arena_grow(Arena *arena, void *list, size_t count, size_t *room, size_t size);
 char *arena_strdup(Arena *arena, const char *text);
 char *arena_strndup(Arena *arena, const char *text, size_t n); /* adds the closing NUL */
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));

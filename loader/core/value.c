@@ -58,17 +58,11 @@ Value *value_map(Arena *arena)
     return make(arena, VALUE_MAP);
 }
 
-/* Lists and maps share one layout: a list's items have no keys. Room doubles in the arena; the
- * old arrays, which cannot be freed there, are together no larger than the new one. */
+/* Lists and maps share one layout: a list's items have no keys. */
 static void append(Arena *arena, Value *list, const char *key, Value *item)
 {
-    if (list->list.count == list->list.room) {
-        size_t room = list->list.room ? list->list.room * 2 : 4;
-        ValueItem *items = arena_alloc(arena, room * sizeof *items);
-        if (list->list.count) memcpy(items, list->list.items, list->list.count * sizeof *items);
-        list->list.items = items;
-        list->list.room = room;
-    }
+    list->list.items = arena_grow(arena, list->list.items, list->list.count, &list->list.room,
+                                  sizeof *list->list.items);
     list->list.items[list->list.count++] = (ValueItem){key, item};
 }
 

@@ -160,13 +160,8 @@ static void add_goal(Carrier *carrier, Module *module, const char *goal)
 {
     for (size_t i = 0; i < module->goal_count; i++)
         if (strcmp(module->goals[i], goal) == 0) return;
-    if (module->goal_count == module->goal_room) {
-        size_t room = module->goal_room ? module->goal_room * 2 : 2;
-        const char **goals = arena_alloc(carrier->arena, room * sizeof *goals);
-        for (size_t i = 0; i < module->goal_count; i++) goals[i] = module->goals[i];
-        module->goals = goals;
-        module->goal_room = room;
-    }
+    module->goals = arena_grow(carrier->arena, module->goals, module->goal_count,
+                               &module->goal_room, sizeof *module->goals);
     module->goals[module->goal_count++] = goal;
 }
 

@@ -51,13 +51,8 @@ static void add_note(Copier *copier, const char *what, const char *became)
         whole->notes_left_out++;
         return;
     }
-    if (whole->note_count == whole->note_room) {
-        size_t room = whole->note_room ? whole->note_room * 2 : 8;
-        ReportLoss *notes = arena_alloc(copier->arena, room * sizeof *notes);
-        if (whole->note_count) memcpy(notes, whole->notes, whole->note_count * sizeof *notes);
-        whole->notes = notes;
-        whole->note_room = room;
-    }
+    whole->notes = arena_grow(copier->arena, whole->notes, whole->note_count, &whole->note_room,
+                              sizeof *whole->notes);
     const char *end = text_string(&copier->path), *start = end;
     while (*end && end - start < PATH_SHOWN) utf8_next(&end, start + copier->path.length);
     whole->notes[whole->note_count++] = (ReportLoss){

@@ -122,16 +122,10 @@ Value *object_as_value(Arena *arena, const Object *object)
     }
 }
 
-/* Room doubles in the arena; the arrays left behind are together no larger than the new one. */
 void object_push(Arena *arena, Object *list, Object *item)
 {
-    if (list->list.count == list->list.room) {
-        size_t room = list->list.room ? list->list.room * 2 : 4;
-        Object **items = arena_alloc(arena, room * sizeof *items);
-        if (list->list.count) memcpy(items, list->list.items, list->list.count * sizeof *items);
-        list->list.items = items;
-        list->list.room = room;
-    }
+    list->list.items = arena_grow(arena, list->list.items, list->list.count, &list->list.room,
+                                  sizeof *list->list.items);
     list->list.items[list->list.count++] = item;
 }
 
