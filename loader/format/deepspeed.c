@@ -16,8 +16,7 @@
 
 #include "loader/core/map.h"
 #include "loader/format/fault.h"
-
-enum { TAG_BYTES_MAX = 255 };    /* of the file `latest`; fixed: it holds a folder's name */
+#include "loader/format/folder.h"
 
 /* What a file of the folder is, told by its name. */
 typedef enum Kind { KIND_OTHER, KIND_OPTIM, KIND_MODEL, KIND_LAYER, KIND_EXPERT } Kind;
@@ -304,18 +303,6 @@ static Checkpoint *open_tag(OpenContext *context, const Folder *folder, Error *e
 
 /* -- The folder of a run --------------------------------------------------------------- */
 
-/* The first line of `latest`, less white space; NULL, with an error. */
-static char *read_tag(OpenContext *context, const char *latest, Error *err)
-{
-    ByteSource *source = context->inner_source(context, latest, err);
-    size_t n = 0;
-    char *text = source ? source_slurp(source, TAG_BYTES_MAX, &n, err) : NULL;
-    source_unref(source);
-    if (!text) return NULL;
-    while (n && strchr(" \t\r\n", text[n - 1])) text[--n] = '\0';
-    return text;
-}
-
 /* A link to the newest checkpoint, as other trainers leave it, may be called so too. */
 static bool latest_is_folder(OpenContext *context)
 {
@@ -330,7 +317,7 @@ static Checkpoint *open_run(OpenContext *context, const Folder *folder, Error *e
 {
     if (latest_is_folder(context)) return context->open_inner(context, "latest", err);
     const char *latest = folder_has(folder, "latest") ? "latest" : "latest_universal";
-    char *tag = read_tag(context, latest, err);
+    char *tag = folder_read_tag(context, latest, err);
     if (!tag) return NULL;
     Checkpoint *checkpoint = NULL;
     if (inner_name_is_safe(tag) && !folder_has(folder, tag)) {

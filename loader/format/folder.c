@@ -57,6 +57,17 @@ bool folder_read(Arena *arena, const char *path, Folder *folder, Error *err)
     return directory_read(arena, path, &folder->names, &folder->count, err);
 }
 
+char *folder_read_tag(const OpenContext *context, const char *name, Error *err)
+{
+    enum { TAG_BYTES_MAX = 255 };    /* fixed: it holds a folder's name */
+    ByteSource *source = context->inner_source(context, name, err);
+    size_t n = 0;
+    char *text = source ? source_slurp(source, TAG_BYTES_MAX, &n, err) : NULL;
+    source_unref(source);
+    while (text && n && strchr(" \t\r\n", text[n - 1])) text[--n] = '\0';
+    return text;
+}
+
 bool folder_has(const Folder *folder, const char *name)
 {
     for (size_t i = 0; i < folder->count; i++)

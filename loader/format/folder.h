@@ -16,6 +16,9 @@ typedef struct FolderModel {
 
 /* Reads the names of a folder's entries, sorted; names and list in the arena. */
 bool folder_read(Arena *arena, const char *path, Folder *folder, Error *err);
+/* What a small file of it says, a folder's name or a number, less the white space behind it; free()
+ * it. NULL, with an error. */
+char *folder_read_tag(const OpenContext *context, const char *name, Error *err);
 
 /* False, with an error that says what was looked for and what is there, when there is no model
  * or when several files are equally good. `is_checkpoint` looks into a file; it is asked only

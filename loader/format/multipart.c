@@ -22,7 +22,7 @@
 #include "loader/format/parts.h"
 
 /* Fixed: pipelines have a dozen parts, and a tag is a folder's name. */
-enum { INDEX_VALUES_MAX = 100000, TAG_BYTES_MAX = 255, NAMES_SHOWN = 8 };
+enum { INDEX_VALUES_MAX = 100000, NAMES_SHOWN = 8 };
 
 /* A part: what it is called, and where it lies in the folder. */
 typedef struct Piece {
@@ -239,21 +239,10 @@ static size_t count_rank_folders(const Folder *folder)
     return count;
 }
 
-/* The text of a small file, less white space; malloc'd. */
-static char *read_small(OpenContext *context, const char *name, Error *err)
-{
-    ByteSource *source = context->inner_source(context, name, err);
-    size_t n = 0;
-    char *text = source ? source_slurp(source, TAG_BYTES_MAX, &n, err) : NULL;
-    source_unref(source);
-    while (text && n && strchr(" \t\r\n", text[n - 1])) text[--n] = '\0';
-    return text;
-}
-
 /* "100" → iter_0000100; "release" is a folder of that name. */
 static Checkpoint *open_iteration(OpenContext *context, const Folder *folder, Error *err)
 {
-    char *text = read_small(context, "latest_checkpointed_iteration.txt", err);
+    char *text = folder_read_tag(context, "latest_checkpointed_iteration.txt", err);
     if (!text) return NULL;
     Text name = {0};
     char *end;
