@@ -257,24 +257,13 @@ static bool save_rules(Run *run, Error *err)
 static void print_report(const Run *run, int status)
 {
     const Invocation *invocation = run->invocation;
-    const Whole *whole = run->plan ? run->plan->whole : NULL;
-    size_t cast_count;
-    ReportCast *casts = list_casts(run, &cast_count);
-    ReportOutput output = {.path = run->in_place ? run->in_place : run->out,
-                           .in_place = run->in_place != NULL,
-                           .unchanged = run->in_place && changes_nothing(run->plan),
-                           .format = run->result.format,
-                           .tensors = run->result.tensors,
-                           .bytes = run->result.bytes,
-                           .shards = run->result.shards,
-                           .shards_written = run->result.shards_written,
-                           .sha256 = run->result.sha256[0] ? run->result.sha256 : NULL,
-                           .groups = align_groups(run->alignment) != NULL,
-                           .whole = whole != NULL,
-                           .losses = whole ? whole->notes : NULL,
-                           .loss_count = whole ? whole->note_count : 0,
-                           .casts = casts,
-                           .cast_count = cast_count};
+    ReportOutput output = export_output(run->in_place ? run->in_place : run->out, &run->result,
+                                        run->plan ? run->plan->whole : NULL);
+    ReportCast *casts = list_casts(run, &output.cast_count);
+    output.casts = casts;
+    output.in_place = run->in_place != NULL;
+    output.unchanged = run->in_place && changes_nothing(run->plan);
+    output.groups = align_groups(run->alignment) != NULL;
     ReportOptions options;
     session_report(run->session, &options);
     options.verbose = invocation->set[OPT_VERBOSE];

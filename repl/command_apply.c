@@ -122,18 +122,7 @@ static void add_json(const Run *run, const ReportOutput *output, Text *out)
 static void print_report(const Run *run)
 {
     const Invocation *invocation = run->invocation;
-    const Whole *whole = run->plan->whole;
-    ReportOutput output = {.path = run->out,
-                           .format = run->result.format,
-                           .tensors = run->result.tensors,
-                           .bytes = run->result.bytes,
-                           .shards = run->result.shards,
-                           .shards_written = run->result.shards_written,
-                           .waiting = run->result.waiting,
-                           .sha256 = run->result.sha256[0] ? run->result.sha256 : NULL,
-                           .whole = whole != NULL,
-                           .losses = whole ? whole->notes : NULL,
-                           .loss_count = whole ? whole->note_count : 0};
+    const ReportOutput output = export_output(run->out, &run->result, run->plan->whole);
     Text out = {0};
     if (invocation->set[OPT_JSON]) add_json(run, &output, &out);
     else if (!invocation->set[OPT_QUIET]) {

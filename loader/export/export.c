@@ -45,3 +45,18 @@ bool export_write(const Plan *plan, const char *path, const ExportOptions *optio
     return plan->shard_size ? shards_export(writer, plan, path, options, result, err)
                             : file_export(writer, plan, path, options, result, err);
 }
+
+ReportOutput export_output(const char *path, const ExportResult *result, const Whole *whole)
+{
+    return (ReportOutput){.path = path,
+                          .format = result->format,
+                          .tensors = result->tensors,
+                          .bytes = result->bytes,
+                          .shards = result->shards,
+                          .shards_written = result->shards_written,
+                          .waiting = result->waiting,
+                          .sha256 = result->sha256[0] ? result->sha256 : NULL,
+                          .whole = whole != NULL,
+                          .losses = whole ? whole->notes : NULL,
+                          .loss_count = whole ? whole->note_count : 0};
+}

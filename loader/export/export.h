@@ -6,6 +6,7 @@
 #ifndef LOADER_EXPORT_EXPORT_H
 #define LOADER_EXPORT_EXPORT_H
 
+#include "loader/align/report.h"
 #include "loader/export/options.h"
 #include "loader/export/plan.h"
 
@@ -13,6 +14,8 @@
  * itself always. On any error nothing is left behind under either name. */
 bool export_write(const Plan *plan, const char *path, const ExportOptions *options,
                   ExportResult *result, Error *err);
+/* What reports say of it. Borrows from all three; `whole` may be NULL. */
+ReportOutput export_output(const char *path, const ExportResult *result, const Whole *whole);
 /* What can be told of a path before anything is read: no such format, a file that is there, no
  * such folder, one that nothing can be created in, and the source's own file (NULL = none). Said
  * early it spares the reading; export_write asks again. */
