@@ -15,6 +15,8 @@ local openai = "gpt-2, CLIP, Whisper (OpenAI): names of modules"
 local sd     = "latent-diffusion and diffusers: names of modules"
 local lora   = "kohya-ss, peft: names of the two matrices of a LoRA"
 local caffe  = "Caffe, Caffe2: names of blobs"
+local quant  = "AutoGPTQ, AutoAWQ: names of what a matrix of four bits is made of"
+local vit    = "DINOv2, BEiT, timm, moshi: names of scales of residual branches"
 
 -- the last word of a name
 role {"weight", "kernel", "gamma", "scale", "w", "weights", "depthwise_kernel", "s", "g",
@@ -23,6 +25,10 @@ role {"bias", "beta", "b", "offset", "biases", from=torch .. "; " .. tf}
 role {"running_mean", "moving_mean", "mean", from=torch .. "; " .. tf .. "; " .. flax}
 role {"running_var", "moving_variance", "variance", "var", from=torch .. "; " .. tf .. "; " .. flax}
 role {"num_batches_tracked", from=torch}
+role {"qweight", from=quant}
+role {"qzeros", from=quant}
+role {"scales", from=quant}
+role {"g_idx", from=quant}
 
 -- attention
 meaning {"q", "query", "q_proj", "wq", "to_q", "q_lin", "attn_q", "attn_query", "query_proj", "q_linear",
@@ -106,6 +112,8 @@ meaning {"conv", "convolution", "conv2d", from=torch .. "; " .. tf}
 meaning {"conv_dw", "dwconv", "depthwise", "depthwise_conv", "dw", "depthwise_conv2d", from=timm}
 meaning {"conv_pw", "pointwise", "pw", "pwconv", from=timm}
 meaning {"gamma", "layer_scale", "ls", "layer_scale_parameter", "lambda", from=timm .. "; " .. hf}
+meaning {"gamma_1", "lambda_1", "ls1", "layer_scale1", "layer_scale_1", "self_attn_layer_scale", "attn_layer_scale", from=vit}
+meaning {"gamma_2", "lambda_2", "ls2", "layer_scale2", "layer_scale_2", "mlp_layer_scale", "ffn_layer_scale", from=vit}
 meaning {"downsample", "shortcut", "skip_connection", "conv_shortcut", "skip", "nin_shortcut", from=torch .. "; " .. sd}
 meaning {"se", "squeeze_excitation", "squeeze_excite", from=timm}
 meaning {"conv_reduce", "fc1", "reduce", "squeeze", from=timm}
