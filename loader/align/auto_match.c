@@ -146,6 +146,31 @@ static void find_telling(const Auto *a, const uint32_t *s, size_t rows, const ui
     }
 }
 
+static size_t count_segment(const Side *side, const uint32_t *list, size_t n, uint64_t segment)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += template_has_segment(&side->templates[list[i]], segment);
+    return count;
+}
+
+static void find_segments(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
+                          size_t columns, Scale *scale)
+{
+    const Side *x = &a->side[0], *y = &a->side[1];
+    if (rows < 2 || columns < 2 || rows > RIVALS_MAX || columns > RIVALS_MAX) return;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = 0; k < SEGMENTS_MAX; k++) {
+            const uint64_t segment = x->templates[s[i]].segments[k];
+            bool known = !segment || scale->segment_count == TELLING_MAX;
+            for (size_t j = 0; j < scale->segment_count && !known; j++)
+                known = scale->segments[j] == segment;
+            const size_t n = known ? 0 : count_segment(x, s, rows, segment);
+            if (n && n < rows && n < columns && count_segment(y, t, columns, segment) == n)
+                scale->segments[scale->segment_count++] = segment;
+        }
+}
+
 static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
                       size_t columns)
 {
@@ -161,6 +186,7 @@ static Scale scale_of(const Auto *a, const uint32_t *s, size_t rows, const uint3
                    .order = rows == columns ? 1 : 0.4, .weight = weight[0] + weight[1],
                    .even = even, .way = way_of_class(a, s, rows, t, columns)};
     find_telling(a, s, rows, t, columns, &scale);
+    find_segments(a, s, rows, t, columns, &scale);
     return scale;
 }
 

@@ -28,6 +28,7 @@ enum {
     REFINE_MAX = 3,          /* times that a template is split */
     MEANINGS = 4,            /* that a phrase may have */
     TELLING_MAX = 8,         /* words that tell candidates apart */
+    SEGMENTS_MAX = 2,        /* segments of several words that are compared as a whole */
     RIVALS_MAX = 64,         /* candidates of one class among which such words are looked for */
     OPS_MAX = 12,            /* of one bundle */
     WAYS_MAX = 8,            /* axes of kernels that are looked at for how they lie */
@@ -114,6 +115,8 @@ typedef struct Template {
     uint64_t up[UP_MAX + 1]; /* hashes of the paths above it; 0: none. The last is that of its stem:
                                 its own path, or that of the layer it is named after: conv1 of
                                 conv1_bn */
+    uint64_t segments[SEGMENTS_MAX];     /* hashes of its last segments of several words, without
+                                numbers: cross_attn_token_to_image; 0: none */
     uint64_t sequence;       /* hash of its count and shapes: its class */
     uint64_t mirrored;       /* the same of the row whose outer numbers go down */
     uint32_t class;
@@ -434,8 +437,11 @@ typedef struct Scale {
     const Token *telling[TELLING_MAX];   /* words that tell them apart: some have them, as many on
                                             either side, and others do not */
     size_t telling_count;
+    uint64_t segments[TELLING_MAX];      /* segments that do; words alone may be the same there */
+    size_t segment_count;
     Way way;                 /* how the target's kernels lie, where that can be seen */
 } Scale;
+bool template_has_segment(const Template *t, uint64_t segment);
 /* Whether a name has the word, or one that means the same. */
 bool template_has(const Template *t, const Token *word);
 /* All evidence. */

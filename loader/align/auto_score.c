@@ -538,6 +538,24 @@ bool template_has(const Template *t, const Token *word)
     return false;
 }
 
+bool template_has_segment(const Template *t, uint64_t segment)
+{
+    for (size_t i = 0; i < SEGMENTS_MAX; i++)
+        if (t->segments[i] == segment) return true;
+    return false;
+}
+
+/* What it takes from a pair that a segment of several words, which tells the candidates apart,
+ * stands in one name only: token_to_image and image_to_token have the same words. */
+static double score_segments(const Template *s, const Template *t, const Scale *scale)
+{
+    for (size_t i = 0; i < scale->segment_count; i++)
+        if (template_has_segment(s, scale->segments[i]) !=
+            template_has_segment(t, scale->segments[i]))
+            return 0.15;
+    return 0;
+}
+
 /* Whether a word that tells the candidates apart stands in one name only. */
 static bool tells_apart(const Template *s, const Template *t, const Scale *scale)
 {
@@ -551,7 +569,7 @@ double score_templates(const Auto *a, const Template *s, const Template *t, cons
     const double order = tells_apart(s, t, scale) ? 0 : score_order(a, s, t, scale->order);
     const double less =
         way_differs(a, s, t, scale->way) ? 0.6 : members_differ(a, s, t) ? 0.3 : 0;
-    return -less + 0.25 * scale->unique * score_signature(a, s, t) +
+    return -less - score_segments(s, t, scale) + 0.25 * scale->unique * score_signature(a, s, t) +
            0.25 * order + 0.12 * score_rank(a, s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

@@ -82,9 +82,27 @@ static void hash_ancestors(const Auto *a, const Side *side, Template *t)
         t->up[i] = i < count ? ring[(count - 1 - i) % (UP_MAX + 1)] : 0;
 }
 
+/* Segments of several words and no number, the last first. */
+static void hash_segments(const Auto *a, const Side *side, Template *t)
+{
+    const NameParts parts = parts_of(a, side, t);
+    const char *end = parts.path + parts.path_length;
+    for (size_t n = 0; end > parts.path && n < SEGMENTS_MAX;) {
+        const char *at = end;
+        bool several = false, numbered = false;
+        for (; at > parts.path && !is_separator(at[-1]); at--) {
+            several = several || at[-1] == '_';
+            numbered = numbered || is_digit(at[-1]);
+        }
+        if (several && !numbered) t->segments[n++] = hash_text(171, at, (size_t)(end - at));
+        end = at > parts.path ? at - 1 : at;
+    }
+}
+
 void template_words(Auto *a, Side *side, Template *t)
 {
     if (t->tokens) return;
     cut_template(a, side, t);
     hash_ancestors(a, side, t);
+    hash_segments(a, side, t);
 }
