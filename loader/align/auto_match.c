@@ -6,7 +6,7 @@
 /* From which margin a pair is likely, and from which it may teach others. */
 static const double LIKELY = 0.05, TEACHES = 0.1;
 /* What an order that contradicts the names takes from the margin. */
-static const double CROSSED = 0.25;
+static const double CROSSED = 0.45;
 /* The margin of what is only likely. */
 static const double HABIT = 0.15;
 
@@ -125,6 +125,14 @@ static size_t count_with(const Side *side, const uint32_t *list, size_t n, const
     return count;
 }
 
+/* The letter of a token that is nothing else, if it may count: a … h; 0. */
+static char letter_of(const Token *token)
+{
+    if (token->is_number || token->length != 1) return 0;
+    const char c = (char)(*token->text | 0x20);
+    return c >= 'a' && c <= 'h' ? c : 0;
+}
+
 /* Of two streams of one width, context_block and x_block here, ff_context and ff there, the word
  * tells which is which, in whatever order they stand. */
 static void find_telling(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
@@ -136,7 +144,8 @@ static void find_telling(const Auto *a, const uint32_t *s, size_t rows, const ui
         const Template *template = &x->templates[s[i]];
         for (size_t k = 0; k < template->token_count; k++) {
             const Token *word = &template->tokens[k];
-            bool known = word->is_number || scale->telling_count == TELLING_MAX;
+            const bool counts = template->letters.count && letter_of(word);     /* as numbers do */
+            bool known = word->is_number || counts || scale->telling_count == TELLING_MAX;
             for (size_t j = 0; j < scale->telling_count && !known; j++)
                 known = token_same(scale->telling[j], word);
             const size_t n = known ? 0 : count_with(x, s, rows, word);
@@ -231,14 +240,6 @@ static void rank_template(Side *side, Template *t, const uint32_t *list, size_t 
         Rank rank = rank_by(side, t, list, n, slot);
         if (rank.count > 1) t->ranks[t->rank_count++] = rank;
     }
-}
-
-/* The letter of a token that is nothing else, if it may count: a … h; 0. */
-static char letter_of(const Token *token)
-{
-    if (token->is_number || token->length != 1) return 0;
-    const char c = (char)(*token->text | 0x20);
-    return c >= 'a' && c <= 'h' ? c : 0;
 }
 
 /* The letter in which alone a name differs from another, and that of the other; 0: it is not so. */

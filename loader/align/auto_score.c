@@ -545,15 +545,15 @@ bool template_has_segment(const Template *t, uint64_t segment)
     return false;
 }
 
-/* What it takes from a pair that a segment of several words, which tells the candidates apart,
- * stands in one name only: token_to_image and image_to_token have the same words. */
-static double score_segments(const Template *s, const Template *t, const Scale *scale)
+/* Whether a segment of several words that tells the candidates apart stands in one name only:
+ * token_to_image and image_to_token have the same words. */
+static bool segments_tell(const Template *s, const Template *t, const Scale *scale)
 {
     for (size_t i = 0; i < scale->segment_count; i++)
         if (template_has_segment(s, scale->segments[i]) !=
             template_has_segment(t, scale->segments[i]))
-            return 0.15;
-    return 0;
+            return true;
+    return false;
 }
 
 /* Whether a word that tells the candidates apart stands in one name only. */
@@ -566,10 +566,11 @@ static bool tells_apart(const Template *s, const Template *t, const Scale *scale
 
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
-    const double order = tells_apart(s, t, scale) ? 0 : score_order(a, s, t, scale->order);
-    const double less =
-        way_differs(a, s, t, scale->way) ? 0.6 : members_differ(a, s, t) ? 0.3 : 0;
-    return -less - score_segments(s, t, scale) + 0.25 * scale->unique * score_signature(a, s, t) +
+    const bool words = tells_apart(s, t, scale), segments = segments_tell(s, t, scale);
+    const double order = words || segments ? 0 : score_order(a, s, t, scale->order);
+    const double looks = way_differs(a, s, t, scale->way) ? 0.6 : members_differ(a, s, t) ? 0.3 : 0;
+    const double less = looks + (words ? 0.1 : 0) + (segments ? 0.15 : 0);
+    return -less + 0.25 * scale->unique * score_signature(a, s, t) +
            0.25 * order + 0.12 * score_rank(a, s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }

@@ -283,6 +283,39 @@ static void a_word_tells_candidates_apart_whatever_their_order(void **state)
     finish(&m);
 }
 
+/* However much else there is in the names. */
+static void a_word_that_tells_is_enough(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m,
+          "one.deep.net.unit.{0-3}.left_part.core.weight 8,8\n"
+          "one.deep.net.unit.{0-3}.x_part.core.weight 8,8\nin.weight 8,3",
+          "any.tower.stack.{0-3}.inner.body.plain_left.k.weight 8,8\n"
+          "any.tower.stack.{0-3}.inner.body.plain.k.weight 8,8\nin.weight 8,3");
+    m.options.no_order = true;
+    align(&m);
+    assert_from(&m, "any.tower.stack.1.inner.body.plain_left.k.weight",
+                "one.deep.net.unit.1.left_part.core.weight");
+    assert_from(&m, "any.tower.stack.2.inner.body.plain.k.weight",
+                "one.deep.net.unit.2.x_part.core.weight");
+    finish(&m);
+}
+
+static void words_in_another_order_are_told_by_their_segment(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "a.{0-1}.from_token_to_image.q.weight 4,8\na.{0-1}.from_image_to_token.q.weight 4,8\n"
+              "in.weight 8,3",
+          "b.{0-1}.from_image_to_token.q.weight 4,8\nb.{0-1}.from_token_to_image.q.weight 4,8\n"
+          "in.weight 8,3");
+    align(&m);
+    assert_from(&m, "b.0.from_token_to_image.q.weight", "a.0.from_token_to_image.q.weight");
+    assert_from(&m, "b.1.from_image_to_token.q.weight", "a.1.from_image_to_token.q.weight");
+    finish(&m);
+}
+
 /* w and g are a weight and a gain elsewhere, and the same. */
 static void letters_of_a_row_are_no_roles(void **state)
 {
@@ -329,6 +362,8 @@ int main(void)
         cmocka_unit_test(a_phrase_may_be_said_in_two_words),
         cmocka_unit_test(letters_that_follow_one_another_count),
         cmocka_unit_test(a_word_tells_candidates_apart_whatever_their_order),
+        cmocka_unit_test(a_word_that_tells_is_enough),
+        cmocka_unit_test(words_in_another_order_are_told_by_their_segment),
         cmocka_unit_test(letters_of_a_row_are_no_roles),
         cmocka_unit_test(members_of_one_role_go_by_how_they_are_spelled),
     };
