@@ -6,7 +6,7 @@
 /* From which margin a pair is likely, and from which it may teach others. */
 static const double LIKELY = 0.05, TEACHES = 0.1;
 /* What an order that contradicts the names takes from the margin. */
-static const double CROSSED = 0.45;
+static const double CROSSED = 0.25;
 /* The margin of what is only likely. */
 static const double HABIT = 0.15;
 
@@ -339,6 +339,14 @@ static bool crosses(const Side *side, const Template *s, uint32_t target)
     return !p || !q || !token_same(p, q);
 }
 
+/* What that takes from the margin: also all that the words had added which tell the two apart. */
+static double crossing(const Auto *a, const uint32_t *s, size_t rows, const uint32_t *t,
+                       size_t columns, const Template *x)
+{
+    const Scale scale = scale_of(a, s, rows, t, columns);
+    return CROSSED + 2 * score_told(x, &a->side[1].templates[x->abreast], &scale);
+}
+
 /* The letters of a word that ends in a number, w of w1; 0: it is none. */
 static size_t numbered_stem(const Token *word)
 {
@@ -454,7 +462,7 @@ static void match_class(Auto *a, const uint32_t *s, size_t rows, const uint32_t 
         x->mate = NONE;
         if (mate[i] == NONE) continue;
         Template *y = &target->templates[t[mate[i]]];
-        if (crosses(target, x, t[mate[i]])) margin[i] -= CROSSED;
+        if (crosses(target, x, t[mate[i]])) margin[i] -= crossing(a, s, rows, t, columns, x);
         if (margin[i] > HABIT && (is_habit(a, x, y, t, columns) || counts_across(a, x, y)))
             margin[i] = HABIT;
         if (margin[i] < (last ? LIKELY : TEACHES)) continue;

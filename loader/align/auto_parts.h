@@ -444,6 +444,9 @@ typedef struct Scale {
 bool template_has_segment(const Template *t, uint64_t segment);
 /* Whether a name has the word, or one that means the same. */
 bool template_has(const Template *t, const Token *word);
+/* What it takes from a pair that words or segments which tell the candidates apart stand in one of
+ * its names only. */
+double score_told(const Template *s, const Template *t, const Scale *scale);
 /* All evidence. */
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale);
 

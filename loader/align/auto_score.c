@@ -564,13 +564,18 @@ static bool tells_apart(const Template *s, const Template *t, const Scale *scale
     return false;
 }
 
+double score_told(const Template *s, const Template *t, const Scale *scale)
+{
+    return (tells_apart(s, t, scale) ? 0.1 : 0) + (segments_tell(s, t, scale) ? 0.15 : 0);
+}
+
 double score_templates(const Auto *a, const Template *s, const Template *t, const Scale *scale)
 {
-    const bool words = tells_apart(s, t, scale), segments = segments_tell(s, t, scale);
-    const double order = words || segments ? 0 : score_order(a, s, t, scale->order);
-    const double looks = way_differs(a, s, t, scale->way) ? 0.6 : members_differ(a, s, t) ? 0.3 : 0;
-    const double less = looks + (words ? 0.1 : 0) + (segments ? 0.15 : 0);
-    return -less + 0.25 * scale->unique * score_signature(a, s, t) +
+    const double told = score_told(s, t, scale);
+    const double order = told > 0 ? 0 : score_order(a, s, t, scale->order);
+    const double less =
+        way_differs(a, s, t, scale->way) ? 0.6 : members_differ(a, s, t) ? 0.3 : 0;
+    return -less - told + 0.25 * scale->unique * score_signature(a, s, t) +
            0.25 * order + 0.12 * score_rank(a, s, t, scale) +
            0.45 * score_names(a, s, t, scale->weight) + 0.25 * score_context(a, s, t);
 }
