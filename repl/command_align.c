@@ -296,8 +296,9 @@ static void print_report(const Run *run, int status)
                run->out || run->planned ? "" : "\n", invocation->value[OPT_EMIT_RULES],
                run->emitted_rules);
     if (run->written && run->result.cloned && talk)
-        printf("note: %zu tied tensors are written as copies; %s cannot share memory\n",
-               run->result.cloned, run->result.format);
+        printf("note: %zu tied tensor%s written as copies; %s cannot share memory\n",
+               run->result.cloned, run->result.cloned == 1 ? " is" : "s are",
+               run->result.format);
 }
 
 /* The ledger's own reason for status 2, for standard error. A collision outweighs notes: it is told

@@ -133,8 +133,9 @@ static void print_report(const Run *run)
     text_done(&out);
     bool talk = !invocation->set[OPT_JSON] && !invocation->set[OPT_QUIET];
     if (run->result.cloned && talk)
-        printf("note: %zu tied tensors are written as copies; %s cannot share memory\n",
-               run->result.cloned, run->result.format);
+        printf("note: %zu tied tensor%s written as copies; %s cannot share memory\n",
+               run->result.cloned, run->result.cloned == 1 ? " is" : "s are",
+               run->result.format);
 }
 
 /* Nothing is written unless everything fits: sources, shapes, format. */

@@ -21,7 +21,8 @@ static void add_container(const Ui *ui, Panel *panel, bool target, const Contain
     bool now = strcmp(chosen, one->path) == 0;
     text_addf(&text, "  %s %s", now ? "✓" : " ", *one->path ? one->path : "(the file itself)");
     show_bytes(dict_bytes(one->dict), bytes);
-    text_addf(&right, "%zu tensors, %s", dict_count(one->dict), bytes);
+    const size_t tensors = dict_count(one->dict);
+    text_addf(&right, "%zu tensor%s, %s", tensors, tensors == 1 ? "" : "s", bytes);
     text_addf(&line, "open-%s %s::%s", target ? "target" : "source", file, one->path);
     chooser_add(panel, one->optimizer ? STYLE_DIM : STYLE_PLAIN, text_string(&text),
                 text_string(&right), *one->path ? text_string(&line) : NULL);

@@ -69,7 +69,8 @@ bool verb_optimizer(Ui *ui, const char *argument, Error *err)
     OptimizerView view;
     bool ok = optimizer_view_read(arena, ui->alignment, &view, err);
     if (ok) {
-        TreeLines lines = open_outline("optimizer", arena_printf(arena, "optimizer %s", view.path));
+        TreeLines lines = open_outline("optimizer",
+                                       arena_printf(arena, "optimizer state at %s", view.path));
         optimizer_view_lines(&view, &lines);
         push(ui, &lines);
     }

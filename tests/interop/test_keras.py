@@ -221,6 +221,15 @@ class Keras(Case):
                                 compression_opts=1)
         self.compare(self.path("large.h5"), {"w": value})
 
+    def test_a_dataset_under_two_names(self):
+        """As h5py shows it; a group that holds itself ends somewhere."""
+        path, value = self.path("links.h5"), np.arange(6, dtype="f4").reshape(2, 3)
+        with h5py.File(path, "w") as file:
+            file["a/w"] = value
+            file["w"] = file["a/w"]
+            file["a/self"] = file["/"]
+        self.compare(path, {"a/w": value, "w": value})
+
     def test_a_filter_that_the_library_lacks(self):
         with h5py.File(self.path("lzf.h5"), "w") as file:
             file.create_dataset("w", data=np.zeros((100, 100), "f4"), compression="lzf")
