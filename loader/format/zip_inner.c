@@ -75,12 +75,33 @@ static void list_members(const Zip *zip, Text *out)
     if (zip_count(zip) > SHOWN) text_addf(out, " and %zu more", zip_count(zip) - SHOWN);
 }
 
+/* What torch.save leaves where it failed at an object that cannot be pickled: it closes its
+ * archive, and only the pickle and the values are not there. */
+static bool is_unfinished(const Zip *zip)
+{
+    static const char *const records[] = {"version", "byteorder", ".format_version",
+                                          ".storage_alignment", ".data/serialization_id"};
+    bool version = false;
+    for (size_t i = 0; i < zip_count(zip); i++) {
+        const char *name = strchr(zip_member(zip, i)->name, '/');
+        size_t k = 0;
+        while (name && k < countof(records) && strcmp(name + 1, records[k]) != 0) k++;
+        if (!name || k == countof(records)) return false;
+        version = version || k == 0;
+    }
+    return version;
+}
+
 /* Always false. */
 static bool refuse_all(const Zip *zip, const char *file, const Tried *tried, Error *err)
 {
     Text members = {0};
     list_members(zip, &members);
     if (tried->first.code != ERR_NONE && err) *err = tried->first;
+    else if (is_unfinished(zip))
+        fault_file(err, ERR_FORMAT, file, "torch.save has failed in it before anything was "
+                   "written (there is no data.pkl): something in it could not be pickled; save it "
+                   "again without that");
     else
         fault_file(err, ERR_UNSUPPORTED, file,
                    "is a zip, but none that PyTorch wrote, and no file in it is a checkpoint: %s",
