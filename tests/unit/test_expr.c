@@ -8,6 +8,7 @@
 #include "loader/align/expr.h"
 #include "loader/align/fill.h"
 #include "loader/core/memory.h"
+#include "tests/unit/expr_text.h"
 
 /* The number that every storage holds at place i; exact in every float type but f8. */
 static double number_at(uint64_t i)
@@ -528,17 +529,6 @@ static void test_fit(void **state)
     assert_true(cast->kind == EX_FIT && cast->dtype == DT_F64);
     world_free(&world);
     world_free(&wide);
-}
-
-static void check_json(const Expr *e, const char *expected)
-{
-    Text text = {0};
-    assert_non_null(e);
-    JsonWriter *writer = json_writer_new(&text, false);
-    expr_write_json(e, writer);
-    json_writer_free(writer);
-    assert_string_equal(text_string(&text), expected);
-    text_done(&text);
 }
 
 static void test_json(void **state)

@@ -7,6 +7,7 @@
 
 #include "loader/align/expr.h"
 #include "loader/core/memory.h"
+#include "tests/unit/expr_text.h"
 
 typedef struct World {
     Arena *arena;
@@ -475,17 +476,6 @@ static void test_unknown(void **state)
     assert_true(expr_resize(arena, u, 1, RESAMPLE_PATCH, (int64_t[]){2}, (int64_t[]){3}, 1,
                             NULL)->unknown);
     arena_free(arena);
-}
-
-static void check_json(const Expr *e, const char *expected)
-{
-    Text text = {0};
-    assert_non_null(e);
-    JsonWriter *writer = json_writer_new(&text, false);
-    expr_write_json(e, writer);
-    json_writer_free(writer);
-    assert_string_equal(text_string(&text), expected);
-    text_done(&text);
 }
 
 static void test_json(void **state)

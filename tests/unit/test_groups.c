@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tests/unit/align_fixture.h"
+#include "tests/unit/scripts.h"
 
 #include "loader/align/groups.h"
 #include "loader/align/report.h"
@@ -223,16 +224,7 @@ static void files_are_written_whole(void **state)
 
 static void assert_refused(const char *code, const char *part)
 {
-    Checkpoint *source = make_source("source.pth", make_dict("a 2"));
-    Draft *draft = draft_new(source, NULL, NULL, 0);
-    Script *script = script_new(draft, NULL);
-    Error err = {0};
-    if (script_run(script, code, strlen(code), "fix.lua", &err)) fail_msg("not refused: %s", code);
-    assert_error_has(err, part);
-    assert_true(has_prefix(err.text, "fix.lua:1: "));
-    script_free(script);
-    draft_free(draft);
-    checkpoint_unref(source);
+    fails("a f32 2", code, "fix.lua:1: ", part);
 }
 
 static void bad_statements(void **state)

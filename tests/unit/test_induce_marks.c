@@ -3,8 +3,7 @@
 #include "tests/unit/inducing.h"
 
 #include "loader/align/induce_marks.h"
-#include "loader/core/json.h"
-#include "loader/source/source.h"
+#include "tests/unit/json_file.h"
 #include "tests/unit/test.h"
 
 typedef struct Marking {
@@ -351,20 +350,6 @@ static void mistakes_are_named(void **state)
 
 /* ---- real key sets ---- */
 
-static const Value *read_pair(Arena *arena, const char *name)
-{
-    size_t n;
-    ByteSource *source = source_open_file(arena_printf(arena, "../shared/pairs/%s.json", name),
-                                          NULL);
-    if (!source) return NULL;
-    char *text = source_slurp(source, 1 << 24, &n, NULL);
-    source_unref(source);
-    const Value *pair = json_parse(arena, text, n, name, 1 << 20, NULL);
-    assert_non_null(pair);
-    free(text);
-    return pair;
-}
-
 static void write_tensors(const Value *pair, const char *side, Text *out)
 {
     const Value *list = value_get(value_get(pair, side), "tensors");
@@ -394,7 +379,7 @@ static void two_layers_show_the_rest(void **state)
                                         "hf_llama7b_to_gguf_sorted"};
     for (size_t k = 0; k < countof(names); k++) {
         Arena *arena = arena_new();
-        const Value *pair = read_pair(arena, names[k]);
+        const Value *pair = json_file(arena, arena_printf(arena, "../shared/pairs/%s.json", names[k]));
         if (!pair) {
             print_message("../shared/pairs is not there: not tested\n");
             arena_free(arena);

@@ -5,8 +5,7 @@
 #include "tests/unit/inducing.h"
 
 #include "loader/align/family.h"
-#include "loader/core/json.h"
-#include "loader/source/source.h"
+#include "tests/unit/json_file.h"
 #include "tests/unit/test.h"
 
 #include <glob.h>
@@ -17,21 +16,6 @@ static const char folder[] = "../shared/pairs";
 typedef struct Tally {
     size_t bundles, rules, literal, pairs;
 } Tally;
-
-static const Value *read_pair(Arena *arena, const char *name)
-{
-    size_t n;
-    Error err;
-    ByteSource *source = source_open_file(arena_printf(arena, "%s/%s", folder, name), &err);
-    if (!source) fail_msg("%s", err.text);
-    char *text = source_slurp(source, 1 << 24, &n, &err);
-    assert_non_null(text);
-    source_unref(source);
-    const Value *pair = json_parse(arena, text, n, name, 1 << 20, &err);
-    if (!pair) fail_msg("%s", err.text);
-    free(text);
-    return pair;
-}
 
 /* Names that one other is bound to, in the order of the truth. */
 typedef struct Partners {
@@ -143,7 +127,9 @@ static void read_truth(Inducing *one, const Value *pair, bool back)
 static void check_pair(const char *name, bool back, Tally *tally)
 {
     Inducing one = {.arena = arena_new()};
-    read_truth(&one, read_pair(one.arena, name), back);
+    const Value *pair = json_file(one.arena, arena_printf(one.arena, "%s/%s", folder, name));
+    assert_non_null(pair);
+    read_truth(&one, pair, back);
     const Induction *induction = inducing_run(&one);
     if (induction->left_count) fail_msg("%s: %zu bundles are left", name, induction->left_count);
     inducing_round_trip(&one);

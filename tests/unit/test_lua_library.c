@@ -1,17 +1,6 @@
 /* The bounded functions are still Lua's: results that its reference manual promises. */
 #include "tests/unit/scripts.h"
 
-/* Runs a harmless text and compares what it prints. */
-static void answers(const char *text, const char *want)
-{
-    Bench bench;
-    bench_open(&bench, "a f32 2\nb f32 3", NULL, NULL);
-    if (!bench_run(&bench, text, "good.lua")) print_error("%s\n", bench.err.text);
-    assert_string_equal(bench.err.text, "");
-    assert_string_equal(script_output(bench.script), want);
-    bench_close(&bench);
-}
-
 static void patterns_match_as_in_lua(void **state)
 {
     (void)state;

@@ -3,10 +3,10 @@
  * themselves: what is read, and what a broken head or a pack that does something else is told. */
 #include <unistd.h>
 
-#include "loader/core/json.h"
-#include "loader/source/source.h"
 #include "scripting/pack.h"
 #include "tests/unit/scripts.h"
+
+#include "tests/unit/json_file.h"
 
 /* ---- every pack's own test ---- */
 
@@ -203,41 +203,6 @@ static const struct PairPack { const char *pair, *pack, *options; bool back; } p
     {"dp_resnet50_headswap", "wrappers", "", false},
 };
 
-static const Value *read_pair(Arena *arena, const char *name)
-{
-    char path[256];
-    size_t n;
-    Error err;
-    snprintf(path, sizeof path, "%s/%s.json", pairs_folder, name);
-    ByteSource *source = source_open_file(path, &err);
-    if (!source) fail_msg("%s", err.text);
-    char *text = source_slurp(source, 1 << 24, &n, &err);
-    assert_non_null(text);
-    source_unref(source);
-    const Value *pair = json_parse(arena, text, n, name, 1 << 20, &err);
-    if (!pair) fail_msg("%s", err.text);
-    free(text);
-    return pair;
-}
-
-static StateDict *read_side(const Value *pair, const char *side)
-{
-    StateDict *dict = dict_new();
-    Arena *arena = dict_arena(dict);
-    const Value *list = value_get(value_get(pair, side), "tensors");
-    dict_set_ordered(dict, true);
-    for (size_t i = 0; i < list->list.count; i++) {
-        const Value *item = list->list.items[i].value, *shape = value_get(item, "shape");
-        Tensor tensor = {.name = arena_strdup(arena, value_get_string(item, "key", NULL)),
-                         .dtype = DT_F32, .rank = (uint8_t)shape->list.count};
-        int64_t *dims = arena_alloc(arena, (tensor.rank + 1u) * sizeof *dims);
-        for (unsigned d = 0; d < tensor.rank; d++) dims[d] = shape->list.items[d].value->integer;
-        tensor.dims = dims;
-        assert_true(dict_add(dict, &tensor));
-    }
-    return dict;
-}
-
 /* How many lines of truth have this target and, if not NULL, this source; `to` is the column of the
  * target: 1, and 0 on the way back. */
 static size_t count_truth(const Value *truth, const char *source, const char *target, int to)
@@ -268,8 +233,9 @@ static void check_pair(const struct PairPack *one, const Value *pair, bool back)
     const BundledRules *pack = pack_find(one->pack, NULL, &err);
     const Value *truth = value_get(pair, "truth");
     assert_non_null(pack);
-    checkpoint_add_container(bench.source, "", read_side(pair, back ? "target" : "source"), 0, false);
-    bench.target = read_side(pair, back ? "source" : "target");
+    const Value *sides[] = {value_get(pair, "source"), value_get(pair, "target")};
+    checkpoint_add_container(bench.source, "", schema_dict(sides[back], NULL, NULL), 0, false);
+    bench.target = schema_dict(sides[!back], NULL, NULL);
     bench.draft = draft_new(bench.source, NULL, bench.target, 0);
     bench.script = script_new(bench.draft, NULL);
     text_addf(&options, "%s%s", one->options, back ? ", reverse=true" : "");
@@ -306,7 +272,9 @@ static void packs_reproduce_the_pairs(void **state)
     }
     for (size_t i = 0; i < countof(pair_packs); i++) {
         Arena *arena = arena_new();
-        const Value *pair = read_pair(arena, pair_packs[i].pair);
+        const Value *pair = json_file(arena, arena_printf(arena, "%s/%s.json", pairs_folder,
+                                                          pair_packs[i].pair));
+        assert_non_null(pair);
         check_pair(&pair_packs[i], pair, false);
         if (pair_packs[i].back) check_pair(&pair_packs[i], pair, true);
         arena_free(arena);

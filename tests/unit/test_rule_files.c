@@ -3,9 +3,9 @@
  * same for the whole key sets in ../shared/rules, where that folder is there. */
 #include <unistd.h>
 
-#include "loader/core/json.h"
-#include "loader/source/source.h"
 #include "tests/unit/scripts.h"
+
+#include "tests/unit/json_file.h"
 
 static const char data_folder[] = "tests/data/rules", whole_folder[] = "../shared/rules";
 
@@ -32,19 +32,6 @@ static const RuleFile files[] = {
     {"11_lightning_compile", NULL, "dropped", 0, 33, 32, 32},
 };
 
-static char *read_file(const char *folder, const char *name, const char *suffix, size_t *n)
-{
-    char path[256];
-    Error err;
-    snprintf(path, sizeof path, "%s/%s%s", folder, name, suffix);
-    ByteSource *source = source_open_file(path, &err);
-    if (!source) fail_msg("%s", err.text);
-    char *text = source_slurp(source, 1 << 24, n, &err);
-    assert_non_null(text);
-    source_unref(source);
-    return text;
-}
-
 enum { VALUES_MAX = 1 << 16, STEP = 10000 };
 
 /* Element e of the tensor with that number in its file; exact in f32 for the small files. */
@@ -54,13 +41,14 @@ static float value_of(size_t tensor, int64_t e)
 }
 
 /* Values for a small tensor; big ones stay without data. */
-static void give_data(Checkpoint *checkpoint, Arena *arena, Tensor *tensor, size_t number)
+static void give_data(void *context, Tensor *tensor, size_t number)
 {
+    Checkpoint *checkpoint = context;
     const uint64_t count = tensor_count(tensor);
     if (count > VALUES_MAX) return;
     float *values = mem_alloc((count + 1) * sizeof *values);
     for (uint64_t e = 0; e < count; e++) values[e] = value_of(number, (int64_t)e);
-    Storage *storage = arena_alloc(arena, sizeof *storage);
+    Storage *storage = arena_alloc(checkpoint_arena(checkpoint), sizeof *storage);
     *storage = (Storage){.source = source_from_memory(values, count * sizeof *values, "values"),
                          .bytes = count * sizeof *values, .dtype = DT_F32,
                          .index = (uint32_t)number};
@@ -69,33 +57,13 @@ static void give_data(Checkpoint *checkpoint, Arena *arena, Tensor *tensor, size
     free(values);
 }
 
-/* The tensors of a schema, with values where a checkpoint is given. */
-static StateDict *read_tensors(const Value *schema, Checkpoint *checkpoint)
-{
-    StateDict *dict = dict_new();
-    Arena *arena = dict_arena(dict);
-    const Value *list = value_get(schema, "tensors");
-    dict_set_ordered(dict, true);
-    for (size_t i = 0; i < list->list.count; i++) {
-        const Value *item = list->list.items[i].value, *shape = value_get(item, "shape");
-        Tensor tensor = {.name = arena_strdup(arena, value_get_string(item, "key", NULL)),
-                         .dtype = DT_F32, .rank = (uint8_t)shape->list.count};
-        int64_t *dims = arena_alloc(arena, (tensor.rank + 1u) * sizeof *dims);
-        for (unsigned d = 0; d < tensor.rank; d++) dims[d] = shape->list.items[d].value->integer;
-        tensor.dims = dims;
-        if (checkpoint) give_data(checkpoint, arena, &tensor, i);
-        assert_true(dict_add(dict, &tensor));
-    }
-    return dict;
-}
-
 static void open_bench(Bench *bench, const Value *pair)
 {
     *bench = (Bench){.source = checkpoint_new("source.pth", "torch-zip")};
     const char *container = value_get_string(pair, "container_of_source", "");
-    StateDict *source = read_tensors(value_get(pair, "source"), bench->source);
+    StateDict *source = schema_dict(value_get(pair, "source"), bench->source, give_data);
     checkpoint_add_container(bench->source, container, source, *container != '\0', false);
-    bench->target = read_tensors(value_get(pair, "target"), NULL);
+    bench->target = schema_dict(value_get(pair, "target"), NULL, NULL);
     bench->draft = draft_new(bench->source, NULL, bench->target, 0);
     bench->script = script_new(bench->draft, NULL);
 }
@@ -237,18 +205,16 @@ static void check_values(const RuleFile *file, const Bench *bench)
 
 static void check_file(const RuleFile *file, const char *folder, bool whole)
 {
-    size_t pair_n, rules_n;
-    char path[256];
-    char *text = read_file(folder, file->name, ".json", &pair_n);
-    char *rules = read_file(folder, file->name, ".lua", &rules_n);
+    size_t rules_n;
     Arena *arena = arena_new();
     Error err = {0};
-    const Value *pair = json_parse(arena, text, pair_n, file->name, 1 << 20, &err);
-    if (!pair) fail_msg("%s", err.text);
+    const char *path = arena_printf(arena, "%s/%s.lua", folder, file->name);
+    const Value *pair = json_file(arena, arena_printf(arena, "%s/%s.json", folder, file->name));
+    char *rules = file_text(path, 1 << 24, &rules_n, &err);
+    if (!pair || !rules) fail_msg("%s/%s.json: %s", folder, file->name, err.text);
     const Value *truth = value_get(pair, "truth");
     Bench bench;
     open_bench(&bench, pair);
-    snprintf(path, sizeof path, "%s/%s.lua", folder, file->name);
     if (!script_run(bench.script, rules, rules_n, path, &err)) fail_msg("%s", err.text);
     bench_finish(&bench);
     if (!bench.alignment) fail_msg("%s", bench.err.text);
@@ -266,7 +232,6 @@ static void check_file(const RuleFile *file, const char *folder, bool whole)
     bench_close(&bench);
     arena_free(arena);
     free(rules);
-    free(text);
 }
 
 static void every_target_gets_its_sources(void **state)

@@ -33,17 +33,6 @@ static const char *attack(const char *text, ErrorCode code)
     return err.text;
 }
 
-/* Runs a harmless text and compares what it prints. */
-static void answers(const char *text, const char *want)
-{
-    Bench bench;
-    bench_open(&bench, "a f32 2\nb f32 3", NULL, NULL);
-    if (!bench_run(&bench, text, "good.lua")) print_error("%s\n", bench.err.text);
-    assert_string_equal(bench.err.text, "");
-    assert_string_equal(script_output(bench.script), want);
-    bench_close(&bench);
-}
-
 #define LIMIT(name, text)                                                                      \
     static void name(void **state)                                                             \
     {                                                                                          \

@@ -2,6 +2,7 @@
 #include "tests/unit/test.h"
 
 #include "tests/unit/align_fixture.h"
+#include "tests/unit/scripts.h"
 
 static void assert_state(const Fixture *f, const char *name, BindStatus status, How how,
                          const char *source)
@@ -159,16 +160,7 @@ static void what_is_not_there_is_noted(void **state)
 
 static void assert_refused(const char *code, const char *part)
 {
-    Checkpoint *source = make_source("source.pth", make_dict("a 2"));
-    Draft *draft = draft_new(source, NULL, NULL, 0);
-    Script *script = script_new(draft, NULL);
-    Error err = {0};
-    assert_false(script_run(script, code, strlen(code), "fix.lua", &err));
-    assert_error_has(err, part);
-    assert_error_has(err, "fix.lua:1: tie: ");
-    script_free(script);
-    draft_free(draft);
-    checkpoint_unref(source);
+    fails("a f32 2", code, "fix.lua:1: tie: ", part);
 }
 
 static void bad_statements(void **state)
