@@ -93,13 +93,14 @@ def save_random(state, folder, seed, **writer):
          **writer)
 
 
-def run_rank(rank, world, port, folder):
+def run_rank(rank, world, folder):
     """One rank of a DTensor save, in both formats."""
     from torch.distributed.tensor import DeviceMesh, Replicate, Shard, distribute_tensor
     from torch.distributed.checkpoint import HuggingFaceStorageWriter
     torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=world)
+    # They meet in a file: a port that is free now may not be when they come to it.
+    dist.init_process_group("gloo", init_method=f"file://{os.path.abspath(folder)}/meeting", rank=rank,
+                            world_size=world)
     mesh = DeviceMesh("cpu", list(range(world)))
     whole = ranks_state()
     cut = {"rows": [Shard(0)], "columns": [Shard(1)], "copy": [Replicate()], "uneven": [Shard(0)],

@@ -9,19 +9,32 @@ set -eu
 folder=$(cd "$2" && pwd)
 export SLURM_CONF=$folder/slurm.conf
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+# Two that nobody has, below those that the system gives to whoever asks for any: none of them may be
+# taken before Slurm is there.
+free_ports() {
+    python3 -c '
+import random, socket
+found = []
+while len(found) < 2:
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", random.randrange(10000, 32000)))
+        found.append(s)
+    except OSError:
+        pass
+print(*(s.getsockname()[1] for s in found))'
 }
 
 configure() {
     host=$(hostname -s)
+    read -r first second <<< "$(free_ports)"
     # A requeued job does not begin before its old credential has expired: hence cred_expire, and 5 is the least.
     cat > "$SLURM_CONF" << END
 ClusterName=tenon
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
-SlurmctldPort=$(free_port)
-SlurmdPort=$(free_port)
+SlurmctldPort=$first
+SlurmdPort=$second
 AuthType=auth/munge
 AuthInfo=socket=$folder/munge.socket,cred_expire=5
 CryptoType=crypto/munge
@@ -57,7 +70,7 @@ start() {
         --pid-file="$folder/munged.pid" --log-file="$folder/munged.log" --seed-file="$folder/munge.seed"
     slurmctld -c
     slurmd
-    for _ in $(seq 100); do
+    for _ in $(seq 1000); do
         sinfo -h -o %T 2> /dev/null | grep -q idle && return
         sleep 0.1
     done

@@ -2,7 +2,6 @@
 import os
 import pickle
 import shutil
-import socket
 import unittest
 
 import torch
@@ -21,12 +20,6 @@ def train():
     model(torch.randn(5, 3)).sum().backward()
     optimizer.step()
     return model, optimizer
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Dcp(Case):
@@ -108,7 +101,7 @@ class Dcp(Case):
         self.same(self.listing(folder), state)
 
     def test_ranks_of_distributed_tensors(self):
-        mp.spawn(dcp_folders.run_rank, args=(2, free_port(), self.folder.name), nprocs=2)
+        mp.spawn(dcp_folders.run_rank, args=(2, self.folder.name), nprocs=2)
         whole = dcp_folders.ranks_state()
         for name in ("dcp", "hf", "joined", "joined/sharded"):
             with self.subTest(name):

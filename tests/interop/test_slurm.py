@@ -95,7 +95,7 @@ class Cluster(Case):
         subprocess.run([script, "start", "slurm"], check=True)
         subprocess.run(["sbatch", "--array=1-3", "convert.sh"], check=True, env=environment,
                        stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while subprocess.run(["squeue", "-h"], check=True, env=environment, capture_output=True).stdout:
             self.assertLess(time.monotonic(), end, "the jobs do not end")
             time.sleep(0.1)

@@ -8,7 +8,8 @@ import subprocess
 import time
 
 from hub import COMMIT, TOKEN, Hub, sha256
-from run import CLEAN, TENON, case, check, numbers, path, refuses, safetensors, serve, tenon
+from run import (CLEAN, PATIENCE, TENON, case, check, numbers, path, refuses, safetensors, serve, tenon,
+                 wait_until)
 from server import etag_of, file, first, redirect, whole
 
 MODEL = safetensors({f"t.{i}": numbers(400000, i) for i in range(5)})     # 2 MB
@@ -142,15 +143,15 @@ def fetch_stopped():
         x.head(200, [("Content-Length", str(len(MODEL))), ("ETag", etag_of(MODEL))])
         x.body(MODEL[:500_000])
         x.wfile.flush()
-        x.server.over.wait(20)
+        x.server.over.wait()
     s = serve({"/m.bin": slow})
     p = subprocess.Popen([TENON, "fetch", s.url + "/m.bin"], cwd=path("."), env=CLEAN,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not (os.path.exists(path("m.bin.partial")) and len(read("m.bin.partial")) == 500_000):
-        time.sleep(0.01)
+    wait_until(lambda: os.path.exists(path("m.bin.partial")) and len(read("m.bin.partial")) == 500_000,
+               "half a file")
     refuses(tenon("fetch", s.url + "/m.bin"), "another process downloads it now")
     p.send_signal(signal.SIGINT)
-    p.communicate(timeout=5)
+    p.communicate(timeout=PATIENCE)
     check(p.returncode == 130 and not os.path.exists(path("m.bin")), p.returncode)
     s.routes["/m.bin"] = file(MODEL)
     check(tenon("fetch", s.url + "/m.bin").status == 0 and read("m.bin") == MODEL)
@@ -161,7 +162,7 @@ def fetch_full_disk():
     """a disk that is full is one error; what fitted is kept"""
     s = serve({"/m.bin": file(MODEL)})
     done = subprocess.run(["bash", "-c", f"ulimit -f 500; exec '{TENON}' fetch {s.url}/m.bin"],
-                          cwd=path("."), env=CLEAN, capture_output=True, text=True, timeout=20)
+                          cwd=path("."), env=CLEAN, capture_output=True, text=True, timeout=PATIENCE)
     check(done.returncode == 2 and "m.bin.partial" in done.stderr, done)
     check(not os.path.exists(path("m.bin")), "half a file")
 

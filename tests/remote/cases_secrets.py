@@ -8,7 +8,7 @@ import time
 import sigv4
 from cases_viewer import Viewer
 from hub import TOKEN, Hub
-from run import CLEAN, TENON, case, check, numbers, path, safetensors, serve, tenon
+from run import CLEAN, PATIENCE, TENON, case, check, numbers, path, safetensors, serve, tenon
 from server import file, redirect
 
 MODEL = safetensors({"a.weight": numbers(400000, 1), "b.weight": numbers(400, 2)})
@@ -113,7 +113,7 @@ def secrets_of_the_viewer():
     v.type("save rules.lua")
     v.until("rules.lua")
     v.process.send_signal(signal.SIGHUP)          # what is unsaved is kept for the next time
-    v.process.wait(timeout=5)
+    v.process.wait(timeout=PATIENCE)
     check(os.path.exists(path("saved.lua")), os.listdir(path(".")))
     kept = {n for _, _, names in os.walk(path("state")) for n in names}
     check("history" in kept, kept)
@@ -138,6 +138,6 @@ def secrets_of_a_shell():
         go(x)
 
     h.cdn.routes["/blob/m.safetensors"] = look
-    p = subprocess.run([TENON, "ls", "hf://org/model/m.safetensors"], capture_output=True, timeout=20,
+    p = subprocess.run([TENON, "ls", "hf://org/model/m.safetensors"], capture_output=True, timeout=PATIENCE,
                        env={**CLEAN, **h.env(HF_TOKEN=TOKEN)}, cwd=path("."))
     check(p.returncode == 0 and seen and not any(TOKEN.encode() in s for s in seen), p)

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import time
 
-from run import CLEAN, TENON, case, check, numbers, path, safetensors, serve
-from server import file, stall
+from run import CLEAN, PATIENCE, TENON, case, check, numbers, path, safetensors, serve
+from server import Held, file, stall
 
 SMALL = safetensors({"a": numbers(4000, 1), "b": numbers(400, 2)})
 
@@ -25,7 +25,7 @@ class Viewer:
 
     def until(self, word):
         """Waits for a word that was not on the screen before."""
-        seen, end = b"", time.monotonic() + 15
+        seen, end = b"", time.monotonic() + PATIENCE
         while word.encode() not in seen and time.monotonic() < end:
             if select.select([self.master], [], [], 0.1)[0]:
                 seen += os.read(self.master, 65536)
@@ -35,25 +35,12 @@ class Viewer:
         os.write(self.master, keys.encode())
 
     def type(self, line):
-        """A line after ":", which is not there before it was asked for."""
-        self.press(":")
-        time.sleep(0.1)
-        self.press(line + "\r")
+        """A line after ":"."""
+        self.press(f":{line}\r")
 
     def ends(self, status):
-        check(self.process.wait(timeout=10) == status, self.process.returncode)
+        check(self.process.wait(timeout=PATIENCE) == status, self.process.returncode)
         os.close(self.master)
-
-
-def slow(data, seconds):
-    """Every answer comes so late."""
-    at_once = file(data)
-
-    def route(x):
-        x.server.over.wait(seconds)
-        return at_once(x)
-
-    return route
 
 
 @case
@@ -71,9 +58,11 @@ def first_file_waits():
 @case
 def first_file_comes():
     """the screen goes on to the list when both files are there"""
-    s = serve({"/m.safetensors": slow(SMALL, 0.3), "/n.safetensors": slow(SMALL, 0.2)})
+    small = Held(file(SMALL))
+    s = serve({"/m.safetensors": small, "/n.safetensors": small})
     v = Viewer(s.url + "/m.safetensors", s.url + "/n.safetensors")
     v.until("opening")
+    small.let_go()
     v.until("2 loaded")
     v.press("q")
     v.ends(0)
@@ -82,9 +71,11 @@ def first_file_comes():
 @case
 def first_file_fails():
     """what is wrong with the file is said when the screen is gone"""
-    s = serve({"/m.safetensors": slow(b"nothing that is known", 0.2)})
+    unknown = Held(file(b"nothing that is known"))
+    s = serve({"/m.safetensors": unknown})
     v = Viewer(s.url + "/m.safetensors")
     v.until("opening")
+    unknown.let_go()
     v.until("tenon: ")
     v.ends(2)
 
@@ -119,15 +110,15 @@ def names_come_first():
 @case
 def typed_ahead():
     """what is typed while names are read is done with the list"""
-    s = serve({"/m.safetensors.index.json": index_of(("x.a", "x.b")),
-               "/1.safetensors": slow(safetensors({"x.a": numbers(4000, 1),
-                                                   "x.b": numbers(400, 2)}), 0.5)})
+    shard = Held(file(safetensors({"x.a": numbers(4000, 1), "x.b": numbers(400, 2)})))
+    s = serve({"/m.safetensors.index.json": index_of(("x.a", "x.b")), "/1.safetensors": shard})
     with open(path("here.safetensors"), "wb") as out:
         out.write(SMALL)
     v = Viewer(s.url + "/m.safetensors.index.json", "here.safetensors")
     v.until("names read so far")
     v.press(':strip "x."\r')
     v.until("for the list")
+    shard.let_go()
     v.until("applied (load 2")
     v.type("quit!")
     v.ends(0)
@@ -156,7 +147,8 @@ def other_file_waits():
 @case
 def other_file_comes():
     """another target is opened beside the keys, and what was typed meanwhile is done then"""
-    s = serve({"/m.safetensors": slow(SMALL, 0.3)})
+    small = Held(file(SMALL))
+    s = serve({"/m.safetensors": small})
     with open(path("here.safetensors"), "wb") as out:
         out.write(safetensors({"x.a": numbers(4000, 1), "x.b": numbers(400, 2)}))
     v = Viewer("here.safetensors")
@@ -164,6 +156,8 @@ def other_file_comes():
     v.type(f'open_target "{s.url}/m.safetensors"')
     v.until("Esc stops")
     v.type('strip "x."')
+    v.until("waits: strip")
+    small.let_go()
     v.until("(load 2, break 0)")         # "2 loaded" may differ by its digit from what stood there
     v.type("quit!")
     v.ends(0)
@@ -173,16 +167,17 @@ def other_file_comes():
 def values_come_late():
     """values over a slow server are read beside the keys"""
     large = safetensors({"a": numbers(4000000, 1), "b": numbers(400, 2)})   # more than a header brings
-    s = serve({"/m.safetensors": slow(large, 0.3)})
+    values = Held(file(large), held=False)
+    s = serve({"/m.safetensors": values})
     v = Viewer(s.url + "/m.safetensors")
     v.until("2 tensors")
+    values.hold()
     v.press("v")
     v.until("reading")
     v.press("?")
     v.until("row below")
     v.press("q")
+    values.let_go()
     v.until("mean")
-    v.press("q")
-    time.sleep(0.1)
-    v.press("q")
+    v.press("qq")
     v.ends(0)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -52,9 +53,13 @@ class Result:
         return f"status {self.status}\n{self.out}{self.err}"
 
 
-def tenon(*args, env=None, fast=True, timeout=20):
-    """Runs it. `fast`: servers that fail are asked twice, and wait a second at most."""
-    limits = ["--limit", "remote-tries=2", "--limit", "remote-seconds=1"] if fast else []
+PATIENCE = 120      # seconds: what is not over by then does not end by itself, on the slowest machine
+
+
+def tenon(*args, env=None, fast=True, timeout=PATIENCE):
+    """Runs it. `fast`: servers that fail are asked twice. One that is silent is waited for, since it may
+    only be slow: whoever tests silence says how long."""
+    limits = ["--limit", "remote-tries=2", "--limit", "remote-seconds=60"] if fast else []
     done = subprocess.run([TENON, args[0], *limits, *args[1:]], capture_output=True, text=True,
                           errors="surrogateescape", timeout=timeout, cwd=here.folder,
                           stdin=subprocess.DEVNULL, env={**CLEAN, **(env or {})})
@@ -64,6 +69,14 @@ def tenon(*args, env=None, fast=True, timeout=20):
 def check(condition, *shown):
     if not condition:
         raise AssertionError("\n".join(str(s) for s in shown))
+
+
+def wait_until(condition, what):
+    """Waits for what another process brings about."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        check(time.monotonic() < end, f"in vain: {what}")
+        time.sleep(0.01)
 
 
 def refuses(result, *words):

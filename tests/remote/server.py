@@ -119,15 +119,35 @@ def first(*routes):
     return route
 
 
-def stall(seconds=20):
+def stall():
     """Sends a header and nothing else until the test is over."""
     def route(x):
         x.head(206, [("Content-Range", "bytes 0-99/100000"), ("Content-Length", "100")])
         x.wfile.flush()
-        x.server.over.wait(seconds)
+        x.server.over.wait()
         x.close_connection = True
 
     return route
+
+
+class Held:
+    """A route of which no answer comes before it is let go; it can be held again."""
+
+    def __init__(self, route, held=True):
+        self.route, self.gone = route, threading.Event()
+        if not held:
+            self.let_go()
+
+    def hold(self):
+        self.gone.clear()
+
+    def let_go(self):
+        self.gone.set()
+
+    def __call__(self, x):
+        while not self.gone.wait(0.05) and not x.server.over.is_set():
+            pass
+        return self.route(x)
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -10,7 +10,7 @@
 
 /* How long a key waits for its ledger, so that all machines show the same; how long the loop waits
  * while something is under way, and how often that is borne. */
-enum { FAKE_MOMENT_MS = 60000, FAKE_BUSY_MS = 5, FAKE_BUSY_MAX = 20000 };
+enum { FAKE_MOMENT_MS = 120000, FAKE_BUSY_MS = 5, FAKE_BUSY_MAX = 120000 };
 
 typedef enum StepKind { STEP_PRESS, STEP_WAIT, STEP_SHOWS, STEP_LACKS, STEP_RUN } StepKind;
 

@@ -146,7 +146,7 @@ static Feeder *start(ByteSource *source, Child *child, void (*run)(void *), void
     Error err = {0};
     Feeder *feeder = feeder_new(source, &err);
     source_unref(source);
-    if (!feeder || !child_start(child, feeder_file(feeder), run, context, 20, "x", &err) ||
+    if (!feeder || !child_start(child, feeder_file(feeder), run, context, 120, "x", &err) ||
         !feeder_start(feeder, child, &err))
         abort();
     return feeder;
