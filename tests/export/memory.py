@@ -8,9 +8,21 @@ import sys
 
 from help import ROOT, TENON, finish, place, result, skip, tenon, write
 
-# A small process between: a child's peak begins at that of the process it was forked from.
-PEAK = "import os, sys; pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ); " \
-       "_, status, usage = os.wait4(pid, 0); print(usage.ru_maxrss); sys.exit(os.waitstatus_to_exitcode(status))"
+# A small process between: a child's peak begins at that of the process it was forked from, and the calls
+# that read and write are its parent's when it has ended (0: the system does not count them).
+PEAK = """
+import os, sys
+def calls():
+    if not os.path.exists("/proc/self/io"):
+        return 0
+    with open("/proc/self/io") as lines:
+        return sum(int(line.split()[1]) for line in lines if line.startswith(("syscr", "syscw")))
+before = calls()
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+print(usage.ru_maxrss, calls() - before)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 ROWS, COLUMNS, NAMES = 4096, 10240, 94000     # 168 MB
 OPS = {
     "names": "rules [[ a -> b ]]", "transposed": "rules [[ a -> b |> T ]]", "cast": 'rules [[ a -> b |> cast("bf16") ]]',
@@ -55,12 +67,19 @@ def hdf5():
     return path
 
 
-def peak(source, code, out, buffer):
-    """In MB; or what went wrong. What is in no file is no bomb here."""
+def run(source, code, out, buffer):
+    """Peak memory in MB, and calls that read and write; or what went wrong. What is in no file is no bomb here."""
     done = subprocess.run([sys.executable, "-I", "-S", "-c", PEAK, TENON, "align", "-q", source, "-e", code, "--force",
                            "--buffer", buffer, "--limit", "zip-ratio=1000000", "-o", out],
                           capture_output=True, text=True, check=False)
-    return int(done.stdout) / 1024 if done.returncode == 0 else done.stderr
+    if done.returncode:
+        return done.stderr, 0
+    held, calls = done.stdout.split()
+    return int(held) / 1024, int(calls)
+
+
+def peak(*args):
+    return run(*args)[0]
 
 
 if "ASAN_OPTIONS" in os.environ:
@@ -94,6 +113,7 @@ for form in ("safetensors", "pth"):
     if form == "pth":
         tenon("align", "-q", many, "-o", source)
     for out in ("out.safetensors", "out.pth"):
-        one = peak(source, "rules [[ ** -> x.** |> T ]]", place(out), "1MiB")
+        one, calls = run(source, "rules [[ ** -> x.** |> T ]]", place(out), "1MiB")
         result(not isinstance(one, str) and one <= 115, f"{NAMES} tensors of a .{form} into {out}", one)
+        result(calls <= NAMES / 4, f"{NAMES} tensors of a .{form} into {out}: not one call each", calls)
 finish()
