@@ -15,11 +15,21 @@ static bool is_loaded(const Binding *binding)
     return binding->status == BIND_LOADED || binding->status == BIND_TIED;
 }
 
+/* Of a list of heads one alone may have got another number of classes: heads.1.fc.weight. */
+static bool is_named_head(const char *name)
+{
+    static const char *const words[] = {"head", "cls", "class", "pred", "logit"};
+    for (size_t i = 0; i < countof(words); i++)
+        if (strcasestr(name, words[i])) return true;
+    return false;
+}
+
 /* The same layer of a block beside: a number in the name, one less or one more. The last number
  * before the leaf is none of a block: heads.1.weight stands in a list of heads. */
 static bool has_sound_twin(const Reporter *reporter, const Binding *binding)
 {
     const Expr *offer = align_offer(binding);
+    if (is_named_head(binding->name)) return false;
     const char *name = binding->name, *leaf = strrchr(name, '.');
     for (const char *dot = strchr(name, '.'), *from = name; dot && dot != leaf;
          from = dot + 1, dot = strchr(from, '.')) {

@@ -243,6 +243,8 @@ static void test_inner_layers(void **state)
     } cases[] = {
         {"l.0.a.weight 32,16\nl.1.a.weight 32,16", "l.0.a.weight 32,16\nl.1.a.weight 40,16", NULL, true},
         {"heads.0.weight 8,16\nheads.1.weight 8,16", "heads.0.weight 8,16\nheads.1.weight 9,16", NULL, false},
+        {"heads.0.fc.weight 8,16\nheads.1.fc.weight 8,16", "heads.0.fc.weight 8,16\nheads.1.fc.weight 9,16",
+         NULL, false},
         {"a.weight 32,8\nc.weight 4,32", "a.weight 31,8\nc.weight 4,32", NULL, true},
         {"a.weight 32,8\nc.weight 4,32", "a.weight 48,8\nc.weight 4,48", NULL, true},
         {"a.weight 32,8\nb.weight 32", "a.weight 48,8\nb.weight 48", NULL, true},
