@@ -46,7 +46,7 @@ static void cut(const char *family, Parts *parts)
 /* Two names that differ in one run. */
 typedef struct Edit {
     const char *from, *to;       /* lines of sub are made of these: "norm.{i}" and "norm{i}" */
-    const char *bare;            /* the line without what stands beside, NULL: there is none */
+    const char *bare;            /* the line without what stands behind; NULL: nothing does */
     size_t count;                /* names */
 } Edit;
 
@@ -159,6 +159,15 @@ static const char *beginning(Renamer *renamer, const char *name, size_t n)
     return arena_strndup(renamer->proposer->arena, name, (size_t)(end - name));
 }
 
+/* Whether a segment can stand beside a run: a literal one; before a leaf, behind which nothing
+ * stands, one with a number too: norm{i}.gamma. */
+static bool is_context(const Parts *parts, size_t at, bool leaf)
+{
+    const size_t n = (size_t)(parts->at[at + 1] - parts->at[at]) - 1;
+    const size_t marks = count_marks(parts->at[at], n);
+    return !marks || (leaf && marks < n);
+}
+
 /* The two runs, with the literal segment before them (or behind, where there is none before) in
  * both: an edit that stands beside nothing would meet names elsewhere. */
 static void add_edit(Renamer *renamer, const Clan *spare, const Parts *a, size_t i, size_t j,
@@ -175,17 +184,19 @@ static void add_edit(Renamer *renamer, const Clan *spare, const Parts *a, size_t
     if (propose_is_head_swap(renamer->proposer, beginning(renamer, spare->first, i + 1),
                              beginning(renamer, missing->first, i + 1)))
         return;
-    const char *bare = NULL;
-    if (i < j && k < l) {
-        bare = spell(renamer, a, i, j);
-        bare = arena_printf(renamer->proposer->arena, "%s -> %s", bare, spell(renamer, &b, k, l));
-    }
-    bool before = i > 0 && !count_marks(a->at[i - 1], (size_t)(a->at[i] - a->at[i - 1]) - 1);
+    const size_t run_from = i, run_to = j, other_from = k, other_to = l;
+    bool before = i > 0 && is_context(a, i - 1, j == a->count);
     if (before) i--, k--;
     bool behind = !before && j < a->count && l < b.count &&
                   !count_marks(a->at[j], (size_t)(a->at[j + 1] - a->at[j]) - 1);
     if (behind) j++, l++;
     if (i == j || k == l) return;
+    const char *bare = NULL;
+    if (behind && run_from < run_to && other_from < other_to) {
+        bare = spell(renamer, a, run_from, run_to);
+        bare = arena_printf(renamer->proposer->arena, "%s -> %s", bare,
+                            spell(renamer, &b, other_from, other_to));
+    }
     const char *from = spell(renamer, a, i, j);
     count_edit(renamer, from, spell(renamer, &b, k, l), bare, spare->count);
 }
@@ -256,9 +267,11 @@ static int by_count(const void *a, const void *b)
     return strcmp(x->from, y->from);
 }
 
-/* Edits that say the same of different neighbours are one that says it of none: bn.bias ->
+/* Edits that say the same before different segments are one that says it before none: bn.bias ->
  * norm.bias and bn.weight -> norm.weight are bn -> norm. Whether that meets names elsewhere is
- * tried. Makes `merged` of the edits; returns how many. */
+ * tried. Leaves, and what stands behind different modules, keep them: names that did load are not
+ * in an error's text, and gamma may be a weight here and a layer scale there. Makes `merged` of the
+ * edits; returns how many. */
 static size_t merge_edits(const Renamer *renamer, Edit *merged)
 {
     NameMap bare;

@@ -114,6 +114,9 @@ static void test_renamed_runs(void **state)
     assert_proposes("l.0.ln_1.w 2\nl.0.ln_1.b 3\nl.0.ln_2.w 2\nl.0.ln_2.b 3\nl.0.ln_2.x 9",
                     "l.0.norm1.w 2\nl.0.norm1.b 3\nl.0.norm2.w 2\nl.0.norm2.b 3",
                     "sub [[ ln_{i} -> norm{i} ]]", 4, 4);
+    assert_proposes_nothing_like("l.0.norm1.gamma 2\nl.0.norm2.gamma 2\nl.0.last.gamma 3",
+                                 "l.0.norm1.weight 2\nl.0.norm2.weight 2\nl.0.last.weight 3",
+                                 "[[ gamma");
     assert_proposes("a.bn.w 2\na.bn.b 2\nc.bn.w 2", "a.norm.w 2\na.norm.b 2\nc.bn.w 2",
                     "sub [[ a.bn -> a.norm ]]", 2, 2);
 }
