@@ -155,10 +155,19 @@ static size_t weigh(const Trial *trial)
     return trial->targets + trial->sources - (meant ? 0 : trial->dropped);
 }
 
+/* Whether a takes a wrapper off and so does half of what auto{} would: the rest is asked for again
+ * without it, and a line that says what it does is worth more than one that finds it out. */
+static bool is_plainer(const Trial *a, const Trial *b)
+{
+    return has_prefix(a->proposal->line, "strip") && b->proposal->kind == PROPOSE_AUTO &&
+           !a->breaks && 2 * weigh(a) >= weigh(b);
+}
+
 /* Whether a goes before b. */
 static bool is_better(const Trial *a, const Trial *b)
 {
     const Proposal *p = a->proposal, *q = b->proposal;
+    if (is_plainer(a, b) || is_plainer(b, a)) return is_plainer(a, b);
     if (!a->breaks != !b->breaks) return !a->breaks;
     bool waives = p->cost >= COST_WAIVED, other = q->cost >= COST_WAIVED;
     if (waives != other) return other;
