@@ -22,12 +22,7 @@ typedef struct Printer {
 static void add_shown(Text *out, const char *name)
 {
     enum { WIDEST = 300 };
-    Text shown = {0};
-    name_show(name, &shown);
-    size_t n = text_cut(&shown, WIDEST);
-    text_addn(out, text_string(&shown), n);
-    if (n < shown.length) text_add(out, "…");
-    text_done(&shown);
+    show_short(name, WIDEST, out);
 }
 
 /* "    12  layers.{0-11}.norm.weight", the lines with most names as they come. */

@@ -37,19 +37,16 @@ static void add_line(const char *text, unsigned long line, Text *out)
 {
     const char *start = find_line(text, line);
     if (!start) return;
-    Text typed = {0}, whole = {0}, shown = {0};
+    Text typed = {0}, whole = {0};
     text_addn(&typed, start, strcspn(start, "\r\n"));
     url_hide(text_string(&typed), &whole);
     for (size_t i = 0; i < whole.length; i++)
         if (whole.bytes[i] == '\t') whole.bytes[i] = ' ';
-    name_show(text_string(&whole), &shown);
-    const size_t n = text_cut(&shown, SHOWN_MAX);
     text_addf(out, "%4lu | ", line);
-    text_addn(out, text_string(&shown), n);
-    text_add(out, n < shown.length ? "…\n" : "\n");
+    show_short(text_string(&whole), SHOWN_MAX, out);
+    text_addc(out, '\n');
     text_done(&typed);
     text_done(&whole);
-    text_done(&shown);
 }
 
 static char *read_file(const char *name)

@@ -141,10 +141,9 @@ static const Expr *read_leaf(Reader *reader, bool target)
     if (tensor)
         return target ? expr_target(reader->arena, tensor) : expr_source(reader->arena, tensor);
     Text shown = {0};
-    name_show(name, &shown);
-    shown.length = text_cut(&shown, 200);
-    error_set(reader->err, ERR_NOT_FOUND, "the %s has no tensor '%.*s'",
-              target ? "target" : "source", (int)shown.length, text_string(&shown));
+    show_short(name, 200, &shown);
+    error_set(reader->err, ERR_NOT_FOUND, "the %s has no tensor '%s'",
+              target ? "target" : "source", text_string(&shown));
     text_done(&shown);
     return NULL;
 }

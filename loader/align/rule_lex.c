@@ -206,14 +206,3 @@ char *squeeze(Arena *arena, const char *text, const char *end)
     return copy;
 }
 
-/* Cut between characters: half a UTF-8 sequence would spoil a terminal. */
-void show_short(const char *name, size_t limit, Text *out)
-{
-    Text shown = {0};
-    name_show(name, &shown);
-    const char *text = text_string(&shown), *at = text, *end = text + shown.length;
-    while (at < end && (size_t)(at - text) < limit) utf8_next(&at, end);
-    text_addn(out, text, (size_t)(at - text));
-    if (at < end) text_add(out, "…");
-    text_done(&shown);
-}

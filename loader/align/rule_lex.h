@@ -33,8 +33,6 @@ bool is_range(const char *text, const char *end);             /* 0-31 */
 /* Whether a brace holds anonymous alternatives: a comma outside quotes and brackets, or a
  * range of numbers alone. */
 bool is_anonymous(const char *text, const char *end);
-/* What name_show says, cut behind `limit` bytes or so: for errors, whose end must be seen. */
-void show_short(const char *name, size_t limit, Text *out);
 /* A copy without the white space outside quotes: how two spellings are compared. */
 char *squeeze(Arena *arena, const char *text, const char *end);
 

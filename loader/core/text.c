@@ -293,6 +293,16 @@ void name_show(const char *name, Text *out)
     }
 }
 
+void show_short(const char *name, size_t limit, Text *out)
+{
+    Text shown = {0};
+    name_show(name, &shown);
+    const size_t n = text_cut(&shown, limit);
+    text_addn(out, text_string(&shown), n);
+    if (n < shown.length) text_add(out, "…");
+    text_done(&shown);
+}
+
 /* -- Numbers for people ----------------------------------------------------------------
  *
  * 999.95 would be printed as 1000.0 and so belongs to the next unit. */

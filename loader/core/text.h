@@ -60,6 +60,9 @@ bool name_is_text(const char *name);
  * as \udcXX, what cannot be seen or turns the direction as \u200b or \U000e0041, everything
  * else as it is. Safe to print on a terminal. */
 void name_show(const char *name, Text *out);
+/* The same, cut behind `limit` bytes at the most, with "…" then: for errors, whose end must be
+ * seen. */
+void show_short(const char *name, size_t limit, Text *out);
 
 /* "95.1 MB", decimal units as disks and hubs count; "640 B" below 1 kB. */
 void show_bytes(uint64_t bytes, char out[32]);

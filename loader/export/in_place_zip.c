@@ -178,11 +178,10 @@ static bool refuse_losses(const Whole *whole, Error *err)
 {
     if (!whole || !whole->note_count) return true;
     Text shown = {0};
-    name_show(whole->notes[0].path, &shown);
-    shown.length = text_cut(&shown, 200);
-    error_set(err, ERR_UNSUPPORTED, "'%.*s' is %.200s, which torch.load(weights_only=True) refuses "
+    show_short(whole->notes[0].path, 200, &shown);
+    error_set(err, ERR_UNSUPPORTED, "'%s' is %.200s, which torch.load(weights_only=True) refuses "
               "and tenon does not write; with -o OUT --whole it is changed or left out",
-              (int)shown.length, text_string(&shown), whole->notes[0].what);
+              text_string(&shown), whole->notes[0].what);
     text_done(&shown);
     return false;
 }

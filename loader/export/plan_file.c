@@ -27,9 +27,8 @@ typedef struct Parser {
 bool plan_file_prefix(const PlanFile *file, const char *name, Error *err)
 {
     Text shown = {0};
-    name_show(name, &shown);
-    shown.length = text_cut(&shown, 200);
-    error_prefix(err, "%s: tensor '%.*s'", file->path, (int)shown.length, text_string(&shown));
+    show_short(name, 200, &shown);
+    error_prefix(err, "%s: tensor '%s'", file->path, text_string(&shown));
     text_done(&shown);
     return false;
 }

@@ -56,10 +56,9 @@ static const Container *find_dict(const PlanFile *file, const PlanSource *source
     const Container *container = checkpoint_find_container(checkpoint, source->container);
     if (container) return container;
     Text shown = {0};
-    name_show(source->container, &shown);
-    shown.length = text_cut(&shown, 200);
-    error_set(err, ERR_NOT_FOUND, "%s: holds no dict of tensors at '%.*s', where %s has its; it is "
-              "another file", checkpoint_path(checkpoint), (int)shown.length, text_string(&shown),
+    show_short(source->container, 200, &shown);
+    error_set(err, ERR_NOT_FOUND, "%s: holds no dict of tensors at '%s', where %s has its; it is "
+              "another file", checkpoint_path(checkpoint), text_string(&shown),
               file->path);
     text_done(&shown);
     return NULL;

@@ -172,10 +172,8 @@ static bool refuse(const Reader *reader, const char *what)
 static bool prefix_param(const Reader *reader, const char *name)
 {
     Text shown = {0};
-    name_show(name, &shown);
-    shown.length = text_cut(&shown, 200);
-    error_prefix(reader->err, "optimizer_state: parameter '%.*s'", (int)shown.length,
-                 text_string(&shown));
+    show_short(name, 200, &shown);
+    error_prefix(reader->err, "optimizer_state: parameter '%s'", text_string(&shown));
     text_done(&shown);
     return false;
 }

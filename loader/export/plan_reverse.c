@@ -283,11 +283,10 @@ static bool check_output(const PlanInverse *inverse, const bool *used, const Che
                          same_dims(have->dims, have->rank, want->dims, want->rank)))
             continue;
         Text shown = {0};
-        name_show(want->name, &shown);
-        shown.length = text_cut(&shown, 200);
-        error_set(err, ERR_SHAPE, "%s: is not what %s wrote: it has no tensor '%.*s' of the dtype "
+        show_short(want->name, 200, &shown);
+        error_set(err, ERR_SHAPE, "%s: is not what %s wrote: it has no tensor '%s' of the dtype "
                   "and shape that the plan gives it", checkpoint_path(output), inverse->file->path,
-                  (int)shown.length, text_string(&shown));
+                  text_string(&shown));
         text_done(&shown);
         return false;
     }

@@ -8,10 +8,9 @@
 static bool refuse(const char *name, const char *what, Error *err)
 {
     Text shown = {0};
-    name_show(name, &shown);
-    shown.length = text_cut(&shown, 200);
-    error_set(err, ERR_UNSUPPORTED, "tensor '%.*s' %s, and in place only names can change; write "
-              "another file with -o", (int)shown.length, text_string(&shown), what);
+    show_short(name, 200, &shown);
+    error_set(err, ERR_UNSUPPORTED, "tensor '%s' %s, and in place only names can change; write "
+              "another file with -o", text_string(&shown), what);
     text_done(&shown);
     return false;
 }

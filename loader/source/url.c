@@ -52,9 +52,8 @@ static const char *keep_lower(Arena *arena, const char *text, size_t n)
 static bool refuse(Arena *arena, const char *text, const char *why, Error *err)
 {
     Text shown = {0};
-    name_show(url_shown(arena, text), &shown);
-    shown.length = text_cut(&shown, 300);
-    error_set(err, ERR_USAGE, "%.*s: is no URL: %s", (int)shown.length, text_string(&shown), why);
+    show_short(url_shown(arena, text), 300, &shown);
+    error_set(err, ERR_USAGE, "%s: is no URL: %s", text_string(&shown), why);
     text_done(&shown);
     return false;
 }

@@ -29,12 +29,9 @@ typedef struct Look {
 
 void zip_name_quote(const char *name, Text *out)
 {
-    Text shown = {0};
-    name_show(name, &shown);
     text_addc(out, '\'');
-    text_addn(out, text_string(&shown), text_cut(&shown, ZIP_NAME_SHOWN));
-    text_add(out, shown.length > ZIP_NAME_SHOWN ? "…'" : "'");
-    text_done(&shown);
+    show_short(name, ZIP_NAME_SHOWN, out);
+    text_addc(out, '\'');
 }
 
 /* Sets a bit, and goes on with the sentence when it was asked for. */

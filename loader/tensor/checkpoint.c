@@ -286,7 +286,7 @@ bool checkpoint_run_checks(Checkpoint *checkpoint, const struct CheckRun *run, E
     return fine;
 }
 
-/* The inner file of add_inner_checks; in the outer checkpoint's arena. */
+/* The inner file of checkpoint_add_inner_checks; in the outer checkpoint's arena. */
 typedef struct InnerChecks {
     Checkpoint *inner;           /* borrowed */
     const char *name;            /* held name */
@@ -381,12 +381,11 @@ void checkpoint_keep(Checkpoint *checkpoint, Checkpoint *inner, const char *path
 {
     enum { PATH_SHOWN = 160 };   /* a name of a file may have 64 KiB, and there may be many */
     Text shown = {0};
-    name_show(path, &shown);
+    show_short(path, PATH_SHOWN, &shown);
     for (size_t i = 0; i < inner->finding_count; i++) {
         const Finding *one = &inner->findings[i];
-        checkpoint_find(checkpoint, one->level, one->kind, one->tensor, one->remedy, "%.*s%s%s",
-                        (int)text_cut(&shown, PATH_SHOWN), text_string(&shown),
-                        *path ? ": " : "", one->what);
+        checkpoint_find(checkpoint, one->level, one->kind, one->tensor, one->remedy, "%s%s%s",
+                        text_string(&shown), *path ? ": " : "", one->what);
     }
     text_done(&shown);
     checkpoint_own(checkpoint, inner, release_checkpoint);

@@ -208,6 +208,21 @@ static void test_what_is_no_utf8_is_told_by_its_first_bad_byte(void **state)
     assert_true(utf8_check(valid, strlen(valid), &bad));
 }
 
+static void test_long_names_are_cut_between_characters(void **state)
+{
+    (void)state;
+    static const struct { const char *name; size_t limit; const char *shown; } rows[] = {
+        {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aé", 3, "aé"}, {"aéb", 2, "a…"}, {"é", 1, "…"},
+        {"a\nb", 3, "a\\n…"},                    /* what is shown is counted, not what is held */
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        Text out = {0};
+        show_short(rows[i].name, rows[i].limit, &out);
+        assert_string_equal(text_string(&out), rows[i].shown);
+        text_done(&out);
+    }
+}
+
 static void test_sizes_and_counts_for_people(void **state)
 {
     (void)state;
@@ -314,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_utf8_round_trip),
         cmocka_unit_test(test_overlong_and_cut_utf8_is_taken_byte_by_byte),
         cmocka_unit_test(test_what_is_no_utf8_is_told_by_its_first_bad_byte),
+        cmocka_unit_test(test_long_names_are_cut_between_characters),
         cmocka_unit_test(test_sizes_and_counts_for_people),
         cmocka_unit_test(test_natural_order),
         cmocka_unit_test(test_crcs),
