@@ -44,8 +44,7 @@ static void *or_abort(void *memory)
  * and goes on to the end of the last page that is touched. */
 static size_t page_size(void)
 {
-    const long bytes = sysconf(_SC_PAGESIZE);
-    return bytes > 0 ? (size_t)bytes : 4096;
+    return (size_t)getpagesize();
 }
 
 /* Asks for huge pages: the first touch of a page costs a microsecond or two, and a large checkpoint
