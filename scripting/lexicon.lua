@@ -38,11 +38,11 @@ meaning {"v", "value", "v_proj", "wv", "to_v", "v_lin", "attn_v", "attn_value", 
 meaning {"qkv", "in_proj", "c_attn", "query_key_value", "qkv_proj", "wqkv", "attn_qkv", "to_qkv", from=llama .. "; " .. timm}
 meaning {"kv", "key_value", "kv_proj", "to_kv", "kv_linear", from=timm .. "; PixArt"}
 meaning {"o_proj", "out_proj", "wo", "to_out", "attn_output", "attention_output_dense", "out_lin",
-         "attn_proj", "self_attention_out_proj", "attn_out", "attn_c_proj", "attention_dense",
+         "output_proj", "o", "attn_proj", "self_attention_out_proj", "attn_out", "attn_c_proj", "attention_dense",
          "self_attention_dense", "attn_resid", "dense_out", from=llama .. "; " .. timm}
 meaning {"q_norm", "attn_q_norm", "query_norm", "q_layernorm", "norm_q", from=llama}
 meaning {"k_norm", "attn_k_norm", "key_norm", "k_layernorm", "norm_k", from=llama}
-meaning {"attn", "attention", "self_attn", "self_attention", "multi_head_attention", "mha", "attn1", from=hf .. "; " .. sd}
+meaning {"attn", "attention", "att", "self_attn", "self_attention", "multi_head_attention", "mha", "attn1", from=hf .. "; " .. sd}
 meaning {"cross_attn", "encoder_attn", "context_attn", "encdecattention", "crossattention", "multihead_attn", "cross_attention",
          "encoder_decoder_attention", "encoder_attention", "src_attn", "cross_mha", "attn2", from=hf .. "; " .. openai ..
          "; encoder_attention of ParlAI and XLM, src_attn of ESPnet"}
@@ -122,11 +122,12 @@ meaning {"stem", "conv_stem", "stem_conv", from=timm}
 meaning {"proj", "projection", "linear", "lin", from=hf}
 
 -- adapters
+meaning {"receptance", "r_proj", "time_mix_receptance", from="RWKV: BlinkDL, transformers and flash-linear-attention"}
 meaning {"lora_a", "lora_down", from=lora}
 meaning {"lora_b", "lora_up", from=lora}
 
 -- ends of a model
-meaning {"lm_head", "output", "embed_out", "output_layer", "word_embeddings_for_head", "logits_dense", from=llama .. "; " .. flax}
+meaning {"lm_head", "head", "output", "embed_out", "output_layer", "word_embeddings_for_head", "logits_dense", from=llama .. "; " .. flax}
 meaning {"head", "classifier", "fc", "heads", "logits", "predictions", from=torch .. "; " .. timm}
 meaning {"embed_tokens", "token_embedding", "tok_embeddings", "token_embd", "wte", "word_embeddings", "embed_in",
          "token_embeddings", "embeddings_word_embeddings", "token_embedder", from=llama .. "; " .. openai}
@@ -142,7 +143,13 @@ meaning {"layers", "blocks", "layer", "blk", "h", "resblocks", "block", from=lla
 meaning {"pooler", "pool", from=hf}
 meaning {"encoder", "enc", from=hf .. "; " .. gguf}
 meaning {"decoder", "dec", from=hf .. "; " .. gguf}
-meaning {"time_embed", "time_embedding", "temb", from=sd}
+meaning {"time_embed", "time_embedding", "temb", "t_embedder", "timestep_embedder", "time_in", from=sd .. "; DiT, Flux"}
+meaning {"y_embedder", "context_embedder", "caption_projection", "txt_in", "cap_embedder", from=sd .. "; DiT, PixArt, Flux"}
+meaning {"x_embedder", "img_in", "patch_embed", from=sd .. "; DiT, PixArt, Flux"}
+meaning {"quantizer", "quantizers", "quantize", "vq", from="EnCodec, DAC, moshi, taming-transformers"}
+meaning {"mask_token", "mask_emb", "masked_spec_embed", from="fairseq; " .. hf}
+meaning {"class_embed", "score_head", "cls_score", "cls_logits", from="DETR and its successors, torchvision: which class a box has"}
+meaning {"bbox_embed", "bbox_pred", from="DETR and its successors, torchvision: where a box is"}
 meaning {"emb_layers", "time_emb_proj", from=sd}
 
 -- what stands in front or behind without saying anything
