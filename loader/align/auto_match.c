@@ -121,7 +121,7 @@ static bool all_same(const Side *side, const uint32_t *list, size_t n)
 static size_t count_with(const Side *side, const uint32_t *list, size_t n, const Token *word)
 {
     size_t count = 0;
-    for (size_t i = 0; i < n; i++) count += template_has(&side->templates[list[i]], word);
+    for (size_t i = 0; i < n; i++) count += template_tells(&side->templates[list[i]], word);
     return count;
 }
 
@@ -145,7 +145,7 @@ static void find_telling(const Auto *a, const uint32_t *s, size_t rows, const ui
         for (size_t k = 0; k < template->token_count; k++) {
             const Token *word = &template->tokens[k];
             const bool counts = template->letters.count && letter_of(word);     /* as numbers do */
-            bool known = word->is_number || counts || scale->telling_count == TELLING_MAX;
+            bool known = !token_stands_alone(word) || counts || scale->telling_count == TELLING_MAX;
             for (size_t j = 0; j < scale->telling_count && !known; j++)
                 known = token_same(scale->telling[j], word);
             const size_t n = known ? 0 : count_with(x, s, rows, word);

@@ -442,8 +442,11 @@ typedef struct Scale {
     Way way;                 /* how the target's kernels lie, where that can be seen */
 } Scale;
 bool template_has_segment(const Template *t, uint64_t segment);
-/* Whether a name has the word, or one that means the same. */
+/* Whether a name has the word, or one that means the same; and whether it stands there by itself,
+ * and does not run into another: enc of enc.blk, not of EncDecAttention. */
 bool template_has(const Template *t, const Token *word);
+bool template_tells(const Template *t, const Token *word);
+bool token_stands_alone(const Token *token);
 /* What it takes from a pair that words or segments which tell the candidates apart stand in one of
  * its names only. */
 double score_told(const Template *s, const Template *t, const Scale *scale);

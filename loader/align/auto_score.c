@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/align/auto_parts.h"
+#include "loader/align/auto_words.h"
 
 /* Neighbours that are looked at on each side. */
 enum { WINDOW = 5 };
@@ -545,6 +545,18 @@ bool template_has_segment(const Template *t, uint64_t segment)
     return false;
 }
 
+bool token_stands_alone(const Token *token)
+{
+    return !token->is_number && token->length && !is_letter(token->text[token->length]);
+}
+
+bool template_tells(const Template *t, const Token *word)
+{
+    for (size_t i = 0; i < t->token_count; i++)
+        if (token_stands_alone(&t->tokens[i]) && token_same(&t->tokens[i], word)) return true;
+    return false;
+}
+
 /* Whether a segment of several words that tells the candidates apart stands in one name only:
  * token_to_image and image_to_token have the same words. */
 static bool segments_tell(const Template *s, const Template *t, const Scale *scale)
@@ -560,7 +572,8 @@ static bool segments_tell(const Template *s, const Template *t, const Scale *sca
 static bool tells_apart(const Template *s, const Template *t, const Scale *scale)
 {
     for (size_t i = 0; i < scale->telling_count; i++)
-        if (template_has(s, scale->telling[i]) != template_has(t, scale->telling[i])) return true;
+        if (template_tells(s, scale->telling[i]) != template_tells(t, scale->telling[i]))
+            return true;
     return false;
 }
 
