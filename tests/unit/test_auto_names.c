@@ -302,6 +302,23 @@ static void a_word_that_tells_is_enough(void **state)
     finish(&m);
 }
 
+/* There are as many EncDecAttention on one side as enc on the other. */
+static void a_word_that_runs_into_another_tells_nothing(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "encoder.{0-2}.self.k.weight 8,4\ndecoder.{0-2}.self.k.weight 8,4\n"
+              "decoder.{0-2}.EncDecAttention.k.weight 8,4",
+          "enc.{0-2}.attn.k.weight 8,4\ndec.{0-2}.attn.k.weight 8,4\n"
+          "dec.{0-2}.cross.k.weight 8,4");
+    m.options.no_order = m.options.no_lexicon = true;
+    m.options.accept = 0.05f;
+    align(&m);
+    const Bundle *bundle = find_bundle(&m, "enc.1.attn.k.weight");
+    if (bundle) assert_null(strstr(bundle->sources[0].names[0], "EncDec"));
+    finish(&m);
+}
+
 static void words_in_another_order_are_told_by_their_segment(void **state)
 {
     (void)state;
@@ -363,6 +380,7 @@ int main(void)
         cmocka_unit_test(letters_that_follow_one_another_count),
         cmocka_unit_test(a_word_tells_candidates_apart_whatever_their_order),
         cmocka_unit_test(a_word_that_tells_is_enough),
+        cmocka_unit_test(a_word_that_runs_into_another_tells_nothing),
         cmocka_unit_test(words_in_another_order_are_told_by_their_segment),
         cmocka_unit_test(letters_of_a_row_are_no_roles),
         cmocka_unit_test(members_of_one_role_go_by_how_they_are_spelled),
