@@ -178,8 +178,8 @@ static void try_all(Console *console, Alignment *alignment, const Binding *bindi
     choices_start(&choices, alignment, binding);
     Snapshot *snapshot = session_snapshot(console->session);
     const SnapshotRun run = {.interrupt = interrupt_flag()};
-    const int64_t end = clock_ms() + WAIT_MS;
-    while (choices_due(&choices, true) && clock_ms() < end && !*interrupt_flag())
+    const int64_t end = clock_work_ms() + WAIT_MS;
+    while (choices_due(&choices, true) && clock_work_ms() < end && !*interrupt_flag())
         choices_step(&choices, snapshot, &run);
     session_give_back(console->session, snapshot);
     for (size_t i = 0; i < choices.trials.count; i++)

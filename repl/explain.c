@@ -20,7 +20,7 @@
 
 enum {
     ROUNDS_MAX = 12,
-    ALL_MS = 20000,              /* time for all trials */
+    ALL_MS = 20000,              /* of work on all trials */
     PACK_KEYS_MAX = 20000,       /* rule packs are tried on no more keys than that */
     SEVERAL = 4                  /* trials on top of the best of a round, for each line taken */
 };
@@ -272,7 +272,7 @@ static bool run_round(Explanation *explanation, bool *more)
 {
     const TrialOptions options = {.strict = true, .cancelled = is_stopped,
                                   .milliseconds = ALL_MS - explanation->spent};
-    const int64_t start = clock_ms();
+    const int64_t start = clock_work_ms();
     ProposalList list;
     Trials trials;
     Arena *arena = arena_new();
@@ -294,7 +294,7 @@ static bool run_round(Explanation *explanation, bool *more)
     align_unref(before);
     proposals_done(&list);
     arena_free(arena);
-    explanation->spent += (long)(clock_ms() - start);
+    explanation->spent += (long)(clock_work_ms() - start);
     *more = *more && explanation->spent < ALL_MS;
     return !*interrupt_flag();
 }

@@ -42,7 +42,7 @@ typedef struct Explanation {
     bool self_inflicted;         /* the code that loaded is to blame, an advice says how: it gave
                                     the whole file, or cut the names */
     size_t tried, untried;       /* lines that were tried; that there was no time for, at last */
-    long spent;                  /* milliseconds, on trials */
+    long spent;                  /* milliseconds of work, on trials */
     int status;                  /* what the program ends with */
 } Explanation;
 

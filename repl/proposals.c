@@ -215,12 +215,12 @@ void trials_run(Trials *trials, Snapshot *snapshot, const Alignment *before,
                 const ProposalList *list, const TrialOptions *options)
 {
     *trials = (Trials){0};
-    const int64_t start = clock_ms();
+    const int64_t start = clock_work_ms();
     for (size_t i = 0; i < list->count; i++) {
         if (!list->items[i].line) continue;
         if ((options->cancelled && options->cancelled(options->context)) ||
             (options->most && trials->tried >= options->most) ||
-            (options->milliseconds && clock_ms() - start > options->milliseconds)) {
+            (options->milliseconds && clock_work_ms() - start > options->milliseconds)) {
             trials->left++;
             continue;
         }

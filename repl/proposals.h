@@ -27,7 +27,7 @@ typedef struct TrialOptions {
     bool (*cancelled)(void *context);    /* asked before every trial; NULL = never */
     void *context;
     size_t most;                 /* trials; 0 = no limit but the time */
-    long milliseconds;           /* after which no trial begins; 0 = no limit */
+    long milliseconds;           /* of work, after which no trial begins; 0 = no limit */
     const atomic_bool *interrupt;    /* as in SnapshotRun */
     const AlignWatch *watch;     /* likewise */
 } TrialOptions;

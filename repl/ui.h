@@ -93,7 +93,7 @@ typedef struct Ui {
     size_t choice_wanted;    /* the one to be applied when all that were asked for are there; 0 */
     bool asking;             /* all choices were asked for … */
     const Binding *asked;    /* … of this row; NULL: whatever settles most */
-    int64_t asked_until;     /* as clock_ms counts */
+    int64_t asked_until;     /* as clock_work_ms counts */
     Work *work;              /* owned: what is under way; NULL */
     bool stale;              /* it was told to stop, and nothing is wanted of it */
     long moment, first;      /* how long ledgers are waited for; as in InteractiveOptions */

@@ -93,7 +93,7 @@ bool ui_choices_due(const Ui *ui)
 {
     if (ui->work && ui->work->kind == WORK_CHOICES) return true;
     if (ui->asking)
-        return clock_ms() < ui->asked_until &&
+        return clock_work_ms() < ui->asked_until &&
                (!choices_are_for(&ui->choices, ui->alignment, ui->asked) ||
                 choices_due(&ui->choices, true));
     const Binding *binding = ui->mode == UI_LIST && ui->rows ? open_binding(ui) : NULL;
@@ -115,7 +115,7 @@ void ui_choices_all(Ui *ui)
     enum { ASKED_MS = 3000 };
     ui->asking = true;
     ui->asked = open_binding(ui);
-    ui->asked_until = clock_ms() + ASKED_MS;
+    ui->asked_until = clock_work_ms() + ASKED_MS;
     view_say(&ui->view, STYLE_DIM, "trying what would settle it …  Esc shows what was found");
 }
 

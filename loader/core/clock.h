@@ -13,6 +13,15 @@ static inline int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Milliseconds for which processors have worked for this process: what ends after so many of them
+ * comes to the same beside other work. */
+static inline int64_t clock_work_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* So many milliseconds from now, as pthread_cond_timedwait takes it. */
 static inline struct timespec clock_after(long milliseconds)
 {

@@ -242,7 +242,7 @@ static int read_after_interrupt(const char *terminal)
     if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) return 2;
     setenv("TERM", "xterm", 1);
     setlocale(LC_ALL, "C.UTF-8");
-    alarm(30);                           /* a read that waits for a key ends so */
+    alarm(120);                          /* a read that waits for a key ends so */
     LineReader *reader = line_reader_new(&(LineReaderOptions){0});
     interrupt_raise();
     if (!reader || line_reader_read(reader, "> ", &line) != LINE_INTERRUPTED) return 3;
