@@ -129,6 +129,12 @@ def bloom(d=1024, layers=24, vocab=250880):
     return m.pair(sort_target=True)
 
 
+def gguf_gated(m, source, target, d, inner):
+    """A gated feed-forward of HF's, as GGUF names it."""
+    for p, shape in (("gate", (inner, d)), ("up", (inner, d)), ("down", (d, inner))):
+        m.both(f"{source}.{p}_proj.weight", f"{target}_{p}.weight", *shape)
+
+
 def qwen2(d=896, kv=128, layers=24, inner=4864, vocab=151936):
     m = Maker("qwen2_hf_to_gguf_sorted")
     m.both("model.embed_tokens.weight", "token_embd.weight", vocab, d)
@@ -137,8 +143,7 @@ def qwen2(d=896, kv=128, layers=24, inner=4864, vocab=151936):
         for p, n in (("q", d), ("k", kv), ("v", kv)):
             m.linear(f"{a}.self_attn.{p}_proj", f"{b}.attn_{p}", n, d)
         m.linear(f"{a}.self_attn.o_proj", f"{b}.attn_output", d, d, bias=False)
-        for p, shape in (("gate", (inner, d)), ("up", (inner, d)), ("down", (d, inner))):
-            m.both(f"{a}.mlp.{p}_proj.weight", f"{b}.ffn_{p}.weight", *shape)
+        gguf_gated(m, f"{a}.mlp", f"{b}.ffn", d, inner)
         m.norm(f"{a}.input_layernorm", f"{b}.attn_norm", d, bias=False)
         m.norm(f"{a}.post_attention_layernorm", f"{b}.ffn_norm", d, bias=False)
     m.norm("model.norm", "output_norm", d, bias=False)

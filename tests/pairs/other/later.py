@@ -25,6 +25,11 @@ class Rows(Maker):
         if bias:
             self.row(source + ".bias", target + ".bias", shape[0])
 
+    def same(self, source, target, *rows):
+        """Layers that have one name in both, and their shapes."""
+        for name, *shape in rows:
+            self.layer(f"{source}.{name}", f"{target}.{name}", *shape)
+
     def parts(self, source, targets, sizes, width, bias=True):
         """A whole, and the targets that lie in it."""
         self.src(source + ".weight", sum(sizes), width)
@@ -144,13 +149,12 @@ def eva(d=768, layers=12, inner=2048):
         m.src(f"rope.{leaf}", 1024, 64)
     for i in range(layers):
         a = b = f"blocks.{i}"
-        m.layer(f"{a}.norm1", f"{b}.norm1", d)
+        m.same(a, b, ("norm1", d))
         for p in "qv":
             m.row(f"{a}.attn.{p}_bias", f"{b}.attn.{p}_proj.bias", d)
         for p in "qkv":
             m.row(f"{a}.attn.{p}_proj.weight", f"{b}.attn.{p}_proj.weight", d, d)
-        m.layer(f"{a}.attn.proj", f"{b}.attn.proj", d, d)
-        m.layer(f"{a}.norm2", f"{b}.norm2", d)
+        m.same(a, b, ("attn.proj", d, d), ("norm2", d))
         m.layer(f"{a}.mlp.w1", f"{b}.mlp.fc1_g", inner, d)
         m.layer(f"{a}.mlp.w2", f"{b}.mlp.fc1_x", inner, d)
         m.layer(f"{a}.mlp.ffn_ln", f"{b}.mlp.norm", inner)
@@ -221,13 +225,10 @@ def neox(d=1024, layers=16, vocab=50304):
     m.put()
     for i in range(layers):
         a, b = f"sequential.{i + 2}", f"gpt_neox.layers.{i}"
-        m.layer(f"{a}.input_layernorm", f"{b}.input_layernorm", d)
-        m.layer(f"{a}.attention.query_key_value", f"{b}.attention.query_key_value", 3 * d, d)
+        m.same(a, b, ("input_layernorm", d), ("attention.query_key_value", 3 * d, d))
         m.src(f"{a}.attention.rotary_emb.inv_freq", 8)
-        m.layer(f"{a}.attention.dense", f"{b}.attention.dense", d, d)
-        m.layer(f"{a}.post_attention_layernorm", f"{b}.post_attention_layernorm", d)
-        m.layer(f"{a}.mlp.dense_h_to_4h", f"{b}.mlp.dense_h_to_4h", 4 * d, d)
-        m.layer(f"{a}.mlp.dense_4h_to_h", f"{b}.mlp.dense_4h_to_h", d, 4 * d)
+        m.same(a, b, ("attention.dense", d, d), ("post_attention_layernorm", d),
+               ("mlp.dense_h_to_4h", 4 * d, d), ("mlp.dense_4h_to_h", d, 4 * d))
         m.put("layernorm")
     m.layer(f"sequential.{layers + 3}.norm", "gpt_neox.final_layer_norm", d)
     m.row(f"sequential.{layers + 4}.final_linear.weight", "embed_out.weight", vocab, d)
@@ -246,8 +247,7 @@ def phi(d=2048, layers=24, vocab=51200):
         m.src(f"{a}.mixer.rotary_emb.inv_freq", 16)
         m.parts(f"{a}.mixer.Wqkv", [f"{b}.self_attn.{p}_proj" for p in "qkv"], (d, d, d), d)
         m.layer(f"{a}.mixer.out_proj", f"{b}.self_attn.dense", d, d)
-        m.layer(f"{a}.mlp.fc1", f"{b}.mlp.fc1", 4 * d, d)
-        m.layer(f"{a}.mlp.fc2", f"{b}.mlp.fc2", d, 4 * d)
+        m.same(a, b, ("mlp.fc1", 4 * d, d), ("mlp.fc2", d, 4 * d))
         m.put("self_attn", "mlp")
     m.layer(f"layers.{layers + 1}.ln", "model.final_layernorm", d)
     m.layer(f"layers.{layers + 1}.linear", "lm_head", vocab, d)

@@ -3,7 +3,7 @@ alignment was worked on. Sources: big_vision, Gemma's Flax code, NeMo, AlphaFold
 conversion scripts of transformers and diffusers, mmsegmentation, Keras' applications, timm, pretrained-models.pytorch,
 llama.cpp's tensor_mapping.py and its clip, litgpt, Stable-Baselines3 and CleanRL.
 """
-from families import Maker, resnet_body
+from families import Maker, resnet_body, vit_blocks
 from held_out import batch_norm, dense, kernel
 
 
@@ -90,14 +90,7 @@ def ast(d=768, layers=12):
     m.both(f"{s}.pos_embed", f"{t}.embeddings.position_embeddings", 1, 1214, d)
     m.both(f"{s}.patch_embed.proj.weight", f"{t}.embeddings.patch_embeddings.projection.weight", d, 1, 16, 16)
     m.both(f"{s}.patch_embed.proj.bias", f"{t}.embeddings.patch_embeddings.projection.bias", d)
-    for i in range(layers):
-        a, b = f"{s}.blocks.{i}", f"{t}.encoder.layer.{i}"
-        m.norm(f"{a}.norm1", f"{b}.layernorm_before", d)
-        m.qkv(f"{a}.attn.qkv", [f"{b}.attention.attention.{p}" for p in ("query", "key", "value")], d)
-        m.linear(f"{a}.attn.proj", f"{b}.attention.output.dense", d, d)
-        m.norm(f"{a}.norm2", f"{b}.layernorm_after", d)
-        m.linear(f"{a}.mlp.fc1", f"{b}.intermediate.dense", 4 * d, d)
-        m.linear(f"{a}.mlp.fc2", f"{b}.output.dense", d, 4 * d)
+    vit_blocks(m, f"{s}.blocks", f"{t}.encoder.layer", d, layers)
     m.norm(f"{s}.norm", f"{t}.layernorm", d)
     for head in ("head", "head_dist"):
         m.src(f"{s}.{head}.weight", 1000, d)

@@ -3,7 +3,7 @@ measured before and after: what it had won on others was to be seen on them. Sou
 loaders, llama.cpp's tensor_mapping.py, the conversion scripts of transformers, Megatron-LM, Keras' applications,
 mmdetection and mmpretrain, torchvision, DGL and PyTorch Geometric, and the modules of the original repositories.
 """
-from families import Maker, resnet_body
+from families import Maker, gguf_gated, resnet_body, vit_blocks
 from held_out import KERAS_NORM, batch_norm, dense, kernel
 
 
@@ -71,8 +71,7 @@ def olmo2(d=2048, layers=16, inner=8192, vocab=100352):
         m.both(f"{a}.self_attn.o_proj.weight", f"{b}.attn_output.weight", d, d)
         for p in "qk":
             m.both(f"{a}.self_attn.{p}_norm.weight", f"{b}.attn_{p}_norm.weight", d)
-        for p, shape in (("gate", (inner, d)), ("up", (inner, d)), ("down", (d, inner))):
-            m.both(f"{a}.mlp.{p}_proj.weight", f"{b}.ffn_{p}.weight", *shape)
+        gguf_gated(m, f"{a}.mlp", f"{b}.ffn", d, inner)
         m.both(f"{a}.post_attention_layernorm.weight", f"{b}.post_attention_norm.weight", d)
         m.both(f"{a}.post_feedforward_layernorm.weight", f"{b}.post_ffw_norm.weight", d)
     m.both("model.norm.weight", "output_norm.weight", d)
@@ -373,14 +372,7 @@ def deit(d=384, layers=12):
     m.both("pos_embed", f"{t}.embeddings.position_embeddings", 1, 198, d)
     m.both("patch_embed.proj.weight", f"{t}.embeddings.patch_embeddings.projection.weight", d, 3, 16, 16)
     m.both("patch_embed.proj.bias", f"{t}.embeddings.patch_embeddings.projection.bias", d)
-    for i in range(layers):
-        a, b = f"blocks.{i}", f"{t}.encoder.layer.{i}"
-        m.norm(f"{a}.norm1", f"{b}.layernorm_before", d)
-        m.qkv(f"{a}.attn.qkv", [f"{b}.attention.attention.{p}" for p in ("query", "key", "value")], d)
-        m.linear(f"{a}.attn.proj", f"{b}.attention.output.dense", d, d)
-        m.norm(f"{a}.norm2", f"{b}.layernorm_after", d)
-        m.linear(f"{a}.mlp.fc1", f"{b}.intermediate.dense", 4 * d, d)
-        m.linear(f"{a}.mlp.fc2", f"{b}.output.dense", d, 4 * d)
+    vit_blocks(m, "blocks", f"{t}.encoder.layer", d, layers)
     m.norm("norm", f"{t}.layernorm", d)
     m.linear("head", "cls_classifier", 1000, d)
     m.linear("head_dist", "distillation_classifier", 1000, d)

@@ -3,7 +3,7 @@ them, so that the first figures say what it does on models of others. Sources: f
 llama.cpp's tensor_mapping.py, the conversion scripts of transformers and diffusers, mmdetection's YOLOX, kohya's LoRA
 and the modules of the original repositories.
 """
-from families import Maker
+from families import Maker, gguf_gated, vit_blocks
 from held_out import batch_norm, dense, kernel
 
 
@@ -77,8 +77,7 @@ def gemma2(d=2304, layers=26, inner=9216, vocab=256000):
         for p, shape in (("q", (2048, d)), ("k", (1024, d)), ("v", (1024, d))):
             m.both(f"{a}.self_attn.{p}_proj.weight", f"{b}.attn_{p}.weight", *shape)
         m.both(f"{a}.self_attn.o_proj.weight", f"{b}.attn_output.weight", d, 2048)
-        for p, shape in (("gate", (inner, d)), ("up", (inner, d)), ("down", (d, inner))):
-            m.both(f"{a}.mlp.{p}_proj.weight", f"{b}.ffn_{p}.weight", *shape)
+        gguf_gated(m, f"{a}.mlp", f"{b}.ffn", d, inner)
         for s, t in (("input_layernorm", "attn_norm"), ("post_attention_layernorm", "post_attention_norm"),
                      ("pre_feedforward_layernorm", "ffn_norm"), ("post_feedforward_layernorm", "post_ffw_norm")):
             m.both(f"{a}.{s}.weight", f"{b}.{t}.weight", d)
@@ -182,14 +181,7 @@ def dpt(d=1024, layers=24):
     m.both(f"{s}.pos_embed", f"{t}.embeddings.position_embeddings", 1, 577, d)
     m.both(f"{s}.patch_embed.proj.weight", f"{t}.embeddings.patch_embeddings.projection.weight", d, 3, 16, 16)
     m.both(f"{s}.patch_embed.proj.bias", f"{t}.embeddings.patch_embeddings.projection.bias", d)
-    for i in range(layers):
-        a, b = f"{s}.blocks.{i}", f"{t}.encoder.layer.{i}"
-        m.norm(f"{a}.norm1", f"{b}.layernorm_before", d)
-        m.qkv(f"{a}.attn.qkv", [f"{b}.attention.attention.{p}" for p in ("query", "key", "value")], d)
-        m.linear(f"{a}.attn.proj", f"{b}.attention.output.dense", d, d)
-        m.norm(f"{a}.norm2", f"{b}.layernorm_after", d)
-        m.linear(f"{a}.mlp.fc1", f"{b}.intermediate.dense", 4 * d, d)
-        m.linear(f"{a}.mlp.fc2", f"{b}.output.dense", d, 4 * d)
+    vit_blocks(m, f"{s}.blocks", f"{t}.encoder.layer", d, layers)
     m.norm(f"{s}.norm", f"{t}.layernorm", d)
     m.src(f"{s}.head.weight", 1000, d)
     m.src(f"{s}.head.bias", 1000)
