@@ -9,7 +9,8 @@ import os
 import struct
 import subprocess
 import sys
-import tempfile
+
+import tap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TENON = os.path.abspath(os.environ.get("TENON", os.path.join(ROOT, "tenon")))
@@ -116,18 +117,7 @@ def main():
         made = safetensors if sys.argv[1] == "safetensors" else gguf
         made(sys.argv[2], *map(int, sys.argv[3:]))
         return 0
-    tests = (forty_gigabytes, header_of_safetensors, header_of_gguf, one_of_ten_gigabytes)
-    failures = 0
-    with tempfile.TemporaryDirectory(prefix="tenon-big-", dir=os.environ.get("TMPDIR")) as folder:
-        for i, test in enumerate(tests, 1):
-            try:
-                test(folder)
-                print(f"ok {i} - {test.__doc__}")
-            except (AssertionError, OSError) as problem:
-                failures += 1
-                print(f"not ok {i} - {test.__doc__}\n# {problem}")
-    print(f"1..{len(tests)}")
-    return failures > 0
+    return tap.run((forty_gigabytes, header_of_safetensors, header_of_gguf, one_of_ten_gigabytes))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import os
 import struct
 import subprocess
 import sys
-import tempfile
 import zlib
+
+import tap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TENON = os.path.abspath(os.environ.get("TENON", os.path.join(ROOT, "tenon")))
@@ -191,18 +192,7 @@ def zip_in_zip(folder):
 
 
 def main():
-    tests = (large_storage, zip_in_zip, far_archive, many_members)
-    failures = 0
-    with tempfile.TemporaryDirectory(prefix="tenon-big-", dir=os.environ.get("TMPDIR")) as folder:
-        for i, test in enumerate(tests, 1):
-            try:
-                test(folder)
-                print(f"ok {i} - {test.__doc__}")
-            except (AssertionError, KeyError, OSError) as problem:
-                failures += 1
-                print(f"not ok {i} - {test.__doc__}\n# {problem}")
-    print(f"1..{len(tests)}")
-    return failures > 0
+    return tap.run((large_storage, zip_in_zip, far_archive, many_members))
 
 
 if __name__ == "__main__":
