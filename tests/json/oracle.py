@@ -134,31 +134,36 @@ def expected(document):
         return None
 
 
-def main():
-    made = list(documents())
+def compare(program, made, pack, expected, words):
+    """What the program says of all that was made, packed into one file, is what is expected of each: lines, or
+    None where it is refused. Of either there are many. Tells it, and gives the exit status."""
     with tempfile.NamedTemporaryFile() as file:
-        for document in made:
-            file.write(struct.pack("<I", len(document)) + document)
+        for one in made:
+            file.write(pack(one))
         file.flush()
-        said = subprocess.run([EVENTS, file.name], stdout=subprocess.PIPE, check=True).stdout
+        said = subprocess.run([program, file.name], stdout=subprocess.PIPE, check=True).stdout
     wrong, taken, refused, lines = [], 0, 0, []
-    numbers = iter(range(len(made)))
-    for line in said.decode("ascii", "replace").split("\n")[:-1]:
+    rest = iter(made)
+    for line in said.decode("utf-8", "replace").split("\n")[:-1]:
         if line != "fine" and not line.startswith("refused: "):
             lines.append(line)
             continue
-        document = made[next(numbers)]
-        wanted = expected(document)
+        one = next(rest)
+        wanted = expected(one)
         taken += line == "fine"
         refused += line != "fine"
         if (lines if line == "fine" else None) != wanted:
-            wrong.append(f"# {document!r}: {line}")
+            wrong.append(f"# {one!r}: {line}\n#   wanted {wanted}\n#   read   {lines}")
         lines = []
-    whole = taken + refused == len(made) and min(taken, refused) > DOCUMENTS // 4
-    print(f"{'ok' if whole and not wrong else 'not ok'} 1 - {len(made)} documents: {taken} read with "
-          f"the same events, {refused} refused, as Python's json does")
+    whole = taken + refused == len(made) and min(taken, refused) > len(made) // 4
+    print(f"{'ok' if whole and not wrong else 'not ok'} 1 - {words.format(len(made), taken, refused)}")
     print("\n".join(wrong[:20] + ["1..1"]))
     return 1 if wrong or not whole else 0
+
+
+def main():
+    return compare(EVENTS, list(documents()), lambda one: struct.pack("<I", len(one)) + one, expected,
+                   "{} documents: {} read with the same events, {} refused, as Python's json does")
 
 
 if __name__ == "__main__":
