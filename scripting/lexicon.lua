@@ -85,6 +85,7 @@ fused {"fused_qkv_a_proj", parts={"q_a_proj", "kv_a_proj_with_mqa"}, from="vLLM:
 fused {"single_blocks_linear1", parts={"q", "k", "v", "proj_mlp"}, from="Flux, HunyuanVideo"}
 fused {"gate_up_proj", "w13", "dense_h_to_4h", "linear_fc1", parts={"gate_proj", "up_proj"},
        from="Phi-3, GLM, vLLM; ChatGLM2 and Megatron core with a gate"}
+fused {"gating_einsum", parts={"gate_proj", "up_proj"}, from="Gemma in Flax, big_vision"}
 fused {"experts_gate_up_proj", parts={"gate_proj", "up_proj"}, from="transformers: Mixtral, Qwen3-MoE, Llama 4"}
 fused {"experts_gate_up_proj", parts={"gate_proj", "up_proj"}, turns="rows", last=true, from="gpt-oss"}
 

@@ -138,9 +138,17 @@ static Turn say(Tally tally, uint32_t few)
     return TURN_OPEN;
 }
 
+/* Whether a tensor is seen with its axes in another order: 8×2048×256 as 8·256×2048, which lies the
+ * other way round than 2048×8·256, of which its order of axes tells. */
+static bool is_moved(const Auto *a, int s, uint32_t tensor)
+{
+    const Side *side = &a->side[s];
+    return side->views && side->views[tensor] && side->views[tensor]->moves;
+}
+
 /* What tensors of other spellings show says that a kernel lies as a weight does only where both
  * sides call it the same: embeddings, which nobody turns, show nothing of a kernel. */
-Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target, unsigned rank)
+static Turn follow(const Auto *a, uint32_t source, uint32_t target, unsigned rank)
 {
     enum {
         SPELLED = 2,                 /* families of one spelling */
@@ -161,10 +169,19 @@ Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target, unsigne
     return a->options->assume == AUTO_LAYOUT_TORCH ? TURN_NONE : TURN_T;
 }
 
+Turn auto_layout_follow(const Auto *a, uint32_t source, uint32_t target, unsigned rank)
+{
+    if (is_moved(a, 1, target)) return TURN_OPEN;
+    const Turn turn = follow(a, source, target, rank);
+    if (!is_moved(a, 0, source)) return turn;
+    return turn == TURN_T ? TURN_NONE : TURN_OPEN;
+}
+
 void auto_layout_count(Auto *a, uint32_t source, unsigned rank, bool turned)
 {
     uint64_t keys[FAMILIES];
     family_keys(a, source, rank, keys);
+    if (is_moved(a, 0, source)) turned = !turned;
     for (int level = 0; level < FAMILIES; level++) {
         Tally *tally = tally_of(a->layouts, keys[level]);
         *(turned ? &tally->turned : &tally->straight) += 1;

@@ -99,6 +99,23 @@ static unsigned find_join(const Viewing *viewing, int s, const AutoTensor *tenso
     return found;
 }
 
+/* Whether so many parts lie one upon the other, as the lexicon knows of the name, and the other
+ * side has the matrix of one: 2×768×3072, a gate and what goes up. They are seen side by side. */
+static bool is_pile(const Viewing *viewing, int s, const Unit *unit, const AutoTensor *tensor)
+{
+    enum { LINES = 4 };
+    const Auto *a = viewing->a;
+    const unsigned lead = lead_of(tensor);
+    const LexiconFused *lines[LINES];
+    const NameParts parts = words_parts(a->words, main_tensor(&a->side[s], unit)->name);
+    const size_t n = words_fused(a->words, parts.path, parts.path_length, lines, LINES);
+    if (!table_find(&viewing->matrices[!s], shape_of(tensor->dims + lead + 1, 2))) return false;
+    for (size_t i = 0; i < n; i++)
+        if (lines[i]->turns != 1 || (int64_t)lines[i]->part_count != tensor->dims[lead])
+            return false;
+    return n > 0;
+}
+
 /* The vectors of a layer have the joined axes alone: 12×64 beside 768×12×64. */
 static bool fits_vector(const View *view, const AutoTensor *vector)
 {
@@ -168,6 +185,7 @@ static void see_side(Viewing *viewing, int s)
             if (!is_open(viewing, s, unit)) continue;
             const AutoTensor *tensor = main_tensor(side, unit);
             unsigned join = pass ? JOINS : find_join(viewing, s, tensor);
+            if (!pass && join == JOINS && is_pile(viewing, s, unit, tensor)) join = 0;
             for (unsigned k = 0; pass && k < JOINS; k++)
                 if (table_find(&viewing->siblings, sibling_key(unit, tensor, k))) join = k;
             View view;

@@ -475,6 +475,25 @@ static void parts_belong_to_the_whole_that_is_named_as_they_are(void **state)
     finish(&m);
 }
 
+/* What is seen with its heads in front lies the other way round already: of two squares, one is
+ * turned. */
+static void heads_before_the_width_are_turned_already(void **state)
+{
+    (void)state;
+    Model m;
+    start(&m, "l.{0-1}.in_part.w 2,8,4\nl.{0-1}.out_part.w 2,4,8\nl.{0-1}.grow.w 8,16",
+          "t.{0-1}.in_part.weight 8,8\nt.{0-1}.out_part.weight 8,8\nt.{0-1}.grow.weight 16,8");
+    align(&m);
+    const Bundle *bundle = find_bundle(&m, "t.1.in_part.weight");
+    assert_non_null(bundle);
+    assert_int_equal(bundle->op_count, 2);
+    assert_op(&m, "t.1.in_part.weight", 0, OP_PERMUTE);
+    assert_op(&m, "t.1.in_part.weight", 1, OP_RESHAPE);
+    assert_op(&m, "t.1.out_part.weight", 0, OP_RESHAPE);
+    assert_op(&m, "t.1.out_part.weight", 1, OP_T);
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +525,7 @@ int main(void)
         cmocka_unit_test(parts_belong_to_the_whole_that_is_named_as_they_are),
         cmocka_unit_test(a_block_less_takes_the_others_apart_all_the_same),
         cmocka_unit_test(a_row_that_neither_begins_nor_ends_alike_stays_whole),
+        cmocka_unit_test(heads_before_the_width_are_turned_already),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
