@@ -58,7 +58,7 @@ takes_next() {
         keys C-c 1 1 1 Space '*' Space 7 Enter && answers_line 777
 }
 stops_and_goes_on() {
-    typed '"and " .. ' && wait_for '"and " ..' && keys C-z && wait_for 'status=148' &&
+    typed '"and " ..' && wait_for '"and " ..' && keys C-z && wait_for 'status=148' &&
         enter 'clear; fg; echo status=$?' &&
         wait_for 'tenon> "and " ..' && typed '"on"' && keys Enter && answers 'and on'
 }
