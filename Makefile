@@ -120,8 +120,8 @@ check:
 	@O=$(O) tests/run.sh --total
 
 # Every test of this flavour, as many suites at once as there are processors: none shares a file, a
-# port or a terminal with another. What waits a second for its servers, and no longer, has the
-# machine for itself. Goes on after a failure, and the total says so.
+# port or a terminal with another. What takes a second without a byte for silence has the machine
+# for itself. Goes on after a failure, and the total says so.
 suite:
 	@$(MAKE) --no-print-directory $(SPREAD) $(BIN) $(O)/tenon-without-hdf5 $(O)/tests/json_events $(O)/tests/json_headers $(UNIT:%=$(O)/tests/%) $(FUZZ:%=$(O)/tests/%)
 	@$(MAKE) --no-print-directory $(SPREAD) --output-sync suites

@@ -24,7 +24,7 @@ typedef struct Run {
     ReportPass *passes;          /* owned; [pass_count]; NULL: all fits the buffer */
     size_t pass_count;
     ExportResult result;
-    char identity[CHECKSUM_TEXT];           /* of the plan and what is asked of it */
+    char identity[CHECKSUM_TEXT];    /* of the plan and what is asked of it */
 } Run;
 
 /* --to, else the output's name, else what the plan says. */

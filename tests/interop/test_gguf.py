@@ -1,5 +1,6 @@
 """gguf-py writes; tenon reads the same names, types, shapes, keys and numbers, bit for bit in f32."""
 import os
+import re
 import subprocess
 import unittest
 
@@ -122,12 +123,17 @@ class Quantized(Case):
 
     def test_a_writer_that_holds_no_blocks_says_what_to_do(self):
         raw = gguf.quants.quantize(np.ones((2, 32), np.float32), Type.Q4_0)
-        path = self.write({"w": (raw, Type.Q4_0)})
+        path = self.write({"w": (raw, Type.Q4_0), "norm": (np.ones(32, np.float32), Type.F32)})
         for suffix in ("safetensors", "pth"):
-            got = subprocess.run([TENON, "align", path, "-o", self.path("out." + suffix)],
-                                 capture_output=True, text=True, check=False)
+            command = [TENON, "align", path, "-o", self.path("out." + suffix)]
+            got = subprocess.run(command, capture_output=True, text=True, check=False)
             self.assertEqual(got.returncode, 2)
-            self.assertIn("""-e 'rules [[ ** -> ** |> cast("f16") ]]'""", got.stderr)
+            told = re.search("all that are quantized: -e '([^']*)'", got.stderr)
+            self.assertTrue(told, got.stderr)
+            subprocess.run(command + ["-e", told.group(1)], capture_output=True, check=True)
+            dtypes = {tensor["key"]: tensor["dtype"]
+                      for tensor in self.listing(command[-1])["tensors"]}
+            self.assertEqual(dtypes, {"w": "f16", "norm": "f32"})
 
     def test_keys(self):
         path = self.path("keys.gguf")
