@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "loader/align/align_parts.h"
+#include "loader/align/draft_parts.h"
+#include "loader/align/suggest.h"
 
 /* Empty tensors share nothing, wherever their storage is. */
 static bool can_share(const Binding *binding)
@@ -161,6 +163,22 @@ static bool any_shared(const Alignment *alignment)
     return shared;
 }
 
+static void note_apart(Draft *draft, const Binding *first, const Binding *other, bool more)
+{
+    Text line = {0};
+    text_add(&line, "tie(");
+    lua_quote(other->name, strlen(other->name), &line);
+    text_add(&line, ", ");
+    lua_quote(first->name, strlen(first->name), &line);
+    draft_note(draft, NOTE_INFO, (Origin){0},
+               "Tied in the target (caution)   %s and %s are one tensor there, and get two of the "
+               "source%s\nPyTorch keeps what is loaded last; to take one for both: %s)",
+               show_name(draft, first->name), show_name(draft, other->name),
+               more ? "; others likewise" : "", text_string(&line));
+    text_done(&line);
+}
+
+/* Of the first two in the target's order, wherever storages lie in memory. */
 void tie_note_apart(Alignment *alignment)
 {
     size_t count, apart = 0;
@@ -168,17 +186,14 @@ void tie_note_apart(Alignment *alignment)
     const Binding *first = NULL, *other = NULL;
     Binding **loaded = list_by_storage(alignment, BIND_LOADED, BIND_LOADED, &count);
     for (size_t i = 1; i < count; i++) {
-        if (!are_apart(loaded[i - 1], loaded[i])) continue;
-        if (!apart++) {
-            first = loaded[i - 1];
-            other = loaded[i];
+        const Binding *a = loaded[i - 1], *b = loaded[i];
+        if (!are_apart(a, b)) continue;
+        const Binding *one = a < b ? a : b;
+        if (!apart++ || one < first) {
+            first = one;
+            other = a < b ? b : a;
         }
     }
-    if (apart)
-        draft_note(alignment->draft, NOTE_INFO, (Origin){0},
-                   "Tied in the target (caution)   %s and %s are one tensor there, and get two of "
-                   "the source%s\nPyTorch keeps what is loaded last; to take one for both: "
-                   "tie(\"%s\", \"%s\")", first->name, other->name,
-                   apart > 1 ? "; others likewise" : "", other->name, first->name);
+    if (apart) note_apart(alignment->draft, first, other, apart > 1);
     free(loaded);
 }
