@@ -418,6 +418,11 @@ bool align_is_misshapen(const Binding *binding)
            !same_dims(binding->offered->dims, binding->offered->rank, binding->dims, binding->rank);
 }
 
+bool align_is_loaded(const Binding *binding)
+{
+    return binding->status == BIND_LOADED || binding->status == BIND_TIED;
+}
+
 /* KEPT without origin is policy's work; without an offer there was nothing to load. */
 bool align_is_missing(const Binding *binding)
 {

@@ -185,6 +185,8 @@ const Expr *align_offer(const Binding *binding);
 bool align_is_misshapen(const Binding *binding);
 /* Whether no source has the name: MISSING, or KEPT because of policy{missing="keep"}. */
 bool align_is_missing(const Binding *binding);
+/* Whether its value comes from the source: LOADED or TIED. */
+bool align_is_loaded(const Binding *binding);
 
 /* The exit status (tenon(1)) of what the ledger says: 0 complete, 1 differences remain, 2 a rule is
  * in error (collision, error note), 3 ties remain, whatever other differences there are beside

@@ -8,12 +8,6 @@
 
 /* ---- sources ---- */
 
-/* The states in which a binding uses up its sources. */
-static bool takes_sources(const Binding *binding)
-{
-    return binding->status == BIND_LOADED || binding->status == BIND_TIED;
-}
-
 /* Marks what went into loaded and tied bindings, and lists for each source where it went. A
  * counting sort over (source, binding) in two passes: the first counts each source's bindings
  * at start[source + 2]; summed up, start[source + 1] is where its run begins; the second pass
@@ -23,7 +17,7 @@ static void mark_used(Alignment *alignment)
     uint32_t *start = mem_alloc((alignment->use_count + 2) * sizeof(uint32_t));
     for (size_t i = 0; i < alignment->count; i++) {
         const Binding *binding = &alignment->bindings[i];
-        if (!takes_sources(binding)) continue;
+        if (!align_is_loaded(binding)) continue;
         for (uint32_t j = 0; j < binding->source_count; j++) {
             uint32_t source = align_source_index(alignment, binding->sources[j]);
             alignment->uses[source].status = USE_USED;
@@ -36,7 +30,7 @@ static void mark_used(Alignment *alignment)
     alignment->use_list = mem_alloc((total + 1) * sizeof(uint32_t));
     for (size_t i = 0; i < alignment->count; i++) {
         const Binding *binding = &alignment->bindings[i];
-        if (!takes_sources(binding)) continue;
+        if (!align_is_loaded(binding)) continue;
         for (uint32_t j = 0; j < binding->source_count; j++) {
             uint32_t source = align_source_index(alignment, binding->sources[j]);
             alignment->use_list[start[source + 1]++] = (uint32_t)i;
@@ -294,7 +288,7 @@ void close_summary(Alignment *alignment)
         summary->bind[binding->status]++;
         summary->values_target += values;
         summary->bytes_target += bytes;
-        if (!takes_sources(binding)) continue;
+        if (!align_is_loaded(binding)) continue;
         summary->values_loaded += values;
         summary->bytes_loaded += bytes;
     }

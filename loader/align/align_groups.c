@@ -14,19 +14,13 @@ static bool fits_any(const Patterns *patterns, const char *name)
     return false;
 }
 
-/* Whether its value comes from the source. */
-static bool is_loaded(const Binding *binding)
-{
-    return binding->status == BIND_LOADED || binding->status == BIND_TIED;
-}
-
 /* By any of the statements; each counts what it alone would freeze. */
 static bool is_frozen(Later *later, const Binding *binding)
 {
     bool frozen = false;
     for (size_t i = 0; i < later->freeze_count; i++) {
         FreezeRule *rule = &later->freezes[i];
-        if (rule->loaded && !is_loaded(binding)) continue;
+        if (rule->loaded && !align_is_loaded(binding)) continue;
         if (!fits_any(&rule->what, binding->name) || fits_any(&rule->except, binding->name))
             continue;
         rule->hits++;

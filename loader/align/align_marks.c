@@ -6,13 +6,6 @@
 #include "loader/align/align_parts.h"
 #include "loader/align/draft_parts.h"
 
-/* Whether the value is one that a rule, or an equal name, has brought: what was made up or kept may
- * still get another. */
-static bool is_settled(const Binding *binding)
-{
-    return binding->status == BIND_LOADED || binding->status == BIND_TIED;
-}
-
 /* Dims of a scalar: NULL would mean that they are not known. */
 static const int64_t no_dims[1];
 
@@ -64,12 +57,12 @@ const MarkResult *align_marks(const Alignment *alignment, const Bundle *marks, s
         const DraftKey *key = draft_at(alignment->draft, i);
         const Binding *binding = match_target(alignment, i);
         from[i] = tensor_of_key(key);
-        key_settled[i] = !key->expr || (binding && is_settled(binding));
+        key_settled[i] = !key->expr || (binding && align_is_loaded(binding));
     }
     for (size_t i = 0; i < targets; i++) {
         const Binding *binding = &alignment->bindings[i];
         to[i] = align_target_tensor(binding);
-        target_settled[i] = is_settled(binding);
+        target_settled[i] = align_is_loaded(binding);
     }
     const MarkInput input = {marks, n, from, keys, to, targets, key_settled, target_settled};
     return induce_from_marks(arena, &input, err);

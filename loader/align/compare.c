@@ -265,8 +265,7 @@ const Expr *compare_uncast(const Binding *binding)
 
 static bool is_pair(const Binding *binding)
 {
-    return binding->expr && binding->target &&
-           (binding->status == BIND_LOADED || binding->status == BIND_TIED);
+    return binding->expr && binding->target && align_is_loaded(binding);
 }
 
 static bool is_same_memory(const Tensor *a, const Tensor *b)

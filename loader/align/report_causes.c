@@ -55,16 +55,22 @@ static bool has_any(const char *name, const char *const *words, size_t n)
     return false;
 }
 
-/* The matrix of a vector's layer: x.weight for x.bias. NULL also when that matrix is not
- * misshapen: then it explains nothing. */
-static const Binding *matrix_of(const Reporter *reporter, const Binding *binding)
+const Binding *report_weight_beside(const Reporter *reporter, const Binding *binding)
 {
     const char *dot = strrchr(binding->name, '.');
-    if (binding->rank != 1 || !dot) return NULL;
+    if (!dot) return NULL;
     const char *name = arena_printf(reporter->arena, "%.*s.weight", (int)(dot - binding->name),
                                     binding->name);
-    const Binding *matrix = align_find(reporter->alignment, name);
-    return matrix && matrix != binding && report_is_misshapen(matrix) ? matrix : NULL;
+    const Binding *weight = align_find(reporter->alignment, name);
+    return weight == binding ? NULL : weight;
+}
+
+/* The matrix of a vector's layer. NULL also when that matrix is not misshapen: then it explains
+ * nothing. */
+static const Binding *matrix_of(const Reporter *reporter, const Binding *binding)
+{
+    const Binding *matrix = binding->rank == 1 ? report_weight_beside(reporter, binding) : NULL;
+    return matrix && report_is_misshapen(matrix) ? matrix : NULL;
 }
 
 /* A table of words: "embed_tokens", "token_embd", T5's "shared". DETR's class_embed is a

@@ -10,11 +10,6 @@
 
 #include "loader/align/report_parts.h"
 
-static bool is_loaded(const Binding *binding)
-{
-    return binding->status == BIND_LOADED || binding->status == BIND_TIED;
-}
-
 /* Of a list of heads one alone may have got another number of classes: heads.1.fc.weight. */
 static bool is_named_head(const char *name)
 {
@@ -42,7 +37,7 @@ static bool has_sound_twin(const Reporter *reporter, const Binding *binding)
                                              arena_printf(reporter->arena, "%.*s%ld%s",
                                                           (int)(from - name), name,
                                                           number + step, dot));
-            if (twin && is_loaded(twin) && twin->dims &&
+            if (twin && align_is_loaded(twin) && twin->dims &&
                 same_dims(offer->dims, offer->rank, twin->dims, twin->rank))
                 return true;
         }
@@ -57,7 +52,7 @@ static int takes_output(const Binding *next, int64_t from, int64_t to)
     if (!next->dims || next->rank == 0) return -1;
     const unsigned axis = next->rank > 1;
     const int64_t size = next->dims[axis];
-    if (is_loaded(next))
+    if (align_is_loaded(next))
         return size > 1 && (size == from || size == to) ? 1 : axis ? 0 : -1;
     const Expr *offer = report_is_misshapen(next) ? align_offer(next) : NULL;
     if (!offer || offer->rank != next->rank) return axis ? 0 : -1;
@@ -85,13 +80,9 @@ static bool feeds_a_layer(const Reporter *reporter, const Binding *binding)
 /* fc.bias is the classifier's also where a rule has settled fc.weight. */
 static bool has_settled_matrix(const Reporter *reporter, const Binding *binding)
 {
-    const char *dot = strrchr(binding->name, '.');
-    if (!dot) return false;
-    const Binding *matrix = align_find(reporter->alignment,
-                                       arena_printf(reporter->arena, "%.*s.weight",
-                                                    (int)(dot - binding->name), binding->name));
-    if (!matrix || matrix == binding || matrix->rank < 2 || !matrix->dims) return false;
-    return !is_loaded(matrix) || matrix->partial || matrix->source_count != 1 ||
+    const Binding *matrix = report_weight_beside(reporter, binding);
+    if (!matrix || matrix->rank < 2 || !matrix->dims) return false;
+    return !align_is_loaded(matrix) || matrix->partial || matrix->source_count != 1 ||
            matrix->sources[0]->rank != matrix->rank ||
            matrix->sources[0]->dims[0] != matrix->dims[0];
 }

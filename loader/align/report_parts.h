@@ -69,6 +69,8 @@ typedef enum ShapeCause {
     CAUSE_POSITIONS, CAUSE_WINDOW, CAUSE_LAYOUT, CAUSE_ORDER, CAUSE_CUT, CAUSE_INNER
 } ShapeCause;
 
+/* x.weight of x.bias's layer; NULL: there is none, or it is that itself. */
+const Binding *report_weight_beside(const Reporter *reporter, const Binding *binding);
 /* Whether a layer whose rows differ in number is no head: others take what it makes, or stand
  * beside it with the old shape (report_inner.c). */
 bool report_is_inner(const Reporter *reporter, const Binding *binding);
