@@ -129,6 +129,15 @@ def rtdetr(d=256, widths=(64, 128, 256, 512), classes=80):
         m.row(f"{source}.{names[0]}.weight", f"{target}.{others[0]}.weight", out, n, size, size)
         norm_rows(m, f"{source}.{names[1]}", f"{target}.{others[1]}", out)
 
+    def packed(a, b):
+        m.src(f"{a}.self_attn.in_proj_weight", 3 * d, d)
+        m.src(f"{a}.self_attn.in_proj_bias", 3 * d)
+        for p in "kvq":
+            m.waiting.append((f"{b}.self_attn.{p}_proj.weight", (d, d), f"{a}.self_attn.in_proj_weight"))
+            m.waiting.append((f"{b}.self_attn.{p}_proj.bias", (d,), f"{a}.self_attn.in_proj_bias"))
+        m.layer(f"{a}.self_attn.out_proj", f"{b}.self_attn.out_proj", d, d)
+        m.layer(f"{a}.norm1", f"{b}.self_attn_layer_norm", d)
+
     s, t = "backbone", "model.backbone.model"
     for k, (out, n) in enumerate(((32, 3), (32, 32), (64, 32))):
         conv(f"{s}.conv1.conv1_{k + 1}", f"{t}.embedder.embedder.{k}", out, n, 3)
@@ -145,13 +154,7 @@ def rtdetr(d=256, widths=(64, 128, 256, 512), classes=80):
         m.row(f"encoder.input_proj.{k}.0.weight", f"model.encoder_input_proj.{k}.0.weight", d, widths[k + 1], 1, 1)
         norm_rows(m, f"encoder.input_proj.{k}.1", f"model.encoder_input_proj.{k}.1", d)
     a, b = "encoder.encoder.0.layers.0", "model.encoder.encoder.0.layers.0"
-    m.src(f"{a}.self_attn.in_proj_weight", 3 * d, d)
-    m.src(f"{a}.self_attn.in_proj_bias", 3 * d)
-    for p in "kvq":
-        m.waiting.append((f"{b}.self_attn.{p}_proj.weight", (d, d), f"{a}.self_attn.in_proj_weight"))
-        m.waiting.append((f"{b}.self_attn.{p}_proj.bias", (d,), f"{a}.self_attn.in_proj_bias"))
-    m.layer(f"{a}.self_attn.out_proj", f"{b}.self_attn.out_proj", d, d)
-    m.layer(f"{a}.norm1", f"{b}.self_attn_layer_norm", d)
+    packed(a, b)
     m.layer(f"{a}.linear1", f"{b}.fc1", 1024, d)
     m.layer(f"{a}.linear2", f"{b}.fc2", d, 1024)
     m.layer(f"{a}.norm2", f"{b}.final_layer_norm", d)
@@ -171,13 +174,7 @@ def rtdetr(d=256, widths=(64, 128, 256, 512), classes=80):
         conv(f"decoder.input_proj.{k}", f"model.decoder_input_proj.{k}", d, d, 1, others=("0", "1"))
     for i in range(3):
         a, b = f"decoder.decoder.layers.{i}", f"model.decoder.layers.{i}"
-        m.src(f"{a}.self_attn.in_proj_weight", 3 * d, d)
-        m.src(f"{a}.self_attn.in_proj_bias", 3 * d)
-        for p in "kvq":
-            m.waiting.append((f"{b}.self_attn.{p}_proj.weight", (d, d), f"{a}.self_attn.in_proj_weight"))
-            m.waiting.append((f"{b}.self_attn.{p}_proj.bias", (d,), f"{a}.self_attn.in_proj_bias"))
-        m.layer(f"{a}.self_attn.out_proj", f"{b}.self_attn.out_proj", d, d)
-        m.layer(f"{a}.norm1", f"{b}.self_attn_layer_norm", d)
+        packed(a, b)
         for p, out in (("sampling_offsets", 192), ("attention_weights", 96), ("value_proj", d), ("output_proj", d)):
             m.layer(f"{a}.cross_attn.{p}", f"{b}.encoder_attn.{p}", out, d)
         m.layer(f"{a}.norm2", f"{b}.encoder_attn_layer_norm", d)
